@@ -1,0 +1,92 @@
+"""GPT2: the thin face that users hold. A config, a dict of parameters, and a few verbs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import model as _model
+from . import ops as textbook
+from .config import GPT2Config
+from .layers.contract import UniformSource
+from .params import Params, budget, check_params, init_params
+from .tape import Array, Tape
+
+
+class GPT2:
+    """A GPT-2 model.
+
+        model = GPT2.init(GPT2Config.named("gpt2"), seed=0)
+        loss, grads = model.loss_and_grads(ids, targets)
+
+    `config` is a GPT2Config; `params` a dict of arrays by checkpoint name, free to be changed.
+    """
+
+    def __init__(self, config: GPT2Config, params: Params, ops: Any = None) -> None:
+        problems = check_params(config, params)
+        if problems:
+            raise ValueError("parameters do not fit the config: " + "; ".join(problems))
+        self.config = config
+        self.params = params
+        self.ops = textbook if ops is None else ops
+
+    @classmethod
+    def init(
+        cls, config: GPT2Config, seed: int = 0, dtype: type | str | np.dtype = np.float32
+    ) -> GPT2:
+        """A model with initial parameters drawn from `seed`."""
+        return cls(config, init_params(config, seed, dtype))
+
+    def logits(self, ids: Any) -> Array:
+        """Scores of the next token at every position: ids (T,) or (B, T) give (T, V) or (B, T, V).
+
+        Raises ValueError for ids outside the vocabulary or more than n_positions of them.
+        """
+        array = self._checked(ids)
+        out = _model.logits(self.params, np.atleast_2d(array), self.config, ops=self.ops)
+        return out.reshape(*array.shape, self.config.vocab_size)
+
+    def loss(self, ids: Any, targets: Any) -> float:
+        """Mean cross-entropy in nats of predicting targets[t] after ids[..t]; without dropout."""
+        ids, targets = self._checked_pair(ids, targets)
+        return float(_model.loss(self.params, ids, targets, self.config, ops=self.ops))
+
+    def loss_and_grads(
+        self, ids: Any, targets: Any, rng: UniformSource | None = None
+    ) -> tuple[float, Params]:
+        """The loss and its gradient for every parameter, by name.
+
+        Dropout at the config's rates happens only where an `rng` is passed.
+        """
+        ids, targets = self._checked_pair(ids, targets)
+        tape = Tape()
+        watched = tape.watch(self.params)
+        loss = _model.loss(watched, ids, targets, self.config, ops=self.ops, rng=rng)
+        grads = tape.backward(loss)
+        return float(loss.value), {name: grads[var] for name, var in watched.items()}
+
+    def n_parameters(self) -> int:
+        """How many numbers the parameters hold."""
+        return budget(self.config).parameters
+
+    def _checked(self, ids: Any) -> Array:
+        array = _model.checked_ids(ids, self.config)
+        if array.ndim not in (1, 2):
+            raise ValueError(f"token ids must have shape (T,) or (B, T); got {array.shape}")
+        if array.shape[-1] > self.config.n_positions:
+            raise ValueError(
+                f"{array.shape[-1]} tokens are more than the context of "
+                f"{self.config.n_positions}; pass the last {self.config.n_positions}"
+            )
+        return array
+
+    def _checked_pair(self, ids: Any, targets: Any) -> tuple[Array, Array]:
+        ids = self._checked(ids)
+        targets = np.asarray(targets)
+        if targets.shape != ids.shape:
+            raise ValueError(f"targets {targets.shape} must have the shape of ids {ids.shape}")
+        if targets.dtype.kind not in "iu":
+            raise ValueError(f"targets must be integers; got {targets.dtype}")
+        return np.atleast_2d(ids), np.atleast_2d(targets)

@@ -1,0 +1,70 @@
+"""Embeddings: a row of a table for each token, a row of another added for each position; and
+the way back from channels to one score per token of the vocabulary.
+
+Token        out = weight[ids]
+             dweight[ids[n]] += dout[n] for every position n: a token that comes twice gets both
+Position     out = x + weight[positions]
+             dx = dout        dweight as for tokens, summed over the batch
+Unembedding  out = x @ weight.T, the score of each token: how well x points along its row
+             dx = dout @ weight        dweight = dout.T @ x, positions as rows
+
+Shapes     ids (...) integers    token weight (V, C)    position weight (P, C), positions (T,) or
+           the shape of x without C    x (..., T, C)    scores (..., V)
+Kept       ids or positions, and the table's shape; unembedding keeps x and weight
+Source     Press, Wolf 2017, arXiv 1608.05859 (one table for both ends)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .contract import Array, Cache
+
+
+def token_embedding_forward(ids: Array, weight: Array) -> tuple[Array, Cache]:
+    """Look up ids (...) in weight (V, C); ids must lie in [0, V)."""
+    out = weight[ids]                                           # (..., C)
+    return out, (ids, weight.shape)
+
+
+def token_embedding_backward(dout: Array, cache: Cache) -> tuple[None, Array]:
+    """Give (None, dweight): ids are integers and have no gradient; dweight (V, C)."""
+    ids, table_shape = cache
+    return None, _add_rows(table_shape, ids, dout)
+
+
+def position_embedding_forward(
+    x: Array, weight: Array, positions: Array
+) -> tuple[Array, Cache]:
+    """Add weight[positions] to x (..., T, C); weight (P, C), positions (T,) in [0, P)."""
+    out = x + weight[positions]                                 # (..., T, C)
+    return out, (positions, weight.shape)
+
+
+def position_embedding_backward(dout: Array, cache: Cache) -> tuple[Array, Array, None]:
+    """Give (dx, dweight, None): dx same shape as dout, dweight (P, C)."""
+    positions, table_shape = cache
+    everywhere = np.broadcast_to(positions, dout.shape[:-1])
+    return dout, _add_rows(table_shape, everywhere, dout), None
+
+
+def unembedding_forward(x: Array, weight: Array) -> tuple[Array, Cache]:
+    """Score every token: x (..., C) @ weight.T with weight (V, C) gives (..., V)."""
+    return x @ weight.T, (x, weight)
+
+
+def unembedding_backward(dout: Array, cache: Cache) -> tuple[Array, Array]:
+    """Give (dx, dweight): dx (..., C), dweight (V, C)."""
+    x, weight = cache
+    dx = dout @ weight                                          # (..., C)
+    x_rows = x.reshape(-1, weight.shape[1])                     # (N, C)
+    dout_rows = dout.reshape(-1, weight.shape[0])               # (N, V)
+    dweight = dout_rows.T @ x_rows                              # (V, C)
+    return dx, dweight
+
+
+def _add_rows(table_shape: tuple[int, int], rows: Array, dout: Array) -> Array:
+    dtable = np.zeros(table_shape, dout.dtype)
+    # np.add.at and not dtable[rows] += dout: that keeps only the last of repeated rows
+    np.add.at(dtable, rows, dout)
+    return dtable

@@ -1,0 +1,36 @@
+"""Linear: every position's channels times one matrix, plus a bias.
+
+Forward    out = x @ weight + bias
+Backward   dx      = dout @ weight.T
+           dweight = sum over positions of outer(x, dout) = x.T @ dout, positions as rows
+           dbias   = sum over positions of dout
+
+The weight is stored (in, out) as in GPT-2's checkpoints, so nothing is transposed on loading.
+
+Shapes     x (..., I)    weight (I, O)    bias (O,) or None    out (..., O)
+Kept       x and weight
+Source     GPT-2's "Conv1D" of width 1
+"""
+
+from __future__ import annotations
+
+from .contract import Array, Cache
+
+
+def linear_forward(x: Array, weight: Array, bias: Array | None) -> tuple[Array, Cache]:
+    """x (..., I) @ weight (I, O) + bias (O,); bias None adds nothing."""
+    out = x @ weight                                            # (..., O)
+    if bias is not None:
+        out = out + bias
+    return out, (x, weight, bias is not None)
+
+
+def linear_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array | None]:
+    """Give (dx, dweight, dbias): dx (..., I), dweight (I, O), dbias (O,) or None."""
+    x, weight, has_bias = cache
+    dx = dout @ weight.T                                        # (..., I)
+    x_rows = x.reshape(-1, weight.shape[0])                     # (N, I)
+    dout_rows = dout.reshape(-1, weight.shape[1])               # (N, O)
+    dweight = x_rows.T @ dout_rows                              # (I, O)
+    dbias = dout_rows.sum(axis=0) if has_bias else None         # (O,)
+    return dx, dweight, dbias

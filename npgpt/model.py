@@ -1,0 +1,152 @@
+"""GPT-2's forward pass: functions over a flat dict of parameters, handed the ops they use.
+
+    x = token embedding + position embedding
+    for every block:   x = x + attention(norm(x))
+                       x = x + feed_forward(norm(x))
+    logits = norm(x) @ token embedding.T
+
+The functions are the same for training and inference: with plain arrays they compute, with Vars
+from `tape.watch(params)` they are also recorded. Dropout happens where an `rng` is passed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping
+
+import numpy as np
+
+from . import ops as textbook
+from .config import GPT2Config
+from .layers.contract import UniformSource
+from .tape import Array
+
+# (layer, qkv) -> mixed values; a KV cache is another such function
+Attend = Callable[[int, Any], Any]
+
+
+def hidden(
+    params: Mapping[str, Any],
+    ids: Array,
+    config: GPT2Config,
+    *,
+    ops: Any = textbook,
+    rng: UniformSource | None = None,
+    attend: Attend | None = None,
+    positions: Array | None = None,
+) -> Any:
+    """The last channels (B, T, C), after the final norm, from ids (B, T).
+
+    `positions` (T,) or (B, T) defaults to 0 .. T-1; `attend` to causal attention over ids alone.
+    """
+    if attend is None:
+        attend = full_attention(config, ops=ops, rng=rng)
+    if positions is None:
+        positions = np.arange(ids.shape[-1])
+    x = ops.token_embedding(ids, params["wte.weight"])                          # (B, T, C)
+    x = ops.position_embedding(x, params["wpe.weight"], positions)
+    x = _dropout(x, config.embd_pdrop, ops, rng)
+    for layer in range(config.n_layer):
+        x = block(params, layer, x, config, ops=ops, rng=rng, attend=attend)
+    if config.final_norm:
+        x = _norm(params, "ln_f", x, config, ops)
+    return x
+
+
+def block(
+    params: Mapping[str, Any],
+    layer: int,
+    x: Any,
+    config: GPT2Config,
+    *,
+    ops: Any = textbook,
+    rng: UniformSource | None = None,
+    attend: Attend,
+) -> Any:
+    """One transformer block: x (B, T, C) plus what attention, then the feed-forward, add to it."""
+    h = f"h.{layer}"
+    normed = _norm(params, f"{h}.ln_1", x, config, ops) if config.block_norm else x
+    qkv = _linear(params, f"{h}.attn.c_attn", normed, ops)                      # (B, T, 3C)
+    mixed = attend(layer, qkv)                                                  # (B, T, C)
+    branch = _linear(params, f"{h}.attn.c_proj", mixed, ops)
+    x = ops.residual(x, _dropout(branch, config.resid_pdrop, ops, rng))
+
+    normed = _norm(params, f"{h}.ln_2", x, config, ops) if config.block_norm else x
+    branch = _feed_forward(params, f"{h}.mlp", normed, config, ops)
+    return ops.residual(x, _dropout(branch, config.resid_pdrop, ops, rng))
+
+
+def full_attention(
+    config: GPT2Config, *, ops: Any = textbook, rng: UniformSource | None = None
+) -> Attend:
+    """Attention over the given positions alone: what training uses, and inference uncached."""
+    rate = config.attn_pdrop if rng is not None else 0.0
+
+    def attend(layer: int, qkv: Any) -> Any:
+        return ops.multi_head_attention(qkv, n_head=config.n_head, rate=rate, rng=rng)
+
+    return attend
+
+
+def head_weight(params: Mapping[str, Any], config: GPT2Config) -> Any:
+    """The output matrix (V, C): the token table, or lm_head.weight when untied."""
+    return params["wte.weight" if config.tie_word_embeddings else "lm_head.weight"]
+
+
+def logits(params: Mapping[str, Any], ids: Array, config: GPT2Config, **settings: Any) -> Any:
+    """Scores of the next token (B, T, V); settings as for `hidden`."""
+    ops = settings.get("ops", textbook)
+    return ops.unembedding(hidden(params, ids, config, **settings), head_weight(params, config))
+
+
+def loss(
+    params: Mapping[str, Any], ids: Array, targets: Array, config: GPT2Config, **settings: Any
+) -> Any:
+    """Mean cross-entropy () in nats of targets (B, T); a target of -100 is not counted."""
+    ops = settings.get("ops", textbook)
+    x = hidden(params, ids, config, **settings)
+    return ops.linear_cross_entropy(x, head_weight(params, config), targets)
+
+
+def checked_ids(ids: Any, config: GPT2Config, what: str = "token ids") -> Array:
+    """ids as an int64 array, if every one is an integer in [0, vocab_size); else ValueError.
+
+    NumPy would read the last row for -1 and truncate 1.7 to 1 without a word.
+    """
+    array = np.asarray(ids)
+    if array.size == 0:
+        raise ValueError(f"{what}: none were given; at least one is needed")
+    if array.dtype == object and all(type(i) is int for i in array.flat):
+        outside = next(i for i in array.flat if not 0 <= i < config.vocab_size)
+        raise ValueError(f"{what}: {outside} is outside the vocabulary [0, {config.vocab_size})")
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{what} must be integers; got {array.dtype} such as {array.flat[0]!r}")
+    if int(array.min()) < 0 or int(array.max()) >= config.vocab_size:
+        outside = int(array.min()) if int(array.min()) < 0 else int(array.max())
+        raise ValueError(f"{what}: {outside} is outside the vocabulary [0, {config.vocab_size})")
+    return array.astype(np.int64, copy=False)
+
+
+def _norm(params: Mapping[str, Any], name: str, x: Any, config: GPT2Config, ops: Any) -> Any:
+    weight, bias = params[f"{name}.weight"], params[f"{name}.bias"]
+    return ops.layernorm(x, weight, bias, eps=config.layer_norm_epsilon)
+
+
+def _linear(params: Mapping[str, Any], name: str, x: Any, ops: Any) -> Any:
+    return ops.linear(x, params[f"{name}.weight"], params.get(f"{name}.bias"))
+
+
+def _feed_forward(
+    params: Mapping[str, Any], name: str, x: Any, config: GPT2Config, ops: Any
+) -> Any:
+    def pair(part: str) -> tuple[Any, Any]:
+        return params[f"{name}.{part}.weight"], params.get(f"{name}.{part}.bias")
+
+    activation = config.activation_function
+    if activation == "swiglu":
+        return ops.swiglu(x, *pair("c_gate"), *pair("c_fc"), *pair("c_proj"))
+    slope = (params[f"{name}.act.slope"],) if activation == "leaky_relu" else ()
+    return ops.feed_forward(x, *pair("c_fc"), *pair("c_proj"), *slope, activation=activation)
+
+
+def _dropout(x: Any, rate: float, ops: Any, rng: UniformSource | None) -> Any:
+    return x if rng is None or rate == 0.0 else ops.dropout(x, rate=rate, rng=rng)

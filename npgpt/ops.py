@@ -1,0 +1,66 @@
+"""The one page that links layers and tape: every layer's pair, as an op under its name.
+
+    from npgpt import ops
+    y = ops.layernorm(x, weight, bias, eps=1e-5)      # arrays in, array out
+    y = ops.layernorm(tape.watch(x), weight, bias)    # a Var in: a Var out, and an entry
+"""
+
+from __future__ import annotations
+
+from .layers import (
+    attention,
+    cross_entropy as _cross_entropy,
+    dropout as _dropout,
+    embedding,
+    feed_forward as _feed_forward,
+    gelu as _gelu,
+    layernorm as _layernorm,
+    linear as _linear,
+    relu as _relu,
+    residual as _residual,
+    silu as _silu,
+    softmax as _softmax,
+)
+from .tape import Op
+
+softmax = Op("softmax", _softmax.softmax_forward, _softmax.softmax_backward)
+gelu = Op("gelu", _gelu.gelu_forward, _gelu.gelu_backward)
+gelu_exact = Op("gelu_exact", _gelu.gelu_exact_forward, _gelu.gelu_exact_backward)
+relu = Op("relu", _relu.relu_forward, _relu.relu_backward)
+leaky_relu = Op("leaky_relu", _relu.leaky_relu_forward, _relu.leaky_relu_backward)
+silu = Op("silu", _silu.silu_forward, _silu.silu_backward)
+layernorm = Op("layernorm", _layernorm.layernorm_forward, _layernorm.layernorm_backward)
+linear = Op("linear", _linear.linear_forward, _linear.linear_backward)
+residual = Op("residual", _residual.residual_forward, _residual.residual_backward)
+dropout = Op("dropout", _dropout.dropout_forward, _dropout.dropout_backward)
+token_embedding = Op(
+    "token_embedding", embedding.token_embedding_forward, embedding.token_embedding_backward
+)
+position_embedding = Op(
+    "position_embedding",
+    embedding.position_embedding_forward,
+    embedding.position_embedding_backward,
+)
+unembedding = Op("unembedding", embedding.unembedding_forward, embedding.unembedding_backward)
+causal_attention = Op(
+    "causal_attention", attention.causal_attention_forward, attention.causal_attention_backward
+)
+multi_head_attention = Op(
+    "multi_head_attention",
+    attention.multi_head_attention_forward,
+    attention.multi_head_attention_backward,
+)
+cross_entropy = Op(
+    "cross_entropy", _cross_entropy.cross_entropy_forward, _cross_entropy.cross_entropy_backward
+)
+linear_cross_entropy = Op(
+    "linear_cross_entropy",
+    _cross_entropy.linear_cross_entropy_forward,
+    _cross_entropy.linear_cross_entropy_backward,
+)
+feed_forward = Op(
+    "feed_forward", _feed_forward.feed_forward_forward, _feed_forward.feed_forward_backward
+)
+swiglu = Op("swiglu", _feed_forward.swiglu_forward, _feed_forward.swiglu_backward)
+
+ALL: dict[str, Op] = {name: op for name, op in globals().items() if isinstance(op, Op)}

@@ -1,0 +1,158 @@
+"""The parameters: names, shapes, initial values and counts, all from a config.
+
+A model's parameters are one flat dict of arrays under GPT-2's own checkpoint names. Loading,
+saving, the optimiser and the gradient check are each one loop over it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .config import GPT2Config
+from .tape import Array
+
+Params = dict[str, Array]
+
+# a leaky ReLU starts almost as a ReLU
+INITIAL_SLOPE = 0.01
+FLOAT_TYPES = ("float32", "float64")
+
+
+def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
+    """Every parameter's name and shape, in the order of the forward pass; nothing is allocated.
+
+    Linear weights are (in, out). Beside GPT-2's names: `lm_head.weight` (V, C) when untied,
+    `h.{i}.mlp.c_gate` for swiglu, `h.{i}.mlp.act.slope` (1,) for leaky_relu.
+    """
+    c, f = config.n_embd, config.inner
+    shapes: dict[str, tuple[int, ...]] = {
+        "wte.weight": (config.vocab_size, c),
+        "wpe.weight": (config.n_positions, c),
+    }
+
+    def norm(name: str) -> None:
+        shapes[f"{name}.weight"] = (c,)
+        shapes[f"{name}.bias"] = (c,)
+
+    def linear(name: str, n_in: int, n_out: int, bias: bool = True) -> None:
+        shapes[f"{name}.weight"] = (n_in, n_out)
+        if bias:
+            shapes[f"{name}.bias"] = (n_out,)
+
+    for i in range(config.n_layer):
+        if config.block_norm:
+            norm(f"h.{i}.ln_1")
+        linear(f"h.{i}.attn.c_attn", c, 3 * c, config.qkv_bias)
+        linear(f"h.{i}.attn.c_proj", c, c)
+        if config.block_norm:
+            norm(f"h.{i}.ln_2")
+        if config.activation_function == "swiglu":
+            linear(f"h.{i}.mlp.c_gate", c, f)
+        linear(f"h.{i}.mlp.c_fc", c, f)
+        if config.activation_function == "leaky_relu":
+            shapes[f"h.{i}.mlp.act.slope"] = (1,)
+        linear(f"h.{i}.mlp.c_proj", f, c)
+    if config.final_norm:
+        norm("ln_f")
+    if not config.tie_word_embeddings:
+        shapes["lm_head.weight"] = (config.vocab_size, c)
+    return shapes
+
+
+def init_params(
+    config: GPT2Config, seed: int = 0, dtype: type | str | np.dtype = np.float32
+) -> Params:
+    """Draw initial parameters as GPT-2's later ports do: N(0, initializer_range), biases 0.
+
+    The two matrices that write to the residual stream (both c_proj) are drawn with
+    initializer_range / sqrt(2 * n_layer), unless config.scale_residual_init is False.
+    Same seed, same numbers, in float32 as in float64 (rounded).
+    """
+    dtype = checked_dtype(dtype)
+    rng = np.random.default_rng(seed)
+    params: Params = {}
+    for name, shape in parameter_shapes(config).items():
+        if name.endswith(".slope"):
+            params[name] = np.full(shape, INITIAL_SLOPE, dtype)
+        elif len(shape) == 1:
+            is_norm_weight = name.endswith(".weight")
+            params[name] = np.full(shape, 1.0 if is_norm_weight else 0.0, dtype)
+        else:
+            std = config.initializer_range
+            if name.endswith("c_proj.weight") and config.scale_residual_init:
+                std /= math.sqrt(2 * config.n_layer)
+            params[name] = _normal(rng, shape, std, dtype)
+    return params
+
+
+def _normal(
+    rng: np.random.Generator, shape: tuple[int, ...], std: float, dtype: np.dtype
+) -> Array:
+    # by runs of rows, so that float64 draws of a large table never stand in memory at once
+    out = np.empty(shape, dtype)
+    step = max(1, 2**20 // shape[1])
+    for start in range(0, shape[0], step):
+        rows = out[start:start + step]
+        rows[...] = rng.standard_normal(rows.shape) * std
+    return out
+
+
+def checked_dtype(dtype: type | str | np.dtype) -> np.dtype:
+    """np.dtype of a float32 or float64; anything else is a ValueError."""
+    try:
+        result = np.dtype(dtype)
+    except TypeError:
+        raise ValueError(f"dtype {dtype!r} is unknown; use {' or '.join(FLOAT_TYPES)}") from None
+    if result.name not in FLOAT_TYPES:
+        raise ValueError(f"dtype {result.name} does not fit; use {' or '.join(FLOAT_TYPES)}")
+    return result
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a model costs, known before anything is allocated."""
+
+    parameters: int
+    """Numbers in all parameters."""
+    parameter_bytes: int
+    """Memory of the parameters."""
+    training_bytes: int
+    """Parameters, gradients and AdamW's two moments; activations come on top."""
+    flops_per_token: int
+    """Multiplications and additions of one forward pass at full context, per token."""
+    training_flops_per_token: int
+    """The same for forward and backward: three times as much."""
+
+
+def budget(config: GPT2Config, dtype: type | str | np.dtype = np.float32) -> Budget:
+    """Count parameters, bytes and FLOPs from the config alone."""
+    shapes = parameter_shapes(config)
+    count = sum(math.prod(shape) for shape in shapes.values())
+    size = checked_dtype(dtype).itemsize
+    # a matrix costs one multiplication and one addition per weight and token
+    matrices = sum(
+        math.prod(shape) for name, shape in shapes.items()
+        if len(shape) == 2 and name not in ("wte.weight", "wpe.weight", "lm_head.weight")
+    )
+    head = config.vocab_size * config.n_embd
+    # a query meets (T + 1) / 2 keys on average, once for its scores and once for the values
+    attention = config.n_layer * 2 * config.n_embd * (config.n_positions + 1) // 2
+    flops = 2 * (matrices + head + attention)
+    return Budget(count, count * size, 4 * count * size, flops, 3 * flops)
+
+
+def check_params(config: GPT2Config, params: Params) -> list[str]:
+    """Every way in which params do not fit the config, one plain sentence each; [] if they fit."""
+    shapes = parameter_shapes(config)
+    problems = [f"{name} is missing" for name in shapes if name not in params]
+    problems += [f"{name} is not a parameter of this config" for name in params
+                 if name not in shapes]
+    problems += [
+        f"{name} has shape {params[name].shape}, the config needs {shape}"
+        for name, shape in shapes.items()
+        if name in params and params[name].shape != shape
+    ]
+    return problems
