@@ -57,8 +57,8 @@ def creating_folder(path: Path) -> Iterator[Path]:
     beside.mkdir(parents=True)
     try:
         yield beside
-        for file in beside.iterdir():
-            flush_to_disk(file)
+        for inside in beside.rglob("*"):
+            flush_to_disk(inside)
         flush_to_disk(beside)
         os.rename(beside, path)
     except BaseException:

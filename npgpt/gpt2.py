@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from . import generation
 from . import model as _model
-from . import ops as textbook
+from . import weights
 from .config import GPT2Config
+from .fast import ops as fast_ops
 from .layers.contract import UniformSource
 from .params import Params, budget, check_params, init_params
 from .tape import Array, Tape
@@ -22,6 +24,7 @@ class GPT2:
         loss, grads = model.loss_and_grads(ids, targets)
 
     `config` is a GPT2Config; `params` a dict of arrays by checkpoint name, free to be changed.
+    `ops` are the layers it computes with: the fast ones, or `npgpt.ops` for the textbook's.
     """
 
     def __init__(self, config: GPT2Config, params: Params, ops: Any = None) -> None:
@@ -30,7 +33,7 @@ class GPT2:
             raise ValueError("parameters do not fit the config: " + "; ".join(problems))
         self.config = config
         self.params = params
-        self.ops = textbook if ops is None else ops
+        self.ops = fast_ops if ops is None else ops
 
     @classmethod
     def init(
@@ -38,6 +41,21 @@ class GPT2:
     ) -> GPT2:
         """A model with initial parameters drawn from `seed`."""
         return cls(config, init_params(config, seed, dtype))
+
+    @classmethod
+    def load(cls, path: str | Path, dtype: type | str | np.dtype | None = None) -> GPT2:
+        """A model from its files: what `save` wrote, or any published form of GPT-2's weights.
+
+        `dtype` float32 or float64 converts. Raises CheckpointError, saying what does not fit.
+        """
+        return cls(*weights.load(Path(path), dtype))
+
+    def save(self, path: str | Path) -> None:
+        """Write a Hugging Face folder: model.safetensors with config.json beside it.
+
+        A path that ends in .safetensors names the file itself.
+        """
+        weights.save(Path(path), self.config, self.params)
 
     def logits(self, ids: Any) -> Array:
         """Scores of the next token at every position: ids (T,) or (B, T) give (T, V) or (B, T, V).
@@ -67,6 +85,26 @@ class GPT2:
         grads = tape.backward(loss)
         return float(loss.value), {name: grads[var] for name, var in watched.items()}
 
+    def generate(
+        self,
+        ids: Any,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        seed: int | None = None,
+        **settings: Any,
+    ) -> Any:
+        """Prompt and continuation: ids (T,) give (T + N,), and (B, T) give (B, T + N).
+
+        Temperature 0 is greedy; the same seed gives the same tokens. More settings (top_p, min_p,
+        repetition_penalty, stop, ...) as for `npgpt.generation.stream`.
+        """
+        settings.setdefault("ops", self.ops)
+        return generation.generate(
+            self.params, self.config, ids, max_new_tokens,
+            temperature=temperature, top_k=top_k, seed=seed, **settings,
+        )
+
     def n_parameters(self) -> int:
         """How many numbers the parameters hold."""
         return budget(self.config).parameters
@@ -84,9 +122,7 @@ class GPT2:
 
     def _checked_pair(self, ids: Any, targets: Any) -> tuple[Array, Array]:
         ids = self._checked(ids)
-        targets = np.asarray(targets)
+        targets = _model.whole_numbers(targets, "targets")
         if targets.shape != ids.shape:
             raise ValueError(f"targets {targets.shape} must have the shape of ids {ids.shape}")
-        if targets.dtype.kind not in "iu":
-            raise ValueError(f"targets must be integers; got {targets.dtype}")
         return np.atleast_2d(ids), np.atleast_2d(targets)

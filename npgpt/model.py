@@ -33,10 +33,12 @@ def hidden(
     rng: UniformSource | None = None,
     attend: Attend | None = None,
     positions: Array | None = None,
+    run_block: Callable[..., Any] | None = None,
 ) -> Any:
     """The last channels (B, T, C), after the final norm, from ids (B, T).
 
-    `positions` (T,) or (B, T) defaults to 0 .. T-1; `attend` to causal attention over ids alone.
+    `positions` (T,) or (B, T) defaults to 0 .. T-1; `attend` to causal attention over ids alone;
+    `run_block` to `block`, whose signature a stand-in has too.
     """
     if attend is None:
         attend = full_attention(config, ops=ops, rng=rng)
@@ -46,7 +48,7 @@ def hidden(
     x = ops.position_embedding(x, params["wpe.weight"], positions)
     x = _dropout(x, config.embd_pdrop, ops, rng)
     for layer in range(config.n_layer):
-        x = block(params, layer, x, config, ops=ops, rng=rng, attend=attend)
+        x = (run_block or block)(params, layer, x, config, ops=ops, rng=rng, attend=attend)
     if config.final_norm:
         x = _norm(params, "ln_f", x, config, ops)
     return x
@@ -112,18 +114,38 @@ def checked_ids(ids: Any, config: GPT2Config, what: str = "token ids") -> Array:
 
     NumPy would read the last row for -1 and truncate 1.7 to 1 without a word.
     """
-    array = np.asarray(ids)
+    array = whole_numbers(ids, what)
     if array.size == 0:
         raise ValueError(f"{what}: none were given; at least one is needed")
-    if array.dtype == object and all(type(i) is int for i in array.flat):
-        outside = next(i for i in array.flat if not 0 <= i < config.vocab_size)
-        raise ValueError(f"{what}: {outside} is outside the vocabulary [0, {config.vocab_size})")
-    if array.dtype.kind not in "iu":
-        raise ValueError(f"{what} must be integers; got {array.dtype} such as {array.flat[0]!r}")
-    if int(array.min()) < 0 or int(array.max()) >= config.vocab_size:
-        outside = int(array.min()) if int(array.min()) < 0 else int(array.max())
+    if array.min() < 0 or array.max() >= config.vocab_size:
+        outside = array.min() if array.min() < 0 else array.max()
         raise ValueError(f"{what}: {outside} is outside the vocabulary [0, {config.vocab_size})")
     return array.astype(np.int64, copy=False)
+
+
+def whole_numbers(values: Any, what: str) -> Array:
+    """An array of integers from an array or nested lists; else ValueError says what was given.
+
+    Numbers that do not fit 64 bits stay Python's, so that a message can name them.
+    """
+    if not isinstance(values, (list, tuple)):
+        values = np.asarray(values)
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        if values.dtype.kind not in "iu":
+            example = f" such as {values.flat[0]!r}" if values.size else ""
+            raise ValueError(f"{what} must be integers; got {values.dtype}{example}")
+        return values
+    # as objects first: NumPy would read [5, True] as [5, 1]
+    array = np.asarray(values, dtype=object)
+    for value in array.flat:
+        if isinstance(value, (list, tuple, np.ndarray)):
+            raise ValueError(f"{what}: the rows have different lengths; give all the same")
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise ValueError(f"{what} must be integers; got {value!r} ({type(value).__name__})")
+    try:
+        return array.astype(np.int64)
+    except OverflowError:
+        return array
 
 
 def _norm(params: Mapping[str, Any], name: str, x: Any, config: GPT2Config, ops: Any) -> Any:

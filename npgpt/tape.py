@@ -51,7 +51,10 @@ class Entry(NamedTuple):
 
 
 class Op:
-    """A named pair: forward(*arrays, **settings) -> (out, cache), backward(dout, cache) -> grads."""
+    """A named pair under the layer contract.
+
+    forward(*arrays, **settings) -> (out, cache); backward(dout, cache) -> one gradient per array.
+    """
 
     def __init__(self, name: str, forward: Callable[..., Any], backward: Callable[..., Any]):
         self.name = name
@@ -92,6 +95,8 @@ class Tape:
         """Put an array, or a dict of arrays, on the tape: their gradients will be given."""
         if isinstance(values, Mapping):
             return {name: self.watch(array) for name, array in values.items()}
+        if isinstance(values, Var):
+            raise TapeError(f"watch takes arrays; got {values!r}, which lies on a tape already")
         self._must_be_fresh()
         var = Var(np.asarray(values), self)
         self.watched.append(var)

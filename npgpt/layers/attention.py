@@ -42,7 +42,9 @@ def causal_attention_forward(
     """Attend from q (..., T, D) to k, v (..., S, D); `rate` is dropout on the weights."""
     t, s = q.shape[-2], k.shape[-2]
     if t > s:
-        raise ValueError(f"causal attention needs as many keys as queries; got {t} queries, {s} keys")
+        raise ValueError(
+            f"causal attention needs at least as many keys as queries; got {t} queries, {s} keys"
+        )
     scale = 1.0 / math.sqrt(q.shape[-1])
     scores = (q @ k.swapaxes(-1, -2)) * scale                   # (..., T, S)
     visible = np.tri(t, s, s - t, dtype=bool)                   # (T, S)

@@ -45,7 +45,7 @@ def cross_entropy_forward(
     sums = exps.sum(axis=-1, keepdims=True)                     # (N, 1)
     p = exps / sums                                             # (N, V)
     picked = shifted[np.arange(len(flat)), safe] - np.log(sums[:, 0])   # (N,) log p of the target
-    loss = -np.where(counted, picked, 0).sum() / max(count, 1)
+    loss = np.where(counted, -picked, 0).sum() / max(count, 1)
     return np.asarray(loss), (p, safe, counted, count, logits.shape)
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from .contract import Array, Cache
+from .linear import as_rows
 
 
 def token_embedding_forward(ids: Array, weight: Array) -> tuple[Array, Cache]:
@@ -57,8 +58,7 @@ def unembedding_backward(dout: Array, cache: Cache) -> tuple[Array, Array]:
     """Give (dx, dweight): dx (..., C), dweight (V, C)."""
     x, weight = cache
     dx = dout @ weight                                          # (..., C)
-    x_rows = x.reshape(-1, weight.shape[1])                     # (N, C)
-    dout_rows = dout.reshape(-1, weight.shape[0])               # (N, V)
+    x_rows, dout_rows = as_rows(x), as_rows(dout)               # (N, C), (N, V)
     dweight = dout_rows.T @ x_rows                              # (V, C)
     return dx, dweight
 

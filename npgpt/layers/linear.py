@@ -14,6 +14,8 @@ Source     GPT-2's "Conv1D" of width 1
 
 from __future__ import annotations
 
+import math
+
 from .contract import Array, Cache
 
 
@@ -25,12 +27,17 @@ def linear_forward(x: Array, weight: Array, bias: Array | None) -> tuple[Array, 
     return out, (x, weight, bias is not None)
 
 
+def as_rows(x: Array) -> Array:
+    """(..., C) -> (N, C): every position a row."""
+    # not reshape(-1, C): with C = 0 it cannot tell how many rows there are
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
 def linear_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array | None]:
     """Give (dx, dweight, dbias): dx (..., I), dweight (I, O), dbias (O,) or None."""
     x, weight, has_bias = cache
     dx = dout @ weight.T                                        # (..., I)
-    x_rows = x.reshape(-1, weight.shape[0])                     # (N, I)
-    dout_rows = dout.reshape(-1, weight.shape[1])               # (N, O)
+    x_rows, dout_rows = as_rows(x), as_rows(dout)               # (N, I), (N, O)
     dweight = x_rows.T @ dout_rows                              # (I, O)
     dbias = dout_rows.sum(axis=0) if has_bias else None         # (O,)
     return dx, dweight, dbias

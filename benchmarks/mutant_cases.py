@@ -1,0 +1,111 @@
+"""The layers that are mutated, each with inputs at its test size; two seeds of a case differ in shape."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Builder = Callable[[np.random.Generator, "Sizes"], tuple[tuple[Any, ...], dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """B T C H D V F of one set of inputs, all different unless a case says otherwise."""
+
+    B: int = 2
+    T: int = 3
+    H: int = 2
+    D: int = 4
+    C: int = 8
+    V: int = 7
+    F: int = 5
+
+
+OTHER_SIZES = Sizes(B=3, T=4, H=3, D=2, C=6, V=5, F=7)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A pair in `npgpt.layers.<module>`: its stem in `<stem>_forward`, and how its inputs are made."""
+
+    name: str
+    module: str
+    stem: str
+    build: Builder
+
+    def functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """(forward, backward), as the package has them."""
+        module = importlib.import_module(f"npgpt.layers.{self.module}")
+        return getattr(module, f"{self.stem}_forward"), getattr(module, f"{self.stem}_backward")
+
+    def inputs(self, seed: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """(arrays, settings); odd seeds use the second set of sizes."""
+        return self.build(np.random.default_rng(seed), OTHER_SIZES if seed % 2 else Sizes())
+
+
+def _n(rng: np.random.Generator, *shape: int) -> Any:
+    return rng.standard_normal(shape)
+
+
+def _x(rng: np.random.Generator, s: Sizes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return (_n(rng, s.B, s.T, s.C),), {}
+
+
+def _ids(rng: np.random.Generator, s: Sizes) -> Any:
+    ids = rng.integers(0, s.V - 1, (s.B, s.T))
+    ids[0, 1] = ids[0, 0]  # one id comes twice
+    return ids
+
+
+def _targets(rng: np.random.Generator, s: Sizes) -> Any:
+    targets = rng.integers(0, s.V, (s.B, s.T))
+    targets[-1, 0] = -100  # one position is not counted
+    return targets
+
+
+def _dropped(rng: np.random.Generator) -> dict[str, Any]:
+    return {"rate": 0.4, "rng": np.random.default_rng(int(rng.integers(1000)))}
+
+
+CASES = [
+    Case("softmax", "softmax", "softmax", _x),
+    Case("gelu", "gelu", "gelu", _x),
+    Case("gelu_exact", "gelu", "gelu_exact", _x),
+    Case("relu", "relu", "relu", _x),
+    Case("leaky_relu", "relu", "leaky_relu", lambda r, s: ((_n(r, s.B, s.T, s.C), _n(r, 1)), {})),
+    Case("silu", "silu", "silu", _x),
+    Case("layernorm", "layernorm", "layernorm", lambda r, s: (
+        (_n(r, s.B, s.T, s.C), _n(r, s.C), _n(r, s.C)), {"eps": 1e-5})),
+    Case("linear", "linear", "linear", lambda r, s: (
+        (_n(r, s.B, s.T, s.C), _n(r, s.C, s.F), _n(r, s.F)), {})),
+    Case("linear_square", "linear", "linear", lambda r, s: (
+        (_n(r, s.B, s.T, s.D), _n(r, s.D, s.D), _n(r, s.D)), {})),
+    Case("residual", "residual", "residual", lambda r, s: (
+        (_n(r, s.B, s.T, s.C), _n(r, s.B, s.T, s.C)), {})),
+    Case("dropout", "dropout", "dropout", lambda r, s: ((_n(r, s.B, s.T, s.C),), _dropped(r))),
+    Case("token_embedding", "embedding", "token_embedding", lambda r, s: (
+        (_ids(r, s), _n(r, s.V, s.C)), {})),
+    Case("position_embedding", "embedding", "position_embedding", lambda r, s: (
+        (_n(r, s.B, s.T, s.C), _n(r, s.V, s.C), np.arange(s.T)), {})),
+    Case("unembedding", "embedding", "unembedding", lambda r, s: (
+        (_n(r, s.B, s.T, s.C), _n(r, s.V, s.C)), {})),
+    Case("causal_attention", "attention", "causal_attention", lambda r, s: (
+        (_n(r, s.B, s.H, s.T, s.D), _n(r, s.B, s.H, s.T, s.D), _n(r, s.B, s.H, s.T, s.D)), {})),
+    Case("causal_attention_dropped", "attention", "causal_attention", lambda r, s: (
+        (_n(r, s.B, s.T, s.T), _n(r, s.B, s.T, s.T), _n(r, s.B, s.T, s.T)), _dropped(r))),
+    Case("multi_head_attention", "attention", "multi_head_attention", lambda r, s: (
+        (_n(r, s.B, s.T, 3 * s.H * s.D),), {"n_head": s.H})),
+    Case("cross_entropy", "cross_entropy", "cross_entropy", lambda r, s: (
+        (_n(r, s.B, s.T, s.V), _targets(r, s)), {})),
+    Case("linear_cross_entropy", "cross_entropy", "linear_cross_entropy", lambda r, s: (
+        (_n(r, s.B, s.T, s.C), _n(r, s.V, s.C), _targets(r, s)), {})),
+    Case("feed_forward", "feed_forward", "feed_forward", lambda r, s: (
+        (_n(r, s.B, s.T, s.D), _n(r, s.D, s.F), _n(r, s.F), _n(r, s.F, s.D), _n(r, s.D)), {})),
+    Case("swiglu", "feed_forward", "swiglu", lambda r, s: (
+        (_n(r, s.B, s.T, s.D), _n(r, s.D, s.F), _n(r, s.F), _n(r, s.D, s.F), _n(r, s.F),
+         _n(r, s.F, s.D), _n(r, s.D)), {})),
+]

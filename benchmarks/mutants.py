@@ -1,0 +1,237 @@
+"""How good is the gradient doctor? Break every layer's backward in many ways and count what it says.
+
+    python -m benchmarks.mutants [--half tuned|held-out|both] [--limit N] [--write]
+
+The catalogue is generated: every rule of `mutant_rules` at every place of every backward (and of the
+helpers in its file) that `mutant_cases` lists. Left out are edits that raise (Python names those
+itself) and edits that change nothing, by this test, which does not use the doctor: on six random inputs
+the returned gradients equal the original's to 1e-12 and nothing is written to.
+
+The split: a mutant belongs to the tuned half if the SHA-256 of its id is even, else to the held-out
+half. The id is made of case, rule and place, so the split was fixed before the doctor had any rule.
+While the rules were tuned only `--half tuned` was run with names printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import copy
+import hashlib
+import importlib.util
+import inspect
+import json
+import platform
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.mutant_cases import CASES, Case
+from benchmarks.mutant_rules import ACCEPTED, edits
+from npgpt.gradcheck import Report, examine
+from npgpt.gradcheck.subject import Subject
+
+RESULTS = Path(__file__).parent / "results" / "mutants.json"
+Pair = tuple[Callable[..., Any], Callable[..., Any]]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One broken backward: `kind` is its true name, `detail` the edit, `source` the whole module."""
+
+    case: Case
+    kind: str
+    detail: str
+    source: str
+
+    @property
+    def id(self) -> str:
+        """Made of case, kind and place only: it does not change when a rule elsewhere is added."""
+        return f"{self.case.name}/{self.kind}/{self.detail}"
+
+    @property
+    def held_out(self) -> bool:
+        """True for the half on which the doctor's rules were not tuned."""
+        return hashlib.sha256(self.id.encode()).digest()[0] % 2 == 1
+
+    def pair(self, folder: Path) -> Pair:
+        """(the package's forward, the broken backward), the latter loaded from a file in `folder`."""
+        stem = "m" + hashlib.sha256(self.source.encode()).hexdigest()[:16]
+        path = folder / f"{stem}.py"
+        path.write_text(self.source, encoding="utf-8")
+        spec = importlib.util.spec_from_file_location(f"npgpt.layers.{stem}", path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return self.case.functions()[0], getattr(module, f"{self.case.stem}_backward")
+
+
+def generate() -> Iterator[Mutant]:
+    """Every edit of every case, also those that raise or change nothing."""
+    for case in CASES:
+        module = importlib.import_module(f"npgpt.layers.{case.module}")
+        tree = ast.parse(inspect.getsource(module))
+        for place, function in enumerate(tree.body):
+            if isinstance(function, ast.FunctionDef) and function.name in _reached(tree, case.stem):
+                for kind, detail, edited in edits(function):
+                    whole = copy.copy(tree)
+                    whole.body = [*tree.body[:place], edited, *tree.body[place + 1:]]
+                    source = ast.unparse(ast.fix_missing_locations(copy.deepcopy(whole)))
+                    yield Mutant(case, kind, f"{function.name}: {detail}", source)
+
+
+def _reached(tree: ast.Module, stem: str) -> set[str]:
+    """The backward and the helpers of its file that it calls, but no other layer's backward."""
+    functions = {f.name: f for f in tree.body if isinstance(f, ast.FunctionDef)}
+    reached, waiting = set(), [f"{stem}_backward"]
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        for node in ast.walk(functions[name]):
+            if isinstance(node, ast.Name) and node.id in functions and node.id not in reached:
+                if not node.id.endswith(("_backward", "_forward")):
+                    waiting.append(node.id)
+    return reached
+
+
+def matters(mutant: Mutant, pair: Pair) -> bool:
+    """True if the edit changes what backward gives, or writes where it must not, and does not raise."""
+    forward, right = mutant.case.functions()
+    changed = False
+    for seed in range(0, 12, 2):
+        arrays, settings = mutant.case.inputs(seed)
+        answers = []
+        for backward in (right, pair[1]):
+            out, cache = forward(*arrays, **copy.deepcopy(settings))
+            kept = copy.deepcopy(cache)
+            dout = np.random.default_rng(seed).standard_normal(out.shape)
+            given = dout.copy()
+            try:
+                with np.errstate(all="ignore"):
+                    grads = copy.deepcopy(backward(dout, cache))
+            except Exception:
+                return False
+            answers.append((grads, not _same(kept, cache) or not np.array_equal(given, dout)))
+        changed = changed or answers[1][1] or not _same(answers[0][0], answers[1][0], 1e-12)
+    return changed
+
+
+def _same(a: Any, b: Any, tolerance: float = 0.0) -> bool:
+    if isinstance(a, (tuple, list)):
+        return isinstance(b, (tuple, list)) and len(a) == len(b) and all(
+            _same(x, y, tolerance) for x, y in zip(a, b, strict=True))
+    if isinstance(a, np.ndarray):
+        if not isinstance(b, np.ndarray) or a.shape != b.shape:
+            return False
+        gap = float(np.linalg.norm(np.asarray(a, float) - np.asarray(b, float)))
+        return gap <= tolerance * (float(np.linalg.norm(np.asarray(a, float))) + 1e-300)
+    return bool(a == b)
+
+
+def catalogue(folder: Path) -> Iterator[tuple[Mutant, Pair]]:
+    """The mutants that matter; of two with the same source the first is kept."""
+    seen = set()
+    for mutant in generate():
+        key = (mutant.case.name, mutant.source)
+        if key in seen:
+            continue
+        seen.add(key)
+        pair = mutant.pair(folder)
+        if matters(mutant, pair):
+            yield mutant, pair
+
+
+def judge(mutant: Mutant, pair: Pair) -> tuple[bool, bool, Report]:
+    """(detected, named): the name is the first finding's, and it must be one that ACCEPTED allows."""
+    arrays, settings = mutant.case.inputs(0)
+    report = examine(Subject(*pair, arrays, settings))
+    named = not report.ok and report.findings[0].kind in ACCEPTED[mutant.kind]
+    return not report.ok, named, report
+
+
+def accused(seeds: int) -> int:
+    """How many correct layers are accused over `seeds` inputs of each case."""
+    count = 0
+    for case in CASES:
+        for seed in range(seeds):
+            arrays, settings = case.inputs(seed)
+            report = examine(Subject(*case.functions(), arrays, settings), seed=seed)
+            if not report.ok:
+                print(report)
+                count += 1
+    return count
+
+
+def main() -> int:
+    """Run the catalogue and print the table of kinds by detected and named."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--half", choices=("tuned", "held-out", "both"), default="both")
+    parser.add_argument("--show", action="store_true", help="print what was not named (tuned half only)")
+    parser.add_argument("--seeds", type=int, default=100, help="inputs of each correct layer")
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
+    args = parser.parse_args()
+    totals: Counter[tuple[str, bool, str]] = Counter()
+    slowest = 0.0
+    with tempfile.TemporaryDirectory() as name:
+        for mutant, pair in catalogue(Path(name)):
+            if args.half != "both" and mutant.held_out != (args.half == "held-out"):
+                continue
+            started = time.perf_counter()
+            detected, named, report = judge(mutant, pair)
+            slowest = max(slowest, time.perf_counter() - started)
+            totals[mutant.kind, mutant.held_out, "all"] += 1
+            totals[mutant.kind, mutant.held_out, "detected"] += detected
+            totals[mutant.kind, mutant.held_out, "named"] += named
+            if args.show and not mutant.held_out and not (detected and named):
+                print(f"{mutant.id}\n    said {report.kinds}", file=sys.stderr)
+    wrongly = accused(args.seeds)
+    result = {
+        "table": _table(totals), "slowest_report_seconds": round(slowest, 3),
+        "correct_layers_examined": args.seeds * len(CASES), "correct_layers_accused": wrongly,
+        "python": platform.python_version(), "numpy": np.__version__, "machine": platform.machine(),
+    }
+    print(render(result))
+    if args.write:
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def _table(totals: Counter[tuple[str, bool, str]]) -> dict[str, dict[str, list[int]]]:
+    kinds = sorted({kind for kind, _, _ in totals})
+    return {
+        kind: {
+            half: [totals[kind, held, what] for what in ("all", "detected", "named")]
+            for half, held in (("tuned", False), ("held-out", True))
+        }
+        for kind in kinds
+    }
+
+
+def render(result: dict[str, Any]) -> str:
+    """The table of kinds as Markdown: mutants, detected, named, for each half."""
+    lines = ["| fault | tuned: mutants | detected | named | held out: mutants | detected | named |",
+             "|---|---|---|---|---|---|---|"]
+    sums = np.zeros(6, dtype=int)
+    for kind, halves in result["table"].items():
+        numbers = halves["tuned"] + halves["held-out"]
+        sums += numbers
+        lines.append(f"| {kind} | " + " | ".join(map(str, numbers)) + " |")
+    lines.append("| **all** | " + " | ".join(map(str, sums)) + " |")
+    share = [f"{100 * n / m:.1f} %" if m else "-" for n, m in ((sums[2], sums[0]), (sums[5], sums[3]))]
+    lines += ["", f"Named: {share[0]} of the tuned half, {share[1]} of the held-out half. "
+              f"Correct layers accused: {result['correct_layers_accused']} of "
+              f"{result['correct_layers_examined']}. "
+              f"Slowest report: {result['slowest_report_seconds']} s."]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

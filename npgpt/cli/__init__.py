@@ -1,0 +1,93 @@
+"""The command line: one file a verb. A verb parses, calls one function below, and prints.
+
+Exit codes: 0 fine, 1 a check failed, 2 usage, 3 a file cannot be read or written, 4 training
+diverged, 130 interrupted. A user's mistake gives one line on stderr; NPGPT_TRACEBACK=1 gives the
+traceback too.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Sequence
+
+from .parser import Parser
+
+# name: one line of help; the module of the same name is imported only when its verb is called
+VERBS = {
+    "train": "train a model on text, or continue a run",
+    "generate": "write text with a trained model",
+    "eval": "loss and perplexity of a model on any text",
+    "inspect": "configuration, parameters, memory and FLOPs of a model",
+    "gradcheck": "check every gradient against numeric derivatives",
+    "book": "replay the numbers of the book, beside the ones computed here",
+    "pull": "download published GPT-2 weights",
+    "convert": "write a model in another format",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        parser = _parser(arguments)
+        args = parser.parse_args(arguments)
+        return int(args.run(args))
+    except SystemExit as stop:       # argparse: 0 after --help, 2 after a mistake
+        return stop.code if isinstance(stop.code, int) else 2
+    except KeyboardInterrupt:
+        print("npgpt: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # the reader is gone (| head): leave without a word, and keep Python from flushing again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        code = exit_code(error)
+        if code is None or os.environ.get("NPGPT_TRACEBACK"):
+            raise
+        print(f"npgpt: {one_line(error)}", file=sys.stderr)
+        return code
+
+
+def exit_code(error: Exception) -> int | None:
+    """The code that tells a user's mistake or a failing disk; None for a fault of our own."""
+    from ..scoring import QuestionError
+    from ..text import CorpusError
+    from ..training import Diverged
+    from ..weights import CheckpointError
+
+    if isinstance(error, Diverged):
+        return 4
+    bad_file = (CheckpointError, CorpusError, QuestionError, OSError, UnicodeDecodeError)
+    if isinstance(error, bad_file):
+        return 3
+    if isinstance(error, (ValueError, ImportError, MemoryError)):
+        return 2
+    return None
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, without line breaks; for the system's own errors, with the file."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _parser(arguments: list[str]) -> Parser:
+    parser = Parser(
+        prog="npgpt", description="GPT-2 in NumPy, every gradient written by hand.",
+        epilog="npgpt VERB --help tells more about a verb.",
+    )
+    from ..version import VERSION
+
+    parser.add_argument("--version", action="version", version=f"npgpt {VERSION}")
+    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb, help_line in VERBS.items():
+        if arguments and arguments[0] == verb:
+            import_module(f"{__name__}.{verb}").add_parser(subparsers)
+        else:
+            subparsers.add_parser(verb, help=help_line)
+    return parser

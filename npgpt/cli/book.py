@@ -1,0 +1,69 @@
+"""npgpt book: replay the numbers of the book, beside the ones computed here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+EPILOG = """\
+A figure agrees when every printed digit is met; "rounding" means as near as float32
+arithmetic in another order of adding up can come; "no" means neither.
+
+examples:
+  npgpt book                       chapters 2 to 5, half a minute, 2 GB of memory
+  npgpt book --chapters 2 3        a second
+  npgpt book --train --json book-training.json
+                                   chapter 5's training run, ten minutes or more, 4 GB
+
+exit codes: 0 all agree, up to rounding; 1 a figure does not; 2 usage
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Declare the verb."""
+    parser = subparsers.add_parser(
+        "book", help="replay the numbers of the book, beside the ones computed here", epilog=EPILOG,
+        description="Replay 'Build a Large Language Model (From Scratch)' by S. Raschka in NumPy.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--chapters", type=int, nargs="+", default=[2, 3, 4, 5], metavar="N",
+                        help="chapters to replay, of 2 3 4 5 (default all)")
+    parser.add_argument("--train", action="store_true",
+                        help="replay chapter 5's training run instead, step by step")
+    parser.add_argument("--epochs", type=int, default=10, metavar="N",
+                        help="with --train: stop after so many of its ten epochs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table, write the JSON if asked for, and judge."""
+    from ..book.figures import DIFFERENT
+    from ..book.replay import as_records, replay, replay_training
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    started = time.monotonic()
+    figures = replay_training(args.epochs, say) if args.train else replay(args.chapters, say)
+    if args.json is not None:
+        _write_json(args.json, as_records(figures), time.monotonic() - started)
+    return 1 if any(figure.verdict == DIFFERENT for figure in figures) else 0
+
+
+def _write_json(path: Path, figures: list[dict[str, Any]], seconds: float) -> None:
+    import numpy
+
+    from ..files import replacing_file
+    from ..version import VERSION
+
+    content = {
+        "npgpt": VERSION, "numpy": numpy.__version__, "python": platform.python_version(),
+        "machine": platform.machine(), "seconds": round(seconds, 1), "figures": figures,
+    }
+    with replacing_file(path) as beside:
+        beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,115 @@
+"""npgpt eval: loss and perplexity of a model on any text, or its answers to questions."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+EPILOG = """\
+examples:
+  npgpt eval runs/python-docs                   on the text it held back from training
+  npgpt eval runs/python-docs my-text.txt       on any file or folder
+  npgpt eval gpt2/ my-text.txt --stride 512     every token sees at least 512 before it
+  npgpt eval gpt2/ --questions hellaswag.jsonl  accuracy on multiple choice
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Declare the verb."""
+    parser = subparsers.add_parser(
+        "eval", help="loss and perplexity of a model on any text", epilog=EPILOG,
+        description="Loss in nats per token, perplexity and bits per byte.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL",
+                        help="a run, a checkpoint, or a folder of GPT-2 weights")
+    parser.add_argument("text", nargs="?", metavar="TEXT",
+                        help="a file, a folder or a named corpus (default: the run's own)")
+    parser.add_argument("--split", choices=("train", "val", "all"),
+                        help="which part (default: val of the run's own corpus, all of another)")
+    parser.add_argument("--stride", type=int, metavar="N",
+                        help="how far the window moves (default: the context, no overlap)")
+    parser.add_argument("--batch-size", type=int, default=16, metavar="B",
+                        help="windows read together (default 16)")
+    parser.add_argument("--questions", type=Path, metavar="FILE",
+                        help="multiple choice in HellaSwag's form: JSON lines with ctx, endings, "
+                             "label")
+    parser.add_argument("--threads", type=int, metavar="N", help="default: one per core")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the scores."""
+    from ..training.checkpoint import open_model
+
+    if args.threads is not None:
+        from ..fast.threads import set_threads
+
+        set_threads(args.threads)
+    if args.questions is not None:
+        if args.text is not None:
+            raise ValueError("a text was given and --questions too; one of them is enough")
+        return _questions(args, *open_model(args.model))
+    return _text(args, *open_model(args.model))
+
+
+def _text(args: Any, model: Any, tokenizer: Any) -> int:
+    import numpy as np
+    from tqdm import tqdm
+
+    from ..scoring import score_text
+    from ..text import load_corpus
+
+    name, fraction, split = _which_text(args)
+    corpus = load_corpus(name, tokenizer, fraction,
+                         say=lambda note: print(f"npgpt: {note}", file=sys.stderr))
+    if split == "all":
+        ids = np.concatenate([corpus.train, corpus.val]) if len(corpus.val) else corpus.train
+    else:
+        ids = corpus.train if split == "train" else corpus.val
+    n_bytes = len(tokenizer.decode_bytes(ids))
+    with tqdm(total=len(ids), unit="token", unit_scale=True, disable=None, leave=False) as bar:
+        score = score_text(
+            model.params, model.config, ids, stride=args.stride, batch_size=args.batch_size,
+            start_id=tokenizer.eot_id if split == "all" else None, ops=model.ops,
+            on_progress=lambda done, count: bar.update(done - bar.n) and None,
+        )
+    print(f"text            {corpus.name} ({split})")
+    print(f"tokens scored   {score.tokens:,}")
+    print(f"loss            {score.loss:.4f} nats per token")
+    print(f"perplexity      {score.perplexity:.3f}")
+    print(f"bits per byte   {score.bits_per_byte(n_bytes):.4f}")
+    return 0
+
+
+def _questions(args: Any, model: Any, tokenizer: Any) -> int:
+    from tqdm import tqdm
+
+    from ..scoring import read_questions, score_questions
+
+    with tqdm(unit="question", disable=None, leave=False) as bar:
+        score = score_questions(model.params, model.config, read_questions(args.questions),
+                                tokenizer.encode, ops=model.ops,
+                                on_progress=lambda so_far: bar.update() and None)
+    print(f"questions       {score.questions:,}")
+    print(f"accuracy        {score.accuracy:.2%} by summed log-probability")
+    print(f"                {score.accuracy_by_length:.2%} by log-probability per token")
+    return 0
+
+
+def _which_text(args: Any) -> tuple[str, float, str]:
+    """Name of the text, the fraction held back, and the split to score."""
+    from ..training.checkpoint import FOLDER, RUN_FILE, newest_checkpoint, read_record
+
+    of_run = (args.model / FOLDER).is_dir() or (args.model / RUN_FILE).is_file()
+    if of_run:
+        data = read_record(newest_checkpoint(args.model))["run"]["data"]
+        if args.text is None or args.text == data["corpus"]:
+            return data["corpus"], data["val_fraction"], args.split or "val"
+    if args.text is None:
+        raise ValueError("say which text: these weights have no corpus of their own")
+    if args.split in (None, "all"):
+        return args.text, 0.0, "all"
+    return args.text, 0.1, args.split

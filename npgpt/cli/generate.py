@@ -1,0 +1,158 @@
+"""npgpt generate: write text with a trained model."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+EPILOG = """\
+The text goes to stdout, everything else to stderr. Without a prompt, and with no
+text on stdin, the model starts a document of its own.
+
+examples:
+  npgpt generate runs/python-docs "The "
+  npgpt generate runs/python-docs --file prompt.txt --max-new-tokens 500 --seed 1
+  echo "def " | npgpt generate runs/python-source --temperature 0
+  npgpt generate gpt2/ --interactive
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Declare the verb."""
+    parser = subparsers.add_parser(
+        "generate", help="write text with a trained model", epilog=EPILOG,
+        description="Continue a prompt, token by token.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL",
+                        help="a run, a checkpoint, or a folder of GPT-2 weights")
+    parser.add_argument("prompt", nargs="?", help="the text to continue; - reads stdin")
+    parser.add_argument("--file", type=Path, metavar="FILE", help="read the prompt from a file")
+    parser.add_argument("--max-new-tokens", type=int, default=200, metavar="N",
+                        help="tokens to write (default 200)")
+    parser.add_argument("--temperature", type=float, default=0.8, metavar="X",
+                        help="0 is greedy, 1 the model's own distribution (default 0.8)")
+    parser.add_argument("--top-k", type=int, metavar="K", help="only the K likeliest tokens")
+    parser.add_argument("--top-p", type=float, metavar="P",
+                        help="only the likeliest tokens that hold P of the probability")
+    parser.add_argument("--min-p", type=float, metavar="P",
+                        help="only tokens at least P times as likely as the likeliest")
+    parser.add_argument("--repetition-penalty", type=float, default=1.0, metavar="X",
+                        help="above 1 makes tokens of the text less likely (default 1)")
+    parser.add_argument("--stop", action="append", default=[], metavar="TEXT",
+                        help="end when this is written; may be given again")
+    parser.add_argument("--samples", type=int, default=1, metavar="N",
+                        help="texts to write, one after another (default 1)")
+    parser.add_argument("--seed", type=int, help="the same seed, the same text")
+    parser.add_argument("--speculate", action="store_true",
+                        help="draft from the text so far: faster where it repeats itself")
+    parser.add_argument("--interactive", action="store_true",
+                        help="read prompts line by line; the text so far stays in memory")
+    parser.add_argument("--threads", type=int, metavar="N", help="default: one per core")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the prompt and its continuation to stdout as it comes."""
+    from ..training.checkpoint import open_model
+
+    prompt = None if args.interactive else _prompt(args)
+    if args.threads is not None:
+        from ..fast.threads import set_threads
+
+        set_threads(args.threads)
+    model, tokenizer = open_model(args.model)
+    settings = {name: getattr(args, name) for name in (
+        "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "speculate")}
+    settings["decode"] = tokenizer.decode
+    if args.interactive:
+        return _interactive(args, model, tokenizer, settings)
+    return _write(args, model, tokenizer, prompt, settings)
+
+
+def _write(args: Any, model: Any, tokenizer: Any, prompt: str | None, settings: Any) -> int:
+    from ..generation import StopGuard, stream
+    from ..text import StreamDecoder
+    from ..training.loop import first_token
+
+    ids = [first_token(tokenizer)] if prompt is None else tokenizer.encode(prompt)
+    slid: list[int] = []
+    for number in range(args.samples):
+        if number:
+            sys.stdout.write("\n" + "-" * 40 + "\n")
+        seed = None if args.seed is None else args.seed + number
+        decoder, guard = StreamDecoder(tokenizer), StopGuard(args.stop)
+        sys.stdout.write(prompt or "")
+        for token in stream(model.params, model.config, ids, args.max_new_tokens, seed=seed,
+                            ops=model.ops, on_slide=slid.append, **settings):
+            sys.stdout.write(guard.add(decoder.add(token.id)))
+            sys.stdout.flush()
+        sys.stdout.write(guard.add(decoder.flush()) + guard.flush())
+    sys.stdout.write("\n")
+    sys.stdout.flush()
+    if slid:
+        _tell_slide(model)
+    return 0
+
+
+def _interactive(args: Any, model: Any, tokenizer: Any, settings: Any) -> int:
+    from ..generation import Session
+    from ..text import StreamDecoder
+
+    print("npgpt: type a line, get its continuation; Ctrl-C stops a reply, an empty line ends",
+          file=sys.stderr)
+    slid: list[int] = []
+    session = Session(model.params, model.config, seed=args.seed, ops=model.ops,
+                      on_slide=slid.append)
+    while True:
+        sys.stderr.write("> ")
+        sys.stderr.flush()
+        line = sys.stdin.readline().rstrip("\n")
+        if not line:
+            return 0
+        try:
+            session.extend(tokenizer.encode(line))
+        except ValueError as error:
+            print(f"npgpt: {error}", file=sys.stderr)
+            continue
+        decoder = StreamDecoder(tokenizer)
+        try:
+            for token in session.reply(args.max_new_tokens, **settings):
+                sys.stdout.write(decoder.add(token.id))
+                sys.stdout.flush()
+        except KeyboardInterrupt:
+            pass
+        sys.stdout.write(decoder.flush() + "\n")
+        sys.stdout.flush()
+        if slid:
+            _tell_slide(model)
+            slid.clear()
+
+
+def _tell_slide(model: Any) -> None:
+    print(f"npgpt: the text outgrew the context; from there each token was predicted from the last "
+          f"{model.config.n_positions} alone", file=sys.stderr)
+
+
+def _prompt(args: argparse.Namespace) -> str | None:
+    """The prompt's text; None where none was given and nobody pipes one in."""
+    if args.prompt is not None and args.file is not None:
+        raise ValueError("a prompt was given and --file too; one of them is enough")
+    if args.file is not None:
+        text, source = args.file.read_text(encoding="utf-8"), str(args.file)
+    elif args.prompt is not None and args.prompt != "-":
+        text, source = args.prompt, "the argument"
+    elif args.prompt == "-" or not sys.stdin.isatty():
+        text, source = sys.stdin.buffer.read().decode("utf-8"), "stdin"
+        # echo ends its text with a line break that nobody meant as part of the prompt
+        text = text[:-1] if text.endswith("\n") else text
+        if not text and args.prompt is None:
+            return None
+    else:
+        return None
+    if not text:
+        raise ValueError(f"the prompt from {source} is empty; give at least one character, or no "
+                         f"prompt at all")
+    return text

@@ -1,0 +1,108 @@
+"""npgpt gradcheck: check every gradient against numeric derivatives."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from typing import Any
+
+EPILOG = """\
+examples:
+  npgpt gradcheck                     every layer and whole models: a table
+  npgpt gradcheck --ops fast          the same for the fast versions
+  npgpt gradcheck mine.py             your own NAME_forward / NAME_backward pairs
+  npgpt gradcheck mine.py:layernorm   one of them
+  npgpt gradcheck mine.py --shape x=2,3,8 --shape weight=8
+
+A file can tell its shapes itself, in a comment above a forward:
+  # gradcheck: x=(2,3,8) weight=(8,) bias=(8,) eps=1e-5
+
+exit codes: 0 all gradients right, 1 a finding, 2 usage, 3 the file cannot be read
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Declare the verb."""
+    parser = subparsers.add_parser(
+        "gradcheck", help="check every gradient against numeric derivatives", epilog=EPILOG,
+        description="Check gradients in float64, by complex step or Richardson extrapolation.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", nargs="?", metavar="FILE[:NAME]",
+                        help="a Python file with your own pairs (default: npgpt's own layers)")
+    parser.add_argument("--shape", action="append", default=[], metavar="ARG=2,3,8",
+                        help="shape of an input of your pair")
+    parser.add_argument("--ops", choices=("textbook", "fast"), default="textbook",
+                        help="which of npgpt's own layers (default textbook)")
+    parser.add_argument("--all", action="store_true",
+                        help="a line for every tensor of the whole models too")
+    parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default 0)")
+    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a table, or the report of a user's file; 1 if anything is wrong."""
+    colour = args.color == "always" or (args.color == "auto" and sys.stdout.isatty())
+    if args.file is not None:
+        return _examine_file(args, colour)
+    return _examine_all(args, colour)
+
+
+def _examine_all(args: argparse.Namespace, colour: bool) -> int:
+    from ..gradcheck.report import paint
+    from ..selfcheck import GOAL, check_models, check_ops
+
+    print(_line("op or model", "input", "shape", "error", "method"))
+    wrong, above, count, worst = [], [], 0, 0.0
+    for of_models, reports in enumerate((check_ops, check_models)):
+        for report in reports(args.ops, args.seed):
+            count += len(report.rows)
+            worst = max(worst, report.worst)
+            above += [f"{report.op} {row.argument}" for row in report.rows
+                      if row.ok and row.error > GOAL]
+            rows = report.rows if args.all or not of_models else [_summary(report)]
+            for row in rows:
+                shape = "x".join(map(str, row.shape))
+                line = _line(report.op, row.argument, shape, f"{row.error:.0e}", row.method.split()[0])
+                print(line if row.ok else paint(line + " WRONG", "red", colour), flush=True)
+            if not report.ok:
+                wrong.append(report)
+    for report in wrong:
+        print("\n" + report.text(colour=colour))
+    print(f"\n{count} gradients, worst relative error {worst:.0e}, goal {GOAL:.0e}")
+    if above:
+        print(f"right, but above the goal: {', '.join(above)}")
+    if wrong:
+        print(paint(f"{len(wrong)} WRONG: {', '.join(r.op for r in wrong)}", "red", colour))
+        return 1
+    print(paint("all right", "green", colour))
+    return 0
+
+
+def _line(op: str, argument: str, shape: str, error: str, method: str) -> str:
+    return f"{op[:31]:31} {argument[:20]:20} {shape:>9} {error:>6} {method[:10]}"
+
+
+def _summary(report: Any) -> Any:
+    """One row for a whole model: its worst tensor."""
+    worst = max(report.rows, key=lambda row: (not row.ok, row.error))
+    return dataclasses.replace(worst, argument=f"all {len(report.rows)} tensors", shape=())
+
+
+def _examine_file(args: argparse.Namespace, colour: bool) -> int:
+    from ..gradcheck import examine_file
+
+    shapes = dict(_shape(text) for text in args.shape)
+    reports = list(examine_file(args.file, shapes=shapes, seed=args.seed))
+    print("\n\n".join(report.text(colour=colour) for report in reports))
+    return 0 if all(report.ok for report in reports) else 1
+
+
+def _shape(text: str) -> tuple[str, tuple[int, ...]]:
+    name, _, sizes = text.partition("=")
+    try:
+        return name, tuple(int(n) for n in sizes.replace("(", "").replace(")", "").split(",") if n)
+    except ValueError:
+        raise ValueError(f"--shape {text!r} does not read; write --shape x=2,3,8") from None

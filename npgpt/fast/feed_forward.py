@@ -1,0 +1,164 @@
+"""The feed-forward networks with bias and activation between the products, in cache.
+
+Each thread computes some columns of the wide layer: its piece of the product, then bias and
+activation on that piece in runs that stay in cache. Only the input and the wide layer before the
+activation are kept; backward bends it once more on the way to the slope.
+
+Textbook   npgpt.layers.feed_forward
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import numpy as np
+
+from ..layers.contract import Array, Cache
+from .activations import KERNELS, Kernels, leaky_kernels, slope_gradient
+from .blocks import as_rows, check_real, run_length, runs
+from .products import column_sums, linear_gradients, product, products
+from .threads import ELEMENTS, parts
+
+
+def feed_forward_forward(
+    x: Array,
+    fc_weight: Array,
+    fc_bias: Array | None,
+    proj_weight: Array,
+    proj_bias: Array | None,
+    *slope: Array,
+    activation: str = "gelu_new",
+) -> tuple[Array, Cache]:
+    """Two linear maps with an activation between; leaky_relu takes its slope (1,) as last array."""
+    check_real(x, fc_weight, proj_weight)
+    kernels = _kernels(activation, slope)
+    rows = as_rows(x)                                           # (N, C)
+    wide = product(rows, fc_weight)                             # (N, F)
+    bent = np.empty_like(wide)
+
+    def bend(run: slice, scratch: Array) -> None:
+        if fc_bias is not None:
+            wide[run] += fc_bias
+        kernels.bend(wide[run], bent[run], scratch)
+
+    _in_runs(bend, wide.shape, wide.dtype, 3)
+    out = product(bent, proj_weight)                            # (N, C)
+    if proj_bias is not None:
+        out += proj_bias
+    has_bias = (fc_bias is not None, proj_bias is not None)
+    out = out.reshape(*x.shape[:-1], out.shape[1])
+    return out, (x.shape, rows, wide, fc_weight, proj_weight, has_bias, activation, slope)
+
+
+def feed_forward_backward(dout: Array, cache: Cache) -> tuple[Array | None, ...]:
+    """Give (dx, dfc_weight, dfc_bias, dproj_weight, dproj_bias), and dslope for leaky_relu."""
+    shape, rows, wide, fc_weight, proj_weight, (fc_bias, proj_bias), activation, slope = cache
+    kernels = _kernels(activation, slope)
+    drows = as_rows(dout)                                       # (N, C)
+    dwide = product(drows, proj_weight.T)                       # (N, F), dbent until unbent
+    bent = np.empty_like(wide)
+    dslopes = np.zeros(wide.shape[0])
+
+    def unbend(run: slice, scratch: Array) -> None:
+        if slope:
+            dslopes[run.start] = slope_gradient(wide[run], dwide[run])
+        kernels.unbend(wide[run], dwide[run], dwide[run], bent[run], scratch)
+
+    _in_runs(unbend, wide.shape, wide.dtype, 3)
+    dproj_weight = product(bent.T, drows)                       # (F, C)
+    del bent
+    dproj_bias = column_sums(drows) if proj_bias else None
+    dfc_bias = column_sums(dwide) if fc_bias else None
+    dx, dfc_weight = linear_gradients(dwide, rows, fc_weight)   # (N, C), (C, F)
+    dslope = (np.full(1, dslopes.sum(), slope[0].dtype),) if slope else ()
+    return dx.reshape(shape), dfc_weight, dfc_bias, dproj_weight, dproj_bias, *dslope
+
+
+def swiglu_forward(
+    x: Array,
+    gate_weight: Array,
+    gate_bias: Array | None,
+    fc_weight: Array,
+    fc_bias: Array | None,
+    proj_weight: Array,
+    proj_bias: Array | None,
+) -> tuple[Array, Cache]:
+    """The feed-forward network whose activation is a SiLU gate times a second linear map."""
+    check_real(x, gate_weight, fc_weight, proj_weight)
+    rows = as_rows(x)                                           # (N, C)
+    gate_in = np.empty((len(rows), gate_weight.shape[1]), rows.dtype)
+    wide = np.empty_like(gate_in)                               # (N, F)
+    products([(rows, gate_weight, gate_in), (rows, fc_weight, wide)])
+    bent = np.empty_like(wide)
+
+    def bend(run: slice, scratch: Array) -> None:
+        if gate_bias is not None:
+            gate_in[run] += gate_bias
+        if fc_bias is not None:
+            wide[run] += fc_bias
+        KERNELS["silu"].bend(gate_in[run], bent[run], scratch)
+        bent[run] *= wide[run]
+
+    _in_runs(bend, wide.shape, wide.dtype, 3)
+    out = product(bent, proj_weight)                            # (N, C)
+    if proj_bias is not None:
+        out += proj_bias
+    has_bias = (gate_bias is not None, fc_bias is not None, proj_bias is not None)
+    out = out.reshape(*x.shape[:-1], out.shape[1])
+    return out, (x.shape, rows, gate_in, wide, gate_weight, fc_weight, proj_weight, has_bias)
+
+
+def swiglu_backward(dout: Array, cache: Cache) -> tuple[Array | None, ...]:
+    """Give (dx, dgate_weight, dgate_bias, dfc_weight, dfc_bias, dproj_weight, dproj_bias)."""
+    shape, rows, gate_in, wide, gate_weight, fc_weight, proj_weight, has_bias = cache
+    gate_bias, fc_bias, proj_bias = has_bias
+    drows = as_rows(dout)                                       # (N, C)
+    dwide = product(drows, proj_weight.T)                       # (N, F), dproduct until unbent
+    dgate_in, bent = np.empty_like(wide), np.empty_like(wide)
+
+    def unbend(run: slice, scratch: Array) -> None:
+        gate, dgate = scratch[3], scratch[4]
+        np.multiply(dwide[run], wide[run], out=dgate)
+        KERNELS["silu"].unbend(gate_in[run], dgate, dgate_in[run], gate, scratch[:3])
+        np.multiply(gate, wide[run], out=bent[run])
+        dwide[run] *= gate
+
+    _in_runs(unbend, wide.shape, wide.dtype, 5)
+    dproj_weight = product(bent.T, drows)                       # (F, C)
+    del bent
+    through_gate, dgate_weight = linear_gradients(dgate_in, rows, gate_weight)
+    dx, dfc_weight = linear_gradients(dwide, rows, fc_weight)
+    dx += through_gate
+    return (
+        dx.reshape(shape),
+        dgate_weight,
+        column_sums(dgate_in) if gate_bias else None,
+        dfc_weight,
+        column_sums(dwide) if fc_bias else None,
+        dproj_weight,
+        column_sums(drows) if proj_bias else None,
+    )
+
+
+def _kernels(activation: str, slope: tuple[Any, ...]) -> Kernels:
+    if activation == "leaky_relu":
+        return leaky_kernels(*slope)
+    if activation not in KERNELS:
+        raise ValueError(
+            f"activation {activation!r} is none of {', '.join([*KERNELS, 'leaky_relu'])}"
+        )
+    return KERNELS[activation]
+
+
+def _in_runs(
+    work: Callable[[slice, Array], None], shape: tuple[int, int], dtype: Any, scratches: int
+) -> None:
+    # work(run, scratch) over runs of rows in cache, on all threads when there are many numbers
+    count, width = shape
+
+    def part(start: int, stop: int) -> None:
+        scratch = np.empty((scratches, min(stop - start, run_length(width)), width), dtype)
+        for run in runs(start, stop, width):
+            work(run, scratch[:, :run.stop - run.start])
+
+    parts(part, count, count * width >= ELEMENTS)

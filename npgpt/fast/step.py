@@ -1,0 +1,122 @@
+"""The training step: loss and gradients of one batch, on all cores.
+
+    loss, grads = loss_and_grads(params, ids, targets, config, rng=RowRandom(seed, step, 0, len(ids)))
+
+Two ways to use several cores. A large model cuts every op over the threads. A small one, whose ops
+are too short for that, is cut once: the batch goes in as many *shards* as there are threads, each
+through the whole forward and backward on a thread of its own, and the gradients are added in the
+order of the shards. Which way is chosen by the sizes that were measured (see `choose_shards`).
+
+Dropout does not notice: pass a `RowRandom`, which draws every row of the batch from a generator of
+its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+import numpy as np
+
+from .. import model
+from ..config import GPT2Config
+from ..layers.contract import Array, UniformSource
+from ..layers.cross_entropy import IGNORE
+from ..tape import Tape
+from . import threads as _threads
+from .play import STEP_OPS, play
+from .recompute import recomputed_block
+
+# above this many parameters outside the tables, adding up the shards' gradients costs too much
+SHARD_PARAMETERS = 2**25
+
+
+def loss_and_grads(
+    params: Mapping[str, Array],
+    ids: Array,
+    targets: Array,
+    config: GPT2Config,
+    *,
+    rng: UniformSource | None = None,
+    threads: int | None = None,
+    shards: int | None = None,
+    recompute: bool = False,
+) -> tuple[float, dict[str, Array]]:
+    """Mean loss in nats over the targets that count, and its gradient for every parameter.
+
+    ids and targets (B, T); a target of -100 is not counted. Dropout happens where `rng` is passed.
+    `threads` defaults to `threads.get_threads()`; `shards` to what suits the sizes, 1 for none; more
+    than one needs a `rng` with `rows(start, stop)`, such as RowRandom, if there is dropout.
+    `recompute` keeps only each block's input and computes the rest again in backward: less memory
+    for about a third more time. The gradients are arrays of their own.
+    """
+    if ids.ndim != 2 or targets.shape != ids.shape:
+        raise ValueError(f"ids and targets must both be (B, T); got {ids.shape}, {targets.shape}")
+    if not (config.embd_pdrop or config.resid_pdrop or config.attn_pdrop):
+        rng = None
+    with _threads.using(threads), _threads.one_blas_thread():
+        if shards is None:
+            shards = choose_shards(config, len(ids), ids.shape[1], rng)
+        shards = min(shards, len(ids))
+        if shards <= 1:
+            return _part(params, ids, targets, config, rng, 1.0, recompute)
+        return _sharded(params, ids, targets, config, rng, shards, recompute)
+
+
+def choose_shards(
+    config: GPT2Config, batch: int, length: int, rng: UniformSource | None = None
+) -> int:
+    """How many shards a batch (batch, length) is best cut into: 1, or one per thread."""
+    n = min(_threads.get_threads(), batch)
+    if rng is not None and not hasattr(rng, "rows"):
+        return 1
+    matrices = config.n_layer * config.n_embd * (4 * config.n_embd + 2 * config.inner)
+    return n if matrices + config.vocab_size * config.n_embd <= SHARD_PARAMETERS else 1
+
+
+def _sharded(
+    params: Mapping[str, Array], ids: Array, targets: Array, config: GPT2Config,
+    rng: Any, shards: int, recompute: bool,
+) -> tuple[float, dict[str, Array]]:
+    if rng is not None and not hasattr(rng, "rows"):
+        raise ValueError("dropout in shards needs an rng with rows(start, stop), such as RowRandom")
+    borders = [len(ids) * i // shards for i in range(shards + 1)]
+    counts = [
+        int((targets[a:b] != IGNORE).sum()) for a, b in zip(borders, borders[1:])
+    ]
+    total = max(1, sum(counts))
+    results: list[Any] = [None] * shards
+
+    def work(i: int) -> None:
+        rows = slice(borders[i], borders[i + 1])
+        part_rng = None if rng is None else rng.rows(rows.start, rows.stop)
+        # a shard's loss is a mean over its own targets: weigh it by how many it counted
+        results[i] = _part(
+            params, ids[rows], targets[rows], config, part_rng, counts[i] / total, recompute
+        )
+
+    _threads.each(work, shards)
+    loss, grads = results[0]
+    names = list(grads)
+
+    def gather(i: int) -> None:
+        for _, others in results[1:]:
+            np.add(grads[names[i]], others[names[i]], out=grads[names[i]])
+
+    size = sum(g.size for g in grads.values())
+    _threads.each(gather, len(names), size >= _threads.ELEMENTS)
+    return loss + sum(r[0] for r in results[1:]), grads
+
+
+def _part(
+    params: Mapping[str, Array], ids: Array, targets: Array, config: GPT2Config,
+    rng: UniformSource | None, weight: float, recompute: bool,
+) -> tuple[float, dict[str, Array]]:
+    tape = Tape()
+    watched = tape.watch(params)
+    loss = model.loss(
+        watched, ids, targets, config, ops=STEP_OPS, rng=rng,
+        run_block=recomputed_block if recompute else None,
+    )
+    value = float(loss.value) * weight
+    grads = play(tape, loss, np.full((), weight, loss.value.dtype))
+    return value, {name: grads[var] for name, var in watched.items()}

@@ -1,0 +1,110 @@
+"""The KV cache: the keys and values of tokens already read, so that each is computed once.
+
+    cache = KVCache(config, batch=1)
+    x = hidden(params, prompt, config, attend=cache.attend([0]), positions=...)      # prefill
+    cache.advance([0], prompt.shape[1])
+    x = hidden(params, token, config, attend=cache.attend([0]), positions=...)       # decode
+
+Every row of the batch has a length of its own. Keys and values of new tokens are written behind
+that length and count only once `advance` was called: an interrupted pass leaves no trace.
+
+Shapes     keys, values (L, B, H, S, D), S positions allocated    lengths (B,)
+"""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+import numpy as np
+
+from .. import ops as textbook
+from ..config import GPT2Config
+from ..layers.attention import merge_heads, split_heads, split_qkv
+from ..model import Attend
+from ..tape import Array
+
+
+class KVCache:
+    """Keys and values of `batch` rows of up to `capacity` tokens; n_positions by default."""
+
+    def __init__(
+        self,
+        config: GPT2Config,
+        batch: int = 1,
+        *,
+        capacity: int | None = None,
+        dtype: Any = np.float32,
+    ) -> None:
+        self.config = config
+        self.capacity = config.n_positions if capacity is None else capacity
+        if not 1 <= self.capacity <= config.n_positions:
+            raise ValueError(
+                f"capacity={capacity} does not fit: 1 to n_positions={config.n_positions} tokens"
+            )
+        shape = (config.n_layer, batch, config.n_head, self.capacity, config.head_size)
+        self.keys = np.empty(shape, dtype)                      # (L, B, H, S, D)
+        self.values = np.empty(shape, dtype)
+        self.lengths = np.zeros(batch, np.int64)
+
+    def positions(self, rows: Sequence[int], count: int) -> Array:
+        """Where the next `count` tokens of each row lie: (R, count)."""
+        start = self.lengths[list(rows)]
+        if len(start) and int(start.max()) + count > self.capacity:
+            raise ValueError(
+                f"{int(start.max())} tokens and {count} more are over the cache's capacity "
+                f"of {self.capacity}"
+            )
+        return start[:, None] + np.arange(count)
+
+    def attend(self, rows: Sequence[int], ops: Any = textbook) -> Attend:
+        """The attention for `model.hidden`: new tokens of these rows see those kept and each other.
+
+        It stores the new keys and values; call `advance` when the whole pass is done.
+        """
+        rows = list(rows)
+        starts = [int(start) for start in self.lengths[rows]]
+        n_head = self.config.n_head
+        # fancy indexing would copy the cache: neighbours of one length go through a slice
+        together = rows == list(range(rows[0], rows[0] + len(rows))) and len(set(starts)) == 1
+        spans = [(slice(0, len(rows)), slice(rows[0], rows[0] + len(rows)), starts[0])]
+        if not together:
+            spans = [
+                (slice(i, i + 1), slice(row, row + 1), start)
+                for i, (row, start) in enumerate(zip(rows, starts))
+            ]
+
+        def attend(layer: int, qkv: Any) -> Any:
+            q, k, v = (split_heads(part, n_head) for part in split_qkv(qkv))    # (R, H, T, D)
+            keys, values = self.keys[layer], self.values[layer]                 # (B, H, S, D)
+            count = q.shape[2]
+            for here, there, start in spans:
+                keys[there, :, start:start + count] = k[here]
+                values[there, :, start:start + count] = v[here]
+            if not any(starts):
+                return ops.multi_head_attention(qkv, n_head=n_head)
+            mixed = [
+                ops.causal_attention(
+                    q[here], keys[there, :, :start + count], values[there, :, :start + count]
+                )
+                for here, there, start in spans
+            ]
+            return merge_heads(mixed[0] if together else np.concatenate(mixed))
+
+        return attend
+
+    def advance(self, rows: Sequence[int], count: int) -> None:
+        """Count the last `count` tokens stored for these rows as read."""
+        self.lengths[list(rows)] += count
+
+    def cut(self, row: int, length: int) -> None:
+        """Keep only the first `length` tokens of a row."""
+        if not 0 <= length <= self.lengths[row]:
+            raise ValueError(f"cannot keep {length} of {self.lengths[row]} tokens")
+        self.lengths[row] = length
+
+    def copy(self, source: int, target: int) -> None:
+        """Let row `target` hold what row `source` holds."""
+        length = int(self.lengths[source])
+        self.keys[:, target, :, :length] = self.keys[:, source, :, :length]
+        self.values[:, target, :, :length] = self.values[:, source, :, :length]
+        self.lengths[target] = length

@@ -1,0 +1,154 @@
+"""The engine: continue one text or many.
+
+    generate(params, config, ids, 50, temperature=0.8, seed=1)          # prompt and continuation
+    for token in stream(params, config, ids, 50): ...                   # as they come
+    complete(params, config, prompts, 50)                               # log-probabilities, ends
+
+The prompt is read once (prefill), then every step reads one new token (decode), by way of a KV
+cache. How rows, windows and drafts are handled is in writer.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Callable, Generator, Mapping
+
+import numpy as np
+
+from .. import ops as textbook
+from ..config import GPT2Config
+from ..model import checked_ids
+from ..tape import Array
+from .reader import CachedReader, MakeReader
+from .sampling import generators, whole_number
+from .writer import Token, Writer, request
+
+
+@dataclass
+class Completion:
+    """What one row wrote."""
+
+    prompt: Array
+    """(P,) token ids."""
+    ids: Array
+    """(N,) token ids of the continuation; a stop's last token included."""
+    logprobs: Array
+    """(N,) in nats, as in Token."""
+    reason: str
+    """"stop" or "length"."""
+
+
+def generate(
+    params: Mapping[str, Array],
+    config: GPT2Config,
+    ids: Any,
+    max_new_tokens: int,
+    **settings: Any,
+) -> Any:
+    """Prompt and continuation; settings as for `complete`.
+
+    ids (T,) give (T + N,), and (B, T) give (B, T + N); with samples=S, a first axis of B * S rows.
+    Rows that end early are filled up with their last token. A list of 1-D arrays, of any lengths,
+    gives a list of 1-D arrays, unfilled.
+    """
+    prompts, form = _prompts(ids, config)
+    rows = [
+        np.concatenate([row.prompt, row.ids])
+        for row in complete(params, config, prompts, max_new_tokens, **settings)
+    ]
+    if form == "list":
+        return rows
+    if form == "row" and len(rows) == 1:
+        return rows[0]
+    longest = max(len(row) for row in rows)
+    return np.stack([np.pad(row, (0, longest - len(row)), mode="edge") for row in rows])
+
+
+def complete(
+    params: Mapping[str, Array],
+    config: GPT2Config,
+    ids: Any,
+    max_new_tokens: int,
+    *,
+    on_token: Callable[[Token], None] | None = None,
+    **settings: Any,
+) -> list[Completion]:
+    """What each row writes, with log-probabilities and the reason of its end.
+
+    `on_token` is called with every Token as it comes; other settings as for `stream`.
+    """
+    prompts, _ = _prompts(ids, config)
+    tokens = stream(params, config, prompts, max_new_tokens, **settings)
+    samples = settings.get("samples", 1)
+    rows: list[list[Token]] = [[] for _ in range(len(prompts) * samples)]
+    for token in tokens:
+        rows[token.row].append(token)
+        if on_token is not None:
+            on_token(token)
+    return [
+        Completion(
+            prompt=prompts[i // samples],
+            ids=np.array([token.id for token in row], np.int64),
+            logprobs=np.array([token.logprob for token in row], np.float64),
+            reason=(row[-1].reason if row else None) or "length",
+        )
+        for i, row in enumerate(rows)
+    ]
+
+
+def stream(
+    params: Mapping[str, Array],
+    config: GPT2Config,
+    ids: Any,
+    max_new_tokens: int,
+    *,
+    seed: int | None = None,
+    samples: int = 1,
+    on_slide: Callable[[int], None] | None = None,
+    ops: Any = textbook,
+    reader: MakeReader | None = None,
+    **settings: Any,
+) -> Generator[Token, None, None]:
+    """Yield a Token for every token of every row, as they come.
+
+        ids                     (T,), (B, T), or a list of 1-D arrays: prompts of any lengths
+        seed                    the same seed, the same tokens; None draws a new one
+        samples                 so many continuations of each prompt, its rows side by side
+        on_slide                called with a row when its text first exceeds n_positions
+        ops, reader             the ops of the model; another Reader than the cached one
+    Settings:
+        temperature, top_k, top_p, min_p, repetition_penalty    as in Sampling; temperature 0 is
+                                greedy, 1 the default
+        stop_ids, stop          ids and strings that end a row; strings need decode=, ids to str
+        speculate               draft by prompt look-up; the same tokens, sooner in repetitive text
+
+    Raises ValueError, at the call and before any work, for an empty prompt, ids outside the
+    vocabulary, max_new_tokens below 0, and settings that do not fit.
+    """
+    prompts, _ = _prompts(ids, config)
+    wanted = request(config, max_new_tokens, **settings)
+    if whole_number("samples", samples) < 1:
+        raise ValueError(f"samples={samples} must be at least 1")
+    texts = [prompt.tolist() for prompt in prompts for _ in range(samples)]
+    rngs = generators(seed, len(texts))
+    capacity = min(config.n_positions, max(len(text) for text in texts) + wanted.limit)
+    make = partial(CachedReader, ops=ops) if reader is None else reader
+    writer = Writer(texts, rngs, make(params, config, len(texts), capacity), config, on_slide)
+    return writer.write(wanted)
+
+
+def _prompts(ids: Any, config: GPT2Config) -> tuple[list[Array], str]:
+    """The prompts as 1-D arrays, and what was given: a "row", a "matrix" or a "list"."""
+    if isinstance(ids, (list, tuple)) and any(isinstance(row, np.ndarray) for row in ids):
+        rows = [checked_ids(row, config, f"prompt {i}") for i, row in enumerate(ids)]
+        wrong = next((row for row in rows if row.ndim != 1), None)
+        if wrong is not None:
+            raise ValueError(f"a list of prompts holds 1-D arrays; got one of shape {wrong.shape}")
+        return rows, "list"
+    if isinstance(ids, (list, tuple)) and len({np.size(row) for row in ids}) > 1:
+        raise ValueError("prompts of different lengths: pass a list of 1-D arrays, one for each")
+    array = checked_ids(ids, config, "prompt")
+    if array.ndim not in (1, 2):
+        raise ValueError(f"a prompt has shape (T,), or (B, T) for several; got {array.shape}")
+    return list(np.atleast_2d(array)), "row" if array.ndim == 1 else "matrix"

@@ -1,0 +1,220 @@
+"""From logits to the next token: temperature, filters, and one random draw.
+
+A filter takes logits (V,) or (B, V), sets what it removes to -inf and leaves the rest as it was,
+so filters can be chained and the best token always stays. They are applied in this order:
+
+    repetition penalty   a seen token's logit: divided by the penalty if positive, else multiplied
+    temperature          logits / temperature; 0 stands for greedy, the single best token
+    top_k                the k largest logits
+    top_p                the fewest of the most probable tokens that together hold the share p
+    min_p                tokens at least min_p times as probable as the best one
+
+Among equal logits the lower token id counts as the larger, here and in greedy choice.
+
+Source     penalty: Keskar et al. 2019, arXiv 1909.05858; top-k: Fan et al. 2018, arXiv 1805.04833;
+           top-p: Holtzman et al. 2020, arXiv 1904.09751; min-p: Nguyen et al. 2024,
+           arXiv 2407.01082
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from dataclasses import dataclass
+from typing import Any, Sequence
+
+import numpy as np
+
+from ..layers.softmax import softmax_forward
+from ..tape import Array
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen; the defaults draw from the model's own distribution.
+
+        temperature             at least 0; 0 is greedy, below 1 safer, above 1 wilder
+        top_k                   at least 1, or None; more than the vocabulary keeps all of it
+        top_p                   in (0, 1], or None
+        min_p                   in [0, 1], or None
+        repetition_penalty      above 0; 1 changes nothing, 1.2 is usual
+
+    Raises ValueError, naming the setting, what was given and what would fit.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float = 1.0
+
+    def __post_init__(self) -> None:
+        if _number("temperature", self.temperature) < 0.0:
+            raise ValueError(f"temperature={self.temperature} must be at least 0; 0 is greedy")
+        if self.top_k is not None and whole_number("top_k", self.top_k) < 1:
+            raise ValueError(f"top_k={self.top_k} must be at least 1; 1 keeps the best token only")
+        if self.top_p is not None and not 0.0 < _number("top_p", self.top_p) <= 1.0:
+            raise ValueError(f"top_p={self.top_p} is outside (0, 1]; 1 keeps every token")
+        if self.min_p is not None and not 0.0 <= _number("min_p", self.min_p) <= 1.0:
+            raise ValueError(f"min_p={self.min_p} is outside [0, 1]; 0 keeps every token")
+        if not _number("repetition_penalty", self.repetition_penalty) > 0.0:
+            raise ValueError(
+                f"repetition_penalty={self.repetition_penalty} must be above 0; "
+                "1 changes nothing"
+            )
+
+    def filtered(self, logits: Array, seen: Sequence[int] | Array = ()) -> Array:
+        """Logits (V,) in float64 after penalty, temperature and filters; removed ones are -inf.
+
+        `seen` are the token ids so far, for the penalty. Raises ValueError for logits with a NaN,
+        or without a finite maximum.
+        """
+        out = self._penalised(logits, seen)
+        if self.temperature == 0.0:
+            return keep_top_k(out, 1)
+        out = with_temperature(out, self.temperature)
+        if self.top_k is not None:
+            out = keep_top_k(out, self.top_k)
+        if self.top_p is not None:
+            out = keep_top_p(out, self.top_p)
+        if self.min_p is not None:
+            out = keep_min_p(out, self.min_p)
+        return out
+
+    def distribution(self, logits: Array, seen: Sequence[int] | Array = ()) -> Array:
+        """The probabilities (V,) that a draw follows."""
+        return softmax_forward(self.filtered(logits, seen))[0]
+
+    def choose(
+        self, logits: Array, rng: np.random.Generator, seen: Sequence[int] | Array = ()
+    ) -> int:
+        """One token id from logits (V,); takes one uniform number, or none when greedy."""
+        if self.temperature == 0.0:
+            return int(self._penalised(logits, seen).argmax())
+        filtered = self.filtered(logits, seen)
+        kept = np.flatnonzero(filtered > -np.inf)
+        return int(kept[draw(softmax_forward(filtered[kept])[0], float(rng.random()))])
+
+    def _penalised(self, logits: Array, seen: Sequence[int] | Array) -> Array:
+        out = np.asarray(logits, np.float64)
+        if not math.isfinite(out.max()):
+            raise ValueError(
+                f"the largest logit is {out.max()}; the model's parameters are damaged or diverged"
+            )
+        if self.repetition_penalty != 1.0:
+            out = penalise_repetition(out, seen, self.repetition_penalty)
+        return out
+
+
+def with_temperature(logits: Array, temperature: float) -> Array:
+    """(logits - their maximum) / temperature, for a temperature above 0.
+
+    The maximum cancels in softmax; taking it off first keeps a tiny temperature from making two
+    infinities out of two large logits.
+    """
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    with np.errstate(over="ignore"):                            # a far loser may reach -inf
+        return shifted / temperature
+
+
+def keep_top_k(logits: Array, k: int) -> Array:
+    """Keep the k largest logits of each row, exactly k even among equals."""
+    if k >= logits.shape[-1]:
+        return logits.copy()
+    out = np.full_like(logits, -np.inf)
+    for row, kept in zip(_rows(logits), _rows(out)):
+        smallest = np.partition(row, -k)[-k]                    # the k-th largest
+        above = np.flatnonzero(row > smallest)
+        equal = np.flatnonzero(row == smallest)[:k - len(above)]
+        kept[above] = row[above]
+        kept[equal] = row[equal]
+    return out
+
+
+def keep_top_p(logits: Array, p: float) -> Array:
+    """Keep the fewest of the most probable tokens whose probabilities add up to p or more."""
+    if p >= 1.0:
+        return logits.copy()
+    out = np.full_like(logits, -np.inf)
+    for row, kept in zip(_rows(logits), _rows(out)):
+        probs = softmax_forward(row)[0]
+        # all tokens below (1 - p) / V hold less than 1 - p: those above reach p without them, so
+        # only they need sorting, a few hundred instead of 50257; half of it allows for rounding
+        likely = np.flatnonzero(probs >= 0.5 * (1.0 - p) / len(row))
+        order = likely[np.argsort(-row[likely], kind="stable")]
+        mass_before = np.cumsum(probs[order]) - probs[order]
+        # the first has nothing before it but its own rounding error
+        mass_before[0] = 0.0
+        chosen = order[mass_before < p]
+        kept[chosen] = row[chosen]
+    return out
+
+
+def keep_min_p(logits: Array, min_p: float) -> Array:
+    """Keep tokens whose probability is at least min_p times that of the most probable."""
+    if min_p == 0.0:
+        return logits.copy()
+    threshold = logits.max(axis=-1, keepdims=True) + math.log(min_p)
+    return np.where(logits >= threshold, logits, -np.inf).astype(logits.dtype, copy=False)
+
+
+def penalise_repetition(
+    logits: Array, seen: Sequence[int] | Array, penalty: float
+) -> Array:
+    """Make tokens seen before less likely (penalty above 1): once, however often they came.
+
+    `seen` (N,) token ids, shared by all rows of a batch.
+    """
+    out = logits.copy()
+    ids = np.unique(np.asarray(seen, np.int64))
+    scores = out[..., ids]
+    out[..., ids] = np.where(scores > 0, scores / penalty, scores * penalty)
+    return out
+
+
+def draw(probs: Array, u: float) -> int:
+    """The token id at u in [0, 1) of the cumulated probabilities (V,), which need not sum to 1."""
+    cumulated = np.cumsum(probs)
+    token = int(np.searchsorted(cumulated, u * cumulated[-1], side="right"))
+    # u * total may round up to the total itself: then the last token with any probability
+    return min(token, int(np.flatnonzero(probs)[-1]))
+
+
+def log_probability(logits: Array, token: int) -> float:
+    """log softmax(logits)[token] in nats, from logits (V,): before temperature and filters."""
+    top = logits.max()
+    total = float(np.exp(logits - top).sum(dtype=np.float64))
+    return float(logits[token] - top) - math.log(total)
+
+
+def generators(seed: int | None, count: int) -> list[np.random.Generator]:
+    """A generator for each of `count` samples; sample i's depends on the seed and i alone.
+
+    So a sample does not change with its batch mates. None takes fresh entropy.
+    """
+    if seed is None:
+        root = secrets.randbits(128)
+    elif whole_number("seed", seed) < 0:
+        raise ValueError(f"seed={seed} must be at least 0")
+    else:
+        root = int(seed)
+    return [np.random.default_rng(np.random.SeedSequence([root, i])) for i in range(count)]
+
+
+def whole_number(name: str, value: Any) -> int:
+    """value as an int; ValueError if it is none (a bool or 3.0 is none)."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise ValueError(f"{name}={value!r} must be a whole number")
+    return int(value)
+
+
+def _number(name: str, value: Any) -> float:
+    is_number = isinstance(value, (int, float, np.integer, np.floating))
+    if isinstance(value, bool) or not is_number or not math.isfinite(value):
+        raise ValueError(f"{name}={value!r} must be a finite number")
+    return float(value)
+
+
+def _rows(array: Array) -> Array:
+    # a view, also of one row
+    return array.reshape(-1, array.shape[-1])

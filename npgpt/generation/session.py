@@ -1,0 +1,66 @@
+"""A session: one text that a reader and a model write by turns, each token read once.
+
+    session = Session(model.params, model.config, seed=1)
+    session.extend(tokenizer.encode("Once upon a time"))
+    for token in session.reply(50): ...
+    session.extend(tokenizer.encode(" But then"))       # the next reply reads these alone
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Callable, Generator, Mapping
+
+import numpy as np
+
+from .. import ops as textbook
+from ..config import GPT2Config
+from ..model import checked_ids
+from ..tape import Array
+from .reader import CachedReader, MakeReader
+from .sampling import generators
+from .writer import Token, Writer, request
+
+
+class Session:
+    """The text so far, and a reader that keeps what it has read between turns.
+
+    `seed`, `on_slide`, `ops` and `reader` as for `stream`; the first reply equals its tokens.
+    """
+
+    def __init__(
+        self,
+        params: Mapping[str, Array],
+        config: GPT2Config,
+        *,
+        seed: int | None = None,
+        on_slide: Callable[[int], None] | None = None,
+        ops: Any = textbook,
+        reader: MakeReader | None = None,
+    ) -> None:
+        self.config = config
+        make = partial(CachedReader, ops=ops) if reader is None else reader
+        holder = make(params, config, 1, config.n_positions)
+        self._writer = Writer([[]], generators(seed, 1), holder, config, on_slide)
+
+    @property
+    def ids(self) -> Array:
+        """The whole text so far, (T,) token ids."""
+        return np.array(self._writer.rows[0].text, np.int64)
+
+    def extend(self, ids: Any) -> None:
+        """Append ids (T,) to the text; ValueError unless each is in the vocabulary."""
+        array = checked_ids(ids, self.config)
+        if array.ndim != 1:
+            raise ValueError(f"a session is one text, ids of shape (T,); got {array.shape}")
+        self._writer.extend(0, array.tolist())
+
+    def reply(self, max_new_tokens: int, **settings: Any) -> Generator[Token, None, None]:
+        """Continue the text; yields each Token as it comes.
+
+        Settings as those of `stream`. Left early (a `break`, an interrupt), the text ends with the
+        last token that was yielded. Raises ValueError while there is no text to continue.
+        """
+        if not len(self.ids):
+            raise ValueError("there is no text to continue; call extend with a prompt first")
+        return self._writer.write(request(self.config, max_new_tokens, **settings))

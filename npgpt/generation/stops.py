@@ -1,0 +1,89 @@
+"""Where a text ends before its length is reached: token ids, or strings found in the text."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterable, Sequence
+
+from ..config import GPT2Config
+from ..model import checked_ids
+
+Decode = Callable[[Sequence[int]], str]
+
+
+class Stops:
+    """Token ids and strings that end a row; the token that completes one is the row's last.
+
+    Strings are looked for in `decode(ids)` of what was written, so they may begin and end within
+    tokens. Raises ValueError for ids outside the vocabulary, and for strings without a `decode`.
+    """
+
+    def __init__(
+        self,
+        config: GPT2Config,
+        ids: Iterable[int] = (),
+        strings: str | Sequence[str] = (),
+        decode: Decode | None = None,
+    ) -> None:
+        given = list(ids)
+        self.ids = set(checked_ids(given, config, "stop_ids").tolist()) if given else set()
+        self.strings = checked_strings(strings)
+        if self.strings and decode is None:
+            raise ValueError("stop strings are found in text: pass decode=, from token ids to str")
+        self.decode = decode
+
+    def ended_by(self, written: Sequence[int]) -> bool:
+        """Whether the last of the written ids ends the row."""
+        if written[-1] in self.ids:
+            return True
+        if not self.strings or self.decode is None:
+            return False
+        text = self.decode(written)
+        return any(string in text for string in self.strings)
+
+
+class StopGuard:
+    """Passes streamed text on up to a stop string; holds back what may be the start of one.
+
+        guard = StopGuard(["\\n\\n"])
+        guard.add("one\\n"), guard.add("two"), guard.flush()        # "one", "\\ntwo", ""
+    """
+
+    def __init__(self, strings: str | Sequence[str] = ()) -> None:
+        self.strings = checked_strings(strings)
+        self.stopped = False
+        self._held = ""
+
+    def add(self, text: str) -> str:
+        """The text that may be shown now; nothing after a stop string."""
+        if self.stopped:
+            return ""
+        self._held += text
+        found = [self._held.find(string) for string in self.strings if string in self._held]
+        if found:
+            self.stopped = True
+            ready, self._held = self._held[:min(found)], ""
+            return ready
+        hold = max((_overlap(self._held, string) for string in self.strings), default=0)
+        cut = len(self._held) - hold
+        ready, self._held = self._held[:cut], self._held[cut:]
+        return ready
+
+    def flush(self) -> str:
+        """What is still held back, when no more text will come."""
+        ready, self._held = self._held, ""
+        return ready
+
+
+def checked_strings(strings: Any) -> tuple[str, ...]:
+    """One string or several as a tuple; ValueError for an empty one or for none at all."""
+    several = (strings,) if isinstance(strings, str) else tuple(strings)
+    for string in several:
+        if not isinstance(string, str) or not string:
+            raise ValueError(f"stop strings must be text of at least one character; got {string!r}")
+    return several
+
+
+def _overlap(text: str, string: str) -> int:
+    # the longest end of text that begins string
+    longest = min(len(text), len(string) - 1)
+    return next((n for n in range(longest, 0, -1) if text.endswith(string[:n])), 0)

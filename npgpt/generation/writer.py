@@ -1,0 +1,223 @@
+"""The writer: the loop that reads what is new, chooses the next token of every row, and goes on.
+
+Rows of a batch may have texts of different lengths and end at different times. Rows with equally
+much to read are read together, so nothing is padded; each draws from a random generator of its own,
+so a row does not change with its batch mates.
+
+Past the context the window slides: the next token is predicted from the last n_positions tokens
+alone. Each of them has then moved to another position, nothing cached is true any longer, and every
+step reads the whole window again: slower, and equal to a full recomputation.
+
+Speculation drafts tokens by prompt look-up (lookup.py) and verifies them in one pass: at each place
+the token is chosen from the model's own logits, with the same random number as without a draft, and
+while it equals the drafted one the logits of the next place are valid too. So the tokens are the
+same with and without it, greedy or sampled, up to logits that differ in their last digits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Callable, Generator, NamedTuple, Sequence
+
+import numpy as np
+
+from ..config import GPT2Config
+from ..tape import Array
+from .lookup import DraftLength, propose
+from .reader import Reader
+from .sampling import Sampling, log_probability, whole_number
+from .stops import Decode, Stops
+
+
+class Token(NamedTuple):
+    """One token written: by which row, its log-probability in nats, and whether the row ends."""
+
+    row: int
+    id: int
+    logprob: float
+    """Under the model itself, before temperature, penalty and filters."""
+    reason: str | None
+    """None while the row goes on; "stop" or "length" with its last token."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """How much is to be written, how it is chosen, and where it ends before that."""
+
+    limit: int
+    sampling: Sampling
+    stops: Stops
+    speculate: bool
+
+
+def request(
+    config: GPT2Config,
+    max_new_tokens: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    min_p: float | None = None,
+    repetition_penalty: float = 1.0,
+    stop_ids: Sequence[int] = (),
+    stop: str | Sequence[str] = (),
+    decode: Decode | None = None,
+    speculate: bool = False,
+) -> Request:
+    """A Request from the settings that `stream` describes; ValueError for one that does not fit."""
+    if whole_number("max_new_tokens", max_new_tokens) < 0:
+        raise ValueError(f"max_new_tokens={max_new_tokens} must be at least 0")
+    return Request(
+        int(max_new_tokens),
+        Sampling(temperature, top_k, top_p, min_p, repetition_penalty),
+        Stops(config, stop_ids, stop, decode),
+        speculate,
+    )
+
+
+@dataclass
+class _Row:
+    """One text: its number in the batch, its tokens, and where the present request began."""
+
+    number: int
+    text: list[int]
+    rng: np.random.Generator
+    start: int = 0
+    slid: bool = False
+    draft_length: DraftLength = field(default_factory=DraftLength)
+
+
+class Writer:
+    """Texts that are continued, and the reader that knows most of them.
+
+    Between tokens, what the reader holds of a row is the beginning of that row's text, unless the
+    text is longer than the context; then what it holds is not used again.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[Sequence[int]],
+        rngs: Sequence[Any],
+        reader: Reader,
+        config: GPT2Config,
+        on_slide: Callable[[int], None] | None = None,
+    ) -> None:
+        self.rows = [_Row(i, list(text), rng) for i, (text, rng) in enumerate(zip(texts, rngs))]
+        self.reader = reader
+        self.context = config.n_positions
+        self.on_slide = on_slide
+
+    def extend(self, number: int, ids: Sequence[int]) -> None:
+        """Append tokens to a row's text; they are read with the next step."""
+        self._settle(self.rows[number])
+        self.rows[number].text.extend(ids)
+
+    def write(self, wanted: Request) -> Generator[Token, None, None]:
+        """Continue every text, yielding each token as it is chosen."""
+        for row in self.rows:
+            row.start = len(row.text)
+        active = self.rows if wanted.limit else []
+        if active:
+            self._read_repeated_prompts_once()
+        while active:
+            going_on = []
+            for rows in self._alike(active):
+                drafts = self._drafts(rows, wanted)
+                logits = self._read(rows, drafts)               # (R, 1 + drafted, V)
+                for row, draft, scores in zip(rows, drafts, logits):
+                    chosen = self._choose(row, draft, scores, wanted)
+                    row.draft_length.learn(len(draft), len(chosen) - 1)
+                    yield from self._deliver(row, chosen)
+                    if chosen[-1].reason is None:
+                        going_on.append(row)
+            active = sorted(going_on, key=lambda row: row.number)
+
+    def _unread(self, row: _Row) -> int:
+        length = len(row.text)
+        return self.context if length > self.context else length - self._known(row)
+
+    def _known(self, row: _Row) -> int:
+        return int(self.reader.lengths[row.number])
+
+    def _alike(self, active: list[_Row]) -> list[list[_Row]]:
+        """The active rows, in groups that have equally many tokens to read."""
+        groups: dict[int, list[_Row]] = {}
+        for row in active:
+            if len(row.text) > self.context:
+                self.reader.cut(row.number, 0)
+                if not row.slid and self.on_slide is not None:
+                    self.on_slide(row.number)
+                row.slid = True
+            else:
+                self._settle(row)
+            groups.setdefault(self._unread(row), []).append(row)
+        return list(groups.values())
+
+    def _drafts(self, rows: list[_Row], wanted: Request) -> list[list[int]]:
+        """A draft for each row, all of one length, perhaps 0; shorter ones are filled up.
+
+        A filler is verified like any draft token: it costs time at worst.
+        """
+        if not wanted.speculate:
+            return [[] for _ in rows]
+        room = min(
+            min(self.context, row.start + wanted.limit - 1) - len(row.text) for row in rows
+        )
+        drafts = [propose(row.text, min(room, row.draft_length.value)) for row in rows]
+        longest = max(len(draft) for draft in drafts)
+        return [draft + [0] * (longest - len(draft)) for draft in drafts]
+
+    def _read(self, rows: list[_Row], drafts: list[list[int]]) -> Array:
+        unread = self._unread(rows[0])
+        portions = [row.text[-unread:] + draft for row, draft in zip(rows, drafts)]
+        numbers = [row.number for row in rows]
+        return self.reader.read(numbers, np.array(portions, np.int64), 1 + len(drafts[0]))
+
+    def _choose(self, row: _Row, draft: list[int], logits: Array, wanted: Request) -> list[Token]:
+        """Tokens from logits (1 + drafted, V): one, and one more for each draft token that held."""
+        text = list(row.text)
+        chosen: list[Token] = []
+        for place, scores in enumerate(logits):
+            token = wanted.sampling.choose(scores, row.rng, text)
+            text.append(token)
+            written = text[row.start:]
+            reason = None
+            if wanted.stops.ended_by(written):
+                reason = "stop"
+            elif len(written) == wanted.limit:
+                reason = "length"
+            chosen.append(Token(row.number, token, log_probability(scores, token), reason))
+            if reason or place == len(draft) or token != draft[place]:
+                break
+        return chosen
+
+    def _deliver(self, row: _Row, chosen: list[Token]) -> Generator[Token, None, None]:
+        try:
+            for token in chosen:
+                row.text.append(token.id)
+                yield token
+        finally:
+            self._settle(row)
+
+    def _settle(self, row: _Row) -> None:
+        """Let the reader forget draft tokens that did not hold, or were not asked for any more.
+
+        The last token stays unread: reading it gives the logits of the next.
+        """
+        most = max(0, len(row.text) - 1)
+        if most < self.context and self._known(row) > most:
+            self.reader.cut(row.number, most)
+
+    def _read_repeated_prompts_once(self) -> None:
+        first: dict[tuple[int, ...], _Row] = {}
+        for row in self.rows:
+            if self._known(row) or not 1 < len(row.text) <= self.context:
+                continue
+            source = first.setdefault(tuple(row.text), row)
+            if source is row:
+                continue
+            if self._known(source) == 0:
+                # all but the last token: that one is read by every row, for its logits
+                prompt = np.array([row.text[:-1]], np.int64)
+                self.reader.read([source.number], prompt, keep=0)
+            self.reader.copy(source.number, row.number)

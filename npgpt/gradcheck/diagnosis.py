@@ -1,0 +1,98 @@
+"""From wrong numbers to named faults: who is asked, in which order, and what is said if nobody knows.
+
+1. the numbers alone (explain): one input's gradient against everything a known fault would give;
+2. the steps of forward (paths): which named path has a wrong weight, for all wrong inputs at once;
+3. the source of backward (repair): which single change makes everything right;
+4. the single uses of a name in forward (paths again);
+5. nobody: the first wrong element, the largest wrong block and a picture.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from npgpt.gradcheck.explain import Explanation, explain, explain_shape
+from npgpt.gradcheck.measure import Measurement
+from npgpt.gradcheck.paths import missing_path
+from npgpt.gradcheck.picture import largest_block, picture
+from npgpt.gradcheck.repair import mend
+from npgpt.gradcheck.report import Finding
+
+
+def diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:
+    """Findings for every wrong input, and for those in `misshapen`, whose gradient has the wrong shape."""
+    wrong = m.wrong
+    named: dict[int, list[Explanation]] = {i: _second_opinion(m, explain(m, i)) for i in wrong}
+    for i in misshapen:
+        found = explain_shape(m, i)
+        named[i] = [found] if found else []
+    left = [i for i in wrong + misshapen if not named[i]]
+    if left:
+        cause = _common_cause(m, wrong, misshapen)
+        if cause:
+            return [_finding(m, (wrong + misshapen)[0], cause, wrong + misshapen)]
+        if len(wrong + misshapen) > 1:
+            for i in left:
+                found = _own_cause(m, i, misshapen)
+                named[i] = [found] if found else []
+    return [
+        finding
+        for i in wrong + misshapen
+        for finding in ([_finding(m, i, one, [i]) for one in named[i]] or [_unnamed(m, i)])
+    ]
+
+
+def _second_opinion(m: Measurement, found: list[Explanation]) -> list[Explanation]:
+    """`dweight = dout.sum()` is the bias's gradient, or its own without a factor: the source can tell."""
+    if len(found) == 1 and found[0].kind == "another-input" and "not of" in found[0].message:
+        cause = mend(m)
+        if cause and cause.kind in ("missing-factor", "missing-term"):
+            return [cause]
+    return found
+
+
+def _common_cause(m: Measurement, wrong: list[int], misshapen: list[int]) -> Explanation | None:
+    path = None if misshapen else missing_path(m, wrong, True)
+    if path and path.kind in ("missing-term", "term-sign"):
+        return path
+    return mend(m) or path or (None if misshapen else missing_path(m, wrong, False))
+
+
+def _own_cause(m: Measurement, i: int, misshapen: list[int]) -> Explanation | None:
+    path = None if i in misshapen else missing_path(m, [i], True)
+    return path or mend(m, [i], 0.4) or (None if i in misshapen else missing_path(m, [i], False))
+
+
+def _finding(m: Measurement, i: int, cause: Explanation, inputs: list[int]) -> Finding:
+    names = ", ".join(m.subject.names[j] for j in inputs)
+    return Finding(cause.kind, names, cause.message, *_worst(m, i), evidence=cause.evidence)
+
+
+def _worst(m: Measurement, i: int) -> tuple[tuple[int, ...] | None, float | None, float | None, float | None]:
+    """(index, analytic, numeric, error bar) of the worst element, or four times None."""
+    if i not in m.analytic or not m.analytic[i].size:
+        return None, None, None, None
+    gap = np.abs(m.analytic[i] - m.numeric[i])
+    gap[~np.isfinite(gap)] = np.inf
+    k, n = np.unravel_index(int(np.argmax(gap)), gap.shape)
+    index = tuple(int(j) for j in np.unravel_index(int(n), np.shape(m.subject.inputs[i])))
+    bar = float(np.abs(m.douts[k]).reshape(-1) @ m.bars[i][n])
+    return index, float(m.analytic[i][k, n]), float(m.numeric[i][k, n]), bar
+
+
+def _unnamed(m: Measurement, i: int) -> Finding:
+    name, shape = m.subject.names[i], np.shape(m.subject.inputs[i])
+    if i not in m.verdict:
+        given = np.shape(m.returned[0][i])
+        return Finding(
+            "wrong-shape", name,
+            f"{name} has shape {shape}, its gradient has shape {given}; they must be equal.",
+        )
+    wrong = m.verdict[i].wrong.any(axis=0).reshape(shape)
+    first = tuple(int(n) for n in np.argwhere(wrong)[0]) if wrong.any() else ()
+    return Finding(
+        "unexplained", name,
+        f"The gradient of {name} is wrong and no known fault explains it: {largest_block(wrong)}; the "
+        f"first wrong one is {list(first)}, the worst is shown here.", *_worst(m, i),
+        picture=picture(wrong) if wrong.size > 1 else "",
+    )

@@ -1,0 +1,44 @@
+"""Bends in a function, such as ReLU at 0: find the elements that sit on one and step off it.
+
+On a bend there is no derivative, only one from the left and one from the right; backward may say either,
+so a comparison there is unfair to everybody.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from npgpt.gradcheck.numeric import COMPLEX_STEP, choose_method, find_kinks
+from npgpt.gradcheck.subject import Subject
+
+STEP = 0.1
+MOST = 512
+
+
+def step_around(subject: Subject, rng: np.random.Generator) -> tuple[Subject, list[str]]:
+    """The subject with inputs moved off every bend found, and a note for each input that was moved."""
+    notes = []
+    for i in subject.floats:
+        x = np.asarray(subject.inputs[i])
+        if not 0 < x.size <= MOST:
+            continue
+        moved = np.zeros(x.shape, dtype=bool)
+        for _ in range(4):
+            function = subject.out_as_function_of(i)
+            x = np.asarray(subject.inputs[i])
+            if choose_method(function, x, rng).name == COMPLEX_STEP:
+                break
+            found = find_kinks(function, x)
+            if not found.any():
+                break
+            moved |= found
+            away = x + found * STEP * rng.choice([-1.0, 1.0], x.shape) * np.maximum(1.0, np.abs(x))
+            subject = subject.with_inputs(subject.inputs[:i] + (away,) + subject.inputs[i + 1:])
+        if moved.any():
+            first = tuple(int(n) for n in np.argwhere(moved)[0])
+            count = int(moved.sum())
+            notes.append(
+                f"{subject.names[i]} sits on a kink, where the slopes to the left and to the right differ, "
+                f"in {count} element{'s' * (count != 1)} (first {list(first)}); the check stepped off by {STEP}."
+            )
+    return subject, notes

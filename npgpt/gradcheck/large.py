@@ -1,0 +1,113 @@
+"""Large inputs: sampled along directions; if wrong, the fault is looked for again on smaller ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from npgpt.gradcheck.diagnosis import diagnose
+from npgpt.gradcheck.measure import measure, random_dout
+from npgpt.gradcheck.numeric import COMPLEX_STEP, Array, Method, choose_method, complex_step, richardson
+from npgpt.gradcheck.report import Finding, Row
+from npgpt.gradcheck.sampling import Sample, sample
+from npgpt.gradcheck.subject import Subject
+
+SMALL = (4, 6, 3, 5, 8, 12, 7, 2)
+
+
+def examine_large(
+    subject: Subject, positions: list[int], out: Array, rng: np.random.Generator
+) -> tuple[list[Row], list[Finding]]:
+    """A row for each large input, and the findings; for a name the inputs are cut down."""
+    rows, findings = [], []
+    wrong: dict[int, Sample] = {}
+    for i in positions:
+        x = np.asarray(subject.inputs[i])
+        dout = random_dout(out.shape, rng)
+        analytic = np.asarray(subject.gradients(dout)[i], dtype=np.float64)
+        if analytic.shape != x.shape:
+            continue
+        out_of = subject.out_as_function_of(i)
+        slope, method = make_slope(lambda z: np.sum(dout * out_of(z)), x, rng)
+        reach = float(np.linalg.norm(dout) * np.linalg.norm(out) / max(np.linalg.norm(x), 1e-3))
+        verdict = sample(analytic, slope, reach, rng)
+        rows.append(Row(
+            subject.op, subject.names[i], x.shape, verdict.error, method.name, method.why,
+            verdict.tolerance, verdict.ok, verdict.zero, sampled=True,
+        ))
+        if not verdict.ok:
+            wrong[i] = verdict
+    smaller = _named_smaller(subject, wrong, rng) if wrong else {}
+    for i, verdict in wrong.items():
+        numbers = verdict.index, verdict.analytic, verdict.numeric, verdict.error_bar
+        known = smaller.get(subject.names[i])
+        findings.append(
+            replace(known, index=numbers[0], analytic=numbers[1], numeric=numbers[2], error_bar=numbers[3])
+            if known else Finding(
+                "unexplained", subject.names[i],
+                f"The gradient of {subject.names[i]} is wrong along random directions; halving the tensor "
+                "again and again led to the element shown.", *numbers,
+            ))
+    return rows, findings
+
+
+def make_slope(
+    f: Callable[[Array], Any], x: Array, rng: np.random.Generator
+) -> tuple[Callable[[Array], tuple[float, float]], Method]:
+    """The derivative of a number f(x) along a direction, with its error bar, and the method used."""
+    method = choose_method(f, x, rng)
+
+    def slope(direction: Array) -> tuple[float, float]:
+        if method.name == COMPLEX_STEP:
+            value = float(complex_step(f, x, direction))
+            return value, 16 * float(np.finfo(float).eps) * abs(value)
+        value, error, _ = richardson(f, x, direction)
+        return float(value), float(error)
+
+    return slope, method
+
+
+def _named_smaller(subject: Subject, wrong: dict[int, Sample], rng: np.random.Generator) -> dict[str, Finding]:
+    """Findings by argument from cut-down inputs on which the same arguments are wrong; or nothing."""
+    for inputs in _cut(subject, rng):
+        small = subject.with_inputs(inputs)
+        try:
+            small.run()
+            if any(np.size(small.inputs[i]) > 512 for i in small.floats):
+                continue
+            grads = small.gradients(random_dout(small.run()[0].shape, rng))
+            fits = [i for i in small.floats if np.shape(grads[i]) == small.shape(i)]
+            measured = measure(small, rng, fits)
+        except Exception:  # sizes that the layer does not take
+            continue
+        if not set(wrong) <= set(measured.wrong):
+            continue
+        shapes = ", ".join(str(np.shape(a)) for a in small.inputs if a is not None)
+        result = {}
+        for finding in diagnose(measured, []):
+            told = f"{finding.message} (Named on inputs cut down to {shapes}, where it is wrong too.)"
+            for name in finding.argument.split(", "):
+                result.setdefault(name, replace(finding, argument=name, message=told))
+        return result
+    return {}
+
+
+def _cut(subject: Subject, rng: np.random.Generator) -> Iterator[tuple[Array | None, ...]]:
+    """The inputs with long axes cut to short ones, equal lengths alike, in several ways."""
+    lengths = sorted({n for a in subject.inputs if a is not None for n in a.shape})
+    for attempt in range(24):
+        if attempt == 0:
+            sizes = {n: min(n, SMALL[k % 5]) for k, n in enumerate(lengths)}
+        else:
+            sizes = {n: int(min(n, rng.choice(SMALL))) for n in lengths}
+        least = min(sizes.values(), default=1)
+        yield tuple(None if a is None else _cut_one(a, sizes, least) for a in subject.inputs)
+
+
+def _cut_one(a: Array, sizes: dict[int, int], least: int) -> Array:
+    for axis, n in enumerate(a.shape):
+        a = a.take(range(sizes[n]), axis)
+    return np.where(a > 0, a % max(least, 1), a) if a.dtype.kind in "iu" else a

@@ -1,0 +1,138 @@
+"""The numbers of an examination: what backward says, what is true, for several random `dout` at once.
+
+Moving one element of an input gives a whole column of the Jacobian, so the true gradient for *every*
+`dout` costs no more than for one. The diagnosis lives on that: it sees a wrong backward as a linear map.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from npgpt.gradcheck.compare import Comparison, compare
+from npgpt.gradcheck.numeric import Array, Method, choose_method, derivative, unit_directions
+from npgpt.gradcheck.report import Row
+from npgpt.gradcheck.subject import Subject
+
+DOUTS = 4
+
+
+@dataclass
+class Measurement:
+    """Per input position: `jacobian` (N, M), its `bars`, `analytic` (K, N) and `numeric` (K, N).
+
+    K random `douts` (K, *out.shape); N elements of the input, M of the output. `analytic` lacks the
+    positions whose gradient has no usable shape; `returned` holds what backward gave for each dout.
+    """
+
+    subject: Subject
+    out: Array
+    douts: Array
+    returned: list[tuple[Any, ...]]
+    jacobian: dict[int, Array] = field(default_factory=dict)
+    bars: dict[int, Array] = field(default_factory=dict)
+    method: dict[int, Method] = field(default_factory=dict)
+    analytic: dict[int, Array] = field(default_factory=dict)
+    numeric: dict[int, Array] = field(default_factory=dict)
+    verdict: dict[int, Comparison] = field(default_factory=dict)
+
+    @property
+    def wrong(self) -> list[int]:
+        """The positions of the inputs whose gradient differs from the numbers."""
+        return [i for i, verdict in self.verdict.items() if not verdict.ok]
+
+    def row(self, position: int) -> Row:
+        """The line of the table for one input."""
+        verdict, method = self.verdict[position], self.method[position]
+        array = self.subject.inputs[position]
+        assert array is not None
+        return Row(
+            self.subject.op, self.subject.names[position], array.shape, verdict.error,
+            method.name, method.why, verdict.tolerance, verdict.ok, verdict.zero,
+        )
+
+
+def random_dout(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """A dout of unit scale with random signs and no element near zero; a sum-loss (all ones) is blind."""
+    return np.asarray(rng.uniform(0.5, 1.5, shape) * (rng.integers(0, 2, shape) * 2.0 - 1.0))
+
+
+def take_jacobian(
+    subject: Subject, position: int, rng: np.random.Generator, method: Method | None = None
+) -> tuple[Array, Array, Method]:
+    """The Jacobian (N, M) of out by one input, its error bars, and the method used."""
+    x = subject.inputs[position]
+    assert x is not None
+    function = subject.out_as_function_of(position)
+    method = method or choose_method(function, x, rng)
+    result = derivative(function, x, unit_directions(x.shape), method)
+    rows = x.size
+    return result.values.reshape(rows, -1), result.error.reshape(rows, -1), result.method
+
+
+def measure(subject: Subject, rng: np.random.Generator, positions: list[int]) -> Measurement:
+    """Run backward for several douts and take the true gradients of the inputs at `positions`."""
+    out, _ = subject.run()
+    douts = np.array([random_dout(out.shape, rng) for _ in range(DOUTS)])
+    result = Measurement(subject, out, douts, [subject.gradients(dout) for dout in douts])
+    flat = douts.reshape(DOUTS, -1)
+    for i in positions:
+        x = subject.inputs[i]
+        assert x is not None
+        jacobian, bars, result.method[i] = take_jacobian(subject, i, rng)
+        result.jacobian[i], result.bars[i] = jacobian, bars
+        result.numeric[i] = flat @ jacobian.T
+        analytic = usable(result.returned, i, x.shape)
+        if analytic is None:
+            continue
+        result.analytic[i] = analytic
+        result.verdict[i] = judge(result, i, rng)
+    return result
+
+
+def usable(returned: list[tuple[Any, ...]], position: int, shape: tuple[int, ...]) -> Array | None:
+    """The gradients at one position as a float array (K, N), or None if one has another shape or kind."""
+    rows = []
+    for grads in returned:
+        value = grads[position] if position < len(grads) else None
+        if not isinstance(value, (np.ndarray, np.generic, float)):
+            return None
+        array = np.asarray(value)
+        if array.shape != shape or array.dtype.kind not in "fiu":
+            return None
+        rows.append(array.astype(np.float64).reshape(-1))
+    return np.array(rows)
+
+
+def judge(m: Measurement, position: int, rng: np.random.Generator) -> Comparison:
+    """Compare one input's gradients with the numbers, over all douts together."""
+    x = m.subject.inputs[position]
+    assert x is not None
+    flat = np.abs(m.douts.reshape(len(m.douts), -1))
+    magnitude = flat @ np.abs(m.jacobian[position]).T
+    bars = flat @ m.bars[position].T
+    size = max(float(np.linalg.norm(x)), 1e-3 * np.sqrt(x.size), 1e-300)
+    reach = float(np.linalg.norm(m.douts)) * max(float(np.linalg.norm(m.out)), 1e-300) / size
+
+    def noise() -> Array:
+        return _rounding_noise(m, position, rng)
+
+    return compare(m.analytic[position], m.numeric[position], bars, magnitude, reach, noise)
+
+
+def _rounding_noise(m: Measurement, position: int, rng: np.random.Generator) -> Array:
+    """How far backward's answer moves when every input moves by about one unit in its last place."""
+    worst = np.zeros_like(m.analytic[position])
+    for _ in range(3):
+        moved = m.subject.with_inputs(tuple(
+            a * (1 + 4e-16 * rng.standard_normal(a.shape))
+            if a is not None and a.dtype.kind == "f" else a
+            for a in m.subject.inputs
+        ))
+        shape = np.asarray(m.subject.inputs[position]).shape
+        again = usable([moved.gradients(dout) for dout in m.douts], position, shape)
+        if again is not None:
+            worst = np.maximum(worst, np.abs(again - m.analytic[position]))
+    return worst

@@ -1,0 +1,76 @@
+"""Tensors too large to move element by element: signed random directions, then bisection.
+
+Along a direction v of plus and minus ones every element of the gradient counts in full, and one wrong
+element shows as +-its error. The tolerance is a fixed share of the gradient's own length plus the
+numbers' error bar; it does not grow with the size of the tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from npgpt.gradcheck.compare import WHOLE, ZERO
+from npgpt.gradcheck.numeric import Array, signs
+
+DIRECTIONS = 8
+Slope = Callable[[Array], tuple[float, float]]  # direction -> (derivative, error bar)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Verdict on a large tensor: relative `error`, `tolerance`, and if wrong the worst element found."""
+
+    error: float
+    tolerance: float
+    ok: bool
+    zero: bool = False
+    index: tuple[int, ...] | None = None
+    analytic: float | None = None
+    numeric: float | None = None
+    error_bar: float | None = None
+
+
+def sample(analytic: Array, slope: Slope, reach: float, rng: np.random.Generator) -> Sample:
+    """Compare `analytic` with the true derivative along signed random directions; bisect on failure.
+
+    `slope(v)` gives the true derivative along v (of analytic's shape) and its error bar; `reach` is the
+    size that the gradient could have had, the yardstick where it is zero.
+    """
+    directions = [signs(analytic.shape, rng) for _ in range(DIRECTIONS)]
+    said = np.array([float(np.sum(analytic * v)) for v in directions])
+    true, bars = (np.array(column) for column in zip(*(slope(v) for v in directions), strict=True))
+    length = float(np.linalg.norm(true)) / np.sqrt(DIRECTIONS)
+    zero = length <= ZERO * reach
+    scale = (reach if zero else length) or 1.0
+    gaps = np.abs(said - true)
+    error = float(np.linalg.norm(gaps)) / np.sqrt(DIRECTIONS) / scale
+    allowed = WHOLE * scale + 5 * bars
+    tolerance = float(allowed.max()) / scale
+    if np.isfinite(error) and bool(np.all(gaps <= allowed)):
+        return Sample(error, tolerance, True, zero)
+    worst = int(np.argmax(np.where(np.isfinite(gaps), gaps - allowed, np.inf)))
+    index = bisect(analytic, slope, directions[worst])
+    one = np.zeros(analytic.shape)
+    one[index] = 1.0
+    numeric, bar = slope(one)
+    return Sample(error, tolerance, False, zero, index, float(analytic[index]), numeric, bar)
+
+
+def bisect(analytic: Array, slope: Slope, direction: Array) -> tuple[int, ...]:
+    """The index of a wrong element: halve the set of elements, keep the half with the larger error."""
+    flat = np.arange(analytic.size)
+    while len(flat) > 1:
+        half = flat[: len(flat) // 2]
+        rest = flat[len(flat) // 2 :]
+        gaps = []
+        for part in (half, rest):
+            v = np.zeros(analytic.size)
+            v[part] = direction.reshape(-1)[part]
+            v = v.reshape(analytic.shape)
+            gap = abs(float(np.sum(analytic * v)) - slope(v)[0]) / np.sqrt(len(part))
+            gaps.append(gap if np.isfinite(gap) else np.inf)
+        flat = half if gaps[0] >= gaps[1] else rest
+    return tuple(int(i) for i in np.unravel_index(int(flat[0]), analytic.shape))

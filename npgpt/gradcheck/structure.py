@@ -1,0 +1,132 @@
+"""Before any number: count, order, shapes and dtypes of what backward returned, in a plain sentence."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from npgpt.gradcheck.measure import random_dout
+from npgpt.gradcheck.numeric import Array
+from npgpt.gradcheck.report import Finding
+from npgpt.gradcheck.subject import ContractError, Subject, describe
+
+
+@dataclass
+class FirstLook:
+    """`out` of forward (None if it failed), the `findings`, and the `positions` worth measuring.
+
+    `misshapen` are the positions whose gradient has another shape; their finding comes with the numbers,
+    which often show why.
+    """
+
+    out: Array | None = None
+    findings: list[Finding] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    misshapen: list[int] = field(default_factory=list)
+
+
+def first_look(subject: Subject, rng: np.random.Generator) -> FirstLook:
+    """Call forward and backward once and look at what came back, without comparing a number."""
+    look = FirstLook()
+    try:
+        out, _ = subject.run()
+    except ContractError as error:
+        look.findings.append(Finding("contract", "", str(error)))
+        return look
+    except Exception as error:
+        look.findings.append(Finding("forward-raises", "", _raised("forward", error)))
+        return look
+    if not np.all(np.isfinite(out)):
+        look.findings.append(Finding(
+            "not-finite", "", "forward's own output holds a NaN or an infinity, so it has no derivative."
+        ))
+        return look
+    try:
+        grads = subject.gradients(random_dout(out.shape, rng))
+    except Exception as error:
+        look.findings.append(Finding("backward-raises", "", _raised("backward", error)))
+        return look
+    look.out = out
+    look.positions = list(subject.floats)
+    if len(grads) != len(subject.inputs):
+        look.findings.append(Finding("wrong-count", "", _count_text(subject, grads)))
+        look.positions = look.positions if len(grads) > len(subject.inputs) else []
+        return look
+    order = _order(subject, grads)
+    if order:
+        look.findings.append(Finding("another-input", "", order))
+        return look
+    for i, grad in enumerate(grads):
+        if i in subject.floats and _is_number(grad) and np.shape(grad) != subject.shape(i):
+            look.misshapen.append(i)
+            continue
+        finding = _one(subject, i, grad)
+        if finding:
+            look.findings.append(finding)
+    return look
+
+
+def _raised(who: str, error: Exception) -> str:
+    text = " ".join(str(error).split())[:200]
+    return f"{who} raised {type(error).__name__}: {text}"
+
+
+def _count_text(subject: Subject, grads: tuple[Any, ...]) -> str:
+    names = ", ".join(subject.names)
+    return (
+        f"backward returned {len(grads)} gradient{'s' * (len(grads) != 1)}, but forward took "
+        f"{len(subject.inputs)} arrays ({names}): one for each, in this order, None for integer ids."
+    )
+
+
+def _order(subject: Subject, grads: tuple[Any, ...]) -> str:
+    """A sentence if the shapes fit in another order and not in this one, else ''."""
+    shapes = [None if i not in subject.floats else np.shape(subject.inputs[i])
+              for i in range(len(grads))]
+    given = [g.shape if isinstance(g, np.ndarray) else None for g in grads]
+    if given == shapes or sorted(map(str, given)) != sorted(map(str, shapes)):
+        return ""
+    for order in itertools.permutations(range(len(grads))):
+        if all(given[j] == shapes[i] for i, j in enumerate(order)):
+            meant = [subject.names[order.index(j)] for j in range(len(grads))]
+            return (
+                "The shapes returned fit the inputs in another order: backward seems to return the "
+                f"gradients of ({', '.join(meant)}), forward takes ({', '.join(subject.names)})."
+            )
+    return ""
+
+
+def _is_number(grad: Any) -> bool:
+    return isinstance(grad, (np.ndarray, np.generic, float, int))
+
+
+def _one(subject: Subject, i: int, grad: Any) -> Finding | None:
+    name, x = subject.names[i], subject.inputs[i]
+    if i not in subject.floats:
+        if grad is None:
+            return None
+        what = "is None" if x is None else f"holds {'flags' if x.dtype.kind == 'b' else 'integer ids'}"
+        return Finding(
+            "unexpected-gradient", name,
+            f"{name} {what} and has no gradient; backward returned {describe(grad)}, None would fit.",
+        )
+    assert x is not None
+    if grad is None:
+        return Finding(
+            "missing-gradient", name, f"{name} has shape {x.shape}, but backward returned None for it."
+        )
+    if not _is_number(grad):
+        return Finding("not-an-array", name, f"The gradient of {name} is {describe(grad)}.")
+    array = np.asarray(grad)
+    if array.dtype.kind not in "f":
+        return Finding("wrong-dtype", name, f"The gradient of {name} has dtype {array.dtype}.")
+    if array.dtype != np.float64:
+        return Finding(
+            "float32", name,
+            f"All inputs are float64, but the gradient of {name} is {array.dtype}: "
+            "digits were lost on the way.",
+        )
+    return None

@@ -1,0 +1,143 @@
+"""The patient: a pair of functions with the inputs and settings it is examined on.
+
+Every call gets fresh copies of the arrays and of the random generators, so that a pair that draws
+numbers draws the same ones each time, and one that writes into its inputs cannot spoil the next call.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class ContractError(ValueError):
+    """The pair does not keep the layer contract, so there is nothing to examine."""
+
+
+class Subject:
+    """`forward` and `backward` under the layer contract, their `inputs` and `settings`.
+
+    Floating inputs are taken to float64 (complex ones are refused). `names` are forward's own names
+    for its arrays; `floats` are the positions of the inputs that have a gradient; `readable` is false if
+    the source of the pair is not the user's own.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        backward: Callable[..., Any],
+        inputs: tuple[Any, ...],
+        settings: dict[str, Any],
+    ) -> None:
+        self.forward, self.backward, self.settings = forward, backward, settings
+        self.inputs = tuple(_as_array(value) for value in inputs)
+        self.names = argument_names(forward, len(inputs))
+        self.op = op_name(forward)
+        self.readable = True
+        self.floats = tuple(
+            i for i, a in enumerate(self.inputs) if a is not None and a.dtype.kind == "f"
+        )
+
+    def shape(self, position: int) -> tuple[int, ...]:
+        """The shape of one input."""
+        return np.shape(self.inputs[position])
+
+    def with_inputs(self, inputs: tuple[Any, ...]) -> Subject:
+        """The same pair on other inputs."""
+        other = Subject(self.forward, self.backward, inputs, self.settings)
+        other.op, other.names, other.readable = self.op, self.names, self.readable
+        return other
+
+    def fresh_settings(self) -> dict[str, Any]:
+        """The settings, with generators and other live objects copied so that each call sees them anew."""
+        return {name: _fresh(value) for name, value in self.settings.items()}
+
+    def run(self, inputs: tuple[Array | None, ...] | None = None) -> tuple[Array, Any]:
+        """forward on copies of the inputs: (out as an array, cache)."""
+        arrays = [None if a is None else a.copy() for a in (inputs or self.inputs)]
+        result = self.forward(*arrays, **self.fresh_settings())
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise ContractError(
+                f"forward of {self.op} returned {describe(result)}; "
+                "the contract asks for two things, (out, cache)"
+            )
+        return np.asarray(result[0]), result[1]
+
+    def out_as_function_of(self, position: int) -> Callable[[Array], Array]:
+        """forward's output as a function of one input; the others follow its dtype, so complex goes through."""
+
+        def function(x: Array) -> Array:
+            inputs = tuple(
+                x if i == position
+                else a.astype(x.dtype) if a is not None and a.dtype.kind == "f"
+                else a
+                for i, a in enumerate(self.inputs)
+            )
+            return self.run(inputs)[0]
+
+        return function
+
+    def gradients(self, dout: Array) -> tuple[Any, ...]:
+        """What backward returns for `dout`, after a forward of its own."""
+        _, cache = self.run()
+        result = self.backward(dout.copy(), cache)
+        return result if isinstance(result, tuple) else (result,)
+
+
+def argument_names(forward: Callable[..., Any], count: int) -> list[str]:
+    """forward's own names for its first `count` arrays; x0, x1, ... where it has none."""
+    names: list[str] = []
+    rest = ""
+    try:
+        for parameter in inspect.signature(forward).parameters.values():
+            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+                names.append(parameter.name)
+            elif parameter.kind == parameter.VAR_POSITIONAL:
+                rest = parameter.name
+    except (TypeError, ValueError):
+        pass
+    return [names[i] if i < len(names) else f"{rest or 'x'}{i}" for i in range(count)]
+
+
+def op_name(function: Callable[..., Any]) -> str:
+    """gelu_forward is the forward of gelu."""
+    name = getattr(function, "__name__", type(function).__name__)
+    return name.removesuffix("_forward")
+
+
+def describe(value: Any) -> str:
+    """What a value is, in words that fit into a sentence."""
+    if value is None:
+        return "None"
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}"
+    return f"a value of type {type(value).__name__}"
+
+
+def _as_array(value: Any) -> Array | None:
+    if value is None:
+        return None
+    array = np.asarray(value)
+    if array.dtype.kind == "f":
+        return array.astype(np.float64)
+    if array.dtype.kind in "iub":
+        return array
+    raise ContractError(f"inputs are arrays of floats, integers or booleans, got {describe(array)}")
+
+
+def _fresh(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float, str)) or callable(value):
+        return value
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # an open file, a lock: then it is shared, which is what the caller wrote
+        return value

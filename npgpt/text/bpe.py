@@ -1,0 +1,138 @@
+"""GPT-2's byte-pair encoding, from the merge table that this package carries.
+
+Text is split by a pattern into words, numbers, runs of signs and runs of space, each with the one
+space before it; then, within each piece, the neighbouring pair of byte strings that stands earliest
+in the merge table is joined, again and again, until no pair of the table is left. tiktoken does
+both. The table is read from the package: no network, no cache folder, no environment variable.
+
+Source: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.2, and
+the files of GPT-2 itself (data/GPT2-LICENSE.txt).
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import re
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Iterable
+
+import numpy as np
+
+from .tokenizer import Tokenizer, check_ids, check_text
+
+if TYPE_CHECKING:
+    import tiktoken
+
+END_OF_TEXT = "<|endoftext|>"
+N_RANKS = 50_256
+
+# GPT-2's split into pieces. ++ gives nothing back once matched: the same pieces, and no step to
+# undo for each letter of a very long one
+PATTERN = (
+    r"'(?:[sdmt]|ll|re|ve)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++"
+    r"|\s++$|\s+(?!\S)|\s+"
+)
+
+# Unicode's White_Space, which is what \s means to tiktoken; Python's \s also takes U+001C..U+001F
+_SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+# tiktoken gives up (with a Rust panic) on a run of about a million; far shorter ones go alone
+_LONG_SPACE = re.compile(rf"[{_SPACE}]{{10000,}}(?=[^{_SPACE}])")
+# the last character that is no space to anybody and has a space or a newline behind it
+_LAST_WORD_END = re.compile(r".*\S(?=[ \n])", re.DOTALL)
+
+
+class BPETokenizer(Tokenizer):
+    """GPT-2's tokenizer: 50,256 byte strings and the end of a text, 50256.
+
+        >>> BPETokenizer().encode("Every effort moves you").tolist()
+        [6109, 3626, 6100, 345]
+
+    tiktoken is imported when the first text is encoded or decoded.
+    """
+
+    name = "gpt2"
+    vocab_size = N_RANKS + 1
+    eot_id = N_RANKS
+
+    def encode(self, text: str, *, special: bool = False) -> np.ndarray:
+        """The ids of a text, shape (T,), int64; ValueError for lone surrogates.
+
+        "<|endoftext|>" in the text is text like any other; with special=True it is id 50256.
+        """
+        check_text(text)
+        if not special:
+            return np.array(_encode_plain(text), dtype=np.int64)
+        first, *others = text.split(END_OF_TEXT)
+        ids = _encode_plain(first)
+        for part in others:
+            ids.append(self.eot_id)
+            ids.extend(_encode_plain(part))
+        return np.array(ids, dtype=np.int64)
+
+    def decode_bytes(self, ids: Iterable[int] | np.ndarray) -> bytes:
+        """The byte strings of ids, joined; 50256 gives b"<|endoftext|>"."""
+        return gpt2_encoding().decode_bytes(check_ids(ids, self.vocab_size).tolist())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its name alone: GPT-2 has one merge table."""
+        return {"name": self.name}
+
+    def safe_cut(self, text: str) -> int:
+        """Before the last space or newline that follows something else than white space.
+
+        No piece of GPT-2's pattern holds white space behind another character, so a piece ends
+        there whatever follows; behind white space that does not hold ("a", two newlines, "b").
+        """
+        match = _LAST_WORD_END.match(text)
+        return match.end() if match else 0
+
+
+def _encode_plain(text: str) -> list[int]:
+    """The ids of a text without lone surrogates.
+
+    A very long run of white space is encoded alone. The pattern makes one piece of all of it but
+    its last character, so that cutting the text around that piece changes no id.
+    """
+    encoding = gpt2_encoding()
+    ids: list[int] = []
+    start = 0
+    for run in _LONG_SPACE.finditer(text):
+        ids += encoding.encode_ordinary(text[start : run.start()])
+        ids += encoding.encode_ordinary(text[run.start() : run.end() - 1])
+        start = run.end() - 1
+    return ids + encoding.encode_ordinary(text[start:])
+
+
+@functools.cache
+def gpt2_encoding() -> tiktoken.Encoding:
+    """tiktoken's encoding, built once a process from the merge table in the package."""
+    import tiktoken
+
+    return tiktoken.Encoding(
+        name="gpt2",
+        pat_str=PATTERN,
+        mergeable_ranks=mergeable_ranks(),
+        special_tokens={END_OF_TEXT: N_RANKS},
+        explicit_n_vocab=N_RANKS + 1,
+    )
+
+
+def mergeable_ranks() -> dict[bytes, int]:
+    """Byte string to rank, 50,256 of them: the 256 single bytes, then the merges in their order.
+
+    In the table a byte is written as a character: itself where it prints, else the next unused
+    code point from U+0100 on. The ranks of single bytes follow the same order.
+    """
+    printing = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printing]
+    byte_of = {chr(byte): byte for byte in printing}
+    byte_of |= {chr(0x100 + n): byte for n, byte in enumerate(others)}
+
+    ranks = {bytes([byte]): rank for rank, byte in enumerate(printing + others)}
+    packed = files(__package__).joinpath("data", "vocab.bpe.gz").read_bytes()
+    _version, *merges = gzip.decompress(packed).decode("utf-8").splitlines()
+    for merge in merges:
+        left, right = (bytes(byte_of[sign] for sign in half) for half in merge.split(" "))
+        ranks[left + right] = len(ranks)
+    return ranks

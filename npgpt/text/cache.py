@@ -1,0 +1,164 @@
+"""Token files: a corpus's tokens on disk, mapped into memory when used.
+
+A file holds, little-endian: the magic "npgpttok", the version, the header's length and its crc32
+(uint32 each); the header, JSON padded with spaces; the tokens, uint16. The header tells the dtype,
+the count and crc32 of the tokens, the tokenizer, and the content hash and size of the source. A
+file that is cut, damaged or somebody else's is told by these, and built anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import threading
+import time
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Iterable
+
+import numpy as np
+
+from ..files import PARTIAL, replacing_file
+
+MAGIC = b"npgpttok"
+VERSION = 1
+SUFFIX = ".tokens"
+DTYPE = np.dtype("<u2")
+_START = struct.Struct("<8sIII")
+_ALIGN = 64
+_READ_BYTES = 1 << 20
+_LEFTOVER_SECONDS = 3600.0
+
+# the threads of a process share one name for the file being written; processes have their own
+_writing = threading.Lock()
+
+
+class DamagedTokens(ValueError):
+    """A token file that is not whole, or not one at all: what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class TokenHeader:
+    """What a token file says of its tokens."""
+
+    tokenizer: dict[str, Any]
+    source_hash: str
+    n_bytes: int
+    count: int = 0
+    crc32: int = 0
+    dtype: str = DTYPE.str
+
+
+def cache_folder(given: str | os.PathLike[str] | None = None) -> Path:
+    """Where downloads and token files are kept; it need not exist yet.
+
+    The first of: the folder given, $NPGPT_CACHE, $XDG_CACHE_HOME/npgpt, ~/.cache/npgpt.
+    ValueError for a ~ where there is no home folder.
+    """
+    chosen: str | os.PathLike[str] = "~/.cache/npgpt"
+    xdg = os.environ.get("XDG_CACHE_HOME", "")
+    if given is not None:
+        chosen = given
+    elif own := os.environ.get("NPGPT_CACHE"):
+        chosen = own
+    # the XDG specification: a relative path there is to be ignored
+    elif os.path.isabs(xdg):
+        chosen = Path(xdg, "npgpt")
+    try:
+        return Path(chosen).expanduser()
+    except RuntimeError as error:
+        raise ValueError(
+            f"the cache folder {chosen} needs a home folder, and there is none; set NPGPT_CACHE to "
+            f"another folder"
+        ) from error
+
+
+def write_tokens(path: Path, header: TokenHeader, chunks: Iterable[np.ndarray]) -> None:
+    """Write chunks of uint16 to a token file that takes path's place when it is whole.
+
+    count and crc32 of the header are filled in here. Several processes may write one path at once:
+    each writes its own file, and the last to finish stays. OSError where nothing can be written;
+    an error of chunks passes through. Neither leaves a trace.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path.parent)
+    # room for the numbers that are known at the end only
+    largest = _header_bytes(_filled(header, count=2**63, crc32=2**32))
+    room = -(-(len(largest) + _START.size) // _ALIGN) * _ALIGN - _START.size
+    count = crc32 = 0
+    with _writing, replacing_file(path) as beside, open(beside, "wb") as file:
+        file.write(b"\0" * (_START.size + room))
+        for chunk in chunks:
+            tokens = np.ascontiguousarray(chunk, dtype=DTYPE)
+            file.write(tokens.data)
+            count += len(tokens)
+            crc32 = zlib.crc32(tokens.data, crc32)
+        text = _header_bytes(_filled(header, count=count, crc32=crc32)).ljust(room)
+        file.seek(0)
+        file.write(_START.pack(MAGIC, VERSION, room, zlib.crc32(text)))
+        file.write(text)
+        file.flush()
+
+
+def read_tokens(path: Path) -> tuple[TokenHeader, np.ndarray]:
+    """A token file's header and its tokens, uint16, shape (count,), mapped and read-only.
+
+    All of it is read once to compare the checksum. FileNotFoundError if there is none,
+    DamagedTokens for one that is not whole, OSError where it cannot be read.
+    """
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        header, start = _read_header(file, size)
+        expected = start + header.count * DTYPE.itemsize
+        if size != expected:
+            raise DamagedTokens(f"it has {size:,} bytes and should have {expected:,}")
+        crc32 = 0
+        while block := file.read(_READ_BYTES):
+            crc32 = zlib.crc32(block, crc32)
+        if crc32 != header.crc32:
+            raise DamagedTokens("its tokens do not match their checksum")
+        mapped = np.memmap(file, dtype=DTYPE, mode="r", offset=start, shape=(header.count,))
+    # a plain view: np.memmap would make every slice and sum one of its own kind
+    return header, mapped.view(np.ndarray)
+
+
+def _read_header(file: BinaryIO, size: int) -> tuple[TokenHeader, int]:
+    """The header, and where the tokens begin, of a file of `size` bytes."""
+    start = file.read(_START.size)
+    if len(start) < _START.size or not start.startswith(MAGIC):
+        raise DamagedTokens("it is not a token file")
+    _, version, length, crc32 = _START.unpack(start)
+    if version != VERSION:
+        raise DamagedTokens(f"it is of version {version}, not {VERSION}")
+    # the length itself may be damaged: no gigabytes are asked for in its name
+    text = file.read(min(length, size))
+    if len(text) < length or zlib.crc32(text) != crc32:
+        raise DamagedTokens("its header does not match its checksum")
+    try:
+        header = TokenHeader(**json.loads(text))
+    except (TypeError, ValueError) as error:
+        raise DamagedTokens(f"its header cannot be understood ({error})") from error
+    if header.dtype != DTYPE.str or not isinstance(header.count, int) or header.count <= 0:
+        raise DamagedTokens(f"it holds {header.count!r} tokens of type {header.dtype!r}")
+    return header, _START.size + length
+
+
+def _filled(header: TokenHeader, count: int, crc32: int) -> dict[str, Any]:
+    return {**asdict(header), "count": count, "crc32": crc32}
+
+
+def _header_bytes(record: dict[str, Any]) -> bytes:
+    return json.dumps(record).encode("ascii")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Delete what killed writers left: nothing was written to it for an hour."""
+    for leftover in folder.glob(f"{PARTIAL}*{SUFFIX}"):
+        try:
+            if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
+                leftover.unlink()
+        except OSError:
+            # another process was quicker, or the folder is not ours to clean
+            continue

@@ -1,0 +1,235 @@
+"""Corpora: a text as tokens, split into a part to train on and a part held back."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Iterator
+
+import numpy as np
+
+from .bpe import BPETokenizer
+from .cache import (
+    SUFFIX,
+    VERSION,
+    DamagedTokens,
+    TokenHeader,
+    cache_folder,
+    read_tokens,
+    write_tokens,
+)
+from .choose import check_name, tokenizer_from_dict
+from .encode import char_vocabulary, encode_source
+from .named import Say, find_source
+from .sources import ContentHash, CorpusError, Source, cause, content_hash
+from .tokenizer import Tokenizer
+
+_LARGE_BYTES = 32_000_000
+_COUNT_AT_ONCE = 1 << 18
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """The tokens of a text.
+
+    name            as it was asked for
+    tokenizer       what the tokens mean
+    train, val      uint16, shape (n,), read-only; val is the last part of the text
+    n_bytes         the text's size in UTF-8
+    fingerprint     sha256 of content and tokenizer: the same fingerprint means the same tokens
+    path            the token file that train and val are mapped from, or None if they are in memory
+    notes           what the user should know of how it was loaded, a line each
+    """
+
+    name: str
+    tokenizer: Tokenizer
+    train: np.ndarray
+    val: np.ndarray
+    n_bytes: int
+    fingerprint: str
+    path: Path | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_tokens(self) -> int:
+        """The tokens of train and val together."""
+        return len(self.train) + len(self.val)
+
+    @property
+    def bytes_per_token(self) -> float:
+        """Mean over the whole text; loss / ln 2 / bytes_per_token is bits per byte."""
+        return self.n_bytes / self.n_tokens
+
+    def require(self, length: int, split: np.ndarray | None = None) -> None:
+        """CorpusError unless a split (None: train and val each) holds at least `length` tokens."""
+        for tokens in (self.train, self.val) if split is None else (split,):
+            if len(tokens) < length:
+                part = "validation" if tokens is self.val else "training"
+                raise CorpusError(
+                    f"the {part} part of {self.name} has {len(tokens):,} tokens, and {length:,} "
+                    f"are needed; use a longer text, a shorter sequence, or another val_fraction"
+                )
+
+    def unigram_entropy(self) -> float:
+        """Entropy of the token frequencies of train, in nats: -sum p ln p, p = count / n.
+
+        The loss on train of the best model that knows frequencies and no context. A language model
+        that has learnt anything of the text is well below.
+        """
+        if not len(self.train):
+            return 0.0
+        p = self._train_counts[self._train_counts > 0] / len(self.train)
+        return float(-(p * np.log(p)).sum())
+
+    def unigram_cross_entropy(self) -> float:
+        """The loss of val, in nats a token, under the token frequencies of train.
+
+        Every count is raised by one (Laplace), since val may hold a token that train never shows:
+        -mean over val of ln((count + 1) / (n + vocab_size)). NaN for an empty val.
+        """
+        if not len(self.val):
+            return math.nan
+        p = (self._train_counts + 1) / (len(self.train) + self.tokenizer.vocab_size)
+        return float(-(self._counts(self.val) * np.log(p)).sum() / len(self.val))
+
+    @cached_property
+    def _train_counts(self) -> np.ndarray:
+        return self._counts(self.train)
+
+    def _counts(self, tokens: np.ndarray) -> np.ndarray:
+        """How often each id occurs, int64, shape (vocab_size,)."""
+        counts = np.zeros(self.tokenizer.vocab_size, dtype=np.int64)
+        # block by block: bincount makes int64 of what it is given
+        for start in range(0, len(tokens), _COUNT_AT_ONCE):
+            block = tokens[start : start + _COUNT_AT_ONCE]
+            counts += np.bincount(block, minlength=len(counts))
+        return counts
+
+
+def load_corpus(
+    name_or_path: str | os.PathLike[str],
+    tokenizer: str | Tokenizer = "char",
+    val_fraction: float = 0.1,
+    cache_dir: str | os.PathLike[str] | None = None,
+    say: Say | None = None,
+) -> Corpus:
+    """A named corpus (npgpt.text.CORPORA), a file, or a folder of UTF-8 text, as tokens.
+
+        corpus = load_corpus("python-docs")
+        corpus.train[:64], corpus.tokenizer.decode(corpus.val[:64])
+
+    tokenizer       "char" (the vocabulary is that of the whole text), "gpt2", or one at hand
+    val_fraction    val is what follows the first int(n_tokens * (1 - val_fraction)) tokens
+    cache_dir       folder for downloads and token files; None: see npgpt.text.cache_folder
+    say             is told each note as it comes up; Corpus.notes has them all
+
+    The text is read once for its hash, and tokenised only if no token file of that hash is whole.
+    Where none can be written the tokens stay in memory, and a note says so.
+    CorpusError for a text that cannot be had; ValueError for another argument that does not fit.
+    """
+    if not 0 <= val_fraction < 1:
+        raise ValueError(f"val_fraction={val_fraction!r} is not in 0 <= val_fraction < 1; try 0.1")
+    if not isinstance(tokenizer, Tokenizer):
+        check_name(tokenizer)
+    notes: list[str] = []
+
+    def tell(note: str) -> None:
+        notes.append(note)
+        if say is not None:
+            say(note)
+
+    folder = cache_folder(cache_dir)
+    source = find_source(name_or_path, folder, tell)
+    content = content_hash(source)
+    if not content.n_bytes:
+        raise CorpusError(f"{source.name} is empty; a corpus needs text")
+    used, tokens, path = _stored_or_built(source, content, tokenizer, folder, tell)
+    n_train = int(len(tokens) * (1 - val_fraction))
+    return Corpus(
+        name=source.name,
+        tokenizer=used,
+        train=tokens[:n_train],
+        val=tokens[n_train:],
+        n_bytes=content.n_bytes,
+        fingerprint=_sha256(content.hexdigest(), used.fingerprint),
+        path=path,
+        notes=tuple(notes),
+    )
+
+
+def _stored_or_built(
+    source: Source, content: ContentHash, asked: str | Tokenizer, folder: Path, tell: Say
+) -> tuple[Tokenizer, np.ndarray, Path | None]:
+    """The tokenizer, the tokens, and their file; None for a file that could not be written."""
+    path = folder / _file_name(source, content, asked)
+    try:
+        header, tokens = read_tokens(path)
+        return _tokenizer_of(header, content, asked), tokens, path
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (DamagedTokens, OSError) as error:
+        tell(f"the token file {path} cannot be used: {cause(error)}; the text is tokenised again")
+
+    if content.n_bytes >= _LARGE_BYTES:
+        tell(f"tokenising {source.name} ({content.n_bytes / 1e6:,.0f} MB), once")
+    used = _tokenizer_for(source, asked)
+    header = TokenHeader(used.to_dict(), content.hexdigest(), content.n_bytes)
+    try:
+        write_tokens(path, header, _encode_checked(source, used, content))
+        return used, read_tokens(path)[1], path
+    except (DamagedTokens, OSError) as error:
+        tell(
+            f"no token file can be kept at {path} ({cause(error)}): the tokens stay in memory for "
+            f"this run; set NPGPT_CACHE to another folder"
+        )
+    tokens = np.concatenate(list(_encode_checked(source, used, content)))
+    tokens.flags.writeable = False
+    return used, tokens, None
+
+
+def _tokenizer_for(source: Source, asked: str | Tokenizer) -> Tokenizer:
+    if isinstance(asked, Tokenizer):
+        return asked
+    return BPETokenizer() if asked == "gpt2" else char_vocabulary(source)
+
+
+def _encode_checked(
+    source: Source, tokenizer: Tokenizer, content: ContentHash
+) -> Iterator[np.ndarray]:
+    """encode_source; CorpusError at the end if the text is no longer the one that was hashed."""
+    again = ContentHash()
+    yield from encode_source(source, tokenizer, again)
+    if again.hexdigest() != content.hexdigest():
+        raise CorpusError(f"{source.name} changed while it was read; try again when it is at rest")
+
+
+def _tokenizer_of(
+    header: TokenHeader, content: ContentHash, asked: str | Tokenizer
+) -> Tokenizer:
+    """The tokenizer of a token file; DamagedTokens if the file is of another text or tokenizer."""
+    if header.source_hash != content.hexdigest():
+        raise DamagedTokens("it is of another text")
+    try:
+        stored = tokenizer_from_dict(header.tokenizer)
+    except ValueError as error:
+        raise DamagedTokens(f"it has no tokenizer: {error}") from error
+    if stored != asked if isinstance(asked, Tokenizer) else stored.name != asked:
+        raise DamagedTokens("it is of another tokenizer")
+    return stored
+
+
+def _file_name(source: Source, content: ContentHash, asked: str | Tokenizer) -> str:
+    """A readable part for people, and a hash of all that the tokens depend on."""
+    wish = asked.fingerprint if isinstance(asked, Tokenizer) else asked
+    kind = asked.name if isinstance(asked, Tokenizer) else asked
+    readable = re.sub(r"[^A-Za-z0-9.-]+", "-", Path(source.name).name)[:40].strip("-.") or "text"
+    return f"{readable}-{kind}-{_sha256(str(VERSION), content.hexdigest(), wish)[:16]}{SUFFIX}"
+
+
+def _sha256(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

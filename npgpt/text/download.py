@@ -1,0 +1,102 @@
+"""Texts that are fetched once, checked, and kept in the cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+from ..files import replacing_file
+from .sources import CorpusError, cause
+
+TIMEOUT_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file on the net, known by its content."""
+
+    name: str
+    url: str
+    sha256: str
+    n_bytes: int
+
+
+SHAKESPEARE = Download(
+    name="shakespeare",
+    url="https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+    sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+    n_bytes=1_115_394,
+)
+
+
+def fetch(
+    download: Download, folder: Path, say: Callable[[str], None], alternatives: str
+) -> bytes:
+    """The content of a download: from folder/NAME.txt, or from the net and then kept there.
+
+    say is told that it was downloaded, and where it is kept or why it is not. CorpusError, in one
+    line, when the file is not there and the net does not give it: why, where to place the file by
+    hand, and the alternatives.
+    """
+    place = folder / f"{download.name}.txt"
+    kept, kept_problem = _read_kept(download, place)
+    if kept is not None:
+        return kept
+    content, problem = _ask_the_net(download)
+    if content is None:
+        raise CorpusError(
+            f"cannot download {download.name} ({problem}){kept_problem}: place the file from "
+            f"{download.url} at {place} by hand, or use {alternatives}"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing_file(place) as beside:
+            beside.write_bytes(content)
+    except OSError as error:
+        say(f"downloaded {download.name}; it cannot be kept at {place} ({cause(error)})")
+    else:
+        say(f"downloaded {download.name} ({download.n_bytes:,} bytes), kept at {place}")
+    return content
+
+
+def _read_kept(download: Download, place: Path) -> tuple[bytes | None, str]:
+    """The kept file's content, or None and what is wrong with it (nothing, where there is none)."""
+    try:
+        content = place.read_bytes()
+    except FileNotFoundError:
+        return None, ""
+    except OSError as error:
+        return None, f", and {place} cannot be read ({cause(error)})"
+    wrong = _difference(download, content)
+    return (None, f", and {place} is not it ({wrong})") if wrong else (content, "")
+
+
+def _ask_the_net(download: Download) -> tuple[bytes | None, str]:
+    """The content of the URL, or None and why not."""
+    from http.client import HTTPException
+    from urllib.request import urlopen
+
+    try:
+        with urlopen(download.url, timeout=TIMEOUT_SECONDS) as answer:
+            # one byte more than expected is enough to know a wrong file, however long it is
+            content = answer.read(download.n_bytes + 1)
+    except (OSError, HTTPException) as error:
+        # URLError wraps what happened, an error or a text
+        reason = getattr(error, "reason", error)
+        return None, cause(reason if isinstance(reason, BaseException) else error)
+    wrong = _difference(download, content)
+    return (None, f"what came is not it: {wrong}") if wrong else (content, "")
+
+
+def _difference(download: Download, content: bytes) -> str:
+    """How content differs from the download, in few words; empty if it does not."""
+    if len(content) > download.n_bytes:
+        return f"more than {download.n_bytes:,} bytes"
+    if len(content) < download.n_bytes:
+        return f"{len(content):,} bytes, not {download.n_bytes:,}"
+    given = hashlib.sha256(content).hexdigest()
+    if given != download.sha256:
+        return f"sha256 {given[:12]}..., not {download.sha256[:12]}..."
+    return ""

@@ -1,0 +1,120 @@
+"""Encoding a source piece by piece, so that a corpus larger than memory works.
+
+Between two documents stands the tokenizer's end-of-text id, or a newline where it has none; empty
+documents are left out. Within a document the text is cut only where Tokenizer.safe_cut says that no
+id depends on it, so the ids are those of the whole document encoded at once. One exception bounds
+the memory: a stretch of more than LONGEST_STRETCH characters without such a place is cut where that
+many have come, and the ids around that place may differ (the text that they give back never does).
+"""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+import numpy as np
+
+from .chars import CharTokenizer, UnknownCharacter
+from .sources import BLOCK_BYTES, ContentHash, CorpusError, Document, Source, read_text
+from .tokenizer import Tokenizer
+
+LONGEST_STRETCH = 16 << 20
+# tokens are kept as uint16
+MOST_IDS = 65_536
+NEWLINE = "\n"
+
+
+def char_vocabulary(source: Source, block_bytes: int = BLOCK_BYTES) -> CharTokenizer:
+    """The tokenizer of every character of a source, and of the newline between its documents.
+
+    CorpusError for more than 65,536 distinct characters, and for a source without text.
+    """
+    def pieces() -> Iterator[str]:
+        documents = 0
+        for document in source.documents:
+            empty = True
+            for piece in read_text(document, block_bytes=block_bytes):
+                empty = empty and not piece
+                yield piece
+            documents += not empty
+        if documents > 1:
+            yield NEWLINE
+
+    try:
+        return CharTokenizer.from_pieces(pieces())
+    except CorpusError:
+        raise
+    except ValueError as error:
+        raise CorpusError(f"{source.name}: {error}") from error
+
+
+def encode_source(
+    source: Source,
+    tokenizer: Tokenizer,
+    content: ContentHash | None = None,
+    block_bytes: int = BLOCK_BYTES,
+    longest_stretch: int = LONGEST_STRETCH,
+) -> Iterator[np.ndarray]:
+    """The tokens of a source, chunk after chunk, each uint16 and of shape (n,), n > 0.
+
+    content is given all bytes that were read. CorpusError for a tokenizer with more than 65,536
+    ids, and for a character that the tokenizer does not know, with its document and position.
+    """
+    if tokenizer.vocab_size > MOST_IDS:
+        raise CorpusError(
+            f"tokens are kept as uint16, so a tokenizer may have at most {MOST_IDS:,} ids; "
+            f"{tokenizer.name} has {tokenizer.vocab_size:,}"
+        )
+    several = False
+    for document in source.documents:
+        separate = several
+        for ids in _encode_document(document, tokenizer, content, block_bytes, longest_stretch):
+            if separate:
+                yield _separator(tokenizer, source)
+                separate = False
+            several = True
+            yield ids.astype(np.uint16)
+
+
+def _encode_document(
+    document: Document,
+    tokenizer: Tokenizer,
+    content: ContentHash | None,
+    block_bytes: int,
+    longest_stretch: int,
+) -> Iterator[np.ndarray]:
+    """The ids of one document; what stands behind the last safe cut waits for the next block."""
+    waiting = ""
+    position = 0
+    for piece in read_text(document, content, block_bytes):
+        waiting += piece
+        cut = tokenizer.safe_cut(waiting)
+        if cut == 0 and len(waiting) > longest_stretch:
+            cut = len(waiting)
+        if cut:
+            yield _encode(tokenizer, waiting[:cut], document.name, position)
+            waiting = waiting[cut:]
+            position += cut
+    if waiting:
+        yield _encode(tokenizer, waiting, document.name, position)
+
+
+def _encode(tokenizer: Tokenizer, text: str, name: str, position: int) -> np.ndarray:
+    """The ids of a part of a document that begins at character `position`."""
+    try:
+        return tokenizer.encode(text)
+    except UnknownCharacter as error:
+        unknown = UnknownCharacter(error.character, position + error.position, error.n_known)
+        raise CorpusError(f"{name}: {unknown}") from None
+
+
+def _separator(tokenizer: Tokenizer, source: Source) -> np.ndarray:
+    """What stands between two documents, uint16."""
+    if tokenizer.eot_id is not None:
+        return np.array([tokenizer.eot_id], dtype=np.uint16)
+    try:
+        return tokenizer.encode(NEWLINE).astype(np.uint16)
+    except UnknownCharacter:
+        raise CorpusError(
+            f"{source.name} has several documents, and the tokenizer given knows no newline to put "
+            f"between them"
+        ) from None

@@ -1,0 +1,174 @@
+"""Where a corpus's text comes from: documents of UTF-8 bytes, read block by block."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Callable, Iterator
+
+# encoding a block takes some thirty times its size for a moment
+BLOCK_BYTES = 1 << 18
+_LOOK_BYTES = 8192
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+class CorpusError(ValueError):
+    """A corpus that cannot be had as asked: what was given, why not, and what would fit."""
+
+
+def cause(error: BaseException) -> str:
+    """What went wrong in a few words, in one line and without the path that a message names."""
+    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(words.split())
+
+
+@dataclass(frozen=True)
+class Document:
+    """One text: a name for messages, and a function that opens its bytes."""
+
+    name: str
+    open: Callable[[], BinaryIO]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A corpus before it is tokenised: a name and its documents, always in the same order."""
+
+    name: str
+    documents: tuple[Document, ...]
+
+
+class ContentHash:
+    """sha256 over the sha256 of each document, so that where one ends counts too; and the bytes."""
+
+    def __init__(self) -> None:
+        self.n_bytes = 0
+        self._all = hashlib.sha256()
+        self._one = hashlib.sha256()
+
+    def add(self, block: bytes) -> None:
+        """Take more of the current document."""
+        self.n_bytes += len(block)
+        self._one.update(block)
+
+    def end_document(self) -> None:
+        """What is added from here on belongs to the next document."""
+        self._all.update(self._one.digest())
+        self._one = hashlib.sha256()
+
+    def hexdigest(self) -> str:
+        """The hash of all documents that have ended."""
+        return self._all.hexdigest()
+
+
+def content_hash(source: Source) -> ContentHash:
+    """Read a source to its end for its hash and size."""
+    content = ContentHash()
+    for document in source.documents:
+        for _ in read_blocks(document, content):
+            pass
+    return content
+
+
+def read_blocks(
+    document: Document, content: ContentHash | None = None, block_bytes: int = BLOCK_BYTES
+) -> Iterator[bytes]:
+    """A document's bytes, block by block, also given to content; CorpusError if unreadable."""
+    try:
+        with document.open() as file:
+            while block := file.read(block_bytes):
+                if content is not None:
+                    content.add(block)
+                yield block
+    except OSError as error:
+        raise CorpusError(f"cannot read {document.name}: {cause(error)}") from error
+    if content is not None:
+        content.end_document()
+
+
+def read_text(
+    document: Document, content: ContentHash | None = None, block_bytes: int = BLOCK_BYTES
+) -> Iterator[str]:
+    """A document's text, piece by piece, newlines as they are.
+
+    CorpusError names the document and the first byte that is not UTF-8.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="strict")
+    offset = 0
+    for block in read_blocks(document, content, block_bytes):
+        yield _decode(decoder, block, offset, document.name)
+        offset += len(block)
+    yield _decode(decoder, b"", offset, document.name, final=True)
+
+
+def _decode(
+    decoder: codecs.IncrementalDecoder, block: bytes, offset: int, name: str, final: bool = False
+) -> str:
+    """One block as text; offset is the block's place in the document."""
+    held_back = len(decoder.getstate()[0])
+    try:
+        return decoder.decode(block, final)
+    except UnicodeDecodeError as error:
+        at = offset + error.start
+        utf16 = at == 0 and error.object[:2] in _UTF16_MARKS
+        raise CorpusError(
+            f"{name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at byte offset {at}"
+            f"{' (the mark of UTF-16)' if utf16 else ''}; convert it to UTF-8 or leave it out"
+        ) from None
+
+
+def file_source(path: Path) -> Source:
+    """One file of UTF-8 text."""
+    return Source(str(path), (file_document(path),))
+
+
+def folder_source(folder: Path) -> Source:
+    """All text files below a folder, in the order of their paths; CorpusError if there are none.
+
+    Left out: names that begin with a dot, __pycache__, links to folders, and binary files, those
+    with a zero byte among their first 8192 (as git and grep tell them).
+    """
+    paths = [path for path in walk(folder, _is_wanted_folder) if _is_text_file(path)]
+    if not paths:
+        raise CorpusError(
+            f"folder {folder} holds no text file (hidden and binary files are left out)"
+        )
+    return Source(str(folder), tuple(file_document(path) for path in paths))
+
+
+def file_document(path: Path) -> Document:
+    """The document that a file holds."""
+    return Document(str(path), lambda: open(path, "rb"))
+
+
+def walk(folder: Path, enter: Callable[[str], bool]) -> Iterator[Path]:
+    """Every file below a folder, its own files first, then folder by folder; each sorted by name.
+
+    enter is asked for the name of each folder below. CorpusError for a folder that cannot be read.
+    """
+
+    def stop(error: OSError) -> None:
+        raise CorpusError(f"cannot read {error.filename}: {cause(error)}") from error
+
+    for here, folders, names in os.walk(folder, onerror=stop):
+        folders[:] = sorted(name for name in folders if enter(name))
+        yield from (Path(here, name) for name in sorted(names))
+
+
+def _is_wanted_folder(name: str) -> bool:
+    return not name.startswith(".") and name != "__pycache__"
+
+
+def _is_text_file(path: Path) -> bool:
+    """Whether a folder's file is one for the corpus; UTF-16 counts, to be refused by name later."""
+    if path.name.startswith(".") or not path.is_file():
+        return False
+    try:
+        with open(path, "rb") as file:
+            start = file.read(_LOOK_BYTES)
+    except OSError as error:
+        raise CorpusError(f"cannot read {path}: {cause(error)}") from error
+    return b"\0" not in start or start[:2] in _UTF16_MARKS

@@ -1,0 +1,179 @@
+"""Checkpoints: everything that a run needs to continue bit for bit, in one folder.
+
+    RUN/checkpoints/step-00000500/
+        model.safetensors, config.json      a Hugging Face folder: other tools can read it
+        optimizer.safetensors               AdamW's two moments, as m.NAME and v.NAME
+        run.json                            step, settings, tokenizer, the corpus's fingerprint
+
+The folder is filled beside its place, flushed and renamed, so that a folder with its final name is
+always whole. Batches and dropout are pure functions of (seed, step): the step is all the random
+state there is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import weights
+from ..config import GPT2Config
+from ..files import creating_folder, remove_partial
+from ..gpt2 import GPT2
+from ..params import Params
+from ..text import Tokenizer, tokenizer_for, tokenizer_from_dict
+from ..weights import CheckpointError
+from .settings import RunConfig, build
+
+FOLDER = "checkpoints"
+RUN_FILE = "run.json"
+OPTIMIZER_FILE = "optimizer.safetensors"
+_NAME = re.compile(r"step-(\d{8})")
+
+
+@dataclass
+class TrainingState:
+    """A run at one moment: after `step` updates."""
+
+    step: int
+    config: GPT2Config
+    params: Params
+    mean: Params
+    """AdamW's running mean of each gradient."""
+    square: Params
+    """AdamW's running mean of each squared gradient."""
+    run: RunConfig
+    tokenizer: Tokenizer
+    corpus_fingerprint: str
+
+
+def save_checkpoint(run_folder: Path, state: TrainingState) -> Path:
+    """Write the state as RUN/checkpoints/step-N, then delete all but the newest few.
+
+    Raises OSError for a full disk or an unwritable folder; what was there before stays.
+    """
+    from safetensors.numpy import save_file
+
+    place = run_folder / FOLDER / f"step-{state.step:08d}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if not place.exists():
+        with creating_folder(place) as beside:
+            weights.save(beside, state.config, state.params)
+            moments = {f"m.{name}": array for name, array in state.mean.items()}
+            moments |= {f"v.{name}": array for name, array in state.square.items()}
+            save_file(moments, beside / OPTIMIZER_FILE)
+            (beside / RUN_FILE).write_text(_run_json(state), encoding="utf-8")
+    for old in checkpoints(run_folder)[:-state.run.train.keep_checkpoints]:
+        shutil.rmtree(old, ignore_errors=True)
+    return place
+
+
+def checkpoints(run_folder: Path) -> list[Path]:
+    """The whole checkpoints of a run, oldest first."""
+    folder = run_folder / FOLDER
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.is_dir() and _NAME.fullmatch(p.name))
+
+
+def newest_checkpoint(path: Path) -> Path:
+    """`path` itself if it is a checkpoint, else the newest one of the run at `path`."""
+    if (path / RUN_FILE).is_file():
+        return path
+    found = checkpoints(path)
+    if not found:
+        raise CheckpointError(f"{path} holds no checkpoint; pass a run folder of npgpt train")
+    return found[-1]
+
+
+def load_checkpoint(path: Path) -> TrainingState:
+    """The whole state of a run folder's newest checkpoint, or of one checkpoint folder.
+
+    Raises CheckpointError, saying which file does not fit and how.
+    """
+    folder = newest_checkpoint(path)
+    remove_partial(folder.parent)
+    record = read_record(folder)
+    try:
+        run = build(record["run"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{folder / RUN_FILE}: settings do not fit: {error}") from None
+    config, params = weights.load(folder)
+    params = {name: np.array(array) for name, array in params.items()}      # writable, in memory
+    mean, square = _load_moments(folder / OPTIMIZER_FILE, params)
+    return TrainingState(
+        record["step"], config, params, mean, square, run,
+        tokenizer_from_dict(record["tokenizer"]), record["corpus_fingerprint"],
+    )
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The content of a checkpoint's run.json."""
+    path = folder / RUN_FILE
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from None
+    needed = {"step": int, "run": dict, "tokenizer": dict, "corpus_fingerprint": str}
+    for key, kind in needed.items():
+        if not isinstance(record, dict) or not isinstance(record.get(key), kind):
+            raise CheckpointError(f"{path}: {key!r} is missing or no {kind.__name__}")
+    return record
+
+
+def _run_json(state: TrainingState) -> str:
+    record = {
+        "step": state.step,
+        "run": state.run.to_dict(),
+        "tokenizer": state.tokenizer.to_dict(),
+        "corpus_fingerprint": state.corpus_fingerprint,
+    }
+    return json.dumps(record, indent=1) + "\n"
+
+
+def _load_moments(path: Path, params: Params) -> tuple[Params, Params]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        moments = load_file(path)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from None
+    problems = []
+    for prefix in ("m", "v"):
+        for name, array in params.items():
+            found = moments.get(f"{prefix}.{name}")
+            if found is None:
+                problems.append(f"{prefix}.{name} is missing")
+            elif found.shape != array.shape or found.dtype != array.dtype:
+                problems.append(f"{prefix}.{name} is {found.dtype} {found.shape}, "
+                                f"the parameter {array.dtype} {array.shape}")
+    if problems:
+        raise CheckpointError(f"{path}: " + "; ".join(problems))
+    return tuple({name: moments[f"{prefix}.{name}"] for name in params}     # type: ignore
+                 for prefix in ("m", "v"))
+
+
+def open_model(path: Path) -> tuple[GPT2, Tokenizer]:
+    """A model and its tokenizer from a run, a checkpoint, or any published form of GPT-2.
+
+    Weights that bring no tokenizer take GPT-2's, if their vocabulary is that large.
+    """
+    if not path.exists():
+        raise CheckpointError(f"{path} does not exist; pass a run folder or a model's folder")
+    if (path / FOLDER).is_dir() or (path / RUN_FILE).is_file():
+        folder = newest_checkpoint(path)
+        return GPT2.load(folder), tokenizer_from_dict(read_record(folder)["tokenizer"])
+    found = GPT2.load(path)
+    tokenizer = tokenizer_for("gpt2", "")
+    if found.config.vocab_size < tokenizer.vocab_size:
+        raise CheckpointError(
+            f"{path} brings no tokenizer, and its vocabulary of {found.config.vocab_size} is "
+            f"smaller than GPT-2's {tokenizer.vocab_size}"
+        )
+    return found, tokenizer

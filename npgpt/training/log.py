@@ -1,0 +1,69 @@
+"""log.jsonl: one line per step, and what the newest checkpoint agrees with.
+
+A run that is killed may have logged steps that no checkpoint holds. On resuming these lines are
+cut off, so that the log reads as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ..files import replacing_file
+
+FILE = "log.jsonl"
+
+
+class RunLog:
+    """Appends records to RUN/log.jsonl; each line is written out at once."""
+
+    def __init__(self, run_folder: Path) -> None:
+        self.path = run_folder / FILE
+        self._file = self.path.open("a", encoding="utf-8")
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Append one record; numbers that are not finite are written as text."""
+        plain = {key: value if _is_plain(value) else str(value) for key, value in record.items()}
+        self._file.write(json.dumps(plain, allow_nan=False) + "\n")
+        self._file.flush()
+
+    def flush_to_disk(self) -> None:
+        """Have the disk hold every line: a checkpoint must not know more than the log."""
+        os.fsync(self._file.fileno())
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+
+def read_log(run_folder: Path) -> list[dict[str, Any]]:
+    """All whole records of a run, oldest first; a torn last line is left out."""
+    records = []
+    path = run_folder / FILE
+    if not path.is_file():
+        return []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break
+    return records
+
+
+def cut_log(run_folder: Path, step: int) -> None:
+    """Drop every record of a step after `step`, and a torn last line."""
+    kept = [record for record in read_log(run_folder) if record["step"] <= step]
+    with replacing_file(run_folder / FILE) as beside:
+        beside.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
+
+
+def _is_plain(value: Any) -> bool:
+    return not isinstance(value, float) or value - value == 0.0

@@ -1,0 +1,243 @@
+"""The training loop: batch, gradients, update, and what is written along the way.
+
+    RUN/config.toml     the resolved settings
+    RUN/log.jsonl       step, loss, learning rate, gradient norm, tokens per second, at times val
+    RUN/checkpoints/    the newest few, see `checkpoint`
+    RUN/samples/        text written on the way
+
+Step N is the state after N updates. A run continued from a checkpoint equals one that was never
+interrupted, bit for bit, on the same machine with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Protocol
+
+import numpy as np
+
+from ..fast import ops as fast_ops
+from ..fast.rows import RowRandom
+from ..fast.step import loss_and_grads
+from ..files import replacing_file
+from ..generation import generate
+from ..params import Params, init_params
+from ..tape import Array
+from ..text import Corpus, Tokenizer
+from .batches import evaluation_batches, training_batch
+from .checkpoint import TrainingState, save_checkpoint
+from .evaluation import mean_loss
+from .log import RunLog, cut_log
+from .optimiser import update, zero_moments
+from .schedule import learning_rate
+from .settings import RunConfig
+
+CONFIG_FILE = "config.toml"
+SAMPLES = "samples"
+
+
+class Diverged(ArithmeticError):
+    """The loss or a gradient is NaN or infinite; nothing of that step was applied or saved."""
+
+
+class Reporter(Protocol):
+    """What a loop tells while it runs; the command line draws it."""
+
+    def step(self, record: dict[str, Any]) -> None:
+        """A step is done; `record` is its line of the log."""
+        ...
+
+    def sample(self, step: int, text: str) -> None:
+        """A sample was written."""
+        ...
+
+    def saved(self, path: Path) -> None:
+        """A checkpoint was written."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    reason: str
+    """finished, interrupted or out of time."""
+    step: int
+    val_loss: float | None
+    """Over the whole held-back split, in nats per token; None if the run was not finished."""
+    checkpoint: Path
+
+
+def new_state(run: RunConfig, corpus: Corpus) -> TrainingState:
+    """Step 0: freshly drawn parameters and empty moments."""
+    config = run.model_config(corpus.tokenizer.vocab_size)
+    params = init_params(config, run.train.seed, run.train.dtype)
+    return TrainingState(0, config, params, zero_moments(params), zero_moments(params),
+                         run, corpus.tokenizer, corpus.fingerprint)
+
+
+def train(
+    run_folder: Path,
+    state: TrainingState,
+    corpus: Corpus,
+    reporter: Reporter,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Train `state` to its last step, in place, writing to run_folder.
+
+    `should_stop` is asked after every step; True saves and ends the run early. Raises Diverged,
+    CorpusError for a text too short for one sequence, and OSError where nothing can be written.
+    """
+    settings = state.run.train
+    length = state.run.sequence_length
+    for split in (corpus.train, corpus.val):
+        corpus.require(length + 1, split)
+    deadline = time.monotonic() + 60.0 * (settings.max_minutes or math.inf)
+
+    run_folder.mkdir(parents=True, exist_ok=True)
+    with replacing_file(run_folder / CONFIG_FILE) as beside:
+        beside.write_text(state.run.to_toml(), encoding="utf-8")
+    cut_log(run_folder, state.step)
+    with RunLog(run_folder) as log:
+        if state.step == 0:
+            record = {"step": 0, "val": evaluate(state, corpus, settings.eval_batches)}
+            log.write(record)
+            reporter.step(record)
+        checkpoint = _save(run_folder, state, log, reporter)
+        reason = "finished"
+        while state.step < settings.max_steps:
+            record = train_step(state, corpus.train, log)
+            _after_step(run_folder, state, corpus, record, log, reporter)
+            last = state.step == settings.max_steps
+            if should_stop():
+                reason = "interrupted"
+            elif time.monotonic() > deadline and not last:
+                reason = "out of time"
+            if reason != "finished" or last or state.step % settings.checkpoint_every == 0:
+                checkpoint = _save(run_folder, state, log, reporter)
+            if reason != "finished":
+                return Outcome(reason, state.step, None, checkpoint)
+    return Outcome(reason, state.step, evaluate(state, corpus), checkpoint)
+
+
+def train_step(state: TrainingState, tokens: Array, log: RunLog | None = None) -> dict[str, Any]:
+    """One update of `state` in place; returns the step's line for the log.
+
+    Raises Diverged before anything is changed.
+    """
+    settings, started = state.run.train, time.perf_counter()
+    lr, norm = learning_rate(state.step, settings), math.nan
+    # what overflows is found and named below, once, instead of as a warning from every layer
+    with np.errstate(over="ignore", invalid="ignore"):
+        loss, grads = batch_gradients(state, tokens)
+        if math.isfinite(loss):
+            norm = update(state.params, grads, state.mean, state.square,
+                          step=state.step + 1, lr=lr, settings=settings)
+    record = {"step": state.step + 1, "loss": loss, "lr": lr, "grad_norm": norm}
+    if not math.isfinite(norm):
+        if log is not None:
+            log.write(record)
+        raise Diverged(_diagnosis(state, loss, grads))
+    state.step += 1
+    n_tokens = settings.batch_size * settings.grad_accumulation * state.run.sequence_length
+    record["tokens_per_second"] = round(n_tokens / (time.perf_counter() - started), 1)
+    return record
+
+
+def batch_gradients(state: TrainingState, tokens: Array) -> tuple[float, Params]:
+    """Mean loss and gradients over the step's batches (several with gradient accumulation)."""
+    settings, config = state.run.train, state.config
+    dropout = max(config.resid_pdrop, config.embd_pdrop, config.attn_pdrop) > 0.0
+    total, summed = 0.0, None
+    for micro in range(settings.grad_accumulation):
+        ids, targets = training_batch(tokens, settings.batch_size, state.run.sequence_length,
+                                      seed=settings.seed, step=state.step, micro=micro)
+        rng = RowRandom(settings.seed, state.step, micro, settings.batch_size) if dropout else None
+        loss, grads = loss_and_grads(
+            state.params, ids, targets, config, rng=rng,
+            threads=settings.threads or None, recompute=settings.recompute,
+        )
+        total += loss / settings.grad_accumulation
+        if summed is None:
+            summed = grads
+        else:
+            for name, grad in grads.items():
+                summed[name] = summed[name] + grad
+    assert summed is not None
+    if settings.grad_accumulation > 1:
+        summed = {name: grad / settings.grad_accumulation for name, grad in summed.items()}
+    return total, summed
+
+
+def evaluate(state: TrainingState, corpus: Corpus, n_batches: int = 0) -> float:
+    """Loss in nats per token on held-back text; 0 batches means all of it."""
+    batches = evaluation_batches(
+        corpus.val, state.run.train.batch_size, state.run.sequence_length, n_batches
+    )
+    return mean_loss(state.params, state.config, batches, ops=fast_ops)
+
+
+def write_sample(state: TrainingState, n_tokens: int) -> str:
+    """Text by the model as it stands, from the beginning of a document."""
+    start = first_token(state.tokenizer)
+    ids = generate(
+        state.params, state.config, np.array([start]), n_tokens, temperature=0.8,
+        seed=_sample_seed(state), ops=fast_ops,
+    )
+    return state.tokenizer.decode(ids[1:])
+
+
+def _sample_seed(state: TrainingState) -> int:
+    return int(np.random.SeedSequence([state.run.train.seed, state.step]).generate_state(1)[0])
+
+
+def first_token(tokenizer: Tokenizer) -> int:
+    """What a text without a prompt starts from: end-of-text, else a line break, else token 0."""
+    if tokenizer.eot_id is not None:
+        return tokenizer.eot_id
+    try:
+        return int(tokenizer.encode("\n")[0])
+    except ValueError:
+        return 0
+
+
+def _after_step(
+    run_folder: Path, state: TrainingState, corpus: Corpus, record: dict[str, Any],
+    log: RunLog, reporter: Reporter,
+) -> None:
+    settings = state.run.train
+    last = state.step == settings.max_steps
+    if last or state.step % settings.eval_every == 0:
+        record["val"] = evaluate(state, corpus, settings.eval_batches)
+    log.write(record)
+    reporter.step(record)
+    if settings.sample_every and (last or state.step % settings.sample_every == 0):
+        text = write_sample(state, settings.sample_tokens)
+        folder = run_folder / SAMPLES
+        folder.mkdir(exist_ok=True)
+        (folder / f"step-{state.step:08d}.txt").write_text(text, encoding="utf-8")
+        reporter.sample(state.step, text)
+
+
+def _save(run_folder: Path, state: TrainingState, log: RunLog, reporter: Reporter) -> Path:
+    # finite gradients can carry a parameter to infinity: that must not replace good ones
+    for name, array in state.params.items():
+        if not np.isfinite(array).all():
+            raise Diverged(f"step {state.step}: the update left {name} with NaN or infinity")
+    log.flush_to_disk()
+    path = save_checkpoint(run_folder, state)
+    reporter.saved(path)
+    return path
+
+
+def _diagnosis(state: TrainingState, loss: float, grads: Params) -> str:
+    for kind, arrays in (("parameter", state.params), ("gradient", grads)):
+        for name, array in arrays.items():
+            bad = array.size - int(np.isfinite(array).sum())
+            if bad:
+                return (f"step {state.step + 1}: loss {loss}; the first bad {kind} is {name} "
+                        f"({bad} of {array.size} numbers are NaN or infinite)")
+    return f"step {state.step + 1}: loss {loss}, though every parameter and gradient is finite"

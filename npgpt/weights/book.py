@@ -1,0 +1,173 @@
+"""The names and layout of Build a Large Language Model from Scratch, in safetensors.
+
+Linear weights are (out, in); q, k and v are three matrices; the output head is a matrix of its own,
+which for the published weights is a copy of the token table. Beside the weights lies a config.json
+with the book's keys; without one the four published sizes are recognised by their shapes.
+Source: chapters 4 and 5 of the book.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Mapping
+
+import numpy as np
+
+from ..config import GPT2Config
+from ..params import Params
+from ..tape import Array
+from .assemble import assemble, checked_config, published_size, tied
+from .errors import refusal, shown
+from .safetensors_file import parsed_json
+from .stored import Stored, transposed
+
+CONFIG = "config.json"
+MARK = "tok_emb.weight"
+BUFFER = re.compile(r"trf_blocks\.\d+\.att\.mask")
+
+# the book's module in a block, and ours
+BLOCK = {
+    "norm1.scale": "ln_1.weight", "norm1.shift": "ln_1.bias", "att.out_proj": "attn.c_proj",
+    "norm2.scale": "ln_2.weight", "norm2.shift": "ln_2.bias", "ff.layers.0": "mlp.c_fc",
+    "ff.layers.2": "mlp.c_proj",
+}
+TOP = {
+    "tok_emb.weight": "wte.weight", "pos_emb.weight": "wpe.weight",
+    "final_norm.scale": "ln_f.weight", "final_norm.shift": "ln_f.bias",
+    "out_head.weight": "lm_head.weight",
+}
+QKV = ("att.W_query", "att.W_key", "att.W_value")
+# the model of the book is one architecture
+FIXED = {
+    "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "norm": "layernorm",
+    "final_norm": True,
+}
+KEYS = {
+    "vocab_size": "vocab_size", "context_length": "n_positions", "emb_dim": "n_embd",
+    "n_heads": "n_head", "n_layers": "n_layer", "qkv_bias": "qkv_bias",
+}
+
+
+def load_book(
+    path: Path, tensors: Mapping[str, Stored], dtype: type | str | np.dtype | None = None
+) -> tuple[GPT2Config, Params]:
+    """Config and parameters from the tensors of `path`, which bear the book's names."""
+    found = _renamed(path, tensors)
+    beside = path.with_name(CONFIG)
+    if beside.is_file():
+        values = _read_keys(beside)
+    else:
+        values = {
+            **published_size(path, found), "qkv_bias": "h.0.attn.c_attn.bias" in found,
+        }
+    tie = values.get("tie_word_embeddings")
+    values["tie_word_embeddings"] = tied(path, found, tie, "tie_word_embeddings")
+    config = checked_config(beside if beside.is_file() else path, values)
+    return config, assemble(path, config, found, dtype)
+
+
+def _renamed(path: Path, tensors: Mapping[str, Stored]) -> dict[str, Stored]:
+    found: dict[str, Stored] = {}
+    thirds: dict[str, dict[str, Stored]] = {}
+    for name, stored in tensors.items():
+        if BUFFER.fullmatch(name):
+            continue
+        ours, third = _canonical(name)
+        if third:
+            thirds.setdefault(ours, {})[third] = _in_out(stored)
+        elif ours in found:
+            raise refusal(path, f"holds {shown(ours)} twice, by the book's name and by its own")
+        else:
+            found[ours] = _in_out(stored) if name.startswith("trf_blocks.") else stored
+    for ours, three in thirds.items():
+        found[ours] = _joined(path, ours, three)
+    return found
+
+
+def _canonical(name: str) -> tuple[str, str]:
+    """Our name for one of the book's, and which third of it, if it is one of q, k and v."""
+    block = re.fullmatch(r"trf_blocks\.(\d{1,6})\.(.+)", name)
+    if block is None:
+        return TOP.get(name, name), ""
+    layer, rest = f"h.{block.group(1)}", block.group(2)
+    module, _, kind = rest.rpartition(".")
+    if rest in BLOCK:
+        return f"{layer}.{BLOCK[rest]}", ""
+    if kind in ("weight", "bias"):
+        if module in BLOCK:
+            return f"{layer}.{BLOCK[module]}.{kind}", ""
+        if module in QKV:
+            return f"{layer}.attn.c_attn.{kind}", module
+    return name, ""
+
+
+def _in_out(stored: Stored) -> Stored:
+    return transposed(stored) if len(stored.shape) == 2 else stored
+
+
+def _joined(path: Path, name: str, thirds: Mapping[str, Stored]) -> Stored:
+    missing = [third for third in QKV if third not in thirds]
+    if missing:
+        raise refusal(path, f"{', '.join(missing)} of {name} is missing")
+    three = [thirds[third] for third in QKV]
+    shapes = [stored.shape for stored in three]
+    if len({(stored.shape[:-1], stored.dtype) for stored in three}) != 1 or not all(shapes):
+        raise refusal(path, f"{', '.join(QKV)} of {name} do not fit each other: {shown(shapes)}")
+
+    def read(wanted: np.dtype) -> Array:
+        return np.concatenate([stored.read(wanted) for stored in three], axis=-1)
+
+    return Stored((*shapes[0][:-1], sum(shape[-1] for shape in shapes)), three[0].dtype, read)
+
+
+def _read_keys(path: Path) -> dict[str, Any]:
+    values = parsed_json(path, path.read_bytes(), "content")
+    missing = [key for key in KEYS if key not in values]
+    if missing:
+        raise refusal(path, f"lacks the book's keys {', '.join(missing)}")
+    result = {ours: values[theirs] for theirs, ours in KEYS.items()}
+    if "drop_rate" in values:
+        rate = values["drop_rate"]
+        result.update(resid_pdrop=rate, embd_pdrop=rate, attn_pdrop=rate)
+    if "tie_word_embeddings" in values:
+        result["tie_word_embeddings"] = values["tie_word_embeddings"]
+    return result
+
+
+def book_config(config: GPT2Config) -> dict[str, Any]:
+    """The book's config dict; raises ValueError, naming all, if the book has no such model."""
+    wrong = [
+        f"{name}={getattr(config, name)} (the book: {needed})" for name, needed in FIXED.items()
+        if getattr(config, name) != needed
+    ]
+    if config.inner != 4 * config.n_embd:
+        wrong.append(f"n_inner={config.n_inner} (the book: {4 * config.n_embd})")
+    if len({config.resid_pdrop, config.embd_pdrop, config.attn_pdrop}) != 1:
+        wrong.append("three different dropout rates (the book: one)")
+    if wrong:
+        raise ValueError(f"the book has no such model: {', '.join(wrong)}")
+    return {
+        **{theirs: getattr(config, ours) for theirs, ours in KEYS.items()},
+        "drop_rate": config.resid_pdrop, "tie_word_embeddings": config.tie_word_embeddings,
+    }
+
+
+def book_names(config: GPT2Config, params: Params) -> dict[str, Array]:
+    """The parameters under the book's names: views of the same numbers, the head included."""
+    result = {theirs: params[ours] for theirs, ours in TOP.items() if ours in params}
+    result.setdefault("out_head.weight", params["wte.weight"])
+    for layer in range(config.n_layer):
+        h, block = f"h.{layer}", f"trf_blocks.{layer}"
+        for kind in ("weight", "bias"):
+            joined = params.get(f"{h}.attn.c_attn.{kind}")
+            if joined is not None:
+                for name, part in zip(QKV, np.split(joined, 3, axis=-1)):
+                    result[f"{block}.{name}.{kind}"] = part.T
+        for theirs, ours in BLOCK.items():
+            if f"{h}.{ours}" in params:
+                result[f"{block}.{theirs}"] = params[f"{h}.{ours}"]
+            else:
+                for kind in ("weight", "bias"):
+                    result[f"{block}.{theirs}.{kind}"] = params[f"{h}.{ours}.{kind}"].T
+    return result

@@ -1,0 +1,65 @@
+"""CheckpointError, and how its one line is worded."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Iterable
+
+# a forged file may hold a million bad names; the line stays readable
+LONGEST_LINE = 4000
+LONGEST_NAME = 120
+
+
+class CheckpointError(ValueError):
+    """A file of weights cannot be used; the message is one line that says which and why."""
+
+
+class Unsound(Exception):
+    """Bytes that do not parse; the reader that knows the file's name makes a refusal of it."""
+
+
+def refusal(path: Path | str, *problems: str) -> CheckpointError:
+    """The error for `path`: all problems in one line, without control characters."""
+    line = f"{path}: " + "; ".join(problems)
+    line = " ".join("".join(c if c.isprintable() else " " for c in line).split())
+    if len(line) > LONGEST_LINE:
+        line = line[:LONGEST_LINE] + " ..."
+    return CheckpointError(line)
+
+
+def shown(value: object) -> str:
+    """A value out of a file, shortened for a message."""
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= LONGEST_NAME else text[:LONGEST_NAME] + "..."
+
+
+def named(names: Iterable[str]) -> str:
+    """Names in one phrase; those that differ only by block number are drawn together.
+
+        named(["h.0.ln_1.bias", "h.1.ln_1.bias", "wpe.weight"]) == "h.{0-1}.ln_1.bias, wpe.weight"
+    """
+    blocks: dict[str, list[int]] = {}
+    for name in names:
+        match = re.search(r"(?<=\.)\d{1,6}(?=\.)", f".{name}")
+        if match:
+            pattern = name[: match.start() - 1] + "{}" + name[match.end() - 1:]
+            blocks.setdefault(pattern, []).append(int(match.group()))
+        else:
+            blocks.setdefault(shown(name), [])
+    return ", ".join(
+        shown(pattern).replace("{}", _spans(numbers), 1) if numbers else pattern
+        for pattern, numbers in blocks.items()
+    )
+
+
+def _spans(numbers: list[int]) -> str:
+    if len(numbers) == 1:
+        return str(numbers[0])
+    spans: list[list[int]] = []
+    for n in sorted(set(numbers)):
+        if spans and n == spans[-1][1] + 1:
+            spans[-1][1] = n
+        else:
+            spans.append([n, n])
+    return "{" + ",".join(str(a) if a == b else f"{a}-{b}" for a, b in spans) + "}"

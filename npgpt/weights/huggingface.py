@@ -1,0 +1,117 @@
+"""Hugging Face's form: a folder of config.json and model.safetensors, whole or in shards.
+
+Read: names with `transformer.` before them or without; mask buffers are passed over; a tied
+model's `lm_head.weight` may be there or not; float16 and bfloat16 are widened.
+Written: the names that transformers itself writes, so that it loads the folder as its own.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Mapping
+
+import numpy as np
+
+from ..config import GPT2Config
+from ..params import Params
+from .assemble import assemble, checked_config, published_size, tied
+from .errors import named, refusal, shown
+from .safetensors_file import parsed_json, read_safetensors
+from .stored import Stored
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+PREFIX = "transformer."
+BUFFER = re.compile(r"h\.\d+\.attn\.(masked_)?bias")
+
+# other names of the same functions
+ACTIVATIONS = {"gelu_pytorch_tanh": "gelu_new", "gelu_fast": "gelu_new", "swish": "silu"}
+# fields that change the mathematics in a way npgpt does not have
+UNSUPPORTED = {
+    "scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False,
+    "add_cross_attention": False,
+}
+
+
+def read_tensors(path: Path) -> dict[str, Stored]:
+    """The tensors of one .safetensors file, or of all the shards that an index names."""
+    if not path.name.endswith(".index.json"):
+        return read_safetensors(path)
+    where = parsed_json(path, path.read_bytes(), "content").get("weight_map")
+    if not isinstance(where, dict) or not where:
+        raise refusal(path, "has no weight_map")
+    found: dict[str, Stored] = {}
+    for shard in dict.fromkeys(str(value) for value in where.values()):
+        found.update(_shard(path, shard, [name for name in where if where[name] == shard]))
+    return found
+
+
+def _shard(index: Path, shard: str, expected: list[str]) -> dict[str, Stored]:
+    # the name is a file beside the index and nothing else: an index cannot point elsewhere
+    if not re.fullmatch(r"[\w.-]+\.safetensors", shard):
+        raise refusal(index, f"names the shard {shown(repr(shard))}, no .safetensors beside it")
+    file = index.with_name(shard)
+    if not file.is_file():
+        raise refusal(index, f"names the shard {shown(shard)}, which is not there")
+    tensors = read_safetensors(file)
+    missing = [name for name in expected if name not in tensors]
+    extra = [name for name in tensors if name not in expected]
+    if missing or extra:
+        problems = [f"lacks {named(missing)}"] if missing else []
+        problems += [f"holds {named(extra)}, unknown to the index"] if extra else []
+        raise refusal(file, *problems)
+    return tensors
+
+
+def canonical(path: Path, tensors: Mapping[str, Stored]) -> dict[str, Stored]:
+    """The same tensors under bare names, without mask buffers."""
+    result: dict[str, Stored] = {}
+    for name, stored in tensors.items():
+        bare = name.removeprefix(PREFIX)
+        if BUFFER.fullmatch(bare):
+            continue
+        if bare in result:
+            raise refusal(path, f"holds {shown(bare)} twice, with {PREFIX} and without")
+        result[bare] = stored
+    return result
+
+
+def load_huggingface(
+    path: Path, tensors: Mapping[str, Stored], dtype: type | str | np.dtype | None = None
+) -> tuple[GPT2Config, Params]:
+    """Config and parameters from `read_tensors(path)` and the config.json beside it."""
+    found = canonical(path, tensors)
+    beside = path.with_name(CONFIG)
+    if beside.is_file():
+        config = read_config(beside)
+        tied(path, found, config.tie_word_embeddings, "tie_word_embeddings")
+    else:
+        size = published_size(path, found)
+        tie = tied(path, found, None, "tie_word_embeddings")
+        config = checked_config(path, {**size, "tie_word_embeddings": tie})
+    return config, assemble(path, config, found, dtype)
+
+
+def read_config(path: Path) -> GPT2Config:
+    """GPT2Config from a config.json of Hugging Face's or our own."""
+    values = parsed_json(path, path.read_bytes(), "content")
+    kind = values.get("model_type", "gpt2")
+    if kind != "gpt2":
+        raise refusal(path, f"describes a model of type {shown(repr(kind))}; npgpt runs gpt2")
+    for name, needed in UNSUPPORTED.items():
+        if values.get(name, needed) != needed:
+            raise refusal(path, f"{name}={shown(values[name])} is not supported, only {needed}")
+    activation = values.get("activation_function")
+    if isinstance(activation, str) and activation in ACTIVATIONS:
+        values["activation_function"] = ACTIVATIONS[activation]
+    return checked_config(path, values)
+
+
+def huggingface_names(params: Params) -> Params:
+    """The parameters under the names that transformers writes."""
+    return {
+        name if name == "lm_head.weight" else PREFIX + name: array
+        for name, array in params.items()
+    }

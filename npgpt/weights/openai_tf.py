@@ -1,0 +1,201 @@
+"""OpenAI's original checkpoint, as TensorFlow wrote it, read without TensorFlow.
+
+    hparams.json                        n_vocab n_ctx n_embd n_head n_layer
+    model.ckpt.index                    a sorted table: tensor name -> BundleEntryProto
+    model.ckpt.data-00000-of-00001      the tensors' bytes
+
+Every tensor's crc32c is verified. Linear weights are (1, in, out) there; the 1 is dropped.
+Source: tensor_bundle.proto in TensorFlow's repository; the names are of openai/gpt-2's model.py.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..config import GPT2Config
+from ..params import Params
+from ..tape import Array
+from .assemble import assemble, checked_config
+from .crc32c import masked_crc32c
+from .errors import Unsound, refusal, shown
+from .safetensors_file import parsed_json
+from .sorted_table import read_table, varint
+from .stored import FLOATS, MappedFile, Stored
+
+HPARAMS = "hparams.json"
+FIELDS = {
+    "n_vocab": "vocab_size", "n_ctx": "n_positions", "n_embd": "n_embd", "n_head": "n_head",
+    "n_layer": "n_layer",
+}
+DTYPES = {1: "F32", 2: "F64", 14: "BF16", 19: "F16"}
+PARTS = {"g": "weight", "b": "bias", "w": "weight"}
+# what an optimiser left beside the parameters
+SLOTS = ("Adam", "Adam_1", "Momentum", "ExponentialMovingAverage")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tensor's place, as the index gives it."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    shard: int
+    offset: int
+    size: int
+    crc: int
+
+
+def load_openai_tf(
+    index: Path, dtype: type | str | np.dtype | None = None
+) -> tuple[GPT2Config, Params]:
+    """Config and parameters of the checkpoint whose index file is given."""
+    table = read_table(index)
+    try:
+        header = _fields(table.pop("", b""))
+        shards, endianness = _number(header.get(1, 1)), _number(header.get(2, 0))
+        entries = {name: _entry(name, value) for name, value in table.items()}
+    except (Unsound, IndexError) as error:
+        raise refusal(index, f"its entries are not sound ({error})") from None
+    if endianness != 0:
+        raise refusal(index, "was written on a big-endian machine")
+    if "model/wte" not in entries:
+        raise refusal(index, "holds no model/wte: it is no checkpoint of GPT-2")
+    config = _config(index.with_name(HPARAMS))
+    return config, assemble(index, config, _tensors(index, entries, shards), dtype)
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith("model/") and name.rpartition("/")[2] not in SLOTS
+
+
+def _config(path: Path) -> GPT2Config:
+    if not path.is_file():
+        raise refusal(path, "is not there; it belongs beside OpenAI's checkpoint")
+    values = parsed_json(path, path.read_bytes(), "content")
+    missing = [name for name in FIELDS if name not in values]
+    if missing:
+        raise refusal(path, f"lacks {', '.join(missing)}")
+    return checked_config(path, {ours: values[theirs] for theirs, ours in FIELDS.items()})
+
+
+def _tensors(index: Path, entries: dict[str, Entry], shards: int) -> dict[str, Stored]:
+    stem = str(index.name).removesuffix(".index")
+    files: dict[int, MappedFile] = {}
+    ends: dict[int, tuple[int, str]] = {}
+    found: dict[str, Stored] = {}
+    for name, entry in sorted(entries.items(), key=lambda item: (item[1].shard, item[1].offset)):
+        if not 0 <= entry.shard < shards <= 99999:
+            raise refusal(index, f"{shown(name)} lies in shard {entry.shard} of {shards}")
+        if entry.shard not in files:
+            path = index.with_name(f"{stem}.data-{entry.shard:05d}-of-{shards:05d}")
+            if not path.is_file():
+                raise refusal(path, "is not there; the index needs it")
+            files[entry.shard] = MappedFile(path)
+        file = files[entry.shard]
+        end, before = ends.get(entry.shard, (0, ""))
+        if entry.offset < end:
+            raise refusal(index, f"{shown(name)} overlaps {shown(before)}")
+        if entry.offset + entry.size > file.size:
+            raise refusal(
+                file.path, f"is cut off: {shown(name)} ends at byte {entry.offset + entry.size}, "
+                f"the file has {file.size}"
+            )
+        ends[entry.shard] = entry.offset + entry.size, name
+        if _is_ours(name):
+            found[canonical(name)] = _checked(file, name, entry)
+    return found
+
+
+def canonical(name: str) -> str:
+    """`model/h0/attn/c_attn/w` -> `h.0.attn.c_attn.weight`; an unknown name stays as it is."""
+    parts = name.split("/")[1:]
+    if parts in (["wte"], ["wpe"]):
+        return f"{parts[0]}.weight"
+    if len(parts) > 1 and parts[-1] in PARTS:
+        block = re.fullmatch(r"h(\d{1,6})", parts[0])
+        first = f"h.{block.group(1)}" if block else parts[0]
+        return ".".join([first, *parts[1:-1], PARTS[parts[-1]]])
+    return name
+
+
+def _checked(file: MappedFile, name: str, entry: Entry) -> Stored:
+    """The tensor, its checksum verified when it is read."""
+    shape = entry.shape[1:] if len(entry.shape) == 3 and entry.shape[0] == 1 else entry.shape
+    stored = file.tensor(entry.offset, shape, entry.dtype)
+
+    def read(wanted: np.dtype) -> Array:
+        raw = memoryview(file.bytes)[entry.offset:entry.offset + entry.size]
+        if masked_crc32c(raw) != entry.crc:
+            raise refusal(file.path, f"is damaged: {shown(name)} fails its checksum")
+        return stored.read(wanted)
+
+    return Stored(shape, entry.dtype, read)
+
+
+def _entry(name: str, value: bytes) -> Entry:
+    fields = _fields(value)
+    numbers = [_number(fields.get(key, 0)) for key in (1, 3, 4, 5, 6)]
+    kind, shard, offset, size, crc = numbers
+    shape, dtype = _shape(fields.get(2, b"")), DTYPES.get(kind, "")
+    if _is_ours(name):
+        if not dtype:
+            raise Unsound(f"{shown(name)} has TensorFlow's type {shown(kind)}, no float")
+        if 7 in fields:
+            raise Unsound(f"{shown(name)} is stored in slices")
+        if math.prod(shape) * np.dtype(FLOATS[dtype]).itemsize != size:
+            raise Unsound(f"{shown(name)} has shape {shown(shape)} and {size} bytes")
+    return Entry(dtype, shape, shard, offset, size, crc)
+
+
+def _shape(value: int | bytes) -> tuple[int, ...]:
+    sizes = []
+    for number, content in _messages(_content(value)):
+        if number == 2:
+            size = _number(_fields(_content(content)).get(1, 0))
+            if size >= 2**63:
+                raise Unsound("a shape has a negative size")
+            sizes.append(size)
+    return tuple(sizes)
+
+
+def _number(value: int | bytes) -> int:
+    if not isinstance(value, int):
+        raise Unsound("a number was expected")
+    return value
+
+
+def _content(value: int | bytes) -> bytes:
+    if not isinstance(value, bytes):
+        raise Unsound("a message was expected")
+    return value
+
+
+def _fields(data: int | bytes) -> dict[int, int | bytes]:
+    return dict(_messages(_content(data)))
+
+
+def _messages(data: bytes) -> list[tuple[int, int | bytes]]:
+    """The fields of a protocol buffer, in order: numbers as int, the rest as bytes."""
+    at, found = 0, []
+    while at < len(data):
+        key, at = varint(data, at)
+        kind = key & 7
+        value: int | bytes
+        if kind == 0:
+            value, at = varint(data, at)
+        elif kind in (1, 2, 5):
+            length, at = (8, at) if kind == 1 else (4, at) if kind == 5 else varint(data, at)
+            if at + length > len(data):
+                raise Unsound("a field is cut off")
+            content = data[at:at + length]
+            value = content if kind == 2 else int.from_bytes(content, "little")
+            at += length
+        else:
+            raise Unsound("a field of an unknown kind")
+        found.append((key >> 3, value))
+    return found

@@ -1,0 +1,287 @@
+"""Fetch the published weights: resumed where it stopped, checked by sha256, kept in a cache.
+
+One file is fetched, model.safetensors, at a fixed revision; config.json is written from what is
+known of the four sizes. HF_ENDPOINT names another server with the same paths, HF_HOME the cache,
+HF_HUB_OFFLINE=1 forbids the network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, BinaryIO, Callable, Iterator
+
+from ..config import GPT2Config
+from ..files import flush_to_disk, replacing_file
+from .cache import WEIGHTS, cached, own_folder
+from .errors import refusal
+from .safetensors_file import read_safetensors
+from .writing import check_room
+
+ENDPOINT = "https://huggingface.co"
+CONFIG = "config.json"
+UNFINISHED = ".unfinished"
+BLOCK = 2**20
+TIMEOUT = 30.0
+# seconds before each further try after a broken connection; progress starts the list anew
+PAUSES = (1.0, 2.0, 4.0, 8.0)
+
+# what the publisher's servers give at these revisions; medium and large are checked by the sha256
+# that the server itself announces
+REVISIONS = {
+    "gpt2": "607a30d783dfa663caf39e06633721c8d4cfcd7e",
+    "gpt2-medium": "6dcaa7a952f72f9298047fd5137cd6e4f05f41da",
+    "gpt2-large": "32b71b12589c2f8d625668d2335a01cac3249519",
+    "gpt2-xl": "15ea56dee5df4983c59b2538573817e1667135e2",
+}
+SHA256 = {
+    "gpt2": "248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707",
+    "gpt2-xl": "0f8b28eb05a8075f48b61b6f35332978c74fc7763fa9fb4051a1c30511736a6a",
+}
+
+# (bytes there, bytes in all or 0 if not known yet)
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """What `pull` found or fetched."""
+
+    folder: Path
+    """Holds model.safetensors and, if npgpt fetched it, config.json."""
+    sha256: str
+    checked_against: str
+    """Whose sha256 it equals: "npgpt", "the server", or "" where neither gave one."""
+    fetched: bool
+
+
+def weights_url(name: str) -> str:
+    """Where a published size is fetched from, HF_ENDPOINT honoured."""
+    endpoint = (os.environ.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
+    return f"{endpoint}/openai-community/{name}/resolve/{REVISIONS[name]}/{WEIGHTS}"
+
+
+def pull(
+    name: str,
+    folder: Path | str | None = None,
+    report: Report = lambda done, total: None,
+    pauses: tuple[float, ...] = PAUSES,
+) -> Pulled:
+    """Make a published size available in `folder` (default: the cache).
+
+    What is there already is only checked. An interrupted download goes on where it stopped at the
+    next call. Raises ValueError for an unknown name, CheckpointError where the sha256 differs (the
+    file is not kept), OSError with one line of advice where the server cannot be reached.
+    """
+    config = GPT2Config.named(name)
+    there = cached(name) if folder is None else Path(folder)
+    if there is not None and (there / WEIGHTS).is_file():
+        return _checked(name, there, report)
+    target = own_folder(name) if folder is None else Path(folder)
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+        raise OSError(
+            f"HF_HUB_OFFLINE is set; unset it, or place {weights_url(name)} as {target / WEIGHTS}"
+        )
+    target.mkdir(parents=True, exist_ok=True)
+    partial = target / (WEIGHTS + UNFINISHED)
+    with _locked(partial) as file:
+        if (target / WEIGHTS).is_file():     # another pull has finished in the meantime
+            return _checked(name, target, report)
+        fetch = _Fetch(weights_url(name), file, report)
+        try:
+            fetch.run(pauses)
+        except (OSError, HTTPException) as error:
+            raise _advice(name, target, fetch, error) from error
+        expected = SHA256.get(name) or fetch.announced
+        if expected and fetch.sha256 != expected:
+            partial.unlink()
+            raise refusal(
+                target / WEIGHTS, f"what arrived has sha256 {fetch.sha256} instead of {expected}; "
+                "it was thrown away, the same command starts anew"
+            )
+        file.flush()
+        read_safetensors(partial)      # a page that asks for a login is no model, whatever its sum
+        with replacing_file(target / CONFIG) as beside:
+            config.save(beside)
+        flush_to_disk(partial)
+        os.replace(partial, target / WEIGHTS)
+    return Pulled(target, fetch.sha256, _whose(name, fetch.announced), True)
+
+
+def _checked(name: str, folder: Path, report: Report) -> Pulled:
+    """Weights that are there already; those of a size whose sha256 is known are read through."""
+    path, expected = folder / WEIGHTS, SHA256.get(name)
+    if expected is None:
+        return Pulled(folder, "", "", False)
+    digest, done, total = hashlib.sha256(), 0, path.stat().st_size
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+            done += len(block)
+            report(done, total)
+    if digest.hexdigest() != expected:
+        raise refusal(
+            path, f"has sha256 {digest.hexdigest()} instead of {expected}; delete it and pull again"
+        )
+    return Pulled(folder, expected, "npgpt", False)
+
+
+def _whose(name: str, announced: str) -> str:
+    return "npgpt" if name in SHA256 else "the server" if announced else ""
+
+
+class _Fetch:
+    """One download into an open file, which may hold its beginning."""
+
+    def __init__(self, url: str, file: BinaryIO, report: Report) -> None:
+        self.url, self.file, self.report = url, file, report
+        self.total = 0
+        self.announced = ""
+        self._digest = hashlib.sha256()
+        self.done = 0
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def run(self, pauses: tuple[float, ...]) -> None:
+        """Fetch to the end; tries again after a break, from where it was."""
+        self._take_up()
+        left = list(pauses)
+        while True:
+            before = self.done
+            try:
+                self._attempt()
+                return
+            except (OSError, HTTPException) as error:
+                if self.done > before:
+                    left = list(pauses)
+                if not left or not _may_pass(error):
+                    raise
+                time.sleep(left.pop(0))
+
+    def _take_up(self) -> None:
+        """Read what an earlier call left."""
+        self.file.seek(0)
+        while block := self.file.read(BLOCK):
+            self._digest.update(block)
+            self.done += len(block)
+
+    def _start_over(self) -> None:
+        self.file.seek(0)
+        self.file.truncate()
+        self._digest = hashlib.sha256()
+        self.done = 0
+
+    def _attempt(self) -> None:
+        # no compression on the way: the offsets are those of the file itself
+        headers = {"User-Agent": "npgpt", "Accept-Encoding": "identity"}
+        if self.done:
+            headers["Range"] = f"bytes={self.done}-"
+        links = _Links()
+        request = urllib.request.Request(self.url, headers=headers)
+        try:
+            reply = urllib.request.build_opener(links).open(request, timeout=TIMEOUT)
+        except urllib.error.HTTPError as error:
+            if error.code != 416 or not self.done:
+                raise
+            # nothing comes after what is there: it is whole, or longer than the file
+            self._note(links, error.headers)
+            if error.headers.get("Content-Range") != f"bytes */{self.done}":
+                self._start_over()
+                self._attempt()
+            return
+        with reply:
+            self._note(links, reply.headers)
+            if reply.status != 206 or _range_start(reply.headers) != self.done:
+                self._start_over()
+            length = int(reply.headers.get("Content-Length") or 0)
+            self.total = self.done + length if length else 0
+            check_room(Path(self.file.name).parent, length)
+            while block := reply.read(BLOCK):
+                self.file.write(block)
+                self._digest.update(block)
+                self.done += len(block)
+                self.report(self.done, self.total)
+        self.file.flush()
+        if self.done < self.total:
+            raise ConnectionError("the connection broke")
+
+    def _note(self, links: _Links, headers: Any) -> None:
+        """Keep the sha256 that the server announces; where it does, it is the file's ETag."""
+        for name in ("X-Linked-Etag", "ETag"):
+            for seen in (*links.seen, headers):
+                etag = (seen.get(name) or "").removeprefix("W/").strip('"').lower()
+                if re.fullmatch(r"[0-9a-f]{64}", etag):
+                    self.announced = etag
+                    return
+
+
+class _Links(urllib.request.HTTPRedirectHandler):
+    """Follows redirections and keeps their headers: the sha256 is in the first, not in the last."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def redirect_request(
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Any:
+        self.seen.append(headers)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _range_start(headers: Any) -> int:
+    match = re.match(r"bytes (\d+)-", headers.get("Content-Range") or "")
+    return int(match[1]) if match else -1
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether trying again can help: a break or a busy server, not a full disk or a wrong name."""
+    if isinstance(error, urllib.error.HTTPError):
+        return error.code in (408, 429) or error.code >= 500
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    return isinstance(cause, (ConnectionError, TimeoutError, HTTPException)) and not isinstance(
+        cause, ConnectionRefusedError
+    )
+
+
+@contextmanager
+def _locked(partial: Path) -> Iterator[BinaryIO]:
+    """The unfinished file, open for reading and appending, held by one process at a time."""
+    with partial.open("a+b") as file:
+        try:
+            import fcntl
+        except ImportError:      # Windows: two pulls at once are then told apart by the sha256
+            yield file
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OSError(f"{partial}: another npgpt pull is writing it, wait for it") from None
+        yield file
+
+
+def _advice(name: str, folder: Path, fetch: _Fetch, error: Exception) -> OSError:
+    """One line: what failed, and what to do."""
+    if isinstance(error, OSError) and error.errno is not None and error.filename:
+        return error                 # the disk, not the network
+    reason = getattr(error, "reason", None) or error
+    reason = f"{error.code} {reason}" if isinstance(error, urllib.error.HTTPError) else reason
+    if fetch.done:
+        of = f" of {fetch.total / 2**20:.0f}" if fetch.total else ""
+        return OSError(
+            f"{fetch.url}: {reason}, {fetch.done / 2**20:.0f}{of} MiB are there; "
+            "the same command goes on from that point"
+        )
+    return OSError(
+        f"{fetch.url} cannot be fetched ({reason}); set HF_ENDPOINT to a server that can be "
+        f"reached, or place the file as {folder / WEIGHTS}"
+    )

@@ -1,0 +1,83 @@
+"""The one way in: recognise the form that lies at a path, and load it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..config import SIZES, GPT2Config
+from ..params import Params
+from . import book, huggingface, llmc, openai_tf
+from .cache import cached
+from .errors import CheckpointError, refusal
+
+FORMS = (
+    "model.safetensors or its index (Hugging Face, or with the book's names), *.ckpt.index with "
+    "hparams.json (OpenAI), a .bin of llm.c"
+)
+
+
+def load(
+    path: Path | str, dtype: type | str | np.dtype | None = None
+) -> tuple[GPT2Config, Params]:
+    """Config and parameters from a folder or file of weights, whatever its form.
+
+    `path` may also be the name of a published size, `gpt2` to `gpt2-xl`, that was pulled before.
+    `dtype` is float32 or float64; None keeps what is stored, half precision widened to float32.
+    Parameters are mapped where the file allows it: they may be written to, the file stays as it is.
+    Raises CheckpointError (one line, all mismatches at once), or OSError if nothing can be read.
+    """
+    file = _file_at(Path(path), str(path))
+    if file.name.endswith(".index") and not file.name.endswith(".json"):
+        return openai_tf.load_openai_tf(file, dtype)
+    if file.name.endswith((".safetensors", ".safetensors.index.json")):
+        tensors = huggingface.read_tensors(file)
+        if book.MARK in tensors:
+            return book.load_book(file, tensors, dtype)
+        return huggingface.load_huggingface(file, tensors, dtype)
+    if llmc.magic_of(file) in (llmc.MODEL_MAGIC, llmc.STATE_MAGIC):
+        return llmc.load_llmc(file, dtype)
+    raise refusal(file, f"{_unusable(file)}; npgpt reads {FORMS}")
+
+
+def _file_at(path: Path, name: str) -> Path:
+    """The file that tells the form: an index, a safetensors file, or the path itself."""
+    if path.is_dir():
+        return _file_in(path)
+    if path.exists():
+        return path
+    # TensorFlow's own way to name a checkpoint: model.ckpt, of which no file bears the name
+    index = path.with_name(path.name + ".index")
+    if index.is_file():
+        return index
+    if name in SIZES:
+        folder = cached(name)
+        if folder is None:
+            raise CheckpointError(f"{name} is not on this machine yet; run: npgpt pull {name}")
+        return _file_in(folder)
+    raise CheckpointError(f"{path}: there is no such file or folder")
+
+
+def _file_in(folder: Path) -> Path:
+    for name in (huggingface.WEIGHTS, huggingface.INDEX):
+        if (folder / name).is_file():
+            return folder / name
+    for pattern in ("*.safetensors.index.json", "*.safetensors", "*.index", "*.bin"):
+        found = sorted(file for file in folder.glob(pattern) if file.name[0] != ".")
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(file.name for file in found[:5])
+            raise refusal(folder, f"holds several models ({names}); name one of them")
+    names = ", ".join(sorted(file.name for file in folder.iterdir())[:8])
+    raise refusal(folder, f"holds no weights ({names or 'it is empty'}); npgpt reads {FORMS}")
+
+
+def _unusable(file: Path) -> str:
+    with file.open("rb") as opened:
+        start = opened.read(4)
+    if start[:2] == b"PK" or start[:1] == b"\x80":
+        return ("is a pickle of PyTorch's, which runs code when it is read; write it again with "
+                "save_pretrained(..., safe_serialization=True)")
+    return "is of no form known here"

@@ -1,0 +1,174 @@
+"""The safetensors format: eight bytes of header length, a JSON header, then the tensors' bytes.
+
+Read with suspicion: every span is checked against the file before anything is mapped or allocated.
+Written in one pass, tensor by tensor, so that a model is never held twice.
+Source: the format's page in the safetensors repository.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any, BinaryIO, Iterator, Mapping
+
+import numpy as np
+
+from ..tape import Array
+from .errors import CheckpointError, named, refusal, shown
+from .stored import FLOATS, MappedFile, Stored
+
+LONGEST_HEADER = 100_000_000
+ALIGNMENT = 64
+ITEM_SIZES = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2,
+    "BF16": 2, "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8, "C64": 8,
+}
+
+
+def read_safetensors(path: Path) -> dict[str, Stored]:
+    """Every tensor of the file by name; raises CheckpointError if the file is not sound."""
+    size = path.stat().st_size
+    header, start = _header(path, size)
+    spans: list[tuple[int, int, str]] = []
+    problems: list[str] = []
+    for name, entry in header.items():
+        problem = _entry_problem(entry)
+        if problem:
+            problems.append(f"{shown(name)} {problem}")
+        else:
+            spans.append((*entry["data_offsets"], name))
+    if problems:
+        raise refusal(path, *problems)
+    _check_spans(path, sorted(spans), size - start)
+    if not spans:
+        raise refusal(path, "holds no tensor")
+    file = MappedFile(path)
+    return {
+        name: _stored(file, entry, start + entry["data_offsets"][0])
+        for name, entry in header.items()
+    }
+
+
+def _header(path: Path, size: int) -> tuple[dict[str, Any], int]:
+    with path.open("rb") as file:
+        first = file.read(8)
+        length = int.from_bytes(first, "little")
+        if len(first) < 8:
+            raise refusal(path, f"is cut off: {size} bytes, a safetensors file has 8 and a header")
+        if length > min(LONGEST_HEADER, size - 8):
+            raise refusal(
+                path, f"is no safetensors file, or cut off: a header of {length} bytes is "
+                f"announced, {size - 8} follow"
+            )
+        raw = file.read(length)
+    header = parsed_json(path, raw, "header")
+    header.pop("__metadata__", None)
+    return header, 8 + length
+
+
+def parsed_json(path: Path, raw: bytes, what: str) -> dict[str, Any]:
+    """The JSON object in `raw`; raises CheckpointError for anything else, or a repeated key."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            raise ValueError(f"{named(key for key in counts if counts[key] > 1)} given twice")
+        return result
+
+    try:
+        parsed = json.loads(raw.decode("utf-8"), object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
+        raise refusal(path, f"its {what} is no sound JSON ({shown(str(error))})") from None
+    if not isinstance(parsed, dict):
+        raise refusal(path, f"its {what} is no JSON object")
+    return parsed
+
+
+def _entry_problem(entry: Any) -> str:
+    if not isinstance(entry, dict):
+        return "has no dtype, shape and data_offsets"
+    dtype, shape, span = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
+    if not isinstance(dtype, str) or dtype not in ITEM_SIZES:
+        return f"has the unknown dtype {shown(dtype)}"
+    if not isinstance(shape, list) or not all(_is_size(n) for n in shape):
+        return f"has no valid shape: {shown(shape)}"
+    if not isinstance(span, list) or len(span) != 2 or not all(_is_size(n) for n in span):
+        return f"has no valid data_offsets: {shown(span)}"
+    # Python's integers do not overflow, so a forged shape cannot wrap round to a small size
+    wanted = math.prod(shape) * ITEM_SIZES[dtype]
+    if span[1] - span[0] != wanted:
+        return (f"needs {shown(wanted)} bytes for {dtype} {shown(shape)}, its span "
+                f"{shown(span)} has another length")
+    return ""
+
+
+def _is_size(value: Any) -> bool:
+    # numbers of more than 63 bits are no size of anything, and slow to print
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _check_spans(path: Path, spans: list[tuple[int, int, str]], size: int) -> None:
+    end, before = 0, "the header"
+    for begin, stop, name in spans:
+        if begin != end:
+            how = "overlaps" if begin < end else f"leaves {begin - end} bytes unused after"
+            raise refusal(path, f"{shown(name)} {how} {shown(before)}")
+        end, before = stop, name
+    if end > size:
+        raise refusal(path, f"is cut off: its tensors need {end} bytes, it has {size}")
+    if end < size:
+        raise refusal(path, f"has {size - end} bytes that belong to no tensor")
+
+
+def _stored(file: MappedFile, entry: dict[str, Any], offset: int) -> Stored:
+    shape, dtype = tuple(entry["shape"]), entry["dtype"]
+    if dtype in FLOATS:
+        return file.tensor(offset, shape, dtype)
+
+    def read(wanted: np.dtype) -> Array:
+        raise CheckpointError(f"{file.path}: a {dtype} tensor cannot be a parameter")
+
+    return Stored(shape, dtype, read)
+
+
+def written_size(tensors: Mapping[str, Array]) -> int:
+    """Bytes that `write_safetensors` will write."""
+    return len(_header_bytes(tensors, {})) + sum(array.nbytes for array in tensors.values()) + 200
+
+
+def write_safetensors(
+    file: BinaryIO, tensors: Mapping[str, Array], metadata: Mapping[str, str]
+) -> None:
+    """Write float32 and float64 arrays, in the order given, with `metadata` in the header."""
+    file.write(_header_bytes(tensors, metadata))
+    for array in tensors.values():
+        for piece in pieces(array):
+            file.write(piece)
+
+
+def pieces(array: Array, dtype: str | None = None) -> Iterator[memoryview]:
+    """The bytes of an array, little-endian and in C order, a few megabytes at a time."""
+    rows = array.reshape(1, -1) if array.ndim < 2 else array
+    step = max(1, 2**20 // max(1, math.prod(rows.shape[1:])))
+    kind = np.dtype(dtype) if dtype else array.dtype.newbyteorder("<")
+    for start in range(0, len(rows), step):
+        yield np.ascontiguousarray(rows[start:start + step], kind).data.cast("B")
+
+
+def _header_bytes(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    end = 0
+    for name, array in tensors.items():
+        begin, end = end, end + array.nbytes
+        header[name] = {
+            "dtype": {"float32": "F32", "float64": "F64"}[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [begin, end],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    # spaces at the end, so that the tensors can be mapped where they lie
+    text += b" " * (-(8 + len(text)) % ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text

@@ -1,0 +1,89 @@
+"""The sorted table that LevelDB keeps on disk and TensorFlow writes its index as; read only.
+
+A footer of 48 bytes gives the place of the index block; the index block gives the places of the
+data blocks; every block is followed by one byte for its compression and the masked crc32c of both.
+In a block each key is stored as how much it shares with the one before, and the rest.
+Source: LevelDB's table format page.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .crc32c import masked_crc32c
+from .errors import Unsound, refusal
+
+FOOTER = 48
+MAGIC = 0xDB4775248B80FB57
+# the published XL index has 37 kB; anything this large is another thing
+LARGEST = 64 * 2**20
+
+
+def read_table(path: Path) -> dict[str, bytes]:
+    """All keys and values; raises CheckpointError where the table is not sound."""
+    if path.stat().st_size > LARGEST:
+        raise refusal(path, "is too large for a checkpoint's index")
+    data = path.read_bytes()
+    if len(data) < FOOTER or int.from_bytes(data[-8:], "little") != MAGIC:
+        raise refusal(path, "is no TensorFlow index, or cut off: its last bytes are not the mark")
+    try:
+        _, at = _handle(data, len(data) - FOOTER)
+        index_place, _ = _handle(data, at)
+        result: dict[str, bytes] = {}
+        for _, value in _entries(_block(path, data, index_place)):
+            place, _ = _handle(value, 0)
+            for key, content in _entries(_block(path, data, place)):
+                result[key.decode("utf-8")] = content
+        return result
+    except (Unsound, IndexError, UnicodeDecodeError) as error:
+        raise refusal(path, f"its table is not sound ({error})") from None
+
+
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """The number at `at`, seven bits a byte, and where it ends."""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise Unsound("a number of more than 64 bits")
+
+
+def _handle(data: bytes, at: int) -> tuple[tuple[int, int], int]:
+    offset, at = varint(data, at)
+    size, at = varint(data, at)
+    return (offset, size), at
+
+
+def _block(path: Path, data: bytes, place: tuple[int, int]) -> bytes:
+    offset, size = place
+    end = offset + size
+    if end + 5 > len(data) - FOOTER:
+        raise Unsound("a block lies outside the file")
+    if int.from_bytes(data[end + 1:end + 5], "little") != masked_crc32c(data[offset:end + 1]):
+        raise refusal(path, f"is damaged: the block at byte {offset} fails its checksum")
+    if data[end] != 0:
+        raise refusal(path, "is compressed, which no published GPT-2 checkpoint is")
+    return data[offset:end]
+
+
+def _entries(block: bytes) -> list[tuple[bytes, bytes]]:
+    restarts = int.from_bytes(block[-4:], "little")
+    end = len(block) - 4 * (restarts + 1)
+    if end < 0:
+        raise Unsound("a block is shorter than its own list of restarts")
+    at, key, found = 0, b"", []
+    while at < end:
+        shared, at = varint(block, at)
+        fresh, at = varint(block, at)
+        length, at = varint(block, at)
+        if shared > len(key) or at + fresh + length > end:
+            raise Unsound("an entry lies outside its block")
+        key = key[:shared] + block[at:at + fresh]
+        found.append((key, block[at + fresh:at + fresh + length]))
+        at += fresh + length
+    return found

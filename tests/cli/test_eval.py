@@ -1,0 +1,68 @@
+"""npgpt eval: the same figures as the library's, on the run's own text or another."""
+
+import json
+import math
+import re
+
+import pytest
+
+from npgpt.text import load_corpus
+from npgpt.training.checkpoint import open_model
+
+
+def figure(out, name):
+    return float(re.search(rf"^{name} +([\d.,]+)", out, re.M)[1].replace(",", ""))
+
+
+def test_a_run_is_scored_on_what_it_held_back(npgpt, run_folder, story):
+    code, out, err = npgpt("eval", run_folder)
+    assert code == 0, err
+    model, tokenizer = open_model(run_folder)
+    val = load_corpus(story, tokenizer).val
+    assert figure(out, "tokens scored") == len(val) - 1
+    windows = [val[i:i + 9].astype(int) for i in range(0, len(val) - 1, 8)]
+    nats = sum(model.loss(w[:-1], w[1:]) * (len(w) - 1) for w in windows)
+    assert figure(out, "loss") == pytest.approx(nats / (len(val) - 1), abs=1e-4)
+    assert figure(out, "perplexity") == pytest.approx(math.exp(figure(out, "loss")), rel=1e-3)
+    # one byte per character here; the first one is not scored
+    assert figure(out, "bits per byte") == pytest.approx(
+        nats / math.log(2) / len(val), abs=1e-3)
+
+
+def test_another_text_is_scored_whole(npgpt, run_folder, tmp_path):
+    (tmp_path / "other.txt").write_text("the dog sat on the mat and looked at a cat")
+    code, out, _ = npgpt("eval", run_folder, "other.txt")
+    assert code == 0 and figure(out, "tokens scored") == 41
+
+
+def test_more_context_per_token_is_a_smaller_stride(npgpt, run_folder):
+    whole, half = npgpt("eval", run_folder)[1], npgpt("eval", run_folder, "--stride", "4")[1]
+    assert figure(whole, "tokens scored") == figure(half, "tokens scored")
+    assert figure(whole, "loss") != figure(half, "loss")
+
+
+def test_questions_give_two_accuracies(npgpt, run_folder, tmp_path):
+    question = {"ctx": "the cat", "endings": ["sat on", "dog dog"], "label": 0}
+    (tmp_path / "q.jsonl").write_text(json.dumps(question) + "\n" + json.dumps(question) + "\n")
+    code, out, err = npgpt("eval", run_folder, "--questions", "q.jsonl")
+    assert code == 0, err
+    assert figure(out, "questions") == 2 and figure(out, "accuracy") in (0.0, 100.0)
+
+
+@pytest.mark.parametrize("arguments, code, says", [
+    (["run", "missing.txt"], 3, "missing.txt"),
+    (["nowhere"], 3, "nowhere"),
+    (["run", "--stride", "0"], 2, "stride"),
+    (["run", "--stride", "9"], 2, "stride"),
+    (["run", "--questions", "missing.jsonl"], 3, "missing.jsonl"),
+    (["run", "story.txt", "--questions", "q.jsonl"], 2, "one of them"),
+])
+def test_mistakes_are_one_line(npgpt, run_folder, arguments, code, says):
+    got, _, err = npgpt("eval", *arguments)
+    assert (got, err.count("\n")) == (code, 1) and says in err
+
+
+def test_a_character_that_the_model_never_saw_is_named(npgpt, run_folder, tmp_path):
+    (tmp_path / "odd.txt").write_text("the cat sat Q")
+    code, _, err = npgpt("eval", run_folder, "odd.txt")
+    assert code == 3 and "'Q'" in err and err.count("\n") == 1

@@ -1,0 +1,75 @@
+"""npgpt generate: where prompts come from, what goes where, and what is refused."""
+
+import pytest
+
+
+def test_text_goes_to_stdout_and_the_same_seed_gives_the_same_text(npgpt, run_folder):
+    first = npgpt("generate", run_folder, "the cat", "--max-new-tokens", "5", "--seed", "1")
+    assert first[0] == 0 and first[1].startswith("the cat")
+    assert len(first[1]) == len("the cat") + 5 + 1
+    again = npgpt("generate", run_folder, "the cat", "--max-new-tokens", "5", "--seed", "1")
+    assert again == first
+
+
+def test_a_prompt_may_come_from_a_file_or_stdin(npgpt, run_folder, tmp_path):
+    (tmp_path / "prompt.txt").write_text("the dog")
+    settings = ["--max-new-tokens", "3", "--temperature", "0"]
+    expected = npgpt("generate", run_folder, "the dog", *settings)[1]
+    assert npgpt("generate", run_folder, "--file", "prompt.txt", *settings)[1] == expected
+    assert npgpt("generate", run_folder, *settings, stdin=b"the dog\n")[1] == expected
+    assert npgpt("generate", run_folder, "-", *settings, stdin=b"the dog\n")[1] == expected
+
+
+def test_without_a_prompt_the_model_begins_by_itself(npgpt, run_folder):
+    code, out, _ = npgpt("generate", run_folder, "--max-new-tokens", "4", stdin=b"")
+    assert code == 0 and len(out) == 5
+
+
+@pytest.mark.parametrize("length", [8, 9, 80])
+def test_a_prompt_at_and_past_the_context_slides_and_says_so(npgpt, run_folder, length):
+    prompt = ("the cat sat on a mat " * 4)[:length]
+    code, out, err = npgpt("generate", run_folder, prompt, "--max-new-tokens", "3")
+    assert code == 0 and out.startswith(prompt) and len(out) == length + 4
+    assert "outgrew the context" in err and err.count("\n") == 1
+
+
+def test_several_samples_are_set_apart(npgpt, run_folder):
+    code, out, _ = npgpt("generate", run_folder, "the", "--samples", "3", "--seed", "0",
+                         "--max-new-tokens", "2")
+    assert code == 0 and out.count("-" * 40) == 2
+
+
+def test_a_stop_text_ends_the_writing(npgpt, run_folder):
+    code, out, _ = npgpt("generate", run_folder, "the", "--stop", " ", "--stop", "a", "--stop", "e",
+                         "--stop", "t", "--stop", "\n", "--max-new-tokens", "90", "--seed", "3")
+    assert code == 0 and len(out) < 90
+
+
+def test_interactive_turns_share_one_text(npgpt, run_folder):
+    code, out, err = npgpt("generate", run_folder, "--interactive", "--max-new-tokens", "3",
+                           "--seed", "0", stdin=b"the cat\nQ\nsat\n\n")
+    assert code == 0 and len(out.splitlines()) >= 2
+    assert "'Q'" in err and err.count("> ") == 4
+
+
+@pytest.mark.parametrize("arguments, code, says", [
+    (["run", ""], 2, "is empty"),
+    (["run", "a QUIZ"], 2, "'Q'"),
+    (["run", "a\udcff"], 2, "surrogate"),
+    (["run", "a", "--temperature", "-1"], 2, "temperature"),
+    (["run", "a", "--top-k", "0"], 2, "top_k"),
+    (["run", "a", "--max-new-tokens", "-1"], 2, "max_new_tokens"),
+    (["run", "a", "--file", "b"], 2, "one of them"),
+    (["run", "--file", "missing.txt"], 3, "missing.txt"),
+    (["nowhere", "a"], 3, "nowhere"),
+    (["cache", "a"], 3, "cache"),
+])
+def test_mistakes_are_one_line(npgpt, run_folder, arguments, code, says):
+    got, _, err = npgpt("generate", *arguments)
+    assert (got, err.count("\n")) == (code, 1) and says in err
+
+
+def test_a_prompt_file_that_is_no_text_is_named(npgpt, run_folder, tmp_path):
+    (tmp_path / "bad.txt").write_bytes(b"the \xff")
+    code, _, err = npgpt("generate", run_folder, "--file", "bad.txt")
+    assert code == 3 and err.count("\n") == 1

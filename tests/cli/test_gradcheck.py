@@ -1,0 +1,63 @@
+"""npgpt gradcheck: the table of our own layers, and a user's own file, right and wrong."""
+
+import pytest
+
+RIGHT = '''
+import numpy as np
+
+# gradcheck: x=(2,3,8) weight=(8,)
+def scale_forward(x, weight):
+    return x * weight, (x, weight)
+
+def scale_backward(dout, cache):
+    x, weight = cache
+    return dout * weight, (dout * x).sum((0, 1))
+'''
+WRONG = RIGHT.replace("(dout * x).sum((0, 1))", "(dout * x).mean((0, 1))")
+
+
+@pytest.mark.parametrize("which", ["textbook", "fast"])
+def test_all_layers_and_models_are_right_in_80_columns(npgpt, which):
+    code, out, err = npgpt("gradcheck", "--ops", which)
+    assert code == 0, out
+    assert out.endswith("all right\n") and "goal 1e-10" in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert "layernorm" in out and "GPT-2, tied" in out
+
+
+def test_a_wrong_layer_gives_a_report_and_exit_code_1(npgpt, monkeypatch):
+    from npgpt import ops
+    from npgpt.tape import Op
+
+    monkeypatch.setitem(ops.ALL, "gelu", Op(
+        "gelu", ops.gelu.forward, lambda dout, cache: (-ops.gelu.backward(dout, cache)[0],)))
+    code, out, _ = npgpt("gradcheck")
+    assert code == 1 and "WRONG" in out and out.splitlines()[-1] == "1 WRONG: gelu"
+
+
+def test_a_users_own_file_is_examined(npgpt, tmp_path):
+    (tmp_path / "mine.py").write_text(RIGHT)
+    for what in ("mine.py", "mine.py:scale"):
+        code, out, err = npgpt("gradcheck", what)
+        assert code == 0 and "every gradient is right" in out, out + err
+    (tmp_path / "mine.py").write_text(WRONG)
+    code, out, _ = npgpt("gradcheck", "mine.py")
+    assert code == 1 and "weight" in out
+
+
+def test_shapes_may_come_from_flags(npgpt, tmp_path):
+    text = "\n".join(line for line in RIGHT.splitlines() if not line.startswith("#"))
+    (tmp_path / "mine.py").write_text(text)
+    code, out, err = npgpt("gradcheck", "mine.py", "--shape", "x=2,3,8", "--shape", "weight=8")
+    assert code == 0, out + err
+
+
+@pytest.mark.parametrize("arguments, codes, says", [
+    (["missing.py"], (2, 3), "missing.py"),
+    (["mine.py:other"], (2, 3), "other"),
+    (["mine.py", "--shape", "x=two"], (2,), "--shape"),
+])
+def test_mistakes_are_one_line(npgpt, tmp_path, arguments, codes, says):
+    (tmp_path / "mine.py").write_text(RIGHT)
+    code, _, err = npgpt("gradcheck", *arguments)
+    assert code in codes and says in err and err.count("\n") == 1

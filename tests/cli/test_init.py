@@ -1,0 +1,87 @@
+"""The command line as a whole: codes, one-line mistakes, and nothing loaded that is not needed."""
+
+import subprocess
+import sys
+
+import pytest
+
+from npgpt.cli import VERBS, exit_code, main, one_line
+from npgpt.text import CorpusError
+from npgpt.training import Diverged
+from npgpt.version import VERSION
+from npgpt.weights import CheckpointError
+
+from .conftest import ROOT
+
+
+@pytest.mark.parametrize("arguments, says", [
+    ([], "VERB"),
+    (["trian"], "did you mean train"),
+    (["train", "--lerning-rate", "1"], "did you mean --learning-rate"),
+    (["train", "--max-steps", "many"], "--max-steps"),
+    (["generate"], "MODEL"),
+    (["train", "--max-step", "3"], "did you mean --max-steps"),
+])
+def test_a_usage_mistake_is_one_line_and_code_2(npgpt, arguments, says):
+    code, out, err = npgpt(*arguments)
+    assert code == 2 and out == ""
+    assert says in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(npgpt, verb):
+    code, out, err = npgpt(verb, "--help")
+    assert code == 0 and err == "" and out.startswith(f"usage: npgpt {verb}")
+
+
+def test_help_lists_every_verb_and_version_tells_the_version(npgpt):
+    code, out, _ = npgpt("--help")
+    assert code == 0 and all(verb in out for verb in VERBS)
+    assert npgpt("--version")[1] == f"npgpt {VERSION}\n"
+
+
+@pytest.mark.parametrize("error, code", [
+    (ValueError("x"), 2), (CheckpointError("x"), 3), (CorpusError("x"), 3), (OSError("x"), 3),
+    (Diverged("x"), 4), (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), 3),
+    (TypeError("ours"), None), (AssertionError(), None),
+])
+def test_errors_have_their_codes_and_our_own_faults_have_none(error, code):
+    assert exit_code(error) == code
+
+
+def test_an_error_of_the_system_names_the_file():
+    try:
+        open("/nowhere/at all")
+    except OSError as error:
+        assert one_line(error) == "/nowhere/at all: No such file or directory"
+
+
+def test_an_interrupted_command_exits_130(monkeypatch, capsys):
+    def interrupted(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("npgpt.cli.inspect.run", interrupted)
+    assert main(["inspect", "gpt2"]) == 130
+
+
+def test_a_mistake_shows_its_traceback_when_asked(npgpt, monkeypatch):
+    monkeypatch.setenv("NPGPT_TRACEBACK", "1")
+    with pytest.raises(ValueError):
+        npgpt("inspect", "gpt3")
+
+
+def test_a_closed_pipe_ends_quietly(process):
+    running = process("gradcheck")
+    running.stdout.readline()
+    running.stdout.close()
+    assert running.stderr.read() == ""
+    assert running.wait() == 141
+    running.stderr.close()
+
+
+def test_a_verb_loads_nothing_that_it_does_not_need():
+    code = ("import sys; from npgpt.cli import main; main(['inspect', 'gpt2']); "
+            "print([m for m in ('tiktoken', 'tqdm', 'matplotlib', 'torch', 'safetensors', "
+            "'npgpt.book', 'npgpt.gradcheck', 'hypothesis') if m in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr

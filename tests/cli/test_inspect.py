@@ -1,0 +1,45 @@
+"""npgpt inspect: the published counts, and every kind of argument."""
+
+import pytest
+
+
+@pytest.mark.parametrize("what, tied, untied", [
+    ("gpt2", "124,439,808", "163,037,184"),
+    ("gpt2-medium", "354,823,168", "406,286,336"),
+    ("gpt2-large", "774,030,080", "838,359,040"),
+    ("gpt2-xl", "1,557,611,200", "1,638,022,400"),
+])
+def test_the_four_sizes_have_their_known_counts(npgpt, what, tied, untied):
+    code, out, _ = npgpt("inspect", what)
+    assert code == 0 and f"parameters             {tied}\n" in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert f"parameters             {untied}\n" in npgpt("inspect", what, "--untied")[1]
+
+
+def test_a_run_a_preset_and_a_config_file_are_understood(npgpt, run_folder):
+    for what in (run_folder, run_folder / "config.toml"):
+        code, out, err = npgpt("inspect", what)
+        assert code == 0 and "n_embd                 16" in out, err
+    newest = sorted((run_folder / "checkpoints").iterdir())[-1]
+    for what in (newest, newest / "config.json"):
+        assert "n_embd                 16" in npgpt("inspect", what)[1]
+    code, out, _ = npgpt("inspect", "shakespeare-char", "--vocab-size", "65")
+    assert code == 0 and "vocab_size             65" in out
+
+
+def test_one_block_stands_for_all_unless_asked(npgpt):
+    assert "h.11.mlp.c_fc.weight" not in npgpt("inspect", "gpt2")[1]
+    assert "h.11.mlp.c_fc.weight" in npgpt("inspect", "gpt2", "--all")[1]
+
+
+@pytest.mark.parametrize("arguments, code, says", [
+    (["gpt3"], 2, "gpt2-xl"),
+    (["gpt2", "--length", "2000"], 2, "n_positions=1024"),
+    (["gpt2", "--batch-size", "0"], 2, "--batch-size 0"),
+    (["missing.toml"], 3, "missing.toml"),
+    (["missing.json"], 3, "missing.json"),
+    (["shakespeare-char", "--vocab-size", "0"], 2, "vocab_size=0"),
+])
+def test_mistakes_are_one_line(npgpt, arguments, code, says):
+    got, _, err = npgpt("inspect", *arguments)
+    assert (got, err.count("\n")) == (code, 1) and says in err

@@ -1,0 +1,110 @@
+"""npgpt train, as a user meets it."""
+
+import json
+import signal
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from npgpt.training.checkpoint import load_checkpoint
+
+from .conftest import TINY
+
+
+def test_a_run_says_what_it_learns_from_and_what_came_out(npgpt, story):
+    code, out, err = npgpt("train", "--corpus", story, "--out", "run", *TINY)
+    assert code == 0
+    assert "unigram" in out and "val loss" in out and "npgpt generate run" in out
+    assert "step      4/4" in out and "  | " in out
+    assert all(len(line) <= 80 for line in out.splitlines() if str(story) not in line)
+
+
+def test_runs_get_folders_of_their_own(npgpt, story):
+    for expected in ("runs/story.txt", "runs/story.txt-2"):
+        assert npgpt("train", "--corpus", story, *TINY)[0] == 0
+        assert Path(expected, "log.jsonl").is_file()
+
+
+def test_the_resolved_config_repeats_the_run(npgpt, run_folder):
+    config = run_folder / "config.toml"
+    assert tomllib.loads(config.read_text())["train"]["max_steps"] == 4
+    code, _, err = npgpt("train", "--config", config, "--out", "again")
+    assert code == 0, err
+    a, b = load_checkpoint(run_folder), load_checkpoint(Path("again"))
+    assert all((a.params[name] == b.params[name]).all() for name in a.params)
+
+
+def test_a_finished_run_can_be_made_longer(npgpt, run_folder):
+    assert npgpt("train", "--resume", run_folder)[0] == 0
+    code, out, _ = npgpt("train", "--resume", run_folder, "--max-steps", "6")
+    assert code == 0 and "from step 4" in out
+    state = load_checkpoint(run_folder)
+    assert state.step == 6 and state.run.train.decay_steps == 4
+
+
+@pytest.mark.parametrize("arguments, says", [
+    (["--resume", "nowhere"], "no run folder"),
+    (["--resume", "run", "--seed", "3"], "--seed cannot be changed"),
+    (["--resume", "run", "--preset", "gpt2"], "--preset does not go with --resume"),
+    (["--out", "run"], "holds a run already"),
+    (["--preset", "gpt5"], "no preset"),
+    (["--n-head", "3"], "does not divide"),
+    (["--corpus", "python-doc"], "python-docs"),
+    (["--tokenizer", "bpe"], "gpt2"),
+    (["--config", "missing.toml"], "missing.toml"),
+])
+def test_mistakes_are_one_line(npgpt, run_folder, arguments, says):
+    code, out, err = npgpt("train", *arguments)
+    assert code in (2, 3) and says in err and err.count("\n") == 1
+
+
+def test_a_text_that_is_too_short_is_said(npgpt, tmp_path):
+    (tmp_path / "short.txt").write_text("hello there")
+    code, _, err = npgpt("train", "--corpus", "short.txt", *TINY)
+    assert code == 3 and "tokens" in err and err.count("\n") == 1
+
+
+def test_a_folder_that_cannot_be_written_is_said(npgpt, story, tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    code, _, err = npgpt("train", "--corpus", story, "--out", "taken/run", *TINY)
+    assert code == 3 and "taken" in err and err.count("\n") == 1
+
+
+def test_a_changed_text_is_noticed_on_resuming(npgpt, run_folder, story):
+    story.write_text(story.read_text() + "the cat sat\n")
+    code, _, err = npgpt("train", "--resume", run_folder)
+    assert code == 2 and "not the one this run was trained on" in err
+
+
+def test_a_diverged_run_exits_4_and_keeps_its_last_good_checkpoint(npgpt, story):
+    code, _, err = npgpt("train", "--corpus", story, "--out", "run", *TINY,
+                         "--learning-rate", "1e39", "--warmup-steps", "0")
+    assert code == 4 and "step" in err
+    assert load_checkpoint(Path("run")).step == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_saves_exits_130_and_can_be_continued(npgpt, process, story, number):
+    long = ["--max-steps", "100000", "--eval-every", "100000", "--sample-every", "0",
+            "--checkpoint-every", "100000"]
+    running = process("train", "--corpus", story, "--out", "run", *TINY, *long)
+    log = Path("run/log.jsonl")
+    while not (log.is_file() and len(log.read_text().splitlines()) > 3):
+        assert running.poll() is None, running.stderr.read()
+    running.send_signal(number)
+    out, err = running.communicate()
+    assert running.returncode == 130
+    assert "npgpt train --resume run" in out and "Traceback" not in err
+    step = load_checkpoint(Path("run")).step
+    assert step > 0 and json.loads(log.read_text().splitlines()[-1])["step"] == step
+    assert npgpt("train", "--resume", "run", "--max-steps", str(step + 2))[0] == 0
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_afresh(npgpt, run_folder):
+    import shutil
+
+    shutil.rmtree(run_folder / "checkpoints")
+    code, _, err = npgpt("train", "--resume", run_folder)
+    assert code == 0, err
+    assert load_checkpoint(run_folder).step == 4

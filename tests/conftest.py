@@ -1,0 +1,42 @@
+"""What all tests share: Hypothesis's profile, and a small model.
+
+Hypothesis draws the same examples in every run, so that a failure is never a matter of luck;
+HYPOTHESIS_PROFILE=explore draws new ones, and more.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from npgpt import GPT2, GPT2Config
+
+settings.register_profile("same", derandomize=True, deadline=None, max_examples=50)
+settings.register_profile("explore", deadline=None, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator that starts alike in every test."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def small_config() -> GPT2Config:
+    """Two blocks; sizes all different."""
+    return GPT2Config(vocab_size=11, n_positions=5, n_embd=8, n_layer=2, n_head=4, n_inner=12)
+
+
+@pytest.fixture
+def small_model(small_config: GPT2Config) -> GPT2:
+    """A float64 model whose parameters are of unit scale, biases too: nothing in it is nearly 0."""
+    rng = np.random.default_rng(1)
+    model = GPT2.init(small_config, dtype=np.float64)
+    for name, array in model.params.items():
+        drawn = 0.5 * rng.standard_normal(array.shape)
+        model.params[name] = array + drawn if array.ndim == 1 else drawn
+    return model

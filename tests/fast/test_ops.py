@@ -1,0 +1,249 @@
+"""Every fast op against its textbook: numbers, gradients, and the layer contract."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from npgpt import ops as textbook
+from npgpt.cases import Case, cases
+from npgpt.fast import ops as fast
+from npgpt.gradcheck import check
+from npgpt.tape import Tape
+
+TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+
+
+def run(op, inputs, settings, dout_seed=0):
+    """out, and the gradients for a random dout."""
+    out, cache = op.forward(*inputs, **copy.deepcopy(settings))
+    dout = np.random.default_rng(dout_seed).standard_normal(out.shape).astype(out.dtype)
+    return out, op.backward(dout, cache), dout, cache
+
+
+def assert_close(got, wanted, tolerance, what):
+    assert got.shape == wanted.shape, what
+    assert got.dtype == wanted.dtype, what
+    gap = np.linalg.norm((got - wanted).astype(np.float64))
+    size = np.linalg.norm(wanted.astype(np.float64)) + np.sqrt(wanted.size) * 1e-3
+    assert gap <= tolerance * size, f"{what}: {gap / size:.1e}"
+
+
+def assert_same_meaning(name, inputs, settings, tolerance):
+    out, grads, _, _ = run(textbook.ALL[name], inputs, settings)
+    fast_out, fast_grads, _, _ = run(fast.ALL[name], inputs, settings)
+    assert_close(fast_out, out, tolerance, f"{name} out")
+    assert len(fast_grads) == len(grads)
+    for i, (fast_grad, grad) in enumerate(zip(fast_grads, grads)):
+        assert (fast_grad is None) == (grad is None), f"{name} gradient {i}"
+        if grad is not None:
+            assert_close(fast_grad, grad, tolerance, f"{name} gradient {i}")
+
+
+def ids(case: Case) -> str:
+    return case.label
+
+
+def with_strides(array):
+    """The same numbers, every second one of a larger array, axes stored backwards."""
+    if array is None or array.ndim == 0:
+        return array
+    wide = np.full([2 * n for n in array.shape[::-1]], 99, array.dtype)
+    view = wide[tuple(slice(None, None, 2) for _ in array.shape)].T
+    view[...] = array
+    return view
+
+
+def test_fast_and_textbook_have_the_same_names():
+    assert list(fast.ALL) == list(textbook.ALL)
+    assert all(fast.ALL[name].name == op.name for name, op in textbook.ALL.items())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("batch", [0, 1, 2])
+def test_every_op_means_what_its_textbook_means(dtype, batch):
+    for case in cases(dtype=dtype, batch=batch):
+        assert_same_meaning(case.op_name, case.inputs, case.settings, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_strided_input_gives_the_same_as_contiguous(dtype):
+    for case in cases(dtype=dtype):
+        inputs = [with_strides(a) for a in case.inputs]
+        assert_same_meaning(case.op_name, inputs, case.settings, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("case", cases(), ids=ids)
+def test_inputs_are_never_written_to_and_backward_says_the_same_twice(case):
+    frozen = [None if a is None else a.copy() for a in case.inputs]
+    for array in frozen:
+        if array is not None:
+            array.flags.writeable = False
+    out, first, dout, cache = run(fast.ALL[case.op_name], frozen, case.settings)
+    dout.flags.writeable = False
+    kept = [None if g is None else g.copy() for g in first]
+    second = fast.ALL[case.op_name].backward(dout, cache)
+    for a, b in zip(kept, second):
+        assert (a is None) == (b is None)
+        if a is not None:
+            np.testing.assert_array_equal(a, b)
+
+
+CHECKED = {case.op_name: case for case in cases()}
+
+
+@pytest.mark.parametrize("case", CHECKED.values(), ids=ids)
+def test_gradients_of_every_fast_op_agree_with_numbers(case):
+    op = fast.ALL[case.op_name]
+    check(op.forward, op.backward, *case.inputs, **case.settings).raise_if_wrong()
+
+
+@pytest.mark.parametrize("name", ["gelu", "gelu_exact", "relu", "silu", "softmax"])
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_elementwise_ops_agree_for_any_shape_and_size(name, data):
+    shape = tuple(data.draw(st.lists(st.integers(0, 9), min_size=1, max_size=4)))
+    scale = data.draw(st.sampled_from([1e-4, 1.0, 30.0]))
+    dtype = data.draw(st.sampled_from(["float32", "float64"]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    x = (rng.standard_normal(shape) * scale).astype(dtype)
+    assert_same_meaning(name, [x], {}, TOLERANCE[dtype])
+
+
+@given(
+    rows=st.integers(0, 700), width=st.integers(1, 300), dtype=st.sampled_from(["float32", "float64"])
+)
+@settings(max_examples=20, deadline=None)
+def test_layernorm_agrees_across_the_borders_of_its_blocks(rows, width, dtype):
+    rng = np.random.default_rng(rows * 1000 + width)
+    x, weight, bias = (
+        rng.standard_normal(shape).astype(dtype) for shape in ((rows, width), width, width)
+    )
+    # a single channel has variance 0, and rstd = 1 / sqrt(eps) magnifies every rounding
+    assert_same_meaning("layernorm", [x, weight, bias], {"eps": 1e-2}, 5 * TOLERANCE[dtype])
+
+
+@given(
+    b=st.integers(1, 3), h=st.integers(1, 5), t=st.integers(1, 290), past=st.sampled_from([0, 1, 37]),
+    d=st.integers(1, 9), scale=st.sampled_from([1.0, 60.0]), rate=st.sampled_from([0.0, 0.3]),
+)
+@settings(max_examples=25, deadline=None)
+def test_attention_agrees_across_stacks_blocks_and_both_ways_of_exp(b, h, t, past, d, scale, rate):
+    rng = np.random.default_rng(t * 100 + h)
+    q = rng.standard_normal((b, h, t, d)) * scale
+    k, v = rng.standard_normal((2, b, h, t + past, d))
+    source = {"rate": rate, "rng": np.random.default_rng(7)} if rate else {}
+    assert_same_meaning("causal_attention", [q, k, v], source, 1e-11)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_attention_survives_scores_of_ten_thousand(dtype):
+    rng = np.random.default_rng(0)
+    q, k, v = rng.standard_normal((3, 1, 2, 40, 4)).astype(dtype)
+    # one key of the future has by far the largest score: it must not decide the maximum
+    k[:, :, -1] *= 1e3
+    inputs = [q * np.asarray(100, dtype), k * np.asarray(100, dtype), v]
+    out, grads, _, _ = run(textbook.causal_attention, inputs, {})
+    fast_out, fast_grads, _, _ = run(fast.causal_attention, inputs, {})
+    assert_close(fast_out, out, 20 * TOLERANCE[dtype], "out")
+    # weights are 0 or 1, so dq and dk are differences of equal numbers: as exact as their terms
+    terms = [np.abs(inputs[1]).max(), np.abs(inputs[0]).max(), 1.0]
+    for fast_grad, grad, term in zip(fast_grads, grads, terms):
+        assert np.abs(fast_grad - grad).max() <= 20 * TOLERANCE[dtype] * term
+
+
+def test_attention_keeps_no_square_of_the_context():
+    t, h = 640, 3
+    qkv = np.random.default_rng(0).standard_normal((1, t, 3 * h * 8)).astype(np.float32)
+    for rate in (0.0, 0.2):
+        source = {"rate": rate, "rng": np.random.default_rng(0)} if rate else {}
+        _, cache = fast.multi_head_attention.forward(qkv, n_head=h, **source)
+        assert biggest_array(cache) < t * t
+
+
+def biggest_array(cache):
+    if isinstance(cache, np.ndarray):
+        return cache.nbytes
+    if isinstance(cache, dict):
+        cache = list(cache.values())
+    if isinstance(cache, (tuple, list)):
+        return max((biggest_array(part) for part in cache), default=0)
+    return 0
+
+
+@pytest.mark.parametrize("name", ["causal_attention", "dropout"])
+def test_dropout_without_a_generator_or_with_an_impossible_rate_is_refused(name):
+    x = np.ones((1, 2, 3, 4))
+    inputs = [x] * (3 if name == "causal_attention" else 1)
+    with pytest.raises(ValueError, match="pass rng="):
+        fast.ALL[name].forward(*inputs, rate=0.5)
+    with pytest.raises(ValueError, match="outside"):
+        fast.ALL[name].forward(*inputs, rate=1.5, rng=np.random.default_rng(0))
+
+
+def test_large_arrays_on_threads_agree_with_the_textbook(two_threads):
+    rng = np.random.default_rng(3)
+
+    def normal(*shape):
+        return rng.standard_normal(shape).astype(np.float32)
+
+    x, c, f, v = normal(5, 111, 80), 80, 700, 1001
+    targets = rng.integers(0, v, (5, 111))
+    targets[1, 4:9] = -100
+    examples = [
+        ("gelu", [normal(600, 700)], {}),
+        ("softmax", [normal(600, 700)], {}),
+        ("residual", [normal(600, 700), normal(600, 700)], {}),
+        ("dropout", [normal(601, 703)], {"rate": 0.3, "rng": np.random.default_rng(0)}),
+        ("layernorm", [normal(700, 600), normal(600), normal(600)], {}),
+        ("linear", [x, normal(c, f), normal(f)], {}),
+        ("unembedding", [x, normal(v, c)], {}),
+        ("feed_forward", [x, normal(c, f) * 0.1, normal(f), normal(f, c) * 0.03, normal(c)], {}),
+        ("linear_cross_entropy", [x, normal(v, c) * 0.1, targets], {}),
+        ("cross_entropy", [normal(5, 111, v), targets], {}),
+        ("multi_head_attention", [normal(3, 200, 3 * 64)], {"n_head": 4}),
+        ("token_embedding", [rng.integers(0, 50, (5, 111)), normal(50, c)], {}),
+    ]
+    for name, inputs, given_settings in examples:
+        assert_same_meaning(name, inputs, given_settings, 5e-5)
+
+
+def test_logits_of_a_thousand_and_targets_all_ignored_give_loss_and_gradients():
+    x = np.array([[1000.0, 0.0], [0.0, 1000.0]])
+    weight = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])
+    for targets in (np.array([0, 0]), np.array([-100, -100])):
+        assert_same_meaning("linear_cross_entropy", [x, weight, targets], {}, 1e-12)
+
+
+def test_the_loss_without_a_tape_is_the_loss_with_one(monkeypatch):
+    from npgpt.fast import cross_entropy
+
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal((4, 9, 6)), rng.standard_normal((11, 6))
+    targets = rng.integers(0, 11, (4, 9))
+    targets[0, :3] = -100
+    taped = fast.linear_cross_entropy(Tape().watch(x), weight, targets)
+    # in groups of three rows
+    monkeypatch.setattr(
+        cross_entropy, "runs", lambda a, b, width, block=0: [slice(i, min(i + 3, b)) for i in range(a, b, 3)]
+    )
+    alone = fast.linear_cross_entropy(x, weight, targets)
+    np.testing.assert_allclose(alone, taped.value, rtol=1e-14)
+    assert alone.shape == ()
+
+
+@pytest.mark.parametrize("case", CHECKED.values(), ids=ids)
+def test_complex_input_is_refused_by_name(case):
+    if case.op_name == "token_embedding":
+        pytest.skip("a look-up computes nothing")
+    inputs = [
+        a.astype(complex) if a is not None and a.dtype.kind == "f" else a for a in case.inputs
+    ]
+    if case.settings.get("rate") == 0.0 or case.op_name == "position_embedding":
+        pytest.skip("hands its input on")
+    with pytest.raises(TypeError, match="npgpt.ops takes complex"):
+        fast.ALL[case.op_name].forward(*inputs, **case.settings)

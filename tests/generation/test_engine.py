@@ -1,0 +1,249 @@
+"""What the engine writes equals the plain loop: full logits of the last tokens, then a choice."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from npgpt import model
+from npgpt.generation.engine import complete, generate, stream
+from npgpt.generation.reader import CachedReader
+from npgpt.generation.sampling import Sampling, generators
+from npgpt.generation.writer import Writer, request
+
+from .lively import SMALL, VARIANTS, lively
+
+PARAMS = lively()
+PROMPT = np.array([3, 1, 4, 1, 5])
+
+
+def last_logits(text, params=PARAMS, config=SMALL):
+    window = np.array(text[-config.n_positions:])
+    return model.logits(params, window[None], config)[0, -1]
+
+
+def plainly(text, count, sampling, rng, params=PARAMS, config=SMALL):
+    """The loop without cache, batch or draft."""
+    text = list(text)
+    for _ in range(count):
+        text.append(sampling.choose(last_logits(text, params, config), rng, text))
+    return text
+
+
+class CountingReader(CachedReader):
+    """Notes what it is asked to read."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.portions = []
+        CountingReader.latest = self
+
+    def read(self, rows, ids, keep=1):
+        self.portions.append((list(rows), ids.shape[1]))
+        return super().read(rows, ids, keep)
+
+
+@pytest.mark.parametrize("speculate", [False, True])
+@pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
+def test_every_variant_writes_what_the_plain_loop_writes_also_past_the_context(config, speculate):
+    params = lively(config, seed=7)
+    for sampling in (Sampling(temperature=0.0), Sampling(temperature=0.6)):
+        expected = plainly(PROMPT, 16, sampling, generators(2, 1)[0], params, config)
+        got = generate(params, config, PROMPT, 16, temperature=sampling.temperature, seed=2,
+                       speculate=speculate)
+        assert got.tolist() == expected
+
+
+@pytest.mark.parametrize("length", [11, 12, 13, 120])
+def test_a_prompt_about_and_far_beyond_the_context_slides(length):
+    prompt = np.random.default_rng(0).integers(0, 29, length)
+    slid = []
+    got = generate(PARAMS, SMALL, prompt, 4, seed=1, on_slide=slid.append)
+    assert got.tolist() == plainly(prompt, 4, Sampling(), generators(1, 1)[0])
+    assert slid == [0]
+
+
+def test_the_notice_of_sliding_comes_only_when_the_text_exceeds_the_context():
+    slid = []
+    generate(PARAMS, SMALL, PROMPT, 8, seed=1, on_slide=slid.append)
+    assert slid == []
+    # 12 tokens are read to choose the 13th; for a 14th the window moves
+    generate(PARAMS, SMALL, PROMPT, 9, seed=1, on_slide=slid.append, reader=CountingReader)
+    assert slid == [0]
+    assert [count for _, count in CountingReader.latest.portions] == [5] + [1] * 7 + [12]
+
+
+def test_prompts_of_different_lengths_write_what_each_writes_alone():
+    rng = np.random.default_rng(3)
+    prompts = [rng.integers(0, 29, n) for n in (5, 1, 20, 5, 11)]
+    for speculate in (False, True):
+        together = generate(PARAMS, SMALL, prompts, 9, seed=4, speculate=speculate)
+        for prompt, rng, got in zip(prompts, generators(4, 5), together):
+            assert got.tolist() == plainly(prompt, 9, Sampling(), rng)
+
+
+def test_a_row_does_not_change_with_its_batch_mates():
+    prompts = np.random.default_rng(5).integers(0, 29, (4, 6))
+    whole = generate(PARAMS, SMALL, prompts, 10, seed=9, temperature=0.8, top_k=20)
+    part = generate(PARAMS, SMALL, prompts[:2], 10, seed=9, temperature=0.8, top_k=20)
+    np.testing.assert_array_equal(whole[:2], part)
+
+
+def test_samples_of_one_prompt_differ_and_the_first_is_the_single_one():
+    several = generate(PARAMS, SMALL, PROMPT, 10, samples=4, seed=0)
+    assert several.shape == (4, 15)
+    assert len({tuple(row) for row in several.tolist()}) == 4
+    np.testing.assert_array_equal(several[0], generate(PARAMS, SMALL, PROMPT, 10, seed=0))
+    for row, rng in zip(several, generators(0, 4)):
+        assert row.tolist() == plainly(PROMPT, 10, Sampling(), rng)
+
+
+def test_a_prompt_that_comes_several_times_is_read_once():
+    generate(PARAMS, SMALL, PROMPT, 2, samples=3, seed=0, reader=CountingReader)
+    assert CountingReader.latest.portions == [([0], 4), ([0, 1, 2], 1), ([0, 1, 2], 1)]
+
+
+def test_shapes_come_back_as_they_went_in():
+    one = generate(PARAMS, SMALL, [3, 1], 4, seed=0)
+    assert one.shape == (6,) and one.dtype == np.int64 and one[:2].tolist() == [3, 1]
+    assert generate(PARAMS, SMALL, [[3, 1], [4, 1]], 4, seed=0).shape == (2, 6)
+    assert generate(PARAMS, SMALL, [[3, 1]], 4, seed=0).shape == (1, 6)
+    assert generate(PARAMS, SMALL, [[3, 1], [4, 1]], 4, seed=0, samples=3).shape == (6, 6)
+    ragged = generate(PARAMS, SMALL, [np.array([3]), np.array([4, 1])], 4, seed=0)
+    assert [row.shape for row in ragged] == [(5,), (6,)]
+    alone = generate(PARAMS, SMALL, [np.array([3])], 4, seed=0)
+    assert isinstance(alone, list) and alone[0].shape == (5,)
+
+
+def test_no_new_tokens_give_the_prompt_and_read_nothing():
+    np.testing.assert_array_equal(
+        generate(PARAMS, SMALL, PROMPT, 0, reader=CountingReader), PROMPT
+    )
+    assert CountingReader.latest.portions == []
+    assert complete(PARAMS, SMALL, PROMPT, 0)[0].reason == "length"
+
+
+def test_the_prompt_array_is_left_alone():
+    prompt = PROMPT.copy()
+    out = generate(PARAMS, SMALL, prompt, 3, seed=0)
+    np.testing.assert_array_equal(prompt, PROMPT)
+    assert not np.shares_memory(out, prompt)
+
+
+def test_only_the_last_logits_are_computed(monkeypatch):
+    from npgpt import ops
+
+    shapes = []
+    unembedding = ops.unembedding
+
+    class Watching:
+        def __getattr__(self, name):
+            return getattr(ops, name)
+
+        def unembedding(self, x, weight):
+            shapes.append(x.shape[:2])
+            return unembedding(x, weight)
+
+    generate(PARAMS, SMALL, [list(PROMPT)] * 2, 3, seed=0, ops=Watching())
+    assert shapes[-3:] == [(2, 1)] * 3
+    assert all(count <= 1 for _, count in shapes)
+
+
+def test_log_probabilities_are_those_of_the_model_whatever_the_filters():
+    (done,) = complete(PARAMS, SMALL, PROMPT, 6, seed=3, temperature=0.5, top_k=3,
+                       repetition_penalty=1.3)
+    text = list(PROMPT)
+    for token, logprob in zip(done.ids, done.logprobs):
+        logits = last_logits(text)
+        expected = logits[token] - np.log(np.exp(logits).sum())
+        assert math.isclose(logprob, expected, abs_tol=1e-12)
+        text.append(token)
+
+
+def test_the_penalty_sees_prompt_and_continuation():
+    sampling = Sampling(temperature=0.0, repetition_penalty=1e6)
+    got = generate(PARAMS, SMALL, PROMPT, 7, temperature=0.0, repetition_penalty=1e6)
+    assert got.tolist() == plainly(PROMPT, 7, sampling, None)
+    assert len(set(got[4:].tolist())) == 8
+
+
+def test_tokens_stream_one_by_one_and_the_callback_sees_the_same():
+    seen = []
+    tokens = list(stream(PARAMS, SMALL, PROMPT, 5, seed=8))
+    (done,) = complete(PARAMS, SMALL, PROMPT, 5, seed=8, on_token=seen.append)
+    assert seen == tokens
+    assert [token.id for token in tokens] == done.ids.tolist()
+    assert [token.reason for token in tokens] == [None] * 4 + ["length"]
+    first = next(stream(PARAMS, SMALL, PROMPT, 10**9, seed=8))
+    assert first.id == tokens[0].id
+
+
+def test_a_stop_id_ends_its_row_only():
+    free = generate(PARAMS, SMALL, PROMPT, 10, samples=3, seed=1)
+    stop = int(free[1, 8])
+    rows = complete(PARAMS, SMALL, PROMPT, 10, samples=3, seed=1, stop_ids=[stop])
+    for row, whole in zip(rows, free[:, 5:].tolist()):
+        end = whole.index(stop) + 1 if stop in whole else len(whole)
+        assert row.ids.tolist() == whole[:end]
+        assert row.reason == ("stop" if stop in whole else "length")
+    assert rows[1].reason == "stop"
+    filled = generate(PARAMS, SMALL, PROMPT, 10, samples=3, seed=1, stop_ids=[stop])
+    assert filled.shape[0] == 3
+    assert (filled[1, 5 + len(rows[1].ids):] == stop).all()
+
+
+def test_a_stop_string_is_found_across_tokens_and_not_in_the_prompt():
+    def decode(ids):
+        return "".join(chr(97 + i) for i in ids)
+
+    free = generate(PARAMS, SMALL, PROMPT, 7, seed=2)
+    written = decode(free[5:])
+    stop = written[2:5]
+    (done,) = complete(PARAMS, SMALL, PROMPT, 7, seed=2, stop=stop, decode=decode)
+    assert decode(done.ids) == written[:written.index(stop) + 3]
+    assert done.reason == "stop"
+    (past,) = complete(PARAMS, SMALL, free, 2, seed=2, stop=stop, decode=decode)
+    assert len(past.ids) == 2
+
+
+@pytest.mark.parametrize("ids, says", [
+    ([], "none were given"),
+    (np.zeros((2, 0), int), "none were given"),
+    ([np.array([1]), np.array([], int)], "prompt 1: none were given"),
+    ([1, 29], r"29 is outside the vocabulary \[0, 29\)"),
+    ([-1], r"-1 is outside the vocabulary"),
+    ([2**63], "outside the vocabulary"),
+    ([1.0], "must be integers"),
+    ([True], "must be integers"),
+    ([5, True], "must be integers"),
+    ("text", "must be integers"),
+    (3, r"shape \(T,\)"),
+    (np.zeros((1, 2, 3), int), r"\(1, 2, 3\)"),
+    ([[1, 2], [3]], "different lengths: pass a list of 1-D arrays"),
+    ([np.array([[1]])], "1-D arrays"),
+])
+def test_prompts_that_do_not_fit_are_refused(ids, says):
+    with pytest.raises(ValueError, match=says):
+        generate(PARAMS, SMALL, ids, 3)
+
+
+@pytest.mark.parametrize("given_settings, says", [
+    ({"max_new_tokens": -1}, "max_new_tokens=-1 must be at least 0"),
+    ({"max_new_tokens": 1.5}, "max_new_tokens=1.5 must be a whole number"),
+    ({"max_new_tokens": True}, "max_new_tokens=True must be a whole number"),
+    ({"temperature": -1.0}, "temperature"),
+    ({"samples": 0}, "samples=0 must be at least 1"),
+    ({"stop_ids": [29]}, "stop_ids: 29 is outside the vocabulary"),
+    ({"stop": "x"}, "pass decode="),
+    ({"stop": "", "decode": str}, "at least one character"),
+    ({"seed": -3}, "seed=-3"),
+])
+def test_settings_that_do_not_fit_are_refused_before_any_work(given_settings, says):
+    arguments = {"ids": [1], "max_new_tokens": 3, **given_settings}
+    with pytest.raises(ValueError, match=says):
+        stream(PARAMS, SMALL, **arguments)
+    with pytest.raises(ValueError, match=says):
+        generate(PARAMS, SMALL, **arguments)

@@ -1,0 +1,39 @@
+"""Tokenizers by name and from records."""
+
+import pytest
+
+from npgpt.text import BPETokenizer, CharTokenizer, tokenizer_for, tokenizer_from_dict
+
+
+def test_each_name_has_its_tokenizer():
+    assert tokenizer_for("gpt2", "") == BPETokenizer()
+    assert tokenizer_for("char", "hello") == CharTokenizer("ehlo")
+
+
+@pytest.mark.parametrize("tokenizer", [BPETokenizer(), CharTokenizer("ba\n")], ids=repr)
+def test_a_record_gives_its_tokenizer_back(tokenizer):
+    assert tokenizer_from_dict(tokenizer.to_dict()) == tokenizer
+
+
+@pytest.mark.parametrize("name, message", [
+    ("gtp2", "no tokenizer 'gtp2'; there are char, gpt2; did you mean 'gpt2'"),
+    ("chars", "did you mean 'char'"),
+    ("zzz", "no tokenizer 'zzz'; there are char, gpt2$"),
+    (None, "no tokenizer None"),
+    (["gpt2"], r"no tokenizer \['gpt2'\]"),
+])
+def test_another_name_is_refused_with_the_nearest(name, message):
+    with pytest.raises(ValueError, match=message):
+        tokenizer_for(name, "text")
+    with pytest.raises(ValueError, match=message):
+        tokenizer_from_dict({"name": name})
+
+
+@pytest.mark.parametrize("record", [
+    None, "gpt2", [], {}, {"characters": "ab"}, {"name": "char"}, {"name": "char", "characters": 3},
+    {"name": "char", "characters": ["a"]}, {"name": "char", "characters": ""},
+    {"name": "char", "characters": "aa"},
+])
+def test_a_record_that_is_none_is_refused(record):
+    with pytest.raises(ValueError, match="record|character"):
+        tokenizer_from_dict(record)

@@ -1,0 +1,47 @@
+"""Batches: where they are cut, and that a step's batch needs no memory of earlier ones."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from npgpt.training.batches import evaluation_batches, training_batch
+
+TOKENS = np.arange(1000, dtype=np.uint16)
+
+
+def test_targets_are_the_next_tokens():
+    ids, targets = training_batch(TOKENS, 4, 7, seed=1, step=2)
+    assert ids.shape == targets.shape == (4, 7)
+    assert ids.dtype == targets.dtype == np.int64
+    np.testing.assert_array_equal(targets, ids + 1)
+
+
+def test_a_batch_is_a_function_of_seed_step_and_micro_step_alone():
+    first = training_batch(TOKENS, 4, 7, seed=1, step=2, micro=3)[0]
+    np.testing.assert_array_equal(first, training_batch(TOKENS, 4, 7, seed=1, step=2, micro=3)[0])
+    for other in ({"seed": 2}, {"step": 3}, {"micro": 4}):
+        changed = training_batch(TOKENS, 4, 7, **{"seed": 1, "step": 2, "micro": 3, **other})[0]
+        assert not np.array_equal(first, changed)
+
+
+def test_every_place_of_the_text_can_be_drawn_also_the_last():
+    tokens = np.arange(9, dtype=np.uint16)
+    seen = {int(training_batch(tokens, 8, 7, seed=0, step=s)[0][b, 0])
+            for s in range(8) for b in range(8)}
+    assert seen == {0, 1}
+
+
+@given(n=st.integers(9, 300), batch=st.integers(1, 5), length=st.integers(1, 8))
+def test_evaluation_sees_each_target_once_and_all_but_the_last_few(n, batch, length):
+    tokens = np.arange(n, dtype=np.uint16)
+    targets = [t for _, ts in evaluation_batches(tokens, batch, length) for t in ts.ravel()]
+    assert len(set(targets)) == len(targets)
+    assert targets == list(range(1, len(targets) + 1))
+    assert n - 1 - len(targets) < length
+
+
+def test_a_few_evaluation_batches_spread_over_the_whole_text():
+    starts = [ids[:, 0] for ids, _ in evaluation_batches(TOKENS, 2, 10, n_batches=3)]
+    flat = np.concatenate(starts)
+    assert len(flat) == 6 and flat[0] == 0 and flat[-1] == 980
+    assert (np.diff(flat.astype(int)) > 150).all()

@@ -1,0 +1,150 @@
+"""Checkpoints: everything comes back, damage is named, the old stays until the new is whole."""
+
+import errno
+import json
+
+import numpy as np
+import pytest
+
+from npgpt import weights
+from npgpt.training.checkpoint import (
+    OPTIMIZER_FILE,
+    RUN_FILE,
+    checkpoints,
+    load_checkpoint,
+    newest_checkpoint,
+    open_model,
+    save_checkpoint,
+)
+from npgpt.weights import CheckpointError
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(
+        a[n].dtype == b[n].dtype and np.array_equal(a[n], b[n]) for n in a)
+
+
+@pytest.fixture
+def state(start):
+    state = start()
+    rng = np.random.default_rng(1)
+    for arrays in (state.mean, state.square):
+        for array in arrays.values():
+            array[...] = rng.random(array.shape)
+    state.step = 3
+    return state
+
+
+def test_everything_comes_back(state, tmp_path):
+    path = save_checkpoint(tmp_path / "run", state)
+    for place in (path, tmp_path / "run"):
+        again = load_checkpoint(place)
+        assert (again.step, again.config, again.run) == (3, state.config, state.run)
+        assert again.tokenizer == state.tokenizer
+        assert again.corpus_fingerprint == state.corpus_fingerprint
+        for name in ("params", "mean", "square"):
+            assert same(getattr(again, name), getattr(state, name))
+
+
+def test_loaded_parameters_can_be_written_to(state, tmp_path):
+    save_checkpoint(tmp_path, state)
+    again = load_checkpoint(tmp_path)
+    for arrays in (again.params, again.mean, again.square):
+        for array in arrays.values():
+            array += 1.0
+
+
+def test_only_the_newest_few_stay(state, tmp_path):
+    for step in (1, 2, 10, 11):
+        state.step = step
+        save_checkpoint(tmp_path, state)
+    assert [p.name for p in checkpoints(tmp_path)] == ["step-00000010", "step-00000011"]
+    assert newest_checkpoint(tmp_path).name == "step-00000011"
+
+
+def test_a_full_disk_leaves_the_previous_checkpoint_and_no_litter(state, tmp_path, monkeypatch):
+    save_checkpoint(tmp_path, state)
+    state.step = 4
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("safetensors.numpy.save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(tmp_path, state)
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["step-00000003"]
+    assert load_checkpoint(tmp_path).step == 3
+
+
+def test_what_a_killed_writer_left_is_cleared(state, tmp_path):
+    save_checkpoint(tmp_path, state)
+    (tmp_path / "checkpoints" / ".partial-1-step-00000009").mkdir()
+    assert load_checkpoint(tmp_path).step == 3
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["step-00000003"]
+
+
+def test_a_folder_without_checkpoints_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match="holds no checkpoint"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("damage, says", [
+    (lambda p: (p / RUN_FILE).write_text("{"), RUN_FILE),
+    (lambda p: (p / RUN_FILE).write_text("[]"), "'step'"),
+    (lambda p: (p / RUN_FILE).write_text('{"step": "3"}'), "'step'"),
+    (lambda p: (p / OPTIMIZER_FILE).write_bytes(b"nothing"), OPTIMIZER_FILE),
+    (lambda p: (p / OPTIMIZER_FILE).unlink(), OPTIMIZER_FILE),
+    (lambda p: (p / "model.safetensors").write_bytes(b"\x00" * 40), "model.safetensors"),
+    (lambda p: (p / "config.json").unlink(), "config.json"),
+])
+def test_damage_is_named_with_the_file(state, tmp_path, damage, says):
+    damage(save_checkpoint(tmp_path, state))
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(tmp_path)
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_settings_of_another_version_are_an_error_not_a_crash(state, tmp_path):
+    path = save_checkpoint(tmp_path, state)
+    record = json.loads((path / RUN_FILE).read_text())
+    record["run"]["train"]["tempo"] = 3
+    (path / RUN_FILE).write_text(json.dumps(record))
+    with pytest.raises(CheckpointError, match="tempo"):
+        load_checkpoint(tmp_path)
+
+
+def test_every_moment_that_does_not_fit_is_named_at_once(state, tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    path = save_checkpoint(tmp_path, state) / OPTIMIZER_FILE
+    moments = load_file(path)
+    del moments["m.wte.weight"]
+    moments["v.ln_f.bias"] = moments["v.ln_f.bias"].astype(np.float64)
+    save_file(moments, path)
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(tmp_path)
+    assert "m.wte.weight is missing" in str(caught.value)
+    assert "v.ln_f.bias is float64" in str(caught.value)
+
+
+def test_a_run_opens_with_its_own_tokenizer(state, tmp_path):
+    save_checkpoint(tmp_path, state)
+    model, tokenizer = open_model(tmp_path)
+    assert tokenizer == state.tokenizer and same(model.params, state.params)
+
+
+def test_weights_without_a_tokenizer_take_gpt2s_if_it_fits(state, tmp_path):
+    weights.save(tmp_path / "small", state.config, state.params)
+    with pytest.raises(CheckpointError, match="brings no tokenizer"):
+        open_model(tmp_path / "small")
+    wide = state.config.replace(vocab_size=50257, n_embd=2, n_head=1, n_layer=1)
+    from npgpt.params import init_params
+
+    weights.save(tmp_path / "wide", wide, init_params(wide))
+    model, tokenizer = open_model(tmp_path / "wide")
+    assert tokenizer.vocab_size == model.config.vocab_size == 50257
+
+
+def test_a_path_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match="does not exist"):
+        open_model(tmp_path / "nowhere")

@@ -1,0 +1,38 @@
+"""The log: whole lines, and cut where the newest checkpoint knows no more."""
+
+import json
+import math
+
+from npgpt.training.log import FILE, RunLog, cut_log, read_log
+
+
+def test_records_come_back_in_order(tmp_path):
+    with RunLog(tmp_path) as log:
+        log.write({"step": 1, "loss": 2.5})
+        log.write({"step": 2, "loss": 0.1 + 0.2})
+        log.flush_to_disk()
+    assert read_log(tmp_path) == [{"step": 1, "loss": 2.5}, {"step": 2, "loss": 0.1 + 0.2}]
+
+
+def test_a_loss_that_is_not_finite_is_still_valid_json(tmp_path):
+    with RunLog(tmp_path) as log:
+        log.write({"step": 1, "loss": math.nan, "grad_norm": math.inf})
+    line = (tmp_path / FILE).read_text()
+    assert json.loads(line, parse_constant=lambda name: 1 / 0) == {
+        "step": 1, "loss": "nan", "grad_norm": "inf"}
+
+
+def test_cutting_drops_later_steps_and_a_torn_line(tmp_path):
+    with RunLog(tmp_path) as log:
+        for step in range(5):
+            log.write({"step": step, "loss": 1.0 / (step + 3)})
+    with (tmp_path / FILE).open("a") as file:
+        file.write('{"step": 5, "lo')
+    before = (tmp_path / FILE).read_text().splitlines()
+    cut_log(tmp_path, 3)
+    assert (tmp_path / FILE).read_text().splitlines() == before[:4]
+
+
+def test_a_folder_without_a_log_gives_an_empty_one(tmp_path):
+    cut_log(tmp_path, 0)
+    assert read_log(tmp_path) == []

@@ -1,0 +1,193 @@
+"""The loop: it learns, it continues bit for bit, it survives kills, it stops before damage."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from npgpt.text import CorpusError
+from npgpt.training.checkpoint import checkpoints, load_checkpoint
+from npgpt.training.log import read_log
+from npgpt.training.loop import Diverged, batch_gradients, train, train_step
+
+from .conftest import SMALL, Silent
+
+
+def after(n):
+    """A should_stop that says yes when asked for the n-th time."""
+    asked = iter(range(1, 10**6))
+    return lambda: next(asked) == n
+
+
+def same_state(a, b):
+    for name in ("params", "mean", "square"):
+        x, y = getattr(a, name), getattr(b, name)
+        assert x.keys() == y.keys()
+        for key in x:
+            np.testing.assert_array_equal(x[key], y[key], err_msg=f"{name} {key}")
+    assert a.step == b.step
+
+
+def log_without_times(folder):
+    return [{k: v for k, v in record.items() if k != "tokens_per_second"}
+            for record in read_log(folder)]
+
+
+def test_the_loss_falls_below_what_counting_letters_gives(start, corpus, tmp_path):
+    state = start(max_steps=150, grad_accumulation=1, learning_rate=1e-2, min_learning_rate=1e-3,
+                  batch_size=8, sample_every=0, eval_every=50, checkpoint_every=150)
+    outcome = train(tmp_path / "run", state, corpus, Silent())
+    assert outcome.reason == "finished" and outcome.step == 150
+    assert outcome.val_loss < corpus.unigram_entropy() - 0.5
+
+
+def test_a_run_writes_what_it_promises(start, corpus, tmp_path):
+    reporter = Silent()
+    outcome = train(tmp_path / "run", start(), corpus, reporter)
+    records = read_log(tmp_path / "run")
+    assert [r["step"] for r in records] == list(range(13)) == [r["step"] for r in reporter.records]
+    assert all({"loss", "lr", "grad_norm", "tokens_per_second"} <= r.keys() for r in records[1:])
+    assert [r["step"] for r in records if "val" in r] == [0, 5, 10, 12]
+    assert sorted(p.name for p in (tmp_path / "run" / "samples").iterdir()) == [
+        "step-00000006.txt", "step-00000012.txt"]
+    assert all(len(text) == 5 for _, text in reporter.samples)
+    assert [p.name for p in checkpoints(tmp_path / "run")] == ["step-00000008", "step-00000012"]
+    assert outcome.checkpoint == checkpoints(tmp_path / "run")[-1]
+    assert (tmp_path / "run" / "config.toml").is_file()
+
+
+@pytest.mark.parametrize("stop", [1, 4, 7, 11])
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(start, corpus, tmp_path, stop):
+    whole = start()
+    train(tmp_path / "whole", whole, corpus, Silent())
+    first = train(tmp_path / "parts", start(), corpus, Silent(), after(stop))
+    assert (first.reason, first.step, first.val_loss) == ("interrupted", stop, None)
+    state = load_checkpoint(tmp_path / "parts")
+    assert state.step == stop
+    train(tmp_path / "parts", state, corpus, Silent())
+    same_state(state, whole)
+    assert log_without_times(tmp_path / "parts") == log_without_times(tmp_path / "whole")
+    for path in (tmp_path / "whole" / "samples").iterdir():
+        assert path.read_bytes() == (tmp_path / "parts" / "samples" / path.name).read_bytes()
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from npgpt.text import load_corpus
+from npgpt.training.checkpoint import checkpoints, load_checkpoint
+from npgpt.training.loop import new_state, train
+from npgpt.training.settings import resolve
+from tests.training.conftest import SMALL, Silent
+
+folder, text, cache = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+corpus = load_corpus(text, "char", 0.1, cache_dir=cache)
+if checkpoints(folder):
+    state = load_checkpoint(folder)
+else:
+    run = resolve(None, None, {**SMALL, "corpus": text, "max_steps": 60, "checkpoint_every": 1})
+    state = new_state(run, corpus)
+print("ready", flush=True)
+train(folder, state, corpus, Silent())
+"""
+
+
+def child(folder, text_file, cache):
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(folder), str(text_file), str(cache)],
+        cwd=root, stdout=subprocess.PIPE, text=True,
+    )
+
+
+def test_killed_at_random_moments_the_newest_checkpoint_always_loads(
+        start, corpus, text_file, tmp_path):
+    rng = np.random.default_rng()
+    folder, cache = tmp_path / "run", tmp_path / "cache"
+    steps, kills = [], 0
+    for _ in range(12):
+        process = child(folder, text_file, cache)
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(rng.uniform(0.0, 0.25))
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+        process.stdout.close()
+        if checkpoints(folder):
+            steps.append(load_checkpoint(folder).step)
+    assert steps and steps == sorted(steps) and kills > 0
+    last = child(folder, text_file, cache)
+    last.communicate()
+    assert last.returncode == 0
+    whole = start(max_steps=60, checkpoint_every=1)
+    train(tmp_path / "whole", whole, corpus, Silent())
+    same_state(load_checkpoint(folder), whole)
+    assert log_without_times(folder) == log_without_times(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_bad_number_stops_within_one_step_and_names_the_first_bad_parameter(
+        start, corpus, tmp_path, bad):
+    state = start(attn_pdrop=0.0)
+    train(tmp_path / "run", state, corpus, Silent(), after(5))
+    state.params["h.1.mlp.c_fc.weight"][2, 3] = bad
+    with pytest.raises(Diverged) as caught:
+        train(tmp_path / "run", state, corpus, Silent())
+    assert "h.1.mlp.c_fc.weight" in str(caught.value)
+    kept = load_checkpoint(tmp_path / "run")
+    assert kept.step == 5 and all(np.isfinite(a).all() for a in kept.params.values())
+
+
+def test_a_step_that_diverges_changes_nothing(start, corpus):
+    state = start()
+    state.params["ln_f.weight"][0] = math.nan
+    before = {name: array.copy() for name, array in state.params.items()}
+    with pytest.raises(Diverged, match="step 1: .*ln_f.weight"):
+        train_step(state, corpus.train)
+    assert state.step == 0
+    for name, array in before.items():
+        np.testing.assert_array_equal(state.params[name], array)
+        assert not state.mean[name].any()
+
+
+def test_an_update_into_infinity_is_never_saved(start, corpus, tmp_path):
+    state = start(learning_rate=1e39, min_learning_rate=0.0, warmup_steps=0, checkpoint_every=1,
+                  sample_every=0)
+    with pytest.raises(Diverged):
+        train(tmp_path / "run", state, corpus, Silent())
+    kept = load_checkpoint(tmp_path / "run")
+    assert all(np.isfinite(a).all() for a in kept.params.values())
+
+
+def test_accumulated_gradients_are_the_mean_over_the_batches(start, corpus):
+    both = start(grad_accumulation=2, dtype="float64", resid_pdrop=0.0, embd_pdrop=0.0,
+                 attn_pdrop=0.0)
+    loss, grads = batch_gradients(both, corpus.train)
+    from npgpt import GPT2
+    from npgpt.training.batches import training_batch
+
+    model = GPT2(both.config, both.params)
+    parts = [model.loss_and_grads(*training_batch(
+        corpus.train, SMALL["batch_size"], 8, seed=1337, step=0, micro=m)) for m in (0, 1)]
+    assert loss == pytest.approx((parts[0][0] + parts[1][0]) / 2, rel=1e-12)
+    for name, grad in grads.items():
+        np.testing.assert_allclose(grad, (parts[0][1][name] + parts[1][1][name]) / 2, atol=1e-12)
+
+
+def test_time_runs_out_with_a_checkpoint(start, corpus, tmp_path):
+    state = start(max_steps=100_000, max_minutes=0.005, sample_every=0, eval_every=100_000,
+                  checkpoint_every=100_000)
+    outcome = train(tmp_path / "run", state, corpus, Silent())
+    assert outcome.reason == "out of time" and 0 < outcome.step < 100_000
+    assert load_checkpoint(tmp_path / "run").step == outcome.step
+
+
+def test_a_text_too_short_for_one_sequence_is_named(start, corpus, tmp_path):
+    state = start(n_positions=512, sequence_length=512)
+    with pytest.raises(CorpusError, match="513"):
+        train(tmp_path / "run", state, corpus, Silent())
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,103 @@
+"""Settings: presets, files and flags, and what does not fit."""
+
+import tomllib
+
+import pytest
+
+from npgpt.training.settings import PRESETS, RunConfig, build, read_toml, resolve, table_fields
+
+
+def written(tmp_path, text):
+    path = tmp_path / "run.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_resolves_to_a_model_and_back_through_toml(preset):
+    run = resolve(preset)
+    again = build(tomllib.loads(run.to_toml()))
+    assert again == run
+    assert run.model_config(65).vocab_size == 65
+
+
+def test_the_cpu_recipe_has_nanogpts_figures():
+    run = resolve("shakespeare-char")
+    model, train = run.model_config(65), run.train
+    assert (model.n_layer, model.n_head, model.n_embd, model.n_positions) == (4, 4, 128, 64)
+    assert (train.batch_size, train.max_steps, train.warmup_steps) == (12, 2000, 100)
+    assert (train.learning_rate, train.min_learning_rate) == (1e-3, 1e-4)
+    assert (train.beta1, train.beta2, train.weight_decay, train.grad_clip) == (0.9, 0.99, 0.1, 1.0)
+    assert model.resid_pdrop == model.embd_pdrop == model.attn_pdrop == 0.0
+
+
+def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path):
+    path = written(tmp_path, "[train]\nmax_steps = 7\nseed = 5\n[model]\nn_layer = 3\n")
+    run = resolve("shakespeare-char", path, {"seed": 9, "n_embd": 64})
+    assert (run.train.max_steps, run.train.seed) == (7, 9)
+    assert (run.model["n_layer"], run.model["n_embd"]) == (3, 64)
+    assert run.data.corpus == "shakespeare"
+
+
+@pytest.mark.parametrize("text, says", [
+    ("[train]\nlerning_rate = 1e-3\n", "did you mean 'learning_rate'"),
+    ("[model]\nn_layers = 3\n", "did you mean 'n_layer'"),
+    ("[trian]\nseed = 3\n", "did you mean 'train'"),
+    ("[model]\nlearning_rate = 1e-3\n", "it belongs in [train]"),
+    ("[train\n", "no valid TOML"),
+    ("train = 3\n", "must be a table"),
+])
+def test_what_a_file_gets_wrong_is_named_with_what_would_fit(tmp_path, text, says):
+    path = written(tmp_path, text)
+    with pytest.raises(ValueError) as caught:
+        read_toml(path)
+    assert says in str(caught.value) and str(path) in str(caught.value)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_bytes(b"[train]\nseed = \xff\n")
+    with pytest.raises(ValueError, match="no UTF-8"):
+        read_toml(path)
+
+
+@pytest.mark.parametrize("flags, says", [
+    ({"max_steps": 0}, "max_steps=0"),
+    ({"max_steps": 1.5}, "max_steps=1.5"),
+    ({"batch_size": True}, "batch_size=True"),
+    ({"learning_rate": float("nan")}, "learning_rate=nan"),
+    ({"learning_rate": "fast"}, "learning_rate='fast'"),
+    ({"min_learning_rate": 1.0}, "is above"),
+    ({"beta2": 1.0}, "beta2=1.0"),
+    ({"dtype": "float16"}, "float32, float64"),
+    ({"recompute": 1}, "true or false"),
+    ({"n_head": 5}, "does not divide"),
+    ({"sequence_length": 65}, "more than n_positions=64"),
+    ({"val_fraction": 1.0}, "val_fraction=1.0"),
+    ({"corpus": 3}, "corpus=3"),
+])
+def test_a_value_that_does_not_fit_is_named(flags, says):
+    with pytest.raises(ValueError) as caught:
+        resolve("shakespeare-char", None, flags)
+    assert says in str(caught.value)
+
+
+def test_an_unknown_preset_suggests_the_nearest():
+    with pytest.raises(ValueError, match="did you mean 'shakespeare-char'"):
+        resolve("shakespear-char")
+
+
+def test_vocabulary_size_is_not_a_setting_of_a_run():
+    assert "vocab_size" not in table_fields()["model"]
+
+
+def test_a_path_with_quotes_and_breaks_survives_toml():
+    name = 'a "b"\\c\n\x7fé🎈'
+    run = resolve(None, None, {"corpus": name})
+    assert tomllib.loads(run.to_toml())["data"]["corpus"] == name
+
+
+def test_a_run_config_tells_its_sequence_length():
+    assert resolve("shakespeare-char").sequence_length == 64
+    assert resolve("shakespeare-char", None, {"sequence_length": 16}).sequence_length == 16
+    assert isinstance(resolve(), RunConfig)

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from npgpt import GPT2Config
+from npgpt.weights import CheckpointError, load, save_book
+
+from .conftest import SMALL, assert_equal, filled
+
+
+def books_own(params: dict, config: GPT2Config) -> dict[str, np.ndarray]:
+    """What torch would save for the book's model, written out module by module."""
+    c = config.n_embd
+    found = {
+        "tok_emb.weight": params["wte.weight"], "pos_emb.weight": params["wpe.weight"],
+        "final_norm.scale": params["ln_f.weight"], "final_norm.shift": params["ln_f.bias"],
+        "out_head.weight": params.get("lm_head.weight", params["wte.weight"]),
+    }
+    for i in range(config.n_layer):
+        h, block = f"h.{i}", f"trf_blocks.{i}"
+        qkv = params[f"{h}.attn.c_attn.weight"]
+        for j, name in enumerate(("W_query", "W_key", "W_value")):
+            found[f"{block}.att.{name}.weight"] = qkv[:, j * c:(j + 1) * c].T
+            if config.qkv_bias:
+                bias = params[f"{h}.attn.c_attn.bias"]
+                found[f"{block}.att.{name}.bias"] = bias[j * c:(j + 1) * c]
+        for theirs, ours in (("att.out_proj", "attn.c_proj"), ("ff.layers.0", "mlp.c_fc"),
+                             ("ff.layers.2", "mlp.c_proj")):
+            found[f"{block}.{theirs}.weight"] = params[f"{h}.{ours}.weight"].T
+            found[f"{block}.{theirs}.bias"] = params[f"{h}.{ours}.bias"]
+        for n in (1, 2):
+            found[f"{block}.norm{n}.scale"] = params[f"{h}.ln_{n}.weight"]
+            found[f"{block}.norm{n}.shift"] = params[f"{h}.ln_{n}.bias"]
+    return {name: np.ascontiguousarray(array) for name, array in found.items()}
+
+
+CONFIGS = [SMALL, SMALL.replace(tie_word_embeddings=False, qkv_bias=False)]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_books_names_layout_and_keys_are_written_and_read(
+    tmp_path: Path, config: GPT2Config
+) -> None:
+    params = filled(config)
+    save_book(tmp_path / "b", config, params)
+    written, expected = load_file(tmp_path / "b" / "model.safetensors"), books_own(params, config)
+    assert set(written) == set(expected)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(written[name], array, err_msg=name)
+    keys = json.loads((tmp_path / "b" / "config.json").read_text())
+    assert keys["emb_dim"] == 6 and keys["context_length"] == 5 and keys["drop_rate"] == 0.1
+    loaded_config, loaded = load(tmp_path / "b")
+    assert loaded_config == config
+    assert_equal(loaded, params)
+
+
+def test_a_file_of_the_readers_own_with_masks_is_read(tmp_path: Path, params) -> None:
+    tensors = books_own(params, SMALL)
+    mask = np.triu(np.ones((5, 5), "f4"), 1)
+    tensors.update({f"trf_blocks.{i}.att.mask": mask for i in range(2)})
+    save_file(tensors, tmp_path / "mine.safetensors")
+    keys = {"vocab_size": 13, "context_length": 5, "emb_dim": 6, "n_heads": 2, "n_layers": 2,
+            "drop_rate": 0.0, "qkv_bias": True}
+    (tmp_path / "config.json").write_text(json.dumps(keys))
+    config, loaded = load(tmp_path / "mine.safetensors")
+    assert config == SMALL.replace(resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
+    assert_equal(loaded, params)
+    del keys["n_heads"], keys["emb_dim"]
+    (tmp_path / "config.json").write_text(json.dumps(keys))
+    with pytest.raises(CheckpointError, match="lacks the book's keys emb_dim, n_heads"):
+        load(tmp_path)
+
+
+def test_weights_of_a_published_size_need_no_config(tmp_path: Path) -> None:
+    config = GPT2Config.named("gpt2", vocab_size=3, n_positions=2, tie_word_embeddings=False,
+                              n_layer=1)
+    params = filled(config)
+    tensors = {
+        name.replace("trf_blocks.0.", f"trf_blocks.{i}."): array
+        for i in range(12) for name, array in books_own(params, config).items()
+    }
+    save_file(tensors, tmp_path / "gpt2-small-124M.safetensors")
+    assert load(tmp_path)[0] == config.replace(n_layer=12)
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"activation_function": "relu"}, "activation_function=relu"),
+    ({"layer_norm_epsilon": 1e-3}, "layer_norm_epsilon=0.001"),
+    ({"n_inner": 10}, "n_inner=10"), ({"norm": "none"}, "norm=none"),
+    ({"embd_pdrop": 0.2}, "three different dropout rates"),
+])
+def test_a_model_that_the_book_does_not_have_is_not_written(
+    tmp_path: Path, change: dict, message: str
+) -> None:
+    config = SMALL.replace(**change)
+    with pytest.raises(ValueError, match=message):
+        save_book(tmp_path / "b", config, filled(config))
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_missing_third_and_thirds_that_do_not_fit_are_named(tmp_path: Path, params) -> None:
+    save_book(tmp_path, SMALL, params)
+    tensors = load_file(tmp_path / "model.safetensors")
+    key = tensors.pop("trf_blocks.1.att.W_key.weight")
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match="att.W_key of h.1.attn.c_attn.weight is missing"):
+        load(tmp_path)
+    save_file({**tensors, "trf_blocks.1.att.W_key.weight": key[:, :3].copy()},
+              tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match="do not fit each other"):
+        load(tmp_path)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from npgpt.weights import CheckpointError, load, save, save_llmc
+
+from .conftest import SMALL, assert_equal, filled
+
+
+def test_one_file_of_another_name_in_a_folder_is_found(tmp_path: Path, params) -> None:
+    save(tmp_path / "my-best.safetensors", SMALL, params)
+    assert_equal(load(tmp_path)[1], params)
+    assert_equal(load(str(tmp_path / "my-best.safetensors"))[1], params)
+
+
+def test_several_models_in_a_folder_are_a_question_to_the_caller(tmp_path: Path, params) -> None:
+    for name in ("a", "b"):
+        save(tmp_path / f"{name}.safetensors", SMALL, params)
+    with pytest.raises(CheckpointError, match="a.safetensors, b.safetensors.; name one"):
+        load(tmp_path)
+    save(tmp_path, SMALL, filled(SMALL, 1))
+    assert_equal(load(tmp_path)[1], filled(SMALL, 1))
+
+
+def test_what_cannot_be_loaded_says_what_it_is_and_what_could(tmp_path: Path, params) -> None:
+    with pytest.raises(CheckpointError, match="there is no such file or folder"):
+        load(tmp_path / "nowhere")
+    with pytest.raises(CheckpointError, match="holds no weights .it is empty.; npgpt reads model"):
+        load(tmp_path)
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(CheckpointError, match="holds no weights .notes.txt."):
+        load(tmp_path)
+    with pytest.raises(CheckpointError, match="is of no form known here"):
+        load(tmp_path / "notes.txt")
+    (tmp_path / "empty").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="is of no form known here"):
+        load(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("content", [b"PK\3\4rest", pickle.dumps({"wte": 1}, protocol=2)])
+def test_a_pickle_is_never_opened(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "pytorch_model.bin").write_bytes(content)
+    with pytest.raises(CheckpointError, match="is a pickle of PyTorch's, which runs code"):
+        load(tmp_path)
+
+
+def test_a_published_name_is_found_in_the_cache_and_a_folder_of_that_name_first(
+    tmp_path: Path, params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match="not on this machine yet; run: npgpt pull gpt2"):
+        load("gpt2")
+    hub = tmp_path / "home" / "hub" / "models--openai-community--gpt2" / "snapshots" / "607a"
+    save(hub, SMALL, params)
+    assert_equal(load("gpt2")[1], params)
+    save(tmp_path / "home" / "npgpt" / "gpt2", SMALL, filled(SMALL, 1))
+    assert_equal(load("gpt2")[1], filled(SMALL, 1))
+    save_llmc(tmp_path / "gpt2" / "m.bin", SMALL, filled(SMALL, 2))
+    assert_equal(load("gpt2")[1], filled(SMALL, 2))
+
+
+def test_the_cache_is_where_huggingfaces_own_tools_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from npgpt.weights.cache import cached, hf_home
+
+    for name in ("HF_HOME", "XDG_CACHE_HOME", "HF_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert hf_home() == tmp_path / ".cache" / "huggingface"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert hf_home() == tmp_path / "xdg" / "huggingface"
+    weights = tmp_path / "hub" / "models--gpt2" / "snapshots" / "1" / "model.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"")
+    assert cached("gpt2") is None
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    assert cached("gpt2") == weights.parent

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import deserialize
+from safetensors.numpy import load_file, save_file
+
+from npgpt.weights import CheckpointError
+from npgpt.weights.safetensors_file import (
+    ALIGNMENT,
+    read_safetensors,
+    write_safetensors,
+    written_size,
+)
+
+from .raw import header_of, write_raw
+
+PAIR = {"a": np.arange(6, dtype="f4").reshape(2, 3), "b": np.arange(4, dtype="f4")}
+
+
+def test_what_is_written_is_what_the_safetensors_library_reads(tmp_path: Path, params) -> None:
+    doubles = {f"{name}.double": array.astype("f8").T for name, array in params.items()}
+    tensors = {**params, **doubles}
+    with (tmp_path / "f.safetensors").open("wb") as file:
+        write_safetensors(file, tensors, {"format": "pt"})
+    theirs = load_file(tmp_path / "f.safetensors")
+    assert set(theirs) == set(tensors)
+    for name, array in tensors.items():
+        assert theirs[name].dtype == array.dtype
+        np.testing.assert_array_equal(theirs[name], array)
+    size = (tmp_path / "f.safetensors").stat().st_size
+    assert size <= written_size(tensors) <= size + 1000
+
+
+def test_what_the_safetensors_library_writes_is_read(tmp_path: Path) -> None:
+    save_file({**PAIR, "c": np.ones((2, 1), "f2"), "d": np.zeros(3, "i8")}, tmp_path / "f")
+    found = read_safetensors(tmp_path / "f")
+    assert {name: (stored.shape, stored.dtype) for name, stored in found.items()} == {
+        "a": ((2, 3), "F32"), "b": ((4,), "F32"), "c": ((2, 1), "F16"), "d": ((3,), "I64"),
+    }
+    np.testing.assert_array_equal(found["a"].read(np.dtype("f4")), PAIR["a"])
+    np.testing.assert_array_equal(found["c"].read(np.dtype("f8")), 1.0)
+    with pytest.raises(CheckpointError, match="I64"):
+        found["d"].read(np.dtype("f4"))
+
+
+def test_the_tensors_start_where_they_can_be_mapped() -> None:
+    file = io.BytesIO()
+    write_safetensors(file, PAIR, {"format": "pt"})
+    content = file.getvalue()
+    assert (8 + int.from_bytes(content[:8], "little")) % ALIGNMENT == 0
+    assert dict(deserialize(content))["a"]["shape"] == [2, 3]
+
+
+def entry(**changes: object) -> dict:
+    header = header_of(PAIR)
+    header["b"].update(changes)
+    return header
+
+
+@pytest.mark.parametrize("header, message", [
+    ([], "its header is no JSON object"),
+    ({"a": 3}, "a has no dtype, shape and data_offsets"),
+    (entry(dtype="F31"), "b has the unknown dtype 'F31'|F31"),
+    (entry(dtype=None), "b has the unknown dtype None"),
+    (entry(dtype="F64"), "b needs 32 bytes for F64"),
+    (entry(shape=[-4]), "b has no valid shape"),
+    (entry(shape=[4.0]), "b has no valid shape"),
+    (entry(shape=[True]), "b has no valid shape"),
+    (entry(shape=4), "b has no valid shape"),
+    (entry(shape=[2**62, 4]), "b needs 73786976294838206464 bytes"),
+    (entry(shape=[2**32, 2**32]), "b needs 73786976294838206464 bytes"),
+    (entry(shape=[10**40]), "b has no valid shape"),
+    (entry(data_offsets=[24]), "b has no valid data_offsets"),
+    (entry(data_offsets=[40, 24]), "its span"),
+    (entry(data_offsets=[20, 36]), "b overlaps a"),
+    (entry(data_offsets=[28, 44]), "b leaves 4 bytes unused after a"),
+    (entry(data_offsets=[2**60, 2**60 + 16]), "bytes unused after a"),
+    ({**header_of(PAIR), "c": {"dtype": "F32", "shape": [1], "data_offsets": [40, 44]}},
+     "is cut off: its tensors need 44 bytes, it has 40"),
+    ({"a": header_of(PAIR)["a"]}, "has 16 bytes that belong to no tensor"),
+])
+def test_a_header_that_is_not_sound_is_refused(tmp_path: Path, header: object, message: str) -> None:
+    write_raw(tmp_path / "f.safetensors", PAIR, header)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        read_safetensors(tmp_path / "f.safetensors")
+    assert "f.safetensors" in str(caught.value) and str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("text, message", [
+    (b"{", "its header is no sound JSON"),
+    (b'{"a": NaN}', "a has no dtype"),
+    (b"\xff\xfe", "its header is no sound JSON"),
+    (b"[" * 100_000, "its header is no sound JSON"),
+    (b"9" * 10_000, "its header is no sound JSON"),
+    (b'{"a": 1, "b": 2, "a": 3}', "a given twice"),
+    (b"{}", "holds no tensor"),
+])
+def test_a_header_that_is_no_json_is_refused(tmp_path: Path, text: bytes, message: str) -> None:
+    (tmp_path / "f").write_bytes(len(text).to_bytes(8, "little") + text)
+    with pytest.raises(CheckpointError, match=message):
+        read_safetensors(tmp_path / "f")
+
+
+@pytest.mark.parametrize("length", [2**64 - 1, 2**63, 10**9, 300])
+def test_a_header_that_announces_more_than_follows_is_refused(tmp_path: Path, length: int) -> None:
+    (tmp_path / "f").write_bytes(length.to_bytes(8, "little") + b"{}")
+    with pytest.raises(CheckpointError, match=f"a header of {length} bytes is announced, 2 follow"):
+        read_safetensors(tmp_path / "f")
