@@ -112,7 +112,7 @@ def _decode(
     try:
         return decoder.decode(block, final)
     except UnicodeDecodeError as error:
-        at = offset + error.start
+        at = offset - held_back + error.start
         utf16 = at == 0 and error.object[:2] in _UTF16_MARKS
         raise CorpusError(
             f"{name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at byte offset {at}"
