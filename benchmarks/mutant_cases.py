@@ -14,7 +14,7 @@ Builder = Callable[[np.random.Generator, "Sizes"], tuple[tuple[Any, ...], dict[s
 
 @dataclass(frozen=True)
 class Sizes:
-    """B T C H D V F of one set of inputs, all different unless a case says otherwise."""
+    """Batch, text, heads, head size, channels, vocabulary, feed-forward width of one set of inputs."""
 
     B: int = 2
     T: int = 3
@@ -25,7 +25,11 @@ class Sizes:
     F: int = 5
 
 
-OTHER_SIZES = Sizes(B=3, T=4, H=3, D=2, C=6, V=5, F=7)
+    @staticmethod
+    def random(rng: np.random.Generator) -> Sizes:
+        """Any sizes from 1 up, also equal ones; only the vocabulary is at least as long as the text."""
+        b, t, h, d, c, f = (int(n) for n in rng.integers(1, 6, 6))
+        return Sizes(b, t, h, d, c, t + int(rng.integers(1, 4)), f)
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,15 @@ class Case:
         return getattr(module, f"{self.stem}_forward"), getattr(module, f"{self.stem}_backward")
 
     def inputs(self, seed: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """(arrays, settings); odd seeds use the second set of sizes."""
-        return self.build(np.random.default_rng(seed), OTHER_SIZES if seed % 2 else Sizes())
+        """(arrays, settings) at the layer's test sizes."""
+        return self.build(np.random.default_rng(seed), Sizes())
+
+    def random_inputs(self, seed: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """(arrays, settings) of random sizes; the floats at a random scale from 0.03 to 30."""
+        rng = np.random.default_rng(seed)
+        arrays, settings = self.build(rng, Sizes.random(rng))
+        scale = 10 ** rng.uniform(-1.5, 1.5)
+        return tuple(a * scale if a.dtype.kind == "f" else a for a in arrays), settings
 
 
 def _n(rng: np.random.Generator, *shape: int) -> Any:
@@ -57,7 +68,7 @@ def _x(rng: np.random.Generator, s: Sizes) -> tuple[tuple[Any, ...], dict[str, A
 
 def _ids(rng: np.random.Generator, s: Sizes) -> Any:
     ids = rng.integers(0, s.V - 1, (s.B, s.T))
-    ids[0, 1] = ids[0, 0]  # one id comes twice
+    ids.reshape(-1)[-1] = ids.reshape(-1)[0]  # one id comes twice
     return ids
 
 

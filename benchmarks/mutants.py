@@ -105,7 +105,7 @@ def matters(mutant: Mutant, pair: Pair) -> bool:
     """True if the edit changes what backward gives, or writes where it must not, and does not raise."""
     forward, right = mutant.case.functions()
     changed = False
-    for seed in range(0, 12, 2):
+    for seed in range(6):
         arrays, settings = mutant.case.inputs(seed)
         answers = []
         for backward in (right, pair[1]):
@@ -161,10 +161,10 @@ def accused(seeds: int) -> int:
     count = 0
     for case in CASES:
         for seed in range(seeds):
-            arrays, settings = case.inputs(seed)
+            arrays, settings = case.random_inputs(seed)
             report = examine(Subject(*case.functions(), arrays, settings), seed=seed)
             if not report.ok:
-                print(report)
+                print(f"{case.name}, seed {seed}: {report}", file=sys.stderr)
                 count += 1
     return count
 

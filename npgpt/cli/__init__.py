@@ -24,6 +24,7 @@ VERBS = {
     "book": "replay the numbers of the book, beside the ones computed here",
     "pull": "download published GPT-2 weights",
     "convert": "write a model in another format",
+    "pack": "every intermediate and gradient of a small model, to compare ports with",
 }
 
 

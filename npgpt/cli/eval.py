@@ -71,10 +71,13 @@ def _text(args: Any, model: Any, tokenizer: Any) -> int:
         ids = corpus.train if split == "train" else corpus.val
     n_bytes = len(tokenizer.decode_bytes(ids))
     with tqdm(total=len(ids), unit="token", unit_scale=True, disable=None, leave=False) as bar:
+        def tell(done: int, count: int) -> None:
+            bar.update(done - bar.n)
+
         score = score_text(
             model.params, model.config, ids, stride=args.stride, batch_size=args.batch_size,
             start_id=tokenizer.eot_id if split == "all" else None, ops=model.ops,
-            on_progress=lambda done, count: bar.update(done - bar.n) and None,
+            on_progress=tell,
         )
     print(f"text            {corpus.name} ({split})")
     print(f"tokens scored   {score.tokens:,}")
@@ -90,9 +93,12 @@ def _questions(args: Any, model: Any, tokenizer: Any) -> int:
     from ..scoring import read_questions, score_questions
 
     with tqdm(unit="question", disable=None, leave=False) as bar:
+        def tell(so_far: Any) -> None:
+            bar.update()
+
         score = score_questions(model.params, model.config, read_questions(args.questions),
                                 tokenizer.encode, ops=model.ops,
-                                on_progress=lambda so_far: bar.update() and None)
+                                on_progress=tell)
     print(f"questions       {score.questions:,}")
     print(f"accuracy        {score.accuracy:.2%} by summed log-probability")
     print(f"                {score.accuracy_by_length:.2%} by log-probability per token")

@@ -1,6 +1,7 @@
 """The gradient doctor: is this backward right, and if not, what is wrong with it?"""
 
 from npgpt.gradcheck.check import check, check_function, examine
+from npgpt.gradcheck.files import examine_file
 from npgpt.gradcheck.report import Finding, GradientMismatch, Report, Row
 from npgpt.gradcheck.scalar import check_scalar
 
@@ -13,4 +14,5 @@ __all__ = [
     "check_function",
     "check_scalar",
     "examine",
+    "examine_file",
 ]

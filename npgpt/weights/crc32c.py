@@ -21,7 +21,7 @@ LANES = (64, 1024, 16384)
 MASK_DELTA = 0xA282EAD8
 
 # row k of a matrix is what the register becomes if only its bit k was set
-Matrix = list[int]
+Matrix = tuple[int, ...]
 
 
 def crc32c(data: Any) -> int:
@@ -68,12 +68,13 @@ def _tables(words: int) -> tuple[Array, Array]:
     return tables[0], tables[1]
 
 
+@lru_cache(maxsize=256)
 def _advance(n_bytes: int) -> Matrix:
     """The matrix of n zero bytes passing through the register."""
-    result: Matrix = [1 << bit for bit in range(32)]
+    result = tuple(1 << bit for bit in range(32))
     for power in range(n_bytes.bit_length()):
         if n_bytes >> power & 1:
-            result = [_times(_doubled(power), row) for row in result]
+            result = tuple(_times(_doubled(power), row) for row in result)
     return result
 
 
@@ -81,9 +82,9 @@ def _advance(n_bytes: int) -> Matrix:
 def _doubled(power: int) -> Matrix:
     """The matrix of 2**power zero bytes."""
     if power == 0:
-        return [_one_byte(1 << bit) for bit in range(32)]
+        return tuple(_one_byte(1 << bit) for bit in range(32))
     half = _doubled(power - 1)
-    return [_times(half, row) for row in half]
+    return tuple(_times(half, row) for row in half)
 
 
 def _one_byte(register: int) -> int:

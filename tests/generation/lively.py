@@ -24,6 +24,9 @@ def lively(config=SMALL, seed=0, dtype=np.float64):
     rng = np.random.default_rng(seed)
     params = {}
     for name, shape in parameter_shapes(config).items():
-        spread = 1.0 if name.startswith(("wte", "wpe", "lm_head")) else shape[0] ** -0.5
+        spread = 1.0 if name.startswith(("wte", "lm_head")) else shape[0] ** -0.5
+        if ".attn." in name:
+            # attention that looks at few tokens, and counts
+            spread *= 3.0
         params[name] = (rng.standard_normal(shape) * spread).astype(dtype)
     return params

@@ -1,95 +1,18 @@
-"""What the engine writes equals the plain loop: full logits of the last tokens, then a choice."""
+"""Prompts of every form go in, tokens with their log-probabilities come out, mistakes are named."""
 
-import itertools
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from npgpt import model
 from npgpt.generation.engine import complete, generate, stream
-from npgpt.generation.reader import CachedReader
 from npgpt.generation.sampling import Sampling, generators
-from npgpt.generation.writer import Writer, request
 
-from .lively import SMALL, VARIANTS, lively
+from .lively import SMALL, lively
+from .plain import CountingReader, last_logits, plainly
 
 PARAMS = lively()
 PROMPT = np.array([3, 1, 4, 1, 5])
-
-
-def last_logits(text, params=PARAMS, config=SMALL):
-    window = np.array(text[-config.n_positions:])
-    return model.logits(params, window[None], config)[0, -1]
-
-
-def plainly(text, count, sampling, rng, params=PARAMS, config=SMALL):
-    """The loop without cache, batch or draft."""
-    text = list(text)
-    for _ in range(count):
-        text.append(sampling.choose(last_logits(text, params, config), rng, text))
-    return text
-
-
-class CountingReader(CachedReader):
-    """Notes what it is asked to read."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.portions = []
-        CountingReader.latest = self
-
-    def read(self, rows, ids, keep=1):
-        self.portions.append((list(rows), ids.shape[1]))
-        return super().read(rows, ids, keep)
-
-
-@pytest.mark.parametrize("speculate", [False, True])
-@pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
-def test_every_variant_writes_what_the_plain_loop_writes_also_past_the_context(config, speculate):
-    params = lively(config, seed=7)
-    for sampling in (Sampling(temperature=0.0), Sampling(temperature=0.6)):
-        expected = plainly(PROMPT, 16, sampling, generators(2, 1)[0], params, config)
-        got = generate(params, config, PROMPT, 16, temperature=sampling.temperature, seed=2,
-                       speculate=speculate)
-        assert got.tolist() == expected
-
-
-@pytest.mark.parametrize("length", [11, 12, 13, 120])
-def test_a_prompt_about_and_far_beyond_the_context_slides(length):
-    prompt = np.random.default_rng(0).integers(0, 29, length)
-    slid = []
-    got = generate(PARAMS, SMALL, prompt, 4, seed=1, on_slide=slid.append)
-    assert got.tolist() == plainly(prompt, 4, Sampling(), generators(1, 1)[0])
-    assert slid == [0]
-
-
-def test_the_notice_of_sliding_comes_only_when_the_text_exceeds_the_context():
-    slid = []
-    generate(PARAMS, SMALL, PROMPT, 8, seed=1, on_slide=slid.append)
-    assert slid == []
-    # 12 tokens are read to choose the 13th; for a 14th the window moves
-    generate(PARAMS, SMALL, PROMPT, 9, seed=1, on_slide=slid.append, reader=CountingReader)
-    assert slid == [0]
-    assert [count for _, count in CountingReader.latest.portions] == [5] + [1] * 7 + [12]
-
-
-def test_prompts_of_different_lengths_write_what_each_writes_alone():
-    rng = np.random.default_rng(3)
-    prompts = [rng.integers(0, 29, n) for n in (5, 1, 20, 5, 11)]
-    for speculate in (False, True):
-        together = generate(PARAMS, SMALL, prompts, 9, seed=4, speculate=speculate)
-        for prompt, rng, got in zip(prompts, generators(4, 5), together):
-            assert got.tolist() == plainly(prompt, 9, Sampling(), rng)
-
-
-def test_a_row_does_not_change_with_its_batch_mates():
-    prompts = np.random.default_rng(5).integers(0, 29, (4, 6))
-    whole = generate(PARAMS, SMALL, prompts, 10, seed=9, temperature=0.8, top_k=20)
-    part = generate(PARAMS, SMALL, prompts[:2], 10, seed=9, temperature=0.8, top_k=20)
-    np.testing.assert_array_equal(whole[:2], part)
 
 
 def test_samples_of_one_prompt_differ_and_the_first_is_the_single_one():
@@ -98,12 +21,7 @@ def test_samples_of_one_prompt_differ_and_the_first_is_the_single_one():
     assert len({tuple(row) for row in several.tolist()}) == 4
     np.testing.assert_array_equal(several[0], generate(PARAMS, SMALL, PROMPT, 10, seed=0))
     for row, rng in zip(several, generators(0, 4)):
-        assert row.tolist() == plainly(PROMPT, 10, Sampling(), rng)
-
-
-def test_a_prompt_that_comes_several_times_is_read_once():
-    generate(PARAMS, SMALL, PROMPT, 2, samples=3, seed=0, reader=CountingReader)
-    assert CountingReader.latest.portions == [([0], 4), ([0, 1, 2], 1), ([0, 1, 2], 1)]
+        assert row.tolist() == plainly(PROMPT, 10, Sampling(), rng, PARAMS, SMALL)
 
 
 def test_shapes_come_back_as_they_went_in():
@@ -157,17 +75,10 @@ def test_log_probabilities_are_those_of_the_model_whatever_the_filters():
                        repetition_penalty=1.3)
     text = list(PROMPT)
     for token, logprob in zip(done.ids, done.logprobs):
-        logits = last_logits(text)
+        logits = last_logits(text, PARAMS, SMALL)
         expected = logits[token] - np.log(np.exp(logits).sum())
         assert math.isclose(logprob, expected, abs_tol=1e-12)
         text.append(token)
-
-
-def test_the_penalty_sees_prompt_and_continuation():
-    sampling = Sampling(temperature=0.0, repetition_penalty=1e6)
-    got = generate(PARAMS, SMALL, PROMPT, 7, temperature=0.0, repetition_penalty=1e6)
-    assert got.tolist() == plainly(PROMPT, 7, sampling, None)
-    assert len(set(got[4:].tolist())) == 8
 
 
 def test_tokens_stream_one_by_one_and_the_callback_sees_the_same():

@@ -4,31 +4,13 @@ import numpy as np
 import pytest
 
 from npgpt.generation import Session, generate, stream
-from npgpt.generation.reader import CachedReader
 
 from .lively import SMALL, lively
+from .plain import CountingReader
 
 PARAMS = lively()
 LONG = SMALL.replace(n_positions=64)
 LONG_PARAMS = lively(LONG)
-
-
-class CountingReader(CachedReader):
-    """Notes how many tokens it reads, and can be interrupted before its work is done."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.counts = []
-        self.interrupt = False
-        CountingReader.latest = self
-
-    def read(self, rows, ids, keep=1):
-        logits = super().read(rows, ids, keep)
-        self.counts.append(ids.shape[1])
-        if self.interrupt:
-            self.interrupt = False
-            raise KeyboardInterrupt
-        return logits
 
 
 def test_the_first_reply_equals_a_stream_of_the_same_seed():
@@ -89,7 +71,8 @@ def test_a_reply_left_early_keeps_what_was_delivered_and_nothing_else(taken, spe
 
 
 @pytest.mark.parametrize("speculate", [False, True])
-def test_an_interrupt_within_a_pass_leaves_the_session_usable(speculate):
+@pytest.mark.parametrize("more", [[7], [4, 5, 6, 7, 8]])
+def test_an_interrupt_within_a_pass_leaves_the_session_usable(speculate, more):
     session = Session(LONG_PARAMS, LONG, seed=0, reader=CountingReader)
     session.extend([1, 2, 3, 1, 2, 3, 1, 2])
     reply = session.reply(30, temperature=0, speculate=speculate)
@@ -99,7 +82,8 @@ def test_an_interrupt_within_a_pass_leaves_the_session_usable(speculate):
     with pytest.raises(KeyboardInterrupt):
         list(reply)
     text = session.ids.tolist()
-    expected = generate(LONG_PARAMS, LONG, text, 6, temperature=0)
+    session.extend(more)
+    expected = generate(LONG_PARAMS, LONG, text + more, 6, temperature=0)
     list(session.reply(6, temperature=0))
     np.testing.assert_array_equal(session.ids, expected)
 

@@ -116,7 +116,7 @@ def test_complex_numbers_pass_and_real_ones_among_them_mean_the_same(case):
 def strided(array: Any) -> Any:
     """The same numbers, in an array in which no two neighbours lie side by side."""
     wide = np.full(tuple(2 * n for n in array.shape), np.nan, array.dtype)
-    view = wide[tuple(slice(None, None, 2) for _ in array.shape)]
+    view = wide[(*(slice(None, None, 2) for _ in array.shape), ...)]
     view[...] = array
     return view
 

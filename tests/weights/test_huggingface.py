@@ -9,10 +9,11 @@ import pytest
 from safetensors.numpy import load_file
 
 from npgpt import GPT2Config
+from npgpt.params import parameter_shapes
 from npgpt.weights import CheckpointError, load, save
 
 from .conftest import SMALL, assert_equal, filled
-from .raw import write_raw
+from .raw import write_raw, write_zeros
 
 UNTIED = SMALL.replace(tie_word_embeddings=False)
 
@@ -188,13 +189,8 @@ def test_the_same_tensor_under_two_names_is_refused(tmp_path: Path, params) -> N
 def test_without_a_config_a_published_size_is_recognised_and_another_is_not(
     tmp_path: Path, params
 ) -> None:
-    config = GPT2Config.named("gpt2", vocab_size=3, n_positions=2)
-    layer = filled(config.replace(n_layer=1))
-    tensors = {
-        name.replace("h.0.", f"h.{i}."): array
-        for i in range(12) for name, array in layer.items()
-    }
-    write_raw(tmp_path / "one" / "model.safetensors", tensors)
+    config = GPT2Config.named("gpt2-xl", vocab_size=3, n_positions=2)
+    write_zeros(tmp_path / "one" / "model.safetensors", parameter_shapes(config))
     assert load(tmp_path / "one")[0] == config
     write_raw(tmp_path / "two" / "model.safetensors", params)
     with pytest.raises(CheckpointError, match="do not tell n_head"):

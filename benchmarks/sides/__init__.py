@@ -1,0 +1,1 @@
+"""The contestants: each module has prepare(**job) -> callable, and versions()."""

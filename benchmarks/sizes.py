@@ -1,0 +1,28 @@
+"""The models and batches that are measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+GPT2_124M = {"vocab_size": 50257, "n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12}
+
+# name -> (config, batch, length)
+SIZES: dict[str, tuple[dict[str, int], int, int]] = {
+    "recipe": (
+        {"vocab_size": 65, "n_positions": 64, "n_embd": 128, "n_layer": 4, "n_head": 4}, 12, 64
+    ),
+    "six": (
+        {"vocab_size": 65, "n_positions": 256, "n_embd": 384, "n_layer": 6, "n_head": 6}, 8, 256
+    ),
+    "gpt2-64": (GPT2_124M, 4, 64),
+    "gpt2-1024": (GPT2_124M, 1, 1024),
+}
+LABELS = {
+    "recipe": "nanoGPT's CPU recipe, B12 T64",
+    "six": "6 layers x 384 channels, B8 T256",
+    "gpt2-64": "124M, B4 T64",
+    "gpt2-1024": "124M, B1 T1024",
+}
+
+ADAMW: dict[str, Any] = {"lr": 1e-3, "betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.1}
+CLIP = 1.0

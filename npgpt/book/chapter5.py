@@ -1,0 +1,110 @@
+"""Chapter 5, training: the loss before it, and how sampling draws the next token."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+import numpy as np
+
+from .. import ops
+from ..gpt2 import GPT2
+from ..layers.contract import Array
+from .figures import Figure
+from .generator import TorchGenerator
+from .initialise import GPT_CONFIG_124M, gpt2
+from .story import Loader, decode, encode, story, training_loaders
+from .writing import keep_best, write
+
+CONFIG = {**GPT_CONFIG_124M, "context_length": 256}
+PROMPT = "Every effort moves you"
+
+# three tokens each of "every effort moves you" and "I really like chocolate", and the next
+INPUTS = np.array([[16833, 3626, 6100], [40, 1107, 588]])
+TARGETS = np.array([[3626, 6100, 345], [1107, 588, 11311]])
+
+# scores of the next of nine words after "every effort moves you"
+WORDS = ("closer", "every", "effort", "forward", "inches", "moves", "pizza", "toward", "you")
+SCORES = np.array([4.51, 0.89, -1.90, 6.75, 1.63, -1.62, -1.89, 6.28, 1.79], np.float32)
+
+
+def figures() -> Iterator[Figure]:
+    """Every number that the chapter prints before and beside the training run."""
+    model = gpt2(CONFIG, 123)
+    written = write(model, encode(PROMPT), 10)
+    yield Figure("text before training",
+                 "Every effort moves you rentingetic wasnم refres RexMeCHicular stren",
+                 decode(written))
+    yield from _loss(model)
+    yield from _data(model)
+    yield from _sampling()
+
+
+def _loss(model: GPT2) -> Iterator[Figure]:
+    scores = model.logits(INPUTS)
+    yield Figure("shape of the probabilities", "2 3 50257", scores.shape)
+    probabilities = ops.softmax(scores)
+    yield Figure("likeliest tokens", "16657 339 42826\n49906 29669 41751",
+                 probabilities.argmax(-1))
+    of_targets = np.take_along_axis(probabilities, TARGETS[..., None], axis=-1)[..., 0]
+    yield Figure("probabilities of the targets", """
+        7.4541e-05 3.1061e-05 1.1563e-05
+        1.0337e-05 5.6776e-05 4.7559e-06""", of_targets)
+    yield Figure("their logarithms", """
+        -9.5042 -10.3796 -11.3677
+        -11.4798 -9.7764 -12.2561""", np.log(of_targets))
+    loss = model.loss(INPUTS, TARGETS)
+    yield Figure("their mean", "-10.7940", np.log(of_targets).mean())
+    yield Figure("loss of the first batch", "10.7940", loss)
+    yield Figure("perplexity", "48725.8203", np.exp(np.float32(loss)))
+
+
+def _data(model: GPT2) -> Iterator[Figure]:
+    yield Figure("characters and tokens of the story", "20479 5145",
+                 [len(story()), len(encode(story()))])
+    train, val = training_loaders(CONFIG["context_length"])
+    rng = TorchGenerator(123)
+    sizes = [[x.shape for x, _ in loader.batches(rng)] for loader in (train, val)]
+    yield Figure("training batches", "\n".join(["2 256"] * 9), sizes[0])
+    yield Figure("validation batches", "2 256", sizes[1])
+    tokens = [sum(b * t for b, t in shapes) for shapes in sizes]
+    yield Figure("tokens for training, validation, both", "4608 512 5120", [*tokens, sum(tokens)])
+    rng = TorchGenerator(123)
+    yield Figure("training loss before training", "10.98758347829183", mean_loss(model, train, rng))
+    yield Figure("validation loss before training", "10.98110580444336", mean_loss(model, val, rng))
+
+
+def mean_loss(
+    model: GPT2, loader: Loader, rng: TorchGenerator, at_most: int | None = None
+) -> float:
+    """The mean loss of the loader's first batches, all when `at_most` is None; without dropout."""
+    batches = loader.batches(rng)
+    n = len(loader) if at_most is None else min(at_most, len(loader))
+    return sum(model.loss(*next(batches)) for _ in range(n)) / n
+
+
+def _sampling() -> Iterator[Figure]:
+    yield Figure("likeliest word", "forward", WORDS[int(SCORES.argmax())])
+    first = TorchGenerator(123).multinomial(ops.softmax(SCORES))
+    yield Figure("one drawn word", "forward", WORDS[int(first[0])])
+    for temperature, printed in (
+        (1.0, "73 0 0 582 2 0 0 343"),
+        (0.1, "0 0 0 985 0 0 0 15"),
+        (5.0, "165 75 42 239 71 46 32 227 103"),
+    ):
+        yield Figure(f"1000 draws at temperature {temperature:g}", printed, _counts(temperature))
+    best = np.argsort(-SCORES, kind="stable")[:3]
+    yield Figure("three best scores", "6.7500 6.2800 4.5100", SCORES[best])
+    yield Figure("their places", "3 7 0", best)
+    kept = keep_best(SCORES, 3)
+    yield Figure("the others dropped",
+                 "4.5100 -inf -inf 6.7500 -inf -inf -inf 6.2800 -inf", kept)
+    yield Figure("probabilities of the three",
+                 "0.0615 0.0000 0.0000 0.5775 0.0000 0.0000 0.0000 0.3610 0.0000",
+                 ops.softmax(kept))
+
+
+def _counts(temperature: float) -> Array:
+    probabilities = ops.softmax(SCORES / np.float32(temperature))
+    rng = TorchGenerator(123)
+    drawn = [int(rng.multinomial(probabilities)[0]) for _ in range(1000)]
+    return np.bincount(drawn)

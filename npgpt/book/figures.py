@@ -1,0 +1,113 @@
+"""A figure that the book prints beside the one computed here, and whether the two agree."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Sequence
+
+import numpy as np
+
+# float32 arithmetic in another order moves a result by about this much of the largest in its row
+FLOAT32_NOISE = 4e-6
+
+SAME, ROUNDING, DIFFERENT = "yes", "rounding", "no"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One printed result: a number, a row, a matrix, or one text.
+
+    name        what it is
+    printed     its numbers as printed, with white space between; or a text, for a computed str
+    computed    the same numbers in the same order, any shape; or a str
+    source      who printed it
+    """
+
+    name: str
+    printed: str
+    computed: Any
+    source: str = "book"
+
+    def rows(self) -> list[tuple[list[str], list[str], str]]:
+        """(printed, computed in the same digits, verdict) of each printed line."""
+        if isinstance(self.computed, str):
+            verdict = SAME if self.printed == self.computed else DIFFERENT
+            return [(self.printed.split(" "), self.computed.split(" "), verdict)]
+        values = np.asarray(self.computed).ravel().tolist()
+        lines = [line.split() for line in self.printed.strip().splitlines()]
+        n_printed = sum(map(len, lines))
+        if n_printed != len(values):
+            raise ValueError(f"{self.name}: {n_printed} numbers printed, {len(values)} computed")
+        result, start = [], 0
+        for words in lines:
+            here = values[start:start + len(words)]
+            start += len(words)
+            written = [write_as(word, value) for word, value in zip(words, here)]
+            result.append((words, written, _worst(words, written, here)))
+        return result
+
+    @property
+    def verdict(self) -> str:
+        """SAME: every digit printed; ROUNDING: as near as float32 can tell; or DIFFERENT."""
+        return worst([verdict for _, _, verdict in self.rows()])
+
+    @property
+    def n_numbers(self) -> int:
+        """How many numbers were printed; a text counts as one."""
+        return 1 if isinstance(self.computed, str) else np.size(self.computed)
+
+
+@dataclass(frozen=True)
+class TextFigure(Figure):
+    """A text of the book known by a digest: `printed` is the first 16 digits of its sha256."""
+
+    def rows(self) -> list[tuple[list[str], list[str], str]]:
+        """One line: the digest, the text written here, and the verdict."""
+        here = hashlib.sha256(self.computed.encode()).hexdigest()[:len(self.printed)]
+        verdict = SAME if here == self.printed else DIFFERENT
+        return [(["sha256", self.printed], self.computed.split(" "), verdict)]
+
+
+def worst(verdicts: Sequence[str]) -> str:
+    """The worst of some verdicts."""
+    return max(verdicts, key=(SAME, ROUNDING, DIFFERENT).index, default=SAME)
+
+
+def write_as(printed: str, value: float) -> str:
+    """value in the digits of `printed`: "0.2098" asks for four decimals, "1,132" for commas."""
+    number = re.fullmatch(r"-?[\d,]+(?:\.(?P<decimals>\d*))?(?P<exponent>e[-+]\d+)?", printed)
+    if number is None or not math.isfinite(value):
+        return str(value)
+    decimals = len(number["decimals"] or "")
+    if number["exponent"]:
+        return f"{value:.{decimals}e}"
+    text = f"{value:,.{decimals}f}" if "," in printed else f"{value:.{decimals}f}"
+    if number["decimals"] == "":
+        text += "."
+    # a zero has no sign worth comparing
+    return text[1:] if float(text.replace(",", "")) == 0 and text[0] == "-" else text
+
+
+def _worst(printed: list[str], written: list[str], values: list[float]) -> str:
+    noise = FLOAT32_NOISE * max((abs(v) for v in values if math.isfinite(v)), default=0.0)
+    return worst([_verdict(*each, noise) for each in zip(printed, written, values)])
+
+
+def _verdict(printed: str, written: str, value: float, noise: float) -> str:
+    if printed == written:
+        return SAME
+    try:
+        wanted = float(printed.replace(",", ""))
+    except ValueError:
+        return DIFFERENT
+    half_a_digit = 0.5 * 10.0 ** -_decimals(printed)
+    near = abs(value - wanted) <= half_a_digit + noise
+    return ROUNDING if near and "." in printed else DIFFERENT
+
+
+def _decimals(printed: str) -> int:
+    mantissa, _, exponent = printed.partition("e")
+    return len(mantissa.partition(".")[2]) - int(exponent or 0)

@@ -1,0 +1,220 @@
+"""TorchGenerator: the random numbers of PyTorch's CPU generator, in NumPy.
+
+    rng = TorchGenerator(123)                  # as torch.manual_seed(123)
+    rng.randn(2, 5)                            # as torch.randn(2, 5)
+    weight, bias = rng.linear(5, 6)            # as torch.nn.Linear(5, 6), weight as (in, out)
+
+Every method draws what its PyTorch namesake draws, in the same order, so that calls can be mixed.
+
+Stream     MT19937; one draw is a word of 32 bits. A wide draw is two words, the high one first.
+Uniform    float32: the low 24 bits of a word * 2^-24; float64: the low 53 of a wide draw * 2^-53
+Normal     16 or more: box_muller.py; if 16 does not divide n, the last 16 are drawn once more.
+           fewer: one pair at a time in float64, r = sqrt(-2 ln(1 - u2)), angle 2 pi u1; the sine
+           half is kept for the next number of this kind
+Dropout    keeps where a float64 uniform number is below 1 - rate, whatever the dtype
+Choice     argmax of p / e with e = -ln(1 - u), u a float64 uniform number per entry
+
+Equal to PyTorch 2.13 to the last bit, on x86-64 with AVX2 or AVX-512 and the GNU C library. On
+other processors PyTorch's own `randn` differs from this in its last bits. In which order PyTorch
+gives entries of equal score, when `multinomial` takes several, is its own affair.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..layers.contract import Array
+from ..params import checked_dtype
+from .box_muller import BLOCK, normals_from_uniforms
+from .fused import fused_multiply_add
+
+DType = type | str | np.dtype
+WIDE = 1 << 28          # from this range on, randint takes wide draws
+MASK53 = np.uint64((1 << 53) - 1)
+
+
+class TorchGenerator:
+    """PyTorch's CPU generator for one seed; any whole number is a seed, its low 32 bits count.
+
+    It can be handed to a layer as `rng=`: `random` draws what PyTorch's dropout draws.
+    """
+
+    def __init__(self, seed: int) -> None:
+        try:
+            self.seed = operator.index(seed)
+        except TypeError:
+            raise ValueError(f"a seed is a whole number; got {seed!r}") from None
+        self._words = np.random.RandomState(self.seed & 0xFFFFFFFF)
+        self._kept_normal: float | None = None
+
+    def rand(self, *shape: int, dtype: DType = np.float32) -> Array:
+        """Uniform numbers in [0, 1), as torch.rand(*shape)."""
+        shape = _checked_shape(shape)
+        return self._uniform(math.prod(shape), checked_dtype(dtype)).reshape(shape)
+
+    def random(self, size: Any = None) -> Array:
+        """Float64 uniform numbers in [0, 1), the ones that PyTorch's dropout compares with."""
+        shape = _checked_shape(() if size is None else size if isinstance(size, tuple) else (size,))
+        return self._uniform(math.prod(shape), np.dtype(np.float64)).reshape(shape)
+
+    def randn(self, *shape: int, dtype: DType = np.float32) -> Array:
+        """Normal numbers of mean 0 and variance 1, as torch.randn(*shape)."""
+        dtype, shape = checked_dtype(dtype), _checked_shape(shape)
+        n = math.prod(shape)
+        if n < 16:
+            few = [self._one_normal() for _ in range(n)]
+            return np.array(few, dtype).reshape(shape)
+        uniforms = self._uniform(n, dtype)
+        whole = n - n % 16
+        out = np.empty(n, dtype)
+        out[:whole] = normals_from_uniforms(uniforms[:whole])
+        if n % 16:
+            out[-16:] = normals_from_uniforms(self._uniform(16, dtype))
+        return out.reshape(shape)
+
+    def linear(
+        self, n_in: int, n_out: int, bias: bool = True, dtype: DType = np.float32
+    ) -> tuple[Array, Array | None]:
+        """Initial weight (n_in, n_out) and bias (n_out,) or None of torch.nn.Linear(n_in, n_out).
+
+        Both are uniform within 1 / sqrt(n_in). The weight is PyTorch's (n_out, n_in) seen
+        transposed, as npgpt's layers take it.
+        """
+        dtype = checked_dtype(dtype)
+        # PyTorch comes to this bound by sqrt(3) * (sqrt(2 / (1 + 5)) / sqrt(n_in)), and its last
+        # bit is in the numbers
+        gain = math.sqrt(2.0 / (1 + math.sqrt(5) ** 2))
+        weight_bound = math.sqrt(3.0) * (gain / math.sqrt(n_in))
+        weight = self._between(weight_bound, n_out * n_in, dtype).reshape(n_out, n_in)
+        drawn_bias = self._between(1 / math.sqrt(n_in), n_out, dtype) if bias else None
+        return weight.T, drawn_bias
+
+    def embedding(self, n_rows: int, n_columns: int, dtype: DType = np.float32) -> Array:
+        """The initial table (n_rows, n_columns) of torch.nn.Embedding: normal numbers."""
+        return self.randn(n_rows, n_columns, dtype=dtype)
+
+    def dropout(self, shape: tuple[int, ...], rate: float, dtype: DType = np.float32) -> Array:
+        """The mask that torch.nn.Dropout(rate) multiplies with: 1 / (1 - rate) or 0.
+
+        The layer `npgpt.layers.dropout` draws the same mask when given this generator as `rng`.
+        """
+        if not 0.0 <= rate < 1.0:
+            raise ValueError(f"dropout rate {rate} is outside [0, 1); 0 drops nothing")
+        if rate == 0.0:     # PyTorch draws nothing then, and neither does the layer
+            return np.ones(shape, checked_dtype(dtype))
+        mask: Array = (self.random(shape) < 1.0 - rate).astype(checked_dtype(dtype))
+        mask /= 1.0 - rate
+        return mask
+
+    def multinomial(
+        self, probabilities: Array, n_samples: int = 1, replacement: bool = False
+    ) -> Array:
+        """Indices (..., n_samples) drawn by probabilities (..., N), as torch.multinomial.
+
+        The probabilities, float32 or float64, need not sum to 1. Without replacement no index
+        comes twice. ValueError for negative or infinite ones, for a row of zeros, and for too many
+        samples.
+        """
+        p = np.asarray(probabilities)
+        _check_probabilities(p, n_samples, replacement)
+        if replacement and n_samples > 1:
+            return self._with_replacement(p, n_samples)
+        waits = -np.log1p(-self.random(p.shape))
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            score = p / waits.astype(p.dtype)
+        if n_samples == 1:
+            return np.asarray(score.argmax(axis=-1, keepdims=True))
+        return np.argsort(-score, axis=-1, kind="stable")[..., :n_samples]
+
+    def randperm(self, n: int) -> Array:
+        """The numbers 0 .. n-1 in random order, as torch.randperm(n)."""
+        out = np.arange(n)
+        # the place i swaps with one of the n - i places from i on
+        steps = self._draw(max(n - 1, 0)) % np.arange(n, 1, -1, dtype=np.uint64)
+        for i, step in enumerate(steps.tolist()):
+            out[i], out[i + step] = out[i + step], out[i]
+        return out
+
+    def randint(self, low: int, high: int, shape: tuple[int, ...]) -> Array:
+        """Whole numbers in [low, high), as torch.randint(low, high, shape)."""
+        if low >= high:
+            raise ValueError(f"randint draws from [low, high); [{low}, {high}) is empty")
+        n = math.prod(shape)
+        words = self._draw_wide(n) if high - low >= WIDE else self._draw(n)
+        return (words % np.uint64(high - low)).astype(np.int64).reshape(shape) + low
+
+    def draw_seed(self) -> int:
+        """A whole number in [0, 2^63): what a DataLoader and its sampler draw for themselves."""
+        return int(self._draw_wide(1)[0]) & (2**63 - 1)
+
+    def _draw(self, n: int) -> Array:
+        words = self._words.randint(0, 1 << 32, size=n, dtype=np.uint32)
+        return words.astype(np.uint64)
+
+    def _draw_wide(self, n: int) -> Array:
+        words = self._draw(2 * n)
+        return words[0::2] << np.uint64(32) | words[1::2]
+
+    def _uniform(self, n: int, dtype: np.dtype) -> Array:
+        if dtype == np.float64:
+            return (self._draw_wide(n) & MASK53) * 2.0**-53
+        words = self._words.randint(0, 1 << 32, size=n, dtype=np.uint32)
+        words &= np.uint32(0xFFFFFF)
+        out = words.astype(np.float32)
+        out *= np.float32(2.0**-24)
+        return out
+
+    def _between(self, bound: float, n: int, dtype: np.dtype) -> Array:
+        low, high = dtype.type(-bound), dtype.type(bound)
+        out = self._uniform(n, dtype)
+        for start in range(0, n, BLOCK):
+            block = out[start:start + BLOCK]
+            block[...] = fused_multiply_add(block, high - low, low)
+        return out
+
+    def _one_normal(self) -> float:
+        if self._kept_normal is not None:
+            kept, self._kept_normal = self._kept_normal, None
+            return kept
+        u1, u2 = self._uniform(2, np.dtype(np.float64)).tolist()
+        radius, angle = math.sqrt(-2.0 * math.log1p(-u2)), 2.0 * math.pi * u1
+        self._kept_normal = radius * math.sin(angle)
+        return radius * math.cos(angle)
+
+    def _with_replacement(self, p: Array, n_samples: int) -> Array:
+        rows = p.reshape(-1, p.shape[-1])
+        out = np.empty((len(rows), n_samples), np.int64)
+        for row, chosen in zip(rows, out):
+            reached = np.cumsum(row, dtype=p.dtype)
+            reached /= reached[-1]
+            reached[-1] = 1
+            chosen[...] = np.searchsorted(reached, self.random(n_samples), side="left")
+        return out.reshape(*p.shape[:-1], n_samples)
+
+
+def _checked_shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    try:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        raise ValueError(f"a shape is whole numbers, as in rand(2, 5); got {shape}") from None
+    if any(size < 0 for size in sizes):
+        raise ValueError(f"a shape has no negative sizes; got {shape}")
+    return sizes
+
+
+def _check_probabilities(p: Array, n_samples: int, replacement: bool) -> None:
+    if p.dtype not in (np.float32, np.float64) or p.ndim not in (1, 2) or not p.size:
+        raise ValueError(
+            f"probabilities are float32 or float64 of shape (N,) or (B, N); got {p.dtype} {p.shape}"
+        )
+    if not (np.isfinite(p).all() and (p >= 0).all()):
+        raise ValueError("probabilities must be finite and not negative")
+    if not (p.sum(axis=-1) > 0).all():
+        raise ValueError("probabilities of a row are all zero: nothing can be drawn")
+    if n_samples < 1 or (not replacement and n_samples > p.shape[-1]):
+        raise ValueError(f"n_samples={n_samples} of {p.shape[-1]} entries; try 1 .. {p.shape[-1]}, "
+                         f"or replacement=True")

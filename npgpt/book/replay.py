@@ -1,0 +1,104 @@
+"""The table of `npgpt book`: every figure of a chapter, printed and computed side by side."""
+
+from __future__ import annotations
+
+import math
+from itertools import zip_longest
+from typing import Any, Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from . import chapter2, chapter3, chapter4, chapter5, training
+from .figures import DIFFERENT, ROUNDING, SAME, Figure
+
+CHAPTERS = {
+    2: ("working with text", chapter2.figures),
+    3: ("attention", chapter3.figures),
+    4: ("the model", chapter4.figures),
+    5: ("before training, and sampling", chapter5.figures),
+}
+COLUMN = 44     # characters for the printed numbers, and as many for the computed ones
+
+Say = Callable[[str], object]
+
+
+def replay(chapters: Sequence[int] = tuple(CHAPTERS), say: Say = print) -> list[Figure]:
+    """Compute every number of these chapters, and say the table line by line.
+
+    Chapters 2 and 3 take a second, 4 and 5 half a minute and 2 GB. ValueError for other chapters.
+    """
+    for chapter in chapters:
+        if chapter not in CHAPTERS:
+            known = ", ".join(map(str, CHAPTERS))
+            raise ValueError(f"chapter {chapter} is not replayed; there are {known}")
+    figures: list[Figure] = []
+    for chapter in chapters:
+        title, compute = CHAPTERS[chapter]
+        figures += tabulate(f"Chapter {chapter}: {title}", compute(), say)
+    say(summary(figures))
+    return figures
+
+
+def replay_training(epochs: int = training.EPOCHS, say: Say = print) -> list[Figure]:
+    """Run chapter 5's training, ten minutes or more and 4 GB; say its log beside the book's."""
+    figures = tabulate("Chapter 5: training", training.figures(epochs), say)
+    say(summary(figures))
+    parted = next((figure for figure in figures if figure.verdict == DIFFERENT), None)
+    if parted is not None:
+        say(f"parts from the book at: {parted.name}. The random numbers are the same; sums are "
+            f"added up in another order, and training multiplies the difference.")
+    return figures
+
+
+def tabulate(title: str, figures: Iterable[Figure], say: Say) -> list[Figure]:
+    """Say a heading and the rows of each figure as soon as it is computed."""
+    say(f"\n{title}")
+    say(f"  {'printed':<{COLUMN}}  {'computed here':<{COLUMN}}  agrees")
+    shown = []
+    for figure in figures:
+        source = "" if figure.source == "book" else f" (printed by {figure.source})"
+        say(f"{figure.name}{source}")
+        for printed, computed, verdict in figure.rows():
+            columns = _wrap(printed), _wrap(computed), [verdict]
+            for left, right, mark in zip_longest(*columns, fillvalue=""):
+                say(f"  {left:<{COLUMN}}  {right:<{COLUMN}}  {mark}".rstrip())
+        shown.append(figure)
+    return shown
+
+
+def summary(figures: Sequence[Figure]) -> str:
+    """How many figures agree, in one sentence."""
+    n_numbers = sum(figure.n_numbers for figure in figures)
+    verdicts = [figure.verdict for figure in figures]
+    return (f"\n{len(figures)} figures, {n_numbers:,} numbers: {verdicts.count(SAME)} figures "
+            f"agree in every digit, {verdicts.count(ROUNDING)} up to the rounding of float32, "
+            f"{verdicts.count(DIFFERENT)} do not")
+
+
+def as_records(figures: Iterable[Figure]) -> list[dict[str, Any]]:
+    """The figures as plain values for JSON, the computed ones in full."""
+    return [
+        {"name": figure.name, "printed": " ".join(figure.printed.split()), "source": figure.source,
+         "computed": _plain(figure.computed), "agrees": figure.verdict}
+        for figure in figures
+    ]
+
+
+def _plain(computed: Any) -> Any:
+    # JSON has no infinity: it is written as a word
+    if isinstance(computed, (str, int)):
+        return computed
+    flat = np.asarray(computed).ravel().tolist()
+    values = [value if math.isfinite(value) else str(value) for value in flat]
+    return values[0] if np.ndim(computed) == 0 else values
+
+
+def _wrap(words: list[str]) -> Iterator[str]:
+    line = ""
+    for word in words:
+        if line and len(line) + 1 + len(word) > COLUMN:
+            yield line
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    yield line

@@ -1,0 +1,50 @@
+"""The book's way to let a model write: the likeliest token, or one drawn from the likeliest few."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import model as _model
+from .. import ops
+from ..gpt2 import GPT2
+from ..layers.contract import Array
+from .generator import TorchGenerator
+
+
+def write(
+    model: GPT2, ids: Array, n: int,
+    temperature: float = 0.0, top_k: int | None = None, rng: TorchGenerator | None = None,
+) -> Array:
+    """ids (T,) and n more, from as much of what stands before as the context holds.
+
+    Temperature 0 takes the likeliest token. Otherwise `rng` draws one, after the scores below the
+    k-th best were dropped and the rest divided by the temperature.
+    """
+    if temperature > 0 and rng is None:
+        raise ValueError(f"temperature {temperature} draws random numbers: pass rng=")
+    for _ in range(n):
+        scores = _last_scores(model, ids[-model.config.n_positions:])       # (V,)
+        if temperature > 0 and rng is not None:
+            probabilities = ops.softmax(keep_best(scores, top_k) / scores.dtype.type(temperature))
+            (chosen,) = rng.multinomial(probabilities)
+        else:
+            chosen = scores.argmax()
+        ids = np.append(ids, chosen)
+    return ids
+
+
+def _last_scores(model: GPT2, ids: Array) -> Array:
+    # the head for the last position alone: for all of them it would cost more than the blocks
+    last = _model.hidden(model.params, ids[None], model.config, ops=model.ops)[0, -1]
+    scores: Array = model.ops.unembedding(last, _model.head_weight(model.params, model.config))
+    return scores
+
+
+def keep_best(scores: Array, top_k: int | None) -> Array:
+    """scores (V,) with all below the k-th best set to -inf; None keeps all, as does V or more."""
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"top_k={top_k} keeps no token; try 1 or more")
+    if top_k is None or top_k >= scores.size:
+        return scores
+    kth_best = np.sort(scores)[-top_k]
+    return np.where(scores < kth_best, scores.dtype.type(-np.inf), scores)

@@ -1,0 +1,74 @@
+"""npgpt pack: everything a small GPT-2 computes, for people who port it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+EPILOG = """\
+examples:
+  npgpt pack tiny my-pack                  parameters, activations, gradients by name
+  npgpt pack config.json my-pack           of your own model's config
+  npgpt pack --compare my-pack theirs      the first tensor that differs, and why
+
+A pack is pack.safetensors and pack.json; the latter says how to compare.
+exit codes: 0 written, or all tensors agree; 1 one differs; 3 a file does not fit
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Declare the verb."""
+    parser = subparsers.add_parser(
+        "pack", help="every intermediate and gradient of a small model, to compare ports with",
+        description="Write a conformance pack, or compare two.", epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("first", metavar="CONFIG",
+                        help="tiny, a config.json, or (--compare) one pack")
+    parser.add_argument("second", metavar="OUT", type=Path,
+                        help="the folder to write, or (--compare) the other pack")
+    parser.add_argument("--compare", action="store_true", help="hold the second pack against the "
+                                                               "first")
+    parser.add_argument("--seed", type=int, default=0, help="of the random model (default 0)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write or compare."""
+    from ..packs import compare_packs, write_pack
+
+    if args.compare:
+        comparison = compare_packs(args.first, args.second)
+        print(comparison)
+        return 0 if comparison.ok else 1
+    folder = write_pack(args.second, _config(args.first), args.seed)
+    for path in sorted(folder.glob("pack.*")):
+        print(f"{path}  {path.stat().st_size:,} bytes")
+    return 0
+
+
+# a pack holds every gradient in two precisions: beyond this it would be gigabytes
+MOST_PARAMETERS = 5_000_000
+
+
+def _config(what: str) -> Any:
+    from ..config import GPT2Config
+    from ..packs import tiny_config
+    from ..params import budget
+
+    if what == "tiny":
+        return tiny_config()
+    path = Path(what)
+    if path.suffix != ".json":
+        raise ValueError(f"{what!r} is no config; pass tiny, or a config.json")
+    try:
+        config = GPT2Config.from_dict(json.loads(path.read_text(encoding="utf-8")), True)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is no valid JSON: {error}") from None
+    count = budget(config).parameters
+    if count > MOST_PARAMETERS:
+        raise ValueError(f"{path} has {count:,} parameters; a pack is for small models, of up to "
+                         f"{MOST_PARAMETERS:,}")
+    return config

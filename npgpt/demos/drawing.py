@@ -1,0 +1,49 @@
+"""Pictures with matplotlib: one palette, one look, files that are the same for the same numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..files import replacing_file
+
+# M. Okabe and K. Ito's palette: told apart with every kind of colour vision
+BLUE, ORANGE, GREEN, PINK = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
+SKY, YELLOW, GREY = "#56b4e9", "#e69f00", "#999999"
+SUFFIXES = (".png", ".svg")
+
+
+def new_figure(rows: int, columns: int, size: tuple[float, float], **settings: Any) -> Any:
+    """A matplotlib Figure of `size` inches, with rows x columns axes in `figure.axes`.
+
+    `settings` as for Figure.subplots. ImportError names the extra where matplotlib is missing.
+    """
+    try:
+        import matplotlib  # noqa: F401   first, since a loaded part can outlive a missing whole
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError(
+            "a picture needs matplotlib; install it with: python -m pip install 'npgpt[plot]'"
+        ) from None
+    figure = Figure(figsize=size, layout="constrained")
+    figure.subplots(rows, columns, **settings)
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def check_suffix(path: Path) -> None:
+    """ValueError unless path ends in .png or .svg."""
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"a picture's file must end in {' or '.join(SUFFIXES)}; got {path}")
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a Figure as PNG or SVG, told by the file's ending; ValueError for another."""
+    check_suffix(path)
+    import matplotlib
+
+    # no date and no random ids: the same numbers give the same file
+    metadata = {"Date": None} if path.suffix == ".svg" else {}
+    with matplotlib.rc_context({"svg.hashsalt": "npgpt"}), replacing_file(path) as beside:
+        figure.savefig(beside, format=path.suffix[1:], dpi=150, metadata=metadata)

@@ -1,0 +1,107 @@
+"""GELU in its two forms, ReLU and SiLU: their values, their derivatives, and the two GELUs' gap.
+
+The derivatives come from the layers' own backward functions, with dout = 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..layers import gelu, relu, silu
+from ..layers.contract import Array
+from . import drawing
+from .terminal import Curve, beside, chart, tint, wrapped
+
+PAIRS = {
+    "gelu tanh": (gelu.gelu_forward, gelu.gelu_backward),
+    "gelu exact": (gelu.gelu_exact_forward, gelu.gelu_exact_backward),
+    "relu": (relu.relu_forward, relu.relu_backward),
+    "silu": (silu.silu_forward, silu.silu_backward),
+}
+LOOK = """ReLU cuts hard at 0. GELU and SiLU bend smoothly, dip below 0 (GELU to -0.17 near
+    x = -0.75, SiLU to -0.28 near -1.28) and still pass a gradient where ReLU passes none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Activations:
+    """Four activations over x; every array has the shape of x, (N,)."""
+
+    x: Array
+    values: dict[str, Array]
+    """By name: "gelu tanh", "gelu exact", "relu", "silu"."""
+    slopes: dict[str, Array]
+    """Their derivatives, by the same names."""
+    gap: Array
+    """gelu tanh - gelu exact."""
+    largest_gap: float
+    """The largest |gap|."""
+    largest_gap_at: float
+    """The |x| where it is."""
+
+
+def gelu_demo(low: float = -4.0, high: float = 4.0, points: int = 8001) -> Activations:
+    """Values and derivatives at `points` places from low to high, in float64."""
+    if not low < high or points < 2:
+        raise ValueError(f"low={low} must be below high={high}, and points={points} at least 2")
+    x = np.linspace(low, high, points)
+    values, slopes = {}, {}
+    for name, (forward, backward) in PAIRS.items():
+        values[name], cache = forward(x)
+        (slopes[name],) = backward(np.ones_like(x), cache)
+    gap = values["gelu tanh"] - values["gelu exact"]
+    worst = int(np.abs(gap).argmax())
+    return Activations(x, values, slopes, gap, float(abs(gap[worst])), float(abs(x[worst])))
+
+
+def gelu_text(shown: Activations, colour: bool = False) -> str:
+    """A table, both charts, and the gap; 80 columns."""
+    picked = [int(np.abs(shown.x - at).argmin()) for at in np.linspace(shown.x[0], shown.x[-1], 9)]
+    lines = [wrapped(LOOK), "", f"{'':8}{'value':^36}{'derivative':^36}",
+             f"{'x':>6}  " + "".join(f"{name.removeprefix('gelu '):>9}" for name in PAIRS) * 2]
+    lines[-1] += "   (tanh, exact: GELU)" if len(lines[-1]) < 58 else ""
+    for i in picked:
+        numbers = [*(a[i] for a in shown.values.values()), *(a[i] for a in shown.slopes.values())]
+        lines.append(f"{shown.x[i]:6.2f}  " + "".join(f"{number:9.4f}" for number in numbers))
+    lines += ["tanh and exact are the two forms of GELU", ""]
+    marks = {"relu": ("r", "green"), "silu": ("s", "pink"), "gelu exact": ("g", "blue")}
+    lines.append("  ".join(tint(f"{letter} {name.removesuffix(' exact')}", paint, colour)
+                           for name, (letter, paint) in marks.items())
+                 + "   both forms of GELU draw one line here")
+    panels = []
+    for title, arrays in (("value", shown.values), ("derivative", shown.slopes)):
+        curves = [Curve(*marks[name], shown.x, arrays[name]) for name in ("gelu exact", "silu", "relu")]
+        low = min(float(curve.y.min()) for curve in curves)
+        high = max(float(curve.y.max()) for curve in curves)
+        panels.append(chart(title, curves, y_range=(low, high), width=39, colour=colour))
+    lines += [*beside(*panels), ""]
+    lines += chart("gap: GELU tanh - GELU exact", [Curve("*", "orange", shown.x, shown.gap)],
+                   y_range=(-5e-4, 5e-4), height=9, colour=colour)
+    lines += ["", f"largest gap {shown.largest_gap:.2e}, at |x| = {shown.largest_gap_at:.2f}"]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def gelu_picture(shown: Activations) -> Any:
+    """A Figure of three panels: values, derivatives, gap."""
+    figure = drawing.new_figure(1, 3, (12, 3.8))
+    styles = {
+        "relu": (drawing.GREEN, "-", "ReLU"), "silu": (drawing.PINK, "-", "SiLU"),
+        "gelu exact": (drawing.BLUE, "-", "GELU, exact"),
+        "gelu tanh": (drawing.YELLOW, "--", "GELU, tanh"),
+    }
+    values, slopes, gap = figure.axes
+    for axes, arrays in ((values, shown.values), (slopes, shown.slopes)):
+        for name, (colour, dash, label) in styles.items():
+            axes.plot(shown.x, arrays[name], dash, color=colour, label=label)
+        axes.axhline(0, color=drawing.GREY, linewidth=0.6)
+    values.set(xlabel="x", ylabel="f(x)", title="value")
+    values.legend(frameon=False)
+    slopes.set(xlabel="x", ylabel="df/dx", title="derivative, by our backward")
+    gap.plot(shown.x, shown.gap, color=drawing.ORANGE)
+    gap.axhline(0, color=drawing.GREY, linewidth=0.6)
+    gap.ticklabel_format(axis="y", scilimits=(0, 0), useMathText=True)
+    gap.set(xlabel="x", ylabel="GELU tanh - GELU exact",
+            title=f"gap of the two GELUs: at most {shown.largest_gap:.1e}")
+    return figure

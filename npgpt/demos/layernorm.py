@@ -1,0 +1,120 @@
+"""LayerNorm on a small batch: every row comes out with mean 0 and variance 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..layers.contract import Array
+from ..layers.layernorm import layernorm_forward
+from . import drawing
+from .terminal import WIDTH, tint, wrapped
+
+LOOK = """Each row is one position with its own mean and spread. LayerNorm takes them away, row
+    by row. It divides by C (the biased variance), as GPT-2 does; with C - 1 (unbiased) the same
+    numbers have variance C / (C - 1)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Normalised:
+    """A batch x (N, C), what LayerNorm makes of it, and both ones' statistics, (N,) each."""
+
+    x: Array
+    out: Array
+    mean_before: Array
+    mean_after: Array
+    var_before: Array
+    """Biased: divided by C."""
+    var_after: Array
+    unbiased_before: Array
+    """Divided by C - 1."""
+    unbiased_after: Array
+
+
+def layernorm_demo(
+    x: Array | None = None, weight: Array | None = None, bias: Array | None = None, *,
+    eps: float = 1e-5, seed: int = 0,
+) -> Normalised:
+    """Normalise x (N, C), or three drawn rows of six channels that differ in mean and spread.
+
+    weight (C,) defaults to ones and bias (C,) to zeros: then the means are 0 and the variances 1,
+    but for eps. ValueError unless x has two axes and at least two channels.
+    """
+    if x is None:
+        drawn = np.random.default_rng(seed).standard_normal((3, 6))
+        x = drawn * np.array([[1.0], [0.3], [2.0]]) + np.array([[0.0], [4.0], [-2.0]])
+    if x.ndim != 2 or x.shape[1] < 2:
+        raise ValueError(f"a batch has shape (N, C) with C at least 2; got {x.shape}")
+    weight = np.ones(x.shape[1]) if weight is None else weight
+    bias = np.zeros(x.shape[1]) if bias is None else bias
+    out, _ = layernorm_forward(x, weight, bias, eps=eps)
+    return Normalised(
+        x, out, x.mean(axis=1), out.mean(axis=1), x.var(axis=1), out.var(axis=1),
+        x.var(axis=1, ddof=1), out.var(axis=1, ddof=1),
+    )
+
+
+def layernorm_text(shown: Normalised, colour: bool = False) -> str:
+    """Both batches with their statistics, and each row on a line of numbers; 80 columns."""
+    lines = [wrapped(LOOK)]
+    channels = min(shown.x.shape[1], 6)
+    for name, batch, mean, var, unbiased in (
+        ("before", shown.x, shown.mean_before, shown.var_before, shown.unbiased_before),
+        ("after", shown.out, shown.mean_after, shown.var_after, shown.unbiased_after),
+    ):
+        lines += ["", f"{name + ' (C = ' + str(batch.shape[1]) + ')':<52}"
+                      f"{'mean':>8}{'var':>9}{'unbiased':>10}"]
+        for n, row in enumerate(batch):
+            numbers = "".join(f"{number:7.3f}" for number in row[:channels])
+            more = " .." if len(row) > channels else ""
+            # a mean of -1e-17 is 0
+            lines.append(f"row {n + 1:<3}{numbers + more:<45}{mean[n] + 0.0:8.3f}".replace(
+                "  -0.000", "   0.000") + f"{var[n]:9.5f}{unbiased[n]:10.5f}")
+    reach = float(max(np.abs(shown.x).max(), np.abs(shown.out).max()))
+    lines += ["", f"o a channel, {tint('|', 'orange', colour)} the mean"
+                  f", {tint('[ ]', 'orange', colour)} one standard deviation to each side"]
+    for name, batch in (("before", shown.x), ("after", shown.out)):
+        for n, row in enumerate(batch):
+            lines.append(f"{name if n == 0 else '':7}{n + 1:>3} " + _strip(row, reach, colour))
+    columns = WIDTH - 11
+    lines.append(" " * 11 + f"{-reach:.1f}".ljust(columns // 2) + "0"
+                 + f"{reach:.1f}".rjust(columns - columns // 2 - 1))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _strip(row: Array, reach: float, colour: bool) -> str:
+    columns = WIDTH - 11
+    cells = ["."] * columns
+
+    def place(value: float, mark: str) -> None:
+        at = round((value + reach) / (2 * reach) * (columns - 1))
+        if 0 <= at < columns:
+            cells[at] = mark
+
+    for value in row:
+        place(value, "o")
+    mean, std = float(row.mean()), float(row.std())
+    place(mean - std, tint("[", "orange", colour))
+    place(mean + std, tint("]", "orange", colour))
+    place(mean, tint("|", "orange", colour))
+    return "".join(cells)
+
+
+def layernorm_picture(shown: Normalised) -> Any:
+    """A Figure of two panels on one scale: the batch before and after."""
+    figure = drawing.new_figure(1, 2, (9, 3.8), sharey=True)
+    for axes, title, batch in zip(figure.axes, ("before", "after"), (shown.x, shown.out)):
+        rows = np.arange(1, len(batch) + 1)
+        for n, row in zip(rows, batch):
+            axes.plot(np.full(len(row), n), row, "o", color=drawing.BLUE, alpha=0.7,
+                      label="a channel" if n == 1 else None)
+        axes.errorbar(rows + 0.2, batch.mean(axis=1), batch.std(axis=1), fmt="s", capsize=5,
+                      color=drawing.ORANGE, label="mean, one standard deviation")
+        axes.axhline(0, color=drawing.GREY, linewidth=0.6)
+        axes.set(xlabel="row of the batch", title=f"{title} LayerNorm", xticks=rows)
+        axes.set_xlim(0.5, len(batch) + 0.7)
+    figure.axes[0].set_ylabel("value of a channel")
+    figure.axes[1].legend(frameon=False)
+    return figure

@@ -1,0 +1,189 @@
+"""Examine the pairs in somebody's own file: NAME_forward and NAME_backward, with shapes from a comment.
+
+    # gradcheck: x=(2,3,8) weight=(8,) bias=(8,) eps=1e-5
+    def layernorm_forward(x, weight, bias, *, eps): ...
+
+The comment belongs to the next `..._forward` below it. Its values:
+
+    (2,3,8)      random floats of this shape; () is a single number
+    ids(2,3)<7   integer ids of this shape, below 7, one of them twice
+    None         an input that is left out
+    rng=0        a random generator with this seed
+    1e-5, True   anything else is a setting, as Python writes it
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from npgpt.gradcheck.check import examine
+from npgpt.gradcheck.report import Report
+from npgpt.gradcheck.subject import ContractError, Subject
+
+_HEADER = re.compile(r"#\s*gradcheck:\s*(?P<body>.*)")
+_DEF = re.compile(r"def\s+(?P<name>\w+)_forward\s*\(")
+_PAIR = re.compile(r"(\w+)\s*=\s*(ids\s*\([^)]*\)\s*<\s*\d+|\([^)]*\)|[^\s,]+)")
+_IDS = re.compile(r"ids\s*(\([^)]*\))\s*<\s*(\d+)")
+
+
+def examine_file(
+    target: str | Path, shapes: Mapping[str, Any] | None = None, seed: int = 0
+) -> list[Report]:
+    """Examine every pair in a Python file, or only NAME if `target` is 'FILE:NAME'; one report for each.
+
+    `shapes` are the header's values as a dict, such as {"x": (2, 3, 8), "ids": "ids(2,3)<7", "eps": 1e-5};
+    they go before those of the comment. The file is run, as an import would run it. ValueError says what
+    is missing: the file, a pair, the shapes.
+    """
+    path, name = _split(str(target))
+    text = path.read_text(encoding="utf-8")
+    headers = read_headers(text)
+    module = _load(path)
+    pairs = find_pairs(module)
+    if name is not None and name not in pairs:
+        known = ", ".join(pairs) or "none"
+        raise ValueError(
+            f"{path} has no {name}_forward with {name}_backward; pairs in it: {known}")
+    if not pairs:
+        raise ValueError(
+            f"{path} has no pair NAME_forward and NAME_backward, such as linear_forward and linear_backward"
+        )
+    reports = []
+    for stem in [name] if name else list(pairs):
+        forward, backward = pairs[stem]
+        values = dict(headers.get(stem, {}), **(shapes or {}))
+        inputs, settings = make_inputs(forward, values, np.random.default_rng(seed), f"{path}: {stem}")
+        try:
+            subject = Subject(forward, backward, inputs, settings)
+        except ContractError as error:
+            raise ValueError(f"{path}: {stem}: {error}") from None
+        reports.append(examine(subject, seed))
+    return reports
+
+
+def _split(target: str) -> tuple[Path, str | None]:
+    path, name = Path(target), None
+    if not path.is_file():
+        head, colon, tail = target.rpartition(":")
+        if colon and tail.isidentifier() and Path(head).is_file():
+            path, name = Path(head), tail.removesuffix("_forward")
+        else:
+            raise ValueError(f"{target} is no file; give FILE.py or FILE.py:NAME")
+    return path, name
+
+
+def read_headers(text: str) -> dict[str, dict[str, Any]]:
+    """The `# gradcheck:` comments of a file, by the name of the pair that each belongs to."""
+    result: dict[str, dict[str, Any]] = {}
+    waiting: dict[str, Any] = {}
+    for line in text.splitlines():
+        header, define = _HEADER.search(line), _DEF.search(line)
+        if header:
+            waiting.update(read_values(header["body"]))
+        elif define:
+            result[define["name"]] = waiting
+            waiting = {}
+    return result
+
+
+def read_values(text: str) -> dict[str, Any]:
+    """'x=(2,3) eps=1e-5' as {'x': (2, 3), 'eps': 1e-05}."""
+    result: dict[str, Any] = {}
+    for name, value in _PAIR.findall(text):
+        if _IDS.fullmatch(value):
+            result[name] = value
+            continue
+        try:
+            result[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            raise ValueError(
+                f"{name}={value} in a gradcheck header: write a shape (2,3,8), ids(2,3)<7, None or a number"
+            ) from None
+    return result
+
+
+def find_pairs(module: ModuleType) -> dict[str, tuple[Callable[..., Any], Callable[..., Any]]]:
+    """NAME_forward with NAME_backward, both defined in this module itself, in the order of the file."""
+    result = {}
+    for key, forward in vars(module).items():
+        stem = key.removesuffix("_forward")
+        backward = getattr(module, f"{stem}_backward", None)
+        if stem != key and callable(forward) and callable(backward):
+            if getattr(forward, "__module__", None) == module.__name__:
+                result[stem] = (forward, backward)
+    return result
+
+
+def make_inputs(
+    forward: Callable[..., Any], values: Mapping[str, Any], rng: np.random.Generator, where: str
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """(arrays, settings) for a forward, from the values of a header."""
+    parameters = inspect.signature(forward).parameters
+    inputs: list[Any] = []
+    settings: dict[str, Any] = {}
+    for name, parameter in parameters.items():
+        if name not in values:
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                continue
+            if parameter.default is parameter.empty:
+                sample = " ".join(f"{p}=(2,3,8)" for p in parameters)
+                raise ValueError(
+                    f"{where}: no shape for {name}; write a line such as `# gradcheck: {sample}` above "
+                    "the forward, with shapes that fit"
+                )
+            continue
+        value = values[name]
+        if name == "rng" and isinstance(value, int):
+            settings[name] = np.random.default_rng(value)
+        elif value is None and parameter.kind != parameter.KEYWORD_ONLY:
+            inputs.append(None)
+        elif isinstance(value, str) and _IDS.fullmatch(value):
+            inputs.append(_ids(value, rng))
+        elif isinstance(value, (tuple, list)):
+            inputs.append(rng.standard_normal(tuple(value)))
+        elif isinstance(value, np.ndarray):
+            inputs.append(value)
+        else:
+            settings[name] = value
+    unknown = [name for name in values if name not in parameters]
+    if unknown:
+        raise ValueError(
+            f"{where}: forward has no argument {unknown[0]}; it has {', '.join(parameters)}")
+    return tuple(inputs), settings
+
+
+def _ids(value: str, rng: np.random.Generator) -> Any:
+    match = _IDS.fullmatch(value)
+    assert match is not None
+    shape = ast.literal_eval(match[1])
+    shape = shape if isinstance(shape, tuple) else (shape,)
+    ids = rng.integers(0, int(match[2]), shape)
+    if ids.size > 1:  # one id comes twice: that is where `=` for `+=` shows
+        ids.reshape(-1)[-1] = ids.reshape(-1)[0]
+    return ids
+
+
+def _load(path: Path) -> ModuleType:
+    name = f"_gradcheck_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} is no Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent.resolve()))  # as `python FILE` does, for its neighbours
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.pop(0)
+    return module

@@ -1,0 +1,13 @@
+"""Conformance packs: everything a small GPT-2 computes, by name, for people who port it.
+
+    write_pack("my-pack", tiny_config())              # parameters, activations, gradients, ...
+    print(compare_packs("my-pack", "their-pack"))     # the first tensor that differs, and why
+"""
+
+from .compare import Comparison, compare_packs
+from .trace import Trace, trace
+from .write import read_pack, tiny_config, write_pack
+
+__all__ = [
+    "Comparison", "Trace", "compare_packs", "read_pack", "tiny_config", "trace", "write_pack",
+]

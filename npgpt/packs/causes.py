@@ -1,0 +1,277 @@
+"""Why a tensor of a port differs: mistakes are made on purpose and held against it.
+
+Every candidate is a sentence and the tensor that this mistake would have given, computed from what
+came before it (which agrees, or it would have been the first to differ). The candidate that equals
+what the port wrote is the cause.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Callable, Iterator
+
+import numpy as np
+
+from ..layers.attention import split_heads, split_qkv
+from ..layers.cross_entropy import IGNORE
+from ..layers.erf import normal_cdf
+from ..layers.feed_forward import ACTIVATIONS
+from ..layers.softmax import softmax_forward
+from ..tape import Array
+
+Own = dict[str, Array]
+Candidate = tuple[str, Array]
+UNKNOWN = "unknown: none of the usual mistakes gives these numbers"
+
+
+def likely_cause(name: str, own: Own, theirs: Array, config: dict[str, Any]) -> str:
+    """One sentence on why `theirs` differs from own[name]; own holds all of the pack's tensors."""
+    if not np.isfinite(theirs).all():
+        return "an overflow: subtract the row maximum before exp, and mask with -inf before softmax"
+    kind, _, short = name.partition("/")
+    makers: list[Callable[[], Iterator[Candidate]]] = [lambda: _general(own[name])]
+    if kind == "activations":
+        makers.insert(0, lambda: _forward(short, own, config))
+    elif kind == "grads":
+        makers.insert(0, lambda: _gradient(short, own, config))
+    with np.errstate(all="ignore"):
+        for maker in makers:
+            for sentence, candidate in maker():
+                if _explains(candidate, own[name], theirs):
+                    return sentence
+        return _factor(own, own[name], theirs) or UNKNOWN
+
+
+def _explains(candidate: Array, right: Array, theirs: Array) -> bool:
+    """Whether the candidate is what they wrote: far nearer to it than the right tensor is."""
+    if candidate.shape != theirs.shape or not np.isfinite(candidate).all():
+        return False
+    gap = float(np.linalg.norm(candidate - theirs))
+    size = float(np.linalg.norm(theirs))
+    before = float(np.linalg.norm(right - theirs)) if right.shape == theirs.shape else size
+    return gap <= 0.02 * before + 1e-14 * size
+
+
+def _general(right: Array) -> Iterator[Candidate]:
+    yield "it is all zeros: never written, or a gradient that was never added", np.zeros_like(right)
+    if right.ndim >= 2:
+        yield "the last two axes are transposed", right.swapaxes(-1, -2)
+        yield "rows are in reverse order", right[::-1]
+    if right.ndim >= 3:
+        yield "positions are shifted by one, to the right", np.roll(right, 1, axis=-2)
+        yield "positions are shifted by one, to the left", np.roll(right, -1, axis=-2)
+        yield "the first row of the batch stands in every row", np.broadcast_to(
+            right[:1], right.shape)
+    if right.ndim == 4:
+        yield "axes of heads and positions are swapped", right.swapaxes(1, 2)
+
+
+def _factor(own: Own, right: Array, theirs: Array) -> str:
+    if right.shape != theirs.shape:
+        if math.prod(right.shape) == theirs.size:
+            return "the numbers are laid out in another shape"
+        return ""
+    size = float((right * right).sum())
+    c = float((right * theirs).sum()) / size if size else 0.0
+    if c == 0.0 or not _explains(c * right, right, theirs):
+        return ""
+    if abs(c + 1.0) < 1e-3:
+        return "the sign is wrong"
+    b, t = own["ids"].shape
+    counted = int((own["targets"] != IGNORE).sum())
+    known = {"the batch size": b, "the sequence length": t, "batch x length": b * t,
+             "the number of counted targets": counted, "2": 2.0,
+             "counted targets / all targets": counted / (b * t)}
+    for word, value in known.items():
+        if abs(c / value - 1.0) < 1e-3:
+            return f"it is too large by a factor of {word} ({value:g}): a sum where a mean belongs?"
+        if abs(c * value - 1.0) < 1e-3:
+            return f"it is too small by a factor of {word} ({value:g}): divided twice?"
+    return f"it is {c:.6g} times the right one"
+
+
+def _forward(name: str, own: Own, config: dict[str, Any]) -> Iterator[Candidate]:
+    last = name.rpartition(".")[2]
+    if name.startswith("embedding."):
+        yield from _embedding(name, own)
+    elif last in ("ln_1", "ln_2", "ln_f"):
+        yield from _norm(name, own, config)
+    elif last in ("c_attn", "c_proj", "c_fc"):
+        yield from _linear(name, own)
+    elif last in ("q", "k", "v"):
+        yield from _qkv(name, own, config)
+    elif last == "weights":
+        yield from _weights(name, own)
+    elif last == "mixed":
+        heads = own[f"activations/{name[:-5]}weights"] @ own[f"activations/{name[:-5]}v"]
+        b, h, t, d = heads.shape
+        yield ("heads are merged by a bare reshape: swap heads and positions back first",
+               heads.reshape(b, t, h * d))
+    elif last == "act":
+        yield from _activation(own[f"activations/{name[:-3]}c_fc"])
+    elif last.startswith("residual"):
+        branch = "attn.c_proj" if last.endswith("1") else "mlp.c_proj"
+        block = name.rpartition(".")[0]
+        norm = "ln_1" if last.endswith("1") else "ln_2"
+        out = own[f"activations/{block}.{branch}"]
+        yield "the residual connection is missing: x must be added to the branch", out
+        if f"activations/{block}.{norm}" in own:
+            yield ("the residual adds the normed x instead of x itself",
+                   own[f"activations/{block}.{norm}"] + out)
+    elif name == "logits":
+        table = own.get("params/lm_head.weight", own["params/wte.weight"])
+        before = list(n for n in own if n.startswith("activations/") and "residual" in n)[-1]
+        yield "the final LayerNorm is left out", own[before] @ table.T
+        if "params/lm_head.weight" in own:
+            yield ("the token table is used as output matrix, but this model is not tied",
+                   own["activations/ln_f"] @ own["params/wte.weight"].T)
+    elif name == "loss":
+        yield from _loss(own)
+
+
+def _embedding(name: str, own: Own) -> Iterator[Candidate]:
+    ids, wte, wpe = own["ids"], own["params/wte.weight"], own["params/wpe.weight"]
+    token, t = wte[ids], ids.shape[1]
+    if name == "embedding.token":
+        yield "ids are counted from 1 instead of 0", wte[np.minimum(ids + 1, len(wte) - 1)]
+        yield "positions are added already: this is before they are", token + wpe[:t]
+        return
+    yield "positions are not added", token
+    yield "positions are counted from 1 instead of 0", token + wpe[1:t + 1]
+    yield "every position gets the first row of the position table", token + wpe[0]
+
+
+def _norm(name: str, own: Own, config: dict[str, Any]) -> Iterator[Candidate]:
+    order = [n for n in own if n.startswith("activations/")]
+    place = order.index(f"activations/{name}")
+    # the stream, not the entry just before: inside a block that is the same one
+    x = own[order[place - 1]]
+    weight, bias = own[f"params/{name}.weight"], own[f"params/{name}.bias"]
+    centred = x - x.mean(-1, keepdims=True)
+    eps, n = config["layer_norm_epsilon"], x.shape[-1]
+
+    def normed(var: Array, eps: float = eps) -> Array:
+        return centred / np.sqrt(var + eps)
+
+    var = (centred * centred).mean(-1, keepdims=True)
+    unbiased = var * n / (n - 1)
+    yield ("LayerNorm divides by the unbiased variance (C - 1); GPT-2 divides by C",
+           normed(unbiased) * weight + bias)
+    yield "weight and bias of the LayerNorm are not applied", normed(var)
+    yield "the bias of the LayerNorm is not added", normed(var) * weight
+    yield "the weight of the LayerNorm is not applied", normed(var) + bias
+    yield "the mean is not subtracted (this is RMSNorm)", (
+        x / np.sqrt((x * x).mean(-1, keepdims=True) + eps) * weight + bias)
+    yield "LayerNorm is left out", x
+    yield "LayerNorm runs over positions instead of channels", (
+        (x - x.mean(-2, keepdims=True)) / np.sqrt(x.var(-2, keepdims=True) + eps) * weight + bias)
+    yield "eps is added outside the root", centred / (np.sqrt(var) + eps) * weight + bias
+
+
+def _linear(name: str, own: Own) -> Iterator[Candidate]:
+    weight, bias = own[f"params/{name}.weight"], own.get(f"params/{name}.bias")
+    block, _, rest = name.partition(".attn") if ".attn" in name else name.partition(".mlp")
+    source = {"c_attn": f"{block}.ln_1", "c_fc": f"{block}.ln_2"}.get(
+        name.rpartition(".")[2], f"{block}.attn.mixed" if ".attn" in name else f"{block}.mlp.act")
+    x = own.get(f"activations/{source}")
+    if x is None:
+        return
+    if bias is not None:
+        yield "the bias is not added", x @ weight
+    if weight.shape[0] == weight.shape[1]:
+        yield ("the weight is used transposed: here it is stored (in, out), out = x @ weight",
+               x @ weight.T + (0.0 if bias is None else bias))
+    if weight.size:
+        turned = weight.T.reshape(weight.shape)
+        yield ("the weight is read in column order: it is stored (in, out), row by row",
+               x @ turned + (0.0 if bias is None else bias))
+
+
+def _qkv(name: str, own: Own, config: dict[str, Any]) -> Iterator[Candidate]:
+    prefix, last = name[:-1], name[-1]
+    n_head = config["n_head"]
+    qkv = own[f"activations/{prefix}c_attn"]
+    parts = dict(zip("qkv", split_qkv(qkv)))
+    for other in "qkv":
+        if other != last:
+            yield (f"{last} holds what belongs to {other}: c_attn gives q, k, v in this order",
+                   split_heads(parts[other], n_head))
+    b, t, c = parts[last].shape
+    yield ("heads are split by a bare reshape: split the channels, then swap heads and positions",
+           parts[last].reshape(b, n_head, t, c // n_head))
+    yield ("channels are dealt to the heads in turn: a head is a run of neighbouring channels",
+           parts[last].reshape(b, t, c // n_head, n_head).transpose(0, 3, 1, 2))
+    apart = qkv.reshape(b, t, n_head, 3, c // n_head)
+    yield ("c_attn is read as q, k, v of each head in turn; it is all q, then all k, then all v",
+           apart[..., "qkv".index(last), :].swapaxes(1, 2))
+
+
+def _weights(name: str, own: Own) -> Iterator[Candidate]:
+    prefix = f"activations/{name[:-7]}"
+    q, k = own[f"{prefix}q"], own[f"{prefix}k"]
+    d, t = q.shape[-1], q.shape[-2]
+    scores = q @ k.swapaxes(-1, -2)
+    mask = np.tri(t, dtype=bool)
+
+    def softmax(s: Array, visible: Array = mask) -> Array:
+        return softmax_forward(np.where(visible, s, -np.inf))[0]
+
+    yield "the causal mask is missing", softmax(scores / math.sqrt(d), np.ones_like(mask))
+    yield "scores are not divided by sqrt(head size)", softmax(scores)
+    yield "scores are divided by the head size, not by its root", softmax(scores / d)
+    yield ("scores are divided by sqrt(channels), not by sqrt(head size)",
+           softmax(scores / math.sqrt(d * q.shape[1])))
+    yield "softmax runs over the queries instead of the keys", np.moveaxis(
+        softmax_forward(np.moveaxis(np.where(mask, scores / math.sqrt(d), -np.inf), -1, -2))[0],
+        -1, -2)
+    yield "masked after softmax: the rows no longer sum to 1", (
+        softmax_forward(scores / math.sqrt(d))[0] * mask)
+
+
+def _activation(x: Array) -> Iterator[Candidate]:
+    names = {"gelu_new": "the tanh form of GELU", "gelu": "the exact GELU, x * Phi(x)",
+             "relu": "ReLU", "silu": "SiLU"}
+    for name, word in names.items():
+        yield f"the activation is {word}", ACTIVATIONS[name][0](x)[0]
+    yield "the activation is x * sigmoid(1.702 x), the quick GELU", x / (1.0 + np.exp(-1.702 * x))
+    yield "the activation is Phi(x), without the factor x", normal_cdf(x)
+    yield "the activation is left out", x
+
+
+def _loss(own: Own) -> Iterator[Candidate]:
+    logits, targets = own["activations/logits"], own["targets"]
+    counted = targets != IGNORE
+    safe = np.where(counted, targets, 0)
+    shifted = logits - logits.max(-1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    nats = -np.take_along_axis(log_p, safe[..., None], -1)[..., 0]
+    total = np.where(counted, nats, 0.0).sum()
+    yield "the loss is a sum, not a mean over the counted targets", np.asarray(total)
+    yield "ignored targets are counted in the mean", np.asarray(total / targets.size)
+    yield "ignored targets are taken for token 0", np.asarray(nats.mean())
+    yield "the loss is in bits (log base 2), not in nats", np.asarray(
+        total / counted.sum() / math.log(2.0))
+
+
+def _gradient(name: str, own: Own, config: dict[str, Any]) -> Iterator[Candidate]:
+    ids = own["ids"]
+    if name == "wte.weight" and "dactivations/embedding.token" in own:
+        dtoken = own["dactivations/embedding.token"]
+        lookup = np.zeros_like(own[f"params/{name}"])
+        overwritten = lookup.copy()
+        np.add.at(lookup, ids, dtoken)
+        overwritten[ids] = dtoken
+        head = own[f"grads/{name}"] - lookup
+        both = "the table is used at both ends"
+        yield f"the part through the output matrix is missing: {both}", lookup
+        yield f"the part through the lookup is missing: {both}", head
+        yield ("tokens that come twice are overwritten instead of added: use an unbuffered add",
+               overwritten + head)
+    if name.endswith(".weight") and own[f"params/{name}"].ndim == 2:
+        gradient = own[f"grads/{name}"]
+        yield ("it is laid out (out, in): here linear weights are stored (in, out)",
+               gradient.T.reshape(gradient.shape))
+    if name.endswith(".bias") and f"dactivations/{name[:-5]}" in own:
+        d = own[f"dactivations/{name[:-5]}"]
+        yield "it is summed over the positions of the first sequence alone", d[0].sum(0)
+        yield "it is a mean over positions where a sum belongs", d.mean(tuple(range(d.ndim - 1)))

@@ -1,0 +1,142 @@
+"""Writing and reading a pack: pack.safetensors with the tensors, pack.json that explains them.
+
+Tensors are named PRECISION/KIND/NAME: float64 or float32; params, activations, dactivations or
+grads. Beside them ids, targets and greedy, int64.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config import GPT2Config
+from ..files import replacing_file
+from ..generation import generate
+from ..layers.cross_entropy import IGNORE
+from ..params import Params, parameter_shapes
+from ..tape import Array
+from ..weights import CheckpointError
+from .trace import Trace, trace
+
+TENSORS, ABOUT = "pack.safetensors", "pack.json"
+PRECISIONS = ("float64", "float32")
+KINDS = ("params", "activations", "dactivations", "grads")
+GREEDY_TOKENS = 10
+
+HOW_TO_COMPARE = [
+    "1. Load the parameters PRECISION/params/* into your model, in the same precision. Linear "
+    "weights are (in, out): out = x @ weight + bias.",
+    "2. Run ids and targets through it, without dropout. A target of -100 is not counted in the "
+    "mean loss.",
+    "3. Write what you computed under the same names, as many of them as you like, and run: "
+    "npgpt pack --compare THIS YOURS",
+    "Or by hand: go through `order` from the top and stop at the first tensor whose error, "
+    "norm(yours - ours) / norm(ours), is above its tolerance. What comes before it is right, what "
+    "comes after follows from it. First come activations/*, from the ids to the loss; then "
+    "dactivations/* and grads/*, from the loss back.",
+    "`greedy` continues ids[0] by the likeliest token.",
+]
+
+
+@dataclass
+class Pack:
+    """A pack in memory: tensors by full name, and what pack.json says (empty if there is none)."""
+
+    path: Path
+    tensors: dict[str, Array]
+    about: dict[str, Any]
+
+
+def tiny_config() -> GPT2Config:
+    """The config of the smallest useful pack: every size different from every other."""
+    return GPT2Config(vocab_size=17, n_positions=13, n_embd=12, n_layer=2, n_head=3,
+                      resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
+
+
+def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
+    """Write a pack of a random model of this config; returns the folder.
+
+    Its numbers are of unit scale, not the 0.02 of a fresh GPT-2, at which many mistakes are too
+    small to be seen.
+    """
+    from safetensors.numpy import save_file
+
+    folder = Path(folder)
+    rng = np.random.default_rng(seed)
+    params = _telling_params(config, rng)
+    length = min(config.n_positions - 1, 7)
+    ids = rng.integers(0, config.vocab_size, (2, length))
+    ids[:, -1] = ids[:, 0]              # a token that comes twice
+    targets = rng.integers(0, config.vocab_size, (2, length))
+    targets[1, -1] = IGNORE             # and a target that is not counted
+    greedy = generate(params, config, ids[0], min(GREEDY_TOKENS, config.n_positions - length),
+                      temperature=0)
+    tensors = {"ids": ids, "targets": targets, "greedy": greedy}
+    traces: dict[str, Trace] = {}
+    for precision in PRECISIONS:
+        rounded = {name: array.astype(precision) for name, array in params.items()}
+        traces[precision] = trace(rounded, ids, targets, config)
+        kinds = {"params": rounded, **vars(traces[precision])}
+        tensors |= {f"{precision}/{kind}/{name}": np.array(array, order="C")
+                    for kind in KINDS for name, array in kinds[kind].items()}
+    order = [f"{kind}/{name}" for kind in KINDS[1:] for name in vars(traces["float64"])[kind]]
+    about = {
+        "format": "npgpt-pack", "version": 1, "config": config.to_dict(), "seed": seed,
+        "how_to_compare": HOW_TO_COMPARE, "order": order,
+        "tolerances": {"float64": {name: 1e-10 for name in order},
+                       "float32": {name: _float32_tolerance(tensors, name) for name in order}},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing_file(folder / TENSORS) as beside:
+        save_file(tensors, beside)
+    with replacing_file(folder / ABOUT) as beside:
+        beside.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    return folder
+
+
+def read_pack(path: str | Path) -> Pack:
+    """A pack's folder, or a safetensors file alone; CheckpointError for what is none."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    path = Path(path)
+    file = path / TENSORS if path.is_dir() else path
+    try:
+        tensors = load_file(file)
+    except FileNotFoundError:
+        raise CheckpointError(f"{file} does not exist; a pack is a folder with {TENSORS}") from None
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{file} cannot be read: {error}") from None
+    about_file = file.with_name(ABOUT)
+    if not about_file.is_file():
+        return Pack(path, tensors, {})
+    try:
+        about = json.loads(about_file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{about_file} is no valid JSON: {error}") from None
+    return Pack(path, tensors, about if isinstance(about, dict) else {})
+
+
+def _telling_params(config: GPT2Config, rng: np.random.Generator) -> Params:
+    params: Params = {}
+    for name, shape in parameter_shapes(config).items():
+        noise = rng.standard_normal(shape)
+        if len(shape) == 2:
+            # tables lie along channels, linear weights take shape[0] inputs
+            is_table = name in ("wte.weight", "wpe.weight", "lm_head.weight")
+            fan_in = shape[1] if is_table else shape[0]
+            params[name] = noise / np.sqrt(fan_in)
+        else:
+            params[name] = 0.2 * noise + (1.0 if "ln_" in name and name.endswith("weight") else 0.0)
+    return params
+
+
+def _float32_tolerance(tensors: dict[str, Array], name: str) -> float:
+    # ten times what rounding did here, and never less than a sum in another order would do
+    exact, rounded = tensors[f"float64/{name}"], tensors[f"float32/{name}"]
+    error = np.linalg.norm(rounded - exact) / max(float(np.linalg.norm(exact)), 1e-30)
+    return float(f"{max(10.0 * error, 1e-5):.1e}")

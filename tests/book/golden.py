@@ -1,0 +1,33 @@
+"""What PyTorch gave: golden.json, and the comparison of an array with what it kept of one."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# the C library's log, sin and cos, and nothing else, may move the last bit on another system
+LAST_BIT = 4e-16
+
+
+@functools.cache
+def golden() -> dict[str, Any]:
+    """The golden file."""
+    return json.loads((Path(__file__).parent / "golden.json").read_text(encoding="utf-8"))
+
+
+def assert_same(array: np.ndarray, kept: dict[str, Any], what: str) -> None:
+    """The array is the kept one, to the last bit; float64 up to one unit of it."""
+    array = np.asarray(array)
+    assert str(array.dtype) == kept["dtype"], what
+    assert list(array.shape) == kept["shape"], what
+    for place, number in kept["some"].items():
+        got = array.flat[int(place)].item()
+        near = abs(got - number) <= LAST_BIT * abs(number)
+        assert near, f"{what}: {got} at {place}, not {number}"
+    if array.dtype != np.float64:
+        assert hashlib.sha256(array.tobytes()).hexdigest() == kept["sha256"], what

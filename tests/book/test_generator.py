@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from npgpt.book import TorchGenerator
+from npgpt.layers.dropout import dropout_forward
+
+from .golden import assert_same, golden
+
+
+def weights(n: int, m: int, dtype: str) -> np.ndarray:
+    i = np.arange(n)
+    return np.tile(((i * i + 3 * i + 2) % 7).astype(dtype), (m, 1))
+
+
+CALLS = {
+    "rand": lambda rng, n, m, dtype: [rng.rand(n, m, dtype=dtype)],
+    "randn": lambda rng, n, m, dtype: [rng.randn(n, m, dtype=dtype)],
+    "few_normals": lambda rng, m, dtype: [rng.randn(m, dtype=dtype)],
+    "linear": lambda rng, n, m, bias, dtype: _linear(rng, n, m, bias, dtype),
+    "embedding": lambda rng, n, m, dtype: [rng.embedding(n, m, dtype)],
+    "dropout": lambda rng, n, m, rate, dtype: [rng.dropout((n, m), rate, dtype)],
+    "choice": lambda rng, n, m, k, again, dtype: [rng.multinomial(weights(n, m, dtype), k, again)],
+    "randperm": lambda rng, n: [rng.randperm(n)],
+    "randint": lambda rng, low, high, n: [rng.randint(low, high, (n,))],
+    "draw_seed": lambda rng: [np.array(rng.draw_seed())],
+}
+CALLS["choices"] = CALLS["choices_again"] = CALLS["choice"]
+
+
+def _linear(rng, n, m, bias, dtype):
+    weight, drawn_bias = rng.linear(n, m, bias, dtype)
+    return [weight.T] if drawn_bias is None else [weight.T, drawn_bias]
+
+
+@pytest.mark.parametrize("sequence", golden()["sequences"], ids=lambda s: f"seed {s['seed']}")
+def test_a_mixed_sequence_of_calls_is_pytorchs(sequence):
+    rng = TorchGenerator(sequence["seed"])
+    for i, call in enumerate(sequence["calls"]):
+        what = f"call {i}, {call['kind']} {call['arguments']}"
+        outs = CALLS[call["kind"]](rng, *call["arguments"])
+        assert len(outs) == len(call["outs"]), what
+        for out, kept in zip(outs, call["outs"]):
+            assert_same(out, kept, what)
+
+
+def test_the_golden_sequences_hold_every_kind_of_call_and_sizes_beyond_a_thousand():
+    calls = [call for sequence in golden()["sequences"] for call in sequence["calls"]]
+    assert {call["kind"] for call in calls} == set(CALLS)
+    sizes = [out["shape"][0] for call in calls for out in call["outs"]
+             if call["kind"] == "randn" and out["shape"]]
+    assert any(size > 1000 for size in sizes)
+    assert any(size % 16 for size in sizes)
+
+
+def test_a_layer_drops_what_pytorch_drops_when_handed_the_generator():
+    x = np.ones((5, 7), np.float32)
+    out, _ = dropout_forward(x, rate=0.1, rng=TorchGenerator(4))
+    np.testing.assert_array_equal(out, TorchGenerator(4).dropout((5, 7), 0.1))
+
+
+def test_random_takes_the_sizes_that_a_numpy_generator_takes():
+    assert TorchGenerator(0).random().shape == ()
+    assert TorchGenerator(0).random(3).shape == (3,)
+    assert TorchGenerator(0).random((2, 3)).shape == (2, 3)
+    assert TorchGenerator(0).random(()).shape == ()
+
+
+@given(st.integers(0, 200), st.integers(0, 2**32 - 1))
+def test_a_permutation_holds_every_number_once(n, seed):
+    assert sorted(TorchGenerator(seed).randperm(n).tolist()) == list(range(n))
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_without_replacement_no_index_comes_twice(n, wanted, seed):
+    k = min(n, wanted)
+    drawn = TorchGenerator(seed).multinomial(np.ones(n, np.float32), k)
+    assert len(set(drawn.tolist())) == k
+
+
+def test_an_entry_of_weight_zero_is_never_drawn():
+    p = np.array([0, 1, 0, 2, 0], np.float64)
+    rng = TorchGenerator(1)
+    drawn = [int(rng.multinomial(p)[0]) for _ in range(200)]
+    drawn += rng.multinomial(p, 200, replacement=True).tolist()
+    assert set(drawn) == {1, 3}
+
+
+def test_any_whole_number_is_a_seed_and_its_low_32_bits_count():
+    np.testing.assert_array_equal(TorchGenerator(2**32 + 7).rand(3), TorchGenerator(7).rand(3))
+    np.testing.assert_array_equal(TorchGenerator(np.int64(7)).rand(3), TorchGenerator(7).rand(3))
+    with pytest.raises(ValueError, match="whole number; got 1.5"):
+        TorchGenerator(1.5)
+
+
+@pytest.mark.parametrize("p, n, message", [
+    ([0.0, 0.0], 1, "all zero"),
+    ([0.5, -0.5], 1, "not negative"),
+    ([0.5, np.nan], 1, "finite"),
+    ([0.5, 0.5], 3, "n_samples=3 of 2 entries"),
+    ([0.5, 0.5], 0, "n_samples=0"),
+    ([[[1.0]]], 1, "shape"),
+    ([1, 2], 1, "int64"),
+])
+def test_probabilities_that_cannot_be_drawn_from_are_refused(p, n, message):
+    with pytest.raises(ValueError, match=message):
+        TorchGenerator(0).multinomial(np.array(p), n)
+
+
+def test_other_settings_that_do_not_fit_are_refused():
+    rng = TorchGenerator(0)
+    with pytest.raises(ValueError, match="float16"):
+        rng.rand(2, dtype="float16")
+    with pytest.raises(ValueError, match=r"\[3, 3\) is empty"):
+        rng.randint(3, 3, (2,))
+    with pytest.raises(ValueError, match=r"whole numbers, as in rand\(2, 5\); got \(\(2, 5\),\)"):
+        rng.rand((2, 5))
+    with pytest.raises(ValueError, match=r"no negative sizes; got \(2, -5\)"):
+        rng.randn(2, -5)
+    with pytest.raises(ValueError, match="dropout rate 1.0"):
+        rng.dropout((2,), 1.0)

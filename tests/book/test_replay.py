@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from npgpt.book import replay
+from npgpt.book.figures import Figure, TextFigure
+from npgpt.book.replay import as_records, summary, tabulate
+
+
+def test_the_table_shows_printed_and_computed_numbers_side_by_side():
+    lines = []
+    figure = Figure("scores", "0.25 0.5\n1 -inf", [0.25, 0.5, 2, -np.inf])
+    tabulate("A chapter", [figure], lines.append)
+    rows = [line.split() for line in lines]
+    assert rows[-2] == ["0.25", "0.5", "0.25", "0.5", "yes"]
+    assert rows[-1] == ["1", "-inf", "2", "-inf", "no"]
+
+
+def test_long_rows_are_folded_and_lose_no_number():
+    lines = []
+    numbers = list(range(1000, 1040))
+    tabulate("A chapter", [Figure("ids", " ".join(map(str, numbers)), numbers)], lines.append)
+    assert max(map(len, lines)) <= 100
+    shown = " ".join(lines).split()
+    assert all(shown.count(str(number)) == 2 for number in numbers)
+
+
+def test_the_summary_counts_numbers_and_verdicts():
+    figures = [Figure("a", "1 2", [1, 2]), Figure("b", "3", [4]), Figure("c", "0.5", [0.5500001]),
+               TextFigure("d", "0" * 16, "text")]
+    assert "4 figures, 5 numbers: 1 figures agree" in summary(figures)
+    assert "2 do not" in summary(figures)
+
+
+def test_chapters_come_in_the_order_asked_for():
+    lines = []
+    figures = replay([3, 2], lines.append)
+    headings = [line for line in lines if line.startswith("\nChapter")]
+    assert [heading.split()[1] for heading in headings] == ["3:", "2:"]
+    assert f"{len(figures)} figures" in lines[-1]
+
+
+def test_a_chapter_that_is_not_replayed_is_named():
+    with pytest.raises(ValueError, match="chapter 6 is not replayed; there are 2, 3, 4, 5"):
+        replay([6])
+
+
+def test_records_are_strict_json():
+    records = as_records([Figure("a", "1\n-inf", np.array([1.0, -np.inf])), Figure("b", "x", "x")])
+    text = json.dumps(records, allow_nan=False)
+    assert json.loads(text)[0]["computed"] == [1.0, "-inf"]
+    assert records[1]["computed"] == "x"

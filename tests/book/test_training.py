@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from npgpt.book import TorchGenerator, gpt2, training
+from npgpt.book.story import Loader
+from npgpt.book.training import Evaluation, Sample, train
+
+from .golden import golden
+
+
+def test_the_loop_follows_pytorchs_step_by_step(monkeypatch):
+    monkeypatch.setattr(training, "_write", lambda model, n: "")    # the tiny model knows no words
+    wanted = golden()["training"]
+    ids = np.arange(200) * 7 % 61
+    loaders = (Loader(ids[:121], 8, 8, 2, shuffle=True, drop_last=True),
+               Loader(ids[160:193], 8, 8, 2))
+    rng = TorchGenerator(123)
+    model = gpt2(golden()["initial"][0]["cfg"], rng)
+    events = list(train(model, rng, loaders, epochs=3))
+    log = [event for event in events if isinstance(event, Evaluation)]
+    np.testing.assert_allclose(np.array(log), wanted["log"], rtol=0, atol=2e-5)
+    for name, first in wanted["params"].items():
+        got = model.params[name].ravel()[:8]
+        np.testing.assert_allclose(got, first, rtol=0, atol=2e-5, err_msg=name)
+    # the generator stands where PyTorch's stands: nothing was drawn too often or too rarely
+    np.testing.assert_array_equal(rng.rand(3), np.float32(wanted["then"]))
+    assert [event.epoch for event in events if isinstance(event, Sample)] == [0, 1, 2]
+
+
+def test_as_many_losses_and_texts_are_printed_as_the_run_gives():
+    steps = [step for step, *_ in training.PRINTED_LOSSES]
+    assert steps == list(range(0, 9 * training.EPOCHS, training.EVALUATE_EVERY))
+    assert len(training.PRINTED_TEXTS) == training.EPOCHS
+
+
+@pytest.mark.parametrize("epochs", [0, 11])
+def test_epochs_beyond_the_books_are_refused(epochs):
+    with pytest.raises(ValueError, match="10 epochs"):
+        next(training.figures(epochs))

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from npgpt.book import replay as _replay
+from npgpt.book.figures import Figure
+from npgpt.cli import main
+
+
+def test_two_chapters_agree_and_are_written_as_json(tmp_path, capsys):
+    path = tmp_path / "figures.json"
+    assert main(["book", "--chapters", "2", "3", "--json", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "Chapter 3: attention" in out and "0 do not" in out
+    content = json.loads(path.read_text())
+    assert len(content["figures"]) > 40
+    assert {figure["agrees"] for figure in content["figures"]} <= {"yes", "rounding"}
+
+
+def test_a_figure_that_does_not_agree_gives_exit_code_1(monkeypatch, capsys):
+    wrong = ("a wrong one", lambda: iter([Figure("sum", "4", 5)]))
+    monkeypatch.setitem(_replay.__globals__["CHAPTERS"], 2, wrong)
+    assert main(["book", "--chapters", "2"]) == 1
+    assert "1 do not" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--chapters", "7"], "chapter 7 is not replayed"),
+    (["--train", "--epochs", "11"], "10 epochs"),
+    (["--chapter", "2"], "--chapters"),
+])
+def test_mistakes_are_answered_in_one_line(arguments, message, capsys):
+    assert main(["book", *arguments]) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1

@@ -1,0 +1,45 @@
+"""npgpt pack: written, compared, refused."""
+
+import json
+
+import pytest
+from safetensors.numpy import load_file, save_file
+
+
+def test_a_pack_is_written_and_agrees_with_itself(npgpt):
+    code, out, _ = npgpt("pack", "tiny", "ours")
+    assert code == 0 and "pack.safetensors" in out and "pack.json" in out
+    code, out, _ = npgpt("pack", "--compare", "ours", "ours")
+    assert code == 0 and "all of them agree" in out
+
+
+def test_a_difference_exits_1_and_is_named(npgpt):
+    npgpt("pack", "tiny", "ours")
+    tensors = load_file("ours/pack.safetensors")
+    tensors["float64/activations/h.0.mlp.act"] *= -1
+    save_file(tensors, "theirs.safetensors")
+    code, out, _ = npgpt("pack", "--compare", "ours", "theirs.safetensors")
+    assert code == 1 and "first difference: activations/h.0.mlp.act" in out and "sign" in out
+
+
+def test_a_pack_of_ones_own_config(npgpt, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(
+        {"vocab_size": 9, "n_positions": 5, "n_embd": 8, "n_layer": 1, "n_head": 2,
+         "activation_function": "swiglu", "norm": "none"}))
+    code, out, err = npgpt("pack", "config.json", "ours")
+    assert code == 0, err
+    assert npgpt("pack", "--compare", "ours", "ours")[0] == 0
+
+
+@pytest.mark.parametrize("arguments, code, says", [
+    (["gpt2", "out"], 2, "tiny"),
+    (["big.json", "out"], 2, "124,439,808"),
+    (["bad.json", "out"], 2, "no valid JSON"),
+    (["missing.json", "out"], 3, "missing.json"),
+    (["--compare", "a", "b"], 3, "does not exist"),
+])
+def test_mistakes_are_one_line(npgpt, tmp_path, arguments, code, says):
+    (tmp_path / "big.json").write_text("{}")
+    (tmp_path / "bad.json").write_text("{")
+    got, _, err = npgpt("pack", *arguments)
+    assert (got, err.count("\n")) == (code, 1) and says in err

@@ -1,0 +1,45 @@
+"""The plain way to write, which the engine must equal; and a reader that counts."""
+
+import numpy as np
+
+from npgpt import model
+from npgpt.generation.reader import CachedReader
+
+
+def last_logits(text, params, config):
+    """The logits (V,) after the last n_positions tokens of a text, all computed afresh."""
+    window = np.array(text[-config.n_positions:])
+    return model.logits(params, window[None], config)[0, -1]
+
+
+def plainly(text, count, sampling, rng, params, config):
+    """The loop without cache, batch or draft: the text and `count` more tokens, as a list."""
+    text = list(text)
+    for _ in range(count):
+        text.append(sampling.choose(last_logits(text, params, config), rng, text))
+    return text
+
+
+class CountingReader(CachedReader):
+    """Notes which rows it reads and how many tokens of each; raises KeyboardInterrupt on demand.
+
+    `CountingReader.latest` is the one made last.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.portions = []
+        self.interrupt = False
+        CountingReader.latest = self
+
+    def read(self, rows, ids, keep=1):
+        logits = super().read(rows, ids, keep)
+        self.portions.append((list(rows), ids.shape[1]))
+        if self.interrupt:
+            self.interrupt = False
+            raise KeyboardInterrupt
+        return logits
+
+    @property
+    def counts(self):
+        return [count for _, count in self.portions]

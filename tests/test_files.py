@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import npgpt
+from npgpt.files import PARTIAL, creating_folder, flush_to_disk, remove_partial, replacing_file
+
+HOME = Path(npgpt.__file__).parents[1]
+posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and limits")
+
+WRITE_FOREVER = """
+import sys
+from pathlib import Path
+from npgpt.files import replacing_file
+place = Path(sys.argv[1])
+while True:
+    for letter in "ab":
+        with replacing_file(place) as beside:
+            beside.write_text(letter * 1_000_000)
+        print("written", flush=True)
+"""
+
+FILL_FOREVER = """
+import shutil, sys
+from pathlib import Path
+from npgpt.files import creating_folder
+place = Path(sys.argv[1])
+for number in range(10**6):
+    with creating_folder(place / str(number)) as beside:
+        (beside / "part").mkdir()
+        for name in ("one", "two", "part/three"):
+            (beside / name).write_text(name * 100_000)
+    print("written", flush=True)
+"""
+
+HIT_THE_LIMIT = """
+import resource, sys
+from pathlib import Path
+from npgpt.files import creating_folder, replacing_file
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+place = Path(sys.argv[1])
+for write in (replacing_file(place / "file"), creating_folder(place / "folder")):
+    try:
+        with write as beside:
+            target = beside / "inside" if beside.is_dir() else beside
+            target.write_text("x" * 5000)
+    except OSError as error:
+        print(type(error).__name__, error.strerror)
+"""
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+def kill_at_random_moments(script: str, place: Path, times: int):
+    """Run a script that writes for ever, SIGKILL it at some moment, and let the caller look."""
+    moment = random.Random(0)
+    for _ in range(times):
+        process = subprocess.Popen([sys.executable, "-c", script, str(place)],
+                                   stdout=subprocess.PIPE, cwd=HOME)
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"written\n"
+            time.sleep(moment.uniform(0.0, 0.02))
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+        yield
+
+
+def test_a_replaced_file_has_the_new_content_and_leaves_nothing_beside(tmp_path):
+    place = tmp_path / "log.json"
+    for content in ("first", "second"):
+        with replacing_file(place) as beside:
+            beside.write_text(content)
+            assert beside.parent == tmp_path and beside != place
+        assert place.read_text() == content
+    assert names(tmp_path) == ["log.json"]
+
+
+def test_until_the_end_the_old_content_stays_readable(tmp_path):
+    place = tmp_path / "file"
+    place.write_text("old")
+    with replacing_file(place) as beside:
+        beside.write_text("new")
+        assert place.read_text() == "old"
+    assert place.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_an_error_while_writing_leaves_the_old_content_and_nothing_else(error, tmp_path):
+    place = tmp_path / "file"
+    place.write_text("old")
+    with pytest.raises(error):
+        with replacing_file(place) as beside:
+            beside.write_text("half of the n")
+            raise error
+    assert place.read_text() == "old" and names(tmp_path) == ["file"]
+
+
+def test_a_file_that_was_not_written_leaves_the_old_content(tmp_path):
+    place = tmp_path / "file"
+    place.write_text("old")
+    with pytest.raises(FileNotFoundError):
+        with replacing_file(place):
+            pass
+    assert place.read_text() == "old" and names(tmp_path) == ["file"]
+
+
+@posix
+def test_a_kill_at_any_moment_leaves_one_whole_file(tmp_path):
+    place = tmp_path / "file"
+    for _ in kill_at_random_moments(WRITE_FOREVER, place, times=6):
+        content = place.read_text()
+        assert content in ("a" * 1_000_000, "b" * 1_000_000)
+    remove_partial(tmp_path)
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_created_folder_is_whole_and_leaves_nothing_beside(tmp_path):
+    place = tmp_path / "deep" / "folder"
+    with creating_folder(place) as beside:
+        (beside / "inner").mkdir()
+        (beside / "inner" / "file").write_text("content")
+        assert not place.exists()
+    assert (place / "inner" / "file").read_text() == "content"
+    assert names(place.parent) == ["folder"]
+
+
+def test_a_folder_that_exists_is_not_touched(tmp_path):
+    place = tmp_path / "folder"
+    place.mkdir()
+    (place / "file").write_text("mine")
+    with pytest.raises(FileExistsError, match="folder exists already"):
+        with creating_folder(place):
+            pass
+    assert (place / "file").read_text() == "mine" and names(tmp_path) == ["folder"]
+
+
+def test_an_error_while_filling_leaves_no_folder(tmp_path):
+    with pytest.raises(RuntimeError):
+        with creating_folder(tmp_path / "folder") as beside:
+            (beside / "file").write_text("half")
+            raise RuntimeError
+    assert names(tmp_path) == []
+
+
+@posix
+def test_a_kill_at_any_moment_leaves_only_whole_folders(tmp_path):
+    for number, _ in enumerate(kill_at_random_moments(FILL_FOREVER, tmp_path, times=4)):
+        remove_partial(tmp_path)
+        folders = list(tmp_path.iterdir())
+        assert folders
+        for folder in folders:
+            for name in ("one", "two", "part/three"):
+                assert (folder / name).read_text() == name * 100_000
+            folder.rename(tmp_path / f"seen-{number}-{folder.name}"[:60])
+
+
+@posix
+def test_a_disk_that_takes_no_more_loses_nothing(tmp_path):
+    (tmp_path / "file").write_text("old")
+    told = subprocess.run([sys.executable, "-c", HIT_THE_LIMIT, str(tmp_path)],
+                          capture_output=True, text=True, check=True, cwd=HOME)
+    assert told.stdout.splitlines() == ["OSError File too large"] * 2
+    assert names(tmp_path) == ["file"] and (tmp_path / "file").read_text() == "old"
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
+    (tmp_path / f"{PARTIAL}1-file").write_text("half")
+    (tmp_path / f"{PARTIAL}2-folder" / "inner").mkdir(parents=True)
+    (tmp_path / "file").write_text("whole")
+    remove_partial(tmp_path)
+    assert names(tmp_path) == ["file"]
+
+
+def test_flushing_takes_files_and_folders_and_names_what_is_missing(tmp_path):
+    (tmp_path / "file").write_text("content")
+    flush_to_disk(tmp_path / "file")
+    flush_to_disk(tmp_path)
+    with pytest.raises(FileNotFoundError, match="missing"):
+        flush_to_disk(tmp_path / "missing")

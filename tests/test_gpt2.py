@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+
+import npgpt
+from npgpt import GPT2, GPT2Config, model as functions, ops
+
+IDS, TARGETS = np.array([[3, 1, 3], [0, 7, 10]]), np.array([[1, 3, 4], [7, -100, 2]])
+
+
+def test_the_public_face_is_importable_from_npgpt():
+    assert set(npgpt.__all__) >= {"GPT2", "GPT2Config", "Tape", "Var", "Op"}
+    assert all(hasattr(npgpt, name) for name in npgpt.__all__)
+
+
+def test_a_model_is_its_config_and_parameters(small_config):
+    model = GPT2.init(small_config, seed=3)
+    assert model.config is small_config
+    assert {a.dtype for a in model.params.values()} == {np.dtype(np.float32)}
+    again, other = GPT2.init(small_config, seed=3), GPT2.init(small_config, seed=4)
+    np.testing.assert_array_equal(model.params["wte.weight"], again.params["wte.weight"])
+    assert (model.params["wte.weight"] != other.params["wte.weight"]).any()
+    assert model.n_parameters() == sum(a.size for a in model.params.values())
+
+
+def test_parameters_that_do_not_fit_the_config_are_refused_all_at_once(small_config):
+    params = GPT2.init(small_config).params
+    with pytest.raises(ValueError, match="h.2.ln_1.weight is missing; .*h.2.mlp.c_proj.bias is miss"):
+        GPT2(small_config.replace(n_layer=3), params)
+    with pytest.raises(ValueError, match=r"wte.weight has shape \(11, 8\).*needs \(12, 8\)"):
+        GPT2(small_config.replace(vocab_size=12), params)
+
+
+def test_one_text_and_a_batch_of_texts_both_get_logits(small_model):
+    batch = small_model.logits(IDS)
+    assert batch.shape == (2, 3, 11)
+    assert small_model.logits(IDS[0]).shape == (3, 11)
+    np.testing.assert_allclose(small_model.logits(IDS[1].tolist()), batch[1], rtol=1e-12)
+
+
+def test_logits_are_those_of_the_textbook(small_model):
+    expected = functions.logits(small_model.params, IDS, small_model.config)
+    np.testing.assert_allclose(small_model.logits(IDS), expected, rtol=1e-10)
+
+
+def test_loss_and_gradients_are_those_of_the_textbook(small_model):
+    textbook = GPT2(small_model.config, small_model.params, ops=ops)
+    expected_loss, expected = textbook.loss_and_grads(IDS, TARGETS)
+    loss, grads = small_model.loss_and_grads(IDS, TARGETS)
+    assert loss == pytest.approx(expected_loss, rel=1e-12)
+    for name, grad in expected.items():
+        np.testing.assert_allclose(grads[name], grad, rtol=1e-9, atol=1e-12)
+
+
+def test_loss_is_a_float_and_the_same_with_and_without_gradients(small_model):
+    loss = small_model.loss(IDS, TARGETS)
+    with_grads, grads = small_model.loss_and_grads(IDS, TARGETS)
+    assert type(loss) is float and type(with_grads) is float
+    assert loss == pytest.approx(with_grads, rel=1e-12)
+    assert list(grads) == list(small_model.params)
+    for name, array in small_model.params.items():
+        assert grads[name].shape == array.shape and grads[name].dtype == array.dtype
+
+
+def test_one_text_costs_the_same_as_a_batch_of_one(small_model):
+    assert small_model.loss(IDS[0], TARGETS[0]) == small_model.loss(IDS[:1], TARGETS[:1])
+
+
+def test_computing_changes_no_parameter(small_model):
+    before = copy.deepcopy(small_model.params)
+    small_model.logits(IDS)
+    small_model.loss_and_grads(IDS, TARGETS, rng=np.random.default_rng(0))
+    for name, array in before.items():
+        np.testing.assert_array_equal(array, small_model.params[name])
+
+
+def test_dropout_happens_only_where_a_random_source_is_passed(small_model):
+    calm, _ = small_model.loss_and_grads(IDS, TARGETS)
+    dropped, _ = small_model.loss_and_grads(IDS, TARGETS, rng=np.random.default_rng(0))
+    assert calm == pytest.approx(small_model.loss(IDS, TARGETS), rel=1e-12)
+    assert abs(dropped - calm) > 1e-3
+
+
+def test_a_step_against_the_gradient_lowers_the_loss(small_model):
+    before, grads = small_model.loss_and_grads(IDS, TARGETS)
+    for name, grad in grads.items():
+        small_model.params[name] = small_model.params[name] - 1e-4 * grad
+    squared = sum(float((g * g).sum()) for g in grads.values())
+    fall = before - small_model.loss(IDS, TARGETS)
+    assert fall == pytest.approx(1e-4 * squared, rel=0.05)
+
+
+def test_the_ops_handed_in_are_the_ops_used(small_config):
+    class Counting:
+        def __init__(self):
+            self.used = []
+
+        def __getattr__(self, name):
+            self.used.append(name)
+            return getattr(ops, name)
+
+    counting = Counting()
+    model = GPT2(small_config, GPT2.init(small_config).params, ops=counting)
+    model.logits(IDS)
+    assert counting.used.count("layernorm") == 5 and counting.used.count("unembedding") == 1
+
+
+def test_a_saved_model_loads_as_it_was(small_model, tmp_path):
+    small_model.save(tmp_path / "model")
+    loaded = GPT2.load(tmp_path / "model")
+    assert loaded.config == small_model.config
+    assert set(loaded.params) == set(small_model.params)
+    for name, array in small_model.params.items():
+        np.testing.assert_array_equal(loaded.params[name], array)
+    np.testing.assert_array_equal(loaded.logits(IDS), small_model.logits(IDS))
+
+
+def test_generation_gives_prompt_and_continuation_and_repeats_itself_for_a_seed(small_model):
+    one = small_model.generate(IDS[0], 4, seed=5)
+    assert one.shape == (7,)
+    np.testing.assert_array_equal(one[:3], IDS[0])
+    np.testing.assert_array_equal(one, small_model.generate(IDS[0], 4, seed=5))
+    both = small_model.generate(IDS[:, :1], 2, temperature=0)
+    assert both.shape == (2, 3)
+    for text in both:
+        for t in (1, 2):
+            assert text[t] == small_model.logits(text[:t])[-1].argmax()
+
+
+OUTSIDE = r"is outside the vocabulary \[0, 11\)"
+BAD_IDS = {
+    "negative": ([1, -1], f"-1 {OUTSIDE}"),
+    "just past the vocabulary": ([1, 11], f"11 {OUTSIDE}"),
+    "2**31": ([2**31], f"2147483648 {OUTSIDE}"),
+    "2**63": ([2**63], f"9223372036854775808 {OUTSIDE}"),
+    "2**64": ([1, 2**64], f"18446744073709551616 {OUTSIDE}"),
+    "-2**63": ([-(2**63)], f"-9223372036854775808 {OUTSIDE}"),
+    "-2**63 - 1": ([-(2**63) - 1], f"-9223372036854775809 {OUTSIDE}"),
+    "2**63 as uint64": (np.array([2**63], np.uint64), f"9223372036854775808 {OUTSIDE}"),
+    "uint8 past the vocabulary": (np.array([200], np.uint8), f"200 {OUTSIDE}"),
+    "floats": ([1.0, 2.0], r"must be integers; got 1.0 \(float\)"),
+    "an array of floats": (np.array([1.5]), "must be integers; got float64 such as .*1.5"),
+    "nan": ([float("nan")], r"must be integers; got nan \(float\)"),
+    "bools": ([True, False], r"must be integers; got True \(bool\)"),
+    "a bool among integers": ([5, True], r"must be integers; got True \(bool\)"),
+    "an array of bools": (np.array([True]), "must be integers; got bool such as .*True"),
+    "a string": ("hello", "must be integers; got <U5 such as .*'hello'"),
+    "strings": (["1", "2"], r"must be integers; got '1' \(str\)"),
+    "bytes": (b"12", "must be integers; got .*S2"),
+    "nothing": (None, "must be integers; got None"),
+    "None among integers": ([1, None], "must be integers; got None"),
+    "complex": ([1 + 0j], r"must be integers; got \(1\+0j\)"),
+    "empty": ([], "none were given; at least one is needed"),
+    "empty rows": ([[], []], "none were given; at least one is needed"),
+    "an empty array": (np.zeros((0, 3), int), "none were given; at least one is needed"),
+    "rows of different lengths": ([[1, 2], [3]], "the rows have different lengths"),
+    "a number": (3, r"must have shape \(T,\) or \(B, T\); got \(\)"),
+    "three axes": ([[[1]]], r"must have shape \(T,\) or \(B, T\); got \(1, 1, 1\)"),
+    "one past the context": ([1] * 6, "6 tokens are more than the context of 5"),
+    "ten times the context": ([[1] * 50], "50 tokens are more than the context of 5"),
+}
+
+
+@pytest.mark.parametrize(("ids", "message"), BAD_IDS.values(), ids=BAD_IDS)
+def test_bad_ids_are_refused_with_what_was_given(ids, message, small_model):
+    before = copy.deepcopy(small_model.params)
+    for use in (small_model.logits, lambda x: small_model.loss(x, x),
+                lambda x: small_model.loss_and_grads(x, x)):
+        with pytest.raises(ValueError, match=message):
+            use(ids)
+    for name, array in before.items():
+        np.testing.assert_array_equal(array, small_model.params[name])
+
+
+def test_a_text_of_exactly_the_context_fits(small_model):
+    assert small_model.logits([1] * 5).shape == (5, 11)
+
+
+BAD_TARGETS = {
+    "one short": ([1, 2], r"targets \(2,\) must have the shape of ids \(3,\)"),
+    "another axis": ([[1, 2, 3]], r"targets \(1, 3\) must have the shape of ids \(3,\)"),
+    "floats": ([1.0, 2.0, 3.0], r"targets must be integers; got 1.0 \(float\)"),
+    "bools": ([True, 1, 2], r"targets must be integers; got True \(bool\)"),
+    "strings": (["a", "b", "c"], r"targets must be integers; got 'a' \(str\)"),
+    "rows of different lengths": ([[1], [1, 2]], "targets: the rows have different lengths"),
+    "past the vocabulary": ([1, 11, 2], r"target 11 is outside the vocabulary \[0, 11\)"),
+    "negative but not the ignored one": ([1, -1, 2], "target -1 is outside the vocabulary"),
+    "2**64": ([1, 2**64, 2], "target 18446744073709551616 is outside the vocabulary"),
+    "2**63 as uint64": (np.array([1, 2**63, 2], np.uint64),
+                        "target 9223372036854775808 is outside the vocabulary"),
+    "-2**63": ([1, -(2**63), 2], "target -9223372036854775808 is outside the vocabulary"),
+}
+
+
+@pytest.mark.parametrize(("targets", "message"), BAD_TARGETS.values(), ids=BAD_TARGETS)
+def test_bad_targets_are_refused_with_what_was_given(targets, message, small_model):
+    for use in (small_model.loss, small_model.loss_and_grads):
+        with pytest.raises(ValueError, match=message):
+            use([3, 1, 3], targets)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.uint64])
+def test_ids_and_targets_of_any_integer_type_mean_the_same(dtype, small_model):
+    targets = np.array([[1, 3, 4], [7, 0, 2]])
+    assert small_model.loss(IDS.astype(dtype), targets.astype(dtype)) == small_model.loss(
+        IDS.tolist(), targets.tolist())
+
+
+def test_a_model_in_another_precision_than_those_there_are_is_refused():
+    with pytest.raises(ValueError, match="use float32 or float64"):
+        GPT2.init(GPT2Config(n_layer=1), dtype="float16")

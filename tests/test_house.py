@@ -1,0 +1,250 @@
+"""The plan of the house, held: what may import what, and what every part must have."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+import npgpt
+from npgpt import ops
+
+PACKAGE = Path(npgpt.__file__).parent
+TESTS = Path(__file__).parent
+HOME = PACKAGE.parent
+
+# Imports only point down: a room may use rooms of lower floors, and of its own without a circle.
+FLOORS = {
+    "version": 1, "layers": 1, "tape": 1, "config": 1, "files": 1, "gradcheck": 1, "text": 1,
+    "ops": 2, "params": 2, "model": 2, "weights": 2,
+    "cases": 3, "fast": 3, "generation": 3, "scoring": 3,
+    "gpt2": 4, "selfcheck": 4,
+    "training": 5,
+    "lab": 6, "book": 6, "demos": 6,
+    "cli": 7, "__main__": 8, "__init__": 8,
+}
+# these know NumPy and themselves, and no other room
+ALONE = {"layers", "tape", "config", "files", "gradcheck", "version"}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+LAYERS = [p for p in MODULES if p.parent.name == "layers" and p.stem not in ("__init__", "contract")]
+
+
+def dotted(path: Path) -> str:
+    """npgpt/text/bpe.py is npgpt.text.bpe; npgpt/text/__init__.py is npgpt.text."""
+    parts = path.relative_to(HOME).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = {dotted(path): path for path in MODULES}
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in the file; ours as npgpt.room.module."""
+    package = dotted(path).split(".")
+    if path.stem != "__init__":
+        package = package[:-1]
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[:len(package) - node.level + 1] if node.level else []
+            base = ".".join(above + ([node.module] if node.module else []))
+            for alias in node.names:
+                whole = f"{base}.{alias.name}"
+                yield whole if whole in NAMES else base
+
+
+def ours(path: Path) -> set[str]:
+    """The modules of npgpt that a file imports."""
+    return {m for m in imported(path) if m == "npgpt" or m.startswith("npgpt.")} - {dotted(path)}
+
+
+def circle_in(graph: dict[str, set[str]]) -> list[str]:
+    """One circle of a graph, [] if there is none."""
+    done: set[str] = set()
+
+    def walk(node: str, way: list[str]) -> list[str]:
+        if node in way:
+            return way[way.index(node):] + [node]
+        if node in done:
+            return []
+        for other in sorted(graph.get(node, ())):
+            found = walk(other, way + [node])
+            if found:
+                return found
+        done.add(node)
+        return []
+
+    return next((found for node in sorted(graph) if (found := walk(node, []))), [])
+
+
+def test_every_room_has_a_floor():
+    assert {room_of(name) for name in NAMES} <= set(FLOORS)
+
+
+def test_imports_only_point_down():
+    upward = [
+        f"{name} (floor {FLOORS[room_of(name)]}) imports {other} (floor {FLOORS[room_of(other)]})"
+        for name, path in NAMES.items() for other in sorted(ours(path))
+        if FLOORS[room_of(other)] > FLOORS[room_of(name)]
+    ]
+    assert upward == []
+
+
+def test_textbook_tape_and_checker_know_no_other_room():
+    strangers = [
+        f"{name} imports {other}"
+        for name, path in NAMES.items() if room_of(name) in ALONE
+        for other in sorted(ours(path)) if room_of(other) != room_of(name)
+    ]
+    assert strangers == []
+
+
+def test_layers_import_numpy_and_layers_only():
+    allowed = {"__future__", "math", "typing", "numpy"}
+    strangers = [
+        f"{path.name} imports {module}"
+        for path in PACKAGE.glob("layers/*.py") for module in imported(path)
+        if module.split(".")[0] not in allowed and not module.startswith("npgpt.layers")
+    ]
+    assert strangers == []
+
+
+def test_no_imports_run_in_a_circle():
+    graph = {name: ours(path) for name, path in NAMES.items()}
+    rooms: dict[str, set[str]] = {}
+    for name, others in graph.items():
+        rooms.setdefault(room_of(name), set()).update(
+            room_of(other) for other in others if room_of(other) != room_of(name))
+    assert circle_in(rooms) == []
+    # a package is imported before its modules, so what it re-exports is no circle by itself
+    inside = {
+        name: {o for o in others if not name.startswith(f"{o}.")} for name, others in graph.items()
+    }
+    assert circle_in(inside) == []
+
+
+@pytest.mark.parametrize(("graph", "circle"), [
+    ({"a": {"b"}, "b": {"c"}, "c": set()}, []),
+    ({"a": {"b"}, "b": {"c"}, "c": {"b"}}, ["b", "c", "b"]),
+    ({"a": {"b", "c"}, "b": {"d"}, "c": {"d"}, "d": set()}, []),
+])
+def test_a_circle_is_found_where_there_is_one(graph, circle):
+    assert circle_in(graph) == circle
+
+
+def functions_of(path: Path) -> set[str]:
+    return {node.name for node in tree_of(path).body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("path", LAYERS, ids=[path.stem for path in LAYERS])
+def test_each_forward_has_its_backward_its_op_and_its_test(path):
+    names = functions_of(path)
+    forwards = {name.removesuffix("_forward") for name in names if name.endswith("_forward")}
+    backwards = {name.removesuffix("_backward") for name in names if name.endswith("_backward")}
+    assert forwards == backwards
+    assert forwards or path.stem == "erf"
+    test = (TESTS / "layers" / f"test_{path.stem}.py").read_text(encoding="utf-8")
+    for name in forwards:
+        assert name in ops.ALL, f"{name} has no line in ops.py"
+        for half in ("forward", "backward"):
+            assert re.search(rf"\b{name}_{half}\b", test), f"no test names {name}_{half}"
+
+
+def test_every_op_has_its_layer():
+    pairs = {name for path in LAYERS for name in functions_of(path)}
+    assert {f"{name}_{half}" for name in ops.ALL for half in ("forward", "backward")} <= pairs
+
+
+@pytest.mark.parametrize("path", LAYERS, ids=[path.stem for path in LAYERS])
+def test_each_layer_tells_its_mathematics_and_its_source(path):
+    text = ast.get_docstring(tree_of(path)) or ""
+    wanted = ["Source"] if path.stem == "erf" else ["Shapes", "Kept", "Source"]
+    assert [word for word in wanted if f"\n{word} " not in text] == []
+
+
+def test_every_file_has_its_mirror_among_the_tests():
+    missing = []
+    for path in MODULES:
+        inside = path.relative_to(PACKAGE)
+        if path.stem in ("__init__", "__main__", "version") or "data" in inside.parts:
+            continue
+        if not (TESTS / inside.parent / f"test_{path.stem}.py").is_file():
+            missing.append(f"npgpt/{inside} has no tests/{inside.parent}/test_{path.stem}.py")
+    assert missing == []
+
+
+def test_every_folder_of_tests_is_a_package():
+    # else two test files of one name, in two folders, get in each other's way
+    folders = {path.parent for path in TESTS.rglob("test_*.py")}
+    assert [f.name for f in folders if not (f / "__init__.py").is_file()] == []
+
+
+def test_every_public_function_and_class_says_what_it_does():
+    silent = [
+        f"{name}.{node.name}"
+        for name, path in NAMES.items() for node in tree_of(path).body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")
+        and not ast.get_docstring(node)
+        and not any(ast.unparse(d).endswith("overload") for d in node.decorator_list)
+    ]
+    assert silent == []
+
+
+def test_every_file_opens_with_what_it_is_about():
+    assert [name for name, path in NAMES.items() if not ast.get_docstring(tree_of(path))] == []
+
+
+def test_no_file_is_longer_than_400_lines():
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines())
+               for name, path in NAMES.items()}
+    assert {name: n for name, n in lengths.items() if n > 400} == {}
+
+
+def test_nothing_is_left_to_do_later():
+    # the words are put together here, so that this file does not contain them
+    later = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
+    found = [
+        f"{path.relative_to(HOME)}:{number}: {line.strip()}"
+        for top in (PACKAGE, TESTS, HOME / "benchmarks") for path in sorted(top.rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if later.search(line)
+    ]
+    assert found == []
+
+
+def test_nothing_is_pickled():
+    unsafe = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+    found = [
+        f"{name} imports {module}" for name, path in NAMES.items() for module in imported(path)
+        if module.split(".")[0] in unsafe
+    ]
+    for name, path in NAMES.items():
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+                if not (isinstance(node.value, ast.Constant) and node.value.value is False):
+                    found.append(f"{name} allows pickle")
+    assert found == []
+
+
+def test_importing_npgpt_imports_nothing_heavy():
+    heavy = ["tiktoken", "tqdm", "safetensors", "threadpoolctl", "matplotlib", "torch",
+             "npgpt.text", "npgpt.training", "npgpt.cli", "npgpt.lab", "npgpt.gradcheck"]
+    code = f"import npgpt, sys; print([m for m in {heavy!r} if m in sys.modules])"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          check=True, cwd=HOME)
+    assert told.stdout.strip() == "[]"

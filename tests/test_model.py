@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from npgpt import GPT2, GPT2Config, Tape, model, ops
+from npgpt.cases import ModelCase, model_cases
+from npgpt.gradcheck import check_scalar
+from npgpt.layers.cross_entropy import IGNORE
+from npgpt.params import Params, init_params
+
+from .layers.test_attention import one_query_at_a_time
+from .layers.test_feed_forward import BENT
+
+CASES = model_cases()
+every_model = pytest.mark.parametrize("case", CASES, ids=[case.label for case in CASES])
+IDS = np.array([[3, 1, 3, 10], [0, 7, 7, 2]])
+TARGETS = np.array([[1, 3, IGNORE, 4], [7, 7, 2, 0]])
+
+
+def unit_scale_params(config: GPT2Config, seed: int = 0) -> Params:
+    """Biases away from 0 and weights away from 0.02, which would hide mistakes."""
+    rng = np.random.default_rng(seed)
+    params = init_params(config, dtype=np.float64)
+    return {name: 0.5 * rng.standard_normal(a.shape) + (a if a.ndim == 1 else 0.0)
+            for name, a in params.items()}
+
+
+def written_differently(params: Params, ids: np.ndarray, config: GPT2Config) -> np.ndarray:
+    """GPT-2's logits for one text (T,), by other formulas than the layers'."""
+    def norm(name: str, x: np.ndarray) -> np.ndarray:
+        if f"{name}.weight" not in params:
+            return x
+        spread = np.sqrt((x**2).mean(-1, keepdims=True) - x.mean(-1, keepdims=True) ** 2
+                         + config.layer_norm_epsilon)
+        return ((x - x.mean(-1, keepdims=True)) / spread * params[f"{name}.weight"]
+                + params[f"{name}.bias"])
+
+    def linear(name: str, x: np.ndarray) -> np.ndarray:
+        return np.einsum("ti,io->to", x, params[f"{name}.weight"]) + params.get(f"{name}.bias", 0)
+
+    x = np.array([params["wte.weight"][i] + params["wpe.weight"][t] for t, i in enumerate(ids)])
+    for i in range(config.n_layer):
+        qkv = linear(f"h.{i}.attn.c_attn", norm(f"h.{i}.ln_1", x)).reshape(
+            len(ids), 3, config.n_head, config.head_size)
+        heads = [one_query_at_a_time(*(qkv[:, part, h] for part in range(3)))
+                 for h in range(config.n_head)]
+        x = x + linear(f"h.{i}.attn.c_proj", np.concatenate(heads, axis=1))
+        normed, mlp = norm(f"h.{i}.ln_2", x), f"h.{i}.mlp"
+        wide = linear(f"{mlp}.c_fc", normed)
+        if config.activation_function == "swiglu":
+            bent = BENT["silu"](linear(f"{mlp}.c_gate", normed)) * wide
+        elif config.activation_function == "leaky_relu":
+            bent = np.maximum(wide, 0) + params[f"{mlp}.act.slope"] * np.minimum(wide, 0)
+        else:
+            bent = BENT[config.activation_function](wide)
+        x = x + linear(f"{mlp}.c_proj", bent)
+    head = "wte.weight" if config.tie_word_embeddings else "lm_head.weight"
+    return np.einsum("tc,vc->tv", norm("ln_f", x), params[head])
+
+
+@every_model
+def test_logits_agree_with_the_model_written_differently(case: ModelCase):
+    params = unit_scale_params(case.config)
+    logits = model.logits(params, case.ids, case.config)
+    for got, ids in zip(logits, case.ids, strict=True):
+        expected = written_differently(params, ids, case.config)
+        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-10)
+
+
+@every_model
+def test_gradients_of_whole_models_pass_the_gradient_check(case: ModelCase):
+    params = unit_scale_params(case.config)
+    tape = Tape()
+    watched = tape.watch(params)
+    grads = tape.backward(model.loss(watched, case.ids, case.targets, case.config))
+
+    def loss(given: dict[str, Any]) -> Any:
+        return model.loss(given, case.ids, case.targets, case.config)
+
+    named = {name: grads[var] for name, var in watched.items()}
+    report = check_scalar(loss, params, named).raise_if_wrong()
+    assert len(report.rows) == len(params) and report.worst <= 1e-10
+
+
+def test_gradients_with_dropout_agree_with_a_complex_step(small_config):
+    config = small_config.replace(n_layer=1, resid_pdrop=0.2, embd_pdrop=0.3, attn_pdrop=0.4)
+    params = unit_scale_params(config)
+
+    def loss(given: dict[str, Any]) -> Any:
+        return model.loss(given, IDS, TARGETS, config, rng=np.random.default_rng(4))
+
+    tape = Tape()
+    watched = tape.watch(params)
+    grads = tape.backward(loss(watched))
+    rng = np.random.default_rng(0)
+    for name, array in params.items():
+        direction = rng.standard_normal(array.shape)
+        slope = loss({**params, name: array + 1e-30j * direction}).imag / 1e-30
+        along = (grads[watched[name]] * direction).sum()
+        assert along == pytest.approx(slope, rel=1e-11, abs=1e-14), name
+
+
+def test_the_key_bias_has_no_gradient_and_its_neighbours_have(small_model):
+    _, grads = small_model.loss_and_grads(IDS, TARGETS)
+    q, k, v = np.split(grads["h.0.attn.c_attn.bias"], 3)
+    assert np.abs(k).max() < 1e-15 and np.abs(q).min() > 1e-9 and np.abs(v).min() > 1e-9
+
+
+@given(st.integers(0, 2), st.integers(0, 10))
+def test_future_tokens_do_not_change_past_outputs(t, other):
+    config = GPT2Config(vocab_size=11, n_positions=5, n_embd=8, n_layer=2, n_head=4)
+    params = unit_scale_params(config)
+    changed = IDS.copy()
+    changed[:, t + 1:] = other
+    before, after = (model.logits(params, ids, config) for ids in (IDS, changed))
+    np.testing.assert_array_equal(before[:, :t + 1], after[:, :t + 1])
+
+
+def test_texts_of_a_batch_do_not_see_each_other(small_model):
+    together = small_model.logits(IDS)
+    for text, logits in zip(IDS, together):
+        np.testing.assert_allclose(small_model.logits(text), logits, rtol=1e-12)
+
+
+def test_loss_is_the_cross_entropy_of_the_logits(small_model):
+    logits = model.logits(small_model.params, IDS, small_model.config)
+    expected = ops.cross_entropy(logits, TARGETS)
+    loss = model.loss(small_model.params, IDS, TARGETS, small_model.config)
+    assert loss.shape == () and float(loss) == pytest.approx(float(expected), rel=1e-14)
+
+
+def test_an_untrained_model_knows_nothing_but_the_size_of_the_vocabulary():
+    config = GPT2Config(vocab_size=211, n_positions=32, n_embd=48, n_layer=3, n_head=4)
+    ids = np.random.default_rng(0).integers(0, 211, (4, 33))
+    params = init_params(config)
+    loss = model.loss(params, ids[:, :-1], ids[:, 1:], config)
+    assert float(loss) == pytest.approx(math.log(211), abs=0.1)
+
+
+def test_dropout_happens_only_where_a_random_source_is_passed(small_model):
+    config, params = small_model.config, small_model.params
+    calm = model.loss(params, IDS, TARGETS, config)
+    assert calm == model.loss(params, IDS, TARGETS, config)
+    first, again, other = (
+        model.loss(params, IDS, TARGETS, config, rng=np.random.default_rng(seed))
+        for seed in (1, 1, 2)
+    )
+    assert first == again and first != other and first != calm
+
+
+@pytest.mark.parametrize("place", ["resid_pdrop", "embd_pdrop", "attn_pdrop"])
+def test_each_dropout_rate_acts_by_itself(place, small_model):
+    off = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+    params, rng = small_model.params, np.random.default_rng
+    without = small_model.config.replace(**off)
+    alone = small_model.config.replace(**{**off, place: 0.5})
+    calm = model.loss(params, IDS, TARGETS, without)
+    assert model.loss(params, IDS, TARGETS, without, rng=rng(1)) == calm
+    assert model.loss(params, IDS, TARGETS, alone, rng=rng(1)) != calm
+
+
+def test_arrays_in_give_the_value_that_vars_in_record(small_model):
+    tape = Tape()
+    recorded = model.loss(tape.watch(small_model.params), IDS, TARGETS, small_model.config)
+    plain = model.loss(small_model.params, IDS, TARGETS, small_model.config)
+    assert isinstance(plain, np.ndarray) and recorded.value == plain
+    names = [entry.op.name for entry in tape.entries]
+    assert names[0] == "token_embedding" and names[-1] == "linear_cross_entropy"
+    assert names.count("multi_head_attention") == 2 and "dropout" not in names
+
+
+def test_the_attention_used_is_the_one_handed_in(small_model):
+    seen = []
+
+    def attend(layer: int, qkv: Any) -> Any:
+        seen.append((layer, qkv.shape))
+        return qkv[..., :8]
+
+    config = small_model.config
+    own = model.logits(small_model.params, IDS, config, attend=attend)
+    assert seen == [(0, (2, 4, 24)), (1, (2, 4, 24))]
+    assert (own != model.logits(small_model.params, IDS, config)).any()
+
+
+def test_positions_count_from_0_unless_given(small_model):
+    config, params = small_model.config, small_model.params
+    usual = model.hidden(params, IDS, config)
+    same = model.hidden(params, IDS, config, positions=np.arange(4))
+    np.testing.assert_array_equal(usual, same)
+    shifted = model.hidden(params, IDS, config, positions=np.arange(1, 5))
+    assert (shifted != usual).all()
+    moved = {**params, "wpe.weight": np.roll(params["wpe.weight"], -1, axis=0)}
+    np.testing.assert_array_equal(shifted, model.hidden(moved, IDS, config))
+
+
+@every_model
+def test_single_precision_stays_single_everywhere(case: ModelCase):
+    params = {name: a.astype(np.float32) for name, a in unit_scale_params(case.config).items()}
+    tape = Tape()
+    watched = tape.watch(params)
+    loss = model.loss(watched, case.ids, case.targets, case.config,
+                      rng=np.random.default_rng(0))
+    dtypes = []
+    grads = tape.backward(loss, visit=lambda entry, dout, _: dtypes.append(dout.dtype))
+    assert loss.value.dtype == np.float32
+    assert {*dtypes, *(g.dtype for g in grads.values())} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("ids", [[0, 10], (10,), np.array([[3]], np.uint8), [np.int64(3)], [[1], [2]],
+                                 np.array([1], object)])
+def test_ids_within_the_vocabulary_come_out_as_int64(ids, small_config):
+    checked = model.checked_ids(ids, small_config)
+    assert checked.dtype == np.int64
+    np.testing.assert_array_equal(checked, np.asarray(ids, np.int64))
+
+
+def test_a_checked_id_is_named_for_what_it_is(small_config):
+    with pytest.raises(ValueError, match=r"^prompt: 11 is outside the vocabulary \[0, 11\)$"):
+        model.checked_ids([11], small_config, what="prompt")
+
+
+def test_wholly_trained_parameters_all_get_a_gradient(small_model):
+    _, grads = GPT2(small_model.config, small_model.params).loss_and_grads(IDS, TARGETS)
+    without = [name for name, g in grads.items() if not g.any()]
+    assert without == []

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from npgpt import GPT2Config
+from npgpt.config import SIZES
+from npgpt.params import (
+    INITIAL_SLOPE,
+    budget,
+    check_params,
+    checked_dtype,
+    init_params,
+    parameter_shapes,
+)
+
+# parameters: tied with qkv bias, untied without, tied without; float32 MB (2^20) of the second
+PUBLISHED = {
+    "gpt2": (124_439_808, 163_009_536, 124_412_160, 621.83),
+    "gpt2-medium": (354_823_168, 406_212_608, 354_749_440, 1549.58),
+    "gpt2-large": (774_030_080, 838_220_800, 773_891_840, 3197.56),
+    "gpt2-xl": (1_557_611_200, 1_637_792_000, 1_557_380_800, 6247.68),
+}
+SMALL = GPT2Config(vocab_size=11, n_positions=5, n_embd=8, n_layer=2, n_head=4)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_counts_and_memory_are_the_published_ones(name):
+    tied, untied_no_bias, tied_no_bias, megabytes = PUBLISHED[name]
+    assert budget(GPT2Config.named(name)).parameters == tied
+    untied = budget(GPT2Config.named(name, qkv_bias=False, tie_word_embeddings=False))
+    assert untied.parameters == untied_no_bias
+    assert round(untied.parameter_bytes / 2**20, 2) == megabytes
+    assert budget(GPT2Config.named(name, qkv_bias=False)).parameters == tied_no_bias
+
+
+def test_names_and_shapes_are_those_of_gpt_2s_checkpoints():
+    shapes = parameter_shapes(SMALL.replace(n_layer=1))
+    assert shapes == {
+        "wte.weight": (11, 8), "wpe.weight": (5, 8),
+        "h.0.ln_1.weight": (8,), "h.0.ln_1.bias": (8,),
+        "h.0.attn.c_attn.weight": (8, 24), "h.0.attn.c_attn.bias": (24,),
+        "h.0.attn.c_proj.weight": (8, 8), "h.0.attn.c_proj.bias": (8,),
+        "h.0.ln_2.weight": (8,), "h.0.ln_2.bias": (8,),
+        "h.0.mlp.c_fc.weight": (8, 32), "h.0.mlp.c_fc.bias": (32,),
+        "h.0.mlp.c_proj.weight": (32, 8), "h.0.mlp.c_proj.bias": (8,),
+        "ln_f.weight": (8,), "ln_f.bias": (8,),
+    }
+
+
+@pytest.mark.parametrize(("change", "gone", "new"), [
+    ({"qkv_bias": False}, {"h.0.attn.c_attn.bias"}, {}),
+    ({"tie_word_embeddings": False}, set(), {"lm_head.weight": (11, 8)}),
+    ({"final_norm": False}, {"ln_f.weight", "ln_f.bias"}, {}),
+    ({"norm": "none"},
+     {f"h.0.ln_{i}.{part}" for i in (1, 2) for part in ("weight", "bias")}, {}),
+    ({"activation_function": "leaky_relu"}, set(), {"h.0.mlp.act.slope": (1,)}),
+    ({"activation_function": "swiglu"}, set(),
+     {"h.0.mlp.c_gate.weight": (8, 32), "h.0.mlp.c_gate.bias": (32,)}),
+])
+def test_a_choice_adds_or_removes_its_own_parameters(change, gone, new):
+    before = parameter_shapes(SMALL.replace(n_layer=1))
+    after = parameter_shapes(SMALL.replace(n_layer=1, **change))
+    assert set(before) - set(after) == gone
+    assert {name: after[name] for name in set(after) - set(before)} == new
+
+
+def test_training_keeps_four_numbers_for_each_parameter():
+    cost = budget(SMALL, np.float64)
+    assert cost.parameters == sum(math.prod(s) for s in parameter_shapes(SMALL).values())
+    assert cost.parameter_bytes == 8 * cost.parameters
+    assert cost.training_bytes == 4 * cost.parameter_bytes
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("activation", ["gelu_new", "swiglu"])
+def test_flops_agree_with_a_count_by_hand(tied, activation):
+    config = SMALL.replace(tie_word_embeddings=tied, activation_function=activation)
+    c, v, f, layers, positions = 8, 11, 32, 2, 5
+    maps_in = 2 if activation == "swiglu" else 1
+    matrices = layers * (c * 3 * c + c * c + maps_in * c * f + f * c) + c * v
+    keys_met = sum(range(1, positions + 1)) / positions
+    scores_and_values = layers * 2 * c * keys_met
+    cost = budget(config)
+    assert cost.flops_per_token == 2 * (matrices + scores_and_values)
+    assert cost.training_flops_per_token == 3 * cost.flops_per_token
+
+
+def test_the_largest_size_is_counted_without_allocating_it():
+    tracemalloc.start()
+    budget(GPT2Config.named("gpt2-xl"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10 * 2**20
+
+
+def test_initial_weights_are_normal_with_the_ranges_standard_deviation():
+    config = GPT2Config(vocab_size=500, n_positions=200, n_embd=64, n_layer=8, n_head=4,
+                        initializer_range=0.05, tie_word_embeddings=False)
+    params = init_params(config, seed=3, dtype=np.float64)
+    for name, array in params.items():
+        if array.ndim == 2:
+            std = 0.05 / 4 if name.endswith("c_proj.weight") else 0.05      # sqrt(2 * 8) = 4
+            assert abs(array.std() / std - 1) < 5 / math.sqrt(2 * array.size), name
+            assert abs(array.mean()) < 5 * std / math.sqrt(array.size), name
+        elif name.endswith(".bias"):
+            assert (array == 0).all()
+        else:
+            assert "ln_" in name and (array == 1).all()
+
+
+def test_residual_scaling_can_be_switched_off():
+    scaled, plain = (
+        init_params(SMALL.replace(scale_residual_init=on), dtype=np.float64)
+        for on in (True, False)
+    )
+    for name in scaled:
+        factor = 2.0 if name.endswith("c_proj.weight") else 1.0     # sqrt(2 * 2)
+        np.testing.assert_allclose(plain[name], factor * scaled[name], rtol=1e-15)
+
+
+def test_a_leaky_relu_starts_with_a_small_slope():
+    params = init_params(SMALL.replace(activation_function="leaky_relu"))
+    assert params["h.1.mlp.act.slope"] == np.float32(INITIAL_SLOPE)
+
+
+def test_one_seed_gives_the_same_numbers_in_either_precision_and_another_seed_others():
+    single, double, other = (
+        init_params(SMALL, seed, dtype)
+        for seed, dtype in ((5, np.float32), (5, np.float64), (6, np.float32))
+    )
+    for name in parameter_shapes(SMALL):
+        assert single[name].dtype == np.float32 and double[name].dtype == np.float64
+        np.testing.assert_array_equal(single[name], double[name].astype(np.float32))
+    assert (single["wte.weight"] != other["wte.weight"]).any()
+
+
+def test_a_table_drawn_in_several_runs_of_rows_equals_one_drawn_at_once():
+    config = SMALL.replace(vocab_size=300_000)          # 2.4 million numbers: three runs
+    table = init_params(config, seed=2, dtype=np.float64)["wte.weight"]
+    expected = np.random.default_rng(2).standard_normal(table.shape) * 0.02
+    np.testing.assert_array_equal(table, expected)
+
+
+def test_parameters_that_fit_have_no_problems():
+    assert check_params(SMALL, init_params(SMALL)) == []
+
+
+def test_all_that_does_not_fit_is_named_at_once():
+    params = init_params(SMALL)
+    del params["wpe.weight"]
+    params["lm_head.weight"] = params["wte.weight"]
+    params["ln_f.bias"] = np.zeros(9, np.float32)
+    assert check_params(SMALL, params) == [
+        "wpe.weight is missing",
+        "lm_head.weight is not a parameter of this config",
+        "ln_f.bias has shape (9,), the config needs (8,)",
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["float32", np.float64, np.dtype("f4"), "f8"])
+def test_single_and_double_precision_go_by_any_of_their_names(dtype):
+    assert checked_dtype(dtype) == np.dtype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float16", np.int32, np.complex128, "bfloat16", "much"])
+def test_any_other_dtype_is_refused_with_those_that_fit(dtype):
+    with pytest.raises(ValueError, match="use float32 or float64"):
+        init_params(SMALL, dtype=dtype)
