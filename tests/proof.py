@@ -1,4 +1,4 @@
-"""A proof of gradients that shares no code with npgpt.gradcheck, so that each can vouch for the other.
+"""A proof of gradients that shares no code with npgpt.gradcheck: each can vouch for the other.
 
 The derivative of every input element is taken by a complex step, Im f(x + ih) / h with h = 1e-30,
 which loses no digits; the gradient that backward gives must agree to 13 digits.

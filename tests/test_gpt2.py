@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import npgpt
-from npgpt import GPT2, GPT2Config, model as functions, ops
+from npgpt import GPT2, GPT2Config
+from npgpt import model as functions
+from npgpt import ops
 
 IDS, TARGETS = np.array([[3, 1, 3], [0, 7, 10]]), np.array([[1, 3, 4], [7, -100, 2]])
 
@@ -28,7 +30,7 @@ def test_a_model_is_its_config_and_parameters(small_config):
 
 def test_parameters_that_do_not_fit_the_config_are_refused_all_at_once(small_config):
     params = GPT2.init(small_config).params
-    with pytest.raises(ValueError, match="h.2.ln_1.weight is missing; .*h.2.mlp.c_proj.bias is miss"):
+    with pytest.raises(ValueError, match="h.2.ln_1.weight is missing; .*h.2.mlp.c_proj.bias"):
         GPT2(small_config.replace(n_layer=3), params)
     with pytest.raises(ValueError, match=r"wte.weight has shape \(11, 8\).*needs \(12, 8\)"):
         GPT2(small_config.replace(vocab_size=12), params)

@@ -17,7 +17,7 @@ CHAPTERS = {
     4: ("the model", chapter4.figures),
     5: ("before training, and sampling", chapter5.figures),
 }
-COLUMN = 44     # characters for the printed numbers, and as many for the computed ones
+COLUMN = 43     # characters for the printed numbers, and as many for the computed ones
 
 Say = Callable[[str], object]
 
@@ -25,7 +25,7 @@ Say = Callable[[str], object]
 def replay(chapters: Sequence[int] = tuple(CHAPTERS), say: Say = print) -> list[Figure]:
     """Compute every number of these chapters, and say the table line by line.
 
-    Chapters 2 and 3 take a second, 4 and 5 half a minute and 2 GB. ValueError for other chapters.
+    Chapters 2 and 3 take a second, 4 and 5 half a minute and 1 GB. ValueError for others.
     """
     for chapter in chapters:
         if chapter not in CHAPTERS:

@@ -87,6 +87,10 @@ def figures(epochs: int = EPOCHS) -> Iterator[Figure]:
     if not 1 <= epochs <= EPOCHS:
         raise ValueError(f"the book trains for {EPOCHS} epochs; {epochs} does not fit, "
                          f"try 1 to {EPOCHS}")
+    return _figures(epochs)
+
+
+def _figures(epochs: int) -> Iterator[Figure]:
     rng = TorchGenerator(SEED)
     model = gpt2(CONFIG, rng)
     printed = {step: f"{train_loss} {val_loss}" for step, train_loss, val_loss in PRINTED_LOSSES}

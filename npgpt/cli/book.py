@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ A figure agrees when every printed digit is met; "rounding" means as near as flo
 arithmetic in another order of adding up can come; "no" means neither.
 
 examples:
-  npgpt book                       chapters 2 to 5, half a minute, 2 GB of memory
+  npgpt book                       chapters 2 to 5, half a minute, 1 GB of memory
   npgpt book --chapters 2 3        a second
   npgpt book --train --json book-training.json
                                    chapter 5's training run, ten minutes or more, 4 GB
@@ -46,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
     from ..book.replay import as_records, replay, replay_training
 
     def say(line: str) -> None:
-        print(line, flush=True)
+        # the untrained model writes what not every terminal can show
+        encoding = sys.stdout.encoding or "utf-8"
+        print(line.encode(encoding, errors="replace").decode(encoding), flush=True)
 
     started = time.monotonic()
     figures = replay_training(args.epochs, say) if args.train else replay(args.chapters, say)

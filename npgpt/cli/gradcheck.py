@@ -65,7 +65,8 @@ def _examine_all(args: argparse.Namespace, colour: bool) -> int:
             rows = report.rows if args.all or not of_models else [_summary(report)]
             for row in rows:
                 shape = "x".join(map(str, row.shape))
-                line = _line(report.op, row.argument, shape, f"{row.error:.0e}", row.method.split()[0])
+                method = row.method.split()[0]
+                line = _line(report.op, row.argument, shape, f"{row.error:.0e}", method)
                 print(line if row.ok else paint(line + " WRONG", "red", colour), flush=True)
             if not report.ok:
                 wrong.append(report)

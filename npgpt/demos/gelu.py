@@ -61,24 +61,24 @@ def gelu_text(shown: Activations, colour: bool = False) -> str:
     picked = [int(np.abs(shown.x - at).argmin()) for at in np.linspace(shown.x[0], shown.x[-1], 9)]
     lines = [wrapped(LOOK), "", f"{'':8}{'value':^36}{'derivative':^36}",
              f"{'x':>6}  " + "".join(f"{name.removeprefix('gelu '):>9}" for name in PAIRS) * 2]
-    lines[-1] += "   (tanh, exact: GELU)" if len(lines[-1]) < 58 else ""
     for i in picked:
         numbers = [*(a[i] for a in shown.values.values()), *(a[i] for a in shown.slopes.values())]
         lines.append(f"{shown.x[i]:6.2f}  " + "".join(f"{number:9.4f}" for number in numbers))
-    lines += ["tanh and exact are the two forms of GELU", ""]
-    marks = {"relu": ("r", "green"), "silu": ("s", "pink"), "gelu exact": ("g", "blue")}
+    lines += ["        tanh and exact are the two forms of GELU", ""]
+    marks = {"gelu exact": ("g", "blue"), "silu": ("s", "pink"), "relu": ("r", "green")}
     lines.append("  ".join(tint(f"{letter} {name.removesuffix(' exact')}", paint, colour)
                            for name, (letter, paint) in marks.items())
                  + "   both forms of GELU draw one line here")
     panels = []
-    for title, arrays in (("value", shown.values), ("derivative", shown.slopes)):
-        curves = [Curve(*marks[name], shown.x, arrays[name]) for name in ("gelu exact", "silu", "relu")]
-        low = min(float(curve.y.min()) for curve in curves)
-        high = max(float(curve.y.max()) for curve in curves)
-        panels.append(chart(title, curves, y_range=(low, high), width=39, colour=colour))
+    for title, arrays, ticks in (
+        ("value", shown.values, (-1, 0, 1, 2, 3, 4)),
+        ("derivative", shown.slopes, (-0.25, 0, 0.25, 0.5, 0.75, 1, 1.25)),
+    ):
+        curves = [Curve(*mark, shown.x, arrays[name]) for name, mark in marks.items()]
+        panels.append(chart(title, curves, ticks, width=39, height=16, colour=colour))
     lines += [*beside(*panels), ""]
     lines += chart("gap: GELU tanh - GELU exact", [Curve("*", "orange", shown.x, shown.gap)],
-                   y_range=(-5e-4, 5e-4), height=9, colour=colour)
+                   (-5e-4, -2.5e-4, 0, 2.5e-4, 5e-4), height=9, colour=colour)
     lines += ["", f"largest gap {shown.largest_gap:.2e}, at |x| = {shown.largest_gap_at:.2f}"]
     return "\n".join(line.rstrip() for line in lines)
 

@@ -44,7 +44,7 @@ def layernorm_demo(
     """
     if x is None:
         drawn = np.random.default_rng(seed).standard_normal((3, 6))
-        x = drawn * np.array([[1.0], [0.3], [2.0]]) + np.array([[0.0], [4.0], [-2.0]])
+        x = drawn * np.array([[4.0], [0.3], [1.0]]) + np.array([[0.0], [4.0], [-3.0]])
     if x.ndim != 2 or x.shape[1] < 2:
         raise ValueError(f"a batch has shape (N, C) with C at least 2; got {x.shape}")
     weight = np.ones(x.shape[1]) if weight is None else weight
@@ -69,9 +69,9 @@ def layernorm_text(shown: Normalised, colour: bool = False) -> str:
         for n, row in enumerate(batch):
             numbers = "".join(f"{number:7.3f}" for number in row[:channels])
             more = " .." if len(row) > channels else ""
-            # a mean of -1e-17 is 0
-            lines.append(f"row {n + 1:<3}{numbers + more:<45}{mean[n] + 0.0:8.3f}".replace(
-                "  -0.000", "   0.000") + f"{var[n]:9.5f}{unbiased[n]:10.5f}")
+            # round first, so that a mean of -1e-17 is shown as 0 without a sign
+            lines.append(f"row {n + 1:<3}{numbers + more:<45}{round(float(mean[n]), 3) + 0.0:8.3f}"
+                         f"{var[n]:9.5f}{unbiased[n]:10.5f}")
     reach = float(max(np.abs(shown.x).max(), np.abs(shown.out).max()))
     lines += ["", f"o a channel, {tint('|', 'orange', colour)} the mean"
                   f", {tint('[ ]', 'orange', colour)} one standard deviation to each side"]

@@ -74,36 +74,37 @@ class Curve:
 
 
 def chart(
-    title: str, curves: Sequence[Curve], *, y_range: tuple[float, float], width: int = WIDTH,
+    title: str, curves: Sequence[Curve], ticks: Sequence[float], *, width: int = WIDTH,
     height: int = 14, colour: bool = False, log: bool = False,
 ) -> list[str]:
     """Lines of exactly `width` columns that show the curves, the first one in front.
 
-    `y_range` is (lowest, highest); with `log` the y axis is logarithmic. Five numbers at most
-    stand on each axis. Several charts lie side by side with `beside`.
+    The y axis goes from the first of `ticks` to the last; with `log` it is logarithmic, and what
+    is not positive is left out. Charts of one height lie side by side with `beside`.
     """
     left = 9
     columns = width - left
-    low, high = (math.log10(y) if log else y for y in y_range)
+    low, *_, high = np.log10(ticks) if log else ticks
     x_low, x_high = float(curves[0].x[0]), float(curves[0].x[-1])
+
+    def row_of(value: float) -> int:
+        return height - 1 - round((value - low) / (high - low) * (height - 1))
+
     grid = [[" "] * columns for _ in range(height)]
     for curve in reversed(curves):
-        positive = curve.y > 0 if log else np.full(len(curve.y), True)
-        x, y = curve.x[positive], curve.y[positive]
-        if not len(x):
+        shown = curve.y > 0 if log else np.full(len(curve.y), True)
+        if not shown.any():
             continue
+        y = np.log10(curve.y[shown]) if log else curve.y[shown]
         at = np.linspace(x_low, x_high, columns)
-        values = np.interp(at, x, np.log10(y) if log else y, left=np.nan, right=np.nan)
+        values = np.interp(at, curve.x[shown], y, left=np.nan, right=np.nan)
         for column, value in enumerate(values):
             if low <= value <= high:
-                row = height - 1 - round((value - low) / (high - low) * (height - 1))
-                grid[row][column] = tint(curve.letter, curve.colour, colour)
+                grid[row_of(value)][column] = tint(curve.letter, curve.colour, colour)
+    labels = {row_of(math.log10(tick) if log else tick): f"{tick:g}" for tick in ticks}
     lines = [title[:width].ljust(width)]
-    labelled = {round(i * (height - 1) / 4) for i in range(5)}
-    for row, cells in enumerate(grid):
-        value = high - (high - low) * row / (height - 1)
-        label = _axis_text(10**value if log else value) if row in labelled else ""
-        lines.append(f"{label:>{left - 2}} |" + "".join(cells))
+    lines += [f"{labels.get(row, ''):>{left - 2}} |" + "".join(cells)
+              for row, cells in enumerate(grid)]
     lines.append(" " * (left - 1) + "+" + "-" * columns)
     lines.append(" " * left + _x_labels(x_low, x_high, columns))
     return lines
@@ -114,16 +115,8 @@ def beside(*blocks: Sequence[str]) -> list[str]:
     return ["  ".join(parts).rstrip() for parts in zip(*blocks, strict=True)]
 
 
-def _axis_text(value: float) -> str:
-    if value and not 1e-2 <= abs(value) < 1e4:
-        return f"{value:.0e}"
-    return f"{value:.2f}".rstrip("0").rstrip(".").replace("-0", "0" if value == 0 else "-0")
-
-
 def _x_labels(low: float, high: float, columns: int) -> str:
-    middle = _axis_text((low + high) / 2)
-    text = _axis_text(low).ljust(columns)
+    middle, end = f"{(low + high) / 2:g}", f"{high:g}"
     start = columns // 2 - len(middle) // 2
-    text = text[:start] + middle + text[start + len(middle):]
-    end = _axis_text(high)
-    return text[:columns - len(end)] + end
+    text = f"{low:g}".ljust(start) + middle
+    return text.ljust(columns - len(end)) + end

@@ -5,6 +5,8 @@ Each element    |analytic - numeric|   <= 1e-8 of that element's own sum of |dou
                 (+ its error bar), so one wrong element among a million cannot hide
 Zero gradients  If ||numeric|| is below 1e-12 of what the gradient could have been, it is zero in exact
                 arithmetic (attention's key bias); then errors are measured against that size.
+Floor           An error below 1e-13 of what the gradient could have been is rounding, whatever it is
+                relative to the gradient.
 Noise           Where backward cancels large numbers (a saturated softmax), rounding alone exceeds the
                 rule. Moving dout and the cache by one unit in the last place shows how much; thirty
                 times that is forgiven, but never more than 1e-6 of the gradient or 1e-11 of what it
@@ -25,6 +27,7 @@ Array = NDArray[Any]
 WHOLE = 1e-10
 ELEMENT = 1e-8
 ZERO = 1e-12
+FLOOR = 1e-13
 MOST_NOISE = 1e-6
 MOST_NOISE_OF_REACH = 1e-11
 
@@ -51,8 +54,8 @@ def compare(
 ) -> Comparison:
     """Compare two gradients of one shape.
 
-    `magnitude`: per element, the sum of |dout| |d out / d x|. `reach`: ||dout|| ||out|| / ||x||, the size
-    that a gradient could have had. `noise`: called only in doubt; gives the rounding noise of `analytic`.
+    `magnitude`: per element, the sum of |dout| |d out / d x|. `reach`: the length that a
+    gradient could have had, such as ||dout|| ||out|| / ||x||. `noise`: called only in doubt; gives the rounding noise of `analytic`.
     """
     gap = np.abs(analytic - numeric)
     bad = ~np.isfinite(analytic)
@@ -61,8 +64,9 @@ def compare(
     zero = length <= ZERO * reach
     scale = (reach if zero else length) or 1.0
     error = float(np.linalg.norm(gap)) / scale
-    tolerance = WHOLE + 3 * float(np.linalg.norm(error_bar)) / scale
-    allowed = ELEMENT * magnitude + 5 * error_bar + (ZERO * scale if not zero else WHOLE * scale)
+    floor = FLOOR * reach
+    tolerance = WHOLE + (3 * float(np.linalg.norm(error_bar)) + floor) / scale
+    allowed = ELEMENT * magnitude + 5 * error_bar + floor + (WHOLE if zero else ZERO) * scale
     wrong = gap > allowed
     if error <= tolerance and not wrong.any():
         return Comparison(error, tolerance, wrong, True, zero)

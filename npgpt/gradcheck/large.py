@@ -64,7 +64,7 @@ def make_slope(
         if method.name == COMPLEX_STEP:
             value = float(complex_step(f, x, direction))
             return value, 16 * float(np.finfo(float).eps) * abs(value)
-        value, error, _ = richardson(f, x, direction)
+        value, error, _ = richardson(f, x, direction, method.grain)
         return float(value), float(error)
 
     return slope, method

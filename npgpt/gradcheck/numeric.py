@@ -38,10 +38,14 @@ EPSILON = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class Method:
-    """How a derivative is taken (`name`), and in one plain phrase why this way (`why`)."""
+    """How a derivative is taken (`name`), and in one plain phrase why this way (`why`).
+
+    `grain` is the rounding noise of the function's values, which limits differences.
+    """
 
     name: str
     why: str
+    grain: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -65,18 +69,21 @@ def complex_step(f: Function, x: Array, direction: Array) -> Array:
     return np.asarray(out.imag / STEP)
 
 
-def richardson(f: Function, x: Array, direction: Array) -> tuple[Array, Array, str]:
+def richardson(
+    f: Function, x: Array, direction: Array, grain: float = 0.0
+) -> tuple[Array, Array, str]:
     """Extrapolated central differences: (derivative, error bar, name of the way that won).
 
     Starts from a step of 0.03 times the size of x and tries smaller ones while the error bar is above
     1e-11 of the derivative; every output element keeps the answer with the smallest error bar.
+    `grain` is the noise of f's values, from `rounding_grain`.
     """
     size = max(1.0, float(np.max(np.abs(x), initial=0.0)))
     length = max(1e-300, float(np.max(np.abs(direction), initial=0.0)))
-    best, error = _central(f, x, direction, 6e-6 * size / length)
+    best, error = _central(f, x, direction, 6e-6 * size / length, grain)
     way = CENTRAL
     for start in (3e-2, 3e-3, 3e-4):
-        value, bar = _table(f, x, direction, start * size / length)
+        value, bar = _table(f, x, direction, start * size / length, grain)
         better = bar < error
         if np.all(better | (error == 0)):
             way = RICHARDSON
@@ -86,25 +93,27 @@ def richardson(f: Function, x: Array, direction: Array) -> tuple[Array, Array, s
     return best, error, way
 
 
-def _difference(f: Function, x: Array, direction: Array, h: float) -> tuple[Array, Array]:
+def _difference(f: Function, x: Array, direction: Array, h: float, grain: float) -> tuple[Array, Array]:
     above = np.asarray(f(x + h * direction), dtype=np.float64)
     below = np.asarray(f(x - h * direction), dtype=np.float64)
-    rounding = EPSILON * (np.abs(above) + np.abs(below)) / (2 * h)
+    rounding = (EPSILON * (np.abs(above) + np.abs(below)) + 4 * grain) / (2 * h)
     return (above - below) / (2 * h), rounding
 
 
-def _central(f: Function, x: Array, direction: Array, h: float) -> tuple[Array, Array]:
-    fine, rounding = _difference(f, x, direction, h)
-    coarse, _ = _difference(f, x, direction, 4 * h)
+def _central(f: Function, x: Array, direction: Array, h: float, grain: float) -> tuple[Array, Array]:
+    fine, rounding = _difference(f, x, direction, h, grain)
+    coarse, _ = _difference(f, x, direction, 4 * h, grain)
     return fine, np.abs(fine - coarse) + rounding
 
 
-def _table(f: Function, x: Array, direction: Array, h: float, levels: int = 4) -> tuple[Array, Array]:
+def _table(
+    f: Function, x: Array, direction: Array, h: float, grain: float, levels: int = 4
+) -> tuple[Array, Array]:
     row: list[Array] = []
     rounding = np.zeros(())
     error = np.zeros(())
     for level in range(levels):
-        value, rounding = _difference(f, x, direction, h / 2**level)
+        value, rounding = _difference(f, x, direction, h / 2**level, grain)
         fresh = [value]
         for order, older in enumerate(row, start=1):
             fresh.append(fresh[-1] + (fresh[-1] - older) / (4.0**order - 1))
@@ -115,23 +124,40 @@ def _table(f: Function, x: Array, direction: Array, h: float, levels: int = 4) -
     return row[-1], error + 2 * rounding
 
 
+def rounding_grain(f: Function, x: Array, direction: Array) -> float:
+    """How far f's values jump by rounding: fourth differences, in which a smooth function cancels.
+
+    Units of f. 1 + tanh near -1 has a grain of 1e-16 however small its values are.
+    Source     Hamming 1962, chapter 6 (noise from a difference table)
+    """
+    h = 1e-4 * max(1.0, float(np.max(np.abs(x), initial=0.0)))
+    weights = (1.0, -4.0, 6.0, -4.0, 1.0)
+    values = [np.asarray(f(x + k * h * direction), dtype=np.float64) for k in range(-2, 3)]
+    fourth = sum(w * v for w, v in zip(weights, values, strict=True))
+    grain = float(np.sqrt(np.mean(np.square(fourth)) / 70)) if np.size(fourth) else 0.0
+    size = float(np.max(np.abs(values[2]), initial=0.0))
+    return min(grain, 1e-12 * max(size, 1.0)) if np.isfinite(grain) else 0.0
+
+
 def choose_method(f: Function, x: Array, rng: np.random.Generator) -> Method:
     """Complex step if f carries it and agrees with Richardson along a random direction, else Richardson."""
     direction = signs(x.shape, rng)
+    grain = rounding_grain(f, x, direction)
     try:
         exact = complex_step(f, x, direction)
     except Exception as reason:  # whatever a stranger's function does with a complex number
         text = " ".join(str(reason).split())[:90]
-        return Method(RICHARDSON, f"a complex input is not carried through ({text})")
-    value, error, _ = richardson(f, x, direction)
+        return Method(RICHARDSON, f"a complex input is not carried through ({text})", grain)
+    value, error, _ = richardson(f, x, direction, grain)
     if exact.shape != value.shape:
-        return Method(RICHARDSON, "a complex input changes the shape of the result")
+        return Method(RICHARDSON, "a complex input changes the shape of the result", grain)
     gap = float(np.linalg.norm(exact - value))
     allowed = 10 * float(np.linalg.norm(error)) + 1e-9 * float(np.linalg.norm(value))
     trusted = float(np.linalg.norm(error)) <= 1e-3 * float(np.linalg.norm(value)) + 1e-9
     if gap <= allowed and (trusted or gap <= 1e-12):
-        return Method(COMPLEX_STEP, "analytic: agrees with Richardson along a random direction")
-    return Method(RICHARDSON, "not analytic: a complex step disagrees with Richardson")
+        return Method(
+            COMPLEX_STEP, "analytic: agrees with Richardson along a random direction", grain)
+    return Method(RICHARDSON, "not analytic: a complex step disagrees with Richardson", grain)
 
 
 def derivative(f: Function, x: Array, directions: Iterable[Array], method: Method) -> Derivative:
@@ -143,7 +169,7 @@ def derivative(f: Function, x: Array, directions: Iterable[Array], method: Metho
             value = complex_step(f, x, direction)
             error = 8 * EPSILON * np.abs(value)
         else:
-            value, error, way = richardson(f, x, direction)
+            value, error, way = richardson(f, x, direction, method.grain)
             ways.add(way)
         values.append(value)
         errors.append(error)

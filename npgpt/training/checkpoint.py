@@ -164,8 +164,6 @@ def open_model(path: Path) -> tuple[GPT2, Tokenizer]:
 
     Weights that bring no tokenizer take GPT-2's, if their vocabulary is that large.
     """
-    if not path.exists():
-        raise CheckpointError(f"{path} does not exist; pass a run folder or a model's folder")
     if (path / FOLDER).is_dir() or (path / RUN_FILE).is_file():
         folder = newest_checkpoint(path)
         return GPT2.load(folder), tokenizer_from_dict(read_record(folder)["tokenizer"])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 import numpy as np
 
 from ..config import SIZES, GPT2Config
 from ..params import Params, checked_dtype, parameter_shapes
 from .errors import named, refusal, shown
+from .safetensors_file import parsed_json, read_metadata
 from .stored import FLOATS, Stored, same
 
 # beyond these a number in a config is a forgery; checked before anything is counted up to it
@@ -18,6 +19,11 @@ LARGEST_COUNT = 2**31
 LARGEST_WIDTH = 2**20
 LARGEST_DEPTH = 2**14
 EMBEDDINGS = ("wte.weight", "wpe.weight")
+CONFIG = "config.json"
+# under this name the config is also noted in the header of the files that npgpt writes
+METADATA = "npgpt.config"
+# fields that anyone may change in config.json: they touch training only
+FREE = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "initializer_range", "scale_residual_init")
 
 
 def checked_config(path: Path, values: Mapping[str, Any]) -> GPT2Config:
@@ -33,6 +39,33 @@ def checked_config(path: Path, values: Mapping[str, Any]) -> GPT2Config:
         return GPT2Config.from_dict(values, ignore_unknown=True)
     except (ValueError, TypeError, OverflowError) as error:
         raise refusal(path, shown(str(error))) from None
+
+
+def found_config(
+    path: Path, read_beside: Callable[[Path], dict[str, Any]], derive: Callable[[], dict[str, Any]]
+) -> tuple[dict[str, Any], Path]:
+    """Config fields for the weights at `path`, and the file that they come from.
+
+    From the config.json beside the weights, read by `read_beside`; else from the header of a file
+    that npgpt wrote; else by `derive`. Raises CheckpointError where the first two describe models
+    that compute different things: one folder's config.json may belong to another file.
+    """
+    beside = path.with_name(CONFIG)
+    inside = read_metadata(path).get(METADATA) if path.suffix == ".safetensors" else None
+    written = {} if inside is None else parsed_json(path, inside.encode(), f"{METADATA} note")
+    if not beside.is_file():
+        return (written or derive()), path
+    values = read_beside(beside)
+    differing = [
+        f"{name}={shown(values[name])} (written with {shown(written[name])})"
+        for name in values if name in written and name not in FREE and values[name] != written[name]
+    ]
+    if differing:
+        raise refusal(
+            beside, f"describes another model than {path.name}: {', '.join(differing)}; correct it, "
+            "or delete it to use what the weights say"
+        )
+    return values, beside
 
 
 def published_size(path: Path, tensors: Mapping[str, Stored]) -> dict[str, int]:

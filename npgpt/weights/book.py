@@ -17,12 +17,11 @@ import numpy as np
 from ..config import GPT2Config
 from ..params import Params
 from ..tape import Array
-from .assemble import assemble, checked_config, published_size, tied
+from .assemble import assemble, checked_config, found_config, published_size, tied
 from .errors import refusal, shown
 from .safetensors_file import parsed_json
 from .stored import Stored, transposed
 
-CONFIG = "config.json"
 MARK = "tok_emb.weight"
 BUFFER = re.compile(r"trf_blocks\.\d+\.att\.mask")
 
@@ -54,16 +53,12 @@ def load_book(
 ) -> tuple[GPT2Config, Params]:
     """Config and parameters from the tensors of `path`, which bear the book's names."""
     found = _renamed(path, tensors)
-    beside = path.with_name(CONFIG)
-    if beside.is_file():
-        values = _read_keys(beside)
-    else:
-        values = {
-            **published_size(path, found), "qkv_bias": "h.0.attn.c_attn.bias" in found,
-        }
+    values, source = found_config(path, _read_keys, lambda: {
+        **published_size(path, found), "qkv_bias": "h.0.attn.c_attn.bias" in found,
+    })
     tie = values.get("tie_word_embeddings")
     values["tie_word_embeddings"] = tied(path, found, tie, "tie_word_embeddings")
-    config = checked_config(beside if beside.is_file() else path, values)
+    config = checked_config(source, values)
     return config, assemble(path, config, found, dtype)
 
 

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Mapping
+from typing import Any, Mapping
 
 import numpy as np
 
 from ..config import GPT2Config
 from ..params import Params
-from .assemble import assemble, checked_config, published_size, tied
+from .assemble import assemble, checked_config, found_config, published_size, tied
 from .errors import named, refusal, shown
 from .safetensors_file import parsed_json, read_safetensors
 from .stored import Stored
 
-CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PREFIX = "transformer."
@@ -83,19 +82,19 @@ def load_huggingface(
 ) -> tuple[GPT2Config, Params]:
     """Config and parameters from `read_tensors(path)` and the config.json beside it."""
     found = canonical(path, tensors)
-    beside = path.with_name(CONFIG)
-    if beside.is_file():
-        config = read_config(beside)
-        tied(path, found, config.tie_word_embeddings, "tie_word_embeddings")
-    else:
-        size = published_size(path, found)
-        tie = tied(path, found, None, "tie_word_embeddings")
-        config = checked_config(path, {**size, "tie_word_embeddings": tie})
+    values, source = found_config(path, _read_fields, lambda: dict(published_size(path, found)))
+    tie = values.get("tie_word_embeddings", None if source == path else True)
+    values["tie_word_embeddings"] = tied(path, found, tie, "tie_word_embeddings")
+    config = checked_config(source, values)
     return config, assemble(path, config, found, dtype)
 
 
 def read_config(path: Path) -> GPT2Config:
     """GPT2Config from a config.json of Hugging Face's or our own."""
+    return checked_config(path, _read_fields(path))
+
+
+def _read_fields(path: Path) -> dict[str, Any]:
     values = parsed_json(path, path.read_bytes(), "content")
     kind = values.get("model_type", "gpt2")
     if kind != "gpt2":
@@ -106,7 +105,7 @@ def read_config(path: Path) -> GPT2Config:
     activation = values.get("activation_function")
     if isinstance(activation, str) and activation in ACTIVATIONS:
         values["activation_function"] = ACTIVATIONS[activation]
-    return checked_config(path, values)
+    return values
 
 
 def huggingface_names(params: Params) -> Params:

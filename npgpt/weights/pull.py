@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Callable, Iterator
 from ..config import GPT2Config
 from ..files import flush_to_disk, replacing_file
 from .cache import WEIGHTS, cached, own_folder
-from .errors import refusal
+from .errors import CheckpointError, refusal
 from .safetensors_file import read_safetensors
 from .writing import check_room
 
@@ -100,20 +100,26 @@ def pull(
             fetch.run(pauses)
         except (OSError, HTTPException) as error:
             raise _advice(name, target, fetch, error) from error
-        expected = SHA256.get(name) or fetch.announced
-        if expected and fetch.sha256 != expected:
-            partial.unlink()
-            raise refusal(
-                target / WEIGHTS, f"what arrived has sha256 {fetch.sha256} instead of {expected}; "
-                "it was thrown away, the same command starts anew"
-            )
         file.flush()
-        read_safetensors(partial)      # a page that asks for a login is no model, whatever its sum
+        try:
+            _check_arrived(target / WEIGHTS, partial, fetch, SHA256.get(name) or fetch.announced)
+        except CheckpointError:
+            partial.unlink()
+            raise
         with replacing_file(target / CONFIG) as beside:
             config.save(beside)
         flush_to_disk(partial)
         os.replace(partial, target / WEIGHTS)
     return Pulled(target, fetch.sha256, _whose(name, fetch.announced), True)
+
+
+def _check_arrived(weights: Path, partial: Path, fetch: _Fetch, expected: str) -> None:
+    if expected and fetch.sha256 != expected:
+        raise refusal(
+            weights, f"what arrived has sha256 {fetch.sha256} instead of {expected}; it was "
+            "thrown away, the same command starts anew"
+        )
+    read_safetensors(partial)        # a page that asks for a login is no model, whatever its sum
 
 
 def _checked(name: str, folder: Path, report: Report) -> Pulled:

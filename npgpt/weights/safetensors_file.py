@@ -31,6 +31,7 @@ def read_safetensors(path: Path) -> dict[str, Stored]:
     """Every tensor of the file by name; raises CheckpointError if the file is not sound."""
     size = path.stat().st_size
     header, start = _header(path, size)
+    header.pop("__metadata__", None)
     spans: list[tuple[int, int, str]] = []
     problems: list[str] = []
     for name, entry in header.items():
@@ -51,6 +52,14 @@ def read_safetensors(path: Path) -> dict[str, Stored]:
     }
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts that a file's header carries beside its tensors."""
+    metadata = _header(path, path.stat().st_size)[0].get("__metadata__", {})
+    if not isinstance(metadata, dict):
+        raise refusal(path, "its __metadata__ is no JSON object")
+    return {key: value for key, value in metadata.items() if isinstance(value, str)}
+
+
 def _header(path: Path, size: int) -> tuple[dict[str, Any], int]:
     with path.open("rb") as file:
         first = file.read(8)
@@ -63,9 +72,7 @@ def _header(path: Path, size: int) -> tuple[dict[str, Any], int]:
                 f"announced, {size - 8} follow"
             )
         raw = file.read(length)
-    header = parsed_json(path, raw, "header")
-    header.pop("__metadata__", None)
-    return header, 8 + length
+    return parsed_json(path, raw, "header"), 8 + length
 
 
 def parsed_json(path: Path, raw: bytes, what: str) -> dict[str, Any]:
@@ -134,9 +141,10 @@ def _stored(file: MappedFile, entry: dict[str, Any], offset: int) -> Stored:
     return Stored(shape, dtype, read)
 
 
-def written_size(tensors: Mapping[str, Array]) -> int:
+def written_size(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> int:
     """Bytes that `write_safetensors` will write."""
-    return len(_header_bytes(tensors, {})) + sum(array.nbytes for array in tensors.values()) + 200
+    data = sum(array.nbytes for array in tensors.values())
+    return len(_header_bytes(tensors, metadata)) + data
 
 
 def write_safetensors(

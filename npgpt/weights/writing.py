@@ -16,8 +16,9 @@ from ..config import GPT2Config
 from ..files import creating_folder, replacing_file
 from ..params import Params, check_params
 from ..tape import Array
+from .assemble import CONFIG, METADATA
 from .book import book_config, book_names
-from .huggingface import CONFIG, WEIGHTS, huggingface_names
+from .huggingface import WEIGHTS, huggingface_names
 from .llmc import llmc_size, write_llmc, write_llmc_state
 from .reading import load
 from .safetensors_file import write_safetensors, written_size
@@ -31,7 +32,7 @@ def save(path: Path | str, config: GPT2Config, params: Params) -> None:
     parameters do not fit the config, OSError if there is no room or no permission.
     """
     _check(config, params)
-    _write_pair(Path(path), huggingface_names(params), config.save)
+    _write_pair(Path(path), config, huggingface_names(params), config.save)
 
 
 def save_book(path: Path | str, config: GPT2Config, params: Params) -> None:
@@ -42,7 +43,7 @@ def save_book(path: Path | str, config: GPT2Config, params: Params) -> None:
     _check(config, params)
     text = json.dumps(book_config(config), indent=2) + "\n"
     names = book_names(config, params)
-    _write_pair(Path(path), names, lambda file: _write_text(file, text))
+    _write_pair(Path(path), config, names, lambda file: _write_text(file, text))
 
 
 def save_llmc(path: Path | str, config: GPT2Config, params: Params) -> None:
@@ -116,16 +117,21 @@ def _check(config: GPT2Config, params: Params) -> None:
 
 
 def _write_pair(
-    path: Path, tensors: Mapping[str, Array], write_config: Callable[[Path], Any]
+    path: Path,
+    config: GPT2Config,
+    tensors: Mapping[str, Array],
+    write_config: Callable[[Path], Any],
 ) -> None:
     """Weights and config.json: in a new folder, or over the ones in a folder that is there."""
     is_file = path.suffix == ".safetensors"
     folder, name = (path.parent, path.name) if is_file else (path, WEIGHTS)
-    check_room(folder, written_size(tensors))
+    # "pt" is what transformers asks for; our own note lets a file be moved without its config.json
+    metadata = {"format": "pt", METADATA: json.dumps(config.to_dict())}
+    check_room(folder, written_size(tensors, metadata))
 
     def write(weights: Path, settings: Path) -> None:
         with weights.open("wb") as file:
-            write_safetensors(file, tensors, {"format": "pt"})
+            write_safetensors(file, tensors, metadata)
         write_config(settings)
 
     if not folder.exists():

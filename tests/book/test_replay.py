@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from npgpt.book import replay
+from npgpt.book import replay, replay_training, training
 from npgpt.book.figures import Figure, TextFigure
 from npgpt.book.replay import as_records, summary, tabulate
 
@@ -46,6 +46,18 @@ def test_chapters_come_in_the_order_asked_for():
 def test_a_chapter_that_is_not_replayed_is_named():
     with pytest.raises(ValueError, match="chapter 6 is not replayed; there are 2, 3, 4, 5"):
         replay([6])
+
+
+def test_where_a_training_run_parts_from_the_book_is_said(monkeypatch):
+    figures = [Figure("step 0", "9.781", 9.7812), Figure("step 5", "8.111", 8.2),
+               Figure("step 10", "6.661", 6.7)]
+    monkeypatch.setattr(training, "figures", lambda epochs: iter(figures[:epochs]))
+    lines = []
+    assert replay_training(3, lines.append) == figures
+    assert lines[-1].startswith("parts from the book at: step 5.")
+    lines.clear()
+    replay_training(1, lines.append)
+    assert "0 do not" in lines[-1]
 
 
 def test_records_are_strict_json():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from npgpt.book import TorchGenerator, gpt2, training
+from npgpt.book.figures import DIFFERENT
 from npgpt.book.story import Loader
 from npgpt.book.training import Evaluation, Sample, train
 
@@ -35,7 +36,25 @@ def test_as_many_losses_and_texts_are_printed_as_the_run_gives():
     assert len(training.PRINTED_TEXTS) == training.EPOCHS
 
 
+def test_each_event_of_the_run_is_judged_by_what_the_book_prints_of_it(monkeypatch):
+    def as_printed(model, rng, loaders, epochs):
+        for step, train_loss, val_loss in training.PRINTED_LOSSES:
+            yield Evaluation(step, 0.0, float(train_loss), float(val_loss) + 0.001 * (step == 40))
+        for epoch in range(epochs):
+            yield Sample(epoch, "nothing that the book prints")
+
+    monkeypatch.setattr(training, "train", as_printed)
+    monkeypatch.setattr(training, "gpt2", lambda cfg, rng: None)
+    monkeypatch.setattr(training, "_write", lambda model, n, **settings: "nor this")
+    figures = list(training.figures())
+    losses = [figure for figure in figures if "loss" in figure.name]
+    assert [figure.name[-2:] for figure in losses if figure.verdict == DIFFERENT] == ["40"]
+    assert len(losses) == 18 and all(f.verdict == DIFFERENT for f in figures if "text" in f.name)
+    assert [figure.name for figure in figures[-2:]] == [
+        "text after training", "text drawn at temperature 1.4"]
+
+
 @pytest.mark.parametrize("epochs", [0, 11])
 def test_epochs_beyond_the_books_are_refused(epochs):
     with pytest.raises(ValueError, match="10 epochs"):
-        next(training.figures(epochs))
+        training.figures(epochs)

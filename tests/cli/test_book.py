@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
@@ -24,6 +25,17 @@ def test_a_figure_that_does_not_agree_gives_exit_code_1(monkeypatch, capsys):
     monkeypatch.setitem(_replay.__globals__["CHAPTERS"], 2, wrong)
     assert main(["book", "--chapters", "2"]) == 1
     assert "1 do not" in capsys.readouterr().out
+
+
+def test_a_terminal_without_the_letters_of_the_text_still_gets_the_table(monkeypatch):
+    text = "was\u0646\u0645 refres"
+    chapter = ("a text", lambda: iter([Figure("text", text, text)]))
+    monkeypatch.setitem(_replay.__globals__["CHAPTERS"], 2, chapter)
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", terminal)
+    assert main(["book", "--chapters", "2"]) == 0
+    terminal.flush()
+    assert b"was?? refres" in terminal.buffer.getvalue()
 
 
 @pytest.mark.parametrize("arguments, message", [

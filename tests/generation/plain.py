@@ -6,6 +6,12 @@ from npgpt import model
 from npgpt.generation.reader import CachedReader
 
 
+def assert_same(got, full):
+    """Equal to 1e-12 of the largest number."""
+    assert np.shape(got) == np.shape(full) and np.abs(full).max(initial=0.0) < 1e4
+    np.testing.assert_allclose(got, full, rtol=0, atol=1e-12 * np.abs(full).max(initial=1.0))
+
+
 def last_logits(text, params, config):
     """The logits (V,) after the last n_positions tokens of a text, all computed afresh."""
     window = np.array(text[-config.n_positions:])

@@ -92,6 +92,20 @@ def test_tokens_stream_one_by_one_and_the_callback_sees_the_same():
     assert first.id == tokens[0].id
 
 
+def test_each_completion_names_its_own_prompt():
+    prompts = [np.array([3, 1]), np.array([4])]
+    done = complete(PARAMS, SMALL, prompts, 2, samples=2, seed=0)
+    assert [row.prompt.tolist() for row in done] == [[3, 1], [3, 1], [4], [4]]
+    rows = generate(PARAMS, SMALL, prompts, 2, samples=2, seed=0)
+    assert [row[:-2].tolist() for row in rows] == [[3, 1], [3, 1], [4], [4]]
+
+
+def test_the_tokens_of_one_step_come_in_the_order_of_the_rows():
+    prompts = [np.arange(n) for n in (4, 2, 4, 3)]
+    tokens = list(stream(PARAMS, SMALL, prompts, 3, seed=0))
+    assert [token.row for token in tokens[4:]] == [0, 1, 2, 3] * 2
+
+
 def test_a_stop_id_ends_its_row_only():
     free = generate(PARAMS, SMALL, PROMPT, 10, samples=3, seed=1)
     stop = int(free[1, 8])

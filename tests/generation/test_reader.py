@@ -9,6 +9,7 @@ from npgpt.fast import ops as fast
 from npgpt.generation.reader import CachedReader
 
 from .lively import SMALL, VARIANTS, lively
+from .plain import assert_same
 
 IDS = np.random.default_rng(0).integers(0, 29, (3, 12))
 
@@ -21,10 +22,10 @@ def test_prefill_and_decode_equal_the_full_logits(config, ops):
     full = model.logits(params, IDS, config)
     assert np.abs(full).max() > 1
     prefill = reader.read([0, 1, 2], IDS[:, :6])
-    np.testing.assert_allclose(prefill, full[:, 5:6], rtol=0, atol=1e-12)
+    assert_same(prefill, full[:, 5:6])
     for end in range(7, 13):
         token = reader.read([0, 1, 2], IDS[:, end - 1:end])
-        np.testing.assert_allclose(token, full[:, end - 1:end], rtol=0, atol=1e-12)
+        assert_same(token, full[:, end - 1:end])
     assert reader.lengths.tolist() == [12, 12, 12]
 
 
@@ -37,7 +38,7 @@ def test_as_many_logits_come_back_as_are_asked_for(keep, ops):
     logits = reader.read([2], IDS[2:, 5:], keep)
     assert logits.shape == (1, keep, 29)
     full = model.logits(params, IDS[2:], SMALL)
-    np.testing.assert_allclose(logits, full[:, 12 - keep:], rtol=0, atol=1e-12)
+    assert_same(logits, full[:, 12 - keep:])
 
 
 def test_a_reader_has_the_models_own_precision():

@@ -109,6 +109,8 @@ def test_the_filters_on_a_worked_example():
     assert np.isfinite(keep_top_k(logits, 2)).tolist() == [False, True, False, True]
     assert np.isfinite(keep_top_p(logits, 0.74)).tolist() == [False, True, False, True]
     assert np.isfinite(keep_top_p(logits, 0.76)).tolist() == [False, True, True, True]
+    exactly = np.log(np.array([0.25, 0.5, 0.25]))
+    assert np.isfinite(keep_top_p(exactly, 0.5)).tolist() == [False, True, False]
     assert np.isfinite(keep_min_p(logits, 0.29)).tolist() == [False, True, True, True]
     np.testing.assert_allclose(
         Sampling(temperature=0.5).distribution(logits),

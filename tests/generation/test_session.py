@@ -5,11 +5,10 @@ import pytest
 
 from npgpt.generation import Session, generate, stream
 
-from .lively import SMALL, lively
+from .lively import LONG, SMALL, lively
 from .plain import CountingReader
 
 PARAMS = lively()
-LONG = SMALL.replace(n_positions=64)
 LONG_PARAMS = lively(LONG)
 
 

@@ -119,7 +119,7 @@ def test_sampling_with_speculation_keeps_the_exact_distribution():
     config = SMALL.replace(vocab_size=3)
     params = lively(config, seed=11)
     prompt = [0, 1, 2, 0, 1]
-    sampling = Sampling(temperature=0.8, top_p=0.95)
+    sampling = Sampling(temperature=3.0, top_p=0.95)
     total, drafted = 0.0, 0
     for continuation in itertools.product(range(3), repeat=4):
         text, edges = list(prompt), []
@@ -134,7 +134,7 @@ def test_sampling_with_speculation_keeps_the_exact_distribution():
             reader = CountingReader(params, config, 1, 12)
             rng = GivenNumbers(low + share * (high - low) for low, high in edges)
             writer = Writer([prompt], [rng], reader, config)
-            wanted = request(config, 4, temperature=0.8, top_p=0.95, speculate=True)
+            wanted = request(config, 4, temperature=3.0, top_p=0.95, speculate=True)
             tokens = list(writer.write(wanted))
             assert tuple(token.id for token in tokens) == continuation
             assert rng.numbers == []

@@ -72,7 +72,8 @@ def test_a_score_is_the_dot_product_with_the_tokens_row(rng):
 
 
 def test_a_table_used_at_both_ends_gets_the_sum_of_both_gradients(rng):
-    ids, table, dout = np.array([[1, 1]]), rng.standard_normal((4, 3)), rng.standard_normal((1, 2, 4))
+    ids = np.array([[1, 1]])
+    table, dout = rng.standard_normal((4, 3)), rng.standard_normal((1, 2, 4))
     _, embedding_cache = token_embedding_forward(ids, table)
     _, scores_cache = unembedding_forward(table[ids], table)
     dx, from_scores = unembedding_backward(dout, scores_cache)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import assume, given, strategies as st
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from npgpt.layers.layernorm import layernorm_backward, layernorm_forward

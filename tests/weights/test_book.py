@@ -8,10 +8,10 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from npgpt import GPT2Config
+from npgpt.config import SIZES
 from npgpt.weights import CheckpointError, load, save_book
 
 from .conftest import SMALL, assert_equal, filled
-from .raw import write_zeros
 
 
 def books_own(params: dict, config: GPT2Config) -> dict[str, np.ndarray]:
@@ -77,16 +77,17 @@ def test_a_file_of_the_readers_own_with_masks_is_read(tmp_path: Path, params) ->
         load(tmp_path)
 
 
-def test_weights_of_a_published_size_need_no_config(tmp_path: Path) -> None:
-    one = GPT2Config.named("gpt2", vocab_size=3, n_positions=2, n_layer=1, n_embd=12)
-    shapes = {
-        name.replace("trf_blocks.0.", f"trf_blocks.{i}."): array.shape
-        for i in range(12) for name, array in books_own(filled(one), one).items()
-    }
-    write_zeros(tmp_path / "gpt2-small-124M.safetensors", {
-        name: tuple(64 * n if n % 12 == 0 else n for n in shape) for name, shape in shapes.items()
-    })
-    assert load(tmp_path)[0] == one.replace(n_layer=12, n_embd=768)
+@pytest.mark.parametrize("config", CONFIGS)
+def test_weights_of_a_published_size_need_no_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: GPT2Config
+) -> None:
+    params = filled(config)
+    save_file(books_own(params, config), tmp_path / "small.safetensors")
+    with pytest.raises(CheckpointError, match="do not tell n_head; place one there"):
+        load(tmp_path)
+    monkeypatch.setitem(SIZES, "tiny", {"n_layer": 2, "n_head": 2, "n_embd": 6})
+    assert load(tmp_path)[0] == config
+    assert_equal(load(tmp_path)[1], params)
 
 
 @pytest.mark.parametrize("change, message", [

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 from npgpt.weights import CheckpointError
 from npgpt.weights.safetensors_file import (
     ALIGNMENT,
+    read_metadata,
     read_safetensors,
     write_safetensors,
     written_size,
@@ -32,7 +33,8 @@ def test_what_is_written_is_what_the_safetensors_library_reads(tmp_path: Path, p
         assert theirs[name].dtype == array.dtype
         np.testing.assert_array_equal(theirs[name], array)
     size = (tmp_path / "f.safetensors").stat().st_size
-    assert size <= written_size(tensors) <= size + 1000
+    assert size == written_size(tensors, {"format": "pt"})
+    assert read_metadata(tmp_path / "f.safetensors") == {"format": "pt"}
 
 
 def test_what_the_safetensors_library_writes_is_read(tmp_path: Path) -> None:
@@ -103,6 +105,16 @@ def test_a_header_that_is_no_json_is_refused(tmp_path: Path, text: bytes, messag
     (tmp_path / "f").write_bytes(len(text).to_bytes(8, "little") + text)
     with pytest.raises(CheckpointError, match=message):
         read_safetensors(tmp_path / "f")
+
+
+def test_metadata_that_is_no_object_is_refused_and_what_is_no_text_is_passed_over(
+    tmp_path: Path,
+) -> None:
+    write_raw(tmp_path / "f", PAIR, {**header_of(PAIR), "__metadata__": {"a": "x", "b": 3}})
+    assert read_metadata(tmp_path / "f") == {"a": "x"}
+    write_raw(tmp_path / "f", PAIR, {**header_of(PAIR), "__metadata__": [1]})
+    with pytest.raises(CheckpointError, match="its __metadata__ is no JSON object"):
+        read_metadata(tmp_path / "f")
 
 
 @pytest.mark.parametrize("length", [2**64 - 1, 2**63, 10**9, 300])

@@ -1,0 +1,51 @@
+"""npgpt convert: every form, the debug state, and failures in one line."""
+
+import numpy as np
+
+from npgpt import GPT2, GPT2Config
+from npgpt.weights.llmc import read_llmc_state
+
+CONFIG = GPT2Config(n_layer=2, n_head=2, n_embd=6, vocab_size=13, n_positions=5)
+
+
+def test_a_model_goes_through_all_forms_and_comes_back(npgpt, tmp_path):
+    model = GPT2.init(CONFIG)
+    model.save("hf")
+    for src, dst, to in (("hf", "m.bin", "llmc"), ("m.bin", "book.safetensors", "book"),
+                         ("book.safetensors", "back", "hf")):
+        code, out, err = npgpt("convert", src, dst, "--to", to)
+        assert (code, out, err) == (0, f"{dst}: 2 layers, 2 heads, 6 channels\n", "")
+    back = GPT2.load("back")
+    for name, array in model.params.items():
+        np.testing.assert_array_equal(back.params[name], array, err_msg=name)
+
+
+def test_the_debug_state_holds_what_the_written_model_computes(npgpt, tmp_path):
+    GPT2.init(CONFIG, dtype="float64").save("hf")
+    code, out, err = npgpt("convert", "hf", "m.bin", "--to", "llmc", "--state", "s.bin")
+    assert code == 0, err
+    assert out.splitlines()[1].startswith("s.bin: batch 4, length 5, loss 2.")
+    state = read_llmc_state(tmp_path / "s.bin", CONFIG)
+    model = GPT2.load("m.bin")
+    loss, grads = model.loss_and_grads(state["ids"], state["targets"])
+    np.testing.assert_allclose(state["loss"], loss, rtol=1e-6)
+    np.testing.assert_allclose(state["logits"], model.logits(state["ids"]), atol=1e-6)
+    for name, grad in grads.items():
+        np.testing.assert_allclose(state["grads"][name], grad, atol=1e-6, err_msg=name)
+
+
+def test_failures_are_one_line_with_their_exit_codes(npgpt, tmp_path):
+    GPT2.init(CONFIG.replace(activation_function="relu")).save("relu")
+    (tmp_path / "text").write_text("hello")
+    for arguments, expected, part in (
+        (("nowhere", "x"), 3, "there is no such file or folder"),
+        (("text", "x"), 3, "is of no form known here"),
+        (("relu", "x.bin", "--to", "llmc"), 2, "llm.c has no such model: activation_function=relu"),
+        (("relu", "x", "--to", "onnx"), 2, "invalid choice: 'onnx'"),
+        (("relu", "x", "--state", "s.bin"), 2, "--state belongs to --to llmc"),
+        (("relu", "text"), 3, "text"),
+    ):
+        code, _, err = npgpt("convert", *arguments)
+        assert (code, err.count("\n")) == (expected, 1), err
+        assert part in err
+    assert (tmp_path / "text").read_text() == "hello"

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from npgpt.weights import CheckpointError, convert, load, save, save_book, save_llmc
+from npgpt.weights.writing import check_room
+
+from .conftest import SMALL, assert_equal, filled
+
+ROOT = Path(__file__).parent.parent.parent
+OTHER = filled(SMALL, seed=1)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_saving_over_a_model_replaces_it_and_leaves_nothing_else(tmp_path: Path, params) -> None:
+    save(tmp_path / "m", SMALL, params)
+    save(tmp_path / "m", SMALL.replace(tie_word_embeddings=False),
+         {**OTHER, "lm_head.weight": OTHER["wte.weight"] + 1})
+    assert set(content(tmp_path / "m")) == {"model.safetensors", "config.json"}
+    assert not load(tmp_path / "m")[0].tie_word_embeddings
+
+
+def test_a_model_may_be_saved_over_the_file_it_is_mapped_from(tmp_path: Path, params) -> None:
+    save(tmp_path, SMALL, params)
+    config, loaded = load(tmp_path)
+    loaded["wpe.weight"] += 1
+    save(tmp_path, config, loaded)
+    assert_equal(load(tmp_path)[1], {**params, "wpe.weight": params["wpe.weight"] + 1})
+
+
+def test_a_file_is_read_without_its_config_and_not_with_another_models(
+    tmp_path: Path, params
+) -> None:
+    config = SMALL.replace(n_head=3, activation_function="relu")
+    save(tmp_path / "a.safetensors", config, params)
+    save(tmp_path / "b.safetensors", SMALL, OTHER)         # its config.json replaces a's
+    assert_equal(load(tmp_path / "b.safetensors")[1], OTHER)
+    with pytest.raises(CheckpointError, match="describes another model than a.safetensors") as e:
+        load(tmp_path / "a.safetensors")
+    assert "n_head=2 (written with 3), activation_function=gelu_new (written with relu)" in str(
+        e.value
+    )
+    (tmp_path / "config.json").unlink()
+    assert load(tmp_path / "a.safetensors")[0] == config
+    # what touches training alone may be changed
+    config.replace(resid_pdrop=0.5).save(tmp_path / "config.json")
+    assert load(tmp_path / "a.safetensors")[0].resid_pdrop == 0.5
+    save_book(tmp_path / "book" / "c.safetensors", SMALL, params)
+    (tmp_path / "book" / "config.json").unlink()
+    config, loaded = load(tmp_path / "book")
+    assert config == SMALL
+    assert_equal(loaded, params)
+
+
+def test_parameters_that_do_not_fit_are_not_written(tmp_path: Path, params) -> None:
+    save(tmp_path, SMALL, params)
+    before = content(tmp_path)
+    bad = {**OTHER, "ln_f.bias": np.zeros(7, "f4"), "wpe.weight": OTHER["wpe.weight"].astype("f2")}
+    for write in (save, save_book, save_llmc):
+        with pytest.raises(ValueError, match="ln_f.bias has shape .* wpe.weight has dtype float16"):
+            write(tmp_path, SMALL, bad)
+    assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize("src_form", ["hf", "book", "llmc"])
+@pytest.mark.parametrize("dst_form", ["hf", "book", "llmc"])
+def test_every_form_converts_into_every_other(
+    tmp_path: Path, params, src_form: str, dst_form: str
+) -> None:
+    save(tmp_path / "start", SMALL, params)
+    src, dst = tmp_path / f"src-{src_form}", tmp_path / "deep" / f"dst-{dst_form}"
+    assert convert(tmp_path / "start", src, src_form) == SMALL
+    assert convert(src, dst, dst_form) == SMALL
+    assert_equal(load(dst)[1], params)
+
+
+def test_an_unknown_form_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'onnx' is no form to write; there are hf, llmc, book"):
+        convert(tmp_path / "nowhere", tmp_path / "x", "onnx")
+    with pytest.raises(CheckpointError):
+        convert(tmp_path / "nowhere", tmp_path / "x", "hf")
+
+
+def test_no_room_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    check_room(tmp_path / "new" / "folder", 1000)
+    with pytest.raises(OSError, match="No space left on device: .* MiB are needed, .* are free"):
+        check_room(tmp_path / "new" / "folder", 2**60)
+
+
+def in_a_process(code: str, *arguments: object) -> subprocess.Popen[str]:
+    script = f"""
+import os, resource, sys
+from tests.weights.conftest import SMALL, filled
+from npgpt.weights import save, save_book, save_llmc
+{code}
+"""
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits and users are POSIX's")
+@pytest.mark.parametrize("how, message", [
+    # a limit on the size of files breaks off the writing as a full disk does
+    ("resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))", "File too large"),
+    # root may write anywhere, so the process becomes another user first
+    ("os.getuid() == 0 and os.setuid(65534)", "Permission denied"),
+])
+def test_a_failing_disk_leaves_the_old_files_whole(
+    tmp_path: Path, params, how: str, message: str
+) -> None:
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    save(tmp_path / "hf", SMALL, params)
+    save_book(tmp_path / "book", SMALL, params)
+    save_llmc(tmp_path / "llmc" / "m.bin", SMALL, params)
+    folders = [tmp_path / name for name in ("hf", "book", "llmc")]
+    before = [content(folder) for folder in folders]
+    for folder in folders:
+        folder.chmod(0o555)
+    process = in_a_process(f"""
+params = filled(SMALL, 1)
+{how}
+for write, path in zip((save, save_book, save_llmc), sys.argv[1:]):
+    try:
+        write(path, SMALL, params)
+    except OSError as error:
+        print(error.strerror)
+""", folders[0], folders[1], folders[2] / "m.bin")
+    out, err = process.communicate(timeout=60)
+    for folder in folders:
+        folder.chmod(0o755)
+    assert out.splitlines() == [message] * 3, err
+    assert [content(folder) for folder in folders] == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX's")
+def test_a_kill_at_any_moment_leaves_one_whole_model(tmp_path: Path, params) -> None:
+    save(tmp_path, SMALL, params)
+    process = in_a_process("""
+models = [filled(SMALL, 1), filled(SMALL)]
+print("ready", flush=True)
+while True:
+    for params in models:
+        save(sys.argv[1], SMALL, params)
+""", tmp_path)
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    models = {model["ln_f.bias"].tobytes(): model for model in (params, OTHER)}
+    for _ in range(20):
+        loaded = load(tmp_path)[1]
+        assert_equal(loaded, models[loaded["ln_f.bias"].tobytes()])
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    loaded = load(tmp_path)[1]
+    assert_equal(loaded, models[loaded["ln_f.bias"].tobytes()])
