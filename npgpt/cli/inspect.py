@@ -102,16 +102,13 @@ def _config(args: argparse.Namespace) -> tuple[GPT2Config, int, int]:
         names = ", ".join([*SIZES, *(name for name in PRESETS if name not in SIZES)])
         raise ValueError(f"{args.what!r} is no size, preset or path; there are {names}")
     from ..training.checkpoint import FOLDER, RUN_FILE, newest_checkpoint, read_record
+    from .. import weights
     from ..training.settings import build
 
     if (path / FOLDER).is_dir() or (path / RUN_FILE).is_file():
         folder = newest_checkpoint(path)
         run = build(read_record(folder)["run"])
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        config = GPT2Config.from_dict(values, ignore_unknown=True)
-        return config, run.train.batch_size, run.sequence_length
-    from .. import weights
-
+        return weights.load(folder)[0], run.train.batch_size, run.sequence_length
     return weights.load(path)[0], 1, 0
 
 

@@ -58,7 +58,8 @@ def found_config(
     values = read_beside(beside)
     differing = [
         f"{name}={shown(values[name])} (written with {shown(written[name])})"
-        for name in values if name in written and name not in FREE and values[name] != written[name]
+        for name in values
+        if name in written and name not in FREE and values[name] != written[name]
     ]
     if differing:
         raise refusal(

@@ -95,7 +95,7 @@ def test_a_folder_without_checkpoints_is_named(tmp_path):
     (lambda p: (p / OPTIMIZER_FILE).write_bytes(b"nothing"), OPTIMIZER_FILE),
     (lambda p: (p / OPTIMIZER_FILE).unlink(), OPTIMIZER_FILE),
     (lambda p: (p / "model.safetensors").write_bytes(b"\x00" * 40), "model.safetensors"),
-    (lambda p: (p / "config.json").unlink(), "config.json"),
+    (lambda p: (p / "config.json").write_text("{"), "config.json"),
 ])
 def test_damage_is_named_with_the_file(state, tmp_path, damage, says):
     damage(save_checkpoint(tmp_path, state))

@@ -115,7 +115,7 @@ def mutated(content: bytes, kind: str, place: float, with_what: bytes | int, rea
 
 
 # half of the mutations fall into the header, where nearly every byte matters
-@settings(max_examples=2000, deadline=None,
+@settings(max_examples=1200, deadline=None,
           suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(where=st.sampled_from(FILES), mutations=st.lists(MUTATION, min_size=1, max_size=3),
        in_header=st.booleans())

@@ -85,7 +85,9 @@ def entry(**changes: object) -> dict:
      "is cut off: its tensors need 44 bytes, it has 40"),
     ({"a": header_of(PAIR)["a"]}, "has 16 bytes that belong to no tensor"),
 ])
-def test_a_header_that_is_not_sound_is_refused(tmp_path: Path, header: object, message: str) -> None:
+def test_a_header_that_is_not_sound_is_refused(
+    tmp_path: Path, header: object, message: str
+) -> None:
     write_raw(tmp_path / "f.safetensors", PAIR, header)
     with pytest.raises(CheckpointError, match=message) as caught:
         read_safetensors(tmp_path / "f.safetensors")
