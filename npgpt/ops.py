@@ -7,20 +7,18 @@
 
 from __future__ import annotations
 
-from .layers import (
-    attention,
-    cross_entropy as _cross_entropy,
-    dropout as _dropout,
-    embedding,
-    feed_forward as _feed_forward,
-    gelu as _gelu,
-    layernorm as _layernorm,
-    linear as _linear,
-    relu as _relu,
-    residual as _residual,
-    silu as _silu,
-    softmax as _softmax,
-)
+from .layers import attention as _attention
+from .layers import cross_entropy as _cross_entropy
+from .layers import dropout as _dropout
+from .layers import embedding as _embedding
+from .layers import feed_forward as _feed_forward
+from .layers import gelu as _gelu
+from .layers import layernorm as _layernorm
+from .layers import linear as _linear
+from .layers import relu as _relu
+from .layers import residual as _residual
+from .layers import silu as _silu
+from .layers import softmax as _softmax
 from .tape import Op
 
 softmax = Op("softmax", _softmax.softmax_forward, _softmax.softmax_backward)
@@ -34,21 +32,21 @@ linear = Op("linear", _linear.linear_forward, _linear.linear_backward)
 residual = Op("residual", _residual.residual_forward, _residual.residual_backward)
 dropout = Op("dropout", _dropout.dropout_forward, _dropout.dropout_backward)
 token_embedding = Op(
-    "token_embedding", embedding.token_embedding_forward, embedding.token_embedding_backward
+    "token_embedding", _embedding.token_embedding_forward, _embedding.token_embedding_backward
 )
 position_embedding = Op(
     "position_embedding",
-    embedding.position_embedding_forward,
-    embedding.position_embedding_backward,
+    _embedding.position_embedding_forward,
+    _embedding.position_embedding_backward,
 )
-unembedding = Op("unembedding", embedding.unembedding_forward, embedding.unembedding_backward)
+unembedding = Op("unembedding", _embedding.unembedding_forward, _embedding.unembedding_backward)
 causal_attention = Op(
-    "causal_attention", attention.causal_attention_forward, attention.causal_attention_backward
+    "causal_attention", _attention.causal_attention_forward, _attention.causal_attention_backward
 )
 multi_head_attention = Op(
     "multi_head_attention",
-    attention.multi_head_attention_forward,
-    attention.multi_head_attention_backward,
+    _attention.multi_head_attention_forward,
+    _attention.multi_head_attention_backward,
 )
 cross_entropy = Op(
     "cross_entropy", _cross_entropy.cross_entropy_forward, _cross_entropy.cross_entropy_backward

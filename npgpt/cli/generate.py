@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 EPILOG = """\
 The text goes to stdout, everything else to stderr. Without a prompt, and with no
@@ -66,74 +66,65 @@ def run(args: argparse.Namespace) -> int:
     model, tokenizer = open_model(args.model)
     settings = {name: getattr(args, name) for name in (
         "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "speculate")}
-    settings["decode"] = tokenizer.decode
     if args.interactive:
         return _interactive(args, model, tokenizer, settings)
     return _write(args, model, tokenizer, prompt, settings)
 
 
 def _write(args: Any, model: Any, tokenizer: Any, prompt: str | None, settings: Any) -> int:
-    from ..generation import StopGuard, stream
-    from ..text import StreamDecoder
+    from ..generation import stream, stream_text
     from ..training.loop import first_token
 
     ids = [first_token(tokenizer)] if prompt is None else tokenizer.encode(prompt)
     slid: list[int] = []
     for number in range(args.samples):
         if number:
-            sys.stdout.write("\n" + "-" * 40 + "\n")
+            _show("\n" + "-" * 40 + "\n")
         seed = None if args.seed is None else args.seed + number
-        decoder, guard = StreamDecoder(tokenizer), StopGuard(args.stop)
-        sys.stdout.write(prompt or "")
-        for token in stream(model.params, model.config, ids, args.max_new_tokens, seed=seed,
-                            ops=model.ops, on_slide=slid.append, **settings):
-            sys.stdout.write(guard.add(decoder.add(token.id)))
-            sys.stdout.flush()
-        sys.stdout.write(guard.add(decoder.flush()) + guard.flush())
-    sys.stdout.write("\n")
-    sys.stdout.flush()
+        tokens = stream(model.params, model.config, ids, args.max_new_tokens, seed=seed,
+                        ops=model.ops, on_slide=slid.append, decode=tokenizer.decode, **settings)
+        _show(prompt or "")
+        for piece in stream_text(tokens, tokenizer, stop=args.stop):
+            _show(piece)
+    _show("\n")
     if slid:
         _tell_slide(model)
     return 0
 
 
 def _interactive(args: Any, model: Any, tokenizer: Any, settings: Any) -> int:
-    from ..generation import Session
-    from ..text import StreamDecoder
+    from ..generation import Session, converse
 
-    print("npgpt: type a line, get its continuation; Ctrl-C stops a reply, an empty line ends",
-          file=sys.stderr)
-    slid: list[int] = []
+    _tell("type a line and get its continuation; an empty line goes on, Ctrl-C ends a reply, "
+          "Ctrl-D ends")
     session = Session(model.params, model.config, seed=args.seed, ops=model.ops,
-                      on_slide=slid.append)
+                      on_slide=lambda row: _tell_slide(model))
+    converse(session, tokenizer, _lines(), _show, args.max_new_tokens, on_error=_tell, **settings)
+    return 0
+
+
+def _lines() -> Iterator[str]:
     while True:
-        sys.stderr.write("> ")
-        sys.stderr.flush()
-        line = sys.stdin.readline().rstrip("\n")
+        print("> ", end="", file=sys.stderr, flush=True)
+        line = sys.stdin.readline()
         if not line:
-            return 0
-        try:
-            session.extend(tokenizer.encode(line))
-        except ValueError as error:
-            print(f"npgpt: {error}", file=sys.stderr)
-            continue
-        decoder = StreamDecoder(tokenizer)
-        try:
-            for token in session.reply(args.max_new_tokens, **settings):
-                sys.stdout.write(decoder.add(token.id))
-                sys.stdout.flush()
-        except KeyboardInterrupt:
-            pass
-        sys.stdout.write(decoder.flush() + "\n")
-        sys.stdout.flush()
-        if slid:
-            _tell_slide(model)
-            slid.clear()
+            print(file=sys.stderr)
+            return
+        yield line
+
+
+def _show(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _tell(text: str) -> None:
+    print(f"npgpt: {text}", file=sys.stderr)
 
 
 def _tell_slide(model: Any) -> None:
-    print(f"npgpt: the text outgrew the context; from there each token was predicted from the last "
-          f"{model.config.n_positions} alone", file=sys.stderr)
+    _tell(f"the text outgrew the context; from there each token was predicted from the last "
+          f"{model.config.n_positions} alone")
 
 
 def _prompt(args: argparse.Namespace) -> str | None:

@@ -23,6 +23,7 @@ from ..layers.contract import Array, UniformSource
 from ..layers.cross_entropy import IGNORE
 from ..tape import Tape
 from . import threads as _threads
+from .heap import keep_freed_memory
 from .play import STEP_OPS, play
 from .recompute import recomputed_block
 
@@ -53,6 +54,7 @@ def loss_and_grads(
         raise ValueError(f"ids and targets must both be (B, T); got {ids.shape}, {targets.shape}")
     if not (config.embd_pdrop or config.resid_pdrop or config.attn_pdrop):
         rng = None
+    keep_freed_memory()
     with _threads.using(threads), _threads.one_blas_thread():
         if shards is None:
             shards = choose_shards(config, len(ids), ids.shape[1], rng)

@@ -162,7 +162,7 @@ def _moves(subject: Subject, other: Subject, dout: Array, rng: np.random.Generat
             at = np.asarray(one.inputs[i])
             method = choose_method(function, at, rng)
             slopes.append(float(np.sum(dout * derivative(function, at, [direction], method).values[0])))
-        if abs(slopes[0] - slopes[1]) > 1e-6 * max(map(abs, slopes)):
+        if abs(slopes[0] - slopes[1]) > 1e-6 * max(map(abs, slopes)) + 1e-9 * np.linalg.norm(dout):
             return True
     return False
 

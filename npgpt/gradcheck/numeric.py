@@ -192,9 +192,10 @@ def signs(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
 
 def find_kinks(f: Function, x: Array, limit: int = 512) -> Array:
-    """A mask of the elements of x at which f bends: its slopes to the left and to the right differ.
+    """A mask of the elements of x at which, or within 0.001 of which, f bends: its slope jumps.
 
-    At a bend the gap between the slopes stays as the step shrinks; on a smooth curve it shrinks with it.
+    On a smooth curve the gap between the slopes to the right and to the left shrinks with the step. On a
+    bend it stays, and beside a bend it vanishes all at once.
     """
     found = np.zeros(x.shape, dtype=bool)
     middle = np.asarray(f(x), dtype=np.float64)
@@ -202,11 +203,13 @@ def find_kinks(f: Function, x: Array, limit: int = 512) -> Array:
         if index >= limit:
             break
         gaps, size = [], 0.0
-        for h in (1e-6, 1e-7):
+        for h in (1e-3, 1e-4, 1e-5, 1e-6):
             right = (np.asarray(f(x + h * direction), dtype=np.float64) - middle) / h
             left = (middle - np.asarray(f(x - h * direction), dtype=np.float64)) / h
-            gaps.append(float(np.max(np.abs(right - left), initial=0.0)))
+            gaps.append(np.abs(right - left))
             size = float(np.max(np.abs(right) + np.abs(left), initial=0.0))
-        if gaps[1] > 1e-3 * size and gaps[1] > 0.5 * gaps[0] and gaps[1] > 1e-6:
+        jumps = [np.max(np.abs(b - a / 10), initial=0.0) for a, b in zip(gaps, gaps[1:], strict=False)]
+        noise = 1e-8 * float(np.max(np.abs(middle), initial=0.0))
+        if max(jumps) > 0.02 * size + noise and max(jumps) > 1e-6:
             found.reshape(-1)[index] = True
     return found

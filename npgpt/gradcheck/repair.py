@@ -40,7 +40,7 @@ def mend(m: Measurement, positions: list[int] | None = None, seconds: float = SE
     source = read(m.subject.backward) if m.subject.readable else None
     if source is None:
         return None
-    deadline = time.perf_counter() + seconds
+    deadline = time.thread_time() + seconds
     wanted = list(m.numeric) if positions is None else positions
     goals = [_goal(m, k, wanted) for k in (0, 1)]
     with contextlib.redirect_stdout(None), np.errstate(all="ignore"):
@@ -53,7 +53,7 @@ def mend(m: Measurement, positions: list[int] | None = None, seconds: float = SE
         for of_each in zip(*families, strict=True):
             for name, family in zip(names, of_each, strict=True):
                 for edit in family:
-                    if time.perf_counter() > deadline:
+                    if time.thread_time() > deadline:
                         return None
                     c = _fits(source, edit, goals, before)
                     if c is not None and _holds_elsewhere(m, source, edit, c, wanted):
@@ -85,6 +85,8 @@ def _fits(source: Source, edit: Edit, goals: list[_Goal], before: dict[int, Arra
     """The _c with which the edit gives the true gradients (1.0 if it has no _c), else None."""
     old = edit.slot.get()
     edit.slot.put(edit.new)
+    if isinstance(edit.new, ast.AST):
+        ast.fix_missing_locations(edit.new)
     try:
         c = 1.0
         first = _answer(source, goals[0], 0.0 if edit.neutral == 1.0 else 1.0)

@@ -47,9 +47,12 @@ class Source:
     def build(self, **extra: Any) -> Callable[..., Any]:
         """Compile the trees as they now are; `extra` names are added to the namespace."""
         module = ast.Module(list(self.functions.values()), [])
-        ast.fix_missing_locations(module)
+        try:
+            code = compile(module, "<edited>", "exec")
+        except TypeError:  # a new node without a line number
+            code = compile(ast.fix_missing_locations(module), "<edited>", "exec")
         space = dict(self.globals, **extra)
-        exec(compile(module, "<edited>", "exec"), space)
+        exec(code, space)
         built: Callable[..., Any] = space[self.name]
         return built
 

@@ -17,9 +17,10 @@ import numpy as np
 from ..config import GPT2Config
 from ..params import Params
 from ..tape import Array
-from .assemble import assemble, checked_config, found_config, published_size, tied
+from .assemble import assemble, tied
+from .configs import checked_config, found_config, published_size
 from .errors import refusal, shown
-from .safetensors_file import parsed_json
+from .safetensors_file import read_json
 from .stored import Stored, transposed
 
 MARK = "tok_emb.weight"
@@ -57,7 +58,7 @@ def load_book(
         **published_size(path, found), "qkv_bias": "h.0.attn.c_attn.bias" in found,
     })
     tie = values.get("tie_word_embeddings")
-    values["tie_word_embeddings"] = tied(path, found, tie, "tie_word_embeddings")
+    values["tie_word_embeddings"] = tied(path, found, tie)
     config = checked_config(source, values)
     return config, assemble(path, config, found, dtype)
 
@@ -117,7 +118,7 @@ def _joined(path: Path, name: str, thirds: Mapping[str, Stored]) -> Stored:
 
 
 def _read_keys(path: Path) -> dict[str, Any]:
-    values = parsed_json(path, path.read_bytes(), "content")
+    values = read_json(path)
     missing = [key for key in KEYS if key not in values]
     if missing:
         raise refusal(path, f"lacks the book's keys {', '.join(missing)}")

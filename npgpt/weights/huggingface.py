@@ -15,9 +15,10 @@ import numpy as np
 
 from ..config import GPT2Config
 from ..params import Params
-from .assemble import assemble, checked_config, found_config, published_size, tied
+from .assemble import assemble, tied
+from .configs import checked_config, found_config, published_size
 from .errors import named, refusal, shown
-from .safetensors_file import parsed_json, read_safetensors
+from .safetensors_file import read_json, read_safetensors
 from .stored import Stored
 
 WEIGHTS = "model.safetensors"
@@ -38,16 +39,16 @@ def read_tensors(path: Path) -> dict[str, Stored]:
     """The tensors of one .safetensors file, or of all the shards that an index names."""
     if not path.name.endswith(".index.json"):
         return read_safetensors(path)
-    where = parsed_json(path, path.read_bytes(), "content").get("weight_map")
+    where = read_json(path).get("weight_map")
     if not isinstance(where, dict) or not where:
         raise refusal(path, "has no weight_map")
     found: dict[str, Stored] = {}
     for shard in dict.fromkeys(str(value) for value in where.values()):
-        found.update(_shard(path, shard, [name for name in where if where[name] == shard]))
+        found.update(_shard(path, shard, {name for name in where if where[name] == shard}))
     return found
 
 
-def _shard(index: Path, shard: str, expected: list[str]) -> dict[str, Stored]:
+def _shard(index: Path, shard: str, expected: set[str]) -> dict[str, Stored]:
     # the name is a file beside the index and nothing else: an index cannot point elsewhere
     if not re.fullmatch(r"[\w.-]+\.safetensors", shard):
         raise refusal(index, f"names the shard {shown(repr(shard))}, no .safetensors beside it")
@@ -55,7 +56,7 @@ def _shard(index: Path, shard: str, expected: list[str]) -> dict[str, Stored]:
     if not file.is_file():
         raise refusal(index, f"names the shard {shown(shard)}, which is not there")
     tensors = read_safetensors(file)
-    missing = [name for name in expected if name not in tensors]
+    missing = sorted(expected - set(tensors))
     extra = [name for name in tensors if name not in expected]
     if missing or extra:
         problems = [f"lacks {named(missing)}"] if missing else []
@@ -83,8 +84,9 @@ def load_huggingface(
     """Config and parameters from `read_tensors(path)` and the config.json beside it."""
     found = canonical(path, tensors)
     values, source = found_config(path, _read_fields, lambda: dict(published_size(path, found)))
+    # Hugging Face's default is tied; where no config.json speaks, equal numbers decide
     tie = values.get("tie_word_embeddings", None if source == path else True)
-    values["tie_word_embeddings"] = tied(path, found, tie, "tie_word_embeddings")
+    values["tie_word_embeddings"] = tied(path, found, tie)
     config = checked_config(source, values)
     return config, assemble(path, config, found, dtype)
 
@@ -95,7 +97,7 @@ def read_config(path: Path) -> GPT2Config:
 
 
 def _read_fields(path: Path) -> dict[str, Any]:
-    values = parsed_json(path, path.read_bytes(), "content")
+    values = read_json(path)
     kind = values.get("model_type", "gpt2")
     if kind != "gpt2":
         raise refusal(path, f"describes a model of type {shown(repr(kind))}; npgpt runs gpt2")

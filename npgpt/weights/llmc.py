@@ -19,7 +19,8 @@ import numpy as np
 from ..config import GPT2Config
 from ..params import Params
 from ..tape import Array
-from .assemble import assemble, checked_config
+from .assemble import assemble
+from .configs import checked_config
 from .errors import refusal
 from .safetensors_file import pieces
 from .stored import MappedFile, Stored, transposed

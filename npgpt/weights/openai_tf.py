@@ -20,10 +20,11 @@ import numpy as np
 from ..config import GPT2Config
 from ..params import Params
 from ..tape import Array
-from .assemble import assemble, checked_config
+from .assemble import assemble
+from .configs import checked_config
 from .crc32c import masked_crc32c
 from .errors import Unsound, refusal, shown
-from .safetensors_file import parsed_json
+from .safetensors_file import MOST_AXES, read_json
 from .sorted_table import read_table, varint
 from .stored import FLOATS, MappedFile, Stored
 
@@ -76,7 +77,7 @@ def _is_ours(name: str) -> bool:
 def _config(path: Path) -> GPT2Config:
     if not path.is_file():
         raise refusal(path, "is not there; it belongs beside OpenAI's checkpoint")
-    values = parsed_json(path, path.read_bytes(), "content")
+    values = read_json(path)
     missing = [name for name in FIELDS if name not in values]
     if missing:
         raise refusal(path, f"lacks {', '.join(missing)}")
@@ -160,6 +161,8 @@ def _shape(value: int | bytes) -> tuple[int, ...]:
             if size >= 2**63:
                 raise Unsound("a shape has a negative size")
             sizes.append(size)
+    if len(sizes) > MOST_AXES:
+        raise Unsound(f"a shape of {len(sizes)} axes")
     return tuple(sizes)
 
 

@@ -82,10 +82,15 @@ def pull(
     file is not kept), OSError with one line of advice where the server cannot be reached.
     """
     config = GPT2Config.named(name)
-    there = cached(name) if folder is None else Path(folder)
-    if there is not None and (there / WEIGHTS).is_file():
-        return _checked(name, there, report)
     target = own_folder(name) if folder is None else Path(folder)
+    if (target / WEIGHTS).is_file():
+        return _checked(name, target, report)
+    hub = cached(name) if folder is None else None
+    if hub is not None:
+        try:
+            return _checked(name, hub, report)
+        except CheckpointError:
+            pass            # another revision of transformers' own: left alone, and not used
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
         raise OSError(
             f"HF_HUB_OFFLINE is set; unset it, or place {weights_url(name)} as {target / WEIGHTS}"
@@ -99,7 +104,7 @@ def pull(
         try:
             fetch.run(pauses)
         except (OSError, HTTPException) as error:
-            raise _advice(name, target, fetch, error) from error
+            raise _advice(target, fetch, error) from error
         file.flush()
         try:
             _check_arrived(target / WEIGHTS, partial, fetch, SHA256.get(name) or fetch.announced)
@@ -275,7 +280,7 @@ def _locked(partial: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def _advice(name: str, folder: Path, fetch: _Fetch, error: Exception) -> OSError:
+def _advice(folder: Path, fetch: _Fetch, error: Exception) -> OSError:
     """One line: what failed, and what to do."""
     if isinstance(error, OSError) and error.errno is not None and error.filename:
         return error                 # the disk, not the network

@@ -29,7 +29,7 @@ def load(
     Raises CheckpointError (one line, all mismatches at once), or OSError if nothing can be read.
     """
     file = _file_at(Path(path), str(path))
-    if file.name.endswith(".index") and not file.name.endswith(".json"):
+    if file.name.endswith(".index"):
         return openai_tf.load_openai_tf(file, dtype)
     if file.name.endswith((".safetensors", ".safetensors.index.json")):
         tensors = huggingface.read_tensors(file)

@@ -19,7 +19,9 @@ from ..tape import Array
 from .errors import CheckpointError, named, refusal, shown
 from .stored import FLOATS, MappedFile, Stored
 
-LONGEST_HEADER = 100_000_000
+# XL's header has 60 kB; a shape has two sizes; more is a forgery, and costly to parse or multiply
+LONGEST_HEADER = 2**25
+MOST_AXES = 8
 ALIGNMENT = 64
 ITEM_SIZES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2,
@@ -75,6 +77,13 @@ def _header(path: Path, size: int) -> tuple[dict[str, Any], int]:
     return parsed_json(path, raw, "header"), 8 + length
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object that a file holds; raises CheckpointError for anything else."""
+    if path.stat().st_size > LONGEST_HEADER:
+        raise refusal(path, "is too large for a description of a model")
+    return parsed_json(path, path.read_bytes(), "content")
+
+
 def parsed_json(path: Path, raw: bytes, what: str) -> dict[str, Any]:
     """The JSON object in `raw`; raises CheckpointError for anything else, or a repeated key."""
 
@@ -100,9 +109,9 @@ def _entry_problem(entry: Any) -> str:
     dtype, shape, span = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
     if not isinstance(dtype, str) or dtype not in ITEM_SIZES:
         return f"has the unknown dtype {shown(dtype)}"
-    if not isinstance(shape, list) or not all(_is_size(n) for n in shape):
+    if not isinstance(shape, list) or len(shape) > MOST_AXES or not all(map(_is_size, shape)):
         return f"has no valid shape: {shown(shape)}"
-    if not isinstance(span, list) or len(span) != 2 or not all(_is_size(n) for n in span):
+    if not isinstance(span, list) or len(span) != 2 or not all(map(_is_size, span)):
         return f"has no valid data_offsets: {shown(span)}"
     # Python's integers do not overflow, so a forged shape cannot wrap round to a small size
     wanted = math.prod(shape) * ITEM_SIZES[dtype]

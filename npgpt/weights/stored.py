@@ -2,9 +2,11 @@
 
 A file is mapped into memory copy-on-write: nothing is read until it is used, pages are shared with
 the system's file cache, and writing into a parameter changes the process's own copy, never the
-file. Where the stored bytes cannot serve as they are (another type, or a start that is no multiple
-of the item size, for which every matrix product would make a copy), the tensor is read once into
-memory of its own. The published gpt2 file is of that kind: its header has an odd length.
+file. The file may be replaced meanwhile, as npgpt does it, but not be cut short in place: no
+program survives that for a page it has not read yet.
+Where the stored bytes cannot serve as they are (another type, or a start that is no multiple of the
+item size, for which every matrix product would make a copy), the tensor is read once into memory of
+its own. The published gpt2 file is of that kind: its header has an odd length.
 """
 
 from __future__ import annotations

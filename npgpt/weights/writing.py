@@ -16,8 +16,8 @@ from ..config import GPT2Config
 from ..files import creating_folder, replacing_file
 from ..params import Params, check_params
 from ..tape import Array
-from .assemble import CONFIG, METADATA
 from .book import book_config, book_names
+from .configs import CONFIG, METADATA
 from .huggingface import WEIGHTS, huggingface_names
 from .llmc import llmc_size, write_llmc, write_llmc_state
 from .reading import load

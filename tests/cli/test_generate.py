@@ -47,7 +47,7 @@ def test_a_stop_text_ends_the_writing(npgpt, run_folder):
 
 def test_interactive_turns_share_one_text(npgpt, run_folder):
     code, out, err = npgpt("generate", run_folder, "--interactive", "--max-new-tokens", "3",
-                           "--seed", "0", stdin=b"the cat\nQ\nsat\n\n")
+                           "--seed", "0", stdin=b"the cat\nQ\nsat\n")
     assert code == 0 and len(out.splitlines()) >= 2
     assert "'Q'" in err and err.count("> ") == 4
 

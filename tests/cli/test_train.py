@@ -108,3 +108,22 @@ def test_a_run_killed_before_its_first_checkpoint_starts_afresh(npgpt, run_folde
     code, _, err = npgpt("train", "--resume", run_folder)
     assert code == 0, err
     assert load_checkpoint(run_folder).step == 4
+
+
+def test_a_full_disk_stops_the_run_in_one_line_and_keeps_what_was_whole(
+        npgpt, process, run_folder):
+    import resource
+
+    def small_files():
+        # no file may grow beyond this: every checkpoint hits it, as it would hit a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, 8_000))
+
+    running = process("train", "--resume", run_folder, "--max-steps", "8", preexec_fn=small_files)
+    out, err = running.communicate()
+    assert running.returncode == 3
+    assert err.count("\n") == 1 and "too large" in err.lower(), err
+    assert load_checkpoint(run_folder).step == 4
+    assert not list((run_folder / "checkpoints").glob(".partial*"))
+    code, _, err = npgpt("train", "--resume", run_folder, "--max-steps", "8")
+    assert code == 0, err
+    assert load_checkpoint(run_folder).step == 8

@@ -70,18 +70,20 @@ def test_a_reply_left_early_keeps_what_was_delivered_and_nothing_else(taken, spe
 
 
 @pytest.mark.parametrize("speculate", [False, True])
-@pytest.mark.parametrize("more", [[7], [4, 5, 6, 7, 8]])
-def test_an_interrupt_within_a_pass_leaves_the_session_usable(speculate, more):
+@pytest.mark.parametrize("more", [[], [7], [4, 5, 6, 7, 8]])
+@pytest.mark.parametrize("taken", [0, 3])
+def test_an_interrupt_within_a_pass_leaves_the_session_usable(speculate, more, taken):
     session = Session(LONG_PARAMS, LONG, seed=0, reader=CountingReader)
     session.extend([1, 2, 3, 1, 2, 3, 1, 2])
     reply = session.reply(30, temperature=0, speculate=speculate)
-    for _ in range(3):
+    for _ in range(taken):
         next(reply)
     CountingReader.latest.interrupt = True
     with pytest.raises(KeyboardInterrupt):
         list(reply)
     text = session.ids.tolist()
-    session.extend(more)
+    if more:
+        session.extend(more)
     expected = generate(LONG_PARAMS, LONG, text + more, 6, temperature=0)
     list(session.reply(6, temperature=0))
     np.testing.assert_array_equal(session.ids, expected)

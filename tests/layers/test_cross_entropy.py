@@ -64,6 +64,11 @@ def test_logits_of_ten_thousand_neither_overflow_nor_lose_the_loss():
     np.testing.assert_array_equal(dlogits, [[0, 0, 0], [0.5, 0, -0.5]])
 
 
+def test_positions_whose_logits_lie_far_apart_do_not_disturb_each_other():
+    logits = np.array([[1e4, 1e4], [0.0, 0.0], [-1e4, -1e4]])
+    assert loss_of(logits, np.array([0, 1, 0])) == pytest.approx(math.log(2), rel=1e-12)
+
+
 def test_ignored_targets_are_not_counted_and_get_no_gradient(rng):
     logits, targets = rng.standard_normal((4, V)), np.array([1, IGNORE, 3, IGNORE])
     loss, cache = cross_entropy_forward(logits, targets)

@@ -179,3 +179,5 @@ def test_weights_that_transformers_fetched_are_found(hub: Hub, tmp_path: Path) -
     (snapshots / "607a" / "model.safetensors").write_bytes(hub.body)
     assert pull("gpt2").folder == snapshots / "607a"
     assert hub.asked == []
+    (snapshots / "607a" / "model.safetensors").write_bytes(b"another revision")
+    assert pull("gpt2").folder == tmp_path / "home" / "npgpt" / "gpt2"

@@ -76,6 +76,7 @@ def entry(**changes: object) -> dict:
     (entry(shape=[2**62, 4]), "b needs 73786976294838206464 bytes"),
     (entry(shape=[2**32, 2**32]), "b needs 73786976294838206464 bytes"),
     (entry(shape=[10**40]), "b has no valid shape"),
+    (entry(shape=[2**62] * 200_000), "b has no valid shape"),
     (entry(data_offsets=[24]), "b has no valid data_offsets"),
     (entry(data_offsets=[40, 24]), "its span"),
     (entry(data_offsets=[20, 36]), "b overlaps a"),

@@ -39,30 +39,6 @@ def test_a_model_may_be_saved_over_the_file_it_is_mapped_from(tmp_path: Path, pa
     assert_equal(load(tmp_path)[1], {**params, "wpe.weight": params["wpe.weight"] + 1})
 
 
-def test_a_file_is_read_without_its_config_and_not_with_another_models(
-    tmp_path: Path, params
-) -> None:
-    config = SMALL.replace(n_head=3, activation_function="relu")
-    save(tmp_path / "a.safetensors", config, params)
-    save(tmp_path / "b.safetensors", SMALL, OTHER)         # its config.json replaces a's
-    assert_equal(load(tmp_path / "b.safetensors")[1], OTHER)
-    with pytest.raises(CheckpointError, match="describes another model than a.safetensors") as e:
-        load(tmp_path / "a.safetensors")
-    assert "n_head=2 (written with 3), activation_function=gelu_new (written with relu)" in str(
-        e.value
-    )
-    (tmp_path / "config.json").unlink()
-    assert load(tmp_path / "a.safetensors")[0] == config
-    # what touches training alone may be changed
-    config.replace(resid_pdrop=0.5).save(tmp_path / "config.json")
-    assert load(tmp_path / "a.safetensors")[0].resid_pdrop == 0.5
-    save_book(tmp_path / "book" / "c.safetensors", SMALL, params)
-    (tmp_path / "book" / "config.json").unlink()
-    config, loaded = load(tmp_path / "book")
-    assert config == SMALL
-    assert_equal(loaded, params)
-
-
 def test_parameters_that_do_not_fit_are_not_written(tmp_path: Path, params) -> None:
     save(tmp_path, SMALL, params)
     before = content(tmp_path)

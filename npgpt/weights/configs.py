@@ -1,0 +1,85 @@
+"""The config that belongs to weights: from config.json, from the weights' header, or by size."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Callable, Mapping
+
+from ..config import SIZES, GPT2Config
+from .errors import refusal, shown
+from .safetensors_file import parsed_json, read_metadata
+from .stored import Stored
+
+# beyond these a number in a config is a forgery; checked before anything is counted up to it
+LARGEST_COUNT = 2**31
+LARGEST_WIDTH = 2**20
+LARGEST_DEPTH = 2**14
+EMBEDDINGS = ("wte.weight", "wpe.weight")
+CONFIG = "config.json"
+# under this name the config is also noted in the header of the files that npgpt writes
+METADATA = "npgpt.config"
+# fields that anyone may change in config.json: they touch training only
+FREE = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "initializer_range", "scale_residual_init")
+
+
+def checked_config(path: Path, values: Mapping[str, Any]) -> GPT2Config:
+    """GPT2Config from values found in a file; raises CheckpointError where they make no model."""
+    widths = ("n_embd", "n_head")
+    for name in ("vocab_size", "n_positions", "n_inner", "n_layer", *widths):
+        value = values.get(name)
+        most = LARGEST_WIDTH if name in widths else LARGEST_COUNT
+        most = LARGEST_DEPTH if name == "n_layer" else most
+        if type(value) is int and value > most:
+            raise refusal(path, f"{name}={shown(value)} is more than any model has ({most})")
+    try:
+        return GPT2Config.from_dict(values, ignore_unknown=True)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise refusal(path, shown(str(error))) from None
+
+
+def found_config(
+    path: Path, read_beside: Callable[[Path], dict[str, Any]], derive: Callable[[], dict[str, Any]]
+) -> tuple[dict[str, Any], Path]:
+    """Config fields for the weights at `path`, and the file that they come from.
+
+    From the config.json beside the weights, read by `read_beside`; else from the header of a file
+    that npgpt wrote; else by `derive`. Raises CheckpointError where the first two describe models
+    that compute different things: one folder's config.json may belong to another file.
+    """
+    beside = path.with_name(CONFIG)
+    inside = read_metadata(path).get(METADATA) if path.suffix == ".safetensors" else None
+    written: dict[str, Any] = {}
+    if inside is not None:
+        written = parsed_json(path, inside.encode("utf-8", "surrogatepass"), METADATA)
+    if not beside.is_file():
+        return (written or derive()), path
+    values = read_beside(beside)
+    differing = [
+        f"{name}={shown(values[name])} (written with {shown(written[name])})"
+        for name in values
+        if name in written and name not in FREE and values[name] != written[name]
+    ]
+    if differing:
+        raise refusal(
+            beside, f"describes another model than {path.name}: {', '.join(differing)}; correct "
+            "it, or delete it to use what the weights say"
+        )
+    return values, beside
+
+
+def published_size(path: Path, tensors: Mapping[str, Stored]) -> dict[str, int]:
+    """Config fields for weights that come without a config, if they are of a published size.
+
+    The number of heads cannot be read off the weights, but those of the four sizes are known.
+    Raises CheckpointError for any other shape.
+    """
+    blocks = (re.match(r"h\.(\d{1,4})\.", name) for name in tensors)
+    layers = 1 + max((int(block.group(1)) for block in blocks if block), default=-1)
+    wte, wpe = (tensors[name].shape if name in tensors else () for name in EMBEDDINGS)
+    for size in SIZES.values():
+        if len(wte) == len(wpe) == 2 and (layers, wte[1]) == (size["n_layer"], size["n_embd"]):
+            return {**size, "vocab_size": wte[0], "n_positions": wpe[0]}
+    raise refusal(
+        path, "no config.json is beside it, and the weights do not tell n_head; place one there"
+    )

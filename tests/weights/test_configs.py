@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from npgpt.config import SIZES
+from npgpt.params import parameter_shapes
+from npgpt.weights import CheckpointError, load, save, save_book
+from npgpt.weights.configs import checked_config, published_size
+
+from .conftest import SMALL, assert_equal, filled
+from .raw import header_of, write_raw
+from .test_assemble import HERE, shaped
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_published_sizes_are_known_by_their_shapes(name: str) -> None:
+    config = SMALL.replace(**SIZES[name], vocab_size=50257, n_positions=1024)
+    found = published_size(HERE, shaped(parameter_shapes(config)))
+    assert found == {**SIZES[name], "vocab_size": 50257, "n_positions": 1024}
+
+
+@pytest.mark.parametrize("values", [
+    {"n_layer": 10**30}, {"n_head": 2**40}, {"n_embd": 2**40, "n_head": 7}, {"n_inner": 2**40},
+    {"layer_norm_epsilon": 10**400}, {"norm": []}, {"activation_function": {}},
+    {"tie_word_embeddings": "yes"}, {"resid_pdrop": float("nan")},
+])
+def test_forged_fields_are_refused_at_once(values: dict) -> None:
+    with pytest.raises(CheckpointError, match="weights.bin: "):
+        checked_config(HERE, values)
+
+
+def test_a_file_is_read_without_its_config_and_not_with_another_models(
+    tmp_path: Path, params
+) -> None:
+    config = SMALL.replace(n_head=3, activation_function="relu")
+    save(tmp_path / "a.safetensors", config, params)
+    save(tmp_path / "b.safetensors", SMALL, filled(SMALL, 1))         # its config.json replaces a's
+    assert_equal(load(tmp_path / "b.safetensors")[1], filled(SMALL, 1))
+    with pytest.raises(CheckpointError, match="describes another model than a.safetensors") as e:
+        load(tmp_path / "a.safetensors")
+    assert "n_head=2 (written with 3), activation_function=gelu_new (written with relu)" in str(
+        e.value
+    )
+    (tmp_path / "config.json").unlink()
+    assert load(tmp_path / "a.safetensors")[0] == config
+    # what touches training alone may be changed
+    config.replace(resid_pdrop=0.5).save(tmp_path / "config.json")
+    assert load(tmp_path / "a.safetensors")[0].resid_pdrop == 0.5
+    save_book(tmp_path / "book" / "c.safetensors", SMALL, params)
+    (tmp_path / "book" / "config.json").unlink()
+    config, loaded = load(tmp_path / "book")
+    assert config == SMALL
+    assert_equal(loaded, params)
+
+
+@pytest.mark.parametrize("note", ["[]", "{", "\ud800", '{"n_layer": 3}', "{}"])
+def test_a_note_in_the_header_is_no_more_trusted_than_a_file(
+    tmp_path: Path, params, note: str
+) -> None:
+    header = {**header_of(params), "__metadata__": {"npgpt.config": note}}
+    write_raw(tmp_path / "m.safetensors", params, header)
+    with pytest.raises(CheckpointError):
+        load(tmp_path)
+    header["__metadata__"] = {"npgpt.config": json.dumps(SMALL.to_dict())}
+    write_raw(tmp_path / "m.safetensors", params, header)
+    assert_equal(load(tmp_path)[1], params)
