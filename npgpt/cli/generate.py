@@ -72,19 +72,22 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write(args: Any, model: Any, tokenizer: Any, prompt: str | None, settings: Any) -> int:
-    from ..generation import stream, stream_text
+    from ..generation import stream
+    from ..generation.writing import stream_text
     from ..training.loop import first_token
 
     ids = [first_token(tokenizer)] if prompt is None else tokenizer.encode(prompt)
+    ends = () if tokenizer.eot_id is None else (tokenizer.eot_id,)
     slid: list[int] = []
     for number in range(args.samples):
         if number:
             _show("\n" + "-" * 40 + "\n")
         seed = None if args.seed is None else args.seed + number
         tokens = stream(model.params, model.config, ids, args.max_new_tokens, seed=seed,
-                        ops=model.ops, on_slide=slid.append, decode=tokenizer.decode, **settings)
+                        ops=model.ops, on_slide=slid.append, decode=tokenizer.decode, stop_ids=ends,
+                        **settings)
         _show(prompt or "")
-        for piece in stream_text(tokens, tokenizer, stop=args.stop):
+        for piece in stream_text(tokens, tokenizer, stop_ids=ends, stop=args.stop):
             _show(piece)
     _show("\n")
     if slid:
@@ -93,7 +96,8 @@ def _write(args: Any, model: Any, tokenizer: Any, prompt: str | None, settings: 
 
 
 def _interactive(args: Any, model: Any, tokenizer: Any, settings: Any) -> int:
-    from ..generation import Session, converse
+    from ..generation import Session
+    from ..generation.writing import converse
 
     _tell("type a line and get its continuation; an empty line goes on, Ctrl-C ends a reply, "
           "Ctrl-D ends")

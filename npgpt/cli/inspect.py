@@ -101,8 +101,8 @@ def _config(args: argparse.Namespace) -> tuple[GPT2Config, int, int]:
     if not path.exists():
         names = ", ".join([*SIZES, *(name for name in PRESETS if name not in SIZES)])
         raise ValueError(f"{args.what!r} is no size, preset or path; there are {names}")
-    from ..training.checkpoint import FOLDER, RUN_FILE, newest_checkpoint, read_record
     from .. import weights
+    from ..training.checkpoint import FOLDER, RUN_FILE, newest_checkpoint, read_record
     from ..training.settings import build
 
     if (path / FOLDER).is_dir() or (path / RUN_FILE).is_file():

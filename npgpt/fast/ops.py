@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..tape import Op, Var
-from . import activations, attention, cross_entropy as _cross_entropy
+from . import activations, attention
+from . import cross_entropy as _cross_entropy
 from . import feed_forward as _feed_forward
 from . import layernorm as _layernorm
 from . import pointwise, products

@@ -20,7 +20,6 @@ from .blocks import as_rows, check_real, run_length, runs
 from .threads import ELEMENTS, parts
 
 
-
 def softmax_forward(x: Array) -> tuple[Array, Cache]:
     """Normalise the last axis of x (..., N) with exp; see layers/softmax.py."""
     check_real(x)

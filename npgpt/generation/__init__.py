@@ -1,13 +1,16 @@
-"""Writing text with a model: sampling, the KV cache, and the engine that drives them."""
+"""Writing text with a model: sampling, the KV cache, and the engine that drives them.
+
+From tokens to text that can be shown, and conversations: `npgpt.generation.writing`, which is not
+imported here, since it needs the tokenizers.
+"""
 
 from .engine import Completion, complete, generate, stream
 from .sampling import Sampling
 from .session import Session
 from .stops import StopGuard
 from .writer import Token
-from .writing import converse, stream_text
 
 __all__ = [
     "Completion", "Sampling", "Session", "StopGuard", "Token",
-    "complete", "converse", "generate", "stream", "stream_text",
+    "complete", "generate", "stream",
 ]

@@ -14,7 +14,7 @@ import numpy as np
 from npgpt.gradcheck.explain import Explanation, explain, explain_shape
 from npgpt.gradcheck.measure import Measurement
 from npgpt.gradcheck.paths import missing_path
-from npgpt.gradcheck.picture import largest_block, picture
+from npgpt.gradcheck.picture import largest_block, neighbourhood, picture
 from npgpt.gradcheck.repair import mend
 from npgpt.gradcheck.report import Finding
 
@@ -88,11 +88,17 @@ def _unnamed(m: Measurement, i: int) -> Finding:
             "wrong-shape", name,
             f"{name} has shape {shape}, its gradient has shape {given}; they must be equal.",
         )
-    wrong = m.verdict[i].wrong.any(axis=0).reshape(shape)
-    first = tuple(int(n) for n in np.argwhere(wrong)[0]) if wrong.any() else ()
+    wrong = np.asarray(m.verdict[i].wrong.any(axis=0)).reshape(shape)
+    count = f"{int(wrong.sum())} of {wrong.size} elements are wrong"
+    if wrong.ndim == 0 or not wrong.any():
+        return Finding(
+            "unexplained", name, f"The gradient of {name} is wrong and no known fault explains it: {count}.",
+            *_worst(m, i))
+    first = tuple(int(n) for n in np.argwhere(wrong)[0])
+    near = neighbourhood(m.analytic[i][0].reshape(shape), m.numeric[i][0].reshape(shape), first)
     return Finding(
         "unexplained", name,
-        f"The gradient of {name} is wrong and no known fault explains it: {largest_block(wrong)}; the "
-        f"first wrong one is {list(first)}, the worst is shown here.", *_worst(m, i),
-        picture=picture(wrong) if wrong.size > 1 else "",
+        f"The gradient of {name} is wrong and no known fault explains it: {count}, the first is "
+        f"{list(first)}, the largest block of them is {largest_block(wrong)}. In the picture the last axis "
+        "runs to the right and # is wrong.", *_worst(m, i), picture=picture(wrong) + "\n\n" + near,
     )

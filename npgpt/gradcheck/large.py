@@ -10,7 +10,14 @@ import numpy as np
 
 from npgpt.gradcheck.diagnosis import diagnose
 from npgpt.gradcheck.measure import measure, random_dout
-from npgpt.gradcheck.numeric import COMPLEX_STEP, Array, Method, choose_method, complex_step, richardson
+from npgpt.gradcheck.numeric import (
+    COMPLEX_STEP,
+    Array,
+    Method,
+    choose_method,
+    complex_step,
+    richardson,
+)
 from npgpt.gradcheck.report import Finding, Row
 from npgpt.gradcheck.sampling import Sample, sample
 from npgpt.gradcheck.subject import Subject
@@ -46,12 +53,25 @@ def examine_large(
         known = smaller.get(subject.names[i])
         findings.append(
             replace(known, index=numbers[0], analytic=numbers[1], numeric=numbers[2], error_bar=numbers[3])
-            if known else Finding(
-                "unexplained", subject.names[i],
-                f"The gradient of {subject.names[i]} is wrong along random directions; halving the tensor "
-                "again and again led to the element shown.", *numbers,
-            ))
+            if known else _unnamed(subject.names[i], verdict, numbers))
     return rows, findings
+
+
+def _unnamed(name: str, verdict: Sample, numbers: Any) -> Finding:
+    c = verdict.factor
+    if c is None:
+        return Finding(
+            "unexplained", name,
+            f"The gradient of {name} is wrong along random directions; halving the tensor again and again "
+            "led to the element shown. In the picture the last axis runs to the right, each cell stands for "
+            "many elements, and # is a wrong one.", *numbers, picture=verdict.picture)
+    evidence = "the same multiple along 8 random directions, to eight digits"
+    if c == 0:
+        return Finding("zero-gradient", name, f"backward gives only zeros for {name}.", *numbers, evidence)
+    if abs(c + 1) < 1e-7:
+        return Finding("wrong-sign", name, f"The gradient of {name} has the wrong sign.", *numbers, evidence)
+    return Finding(
+        "factor", name, f"The gradient of {name} is {c:.6g} times the true one.", *numbers, evidence)
 
 
 def make_slope(

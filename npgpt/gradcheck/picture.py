@@ -26,18 +26,42 @@ def picture(wrong: Array) -> str:
     return "\n".join(lines)
 
 
+def neighbourhood(said: Array, true: Array, index: tuple[int, ...], reach: int = 2) -> str:
+    """Both gradients beside `index` along the last axis, as two lines of numbers."""
+    if not said.ndim:
+        return ""
+    last = index[-1]
+    columns = slice(max(0, last - reach), last + reach + 1)
+    where = (*index[:-1], columns)
+    place = ", ".join([*map(str, index[:-1]), f"{columns.start}:{min(columns.stop, said.shape[-1])}"])
+    lines = []
+    for who, values in (("backward", said[where]), ("numbers", true[where])):
+        lines.append(f"{who:9}" + "".join(f"{value:12.5g}" for value in values))
+    return f"near [{place}]\n" + "\n".join(lines)
+
+
 def largest_block(wrong: Array) -> str:
-    """The extent of the wrong elements, axis by axis, such as '[0:2, 1, :]', and how many it holds."""
-    if wrong.all():
-        return f"all {wrong.size} elements are wrong"
-    places = np.nonzero(wrong)
-    parts = []
-    for axis, indices in enumerate(places):
-        first, last = int(indices.min()), int(indices.max())
-        if (first, last) == (0, wrong.shape[axis] - 1):
-            parts.append(":")
-        else:
-            parts.append(str(first) if first == last else f"{first}:{last + 1}")
-    return (
-        f"{int(wrong.sum())} of {wrong.size} elements are wrong, all inside [{', '.join(parts)}]"
-    )
+    """The largest box full of wrong elements that can be grown from one of them, such as '[0:2, 1, :]'."""
+    best: list[tuple[int, int]] = []
+    most = 0
+    for start in np.argwhere(wrong)[:64]:
+        box = [(int(i), int(i) + 1) for i in start]
+        for axis in reversed(range(wrong.ndim)):
+            for step in (1, -1):
+                while True:
+                    low, high = box[axis]
+                    grown = (low, high + 1) if step == 1 else (low - 1, high)
+                    if grown[0] < 0 or grown[1] > wrong.shape[axis]:
+                        break
+                    trial = [*box[:axis], grown, *box[axis + 1:]]
+                    if not wrong[tuple(slice(*pair) for pair in trial)].all():
+                        break
+                    box[axis] = grown
+        size = int(np.prod([high - low for low, high in box]))
+        if size > most:
+            best, most = box, size
+    parts = [
+        ":" if pair == (0, n) else str(pair[0]) if pair[1] - pair[0] == 1 else f"{pair[0]}:{pair[1]}"
+        for pair, n in zip(best, wrong.shape, strict=True)
+    ]
+    return f"[{', '.join(parts)}]"

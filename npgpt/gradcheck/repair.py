@@ -64,7 +64,16 @@ def mend(m: Measurement, positions: list[int] | None = None, seconds: float = SE
 def _goal(m: Measurement, k: int, wanted: list[int]) -> _Goal:
     subject = m.subject
     true = {i: m.numeric[i][k].reshape(np.shape(subject.inputs[i])) for i in wanted}
-    return _Goal(subject, m.douts[k], subject.run()[1], true)
+    return _Goal(subject, m.douts[k], _locked(subject.run()[1]), true)
+
+
+def _locked(cache: Any) -> Any:
+    """The cache with its arrays read-only: an edit that writes into them must not spoil the next one."""
+    if isinstance(cache, np.ndarray):
+        cache.flags.writeable = False
+    for part in cache.values() if isinstance(cache, dict) else cache if isinstance(cache, (tuple, list)) else ():
+        _locked(part)
+    return cache
 
 
 def _answer(source: Source, goal: _Goal, c: float) -> dict[int, Array]:

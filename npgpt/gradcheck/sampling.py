@@ -31,6 +31,8 @@ class Sample:
     analytic: float | None = None
     numeric: float | None = None
     error_bar: float | None = None
+    factor: float | None = None
+    picture: str = ""
 
 
 def sample(analytic: Array, slope: Slope, reach: float, rng: np.random.Generator) -> Sample:
@@ -56,7 +58,30 @@ def sample(analytic: Array, slope: Slope, reach: float, rng: np.random.Generator
     one = np.zeros(analytic.shape)
     one[index] = 1.0
     numeric, bar = slope(one)
-    return Sample(error, tolerance, False, zero, index, float(analytic[index]), numeric, bar)
+    ratio = float(said @ true) / max(float(true @ true), 1e-300)
+    steady = bool(np.linalg.norm(said - ratio * true) <= 1e-8 * np.linalg.norm(said)) or not said.any()
+    return Sample(
+        error, tolerance, False, zero, index, float(analytic[index]), numeric, bar,
+        ratio if steady and not zero else None,
+        "" if steady else wrong_cells(analytic, slope, WHOLE * scale),
+    )
+
+
+def wrong_cells(analytic: Array, slope: Slope, allowed: float) -> str:
+    """A text picture of up to 6 by 16 cells: '#' where the gradient is wrong along a direction in the cell."""
+    rows = np.arange(analytic.size).reshape(-1, analytic.shape[-1] if analytic.ndim else 1)
+    rng = np.random.default_rng(0)
+    lines = []
+    for part in np.array_split(rows, min(6, len(rows))):
+        line = ""
+        for cell in np.array_split(part, min(16, rows.shape[1]), axis=1):
+            v = np.zeros(analytic.size)
+            v[cell.reshape(-1)] = signs((cell.size,), rng)
+            v = v.reshape(analytic.shape)
+            true, bar = slope(v)
+            line += "." if abs(float(np.sum(analytic * v)) - true) <= allowed + 5 * bar else "#"
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def bisect(analytic: Array, slope: Slope, direction: Array) -> tuple[int, ...]:

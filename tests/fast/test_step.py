@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from npgpt import ops as textbook
 from npgpt import model
+from npgpt import ops as textbook
 from npgpt.config import GPT2Config
 from npgpt.fast import threads
 from npgpt.fast.rows import RowRandom

@@ -5,7 +5,8 @@ import signal
 
 import pytest
 
-from npgpt.generation import Session, Token, converse, stream_text
+from npgpt.generation import Session, Token
+from npgpt.generation.writing import converse, stream_text
 from npgpt.text.chars import CharTokenizer
 from npgpt.text.tokenizer import Tokenizer
 

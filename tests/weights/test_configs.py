@@ -67,3 +67,19 @@ def test_a_note_in_the_header_is_no_more_trusted_than_a_file(
     header["__metadata__"] = {"npgpt.config": json.dumps(SMALL.to_dict())}
     write_raw(tmp_path / "m.safetensors", params, header)
     assert_equal(load(tmp_path)[1], params)
+
+
+def test_a_description_of_gigabytes_is_not_read(tmp_path: Path, params) -> None:
+    save(tmp_path, SMALL, params)
+    with (tmp_path / "config.json").open("r+b") as file:
+        file.truncate(2**33)
+    with pytest.raises(CheckpointError, match="config.json: is too large"):
+        load(tmp_path)
+
+
+def test_a_tie_that_is_no_truth_value_is_refused(tmp_path: Path, params) -> None:
+    write_raw(tmp_path / "model.safetensors", params)
+    values = {**SMALL.to_dict(), "tie_word_embeddings": "yes"}
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    with pytest.raises(CheckpointError, match="tie_word_embeddings='?yes'? must be true or false"):
+        load(tmp_path)
