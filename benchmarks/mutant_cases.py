@@ -1,4 +1,5 @@
-"""The layers that are mutated, each with inputs at its test size; two seeds of a case differ in shape."""
+"""The layers that are mutated, each with inputs at its test size; two seeds of a case differ in
+shape."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ Builder = Callable[[np.random.Generator, "Sizes"], tuple[tuple[Any, ...], dict[s
 
 @dataclass(frozen=True)
 class Sizes:
-    """Batch, text, heads, head size, channels, vocabulary, feed-forward width of one set of inputs."""
+    """Batch, text, heads, head size, channels, vocabulary, feed-forward width of one set of
+    inputs."""
 
     B: int = 2
     T: int = 3
@@ -24,17 +26,18 @@ class Sizes:
     V: int = 7
     F: int = 5
 
-
     @staticmethod
     def random(rng: np.random.Generator) -> Sizes:
-        """Any sizes from 1 up, also equal ones; only the vocabulary is at least as long as the text."""
+        """Any sizes from 1 up, also equal ones; only the vocabulary is at least as long as the
+        text."""
         b, t, h, d, c, f = (int(n) for n in rng.integers(1, 6, 6))
         return Sizes(b, t, h, d, c, t + int(rng.integers(1, 4)), f)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A pair in `npgpt.layers.<module>`: its stem in `<stem>_forward`, and how its inputs are made."""
+    """A pair in `npgpt.layers.<module>`: its stem in `<stem>_forward`, and how its inputs are
+    made."""
 
     name: str
     module: str
@@ -89,34 +92,109 @@ CASES = [
     Case("relu", "relu", "relu", _x),
     Case("leaky_relu", "relu", "leaky_relu", lambda r, s: ((_n(r, s.B, s.T, s.C), _n(r, 1)), {})),
     Case("silu", "silu", "silu", _x),
-    Case("layernorm", "layernorm", "layernorm", lambda r, s: (
-        (_n(r, s.B, s.T, s.C), _n(r, s.C), _n(r, s.C)), {"eps": 1e-5})),
-    Case("linear", "linear", "linear", lambda r, s: (
-        (_n(r, s.B, s.T, s.C), _n(r, s.C, s.F), _n(r, s.F)), {})),
-    Case("linear_square", "linear", "linear", lambda r, s: (
-        (_n(r, s.B, s.T, s.D), _n(r, s.D, s.D), _n(r, s.D)), {})),
-    Case("residual", "residual", "residual", lambda r, s: (
-        (_n(r, s.B, s.T, s.C), _n(r, s.B, s.T, s.C)), {})),
+    Case(
+        "layernorm",
+        "layernorm",
+        "layernorm",
+        lambda r, s: ((_n(r, s.B, s.T, s.C), _n(r, s.C), _n(r, s.C)), {"eps": 1e-5}),
+    ),
+    Case(
+        "linear",
+        "linear",
+        "linear",
+        lambda r, s: ((_n(r, s.B, s.T, s.C), _n(r, s.C, s.F), _n(r, s.F)), {}),
+    ),
+    Case(
+        "linear_square",
+        "linear",
+        "linear",
+        lambda r, s: ((_n(r, s.B, s.T, s.D), _n(r, s.D, s.D), _n(r, s.D)), {}),
+    ),
+    Case(
+        "residual",
+        "residual",
+        "residual",
+        lambda r, s: ((_n(r, s.B, s.T, s.C), _n(r, s.B, s.T, s.C)), {}),
+    ),
     Case("dropout", "dropout", "dropout", lambda r, s: ((_n(r, s.B, s.T, s.C),), _dropped(r))),
-    Case("token_embedding", "embedding", "token_embedding", lambda r, s: (
-        (_ids(r, s), _n(r, s.V, s.C)), {})),
-    Case("position_embedding", "embedding", "position_embedding", lambda r, s: (
-        (_n(r, s.B, s.T, s.C), _n(r, s.V, s.C), np.arange(s.T)), {})),
-    Case("unembedding", "embedding", "unembedding", lambda r, s: (
-        (_n(r, s.B, s.T, s.C), _n(r, s.V, s.C)), {})),
-    Case("causal_attention", "attention", "causal_attention", lambda r, s: (
-        (_n(r, s.B, s.H, s.T, s.D), _n(r, s.B, s.H, s.T, s.D), _n(r, s.B, s.H, s.T, s.D)), {})),
-    Case("causal_attention_dropped", "attention", "causal_attention", lambda r, s: (
-        (_n(r, s.B, s.T, s.T), _n(r, s.B, s.T, s.T), _n(r, s.B, s.T, s.T)), _dropped(r))),
-    Case("multi_head_attention", "attention", "multi_head_attention", lambda r, s: (
-        (_n(r, s.B, s.T, 3 * s.H * s.D),), {"n_head": s.H})),
-    Case("cross_entropy", "cross_entropy", "cross_entropy", lambda r, s: (
-        (_n(r, s.B, s.T, s.V), _targets(r, s)), {})),
-    Case("linear_cross_entropy", "cross_entropy", "linear_cross_entropy", lambda r, s: (
-        (_n(r, s.B, s.T, s.C), _n(r, s.V, s.C), _targets(r, s)), {})),
-    Case("feed_forward", "feed_forward", "feed_forward", lambda r, s: (
-        (_n(r, s.B, s.T, s.D), _n(r, s.D, s.F), _n(r, s.F), _n(r, s.F, s.D), _n(r, s.D)), {})),
-    Case("swiglu", "feed_forward", "swiglu", lambda r, s: (
-        (_n(r, s.B, s.T, s.D), _n(r, s.D, s.F), _n(r, s.F), _n(r, s.D, s.F), _n(r, s.F),
-         _n(r, s.F, s.D), _n(r, s.D)), {})),
+    Case(
+        "token_embedding",
+        "embedding",
+        "token_embedding",
+        lambda r, s: ((_ids(r, s), _n(r, s.V, s.C)), {}),
+    ),
+    Case(
+        "position_embedding",
+        "embedding",
+        "position_embedding",
+        lambda r, s: ((_n(r, s.B, s.T, s.C), _n(r, s.V, s.C), np.arange(s.T)), {}),
+    ),
+    Case(
+        "unembedding",
+        "embedding",
+        "unembedding",
+        lambda r, s: ((_n(r, s.B, s.T, s.C), _n(r, s.V, s.C)), {}),
+    ),
+    Case(
+        "causal_attention",
+        "attention",
+        "causal_attention",
+        lambda r, s: (
+            (_n(r, s.B, s.H, s.T, s.D), _n(r, s.B, s.H, s.T, s.D), _n(r, s.B, s.H, s.T, s.D)),
+            {},
+        ),
+    ),
+    Case(
+        "causal_attention_dropped",
+        "attention",
+        "causal_attention",
+        lambda r, s: (
+            (_n(r, s.B, s.T, s.T), _n(r, s.B, s.T, s.T), _n(r, s.B, s.T, s.T)),
+            _dropped(r),
+        ),
+    ),
+    Case(
+        "multi_head_attention",
+        "attention",
+        "multi_head_attention",
+        lambda r, s: ((_n(r, s.B, s.T, 3 * s.H * s.D),), {"n_head": s.H}),
+    ),
+    Case(
+        "cross_entropy",
+        "cross_entropy",
+        "cross_entropy",
+        lambda r, s: ((_n(r, s.B, s.T, s.V), _targets(r, s)), {}),
+    ),
+    Case(
+        "linear_cross_entropy",
+        "cross_entropy",
+        "linear_cross_entropy",
+        lambda r, s: ((_n(r, s.B, s.T, s.C), _n(r, s.V, s.C), _targets(r, s)), {}),
+    ),
+    Case(
+        "feed_forward",
+        "feed_forward",
+        "feed_forward",
+        lambda r, s: (
+            (_n(r, s.B, s.T, s.D), _n(r, s.D, s.F), _n(r, s.F), _n(r, s.F, s.D), _n(r, s.D)),
+            {},
+        ),
+    ),
+    Case(
+        "swiglu",
+        "feed_forward",
+        "swiglu",
+        lambda r, s: (
+            (
+                _n(r, s.B, s.T, s.D),
+                _n(r, s.D, s.F),
+                _n(r, s.F),
+                _n(r, s.D, s.F),
+                _n(r, s.F),
+                _n(r, s.F, s.D),
+                _n(r, s.D),
+            ),
+            {},
+        ),
+    ),
 ]

@@ -1,8 +1,9 @@
 """The ways in which a backward is broken: each rule edits its syntax tree and knows the true name.
 
-A rule yields (kind, detail, edited function). `ACCEPTED` says which names of the doctor count as right
-for a kind; it was written down before the doctor's rules were tuned, and where it holds two names the
-two are one fault seen from two sides (a sum taken for a mean *is* a factor only if the report says so).
+A rule yields (kind, detail, edited function). `ACCEPTED` says which names of the doctor count as
+right for a kind; it was written down before the doctor's rules were tuned, and where it holds two
+names the two are one fault seen from two sides (a sum taken for a mean *is* a factor only if the
+report says so).
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ def _expression(node: ast.AST, function: ast.FunctionDef) -> Iterator[tuple[str,
     elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
         values = sorted(_values(function))
         if node.id in values and node not in list(ast.walk(function.body[-1])):
-            # one other name for each use, the next in the alphabet: all of them would be half the catalogue
+            # one other name for each use, the next in the alphabet: all of them would be half the
+            # catalogue
             other = values[(values.index(node.id) + 1) % len(values)]
             if other != node.id:
                 yield "wrong-variable", f"{node.id} -> {other}", ast.Name(other, ast.Load())
@@ -101,7 +103,9 @@ def _binary(node: ast.BinOp) -> Iterator[tuple[str, str, ast.AST]]:
         numbers = isinstance(node.left, ast.Constant) or "ndim" in text
         if not numbers:
             yield "missing-term", f"{text}: right term dropped", node.left
-            kept = node.right if isinstance(node.op, ast.Add) else ast.UnaryOp(ast.USub(), node.right)
+            kept = (
+                node.right if isinstance(node.op, ast.Add) else ast.UnaryOp(ast.USub(), node.right)
+            )
             yield "missing-term", f"{text}: left term dropped", kept
             twice = ast.BinOp(node, node.op, node.right)
             yield "accumulated-twice", f"{text}: right term added twice", twice
@@ -123,7 +127,8 @@ def _binary(node: ast.BinOp) -> Iterator[tuple[str, str, ast.AST]]:
             yield "transposed", f"{text}: {side} transposed", ast.BinOp(both[0], node.op, both[1])
         yield "wrong-sign", f"{text}: negated", ast.UnaryOp(ast.USub(), node)
         yield "factor", f"{text}: times sqrt of its last axis", _expr(
-            "e * (e).shape[-1] ** 0.5", e=node)
+            "e * (e).shape[-1] ** 0.5", e=node
+        )
 
 
 def _is_mask(node: ast.AST) -> bool:
@@ -135,7 +140,9 @@ def _factor_kind(gone: ast.AST) -> str:
     if _is_mask(gone):
         return "mask-forgotten"
     names = {n.id for n in ast.walk(gone) if isinstance(n, ast.Name)}
-    if names <= {"scale", "SCALE", "CUBIC"} and not any(isinstance(n, ast.Call) for n in ast.walk(gone)):
+    if names <= {"scale", "SCALE", "CUBIC"} and not any(
+        isinstance(n, ast.Call) for n in ast.walk(gone)
+    ):
         return "term-factor"
     return "missing-factor"
 
@@ -151,22 +158,32 @@ def _call(node: ast.Call) -> Iterator[tuple[str, str, ast.AST]]:
     text, name = ast.unparse(node), ast.unparse(node.func)
     if isinstance(node.func, ast.Attribute) and node.func.attr in ("sum", "mean"):
         summed = node.func.attr == "sum"
-        new = ast.Call(ast.Attribute(node.func.value, "mean" if summed else "sum", ast.Load()),
-                       node.args, node.keywords)
+        new = ast.Call(
+            ast.Attribute(node.func.value, "mean" if summed else "sum", ast.Load()),
+            node.args,
+            node.keywords,
+        )
         yield "mean-for-sum" if summed else "sum-for-mean", f"{text}: sum <-> mean", new
         yield from _axes(node, text)
         if summed and not any(k.arg == "keepdims" for k in node.keywords):
             yield "missing-broadcast-sum", f"{text}: no sum", node.func.value
-            first = _expr("e[(0,) * len(p)]" if "positions" in text else "e[0]",
-                          e=node.func.value, p=ast.Name("positions", ast.Load()))
+            first = _expr(
+                "e[(0,) * len(p)]" if "positions" in text else "e[0]",
+                e=node.func.value,
+                p=ast.Name("positions", ast.Load()),
+            )
             yield "missing-broadcast-sum", f"{text}: first row instead of the sum", first
     if isinstance(node.func, ast.Attribute) and node.func.attr == "swapaxes":
-        yield ("transposed" if "-2" in text else "axes-swapped"), f"{text}: dropped", node.func.value
+        yield (
+            "transposed" if "-2" in text else "axes-swapped"
+        ), f"{text}: dropped", node.func.value
     if name == "np.where":
         mask, yes, no = node.args
         yield "mask-forgotten", f"{text}: where dropped", yes if ast.unparse(yes) != "0" else no
         yield "mask-inverted", f"{text}: swapped", ast.Call(node.func, [mask, no, yes], [])
-        drawn = _expr("np.random.default_rng(5).permutation(m.reshape(-1)).reshape(m.shape)", m=mask)
+        drawn = _expr(
+            "np.random.default_rng(5).permutation(m.reshape(-1)).reshape(m.shape)", m=mask
+        )
         yield "mask-redrawn", f"{text}: redrawn", ast.Call(node.func, [drawn, yes, no], [])
 
 
@@ -181,10 +198,18 @@ def _axes(node: ast.Call, text: str) -> Iterator[tuple[str, str, ast.AST]]:
 
 def _values(function: ast.FunctionDef) -> set[str]:
     """Local names that hold arrays, as far as one can see."""
-    names = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    names = {
+        n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
     names |= {a.arg for a in function.args.args}
-    return {n for n in names if not any(
-        w in n for w in ("cache", "shape", "positions", "scale", "has_", "count", "part", "activation"))}
+    return {
+        n
+        for n in names
+        if not any(
+            w in n
+            for w in ("cache", "shape", "positions", "scale", "has_", "count", "part", "activation")
+        )
+    }
 
 
 _WRAPS = [
@@ -198,8 +223,11 @@ _WRAPS = [
     ("axes-swapped", "transposed by reshape", "(e).swapaxes(-1, -2).reshape((e).shape)"),
     ("axes-swapped", "first two axes swapped", "(e).swapaxes(0, 1)"),
     ("axes-swapped", "last axis backwards", "(e)[..., ::-1]"),
-    ("batch-dropped", "last of the batch is zero",
-     "(e) * (np.arange(len(e)) < len(e) - 1).reshape((-1,) + (1,) * ((e).ndim - 1))"),
+    (
+        "batch-dropped",
+        "last of the batch is zero",
+        "(e) * (np.arange(len(e)) < len(e) - 1).reshape((-1,) + (1,) * ((e).ndim - 1))",
+    ),
 ]
 
 
@@ -209,8 +237,11 @@ def _returns(function: ast.FunctionDef) -> Iterator[Edit]:
         return
     whole = last.value if isinstance(last.value, ast.Tuple) else None
     parts = list(whole.elts) if whole else [last.value]
-    real = [i for i, p in enumerate(parts)
-            if not isinstance(p, ast.Starred) and ast.unparse(p) != "None"]
+    real = [
+        i
+        for i, p in enumerate(parts)
+        if not isinstance(p, ast.Starred) and ast.unparse(p) != "None"
+    ]
 
     def back(new: list[ast.expr]) -> ast.FunctionDef:
         result = copy.deepcopy(function)
@@ -226,7 +257,8 @@ def _returns(function: ast.FunctionDef) -> Iterator[Edit]:
                 continue
             text = text.replace("dout", function.args.args[0].arg)
             yield kind, f"return {name}: {detail}", back(
-                parts[:i] + [_expr(text, e=parts[i])] + parts[i + 1:])
+                parts[:i] + [_expr(text, e=parts[i])] + parts[i + 1 :]
+            )
     for i in real:
         for j in real:
             if i < j:
@@ -254,21 +286,26 @@ def _statements(function: ast.FunctionDef) -> Iterator[Edit]:
             table, rows, value = (ast.unparse(a) for a in statement.value.args)
             for new in (f"{table}[{rows}] = {value}", f"{table}[{rows}] += {value}"):
                 yield "repeated-ids-overwritten", f"{text} -> {new}", _with_body(
-                    function, body[:i] + ast.parse(new).body + body[i + 1:])
+                    function, body[:i] + ast.parse(new).body + body[i + 1 :]
+                )
         if isinstance(statement, ast.AugAssign):
             plus = copy.deepcopy(statement)
             plus.op = ast.Add() if isinstance(statement.op, ast.Sub) else ast.Sub()
-            yield "term-sign", f"{text}: sign", _with_body(function, body[:i] + [plus] + body[i + 1:])
-            yield "missing-term", f"{text}: dropped", _with_body(function, body[:i] + body[i + 1:])
+            yield "term-sign", f"{text}: sign", _with_body(
+                function, body[:i] + [plus] + body[i + 1 :]
+            )
+            yield "missing-term", f"{text}: dropped", _with_body(function, body[:i] + body[i + 1 :])
     dout = function.args.args[0].arg
     if function.name.endswith("_backward"):
         damage = ast.parse(f"{dout} *= 2.0").body
         yield "in-place", f"{dout} written to", _with_body(function, body[:-1] + damage + body[-1:])
         first = ast.parse("cache = globals().setdefault('_KEPT', cache)").body
         yield "stale-cache", "the first cache is kept for ever", _with_body(
-            function, body[:1] + first + body[1:])
+            function, body[:1] + first + body[1:]
+        )
         for name in sorted(_values(function) - {dout}):
             if name in ast.unparse(body[1]).split("=")[0] and "cache" in ast.unparse(body[1]):
                 hurt = ast.parse(f"{name} *= 1.5").body
                 yield "in-place", f"{name} of the cache written to", _with_body(
-                    function, body[:-1] + hurt + body[-1:])
+                    function, body[:-1] + hurt + body[-1:]
+                )

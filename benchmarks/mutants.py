@@ -1,11 +1,12 @@
-"""How good is the gradient doctor? Break every layer's backward in many ways and count what it says.
+"""How good is the gradient doctor? Break every layer's backward in many ways and count what it
+says.
 
     python -m benchmarks.mutants [--half tuned|held-out|both] [--limit N] [--write]
 
-The catalogue is generated: every rule of `mutant_rules` at every place of every backward (and of the
-helpers in its file) that `mutant_cases` lists. Left out are edits that raise (Python names those
-itself) and edits that change nothing, by this test, which does not use the doctor: on six random inputs
-the returned gradients equal the original's to 1e-12 and nothing is written to.
+The catalogue is generated: every rule of `mutant_rules` at every place of every backward (and of
+the helpers in its file) that `mutant_cases` lists. Left out are edits that raise (Python names
+those itself) and edits that change nothing, by this test, which does not use the doctor: on six
+random inputs the returned gradients equal the original's to 1e-12 and nothing is written to.
 
 The split: a mutant belongs to the tuned half if the SHA-256 of its id is even, else to the held-out
 half. The id is made of case, rule and place, so the split was fixed before the doctor had any rule.
@@ -44,7 +45,8 @@ Pair = tuple[Callable[..., Any], Callable[..., Any]]
 
 @dataclass(frozen=True)
 class Mutant:
-    """One broken backward: `kind` is its true name, `detail` the edit, `source` the whole module."""
+    """One broken backward: `kind` is its true name, `detail` the edit, `source` the whole
+    module."""
 
     case: Case
     kind: str
@@ -62,7 +64,8 @@ class Mutant:
         return hashlib.sha256(self.id.encode()).digest()[0] % 2 == 1
 
     def pair(self, folder: Path) -> Pair:
-        """(the package's forward, the broken backward), the latter loaded from a file in `folder`."""
+        """(the package's forward, the broken backward), the latter loaded from a file in
+        `folder`."""
         stem = "m" + hashlib.sha256(self.source.encode()).hexdigest()[:16]
         path = folder / f"{stem}.py"
         path.write_text(self.source, encoding="utf-8")
@@ -82,7 +85,7 @@ def generate() -> Iterator[Mutant]:
             if isinstance(function, ast.FunctionDef) and function.name in _reached(tree, case.stem):
                 for kind, detail, edited in edits(function):
                     whole = copy.copy(tree)
-                    whole.body = [*tree.body[:place], edited, *tree.body[place + 1:]]
+                    whole.body = [*tree.body[:place], edited, *tree.body[place + 1 :]]
                     source = ast.unparse(ast.fix_missing_locations(copy.deepcopy(whole)))
                     yield Mutant(case, kind, f"{function.name}: {detail}", source)
 
@@ -102,7 +105,8 @@ def _reached(tree: ast.Module, stem: str) -> set[str]:
 
 
 def matters(mutant: Mutant, pair: Pair) -> bool:
-    """True if the edit changes what backward gives, or writes where it must not, and does not raise."""
+    """True if the edit changes what backward gives, or writes where it must not, and does not
+    raise."""
     forward, right = mutant.case.functions()
     changed = False
     for seed in range(6):
@@ -125,8 +129,11 @@ def matters(mutant: Mutant, pair: Pair) -> bool:
 
 def _same(a: Any, b: Any, tolerance: float = 0.0) -> bool:
     if isinstance(a, (tuple, list)):
-        return isinstance(b, (tuple, list)) and len(a) == len(b) and all(
-            _same(x, y, tolerance) for x, y in zip(a, b, strict=True))
+        return (
+            isinstance(b, (tuple, list))
+            and len(a) == len(b)
+            and all(_same(x, y, tolerance) for x, y in zip(a, b, strict=True))
+        )
     if isinstance(a, np.ndarray):
         if not isinstance(b, np.ndarray) or a.shape != b.shape:
             return False
@@ -149,7 +156,8 @@ def catalogue(folder: Path) -> Iterator[tuple[Mutant, Pair]]:
 
 
 def judge(mutant: Mutant, pair: Pair) -> tuple[bool, bool, Report]:
-    """(detected, named): the name is the first finding's, and it must be one that ACCEPTED allows."""
+    """(detected, named): the name is the first finding's, and it must be one that ACCEPTED
+    allows."""
     arrays, settings = mutant.case.inputs(0)
     report = examine(Subject(*pair, arrays, settings))
     named = not report.ok and report.findings[0].kind in ACCEPTED[mutant.kind]
@@ -173,7 +181,9 @@ def main() -> int:
     """Run the catalogue and print the table of kinds by detected and named."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--half", choices=("tuned", "held-out", "both"), default="both")
-    parser.add_argument("--show", action="store_true", help="print what was not named (tuned half only)")
+    parser.add_argument(
+        "--show", action="store_true", help="print what was not named (tuned half only)"
+    )
     parser.add_argument("--seeds", type=int, default=100, help="inputs of each correct layer")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
     args = parser.parse_args()
@@ -193,9 +203,13 @@ def main() -> int:
                 print(f"{mutant.id}\n    said {report.kinds}", file=sys.stderr)
     wrongly = accused(args.seeds)
     result = {
-        "table": _table(totals), "slowest_report_seconds": round(slowest, 3),
-        "correct_layers_examined": args.seeds * len(CASES), "correct_layers_accused": wrongly,
-        "python": platform.python_version(), "numpy": np.__version__, "machine": platform.machine(),
+        "table": _table(totals),
+        "slowest_report_seconds": round(slowest, 3),
+        "correct_layers_examined": args.seeds * len(CASES),
+        "correct_layers_accused": wrongly,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
     }
     print(render(result))
     if args.write:
@@ -217,19 +231,26 @@ def _table(totals: Counter[tuple[str, bool, str]]) -> dict[str, dict[str, list[i
 
 def render(result: dict[str, Any]) -> str:
     """The table of kinds as Markdown: mutants, detected, named, for each half."""
-    lines = ["| fault | tuned: mutants | detected | named | held out: mutants | detected | named |",
-             "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| fault | tuned: mutants | detected | named | held out: mutants | detected | named |",
+        "|---|---|---|---|---|---|---|",
+    ]
     sums = np.zeros(6, dtype=int)
     for kind, halves in result["table"].items():
         numbers = halves["tuned"] + halves["held-out"]
         sums += numbers
         lines.append(f"| {kind} | " + " | ".join(map(str, numbers)) + " |")
     lines.append("| **all** | " + " | ".join(map(str, sums)) + " |")
-    share = [f"{100 * n / m:.1f} %" if m else "-" for n, m in ((sums[2], sums[0]), (sums[5], sums[3]))]
-    lines += ["", f"Named: {share[0]} of the tuned half, {share[1]} of the held-out half. "
-              f"Correct layers accused: {result['correct_layers_accused']} of "
-              f"{result['correct_layers_examined']}. "
-              f"Slowest report: {result['slowest_report_seconds']} s."]
+    share = [
+        f"{100 * n / m:.1f} %" if m else "-" for n, m in ((sums[2], sums[0]), (sums[5], sums[3]))
+    ]
+    lines += [
+        "",
+        f"Named: {share[0]} of the tuned half, {share[1]} of the held-out half. "
+        f"Correct layers accused: {result['correct_layers_accused']} of "
+        f"{result['correct_layers_examined']}. "
+        f"Slowest report: {result['slowest_report_seconds']} s.",
+    ]
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from argparse import HelpFormatter
 from importlib import import_module
 from typing import Sequence
 
@@ -81,6 +82,7 @@ def _parser(arguments: list[str]) -> Parser:
     parser = Parser(
         prog="npgpt", description="GPT-2 in NumPy, every gradient written by hand.",
         epilog="npgpt VERB --help tells more about a verb.",
+        formatter_class=lambda prog: HelpFormatter(prog, max_help_position=16),
     )
     from ..version import VERSION
 

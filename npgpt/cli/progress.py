@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,9 @@ class Progress:
 
     def sample(self, step: int, text: str) -> None:
         """Show a sample, set off from the figures."""
-        self._write("  | " + "\n  | ".join(text.strip("\n").splitlines()))
+        lines = [piece for line in text.strip("\n").splitlines()
+                 for piece in textwrap.wrap(line, 76, drop_whitespace=False) or [""]]
+        self._write("\n".join(f"  | {line}".rstrip() for line in lines))
 
     def saved(self, path: Path) -> None:
         """Checkpoints are silent: there is one every few seconds."""

@@ -8,10 +8,10 @@ only, so that no T x T matrix stands in memory and little of the masked half is 
     out    = (e @ v) / sum(e)                      the sums divide T x D numbers, not T x T
     kept     q, k, v, out, shift and 1 / sum; and e itself at short context, where it is small
 
-Backward with weights = e / sum, and delta = sum of dout * out over D, which is what softmax's
-own row sum comes to, with dropout or without:
+Backward uses that softmax's own row sum comes to the sum of dout * out over D, with dropout or
+without:
 
-    dscores / sqrt(D) = e * (dscaled @ v.T - sum(dscaled * out))     dscaled = dout / (sum sqrt(D))
+    dscores = e * (dscaled @ v.T - sum(dscaled * out))        dscaled = dout / sum(e)
 
 `shift` is the row maximum, and left out where |q| |k| is so small that exp can neither overflow
 nor vanish: one pass over the scores less. Dropout keeps one bit per visible score.
@@ -24,6 +24,7 @@ Source     Rabe, Staats 2021, arXiv 2112.05682; Dao et al. 2022, arXiv 2205.1413
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -50,14 +51,14 @@ class _Stack(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """What forward keeps; `weights` and `bits` have one entry per (stack, block of queries)."""
+    """What forward keeps; shifts by stack, weights and bits by (stack, block of queries)."""
 
     q: Array                        # (B, H, T, D)
     k: Array                        # (B, H, S, D)
     v: Array                        # (B, H, S, D)
     out: Array                      # (B, H, T, D)
-    shift: Array | None             # (B, H, T, 1)
     inverse: Array                  # (B, H, T, 1), 1 / sum(e)
+    shifts: dict[int, Array]
     weights: dict[tuple[int, int], Array]
     bits: dict[tuple[int, int], Array]
     rate: float
@@ -140,34 +141,35 @@ def _attend(
     scale = 1.0 / math.sqrt(d) if d else 1.0
     stacks, blocks = _stacks(b, h, t, s), _blocks(t, s)
     bits = _draw_bits(stacks, blocks, t, s, rate, rng) if rate else {}
-    safe = _scores_are_small(q, k, scale)
-    shift = None if safe else np.empty((b, h, t, 1), q.dtype)
     inverse = np.empty((b, h, t, 1), q.dtype)
-    weights: dict[tuple[int, int], Array] = {}
-    kept = _Kept(q, k, v, out, shift, inverse, weights, bits, rate)
+    kept = _Kept(q, k, v, out, inverse, {}, {}, bits, rate)
 
     def work(i: int) -> None:
         part = stacks[i]
-        keys, values = k[part], v[part]
+        queries, keys, values = q[part] * scale, k[part], v[part]
+        shift = None
+        if not _scores_are_small(queries, keys):
+            shift = kept.shifts[i] = np.empty(queries.shape[:3] + (1,), q.dtype)
         for j, (start, stop, seen) in enumerate(blocks):
             run = (*part, slice(start, stop))
-            scaled = q[run] * scale
-            e = scaled @ keys[:, :, :seen].swapaxes(-1, -2)
-            _exponentiate(e, start + s - t, None if shift is None else shift[run], False)
-            sums = e @ np.ones((seen, 1), e.dtype)
-            np.reciprocal(sums, out=inverse[run])
+            e = queries[:, :, start:stop] @ keys[:, :, :seen].swapaxes(-1, -2)
+            if shift is None:
+                _exp(e, start + s - t)
+            else:
+                _exp_of_large(e, start + s - t, shift[:, :, start:stop], False)
+            np.reciprocal(e @ np.ones((seen, 1), e.dtype), out=inverse[run])
             dropped = _dropped(e, bits.get((i, j)), rate)
-            np.matmul(dropped, values[:, :, :seen], out=out[run])
-            out[run] *= inverse[run]
+            mixed = dropped @ values[:, :, :seen]
+            np.multiply(mixed, inverse[run], out=out[run])
             if s <= KEEP_KEYS:
-                weights[i, j] = e
+                kept.weights[i, j] = e
 
     each(work, len(stacks), b * h * t * s >= ELEMENTS)
     return kept
 
 
 def _attend_backward(dout: Array, kept: _Kept, dq: Array, dk: Array, dv: Array) -> None:
-    q, k, v, out, shift, inverse, weights, bits, rate = kept
+    q, k, v, out, inverse, shifts, weights, bits, rate = kept
     b, h, t, d = q.shape
     s = k.shape[2]
     scale = 1.0 / math.sqrt(d) if d else 1.0
@@ -175,31 +177,35 @@ def _attend_backward(dout: Array, kept: _Kept, dq: Array, dk: Array, dv: Array) 
 
     def work(i: int) -> None:
         part = stacks[i]
-        keys, values, dkeys, dvalues = k[part], v[part], dk[part], dv[part]
+        queries, keys, values = q[part] * scale, k[part], v[part]
+        shift = shifts.get(i)
+        # dout / sum(e), and its product with out: softmax's own row sum
+        dscaled = dout[part] * inverse[part]                    # (b, h, t, d)
+        delta = np.einsum("bhtd,bhtd->bht", dscaled, out[part])[..., None]
+        dkeys, dvalues = np.zeros(keys.shape, dq.dtype), np.zeros(values.shape, dq.dtype)
         # the last block sees every key: it writes, the others add
         for j in reversed(range(len(blocks))):
             start, stop, seen = blocks[j]
-            run = (*part, slice(start, stop))
+            run = slice(start, stop)
+            block, douts = queries[:, :, run], dscaled[:, :, run]
             e = weights.get((i, j))
             if e is None:
-                e = (q[run] * scale) @ keys[:, :, :seen].swapaxes(-1, -2)
-                _exponentiate(e, start + s - t, None if shift is None else shift[run], True)
-            dscaled = dout[run] * inverse[run]                  # (b, h, t, d)
+                e = block @ keys[:, :, :seen].swapaxes(-1, -2)
+                if shift is None:
+                    _exp(e, start + s - t)
+                else:
+                    _exp_of_large(e, start + s - t, shift[:, :, run], True)
             dropped = _dropped(e, bits.get((i, j)), rate)
             first = j == len(blocks) - 1
-            _add_product(dvalues[:, :, :seen], dropped.swapaxes(-1, -2), dscaled, first)
-            dscaled *= scale
-            delta = np.einsum("bhtd,bhtd->bht", dscaled, out[run])[..., None]
-            dscores = dscaled @ values[:, :, :seen].swapaxes(-1, -2)
+            _add_product(dvalues[:, :, :seen], dropped.swapaxes(-1, -2), douts, first)
+            dscores = douts @ values[:, :, :seen].swapaxes(-1, -2)
             if rate:
                 dscores = _dropped(dscores, bits[i, j], rate)
-            dscores -= delta
+            dscores -= delta[:, :, run]
             dscores *= e
-            np.matmul(dscores, keys[:, :, :seen], out=dq[run])
-            _add_product(dkeys[:, :, :seen], dscores.swapaxes(-1, -2), q[run], first)
-        if not blocks:
-            dkeys[...] = 0
-            dvalues[...] = 0
+            np.multiply(dscores @ keys[:, :, :seen], scale, out=dq[(*part, run)])
+            _add_product(dkeys[:, :, :seen], dscores.swapaxes(-1, -2), block, first)
+        dk[part], dv[part] = dkeys, dvalues
 
     each(work, len(stacks), b * h * t * s >= ELEMENTS)
 
@@ -211,32 +217,38 @@ def _add_product(total: Array, a: Array, b: Array, first: bool) -> None:
         total += a @ b
 
 
-def _exponentiate(scores: Array, offset: int, shift: Array | None, known: bool) -> None:
-    """scores (b, h, n, m) become exp(scores - shift), 0 where the key lies ahead of the query.
+def _exp(scores: Array, offset: int) -> None:
+    """scores (b, h, n, m) become exp(scores), 0 where the key lies ahead of the query.
 
-    Query i of the block sees keys 0 .. offset + i. Unless it is known, shift is written.
+    Query i of the block sees keys 0 .. offset + i.
     """
-    n = scores.shape[2]
-    ahead = scores[..., offset:]                                # (b, h, n, n): the diagonal block
-    visible = np.tri(n, dtype=bool)
-    if shift is None:
-        np.exp(scores, out=scores)
-        ahead *= visible
-        return
+    np.exp(scores, out=scores)
+    # only the diagonal block at the end has keys ahead
+    scores[..., offset:] *= _visible(scores.shape[2], scores.dtype)
+
+
+def _exp_of_large(scores: Array, offset: int, shift: Array, known: bool) -> None:
+    """The same less the row maximum, `shift` (b, h, n, 1), which is written unless it is known."""
     # the mask comes first: a huge score in the future must not become the maximum
-    np.copyto(ahead, -np.inf, where=~visible)
+    visible = _visible(scores.shape[2], scores.dtype)
+    np.copyto(scores[..., offset:], -np.inf, where=visible == 0)
     if not known:
         scores.max(axis=-1, keepdims=True, out=shift)
     scores -= shift
     np.exp(scores, out=scores)
 
 
-def _scores_are_small(q: Array, k: Array, scale: float) -> bool:
+@lru_cache(maxsize=8)
+def _visible(n: int, dtype: np.dtype) -> Array:
+    return np.tri(n, dtype=dtype)
+
+
+def _scores_are_small(q: Array, k: Array) -> bool:
     # |q . k| <= |q| |k|, for the longest of each
     longest = [
         float(np.einsum("bhtd,bhtd->bht", a, a).max(initial=0.0)) for a in (q, k)
     ]
-    return math.sqrt(longest[0] * longest[1]) * scale < SAFE_SCORE
+    return math.sqrt(longest[0] * longest[1]) < SAFE_SCORE
 
 
 def _draw_bits(

@@ -1,4 +1,5 @@
-"""What a pair does besides computing: does it write where it must not, remember, or depend on layout?"""
+"""What a pair does besides computing: does it write where it must not, remember, or depend on
+layout?"""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ def damage(subject: Subject, rng: np.random.Generator) -> list[Finding]:
 
 
 def habits(subject: Subject, rng: np.random.Generator) -> list[Finding]:
-    """For a pair whose numbers are right: does it remember another call, or depend on memory layout?"""
+    """For a pair whose numbers are right: does it remember another call, or depend on memory
+    layout?"""
     for test in (_remembers, linear, _layouts, _shared):
         found = test(subject, rng)
         if found:
@@ -55,11 +57,15 @@ def _writes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     out, cache = subject.forward(*arrays, **subject.fresh_settings())
     for name, now, before in zip(subject.names, arrays, subject.inputs, strict=True):
         if before is not None and not same(now, before):
-            findings.append(Finding(
-                "in-place", name,
-                f"forward writes into its input {name}; a layer writes only into arrays of its own.",
-                evidence="the array differs after the call",
-            ))
+            findings.append(
+                Finding(
+                    "in-place",
+                    name,
+                    f"forward writes into its input {name}; a layer writes only into arrays of "
+                    f"its own.",
+                    evidence="the array differs after the call",
+                )
+            )
     try:
         kept = copy.deepcopy(cache)
     except Exception:  # something that cannot be copied cannot be compared either
@@ -68,17 +74,25 @@ def _writes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     given = dout.copy()
     subject.backward(given, cache)
     if not same(given, dout):
-        findings.append(Finding(
-            "in-place", "dout",
-            "backward writes into dout. A residual connection hands the same dout to two places, so the "
-            "other one gets the damaged array.", evidence="dout differs after the call",
-        ))
+        findings.append(
+            Finding(
+                "in-place",
+                "dout",
+                "backward writes into dout. A residual connection hands the same dout to two "
+                "places, so the "
+                "other one gets the damaged array.",
+                evidence="dout differs after the call",
+            )
+        )
     if kept is not None and not same(kept, cache):
-        findings.append(Finding(
-            "in-place", "cache",
-            "backward writes into its cache, so a second call would answer differently.",
-            evidence="the cache differs after the call",
-        ))
+        findings.append(
+            Finding(
+                "in-place",
+                "cache",
+                "backward writes into its cache, so a second call would answer differently.",
+                evidence="the cache differs after the call",
+            )
+        )
     return findings
 
 
@@ -87,11 +101,16 @@ def _repeats(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     first, cache = subject.run()
     again, _ = subject.run()
     if not same(first, again):
-        return [Finding(
-            "not-repeatable", "",
-            "forward gives another output for the same inputs. If it draws random numbers, let it take "
-            "rng= and pass np.random.default_rng(0) to the check.", evidence="two calls differ",
-        )]
+        return [
+            Finding(
+                "not-repeatable",
+                "",
+                "forward gives another output for the same inputs. If it draws random numbers, "
+                "let it take "
+                "rng= and pass np.random.default_rng(0) to the check.",
+                evidence="two calls differ",
+            )
+        ]
     dout = random_dout(first.shape, rng)
     one = copy.deepcopy(subject.backward(dout.copy(), cache))
     two = subject.backward(dout.copy(), cache)
@@ -99,25 +118,39 @@ def _repeats(subject: Subject, rng: np.random.Generator) -> list[Finding]:
         return []
     doubled = tuple(g if g is None else 2 * np.asarray(g) for g in one)
     if same(doubled, tuple(two), DIGITS):
-        return [Finding(
-            "accumulated-twice", "",
-            "A second call of backward returns twice the first: it adds to an array that it keeps.",
+        return [
+            Finding(
+                "accumulated-twice",
+                "",
+                "A second call of backward returns twice the first: it adds to an array that it "
+                "keeps.",
+                evidence="two calls with the same dout and cache",
+            )
+        ]
+    return [
+        Finding(
+            (
+                "mask-redrawn"
+                if "rng" in subject.settings or "rate" in subject.settings
+                else "not-repeatable"
+            ),
+            "",
+            "backward gives another answer for the same dout and cache: it draws random numbers "
+            "or keeps "
+            "something between calls. What forward drew belongs into the cache.",
             evidence="two calls with the same dout and cache",
-        )]
-    return [Finding(
-        "mask-redrawn" if "rng" in subject.settings or "rate" in subject.settings else "not-repeatable", "",
-        "backward gives another answer for the same dout and cache: it draws random numbers or keeps "
-        "something between calls. What forward drew belongs into the cache.",
-        evidence="two calls with the same dout and cache",
-    )]
+        )
+    ]
 
 
 def _elsewhere(subject: Subject, rng: np.random.Generator) -> Subject:
     """Other inputs of the same shapes, and generators that have moved on."""
-    other = subject.with_inputs(tuple(
-        a + 0.3 * rng.standard_normal(a.shape) if a is not None and a.dtype.kind == "f" else a
-        for a in subject.inputs
-    ))
+    other = subject.with_inputs(
+        tuple(
+            a + 0.3 * rng.standard_normal(a.shape) if a is not None and a.dtype.kind == "f" else a
+            for a in subject.inputs
+        )
+    )
     other.settings = subject.fresh_settings()
     for value in other.settings.values():
         if isinstance(value, np.random.Generator):
@@ -135,8 +168,10 @@ def _remembers(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     _, other_cache = other.run()
     late = _tuple(subject.backward(dout.copy(), cache))
     stale = Finding(
-        "stale-cache", "",
-        "backward does not use the cache it is given: after another forward it answers for that one. "
+        "stale-cache",
+        "",
+        "backward does not use the cache it is given: after another forward it answers for that "
+        "one. "
         "What backward needs must travel in the cache, not in a global or an attribute.",
         evidence="forward on A, forward on B, then backward of A differs from backward of A alone",
     )
@@ -145,23 +180,29 @@ def _remembers(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     there = _tuple(subject.backward(dout.copy(), other_cache))
     if not same(there, alone) or not _moves(subject, other, dout, rng):
         return []
-    return [Finding(
-        "stale-cache", "", stale.message,
-        evidence="backward gives the same for two different inputs, though the true gradients differ",
-    )]
+    return [
+        Finding(
+            "stale-cache",
+            "",
+            stale.message,
+            evidence="backward gives the same for two different inputs, though the true gradients differ",
+        )
+    ]
 
 
 def _moves(subject: Subject, other: Subject, dout: Array, rng: np.random.Generator) -> bool:
     """Do the true gradients of the two subjects differ, along a random direction of each input?"""
     for i in subject.floats:
-        x = np.asarray(subject.inputs[i])
+        x = subject.array(i)
         direction = signs(x.shape, rng)
         slopes = []
         for one in (subject, other):
             function = one.out_as_function_of(i)
-            at = np.asarray(one.inputs[i])
+            at = one.array(i)
             method = choose_method(function, at, rng)
-            slopes.append(float(np.sum(dout * derivative(function, at, [direction], method).values[0])))
+            slopes.append(
+                float(np.sum(dout * derivative(function, at, [direction], method).values[0]))
+            )
         if abs(slopes[0] - slopes[1]) > 1e-6 * max(map(abs, slopes)) + 1e-9 * np.linalg.norm(dout):
             return True
     return False
@@ -183,12 +224,16 @@ def linear(subject: Subject, rng: np.random.Generator) -> list[Finding]:
         expected = 2 * first - 3 * second
         if not same(whole, expected, 1e-6):
             name = subject.names[i] if i < len(subject.names) else ""
-            return [Finding(
-                "not-linear", name,
-                "backward is not linear in dout: 2a - 3b does not give 2 times the answer for a minus 3 "
-                "times that for b. Every true gradient is: dout enters each term exactly once.",
-                evidence="two random dout",
-            )]
+            return [
+                Finding(
+                    "not-linear",
+                    name,
+                    "backward is not linear in dout: 2a - 3b does not give 2 times the answer for "
+                    "a minus 3 "
+                    "times that for b. Every true gradient is: dout enters each term exactly once.",
+                    evidence="two random dout",
+                )
+            ]
     return []
 
 
@@ -216,13 +261,17 @@ def _compare_layout(
         grads = _tuple(subject.backward(dout if words.startswith("b") else change(dout), cache))
     except Exception as error:
         return Finding(
-            "layout", "", f"With {words} arrays a call raises {type(error).__name__}: {error}",
+            "layout",
+            "",
+            f"With {words} arrays a call raises {type(error).__name__}: {error}",
             evidence="the same values in plain arrays work",
         )
     if same(grads, expected, DIGITS):
         return None
     return Finding(
-        "layout", "", f"With {words} arrays of the same values backward gives another answer.",
+        "layout",
+        "",
+        f"With {words} arrays of the same values backward gives another answer.",
         evidence="the same values in plain arrays",
     )
 
@@ -250,7 +299,9 @@ def _shared(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     for i, j in itertools.combinations(subject.floats, 2):
         if subject.shape(i) != subject.shape(j):
             continue
-        twins = subject.with_inputs(subject.inputs[:j] + (subject.inputs[i],) + subject.inputs[j + 1:])
+        twins = subject.with_inputs(
+            subject.inputs[:j] + (subject.inputs[i],) + subject.inputs[j + 1 :]
+        )
         out, cache = twins.run()
         dout = random_dout(out.shape, rng)
         expected = _tuple(subject.backward(dout.copy(), cache))
@@ -258,9 +309,14 @@ def _shared(subject: Subject, rng: np.random.Generator) -> list[Finding]:
         arrays[j] = arrays[i]
         _, cache = subject.forward(*arrays, **subject.fresh_settings())
         if not same(_tuple(subject.backward(dout.copy(), cache)), expected, DIGITS):
-            return [Finding(
-                "shared-input", subject.names[i],
-                f"When one array is given as both {subject.names[i]} and {subject.names[j]}, backward answers "
-                "otherwise than for two equal arrays.", evidence="the same values, once as two arrays",
-            )]
+            return [
+                Finding(
+                    "shared-input",
+                    subject.names[i],
+                    f"When one array is given as both {subject.names[i]} and {subject.names[j]}, "
+                    f"backward answers "
+                    "otherwise than for two equal arrays.",
+                    evidence="the same values, once as two arrays",
+                )
+            ]
     return []

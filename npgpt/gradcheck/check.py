@@ -30,10 +30,11 @@ FULL = 512  # elements of a tensor that are moved one by one
 def check(
     forward: Callable[..., Any], backward: Callable[..., Any], *inputs: Any, **settings: Any
 ) -> Report:
-    """Examine a pair: `forward(*inputs, **settings) -> (out, cache)`, `backward(dout, cache) -> gradients`.
+    """Examine a pair: `forward(*inputs, **settings) -> (out, cache)`, `backward(dout, cache) ->
+    gradients`.
 
-    Integer and boolean inputs and None have no gradient. Nothing is raised for a wrong gradient: read
-    `report.ok`, print the report, or call `report.raise_if_wrong()`.
+    Integer and boolean inputs and None have no gradient. Nothing is raised for a wrong gradient:
+    read `report.ok`, print the report, or call `report.raise_if_wrong()`.
 
     >>> def square_forward(x): return x * x, x
     >>> def square_backward(dout, x): return (2 * dout * x,)
@@ -67,7 +68,7 @@ def _examine(subject: Subject, rng: np.random.Generator, thorough: bool, report:
         report.findings += damage(subject, rng)
         subject, notes = step_around(subject, rng)
         report.notes += notes
-    small = [i for i in look.positions if np.size(subject.inputs[i]) <= FULL]
+    small = [i for i in look.positions if subject.array(i).size <= FULL]
     large = [i for i in look.positions if i not in small]
     measurement = measure(subject, rng, small)
     report.rows += [measurement.row(i) for i in measurement.verdict]
@@ -80,16 +81,17 @@ def _examine(subject: Subject, rng: np.random.Generator, thorough: bool, report:
         report.findings += habits(subject, rng) or sizes(subject, rng)
     elif thorough and measurement.wrong and linear(subject, rng):
         report.notes.append(
-            "backward is not linear in dout, as every true gradient is: dout enters each term exactly once."
+            "backward is not linear in dout, as every true gradient is: dout enters each term "
+            "exactly once."
         )
 
 
 def check_function(f: Callable[..., Any], grad: Callable[..., Any], x: Any) -> Report:
     """Examine any callable on arrays through NumPy: hand-written, PyTorch, JAX.
 
-    `f(x)` gives a number and `grad(x)` its gradient; or `f(x)` gives an array and `grad(x, dout)` the
-    gradient of sum(dout * f(x)). `x` is an array, or a tuple of arrays for `f(*x)`, and then `grad`
-    returns a tuple.
+    `f(x)` gives a number and `grad(x)` its gradient; or `f(x)` gives an array and `grad(x, dout)`
+    the gradient of sum(dout * f(x)). `x` is an array, or a tuple of arrays for `f(*x)`, and then
+    `grad` returns a tuple.
 
     >>> check_function(lambda x: np.sum(x**3), lambda x: 3 * x**2, np.array([1.0, 2.0])).ok
     True

@@ -1,16 +1,17 @@
-"""When do two gradients agree? One rule, used everywhere, that does not grow with the size of a tensor.
+"""When do two gradients agree? One rule, used everywhere, that does not grow with the size of a
+tensor.
 
 Whole tensor    ||analytic - numeric|| <= 1e-10 ||numeric||  (+ the numeric error bar)
 Each element    |analytic - numeric|   <= 1e-8 of that element's own sum of |dout| |d out / d x|
                 (+ its error bar), so one wrong element among a million cannot hide
-Zero gradients  If ||numeric|| is below 1e-12 of what the gradient could have been, it is zero in exact
-                arithmetic (attention's key bias); then errors are measured against that size.
-Floor           An error below 1e-13 of what the gradient could have been is rounding, whatever it is
-                relative to the gradient.
-Noise           Where backward cancels large numbers (a saturated softmax), rounding alone exceeds the
-                rule. Moving dout and the cache by one unit in the last place shows how much; thirty
-                times that is forgiven, but never more than 1e-6 of the gradient or 1e-11 of what it
-                could have been.
+Zero gradients  If ||numeric|| is below 1e-12 of what the gradient could have been, it is zero in
+                exact arithmetic (attention's key bias); then errors are measured against that size.
+Floor           An error below 1e-13 of what the gradient could have been is rounding, whatever it
+                is relative to the gradient.
+Noise           Where backward cancels large numbers (a saturated softmax), rounding alone exceeds
+                the rule. Moving dout and the cache by one unit in the last place shows how much;
+                thirty times that is forgiven, but never more than 1e-6 of the gradient or 1e-11 of
+                what it could have been.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ MOST_NOISE_OF_REACH = 1e-11
 
 @dataclass(frozen=True)
 class Comparison:
-    """The verdict on one tensor: relative `error`, `tolerance`, `wrong` (a mask), `zero`, `noisy`."""
+    """The verdict on one tensor: relative `error`, `tolerance`, `wrong` (a mask), `zero`,
+    `noisy`."""
 
     error: float
     tolerance: float
@@ -55,7 +57,8 @@ def compare(
     """Compare two gradients of one shape.
 
     `magnitude`: per element, the sum of |dout| |d out / d x|. `reach`: the length that a
-    gradient could have had, such as ||dout|| ||out|| / ||x||. `noise`: called only in doubt; gives the rounding noise of `analytic`.
+    gradient could have had, such as ||dout|| ||out|| / ||x||. `noise`: called only in doubt; gives
+    the rounding noise of `analytic`.
     """
     gap = np.abs(analytic - numeric)
     bad = ~np.isfinite(analytic)

@@ -1,4 +1,5 @@
-"""From wrong numbers to named faults: who is asked, in which order, and what is said if nobody knows.
+"""From wrong numbers to named faults: who is asked, in which order, and what is said if nobody
+knows.
 
 1. the numbers alone (explain): one input's gradient against everything a known fault would give;
 2. the steps of forward (paths): which named path has a wrong weight, for all wrong inputs at once;
@@ -11,16 +12,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from npgpt.gradcheck.explain import Explanation, explain, explain_shape
+from npgpt.gradcheck.explain import explain, explain_shape
 from npgpt.gradcheck.measure import Measurement
 from npgpt.gradcheck.paths import missing_path
 from npgpt.gradcheck.picture import largest_block, neighbourhood, picture
 from npgpt.gradcheck.repair import mend
 from npgpt.gradcheck.report import Finding
+from npgpt.gradcheck.view import Explanation
 
 
 def diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:
-    """Findings for every wrong input, and for those in `misshapen`, whose gradient has the wrong shape."""
+    """Findings for every wrong input, and for those in `misshapen`, whose gradient has the wrong
+    shape."""
     wrong = m.wrong
     named: dict[int, list[Explanation]] = {i: _second_opinion(m, explain(m, i)) for i in wrong}
     for i in misshapen:
@@ -43,7 +46,8 @@ def diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:
 
 
 def _second_opinion(m: Measurement, found: list[Explanation]) -> list[Explanation]:
-    """`dweight = dout.sum()` is the bias's gradient, or its own without a factor: the source can tell."""
+    """`dweight = dout.sum()` is the bias's gradient, or its own without a factor: the source can
+    tell."""
     if len(found) == 1 and found[0].kind == "another-input" and "not of" in found[0].message:
         cause = mend(m)
         if cause and cause.kind in ("missing-factor", "missing-term"):
@@ -68,37 +72,47 @@ def _finding(m: Measurement, i: int, cause: Explanation, inputs: list[int]) -> F
     return Finding(cause.kind, names, cause.message, *_worst(m, i), evidence=cause.evidence)
 
 
-def _worst(m: Measurement, i: int) -> tuple[tuple[int, ...] | None, float | None, float | None, float | None]:
+def _worst(
+    m: Measurement, i: int
+) -> tuple[tuple[int, ...] | None, float | None, float | None, float | None]:
     """(index, analytic, numeric, error bar) of the worst element, or four times None."""
     if i not in m.analytic or not m.analytic[i].size:
         return None, None, None, None
     gap = np.abs(m.analytic[i] - m.numeric[i])
     gap[~np.isfinite(gap)] = np.inf
     k, n = np.unravel_index(int(np.argmax(gap)), gap.shape)
-    index = tuple(int(j) for j in np.unravel_index(int(n), np.shape(m.subject.inputs[i])))
+    index = tuple(int(j) for j in np.unravel_index(int(n), m.subject.shape(i)))
     bar = float(np.abs(m.douts[k]).reshape(-1) @ m.bars[i][n])
     return index, float(m.analytic[i][k, n]), float(m.numeric[i][k, n]), bar
 
 
 def _unnamed(m: Measurement, i: int) -> Finding:
-    name, shape = m.subject.names[i], np.shape(m.subject.inputs[i])
+    name, shape = m.subject.names[i], m.subject.shape(i)
     if i not in m.verdict:
         given = np.shape(m.returned[0][i])
         return Finding(
-            "wrong-shape", name,
+            "wrong-shape",
+            name,
             f"{name} has shape {shape}, its gradient has shape {given}; they must be equal.",
         )
     wrong = np.asarray(m.verdict[i].wrong.any(axis=0)).reshape(shape)
     count = f"{int(wrong.sum())} of {wrong.size} elements are wrong"
     if wrong.ndim == 0 or not wrong.any():
         return Finding(
-            "unexplained", name, f"The gradient of {name} is wrong and no known fault explains it: {count}.",
-            *_worst(m, i))
+            "unexplained",
+            name,
+            f"The gradient of {name} is wrong and no known fault explains it: {count}.",
+            *_worst(m, i),
+        )
     first = tuple(int(n) for n in np.argwhere(wrong)[0])
     near = neighbourhood(m.analytic[i][0].reshape(shape), m.numeric[i][0].reshape(shape), first)
     return Finding(
-        "unexplained", name,
+        "unexplained",
+        name,
         f"The gradient of {name} is wrong and no known fault explains it: {count}, the first is "
-        f"{list(first)}, the largest block of them is {largest_block(wrong)}. In the picture the last axis "
-        "runs to the right and # is wrong.", *_worst(m, i), picture=picture(wrong) + "\n\n" + near,
+        f"{list(first)}, the largest block of them is {largest_block(wrong)}. In the picture the "
+        f"last axis "
+        "runs to the right and # is wrong.",
+        *_worst(m, i),
+        picture=picture(wrong) + "\n\n" + near,
     )

@@ -23,8 +23,8 @@ Shapes = dict[str, Any]  # local names and their values, as seen in one run
 class Edit:
     """Put `new` into `slot`: mends a fault of this `kind`.
 
-    `neutral` is the value of _c that changes nothing; an edit that always changes something but has a _c
-    is `fitted` from its answers at 0 and 1.
+    `neutral` is the value of _c that changes nothing; an edit that always changes something but has
+    a _c is `fitted` from its answers at 0 and 1.
     """
 
     kind: str
@@ -37,8 +37,11 @@ class Edit:
 def edits(tree: ast.FunctionDef, seen: Shapes) -> Iterator[list[Edit]]:
     """All edits of one function, family by family. `seen`: its local values."""
     places = [slot for slot in slots(tree) if _is_value(slot)]
-    arrays = [n for n, v in seen.items() if isinstance(v, (np.ndarray, float, np.floating))
-              and np.asarray(v).dtype.kind in "fb"]
+    arrays = [
+        n
+        for n, v in seen.items()
+        if isinstance(v, (np.ndarray, float, np.floating)) and np.asarray(v).dtype.kind in "fb"
+    ]
     for family in FAMILIES:
         yield list(family(tree, places, arrays, seen))
 
@@ -59,16 +62,21 @@ def _is_value(slot: Slot) -> bool:
         return False
     if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)):
         return False
-    if slot.field in ("func", "slice", "annotation", "returns") or isinstance(slot.parent, ast.arguments):
+    if slot.field in ("func", "slice", "annotation", "returns") or isinstance(
+        slot.parent, ast.arguments
+    ):
         return False
     return not isinstance(slot.parent, (ast.keyword, ast.Subscript, ast.Attribute, ast.arg)) or (
-        isinstance(slot.parent, ast.Attribute) and isinstance(node, (ast.BinOp, ast.Name, ast.Call)))
+        isinstance(slot.parent, ast.Attribute) and isinstance(node, (ast.BinOp, ast.Name, ast.Call))
+    )
 
 
 Family = Callable[[ast.FunctionDef, list[Slot], list[str], Shapes], Iterator[Edit]]
 
 
-def _statements(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes) -> Iterator[Edit]:
+def _statements(
+    tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes
+) -> Iterator[Edit]:
     for slot in list(slots(tree)):
         node = slot.get()
         if isinstance(node, ast.AugAssign) and isinstance(node.op, (ast.Add, ast.Sub)):
@@ -76,7 +84,9 @@ def _statements(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], se
             yield Edit("term-sign", slot, ast.AugAssign(node.target, other, node.value))
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         if isinstance(node, (ast.Assign, ast.AugAssign)) and isinstance(target, ast.Subscript):
-            call = ast.Expr(expression("np.add.at(t, i, v)", t=target.value, i=target.slice, v=node.value))
+            call = ast.Expr(
+                expression("np.add.at(t, i, v)", t=target.value, i=target.slice, v=node.value)
+            )
             load = ast.parse(ast.unparse(call)).body[0]
             yield Edit("repeated-ids-overwritten", slot, load)
         if isinstance(node, ast.Assign) and isinstance(target, ast.Subscript):
@@ -84,7 +94,9 @@ def _statements(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], se
             yield Edit("overwritten", slot, ast.AugAssign(target, ast.Sub(), node.value))
 
 
-def _calls(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes) -> Iterator[Edit]:
+def _calls(
+    tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes
+) -> Iterator[Edit]:
     for slot in places:
         node = slot.get()
         if not isinstance(node, ast.Call):
@@ -92,8 +104,11 @@ def _calls(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: S
         if isinstance(node.func, ast.Attribute) and node.func.attr in ("sum", "mean"):
             was_sum = node.func.attr == "sum"
             func = ast.Attribute(node.func.value, "mean" if was_sum else "sum", ast.Load())
-            yield Edit("sum-for-mean" if was_sum else "mean-for-sum", slot,
-                       ast.Call(func, node.args, node.keywords))
+            yield Edit(
+                "sum-for-mean" if was_sum else "mean-for-sum",
+                slot,
+                ast.Call(func, node.args, node.keywords),
+            )
         for k, keyword in enumerate(node.keywords):
             if keyword.arg in ("axis", "keepdims"):
                 choices = [True, False] if keyword.arg == "keepdims" else [-1, -2, 0, 1, 2, None]
@@ -103,7 +118,9 @@ def _calls(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: S
                     yield Edit("wrong-axis", slot, ast.Call(node.func, node.args, words))
 
 
-def _layout(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes) -> Iterator[Edit]:
+def _layout(
+    tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes
+) -> Iterator[Edit]:
     for slot in places:
         node = slot.get()
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
@@ -117,11 +134,17 @@ def _layout(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: 
     for slot in places:
         node = slot.get()
         if isinstance(node, (ast.Name, ast.BinOp, ast.Call)):
-            for axes, kind in (("-1, -2", "transposed"), ("1, 2", "axes-swapped"), ("0, 1", "axes-swapped")):
+            for axes, kind in (
+                ("-1, -2", "transposed"),
+                ("1, 2", "axes-swapped"),
+                ("0, 1", "axes-swapped"),
+            ):
                 yield Edit(kind, slot, expression(f"e.swapaxes({axes})", e=node))
 
 
-def _names(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes) -> Iterator[Edit]:
+def _names(
+    tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes
+) -> Iterator[Edit]:
     for slot in list(slots(tree)):
         node = slot.get()
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in seen:
@@ -138,10 +161,14 @@ def _alike(a: Any, b: Any) -> bool:
     return type(a) is type(b) and not callable(a)
 
 
-def _coefficients(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes) -> Iterator[Edit]:
+def _coefficients(
+    tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes
+) -> Iterator[Edit]:
     for slot in places:
         node = slot.get()
-        summand = isinstance(slot.parent, ast.BinOp) and isinstance(slot.parent.op, (ast.Add, ast.Sub))
+        summand = isinstance(slot.parent, ast.BinOp) and isinstance(
+            slot.parent.op, (ast.Add, ast.Sub)
+        )
         if summand or isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
             yield Edit("term-factor", slot, expression("_c * e", e=node), neutral=1.0)
     for slot in places:
@@ -149,7 +176,9 @@ def _coefficients(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], 
             yield Edit("term-factor", slot, expression("_c * e", e=slot.get()), neutral=1.0)
 
 
-def _copies(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes) -> Iterator[Edit]:
+def _copies(
+    tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes
+) -> Iterator[Edit]:
     for slot in places:
         if isinstance(slot.parent, ast.BinOp) and isinstance(slot.parent.op, (ast.Add, ast.Sub)):
             if _comes_twice(slot):
@@ -169,14 +198,18 @@ def _comes_twice(slot: Slot) -> bool:
     return text == ast.unparse(other)
 
 
-def _unused(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes) -> Iterator[Edit]:
+def _unused(
+    tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes
+) -> Iterator[Edit]:
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     for name in arrays:
         if name not in used:
             yield from _added(places, name)
 
 
-def _terms(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes) -> Iterator[Edit]:
+def _terms(
+    tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes
+) -> Iterator[Edit]:
     for name in arrays:
         yield from _added(places, name)
 
@@ -189,11 +222,15 @@ def _added(places: list[Slot], name: str) -> Iterator[Edit]:
             yield Edit("missing-term", slot, new, neutral=0.0)
 
 
-def _products(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes) -> Iterator[Edit]:
+def _products(
+    tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes
+) -> Iterator[Edit]:
     yield from _multiplied(places, arrays, seen, ("n", "1 / n"))
 
 
-def _pairs(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes) -> Iterator[Edit]:
+def _pairs(
+    tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes
+) -> Iterator[Edit]:
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     for a, b in itertools.combinations(arrays, 2):
         forms = ["_c * (e * a * b)"]
@@ -204,15 +241,33 @@ def _pairs(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: S
                 continue
             for form in forms:
                 parts = {"a": ast.Name(a, ast.Load()), "b": ast.Name(b, ast.Load())}
-                yield Edit("missing-factor", slot, expression(form, e=slot.get(), **parts), fitted=True)
+                yield Edit(
+                    "missing-factor", slot, expression(form, e=slot.get(), **parts), fitted=True
+                )
 
 
-def _rich_products(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes) -> Iterator[Edit]:
-    yield from _multiplied(places, arrays, seen, (
-        "(1 - n)", "(1 - n * n)", "n * n", "(1 + n)", "n.swapaxes(-1, -2)", "n[..., None]", "np.exp(n)"))
+def _rich_products(
+    tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes
+) -> Iterator[Edit]:
+    yield from _multiplied(
+        places,
+        arrays,
+        seen,
+        (
+            "(1 - n)",
+            "(1 - n * n)",
+            "n * n",
+            "(1 + n)",
+            "n.swapaxes(-1, -2)",
+            "n[..., None]",
+            "np.exp(n)",
+        ),
+    )
 
 
-def _multiplied(places: list[Slot], arrays: list[str], seen: Shapes, forms: tuple[str, ...]) -> Iterator[Edit]:
+def _multiplied(
+    places: list[Slot], arrays: list[str], seen: Shapes, forms: tuple[str, ...]
+) -> Iterator[Edit]:
     for slot in places:
         node = slot.get()
         if not isinstance(node, (ast.Name, ast.BinOp, ast.Call)):
@@ -235,22 +290,34 @@ def is_mask(value: Any) -> bool:
     return array.ndim > 0 and len(levels) == 2 and levels[0] == 0
 
 
-def _conditions(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes) -> Iterator[Edit]:
+def _conditions(
+    tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes
+) -> Iterator[Edit]:
     masks = [n for n in arrays if np.asarray(seen[n]).dtype.kind == "b"]
     for slot in places:
         node = slot.get()
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "np.where" and len(node.args) == 3:
+        if (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) == "np.where"
+            and len(node.args) == 3
+        ):
             test, yes, no = node.args
             yield Edit("mask-inverted", slot, ast.Call(node.func, [test, no, yes], []))
             for name in masks:
-                yield Edit("mask-redrawn", slot, ast.Call(node.func, [ast.Name(name, ast.Load()), yes, no], []))
+                yield Edit(
+                    "mask-redrawn",
+                    slot,
+                    ast.Call(node.func, [ast.Name(name, ast.Load()), yes, no], []),
+                )
         for name in masks:
             for form in ("np.where(n, e, 0)", "np.where(n, 0, e)"):
                 new = expression(form, n=ast.Name(name, ast.Load()), e=node)
                 yield Edit("mask-forgotten", slot, new)
 
 
-def _spare(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes) -> Iterator[Edit]:
+def _spare(
+    tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: Shapes
+) -> Iterator[Edit]:
     for slot in places:
         node = slot.get()
         if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
@@ -268,6 +335,17 @@ def _spare(tree: ast.FunctionDef, places: list[Slot], arrays: list[str], seen: S
 
 
 FAMILIES: list[Family] = [
-    _statements, _calls, _layout, _names, _copies, _coefficients, _unused, _conditions, _products, _spare, _terms,
-    _pairs, _rich_products,
+    _statements,
+    _calls,
+    _layout,
+    _names,
+    _copies,
+    _coefficients,
+    _unused,
+    _conditions,
+    _products,
+    _spare,
+    _terms,
+    _pairs,
+    _rich_products,
 ]

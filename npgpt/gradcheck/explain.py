@@ -1,78 +1,25 @@
 """Names for a wrong gradient, found in the numbers alone: no source code is read here.
 
-Each rule predicts from the true Jacobian what backward would return if it had one certain fault, for
-several random `dout` at once. A name is given only when the prediction meets what backward did return
-to eight digits; near misses get no name.
+Each rule predicts from the true Jacobian what backward would return if it had one certain fault,
+for several random `dout` at once. A name is given only when the prediction meets what backward did
+return to eight digits; near misses get no name.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 
 from npgpt.gradcheck.measure import Measurement
 from npgpt.gradcheck.numeric import Array
+from npgpt.gradcheck.parts import dout_forgotten, elementwise, mask, repeated_ids, slices
+from npgpt.gradcheck.rules import another_input, factor, float32, not_finite, permuted, zero
+from npgpt.gradcheck.view import Explanation, View, close
 
-DIGITS = 1e-8
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """The `kind` of a fault, a sentence for a learner, and what the name rests on."""
-
-    kind: str
-    message: str
-    evidence: str
-
-
-@dataclass(frozen=True)
-class View:
-    """One input of a measurement, as the rules see it: what backward `said` and what is `true`, (K, N)."""
-
-    m: Measurement
-    position: int
-    said: Array
-    true: Array
-
-    @property
-    def name(self) -> str:
-        """forward's name for the input."""
-        return self.m.subject.names[self.position]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The input's shape."""
-        return np.shape(self.m.subject.inputs[self.position])
-
-    @property
-    def jacobian(self) -> Array:
-        """(N, M): element n of the input, element m of out."""
-        return self.m.jacobian[self.position]
-
-    def cubes(self, rows: Array) -> Array:
-        """(K, N) as (K, *shape)."""
-        return rows.reshape(len(rows), *self.shape)
-
-    def weighted(self, mask: Array) -> Array:
-        """The true gradient if dout were multiplied by `mask` (of out's shape) first: (K, N)."""
-        douts = self.m.douts * mask
-        return np.asarray(douts.reshape(len(douts), -1) @ self.jacobian.T)
-
-
-def close(said: Array, predicted: Array) -> bool:
-    """Equal to eight digits, as a whole; a prediction of nothing never fits."""
-    size = float(np.linalg.norm(predicted))
-    return size > 0 and float(np.linalg.norm(said - predicted)) <= DIGITS * size
-
-
-def explain(m: Measurement, position: int) -> list[Explanation]:
-    """The first rule that fits a gradient of the right shape; or one and a factor; or nothing."""
-    view = View(m, position, m.analytic[position], m.numeric[position])
-    for rule in RULES:
+RULES:
         found = rule(view)
         if found:
             return [found]
@@ -100,7 +47,9 @@ def not_finite(v: View) -> Explanation | None:
         return None
     count = int((~np.isfinite(v.said[0])).sum())
     return Explanation(
-        "not-finite", f"{count} of {v.said.shape[1]} elements are NaN or infinite.", "the values themselves"
+        "not-finite",
+        f"{count} of {v.said.shape[1]} elements are NaN or infinite.",
+        "the values themselves",
     )
 
 
@@ -122,7 +71,9 @@ def float32(v: View) -> Explanation | None:
     if not 1e-10 * size < gap < 3e-6 * size:
         return None
     exact = bool(np.all(v.said == v.said.astype(np.float32)))
-    ratio = np.abs(v.said - v.true) <= 1e-4 * (np.abs(v.true) + 1e-3 * size / math.sqrt(v.true.size))
+    ratio = np.abs(v.said - v.true) <= 1e-4 * (
+        np.abs(v.true) + 1e-3 * size / math.sqrt(v.true.size)
+    )
     if not exact and not (np.all(ratio) and gap < 1e-6 * size):
         return None
     slope = fit(v.said, v.true)
@@ -131,7 +82,8 @@ def float32(v: View) -> Explanation | None:
     rest = "every value is one that float32 can hold" if exact else "the errors have no pattern"
     return Explanation(
         "float32",
-        f"The gradient of {v.name} is right to about {-math.log10(gap / size):.0f} digits only: right up "
+        f"The gradient of {v.name} is right to about {-math.log10(gap / size):.0f} digits only: "
+        f"right up "
         "to the noise of float32, which is used somewhere on the way.",
         f"relative error {gap / size:.1e}; {rest}",
     )
@@ -147,7 +99,9 @@ def factor(v: View) -> Explanation | None:
     c = fit(v.said, v.true)
     if not close(v.said, c * v.true) or abs(c - 1) < 1e-7:
         return None
-    evidence = f"backward = {c:.9g} * the true gradient, to eight digits, for {len(v.said)} random dout"
+    evidence = (
+        f"backward = {c:.9g} * the true gradient, to eight digits, for {len(v.said)} random dout"
+    )
     if abs(c + 1) < 1e-7:
         return Explanation("wrong-sign", f"The gradient of {v.name} has the wrong sign.", evidence)
     rows = v.m.out.size // max(1, v.m.out.shape[-1] if v.m.out.ndim else 1)
@@ -156,12 +110,16 @@ def factor(v: View) -> Explanation | None:
         return Explanation(
             "mean-for-sum",
             f"{v.name} is used at {rows} positions and its gradient is the sum over them; backward "
-            "takes the mean.", evidence,
+            "takes the mean.",
+            evidence,
         )
     return Explanation(
-        "factor", f"The gradient of {v.name} is too large by a factor of {c:.6g}{origin(c, v)}."
-        if abs(c) > 1 else
-        f"The gradient of {v.name} is too small: it has a factor of {c:.6g} too much{origin(c, v)}.",
+        "factor",
+        (
+            f"The gradient of {v.name} is too large by a factor of {c:.6g}{origin(c, v)}."
+            if abs(c) > 1
+            else f"The gradient of {v.name} is too small: it has a factor of {c:.6g} too much{origin(c, v)}."
+        ),
         evidence,
     )
 
@@ -216,13 +174,17 @@ def another_input(v: View) -> Explanation | None:
             both = other in v.m.analytic and close(v.m.analytic[other], v.true)
             return Explanation(
                 "another-input",
-                f"The gradients of {v.name} and {name} are swapped." if both else
-                f"This is the gradient of {name}, not of {v.name}.",
+                (
+                    f"The gradients of {v.name} and {name} are swapped."
+                    if both
+                    else f"This is the gradient of {name}, not of {v.name}."
+                ),
                 f"it equals the true gradient of {name} to eight digits",
             )
         if close(v.said, v.true + true):
             return Explanation(
-                "another-input", f"The gradient of {name} was added to that of {v.name}.",
+                "another-input",
+                f"The gradient of {name} was added to that of {v.name}.",
                 f"backward = true gradient of {v.name} + true gradient of {name}, to eight digits",
             )
     return None
@@ -242,14 +204,22 @@ def permuted(v: View) -> Explanation | None:
             return Explanation(
                 word,
                 f"The gradient of {v.name} has its axes in the order {order}"
-                + (": it is transposed." if same and last_two else
-                   "." if same else ", pressed into shape by a reshape: transpose back, then reshape."),
+                + (
+                    ": it is transposed."
+                    if same and last_two
+                    else (
+                        "."
+                        if same
+                        else ", pressed into shape by a reshape: transpose back, then reshape."
+                    )
+                ),
                 "the true gradient with its axes so moved equals what backward returned",
             )
     for axis in range(len(shape)):
         if shape[axis] > 1 and close(v.said, np.flip(true, axis + 1).reshape(len(true), -1)):
             return Explanation(
-                "axes-swapped", f"Axis {axis} of the gradient of {v.name} runs backwards.",
+                "axes-swapped",
+                f"Axis {axis} of the gradient of {v.name} runs backwards.",
                 "the true gradient, flipped, equals what backward returned",
             )
     return _heads(v)
@@ -262,13 +232,14 @@ def _heads(v: View) -> Explanation | None:
         for heads in range(2, size):
             if size % heads:
                 continue
-            split = v.shape[:axis] + (heads, size // heads) + v.shape[axis + 1:]
+            split = v.shape[:axis] + (heads, size // heads) + v.shape[axis + 1 :]
             parts = true.reshape(len(true), *split)
             for a, b in itertools.combinations(range(len(split)), 2):
                 if close(v.said, parts.swapaxes(a + 1, b + 1).reshape(len(true), -1)):
                     return Explanation(
                         "axes-swapped",
-                        f"In the gradient of {v.name}, axis {axis} of {size} was cut into {heads} heads of "
+                        f"In the gradient of {v.name}, axis {axis} of {size} was cut into {heads} "
+                        f"heads of "
                         f"{size // heads}, and axes {a} and {b} of {split} were swapped.",
                         "the true gradient so rearranged equals what backward returned",
                     )
@@ -286,18 +257,26 @@ def repeated_ids(v: View) -> Explanation | None:
             continue
         flat = everywhere.reshape(-1)
         count = np.array([np.sum(flat == i) for i in flat]).reshape(everywhere.shape)
-        last = np.array([i not in flat[n + 1:] for n, i in enumerate(flat)]).reshape(everywhere.shape)
+        last = np.array([i not in flat[n + 1 :] for n, i in enumerate(flat)]).reshape(
+            everywhere.shape
+        )
         first = np.array([i not in flat[:n] for n, i in enumerate(flat)]).reshape(everywhere.shape)
-        for mask, words in ((last, "only the last"), (first, "only the first"), (1 / count, "the mean")):
+        for mask, words in (
+            (last, "only the last"),
+            (first, "only the first"),
+            (1 / count, "the mean"),
+        ):
             if np.all(mask == 1):
                 continue
             if close(v.said, v.weighted(np.asarray(mask)[..., None])):
                 twice = int(flat[np.argmax(count.reshape(-1) > 1)])
                 return Explanation(
                     "repeated-ids-overwritten",
-                    f"Where an id of {name} comes more than once, {words} of its gradients is kept; they "
+                    f"Where an id of {name} comes more than once, {words} of its gradients is "
+                    f"kept; they "
                     "must be added (np.add.at does).",
-                    f"id {twice} comes {int(np.sum(flat == twice))} times; with {words} of each counted the "
+                    f"id {twice} comes {int(np.sum(flat == twice))} times; with {words} of each "
+                    f"counted the "
                     "numbers agree to eight digits",
                 )
     return None
@@ -312,7 +291,8 @@ def mask(v: View) -> Explanation | None:
         return None
     return Explanation(
         "mask-forgotten",
-        f"{int(silent.sum())} elements of {v.name} have no influence on the output (they are masked), "
+        f"{int(silent.sum())} elements of {v.name} have no influence on the output (they are "
+        f"masked), "
         "but backward gives them a gradient: the mask is missing in backward.",
         "everywhere else the gradient is right",
     )
@@ -320,7 +300,9 @@ def mask(v: View) -> Explanation | None:
 
 def elementwise(v: View) -> Explanation | None:
     """Where out[i] depends on x[i] alone: compare the local slopes, which may be a mask."""
-    if v.jacobian.shape[0] != v.jacobian.shape[1] or np.any(v.jacobian - np.diag(np.diag(v.jacobian))):
+    if v.jacobian.shape[0] != v.jacobian.shape[1] or np.any(
+        v.jacobian - np.diag(np.diag(v.jacobian))
+    ):
         return None
     true = np.diag(v.jacobian)
     slopes = v.said / v.m.douts.reshape(len(v.said), -1)
@@ -334,21 +316,27 @@ def elementwise(v: View) -> Explanation | None:
     close_to = lambda part, level: np.allclose(said[part], level, rtol=1e-8, atol=1e-10)
     text = f"out = {v.name} * mask with the mask's values {levels[0]:.6g} and {levels[1]:.6g}; "
     evidence = f"the slopes in backward take the values {np.unique(np.round(said, 6))[:4].tolist()}"
-    if close_to(slice(None), levels[1]) or close_to(slice(None), levels[0]) or close_to(slice(None), 1.0):
+    if (
+        close_to(slice(None), levels[1])
+        or close_to(slice(None), levels[0])
+        or close_to(slice(None), 1.0)
+    ):
         return Explanation("mask-forgotten", text + "backward forgets the mask.", evidence)
     if close_to(low, levels[1]) and close_to(high, levels[0]):
         return Explanation("mask-inverted", text + "backward has it the wrong way round.", evidence)
     if levels[0] == 0 and close_to(low, 0.0) and close_to(high, 1.0) and levels[1] != 1:
         return Explanation(
             "mask-not-rescaled",
-            text + f"backward has the same zeros, but 1 where {levels[1]:.6g} belongs: it is not rescaled.",
+            text
+            + f"backward has the same zeros, but 1 where {levels[1]:.6g} belongs: it is not rescaled.",
             evidence,
         )
     if set(np.round(said, 7)) == set(np.round(levels, 7)):
         share = float(np.mean(np.abs(said - true) > 1e-8))
         return Explanation(
             "mask-redrawn",
-            text + f"backward uses other positions in {share:.0%} of the places, as if drawn anew.", evidence,
+            text + f"backward uses other positions in {share:.0%} of the places, as if drawn anew.",
+            evidence,
         )
     return None
 
@@ -396,14 +384,16 @@ def slices(v: View) -> Explanation | None:
         if ones and len(used) == 1:
             return Explanation(
                 "missing-broadcast-sum",
-                f"{v.name} is used at every place along {place} and its gradient is the sum over all "
+                f"{v.name} is used at every place along {place} and its gradient is the sum over "
+                f"all "
                 f"{count}; backward counts only number {used[0]}.",
                 "least squares over the places gives this one weight 1 and all others weight 0",
             )
         if ones:
             gone = [i for i in range(count) if i not in used]
             return Explanation(
-                "batch-dropped", f"Part of dout never counts: number {_few(gone)} along {place}.",
+                "batch-dropped",
+                f"Part of dout never counts: number {_few(gone)} along {place}.",
                 "least squares over the places gives these weight 0 and all others weight 1",
             )
     return None
@@ -420,7 +410,8 @@ def _own_slices(v: View) -> Explanation | None:
         if gone and all(ok or i in gone for i, ok in enumerate(right)):
             return Explanation(
                 "batch-dropped",
-                f"Part of the gradient of {v.name} is zero: number {_few(gone)} of {size} along axis {axis}.",
+                f"Part of the gradient of {v.name} is zero: number {_few(gone)} of {size} along "
+                f"axis {axis}.",
                 "all the rest is right",
             )
     return None
@@ -433,7 +424,7 @@ def _few(numbers: list[int]) -> str:
 
 def explain_shape(m: Measurement, position: int) -> Explanation | None:
     """Names for a gradient of the wrong shape: unsummed, transposed, or another input's."""
-    name, shape = m.subject.names[position], np.shape(m.subject.inputs[position])
+    name, shape = m.subject.names[position], m.subject.shape(position)
     said = [np.asarray(g[position], dtype=np.float64) for g in m.returned]
     true = [row.reshape(shape) for row in m.numeric[position]]
     given = said[0].shape
@@ -442,14 +433,16 @@ def explain_shape(m: Measurement, position: int) -> Explanation | None:
     def fits(change: Callable[[Array], Array], goal: list[Array]) -> bool:
         moved = [change(s) for s in said]
         return all(a.shape == b.shape for a, b in zip(moved, goal, strict=True)) and close(
-            np.array(moved), np.array(goal))
+            np.array(moved), np.array(goal)
+        )
 
     for other, rows in m.numeric.items():
         if other != position and fits(
-            lambda s: s, [r.reshape(np.shape(m.subject.inputs[other])) for r in rows]
+            lambda s: s, [r.reshape(m.subject.shape(other)) for r in rows]
         ):
             return Explanation(
-                "another-input", f"{told}: it is the gradient of {m.subject.names[other]}.",
+                "another-input",
+                f"{told}: it is the gradient of {m.subject.names[other]}.",
                 f"it equals the true gradient of {m.subject.names[other]} to eight digits",
             )
     for order in itertools.permutations(range(len(given))):
@@ -466,8 +459,12 @@ def explain_shape(m: Measurement, position: int) -> Explanation | None:
     for count in range(1, len(given) + 1):
         for axes in itertools.combinations(range(len(given)), count):
             for keep in (False, True):
-                if fits(lambda s: s.sum(axis=axes, keepdims=keep).reshape(
-                        shape if s.sum(axis=axes).size == math.prod(shape) else (-1,)), true):
+                if fits(
+                    lambda s: s.sum(axis=axes, keepdims=keep).reshape(
+                        shape if s.sum(axis=axes).size == math.prod(shape) else (-1,)
+                    ),
+                    true,
+                ):
                     return Explanation(
                         "missing-broadcast-sum",
                         f"{told}: {name} was broadcast in forward, so backward must sum over ax"
@@ -478,6 +475,43 @@ def explain_shape(m: Measurement, position: int) -> Explanation | None:
 
 
 RULES: list[Callable[[View], Explanation | None]] = [
-    not_finite, zero, float32, another_input, permuted, elementwise, factor, repeated_ids, mask,
-    dout_forgotten, slices,
+    not_finite,
+    zero,
+    float32,
+    another_input,
+    permuted,
+    elementwise,
+    factor,
+    repeated_ids,
+    mask,
+    dout_forgotten,
+    slices,
 ]
+
+
+def explain(m: Measurement, position: int) -> list[Explanation]:
+    """The first rule that fits a gradient of the right shape; or one and a factor; or nothing."""
+    view = View(m, position, m.analytic[position], m.numeric[position])
+    for rule in RULES:
+        found = rule(view)
+        if found:
+            return [found]
+    return _with_factor(view)
+
+
+def _with_factor(v: View) -> list[Explanation]:
+    """Two faults at once: a rearrangement (which keeps the length) and a factor."""
+    ratio = float(np.linalg.norm(v.said)) / max(float(np.linalg.norm(v.true)), 1e-300)
+    for c in (ratio, -ratio):
+        if not np.isfinite(c) or c == 0:
+            continue
+        scaled = View(v.m, v.position, v.said / c, v.true)
+        for rule in (another_input, permuted):
+            found = rule(scaled)
+            if found:
+                second = factor(View(v.m, v.position, c * v.true, v.true))
+                return [found] + ([second] if second else [])
+    return []
+
+
+

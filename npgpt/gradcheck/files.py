@@ -1,4 +1,5 @@
-"""Examine the pairs in somebody's own file: NAME_forward and NAME_backward, with shapes from a comment.
+"""Examine the pairs in somebody's own file: NAME_forward and NAME_backward, with shapes from a
+comment.
 
     # gradcheck: x=(2,3,8) weight=(8,) bias=(8,) eps=1e-5
     def layernorm_forward(x, weight, bias, *, eps): ...
@@ -39,11 +40,12 @@ _IDS = re.compile(r"ids\s*(\([^)]*\))\s*<\s*(\d+)")
 def examine_file(
     target: str | Path, shapes: Mapping[str, Any] | None = None, seed: int = 0
 ) -> list[Report]:
-    """Examine every pair in a Python file, or only NAME if `target` is 'FILE:NAME'; one report for each.
+    """Examine every pair in a Python file, or only NAME if `target` is 'FILE:NAME'; one report for
+    each.
 
-    `shapes` are the header's values as a dict, such as {"x": (2, 3, 8), "ids": "ids(2,3)<7", "eps": 1e-5};
-    they go before those of the comment. The file is run, as an import would run it. ValueError says what
-    is missing: the file, a pair, the shapes.
+    `shapes` are the header's values as a dict, such as {"x": (2, 3, 8), "ids": "ids(2,3)<7", "eps":
+    1e-5}; they go before those of the comment. The file is run, as an import would run it.
+    ValueError says what is missing: the file, a pair, the shapes.
     """
     path, name = _split(str(target))
     text = path.read_text(encoding="utf-8")
@@ -52,17 +54,19 @@ def examine_file(
     pairs = find_pairs(module)
     if name is not None and name not in pairs:
         known = ", ".join(pairs) or "none"
-        raise ValueError(
-            f"{path} has no {name}_forward with {name}_backward; pairs in it: {known}")
+        raise ValueError(f"{path} has no {name}_forward with {name}_backward; pairs in it: {known}")
     if not pairs:
         raise ValueError(
-            f"{path} has no pair NAME_forward and NAME_backward, such as linear_forward and linear_backward"
+            f"{path} has no pair NAME_forward and NAME_backward, such as linear_forward and "
+            f"linear_backward"
         )
     reports = []
     for stem in [name] if name else list(pairs):
         forward, backward = pairs[stem]
         values = dict(headers.get(stem, {}), **(shapes or {}))
-        inputs, settings = make_inputs(forward, values, np.random.default_rng(seed), f"{path}: {stem}")
+        inputs, settings = make_inputs(
+            forward, values, np.random.default_rng(seed), f"{path}: {stem}"
+        )
         try:
             subject = Subject(forward, backward, inputs, settings)
         except ContractError as error:
@@ -107,13 +111,15 @@ def read_values(text: str) -> dict[str, Any]:
             result[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
             raise ValueError(
-                f"{name}={value} in a gradcheck header: write a shape (2,3,8), ids(2,3)<7, None or a number"
+                f"{name}={value} in a gradcheck header: write a shape (2,3,8), ids(2,3)<7, None "
+                f"or a number"
             ) from None
     return result
 
 
 def find_pairs(module: ModuleType) -> dict[str, tuple[Callable[..., Any], Callable[..., Any]]]:
-    """NAME_forward with NAME_backward, both defined in this module itself, in the order of the file."""
+    """NAME_forward with NAME_backward, both defined in this module itself, in the order of the
+    file."""
     result = {}
     for key, forward in vars(module).items():
         stem = key.removesuffix("_forward")
@@ -138,7 +144,8 @@ def make_inputs(
             if parameter.default is parameter.empty:
                 sample = " ".join(f"{p}=(2,3,8)" for p in parameters)
                 raise ValueError(
-                    f"{where}: no shape for {name}; write a line such as `# gradcheck: {sample}` above "
+                    f"{where}: no shape for {name}; write a line such as `# gradcheck: {sample}` "
+                    f"above "
                     "the forward, with shapes that fit"
                 )
             continue
@@ -158,7 +165,8 @@ def make_inputs(
     unknown = [name for name in values if name not in parameters]
     if unknown:
         raise ValueError(
-            f"{where}: forward has no argument {unknown[0]}; it has {', '.join(parameters)}")
+            f"{where}: forward has no argument {unknown[0]}; it has {', '.join(parameters)}"
+        )
     return tuple(inputs), settings
 
 

@@ -1,7 +1,7 @@
 """Bends in a function, such as ReLU at 0: find the elements that sit on one and step off it.
 
-On a bend there is no derivative, only one from the left and one from the right; backward may say either,
-so a comparison there is unfair to everybody.
+On a bend there is no derivative, only one from the left and one from the right; backward may say
+either, so a comparison there is unfair to everybody.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ MOST = 512
 
 
 def step_around(subject: Subject, rng: np.random.Generator) -> tuple[Subject, list[str]]:
-    """The subject with inputs moved off every bend found, and a note for each input that was moved."""
+    """The subject with inputs moved off every bend found, and a note for each input that was
+    moved."""
     notes = []
     for i in subject.floats:
-        x = np.asarray(subject.inputs[i])
+        x = subject.array(i)
         if not 0 < x.size <= MOST:
             continue
         moved = np.zeros(x.shape, dtype=bool)
         for _ in range(4):
             function = subject.out_as_function_of(i)
-            x = np.asarray(subject.inputs[i])
+            x = subject.array(i)
             if choose_method(function, x, rng).name == COMPLEX_STEP:
                 break
             found = find_kinks(function, x)
@@ -33,12 +34,14 @@ def step_around(subject: Subject, rng: np.random.Generator) -> tuple[Subject, li
                 break
             moved |= found
             away = x + found * STEP * rng.choice([-1.0, 1.0], x.shape) * np.maximum(1.0, np.abs(x))
-            subject = subject.with_inputs(subject.inputs[:i] + (away,) + subject.inputs[i + 1:])
+            subject = subject.with_inputs(subject.inputs[:i] + (away,) + subject.inputs[i + 1 :])
         if moved.any():
             first = tuple(int(n) for n in np.argwhere(moved)[0])
             count = int(moved.sum())
             notes.append(
-                f"{subject.names[i]} sits on a kink, where the slopes to the left and to the right differ, "
-                f"in {count} element{'s' * (count != 1)} (first {list(first)}); the check stepped off by {STEP}."
+                f"{subject.names[i]} sits on a kink, where the slopes to the left and to the "
+                f"right differ, "
+                f"in {count} element{'s' * (count != 1)} (first {list(first)}); the check stepped "
+                f"off by {STEP}."
             )
     return subject, notes

@@ -1,4 +1,5 @@
-"""Large inputs: sampled along directions; if wrong, the fault is looked for again on smaller ones."""
+"""Large inputs: sampled along directions; if wrong, the fault is looked for again on smaller
+ones."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ def examine_large(
     rows, findings = [], []
     wrong: dict[int, Sample] = {}
     for i in positions:
-        x = np.asarray(subject.inputs[i])
+        x = subject.array(i)
         dout = random_dout(out.shape, rng)
         analytic = np.asarray(subject.gradients(dout)[i], dtype=np.float64)
         if analytic.shape != x.shape:
@@ -41,10 +42,20 @@ def examine_large(
         slope, method = make_slope(lambda z: np.sum(dout * out_of(z)), x, rng)
         reach = float(np.linalg.norm(dout) * np.linalg.norm(out) / max(np.linalg.norm(x), 1e-3))
         verdict = sample(analytic, slope, reach, rng)
-        rows.append(Row(
-            subject.op, subject.names[i], x.shape, verdict.error, method.name, method.why,
-            verdict.tolerance, verdict.ok, verdict.zero, sampled=True,
-        ))
+        rows.append(
+            Row(
+                subject.op,
+                subject.names[i],
+                x.shape,
+                verdict.error,
+                method.name,
+                method.why,
+                verdict.tolerance,
+                verdict.ok,
+                verdict.zero,
+                sampled=True,
+            )
+        )
         if not verdict.ok:
             wrong[i] = verdict
     smaller = _named_smaller(subject, wrong, rng) if wrong else {}
@@ -52,8 +63,16 @@ def examine_large(
         numbers = verdict.index, verdict.analytic, verdict.numeric, verdict.error_bar
         known = smaller.get(subject.names[i])
         findings.append(
-            replace(known, index=numbers[0], analytic=numbers[1], numeric=numbers[2], error_bar=numbers[3])
-            if known else _unnamed(subject.names[i], verdict, numbers))
+            replace(
+                known,
+                index=numbers[0],
+                analytic=numbers[1],
+                numeric=numbers[2],
+                error_bar=numbers[3],
+            )
+            if known
+            else _unnamed(subject.names[i], verdict, numbers)
+        )
     return rows, findings
 
 
@@ -61,23 +80,35 @@ def _unnamed(name: str, verdict: Sample, numbers: Any) -> Finding:
     c = verdict.factor
     if c is None:
         return Finding(
-            "unexplained", name,
-            f"The gradient of {name} is wrong along random directions; halving the tensor again and again "
-            "led to the element shown. In the picture the last axis runs to the right, each cell stands for "
-            "many elements, and # is a wrong one.", *numbers, picture=verdict.picture)
+            "unexplained",
+            name,
+            f"The gradient of {name} is wrong along random directions; halving the tensor again "
+            f"and again "
+            "led to the element shown. In the picture the last axis runs to the right, each cell "
+            "stands for "
+            "many elements, and # is a wrong one.",
+            *numbers,
+            picture=verdict.picture,
+        )
     evidence = "the same multiple along 8 random directions, to eight digits"
     if c == 0:
-        return Finding("zero-gradient", name, f"backward gives only zeros for {name}.", *numbers, evidence)
+        return Finding(
+            "zero-gradient", name, f"backward gives only zeros for {name}.", *numbers, evidence
+        )
     if abs(c + 1) < 1e-7:
-        return Finding("wrong-sign", name, f"The gradient of {name} has the wrong sign.", *numbers, evidence)
+        return Finding(
+            "wrong-sign", name, f"The gradient of {name} has the wrong sign.", *numbers, evidence
+        )
     return Finding(
-        "factor", name, f"The gradient of {name} is {c:.6g} times the true one.", *numbers, evidence)
+        "factor", name, f"The gradient of {name} is {c:.6g} times the true one.", *numbers, evidence
+    )
 
 
 def make_slope(
     f: Callable[[Array], Any], x: Array, rng: np.random.Generator
 ) -> tuple[Callable[[Array], tuple[float, float]], Method]:
-    """The derivative of a number f(x) along a direction, with its error bar, and the method used."""
+    """The derivative of a number f(x) along a direction, with its error bar, and the method
+    used."""
     method = choose_method(f, x, rng)
 
     def slope(direction: Array) -> tuple[float, float]:
@@ -90,13 +121,16 @@ def make_slope(
     return slope, method
 
 
-def _named_smaller(subject: Subject, wrong: dict[int, Sample], rng: np.random.Generator) -> dict[str, Finding]:
-    """Findings by argument from cut-down inputs on which the same arguments are wrong; or nothing."""
+def _named_smaller(
+    subject: Subject, wrong: dict[int, Sample], rng: np.random.Generator
+) -> dict[str, Finding]:
+    """Findings by argument from cut-down inputs on which the same arguments are wrong; or
+    nothing."""
     for inputs in _cut(subject, rng):
         small = subject.with_inputs(inputs)
         try:
             small.run()
-            if any(np.size(small.inputs[i]) > 512 for i in small.floats):
+            if any(small.array(i).size > 512 for i in small.floats):
                 continue
             grads = small.gradients(random_dout(small.run()[0].shape, rng))
             fits = [i for i in small.floats if np.shape(grads[i]) == small.shape(i)]
@@ -108,7 +142,9 @@ def _named_smaller(subject: Subject, wrong: dict[int, Sample], rng: np.random.Ge
         shapes = ", ".join(str(np.shape(a)) for a in small.inputs if a is not None)
         result = {}
         for finding in diagnose(measured, []):
-            told = f"{finding.message} (Named on inputs cut down to {shapes}, where it is wrong too.)"
+            told = (
+                f"{finding.message} (Named on inputs cut down to {shapes}, where it is wrong too.)"
+            )
             for name in finding.argument.split(", "):
                 result.setdefault(name, replace(finding, argument=name, message=told))
         return result

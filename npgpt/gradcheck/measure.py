@@ -1,7 +1,9 @@
-"""The numbers of an examination: what backward says, what is true, for several random `dout` at once.
+"""The numbers of an examination: what backward says, what is true, for several random `dout` at
+once.
 
-Moving one element of an input gives a whole column of the Jacobian, so the true gradient for *every*
-`dout` costs no more than for one. The diagnosis lives on that: it sees a wrong backward as a linear map.
+Moving one element of an input gives a whole column of the Jacobian, so the true gradient for
+*every* `dout` costs no more than for one. The diagnosis lives on that: it sees a wrong backward as
+a linear map.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from npgpt.gradcheck.numeric import (
     Method,
     choose_method,
     derivative,
+    signs,
     unit_directions,
 )
 from npgpt.gradcheck.report import Row
@@ -57,14 +60,22 @@ class Measurement:
         array = self.subject.inputs[position]
         assert array is not None
         return Row(
-            self.subject.op, self.subject.names[position], array.shape, verdict.error,
-            method.name, method.why, verdict.tolerance, verdict.ok, verdict.zero,
+            self.subject.op,
+            self.subject.names[position],
+            array.shape,
+            verdict.error,
+            method.name,
+            method.why,
+            verdict.tolerance,
+            verdict.ok,
+            verdict.zero,
         )
 
 
 def random_dout(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """A dout of unit scale with random signs and no element near zero; a sum-loss (all ones) is blind."""
-    return np.asarray(rng.uniform(0.5, 1.5, shape) * (rng.integers(0, 2, shape) * 2.0 - 1.0))
+    """A dout of unit scale with random signs and no element near zero; a sum-loss (all ones) is
+    blind."""
+    return signs(shape, rng)
 
 
 def take_jacobian(
@@ -101,7 +112,8 @@ def measure(subject: Subject, rng: np.random.Generator, positions: list[int]) ->
 
 
 def usable(returned: list[tuple[Any, ...]], position: int, shape: tuple[int, ...]) -> Array | None:
-    """The gradients at one position as a float array (K, N), or None if one has another shape or kind."""
+    """The gradients at one position as a float array (K, N), or None if one has another shape or
+    kind."""
     rows = []
     for grads in returned:
         value = grads[position] if position < len(grads) else None
@@ -117,10 +129,10 @@ def usable(returned: list[tuple[Any, ...]], position: int, shape: tuple[int, ...
 def judge(m: Measurement, position: int, rng: np.random.Generator) -> Comparison:
     """Compare one input's gradients with the numbers, over all douts together.
 
-    Nobody is accused at once: in doubt the yardstick for "zero" is measured by moving the input far, and
-    then Richardson must see the fault as well as the complex step.
+    Nobody is accused at once: in doubt the yardstick for "zero" is measured by moving the input
+    far, and then Richardson must see the fault as well as the complex step.
     """
-    x = np.asarray(m.subject.inputs[position])
+    x = m.subject.array(position)
     dout_length = float(np.linalg.norm(m.douts))
     size = max(float(np.linalg.norm(x)), 1e-3 * np.sqrt(x.size), 1e-300)
     reach = dout_length * max(float(np.linalg.norm(m.out)), 1e-300) / size
@@ -131,9 +143,11 @@ def judge(m: Measurement, position: int, rng: np.random.Generator) -> Comparison
     verdict = _compared(m, position, m.jacobian[position], m.bars[position], reach, rng)
     if verdict.ok or m.method[position].name != COMPLEX_STEP:
         return verdict
-    # where rounding makes forward flat (a sigmoid at -40 is 0), only a complex step still sees a slope
-    jacobian, bars, _ = take_jacobian(m.subject, position, rng, Method(
-        RICHARDSON, "second opinion", m.method[position].grain))
+    # where rounding makes forward flat (a sigmoid at -40 is 0), only a complex step still sees a
+    # slope
+    jacobian, bars, _ = take_jacobian(
+        m.subject, position, rng, Method(RICHARDSON, "second opinion", m.method[position].grain)
+    )
     if float(np.linalg.norm(bars)) > 1e-6 * float(np.linalg.norm(jacobian)):
         return verdict  # too rough to have an opinion
     again = _compared(m, position, jacobian, bars, reach, rng)
@@ -141,7 +155,12 @@ def judge(m: Measurement, position: int, rng: np.random.Generator) -> Comparison
 
 
 def _compared(
-    m: Measurement, position: int, jacobian: Array, bars: Array, reach: float, rng: np.random.Generator
+    m: Measurement,
+    position: int,
+    jacobian: Array,
+    bars: Array,
+    reach: float,
+    rng: np.random.Generator,
 ) -> Comparison:
     flat = m.douts.reshape(len(m.douts), -1)
 
@@ -149,14 +168,19 @@ def _compared(
         return _rounding_noise(m, position, rng)
 
     return compare(
-        m.analytic[position], flat @ jacobian.T, np.abs(flat) @ bars.T,
-        np.abs(flat) @ np.abs(jacobian).T, reach, noise,
+        m.analytic[position],
+        flat @ jacobian.T,
+        np.abs(flat) @ bars.T,
+        np.abs(flat) @ np.abs(jacobian).T,
+        reach,
+        noise,
     )
 
 
 def _far_reach(m: Measurement, position: int, size: float, rng: np.random.Generator) -> float:
-    """The largest slope of the output between here and a few points as far away as the input is long."""
-    x = np.asarray(m.subject.inputs[position])
+    """The largest slope of the output between here and a few points as far away as the input is
+    long."""
+    x = m.subject.array(position)
     function = m.subject.out_as_function_of(position)
     slopes = [0.0]
     away = rng.standard_normal((4, *x.shape))
@@ -185,7 +209,8 @@ def _rounding_noise(m: Measurement, position: int, rng: np.random.Generator) -> 
 
 
 def _nudged(value: Any, rng: np.random.Generator) -> Any:
-    """The same nest of tuples, lists and dicts, its float arrays moved by about one rounding error."""
+    """The same nest of tuples, lists and dicts, its float arrays moved by about one rounding
+    error."""
     if isinstance(value, np.ndarray) and value.dtype == np.float64:
         # the second term: a sigmoid computed as 1 + tanh has an absolute error, however small it is
         relative, absolute = 3e-16 * rng.standard_normal((2, *value.shape))

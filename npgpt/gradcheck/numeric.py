@@ -2,11 +2,12 @@
 
 Three ways, best first:
 
-complex step   f'(x) v = Im f(x + i h v) / h,  h = 1e-20. No subtraction, so no rounding: exact to the
-               last digits, but f must be analytic and must carry complex numbers through.
-Richardson     central differences at h, h/2, h/4, h/8, combined so that the errors of order h^2, h^4,
-               h^6 cancel. The last two columns of the table estimate what error is left.
-central        (f(x + h v) - f(x - h v)) / 2h at h = 6e-6, kept when the table above does not converge.
+complex step   f'(x) v = Im f(x + i h v) / h,  h = 1e-20. No subtraction, so no rounding: exact to
+               the last digits, but f must be analytic and must carry complex numbers through.
+Richardson     central differences at h, h/2, h/4, h/8, combined so that the errors of order h^2,
+               h^4, h^6 cancel. The last two columns of the table estimate what error is left.
+central        (f(x + h v) - f(x - h v)) / 2h at h = 6e-6, kept when the table above does not
+               converge.
 
 A complex step is believed only after it agreed with Richardson along a random direction: `np.abs`,
 `np.var` or a hidden `.real` give a plausible and wrong answer without any warning.
@@ -50,7 +51,8 @@ class Method:
 
 @dataclass(frozen=True)
 class Derivative:
-    """Directional derivatives `values` (directions, *out.shape), each with an `error` bar of that shape."""
+    """Directional derivatives `values` (directions, *out.shape), each with an `error` bar of that
+    shape."""
 
     values: Array
     error: Array
@@ -58,7 +60,8 @@ class Derivative:
 
 
 def complex_step(f: Function, x: Array, direction: Array) -> Array:
-    """Im f(x + i h v) / h with h = 1e-20; raises if f loses the imaginary part where NumPy can tell."""
+    """Im f(x + i h v) / h with h = 1e-20; raises if f loses the imaginary part where NumPy can
+    tell."""
     z = x.astype(np.complex128)
     z.imag = STEP * direction
     with warnings.catch_warnings():
@@ -74,9 +77,9 @@ def richardson(
 ) -> tuple[Array, Array, str]:
     """Extrapolated central differences: (derivative, error bar, name of the way that won).
 
-    Starts from a step of 0.03 times the size of x and tries smaller ones while the error bar is above
-    1e-11 of the derivative; every output element keeps the answer with the smallest error bar.
-    `grain` is the noise of f's values, from `rounding_grain`.
+    Starts from a step of 0.03 times the size of x and tries smaller ones while the error bar is
+    above 1e-11 of the derivative; every output element keeps the answer with the smallest error
+    bar. `grain` is the noise of f's values, from `rounding_grain`.
     """
     size = max(1.0, float(np.max(np.abs(x), initial=0.0)))
     length = max(1e-300, float(np.max(np.abs(direction), initial=0.0)))
@@ -93,14 +96,18 @@ def richardson(
     return best, error, way
 
 
-def _difference(f: Function, x: Array, direction: Array, h: float, grain: float) -> tuple[Array, Array]:
+def _difference(
+    f: Function, x: Array, direction: Array, h: float, grain: float
+) -> tuple[Array, Array]:
     above = np.asarray(f(x + h * direction), dtype=np.float64)
     below = np.asarray(f(x - h * direction), dtype=np.float64)
     rounding = (EPSILON * (np.abs(above) + np.abs(below)) + 4 * grain) / (2 * h)
     return (above - below) / (2 * h), rounding
 
 
-def _central(f: Function, x: Array, direction: Array, h: float, grain: float) -> tuple[Array, Array]:
+def _central(
+    f: Function, x: Array, direction: Array, h: float, grain: float
+) -> tuple[Array, Array]:
     fine, rounding = _difference(f, x, direction, h, grain)
     coarse, _ = _difference(f, x, direction, 4 * h, grain)
     return fine, np.abs(fine - coarse) + rounding
@@ -118,7 +125,8 @@ def _table(
         for order, older in enumerate(row, start=1):
             fresh.append(fresh[-1] + (fresh[-1] - older) / (4.0**order - 1))
         if row:
-            # the two neighbours in the table of the newest entry: their distance bounds what is left
+            # the two neighbours in the table of the newest entry: their distance bounds what is
+            # left
             error = np.maximum(np.abs(fresh[-1] - fresh[-2]), np.abs(fresh[-1] - row[-1]))
         row = fresh
     return row[-1], error + 2 * rounding
@@ -140,7 +148,8 @@ def rounding_grain(f: Function, x: Array, direction: Array) -> float:
 
 
 def choose_method(f: Function, x: Array, rng: np.random.Generator) -> Method:
-    """Complex step if f carries it and agrees with Richardson along a random direction, else Richardson."""
+    """Complex step if f carries it and agrees with Richardson along a random direction, else
+    Richardson."""
     direction = signs(x.shape, rng)
     grain = rounding_grain(f, x, direction)
     try:
@@ -156,12 +165,14 @@ def choose_method(f: Function, x: Array, rng: np.random.Generator) -> Method:
     trusted = float(np.linalg.norm(error)) <= 1e-3 * float(np.linalg.norm(value)) + 1e-9
     if gap <= allowed and (trusted or gap <= 1e-12):
         return Method(
-            COMPLEX_STEP, "analytic: agrees with Richardson along a random direction", grain)
+            COMPLEX_STEP, "analytic: agrees with Richardson along a random direction", grain
+        )
     return Method(RICHARDSON, "not analytic: a complex step disagrees with Richardson", grain)
 
 
 def derivative(f: Function, x: Array, directions: Iterable[Array], method: Method) -> Derivative:
-    """The derivative of f at x along each of `directions` (each of x's shape), by the given method."""
+    """The derivative of f at x along each of `directions` (each of x's shape), by the given
+    method."""
     values, errors = [], []
     ways = set()
     for direction in directions:
@@ -187,15 +198,16 @@ def unit_directions(shape: tuple[int, ...]) -> Iterable[Array]:
 
 
 def signs(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """A random direction of plus and minus ones: no element can hide, and none cancels another for long."""
-    return rng.integers(0, 2, shape) * 2.0 - 1.0
+    """A random direction of entries +-(0.5 to 1.5): no element can hide, and no two cancel
+    exactly."""
+    return np.asarray(rng.uniform(0.5, 1.5, shape) * (rng.integers(0, 2, shape) * 2.0 - 1.0))
 
 
 def find_kinks(f: Function, x: Array, limit: int = 512) -> Array:
     """A mask of the elements of x at which, or within 0.001 of which, f bends: its slope jumps.
 
-    On a smooth curve the gap between the slopes to the right and to the left shrinks with the step. On a
-    bend it stays, and beside a bend it vanishes all at once.
+    On a smooth curve the gap between the slopes to the right and to the left shrinks with the step.
+    On a bend it stays, and beside a bend it vanishes all at once.
     """
     found = np.zeros(x.shape, dtype=bool)
     middle = np.asarray(f(x), dtype=np.float64)
@@ -208,7 +220,9 @@ def find_kinks(f: Function, x: Array, limit: int = 512) -> Array:
             left = (middle - np.asarray(f(x - h * direction), dtype=np.float64)) / h
             gaps.append(np.abs(right - left))
             size = float(np.max(np.abs(right) + np.abs(left), initial=0.0))
-        jumps = [np.max(np.abs(b - a / 10), initial=0.0) for a, b in zip(gaps, gaps[1:], strict=False)]
+        jumps = [
+            np.max(np.abs(b - a / 10), initial=0.0) for a, b in zip(gaps, gaps[1:], strict=False)
+        ]
         noise = 1e-8 * float(np.max(np.abs(middle), initial=0.0))
         if max(jumps) > 0.02 * size + noise and max(jumps) > 1e-6:
             found.reshape(-1)[index] = True

@@ -1,9 +1,10 @@
 """Which path of the chain rule is missing? Detach each step of forward in turn and look.
 
-Forward is a graph: x reaches out through `mean`, through `var`, directly. Rewritten so that one step
-hands on its value but not its derivative (`var = detach(...)`), forward has the gradient without that
-path; the difference is the path's own part. If backward's error is c times this part, backward gives the
-path the weight 1 + c: 0 if it was forgotten, -1 if its sign is wrong, 2 if it was added twice.
+Forward is a graph: x reaches out through `mean`, through `var`, directly. Rewritten so that one
+step hands on its value but not its derivative (`var = detach(...)`), forward has the gradient
+without that path; the difference is the path's own part. If backward's error is c times this part,
+backward gives the path the weight 1 + c: 0 if it was forgotten, -1 if its sign is wrong, 2 if it
+was added twice.
 
 Needs forward's source and a complex step, whose imaginary part is the derivative that is cut off.
 """
@@ -16,17 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from npgpt.gradcheck.explain import DIGITS, Explanation
 from npgpt.gradcheck.measure import Measurement
 from npgpt.gradcheck.numeric import COMPLEX_STEP, Array, complex_step, signs
 from npgpt.gradcheck.source import Source, read, slots
+from npgpt.gradcheck.view import DIGITS, Explanation
 
 DIRECTIONS = 4
 
 
 @dataclass(frozen=True)
 class Site:
-    """One step of forward: number, its name or text, its line, and whether it is a named assignment."""
+    """One step of forward: number, its name or text, its line, and whether it is a named
+    assignment."""
 
     number: int
     text: str
@@ -80,25 +82,35 @@ def missing_path(m: Measurement, wrong: list[int], assigned: bool) -> Explanatio
         subject = m.subject.with_inputs(m.subject.inputs)
         subject.forward = graph.forward
         return _search(m, wrong, graph, subject, assigned)
-    except Exception:  # forward does something that cannot be rewritten: then there is no path to name
+    except (
+        Exception
+    ):  # forward does something that cannot be rewritten: then there is no path to name
         return None
 
 
-def _search(m: Measurement, wrong: list[int], graph: Graph, subject: Any, assigned: bool) -> Explanation | None:
+def _search(
+    m: Measurement, wrong: list[int], graph: Graph, subject: Any, assigned: bool
+) -> Explanation | None:
     rng = np.random.default_rng(0)
-    directions = {i: [signs(np.shape(subject.inputs[i]), rng) for _ in range(DIRECTIONS)] for i in wrong}
+    directions = {
+        i: [signs(subject.shape(i), rng) for _ in range(DIRECTIONS)] for i in wrong
+    }
     flat = m.douts.reshape(len(m.douts), -1)
 
     def slopes(i: int) -> Array:
         function = subject.out_as_function_of(i)
-        x = np.asarray(subject.inputs[i])
+        x = subject.array(i)
         return np.array([flat @ complex_step(function, x, v).reshape(-1) for v in directions[i]])
 
     whole = {i: slopes(i) for i in wrong}
-    errors = np.concatenate([
-        np.array([(m.analytic[i] - m.numeric[i]) @ v.reshape(-1) for v in directions[i]]).reshape(-1)
-        for i in wrong
-    ])
+    errors = np.concatenate(
+        [
+            np.array(
+                [(m.analytic[i] - m.numeric[i]) @ v.reshape(-1) for v in directions[i]]
+            ).reshape(-1)
+            for i in wrong
+        ]
+    )
     for site in graph.sites:
         if site.assigned != assigned:
             continue

@@ -12,8 +12,8 @@ ROWS, COLUMNS = 12, 60
 def picture(wrong: Array) -> str:
     """Draw a mask of wrong elements: the last axis runs to the right, all others run down.
 
-    '#' is wrong, '.' is right; a mask too large for 12 rows of 60 is drawn in cells, and a cell is wrong
-    when one of its elements is.
+    '#' is wrong, '.' is right; a mask too large for 12 rows of 60 is drawn in cells, and a cell is
+    wrong when one of its elements is.
     """
     grid = np.atleast_1d(wrong)
     rows = grid.reshape(-1, grid.shape[-1])
@@ -33,7 +33,9 @@ def neighbourhood(said: Array, true: Array, index: tuple[int, ...], reach: int =
     last = index[-1]
     columns = slice(max(0, last - reach), last + reach + 1)
     where = (*index[:-1], columns)
-    place = ", ".join([*map(str, index[:-1]), f"{columns.start}:{min(columns.stop, said.shape[-1])}"])
+    place = ", ".join(
+        [*map(str, index[:-1]), f"{columns.start}:{min(columns.stop, said.shape[-1])}"]
+    )
     lines = []
     for who, values in (("backward", said[where]), ("numbers", true[where])):
         lines.append(f"{who:9}" + "".join(f"{value:12.5g}" for value in values))
@@ -41,7 +43,8 @@ def neighbourhood(said: Array, true: Array, index: tuple[int, ...], reach: int =
 
 
 def largest_block(wrong: Array) -> str:
-    """The largest box full of wrong elements that can be grown from one of them, such as '[0:2, 1, :]'."""
+    """The largest box full of wrong elements that can be grown from one of them, such as '[0:2, 1,
+    :]'."""
     best: list[tuple[int, int]] = []
     most = 0
     for start in np.argwhere(wrong)[:64]:
@@ -53,7 +56,7 @@ def largest_block(wrong: Array) -> str:
                     grown = (low, high + 1) if step == 1 else (low - 1, high)
                     if grown[0] < 0 or grown[1] > wrong.shape[axis]:
                         break
-                    trial = [*box[:axis], grown, *box[axis + 1:]]
+                    trial = [*box[:axis], grown, *box[axis + 1 :]]
                     if not wrong[tuple(slice(*pair) for pair in trial)].all():
                         break
                     box[axis] = grown
@@ -61,7 +64,11 @@ def largest_block(wrong: Array) -> str:
         if size > most:
             best, most = box, size
     parts = [
-        ":" if pair == (0, n) else str(pair[0]) if pair[1] - pair[0] == 1 else f"{pair[0]}:{pair[1]}"
+        (
+            ":"
+            if pair == (0, n)
+            else str(pair[0]) if pair[1] - pair[0] == 1 else f"{pair[0]}:{pair[1]}"
+        )
         for pair, n in zip(best, wrong.shape, strict=True)
     ]
     return f"[{', '.join(parts)}]"

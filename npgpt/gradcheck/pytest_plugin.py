@@ -1,8 +1,8 @@
 """The `gradcheck` fixture for pytest: a wrong gradient fails the test with the doctor's report.
 
-    def test_my_layer(gradcheck):
-        gradcheck(my_forward, my_backward, x, weight, eps=1e-5)
-        gradcheck.function(f, grad, x)
+def test_my_layer(gradcheck):
+    gradcheck(my_forward, my_backward, x, weight, eps=1e-5)
+    gradcheck.function(f, grad, x)
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ class GradcheckFixture:
     """Call it with a pair; each method fails the test with the report, or returns the report."""
 
     def __call__(
-        self, forward: Callable[..., Any], backward: Callable[..., Any], *inputs: Any, **settings: Any
+        self,
+        forward: Callable[..., Any],
+        backward: Callable[..., Any],
+        *inputs: Any,
+        **settings: Any,
     ) -> Report:
         """As npgpt.gradcheck.check."""
         from npgpt.gradcheck.check import check

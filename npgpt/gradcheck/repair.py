@@ -1,8 +1,8 @@
 """Name a fault by mending it: try small changes to backward until every gradient is right.
 
-The proof is the change itself. It must bring all gradients to the true ones, for several random `dout`
-at the given inputs and at others, before its name is given. Only arithmetic is changed: no new call is
-made to anything but NumPy, and nothing is written to the user's files.
+The proof is the change itself. It must bring all gradients to the true ones, for several random
+`dout` at the given inputs and at others, before its name is given. Only arithmetic is changed: no
+new call is made to anything but NumPy, and nothing is written to the user's files.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from npgpt.gradcheck.edits import Edit, edits
-from npgpt.gradcheck.explain import Explanation
 from npgpt.gradcheck.measure import Measurement, measure
 from npgpt.gradcheck.numeric import Array
 from npgpt.gradcheck.source import Source, read
+from npgpt.gradcheck.view import Explanation
 
 SECONDS = 1.2
 ROUNDING = 1e-9
@@ -27,7 +27,8 @@ ROUNDING = 1e-9
 
 @dataclass
 class _Goal:
-    """What the mended backward must return: per run, (dout, cache) and the true gradients by position."""
+    """What the mended backward must return: per run, (dout, cache) and the true gradients by
+    position."""
 
     subject: Any
     dout: Array
@@ -35,8 +36,11 @@ class _Goal:
     true: dict[int, Array]
 
 
-def mend(m: Measurement, positions: list[int] | None = None, seconds: float = SECONDS) -> Explanation | None:
-    """The first single change that makes the gradients at `positions` (default: all) right, or None."""
+def mend(
+    m: Measurement, positions: list[int] | None = None, seconds: float = SECONDS
+) -> Explanation | None:
+    """The first single change that makes the gradients at `positions` (default: all) right, or
+    None."""
     source = read(m.subject.backward) if m.subject.readable else None
     if source is None:
         return None
@@ -49,7 +53,9 @@ def mend(m: Measurement, positions: list[int] | None = None, seconds: float = SE
         except Exception:  # a wrong shape: then no unknown number can be solved for
             before = None
         names = list(source.functions)
-        families = [edits(source.functions[name], _locals(source, name, goals[0])) for name in names]
+        families = [
+            edits(source.functions[name], _locals(source, name, goals[0])) for name in names
+        ]
         for of_each in zip(*families, strict=True):
             for name, family in zip(names, of_each, strict=True):
                 for edit in family:
@@ -63,15 +69,20 @@ def mend(m: Measurement, positions: list[int] | None = None, seconds: float = SE
 
 def _goal(m: Measurement, k: int, wanted: list[int]) -> _Goal:
     subject = m.subject
-    true = {i: m.numeric[i][k].reshape(np.shape(subject.inputs[i])) for i in wanted}
+    true = {i: m.numeric[i][k].reshape(subject.shape(i)) for i in wanted}
     return _Goal(subject, m.douts[k], _locked(subject.run()[1]), true)
 
 
 def _locked(cache: Any) -> Any:
-    """The cache with its arrays read-only: an edit that writes into them must not spoil the next one."""
+    """The cache with its arrays read-only: an edit that writes into them must not spoil the next
+    one."""
     if isinstance(cache, np.ndarray):
         cache.flags.writeable = False
-    for part in cache.values() if isinstance(cache, dict) else cache if isinstance(cache, (tuple, list)) else ():
+    for part in (
+        cache.values()
+        if isinstance(cache, dict)
+        else cache if isinstance(cache, (tuple, list)) else ()
+    ):
         _locked(part)
     return cache
 
@@ -90,7 +101,9 @@ def _answer(source: Source, goal: _Goal, c: float) -> dict[int, Array]:
     return result
 
 
-def _fits(source: Source, edit: Edit, goals: list[_Goal], before: dict[int, Array] | None) -> float | None:
+def _fits(
+    source: Source, edit: Edit, goals: list[_Goal], before: dict[int, Array] | None
+) -> float | None:
     """The _c with which the edit gives the true gradients (1.0 if it has no _c), else None."""
     old = edit.slot.get()
     edit.slot.put(edit.new)
@@ -117,14 +130,17 @@ def _fits(source: Source, edit: Edit, goals: list[_Goal], before: dict[int, Arra
         if not _right(first, goals[0]):
             return None
         return c if all(_right(_answer(source, g, c), g) for g in goals[1:]) else None
-    except Exception:  # most changes make no sense; that is how they are told from the one that does
+    except (
+        Exception
+    ):  # most changes make no sense; that is how they are told from the one that does
         return None
     finally:
         edit.slot.put(old)
 
 
-def _solve(other: dict[int, Array], before: dict[int, Array], true: dict[int, Array],
-           neutral: float) -> float | None:
+def _solve(
+    other: dict[int, Array], before: dict[int, Array], true: dict[int, Array], neutral: float
+) -> float | None:
     """_c by least squares, from the answers at its neutral value and at the other of 0 and 1."""
     step = np.concatenate([(other[i] - before[i]).reshape(-1) for i in true])
     gap = np.concatenate([(true[i] - before[i]).reshape(-1) for i in true])
@@ -147,12 +163,16 @@ def _right(answer: dict[int, Array], goal: _Goal) -> bool:
     return True
 
 
-def _holds_elsewhere(m: Measurement, source: Source, edit: Edit, c: float, wanted: list[int]) -> bool:
+def _holds_elsewhere(
+    m: Measurement, source: Source, edit: Edit, c: float, wanted: list[int]
+) -> bool:
     rng = np.random.default_rng(77)
-    other = m.subject.with_inputs(tuple(
-        a + 0.4 * rng.standard_normal(a.shape) if a is not None and a.dtype.kind == "f" else a
-        for a in m.subject.inputs
-    ))
+    other = m.subject.with_inputs(
+        tuple(
+            a + 0.4 * rng.standard_normal(a.shape) if a is not None and a.dtype.kind == "f" else a
+            for a in m.subject.inputs
+        )
+    )
     measured = measure(other, rng, wanted)
     old = edit.slot.get()
     edit.slot.put(edit.new)

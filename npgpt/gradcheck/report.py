@@ -1,4 +1,5 @@
-"""What a check says: rows for a table, findings for a learner, and one exception that carries both."""
+"""What a check says: rows for a table, findings for a learner, and one exception that carries
+both."""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ class Row:
     """One line of the table: an input of an op, and how far its gradient is from the numbers.
 
     `error` is ||analytic - numeric|| / ||numeric||; where the gradient is zero in exact arithmetic
-    (`zero` is then true) it is relative to the size that a gradient could have had. `tolerance` is what
-    the check allowed for this row.
+    (`zero` is then true) it is relative to the size that a gradient could have had. `tolerance` is
+    what the check allowed for this row.
     """
 
     op: str
@@ -45,8 +46,9 @@ class Row:
 class Finding:
     """One fault: its stable name `kind`, where it is, the two numbers, and what it means in words.
 
-    `index` is the worst element of `argument`; `error_bar` is the uncertainty of `numeric`; `evidence`
-    says what the name rests on; `picture` is a small drawing of the wrong elements, or empty.
+    `index` is the worst element of `argument`; `error_bar` is the uncertainty of `numeric`;
+    `evidence` says what the name rests on; `picture` is a small drawing of the wrong elements, or
+    empty.
     """
 
     kind: str
@@ -62,7 +64,8 @@ class Finding:
 
 @dataclass
 class Report:
-    """The answer of a check. `ok` is true when there are no findings; printing it gives the whole story."""
+    """The answer of a check. `ok` is true when there are no findings; printing it gives the whole
+    story."""
 
     op: str
     rows: list[Row] = field(default_factory=list)
@@ -86,7 +89,8 @@ class Report:
         return max((row.error for row in self.rows), default=0.0)
 
     def raise_if_wrong(self) -> Report:
-        """Raise GradientMismatch with the whole report if there is a finding; else return the report."""
+        """Raise GradientMismatch with the whole report if there is a finding; else return the
+        report."""
         if not self.ok:
             raise GradientMismatch(self)
         return self
@@ -98,7 +102,8 @@ class Report:
             "ok": self.ok,
             "rows": [dict(vars(row), shape=list(row.shape)) for row in self.rows],
             "findings": [
-                dict(vars(f), index=None if f.index is None else list(f.index)) for f in self.findings
+                dict(vars(f), index=None if f.index is None else list(f.index))
+                for f in self.findings
             ],
             "notes": list(self.notes),
             "seconds": self.seconds,
@@ -149,8 +154,16 @@ class Report:
             parts.append(f"<table><tr>{head}</tr>")
             for row in self.rows:
                 shape = shape_text(row.shape)
-                cells = (row.argument, shape, f"{row.error:.1e}", row.method, "ok" if row.ok else "wrong")
-                parts.append("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in cells) + "</tr>")
+                cells = (
+                    row.argument,
+                    shape,
+                    f"{row.error:.1e}",
+                    row.method,
+                    "ok" if row.ok else "wrong",
+                )
+                parts.append(
+                    "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in cells) + "</tr>"
+                )
             parts.append("</table>")
         for finding in self.findings:
             where = f" in the gradient of {finding.argument}" if finding.argument else ""
@@ -187,7 +200,8 @@ def table(rows: list[Row], colour: bool = False, width: int = WIDTH) -> Iterator
     for row in rows:
         method = row.method + (" (sampled)" if row.sampled else "")
         line = (
-            f"{row.op[:ops]:{ops}}  {row.argument[-names:]:{names}}  {shape_text(row.shape):{shapes}}  "
+            f"{row.op[:ops]:{ops}}  {row.argument[-names:]:{names}}  "
+            f"{shape_text(row.shape):{shapes}}  "
             f"{row.error:8.1e}  "
         )
         verdict = "" if row.ok else "  WRONG"
@@ -209,6 +223,10 @@ def _wrap(text: str, width: int, indent: str) -> list[str]:
     lines: list[str] = []
     for paragraph in text.splitlines():
         lines += textwrap.wrap(
-            paragraph, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False
+            paragraph,
+            width,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_long_words=False,
         )
     return lines

@@ -1,8 +1,8 @@
 """Tensors too large to move element by element: signed random directions, then bisection.
 
-Along a direction v of plus and minus ones every element of the gradient counts in full, and one wrong
-element shows as +-its error. The tolerance is a fixed share of the gradient's own length plus the
-numbers' error bar; it does not grow with the size of the tensor.
+Along a direction v whose entries are all about +-1 every element of the gradient counts in full,
+and one wrong element shows as +-its error. The tolerance is a fixed share of the gradient's own
+length plus the numbers' error bar; it does not grow with the size of the tensor.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ Slope = Callable[[Array], tuple[float, float]]  # direction -> (derivative, erro
 
 @dataclass(frozen=True)
 class Sample:
-    """Verdict on a large tensor: relative `error`, `tolerance`, and if wrong the worst element found."""
+    """Verdict on a large tensor: relative `error`, `tolerance`, and if wrong the worst element
+    found."""
 
     error: float
     tolerance: float
@@ -36,10 +37,11 @@ class Sample:
 
 
 def sample(analytic: Array, slope: Slope, reach: float, rng: np.random.Generator) -> Sample:
-    """Compare `analytic` with the true derivative along signed random directions; bisect on failure.
+    """Compare `analytic` with the true derivative along signed random directions; bisect on
+    failure.
 
-    `slope(v)` gives the true derivative along v (of analytic's shape) and its error bar; `reach` is the
-    size that the gradient could have had, the yardstick where it is zero.
+    `slope(v)` gives the true derivative along v (of analytic's shape) and its error bar; `reach` is
+    the size that the gradient could have had, the yardstick where it is zero.
     """
     directions = [signs(analytic.shape, rng) for _ in range(DIRECTIONS)]
     said = np.array([float(np.sum(analytic * v)) for v in directions])
@@ -59,16 +61,26 @@ def sample(analytic: Array, slope: Slope, reach: float, rng: np.random.Generator
     one[index] = 1.0
     numeric, bar = slope(one)
     ratio = float(said @ true) / max(float(true @ true), 1e-300)
-    steady = bool(np.linalg.norm(said - ratio * true) <= 1e-8 * np.linalg.norm(said)) or not said.any()
+    steady = (
+        bool(np.linalg.norm(said - ratio * true) <= 1e-8 * np.linalg.norm(said)) or not said.any()
+    )
     return Sample(
-        error, tolerance, False, zero, index, float(analytic[index]), numeric, bar,
+        error,
+        tolerance,
+        False,
+        zero,
+        index,
+        float(analytic[index]),
+        numeric,
+        bar,
         ratio if steady and not zero else None,
         "" if steady else wrong_cells(analytic, slope, WHOLE * scale),
     )
 
 
 def wrong_cells(analytic: Array, slope: Slope, allowed: float) -> str:
-    """A text picture of up to 6 by 16 cells: '#' where the gradient is wrong along a direction in the cell."""
+    """A text picture of up to 6 by 16 cells: '#' where the gradient is wrong along a direction in
+    the cell."""
     rows = np.arange(analytic.size).reshape(-1, analytic.shape[-1] if analytic.ndim else 1)
     rng = np.random.default_rng(0)
     lines = []
@@ -85,7 +97,8 @@ def wrong_cells(analytic: Array, slope: Slope, allowed: float) -> str:
 
 
 def bisect(analytic: Array, slope: Slope, direction: Array) -> tuple[int, ...]:
-    """The index of a wrong element: halve the set of elements, keep the half with the larger error."""
+    """The index of a wrong element: halve the set of elements, keep the half with the larger
+    error."""
     flat = np.arange(analytic.size)
     while len(flat) > 1:
         half = flat[: len(flat) // 2]

@@ -20,11 +20,12 @@ def check_scalar(
     op: str = "model",
     seed: int = 0,
 ) -> Report:
-    """Examine the gradients of a loss `f(params) -> number` over a dict of tensors, one row for each.
+    """Examine the gradients of a loss `f(params) -> number` over a dict of tensors, one row for
+    each.
 
-    `grads` has params' names. Tensors of up to 512 elements are moved element by element, larger ones
-    along signed random directions with bisection to a wrong element. For a complex step f must return
-    the complex loss it is given (no `float`); else Richardson is used.
+    `grads` has params' names. Tensors of up to 512 elements are moved element by element, larger
+    ones along signed random directions with bisection to a wrong element. For a complex step f must
+    return the complex loss it is given (no `float`); else Richardson is used.
 
     >>> p = {"w": np.array([1.0, 2.0])}
     >>> check_scalar(lambda p: (p["w"] ** 2).sum(), p, {"w": 2 * p["w"]}).ok
@@ -45,6 +46,11 @@ def check_scalar(
     report = examine(subject, seed, thorough=False)
     for name in grads:
         if name not in params:
-            report.findings.append(Finding(
-                "unexpected-gradient", name, "There is a gradient but no parameter of this name."))
+            report.findings.append(
+                Finding(
+                    "unexpected-gradient",
+                    name,
+                    "There is a gradient but no parameter of this name.",
+                )
+            )
     return report

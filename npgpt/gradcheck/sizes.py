@@ -15,17 +15,17 @@ from npgpt.gradcheck.subject import Subject
 def sizes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     """Shrink each axis to 1 (the first one also to 0); where forward works, so must backward.
 
-    Axes of equal length in several inputs are taken for the same axis and shrink together. Only the batch
-    is tried empty: a layer without channels is nobody's wish.
+    Axes of equal length in several inputs are taken for the same axis and shrink together. Only the
+    batch is tried empty: a layer without channels is nobody's wish.
     """
     arrays = [a for a in subject.inputs if a is not None and a.ndim > 1]
     batch = arrays[0].shape[0] if arrays else 0
     lengths = sorted({n for a in subject.inputs if a is not None for n in a.shape if n > 1})
     for length in lengths:
         for size in (1, 0) if length == batch else (1,):
-            small = subject.with_inputs(tuple(
-                None if a is None else _shrunk(a, length, size) for a in subject.inputs
-            ))
+            small = subject.with_inputs(
+                tuple(None if a is None else _shrunk(a, length, size) for a in subject.inputs)
+            )
             finding = _examine(small, size, rng)
             if finding:
                 return [finding]
@@ -52,20 +52,30 @@ def _examine(small: Subject, size: int, rng: np.random.Generator) -> Finding | N
         grads = small.gradients(random_dout(out.shape, rng))
     except Exception as error:
         return Finding(
-            kind, "", f"For inputs of shape {shapes} forward works, but backward raises "
-            f"{type(error).__name__}: {error}")
+            kind,
+            "",
+            f"For inputs of shape {shapes} forward works, but backward raises "
+            f"{type(error).__name__}: {error}",
+        )
     for i in small.floats:
-        shape = np.shape(small.inputs[i])
+        shape = small.shape(i)
         given: Any = grads[i] if i < len(grads) else None
         if np.shape(given) != shape:
             return Finding(
-                kind, small.names[i], f"For inputs of shape {shapes} the gradient of {small.names[i]} "
-                f"has shape {np.shape(given)} instead of {shape}.")
-    if any(np.size(small.inputs[i]) > 256 for i in small.floats):
+                kind,
+                small.names[i],
+                f"For inputs of shape {shapes} the gradient of {small.names[i]} "
+                f"has shape {np.shape(given)} instead of {shape}.",
+            )
+    if any(small.array(i).size > 256 for i in small.floats):
         return None
-    measured = measure(small, rng, [i for i in small.floats if np.size(small.inputs[i])])
+    measured = measure(small, rng, [i for i in small.floats if small.array(i).size])
     for i in measured.wrong:
         return Finding(
-            kind, small.names[i], f"For inputs of shape {shapes} the gradient of {small.names[i]} is wrong "
-            f"(relative error {measured.verdict[i].error:.1e}), though it is right at the given sizes.")
+            kind,
+            small.names[i],
+            f"For inputs of shape {shapes} the gradient of {small.names[i]} is wrong "
+            f"(relative error {measured.verdict[i].error:.1e}), though it is right at the given "
+            f"sizes.",
+        )
     return None

@@ -34,7 +34,8 @@ class Slot:
 
 @dataclass
 class Source:
-    """Syntax trees of a function and of the functions of its own file that it calls, first the function.
+    """Syntax trees of a function and of the functions of its own file that it calls, first the
+    function.
 
     `globals` is the namespace they run in; `lines` gives the first line of each in its file.
     """

@@ -1,4 +1,5 @@
-"""Before any number: count, order, shapes and dtypes of what backward returned, in a plain sentence."""
+"""Before any number: count, order, shapes and dtypes of what backward returned, in a plain
+sentence."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ from npgpt.gradcheck.subject import ContractError, Subject, describe
 class FirstLook:
     """`out` of forward (None if it failed), the `findings`, and the `positions` worth measuring.
 
-    `misshapen` are the positions whose gradient has another shape; their finding comes with the numbers,
-    which often show why.
+    `misshapen` are the positions whose gradient has another shape; their finding comes with the
+    numbers, which often show why.
     """
 
     out: Array | None = None
@@ -40,9 +41,13 @@ def first_look(subject: Subject, rng: np.random.Generator) -> FirstLook:
         look.findings.append(Finding("forward-raises", "", _raised("forward", error)))
         return look
     if not np.all(np.isfinite(out)):
-        look.findings.append(Finding(
-            "not-finite", "", "forward's own output holds a NaN or an infinity, so it has no derivative."
-        ))
+        look.findings.append(
+            Finding(
+                "not-finite",
+                "",
+                "forward's own output holds a NaN or an infinity, so it has no derivative.",
+            )
+        )
         return look
     try:
         grads = subject.gradients(random_dout(out.shape, rng))
@@ -78,14 +83,16 @@ def _count_text(subject: Subject, grads: tuple[Any, ...]) -> str:
     names = ", ".join(subject.names)
     return (
         f"backward returned {len(grads)} gradient{'s' * (len(grads) != 1)}, but forward took "
-        f"{len(subject.inputs)} arrays ({names}): one for each, in this order, None for integer ids."
+        f"{len(subject.inputs)} arrays ({names}): one for each, in this order, None for integer "
+        f"ids."
     )
 
 
 def _order(subject: Subject, grads: tuple[Any, ...]) -> str:
     """A sentence if the shapes fit in another order and not in this one, else ''."""
-    shapes = [None if i not in subject.floats else np.shape(subject.inputs[i])
-              for i in range(len(grads))]
+    shapes = [
+        None if i not in subject.floats else subject.shape(i) for i in range(len(grads))
+    ]
     given = [g.shape if isinstance(g, np.ndarray) else None for g in grads]
     if given == shapes or sorted(map(str, given)) != sorted(map(str, shapes)):
         return ""
@@ -108,15 +115,21 @@ def _one(subject: Subject, i: int, grad: Any) -> Finding | None:
     if i not in subject.floats:
         if grad is None:
             return None
-        what = "is None" if x is None else f"holds {'flags' if x.dtype.kind == 'b' else 'integer ids'}"
+        what = (
+            "is None" if x is None else f"holds {'flags' if x.dtype.kind == 'b' else 'integer ids'}"
+        )
         return Finding(
-            "unexpected-gradient", name,
-            f"{name} {what} and has no gradient; backward returned {describe(grad)}, None would fit.",
+            "unexpected-gradient",
+            name,
+            f"{name} {what} and has no gradient; backward returned {describe(grad)}, None would "
+            f"fit.",
         )
     assert x is not None
     if grad is None:
         return Finding(
-            "missing-gradient", name, f"{name} has shape {x.shape}, but backward returned None for it."
+            "missing-gradient",
+            name,
+            f"{name} has shape {x.shape}, but backward returned None for it.",
         )
     if not _is_number(grad):
         return Finding("not-an-array", name, f"The gradient of {name} is {describe(grad)}.")
@@ -125,7 +138,8 @@ def _one(subject: Subject, i: int, grad: Any) -> Finding | None:
         return Finding("wrong-dtype", name, f"The gradient of {name} has dtype {array.dtype}.")
     if array.dtype != np.float64:
         return Finding(
-            "float32", name,
+            "float32",
+            name,
             f"All inputs are float64, but the gradient of {name} is {array.dtype}: "
             "digits were lost on the way.",
         )

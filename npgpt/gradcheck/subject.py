@@ -1,7 +1,8 @@
 """The patient: a pair of functions with the inputs and settings it is examined on.
 
 Every call gets fresh copies of the arrays and of the random generators, so that a pair that draws
-numbers draws the same ones each time, and one that writes into its inputs cannot spoil the next call.
+numbers draws the same ones each time, and one that writes into its inputs cannot spoil the next
+call.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ class Subject:
     """`forward` and `backward` under the layer contract, their `inputs` and `settings`.
 
     Floating inputs are taken to float64 (complex ones are refused). `names` are forward's own names
-    for its arrays; `floats` are the positions of the inputs that have a gradient; `readable` is false if
-    the source of the pair is not the user's own.
+    for its arrays; `floats` are the positions of the inputs that have a gradient; `readable` is
+    false if the source of the pair is not the user's own.
     """
 
     def __init__(
@@ -47,7 +48,13 @@ class Subject:
 
     def shape(self, position: int) -> tuple[int, ...]:
         """The shape of one input."""
-        return np.shape(self.inputs[position])
+        return self.array(position).shape
+
+    def array(self, position: int) -> Array:
+        """One input that is not None."""
+        value = self.inputs[position]
+        assert value is not None, f"{self.names[position]} is None"
+        return value
 
     def with_inputs(self, inputs: tuple[Any, ...]) -> Subject:
         """The same pair on other inputs."""
@@ -56,7 +63,8 @@ class Subject:
         return other
 
     def fresh_settings(self) -> dict[str, Any]:
-        """The settings, with generators and other live objects copied so that each call sees them anew."""
+        """The settings, with generators and other live objects copied so that each call sees them
+        anew."""
         return {name: _fresh(value) for name, value in self.settings.items()}
 
     def run(self, inputs: tuple[Array | None, ...] | None = None) -> tuple[Array, Any]:
@@ -71,13 +79,16 @@ class Subject:
         return np.asarray(result[0]), result[1]
 
     def out_as_function_of(self, position: int) -> Callable[[Array], Array]:
-        """forward's output as a function of one input; the others follow its dtype, so complex goes through."""
+        """forward's output as a function of one input; the others follow its dtype, so complex goes
+        through."""
 
         def function(x: Array) -> Array:
             inputs = tuple(
-                x if i == position
-                else a.astype(x.dtype) if a is not None and a.dtype.kind == "f"
-                else a
+                (
+                    x
+                    if i == position
+                    else a.astype(x.dtype) if a is not None and a.dtype.kind == "f" else a
+                )
                 for i, a in enumerate(self.inputs)
             )
             return self.run(inputs)[0]

@@ -1,0 +1,183 @@
+"""The rules about parts: repeated ids, masks, a forgotten dout, places of dout that never count."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from npgpt.gradcheck.view import Explanation, View, close
+
+
+def repeated_ids(v: View) -> Explanation | None:
+    """Rows that come twice count once: `=` where `+=` (np.add.at) was needed."""
+    for name, ids in zip(v.m.subject.names, v.m.subject.inputs, strict=True):
+        if ids is None or ids.dtype.kind not in "iu" or v.m.out.ndim == 0:
+            continue
+        try:
+            everywhere = np.broadcast_to(ids, v.m.out.shape[:-1])
+        except ValueError:
+            continue
+        flat = everywhere.reshape(-1)
+        count = np.array([np.sum(flat == i) for i in flat]).reshape(everywhere.shape)
+        last = np.array([i not in flat[n + 1 :] for n, i in enumerate(flat)]).reshape(
+            everywhere.shape
+        )
+        first = np.array([i not in flat[:n] for n, i in enumerate(flat)]).reshape(everywhere.shape)
+        for mask, words in (
+            (last, "only the last"),
+            (first, "only the first"),
+            (1 / count, "the mean"),
+        ):
+            if np.all(mask == 1):
+                continue
+            if close(v.said, v.weighted(np.asarray(mask)[..., None])):
+                twice = int(flat[np.argmax(count.reshape(-1) > 1)])
+                return Explanation(
+                    "repeated-ids-overwritten",
+                    f"Where an id of {name} comes more than once, {words} of its gradients is "
+                    f"kept; they "
+                    "must be added (np.add.at does).",
+                    f"id {twice} comes {int(np.sum(flat == twice))} times; with {words} of each "
+                    f"counted the "
+                    "numbers agree to eight digits",
+                )
+    return None
+
+
+def mask(v: View) -> Explanation | None:
+    """Right wherever the input has any influence, and not zero where it has none."""
+    silent = ~np.any(v.jacobian, axis=1)
+    if not silent.any() or silent.all():
+        return None
+    if not close(v.said[:, ~silent], v.true[:, ~silent]) or not np.any(v.said[:, silent]):
+        return None
+    return Explanation(
+        "mask-forgotten",
+        f"{int(silent.sum())} elements of {v.name} have no influence on the output (they are "
+        f"masked), "
+        "but backward gives them a gradient: the mask is missing in backward.",
+        "everywhere else the gradient is right",
+    )
+
+
+def elementwise(v: View) -> Explanation | None:
+    """Where out[i] depends on x[i] alone: compare the local slopes, which may be a mask."""
+    if v.jacobian.shape[0] != v.jacobian.shape[1] or np.any(
+        v.jacobian - np.diag(np.diag(v.jacobian))
+    ):
+        return None
+    true = np.diag(v.jacobian)
+    slopes = v.said / v.m.douts.reshape(len(v.said), -1)
+    said = slopes[0]
+    if not close(slopes, np.broadcast_to(said, slopes.shape)):
+        return None
+    levels = np.unique(np.round(true, 9))
+    if len(levels) != 2:
+        return None
+    low, high = true < levels.mean(), true > levels.mean()
+    close_to = lambda part, level: np.allclose(said[part], level, rtol=1e-8, atol=1e-10)
+    text = f"out = {v.name} * mask with the mask's values {levels[0]:.6g} and {levels[1]:.6g}; "
+    evidence = f"the slopes in backward take the values {np.unique(np.round(said, 6))[:4].tolist()}"
+    if (
+        close_to(slice(None), levels[1])
+        or close_to(slice(None), levels[0])
+        or close_to(slice(None), 1.0)
+    ):
+        return Explanation("mask-forgotten", text + "backward forgets the mask.", evidence)
+    if close_to(low, levels[1]) and close_to(high, levels[0]):
+        return Explanation("mask-inverted", text + "backward has it the wrong way round.", evidence)
+    if levels[0] == 0 and close_to(low, 0.0) and close_to(high, 1.0) and levels[1] != 1:
+        return Explanation(
+            "mask-not-rescaled",
+            text
+            + f"backward has the same zeros, but 1 where {levels[1]:.6g} belongs: it is not rescaled.",
+            evidence,
+        )
+    if set(np.round(said, 7)) == set(np.round(levels, 7)):
+        share = float(np.mean(np.abs(said - true) > 1e-8))
+        return Explanation(
+            "mask-redrawn",
+            text + f"backward uses other positions in {share:.0%} of the places, as if drawn anew.",
+            evidence,
+        )
+    return None
+
+
+def dout_forgotten(v: View) -> Explanation | None:
+    """The gradient of the sum of out: dout is not in it."""
+    total = np.broadcast_to(v.jacobian.sum(axis=1), v.said.shape)
+    if v.m.out.size > 1 and close(v.said, total):
+        return Explanation(
+            "missing-factor",
+            f"The gradient of {v.name} does not depend on dout: it is the gradient of out.sum(). "
+            "Multiply by dout.",
+            "the same answer for different random dout",
+        )
+    return None
+
+
+def slices(v: View) -> Explanation | None:
+    """Some part of dout, or of the gradient, never counts."""
+    own = _own_slices(v)
+    if own:
+        return own
+    out = v.m.out
+    choices = [(a,) for a in range(out.ndim)] + [tuple(range(out.ndim - 1))] * (out.ndim > 2)
+    for axes in choices:
+        sizes = tuple(out.shape[a] for a in axes)
+        count = int(np.prod(sizes))
+        if not 1 < count <= 64:
+            continue
+        parts = []
+        for index in np.ndindex(*sizes):
+            keep = np.zeros(out.shape)
+            where: list[int | slice] = [slice(None)] * out.ndim
+            for a, i in zip(axes, index, strict=True):
+                where[a] = i
+            keep[tuple(where)] = 1.0
+            parts.append(v.weighted(keep).reshape(-1))
+        table = np.array(parts)
+        weights, *_ = np.linalg.lstsq(table.T, v.said.reshape(-1), rcond=1e-12)
+        if not close(v.said.reshape(-1), weights @ table) or np.allclose(weights, 1, atol=1e-7):
+            continue
+        used = [i for i, w in enumerate(weights) if abs(w) > 1e-7]
+        ones = all(abs(weights[i] - 1) < 1e-7 for i in used)
+        place = f"ax{'is' if len(axes) == 1 else 'es'} {', '.join(map(str, axes))} of dout"
+        if ones and len(used) == 1:
+            return Explanation(
+                "missing-broadcast-sum",
+                f"{v.name} is used at every place along {place} and its gradient is the sum over "
+                f"all "
+                f"{count}; backward counts only number {used[0]}.",
+                "least squares over the places gives this one weight 1 and all others weight 0",
+            )
+        if ones:
+            gone = [i for i in range(count) if i not in used]
+            return Explanation(
+                "batch-dropped",
+                f"Part of dout never counts: number {_few(gone)} along {place}.",
+                "least squares over the places gives these weight 0 and all others weight 1",
+            )
+    return None
+
+
+def _own_slices(v: View) -> Explanation | None:
+    said, true = v.cubes(v.said), v.cubes(v.true)
+    for axis, size in enumerate(v.shape):
+        if size < 2:
+            continue
+        pairs = [(said.take(i, axis + 1), true.take(i, axis + 1)) for i in range(size)]
+        right = [close(s, t) or not np.any(s) and not np.any(t) for s, t in pairs]
+        gone = [i for i, (s, t) in enumerate(pairs) if not np.any(s) and np.any(t)]
+        if gone and all(ok or i in gone for i, ok in enumerate(right)):
+            return Explanation(
+                "batch-dropped",
+                f"Part of the gradient of {v.name} is zero: number {_few(gone)} of {size} along "
+                f"axis {axis}.",
+                "all the rest is right",
+            )
+    return None
+
+
+def _few(numbers: list[int]) -> str:
+    text = ", ".join(map(str, numbers[:6]))
+    return text + (", ..." if len(numbers) > 6 else "")
