@@ -13,8 +13,8 @@ without:
 
     dscores = e * (dscaled @ v.T - sum(dscaled * out))        dscaled = dout / sum(e)
 
-`shift` is the row maximum, and left out where |q| |k| is so small that exp can neither overflow
-nor vanish: one pass over the scores less. Dropout keeps one bit per visible score.
+`shift` is the row maximum, and left out where the sums show that no exp came near to overflowing or
+vanishing: a row's scores then need two passes less. Dropout keeps one bit per visible score.
 Measured on two cores, float32, against the textbook: T 1024, 12 heads of 64: 6 times as fast.
 
 Textbook   npgpt.layers.attention
@@ -39,8 +39,8 @@ QUERIES = 128
 STACK = 2**17
 # up to this many keys, e is kept for backward instead of computed again
 KEEP_KEYS = 256
-# where every |score| is below this, exp needs no shift in float32
-SAFE_SCORE = 30.0
+# exp needs no shift in float32 where its row sums lie between this and its inverse
+LARGEST_SUM = 1e30
 
 
 class _Stack(NamedTuple):
@@ -51,14 +51,14 @@ class _Stack(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """What forward keeps; shifts by stack, weights and bits by (stack, block of queries)."""
+    """What forward keeps; the dicts by (stack, block of queries)."""
 
     q: Array                        # (B, H, T, D)
     k: Array                        # (B, H, S, D)
     v: Array                        # (B, H, S, D)
     out: Array                      # (B, H, T, D)
     inverse: Array                  # (B, H, T, 1), 1 / sum(e)
-    shifts: dict[int, Array]
+    shifts: dict[tuple[int, int], Array]
     weights: dict[tuple[int, int], Array]
     bits: dict[tuple[int, int], Array]
     rate: float
@@ -147,24 +147,27 @@ def _attend(
     def work(i: int) -> None:
         part = stacks[i]
         queries, keys, values = q[part] * scale, k[part], v[part]
-        shift = None
-        if not _scores_are_small(queries, keys):
-            shift = kept.shifts[i] = np.empty(queries.shape[:3] + (1,), q.dtype)
         for j, (start, stop, seen) in enumerate(blocks):
             run = (*part, slice(start, stop))
             e = queries[:, :, start:stop] @ keys[:, :, :seen].swapaxes(-1, -2)
-            if shift is None:
-                _exp(e, start + s - t)
-            else:
-                _exp_of_large(e, start + s - t, shift[:, :, start:stop], False)
-            np.reciprocal(e @ np.ones((seen, 1), e.dtype), out=inverse[run])
+            _exp(e, start + s - t)
+            sums = e @ np.ones((seen, 1), e.dtype)              # (b, h, n, 1)
+            # false also if a sum is nan: infinite exp of a masked score, times 0
+            if not (sums.min() > 1 / LARGEST_SUM and sums.max() < LARGEST_SUM):
+                np.matmul(queries[:, :, start:stop], keys[:, :, :seen].swapaxes(-1, -2), out=e)
+                kept.shifts[i, j] = _visible_maximum(e, start + s - t)
+                _exp(e, start + s - t, kept.shifts[i, j])
+                np.matmul(e, np.ones((seen, 1), e.dtype), out=sums)
+            np.reciprocal(sums, out=inverse[run])
             dropped = _dropped(e, bits.get((i, j)), rate)
             mixed = dropped @ values[:, :, :seen]
             np.multiply(mixed, inverse[run], out=out[run])
             if s <= KEEP_KEYS:
                 kept.weights[i, j] = e
 
-    each(work, len(stacks), b * h * t * s >= ELEMENTS)
+    # exp of a large score overflows: that is seen in its sum, and done again
+    with np.errstate(over="ignore", invalid="ignore"):
+        each(work, len(stacks), b * h * t * s >= ELEMENTS)
     return kept
 
 
@@ -178,11 +181,13 @@ def _attend_backward(dout: Array, kept: _Kept, dq: Array, dk: Array, dv: Array) 
     def work(i: int) -> None:
         part = stacks[i]
         queries, keys, values = q[part] * scale, k[part], v[part]
-        shift = shifts.get(i)
         # dout / sum(e), and its product with out: softmax's own row sum
         dscaled = dout[part] * inverse[part]                    # (b, h, t, d)
         delta = np.einsum("bhtd,bhtd->bht", dscaled, out[part])[..., None]
-        dkeys, dvalues = np.zeros(keys.shape, dq.dtype), np.zeros(values.shape, dq.dtype)
+        dkeys, dvalues = dk[part], dv[part]
+        if len(blocks) != 1:
+            # sums are quicker to add to in one piece
+            dkeys, dvalues = np.zeros(keys.shape, dq.dtype), np.zeros(values.shape, dq.dtype)
         # the last block sees every key: it writes, the others add
         for j in reversed(range(len(blocks))):
             start, stop, seen = blocks[j]
@@ -191,10 +196,7 @@ def _attend_backward(dout: Array, kept: _Kept, dq: Array, dk: Array, dv: Array) 
             e = weights.get((i, j))
             if e is None:
                 e = block @ keys[:, :, :seen].swapaxes(-1, -2)
-                if shift is None:
-                    _exp(e, start + s - t)
-                else:
-                    _exp_of_large(e, start + s - t, shift[:, :, run], True)
+                _exp(e, start + s - t, shifts.get((i, j)))
             dropped = _dropped(e, bits.get((i, j)), rate)
             first = j == len(blocks) - 1
             _add_product(dvalues[:, :, :seen], dropped.swapaxes(-1, -2), douts, first)
@@ -205,9 +207,11 @@ def _attend_backward(dout: Array, kept: _Kept, dq: Array, dk: Array, dv: Array) 
             dscores *= e
             np.multiply(dscores @ keys[:, :, :seen], scale, out=dq[(*part, run)])
             _add_product(dkeys[:, :, :seen], dscores.swapaxes(-1, -2), block, first)
-        dk[part], dv[part] = dkeys, dvalues
+        if len(blocks) != 1:
+            dk[part], dv[part] = dkeys, dvalues
 
-    each(work, len(stacks), b * h * t * s >= ELEMENTS)
+    with np.errstate(over="ignore", invalid="ignore"):
+        each(work, len(stacks), b * h * t * s >= ELEMENTS)
 
 
 def _add_product(total: Array, a: Array, b: Array, first: bool) -> None:
@@ -217,38 +221,31 @@ def _add_product(total: Array, a: Array, b: Array, first: bool) -> None:
         total += a @ b
 
 
-def _exp(scores: Array, offset: int) -> None:
-    """scores (b, h, n, m) become exp(scores), 0 where the key lies ahead of the query.
+def _exp(scores: Array, offset: int, shift: Array | None = None) -> None:
+    """scores (b, h, n, m) become exp(scores - shift), 0 where the key lies ahead of the query.
 
-    Query i of the block sees keys 0 .. offset + i.
+    Query i of the block sees keys 0 .. offset + i: only the n columns at the end have keys ahead.
     """
+    if shift is not None:
+        scores -= shift
+        # a key ahead may have a score above the maximum of the visible ones
+        np.minimum(scores[..., offset:], 0.0, out=scores[..., offset:])
     np.exp(scores, out=scores)
-    # only the diagonal block at the end has keys ahead
     scores[..., offset:] *= _visible(scores.shape[2], scores.dtype)
 
 
-def _exp_of_large(scores: Array, offset: int, shift: Array, known: bool) -> None:
-    """The same less the row maximum, `shift` (b, h, n, 1), which is written unless it is known."""
-    # the mask comes first: a huge score in the future must not become the maximum
-    visible = _visible(scores.shape[2], scores.dtype)
-    np.copyto(scores[..., offset:], -np.inf, where=visible == 0)
-    if not known:
-        scores.max(axis=-1, keepdims=True, out=shift)
-    scores -= shift
-    np.exp(scores, out=scores)
+def _visible_maximum(scores: Array, offset: int) -> Array:
+    """The largest score (b, h, n, 1) of each query's visible keys."""
+    ahead = np.where(_visible(scores.shape[2], scores.dtype) > 0, scores[..., offset:], -np.inf)
+    maximum: Array = ahead.max(axis=-1, keepdims=True)
+    if offset:
+        np.maximum(maximum, scores[..., :offset].max(axis=-1, keepdims=True), out=maximum)
+    return maximum
 
 
 @lru_cache(maxsize=8)
 def _visible(n: int, dtype: np.dtype) -> Array:
     return np.tri(n, dtype=dtype)
-
-
-def _scores_are_small(q: Array, k: Array) -> bool:
-    # |q . k| <= |q| |k|, for the longest of each
-    longest = [
-        float(np.einsum("bhtd,bhtd->bht", a, a).max(initial=0.0)) for a in (q, k)
-    ]
-    return math.sqrt(longest[0] * longest[1]) < SAFE_SCORE
 
 
 def _draw_bits(

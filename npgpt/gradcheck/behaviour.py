@@ -1,5 +1,4 @@
-"""What a pair does besides computing: does it write where it must not, remember, or depend on
-layout?"""
+"""What a pair does besides computing: does it write where it must not, or remember a call?"""
 
 from __future__ import annotations
 
@@ -23,8 +22,7 @@ def damage(subject: Subject, rng: np.random.Generator) -> list[Finding]:
 
 
 def habits(subject: Subject, rng: np.random.Generator) -> list[Finding]:
-    """For a pair whose numbers are right: does it remember another call, or depend on memory
-    layout?"""
+    """For a pair whose numbers are right: does it remember a call, or depend on memory layout?"""
     for test in (_remembers, linear, _layouts, _shared):
         found = test(subject, rng)
         if found:
@@ -185,7 +183,7 @@ def _remembers(subject: Subject, rng: np.random.Generator) -> list[Finding]:
             "stale-cache",
             "",
             stale.message,
-            evidence="backward gives the same for two different inputs, though the true gradients differ",
+            evidence="backward gives the same for two inputs whose true gradients differ",
         )
     ]
 

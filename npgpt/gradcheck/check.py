@@ -30,8 +30,10 @@ FULL = 512  # elements of a tensor that are moved one by one
 def check(
     forward: Callable[..., Any], backward: Callable[..., Any], *inputs: Any, **settings: Any
 ) -> Report:
-    """Examine a pair: `forward(*inputs, **settings) -> (out, cache)`, `backward(dout, cache) ->
-    gradients`.
+    """Examine a pair under the layer contract, and name what is wrong with its gradients.
+
+    forward(*inputs, **settings) -> (out, cache)
+    backward(dout, cache) -> a gradient for each input
 
     Integer and boolean inputs and None have no gradient. Nothing is raised for a wrong gradient:
     read `report.ok`, print the report, or call `report.raise_if_wrong()`.

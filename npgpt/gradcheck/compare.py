@@ -1,5 +1,4 @@
-"""When do two gradients agree? One rule, used everywhere, that does not grow with the size of a
-tensor.
+"""When do two gradients agree? One rule, which does not grow with the size of a tensor.
 
 Whole tensor    ||analytic - numeric|| <= 1e-10 ||numeric||  (+ the numeric error bar)
 Each element    |analytic - numeric|   <= 1e-8 of that element's own sum of |dout| |d out / d x|
@@ -35,8 +34,7 @@ MOST_NOISE_OF_REACH = 1e-11
 
 @dataclass(frozen=True)
 class Comparison:
-    """The verdict on one tensor: relative `error`, `tolerance`, `wrong` (a mask), `zero`,
-    `noisy`."""
+    """The verdict on a tensor: relative `error`, `tolerance`, `wrong` (a mask), `zero`, `noisy`."""
 
     error: float
     tolerance: float

@@ -1,5 +1,4 @@
-"""From wrong numbers to named faults: who is asked, in which order, and what is said if nobody
-knows.
+"""From wrong numbers to named faults: who is asked, and in which order.
 
 1. the numbers alone (explain): one input's gradient against everything a known fault would give;
 2. the steps of forward (paths): which named path has a wrong weight, for all wrong inputs at once;
@@ -22,8 +21,7 @@ from npgpt.gradcheck.view import Explanation
 
 
 def diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:
-    """Findings for every wrong input, and for those in `misshapen`, whose gradient has the wrong
-    shape."""
+    """Findings for every wrong input, and for those whose gradient is `misshapen`."""
     wrong = m.wrong
     named: dict[int, list[Explanation]] = {i: _second_opinion(m, explain(m, i)) for i in wrong}
     for i in misshapen:
@@ -46,8 +44,7 @@ def diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:
 
 
 def _second_opinion(m: Measurement, found: list[Explanation]) -> list[Explanation]:
-    """`dweight = dout.sum()` is the bias's gradient, or its own without a factor: the source can
-    tell."""
+    """`dweight = dout.sum()` is the bias's gradient, or lacks a factor: the source can tell."""
     if len(found) == 1 and found[0].kind == "another-input" and "not of" in found[0].message:
         cause = mend(m)
         if cause and cause.kind in ("missing-factor", "missing-term"):

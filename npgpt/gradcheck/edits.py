@@ -182,7 +182,8 @@ def _copies(
     for slot in places:
         if isinstance(slot.parent, ast.BinOp) and isinstance(slot.parent.op, (ast.Add, ast.Sub)):
             if _comes_twice(slot):
-                other = slot.parent.left if slot.field == "right" else slot.parent.right
+                parent: Any = slot.parent
+                other = parent.left if slot.field == "right" else parent.right
                 place = next(s for s in slots(tree) if s.get() is slot.parent)
                 yield Edit("accumulated-twice", place, other)
 
@@ -190,7 +191,8 @@ def _copies(
 def _comes_twice(slot: Slot) -> bool:
     """Is this summand a copy of another one in the same sum?"""
     text = ast.unparse(slot.get())
-    other = slot.parent.left if slot.field == "right" else slot.parent.right  # type: ignore[attr-defined]
+    parent: Any = slot.parent
+    other = parent.left if slot.field == "right" else parent.right
     while isinstance(other, ast.BinOp) and isinstance(other.op, (ast.Add, ast.Sub)):
         if text in (ast.unparse(other.right), ast.unparse(other.left)):
             return True

@@ -1,5 +1,4 @@
-"""Examine the pairs in somebody's own file: NAME_forward and NAME_backward, with shapes from a
-comment.
+"""Examine the pairs in somebody's own file, with shapes from a comment.
 
     # gradcheck: x=(2,3,8) weight=(8,) bias=(8,) eps=1e-5
     def layernorm_forward(x, weight, bias, *, eps): ...
@@ -40,8 +39,7 @@ _IDS = re.compile(r"ids\s*(\([^)]*\))\s*<\s*(\d+)")
 def examine_file(
     target: str | Path, shapes: Mapping[str, Any] | None = None, seed: int = 0
 ) -> list[Report]:
-    """Examine every pair in a Python file, or only NAME if `target` is 'FILE:NAME'; one report for
-    each.
+    """Examine every pair in a Python file, or only one: 'FILE' or 'FILE:NAME'; a report for each.
 
     `shapes` are the header's values as a dict, such as {"x": (2, 3, 8), "ids": "ids(2,3)<7", "eps":
     1e-5}; they go before those of the comment. The file is run, as an import would run it.
@@ -118,8 +116,7 @@ def read_values(text: str) -> dict[str, Any]:
 
 
 def find_pairs(module: ModuleType) -> dict[str, tuple[Callable[..., Any], Callable[..., Any]]]:
-    """NAME_forward with NAME_backward, both defined in this module itself, in the order of the
-    file."""
+    """NAME_forward with NAME_backward, defined in this very module, in the order of the file."""
     result = {}
     for key, forward in vars(module).items():
         stem = key.removesuffix("_forward")

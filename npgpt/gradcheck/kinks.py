@@ -16,8 +16,7 @@ MOST = 512
 
 
 def step_around(subject: Subject, rng: np.random.Generator) -> tuple[Subject, list[str]]:
-    """The subject with inputs moved off every bend found, and a note for each input that was
-    moved."""
+    """The subject with inputs moved off every bend found, and a note for each that was moved."""
     notes = []
     for i in subject.floats:
         x = subject.array(i)

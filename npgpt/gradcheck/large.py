@@ -1,5 +1,4 @@
-"""Large inputs: sampled along directions; if wrong, the fault is looked for again on smaller
-ones."""
+"""Large inputs: sampled along directions; a fault is then named on inputs cut small."""
 
 from __future__ import annotations
 
@@ -107,8 +106,7 @@ def _unnamed(name: str, verdict: Sample, numbers: Any) -> Finding:
 def make_slope(
     f: Callable[[Array], Any], x: Array, rng: np.random.Generator
 ) -> tuple[Callable[[Array], tuple[float, float]], Method]:
-    """The derivative of a number f(x) along a direction, with its error bar, and the method
-    used."""
+    """A function direction -> (derivative of the number f(x), error bar), and its method."""
     method = choose_method(f, x, rng)
 
     def slope(direction: Array) -> tuple[float, float]:
@@ -124,8 +122,7 @@ def make_slope(
 def _named_smaller(
     subject: Subject, wrong: dict[int, Sample], rng: np.random.Generator
 ) -> dict[str, Finding]:
-    """Findings by argument from cut-down inputs on which the same arguments are wrong; or
-    nothing."""
+    """Findings by argument from cut-down inputs on which the same arguments are wrong, if any."""
     for inputs in _cut(subject, rng):
         small = subject.with_inputs(inputs)
         try:

@@ -1,5 +1,4 @@
-"""The numbers of an examination: what backward says, what is true, for several random `dout` at
-once.
+"""The numbers of an examination: what backward says and what is true, for several random `dout`.
 
 Moving one element of an input gives a whole column of the Jacobian, so the true gradient for
 *every* `dout` costs no more than for one. The diagnosis lives on that: it sees a wrong backward as
@@ -57,8 +56,7 @@ class Measurement:
     def row(self, position: int) -> Row:
         """The line of the table for one input."""
         verdict, method = self.verdict[position], self.method[position]
-        array = self.subject.inputs[position]
-        assert array is not None
+        array = self.subject.array(position)
         return Row(
             self.subject.op,
             self.subject.names[position],
@@ -73,8 +71,7 @@ class Measurement:
 
 
 def random_dout(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """A dout of unit scale with random signs and no element near zero; a sum-loss (all ones) is
-    blind."""
+    """A dout of unit scale with random signs; a sum-loss (all ones) is blind to softmax."""
     return signs(shape, rng)
 
 
@@ -82,8 +79,7 @@ def take_jacobian(
     subject: Subject, position: int, rng: np.random.Generator, method: Method | None = None
 ) -> tuple[Array, Array, Method]:
     """The Jacobian (N, M) of out by one input, its error bars, and the method used."""
-    x = subject.inputs[position]
-    assert x is not None
+    x = subject.array(position)
     function = subject.out_as_function_of(position)
     method = method or choose_method(function, x, rng)
     result = derivative(function, x, unit_directions(x.shape), method)
@@ -98,8 +94,7 @@ def measure(subject: Subject, rng: np.random.Generator, positions: list[int]) ->
     result = Measurement(subject, out, douts, [subject.gradients(dout) for dout in douts])
     flat = douts.reshape(DOUTS, -1)
     for i in positions:
-        x = subject.inputs[i]
-        assert x is not None
+        x = subject.array(i)
         jacobian, bars, result.method[i] = take_jacobian(subject, i, rng)
         result.jacobian[i], result.bars[i] = jacobian, bars
         result.numeric[i] = flat @ jacobian.T
@@ -112,8 +107,7 @@ def measure(subject: Subject, rng: np.random.Generator, positions: list[int]) ->
 
 
 def usable(returned: list[tuple[Any, ...]], position: int, shape: tuple[int, ...]) -> Array | None:
-    """The gradients at one position as a float array (K, N), or None if one has another shape or
-    kind."""
+    """The gradients at one position as floats (K, N), or None if one has another shape or kind."""
     rows = []
     for grads in returned:
         value = grads[position] if position < len(grads) else None
@@ -143,8 +137,7 @@ def judge(m: Measurement, position: int, rng: np.random.Generator) -> Comparison
     verdict = _compared(m, position, m.jacobian[position], m.bars[position], reach, rng)
     if verdict.ok or m.method[position].name != COMPLEX_STEP:
         return verdict
-    # where rounding makes forward flat (a sigmoid at -40 is 0), only a complex step still sees a
-    # slope
+    # where rounding makes forward flat (a sigmoid at -40 is 0), a complex step still sees a slope
     jacobian, bars, _ = take_jacobian(
         m.subject, position, rng, Method(RICHARDSON, "second opinion", m.method[position].grain)
     )
@@ -178,8 +171,7 @@ def _compared(
 
 
 def _far_reach(m: Measurement, position: int, size: float, rng: np.random.Generator) -> float:
-    """The largest slope of the output between here and a few points as far away as the input is
-    long."""
+    """The largest slope of out between here and points as far away as the input is long."""
     x = m.subject.array(position)
     function = m.subject.out_as_function_of(position)
     slopes = [0.0]
@@ -209,8 +201,7 @@ def _rounding_noise(m: Measurement, position: int, rng: np.random.Generator) -> 
 
 
 def _nudged(value: Any, rng: np.random.Generator) -> Any:
-    """The same nest of tuples, lists and dicts, its float arrays moved by about one rounding
-    error."""
+    """The same nest of tuples, lists and dicts, its floats moved by about one rounding error."""
     if isinstance(value, np.ndarray) and value.dtype == np.float64:
         # the second term: a sigmoid computed as 1 + tanh has an absolute error, however small it is
         relative, absolute = 3e-16 * rng.standard_normal((2, *value.shape))

@@ -51,8 +51,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Derivative:
-    """Directional derivatives `values` (directions, *out.shape), each with an `error` bar of that
-    shape."""
+    """Directional derivatives `values` (directions, *out.shape), and `error` bars of that shape."""
 
     values: Array
     error: Array
@@ -60,8 +59,7 @@ class Derivative:
 
 
 def complex_step(f: Function, x: Array, direction: Array) -> Array:
-    """Im f(x + i h v) / h with h = 1e-20; raises if f loses the imaginary part where NumPy can
-    tell."""
+    """Im f(x + i h v) / h with h = 1e-20; raises where f is seen to lose the imaginary part."""
     z = x.astype(np.complex128)
     z.imag = STEP * direction
     with warnings.catch_warnings():
@@ -125,8 +123,7 @@ def _table(
         for order, older in enumerate(row, start=1):
             fresh.append(fresh[-1] + (fresh[-1] - older) / (4.0**order - 1))
         if row:
-            # the two neighbours in the table of the newest entry: their distance bounds what is
-            # left
+            # the distance of the newest entry to its two neighbours bounds what is left
             error = np.maximum(np.abs(fresh[-1] - fresh[-2]), np.abs(fresh[-1] - row[-1]))
         row = fresh
     return row[-1], error + 2 * rounding
@@ -148,8 +145,7 @@ def rounding_grain(f: Function, x: Array, direction: Array) -> float:
 
 
 def choose_method(f: Function, x: Array, rng: np.random.Generator) -> Method:
-    """Complex step if f carries it and agrees with Richardson along a random direction, else
-    Richardson."""
+    """Complex step if f carries it and Richardson agrees along a random direction, else that."""
     direction = signs(x.shape, rng)
     grain = rounding_grain(f, x, direction)
     try:

@@ -88,8 +88,7 @@ def elementwise(v: View) -> Explanation | None:
     if levels[0] == 0 and close_to(low, 0.0) and close_to(high, 1.0) and levels[1] != 1:
         return Explanation(
             "mask-not-rescaled",
-            text
-            + f"backward has the same zeros, but 1 where {levels[1]:.6g} belongs: it is not rescaled.",
+            text + f"backward has the same zeros, but 1 for {levels[1]:.6g}: it is not rescaled.",
             evidence,
         )
     if set(np.round(said, 7)) == set(np.round(levels, 7)):

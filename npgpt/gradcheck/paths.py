@@ -92,9 +92,7 @@ def _search(
     m: Measurement, wrong: list[int], graph: Graph, subject: Any, assigned: bool
 ) -> Explanation | None:
     rng = np.random.default_rng(0)
-    directions = {
-        i: [signs(subject.shape(i), rng) for _ in range(DIRECTIONS)] for i in wrong
-    }
+    directions = {i: [signs(subject.shape(i), rng) for _ in range(DIRECTIONS)] for i in wrong}
     flat = m.douts.reshape(len(m.douts), -1)
 
     def slopes(i: int) -> Array:

@@ -83,11 +83,7 @@ def factor(v: View) -> Explanation | None:
         )
     return Explanation(
         "factor",
-        (
-            f"The gradient of {v.name} is too large by a factor of {c:.6g}{origin(c, v.m)}."
-            if abs(c) > 1
-            else f"The gradient of {v.name} is too small: it has a factor of {c:.6g} too much{origin(c, v.m)}."
-        ),
+        f"The gradient of {v.name} is {c:.6g} times the true one{origin(c, v.m)}.",
         evidence,
     )
 

@@ -90,9 +90,7 @@ def _count_text(subject: Subject, grads: tuple[Any, ...]) -> str:
 
 def _order(subject: Subject, grads: tuple[Any, ...]) -> str:
     """A sentence if the shapes fit in another order and not in this one, else ''."""
-    shapes = [
-        None if i not in subject.floats else subject.shape(i) for i in range(len(grads))
-    ]
+    shapes = [None if i not in subject.floats else subject.shape(i) for i in range(len(grads))]
     given = [g.shape if isinstance(g, np.ndarray) else None for g in grads]
     if given == shapes or sorted(map(str, given)) != sorted(map(str, shapes)):
         return ""

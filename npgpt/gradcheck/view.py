@@ -23,8 +23,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class View:
-    """One input of a measurement, as the rules see it: what backward `said` and what is `true`, (K,
-    N)."""
+    """One input as the rules see it: what backward `said` and what is `true`, both (K, N)."""
 
     m: Measurement
     position: int
