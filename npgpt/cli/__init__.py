@@ -65,7 +65,9 @@ def exit_code(error: Exception) -> int | None:
     bad_file = (CheckpointError, CorpusError, QuestionError, OSError, UnicodeDecodeError)
     if isinstance(error, bad_file):
         return 3
-    if isinstance(error, (ValueError, ImportError, MemoryError)):
+    if isinstance(error, ImportError):
+        return None if (error.name or "").startswith("npgpt") else 2
+    if isinstance(error, (ValueError, MemoryError)):
         return 2
     return None
 

@@ -1,7 +1,6 @@
-"""A tape played for a training step: in place where an array is nobody else's.
+"""A tape for the training step: it holds no values, and adds in place where it may.
 
-`Tape.backward` is the truth and knows no op. A training step with fast ops may know two things
-more. A gradient that an op has just made can take the sum with another one, so no third array is
+`Tape` is the truth and knows no op. A training step with fast ops may know more. A gradient that an op has just made can take the sum with another one, so no third array is
 needed. And the gradient of the token table is a few rows: where the head has already made a table
 of gradients they are added to it, instead of making a second table of mostly zeros.
 """
@@ -14,16 +13,13 @@ from typing import Any
 import numpy as np
 
 from ..layers.contract import Array
-from ..tape import Op, Tape, Var
+from ..tape import Entry, Op, Tape, Var
 from . import ops as fast_ops
 from .pointwise import add, add_rows, token_embedding_forward
 
 
 class _Rows:
     """The gradient of a table as rows to be added: a table of zeros is only made if it must be."""
-
-    # lets `array + rows` come here instead of becoming an array of objects
-    __array_ufunc__ = None
 
     def __init__(self, shape: tuple[int, int], ids: Array, rows: Array) -> None:
         self.shape, self.ids, self.rows = shape, ids, rows
@@ -46,34 +42,68 @@ STEP_OPS.token_embedding = Op("token_embedding", token_embedding_forward, _token
 _HANDS_ON = ("residual", "position_embedding", "dropout")
 
 
-def play(tape: Tape, result: Var, dout: Array) -> dict[Var, Array]:
-    """Tape.backward for fast ops: a gradient that an op has just made is added to in place."""
-    grads: dict[Var, Any] = {result: dout}
-    tape.played = True
+class StepTape(Tape):
+    """A tape that holds no values: an array lives on only where a cache or the model keeps it.
+
+    Its entries name inputs and outputs by keys, so that the stream between two blocks, or a branch
+    that was added to it, is freed during forward already.
+    """
+
+    def watch(self, values: Any) -> Any:
+        """As Tape.watch, for a dict of arrays or one array."""
+        if isinstance(values, dict):
+            return {name: self.watch(array) for name, array in values.items()}
+        return _KeyedVar(values, self)
+
+    def write(
+        self, op: Op, inputs: tuple[Any, ...], settings: dict[str, Any], out: Array, cache: Any
+    ) -> Var:
+        """Add one entry; ops call this."""
+        var = _KeyedVar(out, self)
+        keys = tuple(i.key if isinstance(i, _KeyedVar) else None for i in inputs)
+        self.entries.append(Entry(op, keys, settings, var.key, cache))  # type: ignore[arg-type]
+        return var
+
+
+class _KeyedVar(Var):
+    """A Var with a key that stands for it when its value is gone."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, value: Array, tape: Tape) -> None:
+        super().__init__(value, tape)
+        self.key = object()
+
+
+def play(tape: StepTape, result: Any, dout: Array, wanted: list[Any]) -> list[Array]:
+    """The gradients of `wanted` Vars, as Tape.backward gives them, for fast ops.
+
+    A gradient that an op has just made takes the sum with an older one in place.
+    """
+    grads: dict[Any, Any] = {result.key: dout}
     while tape.entries:
         entry = tape.entries.pop()
         entry_dout = grads.pop(entry.out, None)
         if entry_dout is None:
             continue
         dinputs = entry.op.backward(entry_dout, entry.cache)
-        for var, grad in zip(entry.inputs, dinputs):
-            if not isinstance(var, Var):
+        for key, grad in zip(entry.inputs, dinputs):
+            if key is None:
                 continue
-            old = grads.get(var)
+            old = grads.get(key)
             if old is None:
-                grads[var] = grad
+                grads[key] = grad
             elif isinstance(grad, _Rows):
                 # the table's other gradient is the head's, made for us
-                grads[var] = grad.into(old)
-            elif isinstance(old, _Rows):
-                grads[var] = old.into(grad)
+                grads[key] = grad.into(old)
             else:
-                grads[var] = add(old, grad, None if entry.op.name in _HANDS_ON else grad)
+                grads[key] = add(old, grad, None if entry.op.name in _HANDS_ON else grad)
         # a cache lives no longer than its entry
         del entry, dinputs, entry_dout
-    for var in tape.watched:
-        if isinstance(grads.get(var), _Rows):
-            grads[var] = grads[var].into(np.zeros_like(var.value))
-        elif var not in grads:
-            grads[var] = np.zeros_like(var.value)
-    return grads
+    return [_finished(grads.get(var.key), var.value) for var in wanted]
+
+
+def _finished(grad: Any, value: Array) -> Array:
+    if grad is None:
+        return np.zeros_like(value)
+    return grad.into(np.zeros_like(value)) if isinstance(grad, _Rows) else grad

@@ -11,13 +11,11 @@ from __future__ import annotations
 import copy
 from typing import Any, Mapping
 
-import numpy as np
-
 from .. import model
 from ..config import GPT2Config
 from ..layers.contract import Array, Cache, UniformSource
-from ..tape import Op, Tape
-from .play import play
+from ..tape import Op
+from .play import StepTape, play
 
 
 def recomputed_block(
@@ -46,10 +44,9 @@ def recomputed_block(
 
     def backward(dout: Array, cache: Cache) -> tuple[Array, ...]:
         x, arrays, source = cache
-        tape = Tape()
+        tape = StepTape()
         inputs = [tape.watch(array) for array in (x, *arrays)]
         out = block(inputs[0], tuple(inputs[1:]), copy.deepcopy(source))
-        grads = play(tape, out, np.asarray(dout))
-        return tuple(grads[var] for var in inputs)
+        return tuple(play(tape, out, dout, inputs))
 
     return Op("block", forward, backward)(x, *(params[name] for name in names))

@@ -21,10 +21,9 @@ from .. import model
 from ..config import GPT2Config
 from ..layers.contract import Array, UniformSource
 from ..layers.cross_entropy import IGNORE
-from ..tape import Tape
 from . import threads as _threads
 from .heap import keep_freed_memory
-from .play import STEP_OPS, play
+from .play import STEP_OPS, StepTape, play
 from .recompute import recomputed_block
 
 # above this many parameters outside the tables, adding up the shards' gradients costs too much
@@ -113,12 +112,12 @@ def _part(
     params: Mapping[str, Array], ids: Array, targets: Array, config: GPT2Config,
     rng: UniformSource | None, weight: float, recompute: bool,
 ) -> tuple[float, dict[str, Array]]:
-    tape = Tape()
-    watched = tape.watch(params)
+    tape = StepTape()
+    watched = tape.watch(dict(params))
     loss = model.loss(
         watched, ids, targets, config, ops=STEP_OPS, rng=rng,
         run_block=recomputed_block if recompute else None,
     )
     value = float(loss.value) * weight
-    grads = play(tape, loss, np.full((), weight, loss.value.dtype))
-    return value, {name: grads[var] for name, var in watched.items()}
+    grads = play(tape, loss, np.full((), weight, loss.value.dtype), list(watched.values()))
+    return value, dict(zip(watched, grads))

@@ -41,7 +41,7 @@ def same(a: Any, b: Any, tolerance: float = 0.0) -> bool:
             return False
         if tolerance == 0 or a.dtype.kind not in "fc":
             return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
-        gap = float(np.linalg.norm(np.asarray(a - b)))
+        gap = float(np.linalg.norm(np.asarray(a) - np.asarray(b)))
         return gap <= tolerance * max(1.0, float(np.linalg.norm(np.asarray(a)))) or not gap == gap
     if hasattr(a, "__dict__") and type(a) is type(b) and not callable(a):
         return same(vars(a), vars(b), tolerance)

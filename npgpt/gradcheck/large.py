@@ -39,7 +39,9 @@ def examine_large(
             continue
         out_of = subject.out_as_function_of(i)
         slope, method = make_slope(lambda z: np.sum(dout * out_of(z)), x, rng)
-        reach = float(np.linalg.norm(dout) * np.linalg.norm(out) / max(np.linalg.norm(x), 1e-3))
+        reach = float(
+            np.linalg.norm(dout) * np.linalg.norm(out) / max(float(np.linalg.norm(x)), 1e-3)
+        )
         verdict = sample(analytic, slope, reach, rng)
         rows.append(
             Row(
@@ -59,23 +61,20 @@ def examine_large(
             wrong[i] = verdict
     smaller = _named_smaller(subject, wrong, rng) if wrong else {}
     for i, verdict in wrong.items():
-        numbers = verdict.index, verdict.analytic, verdict.numeric, verdict.error_bar
+        numbers: dict[str, Any] = {
+            "index": verdict.index,
+            "analytic": verdict.analytic,
+            "numeric": verdict.numeric,
+            "error_bar": verdict.error_bar,
+        }
         known = smaller.get(subject.names[i])
         findings.append(
-            replace(
-                known,
-                index=numbers[0],
-                analytic=numbers[1],
-                numeric=numbers[2],
-                error_bar=numbers[3],
-            )
-            if known
-            else _unnamed(subject.names[i], verdict, numbers)
+            replace(known, **numbers) if known else _unnamed(subject.names[i], verdict, numbers)
         )
     return rows, findings
 
 
-def _unnamed(name: str, verdict: Sample, numbers: Any) -> Finding:
+def _unnamed(name: str, verdict: Sample, numbers: dict[str, Any]) -> Finding:
     c = verdict.factor
     if c is None:
         return Finding(
@@ -86,20 +85,32 @@ def _unnamed(name: str, verdict: Sample, numbers: Any) -> Finding:
             "led to the element shown. In the picture the last axis runs to the right, each cell "
             "stands for "
             "many elements, and # is a wrong one.",
-            *numbers,
+            **numbers,
             picture=verdict.picture,
         )
     evidence = "the same multiple along 8 random directions, to eight digits"
     if c == 0:
         return Finding(
-            "zero-gradient", name, f"backward gives only zeros for {name}.", *numbers, evidence
+            "zero-gradient",
+            name,
+            f"backward gives only zeros for {name}.",
+            evidence=evidence,
+            **numbers,
         )
     if abs(c + 1) < 1e-7:
         return Finding(
-            "wrong-sign", name, f"The gradient of {name} has the wrong sign.", *numbers, evidence
+            "wrong-sign",
+            name,
+            f"The gradient of {name} has the wrong sign.",
+            evidence=evidence,
+            **numbers,
         )
     return Finding(
-        "factor", name, f"The gradient of {name} is {c:.6g} times the true one.", *numbers, evidence
+        "factor",
+        name,
+        f"The gradient of {name} is {c:.6g} times the true one.",
+        evidence=evidence,
+        **numbers,
     )
 
 
@@ -113,8 +124,8 @@ def make_slope(
         if method.name == COMPLEX_STEP:
             value = float(complex_step(f, x, direction))
             return value, 16 * float(np.finfo(float).eps) * abs(value)
-        value, error, _ = richardson(f, x, direction, method.grain)
-        return float(value), float(error)
+        along, bar, _ = richardson(f, x, direction, method.grain)
+        return float(along), float(bar)
 
     return slope, method
 
@@ -137,7 +148,7 @@ def _named_smaller(
         if not set(wrong) <= set(measured.wrong):
             continue
         shapes = ", ".join(str(np.shape(a)) for a in small.inputs if a is not None)
-        result = {}
+        result: dict[str, Finding] = {}
         for finding in diagnose(measured, []):
             told = (
                 f"{finding.message} (Named on inputs cut down to {shapes}, where it is wrong too.)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from npgpt.gradcheck.numeric import Array
@@ -32,7 +34,7 @@ def neighbourhood(said: Array, true: Array, index: tuple[int, ...], reach: int =
         return ""
     last = index[-1]
     columns = slice(max(0, last - reach), last + reach + 1)
-    where = (*index[:-1], columns)
+    where: tuple[Any, ...] = (*index[:-1], columns)
     place = ", ".join(
         [*map(str, index[:-1]), f"{columns.start}:{min(columns.stop, said.shape[-1])}"]
     )

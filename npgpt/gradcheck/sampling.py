@@ -87,7 +87,7 @@ def wrong_cells(analytic: Array, slope: Slope, allowed: float) -> str:
     for part in np.array_split(rows, min(6, len(rows))):
         line = ""
         for cell in np.array_split(part, min(16, rows.shape[1]), axis=1):
-            v = np.zeros(analytic.size)
+            v: Array = np.zeros(analytic.size)
             v[cell.reshape(-1)] = signs((cell.size,), rng)
             v = v.reshape(analytic.shape)
             true, bar = slope(v)
@@ -105,7 +105,7 @@ def bisect(analytic: Array, slope: Slope, direction: Array) -> tuple[int, ...]:
         rest = flat[len(flat) // 2 :]
         gaps = []
         for part in (half, rest):
-            v = np.zeros(analytic.size)
+            v: Array = np.zeros(analytic.size)
             v[part] = direction.reshape(-1)[part]
             v = v.reshape(analytic.shape)
             gap = abs(float(np.sum(analytic * v)) - slope(v)[0]) / np.sqrt(len(part))

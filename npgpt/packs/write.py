@@ -20,6 +20,7 @@ from ..layers.cross_entropy import IGNORE
 from ..params import Params, parameter_shapes
 from ..tape import Array
 from ..weights import CheckpointError
+from ..weights.safetensors_file import read_arrays, write_safetensors
 from .trace import Trace, trace
 
 TENSORS, ABOUT = "pack.safetensors", "pack.json"
@@ -63,8 +64,6 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
     Its numbers are of unit scale, not the 0.02 of a fresh GPT-2, at which many mistakes are too
     small to be seen.
     """
-    from safetensors.numpy import save_file
-
     folder = Path(folder)
     rng = np.random.default_rng(seed)
     params = _telling_params(config, rng)
@@ -92,7 +91,7 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
     }
     folder.mkdir(parents=True, exist_ok=True)
     with replacing_file(folder / TENSORS) as beside:
-        save_file(tensors, beside)
+        write_safetensors(beside, tensors)
     with replacing_file(folder / ABOUT) as beside:
         beside.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     return folder
@@ -100,17 +99,9 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
 
 def read_pack(path: str | Path) -> Pack:
     """A pack's folder, or a safetensors file alone; CheckpointError for what is none."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     path = Path(path)
     file = path / TENSORS if path.is_dir() else path
-    try:
-        tensors = load_file(file)
-    except FileNotFoundError:
-        raise CheckpointError(f"{file} does not exist; a pack is a folder with {TENSORS}") from None
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{file} cannot be read: {error}") from None
+    tensors = read_arrays(file)
     about_file = file.with_name(ABOUT)
     if not about_file.is_file():
         return Pack(path, tensors, {})

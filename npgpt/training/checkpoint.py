@@ -28,6 +28,7 @@ from ..gpt2 import GPT2
 from ..params import Params
 from ..text import Tokenizer, tokenizer_for, tokenizer_from_dict
 from ..weights import CheckpointError
+from ..weights.safetensors_file import read_arrays, write_safetensors
 from .settings import RunConfig, build
 
 FOLDER = "checkpoints"
@@ -57,8 +58,6 @@ def save_checkpoint(run_folder: Path, state: TrainingState) -> Path:
 
     Raises OSError for a full disk or an unwritable folder; what was there before stays.
     """
-    from safetensors.numpy import save_file
-
     place = run_folder / FOLDER / f"step-{state.step:08d}"
     place.parent.mkdir(parents=True, exist_ok=True)
     if not place.exists():
@@ -66,7 +65,7 @@ def save_checkpoint(run_folder: Path, state: TrainingState) -> Path:
             weights.save(beside, state.config, state.params)
             moments = {f"m.{name}": array for name, array in state.mean.items()}
             moments |= {f"v.{name}": array for name, array in state.square.items()}
-            save_file(moments, beside / OPTIMIZER_FILE)
+            write_safetensors(beside / OPTIMIZER_FILE, moments)
             (beside / RUN_FILE).write_text(_run_json(state), encoding="utf-8")
     for old in checkpoints(run_folder)[:-state.run.train.keep_checkpoints]:
         shutil.rmtree(old, ignore_errors=True)
@@ -137,13 +136,7 @@ def _run_json(state: TrainingState) -> str:
 
 
 def _load_moments(path: Path, params: Params) -> tuple[Params, Params]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        moments = load_file(path)
-    except (OSError, SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from None
+    moments = read_arrays(path)
     problems = []
     for prefix in ("m", "v"):
         for name, array in params.items():

@@ -22,7 +22,6 @@ from ..tape import Array
 from .assemble import assemble
 from .configs import checked_config
 from .errors import refusal
-from .safetensors_file import pieces
 from .stored import MappedFile, Stored, transposed
 
 MODEL_MAGIC, STATE_MAGIC = 20240326, 20240327
@@ -207,3 +206,11 @@ def _write_tensors(file: BinaryIO, config: GPT2Config, tensors: Mapping[str, Arr
             file.write(piece)
         if name == "wte.weight":
             file.write(bytes(4 * (shape[0] - config.vocab_size) * config.n_embd))
+
+
+def pieces(array: Array, dtype: str) -> Iterator[memoryview]:
+    """The bytes of an array, in C order and as `dtype`, a few megabytes at a time."""
+    rows = array.reshape(1, -1) if array.ndim < 2 else array
+    step = max(1, 2**20 // max(1, math.prod(rows.shape[1:])))
+    for start in range(0, len(rows), step):
+        yield np.ascontiguousarray(rows[start:start + step], dtype).data.cast("B")

@@ -1,17 +1,21 @@
 """The safetensors format: eight bytes of header length, a JSON header, then the tensors' bytes.
 
-Read with suspicion: every span is checked against the file before anything is mapped or allocated.
-Written in one pass, tensor by tensor, so that a model is never held twice.
+The safetensors library writes, and has the last word on what is a sound file. Before it is asked
+every entry of the header is looked at here, so that a refusal can say which tensor is wrong and
+how. The tensors are then mapped where they lie, which the library does not offer for NumPy.
 Source: the format's page in the safetensors repository.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
+import re
 from collections import Counter
 from pathlib import Path
-from typing import Any, BinaryIO, Iterator, Mapping
+from typing import Any, Mapping
 
 import numpy as np
 
@@ -22,7 +26,6 @@ from .stored import FLOATS, MappedFile, Stored
 # XL's header has 60 kB; a shape has two sizes; more is a forgery, and costly to parse or multiply
 LONGEST_HEADER = 2**25
 MOST_AXES = 8
-ALIGNMENT = 64
 ITEM_SIZES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2,
     "BF16": 2, "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8, "C64": 8,
@@ -49,8 +52,8 @@ def read_safetensors(path: Path) -> dict[str, Stored]:
         raise refusal(path, "holds no tensor")
     file = MappedFile(path)
     return {
-        name: _stored(file, entry, start + entry["data_offsets"][0])
-        for name, entry in header.items()
+        name: _stored(file, dtype, shape, start + header[name]["data_offsets"][0])
+        for name, (dtype, shape) in _as_the_library_reads(path).items()
     }
 
 
@@ -139,8 +142,20 @@ def _check_spans(path: Path, spans: list[tuple[int, int, str]], size: int) -> No
         raise refusal(path, f"has {size - end} bytes that belong to no tensor")
 
 
-def _stored(file: MappedFile, entry: dict[str, Any], offset: int) -> Stored:
-    shape, dtype = tuple(entry["shape"]), entry["dtype"]
+def _as_the_library_reads(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Type and shape of every tensor."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}
+            return {name: (part.get_dtype(), tuple(part.get_shape()))
+                    for name, part in slices.items()}
+    except SafetensorError as error:
+        raise refusal(path, f"is no sound safetensors file ({shown(str(error))})") from None
+
+
+def _stored(file: MappedFile, dtype: str, shape: tuple[int, ...], offset: int) -> Stored:
     if dtype in FLOATS:
         return file.tensor(offset, shape, dtype)
 
@@ -150,42 +165,38 @@ def _stored(file: MappedFile, entry: dict[str, Any], offset: int) -> Stored:
     return Stored(shape, dtype, read)
 
 
-def written_size(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> int:
-    """Bytes that `write_safetensors` will write."""
-    data = sum(array.nbytes for array in tensors.values())
-    return len(_header_bytes(tensors, metadata)) + data
+def written_size(tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> int:
+    """Bytes that `write_safetensors` will write, rounded up: a header entry is given 256 of them."""
+    notes = sum(len(key) + 2 * len(text) for key, text in (metadata or {}).items())
+    return 256 * (1 + len(tensors)) + notes + sum(array.nbytes for array in tensors.values())
 
 
 def write_safetensors(
-    file: BinaryIO, tensors: Mapping[str, Array], metadata: Mapping[str, str]
+    path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write float32 and float64 arrays, in the order given, with `metadata` in the header."""
-    file.write(_header_bytes(tensors, metadata))
-    for array in tensors.values():
-        for piece in pieces(array):
-            file.write(piece)
+    """Write arrays, with `metadata` in the header; OSError where the disk refuses."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    # the library takes C order as given; np.array, since ascontiguousarray makes () into (1,)
+    dense = {name: array if array.flags.c_contiguous else np.array(array, order="C")
+             for name, array in tensors.items()}
+    try:
+        save_file(dense, path, dict(metadata) if metadata else None)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        code = int(number[1]) if number else errno.EIO
+        raise OSError(code, os.strerror(code), str(path)) from None
 
 
-def pieces(array: Array, dtype: str | None = None) -> Iterator[memoryview]:
-    """The bytes of an array, little-endian and in C order, a few megabytes at a time."""
-    rows = array.reshape(1, -1) if array.ndim < 2 else array
-    step = max(1, 2**20 // max(1, math.prod(rows.shape[1:])))
-    kind = np.dtype(dtype) if dtype else array.dtype.newbyteorder("<")
-    for start in range(0, len(rows), step):
-        yield np.ascontiguousarray(rows[start:start + step], kind).data.cast("B")
+def read_arrays(path: Path) -> dict[str, Array]:
+    """Every tensor of the file as an array in memory; CheckpointError if the file is not sound."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
 
-
-def _header_bytes(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
-    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
-    end = 0
-    for name, array in tensors.items():
-        begin, end = end, end + array.nbytes
-        header[name] = {
-            "dtype": {"float32": "F32", "float64": "F64"}[array.dtype.name],
-            "shape": list(array.shape),
-            "data_offsets": [begin, end],
-        }
-    text = json.dumps(header, separators=(",", ":")).encode()
-    # spaces at the end, so that the tensors can be mapped where they lie
-    text += b" " * (-(8 + len(text)) % ALIGNMENT)
-    return len(text).to_bytes(8, "little") + text
+    try:
+        return dict(load_file(path))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: there is no such file") from None
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise refusal(path, f"is no sound safetensors file ({shown(str(error))})") from None

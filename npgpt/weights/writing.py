@@ -130,8 +130,7 @@ def _write_pair(
     check_room(folder, written_size(tensors, metadata))
 
     def write(weights: Path, settings: Path) -> None:
-        with weights.open("wb") as file:
-            write_safetensors(file, tensors, metadata)
+        write_safetensors(weights, tensors, metadata)
         write_config(settings)
 
     if not folder.exists():

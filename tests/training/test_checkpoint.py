@@ -69,7 +69,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint_and_no_litter(state, tmp_pat
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("safetensors.numpy.save_file", full)
+    monkeypatch.setattr("npgpt.training.checkpoint.write_safetensors", full)
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(tmp_path, state)
     assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["step-00000003"]
