@@ -1,8 +1,9 @@
 """A tape for the training step: it holds no values, and adds in place where it may.
 
-`Tape` is the truth and knows no op. A training step with fast ops may know more. A gradient that an op has just made can take the sum with another one, so no third array is
-needed. And the gradient of the token table is a few rows: where the head has already made a table
-of gradients they are added to it, instead of making a second table of mostly zeros.
+`Tape` is the truth and knows no op. A training step with fast ops may know more. A gradient that an
+op has just made can take the sum with another one, so no third array is needed. And the gradient of
+the token table is a few rows: where the head has already made a table of gradients they are added
+to it, instead of making a second table of mostly zeros.
 """
 
 from __future__ import annotations

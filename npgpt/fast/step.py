@@ -23,6 +23,7 @@ from ..layers.contract import Array, UniformSource
 from ..layers.cross_entropy import IGNORE
 from . import threads as _threads
 from .heap import keep_freed_memory
+from .memory import peak_memory as _peak_memory
 from .play import STEP_OPS, StepTape, play
 from .recompute import recomputed_block
 
@@ -72,6 +73,19 @@ def choose_shards(
         return 1
     matrices = config.n_layer * config.n_embd * (4 * config.n_embd + 2 * config.inner)
     return n if matrices + config.vocab_size * config.n_embd <= SHARD_PARAMETERS else 1
+
+
+def peak_memory(
+    config: GPT2Config, batch: int, length: int, *, dtype: Any = np.float32,
+    recompute: bool = False, shards: int | None = None,
+) -> int:
+    """Bytes that training needs at the highest moment of a step, by AdamW, on this machine.
+
+    Parameters, moments, gradients and activations of a batch (batch, length); the interpreter and
+    its libraries are not counted. Predicted from the sizes, within 10 % of what is measured.
+    """
+    shards = choose_shards(config, batch, length) if shards is None else shards
+    return _peak_memory(config, batch, length, np.dtype(dtype).itemsize, shards, recompute)
 
 
 def _sharded(

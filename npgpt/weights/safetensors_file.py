@@ -166,7 +166,7 @@ def _stored(file: MappedFile, dtype: str, shape: tuple[int, ...], offset: int) -
 
 
 def written_size(tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> int:
-    """Bytes that `write_safetensors` will write, rounded up: a header entry is given 256 of them."""
+    """Bytes that `write_safetensors` will write at most, with 256 for a tensor's header entry."""
     notes = sum(len(key) + 2 * len(text) for key, text in (metadata or {}).items())
     return 256 * (1 + len(tensors)) + notes + sum(array.nbytes for array in tensors.values())
 

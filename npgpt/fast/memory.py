@@ -1,0 +1,71 @@
+"""How much memory a training step needs, from the sizes alone.
+
+It follows the step: activations pile up during forward, the head adds the logits and the gradient
+of its table, and then every block on the way back trades its activations for its gradients.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..config import GPT2Config
+from ..params import parameter_shapes
+from .attention import KEEP_KEYS, QUERIES
+
+
+def peak_memory(
+    config: GPT2Config, batch: int, length: int, itemsize: int, shards: int, recompute: bool
+) -> int:
+    """Bytes at the highest moment: parameters, two moments, gradients and activations."""
+    sizes = {name: math.prod(shape) for name, shape in parameter_shapes(config).items()}
+    rows = -(-batch // max(1, shards))
+    in_a_shard = _numbers_of_a_step(config, sizes, rows, length, recompute)
+    return itemsize * (3 * sum(sizes.values()) + max(1, shards) * in_a_shard)
+
+
+def _numbers_of_a_step(
+    config: GPT2Config, sizes: dict[str, int], batch: int, length: int, recompute: bool
+) -> int:
+    positions = batch * length
+    c, vocab = config.n_embd, config.vocab_size
+    stream = positions * c
+    block = _kept_by_a_block(config, batch, length)
+    block_grads = sum(size for name, size in sizes.items() if name.startswith("h.0."))
+    head_grads = vocab * c
+    kept = stream if recompute else block
+    # the final norm keeps two; the gradient of the stream is alive all the way back
+    live = config.n_layer * kept + (2 * stream if config.final_norm else stream)
+    live += positions * vocab
+    peak = live + head_grads + stream
+    live += head_grads - positions * vocab
+    for _ in range(config.n_layer):
+        again = block if recompute else 0
+        # the gradients of the wide layer and the wide layer bent once more
+        peak = max(peak, live + again + _wide(config) * 2 * positions + 2 * stream)
+        live += block_grads - kept
+        peak = max(peak, live + again)
+    if not config.tie_word_embeddings:
+        live += sizes["wte.weight"]
+    return max(peak, live + sizes["wpe.weight"])
+
+
+def _wide(config: GPT2Config) -> int:
+    return config.inner * (2 if config.activation_function == "swiglu" else 1)
+
+
+def _kept_by_a_block(config: GPT2Config, batch: int, length: int) -> int:
+    positions = batch * length
+    # q, k, v; the mixed heads; what goes into attention and into the feed-forward network
+    channels = 3 + 1 + 2
+    if config.block_norm:
+        # the two normalised streams before scale and shift
+        channels += 2
+    kept = positions * (channels * config.n_embd + _wide(config))
+    if length <= KEEP_KEYS:
+        # the weights of each block of queries on the keys it may see
+        seen = sum(
+            min(QUERIES, length - start) * min(start + QUERIES, length)
+            for start in range(0, length, QUERIES)
+        )
+        kept += batch * config.n_head * seen
+    return kept

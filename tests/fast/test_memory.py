@@ -1,0 +1,68 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from npgpt.config import GPT2Config
+from npgpt.fast.step import peak_memory
+
+# a process of its own, because a peak never goes down again
+MEASURE = """
+import json, resource, sys
+import numpy as np
+from npgpt.config import GPT2Config
+from npgpt.fast import threads
+from npgpt.fast.adamw import adamw_step
+from npgpt.fast.step import loss_and_grads, peak_memory
+from npgpt.params import init_params
+
+values, batch, length, recompute = json.loads(sys.argv[1])
+config = GPT2Config.from_dict(values)
+threads.set_threads(2)
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+# BLAS takes its own working memory at its first large products
+a = np.ones((1000, 1000), np.float32)
+threads.each(lambda i: a @ a, 4)
+del a
+before = peak()
+params = init_params(config)
+m, v = ({name: np.zeros_like(p) for name, p in params.items()} for _ in range(2))
+ids = np.random.default_rng(0).integers(0, config.vocab_size, (batch, length))
+for step in (1, 2):
+    loss, grads = loss_and_grads(params, ids, ids, config, recompute=recompute)
+    adamw_step(params, grads, m, v, step=step, lr=1e-3, betas=(0.9, 0.99), eps=1e-8,
+               decay_names=(), weight_decay=0.0)
+print(peak() - before, peak_memory(config, batch, length, recompute=recompute))
+"""
+
+NO_DROPOUT = {"embd_pdrop": 0.0, "attn_pdrop": 0.0, "resid_pdrop": 0.0}
+CASES = {
+    "long context": ({"vocab_size": 300, "n_positions": 1024, "n_embd": 256, "n_layer": 6,
+                      "n_head": 4}, 4, 1024),
+    "large vocabulary": ({"vocab_size": 30000, "n_positions": 256, "n_embd": 192, "n_layer": 3,
+                          "n_head": 3}, 4, 256),
+    "mostly parameters": ({"vocab_size": 20000, "n_positions": 64, "n_embd": 512, "n_layer": 8,
+                           "n_head": 8}, 2, 64),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="measured as Linux counts resident memory")
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_the_predicted_peak_is_within_ten_percent_of_a_real_process(name, recompute):
+    values, batch, length = CASES[name]
+    job = json.dumps([{**values, **NO_DROPOUT}, batch, length, recompute])
+    result = subprocess.run(
+        [sys.executable, "-c", MEASURE, job], capture_output=True, text=True, check=True
+    )
+    measured, predicted = (int(word) for word in result.stdout.split())
+    assert abs(predicted - measured) <= 0.1 * measured, (predicted / 1e6, measured / 1e6)
+
+
+def test_recomputation_and_a_shorter_context_need_less():
+    config = GPT2Config.named("gpt2")
+    whole = peak_memory(config, 1, 1024)
+    assert peak_memory(config, 1, 1024, recompute=True) < whole
+    assert peak_memory(config, 1, 512) < whole
+    assert peak_memory(config, 1, 1024, dtype="float64") == 2 * whole
