@@ -1,16 +1,21 @@
-"""How good is the gradient doctor? Break every layer's backward in many ways and count what it
-says.
+"""How good is the gradient doctor? Break every layer's backward in many ways, count what it says.
 
-    python -m benchmarks.mutants [--half tuned|held-out|both] [--limit N] [--write]
+    python -m benchmarks.mutants [--half tuned|held-out|both] [--show] [--seeds N] [--write]
 
 The catalogue is generated: every rule of `mutant_rules` at every place of every backward (and of
 the helpers in its file) that `mutant_cases` lists. Left out are edits that raise (Python names
 those itself) and edits that change nothing, by this test, which does not use the doctor: on six
 random inputs the returned gradients equal the original's to 1e-12 and nothing is written to.
+A right name means: the *first* finding of the report bears a name that ACCEPTED (in mutant_rules)
+allows for the edit's kind.
 
-The split: a mutant belongs to the tuned half if the SHA-256 of its id is even, else to the held-out
-half. The id is made of case, rule and place, so the split was fixed before the doctor had any rule.
-While the rules were tuned only `--half tuned` was run with names printed.
+The split: a mutant belongs to the tuned half if the first byte of the SHA-256 of its id is even,
+else to the held-out half. The id is made of case, rule and place, so the split was fixed before the
+doctor had any rule. While the rules were tuned, names were only printed for the tuned half, and
+the held-out half was not scored. Three slips of the generator that the tuned half showed were
+mended for both halves alike, by what the edit is and not by what the doctor said: the number of
+axes minus one is no term of a gradient, `counted * (dloss / n)` is no mask, and of the many wrong
+variables that could stand in one place only one is tried.
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ import hashlib
 import importlib.util
 import inspect
 import json
+import os
 import platform
 import sys
 import tempfile
@@ -155,11 +161,12 @@ def catalogue(folder: Path) -> Iterator[tuple[Mutant, Pair]]:
             yield mutant, pair
 
 
-def judge(mutant: Mutant, pair: Pair) -> tuple[bool, bool, Report]:
-    """(detected, named): the name is the first finding's, and it must be one that ACCEPTED
-    allows."""
+def judge(mutant: Mutant, pair: Pair, blind: bool = False) -> tuple[bool, bool, Report]:
+    """(detected, rightly named, report); a `blind` doctor reads no source, only numbers."""
     arrays, settings = mutant.case.inputs(0)
-    report = examine(Subject(*pair, arrays, settings))
+    subject = Subject(*pair, arrays, settings)
+    subject.readable = not blind
+    report = examine(subject)
     named = not report.ok and report.findings[0].kind in ACCEPTED[mutant.kind]
     return not report.ok, named, report
 
@@ -179,12 +186,10 @@ def accused(seeds: int) -> int:
 
 def main() -> int:
     """Run the catalogue and print the table of kinds by detected and named."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--half", choices=("tuned", "held-out", "both"), default="both")
-    parser.add_argument(
-        "--show", action="store_true", help="print what was not named (tuned half only)"
-    )
-    parser.add_argument("--seeds", type=int, default=100, help="inputs of each correct layer")
+    parser.add_argument("--show", action="store_true", help="print what was not named (tuned half)")
+    parser.add_argument("--seeds", type=int, default=200, help="random inputs of each right layer")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
     args = parser.parse_args()
     totals: Counter[tuple[str, bool, str]] = Counter()
@@ -193,23 +198,28 @@ def main() -> int:
         for mutant, pair in catalogue(Path(name)):
             if args.half != "both" and mutant.held_out != (args.half == "held-out"):
                 continue
-            started = time.perf_counter()
+            started = time.process_time()
             detected, named, report = judge(mutant, pair)
-            slowest = max(slowest, time.perf_counter() - started)
-            totals[mutant.kind, mutant.held_out, "all"] += 1
-            totals[mutant.kind, mutant.held_out, "detected"] += detected
-            totals[mutant.kind, mutant.held_out, "named"] += named
+            slowest = max(slowest, time.process_time() - started)
+            blind = judge(mutant, pair, blind=True)[1]
+            answers = {"all": True, "detected": detected, "named": named, "blind": blind}
+            for what, answer in answers.items():
+                totals[mutant.kind, mutant.held_out, what] += answer
             if args.show and not mutant.held_out and not (detected and named):
                 print(f"{mutant.id}\n    said {report.kinds}", file=sys.stderr)
     wrongly = accused(args.seeds)
     result = {
         "table": _table(totals),
-        "slowest_report_seconds": round(slowest, 3),
-        "correct_layers_examined": args.seeds * len(CASES),
-        "correct_layers_accused": wrongly,
+        "named_without_reading_source": {
+            half: sum(n for (_, held, what), n in totals.items() if (held, what) == (h, "blind"))
+            for half, h in (("tuned", False), ("held-out", True))
+        },
+        "slowest_report_cpu_seconds": round(slowest, 3),
+        "right_layers_examined": args.seeds * len(CASES),
+        "right_layers_accused": wrongly,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "machine": platform.machine(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     }
     print(render(result))
     if args.write:
@@ -241,16 +251,18 @@ def render(result: dict[str, Any]) -> str:
         sums += numbers
         lines.append(f"| {kind} | " + " | ".join(map(str, numbers)) + " |")
     lines.append("| **all** | " + " | ".join(map(str, sums)) + " |")
-    share = [
-        f"{100 * n / m:.1f} %" if m else "-" for n, m in ((sums[2], sums[0]), (sums[5], sums[3]))
-    ]
-    lines += [
-        "",
-        f"Named: {share[0]} of the tuned half, {share[1]} of the held-out half. "
-        f"Correct layers accused: {result['correct_layers_accused']} of "
-        f"{result['correct_layers_examined']}. "
-        f"Slowest report: {result['slowest_report_seconds']} s.",
-    ]
+    blind = result["named_without_reading_source"]
+    for half, found, count in (("tuned", sums[2], sums[0]), ("held-out", sums[5], sums[3])):
+        if count:
+            lines.append(
+                f"\n{half}: {100 * found / count:.1f} % named, "
+                f"{100 * blind[half] / count:.1f} % by the numbers alone, without reading source."
+            )
+    lines.append(
+        f"\nRight layers accused: {result['right_layers_accused']} of "
+        f"{result['right_layers_examined']}. Slowest report: "
+        f"{result['slowest_report_cpu_seconds']} s of processor time."
+    )
     return "\n".join(lines)
 
 

@@ -26,3 +26,5 @@ LABELS = {
 
 ADAMW: dict[str, Any] = {"lr": 1e-3, "betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.1}
 CLIP = 1.0
+# of the single ops: positions, channels, wide channels, vocabulary, heads
+OP_SHAPES = {"T": 1024, "C": 768, "F": 3072, "V": 50257, "H": 12}

@@ -1,8 +1,8 @@
 """One contestant in a process of its own: prepares one piece of work, then does it on request.
 
-    python -m benchmarks.worker npgpt '{"work": "train", "size": "recipe"}'
+    python -m benchmarks.worker npgpt_gpt '{"work": "train", "size": "recipe"}'
 
-Speaks JSON lines: says {"ready": ...} when prepared; answers every line `run` with the seconds of
+Speaks JSON lines: says {"ready": true} when prepared; answers every line `run` with the seconds of
 one repetition, and `quit` with its peak memory. A contestant that waits takes no processor time,
 so that contestants can alternate.
 """
@@ -20,12 +20,13 @@ def main() -> int:
     side, job = sys.argv[1], json.loads(sys.argv[2])
     contestant = importlib.import_module(f"benchmarks.sides.{side}")
     prepared = contestant.prepare(**job)
-    before = _peak_bytes()
-    prepared()
-    _say({"ready": contestant.versions()})
+    if side != "fresh":
+        # the first time is no measure: compilation, page faults, caches
+        prepared()
+    _say({"ready": True})
     for line in sys.stdin:
         if line.strip() == "quit":
-            _say({"peak_bytes": _peak_bytes(), "prepared_bytes": before})
+            _say({"peak_bytes": _peak_bytes()})
             return 0
         started = time.perf_counter()
         extra = prepared()

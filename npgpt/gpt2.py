@@ -12,6 +12,8 @@ from . import model as _model
 from . import weights
 from .config import GPT2Config
 from .fast import ops as fast_ops
+from .fast.decode import FastReader
+from .fast.quantized import quantize
 from .layers.contract import UniformSource
 from .params import Params, budget, check_params, init_params
 from .tape import Array, Tape
@@ -92,16 +94,26 @@ class GPT2:
         temperature: float = 1.0,
         top_k: int | None = None,
         seed: int | None = None,
+        int8: bool = False,
         **settings: Any,
     ) -> Any:
         """Prompt and continuation: ids (T,) give (T + N,), and (B, T) give (B, T + N).
 
-        Temperature 0 is greedy; the same seed gives the same tokens. More settings (top_p, min_p,
+        Temperature 0 is greedy; the same seed gives the same tokens. `int8` reads weights rounded
+        to 8 bits: sooner, and a little off (npgpt.fast.quantized). More settings (top_p, min_p,
         repetition_penalty, stop, ...) as for `npgpt.generation.stream`.
         """
         settings.setdefault("ops", self.ops)
+        if settings["ops"] is fast_ops:
+            settings.setdefault("reader", FastReader)
+        params: Params = self.params
+        if int8:
+            if settings.get("reader") is not FastReader:
+                raise ValueError("int8 weights are read by the fast ops and their reader alone; "
+                                 "leave ops= and reader= out, or int8")
+            params = quantize(params, self.config)
         return generation.generate(
-            self.params, self.config, ids, max_new_tokens,
+            params, self.config, ids, max_new_tokens,
             temperature=temperature, top_k=top_k, seed=seed, **settings,
         )
 

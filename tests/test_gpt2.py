@@ -9,6 +9,7 @@ import npgpt
 from npgpt import GPT2, GPT2Config
 from npgpt import model as functions
 from npgpt import ops
+from npgpt.fast.quantized import dequantize, quantize
 
 IDS, TARGETS = np.array([[3, 1, 3], [0, 7, 10]]), np.array([[1, 3, 4], [7, -100, 2]])
 
@@ -130,6 +131,18 @@ def test_generation_gives_prompt_and_continuation_and_repeats_itself_for_a_seed(
     for text in both:
         for t in (1, 2):
             assert text[t] == small_model.logits(text[:t])[-1].argmax()
+
+
+def test_generation_from_rounded_weights_is_that_of_the_rounded_model(small_model):
+    rounded = GPT2(small_model.config,
+                   dequantize(quantize(small_model.params, small_model.config)), ops=ops)
+    got = small_model.generate(IDS[0], 5, seed=2, int8=True)
+    np.testing.assert_array_equal(got, rounded.generate(IDS[0], 5, seed=2))
+
+
+def test_rounded_weights_are_refused_where_the_textbook_would_read_them(small_model):
+    with pytest.raises(ValueError, match="int8 weights are read by the fast ops"):
+        small_model.generate(IDS[0], 5, int8=True, ops=ops)
 
 
 OUTSIDE = r"is outside the vocabulary \[0, 11\)"

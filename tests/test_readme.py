@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from npgpt.cli import VERBS, _parser
+from npgpt.cli import VERBS, _parser, main
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
@@ -27,6 +27,38 @@ def test_every_command_parses(line):
     assert arguments[0] in VERBS
     if arguments[1:] != ["--help"]:
         assert callable(_parser(arguments).parse_args(arguments).run)
+
+
+# what needs the network, the published weights or minutes; tried by hand before a release
+BY_HAND = ("shakespeare", "gpt2 ", "gpt2\n", "book")
+TINY = ["--n-layer", "1", "--n-head", "2", "--n-embd", "16", "--n-positions", "8",
+        "--batch-size", "2", "--max-steps", "2", "--eval-batches", "1", "--sample-every", "0"]
+
+
+def test_the_commands_run_one_after_another(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NPGPT_CACHE", str(tmp_path / "cache"))
+    Path("my-texts").mkdir()
+    Path("my-texts/one.txt").write_text("the cat sat on the mat, and the dog looked on\n" * 9)
+    Path("mine.py").write_text(
+        "# gradcheck: x=(2,3)\n"
+        "def double_forward(x):\n    return 2 * x, None\n\n"
+        "def double_backward(dout, cache):\n    return (2 * dout,)\n")
+    assert main(["train", *TINY]) == 0
+    ran = []
+    for line in COMMANDS:
+        command = re.split(r"  +", line)[0]
+        if any(word in f"{command}\n" for word in BY_HAND):
+            continue
+        arguments = shlex.split(command.replace("their-pack", "my-pack"))
+        if arguments[0] == "train" and "--resume" not in arguments:
+            # the sizes of a toy, but every option of the README's own
+            arguments += [a for pair in zip(TINY[::2], TINY[1::2]) if pair[0] not in arguments
+                          for a in pair]
+            arguments += ["--n-embd", "12"]
+        assert main(arguments) == 0, f"{line}\n{capsys.readouterr().err}"
+        ran.append(arguments[0])
+    assert {"train", "generate", "eval", "inspect", "gradcheck", "demo", "pack"} <= set(ran)
 
 
 def test_every_verb_is_shown():

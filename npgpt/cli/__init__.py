@@ -22,6 +22,7 @@ VERBS = {
     "eval": "loss and perplexity of a model on any text",
     "inspect": "configuration, parameters, memory and FLOPs of a model",
     "gradcheck": "check every gradient against numeric derivatives",
+    "demo": "demonstrations of the architecture, as numbers and pictures",
     "book": "replay the numbers of the book, beside the ones computed here",
     "pull": "download published GPT-2 weights",
     "convert": "write a model in another format",

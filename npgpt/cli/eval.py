@@ -12,6 +12,7 @@ examples:
   npgpt eval runs/python-docs                   on the text it held back from training
   npgpt eval runs/python-docs my-text.txt       on any file or folder
   npgpt eval gpt2/ my-text.txt --stride 512     every token sees at least 512 before it
+  npgpt eval gpt2/ my-text.txt --int8           what rounding the weights to 8 bits costs
   npgpt eval gpt2/ --questions hellaswag.jsonl  accuracy on multiple choice
 """
 
@@ -36,14 +37,14 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--questions", type=Path, metavar="FILE",
                         help="multiple choice in HellaSwag's form: JSON lines with ctx, endings, "
                              "label")
+    parser.add_argument("--int8", action="store_true",
+                        help="with the weights rounded to 8 bits, as `npgpt generate --int8` does")
     parser.add_argument("--threads", type=int, metavar="N", help="default: one per core")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the scores."""
-    from ..training.checkpoint import open_model
-
     if args.threads is not None:
         from ..fast.threads import set_threads
 
@@ -51,8 +52,19 @@ def run(args: argparse.Namespace) -> int:
     if args.questions is not None:
         if args.text is not None:
             raise ValueError("a text was given and --questions too; one of them is enough")
-        return _questions(args, *open_model(args.model))
-    return _text(args, *open_model(args.model))
+        return _questions(args, *_open(args))
+    return _text(args, *_open(args))
+
+
+def _open(args: Any) -> tuple[Any, Any]:
+    from ..training.checkpoint import open_model
+
+    model, tokenizer = open_model(args.model)
+    if args.int8:
+        from ..fast.quantized import dequantize, quantize
+
+        model.params = dequantize(quantize(model.params, model.config))
+    return model, tokenizer
 
 
 def _text(args: Any, model: Any, tokenizer: Any) -> int:
@@ -63,6 +75,9 @@ def _text(args: Any, model: Any, tokenizer: Any) -> int:
     from ..text import load_corpus
 
     name, fraction, split = _which_text(args)
+    if str(name).endswith(".jsonl"):
+        print(f"npgpt: {name} is scored as plain text; for multiple choice use --questions {name}",
+              file=sys.stderr)
     corpus = load_corpus(name, tokenizer, fraction,
                          say=lambda note: print(f"npgpt: {note}", file=sys.stderr))
     if split == "all":

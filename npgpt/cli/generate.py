@@ -48,6 +48,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--seed", type=int, help="the same seed, the same text")
     parser.add_argument("--speculate", action="store_true",
                         help="draft from the text so far: faster where it repeats itself")
+    parser.add_argument("--int8", action="store_true",
+                        help="round the weights to 8 bits: faster, at a small loss that "
+                             "`npgpt eval --int8` measures")
     parser.add_argument("--interactive", action="store_true",
                         help="read prompts line by line; the text so far stays in memory")
     parser.add_argument("--threads", type=int, metavar="N", help="default: one per core")
@@ -58,12 +61,18 @@ def run(args: argparse.Namespace) -> int:
     """Write the prompt and its continuation to stdout as it comes."""
     from ..training.checkpoint import open_model
 
+    if args.samples < 1:
+        raise ValueError(f"--samples {args.samples} must be at least 1")
     prompt = None if args.interactive else _prompt(args)
     if args.threads is not None:
         from ..fast.threads import set_threads
 
         set_threads(args.threads)
     model, tokenizer = open_model(args.model)
+    if args.int8:
+        from ..fast.quantized import quantize
+
+        model.params = quantize(model.params, model.config)
     settings = {name: getattr(args, name) for name in (
         "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "speculate")}
     if args.interactive:
@@ -72,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write(args: Any, model: Any, tokenizer: Any, prompt: str | None, settings: Any) -> int:
+    from ..fast.decode import FastReader
     from ..generation import stream
     from ..generation.writing import stream_text
     from ..training.loop import first_token
@@ -84,8 +94,8 @@ def _write(args: Any, model: Any, tokenizer: Any, prompt: str | None, settings: 
             _show("\n" + "-" * 40 + "\n")
         seed = None if args.seed is None else args.seed + number
         tokens = stream(model.params, model.config, ids, args.max_new_tokens, seed=seed,
-                        ops=model.ops, on_slide=slid.append, decode=tokenizer.decode, stop_ids=ends,
-                        **settings)
+                        reader=FastReader, on_slide=slid.append, decode=tokenizer.decode,
+                        stop_ids=ends, **settings)
         _show(prompt or "")
         for piece in stream_text(tokens, tokenizer, stop_ids=ends, stop=args.stop):
             _show(piece)
@@ -96,14 +106,17 @@ def _write(args: Any, model: Any, tokenizer: Any, prompt: str | None, settings: 
 
 
 def _interactive(args: Any, model: Any, tokenizer: Any, settings: Any) -> int:
+    from ..fast.decode import FastReader
     from ..generation import Session
     from ..generation.writing import converse
 
+    ends = () if tokenizer.eot_id is None else (tokenizer.eot_id,)
     _tell("type a line and get its continuation; an empty line goes on, Ctrl-C ends a reply, "
           "Ctrl-D ends")
-    session = Session(model.params, model.config, seed=args.seed, ops=model.ops,
+    session = Session(model.params, model.config, seed=args.seed, reader=FastReader,
                       on_slide=lambda row: _tell_slide(model))
-    converse(session, tokenizer, _lines(), _show, args.max_new_tokens, on_error=_tell, **settings)
+    converse(session, tokenizer, _lines(), _show, args.max_new_tokens, on_error=_tell,
+             stop_ids=ends, **settings)
     return 0
 
 

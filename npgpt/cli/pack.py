@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ examples:
   npgpt pack config.json my-pack           of your own model's config
   npgpt pack --compare my-pack theirs      the first tensor that differs, and why
 
-A pack is pack.safetensors and pack.json; the latter says how to compare.
+A pack is pack.safetensors, pack.json, and pack.md: a page on how to compare.
 exit codes: 0 written, or all tensors agree; 1 one differs; 3 a file does not fit
 """
 
@@ -54,19 +53,16 @@ MOST_PARAMETERS = 5_000_000
 
 
 def _config(what: str) -> Any:
-    from ..config import GPT2Config
     from ..packs import tiny_config
     from ..params import budget
+    from ..weights.huggingface import read_config
 
     if what == "tiny":
         return tiny_config()
     path = Path(what)
     if path.suffix != ".json":
         raise ValueError(f"{what!r} is no config; pass tiny, or a config.json")
-    try:
-        config = GPT2Config.from_dict(json.loads(path.read_text(encoding="utf-8")), True)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is no valid JSON: {error}") from None
+    config = read_config(path)
     count = budget(config).parameters
     if count > MOST_PARAMETERS:
         raise ValueError(f"{path} has {count:,} parameters; a pack is for small models, of up to "

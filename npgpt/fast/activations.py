@@ -18,7 +18,7 @@ Source     exact GELU in float32: Abramowitz, Stegun 1964, 7.1.26 (absolute erro
 from __future__ import annotations
 
 import math
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Sequence
 
 import numpy as np
 
@@ -70,41 +70,48 @@ def _gelu_share(x: Array, share: Array, square: Array) -> None:
 
 
 def _gelu_exact_bend(x: Array, out: Array, scratch: Array) -> None:
-    _normal(x, out, scratch[0])
+    _normal(x, out, scratch[0], (scratch[1], scratch[2]))
     out *= x
 
 
 def _gelu_exact_unbend(x: Array, dout: Array, dx: Array, bent: Array, scratch: Array) -> None:
-    phi, pdf, _ = scratch
-    _normal(x, phi, pdf)
+    phi, pdf, rest = scratch[:3]
+    # dx may be dout: bent is the scratch until its turn comes
+    _normal(x, phi, pdf, (rest, bent))
     np.multiply(x, phi, out=bent)
-    np.multiply(x, pdf, out=pdf)
+    pdf *= x
     pdf += phi
     np.multiply(dout, pdf, out=dx)
 
 
-def _normal(x: Array, phi: Array, pdf: Array) -> None:
+def _normal(x: Array, phi: Array, pdf: Array, scratch: Sequence[Array]) -> None:
+    """Phi(x) and its density."""
     if x.dtype != np.float32:
         phi[...] = normal_cdf(x)
         pdf[...] = normal_pdf(x)
         return
     # the smaller tail, t * polynomial(t) * exp(-x^2/2) / 2 with t = 1 / (1 + p |x|)
-    size = np.abs(x)
-    t = size * _ERFC_P
+    size, t = scratch[0], scratch[1]
+    # beyond 13 both are 0 in float32, and the square must not overflow
+    np.clip(x, -13.0, 13.0, out=size)
+    np.multiply(size, size, out=pdf)
+    pdf *= -0.5
+    np.exp(pdf, out=pdf)
+    np.abs(size, out=size)
+    np.multiply(size, _ERFC_P, out=t)
     t += 1.0
     np.reciprocal(t, out=t)
     np.multiply(t, 0.5 * _ERFC[0], out=phi)
     for coefficient in _ERFC[1:]:
         phi += 0.5 * coefficient
         phi *= t
-    # beyond 13 both are 0 in float32, and the square must not overflow
-    np.minimum(size, 13.0, out=size)
-    np.multiply(size, size, out=pdf)
-    pdf *= -0.5
-    np.exp(pdf, out=pdf)
     phi *= pdf
     pdf *= 1.0 / math.sqrt(2.0 * math.pi)
-    np.subtract(1.0, phi, out=phi, where=x > 0)
+    # above 0 it is 1 - tail
+    np.multiply(phi, -2.0, out=t)
+    t += 1.0
+    t *= x > 0
+    phi += t
 
 
 def _silu_bend(x: Array, out: Array, scratch: Array) -> None:

@@ -70,12 +70,14 @@ def causal_attention_forward(
     """Attend from q (..., T, D) to k, v (..., S, D); `rate` is dropout on the weights."""
     t, s = q.shape[-2], k.shape[-2]
     if t > s:
-        raise ValueError(f"causal attention needs as many keys as queries; got {t} queries, {s} keys")
+        raise ValueError(
+            f"causal attention needs at least as many keys as queries; got {t} queries, {s} keys"
+        )
     check_real(q, k, v)
     lead = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
-    heads = [_as_heads(np.broadcast_to(a, (*lead, *a.shape[-2:]))) for a in (q, k, v)]
-    out = np.empty((*heads[0].shape[:3], v.shape[-1]), q.dtype)
-    kept = _attend(*heads, out, rate, rng)
+    qh, kh, vh = (_as_heads(np.broadcast_to(a, (*lead, *a.shape[-2:]))) for a in (q, k, v))
+    out = np.empty((*qh.shape[:3], v.shape[-1]), q.dtype)
+    kept = _attend(qh, kh, vh, out, rate, rng)
     return out.reshape(*lead, t, v.shape[-1]), (kept, [a.shape for a in (q, k, v)])
 
 

@@ -56,17 +56,21 @@ def feed_forward_backward(dout: Array, cache: Cache) -> tuple[Array | None, ...]
     kernels = _kernels(activation, slope)
     drows = as_rows(dout)                                       # (N, C)
     dwide = product(drows, proj_weight.T)                       # (N, F), dbent until unbent
-    bent = np.empty_like(wide)
     dslopes = np.zeros(wide.shape[0])
 
-    def unbend(run: slice, scratch: Array) -> None:
-        if slope:
-            dslopes[run.start] = slope_gradient(wide[run], dwide[run])
-        kernels.unbend(wide[run], dwide[run], dwide[run], bent[run], scratch)
+    def through_activation() -> Array:
+        # a function of its own: bent is freed when it ends
+        bent = np.empty_like(wide)
 
-    _in_runs(unbend, wide.shape, wide.dtype, 3)
-    dproj_weight = product(bent.T, drows)                       # (F, C)
-    del bent
+        def unbend(run: slice, scratch: Array) -> None:
+            if slope:
+                dslopes[run.start] = slope_gradient(wide[run], dwide[run])
+            kernels.unbend(wide[run], dwide[run], dwide[run], bent[run], scratch)
+
+        _in_runs(unbend, wide.shape, wide.dtype, 3)
+        return product(bent.T, drows)
+
+    dproj_weight = through_activation()                         # (F, C)
     dproj_bias = column_sums(drows) if proj_bias else None
     dfc_bias = column_sums(dwide) if fc_bias else None
     dx, dfc_weight = linear_gradients(dwide, rows, fc_weight)   # (N, C), (C, F)
@@ -114,18 +118,23 @@ def swiglu_backward(dout: Array, cache: Cache) -> tuple[Array | None, ...]:
     gate_bias, fc_bias, proj_bias = has_bias
     drows = as_rows(dout)                                       # (N, C)
     dwide = product(drows, proj_weight.T)                       # (N, F), dproduct until unbent
-    dgate_in, bent = np.empty_like(wide), np.empty_like(wide)
+    dgate_in = np.empty_like(wide)
 
-    def unbend(run: slice, scratch: Array) -> None:
-        gate, dgate = scratch[3], scratch[4]
-        np.multiply(dwide[run], wide[run], out=dgate)
-        KERNELS["silu"].unbend(gate_in[run], dgate, dgate_in[run], gate, scratch[:3])
-        np.multiply(gate, wide[run], out=bent[run])
-        dwide[run] *= gate
+    def through_gate_and_product() -> Array:
+        # a function of its own: bent is freed when it ends
+        bent = np.empty_like(wide)
 
-    _in_runs(unbend, wide.shape, wide.dtype, 5)
-    dproj_weight = product(bent.T, drows)                       # (F, C)
-    del bent
+        def unbend(run: slice, scratch: Array) -> None:
+            gate, dgate = scratch[3], scratch[4]
+            np.multiply(dwide[run], wide[run], out=dgate)
+            KERNELS["silu"].unbend(gate_in[run], dgate, dgate_in[run], gate, scratch[:3])
+            np.multiply(gate, wide[run], out=bent[run])
+            dwide[run] *= gate
+
+        _in_runs(unbend, wide.shape, wide.dtype, 5)
+        return product(bent.T, drows)
+
+    dproj_weight = through_gate_and_product()                   # (F, C)
     through_gate, dgate_weight = linear_gradients(dgate_in, rows, gate_weight)
     dx, dfc_weight = linear_gradients(dwide, rows, fc_weight)
     dx += through_gate

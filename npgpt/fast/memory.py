@@ -12,6 +12,9 @@ from ..config import GPT2Config
 from ..params import parameter_shapes
 from .attention import KEEP_KEYS, QUERIES
 
+# threads that allocate at the same time leave gaps in the heap: 0 to 13 % in what was measured
+GAPS = 0.06
+
 
 def peak_memory(
     config: GPT2Config, batch: int, length: int, itemsize: int, shards: int, recompute: bool
@@ -19,8 +22,9 @@ def peak_memory(
     """Bytes at the highest moment: parameters, two moments, gradients and activations."""
     sizes = {name: math.prod(shape) for name, shape in parameter_shapes(config).items()}
     rows = -(-batch // max(1, shards))
-    in_a_shard = _numbers_of_a_step(config, sizes, rows, length, recompute)
-    return itemsize * (3 * sum(sizes.values()) + max(1, shards) * in_a_shard)
+    step = max(1, shards) * _numbers_of_a_step(config, sizes, rows, length, recompute)
+    total = itemsize * (3 * sum(sizes.values()) + step)
+    return total if shards <= 1 else int(total * (1 + GAPS))
 
 
 def _numbers_of_a_step(

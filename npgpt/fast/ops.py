@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..layers.embedding import position_embedding_forward, token_embedding_forward
+from ..layers.residual import residual_backward
 from ..tape import Op, Var
 from . import activations, attention
 from . import cross_entropy as _cross_entropy
@@ -34,14 +36,14 @@ leaky_relu = Op("leaky_relu", activations.leaky_relu_forward, activations.leaky_
 silu = Op("silu", activations.silu_forward, activations.silu_backward)
 layernorm = Op("layernorm", _layernorm.layernorm_forward, _layernorm.layernorm_backward)
 linear = Op("linear", products.linear_forward, products.linear_backward)
-residual = Op("residual", pointwise.residual_forward, pointwise.residual_backward)
+residual = Op("residual", pointwise.residual_forward, residual_backward)
 dropout = Op("dropout", pointwise.dropout_forward, pointwise.dropout_backward)
 token_embedding = Op(
-    "token_embedding", pointwise.token_embedding_forward, pointwise.token_embedding_backward
+    "token_embedding", token_embedding_forward, pointwise.token_embedding_backward
 )
 position_embedding = Op(
     "position_embedding",
-    pointwise.position_embedding_forward,
+    position_embedding_forward,
     pointwise.position_embedding_backward,
 )
 unembedding = Op("unembedding", products.unembedding_forward, products.unembedding_backward)

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..layers.contract import Array
+from ..layers.embedding import token_embedding_forward
 from ..tape import Entry, Op, Tape, Var
 from . import ops as fast_ops
-from .pointwise import add, add_rows, token_embedding_forward
+from .pointwise import add, add_rows
 
 
 class _Rows:

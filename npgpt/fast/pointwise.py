@@ -14,8 +14,6 @@ import math
 import numpy as np
 
 from ..layers.contract import Array, Cache, UniformSource
-from ..layers.embedding import position_embedding_forward, token_embedding_forward
-from ..layers.residual import residual_backward
 from .blocks import as_rows, check_real, run_length, runs
 from .threads import ELEMENTS, parts
 

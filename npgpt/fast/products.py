@@ -68,7 +68,7 @@ def _run(length: int, i: int, n: int) -> slice:
 
 
 def column_sums(x: Array) -> Array:
-    """The sum over the rows of x (N, C): (C,), by a product with ones instead of a slow reduction."""
+    """The sum over the rows of x (N, C): (C,), as a product with ones, not a slow reduction."""
     return np.ones(x.shape[0], x.dtype) @ x
 
 

@@ -25,8 +25,7 @@ class RowRandom:
 
     def __init__(self, seed: int, step: int, micro_step: int, rows: int) -> None:
         self._generators: Sequence[np.random.Generator] = [
-            np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, step, micro_step, row])))
-            for row in range(rows)
+            np.random.default_rng([seed, step, micro_step, row]) for row in range(rows)
         ]
 
     def __len__(self) -> int:

@@ -140,14 +140,13 @@ def stream(
 
 def _prompts(ids: Any, config: GPT2Config) -> tuple[list[Array], str]:
     """The prompts as 1-D arrays, and what was given: a "row", a "matrix" or a "list"."""
-    if isinstance(ids, (list, tuple)) and any(isinstance(row, np.ndarray) for row in ids):
+    ragged = isinstance(ids, (list, tuple)) and len({np.size(row) for row in ids}) > 1
+    if ragged or isinstance(ids, (list, tuple)) and any(isinstance(r, np.ndarray) for r in ids):
         rows = [checked_ids(row, config, f"prompt {i}") for i, row in enumerate(ids)]
         wrong = next((row for row in rows if row.ndim != 1), None)
         if wrong is not None:
             raise ValueError(f"a list of prompts holds 1-D arrays; got one of shape {wrong.shape}")
         return rows, "list"
-    if isinstance(ids, (list, tuple)) and len({np.size(row) for row in ids}) > 1:
-        raise ValueError("prompts of different lengths: pass a list of 1-D arrays, one for each")
     array = checked_ids(ids, config, "prompt")
     if array.ndim not in (1, 2):
         raise ValueError(f"a prompt has shape (T,), or (B, T) for several; got {array.shape}")

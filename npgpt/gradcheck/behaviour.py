@@ -60,7 +60,7 @@ def _writes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
                     "in-place",
                     name,
                     f"forward writes into its input {name}; a layer writes only into arrays of "
-                    f"its own.",
+                    "its own.",
                     evidence="the array differs after the call",
                 )
             )
@@ -77,8 +77,7 @@ def _writes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
                 "in-place",
                 "dout",
                 "backward writes into dout. A residual connection hands the same dout to two "
-                "places, so the "
-                "other one gets the damaged array.",
+                "places, so the other one gets the damaged array.",
                 evidence="dout differs after the call",
             )
         )
@@ -104,8 +103,7 @@ def _repeats(subject: Subject, rng: np.random.Generator) -> list[Finding]:
                 "not-repeatable",
                 "",
                 "forward gives another output for the same inputs. If it draws random numbers, "
-                "let it take "
-                "rng= and pass np.random.default_rng(0) to the check.",
+                "let it take rng= and pass np.random.default_rng(0) to the check.",
                 evidence="two calls differ",
             )
         ]
@@ -134,8 +132,7 @@ def _repeats(subject: Subject, rng: np.random.Generator) -> list[Finding]:
             ),
             "",
             "backward gives another answer for the same dout and cache: it draws random numbers "
-            "or keeps "
-            "something between calls. What forward drew belongs into the cache.",
+            "or keeps something between calls. What forward drew belongs into the cache.",
             evidence="two calls with the same dout and cache",
         )
     ]
@@ -169,9 +166,10 @@ def _remembers(subject: Subject, rng: np.random.Generator) -> list[Finding]:
         "stale-cache",
         "",
         "backward does not use the cache it is given: after another forward it answers for that "
-        "one. "
-        "What backward needs must travel in the cache, not in a global or an attribute.",
-        evidence="forward on A, forward on B, then backward of A differs from backward of A alone",
+        "one. What backward needs must travel in the cache, not in a global or an attribute.",
+        evidence=(
+            "forward on A, forward on B, then backward of A differs from backward of A alone"
+        ),
     )
     if not same(alone, late, DIGITS):
         return [stale]
@@ -226,9 +224,9 @@ def linear(subject: Subject, rng: np.random.Generator) -> list[Finding]:
                 Finding(
                     "not-linear",
                     name,
-                    "backward is not linear in dout: 2a - 3b does not give 2 times the answer for "
-                    "a minus 3 "
-                    "times that for b. Every true gradient is: dout enters each term exactly once.",
+                    "backward is not linear in dout: 2a - 3b does not give 2 times the answer for"
+                    " a minus 3 times that for b. Every true gradient is: dout enters each term"
+                    " exactly once.",
                     evidence="two random dout",
                 )
             ]
@@ -312,8 +310,7 @@ def _shared(subject: Subject, rng: np.random.Generator) -> list[Finding]:
                     "shared-input",
                     subject.names[i],
                     f"When one array is given as both {subject.names[i]} and {subject.names[j]}, "
-                    f"backward answers "
-                    "otherwise than for two equal arrays.",
+                    "backward answers otherwise than for two equal arrays.",
                     evidence="the same values, once as two arrays",
                 )
             ]

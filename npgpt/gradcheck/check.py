@@ -74,13 +74,15 @@ def _examine(subject: Subject, rng: np.random.Generator, thorough: bool, report:
     large = [i for i in look.positions if i not in small]
     measurement = measure(subject, rng, small)
     report.rows += [measurement.row(i) for i in measurement.verdict]
-    report.findings += diagnose(measurement, [i for i in look.misshapen if i in small])
+    report.findings += diagnose(measurement, look.misshapen)
     rows, findings = examine_large(subject, large, look.out, rng)
     report.rows += rows
     report.findings += findings
     report.rows.sort(key=lambda row: subject.names.index(row.argument))
     if thorough and report.ok:
-        report.findings += habits(subject, rng) or sizes(subject, rng)
+        report.findings += habits(subject, rng)
+        if report.ok and subject.readable:
+            report.findings += sizes(subject, rng)
     elif thorough and measurement.wrong and linear(subject, rng):
         report.notes.append(
             "backward is not linear in dout, as every true gradient is: dout enters each term "

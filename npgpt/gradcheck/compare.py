@@ -62,11 +62,11 @@ def compare(
     bad = ~np.isfinite(analytic)
     gap = np.where(bad, np.inf, gap)
     length = float(np.linalg.norm(numeric))
-    zero = length <= ZERO * reach
+    zero = bool(length <= ZERO * reach)
     scale = (reach if zero else length) or 1.0
-    error = float(np.linalg.norm(gap)) / scale
+    error = float(np.linalg.norm(gap) / scale)
     floor = FLOOR * reach
-    tolerance = WHOLE + (3 * float(np.linalg.norm(error_bar)) + floor) / scale
+    tolerance = float(WHOLE + (3 * np.linalg.norm(error_bar) + floor) / scale)
     allowed = ELEMENT * magnitude + 5 * error_bar + floor + (WHOLE if zero else ZERO) * scale
     wrong = gap > allowed
     if error <= tolerance and not wrong.any():

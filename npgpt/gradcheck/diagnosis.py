@@ -3,7 +3,7 @@
 1. the numbers alone (explain): one input's gradient against everything a known fault would give;
 2. the steps of forward (paths): which named path has a wrong weight, for all wrong inputs at once;
 3. the source of backward (repair): which single change makes everything right;
-4. the single uses of a name in forward (paths again);
+4. the single uses of a name in forward, then two forgotten steps at once (paths again);
 5. nobody: the first wrong element, the largest wrong block and a picture.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from npgpt.gradcheck.explain import explain, explain_shape
 from npgpt.gradcheck.measure import Measurement
-from npgpt.gradcheck.paths import missing_path
+from npgpt.gradcheck.paths import missing_path, two_missing_paths
 from npgpt.gradcheck.picture import largest_block, neighbourhood, picture
 from npgpt.gradcheck.repair import mend
 from npgpt.gradcheck.report import Finding
@@ -25,13 +25,13 @@ def diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:
     wrong = m.wrong
     named: dict[int, list[Explanation]] = {i: _second_opinion(m, explain(m, i)) for i in wrong}
     for i in misshapen:
-        found = explain_shape(m, i)
+        found = explain_shape(m, i) if i in m.numeric else None
         named[i] = [found] if found else []
     left = [i for i in wrong + misshapen if not named[i]]
     if left:
-        cause = _common_cause(m, wrong, misshapen)
-        if cause:
-            return [_finding(m, (wrong + misshapen)[0], cause, wrong + misshapen)]
+        causes = _common_causes(m, wrong, misshapen)
+        if causes:
+            return [_finding(m, (wrong + misshapen)[0], c, wrong + misshapen) for c in causes]
         if len(wrong + misshapen) > 1:
             for i in left:
                 found = _own_cause(m, i, misshapen)
@@ -39,7 +39,7 @@ def diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:
     return [
         finding
         for i in wrong + misshapen
-        for finding in ([_finding(m, i, one, [i]) for one in named[i]] or [_unnamed(m, i)])
+        for finding in [_finding(m, i, one, [i]) for one in named[i]] or [_unnamed(m, i)]
     ]
 
 
@@ -52,14 +52,22 @@ def _second_opinion(m: Measurement, found: list[Explanation]) -> list[Explanatio
     return found
 
 
-def _common_cause(m: Measurement, wrong: list[int], misshapen: list[int]) -> Explanation | None:
+def _common_causes(m: Measurement, wrong: list[int], misshapen: list[int]) -> list[Explanation]:
+    """One fault behind all wrong gradients, or two forgotten paths, or nothing."""
+    if any(i not in m.numeric for i in misshapen):
+        return []  # too large for numbers: its shape is all that is known
     path = None if misshapen else missing_path(m, wrong, True)
     if path and path.kind in ("missing-term", "term-sign"):
-        return path
-    return mend(m) or path or (None if misshapen else missing_path(m, wrong, False))
+        return [path]
+    one = mend(m) or path or (None if misshapen else missing_path(m, wrong, False))
+    if one:
+        return [one]
+    return [] if misshapen else two_missing_paths(m, wrong)
 
 
 def _own_cause(m: Measurement, i: int, misshapen: list[int]) -> Explanation | None:
+    if i not in m.numeric:
+        return None
     path = None if i in misshapen else missing_path(m, [i], True)
     return path or mend(m, [i], 0.4) or (None if i in misshapen else missing_path(m, [i], False))
 
@@ -108,8 +116,7 @@ def _unnamed(m: Measurement, i: int) -> Finding:
         name,
         f"The gradient of {name} is wrong and no known fault explains it: {count}, the first is "
         f"{list(first)}, the largest block of them is {largest_block(wrong)}. In the picture the "
-        f"last axis "
-        "runs to the right and # is wrong.",
+        "last axis runs to the right and # is wrong.",
         *_worst(m, i),
         picture=picture(wrong) + "\n\n" + near,
     )

@@ -90,7 +90,8 @@ def explain_shape(m: Measurement, position: int) -> Explanation | None:
                 last_two = order[:-2] == tuple(range(len(given) - 2))
                 return Explanation(
                     "transposed" if last_two else "axes-swapped",
-                    f"{told}: it is {'transposed' if last_two else f'permuted by {order}'}{words}.",
+                    f"{told}: it is"
+                    f" {'transposed' if last_two else f'permuted by {order}'}{words}.",
                     "transposed back it equals the numbers to eight digits",
                 )
     for count in range(1, len(given) + 1):

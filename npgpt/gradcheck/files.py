@@ -56,7 +56,7 @@ def examine_file(
     if not pairs:
         raise ValueError(
             f"{path} has no pair NAME_forward and NAME_backward, such as linear_forward and "
-            f"linear_backward"
+            "linear_backward"
         )
     reports = []
     for stem in [name] if name else list(pairs):
@@ -110,7 +110,7 @@ def read_values(text: str) -> dict[str, Any]:
         except (ValueError, SyntaxError):
             raise ValueError(
                 f"{name}={value} in a gradcheck header: write a shape (2,3,8), ids(2,3)<7, None "
-                f"or a number"
+                "or a number"
             ) from None
     return result
 
@@ -142,8 +142,7 @@ def make_inputs(
                 sample = " ".join(f"{p}=(2,3,8)" for p in parameters)
                 raise ValueError(
                     f"{where}: no shape for {name}; write a line such as `# gradcheck: {sample}` "
-                    f"above "
-                    "the forward, with shapes that fit"
+                    "above the forward, with shapes that fit"
                 )
             continue
         value = values[name]

@@ -38,9 +38,8 @@ def step_around(subject: Subject, rng: np.random.Generator) -> tuple[Subject, li
             first = tuple(int(n) for n in np.argwhere(moved)[0])
             count = int(moved.sum())
             notes.append(
-                f"{subject.names[i]} sits on a kink, where the slopes to the left and to the "
-                f"right differ, "
-                f"in {count} element{'s' * (count != 1)} (first {list(first)}); the check stepped "
-                f"off by {STEP}."
+                f"{subject.names[i]} sits on a kink, where the slopes to the left and to the"
+                f" right differ, in {count} element{'s' * (count != 1)} (first {list(first)});"
+                f" the check stepped off by {STEP}."
             )
     return subject, notes

@@ -76,15 +76,17 @@ def examine_large(
 
 def _unnamed(name: str, verdict: Sample, numbers: dict[str, Any]) -> Finding:
     c = verdict.factor
+    if verdict.analytic is not None and not np.isfinite(verdict.analytic):
+        return Finding(
+            "not-finite", name, f"The gradient of {name} holds NaN or infinity.", **numbers
+        )
     if c is None:
         return Finding(
             "unexplained",
             name,
             f"The gradient of {name} is wrong along random directions; halving the tensor again "
-            f"and again "
-            "led to the element shown. In the picture the last axis runs to the right, each cell "
-            "stands for "
-            "many elements, and # is a wrong one.",
+            "and again led to the element shown. In the picture the last axis runs to the "
+            "right, each cell stands for many elements, and # is a wrong one.",
             **numbers,
             picture=verdict.picture,
         )
@@ -150,8 +152,11 @@ def _named_smaller(
         shapes = ", ".join(str(np.shape(a)) for a in small.inputs if a is not None)
         result: dict[str, Finding] = {}
         for finding in diagnose(measured, []):
+            if finding.kind == "unexplained":
+                continue  # then a picture of the whole tensor says more
             told = (
-                f"{finding.message} (Named on inputs cut down to {shapes}, where it is wrong too.)"
+                f"{finding.message} (Named on inputs cut down to {shapes}, where it is wrong"
+                " too.)"
             )
             for name in finding.argument.split(", "):
                 result.setdefault(name, replace(finding, argument=name, message=told))

@@ -82,6 +82,7 @@ def richardson(
     size = max(1.0, float(np.max(np.abs(x), initial=0.0)))
     length = max(1e-300, float(np.max(np.abs(direction), initial=0.0)))
     best, error = _central(f, x, direction, 6e-6 * size / length, grain)
+    error = np.where(np.isfinite(error), error, np.inf)
     way = CENTRAL
     for start in (3e-2, 3e-3, 3e-4):
         value, bar = _table(f, x, direction, start * size / length, grain)
@@ -167,8 +168,7 @@ def choose_method(f: Function, x: Array, rng: np.random.Generator) -> Method:
 
 
 def derivative(f: Function, x: Array, directions: Iterable[Array], method: Method) -> Derivative:
-    """The derivative of f at x along each of `directions` (each of x's shape), by the given
-    method."""
+    """The derivative of f at x along each of `directions`, by the given method."""
     values, errors = [], []
     ways = set()
     for direction in directions:
@@ -194,8 +194,7 @@ def unit_directions(shape: tuple[int, ...]) -> Iterable[Array]:
 
 
 def signs(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """A random direction of entries +-(0.5 to 1.5): no element can hide, and no two cancel
-    exactly."""
+    """Random entries +-(0.5 to 1.5): no element can hide, and no two cancel exactly."""
     return np.asarray(rng.uniform(0.5, 1.5, shape) * (rng.integers(0, 2, shape) * 2.0 - 1.0))
 
 

@@ -34,11 +34,9 @@ def repeated_ids(v: View) -> Explanation | None:
                 return Explanation(
                     "repeated-ids-overwritten",
                     f"Where an id of {name} comes more than once, {words} of its gradients is "
-                    f"kept; they "
-                    "must be added (np.add.at does).",
+                    "kept; they must be added (np.add.at does).",
                     f"id {twice} comes {int(np.sum(flat == twice))} times; with {words} of each "
-                    f"counted the "
-                    "numbers agree to eight digits",
+                    "counted the numbers agree to eight digits",
                 )
     return None
 
@@ -53,8 +51,7 @@ def mask(v: View) -> Explanation | None:
     return Explanation(
         "mask-forgotten",
         f"{int(silent.sum())} elements of {v.name} have no influence on the output (they are "
-        f"masked), "
-        "but backward gives them a gradient: the mask is missing in backward.",
+        "masked), but backward gives them a gradient: the mask is missing in backward.",
         "everywhere else the gradient is right",
     )
 
@@ -145,8 +142,7 @@ def slices(v: View) -> Explanation | None:
             return Explanation(
                 "missing-broadcast-sum",
                 f"{v.name} is used at every place along {place} and its gradient is the sum over "
-                f"all "
-                f"{count}; backward counts only number {used[0]}.",
+                f"all {count}; backward counts only number {used[0]}.",
                 "least squares over the places gives this one weight 1 and all others weight 0",
             )
         if ones:

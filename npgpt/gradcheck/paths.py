@@ -12,6 +12,7 @@ Needs forward's source and a complex step, whose imaginary part is the derivativ
 from __future__ import annotations
 
 import ast
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 from npgpt.gradcheck.measure import Measurement
 from npgpt.gradcheck.numeric import COMPLEX_STEP, Array, complex_step, signs
 from npgpt.gradcheck.source import Source, read, slots
+from npgpt.gradcheck.subject import Subject
 from npgpt.gradcheck.view import DIGITS, Explanation
 
 DIRECTIONS = 4
@@ -27,8 +29,7 @@ DIRECTIONS = 4
 
 @dataclass(frozen=True)
 class Site:
-    """One step of forward: number, its name or text, its line, and whether it is a named
-    assignment."""
+    """One step of forward: its number, text and line, and whether it is an assignment."""
 
     number: int
     text: str
@@ -50,7 +51,7 @@ class Graph:
                 if isinstance(targets, ast.Name):
                     node.value = self._wrap(node.value, targets.id, source, node, True)
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                if slot.field == "func" or isinstance(slot.parent, (ast.Attribute, ast.Return)):
+                if slot.field == "func" or isinstance(slot.parent, ast.Return):
                     continue
                 text = f"{node.id} in {ast.unparse(slot.parent)}"
                 slot.put(self._wrap(node, text, source, node, False))
@@ -72,64 +73,82 @@ def missing_path(m: Measurement, wrong: list[int], assigned: bool) -> Explanatio
 
     `assigned`: look only at steps that forward gives a name; else only at single uses of a name.
     """
+    errors, parts = _parts(m, wrong, assigned)
+    for site, part in parts:
+        c = float(errors @ part) / float(part @ part)
+        if _explained(errors, c * part):
+            return _told(m, wrong, site, 1 + c)
+    return None
+
+
+def two_missing_paths(m: Measurement, wrong: list[int]) -> list[Explanation]:
+    """Two named steps that are both forgotten or have the wrong sign, or nothing."""
+    errors, parts = _parts(m, wrong, True)
+    for (one, first), (two, second) in itertools.combinations(parts, 2):
+        weights, *_ = np.linalg.lstsq(np.array([first, second]).T, errors, rcond=None)
+        plain = all(min(abs(c + 1), abs(c + 2)) < 1e-6 for c in weights)
+        if plain and _explained(errors, weights[0] * first + weights[1] * second):
+            return [_told(m, wrong, s, 1 + float(c)) for s, c in zip((one, two), weights)]
+    return []
+
+
+def _explained(errors: Array, predicted: Array) -> bool:
+    rest = float(np.linalg.norm(errors - predicted))
+    return rest <= 100 * DIGITS * float(np.linalg.norm(errors))
+
+
+def _parts(
+    m: Measurement, wrong: list[int], assigned: bool
+) -> tuple[Array, list[tuple[Site, Array]]]:
+    """backward's error along random directions, and each step's part of the true gradient there."""
+    nothing: tuple[Array, list[tuple[Site, Array]]] = (np.zeros(0), [])
     if not m.subject.readable or any(m.method[i].name != COMPLEX_STEP for i in wrong):
-        return None
+        return nothing
     source = read(m.subject.forward, helpers=False)
     if source is None:
-        return None
+        return nothing
+    rng = np.random.default_rng(0)
+    directions = {i: [signs(m.subject.shape(i), rng) for _ in range(DIRECTIONS)] for i in wrong}
+    errors = np.concatenate(
+        [(m.analytic[i] - m.numeric[i]) @ v.reshape(-1) for i in wrong for v in directions[i]]
+    )
     try:
         graph = Graph(source)
         subject = m.subject.with_inputs(m.subject.inputs)
         subject.forward = graph.forward
-        return _search(m, wrong, graph, subject, assigned)
-    except (
-        Exception
-    ):  # forward does something that cannot be rewritten: then there is no path to name
-        return None
+        whole = _slopes(m, subject, directions)
+        parts = []
+        for site in graph.sites:
+            if site.assigned == assigned:
+                graph.active = site.number
+                part = whole - _slopes(m, subject, directions)
+                # where everything goes this way it is a factor of the whole, which has better names
+                if np.linalg.norm(part) > 1e-12 * np.linalg.norm(whole) and not np.allclose(
+                    part, whole, rtol=1e-9
+                ):
+                    parts.append((site, part))
+    except Exception:  # a forward that cannot be rewritten has no path to name
+        return nothing
+    return errors, parts
 
 
-def _search(
-    m: Measurement, wrong: list[int], graph: Graph, subject: Any, assigned: bool
-) -> Explanation | None:
-    rng = np.random.default_rng(0)
-    directions = {i: [signs(subject.shape(i), rng) for _ in range(DIRECTIONS)] for i in wrong}
+def _slopes(m: Measurement, subject: Subject, directions: dict[int, list[Array]]) -> Array:
+    """For each input, direction and dout, the derivative of sum(dout * out), all in one row."""
     flat = m.douts.reshape(len(m.douts), -1)
-
-    def slopes(i: int) -> Array:
-        function = subject.out_as_function_of(i)
-        x = subject.array(i)
-        return np.array([flat @ complex_step(function, x, v).reshape(-1) for v in directions[i]])
-
-    whole = {i: slopes(i) for i in wrong}
-    errors = np.concatenate(
+    return np.concatenate(
         [
-            np.array(
-                [(m.analytic[i] - m.numeric[i]) @ v.reshape(-1) for v in directions[i]]
-            ).reshape(-1)
-            for i in wrong
+            flat @ complex_step(subject.out_as_function_of(i), subject.array(i), v).reshape(-1)
+            for i, those in directions.items()
+            for v in those
         ]
     )
-    for site in graph.sites:
-        if site.assigned != assigned:
-            continue
-        graph.active = site.number
-        parts = {i: whole[i] - slopes(i) for i in wrong}
-        if all(np.allclose(parts[i], whole[i], rtol=1e-9) for i in wrong):
-            continue  # everything goes this way: a factor of the whole, which has better names
-        part = np.concatenate([parts[i].reshape(-1) for i in wrong])
-        size = float(part @ part)
-        if size <= 1e-24 * float(sum(np.sum(w * w) for w in whole.values())):
-            continue
-        c = float(errors @ part) / size
-        if np.linalg.norm(errors - c * part) <= 100 * DIGITS * np.linalg.norm(errors):
-            return _told(m, wrong, site, 1 + c)
-    return None
 
 
 def _told(m: Measurement, wrong: list[int], site: Site, weight: float) -> Explanation:
     names = " and ".join(m.subject.names[i] for i in wrong)
     path = f"the path of {names} through `{site.text}` (line {site.line} of forward)"
-    evidence = f"least squares gives this path the weight {weight:.6g} in backward, where 1 belongs"
+    found = round(weight, 9) + 0.0
+    evidence = f"least squares gives this path the weight {found:.6g} in backward, where 1 belongs"
     if abs(weight) < 1e-6:
         return Explanation("missing-term", f"A term is missing in backward: {path}.", evidence)
     if abs(weight + 1) < 1e-6:

@@ -45,8 +45,7 @@ def neighbourhood(said: Array, true: Array, index: tuple[int, ...], reach: int =
 
 
 def largest_block(wrong: Array) -> str:
-    """The largest box full of wrong elements that can be grown from one of them, such as '[0:2, 1,
-    :]'."""
+    """The largest box of wrong elements grown from one of them, such as '[0:2, 1, :]'."""
     best: list[tuple[int, int]] = []
     most = 0
     for start in np.argwhere(wrong)[:64]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import copy
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from npgpt.gradcheck.edits import Edit, edits
+from npgpt.gradcheck.kinds import KINDS
 from npgpt.gradcheck.measure import Measurement, measure
 from npgpt.gradcheck.numeric import Array
 from npgpt.gradcheck.source import Source, read
@@ -27,8 +29,7 @@ ROUNDING = 1e-9
 
 @dataclass
 class _Goal:
-    """What the mended backward must return: per run, (dout, cache) and the true gradients by
-    position."""
+    """One run of backward, and the true gradients that it must return, by position."""
 
     subject: Any
     dout: Array
@@ -39,8 +40,7 @@ class _Goal:
 def mend(
     m: Measurement, positions: list[int] | None = None, seconds: float = SECONDS
 ) -> Explanation | None:
-    """The first single change that makes the gradients at `positions` (default: all) right, or
-    None."""
+    """The first single change that makes the gradients at `positions` (or all) right, or None."""
     source = read(m.subject.backward) if m.subject.readable else None
     if source is None:
         return None
@@ -74,16 +74,14 @@ def _goal(m: Measurement, k: int, wanted: list[int]) -> _Goal:
 
 
 def _locked(cache: Any) -> Any:
-    """The cache with its arrays read-only: an edit that writes into them must not spoil the next
-    one."""
+    """The cache, its arrays read-only: an edit that writes into them must not spoil the next."""
     if isinstance(cache, np.ndarray):
         cache.flags.writeable = False
-    for part in (
-        cache.values()
-        if isinstance(cache, dict)
-        else cache if isinstance(cache, (tuple, list)) else ()
-    ):
-        _locked(part)
+    elif isinstance(cache, dict):
+        _locked(list(cache.values()))
+    elif isinstance(cache, (tuple, list)):
+        for part in cache:
+            _locked(part)
     return cache
 
 
@@ -130,9 +128,7 @@ def _fits(
         if not _right(first, goals[0]):
             return None
         return c if all(_right(_answer(source, g, c), g) for g in goals[1:]) else None
-    except (
-        Exception
-    ):  # most changes make no sense; that is how they are told from the one that does
+    except Exception:  # most changes make no sense, and that is how they show it
         return None
     finally:
         edit.slot.put(old)
@@ -210,11 +206,10 @@ def _told(source: Source, name: str, edit: Edit, c: float, every: bool) -> Expla
     new = edit.new
     if kind == "term-factor" and abs(c + 1) < 1e-9:
         kind = "term-sign"
-    after = ast.unparse(new).replace("_c", f"{c:.9g}").replace("+ -", "- ").replace("- 1 * ", "- ")
-    after = after.replace("+ 1 * ", "+ ").replace("-1 * ", "-")
+    after = _written(new, c)
     where = f"line {line} of {name}"
     parent = "" if statement else f" in `{_around(edit)}`"
-    message = f"{WORDS.get(kind, 'A small change mends it')}: {where} has `{before}`{parent}; "
+    message = f"{KINDS[kind].rstrip('.')}: {where} has `{before}`{parent}; "
     message += f"`{after}` would be right."
     which = "every gradient equals" if every else "this gradient equals"
     return Explanation(
@@ -222,30 +217,26 @@ def _told(source: Source, name: str, edit: Edit, c: float, every: bool) -> Expla
     )
 
 
+def _written(new: Any, c: float) -> str:
+    """An edit as one would write it, with its unknown number filled in."""
+
+    class Fill(ast.NodeTransformer):
+        def visit_BinOp(self, node: ast.BinOp) -> Any:
+            self.generic_visit(node)
+            if isinstance(node.left, ast.Constant) and node.left.value == "_c":
+                if c in (1.0, -1.0):
+                    return node.right if c == 1 else ast.UnaryOp(ast.USub(), node.right)
+                return ast.BinOp(ast.Constant(float(f"{c:.9g}")), node.op, node.right)
+            right = node.right
+            if isinstance(right, ast.UnaryOp) and isinstance(node.op, ast.Add):
+                return ast.BinOp(node.left, ast.Sub(), right.operand)
+            return node
+
+        def visit_Name(self, node: ast.Name) -> Any:
+            return ast.Constant("_c") if node.id == "_c" else node
+
+    return ast.unparse(ast.fix_missing_locations(Fill().visit(copy.deepcopy(new))))
+
+
 def _around(edit: Edit) -> str:
     return " ".join(ast.unparse(edit.slot.parent).split())[:70]
-
-
-WORDS = {
-    "accumulated-twice": "A term is added twice",
-    "another-input": "A gradient belongs to another input",
-    "axes-swapped": "Two axes are swapped",
-    "extra-call": "A step too many",
-    "extra-factor": "A factor too many",
-    "mask-forgotten": "The mask is missing",
-    "mask-inverted": "The mask is the wrong way round",
-    "mask-redrawn": "This is not the mask of forward",
-    "mean-for-sum": "A mean is taken where the sum belongs",
-    "missing-broadcast-sum": "A sum over a broadcast axis is missing",
-    "missing-factor": "A factor is missing",
-    "missing-term": "A term is missing",
-    "overwritten": "A value is overwritten that should be added to",
-    "repeated-ids-overwritten": "Repeated ids overwrite each other",
-    "sum-for-mean": "A sum is taken where the mean belongs",
-    "term-factor": "A term has a wrong factor",
-    "term-sign": "A term has the wrong sign",
-    "transposed": "A matrix is transposed, or a transpose is missing",
-    "wrong-axis": "The axis is wrong",
-    "wrong-operator": "Times and divided by are mixed up",
-    "wrong-variable": "A wrong variable is used",
-}

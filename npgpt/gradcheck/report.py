@@ -1,5 +1,4 @@
-"""What a check says: rows for a table, findings for a learner, and one exception that carries
-both."""
+"""What a check says: rows for a table, findings for a learner, and an exception."""
 
 from __future__ import annotations
 
@@ -64,8 +63,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """The answer of a check. `ok` is true when there are no findings; printing it gives the whole
-    story."""
+    """The answer of a check: `ok` is true when there are no findings; print it to read it."""
 
     op: str
     rows: list[Row] = field(default_factory=list)
@@ -89,8 +87,7 @@ class Report:
         return max((row.error for row in self.rows), default=0.0)
 
     def raise_if_wrong(self) -> Report:
-        """Raise GradientMismatch with the whole report if there is a finding; else return the
-        report."""
+        """Raise GradientMismatch with the report if there is a finding; else return it."""
         if not self.ok:
             raise GradientMismatch(self)
         return self
@@ -184,8 +181,8 @@ def _numbers(finding: Finding) -> str:
     bar = f" +- {finding.error_bar:.0e}" if finding.error_bar else ""
     at = f"[{', '.join(map(str, finding.index))}]" if finding.index else ""
     return (
-        f"At {finding.argument}{at} backward says {finding.analytic:.9g}, "
-        f"the numbers say {finding.numeric:.9g}{bar}."
+        f"At {finding.argument}{at} backward says {finding.analytic:.9g}, the numbers say "
+        f"{finding.numeric:.9g}{bar}."
     )
 
 
@@ -201,8 +198,7 @@ def table(rows: list[Row], colour: bool = False, width: int = WIDTH) -> Iterator
         method = row.method + (" (sampled)" if row.sampled else "")
         line = (
             f"{row.op[:ops]:{ops}}  {row.argument[-names:]:{names}}  "
-            f"{shape_text(row.shape):{shapes}}  "
-            f"{row.error:8.1e}  "
+            f"{shape_text(row.shape):{shapes}}  {row.error:8.1e}  "
         )
         verdict = "" if row.ok else "  WRONG"
         line = line + method[: max(4, width - len(line) - len(verdict))] + verdict

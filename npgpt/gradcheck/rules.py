@@ -56,8 +56,7 @@ def float32(v: View) -> Explanation | None:
     return Explanation(
         "float32",
         f"The gradient of {v.name} is right to about {-math.log10(gap / size):.0f} digits only: "
-        f"right up "
-        "to the noise of float32, which is used somewhere on the way.",
+        "right up to the noise of float32, which is used somewhere on the way.",
         f"relative error {gap / size:.1e}; {rest}",
     )
 
@@ -77,8 +76,8 @@ def factor(v: View) -> Explanation | None:
     if summed and rows > 1 and abs(c * rows - 1) < 1e-7:
         return Explanation(
             "mean-for-sum",
-            f"{v.name} is used at {rows} positions and its gradient is the sum over them; backward "
-            "takes the mean.",
+            f"{v.name} is used at {rows} positions and its gradient is the sum over them;"
+            " backward takes the mean.",
             evidence,
         )
     return Explanation(
@@ -109,7 +108,8 @@ def another_input(v: View) -> Explanation | None:
             return Explanation(
                 "another-input",
                 f"The gradient of {name} was added to that of {v.name}.",
-                f"backward = true gradient of {v.name} + true gradient of {name}, to eight digits",
+                f"backward = true gradient of {v.name} + true gradient of {name}, to eight"
+                " digits",
             )
     return None
 
@@ -162,9 +162,9 @@ def _heads(v: View) -> Explanation | None:
                 if close(v.said, parts.swapaxes(a + 1, b + 1).reshape(len(true), -1)):
                     return Explanation(
                         "axes-swapped",
-                        f"In the gradient of {v.name}, axis {axis} of {size} was cut into {heads} "
-                        f"heads of "
-                        f"{size // heads}, and axes {a} and {b} of {split} were swapped.",
+                        f"In the gradient of {v.name}, axis {axis} of {size} was cut into {heads}"
+                        f" heads of {size // heads}, and axes {a} and {b} of {split} were"
+                        " swapped.",
                         "the true gradient so rearranged equals what backward returned",
                     )
     return None

@@ -21,8 +21,7 @@ Slope = Callable[[Array], tuple[float, float]]  # direction -> (derivative, erro
 
 @dataclass(frozen=True)
 class Sample:
-    """Verdict on a large tensor: relative `error`, `tolerance`, and if wrong the worst element
-    found."""
+    """Verdict on a large tensor; `index` is the worst element found if it is wrong."""
 
     error: float
     tolerance: float
@@ -43,23 +42,26 @@ def sample(analytic: Array, slope: Slope, reach: float, rng: np.random.Generator
     `slope(v)` gives the true derivative along v (of analytic's shape) and its error bar; `reach` is
     the size that the gradient could have had, the yardstick where it is zero.
     """
+    if not np.all(np.isfinite(analytic)):
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(analytic))[0])
+        numeric, bar = slope(_one(analytic.shape, index))
+        said_there = float(analytic[index])
+        return Sample(float("inf"), WHOLE, False, False, index, said_there, numeric, bar)
     directions = [signs(analytic.shape, rng) for _ in range(DIRECTIONS)]
     said = np.array([float(np.sum(analytic * v)) for v in directions])
     true, bars = (np.array(column) for column in zip(*(slope(v) for v in directions), strict=True))
-    length = float(np.linalg.norm(true)) / np.sqrt(DIRECTIONS)
-    zero = length <= ZERO * reach
+    length = float(np.linalg.norm(true) / np.sqrt(DIRECTIONS))
+    zero = bool(length <= ZERO * reach)
     scale = (reach if zero else length) or 1.0
     gaps = np.abs(said - true)
-    error = float(np.linalg.norm(gaps)) / np.sqrt(DIRECTIONS) / scale
+    error = float(np.linalg.norm(gaps) / np.sqrt(DIRECTIONS) / scale)
     allowed = WHOLE * scale + 5 * bars
-    tolerance = float(allowed.max()) / scale
+    tolerance = float(allowed.max() / scale)
     if np.isfinite(error) and bool(np.all(gaps <= allowed)):
         return Sample(error, tolerance, True, zero)
     worst = int(np.argmax(np.where(np.isfinite(gaps), gaps - allowed, np.inf)))
     index = bisect(analytic, slope, directions[worst])
-    one = np.zeros(analytic.shape)
-    one[index] = 1.0
-    numeric, bar = slope(one)
+    numeric, bar = slope(_one(analytic.shape, index))
     ratio = float(said @ true) / max(float(true @ true), 1e-300)
     steady = (
         bool(np.linalg.norm(said - ratio * true) <= 1e-8 * np.linalg.norm(said)) or not said.any()
@@ -78,9 +80,14 @@ def sample(analytic: Array, slope: Slope, reach: float, rng: np.random.Generator
     )
 
 
+def _one(shape: tuple[int, ...], index: tuple[int, ...]) -> Array:
+    direction = np.zeros(shape)
+    direction[index] = 1.0
+    return direction
+
+
 def wrong_cells(analytic: Array, slope: Slope, allowed: float) -> str:
-    """A text picture of up to 6 by 16 cells: '#' where the gradient is wrong along a direction in
-    the cell."""
+    """A picture of up to 6 by 16 cells: '#' where a direction in the cell shows an error."""
     rows = np.arange(analytic.size).reshape(-1, analytic.shape[-1] if analytic.ndim else 1)
     rng = np.random.default_rng(0)
     lines = []
@@ -97,8 +104,7 @@ def wrong_cells(analytic: Array, slope: Slope, allowed: float) -> str:
 
 
 def bisect(analytic: Array, slope: Slope, direction: Array) -> tuple[int, ...]:
-    """The index of a wrong element: halve the set of elements, keep the half with the larger
-    error."""
+    """The index of a wrong element: keep halving the set that shows the larger error."""
     flat = np.arange(analytic.size)
     while len(flat) > 1:
         half = flat[: len(flat) // 2]

@@ -1,5 +1,4 @@
-"""Before any number: count, order, shapes and dtypes of what backward returned, in a plain
-sentence."""
+"""Before any number: count, order, shapes and dtypes of what backward returned, in words."""
 
 from __future__ import annotations
 
@@ -84,7 +83,7 @@ def _count_text(subject: Subject, grads: tuple[Any, ...]) -> str:
     return (
         f"backward returned {len(grads)} gradient{'s' * (len(grads) != 1)}, but forward took "
         f"{len(subject.inputs)} arrays ({names}): one for each, in this order, None for integer "
-        f"ids."
+        "ids."
     )
 
 
@@ -98,8 +97,9 @@ def _order(subject: Subject, grads: tuple[Any, ...]) -> str:
         if all(given[j] == shapes[i] for i, j in enumerate(order)):
             meant = [subject.names[order.index(j)] for j in range(len(grads))]
             return (
-                "The shapes returned fit the inputs in another order: backward seems to return the "
-                f"gradients of ({', '.join(meant)}), forward takes ({', '.join(subject.names)})."
+                "The shapes returned fit the inputs in another order: backward seems to return"
+                f" the gradients of ({', '.join(meant)}), forward takes"
+                f" ({', '.join(subject.names)})."
             )
     return ""
 
@@ -120,7 +120,7 @@ def _one(subject: Subject, i: int, grad: Any) -> Finding | None:
             "unexpected-gradient",
             name,
             f"{name} {what} and has no gradient; backward returned {describe(grad)}, None would "
-            f"fit.",
+            "fit.",
         )
     assert x is not None
     if grad is None:
@@ -138,7 +138,7 @@ def _one(subject: Subject, i: int, grad: Any) -> Finding | None:
         return Finding(
             "float32",
             name,
-            f"All inputs are float64, but the gradient of {name} is {array.dtype}: "
-            "digits were lost on the way.",
+            f"All inputs are float64, but the gradient of {name} is {array.dtype}: digits were "
+            f"lost on the way.",
         )
     return None

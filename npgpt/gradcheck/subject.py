@@ -63,24 +63,22 @@ class Subject:
         return other
 
     def fresh_settings(self) -> dict[str, Any]:
-        """The settings, with generators and other live objects copied so that each call sees them
-        anew."""
+        """The settings, with generators and other live objects copied for this one call."""
         return {name: _fresh(value) for name, value in self.settings.items()}
 
     def run(self, inputs: tuple[Array | None, ...] | None = None) -> tuple[Array, Any]:
         """forward on copies of the inputs: (out as an array, cache)."""
-        arrays = [None if a is None else a.copy() for a in (inputs or self.inputs)]
+        arrays = [None if a is None else a.copy() for a in inputs or self.inputs]
         result = self.forward(*arrays, **self.fresh_settings())
         if not isinstance(result, tuple) or len(result) != 2:
             raise ContractError(
-                f"forward of {self.op} returned {describe(result)}; "
-                "the contract asks for two things, (out, cache)"
+                f"forward of {self.op} returned {describe(result)}; the contract asks for two "
+                f"things, (out, cache)"
             )
         return np.asarray(result[0]), result[1]
 
     def out_as_function_of(self, position: int) -> Callable[[Array], Array]:
-        """forward's output as a function of one input; the others follow its dtype, so complex goes
-        through."""
+        """forward's output as a function of one input; the other floats follow its dtype."""
 
         def function(x: Array) -> Array:
             inputs = tuple(
@@ -114,7 +112,9 @@ def argument_names(forward: Callable[..., Any], count: int) -> list[str]:
                 rest = parameter.name
     except (TypeError, ValueError):
         pass
-    return [names[i] if i < len(names) else f"{rest or 'x'}{i}" for i in range(count)]
+    extra = count - len(names)
+    more = [rest] if rest and extra == 1 else [f"{rest or 'x'}{i}" for i in range(extra)]
+    return (names + more)[:count]
 
 
 def op_name(function: Callable[..., Any]) -> str:

@@ -26,6 +26,8 @@ UNKNOWN = "unknown: none of the usual mistakes gives these numbers"
 
 def likely_cause(name: str, own: Own, theirs: Array, config: dict[str, Any]) -> str:
     """One sentence on why `theirs` differs from own[name]; own holds all of the pack's tensors."""
+    if name == "greedy/ids":
+        return "the logits agree, so it is the loop: take the last position's, read all of the text"
     if not np.isfinite(theirs).all():
         return "an overflow: subtract the row maximum before exp, and mask with -inf before softmax"
     kind, _, short = name.partition("/")
@@ -35,6 +37,8 @@ def likely_cause(name: str, own: Own, theirs: Array, config: dict[str, Any]) -> 
     elif kind == "grads":
         makers.insert(0, lambda: _gradient(short, own, config))
     with np.errstate(all="ignore"):
+        if theirs.any() and np.array_equal(theirs, theirs.astype(np.float16)):
+            return "the numbers were rounded to half precision on the way"
         for maker in makers:
             for sentence, candidate in maker():
                 if _explains(candidate, own[name], theirs):
@@ -157,6 +161,9 @@ def _norm(name: str, own: Own, config: dict[str, Any]) -> Iterator[Candidate]:
     unbiased = var * n / (n - 1)
     yield ("LayerNorm divides by the unbiased variance (C - 1); GPT-2 divides by C",
            normed(unbiased) * weight + bias)
+    for other in (0.0, 1e-3, 1e-6, 1e-8, 1e-12):
+        yield (f"eps is {other:g} in their LayerNorm, it should be {eps:g}",
+               normed(var, other) * weight + bias)
     yield "weight and bias of the LayerNorm are not applied", normed(var)
     yield "the bias of the LayerNorm is not added", normed(var) * weight
     yield "the weight of the LayerNorm is not applied", normed(var) + bias
@@ -221,6 +228,11 @@ def _weights(name: str, own: Own) -> Iterator[Candidate]:
     yield "scores are divided by the head size, not by its root", softmax(scores / d)
     yield ("scores are divided by sqrt(channels), not by sqrt(head size)",
            softmax(scores / math.sqrt(d * q.shape[1])))
+    yield "the mask is the wrong way round: a query sees its future, not its past", softmax(
+        scores / math.sqrt(d), mask.T)
+    # nobody can say what the first row holds then, which sees nothing: uniform is what -1e9 gives
+    strict = np.where(np.tri(t, k=-1, dtype=bool), scores / math.sqrt(d), -1e9)
+    yield "the mask hides the query's own position too", softmax_forward(strict)[0]
     yield "softmax runs over the queries instead of the keys", np.moveaxis(
         softmax_forward(np.moveaxis(np.where(mask, scores / math.sqrt(d), -np.inf), -1, -2))[0],
         -1, -2)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ..config import GPT2Config
 from ..tape import Array
 from ..weights import CheckpointError
 from .causes import likely_cause
-from .write import PRECISIONS, Pack, read_pack
+from .write import GREEDY, INPUTS, PRECISIONS, Pack, read_pack
 
 
 @dataclass
@@ -20,7 +22,7 @@ class Comparison:
 
     ours: Path
     theirs: Path
-    precision: str
+    precisions: list[str] = field(default_factory=list)
     compared: int = 0
     missing: list[str] = field(default_factory=list)
     first: str | None = None
@@ -35,7 +37,8 @@ class Comparison:
         return self.first is None
 
     def __str__(self) -> str:
-        lines = [f"{self.compared} tensors compared in {self.precision}"]
+        plural = "" if self.compared == 1 else "s"
+        lines = [f"{self.compared} tensor{plural} compared in {' and '.join(self.precisions)}"]
         if self.missing:
             shown = ", ".join(self.missing[:4]) + (", ..." if len(self.missing) > 4 else "")
             lines.append(f"{len(self.missing)} are not in {self.theirs}: {shown}")
@@ -52,45 +55,92 @@ class Comparison:
 def compare_packs(ours: str | Path, theirs: str | Path) -> Comparison:
     """Hold another pack against one that npgpt wrote, tensor by tensor in the order of execution.
 
-    `theirs` may lack tensors, and its names may leave out the precision. Raises CheckpointError
-    where the first is no pack of npgpt's, or the second has nothing to compare.
+    `theirs` may lack tensors, and its names may leave out the precision; where it has both
+    precisions float64 comes first. Raises CheckpointError where the first is no pack of npgpt's, or
+    the second has nothing to compare.
     """
     reference, other = read_pack(ours), read_pack(theirs)
-    if reference.about.get("format") != "npgpt-pack":
-        raise CheckpointError(f"{ours} is no pack that npgpt wrote: there is no pack.json of it")
-    precision, given = _theirs(other)
-    result = Comparison(reference.path, other.path, precision)
-    order = reference.about["order"]
-    parameters = [name.partition("/")[2] for name in reference.tensors
-                  if name.startswith(f"{precision}/params/")]
-    own = {name: reference.tensors[f"{precision}/{name}"] for name in [*parameters, *order]}
-    own |= {name: reference.tensors[name] for name in ("ids", "targets")}
-    tolerances = reference.about["tolerances"][precision]
-    for name in order:
-        if name not in given:
-            result.missing.append(name)
-            continue
-        result.compared += 1
-        message = _difference(own[name], given[name], tolerances[name])
-        if message:
-            result.first, result.message = name, message
-            result.cause = likely_cause(name, own, given[name], reference.about["config"])
+    order, tolerances, config = _told(reference)
+    result = Comparison(reference.path, other.path)
+    for precision, given in _theirs(other).items():
+        own = _ours(reference, precision, order)
+        _compare_inputs(result, own, given)
+        for name in [] if result.first else [*order, GREEDY]:
+            if name not in given:
+                result.missing.append(name)
+                continue
+            result.compared += 1
+            tolerance = 0.0 if name == GREEDY else tolerances[precision][name]
+            message = _difference(own[name], given[name], tolerance)
+            if message:
+                result.first, result.message = name, message
+                result.cause = likely_cause(name, own, given[name], config)
+                break
+            result.last_right = name
+        result.precisions.append(precision)
+        if result.first:
             return result
-        result.last_right = name
     if not result.compared:
         raise CheckpointError(f"{theirs} holds none of the {len(order)} tensors that {ours} names; "
                               f"they are named KIND/NAME, such as {order[0]}")
     return result
 
 
-def _theirs(pack: Pack) -> tuple[str, dict[str, Array]]:
+def _told(pack: Pack) -> tuple[list[str], dict[str, dict[str, float]], dict[str, Any]]:
+    """Order, tolerances and config, from pack.json; CheckpointError where they do not fit."""
+    about = pack.about
+    if about.get("format") != "npgpt-pack":
+        raise CheckpointError(f"{pack.path} is no pack that npgpt wrote: it has no pack.json")
+    try:
+        order, tolerances, config = about["order"], about["tolerances"], about["config"]
+        GPT2Config.from_dict(config)
+        for precision in PRECISIONS:
+            for name in order:
+                float(tolerances[precision][name])
+                pack.tensors[f"{precision}/{name}"]
+            pack.tensors[f"{precision}/{GREEDY}"]
+        pack.tensors["ids"], pack.tensors["targets"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{pack.path} is damaged ({error}); write it anew") from None
+    return order, tolerances, config
+
+
+def _ours(pack: Pack, precision: str, order: list[str]) -> dict[str, Array]:
+    """Our tensors of one precision without its name: parameters first, then in order."""
+    start = f"{precision}/"
+    parameters = [name.removeprefix(start) for name in pack.tensors
+                  if name.startswith(f"{start}params/")]
+    own = {name: pack.tensors[start + name] for name in [*parameters, *order, GREEDY]}
+    return own | {name: pack.tensors[name] for name in INPUTS}
+
+
+def _theirs(pack: Pack) -> dict[str, dict[str, Array]]:
+    """Their tensors by precision and name; names without a precision go by their dtype."""
+    shared = {name: pack.tensors[name] for name in INPUTS if name in pack.tensors}
+    found = {}
     for precision in PRECISIONS:
-        part = {name.partition("/")[2]: array for name, array in pack.tensors.items()
+        part = {name.removeprefix(f"{precision}/"): array for name, array in pack.tensors.items()
                 if name.startswith(f"{precision}/")}
-        if any(not name.startswith("params/") for name in part):
-            return precision, part
+        if part:
+            found[precision] = part | shared
+    if found:
+        return found
     doubles = any(array.dtype == np.float64 for array in pack.tensors.values())
-    return PRECISIONS[0] if doubles else PRECISIONS[1], pack.tensors
+    return {PRECISIONS[0] if doubles else PRECISIONS[1]: pack.tensors}
+
+
+def _compare_inputs(result: Comparison, own: dict[str, Array], given: dict[str, Array]) -> None:
+    """Whether theirs was computed from the same ids and parameters, as far as it says so."""
+    for name in given:
+        if name in INPUTS or name.startswith("params/"):
+            if name not in own:
+                continue
+            message = _difference(own[name], given[name], 1e-6)
+            if message:
+                result.first, result.message = name, message
+                result.cause = ("they started from something else: load the parameters and ids of "
+                                "this pack")
+                return
 
 
 def _difference(a: Array, b: Array, tolerance: float) -> str:

@@ -1,7 +1,8 @@
-"""Writing and reading a pack: pack.safetensors with the tensors, pack.json that explains them.
+"""Writing and reading a pack: pack.safetensors with the tensors, pack.json with their order and
+tolerances, pack.md with a page on how to compare.
 
 Tensors are named PRECISION/KIND/NAME: float64 or float32; params, activations, dactivations or
-grads. Beside them ids, targets and greedy, int64.
+grads; and PRECISION/greedy/ids. Beside them ids and targets, int64.
 """
 
 from __future__ import annotations
@@ -23,24 +24,45 @@ from ..weights import CheckpointError
 from ..weights.safetensors_file import read_arrays, write_safetensors
 from .trace import Trace, trace
 
-TENSORS, ABOUT = "pack.safetensors", "pack.json"
+TENSORS, ABOUT, PAGE = "pack.safetensors", "pack.json", "pack.md"
 PRECISIONS = ("float64", "float32")
 KINDS = ("params", "activations", "dactivations", "grads")
+INPUTS = ("ids", "targets")
+GREEDY = "greedy/ids"
 GREEDY_TOKENS = 10
+# three sequences: a factor of the batch size is then no factor of 2
+BATCH, LONGEST = 3, 7
 
-HOW_TO_COMPARE = [
-    "1. Load the parameters PRECISION/params/* into your model, in the same precision. Linear "
-    "weights are (in, out): out = x @ weight + bias.",
-    "2. Run ids and targets through it, without dropout. A target of -100 is not counted in the "
-    "mean loss.",
-    "3. Write what you computed under the same names, as many of them as you like, and run: "
-    "npgpt pack --compare THIS YOURS",
-    "Or by hand: go through `order` from the top and stop at the first tensor whose error, "
-    "norm(yours - ours) / norm(ours), is above its tolerance. What comes before it is right, what "
-    "comes after follows from it. First come activations/*, from the ids to the loss; then "
-    "dactivations/* and grads/*, from the loss back.",
-    "`greedy` continues ids[0] by the likeliest token.",
-]
+HOW_TO_COMPARE = """\
+# A conformance pack of GPT-2
+
+`pack.safetensors` holds a small model and everything it computes, in float64 and in float32:
+
+| tensors | what they are |
+|---|---|
+| `ids`, `targets` | what goes in, (B, T) integers; a target of -100 is not counted in the loss |
+| `PRECISION/params/*` | the parameters; linear weights are (in, out): out = x @ weight + bias |
+| `PRECISION/activations/*` | every intermediate of the forward pass, to logits and the mean loss |
+| `PRECISION/dactivations/*` | the gradient of the loss for each of them |
+| `PRECISION/grads/*` | the gradient for each parameter |
+| `PRECISION/greedy/ids` | ids[0] continued by the likeliest token |
+
+PRECISION is `float64` or `float32`. `pack.json` holds the model's config, the order of execution
+and a tolerance for each tensor.
+
+## How to compare
+
+1. Load the parameters of one precision into your port, and run `ids` and `targets` through it in
+   that precision, without dropout.
+2. Write what you computed under the same names, as many of them as you like, to a safetensors file.
+3. Run `npgpt pack --compare THIS YOURS`. It names the first tensor that differs, in the order of
+   execution, its worst element, and the mistake that would give those numbers.
+
+By hand: go through `order` in `pack.json` from the top and stop at the first tensor whose error,
+norm(yours - ours) / norm(ours), is above its tolerance. What comes before it is right; what comes
+after follows from it. The activations come first, from the ids to the loss; then the gradients,
+from the loss back. The float32 tolerances are ten times what rounding did here, and at least 1e-5.
+"""
 
 
 @dataclass
@@ -67,14 +89,14 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
     folder = Path(folder)
     rng = np.random.default_rng(seed)
     params = _telling_params(config, rng)
-    length = min(config.n_positions - 1, 7)
-    ids = rng.integers(0, config.vocab_size, (2, length))
+    if config.n_positions < 2:
+        raise ValueError("n_positions=1 leaves nothing to attend to; a pack needs at least 2")
+    length = min(config.n_positions - 1, LONGEST)
+    ids = rng.integers(0, config.vocab_size, (BATCH, length))
     ids[:, -1] = ids[:, 0]              # a token that comes twice
-    targets = rng.integers(0, config.vocab_size, (2, length))
+    targets = rng.integers(0, config.vocab_size, (BATCH, length))
     targets[1, -1] = IGNORE             # and a target that is not counted
-    greedy = generate(params, config, ids[0], min(GREEDY_TOKENS, config.n_positions - length),
-                      temperature=0)
-    tensors = {"ids": ids, "targets": targets, "greedy": greedy}
+    tensors = {"ids": ids, "targets": targets}
     traces: dict[str, Trace] = {}
     for precision in PRECISIONS:
         rounded = {name: array.astype(precision) for name, array in params.items()}
@@ -82,10 +104,12 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
         kinds = {"params": rounded, **vars(traces[precision])}
         tensors |= {f"{precision}/{kind}/{name}": np.array(array, order="C")
                     for kind in KINDS for name, array in kinds[kind].items()}
+        tensors[f"{precision}/{GREEDY}"] = generate(
+            rounded, config, ids[0], min(GREEDY_TOKENS, config.n_positions - length), temperature=0)
     order = [f"{kind}/{name}" for kind in KINDS[1:] for name in vars(traces["float64"])[kind]]
     about = {
         "format": "npgpt-pack", "version": 1, "config": config.to_dict(), "seed": seed,
-        "how_to_compare": HOW_TO_COMPARE, "order": order,
+        "how_to_compare": PAGE, "order": order,
         "tolerances": {"float64": {name: 1e-10 for name in order},
                        "float32": {name: _float32_tolerance(tensors, name) for name in order}},
     }
@@ -94,6 +118,8 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
         write_safetensors(beside, tensors)
     with replacing_file(folder / ABOUT) as beside:
         beside.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    with replacing_file(folder / PAGE) as beside:
+        beside.write_text(HOW_TO_COMPARE, encoding="utf-8")
     return folder
 
 

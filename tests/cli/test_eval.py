@@ -6,8 +6,10 @@ import re
 
 import pytest
 
+from npgpt.fast.quantized import dequantize, quantize
+from npgpt.scoring import score_text
 from npgpt.text import load_corpus
-from npgpt.training.checkpoint import open_model
+from npgpt.training.checkpoint import newest_checkpoint, open_model
 
 
 def figure(out, name):
@@ -39,6 +41,20 @@ def test_more_context_per_token_is_a_smaller_stride(npgpt, run_folder):
     whole, half = npgpt("eval", run_folder)[1], npgpt("eval", run_folder, "--stride", "4")[1]
     assert figure(whole, "tokens scored") == figure(half, "tokens scored")
     assert figure(whole, "loss") != figure(half, "loss")
+
+
+def test_the_loss_of_rounded_weights_is_the_rounded_models(npgpt, run_folder, story):
+    model, tokenizer = open_model(run_folder)
+    # weights of some size, so that rounding them shows in four digits
+    model.params = {name: 20 * array for name, array in model.params.items()}
+    model.save(newest_checkpoint(run_folder))
+    rounded = dequantize(quantize(model.params, model.config))
+    val = load_corpus(story, tokenizer).val
+    expected, exact = (score_text(p, model.config, val).loss for p in (rounded, model.params))
+    assert abs(expected - exact) > 1e-3
+    code, out, err = npgpt("eval", run_folder, "--int8")
+    assert code == 0, err
+    assert figure(out, "loss") == pytest.approx(expected, abs=1e-4)
 
 
 def test_questions_give_two_accuracies(npgpt, run_folder, tmp_path):

@@ -2,6 +2,8 @@
 
 import pytest
 
+from npgpt.training.checkpoint import newest_checkpoint, open_model
+
 
 def test_text_goes_to_stdout_and_the_same_seed_gives_the_same_text(npgpt, run_folder):
     first = npgpt("generate", run_folder, "the cat", "--max-new-tokens", "5", "--seed", "1")
@@ -18,6 +20,19 @@ def test_a_prompt_may_come_from_a_file_or_stdin(npgpt, run_folder, tmp_path):
     assert npgpt("generate", run_folder, "--file", "prompt.txt", *settings)[1] == expected
     assert npgpt("generate", run_folder, *settings, stdin=b"the dog\n")[1] == expected
     assert npgpt("generate", run_folder, "-", *settings, stdin=b"the dog\n")[1] == expected
+
+
+def test_rounded_weights_write_the_text_of_the_rounded_model(npgpt, run_folder):
+    model, tokenizer = open_model(run_folder)
+    # weights of some size, so that rounding them changes the text
+    model.params = {name: 20 * array for name, array in model.params.items()}
+    model.save(newest_checkpoint(run_folder))
+    wanted = model.generate(tokenizer.encode("the cat"), 80, seed=1, int8=True)
+    arguments = ["generate", run_folder, "the cat", "--seed", "1", "--temperature", "1",
+                 "--max-new-tokens", "80"]
+    rounded, plain = npgpt(*arguments, "--int8"), npgpt(*arguments)
+    assert rounded[:2] == (0, tokenizer.decode(wanted) + "\n")
+    assert plain[0] == 0 and plain[1] != rounded[1]
 
 
 def test_without_a_prompt_the_model_begins_by_itself(npgpt, run_folder):
@@ -60,6 +75,7 @@ def test_interactive_turns_share_one_text(npgpt, run_folder):
     (["run", "a", "--top-k", "0"], 2, "top_k"),
     (["run", "a", "--max-new-tokens", "-1"], 2, "max_new_tokens"),
     (["run", "a", "--file", "b"], 2, "one of them"),
+    (["run", "a", "--samples", "0"], 2, "--samples 0"),
     (["run", "--file", "missing.txt"], 3, "missing.txt"),
     (["nowhere", "a"], 3, "nowhere"),
     (["cache", "a"], 3, "cache"),

@@ -8,7 +8,7 @@ from safetensors.numpy import load_file, save_file
 
 def test_a_pack_is_written_and_agrees_with_itself(npgpt):
     code, out, _ = npgpt("pack", "tiny", "ours")
-    assert code == 0 and "pack.safetensors" in out and "pack.json" in out
+    assert code == 0 and all(name in out for name in ("pack.safetensors", "pack.json", "pack.md"))
     code, out, _ = npgpt("pack", "--compare", "ours", "ours")
     assert code == 0 and "all of them agree" in out
 
@@ -34,7 +34,7 @@ def test_a_pack_of_ones_own_config(npgpt, tmp_path):
 @pytest.mark.parametrize("arguments, code, says", [
     (["gpt2", "out"], 2, "tiny"),
     (["big.json", "out"], 2, "124,439,808"),
-    (["bad.json", "out"], 2, "no valid JSON"),
+    (["bad.json", "out"], 3, "JSON"),
     (["missing.json", "out"], 3, "missing.json"),
     (["--compare", "a", "b"], 3, "no such file"),
 ])

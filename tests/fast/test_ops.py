@@ -115,7 +115,8 @@ def test_elementwise_ops_agree_for_any_shape_and_size(name, data):
 
 
 @given(
-    rows=st.integers(0, 700), width=st.integers(1, 300), dtype=st.sampled_from(["float32", "float64"])
+    rows=st.integers(0, 700), width=st.integers(1, 300),
+    dtype=st.sampled_from(["float32", "float64"]),
 )
 @settings(max_examples=20, deadline=None)
 def test_layernorm_agrees_across_the_borders_of_its_blocks(rows, width, dtype):
@@ -128,8 +129,9 @@ def test_layernorm_agrees_across_the_borders_of_its_blocks(rows, width, dtype):
 
 
 @given(
-    b=st.integers(1, 3), h=st.integers(1, 5), t=st.integers(1, 290), past=st.sampled_from([0, 1, 37]),
-    d=st.integers(1, 9), scale=st.sampled_from([1.0, 60.0]), rate=st.sampled_from([0.0, 0.3]),
+    b=st.integers(1, 3), h=st.integers(1, 5), t=st.integers(1, 290),
+    past=st.sampled_from([0, 1, 37]), d=st.integers(1, 9),
+    scale=st.sampled_from([1.0, 60.0]), rate=st.sampled_from([0.0, 0.3]),
 )
 @settings(max_examples=25, deadline=None)
 def test_attention_agrees_across_stacks_blocks_and_both_ways_of_exp(b, h, t, past, d, scale, rate):
@@ -229,7 +231,8 @@ def test_the_loss_without_a_tape_is_the_loss_with_one(monkeypatch):
     taped = fast.linear_cross_entropy(Tape().watch(x), weight, targets)
     # in groups of three rows
     monkeypatch.setattr(
-        cross_entropy, "runs", lambda a, b, width, block=0: [slice(i, min(i + 3, b)) for i in range(a, b, 3)]
+        cross_entropy, "runs",
+        lambda a, b, width, block=0: [slice(i, min(i + 3, b)) for i in range(a, b, 3)],
     )
     alone = fast.linear_cross_entropy(x, weight, targets)
     np.testing.assert_allclose(alone, taped.value, rtol=1e-14)

@@ -147,7 +147,8 @@ def test_a_stop_string_is_found_across_tokens_and_not_in_the_prompt():
     ("text", "must be integers"),
     (3, r"shape \(T,\)"),
     (np.zeros((1, 2, 3), int), r"\(1, 2, 3\)"),
-    ([[1, 2], [3]], "different lengths: pass a list of 1-D arrays"),
+    ([[1, 2], 3], "1-D arrays"),
+    ([[1, 2], [3, 29, 4]], "prompt 1: 29 is outside"),
     ([np.array([[1]])], "1-D arrays"),
 ])
 def test_prompts_that_do_not_fit_are_refused(ids, says):
@@ -172,3 +173,10 @@ def test_settings_that_do_not_fit_are_refused_before_any_work(given_settings, sa
         stream(PARAMS, SMALL, **arguments)
     with pytest.raises(ValueError, match=says):
         generate(PARAMS, SMALL, **arguments)
+
+
+def test_plain_lists_of_different_lengths_are_prompts_too():
+    params = lively(SMALL)
+    arrays = generate(params, SMALL, [np.array([1, 2]), np.array([3])], 4, temperature=0)
+    lists = generate(params, SMALL, [[1, 2], [3]], 4, temperature=0)
+    assert [row.tolist() for row in lists] == [row.tolist() for row in arrays]

@@ -9,6 +9,7 @@ def run(p, ids, targets, config, mistake=""):
     """Activations by the pack's names, from parameters p; `mistake` names what goes wrong."""
     out = {}
     heads, eps = config["n_head"], config["layer_norm_epsilon"]
+    eps = 1e-3 if mistake == "eps 1e-3" else eps
     b, t = ids.shape
 
     def norm(x, name):
@@ -16,7 +17,8 @@ def run(p, ids, targets, config, mistake=""):
         y = (x - (0 if mistake == "no mean" else x.mean(-1, keepdims=True))) / np.sqrt(var + eps)
         if mistake == "no affine":
             return y
-        return y * p[f"{name}.weight"] + p[f"{name}.bias"]
+        y = y * p[f"{name}.weight"] + p[f"{name}.bias"]
+        return y.astype(np.float16).astype(y.dtype) if mistake == "half" else y
 
     def linear(x, name):
         w = p[f"{name}.weight"]
@@ -52,8 +54,13 @@ def run(p, ids, targets, config, mistake=""):
         out[f"{h}.attn.q"], out[f"{h}.attn.k"], out[f"{h}.attn.v"] = q, k, v
         scale = 1 if mistake == "no scale" else math.sqrt(q.shape[-1])
         s = np.einsum("bhid,bhjd->bhij", q, k) / scale
-        if mistake != "no mask":
-            s = s + np.triu(np.full((t, t), -1e30), 1)
+        hidden = np.full((t, t), -1e9 if mistake == "strict mask" else -1e30)
+        if mistake == "reversed mask":
+            s = s + np.tril(hidden, -1)
+        elif mistake == "strict mask":
+            s = np.where(np.tri(t, k=-1, dtype=bool), s, hidden)
+        elif mistake != "no mask":
+            s = s + np.triu(hidden, 1)
         w = np.exp(s - s.max(-1, keepdims=True))
         w = out[f"{h}.attn.weights"] = w / w.sum(-1, keepdims=True)
         z = w @ v

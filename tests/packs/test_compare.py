@@ -24,7 +24,7 @@ def changed(pack, tmp_path, change, only=""):
 def test_equal_packs_agree(pack, tmp_path, only):
     result = compare_packs(pack, changed(pack, tmp_path, lambda t: None, only))
     assert result.ok and result.first is None and not result.missing
-    assert result.precision == ("float32" if only == "float32" else "float64")
+    assert result.precisions == ([only] if only else ["float64", "float32"])
     assert "all of them agree" in str(result)
 
 
@@ -33,7 +33,7 @@ def test_names_may_leave_out_the_precision(pack, tmp_path):
                if n.startswith("float32/")}
     save_file(tensors, tmp_path / "bare.safetensors")
     result = compare_packs(pack, tmp_path / "bare.safetensors")
-    assert result.ok and result.precision == "float32" and result.compared > 50
+    assert result.ok and result.precisions == ["float32"] and result.compared > 50
 
 
 def test_the_first_difference_in_execution_order_is_told_with_its_worst_element(pack, tmp_path):
@@ -50,7 +50,7 @@ def test_the_first_difference_in_execution_order_is_told_with_its_worst_element(
 
 def test_missing_tensors_are_counted_and_named(pack, tmp_path):
     result = compare_packs(pack, changed(
-        pack, tmp_path, lambda t: t.pop("float64/activations/h.0.attn.q")))
+        pack, tmp_path, lambda t: t.pop("float64/activations/h.0.attn.q"), "float64"))
     assert result.ok and result.missing == ["activations/h.0.attn.q"]
     assert "h.0.attn.q" in str(result)
 
@@ -65,7 +65,29 @@ def test_another_shape_is_said_and_infinity_too(pack, tmp_path):
         tensors["float64/activations/h.0.attn.weights"][0, 0, 0, 1] = np.nan
 
     result = compare_packs(pack, changed(pack, tmp_path, infinite))
-    assert "1 of 294" in result.message and "row maximum" in result.cause
+    assert "1 of 441" in result.message and "row maximum" in result.cause
+
+
+@pytest.mark.parametrize("name, damage, first", [
+    ("float64/params/wte.weight", lambda a: 2 * a, "params/wte.weight"),
+    ("ids", lambda a: a[:, ::-1], "ids"),
+    ("float32/grads/wte.weight", lambda a: 3 * a, "grads/wte.weight"),
+    ("float32/greedy/ids", lambda a: 0 * a, "greedy/ids"),
+])
+def test_nothing_that_is_in_both_is_passed_over(pack, tmp_path, name, damage, first):
+    def change(tensors):
+        tensors[name] = np.array(damage(tensors[name]), order="C")
+
+    result = compare_packs(pack, changed(pack, tmp_path, change))
+    assert result.first == first and result.cause
+
+
+@pytest.mark.parametrize("about", [
+    '{"format": "npgpt-pack"}', '{"format": "npgpt-pack", "order": [3], "config": {}}'])
+def test_a_damaged_pack_json_is_an_error(pack, tmp_path, about):
+    (pack / "pack.json").write_text(about)
+    with pytest.raises(CheckpointError, match="damaged"):
+        compare_packs(pack, pack)
 
 
 def test_what_cannot_be_compared_is_an_error(pack, tmp_path):

@@ -23,8 +23,8 @@ def test_a_pack_is_a_model_with_everything_it_computes(tmp_path):
         for name, grad in grads.items():
             np.testing.assert_allclose(
                 grad, pack.tensors[f"{precision}/grads/{name}"], rtol=1e-3, atol=1e-5)
-    greedy = GPT2(config, params).generate(pack.tensors["ids"][0], 6, temperature=0)
-    np.testing.assert_array_equal(pack.tensors["greedy"], greedy)
+        greedy = model.generate(pack.tensors["ids"][0], 6, temperature=0)
+        np.testing.assert_array_equal(pack.tensors[f"{precision}/greedy/ids"], greedy)
 
 
 def test_every_tensor_of_the_order_is_there_in_both_precisions_with_a_tolerance(tmp_path):
@@ -40,7 +40,7 @@ def test_every_tensor_of_the_order_is_there_in_both_precisions_with_a_tolerance(
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         write_pack(tmp_path / name, tiny_config(), seed=3)
-    for file in ("pack.safetensors", "pack.json"):
+    for file in ("pack.safetensors", "pack.json", "pack.md"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
@@ -56,3 +56,14 @@ def test_what_is_no_pack_is_named(tmp_path):
         read_pack(folder)
     (folder / "pack.json").write_text(json.dumps([1]))
     assert read_pack(folder).about == {}
+
+
+def test_a_context_of_one_position_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="at least 2"):
+        write_pack(tmp_path, GPT2Config(n_positions=1, n_embd=4, n_head=2, n_layer=1))
+
+
+def test_the_page_names_every_kind_of_tensor(tmp_path):
+    page = (write_pack(tmp_path, tiny_config()) / "pack.md").read_text()
+    for kind in ("params", "activations", "dactivations", "grads", "greedy/ids"):
+        assert f"`PRECISION/{kind}" in page

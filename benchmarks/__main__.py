@@ -1,0 +1,90 @@
+"""How fast npgpt is, and how fast its peers are in the same minute.
+
+    python -m benchmarks                      npgpt, and PyTorch and transformers if installed
+    python -m benchmarks --only train-recipe decode --pairs 9
+    python -m benchmarks --without compiled bf16
+    python -m benchmarks --peers-python PATH  peers from another environment's Python
+    python -m benchmarks.report               the README's table and the chart, from the results
+
+Every contestant is a process of its own; they take turns. Times are medians, ratios are medians of
+the pairs: npgpt's time over the other's, so below 1 npgpt is quicker. Results go to
+benchmarks/results/, one file a row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from .contest import hold
+from .machine import describe_machine
+from .suite import rows
+
+RESULTS = Path(__file__).parent / "results"
+# a whole training run, or a step of many seconds, is not repeated as often
+FEWER = {"loop": 3}
+
+
+def main() -> int:
+    """Measure the rows that were asked for, print and write each as soon as it is done."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    names = [row.name for row in rows()]
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="ROW",
+                        help=", ".join(names))
+    parser.add_argument("--pairs", type=int, default=None, help="repetitions (default 7, loop 3)")
+    parser.add_argument("--without", nargs="+", default=[], metavar="COLUMN",
+                        help="columns to leave out, such as compiled, bf16")
+    parser.add_argument("--peers-python", metavar="PATH",
+                        help="a Python that has torch and transformers")
+    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER")
+    args = parser.parse_args()
+    if args.pairs is not None and args.pairs < 1:
+        parser.error(f"--pairs {args.pairs} must be at least 1")
+    peers = args.peers_python
+    if peers is None and importlib.util.find_spec("torch") is not None:
+        peers = sys.executable
+    if peers is None:
+        print("npgpt alone: the extra `bench` installs PyTorch and transformers to compare with")
+    args.out.mkdir(parents=True, exist_ok=True)
+    machine = {**describe_machine(), **_peer_versions(peers)}
+    for row in rows():
+        if row.name not in args.only:
+            continue
+        pairs = args.pairs or FEWER.get(row.name, 7)
+        result = hold(row, pairs, peers, tuple(args.without))
+        result["machine"] = machine
+        path = args.out / f"{row.name}.json"
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        _show(result)
+    return 0
+
+
+def _show(result: dict[str, Any]) -> None:
+    print(f"\n{result['label']}  ({result['pairs']} rounds)", flush=True)
+    for name, column in result["columns"].items():
+        print(f"  {name:14}{column['median'] * 1e3:12.2f} ms   npgpt / this "
+              f"{column['npgpt_ratio']:6.3f}   peak {column['peak_bytes'] / 1e6:7.0f} MB")
+        for op, (forward, backward) in column.get("ops", {}).items():
+            print(f"      {op:20}{forward * 1e3:10.3f} {backward * 1e3:10.3f} ms", flush=True)
+
+
+def _peer_versions(python: str | None) -> dict[str, str]:
+    if python is None:
+        return {}
+    code = ("import json; from importlib.metadata import version;"
+            "print(json.dumps({n: version(n) for n in ('torch', 'transformers')}))")
+    result = subprocess.run([python, "-c", code], capture_output=True, text=True)
+    versions: dict[str, str] = json.loads(result.stdout) if result.returncode == 0 else {}
+    return versions
+
+
+if __name__ == "__main__":
+    sys.exit(main())

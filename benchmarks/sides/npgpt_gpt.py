@@ -1,0 +1,78 @@
+"""npgpt's side of every comparison of whole models."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import numpy as np
+
+from npgpt import GPT2Config
+from npgpt.fast.adamw import adamw_step, global_norm
+from npgpt.fast.step import loss_and_grads
+from npgpt.params import init_params
+
+from ..sizes import ADAMW, CLIP, SIZES
+
+NO_DROPOUT = {"embd_pdrop": 0.0, "attn_pdrop": 0.0, "resid_pdrop": 0.0}
+
+
+def prepare(work: str, **settings: Any) -> Callable[[], Any]:
+    """A callable that does one repetition of the work."""
+    works = {"train": _train, "prefill": _prefill, "decode": _decode}
+    return works[work](**settings)
+
+
+def _train(size: str, **settings: Any) -> Callable[[], Any]:
+    values, batch, length = SIZES[size]
+    config = GPT2Config.from_dict({**values, **NO_DROPOUT})
+    params = init_params(config)
+    m = {name: np.zeros_like(p) for name, p in params.items()}
+    v = {name: np.zeros_like(p) for name, p in params.items()}
+    decays = {name for name, p in params.items() if p.ndim >= 2}
+    ids, targets = np.random.default_rng(0).integers(0, config.vocab_size, (2, batch, length))
+    step = 0
+
+    def once() -> None:
+        nonlocal step
+        step += 1
+        _, grads = loss_and_grads(params, ids, targets, config, **settings)
+        scale = min(1.0, CLIP / (global_norm(grads) + 1e-6))
+        adamw_step(params, grads, m, v, step=step, decay_names=decays, grad_scale=scale, **ADAMW)
+
+    return once
+
+
+def _reader(int8: bool = False) -> tuple[Any, GPT2Config]:
+    from npgpt.fast.decode import FastReader
+    from npgpt.fast.quantized import quantize
+
+    config = GPT2Config.named("gpt2")
+    params: Any = init_params(config)
+    if int8:
+        params = quantize(params, config)
+    return FastReader(params, config, 1, config.n_positions), config
+
+
+def _prefill(tokens: int) -> Callable[[], Any]:
+    reader, config = _reader()
+    ids = np.random.default_rng(0).integers(0, config.vocab_size, (1, tokens))
+
+    def once() -> None:
+        reader.read([0], ids)
+        reader.cut(0, 0)
+
+    return once
+
+
+def _decode(tokens: int, int8: bool = False) -> Callable[[], Any]:
+    reader, config = _reader(int8)
+    prompt = np.random.default_rng(0).integers(0, config.vocab_size, (1, 16))
+
+    def once() -> dict[str, int]:
+        logits = reader.read([0], prompt)
+        for _ in range(tokens - 1):
+            logits = reader.read([0], logits[:, -1].argmax(axis=-1)[:, None])
+        reader.cut(0, 0)
+        return {"per": tokens}
+
+    return once

@@ -1,0 +1,78 @@
+"""What is measured: rows, and for each its contestants. The first contestant is npgpt.
+
+A contestant is (side, job): a module of benchmarks.sides, and what its `prepare` is told.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .sizes import LABELS
+
+Contestant = tuple[str, dict[str, Any]]
+
+
+class Row(NamedTuple):
+    """One line of the table; `rival` is the column npgpt is measured against, `bar` the goal."""
+
+    name: str
+    label: str
+    contestants: dict[str, Contestant]
+    rival: str
+    bar: float | None = None
+
+
+PEERS = ("torch_gpt", "torch_ops", "torch_loop", "hugging_face")
+_BARS = {"recipe": 0.85, "six": 0.90, "gpt2-64": 0.65, "gpt2-1024": 0.80}
+
+
+def rows() -> list[Row]:
+    """Every row, cheap ones first."""
+    return [
+        Row("import", "import npgpt (against torch), s", {
+            "npgpt": ("fresh", {"work": "import", "package": "npgpt"}),
+            "eager": ("fresh", {"work": "import", "package": "torch"}),
+            "transformers": ("fresh", {"work": "import", "package": "transformers.models.gpt2"}),
+        }, "eager"),
+        Row("ops", "single ops, forward and backward", {
+            "fast": ("npgpt_ops", {"which": "fast"}),
+            "textbook": ("npgpt_ops", {"which": "textbook"}),
+            "eager": ("torch_ops", {}),
+        }, "eager"),
+        *(_training(size) for size in ("recipe", "six", "gpt2-64", "gpt2-1024")),
+        Row("recompute", "124M step, B1 T1024, activations computed again", {
+            "npgpt": ("npgpt_gpt", {"work": "train", "size": "gpt2-1024", "recompute": True}),
+            "kept": ("npgpt_gpt", {"work": "train", "size": "gpt2-1024"}),
+        }, "kept"),
+        Row("prefill", "124M, prefill of 1000 tokens, last logits", {
+            "npgpt": ("npgpt_gpt", {"work": "prefill", "tokens": 1000}),
+            "transformers": ("hugging_face", {"work": "prefill", "tokens": 1000}),
+        }, "transformers", 0.50),
+        Row("decode", "124M, a token with a KV cache", {
+            "npgpt": ("npgpt_gpt", {"work": "decode", "tokens": 64}),
+            "transformers": ("hugging_face", {"work": "decode", "tokens": 64}),
+        }, "transformers", 0.50),
+        Row("decode-int8", "124M, a token, int8 weights against float32", {
+            "npgpt": ("npgpt_gpt", {"work": "decode", "tokens": 64, "int8": True}),
+            "float32": ("npgpt_gpt", {"work": "decode", "tokens": 64}),
+        }, "float32", 0.70),
+        Row("cold", "124M, from a cold start to the first token", {
+            "npgpt": ("fresh", {"work": "first_token", "package": "npgpt"}),
+            "transformers": ("fresh", {"work": "first_token", "package": "transformers"}),
+        }, "transformers"),
+        Row("loop", "nanoGPT's CPU recipe, 2000 iterations as a user runs them", {
+            "npgpt": ("fresh", {"work": "loop", "package": "npgpt"}),
+            "eager": ("fresh", {"work": "loop", "package": "torch"}),
+        }, "eager", 0.85),
+    ]
+
+
+def _training(size: str) -> Row:
+    job = {"work": "train", "size": size}
+    return Row(f"train-{size}", LABELS[size], {
+        "npgpt": ("npgpt_gpt", job),
+        "products": ("npgpt_floor", {"size": size}),
+        "eager": ("torch_gpt", {**job, "mode": "eager"}),
+        "compiled": ("torch_gpt", {**job, "mode": "compiled"}),
+        "bf16": ("torch_gpt", {**job, "mode": "bf16"}),
+    }, "eager", _BARS[size])

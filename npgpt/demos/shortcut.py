@@ -1,0 +1,112 @@
+"""Why residual connections: how large each layer's gradient is, in deep networks with and without.
+
+Two networks of the same random weights, layer after layer of gelu(x @ W + b): in the plain one the
+result replaces x, in the other it is added to x. The gradients come from the tape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..layers.contract import Array
+from ..tape import Tape
+from . import drawing
+from .terminal import Curve, chart, tint, wrapped
+
+DEPTHS = (6, 12, 24, 48)
+LOOK = """Without shortcuts every layer on the way back multiplies the gradient by numbers below 1:
+    the first layers of a deep network get almost none and do not learn. A shortcut hands the
+    gradient on as it is, and every layer gets its share, however deep the network is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shortcuts:
+    """Mean |gradient| of each layer's weights, first layer first, (depth,) for each depth."""
+
+    plain: dict[int, Array]
+    residual: dict[int, Array]
+
+    def ratio(self, depth: int) -> float:
+        """How much smaller the first layer's gradient is than the last one's, without shortcuts."""
+        return float(self.plain[depth][0] / self.plain[depth][-1])
+
+
+def shortcut_demo(
+    depths: tuple[int, ...] = DEPTHS, channels: int = 32, batch: int = 16, seed: int = 0
+) -> Shortcuts:
+    """Run every depth once with and once without residual connections, in float64."""
+    for name, value in (("channels", channels), ("batch", batch), *(("depth", d) for d in depths)):
+        if value < 1:
+            raise ValueError(f"{name}={value} must be at least 1")
+    plain, residual = {}, {}
+    for depth in depths:
+        plain[depth] = _gradients(depth, channels, batch, seed, residual=False)
+        residual[depth] = _gradients(depth, channels, batch, seed, residual=True)
+    return Shortcuts(plain, residual)
+
+
+def _gradients(depth: int, channels: int, batch: int, seed: int, residual: bool) -> Array:
+    rng = np.random.default_rng(seed)
+    # PyTorch's default for linear layers: uniform up to 1 / sqrt(C), weights and biases alike
+    reach = channels ** -0.5
+    weights = {f"{layer}": rng.uniform(-reach, reach, (channels, channels))
+               for layer in range(depth)}
+    biases = rng.uniform(-reach, reach, (depth, channels))
+    tape = Tape()
+    watched = tape.watch(weights)
+    x: Any = rng.standard_normal((batch, channels))
+    for weight, bias in zip(watched.values(), biases):
+        bent = ops.gelu(ops.linear(x, weight, bias))
+        x = ops.residual(x, bent) if residual else bent
+    targets = rng.integers(0, channels, batch)
+    grads = tape.backward(ops.cross_entropy(x, targets))
+    return np.array([np.abs(grads[weight]).mean() for weight in watched.values()])
+
+
+def shortcut_text(shown: Shortcuts, colour: bool = False) -> str:
+    """A table over the depths, and a chart of the deepest network; 80 columns."""
+    lines = [wrapped(LOOK), "", f"{'':14}{'without shortcuts':^32}{'with shortcuts':^32}",
+             f"{'layers':>8}      {'first':>10}{'last':>10}{'first/last':>12}"
+             f"{'first':>12}{'last':>10}{'first/last':>12}"]
+    for depth, plain in shown.plain.items():
+        other = shown.residual[depth]
+        lines.append(f"{depth:>8}      {plain[0]:10.1e}{plain[-1]:10.1e}{plain[0] / plain[-1]:12.1e}"
+                     f"{other[0]:12.1e}{other[-1]:10.1e}{other[0] / other[-1]:12.2f}")
+    lines += ["        first, last: mean |gradient| of that layer's weights", ""]
+    deepest = max(shown.plain)
+    layers = np.arange(1, deepest + 1, dtype=float)
+    curves = [Curve("r", "blue", layers, shown.residual[deepest]),
+              Curve("p", "orange", layers, shown.plain[deepest])]
+    lines.append(f"{tint('p', 'orange', colour)} plain   {tint('r', 'blue', colour)} residual   "
+                 f"mean |gradient| by layer, {deepest} layers, logarithmic")
+    if deepest > 1:
+        lines += chart("", curves, _decades(curves), colour=colour, log=True)[1:]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _decades(curves: list[Curve]) -> list[float]:
+    everything = np.concatenate([curve.y[curve.y > 0] for curve in curves])
+    low = int(np.floor(np.log10(everything.min())))
+    high = int(np.ceil(np.log10(everything.max())))
+    # the ends are labelled, and every so many decades between
+    step = max(1, -(-(high - low) // 5))
+    return [10.0 ** power for power in range(low, high, step)] + [10.0 ** high]
+
+
+def shortcut_picture(shown: Shortcuts) -> Any:
+    """A Figure of two panels on one logarithmic scale: without and with shortcuts."""
+    figure = drawing.new_figure(1, 2, (9.5, 3.8), sharey=True)
+    colours = (drawing.BLUE, drawing.ORANGE, drawing.GREEN, drawing.PINK, drawing.SKY)
+    for axes, title, lines in zip(figure.axes, ("without shortcuts", "with shortcuts"),
+                                  (shown.plain, shown.residual)):
+        for number, (depth, gradients) in enumerate(lines.items()):
+            axes.plot(np.arange(1, depth + 1), gradients, color=colours[number % len(colours)],
+                      marker=".", label=f"{depth} layers")
+        axes.set(xlabel="layer", yscale="log", title=title)
+    figure.axes[0].set_ylabel("mean |gradient| of the weights")
+    figure.axes[0].legend(frameon=False)
+    return figure

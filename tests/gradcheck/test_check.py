@@ -1,0 +1,209 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from npgpt.gradcheck import GradientMismatch, check, check_function
+
+from .pairs import (
+    PAIRS,
+    attention_backward,
+    attention_forward,
+    attention_inputs,
+    damaged,
+    dropout_backward,
+    dropout_forward,
+    embedding_forward,
+    embedding_inputs,
+    layernorm_backward,
+    layernorm_forward,
+    layernorm_inputs,
+    linear_backward,
+    linear_forward,
+    linear_inputs,
+    normal,
+    softmax_backward,
+    softmax_forward,
+)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_right_pair_has_no_finding_and_errors_at_rounding_level(name):
+    forward, backward, inputs = PAIRS[name]
+    report = check(forward, backward, *inputs)
+    assert report.ok, str(report)
+    assert {row.argument for row in report.rows} <= set(forward.__code__.co_varnames)
+    assert report.worst < 1e-12
+    assert all(row.method == "complex step" for row in report.rows)
+
+
+def test_a_gradient_times_seven_is_a_finding():
+    report = check(
+        linear_forward, damaged(linear_backward, lambda dx, dw, db: (dx, 7 * dw, db)),
+        *linear_inputs())
+    assert report.kinds == ["factor"]
+    assert report.findings[0].argument == "weight"
+    assert "7" in report.findings[0].message
+
+
+def test_a_softmax_that_returns_zeros_is_a_finding():
+    report = check(softmax_forward, damaged(softmax_backward, np.zeros_like), normal(0, 2, 3, 5))
+    # a sum-loss would pass this: rows of softmax sum to a constant
+    assert not report.ok
+
+
+def test_a_scrambled_dk_is_a_finding_even_at_weights_of_scale_a_fiftieth():
+    inputs = [0.02 * a for a in attention_inputs()]
+    report = check(
+        attention_forward,
+        damaged(attention_backward, lambda dq, dk, dv: (dq, dk[:, [1, 2, 0]], dv)), *inputs)
+    assert [f.argument for f in report.findings] == ["k"]
+
+
+def test_a_forgotten_broadcast_sum_is_named():
+    report = check(
+        linear_forward,
+        damaged(linear_backward, lambda dx, dw, db: (dx, dw, np.ones((2, 3, 5)) * db / 6)),
+        *linear_inputs())
+    assert report.kinds == ["missing-broadcast-sum"]
+
+
+def test_repeated_ids_that_overwrite_are_named():
+    def backward(dout, cache):
+        ids, shape = cache
+        dweight = np.zeros(shape)
+        dweight[ids] = dout
+        return None, dweight
+
+    report = check(embedding_forward, backward, *embedding_inputs())
+    assert report.kinds == ["repeated-ids-overwritten"]
+
+
+def test_a_gradient_that_is_zero_in_exact_arithmetic_is_right_and_marked():
+    def forward(bias):
+        q, k, v = attention_inputs()
+        return attention_forward(q, k + bias, v)
+
+    def backward(dout, cache):
+        return (attention_backward(dout, cache)[1].sum(axis=(0, 1)),)
+
+    report = check(forward, backward, normal(1, 4))
+    assert report.ok, str(report)
+    assert report.rows[0].zero
+
+    wrong = check(forward, damaged(backward, lambda d: (d + 1e-6,)), normal(1, 4))
+    assert not wrong.ok
+
+
+def test_generators_are_copied_so_that_every_call_draws_the_same_mask():
+    report = check(
+        dropout_forward, dropout_backward, normal(0, 4, 5), rate=0.3, rng=np.random.default_rng(3))
+    assert report.ok, str(report)
+
+
+def test_integer_ids_and_none_have_no_gradient():
+    x, weight, _ = linear_inputs()
+    report = check(linear_forward, linear_backward, x, weight, None)
+    assert report.ok, str(report)
+    assert [row.argument for row in report.rows] == ["x", "weight"]
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("error", [1e-6, 1e-3])
+def test_one_slightly_wrong_element_cannot_hide_at_any_scale(size, error):
+    def damage(dx, dw, db):
+        dw = dw.copy()
+        dw[2, 3] *= 1 + error
+        return dx, dw, db
+
+    inputs = [size * a for a in linear_inputs()]
+    report = check(linear_forward, damaged(linear_backward, damage), *inputs)
+    assert [f.argument for f in report.findings] == ["weight"]
+    assert report.findings[0].index == (2, 3)
+
+
+def test_raise_if_wrong_carries_the_report():
+    report = check(linear_forward, damaged(linear_backward, lambda dx, dw, db: (-dx, dw, db)),
+                   *linear_inputs())
+    with pytest.raises(GradientMismatch, match="wrong-sign") as caught:
+        report.raise_if_wrong()
+    assert caught.value.report is report
+
+
+def test_several_faults_in_different_inputs_are_each_named():
+    report = check(
+        layernorm_forward, damaged(layernorm_backward, lambda dx, dw, db: (-dx, 3 * dw, db)),
+        *layernorm_inputs())
+    assert {f.argument: f.kind for f in report.findings} == {"x": "wrong-sign", "weight": "factor"}
+
+
+def test_two_faults_in_one_gradient_are_both_named():
+    x, y = normal(0, 4, 4), normal(1, 4, 4)
+    report = check(
+        lambda x, y: (x @ y, (x, y)),
+        lambda dout, cache: (dout @ cache[1].T, -5 * (cache[0].T @ dout).T), x, y)
+    assert report.kinds == ["transposed", "factor"]
+
+
+def test_a_function_and_its_gradient_are_checked_without_any_contract():
+    x = normal(0, 3, 4)
+    assert check_function(lambda x: np.sum(np.sin(x)), np.cos, x).ok
+    assert check_function(lambda x: np.sum(np.sin(x)), lambda x: -np.cos(x), x).kinds == [
+        "wrong-sign"]
+    assert check_function(np.sin, lambda x, dout: dout * np.cos(x), x).ok
+    assert check_function(lambda a, b: (a * b).sum(), lambda a, b: (b, a), (x, x + 1)).ok
+
+
+def test_a_function_that_knows_no_complex_numbers_falls_back_and_says_why():
+    def f(x):
+        return float(np.sum(np.asarray(x, dtype=np.float64) ** 3))
+
+    report = check_function(f, lambda x: 3 * x**2, normal(0, 5))
+    assert report.ok, str(report)
+    assert report.rows[0].method == "Richardson"
+    assert "complex" in report.rows[0].why
+    assert report.worst < 1e-9
+
+
+def test_a_function_that_is_not_analytic_is_not_trusted_to_the_complex_step():
+    x = normal(0, 3, 4)
+    report = check_function(
+        lambda x: np.sum(np.var(x, axis=-1)),
+        lambda x: 2 * (x - x.mean(axis=-1, keepdims=True)) / x.shape[-1], x)
+    assert report.ok, str(report)
+    assert report.rows[0].method == "Richardson"
+
+
+def test_a_cancelling_backward_is_right_up_to_noise():
+    x = np.array([[400.0, 370.0, 0.0], [30.0, -30.0, 0.0]])
+    assert check(softmax_forward, softmax_backward, x).ok
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(["softmax", "layernorm"]), st.integers(1, 4), st.integers(1, 5),
+    st.integers(0, 10**6))
+def test_no_right_pair_is_accused_at_any_shape(name, rows, columns, seed):
+    forward, backward, _ = PAIRS[name]
+    inputs = (normal(seed, rows, columns),)
+    if name == "layernorm":
+        inputs += (normal(seed + 1, columns), normal(seed + 2, columns))
+    report = check(forward, backward, *inputs)
+    assert report.ok, str(report)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from(sorted(PAIRS)), st.integers(0, 10**6), st.floats(1e-6, 10))
+def test_any_change_of_a_gradient_is_found(name, seed, size):
+    forward, backward, inputs = PAIRS[name]
+    floats = [i for i, a in enumerate(inputs) if a.dtype == float]
+    which = np.random.default_rng(seed).choice(floats)
+    noise = np.random.default_rng(seed).standard_normal(inputs[which].shape)
+
+    def broken(dout, cache):
+        grads = list(backward(dout, cache))
+        grads[which] = grads[which] + size * np.abs(grads[which]).max() * noise
+        return tuple(grads)
+
+    report = check(forward, broken, *inputs)
+    assert [f.argument for f in report.findings] == [forward.__code__.co_varnames[which]]

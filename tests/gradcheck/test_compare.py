@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from npgpt.gradcheck.compare import compare
+
+from .pairs import normal
+
+
+def verdict(analytic, numeric, bar=0.0, reach=1.0, noise=None):
+    bars = np.full(numeric.shape, bar)
+    return compare(analytic, numeric, bars, np.abs(numeric), reach, noise)
+
+
+def test_equal_gradients_agree():
+    g = normal(0, 50)
+    assert verdict(g, g).ok
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_one_element_wrong_by_a_millionth_is_wrong_at_any_size(size):
+    g = normal(0, size)
+    bad = g.copy()
+    bad[3] *= 1 + 1e-6
+    result = verdict(bad, g)
+    assert not result.ok
+    assert np.flatnonzero(result.wrong).tolist() == [3]
+
+
+def test_the_error_bar_widens_the_tolerance():
+    g = normal(0, 50)
+    assert verdict(g + 1e-9, g, bar=1e-9).ok
+    assert not verdict(g + 1e-9, g).ok
+
+
+def test_a_zero_gradient_is_measured_against_its_reach():
+    zeros = np.zeros(5)
+    assert verdict(zeros + 1e-16, zeros).ok
+    assert verdict(zeros + 1e-16, zeros).zero
+    assert not verdict(zeros + 1e-8, zeros).ok
+
+
+def test_noise_is_forgiven_only_while_it_is_small():
+    g = normal(0, 50)
+    assert verdict(g * (1 + 1e-8), g, noise=lambda: 1e-8 * np.abs(g)).noisy
+    assert not verdict(g * 1.1, g, noise=lambda: np.abs(g)).ok
+
+
+def test_nan_is_wrong():
+    g = normal(0, 5)
+    assert not verdict(np.where(np.arange(5) == 2, np.nan, g), g).ok

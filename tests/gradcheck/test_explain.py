@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from npgpt.gradcheck import check
+
+from .pairs import damaged, linear_backward, linear_forward, linear_inputs
+
+
+def named(forward, backward, damage, *inputs, **settings):
+    """The findings of a pair whose gradients went through `damage`, which has no source to read."""
+    return check(forward, damaged(backward, damage), *inputs, **settings).findings
+
+
+def linear(damage):
+    return named(linear_forward, linear_backward, damage, *linear_inputs())
+
+
+def test_the_first_rule_that_fits_gives_the_name_and_its_evidence():
+    found = linear(lambda dx, dw, db: (-dx, dw, db))
+    assert [f.kind for f in found] == ["wrong-sign"]
+    assert "eight digits" in found[0].evidence
+
+
+def test_a_rearrangement_times_a_number_is_two_names():
+    found = linear(lambda dx, dw, db: (dx, -3 * dw[::-1], db))
+    assert [f.kind for f in found] == ["axes-swapped", "factor"]
+
+
+@pytest.mark.parametrize("damage, kind", [
+    (lambda dw: dw.T, "transposed"),
+    (lambda dw: -dw.T, "transposed"),
+    (lambda dw: np.stack([dw / 2, dw / 2]), "missing-broadcast-sum"),
+    (lambda dw: dw[None], "missing-broadcast-sum"),
+])
+def test_a_gradient_of_the_wrong_shape_is_named_by_its_numbers(damage, kind):
+    found = linear(lambda dx, dw, db: (dx, damage(dw), db))
+    assert [(f.kind, f.argument) for f in found] == [(kind, "weight")]
+    assert "(4, 5)" in found[0].message
+
+
+def test_a_shape_that_nothing_explains_is_just_told():
+    found = linear(lambda dx, dw, db: (dx, np.ones((7, 7)), db))
+    assert [f.kind for f in found] == ["wrong-shape"]

@@ -1,0 +1,122 @@
+import re
+import textwrap
+
+import pytest
+
+from npgpt.gradcheck import examine_file
+
+GOOD = """
+import numpy as np
+
+# gradcheck: x=(2,3,8) weight=(8,) bias=(8,) eps=1e-5
+def layernorm_forward(x, weight, bias, *, eps):
+    centred = x - x.mean(axis=-1, keepdims=True)
+    rstd = 1 / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)
+    xhat = centred * rstd
+    return xhat * weight + bias, (xhat, rstd, weight)
+
+def layernorm_backward(dout, cache):
+    xhat, rstd, weight = cache
+    d = dout * weight
+    through_var = xhat * (d * xhat).mean(axis=-1, keepdims=True)
+    dx = rstd * (d - d.mean(axis=-1, keepdims=True) - through_var)
+    return dx, (dout * xhat).sum((0, 1)), dout.sum((0, 1))
+
+# gradcheck: ids=ids(2,3)<7 table=(7,4)
+def lookup_forward(ids, table):
+    return table[ids], (ids, table.shape)
+
+def lookup_backward(dout, cache):
+    ids, shape = cache
+    dtable = np.zeros(shape)
+    np.add.at(dtable, ids, dout)
+    return None, dtable
+
+# gradcheck: x=(5,) rate=0.5 rng=0
+def drop_forward(x, *, rate, rng):
+    mask = (rng.random(x.shape) >= rate) / (1 - rate)
+    return x * mask, mask
+
+def drop_backward(dout, mask):
+    return (dout * mask,)
+
+def not_a_pair_forward(x):
+    return x, None
+"""
+
+
+def write(tmp_path, text, name="mine.py"):
+    path = tmp_path / name
+    path.write_text(textwrap.dedent(text), encoding="utf-8")
+    return path
+
+
+def test_every_pair_of_a_file_is_examined_with_the_shapes_of_its_comment(tmp_path):
+    reports = examine_file(write(tmp_path, GOOD))
+    assert [r.op for r in reports] == ["layernorm", "lookup", "drop"]
+    assert all(r.ok for r in reports), "\n".join(map(str, reports))
+    assert [row.shape for row in reports[0].rows] == [(2, 3, 8), (8,), (8,)]
+
+
+def test_one_pair_can_be_chosen_and_a_wrong_one_is_named_with_its_line(tmp_path):
+    path = write(tmp_path, GOOD.replace("dx = rstd * (", "dx = ("))
+    (report,) = examine_file(f"{path}:layernorm")
+    assert report.kinds == ["missing-factor"]
+    assert "* rstd` would be right" in report.findings[0].message
+    told = re.search(r"line (\d+) of layernorm_backward has `([^`]+)`", report.findings[0].message)
+    assert told[2] in path.read_text().splitlines()[int(told[1]) - 1]
+    (report,) = examine_file(f"{path}:lookup")
+    assert report.ok
+
+
+def test_overwritten_rows_show_because_an_id_comes_twice(tmp_path):
+    path = write(tmp_path, GOOD.replace("np.add.at(dtable, ids, dout)", "dtable[ids] = dout"))
+    assert examine_file(f"{path}:lookup")[0].kinds == ["repeated-ids-overwritten"]
+
+
+def test_shapes_can_be_given_instead_of_a_comment(tmp_path):
+    path = write(tmp_path, """
+        def double_forward(x, scale):
+            return 2 * x * scale, scale
+
+        def double_backward(dout, scale):
+            return 2 * dout * scale, None
+    """)
+    (report,) = examine_file(path, {"x": (2, 3), "scale": ()})
+    assert report.kinds == ["missing-gradient"]
+
+
+def test_a_neighbour_of_the_file_can_be_imported(tmp_path):
+    write(tmp_path, "FACTOR = 3.0\n", "constants_of_mine.py")
+    path = write(tmp_path, """
+        from constants_of_mine import FACTOR
+
+        # gradcheck: x=(4,)
+        def triple_forward(x):
+            return FACTOR * x, None
+
+        def triple_backward(dout, cache):
+            return (FACTOR * dout,)
+    """)
+    assert examine_file(path)[0].ok
+
+
+@pytest.mark.parametrize("text, target, words", [
+    (GOOD, ":nothing", "no nothing_forward"),
+    ("x = 1\n", "", "no pair"),
+    ("import a_module_that_is_not_there\n", "", "cannot be imported"),
+    ("def f_forward(x):\n    return x, 1\ndef f_backward(d, c):\n    return (d,)\n", "",
+     "no shape for x"),
+    ("# gradcheck: y=(2,)\ndef f_forward(x=1):\n    return x, 1\n"
+     "def f_backward(d, c):\n    return (d,)\n", "", "no argument y"),
+    ("# gradcheck: x=big\ndef f_forward(x):\n    return x, 1\n", "", "x=big"),
+])
+def test_a_users_mistake_is_told_in_one_sentence(tmp_path, text, target, words):
+    path = write(tmp_path, text)
+    with pytest.raises(ValueError, match=words):
+        examine_file(f"{path}{target}")
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(ValueError, match="is no file"):
+        examine_file(tmp_path / "missing.py")

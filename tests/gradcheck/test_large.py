@@ -1,0 +1,84 @@
+import json
+
+import numpy as np
+import pytest
+
+from npgpt.gradcheck import check
+
+from .pairs import damaged, linear_backward, linear_forward, normal
+
+
+def big_inputs():
+    return normal(0, 9, 7, 30), normal(1, 30, 20), normal(2, 20)
+
+
+def test_large_tensors_are_sampled_and_right_ones_pass():
+    report = check(linear_forward, linear_backward, *big_inputs())
+    assert report.ok, str(report)
+    assert [(r.argument, r.sampled) for r in report.rows] == [
+        ("x", True), ("weight", True), ("bias", False)]
+    assert report.worst < 1e-12
+
+
+@pytest.mark.parametrize("index", [(0, 0), (29, 19), (13, 7)])
+def test_one_wrong_element_among_many_is_found_by_halving(index):
+    def damage(dx, dw, db):
+        dw = dw.copy()
+        dw[index] += 1e-4
+        return dx, dw, db
+
+    report = check(linear_forward, damaged(linear_backward, damage), *big_inputs())
+    assert [(f.argument, f.index) for f in report.findings] == [("weight", index)]
+    assert report.findings[0].picture.count("#") == 1
+
+
+def test_a_constant_error_in_a_block_shows_in_the_picture():
+    def damage(dx, dw, db):
+        dw = dw.copy()
+        dw[:10] += 1e-3
+        return dx, dw, db
+
+    report = check(linear_forward, damaged(linear_backward, damage), *big_inputs())
+    assert report.findings[0].picture.splitlines() == 2 * ["#" * 16] + 4 * ["." * 16]
+
+
+def test_a_fault_in_a_large_tensor_is_named_on_inputs_cut_small():
+    report = check(
+        linear_forward, damaged(linear_backward, lambda dx, dw, db: (dx, dw, db[::-1])),
+        *big_inputs())
+    assert report.kinds == ["axes-swapped"]
+    report = check(
+        linear_forward, damaged(linear_backward, lambda dx, dw, db: (-dx, dw, db)), *big_inputs())
+    assert report.kinds == ["wrong-sign"]
+    assert "cut down" in report.findings[0].message
+
+
+def test_the_tolerance_does_not_grow_with_the_size():
+    def f(x):
+        return np.sin(x), x
+
+    tolerances = []
+    for size in (600, 60_000):
+        report = check(f, lambda dout, x: (dout * np.cos(x),), normal(0, size))
+        assert report.ok
+        tolerances.append(report.rows[0].tolerance)
+        wrong = check(f, lambda dout, x: (dout * np.cos(x) * (1 + 1e-8),), normal(0, size))
+        assert not wrong.ok
+    assert tolerances[1] <= 2 * tolerances[0]
+
+
+def test_a_large_gradient_of_the_wrong_shape_is_found():
+    report = check(
+        linear_forward, damaged(linear_backward, lambda dx, dw, db: (dx, dw.T, db)), *big_inputs())
+    assert [(f.kind, f.argument) for f in report.findings] == [("wrong-shape", "weight")]
+
+
+def test_nan_in_a_large_gradient_is_told_with_its_place_and_the_report_becomes_json():
+    def damage(dx, dw, db):
+        dw = dw.copy()
+        dw[4, 5] = np.nan
+        return dx, dw, db
+
+    report = check(linear_forward, damaged(linear_backward, damage), *big_inputs())
+    assert [(f.kind, f.index) for f in report.findings] == [("not-finite", (4, 5))]
+    assert json.loads(json.dumps(report.as_dict()))["rows"]

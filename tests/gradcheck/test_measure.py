@@ -1,0 +1,50 @@
+import numpy as np
+
+from npgpt.gradcheck.measure import measure, random_dout, usable
+from npgpt.gradcheck.subject import Subject
+
+from .pairs import (
+    damaged,
+    linear_backward,
+    linear_forward,
+    linear_inputs,
+    softmax_backward,
+    softmax_forward,
+)
+
+
+def measured(backward=linear_backward):
+    return measure(
+        Subject(linear_forward, backward, linear_inputs(), {}), np.random.default_rng(0), [0, 1, 2])
+
+
+def test_one_jacobian_gives_the_true_gradient_for_every_dout():
+    m = measured()
+    for dout, row in zip(m.douts, m.numeric[1], strict=True):
+        _, cache = linear_forward(*linear_inputs())
+        assert np.allclose(row.reshape(4, 5), linear_backward(dout, cache)[1], rtol=1e-13)
+    assert m.wrong == []
+
+
+def test_only_the_wrong_position_is_wrong():
+    m = measured(damaged(linear_backward, lambda dx, dw, db: (dx, dw + 1e-6, db)))
+    assert m.wrong == [1]
+    assert not m.row(1).ok and m.row(0).ok
+
+
+def test_a_gradient_of_another_shape_has_no_verdict():
+    m = measured(damaged(linear_backward, lambda dx, dw, db: (dx, dw.T, db)))
+    assert 1 not in m.verdict and 1 in m.numeric
+    assert usable(m.returned, 1, (4, 5)) is None
+
+
+def test_a_saturated_softmax_is_not_accused_for_its_rounding():
+    x = np.array([[40.0, 0.0, -3.0], [0.0, 35.0, 1.0]])
+    m = measure(Subject(softmax_forward, softmax_backward, (x,), {}), np.random.default_rng(0), [0])
+    assert m.wrong == []
+
+
+def test_a_random_dout_has_both_signs_and_no_small_element():
+    dout = random_dout((50,), np.random.default_rng(0))
+    assert dout.min() < 0 < dout.max()
+    assert np.abs(dout).min() >= 0.5

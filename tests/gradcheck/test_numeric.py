@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from npgpt.gradcheck.numeric import (
+    COMPLEX_STEP,
+    RICHARDSON,
+    choose_method,
+    complex_step,
+    derivative,
+    find_kinks,
+    richardson,
+    rounding_grain,
+    unit_directions,
+)
+
+from .pairs import normal
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_a_complex_step_is_exact_to_the_last_digits():
+    x, v = normal(0, 20), normal(1, 20)
+    exact = np.cos(x) * np.exp(np.sin(x)) * v
+    assert np.allclose(complex_step(lambda z: np.exp(np.sin(z)), x, v), exact, rtol=1e-15, atol=0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10**6), st.floats(-2, 2))
+def test_the_error_bar_of_richardson_covers_its_error(seed, power):
+    x, v = 10**power * normal(seed, 6), normal(seed + 1, 6)
+
+    def f(x):
+        return np.tanh(x) * np.exp(np.cos(x))
+
+    exact = complex_step(f, x, v)
+    value, bar, _ = richardson(f, x, v, rounding_grain(f, x, v))
+    assert np.all(np.abs(value - exact) <= 10 * bar + 1e-15)
+
+
+def test_richardson_is_good_to_ten_digits_on_a_smooth_function():
+    x, v = normal(0, 20), normal(1, 20)
+    value, _, way = richardson(np.sin, x, v)
+    assert way == RICHARDSON
+    assert np.linalg.norm(value - np.cos(x) * v) < 1e-10 * np.linalg.norm(value)
+
+
+@pytest.mark.parametrize("f", [
+    lambda x: np.abs(x) ** 3,
+    lambda x: np.var(x, axis=-1),
+    lambda x: np.linalg.norm(x),
+    lambda x: x * np.conj(x),
+    lambda x: x.real * x,
+])
+def test_a_function_that_is_not_analytic_gets_richardson(f):
+    assert choose_method(f, 2 + normal(0, 4), rng()).name == RICHARDSON
+
+
+@pytest.mark.parametrize("f", [
+    lambda x: np.asarray(x, dtype=float) ** 2,
+    lambda x: np.array([float(v) ** 2 for v in x]),
+    lambda x: np.floor(x) + x,
+])
+def test_a_function_that_loses_complex_numbers_gets_richardson_and_a_reason(f):
+    method = choose_method(f, 0.3 + normal(0, 4), rng())
+    assert method.name == RICHARDSON
+    assert "complex" in method.why
+
+
+def test_comparisons_and_maximum_pass_a_complex_step():
+    x = normal(0, 30)
+    assert choose_method(lambda z: np.maximum(z, 0) * z, x, rng()).name == COMPLEX_STEP
+
+
+def test_derivatives_along_unit_directions_are_the_columns_of_the_jacobian():
+    matrix = normal(0, 3, 4)
+    method = choose_method(lambda x: matrix @ x, normal(1, 4), rng())
+    result = derivative(lambda x: matrix @ x, normal(1, 4), unit_directions((4,)), method)
+    assert np.allclose(result.values, matrix.T, rtol=1e-15)
+
+
+def test_kinks_are_found_on_and_just_beside_them_and_nowhere_else():
+    x = np.array([0.0, 1e-5, -0.4, 0.7, 2e-8])
+    found = find_kinks(lambda x: np.abs(x) + np.sin(3 * x), x)
+    assert found.tolist() == [True, True, False, False, True]
+
+
+def test_the_grain_sees_rounding_that_the_size_of_the_values_hides():
+    x = np.linspace(-15, -14, 9)
+
+    def tail(x):
+        return 1 + np.tanh(x)  # 2e-13, but rounded like a number near 1
+
+    assert rounding_grain(tail, x, np.ones(9)) > 1e-17
+    assert rounding_grain(lambda x: np.exp(2 * x), x, np.ones(9)) < 1e-20

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from npgpt.gradcheck.sampling import bisect, sample, wrong_cells
+
+from .pairs import normal
+
+
+def slope_of(true):
+    return lambda v: (float(np.sum(true * v)), 1e-14)
+
+
+TRUE = normal(0, 70, 30)
+
+
+def verdict(said):
+    return sample(said, slope_of(TRUE), 1.0, np.random.default_rng(0))
+
+
+def test_a_right_gradient_passes():
+    assert verdict(TRUE).ok
+
+
+@pytest.mark.parametrize("index", [(0, 0), (69, 29), (33, 8)])
+def test_one_wrong_element_is_found(index):
+    said = TRUE.copy()
+    said[index] += 1e-5
+    result = verdict(said)
+    assert not result.ok
+    assert result.index == index
+    assert result.analytic - result.numeric == pytest.approx(1e-5, rel=1e-6)
+
+
+@pytest.mark.parametrize("factor", [-1.0, 0.0, 3.0])
+def test_a_multiple_is_recognised(factor):
+    assert verdict(factor * TRUE).factor == pytest.approx(factor)
+
+
+def test_nan_is_wrong():
+    said = TRUE.copy()
+    said[5, 5] = np.nan
+    result = verdict(said)
+    assert not result.ok and result.index == (5, 5)
+
+
+def test_bisection_ends_at_an_element_of_a_single_number():
+    assert bisect(np.array(2.0), slope_of(np.array(1.0)), np.array(1.0)) == ()
+
+
+def test_a_constant_error_cannot_cancel_inside_a_cell():
+    said = TRUE.copy()
+    said[:, :2] += 1e-3
+    rows = wrong_cells(said, slope_of(TRUE), 1e-10).splitlines()
+    assert rows == 6 * ["#" + 15 * "."]
