@@ -10,6 +10,7 @@ from typing import Any, Mapping
 
 ACTIVATIONS = ("gelu_new", "gelu", "relu", "leaky_relu", "silu", "swiglu")
 NORMS = ("layernorm", "none")
+END_OF_TEXT = 50256     # the token that begins and ends a text in GPT-2's vocabulary
 
 # the four published sizes: layers, heads, channels
 SIZES: dict[str, dict[str, int]] = {
@@ -134,7 +135,12 @@ class GPT2Config:
 
     def save(self, path: Path) -> None:
         """Write as a Hugging Face config.json."""
-        content = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], **self.to_dict()}
+        # left out, transformers would take 50256 for any vocabulary
+        end = END_OF_TEXT if self.vocab_size > END_OF_TEXT else None
+        content = {
+            "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"],
+            "bos_token_id": end, "eos_token_id": end, **self.to_dict(),
+        }
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
@@ -29,13 +30,33 @@ def flush_to_disk(path: Path) -> None:
         os.close(handle)
 
 
+def place_of(path: Path) -> Path:
+    """Where a file named `path` is written: there, or where a link of that name leads.
+
+    Raises ValueError if what is there is no regular file: a rename would replace even a device.
+    """
+    place = Path(os.path.realpath(path)) if path.is_symlink() else path
+    try:
+        mode = os.lstat(place).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return place
+    if stat.S_ISDIR(mode):
+        raise ValueError(f"{path} is a folder; name a file")
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path} is there and is no regular file; name another place")
+    return place
+
+
 @contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
     """Give a path beside `path` to write to; on success it takes path's place at once.
 
         with replacing_file(Path("log.json")) as beside:
             beside.write_text("...")
+
+    A link stays, and what it leads to is replaced. Raises ValueError as `place_of` does.
     """
+    path = place_of(path)
     beside = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
     try:
         yield beside
@@ -52,6 +73,8 @@ def creating_folder(path: Path) -> Iterator[Path]:
     """Give a folder beside `path` to fill; on success it becomes `path`, which must not exist."""
     if path.exists():
         raise FileExistsError(f"{path} exists already")
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
     beside = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)

@@ -21,7 +21,8 @@ class Figure:
     """One printed result: a number, a row, a matrix, or one text.
 
     name        what it is
-    printed     its numbers as printed, with white space between; or a text, for a computed str
+    printed     its numbers as printed, with white space between, an empty line counts for nothing;
+                or a text, for a computed str
     computed    the same numbers in the same order, any shape; or a str
     source      who printed it
     """
@@ -37,7 +38,7 @@ class Figure:
             verdict = SAME if self.printed == self.computed else DIFFERENT
             return [(self.printed.split(" "), self.computed.split(" "), verdict)]
         values = np.asarray(self.computed).ravel().tolist()
-        lines = [line.split() for line in self.printed.strip().splitlines()]
+        lines = [line.split() for line in self.printed.splitlines() if line.strip()]
         n_printed = sum(map(len, lines))
         if n_printed != len(values):
             raise ValueError(f"{self.name}: {n_printed} numbers printed, {len(values)} computed")

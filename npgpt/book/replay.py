@@ -8,7 +8,8 @@ from typing import Any, Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from . import chapter2, chapter3, chapter4, chapter5, training
+from ..weights.cache import cached
+from . import chapter2, chapter3, chapter4, chapter5, pretrained, training
 from .figures import DIFFERENT, ROUNDING, SAME, Figure
 
 CHAPTERS = {
@@ -25,7 +26,9 @@ Say = Callable[[str], object]
 def replay(chapters: Sequence[int] = tuple(CHAPTERS), say: Say = print) -> list[Figure]:
     """Compute every number of these chapters, and say the table line by line.
 
-    Chapters 2 and 3 take a second, 4 and 5 half a minute and 1 GB. ValueError for others.
+    Chapters 2 and 3 take a second, 4 and 5 half a minute and 1 GB. Of chapter 5 the section on
+    OpenAI's weights is left out, and that said, where they are not on this machine. ValueError for
+    other chapters.
     """
     for chapter in chapters:
         if chapter not in CHAPTERS:
@@ -35,8 +38,19 @@ def replay(chapters: Sequence[int] = tuple(CHAPTERS), say: Say = print) -> list[
     for chapter in chapters:
         title, compute = CHAPTERS[chapter]
         figures += tabulate(f"Chapter {chapter}: {title}", compute(), say)
+        if chapter == 5:
+            figures += _pretrained(say)
     say(summary(figures))
     return figures
+
+
+def _pretrained(say: Say) -> list[Figure]:
+    folder = cached("gpt2")
+    if folder is None:
+        say("\nSection 5.5, OpenAI's weights: left out, they are not on this machine; "
+            "to have it too: npgpt pull gpt2")
+        return []
+    return tabulate("Section 5.5: OpenAI's weights", pretrained.figures(folder), say)
 
 
 def replay_training(epochs: int = training.EPOCHS, say: Say = print) -> list[Figure]:

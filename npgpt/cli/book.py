@@ -16,6 +16,7 @@ arithmetic in another order of adding up can come; "no" means neither.
 
 examples:
   npgpt book                       chapters 2 to 5, half a minute, 1 GB of memory
+  npgpt pull gpt2                  once: then section 5.5, OpenAI's weights, is replayed too
   npgpt book --chapters 2 3        a second
   npgpt book --train --json book-training.json
                                    chapter 5's training run, ten minutes or more, 4 GB
@@ -31,11 +32,11 @@ def add_parser(subparsers: Any) -> None:
         description="Replay 'Build a Large Language Model (From Scratch)' by S. Raschka in NumPy.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--chapters", type=int, nargs="+", default=[2, 3, 4, 5], metavar="N",
+    parser.add_argument("--chapters", type=int, nargs="+", metavar="N",
                         help="chapters to replay, of 2 3 4 5 (default all)")
     parser.add_argument("--train", action="store_true",
                         help="replay chapter 5's training run instead, step by step")
-    parser.add_argument("--epochs", type=int, default=10, metavar="N",
+    parser.add_argument("--epochs", type=int, metavar="N",
                         help="with --train: stop after so many of its ten epochs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.set_defaults(run=run)
@@ -44,15 +45,23 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the table, write the JSON if asked for, and judge."""
     from ..book.figures import DIFFERENT
-    from ..book.replay import as_records, replay, replay_training
+    from ..book.replay import CHAPTERS, as_records, replay, replay_training
+    from ..book.training import EPOCHS
 
+    if args.epochs is not None and not args.train:
+        raise ValueError("--epochs belongs to --train")
+    if args.chapters is not None and args.train:
+        raise ValueError("--train replays chapter 5's training run alone; leave --chapters out")
     def say(line: str) -> None:
         # the untrained model writes what not every terminal can show
         encoding = sys.stdout.encoding or "utf-8"
         print(line.encode(encoding, errors="replace").decode(encoding), flush=True)
 
     started = time.monotonic()
-    figures = replay_training(args.epochs, say) if args.train else replay(args.chapters, say)
+    if args.train:
+        figures = replay_training(EPOCHS if args.epochs is None else args.epochs, say)
+    else:
+        figures = replay(args.chapters or list(CHAPTERS), say)
     if args.json is not None:
         _write_json(args.json, as_records(figures), time.monotonic() - started)
     return 1 if any(figure.verdict == DIFFERENT for figure in figures) else 0

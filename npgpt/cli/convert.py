@@ -45,6 +45,10 @@ def run(args: argparse.Namespace) -> int:
 
     if args.state is not None and args.to != "llmc":
         raise ValueError("--state belongs to --to llmc")
+    if args.state is not None and args.state.resolve() in (
+        args.dst.resolve(), Path(args.src).resolve()
+    ):
+        raise ValueError(f"--state {args.state} is one of SRC and DST; name another file")
     config = convert(args.src, args.dst, args.to, args.dtype)
     layers = f"{config.n_layer} layers, {config.n_head} heads, {config.n_embd} channels"
     print(f"{args.dst}: {layers}")

@@ -64,7 +64,7 @@ def gelu_text(shown: Activations, colour: bool = False) -> str:
     for i in picked:
         numbers = [*(a[i] for a in shown.values.values()), *(a[i] for a in shown.slopes.values())]
         lines.append(f"{shown.x[i]:6.2f}  " + "".join(f"{number:9.4f}" for number in numbers))
-    lines += ["        tanh and exact are the two forms of GELU", ""]
+    lines += ["        tanh, exact: the two forms of GELU", ""]
     marks = {"gelu exact": ("g", "blue"), "silu": ("s", "pink"), "relu": ("r", "green")}
     lines.append("  ".join(tint(f"{letter} {name.removesuffix(' exact')}", paint, colour)
                            for name, (letter, paint) in marks.items())
@@ -78,7 +78,7 @@ def gelu_text(shown: Activations, colour: bool = False) -> str:
         panels.append(chart(title, curves, ticks, width=39, height=16, colour=colour))
     lines += [*beside(*panels), ""]
     lines += chart("gap: GELU tanh - GELU exact", [Curve("*", "orange", shown.x, shown.gap)],
-                   (-5e-4, -2.5e-4, 0, 2.5e-4, 5e-4), height=9, colour=colour)
+                   (-3e-4, 0, 3e-4, 6e-4), height=10, colour=colour)
     lines += ["", f"largest gap {shown.largest_gap:.2e}, at |x| = {shown.largest_gap_at:.2f}"]
     return "\n".join(line.rstrip() for line in lines)
 

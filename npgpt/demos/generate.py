@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
+from ..generation.sampling import Sampling, draw, generators
 from ..gpt2 import GPT2
 from ..layers.contract import Array
 from ..text import Tokenizer, load_corpus
@@ -18,59 +18,73 @@ from ..training.settings import resolve
 from . import drawing
 from .terminal import bar, beside, tint, wrapped
 
-PROMPT = "The "
-TRAIN_STEPS = 250
-LOOK = """At every step the model gives each token a score, the logit; softmax turns scores into
-    probabilities; here the likeliest token is taken and joins the text (greedy). Untrained, all
-    tokens are about equally likely; trained, a few share nearly all of the probability."""
+PROMPT = "The exp"
+# five seconds on one core: enough to learn which letters follow which
+TRAIN_STEPS = 1000
+LOOK = """At every step the model gives each token a score, its logit. Softmax turns the scores into
+    probabilities p. Then a number u between 0 and 1 is drawn: all tokens lie side by side, each
+    as wide as its p, and the one at u joins the text. Untrained, all are about equally likely;
+    trained, a few share most of the probability."""
+COLUMN = 39
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One token written: the likeliest candidates, best first, and the text before it."""
+    """One token written: the likeliest candidates, best first, and the one that was taken."""
 
     text: str
+    """What the model has read."""
     tokens: list[str]
-    """(K,) candidates as text."""
+    """(K,) candidates."""
     logits: Array
-    """(K,) their scores."""
+    """(K,) their scores, as the model gives them."""
     probabilities: Array
-    """(K,) after softmax over the whole vocabulary."""
-    chosen: int
-    """The id that was taken: the first candidate's."""
+    """(K,) after temperature and softmax over the whole vocabulary."""
+    u: float | None
+    """The uniform number in [0, 1) that chose; None for greedy."""
+    taken: str
+    rank: int
+    """The place of the token taken among all, 1 for the likeliest."""
 
 
 @dataclass(frozen=True, eq=False)
 class Writing:
-    """What one model wrote, step by step."""
+    """What one model wrote: its first steps in detail, and the whole text."""
 
     model: str
     vocab_size: int
     steps: list[Step]
-
-    @property
-    def text(self) -> str:
-        """The prompt and what was written."""
-        last = self.steps[-1]
-        return last.text + last.tokens[0]
+    text: str
+    """Prompt, steps and what followed."""
 
 
 def generate_demo(
-    prompt: str = PROMPT, steps: int = 5, candidates: int = 5, model: Path | None = None
+    prompt: str = PROMPT, steps: int = 4, candidates: int = 5, model: Path | None = None, *,
+    temperature: float = 1.0, seed: int = 0, more: int = 40,
 ) -> list[Writing]:
-    """Write greedily with an untrained model and a trained one of the same shape.
+    """Write with an untrained model, then with a trained one of the same shape.
 
-    `model` is a run or folder of weights; without it a tiny model is trained for a few seconds on
-    Python's documentation. ValueError for an empty prompt or fewer than one step.
+    `model` is a run or a folder of weights; without it a tiny model is trained for a few seconds
+    on Python's documentation. Temperature 0 is greedy; the same seed draws the same u for both.
+    `more` tokens follow the `steps` that are shown. ValueError for an empty prompt, fewer than one
+    step or candidate, and settings that do not fit.
     """
     if not prompt:
         raise ValueError("the prompt is empty; give at least one character")
-    if steps < 1 or candidates < 1:
-        raise ValueError(f"steps={steps} and candidates={candidates} must be at least 1")
+    if steps < 1 or candidates < 1 or more < 0:
+        raise ValueError(f"steps={steps} and candidates={candidates} must be at least 1, "
+                         f"and more={more} at least 0")
+    sampling = Sampling(temperature)
     trained, tokenizer, name = _train_a_tiny_one() if model is None else _open(model)
-    untrained = GPT2.init(trained.config, seed=0)
-    return [_write("untrained", untrained, tokenizer, prompt, steps, candidates),
-            _write(name, trained, tokenizer, prompt, steps, candidates)]
+    written = []
+    for title, writer in (("untrained", GPT2.init(trained.config, seed=0)), (name, trained)):
+        (rng,) = generators(seed, 1)
+        ids = tokenizer.encode(prompt).tolist()
+        shown = [_step(writer, tokenizer, ids, sampling, rng, candidates)
+                 for _ in range(steps + more)]
+        written.append(Writing(title, writer.config.vocab_size, shown[:steps],
+                               tokenizer.decode(ids)))
+    return written
 
 
 def _open(path: Path) -> tuple[GPT2, Tokenizer, str]:
@@ -80,7 +94,7 @@ def _open(path: Path) -> tuple[GPT2, Tokenizer, str]:
 
 def _train_a_tiny_one() -> tuple[GPT2, Tokenizer, str]:
     run = resolve(None, None, {
-        "n_layer": 2, "n_embd": 64, "n_positions": 32, "batch_size": 16, "max_steps": TRAIN_STEPS,
+        "n_layer": 2, "n_embd": 64, "n_positions": 32, "batch_size": 8, "max_steps": TRAIN_STEPS,
         "learning_rate": 4e-3, "warmup_steps": 20,
     })
     corpus = load_corpus(run.data.corpus, run.data.tokenizer, run.data.val_fraction)
@@ -90,61 +104,72 @@ def _train_a_tiny_one() -> tuple[GPT2, Tokenizer, str]:
     return GPT2(state.config, state.params), corpus.tokenizer, f"trained for {TRAIN_STEPS} steps"
 
 
-def _write(
-    name: str, model: GPT2, tokenizer: Tokenizer, prompt: str, steps: int, candidates: int
-) -> Writing:
-    ids = tokenizer.encode(prompt).tolist()
-    written = []
-    for _ in range(steps):
-        logits = model.logits(ids[-model.config.n_positions:])[-1]          # (V,)
-        probabilities = ops.softmax(logits)                                 # (V,)
-        best = np.argsort(-logits, kind="stable")[:candidates]
-        written.append(Step(tokenizer.decode(ids), [tokenizer.decode([i]) for i in best],
-                            logits[best], probabilities[best], int(best[0])))
-        ids.append(int(best[0]))
-    return Writing(name, model.config.vocab_size, written)
+def _step(
+    model: GPT2, tokenizer: Tokenizer, ids: list[int], sampling: Sampling,
+    rng: np.random.Generator, candidates: int,
+) -> Step:
+    """Take one token, which is added to ids, and tell how."""
+    logits = model.logits(ids[-model.config.n_positions:])[-1]              # (V,)
+    probabilities = sampling.distribution(logits)                           # (V,)
+    u = None if sampling.temperature == 0.0 else float(rng.random())
+    token = int(logits.argmax()) if u is None else draw(probabilities, u)
+    order = np.argsort(-logits, kind="stable")
+    best = order[:candidates]
+    step = Step(
+        tokenizer.decode(ids), [tokenizer.decode([i]) for i in best], logits[best],
+        probabilities[best], u, tokenizer.decode([token]), int(np.flatnonzero(order == token)[0]) + 1,
+    )
+    ids.append(token)
+    return step
 
 
 def generate_text(shown: list[Writing], colour: bool = False) -> str:
-    """Both models side by side, a block of candidates per step; 80 columns."""
+    """Both models side by side, a block of candidates for each step; 80 columns."""
     lines = [wrapped(LOOK), ""]
-    width = 39
-    lines += beside(*[[tint(f"{w.model} ({w.vocab_size:,} tokens)"[:width], "bold", colour)
-                       + " " * max(0, width - len(f"{w.model} ({w.vocab_size:,} tokens)"))]
-                      for w in shown])
-    for number in range(len(shown[0].steps)):
-        lines.append("")
-        lines += beside(*[_block(w.steps[number], width, colour) for w in shown])
-    lines.append("")
-    lines += [f"{w.model}: {w.text!r}" for w in shown]
+    lines += beside(*[[tint(f"{w.model}, {w.vocab_size:,} tokens"[:COLUMN].ljust(COLUMN), "bold",
+                            colour)] for w in shown])
+    for blocks in zip(*[w.steps for w in shown]):
+        lines += ["", *beside(*[_block(step, colour) for step in blocks])]
+    for w in shown:
+        lines += ["", tint(f"{w.model} wrote:", "bold", colour), wrapped(repr(w.text))]
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _block(step: Step, width: int, colour: bool) -> list[str]:
-    shown = repr(step.text)
-    if len(shown) > width - 6:
-        shown = "..." + shown[-(width - 9):]
-    lines = [f"after {shown}".ljust(width), f"{'token':>12}{'logit':>8}{'p':>7}".ljust(width)]
-    for n, (token, logit, p) in enumerate(zip(step.tokens, step.logits, step.probabilities)):
-        text = f"{repr(token)[:10]:>12}{logit:8.2f}{p:7.1%} "
-        strip = bar(float(p), width - len(text))
-        lines.append(text + (tint(strip, "orange", colour) if n == 0 else strip))
+def _block(step: Step, colour: bool) -> list[str]:
+    text = repr(step.text)
+    if len(text) > COLUMN - 6:
+        text = "..." + text[-(COLUMN - 9):]
+    lines = [f"after {text}".ljust(COLUMN), f"  {'token':>8}{'logit':>8}{'p':>7}".ljust(COLUMN)]
+    for place, (token, logit, p) in enumerate(
+            zip(step.tokens, step.logits, step.probabilities), start=1):
+        taken = place == step.rank
+        line = f"{'>' if taken else ' '} {repr(token)[:8]:>8}{logit:8.2f}{p:7.1%} "
+        line += bar(float(p), COLUMN - len(line))
+        lines.append(tint(line, "orange", colour and taken))
+    how = "the best" if step.u is None else f"u = {step.u:.3f}"
+    place = "" if step.rank <= len(step.tokens) else f", number {step.rank} of all"
+    lines.append(f"  {how} takes {repr(step.taken)[:8]}{place}".ljust(COLUMN))
     return lines
 
 
 def generate_picture(shown: list[Writing]) -> Any:
-    """A Figure: a row per model, a panel per step, all on one scale."""
+    """A Figure: a row per model, a panel for each of the first four steps, all on one scale."""
     columns = min(4, len(shown[0].steps))
-    figure = drawing.new_figure(len(shown), columns, (2.7 * columns, 2.4 * len(shown) + 0.4),
+    figure = drawing.new_figure(len(shown), columns, (2.8 * columns, 2.6 * len(shown)),
                                 sharey=True, squeeze=False)
     for row, writing in enumerate(shown):
         for column in range(columns):
             axes, step = figure.axes[row * columns + column], writing.steps[column]
-            colours = [drawing.ORANGE] + [drawing.BLUE] * (len(step.tokens) - 1)
-            axes.bar(range(len(step.tokens)), step.probabilities, color=colours)
-            axes.set_xticks(range(len(step.tokens)), [repr(token) for token in step.tokens],
-                            fontsize=8)
-            axes.set_title(f"after {step.text[-14:]!r}", fontsize=9)
+            places = range(1, len(step.tokens) + 1)
+            axes.bar(places, step.probabilities,
+                     color=[drawing.ORANGE if n == step.rank else drawing.BLUE for n in places])
+            # parse_math off: a token may be a dollar sign
+            axes.set_xticks(places, [repr(token)[:8] for token in step.tokens], fontsize=8,
+                            parse_math=False)
+            place = "" if step.rank in places else f" (number {step.rank})"
+            axes.set_title(f"after {step.text[-12:]!r}:\n{step.taken[:8]!r}{place} is taken",
+                           fontsize=9, parse_math=False)
             axes.set_ylim(0, 1)
-        figure.axes[row * columns].set_ylabel(f"{writing.model}\nprobability", fontsize=9)
+        figure.axes[row * columns].set_ylabel(f"{writing.model}\nprobability", fontsize=9,
+                                              parse_math=False)
     return figure

@@ -13,8 +13,8 @@ from . import drawing
 from .terminal import WIDTH, tint, wrapped
 
 LOOK = """Each row is one position with its own mean and spread. LayerNorm takes them away, row
-    by row. It divides by C (the biased variance), as GPT-2 does; with C - 1 (unbiased) the same
-    numbers have variance C / (C - 1)."""
+    by row. The variance divides by C (biased), as in GPT-2: it comes out as 1. Divided by C-1
+    (unbiased) the same numbers have variance C/(C-1)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,16 +11,23 @@ import numpy as np
 from .. import model
 from ..config import SIZES, GPT2Config
 from ..layers.contract import Array
-from ..params import init_params
+from ..params import parameter_shapes
 from ..tape import Entry, Tape
 from . import drawing
-from .terminal import bytes_text, count_text, tint, wrapped
+from .terminal import bar, bytes_text, count_text, tint, wrapped
 
-SMALL = GPT2Config(vocab_size=65, n_positions=32, n_embd=48, n_layer=3, n_head=4,
+SMALL = GPT2Config(vocab_size=65, n_positions=32, n_embd=48, n_layer=2, n_head=4,
                    resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
 LOOK = """The lines stand in the order of the tape, which backward reads from the last to the first.
-    What is kept waits in memory for it: attention keeps T x T weights for every head, and the
-    feed-forward network its wide layer. FLOPs count each multiplication, addition, exp and tanh."""
+    Each op keeps what its backward needs. Attention keeps T x T weights for every head, and the
+    feed-forward network its wide layer; a residual keeps nothing."""
+NOTE = """FLOPs: every multiplication, addition, exp and tanh of forward, by the textbook's layers,
+    which compute masked scores too. Backward costs about twice as much: a matrix product becomes
+    two, one for the input and one for the weights. Kept: an array that two ops keep counts once,
+    at the first; parameters and token ids are there anyway. The tape holds the results too, until
+    backward has read them."""
+# so many blocks are shown one by one; of more, the first stands for the others
+FEW_BLOCKS = 2
 
 # operations per number of the output, counted from the formulas
 _PER_NUMBER = {"layernorm": 8, "residual": 1, "position_embedding": 1, "token_embedding": 0}
@@ -35,7 +42,7 @@ class Step:
     parameters: str
     """Common beginning of its parameters' names, such as "h.0.attn.c_attn"; "" if it has none."""
     inputs: tuple[tuple[int, ...], ...]
-    """Shapes of what goes in, parameters left out."""
+    """Shapes of what goes in: the parameters last, None for a missing bias left out."""
     out: tuple[int, ...]
     flops: int
     """Of the forward pass."""
@@ -44,24 +51,25 @@ class Step:
 
 
 def shapes_demo(
-    what: str | GPT2Config = "small", batch: int = 2, length: int | None = None, seed: int = 0
+    what: str | GPT2Config = "small", batch: int = 2, length: int | None = None
 ) -> list[Step]:
     """The tape of one loss, float32, entry by entry, for a config, "small" or a GPT-2 size.
 
-    `length` defaults to 16, at most the context. ValueError for what does not fit.
+    `length` defaults to 16, at most the context. ValueError for what does not fit. The parameters
+    are all 0, since shapes and costs do not depend on them: that takes no memory worth mentioning.
     """
     config = what if isinstance(what, GPT2Config) else _config(what)
     length = min(16, config.n_positions) if length is None else length
     if batch < 1 or not 1 <= length <= config.n_positions:
         raise ValueError(f"batch={batch} must be at least 1, and length={length} lie between 1 and "
                          f"n_positions={config.n_positions}")
-    rng = np.random.default_rng(seed)
-    ids, targets = rng.integers(0, config.vocab_size, (2, batch, length))
+    ids = np.zeros((batch, length), np.int64)
     tape = Tape()
-    watched = tape.watch(init_params(config, seed))
-    model.loss(watched, ids, targets, config)
+    watched = tape.watch({name: np.zeros(shape, np.float32)
+                          for name, shape in parameter_shapes(config).items()})
+    model.loss(watched, ids, ids, config)
     names = {id(var): name for name, var in watched.items()}
-    seen = {_owner(array) for array in (*(v.value for v in watched.values()), ids, targets)}
+    seen = {_owner(array) for array in (*(v.value for v in watched.values()), ids)}
     return [_step(entry, names, seen) for entry in tape.entries]
 
 
@@ -78,15 +86,15 @@ def _step(entry: Entry, names: dict[int, str], seen: set[int]) -> Step:
     common = own[0].rpartition(".")[0] if own else ""
     if len({name.rpartition(".")[0] for name in own}) > 1:
         common = common.rpartition(".")[0]
-    shapes = tuple(np.shape(getattr(v, "value", v)) for v in entry.inputs
-                   if v is not None and id(v) not in names)
+    shapes = tuple(np.shape(getattr(v, "value", v)) for v in entry.inputs if v is not None)
     kept = 0
     for array in _arrays(entry.cache):
         owner = _owner(array)
         if owner not in seen:
             seen.add(owner)
             kept += _root(array).nbytes
-    return Step(entry.op.name, common, shapes, entry.out.shape, _flops(entry), kept)
+    flops = _flops(entry.op.name, shapes, entry.out.shape, entry.settings)
+    return Step(entry.op.name, common, shapes, entry.out.shape, flops, kept)
 
 
 def _arrays(cache: Any) -> Iterator[Array]:
@@ -108,81 +116,90 @@ def _owner(array: Array) -> int:
     return int(_root(array).__array_interface__["data"][0])
 
 
-def _flops(entry: Entry) -> int:
+def _flops(
+    op: str, inputs: tuple[tuple[int, ...], ...], out_shape: tuple[int, ...], settings: Any
+) -> int:
     """Multiplications, additions, exp and tanh of one entry's forward."""
-    op, out = entry.op.name, math.prod(entry.out.shape)
-    shapes = [np.shape(getattr(v, "value", v)) for v in entry.inputs if v is not None]
-    positions = math.prod(shapes[0][:-1])
+    out, positions = math.prod(out_shape), math.prod(inputs[0][:-1])
     if op == "linear":
-        return 2 * positions * math.prod(shapes[1]) + (out if len(shapes) > 2 else 0)
+        return 2 * positions * math.prod(inputs[1]) + (out if len(inputs) > 2 else 0)
     if op == "multi_head_attention":
-        b, t, channels = entry.out.shape
-        scores = b * entry.settings["n_head"] * t * t
+        b, t, channels = out_shape
+        scores = b * settings["n_head"] * t * t
         # two products of D per score, and a handful of operations for the softmax
         return 4 * b * t * t * channels + 5 * scores
     if op in ("feed_forward", "swiglu"):
-        matrices = [math.prod(shape) for shape in shapes[1:] if len(shape) == 2]
-        wide = max(shape[0] for shape in shapes[1:] if len(shape) == 1)
-        each = _PER_ACTIVATION.get(entry.settings.get("activation", "silu"), 5)
-        return positions * (2 * sum(matrices) + wide * (each + 1))
+        matrices = [math.prod(shape) for shape in inputs[1:] if len(shape) == 2]
+        wide = inputs[1][1]
+        each = _PER_ACTIVATION[settings.get("activation", "silu")]
+        # a bias on each wide layer, and swiglu's product of the two
+        extra = 1 if op == "feed_forward" else 3
+        return positions * (2 * sum(matrices) + wide * (each + extra)) + out
     if op == "linear_cross_entropy":
-        vocab = shapes[1][0]
-        return positions * (2 * math.prod(shapes[1]) + 4 * vocab)
-    return _PER_NUMBER.get(op, 1) * out
+        return positions * (2 * math.prod(inputs[1]) + 4 * inputs[1][0])
+    return _PER_NUMBER[op] * out
 
 
 def shapes_text(shown: list[Step], colour: bool = False, every_block: bool = False) -> str:
-    """A table of the tape, the first block standing for the others; 80 columns."""
-    lines = [wrapped(LOOK), "", f"{'op':22}{'parameters':18}{'out':>16}{'FLOPs':>11}{'kept':>12}"]
-    blocks = 1 + max(_block(step) for step in _placed(shown))
-    for number, step in enumerate(_placed(shown)):
-        if not every_block and _block(step) > 0:
-            if _block(step) == 1 and _block(list(_placed(shown))[number - 1]) == 0:
+    """A table of the tape; of many blocks, the first stands for the others. 80 columns."""
+    header = f"{'op':21}{'parameters':17}{'in':>12}{'out':>12}{'FLOPs':>8}{'kept':>10}"
+    lines = [wrapped(LOOK), "", tint(header, "bold", colour)]
+    places = _blocks(shown)
+    blocks = max(places) + 1
+    told = False
+    for step, block in zip(shown, places):
+        if block > 0 and blocks > FEW_BLOCKS and not every_block:
+            if not told:
                 lines.append(tint(f"... {blocks - 1} more blocks like this one", "dim", colour))
+            told = True
             continue
-        lines.append(f"{step.op:22}{step.parameters:18}{_shape(step.out):>16}"
-                     f"{count_text(step.flops):>11}{bytes_text(step.kept):>12}")
-    total = f"{'all ' + str(len(shown)) + ' entries':56}" + (
-        f"{count_text(sum(s.flops for s in shown)):>11}{bytes_text(sum(s.kept for s in shown)):>12}")
-    lines += [tint(total, "bold", colour), "",
-              wrapped("Backward costs about twice the FLOPs of forward: a matrix product becomes "
-                      "two, one for the input and one for the weights.")]
+        lines.append(f"{step.op:21}{step.parameters:17}{_shape(step.inputs[0]):>12}"
+                     f"{_shape(step.out):>12}{count_text(step.flops):>8}{bytes_text(step.kept):>10}")
+    lines.append(tint(f"{f'all {len(shown)} entries':62}"
+                      f"{count_text(sum(step.flops for step in shown)):>8}"
+                      f"{bytes_text(sum(step.kept for step in shown)):>10}", "bold", colour))
+    lines += ["", f"{'share of':21}{'FLOPs':>24}{'kept':>35}"]
+    for kind, flops, kept in _shares(shown):
+        lines.append(f"{kind:21}{flops:5.0%} {tint(bar(flops, 22), 'blue', colour)} "
+                     f"{kept:5.0%} {tint(bar(kept, 22), 'orange', colour)}")
+    lines += ["", wrapped(NOTE)]
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _placed(steps: list[Step]) -> list[Step]:
-    """The steps, those without parameters of their own named after the block they lie in."""
-    placed, block, residuals = [], "", 0
+def _blocks(steps: list[Step]) -> list[int]:
+    """The block that each step lies in, -1 outside of all: as the parameters before it tell."""
+    places, block = [], -1
     for step in steps:
-        name = step.parameters
-        if name.startswith("h."):
-            block = ".".join(name.split(".")[:2])
-        elif step.op in ("residual", "multi_head_attention"):
-            name = block
-        placed.append(Step(step.op, name, step.inputs, step.out, step.flops, step.kept))
-    return placed
+        if step.parameters:
+            block = int(step.parameters.split(".")[1]) if step.parameters.startswith("h.") else -1
+        places.append(block)
+    return places
 
 
-def _block(step: Step) -> int:
-    return int(step.parameters.split(".")[1]) if step.parameters.startswith("h.") else -1
+def _shares(steps: list[Step]) -> list[tuple[str, float, float]]:
+    """Each kind of op with its share of all FLOPs and of all bytes kept."""
+    flops, kept = sum(step.flops for step in steps), sum(step.kept for step in steps)
+    return [(kind, sum(s.flops for s in steps if s.op == kind) / flops,
+             sum(s.kept for s in steps if s.op == kind) / kept)
+            for kind in dict.fromkeys(step.op for step in steps)]
 
 
 def _shape(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "one number"
+    return "x".join(map(str, shape)) or "one number"
 
 
 def shapes_picture(shown: list[Step]) -> Any:
-    """A Figure of two panels: FLOPs and bytes kept, by kind of op."""
-    figure = drawing.new_figure(1, 2, (9.5, 3.6), sharey=True)
-    kinds = list(dict.fromkeys(step.op for step in shown))[::-1]
-    flops = [sum(s.flops for s in shown if s.op == kind) / 1e6 for kind in kinds]
-    kept = [sum(s.kept for s in shown if s.op == kind) / 2**20 for kind in kinds]
-    for axes, values, colour, label in (
-        (figure.axes[0], flops, drawing.BLUE, "million FLOPs, forward"),
-        (figure.axes[1], kept, drawing.ORANGE, "MiB kept for backward"),
+    """A Figure of two panels on one scale: each kind of op's share of FLOPs and of bytes kept."""
+    figure = drawing.new_figure(1, 2, (10, 3.6), sharex=True, sharey=True)
+    kinds, flops, kept = zip(*reversed(_shares(shown)))
+    for axes, values, colour, label, total in (
+        (figure.axes[0], flops, drawing.BLUE, "forward FLOPs",
+         count_text(sum(step.flops for step in shown))),
+        (figure.axes[1], kept, drawing.ORANGE, "memory kept for backward",
+         bytes_text(sum(step.kept for step in shown))),
     ):
-        bars = axes.barh(kinds, values, color=colour)
-        axes.bar_label(bars, fmt="{:.3g}", fontsize=8, padding=2)
+        bars = axes.barh(kinds, [100 * value for value in values], color=colour)
+        axes.bar_label(bars, fmt="{:.1f}", fontsize=8, padding=2)
         axes.margins(x=0.12)
-        axes.set_xlabel(label)
+        axes.set(xlabel=f"% of all {label}", title=f"{label}: {total}")
     return figure

@@ -1,4 +1,4 @@
-"""Parameters and memory of the four GPT-2 sizes: tied and untied, and as the book counts them."""
+"""Parameters and memory of the four GPT-2 sizes: tied and untied, with and without qkv bias."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from ..params import budget
 from . import drawing
 from .terminal import WIDTH, bar, tint, wrapped
 
-LOOK = """Tied, the token table serves at both ends, as in OpenAI's weights. Untied models have a
-    matrix of the same size for the way out: it counts most in the smallest model. The book's
-    models are untied and have no bias on queries, keys and values."""
+LOOK = """Tied, the token table serves at both ends, as in OpenAI's weights. Untied, the way out has
+    a matrix of the same size of its own: it counts most in the smallest model. The book's models
+    have no bias on queries, keys and values."""
 VARIANTS: dict[str, dict[str, Any]] = {
     "tied": {},
     "untied": {"tie_word_embeddings": False},
-    "the book's": {"tie_word_embeddings": False, "qkv_bias": False},
+    "tied, no qkv bias": {"qkv_bias": False},
+    "untied, no qkv bias": {"tie_word_embeddings": False, "qkv_bias": False},
 }
+NOTES = {"tied": "as published", "untied, no qkv bias": "the book's count"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Size:
 
 
 def sizes_demo() -> list[Size]:
-    """The four sizes, each tied, untied, and as the book counts; nothing is allocated."""
+    """The four sizes in each of the four VARIANTS; nothing is allocated."""
     found = []
     for name in SIZES:
         for variant, changes in VARIANTS.items():
@@ -50,39 +52,44 @@ def sizes_demo() -> list[Size]:
 
 
 def sizes_text(shown: list[Size], colour: bool = False) -> str:
-    """A table and bars of the parameters; 80 columns."""
-    lines = [wrapped(LOOK), "", f"{'size':12}{'layers':>7}{'heads':>6}{'channels':>9}  "
-             f"{'':11}{'parameters':>14}{'MiB':>9}{'training':>10}"]
+    """A table, and bars of the parameters; 80 columns."""
+    lines = [wrapped(LOOK), "", f"{'':22}{'parameters':>16}{'MiB':>11}{'training MiB':>14}"]
     for size in shown:
-        first = size.variant == "tied"
-        shape = f"{size.name:12}{size.n_layer:>7}{size.n_head:>6}{size.n_embd:>9}" if first else ""
-        lines.append(f"{shape:34}  {size.variant:11}{size.parameters:>14,}{size.mebibytes:>9.2f}"
-                     f"{size.training_mebibytes:>10.0f}")
-    lines += [wrapped("MiB (2^20 bytes) of float32 parameters; training: with gradients and "
-                      "AdamW's two moments, before activations"), ""]
+        if size.variant == "tied":
+            lines.append(tint(f"{size.name}: {size.n_layer} layers, {size.n_head} heads, "
+                              f"{size.n_embd} channels", "bold", colour))
+        lines.append(f"  {size.variant:20}{size.parameters:>16,}{size.mebibytes:>11,.2f}"
+                     f"{size.training_mebibytes:>14,.0f}  {NOTES.get(size.variant, '')}")
+    lines += ["", wrapped("MiB: 2^20 bytes of float32 parameters. Training: with gradients and "
+                          "AdamW's two moments, before activations."), ""]
     most = max(size.parameters for size in shown)
     for size in shown:
-        if size.variant != "the book's":
+        if size.variant in ("tied", "untied"):
             label = f"{size.name if size.variant == 'tied' else '':12}{size.variant:7}"
-            width = WIDTH - 20
-            paint = "blue" if size.variant == "tied" else "orange"
-            lines.append(label + " " + tint(bar(size.parameters / most, width).rstrip(), paint,
-                                            colour))
+            filled = bar(size.parameters / most, WIDTH - len(label)).rstrip()
+            lines.append(label + tint(filled, "blue" if size.variant == "tied" else "orange", colour))
     return "\n".join(line.rstrip() for line in lines)
 
 
 def sizes_picture(shown: list[Size]) -> Any:
-    """A Figure: parameters of each size, tied and untied."""
-    figure = drawing.new_figure(1, 1, (7.5, 3.8))
-    (axes,) = figure.axes
+    """A Figure of two panels: parameters tied and untied, and the tied ones' memory."""
+    figure = drawing.new_figure(1, 2, (11, 3.8))
     names = list(dict.fromkeys(size.name for size in shown))
-    for shift, (variant, colour) in enumerate(
-            zip(VARIANTS, (drawing.BLUE, drawing.ORANGE, drawing.GREEN))):
-        heights = [size.parameters / 1e6 for size in shown if size.variant == variant]
-        places = [n + 0.27 * (shift - 1) for n in range(len(names))]
-        bars = axes.bar(places, heights, width=0.25, color=colour, label=variant)
-        axes.bar_label(bars, fmt="{:,.0f}", fontsize=7, padding=1)
-    axes.set(xticks=range(len(names)), xticklabels=names, ylabel="million parameters",
-             title="GPT-2's four sizes")
-    axes.legend(frameon=False)
+    tied, untied = ([size for size in shown if size.variant == v] for v in ("tied", "untied"))
+    panels = (
+        ("million parameters", "{:,.0f}", "with qkv bias, as published", (
+            (drawing.BLUE, "tied", [size.parameters / 1e6 for size in tied]),
+            (drawing.ORANGE, "untied", [size.parameters / 1e6 for size in untied]))),
+        ("GiB, float32", "{:.1f}", "memory, tied", (
+            (drawing.BLUE, "parameters", [size.mebibytes / 1024 for size in tied]),
+            (drawing.GREEN, "with gradients and AdamW's moments",
+             [size.training_mebibytes / 1024 for size in tied]))),
+    )
+    for axes, (unit, number, title, series) in zip(figure.axes, panels):
+        for shift, (colour, label, heights) in zip((-0.2, 0.2), series):
+            bars = axes.bar([n + shift for n in range(len(names))], heights, width=0.38,
+                            color=colour, label=label)
+            axes.bar_label(bars, fmt=number, fontsize=8, padding=1)
+        axes.set(xticks=range(len(names)), xticklabels=names, title=title, ylabel=unit)
+        axes.legend(frameon=False, loc="upper left")
     return figure

@@ -28,7 +28,7 @@ def tint(text: str, colour: str, on: bool) -> str:
 
 def wrapped(text: str) -> str:
     """A paragraph in lines of at most 80 columns."""
-    return textwrap.fill(" ".join(text.split()), WIDTH)
+    return textwrap.fill(" ".join(text.split()), WIDTH, break_on_hyphens=False)
 
 
 def bar(share: float, width: int) -> str:
@@ -116,7 +116,10 @@ def beside(*blocks: Sequence[str]) -> list[str]:
 
 
 def _x_labels(low: float, high: float, columns: int) -> str:
-    middle, end = f"{(low + high) / 2:g}", f"{high:g}"
-    start = columns // 2 - len(middle) // 2
+    value = (low + high) / 2
+    if low == int(low) and high == int(high) and high - low > 2:
+        value = int(value)      # an axis that counts has no halves
+    middle, end = f"{value:g}", f"{high:g}"
+    start = round((value - low) / (high - low) * (columns - 1)) - len(middle) // 2
     text = f"{low:g}".ljust(start) + middle
     return text.ljust(columns - len(end)) + end

@@ -24,7 +24,9 @@ from .blocks import runs
 from .threads import ELEMENTS, parts
 
 # four arrays and one of scratch, 128 kB each
-_BLOCK = 2**15
+_BLOCK = 2**18
+# sums of squares outside this range are taken in float64
+_TINY, _HUGE = 1e-30, 1e30
 
 
 def adamw_step(
@@ -87,20 +89,26 @@ def adamw_step(
 
 
 def global_norm(grads: Mapping[str, Array]) -> float:
-    """The square root of the sum of all squares, in float64; inf or nan if any number is.
+    """The square root of the sum of all squares; inf or nan if any number is.
 
-    The same bits for any number of threads.
+    Blocks are summed by BLAS, and the blocks' sums in float64: the same bits for any number of
+    threads.
     """
     blocks = _blocks(grads)
     squares = np.zeros(len(blocks))
 
+    flat = {name: np.ravel(g) for name, g in grads.items()}
+
     def work(start: int, stop: int) -> None:
-        scratch = np.empty(_BLOCK)
         for i in range(start, stop):
             name, run = blocks[i]
-            g = scratch[:run.stop - run.start]
-            g[...] = np.ravel(grads[name])[run]
-            squares[i] = np.dot(g, g)
+            g = flat[name][run]
+            square = float(np.dot(g, g))
+            if not _TINY < square < _HUGE:
+                # squares may have left the range of float32
+                wide = g.astype(np.float64)
+                square = float(np.dot(wide, wide))
+            squares[i] = square
 
     parts(work, len(blocks), sum(g.size for g in grads.values()) >= ELEMENTS)
     return math.sqrt(math.fsum(squares)) if np.isfinite(squares).all() else float(squares.sum())

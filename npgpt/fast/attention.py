@@ -57,7 +57,7 @@ class _Kept(NamedTuple):
     k: Array                        # (B, H, S, D)
     v: Array                        # (B, H, S, D)
     out: Array                      # (B, H, T, D)
-    inverse: Array                  # (B, H, T, 1), 1 / sum(e)
+    inverse: Array | None           # (B, H, T, 1), 1 / sum(e); None where e was divided by it
     shifts: dict[tuple[int, int], Array]
     weights: dict[tuple[int, int], Array]
     bits: dict[tuple[int, int], Array]
@@ -143,7 +143,8 @@ def _attend(
     scale = 1.0 / math.sqrt(d) if d else 1.0
     stacks, blocks = _stacks(b, h, t, s), _blocks(t, s)
     bits = _draw_bits(stacks, blocks, t, s, rate, rng) if rate else {}
-    inverse = np.empty((b, h, t, 1), q.dtype)
+    # with few keys it is quicker to divide the weights than the result
+    inverse = None if s <= min(KEEP_KEYS, 2 * d) else np.empty((b, h, t, 1), q.dtype)
     kept = _Kept(q, k, v, out, inverse, {}, {}, bits, rate)
 
     def work(i: int) -> None:
@@ -160,10 +161,14 @@ def _attend(
                 kept.shifts[i, j] = _visible_maximum(e, start + s - t)
                 _exp(e, start + s - t, kept.shifts[i, j])
                 np.matmul(e, np.ones((seen, 1), e.dtype), out=sums)
-            np.reciprocal(sums, out=inverse[run])
-            dropped = _dropped(e, bits.get((i, j)), rate)
-            mixed = dropped @ values[:, :, :seen]
-            np.multiply(mixed, inverse[run], out=out[run])
+            np.reciprocal(sums, out=sums)
+            if inverse is None:
+                e *= sums
+                np.matmul(_dropped(e, bits.get((i, j)), rate), values[:, :, :seen], out=out[run])
+            else:
+                inverse[run] = sums
+                mixed = _dropped(e, bits.get((i, j)), rate) @ values[:, :, :seen]
+                np.multiply(mixed, sums, out=out[run])
             if s <= KEEP_KEYS:
                 kept.weights[i, j] = e
 
@@ -184,7 +189,7 @@ def _attend_backward(dout: Array, kept: _Kept, dq: Array, dk: Array, dv: Array) 
         part = stacks[i]
         queries, keys, values = q[part] * scale, k[part], v[part]
         # dout / sum(e), and its product with out: softmax's own row sum
-        dscaled = dout[part] * inverse[part]                    # (b, h, t, d)
+        dscaled = dout[part] if inverse is None else dout[part] * inverse[part]
         delta = np.einsum("bhtd,bhtd->bht", dscaled, out[part])[..., None]
         dkeys, dvalues = dk[part], dv[part]
         if len(blocks) != 1:

@@ -8,8 +8,8 @@ For one token the work of a model is reading its weights: 498 MB for GPT-2's 124
 takes contiguous rows of the weight, an equal run of them on each thread, straight from where the
 parameters lie, and adds up the threads' sums. For several tokens the rows come in tiles that stay
 in cache, small enough for BLAS's kernels that do not copy their operands first: that copy is what
-makes a matrix product of 2 rows cost 2.5 times one of 1. Measured on one core, against 1 row:
-2 rows 1.15 times, 4 rows 1.4, 8 rows 1.6; through one plain product 2.6, 2.7 and 3.1.
+makes a matrix product of 2 rows cost 2.6 times one of 1. Measured on one core, 124M, a portion of
+2 tokens takes 1.25 times as long as one token, 4 tokens 1.4, 8 tokens 1.7.
 
 Int8 weights (quantized.py) are widened tile by tile, in cache, and scaled after the sum.
 
@@ -35,7 +35,7 @@ from .quantized import Int8, Widened
 from .threads import each, get_threads, one_blas_thread
 
 # up to so many tokens at once are streamed; more go through the ops
-FEW = 32
+FEW = 24
 # weights in a tile for one token: they and what they were widened from stay in cache
 TILE = 131072
 # for several: weights, rows of linear weights, rows of a table, and tokens times weights; up to

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from npgpt.gradcheck.measure import random_dout
-from npgpt.gradcheck.numeric import Array, choose_method, derivative, signs
-from npgpt.gradcheck.report import Finding
-from npgpt.gradcheck.subject import Subject
+from .measure import random_dout
+from .numeric import Array, choose_method, derivative, signs
+from .report import Finding
+from .subject import Subject
 
 DIGITS = 1e-8
 

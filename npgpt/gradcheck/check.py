@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from npgpt.gradcheck.behaviour import damage, habits, linear
-from npgpt.gradcheck.diagnosis import diagnose
-from npgpt.gradcheck.kinks import step_around
-from npgpt.gradcheck.large import examine_large
-from npgpt.gradcheck.measure import measure
-from npgpt.gradcheck.numeric import Array
-from npgpt.gradcheck.report import Report
-from npgpt.gradcheck.sizes import sizes
-from npgpt.gradcheck.structure import first_look
-from npgpt.gradcheck.subject import Subject
+from .behaviour import damage, habits, linear
+from .diagnosis import diagnose
+from .kinks import step_around
+from .large import examine_large
+from .measure import measure
+from .numeric import Array
+from .report import Report
+from .sizes import sizes
+from .structure import first_look
+from .subject import Subject
 
 FULL = 512  # elements of a tensor that are moved one by one
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from npgpt.gradcheck.explain import explain, explain_shape
-from npgpt.gradcheck.measure import Measurement
-from npgpt.gradcheck.paths import missing_path, two_missing_paths
-from npgpt.gradcheck.picture import largest_block, neighbourhood, picture
-from npgpt.gradcheck.repair import mend
-from npgpt.gradcheck.report import Finding
-from npgpt.gradcheck.view import Explanation
+from .explain import explain, explain_shape
+from .measure import Measurement
+from .paths import missing_path, two_missing_paths
+from .picture import largest_block, neighbourhood, picture
+from .repair import mend
+from .report import Finding
+from .view import Explanation
 
 
 def diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from npgpt.gradcheck.source import Slot, slots
+from .source import Slot, slots
 
 Shapes = dict[str, Any]  # local names and their values, as seen in one run
 

@@ -13,11 +13,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from npgpt.gradcheck.measure import Measurement
-from npgpt.gradcheck.numeric import Array
-from npgpt.gradcheck.parts import dout_forgotten, elementwise, mask, repeated_ids, slices
-from npgpt.gradcheck.rules import another_input, factor, float32, not_finite, permuted, zero
-from npgpt.gradcheck.view import Explanation, View, close
+from .measure import Measurement
+from .numeric import Array
+from .parts import dout_forgotten, elementwise, mask, repeated_ids, slices
+from .rules import another_input, factor, float32, not_finite, permuted, zero
+from .view import Explanation, View, close
 
 RULES: list[Callable[[View], Explanation | None]] = [
     not_finite,

@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from npgpt.gradcheck.check import examine
-from npgpt.gradcheck.report import Report
-from npgpt.gradcheck.subject import ContractError, Subject
+from .check import examine
+from .report import Report
+from .subject import ContractError, Subject
 
 _HEADER = re.compile(r"#\s*gradcheck:\s*(?P<body>.*)")
 _DEF = re.compile(r"def\s+(?P<name>\w+)_forward\s*\(")

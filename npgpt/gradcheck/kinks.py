@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from npgpt.gradcheck.numeric import COMPLEX_STEP, choose_method, find_kinks
-from npgpt.gradcheck.subject import Subject
+from .numeric import COMPLEX_STEP, choose_method, find_kinks
+from .subject import Subject
 
 STEP = 0.1
 MOST = 512

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from npgpt.gradcheck.diagnosis import diagnose
-from npgpt.gradcheck.measure import measure, random_dout
-from npgpt.gradcheck.numeric import (
+from .diagnosis import diagnose
+from .measure import measure, random_dout
+from .numeric import (
     COMPLEX_STEP,
     Array,
     Method,
@@ -18,9 +18,9 @@ from npgpt.gradcheck.numeric import (
     complex_step,
     richardson,
 )
-from npgpt.gradcheck.report import Finding, Row
-from npgpt.gradcheck.sampling import Sample, sample
-from npgpt.gradcheck.subject import Subject
+from .report import Finding, Row
+from .sampling import Sample, sample
+from .subject import Subject
 
 SMALL = (4, 6, 3, 5, 8, 12, 7, 2)
 

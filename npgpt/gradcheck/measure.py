@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from npgpt.gradcheck.compare import Comparison, compare
-from npgpt.gradcheck.numeric import (
+from .compare import Comparison, compare
+from .numeric import (
     COMPLEX_STEP,
     RICHARDSON,
     Array,
@@ -23,8 +23,8 @@ from npgpt.gradcheck.numeric import (
     signs,
     unit_directions,
 )
-from npgpt.gradcheck.report import Row
-from npgpt.gradcheck.subject import Subject
+from .report import Row
+from .subject import Subject
 
 DOUTS = 4
 

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator
 
-from npgpt.gradcheck.measure import Measurement
+from .measure import Measurement
 
 
 def origin(c: float, m: Measurement) -> str:

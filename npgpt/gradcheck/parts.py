@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from npgpt.gradcheck.view import Explanation, View, close
+from .view import Explanation, View, close
 
 
 def repeated_ids(v: View) -> Explanation | None:

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from npgpt.gradcheck.measure import Measurement
-from npgpt.gradcheck.numeric import COMPLEX_STEP, Array, complex_step, signs
-from npgpt.gradcheck.source import Source, read, slots
-from npgpt.gradcheck.subject import Subject
-from npgpt.gradcheck.view import DIGITS, Explanation
+from .measure import Measurement
+from .numeric import COMPLEX_STEP, Array, complex_step, signs
+from .source import Source, read, slots
+from .subject import Subject
+from .view import DIGITS, Explanation
 
 DIRECTIONS = 4
 

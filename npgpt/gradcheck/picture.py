@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from npgpt.gradcheck.numeric import Array
+from .numeric import Array
 
 ROWS, COLUMNS = 12, 60
 

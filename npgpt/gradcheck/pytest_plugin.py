@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from npgpt.gradcheck.report import Report
+    from .report import Report
 
 
 class GradcheckFixture:
@@ -27,19 +27,19 @@ class GradcheckFixture:
         **settings: Any,
     ) -> Report:
         """As npgpt.gradcheck.check."""
-        from npgpt.gradcheck.check import check
+        from .check import check
 
         return _passed(check(forward, backward, *inputs, **settings))
 
     def function(self, f: Callable[..., Any], grad: Callable[..., Any], x: Any) -> Report:
         """As npgpt.gradcheck.check_function."""
-        from npgpt.gradcheck.check import check_function
+        from .check import check_function
 
         return _passed(check_function(f, grad, x))
 
     def scalar(self, f: Callable[..., Any], params: Any, grads: Any) -> Report:
         """As npgpt.gradcheck.check_scalar."""
-        from npgpt.gradcheck.scalar import check_scalar
+        from .scalar import check_scalar
 
         return _passed(check_scalar(f, params, grads))
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from npgpt.gradcheck.edits import Edit, edits
-from npgpt.gradcheck.kinds import KINDS
-from npgpt.gradcheck.measure import Measurement, measure
-from npgpt.gradcheck.numeric import Array
-from npgpt.gradcheck.source import Source, read
-from npgpt.gradcheck.view import Explanation
+from .edits import Edit, edits
+from .kinds import KINDS
+from .measure import Measurement, measure
+from .numeric import Array
+from .source import Source, read
+from .view import Explanation
 
 SECONDS = 1.2
 ROUNDING = 1e-9

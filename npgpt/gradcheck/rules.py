@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from npgpt.gradcheck.origin import origin
-from npgpt.gradcheck.view import Explanation, View, close, fit
+from .origin import origin
+from .view import Explanation, View, close, fit
 
 
 def not_finite(v: View) -> Explanation | None:

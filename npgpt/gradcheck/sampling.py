@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from npgpt.gradcheck.compare import WHOLE, ZERO
-from npgpt.gradcheck.numeric import Array, signs
+from .compare import WHOLE, ZERO
+from .numeric import Array, signs
 
 DIRECTIONS = 8
 Slope = Callable[[Array], tuple[float, float]]  # direction -> (derivative, error bar)

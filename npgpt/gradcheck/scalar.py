@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from npgpt.gradcheck.check import examine
-from npgpt.gradcheck.numeric import Array
-from npgpt.gradcheck.report import Finding, Report
-from npgpt.gradcheck.subject import Subject
+from .check import examine
+from .numeric import Array
+from .report import Finding, Report
+from .subject import Subject
 
 
 def check_scalar(

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from npgpt.gradcheck.measure import measure, random_dout
-from npgpt.gradcheck.numeric import Array
-from npgpt.gradcheck.report import Finding
-from npgpt.gradcheck.subject import Subject
+from .measure import measure, random_dout
+from .numeric import Array
+from .report import Finding
+from .subject import Subject
 
 
 def sizes(subject: Subject, rng: np.random.Generator) -> list[Finding]:

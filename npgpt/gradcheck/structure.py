@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from npgpt.gradcheck.measure import random_dout
-from npgpt.gradcheck.numeric import Array
-from npgpt.gradcheck.report import Finding
-from npgpt.gradcheck.subject import ContractError, Subject, describe
+from .measure import random_dout
+from .numeric import Array
+from .report import Finding
+from .subject import ContractError, Subject, describe
 
 
 @dataclass

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from npgpt.gradcheck.measure import Measurement
-from npgpt.gradcheck.numeric import Array
+from .measure import Measurement
+from .numeric import Array
 
 DIGITS = 1e-8
 

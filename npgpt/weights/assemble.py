@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Mapping
 
 import numpy as np
@@ -13,13 +14,14 @@ from .errors import named, refusal, shown
 from .stored import FLOATS, Stored, same
 
 
-def tied(path: Path, tensors: dict[str, Stored], tie: Any) -> bool:
+def tied(path: Path, tensors: dict[str, Stored], tie: Any, source: Path) -> bool:
     """Whether the output matrix is the token table; drops a second copy of it from `tensors`.
 
-    `tie` is what the config says as tie_word_embeddings; None, nothing: then equal numbers decide.
+    `tie` is what the config in the file `source` says as tie_word_embeddings; None, nothing: then
+    equal numbers decide.
     """
     if tie is not None and not isinstance(tie, bool):
-        raise refusal(path, f"tie_word_embeddings={shown(tie)} must be true or false")
+        raise refusal(source, f"tie_word_embeddings={shown(tie)} must be true or false")
     head, wte = tensors.get("lm_head.weight"), tensors.get("wte.weight")
     if head is None or tie is False:
         return tie is not False
@@ -30,7 +32,7 @@ def tied(path: Path, tensors: dict[str, Stored], tie: Any) -> bool:
         return False
     raise refusal(
         path, "the output matrix differs from the token table, but the config ties them; set "
-        "tie_word_embeddings to false there to use it"
+        f"tie_word_embeddings to false in {source.name} to use it"
     )
 
 
@@ -39,15 +41,17 @@ def assemble(
     config: GPT2Config,
     tensors: Mapping[str, Stored],
     dtype: type | str | np.dtype | None = None,
+    faults: Mapping[str, str] = MappingProxyType({}),
 ) -> Params:
     """The parameters of `config`, by name and in the order of the forward pass.
 
     `dtype` is float32 or float64; None keeps float64 if any tensor is, and else gives float32.
+    `faults` are parameters that could not be put together from the file, and what to say of them.
     Raises CheckpointError naming every missing and extra tensor, every wrong shape and type.
     """
     wanted = checked_dtype(dtype) if dtype is not None else _widest(tensors)
     shapes = parameter_shapes(config)
-    problems = _problems(shapes, tensors)
+    problems = misfits(shapes, tensors, faults)
     if problems:
         raise refusal(path, *problems)
     return {name: tensors[name].read(wanted) for name in shapes}
@@ -58,18 +62,24 @@ def _widest(tensors: Mapping[str, Stored]) -> np.dtype:
     return np.dtype(np.float64 if has_float64 else np.float32)
 
 
-def _problems(
-    shapes: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Stored]
+def misfits(
+    shapes: Mapping[str, tuple[int, ...]],
+    tensors: Mapping[str, Stored],
+    faults: Mapping[str, str] = MappingProxyType({}),
 ) -> list[str]:
-    missing = [name for name in shapes if name not in tensors]
-    extra = [name for name in tensors if name not in shapes]
+    """What keeps `tensors` from being parameters of these shapes, a phrase a kind; [] if nothing.
+
+    `faults` as for `assemble`: said once each, and not told as missing again.
+    """
+    missing = [name for name in shapes if name not in tensors and name not in faults]
+    extra = [name for name in (*tensors, *faults) if name not in shapes]
     common = [name for name in shapes if name in tensors]
     misshapen = [name for name in common if tensors[name].shape != shapes[name]]
     flipped = {
         name: None for name in misshapen
         if len(shapes[name]) == 2 and tensors[name].shape == shapes[name][::-1]
     }
-    problems = []
+    problems = list(dict.fromkeys(faults.values()))
     if missing:
         problems.append(f"missing: {named(missing)}")
     if extra:
@@ -78,6 +88,12 @@ def _problems(
         problems.append(
             f"transposed: {named(flipped)}; linear weights are (in, out) here, these are (out, in)"
         )
+        square = [
+            name for name in common if name.startswith("h.") and len(shapes[name]) == 2
+            and shapes[name] == shapes[name][::-1] == tensors[name].shape
+        ]
+        if square:
+            problems.append(f"square ones cannot be told, probably they too: {named(square)}")
     by_shapes: dict[tuple[Any, Any], list[str]] = {}
     for name in misshapen:
         if name not in flipped:

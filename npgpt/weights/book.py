@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ..params import Params
 from ..tape import Array
 from .assemble import assemble, tied
 from .configs import checked_config, found_config, published_size
-from .errors import refusal, shown
+from .errors import named, refusal, shown
 from .safetensors_file import read_json
 from .stored import Stored, transposed
 
@@ -53,17 +53,20 @@ def load_book(
     path: Path, tensors: Mapping[str, Stored], dtype: type | str | np.dtype | None = None
 ) -> tuple[GPT2Config, Params]:
     """Config and parameters from the tensors of `path`, which bear the book's names."""
-    found = _renamed(path, tensors)
+    found, faults = _renamed(path, tensors)
     values, source = found_config(path, _read_keys, lambda: {
-        **published_size(path, found), "qkv_bias": "h.0.attn.c_attn.bias" in found,
+        **published_size(path, found), "qkv_bias": "h.0.attn.c_attn.bias" in {**found, **faults},
     })
     tie = values.get("tie_word_embeddings")
-    values["tie_word_embeddings"] = tied(path, found, tie)
+    values["tie_word_embeddings"] = tied(path, found, tie, source)
     config = checked_config(source, values)
-    return config, assemble(path, config, found, dtype)
+    return config, assemble(path, config, found, dtype, faults)
 
 
-def _renamed(path: Path, tensors: Mapping[str, Stored]) -> dict[str, Stored]:
+def _renamed(
+    path: Path, tensors: Mapping[str, Stored]
+) -> tuple[dict[str, Stored], dict[str, str]]:
+    """The tensors under our names; and those that their q, k and v do not make up, with why."""
     found: dict[str, Stored] = {}
     thirds: dict[str, dict[str, Stored]] = {}
     for name, stored in tensors.items():
@@ -76,9 +79,24 @@ def _renamed(path: Path, tensors: Mapping[str, Stored]) -> dict[str, Stored]:
             raise refusal(path, f"holds {shown(ours)} twice, by the book's name and by its own")
         else:
             found[ours] = _in_out(stored) if name.startswith("trf_blocks.") else stored
+    missing: dict[str, list[str]] = {}
+    faults: dict[str, str] = {}
     for ours, three in thirds.items():
-        found[ours] = _joined(path, ours, three)
-    return found
+        absent = [third for third in QKV if third not in three]
+        shapes = [three[third].shape for third in QKV if third in three]
+        if absent:
+            missing[ours] = [_books_name(ours, third) for third in absent]
+        elif len({(part.shape[:-1], part.dtype) for part in three.values()}) > 1 or not all(shapes):
+            faults[ours] = f"{', '.join(QKV)} of {ours} do not fit each other: {shown(shapes)}"
+        else:
+            found[ours] = _joined([three[third] for third in QKV])
+    said = f"missing: {named(name for names in missing.values() for name in names)}"
+    return found, {**dict.fromkeys(missing, said), **faults}
+
+
+def _books_name(ours: str, third: str) -> str:
+    """`h.1.attn.c_attn.weight` and its third -> `trf_blocks.1.att.W_key.weight`."""
+    return ours.replace("h.", "trf_blocks.", 1).replace("attn.c_attn", third)
 
 
 def _canonical(name: str) -> tuple[str, str]:
@@ -102,19 +120,14 @@ def _in_out(stored: Stored) -> Stored:
     return transposed(stored) if len(stored.shape) == 2 else stored
 
 
-def _joined(path: Path, name: str, thirds: Mapping[str, Stored]) -> Stored:
-    missing = [third for third in QKV if third not in thirds]
-    if missing:
-        raise refusal(path, f"{', '.join(missing)} of {name} is missing")
-    three = [thirds[third] for third in QKV]
-    shapes = [stored.shape for stored in three]
-    if len({(stored.shape[:-1], stored.dtype) for stored in three}) != 1 or not all(shapes):
-        raise refusal(path, f"{', '.join(QKV)} of {name} do not fit each other: {shown(shapes)}")
+def _joined(three: Sequence[Stored]) -> Stored:
+    """Query, key and value side by side."""
 
     def read(wanted: np.dtype) -> Array:
         return np.concatenate([stored.read(wanted) for stored in three], axis=-1)
 
-    return Stored((*shapes[0][:-1], sum(shape[-1] for shape in shapes)), three[0].dtype, read)
+    width = sum(stored.shape[-1] for stored in three)
+    return Stored((*three[0].shape[:-1], width), three[0].dtype, read)
 
 
 def _read_keys(path: Path) -> dict[str, Any]:

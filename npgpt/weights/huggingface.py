@@ -42,19 +42,32 @@ def read_tensors(path: Path) -> dict[str, Stored]:
     where = read_json(path).get("weight_map")
     if not isinstance(where, dict) or not where:
         raise refusal(path, "has no weight_map")
+    _check_shards(path, where)
     found: dict[str, Stored] = {}
-    for shard in dict.fromkeys(str(value) for value in where.values()):
-        found.update(_shard(path, shard, {name for name in where if where[name] == shard}))
+    for shard in dict.fromkeys(where.values()):
+        expected = {name for name in where if where[name] == shard}
+        found.update(_shard(path.with_name(shard), expected))
     return found
 
 
-def _shard(index: Path, shard: str, expected: set[str]) -> dict[str, Stored]:
-    # the name is a file beside the index and nothing else: an index cannot point elsewhere
-    if not re.fullmatch(r"[\w.-]+\.safetensors", shard):
-        raise refusal(index, f"names the shard {shown(repr(shard))}, no .safetensors beside it")
-    file = index.with_name(shard)
-    if not file.is_file():
-        raise refusal(index, f"names the shard {shown(shard)}, which is not there")
+def _check_shards(index: Path, where: Mapping[str, Any]) -> None:
+    """Refuse an index that points anywhere but at files beside it, before one of them is opened."""
+    entries: dict[str, list[str]] = {}
+    for name, shard in where.items():
+        if not isinstance(shard, str) or not re.fullmatch(r"[\w.-]+\.safetensors", shard):
+            entries.setdefault(shown(repr(shard)), []).append(name)
+    if entries:
+        raise refusal(index, *(
+            f"places {named(names)} in {shard}, which is no .safetensors file beside it"
+            for shard, names in entries.items()
+        ))
+    absent = [shard for shard in dict.fromkeys(where.values())
+              if not index.with_name(shard).is_file()]
+    if absent:
+        raise refusal(index, f"names {', '.join(map(shown, absent))}, which is not there")
+
+
+def _shard(file: Path, expected: set[str]) -> dict[str, Stored]:
     tensors = read_safetensors(file)
     missing = sorted(expected - set(tensors))
     extra = [name for name in tensors if name not in expected]
@@ -86,7 +99,7 @@ def load_huggingface(
     values, source = found_config(path, _read_fields, lambda: dict(published_size(path, found)))
     # Hugging Face's default is tied; where no config.json speaks, equal numbers decide
     tie = values.get("tie_word_embeddings", None if source == path else True)
-    values["tie_word_embeddings"] = tied(path, found, tie)
+    values["tie_word_embeddings"] = tied(path, found, tie, source)
     config = checked_config(source, values)
     return config, assemble(path, config, found, dtype)
 

@@ -12,8 +12,9 @@ import os
 import re
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -21,8 +22,11 @@ from typing import Any, BinaryIO, Callable, Iterator
 
 from ..config import GPT2Config
 from ..files import flush_to_disk, replacing_file
+from ..params import parameter_shapes
+from .assemble import misfits
 from .cache import WEIGHTS, cached, own_folder
 from .errors import CheckpointError, refusal
+from .huggingface import canonical
 from .safetensors_file import read_safetensors
 from .writing import check_room
 
@@ -35,7 +39,7 @@ TIMEOUT = 30.0
 PAUSES = (1.0, 2.0, 4.0, 8.0)
 
 # what the publisher's servers give at these revisions; medium and large are checked by the sha256
-# that the server itself announces
+# that the server itself announces; of every size the names and shapes of the tensors are checked
 REVISIONS = {
     "gpt2": "607a30d783dfa663caf39e06633721c8d4cfcd7e",
     "gpt2-medium": "6dcaa7a952f72f9298047fd5137cd6e4f05f41da",
@@ -64,8 +68,13 @@ class Pulled:
 
 
 def weights_url(name: str) -> str:
-    """Where a published size is fetched from, HF_ENDPOINT honoured."""
+    """Where a published size is fetched from, HF_ENDPOINT honoured; ValueError if it is none."""
     endpoint = (os.environ.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
+    if not re.match(r"https?://[^/\s]", endpoint):
+        raise ValueError(
+            f"HF_ENDPOINT={endpoint!r} is no web address; it must look like {ENDPOINT}, "
+            "or be unset"
+        )
     return f"{endpoint}/openai-community/{name}/resolve/{REVISIONS[name]}/{WEIGHTS}"
 
 
@@ -78,8 +87,9 @@ def pull(
     """Make a published size available in `folder` (default: the cache).
 
     What is there already is only checked. An interrupted download goes on where it stopped at the
-    next call. Raises ValueError for an unknown name, CheckpointError where the sha256 differs (the
-    file is not kept), OSError with one line of advice where the server cannot be reached.
+    next call; one that brought nothing leaves nothing. Raises ValueError for an unknown name,
+    CheckpointError where the sha256 differs or the file is of another model (it is not kept),
+    OSError with one line of advice where the server cannot be reached.
     """
     config = GPT2Config.named(name)
     target = own_folder(name) if folder is None else Path(folder)
@@ -95,19 +105,19 @@ def pull(
         raise OSError(
             f"HF_HUB_OFFLINE is set; unset it, or place {weights_url(name)} as {target / WEIGHTS}"
         )
-    target.mkdir(parents=True, exist_ok=True)
+    url = weights_url(name)
     partial = target / (WEIGHTS + UNFINISHED)
-    with _locked(partial) as file:
+    with _made(target), _locked(partial) as file:
         if (target / WEIGHTS).is_file():     # another pull has finished in the meantime
             return _checked(name, target, report)
-        fetch = _Fetch(weights_url(name), file, report)
+        fetch = _Fetch(url, file, report)
         try:
             fetch.run(pauses)
         except (OSError, HTTPException) as error:
             raise _advice(target, fetch, error) from error
         file.flush()
         try:
-            _check_arrived(target / WEIGHTS, partial, fetch, SHA256.get(name) or fetch.announced)
+            _check_arrived(name, target / WEIGHTS, partial, fetch)
         except CheckpointError:
             partial.unlink()
             raise
@@ -118,19 +128,35 @@ def pull(
     return Pulled(target, fetch.sha256, _whose(name, fetch.announced), True)
 
 
-def _check_arrived(weights: Path, partial: Path, fetch: _Fetch, expected: str) -> None:
+def _check_arrived(name: str, weights: Path, partial: Path, fetch: _Fetch) -> None:
+    expected = SHA256.get(name) or fetch.announced
     if expected and fetch.sha256 != expected:
         raise refusal(
             weights, f"what arrived has sha256 {fetch.sha256} instead of {expected}; it was "
             "thrown away, the same command starts anew"
         )
-    read_safetensors(partial)        # a page that asks for a login is no model, whatever its sum
+    # a page that asks for a login is no model, whatever its sum; nor is another model this one
+    problems = _not_of_size(name, partial)
+    if problems:
+        raise refusal(weights, f"what arrived is no {name} and was thrown away", *problems)
+
+
+def _not_of_size(name: str, file: Path) -> list[str]:
+    """How the tensors of a file differ from those of a published size; [] if they do not."""
+    tensors = canonical(file, read_safetensors(file))
+    head, table = tensors.get("lm_head.weight"), tensors.get("wte.weight")
+    if head is not None and table is not None and head.shape == table.shape:
+        del tensors["lm_head.weight"]           # the same numbers once more
+    return misfits(parameter_shapes(GPT2Config.named(name)), tensors)
 
 
 def _checked(name: str, folder: Path, report: Report) -> Pulled:
     """Weights that are there already; those of a size whose sha256 is known are read through."""
     path, expected = folder / WEIGHTS, SHA256.get(name)
     if expected is None:
+        problems = _not_of_size(name, path)
+        if problems:
+            raise refusal(path, f"is no {name}; delete it and pull again", *problems)
         return Pulled(folder, "", "", False)
     digest, done, total = hashlib.sha256(), 0, path.stat().st_size
     with path.open("rb") as file:
@@ -265,19 +291,44 @@ def _may_pass(error: Exception) -> bool:
 
 
 @contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder; where the work in it fails, what was made and is empty goes again."""
+    new = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for place in new:
+                place.rmdir()
+        raise
+
+
+@contextmanager
 def _locked(partial: Path) -> Iterator[BinaryIO]:
-    """The unfinished file, open for reading and appending, held by one process at a time."""
+    """The unfinished file, open for reading and appending, held by one process at a time.
+
+    It is gone afterwards if nothing was written to it.
+    """
     with partial.open("a+b") as file:
         try:
             import fcntl
         except ImportError:      # Windows: two pulls at once are then told apart by the sha256
-            yield file
-            return
+            pass
+        else:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OSError(
+                    f"{partial}: another npgpt pull is writing it, wait for it"
+                ) from None
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OSError(f"{partial}: another npgpt pull is writing it, wait for it") from None
-        yield file
+            yield file
+        finally:
+            with suppress(OSError):
+                file.flush()
+                if partial.stat().st_size == 0:
+                    partial.unlink()
 
 
 def _advice(folder: Path, fetch: _Fetch, error: Exception) -> OSError:

@@ -28,7 +28,7 @@ def load(
     Parameters are mapped where the file allows it: they may be written to, the file stays as it is.
     Raises CheckpointError (one line, all mismatches at once), or OSError if nothing can be read.
     """
-    file = _file_at(Path(path), str(path))
+    file = file_at(path)
     if file.name.endswith(".index"):
         return openai_tf.load_openai_tf(file, dtype)
     if file.name.endswith((".safetensors", ".safetensors.index.json")):
@@ -41,8 +41,9 @@ def load(
     raise refusal(file, f"{_unusable(file)}; npgpt reads {FORMS}")
 
 
-def _file_at(path: Path, name: str) -> Path:
-    """The file that tells the form: an index, a safetensors file, or the path itself."""
+def file_at(given: Path | str) -> Path:
+    """The file that `load` begins with: an index, a safetensors file, or the path itself."""
+    path, name = Path(given), str(given)
     if path.is_dir():
         return _file_in(path)
     if path.exists():
@@ -63,8 +64,10 @@ def _file_in(folder: Path) -> Path:
     for name in (huggingface.WEIGHTS, huggingface.INDEX):
         if (folder / name).is_file():
             return folder / name
+        if (folder / name).is_dir():
+            raise refusal(folder / name, "is a folder, where the weights should be a file")
     for pattern in ("*.safetensors.index.json", "*.safetensors", "*.index", "*.bin"):
-        found = sorted(file for file in folder.glob(pattern) if file.name[0] != ".")
+        found = sorted(file for file in folder.glob(pattern) if file.name[0] != "." and file.is_file())
         if len(found) == 1:
             return found[0]
         if found:

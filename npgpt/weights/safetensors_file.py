@@ -15,6 +15,7 @@ import os
 import re
 from collections import Counter
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any, Mapping
 
 import numpy as np
@@ -174,19 +175,26 @@ def written_size(tensors: Mapping[str, Array], metadata: Mapping[str, str] | Non
 def write_safetensors(
     path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write arrays, with `metadata` in the header; OSError where the disk refuses."""
+    """Write arrays, with `metadata` in the header; OSError where the disk refuses.
+
+    The library wants all tensors at once, each in C order: one that lies otherwise is copied.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     # the library takes C order as given; np.array, since ascontiguousarray makes () into (1,)
     dense = {name: array if array.flags.c_contiguous else np.array(array, order="C")
              for name, array in tensors.items()}
+    # the library makes files that their owner alone may read; an ordinary file tells what is usual
+    path.touch()
+    mode = path.stat().st_mode
     try:
         save_file(dense, path, dict(metadata) if metadata else None)
     except SafetensorError as error:
         number = re.search(r"os error (\d+)", str(error))
         code = int(number[1]) if number else errno.EIO
         raise OSError(code, os.strerror(code), str(path)) from None
+    path.chmod(S_IMODE(mode))
 
 
 def read_arrays(path: Path) -> dict[str, Array]:

@@ -13,14 +13,14 @@ from typing import Any, Callable, Mapping
 import numpy as np
 
 from ..config import GPT2Config
-from ..files import creating_folder, replacing_file
+from ..files import creating_folder, place_of, replacing_file
 from ..params import Params, check_params
 from ..tape import Array
 from .book import book_config, book_names
 from .configs import CONFIG, METADATA
 from .huggingface import WEIGHTS, huggingface_names
 from .llmc import llmc_size, write_llmc, write_llmc_state
-from .reading import load
+from .reading import file_at, load
 from .safetensors_file import write_safetensors, written_size
 
 
@@ -29,7 +29,8 @@ def save(path: Path | str, config: GPT2Config, params: Params) -> None:
 
     A path that ends in .safetensors is that file, with config.json beside it. A kill, a full disk
     or a folder that cannot be written leaves what was there before whole. Raises ValueError if the
-    parameters do not fit the config, OSError if there is no room or no permission.
+    parameters do not fit the config or something else is in the place of a file, OSError if there
+    is no room or no permission.
     """
     _check(config, params)
     _write_pair(Path(path), config, huggingface_names(params), config.save)
@@ -48,7 +49,7 @@ def save_book(path: Path | str, config: GPT2Config, params: Params) -> None:
 
 def save_llmc(path: Path | str, config: GPT2Config, params: Params) -> None:
     """Write llm.c's model file in float32; raises ValueError where llm.c has no such model."""
-    path = Path(path)
+    path = _bin_file(path)
     _check(config, params)
     check_room(path.parent, llmc_size(config))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +70,7 @@ def save_llmc_state(
 
     ids and targets (B, T), logits (B, T, V), the mean loss, gradients by parameter name.
     """
-    path = Path(path)
+    path = _bin_file(path)
     check_room(path.parent, llmc_size(config) + 4 * logits.size + 8 * ids.size)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing_file(path) as beside, beside.open("wb") as file:
@@ -86,13 +87,51 @@ def convert(
 ) -> GPT2Config:
     """Read `src` in whatever form and write `dst` as `to`: hf, llmc or book; gives the config.
 
-    Tensors pass through one at a time; a model of any size needs little memory.
+    llmc is written a piece at a time. For hf and book the safetensors library wants the whole model
+    at once: what can be mapped from `src` stays there, the rest is held in memory, for book a
+    second copy of the linear weights too, which are turned round. gpt2's published file, whose
+    498 MB cannot be mapped, took 529 MB at the most on its way to hf and 853 MB to book.
+    Raises ValueError where `dst` would replace what `src` is read from, or is no place for a file.
     """
     if to not in WRITERS:
         raise ValueError(f"{to!r} is no form to write; there are {', '.join(WRITERS)}")
+    _check_apart(src, Path(dst), to)
     config, params = load(src, dtype)
     WRITERS[to](Path(dst), config, params)
     return config
+
+
+def _check_apart(src: Path | str, dst: Path, to: str) -> None:
+    """Raise ValueError where writing `dst` would replace a file of `src`, or cannot be done."""
+    first = file_at(src)
+    read = {Path(src), first}
+    if ".safetensors" in first.name and first.with_name(CONFIG).exists():
+        read.add(first.with_name(CONFIG))
+    written = {_bin_file(dst)} if to == "llmc" else {dst, *_pair(dst)}
+    clash = {place.resolve() for place in read} & {place.resolve() for place in written}
+    if clash:
+        raise ValueError(f"{dst}: {min(clash)} is what {src} is read from; name another place")
+
+
+def _bin_file(path: Path | str) -> Path:
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a .bin file")
+    place_of(path)
+    return path
+
+
+def _pair(path: Path) -> tuple[Path, Path]:
+    """The weights and the config.json that `path` stands for; ValueError if it cannot be both."""
+    if path.suffix == ".safetensors":
+        pair = path, path.with_name(CONFIG)
+    elif path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is no folder; name a folder or a .safetensors file")
+    else:
+        pair = path / WEIGHTS, path / CONFIG
+    for file in pair:
+        place_of(file)
+    return pair
 
 
 def check_room(folder: Path, needed: int) -> None:
@@ -123,8 +162,8 @@ def _write_pair(
     write_config: Callable[[Path], Any],
 ) -> None:
     """Weights and config.json: in a new folder, or over the ones in a folder that is there."""
-    is_file = path.suffix == ".safetensors"
-    folder, name = (path.parent, path.name) if is_file else (path, WEIGHTS)
+    weights_file, config_file = _pair(path)
+    folder = weights_file.parent
     # "pt" is what transformers asks for; our own note lets a file be moved without its config.json
     metadata = {"format": "pt", METADATA: json.dumps(config.to_dict())}
     check_room(folder, written_size(tensors, metadata))
@@ -136,12 +175,12 @@ def _write_pair(
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with creating_folder(folder) as beside:
-            write(beside / name, beside / CONFIG)
+            write(beside / weights_file.name, beside / CONFIG)
         return
     # both are on disk before either takes its place
     with ExitStack() as stack:
-        settings = stack.enter_context(replacing_file(folder / CONFIG))
-        weights = stack.enter_context(replacing_file(folder / name))
+        settings = stack.enter_context(replacing_file(config_file))
+        weights = stack.enter_context(replacing_file(weights_file))
         write(weights, settings)
 
 

@@ -1,0 +1,114 @@
+"""Decoding in portions: what several tokens at once cost, and what speculation gains from it.
+
+    python -m benchmarks.decode               124M random weights, float32 and int8; 7 rounds
+    python -m benchmarks.decode --rounds 9 --size gpt2-medium
+
+Portions take turns, and so do writing with and without speculation. The text repeats itself, as
+code and lists do, and the drafts are what prompt look-up proposes. Prefill and decoding beside
+transformers are rows of `python -m benchmarks`. Writes benchmarks/results/portions.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+
+from npgpt import GPT2Config
+from npgpt.config import SIZES
+from npgpt.fast.decode import FastReader
+from npgpt.fast.quantized import quantize
+from npgpt.generation import generate
+from npgpt.params import init_params
+
+from .machine import describe_machine
+
+RESULTS = Path(__file__).parent / "results"
+PORTIONS = (1, 2, 3, 4, 8, 16)
+PROMPT, WRITTEN = 64, 64
+
+
+def portions(weights: dict[str, Any], config: GPT2Config, rounds: int) -> dict[str, Any]:
+    """Seconds to read 1, 2, 3 ... tokens after a prompt, for each kind of weights."""
+    rng = np.random.default_rng(0)
+    prompt = rng.integers(0, config.vocab_size, (1, PROMPT))
+    readers = {kind: FastReader(params, config) for kind, params in weights.items()}
+    runs: dict[str, dict[int, list[float]]] = {kind: {} for kind in readers}
+    for reader in readers.values():
+        reader.read([0], prompt)
+    for _ in range(rounds):
+        for kind, reader in readers.items():
+            for count in PORTIONS:
+                ids = rng.integers(0, config.vocab_size, (1, count))
+                seconds = _timed(lambda: reader.read([0], ids, count))[0]
+                runs[kind].setdefault(count, []).append(seconds)
+                reader.cut(0, PROMPT)
+    return {kind: {str(n): statistics.median(r) for n, r in counts.items()}
+            for kind, counts in runs.items()}
+
+
+def speculation(weights: dict[str, Any], config: GPT2Config, rounds: int) -> dict[str, Any]:
+    """Seconds a token, writing greedily after a text that repeats itself, without and with drafts."""
+    prompt = np.tile(np.random.default_rng(1).integers(0, config.vocab_size, 8), PROMPT // 8)
+    result: dict[str, Any] = {}
+    for kind, params in weights.items():
+        runs: dict[bool, list[float]] = {False: [], True: []}
+        texts = {}
+        for _ in range(rounds):
+            for speculate in runs:
+                seconds, texts[speculate] = _timed(lambda: generate(
+                    params, config, prompt, WRITTEN, temperature=0.0, speculate=speculate,
+                    reader=FastReader))
+                runs[speculate].append(seconds / WRITTEN)
+        plain, drafted = (statistics.median(runs[s]) for s in (False, True))
+        result[kind] = {"plain": plain, "speculating": drafted, "ratio": drafted / plain,
+                        "same_tokens": bool(np.array_equal(texts[False], texts[True]))}
+    return result
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    started = time.perf_counter()
+    made = work()
+    return time.perf_counter() - started, made
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.decode", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--size", choices=sorted(SIZES), default="gpt2")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER")
+    args = parser.parse_args()
+    if args.rounds < 1:
+        parser.error(f"--rounds {args.rounds} must be at least 1")
+    machine = describe_machine()
+    config = GPT2Config.named(args.size)
+    params = init_params(config)
+    weights = {"float32": params, "int8": quantize(params, config)}
+    figures = {"machine": machine, "size": args.size, "rounds": args.rounds,
+               "portions": portions(weights, config, args.rounds),
+               "speculation": speculation(weights, config, args.rounds)}
+    for kind in weights:
+        print(f"\n{args.size}, {kind}")
+        seconds = figures["portions"][kind]
+        for count, median in seconds.items():
+            print(f"  {count:>3} tokens at once {median * 1e3:9.1f} ms"
+                  f"   {median / seconds['1']:5.2f} of one")
+        gain = figures["speculation"][kind]
+        print(f"  repetitive text    {gain['plain'] * 1e3:9.1f} ms a token, speculating "
+              f"{gain['speculating'] * 1e3:.1f} ms   {gain['ratio']:5.2f}")
+    args.out.mkdir(parents=True, exist_ok=True)
+    path = args.out / "portions.json"
+    path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

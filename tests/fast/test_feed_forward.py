@@ -1,0 +1,139 @@
+"""The fused feed-forward networks: every bias or none, borders of runs, and what is kept."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from npgpt.config import ACTIVATIONS
+from npgpt.fast import feed_forward as fast
+from npgpt.fast import threads
+from npgpt.fast.blocks import BLOCK, run_length
+from npgpt.layers import feed_forward as textbook
+
+PLAIN = [name for name in ACTIVATIONS if name != "swiglu"]
+C, F = 5, 12
+
+
+def example(lead, channels=C, wide=F, maps_in=1, biases=(True, True, True), out=7, seed=0):
+    """x, the maps with their biases or None, and dout (..., out)."""
+    rng = np.random.default_rng(seed)
+    given_biases = iter(biases)
+
+    def bias(n):
+        return rng.standard_normal(n) if next(given_biases) else None
+
+    arrays = [rng.standard_normal((*lead, channels))]
+    for _ in range(maps_in):
+        arrays += [rng.standard_normal((channels, wide)) * channels**-0.5, bias(wide)]
+    arrays += [rng.standard_normal((wide, out)) * wide**-0.5, bias(out)]
+    return arrays, rng.standard_normal((*lead, out))
+
+
+def with_slope(arrays, activation):
+    return [*arrays, np.array([0.3])] if activation == "leaky_relu" else arrays
+
+
+def both_ways(room, name, arrays, dout, **settings):
+    out, cache = getattr(room, f"{name}_forward")(*arrays, **settings)
+    return out, *getattr(room, f"{name}_backward")(dout, cache)
+
+
+def assert_same(name, arrays, dout, **settings):
+    got = both_ways(fast, name, arrays, dout, **settings)
+    wanted = both_ways(textbook, name, arrays, dout, **settings)
+    assert len(got) == len(wanted) == len(arrays) + 1
+    for a, b in zip(got, wanted):
+        assert (a is None) == (b is None)
+        if a is not None:
+            assert a.shape == b.shape
+            assert np.linalg.norm(a - b) <= 1e-12 * max(np.linalg.norm(b), 1.0)
+
+
+@pytest.mark.parametrize("activation", PLAIN)
+@pytest.mark.parametrize("biases", itertools.product([True, False], repeat=2))
+def test_each_bias_may_be_there_or_not(activation, biases):
+    arrays, dout = example((2, 3), biases=biases)
+    assert_same("feed_forward", with_slope(arrays, activation), dout, activation=activation)
+
+
+@pytest.mark.parametrize("biases", itertools.product([True, False], repeat=3))
+def test_each_bias_of_swiglu_may_be_there_or_not(biases):
+    assert_same("swiglu", *example((2, 3), maps_in=2, biases=biases))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("rows", [-1, 0, 1])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_rows_around_the_borders_of_runs_and_threads_are_the_textbook(activation, rows, n):
+    wide = BLOCK // 4 + 3
+    count = 11 * run_length(wide) + rows
+    # so many numbers are shared out over the threads
+    assert count * wide >= threads.ELEMENTS
+    with threads.using(n):
+        if activation == "swiglu":
+            assert_same("swiglu", *example((count,), 2, wide, 2, out=3))
+        else:
+            arrays, dout = example((count,), 2, wide, out=3)
+            arrays = with_slope(arrays, activation)
+            assert_same("feed_forward", arrays, dout, activation=activation)
+
+
+@given(
+    lead=st.lists(st.integers(0, 4), max_size=3), channels=st.integers(1, 6),
+    wide=st.integers(1, 9), out=st.integers(1, 6), activation=st.sampled_from(ACTIVATIONS),
+)
+@settings(max_examples=60)
+def test_any_shape_agrees_with_the_textbook(lead, channels, wide, out, activation):
+    if activation == "swiglu":
+        assert_same("swiglu", *example(lead, channels, wide, 2, out=out))
+    else:
+        arrays, dout = example(lead, channels, wide, out=out)
+        arrays = with_slope(arrays, activation)
+        assert_same("feed_forward", arrays, dout, activation=activation)
+
+
+def kept_bytes(cache, given):
+    """Bytes of the arrays in a cache that are not the caller's own."""
+    if isinstance(cache, np.ndarray):
+        return 0 if any(np.shares_memory(cache, a) for a in given if a is not None) else cache.nbytes
+    if isinstance(cache, (tuple, list)):
+        return sum(kept_bytes(part, given) for part in cache)
+    return 0
+
+
+@pytest.mark.parametrize("activation", PLAIN)
+def test_only_the_wide_layer_before_the_activation_is_kept(activation):
+    arrays, _ = example((2, 3))
+    arrays = with_slope(arrays, activation)
+    _, cache = fast.feed_forward_forward(*arrays, activation=activation)
+    assert kept_bytes(cache, arrays) == 2 * 3 * F * 8
+
+
+def test_swiglu_keeps_its_two_wide_layers():
+    arrays, _ = example((2, 3), maps_in=2)
+    _, cache = fast.swiglu_forward(*arrays)
+    assert kept_bytes(cache, arrays) == 2 * (2 * 3 * F * 8)
+
+
+@pytest.mark.parametrize("name", ["feed_forward", "swiglu"])
+def test_gradients_are_new_arrays_every_time(name):
+    arrays, dout = example((2, 3), maps_in=2 if name == "swiglu" else 1)
+    _, cache = getattr(fast, f"{name}_forward")(*arrays)
+    backward = getattr(fast, f"{name}_backward")
+    first = backward(dout, cache)
+    kept = [grad.copy() for grad in first]
+    for grad in first:
+        grad[...] = np.nan
+    for again, grad in zip(backward(dout, cache), kept):
+        np.testing.assert_array_equal(again, grad)
+
+
+def test_an_activation_nobody_knows_is_refused_with_those_that_are_known():
+    arrays, _ = example((2, 3))
+    with pytest.raises(ValueError, match="'gelu_old' is none of gelu_new, .*leaky_relu"):
+        fast.feed_forward_forward(*arrays, activation="gelu_old")
