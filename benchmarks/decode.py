@@ -53,7 +53,7 @@ def portions(weights: dict[str, Any], config: GPT2Config, rounds: int) -> dict[s
 
 
 def speculation(weights: dict[str, Any], config: GPT2Config, rounds: int) -> dict[str, Any]:
-    """Seconds a token, writing greedily after a text that repeats itself, without and with drafts."""
+    """Seconds a token, writing greedily after repetitive text, without and with drafts."""
     prompt = np.tile(np.random.default_rng(1).integers(0, config.vocab_size, 8), PROMPT // 8)
     result: dict[str, Any] = {}
     for kind, params in weights.items():

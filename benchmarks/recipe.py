@@ -41,6 +41,9 @@ class _Quiet:
     def saved(self, path: Path) -> None:
         """So do checkpoints."""
 
+    def evaluating(self, seen: int, total: int) -> None:
+        """The last evaluation is short."""
+
 
 def one_run(seed: int, folder: Path) -> dict[str, Any]:
     """Train with one seed: the curve, the final loss and the time it took."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import numpy as np
 
@@ -42,6 +43,9 @@ class GPT2:
         cls, config: GPT2Config, seed: int = 0, dtype: type | str | np.dtype = np.float32
     ) -> GPT2:
         """A model with initial parameters drawn from `seed`."""
+        if not isinstance(config, GPT2Config):
+            raise ValueError(f"a GPT2Config is needed, such as GPT2Config.named('gpt2'); "
+                             f"got {config!r:.60}")
         return cls(config, init_params(config, seed, dtype))
 
     @classmethod
@@ -101,21 +105,44 @@ class GPT2:
 
         Temperature 0 is greedy; the same seed gives the same tokens. `int8` reads weights rounded
         to 8 bits: sooner, and a little off (npgpt.fast.quantized). More settings (top_p, min_p,
-        repetition_penalty, stop, ...) as for `npgpt.generation.stream`.
+        repetition_penalty, stop, ...) as for `npgpt.generation.stream`. A text that outgrows the
+        context is told of as a UserWarning, unless `on_slide` is given.
         """
-        settings.setdefault("ops", self.ops)
+        settings.setdefault("on_slide", self._warn_of_slide)
+        params, settings = self._writing(int8, settings)
+        return generation.generate(params, self.config, ids, max_new_tokens, top_k=top_k,
+                                   temperature=temperature, seed=seed, **settings)
+
+    def stream(
+        self, ids: Any, max_new_tokens: int, int8: bool = False, **settings: Any
+    ) -> Iterator[generation.Token]:
+        """The tokens of the continuation as they come; settings as for `generate`."""
+        params, settings = self._writing(int8, settings)
+        return generation.stream(params, self.config, ids, max_new_tokens, **settings)
+
+    def complete(
+        self, ids: Any, max_new_tokens: int, int8: bool = False, **settings: Any
+    ) -> list[generation.Completion]:
+        """What each row wrote, with log-probabilities; settings as for `generate`."""
+        params, settings = self._writing(int8, settings)
+        return generation.complete(params, self.config, ids, max_new_tokens, **settings)
+
+    def _writing(self, int8: bool, settings: dict[str, Any]) -> tuple[Params, dict[str, Any]]:
+        """Parameters and settings for the generation room: the fast reader for the fast ops."""
+        settings = {"ops": self.ops, **settings}
         if settings["ops"] is fast_ops:
             settings.setdefault("reader", FastReader)
-        params: Params = self.params
-        if int8:
-            if settings.get("reader") is not FastReader:
-                raise ValueError("int8 weights are read by the fast ops and their reader alone; "
-                                 "leave ops= and reader= out, or int8")
-            params = quantize(params, self.config)
-        return generation.generate(
-            params, self.config, ids, max_new_tokens,
-            temperature=temperature, top_k=top_k, seed=seed, **settings,
-        )
+        if not int8:
+            return self.params, settings
+        if settings.get("reader") is not FastReader:
+            raise ValueError("int8 weights are read by the fast ops and their reader alone; "
+                             "leave ops= and reader= out, or int8")
+        return quantize(self.params, self.config), settings
+
+    def _warn_of_slide(self, row: int) -> None:
+        n = self.config.n_positions
+        warnings.warn(f"text {row} outgrew the context: each token is predicted from the last {n}",
+                      stacklevel=2)
 
     def n_parameters(self) -> int:
         """How many numbers the parameters hold."""

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any, Iterator
 
 import numpy as np
@@ -54,5 +56,7 @@ def check_models(which: str = "textbook", seed: int = 0) -> Iterator[Report]:
 
 def _titled(report: Report, title: str) -> Report:
     report.op = title
-    report.rows = [row.__class__(**{**vars(row), "op": title}) for row in report.rows]
+    # an argument of `*slope` is named by its place too; here the name is enough
+    report.rows = [replace(row, op=title, argument=re.sub(r"^slope\d+$", "slope", row.argument))
+                   for row in report.rows]
     return report

@@ -136,3 +136,11 @@ def test_a_saved_config_reads_back_as_it_was(tmp_path):
     assert values["model_type"] == "gpt2" and values["n_inner"] == 7
     assert GPT2Config.from_dict(values, ignore_unknown=True) == config
     assert GPT2Config.from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize("vocab_size, token", [(13, None), (50256, None), (50257, 50256),
+                                               (50304, 50256)])
+def test_the_end_of_text_is_written_only_where_the_vocabulary_has_it(tmp_path, vocab_size, token):
+    GPT2Config(vocab_size=vocab_size).save(tmp_path / "config.json")
+    values = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert values["bos_token_id"] == token and values["eos_token_id"] == token

@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 import npgpt
-from npgpt.files import PARTIAL, creating_folder, flush_to_disk, remove_partial, replacing_file
+from npgpt.files import (
+    PARTIAL,
+    creating_folder,
+    flush_to_disk,
+    place_of,
+    remove_partial,
+    replacing_file,
+)
 
 HOME = Path(npgpt.__file__).parents[1]
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and limits")
@@ -114,6 +121,39 @@ def test_a_file_that_was_not_written_leaves_the_old_content(tmp_path):
         with replacing_file(place):
             pass
     assert place.read_text() == "old" and names(tmp_path) == ["file"]
+
+
+@posix
+def test_what_is_no_file_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "to-the-pipe").symlink_to("pipe")
+    (tmp_path / "to-itself").symlink_to("to-itself")
+    before = names(tmp_path)
+    for place in ("pipe", "to-the-pipe", "to-itself", "folder", "folder/.."):
+        with pytest.raises(ValueError, match="is no regular file; name another|is a folder; name"):
+            with replacing_file(tmp_path / place) as beside:
+                beside.write_text("new")
+    with pytest.raises(ValueError, match="/dev/null is there and is no regular file"):
+        place_of(Path("/dev/null"))
+    assert names(tmp_path) == before and (tmp_path / "pipe").is_fifo()
+
+
+@posix
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "file")
+    for content in ("first", "second"):
+        with replacing_file(tmp_path / "link") as beside:
+            beside.write_text(content)
+        assert (tmp_path / "there" / "file").read_text() == content
+    (tmp_path / "to-a-folder").symlink_to(tmp_path / "there" / "folder")
+    with creating_folder(tmp_path / "to-a-folder") as beside:
+        (beside / "inner").write_text("content")
+    assert (tmp_path / "there" / "folder" / "inner").read_text() == "content"
+    assert names(tmp_path) == ["link", "there", "to-a-folder"]
+    assert names(tmp_path / "there") == ["file", "folder"]
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "to-a-folder").is_symlink()
 
 
 @posix

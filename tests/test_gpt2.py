@@ -122,10 +122,10 @@ def test_a_saved_model_loads_as_it_was(small_model, tmp_path):
 
 
 def test_generation_gives_prompt_and_continuation_and_repeats_itself_for_a_seed(small_model):
-    one = small_model.generate(IDS[0], 4, seed=5)
-    assert one.shape == (7,)
+    one = small_model.generate(IDS[0], 2, seed=5)
+    assert one.shape == (5,)
     np.testing.assert_array_equal(one[:3], IDS[0])
-    np.testing.assert_array_equal(one, small_model.generate(IDS[0], 4, seed=5))
+    np.testing.assert_array_equal(one, small_model.generate(IDS[0], 2, seed=5))
     both = small_model.generate(IDS[:, :1], 2, temperature=0)
     assert both.shape == (2, 3)
     for text in both:
@@ -136,8 +136,35 @@ def test_generation_gives_prompt_and_continuation_and_repeats_itself_for_a_seed(
 def test_generation_from_rounded_weights_is_that_of_the_rounded_model(small_model):
     rounded = GPT2(small_model.config,
                    dequantize(quantize(small_model.params, small_model.config)), ops=ops)
-    got = small_model.generate(IDS[0], 5, seed=2, int8=True)
-    np.testing.assert_array_equal(got, rounded.generate(IDS[0], 5, seed=2))
+    told = {"on_slide": lambda row: None}
+    got = small_model.generate(IDS[0], 5, seed=2, int8=True, **told)
+    np.testing.assert_array_equal(got, rounded.generate(IDS[0], 5, seed=2, **told))
+
+
+def test_a_text_that_outgrows_the_context_is_told_of_once(small_model):
+    with pytest.warns(UserWarning, match="outgrew the context: .* the last 5") as told:
+        got = small_model.generate(IDS[0], 6, temperature=0)
+    assert len(told) == 1
+    for t in range(5, 9):
+        assert got[t] == small_model.logits(got[max(0, t - 5):t])[-1].argmax()
+
+
+def test_tokens_come_one_by_one_or_with_their_log_probabilities(small_model):
+    whole = small_model.generate(IDS[0], 2, temperature=0)
+    tokens = list(small_model.stream(IDS[0], 2, temperature=0))
+    assert [token.id for token in tokens] == whole[3:].tolist()
+    (completion,) = small_model.complete(IDS[0], 2, temperature=0)
+    np.testing.assert_array_equal(completion.ids, whole[3:])
+    logits = small_model.logits(whole[:4])
+    for t, logprob in ((2, completion.logprobs[0]), (3, completion.logprobs[1])):
+        p = np.exp(logits[t] - logits[t].max())
+        assert logprob == pytest.approx(np.log(p[whole[t + 1]] / p.sum()), rel=1e-5)
+
+
+@pytest.mark.parametrize("config", ["gpt2", {"n_layer": 2}, None])
+def test_what_is_no_config_is_refused_with_what_would_be_one(config):
+    with pytest.raises(ValueError, match="GPT2Config.named"):
+        GPT2.init(config)
 
 
 def test_rounded_weights_are_refused_where_the_textbook_would_read_them(small_model):

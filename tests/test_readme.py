@@ -16,7 +16,8 @@ COMMANDS = re.findall(r"^    npgpt (.+)$", README, re.M)
 @pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
 def test_every_python_example_runs(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    Path("mine.py").write_text(code)
+    exec(compile(code, "mine.py", "exec"), {"__name__": "readme"})
     assert code.strip()
 
 
@@ -40,10 +41,7 @@ def test_the_commands_run_one_after_another(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("NPGPT_CACHE", str(tmp_path / "cache"))
     Path("my-texts").mkdir()
     Path("my-texts/one.txt").write_text("the cat sat on the mat, and the dog looked on\n" * 9)
-    Path("mine.py").write_text(
-        "# gradcheck: x=(2,3)\n"
-        "def double_forward(x):\n    return 2 * x, None\n\n"
-        "def double_backward(dout, cache):\n    return (2 * dout,)\n")
+    Path("mine.py").write_text(next(code for code in PYTHON if code.startswith("# mine.py")))
     assert main(["train", *TINY]) == 0
     ran = []
     for line in COMMANDS:
@@ -71,3 +69,15 @@ def test_the_layernorm_shown_is_the_layernorm_that_runs():
     shown = README.split("from `npgpt/layers/layernorm.py`:\n\n")[1].split("\n\n")[0]
     for line in shown.splitlines():
         assert line in source, line
+
+
+def test_the_wrong_layernorm_gets_the_report_that_is_shown(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    right = next(code for code in PYTHON if code.startswith("# mine.py"))
+    wrong = right.replace(" - through_var", "").replace("dout.sum((0, 1))", "dout.mean((0, 1))")
+    Path("mine.py").write_text(wrong)
+    assert main(["gradcheck", "mine.py"]) == 1
+    printed = " ".join(capsys.readouterr().out.split())
+    shown = README.split("and it says\n\n")[1].split("\n\n")[0]
+    for sentence in re.split(r"\d\. ", " ".join(shown.split())):
+        assert sentence.strip() in printed, printed

@@ -35,7 +35,7 @@ def figures(folder: Path) -> Iterator[Figure]:
                  table[np.ix_(ENDS, ENDS)])
     yield Figure("shape of the token table", "50257 768", table.shape)
     written = write(model, encode(PROMPT), 25, temperature=1.5, top_k=50, rng=TorchGenerator(123))
-    # line breaks would break the table: they are shown as \\n
+    # a line break would break the table: it is shown as its escape
     yield Figure("text drawn at temperature 1.5",
                  "Every effort moves you toward finding an ideal new way to practice something!"
                  r"\n\nWhat makes us want to be on top of that?\n\n",

@@ -7,6 +7,7 @@ traceback too.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from argparse import HelpFormatter
@@ -33,6 +34,10 @@ VERBS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # a terminal that cannot show a character gets a question mark, not a traceback
+            stream.reconfigure(errors="replace")
     try:
         parser = _parser(arguments)
         args = parser.parse_args(arguments)

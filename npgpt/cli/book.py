@@ -47,11 +47,17 @@ def run(args: argparse.Namespace) -> int:
     from ..book.figures import DIFFERENT
     from ..book.replay import CHAPTERS, as_records, replay, replay_training
     from ..book.training import EPOCHS
+    from ..files import place_of
 
     if args.epochs is not None and not args.train:
         raise ValueError("--epochs belongs to --train")
     if args.chapters is not None and args.train:
         raise ValueError("--train replays chapter 5's training run alone; leave --chapters out")
+    if args.json is not None:
+        # said now, and not after minutes of work
+        if not place_of(args.json).parent.is_dir():
+            raise ValueError(f"--json {args.json}: there is no folder {args.json.parent}")
+
     def say(line: str) -> None:
         # the untrained model writes what not every terminal can show
         encoding = sys.stdout.encoding or "utf-8"

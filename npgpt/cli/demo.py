@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -18,10 +19,10 @@ examples:
   npgpt demo shapes --size gpt2 --length 64
   npgpt demo generate --model runs/python-docs --prompt "The "
 """
-# the settings that each demonstration takes, by the names of its flags
-SETTINGS: dict[str, tuple[str, ...]] = {
+# the flags that belong to one demonstration alone
+FLAGS: dict[str, tuple[str, ...]] = {
     "shapes": ("size", "batch", "length", "all"),
-    "generate": ("model", "prompt", "steps"),
+    "generate": ("model", "prompt", "steps", "temperature", "seed"),
 }
 
 
@@ -35,43 +36,59 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("name", metavar="NAME", help=", ".join(DEMOS))
     parser.add_argument("--out", type=Path, metavar="FILE", help="also draw it: .png or .svg")
     parser.add_argument("--color", choices=("auto", "always", "never"), default="auto")
-    parser.add_argument("--size", metavar="NAME", help="shapes: small (default), gpt2, ...")
-    parser.add_argument("--batch", type=int, metavar="B", help="shapes: sequences (default 2)")
-    parser.add_argument("--length", type=int, metavar="T", help="shapes: tokens (default 16)")
-    parser.add_argument("--all", action="store_true", default=None,
-                        help="shapes: every block, not the first alone")
-    parser.add_argument("--model", type=Path, metavar="RUN",
-                        help="generate: a trained model (default: trains a tiny one)")
-    parser.add_argument("--prompt", help="generate: the text to go on from (default 'The ')")
-    parser.add_argument("--steps", type=int, metavar="N", help="generate: tokens (default 5)")
+    shapes = parser.add_argument_group("shapes")
+    shapes.add_argument("--size", metavar="NAME", help="small (default), gpt2, ... gpt2-xl")
+    shapes.add_argument("--batch", type=int, metavar="B", help="sequences (default 2)")
+    shapes.add_argument("--length", type=int, metavar="T", help="tokens of each (default 16)")
+    shapes.add_argument("--all", action="store_true", default=None,
+                        help="every block, where one stands for many")
+    generate = parser.add_argument_group("generate")
+    generate.add_argument("--model", type=Path, metavar="RUN",
+                          help="a run or folder of weights (default: trains a tiny model)")
+    generate.add_argument("--prompt", metavar="TEXT",
+                          help="the text to go on from (default 'The exp')")
+    generate.add_argument("--steps", type=int, metavar="N", help="tokens in detail (default 4)")
+    generate.add_argument("--temperature", type=float, metavar="X",
+                          help="0 is greedy (default 1)")
+    generate.add_argument("--seed", type=int, help="the same seed, the same text (default 4)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Compute one demonstration, print it, draw it if asked."""
-    if args.name not in DEMOS:
-        raise ValueError(f"{args.name!r} is no demonstration; there are {', '.join(DEMOS)}")
-    for name in {flag for flags in SETTINGS.values() for flag in flags}:
-        if getattr(args, name) is not None and name not in SETTINGS.get(args.name, ()):
-            raise ValueError(f"--{name} does not belong to demo {args.name}")
-    if args.out is not None:
-        # before the work, so that a wrong ending or a missing library costs nothing
-        from ..demos import drawing
-
-        drawing.check_suffix(args.out)
-        drawing.new_figure(1, 1, (1, 1))
+    _check(args)
     colour = args.color == "always" or (args.color == "auto" and sys.stdout.isatty())
     room = import_module(f"..demos.{args.name}", __package__)
-    shown = getattr(room, f"{args.name}_demo")(**_settings(args))
-    extra = {"every_block": True} if args.all else {}
-    print(getattr(room, f"{args.name}_text")(shown, colour, **extra))
+    if args.name == "generate" and args.model is None:
+        print("npgpt: training a tiny model for some seconds; --model RUN takes yours",
+              file=sys.stderr)
+    given = {name: getattr(args, name) for name in FLAGS.get(args.name, ())
+             if getattr(args, name) is not None}
+    how = {"every_block": True} if given.pop("all", False) else {}
+    if "size" in given:
+        given["what"] = given.pop("size")
+    shown = getattr(room, f"{args.name}_demo")(**given)
+    print(getattr(room, f"{args.name}_text")(shown, colour, **how), flush=True)
     if args.out is not None:
+        from ..demos import drawing
+
         drawing.save(getattr(room, f"{args.name}_picture")(shown), args.out)
         print(f"\npicture: {args.out}")
     return 0
 
 
-def _settings(args: argparse.Namespace) -> dict[str, Any]:
-    renamed = {"size": "what"}
-    return {renamed.get(name, name): getattr(args, name) for name in SETTINGS.get(args.name, ())
-            if name != "all" and getattr(args, name) is not None}
+def _check(args: argparse.Namespace) -> None:
+    """ValueError for what does not fit, before any work is done."""
+    if args.name not in DEMOS:
+        near = difflib.get_close_matches(args.name, DEMOS, n=1)
+        raise ValueError(f"{args.name!r} is no demonstration"
+                         f"{f', did you mean {near[0]}?' if near else ''}; "
+                         f"there are {', '.join(DEMOS)}")
+    for owner, flags in FLAGS.items():
+        for flag in flags:
+            if owner != args.name and getattr(args, flag) is not None:
+                raise ValueError(f"--{flag} belongs to demo {owner}, not to demo {args.name}")
+    if args.out is not None:
+        from ..demos.drawing import check_path
+
+        check_path(args.out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ examples:
   npgpt eval gpt2/ my-text.txt --int8           what rounding the weights to 8 bits costs
   npgpt eval gpt2/ --questions hellaswag.jsonl  accuracy on multiple choice
 """
+
+BLOCK = 1 << 20
 
 
 def add_parser(subparsers: Any) -> None:
@@ -68,11 +71,11 @@ def _open(args: Any) -> tuple[Any, Any]:
 
 
 def _text(args: Any, model: Any, tokenizer: Any) -> int:
-    import numpy as np
     from tqdm import tqdm
 
     from ..scoring import score_text
     from ..text import load_corpus
+    from ..weights import CheckpointError
 
     name, fraction, split = _which_text(args)
     if str(name).endswith(".jsonl"):
@@ -80,11 +83,11 @@ def _text(args: Any, model: Any, tokenizer: Any) -> int:
               file=sys.stderr)
     corpus = load_corpus(name, tokenizer, fraction,
                          say=lambda note: print(f"npgpt: {note}", file=sys.stderr))
-    if split == "all":
-        ids = np.concatenate([corpus.train, corpus.val]) if len(corpus.val) else corpus.train
-    else:
-        ids = corpus.train if split == "train" else corpus.val
-    n_bytes = len(tokenizer.decode_bytes(ids))
+    # all of it is the training part where nothing is held back
+    ids = corpus.val if split == "val" else corpus.train
+    # in blocks: the corpus may be larger than memory
+    n_bytes = sum(len(tokenizer.decode_bytes(ids[start:start + BLOCK]))
+                  for start in range(0, len(ids), BLOCK))
     with tqdm(total=len(ids), unit="token", unit_scale=True, disable=None, leave=False) as bar:
         def tell(done: int, count: int) -> None:
             bar.update(done - bar.n)
@@ -94,6 +97,8 @@ def _text(args: Any, model: Any, tokenizer: Any) -> int:
             start_id=tokenizer.eot_id if split == "all" else None, ops=model.ops,
             on_progress=tell,
         )
+    if not math.isfinite(score.nats):
+        raise CheckpointError(f"{args.model} gives a loss of {score.nats}: its weights overflow")
     print(f"text            {corpus.name} ({split})")
     print(f"tokens scored   {score.tokens:,}")
     print(f"loss            {score.loss:.4f} nats per token")
@@ -128,7 +133,8 @@ def _which_text(args: Any) -> tuple[str, float, str]:
     if of_run:
         data = read_record(newest_checkpoint(args.model))["run"]["data"]
         if args.text is None or args.text == data["corpus"]:
-            return data["corpus"], data["val_fraction"], args.split or "val"
+            split = args.split or "val"
+            return data["corpus"], 0.0 if split == "all" else data["val_fraction"], split
     if args.text is None:
         raise ValueError("say which text: these weights have no corpus of their own")
     if args.split in (None, "all"):

@@ -89,6 +89,9 @@ def _write(args: Any, model: Any, tokenizer: Any, prompt: str | None, settings: 
     ids = [first_token(tokenizer)] if prompt is None else tokenizer.encode(prompt)
     ends = () if tokenizer.eot_id is None else (tokenizer.eot_id,)
     slid: list[int] = []
+    if len(ids) > model.config.n_positions:
+        _tell(f"the prompt has {len(ids):,} tokens, more than the context of "
+              f"{model.config.n_positions}: only the last {model.config.n_positions} are read")
     for number in range(args.samples):
         if number:
             _show("\n" + "-" * 40 + "\n")
@@ -100,7 +103,7 @@ def _write(args: Any, model: Any, tokenizer: Any, prompt: str | None, settings: 
         for piece in stream_text(tokens, tokenizer, stop_ids=ends, stop=args.stop):
             _show(piece)
     _show("\n")
-    if slid:
+    if slid and len(ids) <= model.config.n_positions:
         _tell_slide(model)
     return 0
 
@@ -149,11 +152,11 @@ def _prompt(args: argparse.Namespace) -> str | None:
     if args.prompt is not None and args.file is not None:
         raise ValueError("a prompt was given and --file too; one of them is enough")
     if args.file is not None:
-        text, source = args.file.read_text(encoding="utf-8"), str(args.file)
+        text, source = _decoded(args.file.read_bytes(), str(args.file)), str(args.file)
     elif args.prompt is not None and args.prompt != "-":
         text, source = args.prompt, "the argument"
     elif args.prompt == "-" or not sys.stdin.isatty():
-        text, source = sys.stdin.buffer.read().decode("utf-8"), "stdin"
+        text, source = _decoded(sys.stdin.buffer.read(), "stdin"), "stdin"
         # echo ends its text with a line break that nobody meant as part of the prompt
         text = text[:-1] if text.endswith("\n") else text
         if not text and args.prompt is None:
@@ -164,3 +167,12 @@ def _prompt(args: argparse.Namespace) -> str | None:
         raise ValueError(f"the prompt from {source} is empty; give at least one character, or no "
                          f"prompt at all")
     return text
+
+
+def _decoded(content: bytes, source: str) -> str:
+    from ..text import CorpusError
+
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{source} is no UTF-8 text: byte {error.start} does not fit") from None

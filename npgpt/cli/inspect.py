@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+import difflib
 import math
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,8 @@ def run(args: argparse.Namespace) -> int:
     config, batch, length = _config(args)
     if args.untied:
         config = config.replace(tie_word_embeddings=False)
-    batch = args.batch_size or batch
-    length = args.length or length or config.n_positions
+    batch = batch if args.batch_size is None else args.batch_size
+    length = length or config.n_positions if args.length is None else args.length
     for name, value in (("--batch-size", batch), ("--length", length)):
         if value < 1:
             raise ValueError(f"{name} {value} must be at least 1")
@@ -93,14 +93,14 @@ def _config(args: argparse.Namespace) -> tuple[GPT2Config, int, int]:
         run = resolve(file=path) if path.suffix == ".toml" else resolve(args.what)
         return run.model_config(_vocab_size(args, run)), run.train.batch_size, run.sequence_length
     if path.suffix == ".json":
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path} is no valid JSON: {error}") from None
-        return GPT2Config.from_dict(values, ignore_unknown=True), 1, 0
+        from ..weights.huggingface import read_config
+
+        return read_config(path), 1, 0
     if not path.exists():
         names = ", ".join([*SIZES, *(name for name in PRESETS if name not in SIZES)])
-        raise ValueError(f"{args.what!r} is no size, preset or path; there are {names}")
+        close = difflib.get_close_matches(args.what, [*SIZES, *PRESETS], n=1)
+        hint = f", did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"{args.what!r} is no size, preset or path{hint}; there are {names}")
     from .. import weights
     from ..training.checkpoint import FOLDER, RUN_FILE, newest_checkpoint, read_record
     from ..training.settings import build

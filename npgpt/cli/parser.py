@@ -17,9 +17,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what does not fit and what would, then exit with 2."""
-        unknown = re.match(r"unrecognized arguments: (-\S+)", message)
-        if unknown:
+        unknown = re.match(r"unrecognized arguments: (\S+)", message)
+        if unknown and unknown[1].startswith("-"):
             message = f"unknown option {unknown[1]}{self._nearest(unknown[1])}"
+        elif unknown:
+            message = f"{unknown[1]!r} is one argument too many; quote what has several words"
+        if message.endswith("required: VERB"):
+            message = f"which verb? there are {', '.join(self._verbs())}"
         wrong_verb = re.match(r"argument VERB: invalid choice: '([^']*)'", message)
         if wrong_verb:
             verbs = self._verbs()

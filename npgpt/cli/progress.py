@@ -42,11 +42,11 @@ class Progress:
         self._val = record.get("val", self._val)
         step = record["step"]
         if self._bar is not None:
-            self._bar.n = step
-            shown = {"loss": f"{record.get('loss', float('nan')):.3f}"}
-            if self._val is not None:
-                shown["val"] = f"{self._val:.3f}"
-            self._bar.set_postfix(shown)
+            shown = {"loss": record.get("loss"), "val": self._val}
+            # without refresh: tqdm draws a few times a second, and not at every step
+            self._bar.set_postfix({name: f"{value:.3f}" for name, value in shown.items()
+                                   if value is not None}, refresh=False)
+            self._bar.update(step - self._bar.n)
         now = time.monotonic()
         if "val" in record or (self._bar is None and now - self._spoke > SECONDS_BETWEEN_LINES):
             self._spoke = now
@@ -60,6 +60,12 @@ class Progress:
 
     def saved(self, path: Path) -> None:
         """Checkpoints are silent: there is one every few seconds."""
+
+    def evaluating(self, seen: int, total: int) -> None:
+        """Draw how far the evaluation after the last step is, in a terminal."""
+        if self._bar is not None:
+            self._bar.set_description(f"evaluating {seen / total:.0%}", refresh=False)
+            self._bar.update(0)
 
     def _line(self, record: dict[str, Any], now: float) -> str:
         step = record["step"]

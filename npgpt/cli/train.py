@@ -11,8 +11,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ..config import GPT2Config
+from ..config import ACTIVATIONS, GPT2Config
 from ..training.settings import (
+    DEFAULT_PRESET,
     DERIVED,
     PRESETS,
     DataSettings,
@@ -41,6 +42,7 @@ def add_parser(subparsers: Any) -> None:
     """Declare the verb and one flag per setting."""
     parser = subparsers.add_parser(
         "train", help="train a model on text, or continue a run", epilog=EPILOG,
+        usage="npgpt train [--preset NAME] [--config FILE] [--resume RUN] [options]",
         description="Train a GPT-2 on text with hand-written gradients.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -51,19 +53,18 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--resume", type=Path, metavar="RUN",
                         help="continue this run; only --max-steps, --max-minutes, --threads may "
                              "be changed")
-    for title, kind in (("text", DataSettings), ("model", GPT2Config), ("training", TrainSettings)):
-        group = parser.add_argument_group(title)
+    defaults = resolve().to_dict()
+    for table, kind in (("data", DataSettings), ("model", GPT2Config), ("train", TrainSettings)):
+        group = parser.add_argument_group(f"{table} (defaults: those of {DEFAULT_PRESET})")
         for field in dataclasses.fields(kind):
             if field.name not in DERIVED:
-                _add_flag(group, field)
+                _add_flag(group, field, defaults[table].get(field.name))
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, and tell what came out and what to try next."""
-    from ..text import load_corpus
-    from ..training import Outcome, train
-    from .progress import Progress
+    from ..training.loop import check_length, new_state
 
     flags = {name: getattr(args, name) for kind in (DataSettings, GPT2Config, TrainSettings)
              for name in (f.name for f in dataclasses.fields(kind))
@@ -73,18 +74,10 @@ def run(args: argparse.Namespace) -> int:
         from ..fast.threads import set_threads
 
         set_threads(run_config.train.threads)
-    tokenizer = run_config.data.tokenizer if state is None else state.tokenizer
-    corpus = load_corpus(run_config.data.corpus, tokenizer, run_config.data.val_fraction,
-                         say=lambda note: print(f"npgpt: {note}", file=sys.stderr))
+    corpus = _corpus(run_config, state)
+    check_length(run_config, corpus)
     if state is None:
-        from ..training.loop import new_state
-
         state = new_state(run_config, corpus)
-    elif state.corpus_fingerprint != corpus.fingerprint:
-        raise ValueError(
-            f"the text of {run_config.data.corpus!r} is not the one this run was trained on; "
-            f"restore it, or start a new run"
-        )
     n_parameters = sum(array.size for array in state.params.values())
     say = print
     unigram = corpus.unigram_entropy()
@@ -97,20 +90,60 @@ def run(args: argparse.Namespace) -> int:
     resumed = f", from step {state.step:,}" if state.step else ""
     say(f"run        {folder}, {run_config.train.max_steps:,} steps{resumed}", flush=True)
 
+    return _train(folder, state, corpus, unigram)
+
+
+def _train(folder: Path, state: Any, corpus: Any, unigram: float) -> int:
+    from ..training import Diverged, train
+    from .progress import Progress
+
     started = time.monotonic()
-    with Interruption() as interruption, Progress(run_config.train, state.step) as progress:
-        outcome: Outcome = train(folder, state, corpus, progress, interruption.happened)
-    minutes = (time.monotonic() - started) / 60.0
+    with Interruption() as interruption, Progress(state.run.train, state.step) as progress:
+        try:
+            outcome = train(folder, state, corpus, progress, interruption.happened)
+        except Diverged as error:
+            raise Diverged(f"{error}; {_kept(folder)}; a lower --learning-rate may help") from None
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror}; {_kept(folder)}", str(folder)) from None
+    seconds = time.monotonic() - started
+    took = f"{seconds / 60:.1f} minutes" if seconds > 90 else f"{seconds:.0f} seconds"
     if outcome.reason != "finished":
-        say(f"{outcome.reason} at step {outcome.step:,} after {minutes:.1f} minutes; saved. "
-            f"Continue with: npgpt train --resume {folder}")
+        print(f"{outcome.reason} at step {outcome.step:,} after {took}; saved.\n"
+              f"continue   npgpt train --resume {folder}")
         return 130 if outcome.reason == "interrupted" else 0
-    say(f"\ndone       {outcome.step:,} steps in {minutes:.1f} minutes")
-    say(f"val loss   {outcome.val_loss:.4f} nats per token on all held-back text; "
-        f"unigram {unigram:.4f}")
-    say(f"model      {outcome.checkpoint}")
-    say(f'try        npgpt generate {folder} "The "')
-    return 0
+    print(f"\ndone       {outcome.step:,} steps in {took}")
+    if outcome.val_loss is None:
+        print(f"val loss   not evaluated to the end; npgpt eval {folder} does it")
+    else:
+        print(f"val loss   {outcome.val_loss:.4f} nats per token on all held-back text; "
+              f"unigram {unigram:.4f}")
+    print(f"model      {outcome.checkpoint}")
+    print(f'try        npgpt generate {folder} "The "')
+    return 130 if interruption.happened() else 0
+
+
+def _corpus(run_config: RunConfig, state: Any) -> Any:
+    """The run's text as tokens; on resuming it must be the very text the run began with."""
+    from ..text import CorpusError, load_corpus
+
+    data = run_config.data
+    changed = f"has {data.corpus} changed since the run began? restore it, or start a new run"
+    try:
+        corpus = load_corpus(data.corpus, data.tokenizer if state is None else state.tokenizer,
+                             data.val_fraction,
+                             say=lambda note: print(f"npgpt: {note}", file=sys.stderr))
+    except CorpusError as error:
+        raise CorpusError(str(error) if state is None else f"{error}; {changed}") from None
+    if state is not None and state.corpus_fingerprint != corpus.fingerprint:
+        raise CorpusError(f"this is not the text that the run was trained on; {changed}")
+    return corpus
+
+
+def _kept(folder: Path) -> str:
+    from ..training.checkpoint import checkpoints
+
+    whole = checkpoints(folder)
+    return f"the last whole checkpoint is {whole[-1]}" if whole else "no checkpoint was written yet"
 
 
 class Interruption:
@@ -144,12 +177,18 @@ _CHANGEABLE = ("max_steps", "max_minutes", "threads")
 
 
 def _start(args: argparse.Namespace, flags: dict[str, Any]) -> tuple[Path, Any, RunConfig]:
-    from ..training.checkpoint import checkpoints, load_checkpoint
+    from ..text import CORPORA
+    from ..training.checkpoint import RUN_FILE, checkpoints, load_checkpoint
     from ..training.loop import CONFIG_FILE
     from ..training.settings import build
 
     if args.resume is None:
         run_config = resolve(args.preset, args.config, flags)
+        path = Path(run_config.data.corpus)
+        if run_config.data.corpus not in CORPORA and path.exists():
+            # absolute: the run must find its text from any folder
+            run_config = dataclasses.replace(run_config, data=dataclasses.replace(
+                run_config.data, corpus=str(path.resolve())))
         return _new_folder(args.out, run_config), None, run_config
     for option in ("preset", "config", "out"):
         if getattr(args, option) is not None:
@@ -169,6 +208,12 @@ def _start(args: argparse.Namespace, flags: dict[str, Any]) -> tuple[Path, Any, 
         tables["train"].update(flags)
         return folder, None, build(tables)
     state = load_checkpoint(folder)
+    if (folder / RUN_FILE).is_file():
+        # one checkpoint of a run, perhaps not its newest: go on from there, in the run's folder
+        folder = folder.absolute().parent.parent
+    if flags.get("max_steps", state.step) < state.step:
+        raise ValueError(f"--max-steps {flags['max_steps']} is behind step {state.step}, where "
+                         f"this run stands")
     tables = state.run.to_dict()
     # decay_steps = 0 means max_steps: a longer run must not bend the curve already walked
     tables["train"]["decay_steps"] = state.run.train.decay_steps or state.run.train.max_steps
@@ -195,12 +240,33 @@ def _new_folder(out: Path | None, run_config: RunConfig) -> Path:
     return folder
 
 
-def _add_flag(group: Any, field: dataclasses.Field[Any]) -> None:
+MODEL_HELP = {
+    "n_positions": "The context, in tokens",
+    "n_embd": "Channels",
+    "n_layer": "Blocks",
+    "n_head": "Attention heads; must divide n_embd",
+    "n_inner": "Width of the feed-forward network; left out, 4 * n_embd",
+    "activation_function": ", ".join(ACTIVATIONS),
+    "layer_norm_epsilon": "Added to the variance",
+    "resid_pdrop": "Dropout on what blocks add to the stream",
+    "embd_pdrop": "Dropout on the embeddings",
+    "attn_pdrop": "Dropout on the attention weights",
+    "initializer_range": "Standard deviation of the initial weights",
+    "tie_word_embeddings": "Use the token table as the output matrix too",
+    "norm": "layernorm, or none: blocks without LayerNorm",
+    "final_norm": "A LayerNorm after the last block",
+    "qkv_bias": "Biases on queries, keys and values",
+    "scale_residual_init": "Start both c_proj smaller, by 1 / sqrt(2 * n_layer)",
+}
+
+
+def _add_flag(group: Any, field: dataclasses.Field[Any], default: Any) -> None:
     flag = "--" + field.name.replace("_", "-")
-    default = field.default
-    if isinstance(default, bool):
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None)
+    meaning = field.metadata.get("help") or MODEL_HELP[field.name]
+    meaning += "" if default is None else f" (default {default})"
+    if isinstance(field.default, bool):
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=meaning)
     else:
-        kind = int if field.name == "n_inner" else type(default)
+        kind = int if field.name == "n_inner" else type(field.default)
         group.add_argument(flag, type=kind, metavar=kind.__name__.upper(), default=None,
-                           help=f"(default {default})")
+                           help=meaning)

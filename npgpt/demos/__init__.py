@@ -16,7 +16,7 @@ DEMOS = {
     "layernorm": "a batch before and after LayerNorm: mean 0, variance 1",
     "shortcut": "how gradients shrink in a deep network without residual connections",
     "sizes": "parameters and memory of the four GPT-2 sizes",
-    "shapes": "an input's way through the model: shapes, FLOPs and memory of every step",
+    "shapes": "an input's way through the model: shapes, FLOPs, memory",
     "generate": "from logits to probabilities to tokens, untrained and trained",
 }
 """Every demonstration's name, with one line of help."""

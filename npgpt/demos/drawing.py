@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +33,17 @@ def new_figure(rows: int, columns: int, size: tuple[float, float], **settings: A
     return figure
 
 
-def check_suffix(path: Path) -> None:
-    """ValueError unless path ends in .png or .svg."""
+def check_path(path: Path) -> None:
+    """ValueError unless path ends in .png or .svg; FileNotFoundError if its folder is missing."""
     if path.suffix not in SUFFIXES:
         raise ValueError(f"a picture's file must end in {' or '.join(SUFFIXES)}; got {path}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent))
 
 
 def save(figure: Any, path: Path) -> None:
-    """Write a Figure as PNG or SVG, told by the file's ending; ValueError for another."""
-    check_suffix(path)
+    """Write a Figure as PNG or SVG, told by the file's ending; errors as for `check_path`."""
+    check_path(path)
     import matplotlib
 
     # no date and no random ids: the same numbers give the same file

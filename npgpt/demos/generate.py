@@ -16,7 +16,7 @@ from ..training.checkpoint import open_model
 from ..training.loop import new_state, train_step
 from ..training.settings import resolve
 from . import drawing
-from .terminal import bar, beside, tint, wrapped
+from .terminal import bar, beside, cut, tint, wrapped
 
 PROMPT = "The exp"
 # five seconds on one core: enough to learn which letters follow which
@@ -60,7 +60,7 @@ class Writing:
 
 def generate_demo(
     prompt: str = PROMPT, steps: int = 4, candidates: int = 5, model: Path | None = None, *,
-    temperature: float = 1.0, seed: int = 0, more: int = 40,
+    temperature: float = 1.0, seed: int = 4, more: int = 40,
 ) -> list[Writing]:
     """Write with an untrained model, then with a trained one of the same shape.
 
@@ -115,9 +115,10 @@ def _step(
     token = int(logits.argmax()) if u is None else draw(probabilities, u)
     order = np.argsort(-logits, kind="stable")
     best = order[:candidates]
+    rank = 1 + int(np.flatnonzero(order == token)[0])
     step = Step(
         tokenizer.decode(ids), [tokenizer.decode([i]) for i in best], logits[best],
-        probabilities[best], u, tokenizer.decode([token]), int(np.flatnonzero(order == token)[0]) + 1,
+        probabilities[best], u, tokenizer.decode([token]), rank,
     )
     ids.append(token)
     return step
@@ -131,7 +132,7 @@ def generate_text(shown: list[Writing], colour: bool = False) -> str:
     for blocks in zip(*[w.steps for w in shown]):
         lines += ["", *beside(*[_block(step, colour) for step in blocks])]
     for w in shown:
-        lines += ["", tint(f"{w.model} wrote:", "bold", colour), wrapped(repr(w.text))]
+        lines += ["", tint(f"{w.model} wrote:", "bold", colour), *cut(repr(w.text))]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -146,9 +147,9 @@ def _block(step: Step, colour: bool) -> list[str]:
         line = f"{'>' if taken else ' '} {repr(token)[:8]:>8}{logit:8.2f}{p:7.1%} "
         line += bar(float(p), COLUMN - len(line))
         lines.append(tint(line, "orange", colour and taken))
-    how = "the best" if step.u is None else f"u = {step.u:.3f}"
-    place = "" if step.rank <= len(step.tokens) else f", number {step.rank} of all"
-    lines.append(f"  {how} takes {repr(step.taken)[:8]}{place}".ljust(COLUMN))
+    how = "the best" if step.u is None else f"u={step.u:.3f}"
+    number = "" if step.rank <= len(step.tokens) else f", number {step.rank}"
+    lines.append(f"  {how} takes {repr(step.taken)[:8]}{number}".ljust(COLUMN))
     return lines
 
 
@@ -166,8 +167,8 @@ def generate_picture(shown: list[Writing]) -> Any:
             # parse_math off: a token may be a dollar sign
             axes.set_xticks(places, [repr(token)[:8] for token in step.tokens], fontsize=8,
                             parse_math=False)
-            place = "" if step.rank in places else f" (number {step.rank})"
-            axes.set_title(f"after {step.text[-12:]!r}:\n{step.taken[:8]!r}{place} is taken",
+            number = "" if step.rank in places else f" (number {step.rank})"
+            axes.set_title(f"after {step.text[-12:]!r}:\n{step.taken[:8]!r}{number} is taken",
                            fontsize=9, parse_math=False)
             axes.set_ylim(0, 1)
         figure.axes[row * columns].set_ylabel(f"{writing.model}\nprobability", fontsize=9,

@@ -42,7 +42,7 @@ class Step:
     parameters: str
     """Common beginning of its parameters' names, such as "h.0.attn.c_attn"; "" if it has none."""
     inputs: tuple[tuple[int, ...], ...]
-    """Shapes of what goes in: the parameters last, None for a missing bias left out."""
+    """Shapes of all that goes in, parameters too; a missing bias is left out."""
     out: tuple[int, ...]
     flops: int
     """Of the forward pass."""
@@ -153,8 +153,9 @@ def shapes_text(shown: list[Step], colour: bool = False, every_block: bool = Fal
                 lines.append(tint(f"... {blocks - 1} more blocks like this one", "dim", colour))
             told = True
             continue
-        lines.append(f"{step.op:21}{step.parameters:17}{_shape(step.inputs[0]):>12}"
-                     f"{_shape(step.out):>12}{count_text(step.flops):>8}{bytes_text(step.kept):>10}")
+        lines.append(f"{step.op:21}{step.parameters:17}"
+                     f"{_shape(step.inputs[0]):>12}{_shape(step.out):>12}"
+                     f"{count_text(step.flops):>8}{bytes_text(step.kept):>10}")
     lines.append(tint(f"{f'all {len(shown)} entries':62}"
                       f"{count_text(sum(step.flops for step in shown)):>8}"
                       f"{bytes_text(sum(step.kept for step in shown)):>10}", "bold", colour))

@@ -53,12 +53,12 @@ def sizes_demo() -> list[Size]:
 
 def sizes_text(shown: list[Size], colour: bool = False) -> str:
     """A table, and bars of the parameters; 80 columns."""
-    lines = [wrapped(LOOK), "", f"{'':22}{'parameters':>16}{'MiB':>11}{'training MiB':>14}"]
+    lines = [wrapped(LOOK), "", f"{'':22}{'parameters':>16}{'MiB':>10}{'training MiB':>14}"]
     for size in shown:
         if size.variant == "tied":
             lines.append(tint(f"{size.name}: {size.n_layer} layers, {size.n_head} heads, "
                               f"{size.n_embd} channels", "bold", colour))
-        lines.append(f"  {size.variant:20}{size.parameters:>16,}{size.mebibytes:>11,.2f}"
+        lines.append(f"  {size.variant:20}{size.parameters:>16,}{size.mebibytes:>10,.2f}"
                      f"{size.training_mebibytes:>14,.0f}  {NOTES.get(size.variant, '')}")
     lines += ["", wrapped("MiB: 2^20 bytes of float32 parameters. Training: with gradients and "
                           "AdamW's two moments, before activations."), ""]
@@ -67,7 +67,8 @@ def sizes_text(shown: list[Size], colour: bool = False) -> str:
         if size.variant in ("tied", "untied"):
             label = f"{size.name if size.variant == 'tied' else '':12}{size.variant:7}"
             filled = bar(size.parameters / most, WIDTH - len(label)).rstrip()
-            lines.append(label + tint(filled, "blue" if size.variant == "tied" else "orange", colour))
+            paint = "blue" if size.variant == "tied" else "orange"
+            lines.append(label + tint(filled, paint, colour))
     return "\n".join(line.rstrip() for line in lines)
 
 

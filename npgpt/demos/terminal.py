@@ -31,6 +31,11 @@ def wrapped(text: str) -> str:
     return textwrap.fill(" ".join(text.split()), WIDTH, break_on_hyphens=False)
 
 
+def cut(text: str) -> list[str]:
+    """A text as it is, in lines of at most 80 columns."""
+    return [text[start:start + WIDTH] for start in range(0, len(text), WIDTH)]
+
+
 def bar(share: float, width: int) -> str:
     """A bar of `width` columns for a share of 1; something above 0 shows at least a dot."""
     length = round(share * width)

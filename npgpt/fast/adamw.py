@@ -24,7 +24,7 @@ from .blocks import runs
 from .threads import ELEMENTS, parts
 
 # four arrays and one of scratch, 128 kB each
-_BLOCK = 2**18
+_BLOCK = 2**16
 # sums of squares outside this range are taken in float64
 _TINY, _HUGE = 1e-30, 1e30
 

@@ -14,7 +14,7 @@ import numpy as np
 from ..layers.contract import Array
 
 # numbers in a block: 256 kB of float32, a few of which fit a second-level cache
-BLOCK = 2**18
+BLOCK = 2**16
 
 
 def check_real(*arrays: Array | None) -> None:

@@ -28,7 +28,7 @@ from ..config import GPT2Config
 from ..generation.cache import KVCache
 from ..layers.attention import split_heads, split_qkv
 from ..layers.contract import Array
-from ..model import Attend, block, head_weight, hidden
+from ..model import block, head_weight, hidden
 from . import ops
 from .activations import KERNELS, Kernels, leaky_kernels
 from .quantized import Int8, Widened
@@ -147,28 +147,25 @@ class FastReader:
             if here.norm_1 is not None:
                 x = ops.layernorm(x, *here.norm_1, eps=config.layer_norm_epsilon)
             qkv = ops.linear(x, params[f"h.{layer}.attn.c_attn.weight"], here.qkv.bias)
-            self._keep(layer, rows, qkv)
+            self._store(layer, rows, qkv)
             return x[:, :0]
 
         self._hidden(rows, ids, run_block)
         self.cache.advance(rows, ids.shape[1])
 
     def _hidden(self, rows: list[int], ids: Array, run_block: Any = None) -> Array:
-        params: Mapping[str, Any] = Widened(self.params)
-        attend: Attend = self.cache.attend(rows, ops)
-        table = self.params["wte.weight"]
+        params, table = self.params, self.params["wte.weight"]
         if isinstance(table, Int8):
             # only the rows of tokens that occur: the table is the largest of all
             occurring, ids = np.unique(ids, return_inverse=True)
             ids = ids.reshape(len(rows), -1)
-            params = {**self.params, "wte.weight": table.take(occurring)}
-            params = Widened(params)
+            params = {**params, "wte.weight": table.take(occurring)}
         return hidden(
-            params, ids, self.config, ops=ops, attend=attend,
+            Widened(params), ids, self.config, ops=ops, attend=self.cache.attend(rows, ops),
             positions=self.cache.positions(rows, ids.shape[1]), run_block=run_block,
         )
 
-    def _keep(self, layer: int, rows: list[int], qkv: Array) -> None:
+    def _store(self, layer: int, rows: list[int], qkv: Array) -> None:
         """Write the keys and values of qkv (R, T, 3C) behind what the rows hold."""
         _, k, v = (split_heads(part, self.config.n_head) for part in split_qkv(qkv))
         keys, values = self.cache.keys[layer], self.cache.values[layer]     # (B, H, S, D)
@@ -213,7 +210,7 @@ class FastReader:
 
     def _attended(self, layer: int, rows: list[int], qkv: Array) -> Array:
         """Attention of the new tokens qkv (R, T, 3C) over all that the rows hold: (R * T, C)."""
-        self._keep(layer, rows, qkv)
+        self._store(layer, rows, qkv)
         count, c = qkv.shape[1], self.config.n_embd
         n_head = self.config.n_head
         queries = split_heads(split_qkv(qkv)[0], n_head)        # (R, H, T, D)

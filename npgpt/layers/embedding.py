@@ -23,7 +23,8 @@ from .linear import as_rows
 
 
 def token_embedding_forward(ids: Array, weight: Array) -> tuple[Array, Cache]:
-    """Look up ids (...) in weight (V, C); ids must lie in [0, V)."""
+    """Look up ids (...) in weight (V, C); ValueError unless they are integers in [0, V)."""
+    check_rows(ids, weight.shape[0], "token ids")
     out = weight[ids]                                           # (..., C)
     return out, (ids, weight.shape)
 
@@ -38,6 +39,7 @@ def position_embedding_forward(
     x: Array, weight: Array, positions: Array
 ) -> tuple[Array, Cache]:
     """Add weight[positions] to x (..., T, C); weight (P, C), positions (T,) in [0, P)."""
+    check_rows(positions, weight.shape[0], "positions")
     out = x + weight[positions]                                 # (..., T, C)
     return out, (positions, weight.shape)
 
@@ -61,6 +63,15 @@ def unembedding_backward(dout: Array, cache: Cache) -> tuple[Array, Array]:
     x_rows, dout_rows = as_rows(x), as_rows(dout)               # (N, C), (N, V)
     dweight = dout_rows.T @ x_rows                              # (V, C)
     return dx, dweight
+
+
+def check_rows(rows: Array, count: int, what: str) -> None:
+    """ValueError unless rows are integers in [0, count): NumPy would read the last row for -1."""
+    if rows.dtype.kind not in "iu":
+        raise ValueError(f"{what} must be integers; got {rows.dtype}")
+    if rows.size and (rows.min() < 0 or rows.max() >= count):
+        outside = rows[(rows < 0) | (rows >= count)][0]
+        raise ValueError(f"{what}: {outside} is outside [0, {count})")
 
 
 def _add_rows(table_shape: tuple[int, int], rows: Array, dout: Array) -> Array:

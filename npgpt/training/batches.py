@@ -28,9 +28,10 @@ def training_batch(
 def evaluation_batches(
     tokens: Array, batch_size: int, length: int, n_batches: int = 0
 ) -> Iterator[tuple[Array, Array]]:
-    """Windows that lie end to end over tokens (N,); every target is seen at most once.
+    """Windows that lie end to end over tokens (N,): every target is seen once, the last few in a
+    shorter window.
 
-    With n_batches > 0, that many batches of windows spread evenly over the text.
+    With n_batches > 0, that many batches of whole windows spread evenly over the text.
     """
     starts = np.arange(0, len(tokens) - length, length)
     if 0 < n_batches * batch_size < len(starts):
@@ -38,6 +39,9 @@ def evaluation_batches(
         starts = starts[picked.astype(int)]
     for first in range(0, len(starts), batch_size):
         yield _windows(tokens, starts[first:first + batch_size], length)
+    rest = (len(tokens) - 1) % length
+    if n_batches == 0 and rest:
+        yield _windows(tokens, np.array([len(tokens) - 1 - rest]), rest)
 
 
 def _windows(tokens: Array, starts: Array, length: int) -> tuple[Array, Array]:

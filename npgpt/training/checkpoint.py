@@ -15,9 +15,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import numpy as np
 
@@ -97,18 +98,57 @@ def load_checkpoint(path: Path) -> TrainingState:
     """
     folder = newest_checkpoint(path)
     remove_partial(folder.parent)
-    record = read_record(folder)
+    with _naming_the_one_before(folder):
+        record = read_record(folder)
+        try:
+            run = build(record["run"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{folder / RUN_FILE}: settings do not fit: {error}") from None
+        model, tokenizer = _load_model(folder, record)
+        # a copy: what is mapped from the file would go when the file does
+        params = {name: np.array(array) for name, array in model.params.items()}
+        mean, square = _load_moments(folder / OPTIMIZER_FILE, params)
+    return TrainingState(record["step"], model.config, params, mean, square, run, tokenizer,
+                         record["corpus_fingerprint"])
+
+
+def set_aside_newer(run_folder: Path, step: int) -> None:
+    """Rename checkpoints of steps after `step`: a run that goes on from there writes its own."""
+    for path in checkpoints(run_folder):
+        if int(path.name.removeprefix("step-")) > step:
+            number, aside = 1, path.with_name(f"aside-{path.name}")
+            while aside.exists():
+                number += 1
+                aside = path.with_name(f"aside-{number}-{path.name}")
+            path.rename(aside)
+
+
+def _load_model(folder: Path, record: dict[str, Any]) -> tuple[GPT2, Tokenizer]:
+    model = GPT2.load(folder)
     try:
-        run = build(record["run"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{folder / RUN_FILE}: settings do not fit: {error}") from None
-    config, params = weights.load(folder)
-    params = {name: np.array(array) for name, array in params.items()}      # writable, in memory
-    mean, square = _load_moments(folder / OPTIMIZER_FILE, params)
-    return TrainingState(
-        record["step"], config, params, mean, square, run,
-        tokenizer_from_dict(record["tokenizer"]), record["corpus_fingerprint"],
-    )
+        tokenizer = tokenizer_from_dict(record["tokenizer"])
+    except ValueError as error:
+        raise CheckpointError(f"{folder / RUN_FILE}: {error}") from None
+    if tokenizer.vocab_size != model.config.vocab_size:
+        raise CheckpointError(
+            f"{folder / RUN_FILE}: its tokenizer has {tokenizer.vocab_size} tokens, the model's "
+            f"vocab_size is {model.config.vocab_size}"
+        )
+    bad = [name for name, array in model.params.items() if not np.isfinite(array).all()]
+    if bad:
+        raise CheckpointError(f"{folder}: {', '.join(bad)} hold NaN or infinite numbers")
+    return model, tokenizer
+
+
+@contextmanager
+def _naming_the_one_before(folder: Path) -> Iterator[None]:
+    """A checkpoint that cannot be read is no dead end: say which one stands before it."""
+    try:
+        yield
+    except CheckpointError as error:
+        older = [path for path in checkpoints(folder.parent.parent) if path.name < folder.name]
+        hint = f"; the one before it is {older[-1]}" if older else ""
+        raise CheckpointError(f"{error}{hint}") from None
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -116,12 +156,16 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / RUN_FILE
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise CheckpointError(f"{path} is no sound JSON: {error}") from None
     needed = {"step": int, "run": dict, "tokenizer": dict, "corpus_fingerprint": str}
     for key, kind in needed.items():
         if not isinstance(record, dict) or not isinstance(record.get(key), kind):
             raise CheckpointError(f"{path}: {key!r} is missing or no {kind.__name__}")
+    if record["step"] < 0:
+        raise CheckpointError(f"{path}: 'step' is {record['step']}, below 0")
     return record
 
 
@@ -159,7 +203,8 @@ def open_model(path: Path) -> tuple[GPT2, Tokenizer]:
     """
     if (path / FOLDER).is_dir() or (path / RUN_FILE).is_file():
         folder = newest_checkpoint(path)
-        return GPT2.load(folder), tokenizer_from_dict(read_record(folder)["tokenizer"])
+        with _naming_the_one_before(folder):
+            return _load_model(folder, read_record(folder))
     found = GPT2.load(path)
     tokenizer = tokenizer_for("gpt2", "")
     if found.config.vocab_size < tokenizer.vocab_size:

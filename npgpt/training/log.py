@@ -45,16 +45,19 @@ class RunLog:
 
 
 def read_log(run_folder: Path) -> list[dict[str, Any]]:
-    """All whole records of a run, oldest first; a torn last line is left out."""
+    """All whole records of a run, oldest first, up to the first line that is none."""
     records = []
     path = run_folder / FILE
     if not path.is_file():
         return []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
         except ValueError:
             break
+        if not isinstance(record, dict) or type(record.get("step")) is not int:
+            break
+        records.append(record)
     return records
 
 

@@ -28,8 +28,8 @@ from ..params import Params, init_params
 from ..tape import Array
 from ..text import Corpus, Tokenizer
 from .batches import evaluation_batches, training_batch
-from .checkpoint import TrainingState, save_checkpoint
-from .evaluation import mean_loss
+from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
+from .evaluation import Stopped, mean_loss
 from .log import RunLog, cut_log
 from .optimiser import update, zero_moments
 from .schedule import learning_rate
@@ -58,6 +58,10 @@ class Reporter(Protocol):
         """A checkpoint was written."""
         ...
 
+    def evaluating(self, seen: int, total: int) -> None:
+        """The evaluation after the last step has seen so many tokens of `total`."""
+        ...
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -67,7 +71,7 @@ class Outcome:
     """finished, interrupted or out of time."""
     step: int
     val_loss: float | None
-    """Over the whole held-back split, in nats per token; None if the run was not finished."""
+    """Over the whole held-back split, in nats per token; None if there was no time for it."""
     checkpoint: Path
 
 
@@ -92,14 +96,13 @@ def train(
     CorpusError for a text too short for one sequence, and OSError where nothing can be written.
     """
     settings = state.run.train
-    length = state.run.sequence_length
-    for split in (corpus.train, corpus.val):
-        corpus.require(length + 1, split)
+    check_length(state.run, corpus)
     deadline = time.monotonic() + 60.0 * (settings.max_minutes or math.inf)
 
     run_folder.mkdir(parents=True, exist_ok=True)
     with replacing_file(run_folder / CONFIG_FILE) as beside:
         beside.write_text(state.run.to_toml(), encoding="utf-8")
+    set_aside_newer(run_folder, state.step)
     cut_log(run_folder, state.step)
     with RunLog(run_folder) as log:
         if state.step == 0:
@@ -120,7 +123,22 @@ def train(
                 checkpoint = _save(run_folder, state, log, reporter)
             if reason != "finished":
                 return Outcome(reason, state.step, None, checkpoint)
-    return Outcome(reason, state.step, evaluate(state, corpus), checkpoint)
+
+    def on_batch(seen: int) -> bool:
+        reporter.evaluating(seen, len(corpus.val) - 1)
+        return should_stop() or time.monotonic() > deadline
+
+    try:
+        val = evaluate(state, corpus, on_batch=on_batch)
+    except Stopped:
+        val = None
+    return Outcome(reason, state.step, val, checkpoint)
+
+
+def check_length(run: RunConfig, corpus: Corpus) -> None:
+    """CorpusError unless both splits hold at least one sequence and its last target."""
+    for split in (corpus.train, corpus.val):
+        corpus.require(run.sequence_length + 1, split)
 
 
 def train_step(state: TrainingState, tokens: Array, log: RunLog | None = None) -> dict[str, Any]:
@@ -172,12 +190,15 @@ def batch_gradients(state: TrainingState, tokens: Array) -> tuple[float, Params]
     return total, summed
 
 
-def evaluate(state: TrainingState, corpus: Corpus, n_batches: int = 0) -> float:
-    """Loss in nats per token on held-back text; 0 batches means all of it."""
+def evaluate(
+    state: TrainingState, corpus: Corpus, n_batches: int = 0,
+    on_batch: Callable[[int], bool] | None = None,
+) -> float:
+    """Loss in nats per token on held-back text; 0 batches means all of it, see `mean_loss`."""
     batches = evaluation_batches(
         corpus.val, state.run.train.batch_size, state.run.sequence_length, n_batches
     )
-    return mean_loss(state.params, state.config, batches, ops=fast_ops)
+    return mean_loss(state.params, state.config, batches, ops=fast_ops, on_batch=on_batch)
 
 
 def write_sample(state: TrainingState, n_tokens: int) -> str:

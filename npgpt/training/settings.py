@@ -23,70 +23,52 @@ from ..config import GPT2Config
 DERIVED = ("vocab_size",)
 
 
+def _setting(default: Any, meaning: str) -> Any:
+    """A field with its default and, for the command line's help, what it means."""
+    return field(default=default, metadata={"help": meaning})
+
+
 @dataclass(frozen=True)
 class DataSettings:
     """Which text is learned, and how it is cut into tokens."""
 
-    corpus: str = "python-docs"
-    """A named corpus, or a file or folder of text."""
-    tokenizer: str = "char"
-    """char: one token per character; gpt2: GPT-2's byte pair encoding."""
-    val_fraction: float = 0.1
-    """The last part of the text, held back from training."""
+    corpus: str = _setting("python-docs", "A named corpus, or a file or folder of text")
+    tokenizer: str = _setting("char",
+                              "char: one token per character; gpt2: GPT-2's byte pair encoding")
+    val_fraction: float = _setting(0.1, "The last part of the text, held back from training")
 
 
 @dataclass(frozen=True)
 class TrainSettings:
     """How a model is trained. Rates follow nanoGPT's conventions; see `schedule`."""
 
-    seed: int = 1337
-    """Decides initial parameters, batches, dropout and samples."""
-    dtype: str = "float32"
-    """float32, or float64 at half the speed."""
-    max_steps: int = 1500
-    """Optimiser steps of the whole run."""
-    max_minutes: float = 0.0
-    """Stop (with a checkpoint) after this many minutes; 0 is no limit."""
-    batch_size: int = 12
-    """Sequences per forward pass."""
-    grad_accumulation: int = 1
-    """Forward passes per optimiser step."""
-    sequence_length: int = 0
-    """Tokens per sequence; 0 is the model's n_positions."""
-    learning_rate: float = 1e-3
-    """The highest, reached after warm-up."""
-    min_learning_rate: float = 1e-4
-    """The lowest, reached after decay_steps."""
-    warmup_steps: int = 100
-    """Steps of linear warm-up."""
-    decay_steps: int = 0
-    """Where the cosine decay ends; 0 is max_steps."""
-    beta1: float = 0.9
-    """AdamW's decay of the mean gradient."""
-    beta2: float = 0.99
-    """AdamW's decay of the mean squared gradient."""
-    adam_epsilon: float = 1e-8
-    """AdamW's guard against division by zero."""
-    weight_decay: float = 0.1
-    """Decoupled decay of matrices and tables; biases and norms have none."""
-    grad_clip: float = 1.0
-    """Largest norm of all gradients together; 0 clips nothing."""
-    eval_every: int = 250
-    """Steps between evaluations on held-back text."""
-    eval_batches: int = 20
-    """Batches of one such evaluation; 0 takes the whole held-back split."""
-    sample_every: int = 500
-    """Steps between written samples; 0 writes none."""
-    sample_tokens: int = 200
-    """Length of a sample."""
-    checkpoint_every: int = 250
-    """Steps between checkpoints; the first and last step always have one."""
-    keep_checkpoints: int = 2
-    """How many of the newest stay."""
-    threads: int = 0
-    """Threads to compute with; 0 is one per core."""
-    recompute: bool = False
-    """Compute each block's activations again in the backward pass: less memory, more time."""
+    seed: int = _setting(1337, "Decides initial parameters, batches, dropout and samples")
+    dtype: str = _setting("float32", "float32, or float64 at half the speed")
+    max_steps: int = _setting(1500, "Optimiser steps of the whole run")
+    max_minutes: float = _setting(0.0,
+                                  "Stop (with a checkpoint) after this many minutes; 0 is no limit")
+    batch_size: int = _setting(12, "Sequences per forward pass")
+    grad_accumulation: int = _setting(1, "Forward passes per optimiser step")
+    sequence_length: int = _setting(0, "Tokens per sequence; 0 is the model's n_positions")
+    learning_rate: float = _setting(1e-3, "The highest, reached after warm-up")
+    min_learning_rate: float = _setting(1e-4, "The lowest, reached after decay_steps")
+    warmup_steps: int = _setting(100, "Steps of linear warm-up")
+    decay_steps: int = _setting(0, "Where the cosine decay ends; 0 is max_steps")
+    beta1: float = _setting(0.9, "AdamW's decay of the mean gradient")
+    beta2: float = _setting(0.99, "AdamW's decay of the mean squared gradient")
+    adam_epsilon: float = _setting(1e-8, "AdamW's guard against division by zero")
+    weight_decay: float = _setting(0.1,
+                                   "Decay of matrices and tables, not of biases and norms")
+    grad_clip: float = _setting(1.0, "Largest norm of all gradients together; 0 clips nothing")
+    eval_every: int = _setting(250, "Steps between evaluations on held-back text")
+    eval_batches: int = _setting(20, "Batches of one such evaluation; 0 takes all held-back text")
+    sample_every: int = _setting(500, "Steps between written samples; 0 writes none")
+    sample_tokens: int = _setting(200, "Length of a sample")
+    checkpoint_every: int = _setting(250, "Steps between checkpoints; the first and last have one")
+    keep_checkpoints: int = _setting(2, "How many of the newest stay")
+    threads: int = _setting(0, "Threads to compute with; 0 is one per core")
+    recompute: bool = _setting(False,
+                               "Compute activations twice: less memory, more time")
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
@@ -98,7 +80,7 @@ class TrainSettings:
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise ValueError(f"{name}={value!r} must be a number")
             if not low <= value < high:
-                raise ValueError(f"{name}={value} must be at least {low} and below {high}")
+                raise ValueError(f"{name}={value} must be {_range(low, high)}")
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f"dtype={self.dtype!r} is unknown; there are float32, float64")
         if not isinstance(self.recompute, bool):
@@ -108,6 +90,11 @@ class TrainSettings:
                 f"min_learning_rate={self.min_learning_rate} is above "
                 f"learning_rate={self.learning_rate}"
             )
+
+
+def _range(low: float, high: float) -> str:
+    least = f"at least {low:g}"
+    return f"a finite number of {least}" if high == math.inf else f"{least} and below {high:g}"
 
 
 _COUNTS = {
@@ -216,7 +203,11 @@ def resolve(
 
 def build(values: Mapping[str, Mapping[str, Any]]) -> RunConfig:
     """A RunConfig from three tables, with every field checked."""
-    model = GPT2Config.from_dict(values["model"])       # checks the fields and their values
+    for table, known in table_fields().items():
+        for key in values[table]:
+            if key not in known:
+                raise ValueError(f"unknown key {key!r} in [{table}]{_nearest(key, known)}")
+    model = GPT2Config.from_dict(values["model"])       # checks the values
     data = DataSettings(**values["data"])
     fraction = data.val_fraction
     if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 < fraction < 1:
@@ -244,17 +235,18 @@ def read_toml(path: Path) -> dict[str, dict[str, Any]]:
     known = table_fields()
     for table, keys in content.items():
         if table not in known:
-            raise ValueError(f"{path}: unknown table [{table}]{_nearest(table, known)}; "
+            place = _where(table, known)
+            raise ValueError(f"{path}: {table!r} stands outside of any table{place}" if place else
+                             f"{path}: unknown table [{table}]{_nearest(table, known)}; "
                              f"there are {', '.join(known)}")
         if not isinstance(keys, dict):
             raise ValueError(f"{path}: {table!r} must be a table: [{table}]")
         for key in keys:
             if key not in known[table]:
-                everywhere = [k for names in known.values() for k in names]
-                raise ValueError(
-                    f"{path}: unknown key {key!r} in [{table}]{_where(key, known)}"
-                    f"{'' if key in everywhere else _nearest(key, known[table])}"
-                )
+                if key in DERIVED:
+                    raise ValueError(f"{path}: {key!r} is no setting: the tokenizer decides it")
+                place = _where(key, known) or _nearest(key, known[table])
+                raise ValueError(f"{path}: unknown key {key!r} in [{table}]{place}")
     return content
 
 

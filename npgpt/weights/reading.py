@@ -67,7 +67,9 @@ def _file_in(folder: Path) -> Path:
         if (folder / name).is_dir():
             raise refusal(folder / name, "is a folder, where the weights should be a file")
     for pattern in ("*.safetensors.index.json", "*.safetensors", "*.index", "*.bin"):
-        found = sorted(file for file in folder.glob(pattern) if file.name[0] != "." and file.is_file())
+        found = sorted(
+            file for file in folder.glob(pattern) if file.name[0] != "." and file.is_file()
+        )
         if len(found) == 1:
             return found[0]
         if found:

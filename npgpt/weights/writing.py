@@ -49,8 +49,8 @@ def save_book(path: Path | str, config: GPT2Config, params: Params) -> None:
 
 def save_llmc(path: Path | str, config: GPT2Config, params: Params) -> None:
     """Write llm.c's model file in float32; raises ValueError where llm.c has no such model."""
-    path = _bin_file(path)
     _check(config, params)
+    path = _bin_file(path)
     check_room(path.parent, llmc_size(config))
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing_file(path) as beside, beside.open("wb") as file:

@@ -30,6 +30,7 @@ def test_a_number_is_written_in_the_digits_printed(printed, value, written):
     ("345", [346], DIFFERENT),
     ("1 2\n3 4", np.array([[1, 2], [3, 4]]), SAME),
     ("1 2\n3 4", np.array([[1, 2], [3, 5]]), DIFFERENT),
+    ("1 2\n \n3 4", np.array([[1, 2], [3, 5]]), DIFFERENT),
     ("0.5 -inf", [0.5, 0.0], DIFFERENT),
     ("0.5", [np.nan], DIFFERENT),
     ("0.00020173587836325169", [0.00020173593657091260], ROUNDING),
@@ -38,6 +39,11 @@ def test_a_number_is_written_in_the_digits_printed(printed, value, written):
 ])
 def test_the_verdict_is_the_worst_of_all_numbers(printed, computed, verdict):
     assert Figure("a figure", printed, computed).verdict == verdict
+
+
+def test_an_empty_line_is_no_row():
+    figure = Figure("two equal rows", "\n1 2\n\n  \n1 2\n", [1, 2, 1, 2])
+    assert figure.rows() == [(["1", "2"], ["1", "2"], SAME)] * 2
 
 
 def test_a_text_is_judged_by_its_digest():

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from npgpt.book import replay, replay_training, training
+from npgpt.book import pretrained, replay, replay_training, training
 from npgpt.book.figures import Figure, TextFigure
-from npgpt.book.replay import as_records, summary, tabulate
+from npgpt.book.replay import CHAPTERS, as_records, summary, tabulate
 
 
 def test_the_table_shows_printed_and_computed_numbers_side_by_side():
@@ -41,6 +41,26 @@ def test_chapters_come_in_the_order_asked_for():
     headings = [line for line in lines if line.startswith("\nChapter")]
     assert [heading.split()[1] for heading in headings] == ["3:", "2:"]
     assert f"{len(figures)} figures" in lines[-1]
+
+
+def test_openais_weights_are_replayed_where_they_are_and_else_that_is_said(monkeypatch, tmp_path):
+    monkeypatch.setitem(CHAPTERS, 5, ("training", lambda: iter([Figure("a", "1", [1])])))
+    monkeypatch.setattr(pretrained, "figures", lambda folder: iter([
+        Figure("b", "found", str(folder))
+    ]))
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    lines = []
+    assert [figure.name for figure in replay([5], lines.append)] == ["a"]
+    assert lines[-2] == ("\nSection 5.5, OpenAI's weights: left out, they are not on this machine; "
+                         "to have it too: npgpt pull gpt2")
+    (tmp_path / "npgpt" / "gpt2").mkdir(parents=True)
+    (tmp_path / "npgpt" / "gpt2" / "model.safetensors").write_bytes(b"")
+    lines.clear()
+    figures = replay([5, 2], lines.append)
+    assert [figure.name for figure in figures[:2]] == ["a", "b"]
+    assert figures[1].computed == str(tmp_path / "npgpt" / "gpt2")
+    assert "\nSection 5.5: OpenAI's weights" in lines
 
 
 def test_a_chapter_that_is_not_replayed_is_named():

@@ -41,7 +41,11 @@ def test_a_terminal_without_the_letters_of_the_text_still_gets_the_table(monkeyp
 @pytest.mark.parametrize("arguments, message", [
     (["--chapters", "7"], "chapter 7 is not replayed"),
     (["--train", "--epochs", "11"], "10 epochs"),
+    (["--epochs", "2"], "--epochs belongs to --train"),
+    (["--train", "--chapters", "5"], "leave --chapters out"),
     (["--chapter", "2"], "--chapters"),
+    (["--chapters", "2", "--json", "."], ". is a folder; name a file"),
+    (["--chapters", "2", "--json", "nowhere/x.json"], "there is no folder nowhere"),
 ])
 def test_mistakes_are_answered_in_one_line(arguments, message, capsys):
     assert main(["book", *arguments]) == 2

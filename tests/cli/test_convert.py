@@ -1,6 +1,9 @@
 """npgpt convert: every form, the debug state, and failures in one line."""
 
+import os
+
 import numpy as np
+import pytest
 
 from npgpt import GPT2, GPT2Config
 from npgpt.weights.llmc import read_llmc_state
@@ -36,6 +39,10 @@ def test_the_debug_state_holds_what_the_written_model_computes(npgpt, tmp_path):
 
 def test_failures_are_one_line_with_their_exit_codes(npgpt, tmp_path):
     GPT2.init(CONFIG.replace(activation_function="relu")).save("relu")
+    GPT2.init(CONFIG).save("hf")
+    assert npgpt("convert", "hf", "m.bin", "--to", "llmc")[0] == 0
+    (tmp_path / "link").symlink_to("m.bin")
+    before = (tmp_path / "m.bin").read_bytes()
     (tmp_path / "text").write_text("hello")
     for arguments, expected, part in (
         (("nowhere", "x"), 3, "there is no such file or folder"),
@@ -43,9 +50,46 @@ def test_failures_are_one_line_with_their_exit_codes(npgpt, tmp_path):
         (("relu", "x.bin", "--to", "llmc"), 2, "llm.c has no such model: activation_function=relu"),
         (("relu", "x", "--to", "onnx"), 2, "invalid choice: 'onnx'"),
         (("relu", "x", "--state", "s.bin"), 2, "--state belongs to --to llmc"),
-        (("relu", "text"), 3, "text"),
+        (("relu", "text"), 2, "text is no folder; name a folder or a .safetensors file"),
+        (("hf", ".", "--to", "llmc"), 2, ". is a folder; name a .bin file"),
+        (("hf", "hf", "--to", "llmc"), 2, "hf is a folder; name a .bin file"),
+        (("hf", "hf", "--to", "book"), 2, "is what hf is read from; name another place"),
+        (("hf/model.safetensors", "hf"), 2, "is read from; name another place"),
+        (("hf", "hf/b.safetensors", "--to", "book"), 2, "config.json is what hf is read from"),
+        (("m.bin", "m.bin", "--to", "llmc"), 2, "is read from; name another place"),
+        (("link", "m.bin", "--to", "llmc"), 2, "is read from; name another place"),
+        (("hf", "x.bin", "--to", "llmc", "--state", "x.bin"), 2, "x.bin is one of SRC and DST"),
+        (("m.bin", "x.bin", "--to", "llmc", "--state", "m.bin"), 2, "m.bin is one of SRC and DST"),
     ):
         code, _, err = npgpt("convert", *arguments)
         assert (code, err.count("\n")) == (expected, 1), err
         assert part in err
     assert (tmp_path / "text").read_text() == "hello"
+    assert (tmp_path / "m.bin").read_bytes() == before and not (tmp_path / "x.bin").exists()
+    assert {file.name for file in tmp_path.iterdir()} == {"text", "relu", "hf", "m.bin", "link"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX pipes and links")
+@pytest.mark.parametrize("to, name", [("llmc", "x"), ("hf", "x.safetensors"), ("hf", "x"),
+                                      ("book", "x")])
+def test_a_device_or_a_pipe_is_never_replaced(npgpt, tmp_path, to, name):
+    GPT2.init(CONFIG).save("hf")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / name).symlink_to("pipe")
+    for place in (name, "pipe") if "." not in name else (name,):
+        code, _, err = npgpt("convert", "hf", place, "--to", to)
+        assert (code, err.count("\n")) == (2, 1)
+        assert "is no regular file" in err or "is no folder" in err
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / name).is_symlink()
+
+
+def test_a_link_stays_and_what_it_leads_to_is_written(npgpt, tmp_path):
+    GPT2.init(CONFIG).save("hf")
+    (tmp_path / "there").mkdir()
+    for name, to in (("x.bin", "llmc"), ("x", "hf")):
+        (tmp_path / name).symlink_to(tmp_path / "there" / name)
+        for _ in range(2):
+            assert npgpt("convert", "hf", name, "--to", to)[0] == 0
+            assert (tmp_path / name).is_symlink()
+            assert GPT2.load(tmp_path / "there" / name).config == CONFIG
+    assert {file.name for file in (tmp_path / "there").iterdir()} == {"x.bin", "x"}

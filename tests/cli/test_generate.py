@@ -45,7 +45,8 @@ def test_a_prompt_at_and_past_the_context_slides_and_says_so(npgpt, run_folder, 
     prompt = ("the cat sat on a mat " * 4)[:length]
     code, out, err = npgpt("generate", run_folder, prompt, "--max-new-tokens", "3")
     assert code == 0 and out.startswith(prompt) and len(out) == length + 4
-    assert "outgrew the context" in err and err.count("\n") == 1
+    says = "outgrew the context" if length == 8 else "more than the context of 8"
+    assert says in err and err.count("\n") == 1
 
 
 def test_several_samples_are_set_apart(npgpt, run_folder):
@@ -88,4 +89,4 @@ def test_mistakes_are_one_line(npgpt, run_folder, arguments, code, says):
 def test_a_prompt_file_that_is_no_text_is_named(npgpt, run_folder, tmp_path):
     (tmp_path / "bad.txt").write_bytes(b"the \xff")
     code, _, err = npgpt("generate", run_folder, "--file", "bad.txt")
-    assert code == 3 and err.count("\n") == 1
+    assert code == 3 and err == "npgpt: bad.txt is no UTF-8 text: byte 4 does not fit\n"

@@ -15,11 +15,12 @@ from .conftest import ROOT
 
 
 @pytest.mark.parametrize("arguments, says", [
-    ([], "VERB"),
+    ([], "there are train, generate"),
     (["trian"], "did you mean train"),
     (["train", "--lerning-rate", "1"], "did you mean --learning-rate"),
     (["train", "--max-steps", "many"], "--max-steps"),
     (["generate"], "MODEL"),
+    (["generate", "run", "The", "cat"], "quote"),
     (["train", "--max-step", "3"], "did you mean --max-steps"),
 ])
 def test_a_usage_mistake_is_one_line_and_code_2(npgpt, arguments, says):

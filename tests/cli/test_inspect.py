@@ -36,6 +36,7 @@ def test_one_block_stands_for_all_unless_asked(npgpt):
     (["gpt3"], 2, "gpt2-xl"),
     (["gpt2", "--length", "2000"], 2, "n_positions=1024"),
     (["gpt2", "--batch-size", "0"], 2, "--batch-size 0"),
+    (["gpt2-lage"], 2, "did you mean 'gpt2-large'"),
     (["missing.toml"], 3, "missing.toml"),
     (["missing.json"], 3, "missing.json"),
     (["shakespeare-char", "--vocab-size", "0"], 2, "vocab_size=0"),

@@ -53,6 +53,7 @@ def test_a_finished_run_can_be_made_longer(npgpt, run_folder):
     (["--corpus", "python-doc"], "python-docs"),
     (["--tokenizer", "bpe"], "gpt2"),
     (["--config", "missing.toml"], "missing.toml"),
+    (["--resume", "run", "--max-steps", "3"], "behind step 4"),
 ])
 def test_mistakes_are_one_line(npgpt, run_folder, arguments, says):
     code, out, err = npgpt("train", *arguments)
@@ -74,7 +75,10 @@ def test_a_folder_that_cannot_be_written_is_said(npgpt, story, tmp_path):
 def test_a_changed_text_is_noticed_on_resuming(npgpt, run_folder, story):
     story.write_text(story.read_text() + "the cat sat\n")
     code, _, err = npgpt("train", "--resume", run_folder)
-    assert code == 2 and "not the one this run was trained on" in err
+    assert code == 3 and "not the text that the run was trained on" in err
+    story.write_text(story.read_text() + "Q")
+    code, _, err = npgpt("train", "--resume", run_folder)
+    assert code == 3 and "changed since the run began" in err and err.count("\n") == 1
 
 
 def test_a_diverged_run_exits_4_and_keeps_its_last_good_checkpoint(npgpt, story):
@@ -127,3 +131,39 @@ def test_a_full_disk_stops_the_run_in_one_line_and_keeps_what_was_whole(
     code, _, err = npgpt("train", "--resume", run_folder, "--max-steps", "8")
     assert code == 0, err
     assert load_checkpoint(run_folder).step == 8
+
+
+def test_a_run_goes_on_from_an_older_checkpoint_and_keeps_the_newer_one_aside(npgpt, run_folder):
+    npgpt("train", "--resume", run_folder, "--max-steps", "6")
+    older, newer = sorted((run_folder / "checkpoints").iterdir())
+    (newer / "model.safetensors").write_bytes(b"damaged")
+    code, _, err = npgpt("train", "--resume", run_folder)
+    assert code == 3 and str(older) in err and err.count("\n") == 1
+    code, out, err = npgpt("train", "--resume", older, "--max-steps", "6")
+    assert code == 0 and "from step 4" in out, err
+    assert load_checkpoint(run_folder).step == 6
+    assert (run_folder / "checkpoints" / "aside-step-00000006").is_dir()
+    assert not (older / "checkpoints").exists()
+
+
+def test_a_run_finds_its_text_from_another_folder(npgpt, story, tmp_path, monkeypatch):
+    code, _, err = npgpt("train", "--corpus", "story.txt", "--out", "run", *TINY)
+    assert code == 0, err
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert npgpt("eval", "../run")[0] == 0
+
+
+@pytest.mark.parametrize("line", ["5", '{"a": 1}', "nonsense"])
+def test_a_damaged_log_is_cut_where_it_is_damaged(npgpt, run_folder, line):
+    log = run_folder / "log.jsonl"
+    whole = log.read_text()
+    log.write_text(whole + line + "\n")
+    assert npgpt("train", "--resume", run_folder)[0] == 0
+    assert log.read_text() == whole
+
+
+def test_help_tells_what_every_flag_means_and_the_presets_defaults(npgpt):
+    out = " ".join(npgpt("train", "--help")[1].split())
+    assert "--n-layer INT Blocks (default 4)" in out
+    assert "--threads INT Threads to compute with; 0 is one per core (default 0)" in out

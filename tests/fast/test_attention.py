@@ -1,4 +1,4 @@
-"""Attention in blocks: lengths around the borders, stacks, dropout, and how much memory it takes."""
+"""Attention in blocks: lengths around the borders, stacks, dropout, and the memory it takes."""
 
 from __future__ import annotations
 

@@ -55,13 +55,13 @@ def assert_same(name, arrays, dout, **settings):
 
 
 @pytest.mark.parametrize("activation", PLAIN)
-@pytest.mark.parametrize("biases", itertools.product([True, False], repeat=2))
+@pytest.mark.parametrize("biases", list(itertools.product([True, False], repeat=2)))
 def test_each_bias_may_be_there_or_not(activation, biases):
     arrays, dout = example((2, 3), biases=biases)
     assert_same("feed_forward", with_slope(arrays, activation), dout, activation=activation)
 
 
-@pytest.mark.parametrize("biases", itertools.product([True, False], repeat=3))
+@pytest.mark.parametrize("biases", list(itertools.product([True, False], repeat=3)))
 def test_each_bias_of_swiglu_may_be_there_or_not(biases):
     assert_same("swiglu", *example((2, 3), maps_in=2, biases=biases))
 
@@ -100,7 +100,8 @@ def test_any_shape_agrees_with_the_textbook(lead, channels, wide, out, activatio
 def kept_bytes(cache, given):
     """Bytes of the arrays in a cache that are not the caller's own."""
     if isinstance(cache, np.ndarray):
-        return 0 if any(np.shares_memory(cache, a) for a in given if a is not None) else cache.nbytes
+        theirs = any(np.shares_memory(cache, a) for a in given if a is not None)
+        return 0 if theirs else cache.nbytes
     if isinstance(cache, (tuple, list)):
         return sum(kept_bytes(part, given) for part in cache)
     return 0

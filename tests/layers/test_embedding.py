@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import array_shapes, arrays
 from hypothesis.strategies import integers
@@ -94,3 +95,16 @@ def test_gradients_agree_with_the_numbers(rng):
             position_embedding_forward, position_embedding_backward, x, weight, positions
         )
     prove_gradients(unembedding_forward, unembedding_backward, x, weight)
+
+
+@pytest.mark.parametrize("wrong, says", [
+    ([0, -1], "-1 is outside"), ([3], "3 is outside"), ([0.0], "float64"), ([True], "bool")])
+def test_rows_that_numpy_would_read_without_a_word_are_refused(wrong, says):
+    from npgpt.fast import ops as fast
+
+    with pytest.raises(ValueError, match=says):
+        token_embedding_forward(np.array(wrong), np.eye(3))
+    with pytest.raises(ValueError, match=says):
+        position_embedding_forward(np.zeros((len(wrong), 3)), np.eye(3), np.array(wrong))
+    with pytest.raises(ValueError, match=says):
+        fast.token_embedding(np.array(wrong), np.eye(3))

@@ -30,6 +30,9 @@ class Silent:
     def saved(self, path):
         self.paths.append(path)
 
+    def evaluating(self, seen, total):
+        assert 0 < seen <= total
+
 
 @pytest.fixture
 def text_file(tmp_path):

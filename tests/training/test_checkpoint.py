@@ -24,6 +24,19 @@ def same(a, b):
         a[n].dtype == b[n].dtype and np.array_equal(a[n], b[n]) for n in a)
 
 
+def changed(folder, change):
+    record = json.loads((folder / RUN_FILE).read_text())
+    change(record)
+    (folder / RUN_FILE).write_text(json.dumps(record))
+
+
+def with_nan(folder):
+    config, params = weights.load(folder)
+    params = {name: np.array(a) for name, a in params.items()}
+    params["wte.weight"][0, 0] = np.nan
+    weights.save(folder, config, params)
+
+
 @pytest.fixture
 def state(start):
     state = start()
@@ -92,6 +105,11 @@ def test_a_folder_without_checkpoints_is_named(tmp_path):
     (lambda p: (p / RUN_FILE).write_text("{"), RUN_FILE),
     (lambda p: (p / RUN_FILE).write_text("[]"), "'step'"),
     (lambda p: (p / RUN_FILE).write_text('{"step": "3"}'), "'step'"),
+    (lambda p: changed(p, lambda r: r.update(step=-3)), "'step' is -3"),
+    (lambda p: changed(p, lambda r: r.update(tokenizer={"name": "char"})), RUN_FILE),
+    (lambda p: changed(p, lambda r: r["tokenizer"].update(
+        characters=r["tokenizer"]["characters"][1:])), "vocab_size"),
+    (lambda p: with_nan(p), "wte.weight hold NaN"),
     (lambda p: (p / OPTIMIZER_FILE).write_bytes(b"nothing"), OPTIMIZER_FILE),
     (lambda p: (p / OPTIMIZER_FILE).unlink(), OPTIMIZER_FILE),
     (lambda p: (p / "model.safetensors").write_bytes(b"\x00" * 40), "model.safetensors"),

@@ -46,6 +46,8 @@ def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path):
     ("[model]\nlearning_rate = 1e-3\n", "it belongs in [train]"),
     ("[train\n", "no valid TOML"),
     ("train = 3\n", "must be a table"),
+    ("n_layer = 3\n", "belongs in [model]"),
+    ("[model]\nvocab_size = 3\n", "the tokenizer decides"),
 ])
 def test_what_a_file_gets_wrong_is_named_with_what_would_fit(tmp_path, text, says):
     path = written(tmp_path, text)

@@ -10,12 +10,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Iterator
 
-import numpy as np
 import pytest
 
+from npgpt.config import SIZES, GPT2Config
 from npgpt.weights import pull as pulling
 
+from .conftest import filled
 from .raw import write_raw
+
+# all sizes that are served have this shape, so that a file of one has four megabytes
+SERVED = {"n_layer": 1, "n_head": 2, "n_embd": 20}
 
 
 class Hub(ThreadingHTTPServer):
@@ -93,7 +97,9 @@ class Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A server of four megabytes that are gpt2's as far as npgpt knows; an empty cache."""
-    write_raw(folder / "served", {"w": np.arange(1_000_000, dtype="f4")})
+    for name in ("gpt2", "gpt2-medium", "gpt2-large"):
+        monkeypatch.setitem(SIZES, name, SERVED)
+    write_raw(folder / "served", filled(GPT2Config.named("gpt2")))
     server = Hub((folder / "served").read_bytes())
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()

@@ -110,9 +110,30 @@ def test_a_missing_third_and_thirds_that_do_not_fit_are_named(tmp_path: Path, pa
     tensors = load_file(tmp_path / "model.safetensors")
     key = tensors.pop("trf_blocks.1.att.W_key.weight")
     save_file(tensors, tmp_path / "model.safetensors")
-    with pytest.raises(CheckpointError, match="att.W_key of h.1.attn.c_attn.weight is missing"):
+    with pytest.raises(CheckpointError, match="missing: trf_blocks.1.att.W_key.weight$"):
         load(tmp_path)
     save_file({**tensors, "trf_blocks.1.att.W_key.weight": key[:, :3].copy()},
               tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match="do not fit each other"):
         load(tmp_path)
+
+
+def test_all_that_is_missing_or_too_much_is_named_at_once(tmp_path: Path, params) -> None:
+    save_book(tmp_path, SMALL, params)
+    tensors = load_file(tmp_path / "model.safetensors")
+    for name in ("trf_blocks.0.att.W_key.weight", "trf_blocks.1.att.W_key.weight",
+                 "trf_blocks.1.att.W_query.bias", "final_norm.shift"):
+        del tensors[name]
+    tensors["trf_blocks.0.att.W_value.bias"] = np.zeros((2, 3), "f4")
+    tensors["score.weight"] = np.zeros(2, "f4")
+    tensors["trf_blocks.7.att.W_key.weight"] = np.zeros((6, 6), "f4")
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError) as caught:
+        load(tmp_path)
+    for part in (
+        "missing: trf_blocks.{0-1}.att.W_key.weight, trf_blocks.1.att.W_query.bias",
+        "of h.0.attn.c_attn.bias do not fit each other", "missing: ln_f.bias",
+        "unknown: score.weight, h.7.attn.c_attn.weight",
+    ):
+        assert part in str(caught.value)
+    assert "missing: h." not in str(caught.value)

@@ -86,7 +86,7 @@ def test_half_precision_is_widened(tmp_path: Path, params, dtype: str) -> None:
     assert_equal(load(folder_with(tmp_path, halves))[1], expected)
 
 
-def sharded(path: Path, params: dict, **changes: str) -> Path:
+def sharded(path: Path, params: dict, **changes: Any) -> Path:
     names = list(params)
     where = {}
     for i in range(3):
@@ -107,13 +107,28 @@ def test_shards_with_an_index_are_one_model(tmp_path: Path, params) -> None:
 
 @pytest.mark.parametrize("shard", [
     "../secret.safetensors", "/etc/passwd", "sub/x.safetensors", "..\\x.safetensors", "..", "",
-    "x.bin", "a\0b.safetensors",
+    "x.bin", "a\0b.safetensors", 3, None, True, ["x.safetensors"], {"a": 1},
 ])
-def test_an_index_cannot_point_outside_its_folder(tmp_path: Path, params, shard: str) -> None:
+def test_an_index_cannot_point_outside_its_folder(tmp_path: Path, params, shard: Any) -> None:
     write_raw(tmp_path / "secret.safetensors", {"wpe.weight": params["wpe.weight"]})
     sharded(tmp_path / "m", params, **{"wpe.weight": shard})
-    with pytest.raises(CheckpointError, match="names the shard .* no .safetensors beside it"):
+    # not one shard is opened for it
+    (tmp_path / "m" / "model-00001-of-00003.safetensors").write_bytes(b"no safetensors")
+    with pytest.raises(CheckpointError) as caught:
         load(tmp_path / "m")
+    given = repr(shard).replace("\0", " ")
+    assert str(caught.value) == (
+        f"{tmp_path / 'm' / 'model.safetensors.index.json'}: places wpe.weight in {given}, "
+        "which is no .safetensors file beside it"
+    )
+
+
+def test_all_entries_that_point_outside_are_named_at_once(tmp_path: Path, params) -> None:
+    sharded(tmp_path, params, **{"wpe.weight": 3, "h.0.ln_1.bias": "../a", "h.1.ln_1.bias": "../a"})
+    with pytest.raises(CheckpointError) as caught:
+        load(tmp_path)
+    assert "places wpe.weight in 3, which" in str(caught.value)
+    assert "places h.{0-1}.ln_1.bias in '../a', which" in str(caught.value)
 
 
 def test_a_shard_that_is_missing_or_holds_other_tensors_is_named(tmp_path: Path, params) -> None:
@@ -178,6 +193,8 @@ def test_transposed_linear_weights_are_recognised(tmp_path: Path, params) -> Non
         load(folder_with(tmp_path, flipped))
     assert ("transposed: h.{0-1}.attn.c_attn.weight, h.{0-1}.mlp.c_fc.weight, "
             "h.{0-1}.mlp.c_proj.weight; linear weights are (in, out) here") in str(caught.value)
+    assert ("square ones cannot be told, probably they too: h.{0-1}.attn.c_proj.weight"
+            ) in str(caught.value)
 
 
 def test_the_same_tensor_under_two_names_is_refused(tmp_path: Path, params) -> None:

@@ -7,15 +7,18 @@ import socket
 from pathlib import Path
 from typing import Iterator
 
+import numpy as np
 import pytest
 
 from npgpt.config import GPT2Config
-from npgpt.weights import CheckpointError
+from npgpt.weights import CheckpointError, load
 from npgpt.weights import pull as pulling
 from npgpt.weights.huggingface import read_config
 from npgpt.weights.pull import REVISIONS, pull, weights_url
 
+from .conftest import filled
 from .hub import Hub, serving
+from .raw import write_raw
 
 
 @pytest.fixture
@@ -32,6 +35,16 @@ def test_the_address_is_hugging_faces_unless_another_endpoint_is_named(
     assert weights_url("gpt2-xl") == f"{url}/model.safetensors"
     monkeypatch.setenv("HF_ENDPOINT", "http://mirror/")
     assert weights_url("gpt2").startswith("http://mirror/openai-community/gpt2/resolve/")
+
+
+@pytest.mark.parametrize("endpoint", ["nonsense", "ftp://mirror", "https://", "https:/mirror"])
+def test_an_endpoint_that_is_no_web_address_is_answered_with_one(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    with pytest.raises(ValueError, match="no web address; it must look like https://huggingface"):
+        pull("gpt2", tmp_path / "new" / "to")
+    assert not (tmp_path / "new").exists()
 
 
 def test_weights_arrive_whole_in_the_cache_with_a_config_and_are_not_fetched_twice(
@@ -115,8 +128,49 @@ def test_a_page_instead_of_weights_is_refused(hub: Hub, tmp_path: Path) -> None:
     hub.body, hub.announced = b"<html>please log in</html>", ""
     with pytest.raises(CheckpointError, match="is no safetensors file"):
         pull("gpt2-medium", tmp_path / "to")
-    assert not (tmp_path / "to" / "model.safetensors").exists()
-    assert not (tmp_path / "to" / "model.safetensors.unfinished").exists()
+    assert not (tmp_path / "to").exists()
+
+
+def test_the_weights_of_another_model_do_not_take_the_place_of_this_one(
+    hub: Hub, tmp_path: Path
+) -> None:
+    other = filled(GPT2Config.named("gpt2-medium", n_layer=2))
+    del other["ln_f.bias"]
+    write_raw(tmp_path / "other", other)
+    hub.body, hub.announced = (tmp_path / "other").read_bytes(), ""
+    with pytest.raises(CheckpointError, match="what arrived is no gpt2-medium") as caught:
+        pull("gpt2-medium", tmp_path / "to")
+    assert "missing: ln_f.bias; unknown: h.1." in str(caught.value)
+    assert not (tmp_path / "to").exists()
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to" / "model.safetensors").write_bytes(hub.body)
+    with pytest.raises(CheckpointError, match="is no gpt2-medium; delete it and pull again"):
+        pull("gpt2-medium", tmp_path / "to")
+
+
+def test_weights_with_masks_and_a_second_copy_of_the_table_are_the_same_model(
+    hub: Hub, tmp_path: Path
+) -> None:
+    params = filled(GPT2Config.named("gpt2-large"))
+    mask = np.ones((1, 1, 8, 8), "f4")
+    write_raw(tmp_path / "other", {
+        **params, "lm_head.weight": params["wte.weight"], "h.0.attn.bias": mask,
+    })
+    hub.body, hub.announced = (tmp_path / "other").read_bytes(), ""
+    assert pull("gpt2-large", tmp_path / "to").fetched
+    assert load(tmp_path / "to")[0] == GPT2Config.named("gpt2-large")
+
+
+def test_a_pull_that_brought_nothing_leaves_nothing(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.busy = 99
+    (tmp_path / "mine").mkdir()
+    for place in (None, tmp_path / "deep" / "er" / "to", tmp_path / "mine"):
+        with pytest.raises(OSError, match="503"):
+            pull("gpt2", place, pauses=())
+    assert not (tmp_path / "home").exists() and not (tmp_path / "deep").exists()
+    assert list((tmp_path / "mine").iterdir()) == []
 
 
 def test_damaged_weights_in_the_cache_are_noticed(hub: Hub) -> None:
@@ -170,6 +224,7 @@ def test_two_pulls_of_the_same_folder_do_not_write_into_each_other(
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(OSError, match="another npgpt pull is writing it"):
             pull("gpt2", tmp_path / "to")
+        assert (tmp_path / "to" / "model.safetensors.unfinished").exists()
     assert pull("gpt2", tmp_path / "to").fetched
 
 

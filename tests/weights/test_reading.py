@@ -40,6 +40,19 @@ def test_what_cannot_be_loaded_says_what_it_is_and_what_could(tmp_path: Path, pa
         load(tmp_path / "empty")
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "model.safetensors.index.json"])
+def test_a_folder_in_the_place_of_the_weights_is_refused(tmp_path: Path, params, name: str) -> None:
+    SMALL.save(tmp_path / "config.json")
+    (tmp_path / name).mkdir()
+    with pytest.raises(CheckpointError, match=f"{name}: is a folder, where the weights should be"):
+        load(tmp_path)
+    (tmp_path / name).rename(tmp_path / "other.safetensors")
+    with pytest.raises(CheckpointError, match="holds no weights .config.json, other.safetensors"):
+        load(tmp_path)
+    save_llmc(tmp_path / "m.bin", SMALL, params)
+    assert_equal(load(tmp_path)[1], params)
+
+
 @pytest.mark.parametrize("content", [b"PK\3\4rest", pickle.dumps({"wte": 1}, protocol=2)])
 def test_a_pickle_is_never_opened(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(content)

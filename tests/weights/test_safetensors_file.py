@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +55,19 @@ def test_the_tensors_start_where_they_can_be_mapped(tmp_path: Path) -> None:
         wanted = np.dtype("f8" if stored.dtype == "F64" else "f4")
         array = stored.read(wanted)
         assert array.flags.aligned and not array.flags.owndata
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX's")
+@pytest.mark.parametrize("umask, mode", [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_a_written_file_may_be_read_by_whom_the_umask_lets(
+    tmp_path: Path, umask: int, mode: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        write_safetensors(tmp_path / "f", PAIR)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "f").stat().st_mode & 0o777 == mode
 
 
 def test_a_disk_that_refuses_is_an_os_error(tmp_path: Path) -> None:

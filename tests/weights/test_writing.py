@@ -68,6 +68,39 @@ def test_an_unknown_form_is_refused_before_anything_is_read(tmp_path: Path) -> N
         convert(tmp_path / "nowhere", tmp_path / "x", "hf")
 
 
+def test_what_the_model_is_read_from_is_not_written_over(tmp_path: Path, params) -> None:
+    save(tmp_path / "m", SMALL, params)
+    save_llmc(tmp_path / "l" / "m.bin", SMALL, params)
+    before = [content(tmp_path / name) for name in ("m", "l")]
+    for src, dst, to in (
+        ("m", "m", "book"), ("m", "m/model.safetensors", "hf"),
+        ("m/model.safetensors", "m", "book"),
+        ("m", "m/other.safetensors", "book"), ("l", "l", "hf"), ("l", "l/m.bin", "llmc"),
+        ("m", "m/../m", "hf"),
+    ):
+        with pytest.raises(ValueError, match="is read from; name another place"):
+            convert(tmp_path / src, tmp_path / dst, to)
+    with pytest.raises(ValueError, match="m is a folder; name a .bin file"):
+        save_llmc(tmp_path / "m", SMALL, params)
+    assert [content(tmp_path / name) for name in ("m", "l")] == before
+    convert(tmp_path / "m", tmp_path / "m" / "m.bin", "llmc")
+    assert_equal(load(tmp_path / "m" / "m.bin")[1], params)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX's")
+def test_all_files_of_a_model_may_be_read_by_the_same_people(tmp_path: Path, params) -> None:
+    before = os.umask(0o027)
+    try:
+        for _ in range(2):
+            save(tmp_path / "hf", SMALL, params)
+            save_book(tmp_path / "book", SMALL, params)
+            save_llmc(tmp_path / "llmc" / "m.bin", SMALL, params)
+    finally:
+        os.umask(before)
+    modes = {file.stat().st_mode & 0o777 for file in tmp_path.glob("*/*")}
+    assert modes == {0o640}
+
+
 def test_no_room_is_said_before_anything_is_written(tmp_path: Path) -> None:
     check_room(tmp_path / "new" / "folder", 1000)
     with pytest.raises(OSError, match="No space left on device: .* MiB are needed, .* are free"):

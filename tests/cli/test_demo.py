@@ -1,0 +1,88 @@
+"""npgpt demo: every demonstration, with and without colour and matplotlib."""
+
+import re
+import sys
+
+import pytest
+
+from npgpt.demos import DEMOS, generate
+
+COLOUR = re.compile(r"\033\[[\d;]*m")
+
+
+@pytest.fixture(autouse=True)
+def little_training(monkeypatch):
+    monkeypatch.setattr(generate, "TRAIN_STEPS", 5)
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_every_demonstration_fits_80_columns_and_colour_only_adds_colour(npgpt, name):
+    code, plain, err = npgpt("demo", name)
+    assert code == 0 and "\033" not in plain
+    assert max(map(len, plain.splitlines())) <= 80
+    assert not any(line != line.rstrip() for line in plain.splitlines())
+    assert err.count("\n") == (name == "generate")
+    code, coloured, _ = npgpt("demo", name, "--color", "always")
+    stripped = [COLOUR.sub("", line).rstrip() for line in coloured.splitlines()]
+    assert code == 0 and stripped == plain.splitlines()
+    assert "\033" in coloured
+
+
+@pytest.mark.parametrize("ending", [".png", ".svg"])
+def test_a_picture_is_written_where_asked(npgpt, tmp_path, ending):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / f"picture{ending}"
+    code, out, err = npgpt("demo", "layernorm", "--out", path)
+    assert (code, err) == (0, "") and out.endswith(f"\npicture: {path}\n")
+    assert path.stat().st_size > 1000
+
+
+def test_without_matplotlib_the_numbers_come_and_the_extra_is_named(npgpt, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    code, out, err = npgpt("demo", "gelu")
+    assert (code, err) == (0, "") and "largest gap" in out
+    code, out, err = npgpt("demo", "gelu", "--out", tmp_path / "gelu.png")
+    assert code == 2 and "largest gap" in out
+    assert "npgpt[plot]" in err and err.count("\n") == 1
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_shapes_takes_a_size_and_a_length(npgpt):
+    code, out, _ = npgpt(
+        "demo", "shapes", "--size", "gpt2", "--length", "3", "--batch", "1", "--all")
+    assert code == 0 and "1x3x2304" in out and "all 100 entries" in out and "h.11.mlp" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_generate_takes_a_trained_run(npgpt, run_folder):
+    code, out, err = npgpt("demo", "generate", "--model", run_folder, "--prompt", "the ca",
+                           "--steps", "2", "--temperature", "0")
+    assert (code, err) == (0, "")
+    assert "trained: run" in out and "after 'the ca'" in out and "the best takes" in out
+    one, same, other = (npgpt("demo", "generate", "--model", run_folder, "--prompt", "the ",
+                              "--seed", seed)[1] for seed in (3, 3, 5))
+    assert one == same != other
+
+
+@pytest.mark.parametrize("arguments, code, says", [
+    (["gleu"], 2, "did you mean gelu"),
+    ([], 2, "NAME"),
+    (["gelu", "--size", "gpt2"], 2, "--size belongs to demo shapes"),
+    (["shapes", "--seed", "1"], 2, "--seed belongs to demo generate"),
+    (["shapes", "--size", "gpt3"], 2, "gpt2-xl"),
+    (["shapes", "--length", "100"], 2, "n_positions=32"),
+    (["gelu", "--out", "x.pdf"], 2, ".png or .svg"),
+    (["gelu", "--out", "missing/x.png"], 3, "missing"),
+    (["generate", "--model", "missing"], 3, "missing"),
+    (["gelu", "--siez", "1"], 2, "did you mean --size"),
+])
+def test_mistakes_are_one_line(npgpt, arguments, code, says):
+    got, out, err = npgpt("demo", *arguments)
+    assert (got, out, err.count("\n")) == (code, "", 1) and says in err
+
+
+def test_the_verb_loads_no_demonstration_before_it_is_asked(npgpt, monkeypatch):
+    for name in DEMOS:
+        monkeypatch.delitem(sys.modules, f"npgpt.demos.{name}", raising=False)
+    assert npgpt("demo", "sizes")[0] == 0
+    assert [name for name in DEMOS if f"npgpt.demos.{name}" in sys.modules] == ["sizes"]

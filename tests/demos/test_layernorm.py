@@ -1,0 +1,43 @@
+"""The statistics before and after, against Python's own."""
+
+import statistics
+
+import numpy as np
+import pytest
+
+from npgpt.demos.layernorm import layernorm_demo, layernorm_text
+
+
+def test_every_row_comes_out_with_mean_0_and_variance_1():
+    shown = layernorm_demo()
+    for row, mean, var, unbiased in zip(
+            shown.out.tolist(), shown.mean_after, shown.var_after, shown.unbiased_after):
+        assert mean == pytest.approx(statistics.fmean(row), abs=1e-12)
+        assert mean == pytest.approx(0, abs=1e-12)
+        assert var == pytest.approx(statistics.pvariance(row), rel=1e-9)
+        assert unbiased == pytest.approx(statistics.variance(row), rel=1e-9)
+    np.testing.assert_allclose(shown.var_after, 1.0, atol=2e-4)
+    np.testing.assert_allclose(shown.unbiased_after, 6 / 5, atol=3e-4)
+
+
+def test_rows_go_in_with_means_and_spreads_of_their_own():
+    shown = layernorm_demo(seed=3)
+    assert np.ptp(shown.mean_before) > 3
+    assert shown.var_before.max() > 5 * shown.var_before.min()
+
+
+def test_weight_and_bias_become_spread_and_mean():
+    shown = layernorm_demo(np.array([[1.0, 2.0, 6.0]]), np.full(3, 3.0), np.full(3, -1.0))
+    assert shown.mean_after[0] == pytest.approx(-1.0)
+    assert shown.var_after[0] == pytest.approx(9.0, rel=1e-4)
+
+
+@pytest.mark.parametrize("x", [np.ones(3), np.ones((2, 1)), np.ones((1, 2, 3))])
+def test_other_shapes_are_refused(x):
+    with pytest.raises(ValueError, match=r"\(N, C\)"):
+        layernorm_demo(x)
+
+
+def test_wide_batches_and_equal_channels_still_fit_80_columns():
+    text = layernorm_text(layernorm_demo(np.full((2, 50), 7.0)))
+    assert max(map(len, text.splitlines())) <= 80

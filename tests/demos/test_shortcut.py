@@ -1,0 +1,60 @@
+"""Gradients of deep networks, against a plain chain rule without the tape."""
+
+import math
+
+import numpy as np
+import pytest
+
+from npgpt.demos.shortcut import shortcut_demo, shortcut_text
+
+
+def loss_of(weights, biases, x, targets, residual):
+    """The network written out once more, with math.erf nowhere and no layer of ours."""
+    for weight, bias in zip(weights, biases):
+        z = x @ weight + bias
+        bent = z * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))) / 2
+        x = x + bent if residual else bent
+    logs = x - x.max(axis=1, keepdims=True)
+    logs = logs - np.log(np.exp(logs).sum(axis=1, keepdims=True))
+    return -logs[np.arange(len(x)), targets].mean()
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_the_gradients_are_those_of_the_network(residual):
+    depth, channels, batch, seed = 3, 4, 2, 5
+    shown = shortcut_demo((depth,), channels, batch, seed)
+    rng = np.random.default_rng(seed)
+    weights = [rng.uniform(-0.5, 0.5, (channels, channels)) for _ in range(depth)]
+    biases = rng.uniform(-0.5, 0.5, (depth, channels))
+    x, targets = rng.standard_normal((batch, channels)), rng.integers(0, channels, batch)
+    found = (shown.residual if residual else shown.plain)[depth]
+    for layer in range(depth):
+        sizes = []
+        for i in np.ndindex(channels, channels):
+            moved = []
+            for h in (1e-5, -1e-5):
+                tried = [w.copy() for w in weights]
+                tried[layer][i] += h
+                moved.append(loss_of(tried, biases, x, targets, residual))
+            sizes.append(abs(moved[0] - moved[1]) / 2e-5)
+        assert found[layer] == pytest.approx(np.mean(sizes), rel=1e-6)
+
+
+def test_without_shortcuts_early_layers_get_almost_nothing_and_with_them_their_share():
+    shown = shortcut_demo()
+    assert list(shown.plain) == [6, 12, 24, 48]
+    lost = [shown.plain[depth][0] / shown.plain[depth][-1] for depth in shown.plain]
+    assert lost == sorted(lost, reverse=True) and lost[-1] < 1e-20
+    for depth, gradients in shown.residual.items():
+        assert gradients.shape == (depth,)
+        assert gradients.min() > gradients.max() / 100
+
+
+def test_a_single_layer_is_shown_too():
+    assert "1 layers" in shortcut_text(shortcut_demo((1,)))
+
+
+@pytest.mark.parametrize("settings", [{"depths": (0,)}, {"channels": 0}, {"batch": -1}])
+def test_nothing_at_all_is_refused(settings):
+    with pytest.raises(ValueError, match="at least 1"):
+        shortcut_demo(**settings)
