@@ -1,12 +1,12 @@
 """nanoGPT's CPU recipe, whole: Tiny Shakespeare by characters, 2000 steps, several seeds.
 
-    python -m benchmarks.recipe                 trains (minutes), writes the figures and the curve
+    python -m benchmarks.recipe                 trains, minutes; writes figures and curve
     python -m benchmarks.recipe --seeds 1 2 3
     python -m benchmarks.recipe --report        only draws and writes the README's section again
 
-Writes benchmarks/results/recipe.json and recipe.svg, and the README's section from them. The loss is on the whole held-back split, in
-nats per character. PyTorch's figures on the same split are 1.898 and 1.902 (two seeds); 1.88 is
-nanoGPT's own estimate from 20 batches.
+Writes benchmarks/results/recipe.json and recipe.svg, and the README's section from them. The loss
+is on the whole held-back split, in nats per character. PyTorch's figures on the same split are
+1.898 and 1.902 (two seeds); 1.88 is nanoGPT's own estimate from 20 batches.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from npgpt.training.log import read_log
 from npgpt.training.loop import new_state
 
 from .machine import describe_machine
+from .readme import put_section
 
 RESULTS = Path(__file__).parent / "results"
 PYTORCH = (1.898, 1.902)
@@ -86,24 +87,17 @@ def section(figures: dict[str, Any]) -> str:
     """The README's section, from the figures."""
     losses = ", ".join(f"{run['val_loss']:.4f} (seed {run['seed']})" for run in figures["runs"])
     low, high = min(figures["pytorch"]), max(figures["pytorch"])
-    return f"""## It learns what PyTorch learns
+    return f"""
+## It learns what PyTorch learns
 
 nanoGPT's recipe for a CPU (Tiny Shakespeare by characters, 4 layers, 128 channels, 2000 steps; the
-preset `shakespeare-char`) reaches a validation loss of **{figures["mean_val_loss"]:.4f}** nats per \
-character on the whole
-held-back split, the mean of {len(figures["runs"])} seeds: {losses}.
-PyTorch gives {low} and {high} on two seeds. Written by `{figures["command"]}`.
+preset `shakespeare-char`) reaches a validation loss of **{figures["mean_val_loss"]:.4f}** nats per
+character on the whole held-back split, the mean of {len(figures["runs"])} seeds:
+{losses}. PyTorch gives {low} and {high} on two
+seeds. Measured by `{figures["command"]}`.
 
 ![validation loss over 2000 steps](benchmarks/results/recipe.svg)
-""".replace("\\\n", "")
-
-
-def write_section(figures: dict[str, Any], readme: Path) -> None:
-    """Put the section between its marks in the README."""
-    start, end = "<!-- recipe -->\n", "<!-- /recipe -->"
-    before, _, rest = readme.read_text(encoding="utf-8").partition(start)
-    after = rest.partition(end)[2]
-    readme.write_text(before + start + section(figures) + end + after, encoding="utf-8")
+"""
 
 
 def main() -> None:
@@ -133,7 +127,7 @@ def main() -> None:
 def report(figures: dict[str, Any]) -> None:
     """Draw the curves and write the README's section."""
     draw(figures, RESULTS / "recipe.svg")
-    write_section(figures, Path(__file__).parents[1] / "README.md")
+    put_section("recipe", section(figures))
 
 
 if __name__ == "__main__":

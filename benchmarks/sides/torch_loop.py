@@ -12,9 +12,9 @@ import json
 import math
 import os
 import sys
+from pydoc_data import topics
 
 import torch
-from pydoc_data import topics
 
 from ..sizes import SIZES
 from .torch_gpt import GPT, fused_adamw

@@ -52,8 +52,8 @@ def test_bytes_kept_are_those_that_the_layers_say_they_keep(shown):
 
 
 def test_an_array_kept_twice_counts_once():
-    (gated, _) = [step for step in shapes_demo(SMALL.replace(activation_function="swiglu"), length=T)
-                  if step.op == "swiglu"]
+    steps = shapes_demo(SMALL.replace(activation_function="swiglu"), length=T)
+    gated = next(step for step in steps if step.op == "swiglu")
     x = B * T * C * FLOAT
     # its input, which both linear maps keep; gate's input and sigmoid, gate, wide, their product
     assert gated.kept == x + 5 * 4 * x
