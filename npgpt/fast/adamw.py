@@ -103,7 +103,8 @@ def global_norm(grads: Mapping[str, Array]) -> float:
         for i in range(start, stop):
             name, run = blocks[i]
             g = flat[name][run]
-            square = float(np.dot(g, g))
+            with np.errstate(over="ignore", invalid="ignore"):
+                square = float(np.dot(g, g))
             if not _TINY < square < _HUGE:
                 # squares may have left the range of float32
                 wide = g.astype(np.float64)

@@ -20,6 +20,7 @@ from typing import Any, Callable, Protocol
 import numpy as np
 
 from ..fast import ops as fast_ops
+from ..fast.decode import FastReader
 from ..fast.rows import RowRandom
 from ..fast.step import loss_and_grads
 from ..files import replacing_file
@@ -103,7 +104,8 @@ def train(
     with replacing_file(run_folder / CONFIG_FILE) as beside:
         beside.write_text(state.run.to_toml(), encoding="utf-8")
     set_aside_newer(run_folder, state.step)
-    cut_log(run_folder, state.step)
+    # a run that starts again at step 0 writes that step's record again
+    cut_log(run_folder, state.step or -1)
     with RunLog(run_folder) as log:
         if state.step == 0:
             record = {"step": 0, "val": evaluate(state, corpus, settings.eval_batches)}
@@ -206,7 +208,7 @@ def write_sample(state: TrainingState, n_tokens: int) -> str:
     start = first_token(state.tokenizer)
     ids = generate(
         state.params, state.config, np.array([start]), n_tokens, temperature=0.8,
-        seed=_sample_seed(state), ops=fast_ops,
+        seed=_sample_seed(state), ops=fast_ops, reader=FastReader,
     )
     return state.tokenizer.decode(ids[1:])
 

@@ -101,6 +101,16 @@ def test_rows_that_need_a_shift_stand_beside_rows_that_need_none(t):
         assert np.linalg.norm(a - b) <= 1e-10 * np.linalg.norm(b)
 
 
+def test_float32_scores_whose_exp_is_hardly_a_number_are_shifted():
+    inputs, dout = example(1, 2, 6, 9, 4, dtype=np.float32)
+    # each score is about -98: exp of that is a denormal, and has lost most of its digits
+    inputs[0][..., 0], inputs[1][..., 0] = 14, -14
+    out, cache = attention.causal_attention_forward(*inputs)
+    wanted, _ = textbook.causal_attention_forward(*(a.astype(float) for a in inputs))
+    assert np.abs(out - wanted).max() <= 1e-4
+    assert cache[0].shifts
+
+
 @given(
     b=st.integers(1, 2), h=st.integers(1, 3), t=st.integers(1, 2 * QUERIES + 2),
     past=st.sampled_from([0, 5, QUERIES]), rate=st.sampled_from([0.1, 0.5, 0.9]),

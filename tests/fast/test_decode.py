@@ -22,7 +22,8 @@ MODELS = {
     "no final norm": SMALL.replace(final_norm=False),
     "another width": SMALL.replace(n_inner=5, layer_norm_epsilon=0.1),
 }
-PRECISION = [(np.float64, 1e-12), (np.float32, 1e-5)]
+# rounding alone moves float32's logits by 1e-5 where there is no norm, on some processors more
+PRECISION = [(np.float64, 1e-12), (np.float32, 3e-5)]
 
 
 def close(got, full, share):

@@ -187,6 +187,24 @@ def test_a_cache_is_freed_as_soon_as_it_was_used():
     assert tape.entries == []
 
 
+def test_a_gradient_that_nobody_takes_is_freed_before_the_next_op_plays():
+    untaken, alive = [], []
+
+    def backward(dout, cache):
+        alive.extend(ref() is not None for ref in untaken)
+        other = np.ones_like(dout)
+        untaken.append(weakref.ref(other))
+        return other, dout * 2
+
+    op = Op("of two", lambda plain, x: (x + plain, None), backward)
+    tape = StepTape()
+    x = tape.watch(normal(2, 3))
+    result = op(normal(2, 3), op(normal(2, 3), x))
+    play(tape, result, np.ones((2, 3)), [x])
+    assert len(untaken) == 2
+    assert alive == [False]
+
+
 def test_a_cache_that_no_gradient_reaches_is_freed_too():
     caches, seen = [], []
     op = watching_op("watched", caches, seen)

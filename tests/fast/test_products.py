@@ -76,6 +76,17 @@ def test_a_product_is_cut_from_its_threshold_on(monkeypatch, m, k, columns, cut)
     assert seen == ([3] if cut else [])
 
 
+@pytest.mark.parametrize(("m", "columns"), [(130, 70), (70, 130), (90, 90)])
+def test_the_longer_side_of_the_result_is_cut(monkeypatch, hand_overs, m, columns):
+    cut = []
+    run = products._run
+    monkeypatch.setattr(products, "_run", lambda length, i, n: [cut.append(length),
+                                                                run(length, i, n)][1])
+    with threads.using(2):
+        product(normal(m, 3), normal(3, columns))
+    assert cut == [max(m, columns)] * 2
+
+
 @given(
     m=st.integers(0, 150), k=st.integers(0, 9), columns=st.integers(0, 150), n=st.integers(1, 5),
     strides=st.booleans(),

@@ -76,6 +76,19 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(start, corpus, tm
         assert path.read_bytes() == (tmp_path / "parts" / "samples" / path.name).read_bytes()
 
 
+def test_a_run_killed_at_its_very_first_checkpoint_logs_step_0_once(start, corpus, tmp_path):
+    train(tmp_path / "whole", start(), corpus, Silent())
+    train(tmp_path / "parts", start(), corpus, Silent(), after(1))
+    import shutil
+
+    # what a kill right after the first checkpoint leaves
+    shutil.rmtree(tmp_path / "parts" / "checkpoints" / "step-00000001")
+    state = load_checkpoint(tmp_path / "parts")
+    assert state.step == 0
+    train(tmp_path / "parts", state, corpus, Silent())
+    assert log_without_times(tmp_path / "parts") == log_without_times(tmp_path / "whole")
+
+
 CHILD = """
 import sys
 from pathlib import Path
