@@ -6,8 +6,8 @@ Update     m  = b1 m + (1 - b1) g            g is the gradient times grad_scale
            p -= lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
 computed as p -= size * m / (sqrt(v) + floor) with the two corrections moved into size and floor.
 
-A block of each of p, g, m and v is read once, taken through all steps in cache, and written once.
-Measured for 124M parameters on two cores: 4 times as fast as whole-array passes.
+A block of each of p, g, m and v is read once, taken through all steps in cache, and written once:
+seven numbers of memory traffic a parameter, whatever the number of steps.
 
 Source     Loshchilov, Hutter 2017, arXiv 1711.05101
 """

@@ -14,8 +14,10 @@ without:
     dscores = e * (dscaled @ v.T - sum(dscaled * out))        dscaled = dout / sum(e)
 
 `shift` is the row maximum, and left out where the sums show that no exp came near to overflowing or
-vanishing: a row's scores then need two passes less. Dropout keeps one bit per visible score.
-Measured on two cores, float32, against the textbook: T 1024, 12 heads of 64: 6 times as fast.
+vanishing: a row's scores then need two passes less. Dropout keeps one bit per visible score;
+while it is drawn, the uniform numbers of one stack stand in memory.
+Measured on 12 heads of 64 in float32, processor time against the textbook's on one core: at T 1024
+3.4 times as fast forward, 1.8 backward; at T 64 1.5 and 1.2.
 
 Textbook   npgpt.layers.attention
 Source     Rabe, Staats 2021, arXiv 2112.05682; Dao et al. 2022, arXiv 2205.14135
@@ -120,6 +122,8 @@ def _as_heads(x: Array) -> Array:
 
 
 def _stacks(b: int, h: int, t: int, s: int) -> list[_Stack]:
+    if 0 in (b, h):
+        return []
     scores = max(1, min(t, QUERIES) * s)
     heads = min(h, max(1, STACK // scores))
     rows = max(1, STACK // (scores * h)) if heads == h else 1

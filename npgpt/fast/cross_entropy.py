@@ -4,7 +4,8 @@
 into (p - onehot) / count in its place: that is all backward needs. A run is read from memory once
 and written once. Forward on its own, without a tape, goes through the positions in groups and
 never holds all the logits.
-Measured for 1024 positions of 50257 tokens: 5 passes over the logits fewer than the textbook.
+Measured for 1024 positions of 50257 tokens, processor time on one core: 1.1 times as fast as the
+textbook forward, most of it being the product with the table, and 0.4 GB less memory.
 
 Textbook   npgpt.layers.cross_entropy
 """

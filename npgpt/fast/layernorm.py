@@ -2,7 +2,8 @@
 
 Row means and column sums are products with a vector (BLAS) instead of reductions. The backward
 needs only two of them for its row sums, since mean(dout * weight) = dout @ (weight / C).
-Measured on 1024 x 768 float32, two cores: 7 times as fast as the textbook forward, 6 backward.
+Measured on 1024 x 768 float32, processor time against the textbook's on one core: 1.3 times as
+fast forward, 1.7 backward.
 
 Textbook   npgpt.layers.layernorm
 """

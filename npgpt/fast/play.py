@@ -83,26 +83,41 @@ def play(tape: StepTape, result: Any, dout: Array, wanted: list[Any]) -> list[Ar
     A gradient that an op has just made takes the sum with an older one in place.
     """
     grads: dict[Any, Any] = {result.key: dout}
+    ours: set[Any] = set()          # keys whose gradient nobody else holds
     while tape.entries:
         entry = tape.entries.pop()
         entry_dout = grads.pop(entry.out, None)
         if entry_dout is None:
             continue
         dinputs = entry.op.backward(entry_dout, entry.cache)
+        fresh = entry.op.name not in _HANDS_ON
         for key, grad in zip(entry.inputs, dinputs):
-            if key is None:
-                continue
-            old = grads.get(key)
-            if old is None:
-                grads[key] = grad
-            elif isinstance(grad, _Rows):
-                # the table's other gradient is the head's, made for us
-                grads[key] = grad.into(old)
-            else:
-                grads[key] = add(old, grad, None if entry.op.name in _HANDS_ON else grad)
-        # a cache lives no longer than its entry
-        del entry, dinputs, entry_dout
+            if key is not None:
+                _collect(grads, ours, key, grad, fresh)
+        # a cache lives no longer than its entry, nor does a gradient that was added
+        del entry, dinputs, entry_dout, grad
     return [_finished(grads.get(var.key), var.value) for var in wanted]
+
+
+def _collect(grads: dict[Any, Any], ours: set[Any], key: Any, grad: Any, fresh: bool) -> None:
+    """Add one more gradient for `key`; `fresh` if an op has just made it, for us to write into."""
+    old = grads.get(key)
+    if old is None:
+        grads[key] = grad
+        if fresh:
+            ours.add(key)
+        return
+    if isinstance(grad, _Rows) or isinstance(old, _Rows):
+        rows, other, own = (grad, old, key in ours) if isinstance(grad, _Rows) else (
+            old, grad, fresh)
+        if isinstance(other, _Rows):
+            other = other.into(np.zeros(other.shape, other.rows.dtype))
+        elif not own:
+            other = other.copy()
+        grads[key] = rows.into(other)
+    else:
+        grads[key] = add(old, grad, grad if fresh else None)
+    ours.add(key)
 
 
 def _finished(grad: Any, value: Array) -> Array:

@@ -1,6 +1,7 @@
 """Softmax, residual, dropout and the embedding tables; the mathematics is in layers/.
 
-Softmax works in runs of rows in cache. Dropout keeps one bit per number instead of a float mask.
+Softmax works in runs of rows in cache. Dropout keeps one bit per number instead of a float mask:
+a thirty-second of the memory, for twice the time of its backward, which is small beside the draws.
 The gradient of an embedding table is added up by tokens instead of one row after the other:
 positions sorted by token, then one sum per run of equal tokens.
 

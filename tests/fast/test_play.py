@@ -238,3 +238,26 @@ def test_a_dict_of_arrays_is_watched_by_name():
     assert list(watched) == ["a", "b"]
     assert watched["b"].value is arrays["b"] and watched["b"].tape is tape
     assert watched["a"].key != watched["b"].key
+
+
+def test_a_table_looked_up_twice_gets_both_gradients():
+    def program(ops, w):
+        return ops.residual(ops.token_embedding(np.array([0, 1]), w),
+                            ops.token_embedding(np.array([1, 2]), w))
+
+    assert_same(program, normal(4, 3))
+
+
+def test_a_look_up_after_another_use_of_the_table_adds_to_it():
+    def program(ops, w):
+        return ops.residual(ops.gelu(w), ops.token_embedding(np.array([0, 1, 2, 1]), w))
+
+    assert_same(program, normal(4, 3))
+
+
+def test_rows_are_never_added_into_a_gradient_that_a_residual_handed_on():
+    def program(ops, w, y):
+        looked_up = ops.token_embedding(np.array([0, 1, 2, 1]), w)
+        return ops.residual(w, ops.residual(y, looked_up))
+
+    assert_same(program, normal(4, 3), normal(4, 3, seed=2))
