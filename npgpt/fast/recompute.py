@@ -1,7 +1,10 @@
 """A block that keeps its input alone and computes the rest again in backward.
 
-Training then holds one array (B, T, C) a block instead of some thirty times that, and runs every
-block's forward twice: about a third more time. Dropout draws the same numbers both times.
+Training then holds one array (B, T, C) a block instead of twelve or more, and runs every block's
+forward twice. Dropout draws the same numbers both times. Measured, processor time of a step:
+
+    6 layers x 384 channels, B8 T256    36 % more time     peak 300 MB instead of 484
+    124M, B1 T1024                      24 % more time     peak 2121 MB instead of 2358
 
 Source     Chen et al. 2016, arXiv 1604.06174
 """

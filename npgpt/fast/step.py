@@ -49,7 +49,7 @@ def loss_and_grads(
     `threads` defaults to `threads.get_threads()`; `shards` to what suits the sizes, 1 for none.
     More than one needs a `rng` with `rows(start, stop)`, such as RowRandom, if there is dropout.
     `recompute` keeps only each block's input and computes the rest again in backward: less memory
-    for about a third more time. The gradients are arrays of their own.
+    for a quarter to a third more time. The gradients are arrays of their own.
     """
     if ids.ndim != 2 or targets.shape != ids.shape:
         raise ValueError(f"ids and targets must both be (B, T); got {ids.shape}, {targets.shape}")

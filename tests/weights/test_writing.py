@@ -140,6 +140,7 @@ def test_a_failing_disk_leaves_the_old_files_whole(
     for folder in folders:
         folder.chmod(0o555)
     process = in_a_process(f"""
+import safetensors.numpy    # now: another user may not be let into the virtual environment
 params = filled(SMALL, 1)
 {how}
 for write, path in zip((save, save_book, save_llmc), sys.argv[1:]):
