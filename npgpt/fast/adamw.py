@@ -23,8 +23,10 @@ from ..layers.contract import Array
 from .blocks import runs
 from .threads import ELEMENTS, parts
 
-# four arrays and one of scratch, 128 kB each
-_BLOCK = 2**16
+# four arrays and one of scratch; 124M parameters on two threads took 324 ms with 2**15 numbers in
+# a block, 237 with 2**16, 194 with 2**17, 198 with 2**18, 245 with 2**19: short calls make the
+# threads wait for each other's turn in Python, long ones leave the cache
+_BLOCK = 2**17
 # sums of squares outside this range are taken in float64
 _TINY, _HUGE = 1e-30, 1e30
 
