@@ -22,6 +22,10 @@ END = "<!-- end of speed -->"
 NOT_IN_TABLE = ("ops",)
 
 
+# the process that starts the others is what was measured there
+NO_MEMORY = ("import",)
+
+
 def main() -> int:
     """Write table and chart, or print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
@@ -77,7 +81,7 @@ def table(results: list[dict[str, Any]]) -> str:
         bar = f"{result['bar']:.2f}" if result["bar"] else ""
         lines.append(
             f"| {result['label']} | {duration(ours['median'])} | {ratio} | {bar} | {others} "
-            f"| {_memory(columns, rival)} |"
+            f"| {'' if result['name'] in NO_MEMORY else _memory(columns, rival)} |"
         )
     machine = results[0]["machine"]
     versions = ", ".join(
