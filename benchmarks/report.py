@@ -132,7 +132,7 @@ def chart(results: list[dict[str, Any]]) -> str:
     for i, (label, name, ratio) in enumerate(bars):
         y = 30 + 22 * i
         length = min(ratio, 2.1) * scale
-        colour = "#2f7d5b" if ratio <= 1.0 else "#b0563b"
+        colour = "#0072b2" if ratio <= 1.0 else "#d55e00"
         lines.append(
             f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{escape(label)}: {escape(name)}'
             f'</text><rect x="{left}" y="{y}" width="{length:.1f}" height="16" fill="{colour}"/>'
