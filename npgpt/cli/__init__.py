@@ -31,6 +31,20 @@ VERBS = {
 }
 
 
+def entry() -> int:
+    """What the command `npgpt` and `python -m npgpt` run: main, and an exit that nothing can turn.
+
+    A Ctrl-C that falls into an import can make Python end the process by the signal at its very
+    end, although we have answered it: then the exit code would not be 130.
+    """
+    code = main()
+    if code == 130:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)

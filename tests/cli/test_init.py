@@ -1,5 +1,6 @@
 """The command line as a whole: codes, one-line mistakes, and nothing loaded that is not needed."""
 
+import os
 import subprocess
 import sys
 
@@ -86,3 +87,26 @@ def test_a_verb_loads_nothing_that_it_does_not_need():
             "'npgpt.book', 'npgpt.gradcheck', 'hypothesis') if m in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+ANSWERED = """
+import sys
+import npgpt.cli as cli
+
+def answered(argv=None):
+    try:
+        exec("raise KeyboardInterrupt")
+    except KeyboardInterrupt:
+        return 130
+
+cli.main = answered
+sys.exit(cli.entry())
+"""
+
+
+def test_an_interrupt_in_code_made_from_text_still_exits_130(tmp_path):
+    # as when Ctrl-C falls into the import of a dataclass: Python -m would end by the signal
+    (tmp_path / "answered.py").write_text(ANSWERED)
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    done = subprocess.run([sys.executable, "-m", "answered"], env=env, capture_output=True)
+    assert done.returncode == 130, done.stderr
