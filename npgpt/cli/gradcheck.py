@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import errno
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 EPILOG = """\
@@ -95,6 +98,9 @@ def _summary(report: Any) -> Any:
 def _examine_file(args: argparse.Namespace, colour: bool) -> int:
     from ..gradcheck import examine_file
 
+    path = Path(args.file.rpartition(":")[0] if ":" in args.file else args.file)
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     shapes = dict(_shape(text) for text in args.shape)
     reports = list(examine_file(args.file, shapes=shapes, seed=args.seed))
     print("\n\n".join(report.text(colour=colour) for report in reports))

@@ -27,6 +27,9 @@ from .subject import Subject
 FULL = 512  # elements of a tensor that are moved one by one
 
 
+BLUNT = 1e-6  # a tolerance above this is said
+
+
 def check(
     forward: Callable[..., Any], backward: Callable[..., Any], *inputs: Any, **settings: Any
 ) -> Report:
@@ -66,6 +69,9 @@ def _examine(subject: Subject, rng: np.random.Generator, thorough: bool, report:
     report.findings += look.findings
     if look.out is None:
         return
+    if not look.positions or any(subject.array(i).size == 0 for i in look.positions):
+        report.notes.append("An input is empty, or none has a gradient: no number was checked.")
+        return
     if thorough:
         report.findings += damage(subject, rng)
         subject, notes = step_around(subject, rng)
@@ -79,10 +85,18 @@ def _examine(subject: Subject, rng: np.random.Generator, thorough: bool, report:
     report.rows += rows
     report.findings += findings
     report.rows.sort(key=lambda row: subject.names.index(row.argument))
+    report.notes += [
+        f"{row.argument}: the numbers themselves are only known to {row.tolerance:.0e} here; "
+        "a smaller error of backward cannot be seen. Try other inputs."
+        for row in report.rows if row.ok and row.tolerance > BLUNT
+    ]
     if thorough and report.ok:
-        report.findings += habits(subject, rng)
-        if report.ok and subject.readable:
-            report.findings += sizes(subject, rng)
+        try:
+            report.findings += habits(subject, rng)
+            if report.ok and subject.readable:
+                report.findings += sizes(subject, rng)
+        except Exception as error:  # inputs of our making that forward declines
+            report.notes.append(f"Not every habit could be tried: {type(error).__name__}: {error}")
     elif thorough and measurement.wrong and linear(subject, rng):
         report.notes.append(
             "backward is not linear in dout, as every true gradient is: dout enters each term "

@@ -22,6 +22,13 @@ from .view import Explanation
 
 def diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:
     """Findings for every wrong input, and for those whose gradient is `misshapen`."""
+    try:
+        return _diagnose(m, misshapen)
+    except Exception:  # a pair that cannot be looked into is still wrong, and is told so
+        return [_unnamed(m, i) for i in m.wrong + misshapen]
+
+
+def _diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:
     wrong = m.wrong
     named: dict[int, list[Explanation]] = {i: _second_opinion(m, explain(m, i)) for i in wrong}
     for i in misshapen:

@@ -84,11 +84,13 @@ def _statements(
             yield Edit("term-sign", slot, ast.AugAssign(node.target, other, node.value))
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         if isinstance(node, (ast.Assign, ast.AugAssign)) and isinstance(target, ast.Subscript):
-            call = ast.Expr(
-                expression("np.add.at(t, i, v)", t=target.value, i=target.slice, v=node.value)
-            )
-            load = ast.parse(ast.unparse(call)).body[0]
-            yield Edit("repeated-ids-overwritten", slot, load)
+            # a[1:3] is no argument of a call, and repeats no row
+            if not any(isinstance(part, ast.Slice) for part in ast.walk(target.slice)):
+                call = ast.Expr(
+                    expression("np.add.at(t, i, v)", t=target.value, i=target.slice, v=node.value)
+                )
+                load = ast.parse(ast.unparse(call)).body[0]
+                yield Edit("repeated-ids-overwritten", slot, load)
         if isinstance(node, ast.Assign) and isinstance(target, ast.Subscript):
             yield Edit("overwritten", slot, ast.AugAssign(target, ast.Add(), node.value))
             yield Edit("overwritten", slot, ast.AugAssign(target, ast.Sub(), node.value))

@@ -6,13 +6,23 @@ either, so a comparison there is unfair to everybody.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from .numeric import COMPLEX_STEP, choose_method, find_kinks
+from .numeric import COMPLEX_STEP, Array, choose_method, find_kinks
 from .subject import Subject
 
 STEP = 0.1
 MOST = 512
+
+
+def _is_defined(function: Callable[[Array], Any], x: Array) -> bool:
+    try:
+        return bool(np.isfinite(function(x)).all())
+    except Exception:  # forward declines such an input
+        return False
 
 
 def step_around(subject: Subject, rng: np.random.Generator) -> tuple[Subject, list[str]]:
@@ -31,8 +41,13 @@ def step_around(subject: Subject, rng: np.random.Generator) -> tuple[Subject, li
             found = find_kinks(function, x)
             if not found.any():
                 break
+            step = found * STEP * rng.choice([-1.0, 1.0], x.shape) * np.maximum(1.0, np.abs(x))
+            # log(1e-3) looks bent, and a step to the left would leave where it is defined
+            away = next((y for y in (x + step, x - step, x + np.abs(step))
+                         if _is_defined(function, y)), None)
+            if away is None:
+                break
             moved |= found
-            away = x + found * STEP * rng.choice([-1.0, 1.0], x.shape) * np.maximum(1.0, np.abs(x))
             subject = subject.with_inputs(subject.inputs[:i] + (away,) + subject.inputs[i + 1 :])
         if moved.any():
             first = tuple(int(n) for n in np.argwhere(moved)[0])

@@ -61,7 +61,7 @@ class Finding:
     picture: str = ""
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """The answer of a check: `ok` is true when there are no findings; print it to read it."""
 
@@ -105,6 +105,10 @@ class Report:
             "notes": list(self.notes),
             "seconds": self.seconds,
         }
+
+    def __repr__(self) -> str:
+        # what `assert report.ok, report` and the interpreter show
+        return self.text()
 
     def __str__(self) -> str:
         return self.text()

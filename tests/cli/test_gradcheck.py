@@ -53,8 +53,8 @@ def test_shapes_may_come_from_flags(npgpt, tmp_path):
 
 
 @pytest.mark.parametrize("arguments, codes, says", [
-    (["missing.py"], (2, 3), "missing.py"),
-    (["mine.py:other"], (2, 3), "other"),
+    (["missing.py"], (3,), "missing.py"),
+    (["mine.py:other"], (2,), "other"),
     (["mine.py", "--shape", "x=two"], (2,), "--shape"),
 ])
 def test_mistakes_are_one_line(npgpt, tmp_path, arguments, codes, says):

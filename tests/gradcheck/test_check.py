@@ -207,3 +207,59 @@ def test_any_change_of_a_gradient_is_found(name, seed, size):
 
     report = check(forward, broken, *inputs)
     assert [f.argument for f in report.findings] == [forward.__code__.co_varnames[which]]
+
+
+def relu_forward(x):
+    return np.maximum(x, 0), x
+
+
+def relu_backward(dout, x):
+    return (dout * (x > 0),)
+
+
+def test_a_large_relu_is_not_accused_of_its_kinks():
+    rng = np.random.default_rng(0)
+    zeros = rng.standard_normal((30, 20))
+    zeros[zeros < 0] = 0
+    for x in (zeros, rng.standard_normal((250, 400))):
+        report = check(relu_forward, relu_backward, x)
+        assert report.ok, report
+    wrong = check(relu_forward, lambda d, x: (np.where(x == x[3, 4], 2, 1) * d * (x > 0),),
+                  np.abs(rng.standard_normal((250, 400))) + 1)
+    assert not wrong.ok and wrong.findings[0].index == (3, 4)
+
+
+def test_a_slice_that_is_assigned_to_is_looked_into_without_a_fault_of_our_own():
+    def shift_forward(x):
+        out = np.zeros_like(x)
+        out[:, 1:] = x[:, :-1]
+        return out, None
+
+    def shift_backward(dout, cache):
+        g = np.zeros_like(dout)
+        g[:, 1:] = dout[:, 1:]
+        return (g,)
+
+    report = check(shift_forward, shift_backward, np.random.default_rng(0).standard_normal((3, 5)))
+    assert not report.ok and report.findings[0].argument == "x"
+
+
+def test_a_mean_over_the_batch_is_not_accused_of_an_empty_one():
+    def mse_forward(x):
+        return np.asarray((x * x).sum() / x.size), x
+
+    def mse_backward(dout, x):
+        return (dout * 2 * x * (1 / len(x)) / x.shape[1],)
+
+    report = check(mse_forward, mse_backward, np.random.default_rng(0).standard_normal((3, 5)))
+    assert report.ok, report
+
+
+def test_empty_inputs_are_said_to_prove_nothing():
+    report = check(relu_forward, relu_backward, np.zeros((0, 4)))
+    assert report.ok and "no number was checked" in report.notes[0]
+
+
+def test_a_report_shows_itself_where_an_assertion_prints_it():
+    report = check(relu_forward, lambda d, x: (-d * (x > 0),), np.array([1.0, -2.0]))
+    assert repr(report) == str(report) and "wrong-sign" in repr(report)

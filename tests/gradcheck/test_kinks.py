@@ -24,3 +24,18 @@ def test_a_wrong_slope_beside_the_kink_is_still_wrong():
 def test_smooth_inputs_are_not_moved():
     report = check(lambda x: (np.sin(x), x), lambda dout, x: (dout * np.cos(x),), X)
     assert report.ok and not report.notes
+
+
+def test_a_step_never_leaves_where_the_function_is_defined():
+    from npgpt.gradcheck import check
+
+    steep = np.array([1e-3, 0.01, 0.5, 3.0])
+    report = check(lambda x: (np.log(x), x), lambda d, x: (d / x,), steep)
+    assert report.ok, report
+
+    def guarded(x):
+        if (np.real(x) <= 0).any():
+            raise ValueError("log of what is not positive")
+        return np.log(x), x
+
+    assert check(guarded, lambda d, x: (d / x,), np.array([0.2, 0.5, 3.0])).ok
