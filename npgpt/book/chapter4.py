@@ -163,4 +163,5 @@ def _whole_model(batch: Array) -> Iterator[Figure]:
     written = write(model, prompt, 6)
     yield Figure("ids written before training",
                  "15496 11 314 716 27018 24086 47843 30961 42348 7267", written)
+    yield Figure("how many they are", "10", len(written))
     yield Figure("as text", "Hello, I am Featureiman Byeswickattribute argue", decode(written))

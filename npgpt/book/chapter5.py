@@ -45,6 +45,9 @@ def _loss(model: GPT2) -> Iterator[Figure]:
     probabilities = ops.softmax(scores)
     yield Figure("likeliest tokens", "16657 339 42826\n49906 29669 41751",
                  probabilities.argmax(-1))
+    yield Figure("targets of the first text", "effort moves you", decode(TARGETS[0]).strip())
+    yield Figure("likeliest tokens of the first text", "Armed heNetflix",
+                 decode(probabilities[0].argmax(-1)).strip())
     of_targets = np.take_along_axis(probabilities, TARGETS[..., None], axis=-1)[..., 0]
     yield Figure("probabilities of the targets", """
         7.4541e-05 3.1061e-05 1.1563e-05
