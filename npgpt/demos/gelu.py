@@ -22,7 +22,8 @@ PAIRS = {
     "silu": (silu.silu_forward, silu.silu_backward),
 }
 LOOK = """ReLU cuts hard at 0. GELU and SiLU bend smoothly, dip below 0 (GELU to -0.17 near
-    x = -0.75, SiLU to -0.28 near -1.28) and still pass a gradient where ReLU passes none."""
+    x = -0.75, SiLU to -0.28 near -1.28) and still pass a gradient below 0, where ReLU passes
+    none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +69,10 @@ def gelu_text(shown: Activations, colour: bool = False) -> str:
     marks = {"gelu exact": ("g", "blue"), "silu": ("s", "pink"), "relu": ("r", "green")}
     lines.append("  ".join(tint(f"{letter} {name.removesuffix(' exact')}", paint, colour)
                            for name, (letter, paint) in marks.items())
-                 + "   both forms of GELU draw one line here")
+                 + "   (both GELUs; where lines meet, the first one shows)")
     panels = []
     for title, arrays, ticks in (
-        ("value", shown.values, (-1, 0, 1, 2, 3, 4)),
+        ("value", shown.values, (-0.5, 0, 1, 2, 3, 4)),
         ("derivative", shown.slopes, (-0.25, 0, 0.25, 0.5, 0.75, 1, 1.25)),
     ):
         curves = [Curve(*mark, shown.x, arrays[name]) for name, mark in marks.items()]
@@ -99,9 +100,9 @@ def gelu_picture(shown: Activations) -> Any:
     values.set(xlabel="x", ylabel="f(x)", title="value")
     values.legend(frameon=False)
     slopes.set(xlabel="x", ylabel="df/dx", title="derivative, by our backward")
-    gap.plot(shown.x, shown.gap, color=drawing.ORANGE)
+    # in units of 1e-4, so that no exponent above the axis pushes the title up
+    gap.plot(shown.x, shown.gap * 1e4, color=drawing.ORANGE)
     gap.axhline(0, color=drawing.GREY, linewidth=0.6)
-    gap.ticklabel_format(axis="y", scilimits=(0, 0), useMathText=True)
-    gap.set(xlabel="x", ylabel="GELU tanh - GELU exact",
+    gap.set(xlabel="x", ylabel="GELU tanh - GELU exact, in 1e-4",
             title=f"gap of the two GELUs: at most {shown.largest_gap:.1e}")
     return figure

@@ -12,9 +12,10 @@ from ..layers.layernorm import layernorm_forward
 from . import drawing
 from .terminal import WIDTH, tint, wrapped
 
-LOOK = """Each row is one position with its own mean and spread. LayerNorm takes them away, row
-    by row. The variance divides by C (biased), as in GPT-2: it comes out as 1. Divided by C-1
-    (unbiased) the same numbers have variance C/(C-1)."""
+LOOK = """Each row is one position with its own mean and spread. LayerNorm takes both away, row by
+    row. The variance divides by C (biased), as in GPT-2: it comes out as 1, or a little less where
+    it was so small that eps counts. Divided by C-1 (unbiased) the same numbers have variance
+    C/(C-1)."""
 
 
 @dataclass(frozen=True, eq=False)

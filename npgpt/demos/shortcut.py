@@ -21,8 +21,9 @@ from .terminal import Curve, chart, tint, wrapped
 DEPTHS = (6, 12, 24, 48)
 LOOK = """Without shortcuts every layer on the way back multiplies the gradient by numbers below 1:
     the first layers of a deep network get almost none and do not learn. A shortcut hands the
-    gradient on as it is, and every layer gets its share. (The sums grow with the depth, and the
-    gradients with them: in GPT-2, LayerNorm sees to that.)"""
+    gradient on as it is, and every layer gets its share. (The sums grow with the depth, and all
+    gradients with them. GPT-2 holds that down twice: by LayerNorm before each layer, and by
+    starting the matrices that write to the sum smaller, by 1 / sqrt(2 * blocks).)"""
 
 
 @dataclass(frozen=True, eq=False)

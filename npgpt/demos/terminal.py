@@ -87,7 +87,7 @@ def chart(
     The y axis goes from the first of `ticks` to the last; with `log` it is logarithmic, and what
     is not positive is left out. Charts of one height lie side by side with `beside`.
     """
-    left = 9
+    left = max(9, 2 + max(len(f"{tick:g}") for tick in ticks))
     columns = width - left
     low, *_, high = np.log10(ticks) if log else ticks
     x_low, x_high = float(curves[0].x[0]), float(curves[0].x[-1])

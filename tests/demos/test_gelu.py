@@ -44,6 +44,13 @@ def test_the_two_gelus_differ_most_near_2_7(shown):
     assert shown.largest_gap_at == pytest.approx(2.70, abs=0.01)
 
 
+def test_the_dip_of_gelu_below_0_is_seen_in_the_chart(shown):
+    lines = gelu_text(shown).splitlines()
+    zero = next(n for n, line in enumerate(lines) if line.startswith("      0 |"))
+    # from x = -2 to -0.2 or so, of 30 columns for 8
+    assert lines[zero + 1][9:39].count("g") >= 5
+
+
 def test_the_text_tells_the_gap(shown):
     assert "largest gap 4.73e-04, at |x| = 2.70" in gelu_text(shown)
 

@@ -50,6 +50,11 @@ def test_without_shortcuts_early_layers_get_almost_nothing_and_with_them_their_s
         assert gradients.min() > gradients.max() / 100
 
 
+def test_with_shortcuts_the_gradients_grow_with_the_depth():
+    sizes = [gradients.mean() for gradients in shortcut_demo().residual.values()]
+    assert sizes == sorted(sizes) and sizes[-1] > 1000 * sizes[0]
+
+
 def test_a_single_layer_is_shown_too():
     assert "1 layers" in shortcut_text(shortcut_demo((1,)))
 

@@ -29,6 +29,12 @@ def test_a_chart_has_its_width_and_puts_points_where_they_belong():
     assert lines[-1].split() == ["0", "5", "10"]
 
 
+def test_long_labels_keep_the_width_and_the_axis_straight():
+    lines = chart("", [Curve("*", "blue", X, X)], (-0.00025, 10), width=40, height=5)
+    assert {len(line) for line in lines} == {40}
+    assert {line.index("|") for line in lines[1:6]} == {9}
+
+
 def test_a_logarithmic_chart_spaces_decades_evenly_and_leaves_zeros_out():
     y = np.array([1.0, 1e-2, 0.0, 1e-4])
     lines = chart("", [Curve("*", "blue", np.arange(4.0), y)], (1e-4, 1e-2, 1), width=30, height=5,
