@@ -4,9 +4,11 @@
     reader.read([0], prompt)            # many tokens: the fast ops, and logits for the last alone
     reader.read([0], token)             # few: streamed products over all weights
 
-For one token the work of a model is reading its weights: 498 MB for GPT-2's 124M. So a product
-takes contiguous rows of the weight, an equal run of them on each thread, straight from where the
-parameters lie, and adds up the threads' sums. For several tokens the rows come in tiles that stay
+For one token the work of a model is reading its weights: 498 MB for GPT-2's 124M. BLAS does that
+with threads of its own: they wait for work in a spin, where a sleeping Python thread takes a
+tenth of a millisecond to wake, 49 times a token (measured: 24 ms a token instead of 30).
+For several tokens a product takes contiguous rows of the weight, an equal run of them on each of
+our threads, and adds up the threads' sums. The rows come in tiles that stay
 in cache, small enough for BLAS's kernels that do not copy their operands first: that copy is what
 makes a matrix product of 2 rows cost 2.6 times one of 1. Measured on one core, 124M, a portion of
 2 tokens takes 1.25 times as long as one token, 4 tokens 1.4, 8 tokens 1.7.
@@ -32,12 +34,13 @@ from ..model import block, head_weight, hidden
 from . import ops
 from .activations import KERNELS, Kernels, leaky_kernels
 from .quantized import Int8, Widened
-from .threads import each, get_threads, one_blas_thread
+from .threads import blas_threads, each, get_threads, one_blas_thread
 
 # up to so many tokens at once are streamed; more go through the ops
 FEW = 24
-# weights in a tile for one token: they and what they were widened from stay in cache
-TILE = 131072
+# weights in a tile for one token: they and what they were widened from stay in cache (124M in
+# int8: 34.7 ms a token with 2**17, 32.7 with this, 33.6 with 2**18)
+TILE = 196608
 # for several: weights, rows of linear weights, rows of a table, and tokens times weights; up to
 # here BLAS takes its kernels without a copy, and they do well
 SHARED_TILE = 98304
@@ -46,9 +49,10 @@ TABLE_ROWS = 512
 TILE_WORK = 786432
 # bytes of a cache line
 LINE = 64
-# weights from which a product pays on several threads, and keys times channels for attention
-STREAM = 2**17
-KEYS = 2**17
+# weights times tokens from which a product pays on several threads, and keys times channels for
+# attention
+STREAM = 2**20
+KEYS = 2**20
 
 _local = threading.local()
 
@@ -177,7 +181,9 @@ class FastReader:
     def _read_few(self, rows: list[int], ids: Array, keep: int) -> Array:
         count = ids.shape[1]
         shape = (len(rows), count, self.config.n_embd)
-        with one_blas_thread():
+        # a single row of plain weights is left to BLAS and its threads
+        plain = not isinstance(self._blocks[0].wide.weight, Int8)
+        with blas_threads() if plain and ids.size == 1 else one_blas_thread():
             x = self._embedded(ids, self.cache.positions(rows, count))      # (N, C)
             for layer, here in enumerate(self._blocks):
                 qkv = _linear(self._normed(x, here.norm_1), here.qkv)       # (N, 3C)
@@ -264,8 +270,10 @@ def _linear(x: Array, linear: _Linear) -> Array:
 
 def linear_product(x: Array, weight: Any) -> Array:
     """x (N, I) @ weight (I, O), for few rows; the weight an array or Int8. Gives (N, O)."""
+    if len(x) == 1 and not isinstance(weight, Int8):
+        return np.dot(x, weight)
     values = weight.values if isinstance(weight, Int8) else weight
-    n = _pieces(values)
+    n = _pieces(values, len(x))
     sums = np.empty((n, len(x), values.shape[1]), x.dtype)
     out: Array = sums[0]
 
@@ -281,17 +289,13 @@ def linear_product(x: Array, weight: Any) -> Array:
     return out
 
 
-def _pieces(values: Array) -> int:
+def _pieces(values: Array, tokens: int) -> int:
     # one for each thread if that pays, and none of them empty
-    return max(1, min(get_threads(), len(values))) if values.size >= STREAM else 1
+    return max(1, min(get_threads(), len(values))) if values.size * tokens >= STREAM else 1
 
 
 def _add_up(x: Array, values: Array, out: Array) -> None:
     """out = x (N, I) @ values (I, O), by tiles of rows of the values."""
-    if len(x) == 1 and values.dtype == x.dtype:
-        # a single row needs no tile: nothing is used twice
-        np.dot(x, values, out=out)
-        return
     width = values.shape[1]
     step = _tile_rows(len(x), width, min(TILE_ROWS, SHARED_TILE // width))
     part = np.empty_like(out)
@@ -312,15 +316,16 @@ def _tile_rows(n: int, width: int, most: int) -> int:
 
 def table_product(x: Array, table: Any) -> Array:
     """x (N, C) @ table (V, C).T, for few rows; the table an array or Int8. Gives (N, V)."""
+    if len(x) == 1 and not isinstance(table, Int8):
+        return np.dot(table, x[0])[None]
     values = table.values if isinstance(table, Int8) else table
-    n = _pieces(values)
+    n = _pieces(values, len(x))
     out = np.empty((len(values), len(x)), x.dtype)              # (V, N): tiles are rows of it
     columns = x.T
 
     def work(i: int) -> None:
         start, stop = len(values) * i // n, len(values) * (i + 1) // n
-        plain = len(x) == 1 and values.dtype == x.dtype
-        step = stop - start if plain else _tile_rows(len(x), values.shape[1], TABLE_ROWS)
+        step = _tile_rows(len(x), values.shape[1], TABLE_ROWS)
         for first in range(start, stop, step):
             run = slice(first, min(first + step, stop))
             np.dot(_ready(values[run], x.dtype), columns, out=out[run])
@@ -335,9 +340,6 @@ def _ready(tile: Array, dtype: Any) -> Array:
     """A tile in the type of the computation, in this thread's own scratch if it must be widened."""
     if tile.dtype == dtype:
         return tile
-    # one number of each cache line first: the processor then fetches many lines at a time, which
-    # the conversion, busy with writing, does not get it to do (measured: 3.7 to 5.0 G weights/s)
-    np.bitwise_or.reduce(tile.reshape(-1)[::LINE])
     wide = _scratch(tile.size, dtype).reshape(tile.shape)
     np.copyto(wide, tile)
     return wide

@@ -92,6 +92,24 @@ def one_blas_thread() -> Iterator[None]:
                 _limit = None
 
 
+@contextmanager
+def blas_threads() -> Iterator[None]:
+    """BLAS uses all our threads in here, for products that are bound by memory.
+
+    Its threads wait in a spin and are there at once. Where BLAS is held to one thread already, or
+    there is but one thread to use, it stays with one.
+    """
+    if _held or get_threads() == 1:
+        with one_blas_thread():
+            yield
+        return
+    limit = _blas_controller().limit(limits=get_threads())
+    try:
+        yield
+    finally:
+        limit.restore_original_limits()
+
+
 def each(work: Callable[[int], None], count: int, pays: bool = True) -> None:
     """Run work(0) .. work(count - 1), on all threads if it `pays`; whoever is free takes the next.
 
