@@ -4,11 +4,14 @@
     python -m benchmarks --only train-recipe decode --pairs 9
     python -m benchmarks --without compiled bf16
     python -m benchmarks --peers-python PATH  peers from another environment's Python
+    python -m benchmarks --only prefill decode --llama PATH/llama-bench
+    python -m benchmarks --only train-gpt2-64 --llmc PATH/train_gpt2
     python -m benchmarks.report               the README's table and the chart, from the results
 
 Every contestant is a process of its own; they take turns. Times are medians, ratios are medians of
 the pairs: npgpt's time over the other's, so below 1 npgpt is quicker. Results go to
-benchmarks/results/, one file a row.
+benchmarks/results/, one file a row. A row that cannot be measured is named with the reason, and
+the exit code is then 1.
 """
 
 from __future__ import annotations
@@ -26,8 +29,8 @@ from .machine import describe_machine
 from .suite import rows
 
 RESULTS = Path(__file__).parent / "results"
-# a whole training run, or a step of many seconds, is not repeated as often
-FEWER = {"loop": 3}
+# a whole training run is not repeated as often
+FEWER = {"loop": 5}
 
 
 def main() -> int:
@@ -39,11 +42,13 @@ def main() -> int:
     names = [row.name for row in rows()]
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="ROW",
                         help=", ".join(names))
-    parser.add_argument("--pairs", type=int, default=None, help="repetitions (default 7, loop 3)")
+    parser.add_argument("--pairs", type=int, default=None, help="repetitions (default 7, loop 5)")
     parser.add_argument("--without", nargs="+", default=[], metavar="COLUMN",
                         help="columns to leave out, such as compiled, bf16")
     parser.add_argument("--peers-python", metavar="PATH",
                         help="a Python that has torch and transformers")
+    parser.add_argument("--llama", metavar="PATH", help="llama.cpp's llama-bench")
+    parser.add_argument("--llmc", metavar="PATH", help="llm.c's train_gpt2")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER")
     args = parser.parse_args()
     if args.pairs is not None and args.pairs < 1:
@@ -55,20 +60,28 @@ def main() -> int:
         print("npgpt alone: the extra `bench` installs PyTorch and transformers to compare with")
     args.out.mkdir(parents=True, exist_ok=True)
     machine = {**describe_machine(), **_peer_versions(peers)}
-    for row in rows():
+    exit_code = 0
+    for row in rows(args.llama, args.llmc):
         if row.name not in args.only:
             continue
         pairs = args.pairs or FEWER.get(row.name, 7)
-        result = hold(row, pairs, peers, tuple(args.without))
+        try:
+            result = hold(row, pairs, peers, tuple(args.without))
+        except RuntimeError as error:
+            print(f"\n{row.label}: not measured. {error}", file=sys.stderr, flush=True)
+            exit_code = 1
+            continue
         result["machine"] = machine
         path = args.out / f"{row.name}.json"
         path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         _show(result)
-    return 0
+    return exit_code
 
 
 def _show(result: dict[str, Any]) -> None:
     print(f"\n{result['label']}  ({result['pairs']} rounds)", flush=True)
+    for reason in result["left_out"].values():
+        print(f"  left out: {reason}")
     for name, column in result["columns"].items():
         print(f"  {name:14}{column['median'] * 1e3:12.2f} ms   npgpt / this "
               f"{column['npgpt_ratio']:6.3f}   peak {column['peak_bytes'] / 1e6:7.0f} MB")

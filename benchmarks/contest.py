@@ -30,7 +30,11 @@ class Worker:
             [str(python), "-m", "benchmarks.worker", side, json.dumps(job)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
         )
-        self._read()
+        try:
+            self._read()
+        except RuntimeError:
+            self.close()
+            raise
 
     def run(self) -> dict[str, Any]:
         """One repetition: {"seconds": ..., "extra": ...}."""
@@ -55,38 +59,81 @@ class Worker:
         if not line:
             raise RuntimeError(f"{self.name} ended with code {self.process.wait()}; see above")
         answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            self.process.wait()
+            # some libraries' messages are pages long
+            raise RuntimeError(f"{self.name}: {answer['error'].strip().splitlines()[0]:.300}")
         return answer
+
+    def close(self) -> None:
+        """Let the process go, whatever it was at."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.stdout.close()
+        try:
+            # without more lines it ends by itself, and takes its files along
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 def hold(
     row: Row, pairs: int, peers_python: str | None, without: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Measure one row: seconds of every repetition, medians, ratios to npgpt, peak memory."""
+    """Measure one row: seconds of every repetition, medians, ratios to npgpt, peak memory.
+
+    Raises RuntimeError, naming the contestant, if one of them cannot do its work.
+    """
     chosen = {
         name: contestant for name, contestant in row.contestants.items()
         if name not in without and (peers_python or not _needs_peers(contestant))
     }
-    workers = [Worker(name, contestant, peers_python) for name, contestant in chosen.items()]
-    runs: dict[str, list[dict[str, Any]]] = {worker.name: [] for worker in workers}
-    for pair in range(pairs):
-        # forwards, then backwards: whoever comes first has no advantage
-        for worker in workers if pair % 2 == 0 else workers[::-1]:
-            runs[worker.name].append(worker.run())
-    columns = {}
+    workers: list[Worker] = []
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in chosen}
+    peaks: dict[str, int] = {}
+    left_out: dict[str, str] = {}
     first = next(iter(chosen))
-    for worker in workers:
-        seconds = [_per_unit(run) for run in runs[worker.name]]
-        ratios = [_per_unit(a) / b for a, b in zip(runs[first], seconds)]
-        columns[worker.name] = {
+    try:
+        for name, contestant in chosen.items():
+            try:
+                workers.append(Worker(name, contestant, peers_python))
+            except RuntimeError as error:
+                # a column more or less; without npgpt or its rival there is no row
+                if name in (first, row.rival):
+                    raise
+                left_out[name] = str(error)
+        for name in left_out:
+            del chosen[name], runs[name]
+        for pair in range(pairs):
+            # forwards, then backwards: whoever comes first has no advantage
+            for worker in workers if pair % 2 == 0 else workers[::-1]:
+                runs[worker.name].append(worker.run())
+        for worker in workers:
+            own = [e["peak_bytes"] for e in _extras(runs[worker.name]) if "peak_bytes" in e]
+            peaks[worker.name] = max(own, default=0) or worker.quit()
+    finally:
+        for worker in workers:
+            worker.close()
+    columns = {}
+    ours = [_per_unit(run) for run in runs[first]]
+    for name in chosen:
+        seconds = [_per_unit(run) for run in runs[name]]
+        columns[name] = column = {
             "seconds": seconds,
             "median": statistics.median(seconds),
-            "npgpt_ratio": statistics.median(ratios),
-            "peak_bytes": worker.quit(),
+            "npgpt_ratio": statistics.median(a / b for a, b in zip(ours, seconds)),
+            "peak_bytes": peaks[name],
         }
+        extras = _extras(runs[name])
         if row.name == "ops":
-            columns[worker.name]["ops"] = _op_medians(runs[worker.name])
+            column["ops"] = _op_medians(extras)
+        elif extras and "val_loss" in extras[0]:
+            column["val_loss"] = statistics.median(extra["val_loss"] for extra in extras)
+        elif extras and "version" in extras[0]:
+            column["version"] = extras[0]["version"]
     return {"name": row.name, "label": row.label, "rival": row.rival, "bar": row.bar,
-            "pairs": pairs, "columns": columns}
+            "pairs": pairs, "columns": columns, "left_out": left_out}
 
 
 def _needs_peers(contestant: Contestant) -> bool:
@@ -94,14 +141,18 @@ def _needs_peers(contestant: Contestant) -> bool:
     return side in PEERS or (side == "fresh" and job["package"] != "npgpt")
 
 
+def _extras(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [run["extra"] for run in runs if isinstance(run["extra"], dict)]
+
+
 def _per_unit(run: dict[str, Any]) -> float:
-    # a repetition may be several units of work, such as tokens
-    per = run["extra"]["per"] if isinstance(run["extra"], dict) and "per" in run["extra"] else 1
-    return float(run["seconds"]) / per
+    # a repetition may be several units of work, such as tokens, and may have timed itself
+    [extra] = _extras([run]) or [{}]
+    return float(extra.get("seconds", run["seconds"])) / extra.get("per", 1)
 
 
-def _op_medians(runs: list[dict[str, Any]]) -> dict[str, list[float]]:
+def _op_medians(extras: list[dict[str, Any]]) -> dict[str, list[float]]:
     return {
-        op: [statistics.median(run["extra"][op][i] for run in runs) for i in (0, 1)]
-        for op in runs[0]["extra"]
+        op: [statistics.median(extra[op][i] for extra in extras) for i in (0, 1)]
+        for op in extras[0]
     }

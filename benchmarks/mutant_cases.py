@@ -37,12 +37,16 @@ class Sizes:
 @dataclass(frozen=True)
 class Case:
     """A pair in `npgpt.layers.<module>`: its stem in `<stem>_forward`, and how its inputs are
-    made."""
+    made.
+
+    Of a case that is `more` only the kinds of faults are taken that few layers can have.
+    """
 
     name: str
     module: str
     stem: str
     build: Builder
+    more: bool = False
 
     def functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """(forward, backward), as the package has them."""
@@ -81,8 +85,8 @@ def _targets(rng: np.random.Generator, s: Sizes) -> Any:
     return targets
 
 
-def _dropped(rng: np.random.Generator) -> dict[str, Any]:
-    return {"rate": 0.4, "rng": np.random.default_rng(int(rng.integers(1000)))}
+def _dropped(rng: np.random.Generator, rate: float = 0.4) -> dict[str, Any]:
+    return {"rate": rate, "rng": np.random.default_rng(int(rng.integers(1000)))}
 
 
 CASES = [
@@ -196,5 +200,89 @@ CASES = [
             ),
             {},
         ),
+    ),
+]
+
+# the same layers on inputs of other shapes and settings
+CASES += [
+    Case(f"dropout_{name}", "dropout", "dropout", build, more=True)
+    for name, build in [
+        ("rows", lambda r, s: ((_n(r, s.F, s.C),), _dropped(r))),
+        ("vector", lambda r, s: ((_n(r, s.T * s.C),), _dropped(r, 0.3))),
+        ("heads", lambda r, s: ((_n(r, s.B, s.H, s.T, s.D),), _dropped(r, 0.25))),
+        ("half", lambda r, s: ((_n(r, s.B, s.T, s.D),), _dropped(r, 0.5))),
+        ("light", lambda r, s: ((_n(r, s.B, s.F, s.C),), _dropped(r, 0.2))),
+        ("heavy", lambda r, s: ((_n(r, s.B, s.T, s.C),), _dropped(r, 0.6))),
+        ("square", lambda r, s: ((_n(r, s.F, s.F),), _dropped(r, 0.35))),
+        ("deep", lambda r, s: ((_n(r, 1, s.B, s.T, s.C),), _dropped(r, 0.45))),
+        ("narrow", lambda r, s: ((_n(r, s.C, s.B),), _dropped(r, 0.3))),
+    ]
+] + [
+    Case("relu_rows", "relu", "relu", lambda r, s: ((_n(r, s.F, s.C),), {}), more=True),
+    Case(
+        "multi_head_attention_dropped",
+        "attention",
+        "multi_head_attention",
+        lambda r, s: ((_n(r, s.B, s.T, 3 * s.H * s.D),), {"n_head": s.H, **_dropped(r)}),
+        more=True,
+    ),
+    Case(
+        "causal_attention_long",
+        "attention",
+        "causal_attention",
+        lambda r, s: (tuple(_n(r, s.B, s.H, s.F, s.D) for _ in range(3)), {}),
+        more=True,
+    ),
+    Case(
+        "layernorm_rows",
+        "layernorm",
+        "layernorm",
+        lambda r, s: ((_n(r, s.F, s.C), _n(r, s.C), _n(r, s.C)), {"eps": 1e-5}),
+        more=True,
+    ),
+    Case(
+        "layernorm_heads",
+        "layernorm",
+        "layernorm",
+        lambda r, s: ((_n(r, s.B, s.H, s.T, s.D), _n(r, s.D), _n(r, s.D)), {"eps": 1e-3}),
+        more=True,
+    ),
+    Case(
+        "linear_rows",
+        "linear",
+        "linear",
+        lambda r, s: ((_n(r, s.F, s.C), _n(r, s.C, s.T), _n(r, s.T)), {}),
+        more=True,
+    ),
+    Case(
+        "token_embedding_row",
+        "embedding",
+        "token_embedding",
+        lambda r, s: ((_ids(r, s)[0], _n(r, s.V, s.D)), {}),
+        more=True,
+    ),
+    Case(
+        "token_embedding_narrow",
+        "embedding",
+        "token_embedding",
+        lambda r, s: ((_ids(r, s), _n(r, s.V, s.D)), {}),
+        more=True,
+    ),
+    Case(
+        "token_embedding_deep",
+        "embedding",
+        "token_embedding",
+        lambda r, s: ((_ids(r, s)[None], _n(r, s.V, s.H)), {}),
+        more=True,
+    ),
+    Case(
+        "cross_entropy_rows",
+        "cross_entropy",
+        "cross_entropy",
+        lambda r, s: ((_n(r, s.F, s.V), r.integers(0, s.V, s.F)), {}),
+        more=True,
+    ),
+    Case(
+        "softmax_rows", "softmax", "softmax", lambda r, s: ((_n(r, s.F, s.C),), {}), more=True
     ),
 ]

@@ -150,7 +150,9 @@ def _factor_kind(gone: ast.AST) -> str:
 def _mask(text: str, mask: ast.expr, kept: ast.expr) -> Iterator[tuple[str, str, ast.AST]]:
     yield "mask-inverted", f"{text}: inverted", _expr("k * (m == 0) * m.max()", k=kept, m=mask)
     yield "mask-not-rescaled", f"{text}: not rescaled", _expr("k * (m != 0)", k=kept, m=mask)
-    drawn = "k * np.random.default_rng(5).permutation(m.reshape(-1)).reshape(m.shape)"
+    # the files of some layers do not import numpy by its name
+    numpy = "__import__('numpy')"
+    drawn = f"k * {numpy}.random.default_rng(5).permutation(m.reshape(-1)).reshape(m.shape)"
     yield "mask-redrawn", f"{text}: redrawn", _expr(drawn, k=kept, m=mask)
 
 

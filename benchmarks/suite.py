@@ -26,35 +26,39 @@ PEERS = ("torch_gpt", "torch_ops", "torch_loop", "hugging_face")
 _BARS = {"recipe": 0.85, "six": 0.90, "gpt2-64": 0.65, "gpt2-1024": 0.80}
 
 
-def rows() -> list[Row]:
-    """Every row, cheap ones first."""
+def rows(llama: str | None = None, llmc: str | None = None) -> list[Row]:
+    """Every row, cheap ones first; with the programs llama-bench and train_gpt2 where given."""
     return [
-        Row("import", "import npgpt (against torch), s", {
+        Row("import", "import, in a fresh Python", {
             "npgpt": ("fresh", {"work": "import", "package": "npgpt"}),
-            "eager": ("fresh", {"work": "import", "package": "torch"}),
-            "transformers": ("fresh", {"work": "import", "package": "transformers.models.gpt2"}),
-        }, "eager"),
+            "torch": ("fresh", {"work": "import", "package": "torch"}),
+            # the package alone imports its models late
+            "transformers": (
+                "fresh", {"work": "import", "package": "transformers.models.gpt2.modeling_gpt2"}
+            ),
+        }, "torch"),
         Row("ops", "single ops, forward and backward", {
             "fast": ("npgpt_ops", {"which": "fast"}),
             "textbook": ("npgpt_ops", {"which": "textbook"}),
             "eager": ("torch_ops", {}),
         }, "eager"),
-        *(_training(size) for size in ("recipe", "six", "gpt2-64", "gpt2-1024")),
+        *(_training(size, llmc) for size in ("recipe", "six", "gpt2-64", "gpt2-1024")),
         Row("recompute", "124M step, B1 T1024, activations computed again", {
             "npgpt": ("npgpt_gpt", {"work": "train", "size": "gpt2-1024", "recompute": True}),
             "kept": ("npgpt_gpt", {"work": "train", "size": "gpt2-1024"}),
         }, "kept"),
         Row("prefill", "124M, prefill of 1000 tokens, last logits", {
             "npgpt": ("npgpt_gpt", {"work": "prefill", "tokens": 1000}),
-            "transformers": ("hugging_face", {"work": "prefill", "tokens": 1000}),
+            **_transformers("prefill", 1000, "compiled", "bf16"), **_llama("prefill", 1000, llama),
         }, "transformers", 0.50),
         Row("decode", "124M, a token with a KV cache", {
             "npgpt": ("npgpt_gpt", {"work": "decode", "tokens": 64}),
-            "transformers": ("hugging_face", {"work": "decode", "tokens": 64}),
+            **_transformers("decode", 64, "bf16"), **_llama("decode", 64, llama),
         }, "transformers", 0.50),
         Row("decode-int8", "124M, a token, int8 weights against float32", {
             "npgpt": ("npgpt_gpt", {"work": "decode", "tokens": 64, "int8": True}),
             "float32": ("npgpt_gpt", {"work": "decode", "tokens": 64}),
+            **_llama("decode", 64, llama),
         }, "float32", 0.70),
         Row("cold", "124M, from a cold start to the first token", {
             "npgpt": ("fresh", {"work": "first_token", "package": "npgpt"}),
@@ -67,12 +71,29 @@ def rows() -> list[Row]:
     ]
 
 
-def _training(size: str) -> Row:
+def _training(size: str, llmc: str | None) -> Row:
     job = {"work": "train", "size": size}
+    # llm.c's program has one size of batch
+    others = {"llm.c": ("llm_c", {"program": llmc})} if llmc and size == "gpt2-64" else {}
     return Row(f"train-{size}", LABELS[size], {
         "npgpt": ("npgpt_gpt", job),
         "products": ("npgpt_floor", {"size": size}),
         "eager": ("torch_gpt", {**job, "mode": "eager"}),
         "compiled": ("torch_gpt", {**job, "mode": "compiled"}),
         "bf16": ("torch_gpt", {**job, "mode": "bf16"}),
+        **others,
     }, "eager", _BARS[size])
+
+
+def _transformers(work: str, tokens: int, *modes: str) -> dict[str, Contestant]:
+    job = {"work": work, "tokens": tokens}
+    return {
+        "transformers": ("hugging_face", {**job, "mode": "eager"}),
+        **{mode: ("hugging_face", {**job, "mode": mode}) for mode in modes},
+    }
+
+
+def _llama(work: str, tokens: int, program: str | None) -> dict[str, Contestant]:
+    job = {"work": work, "tokens": tokens, "program": program}
+    kinds = {"llama.cpp f32": "f32", "llama.cpp Q8_0": "q8_0"} if program else {}
+    return {name: ("llama_cpp", {**job, "kind": kind}) for name, kind in kinds.items()}

@@ -3,8 +3,8 @@
     python -m benchmarks.worker npgpt_gpt '{"work": "train", "size": "recipe"}'
 
 Speaks JSON lines: says {"ready": true} when prepared; answers every line `run` with the seconds of
-one repetition, and `quit` with its peak memory. A contestant that waits takes no processor time,
-so that contestants can alternate.
+one repetition, and `quit` with its peak memory. What cannot be had is said in one line, as
+{"error": ...}. A contestant that waits takes no processor time, so that contestants can alternate.
 """
 
 from __future__ import annotations
@@ -15,21 +15,33 @@ import resource
 import sys
 import time
 
+# every repetition is a fresh process, which tells its own memory
+OWN_PROCESSES = ("fresh", "llama_cpp", "llm_c")
+
 
 def main() -> int:
+    """Prepare, then serve the lines of stdin."""
     side, job = sys.argv[1], json.loads(sys.argv[2])
-    contestant = importlib.import_module(f"benchmarks.sides.{side}")
-    prepared = contestant.prepare(**job)
-    if side != "fresh":
-        # the first time is no measure: compilation, page faults, caches
-        prepared()
+    try:
+        contestant = importlib.import_module(f"benchmarks.sides.{side}")
+        prepared = contestant.prepare(**job)
+        if side not in OWN_PROCESSES:
+            # the first time is no measure: compilation, page faults, caches
+            prepared()
+    except (ImportError, OSError, RuntimeError) as error:
+        _say({"error": str(error) or type(error).__name__})
+        return 1
     _say({"ready": True})
     for line in sys.stdin:
         if line.strip() == "quit":
             _say({"peak_bytes": _peak_bytes()})
             return 0
         started = time.perf_counter()
-        extra = prepared()
+        try:
+            extra = prepared()
+        except (OSError, RuntimeError) as error:
+            _say({"error": str(error) or type(error).__name__})
+            return 1
         _say({"seconds": time.perf_counter() - started, "extra": extra})
     return 0
 

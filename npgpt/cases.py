@@ -19,6 +19,8 @@ from .config import ACTIVATIONS, GPT2Config
 from .layers.cross_entropy import IGNORE
 from .tape import Array
 
+# ops of parameters or of heads alone: the batch is no axis of what they take or give
+WITHOUT_BATCH = ("weight_norm", "pad_zeros", "attention_entropy", "entropy_penalty")
 # time, keys with a past, channels, heads, head size, wide channels, vocabulary, positions
 T, S, C, H, D, F, V, P = 3, 5, 8, 4, 2, 12, 7, 9
 
@@ -100,7 +102,7 @@ def cases(
 
 
 def _add_elementwise(table: _Table, b: int) -> None:
-    for name in ("softmax", "gelu", "gelu_exact", "silu"):
+    for name in ("softmax", "gelu", "gelu_exact", "silu", "identity"):
         table.add(name, table.normal(b, T, C))
     table.add("gelu_exact", 4.0 * table.normal(b, T, C), how="far from 0")
     table.add("relu", table.off_zero(b, T, C))
@@ -117,6 +119,8 @@ def _add_linear_maps(table: _Table, b: int) -> None:
     table.add("linear", table.normal(b, T, C), table.normal(C, F), table.normal(F))
     table.add("linear", table.normal(b, T, C), table.normal(C, F), None, how="no bias")
     table.add("unembedding", table.normal(b, T, C), table.normal(V, C))
+    table.add("weight_norm", table.normal(C, F), table.normal(F))
+    table.add("pad_zeros", table.normal(C), size=F)
 
 
 def _add_embeddings(table: _Table, b: int) -> None:
@@ -139,6 +143,11 @@ def _add_attention(table: _Table, b: int) -> None:
     table.add("multi_head_attention", table.normal(b, T, 3 * C), n_head=1, how="one head")
     table.add("multi_head_attention", table.normal(b, T, 3 * C), n_head=H, rate=0.25,
               rng=FixedUniform(4), how="dropout")
+    table.add("attention_entropy", table.normal(b, T, 3 * C), n_head=H)
+    table.add("attention_entropy", 5.0 * table.normal(b, T, 3 * C), n_head=1, how="one sharp head")
+    # distances of -0.4 (it costs), 0.1 (it does not), 0.9 and -1.2
+    table.add("entropy_penalty", np.array([0.2, 0.7, 1.5, 0.1], table.dtype),
+              np.array([0.3, 0.3, 0.3, 0.65], table.dtype), weight=0.7, tolerance=0.1, bound=2.0)
 
 
 def _add_losses(table: _Table, b: int) -> None:
@@ -177,6 +186,7 @@ def _add_feed_forward(table: _Table, b: int) -> None:
 def model_cases(seed: int = 0) -> list[ModelCase]:
     """Small whole models: tied and untied, each activation, with and without norms and biases.
 
+    They cover every variant of GPT2Config; those with a penalty are for `model.training_loss`.
     Tokens repeat, and one target is ignored.
     """
     base = {"vocab_size": V, "n_positions": S, "n_embd": C, "n_layer": 1, "n_head": H}
@@ -189,6 +199,20 @@ def model_cases(seed: int = 0) -> list[ModelCase]:
         ("GPT-2, no norm at all", {"norm": "none", "final_norm": False, "n_inner": F}),
         ("GPT-2, no final norm", {"final_norm": False, "n_inner": F}),
         ("GPT-2, no qkv bias", {"qkv_bias": False, "n_inner": F}),
+        ("GPT-2, frozen biases", {"frozen_biases": True, "n_inner": F}),
+        ("GPT-2, weight norm", {"weight_norm": True, "n_inner": F}),
+        ("GPT-2, weight norm, swiglu, frozen biases",
+         {"weight_norm": True, "activation_function": "swiglu", "frozen_biases": True,
+          "n_inner": F}),
+        ("GPT-2, one slope for 2 blocks",
+         {"activation_function": "leaky_relu", "leaky_slope": "shared", "n_layer": 2,
+          "n_inner": F}),
+        ("GPT-2, fixed slope",
+         {"activation_function": "leaky_relu", "leaky_slope": "fixed", "slope_init": 0.3,
+          "n_inner": F}),
+        ("GPT-2, entropy penalty, no norm, 2 blocks",
+         {"entropy_penalty": 0.5, "entropy_tolerance": 0.1, "norm": "none", "n_layer": 2,
+          "n_inner": F}),
     ]
     table = _Table(seed, np.float64)
     result = []

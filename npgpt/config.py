@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Mapping
 
-ACTIVATIONS = ("gelu_new", "gelu", "relu", "leaky_relu", "silu", "swiglu")
+ACTIVATIONS = ("gelu_new", "gelu", "relu", "leaky_relu", "silu", "swiglu", "identity")
 NORMS = ("layernorm", "none")
+SLOPES = ("layer", "shared", "fixed")
 END_OF_TEXT = 50256     # the token that begins and ends a text in GPT-2's vocabulary
 
 # the four published sizes: layers, heads, channels
@@ -29,8 +31,8 @@ class GPT2Config:
         vocab_size, n_positions     number of token ids, and of positions (the context)
         n_embd, n_layer, n_head     channels C, blocks, heads; n_head divides n_embd
         n_inner                     width of the feed-forward network; None is 4 * n_embd
-        activation_function         gelu_new (tanh form), gelu (exact), relu, leaky_relu (its slope
-                                    is learned), silu, swiglu
+        activation_function         gelu_new (tanh form), gelu (exact), relu, leaky_relu, silu,
+                                    swiglu, identity (no bend at all)
         layer_norm_epsilon          added to the variance
         resid_pdrop, embd_pdrop, attn_pdrop     dropout rates, used in training only
         initializer_range           standard deviation of the initial weights
@@ -41,7 +43,23 @@ class GPT2Config:
         qkv_bias                    False removes the bias of q, k and v
         scale_residual_init         the two matrices that write to the residual stream start
                                     smaller, by 1 / sqrt(2 * n_layer)
+        leaky_slope                 of leaky_relu: learned for each layer, learned once and shared
+                                    by all layers, or fixed
+        slope_init                  its first value; where it is fixed, its value
+        slope_decay                 weight decay shrinks a learned slope too
+        frozen_biases               only queries and keys have biases: those of the values, of both
+                                    c_proj and of the feed-forward network are zeros for good
+        weight_norm                 a block's linear weights are gain * v / |v|, gain learned for
+                                    each output: v is kept as `.weight`, gain as `.gain`
+        entropy_penalty             above 0, training minimises the cross-entropy plus this times
+                                    the mean over layers and heads of d^2, where attention's
+                                    entropy lies more than entropy_tolerance off its target; d is
+                                    the distance in nats. The loss of every other use is the
+                                    cross-entropy alone
+        entropy_tolerance           as a share of the greatest entropy, ln(T!) / T
+        entropy_target              the first target of every head, likewise; it is learned
 
+    With norm="none", LayerNorm remains after the last block unless final_norm is False too.
     Raises ValueError, naming the field, what was given and what would fit.
     """
 
@@ -62,6 +80,14 @@ class GPT2Config:
     final_norm: bool = True
     qkv_bias: bool = True
     scale_residual_init: bool = True
+    leaky_slope: str = "layer"
+    slope_init: float = 0.01
+    slope_decay: bool = False
+    frozen_biases: bool = False
+    weight_norm: bool = False
+    entropy_penalty: float = 0.0
+    entropy_tolerance: float = 0.2
+    entropy_target: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head"):
@@ -75,6 +101,7 @@ class GPT2Config:
             )
         _check_choice("activation_function", self.activation_function, ACTIVATIONS)
         _check_choice("norm", self.norm, NORMS)
+        _check_choice("leaky_slope", self.leaky_slope, SLOPES)
         for name in ("resid_pdrop", "embd_pdrop", "attn_pdrop"):
             rate = _check_number(name, getattr(self, name))
             if not 0.0 <= rate < 1.0:
@@ -82,7 +109,16 @@ class GPT2Config:
         for name in ("layer_norm_epsilon", "initializer_range"):
             if not 0.0 < _check_number(name, getattr(self, name)) < float("inf"):
                 raise ValueError(f"{name}={getattr(self, name)} must be a positive number")
-        for name in ("tie_word_embeddings", "final_norm", "qkv_bias", "scale_residual_init"):
+        if not math.isfinite(_check_number("slope_init", self.slope_init)):
+            raise ValueError(f"slope_init={self.slope_init} must be a finite number")
+        for name in ("entropy_penalty", "entropy_tolerance", "entropy_target"):
+            most = math.inf if name == "entropy_penalty" else 1.0
+            value = _check_number(name, getattr(self, name))
+            if not (0.0 <= value <= most and math.isfinite(value)):
+                fits = "a number of at least 0" if most > 1 else "a share, from 0 to 1"
+                raise ValueError(f"{name}={value} must be {fits}")
+        for name in ("tie_word_embeddings", "final_norm", "qkv_bias", "scale_residual_init",
+                     "slope_decay", "frozen_biases", "weight_norm"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name}={getattr(self, name)!r} must be true or false")
 

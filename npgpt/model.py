@@ -17,9 +17,11 @@ import numpy as np
 
 from . import ops as textbook
 from .config import GPT2Config
+from .layers.attention_entropy import causal_bound
 from .layers.contract import UniformSource
-from .tape import Array
+from .tape import Array, Var
 
+SHARED_SLOPE = "mlp.act.slope"
 # (layer, qkv) -> mixed values; a KV cache is another such function
 Attend = Callable[[int, Any], Any]
 
@@ -89,6 +91,11 @@ def full_attention(
     return attend
 
 
+def of_block(params: Mapping[str, Any], layer: int) -> list[str]:
+    """The names of the parameters that one block reads."""
+    return [name for name in params if name.startswith(f"h.{layer}.") or name == SHARED_SLOPE]
+
+
 def head_weight(params: Mapping[str, Any], config: GPT2Config) -> Any:
     """The output matrix (V, C): the token table, or lm_head.weight when untied."""
     return params["wte.weight" if config.tie_word_embeddings else "lm_head.weight"]
@@ -107,6 +114,37 @@ def loss(
     ops = settings.get("ops", textbook)
     x = hidden(params, ids, config, **settings)
     return ops.linear_cross_entropy(x, head_weight(params, config), targets)
+
+
+def training_loss(
+    params: Mapping[str, Any], ids: Array, targets: Array, config: GPT2Config, *,
+    ops: Any = textbook, rng: UniformSource | None = None, **settings: Any
+) -> Any:
+    """What training minimises: `loss`, plus the config's entropy penalty if it has one.
+
+    The entropy is attention's before dropout, over all positions of the batch, targets or not.
+    """
+    if not config.entropy_penalty:
+        return loss(params, ids, targets, config, ops=ops, rng=rng, **settings)
+    if settings.get("run_block") is not None:
+        raise ValueError("entropy_penalty needs the attention of every layer at once, which "
+                         "recompute does not keep; switch one of them off")
+    attend = full_attention(config, ops=ops, rng=rng)
+    penalties: list[Any] = []
+
+    def attend_and_tax(layer: int, qkv: Any) -> Any:
+        penalties.append(ops.entropy_penalty(
+            ops.attention_entropy(qkv, n_head=config.n_head),                   # (H,)
+            params[f"h.{layer}.attn.entropy_target"],
+            weight=config.entropy_penalty / (config.n_layer * config.n_head),
+            tolerance=config.entropy_tolerance, bound=causal_bound(ids.shape[1]),
+        ))
+        return attend(layer, qkv)
+
+    total = loss(params, ids, targets, config, ops=ops, rng=rng, attend=attend_and_tax, **settings)
+    for penalty in penalties:
+        total = ops.residual(total, penalty)
+    return total
 
 
 def checked_ids(ids: Any, config: GPT2Config, what: str = "token ids") -> Array:
@@ -154,20 +192,39 @@ def _norm(params: Mapping[str, Any], name: str, x: Any, config: GPT2Config, ops:
 
 
 def _linear(params: Mapping[str, Any], name: str, x: Any, ops: Any) -> Any:
-    return ops.linear(x, params[f"{name}.weight"], params.get(f"{name}.bias"))
+    return ops.linear(x, *_weight_and_bias(params, name, ops))
+
+
+def _weight_and_bias(params: Mapping[str, Any], name: str, ops: Any) -> tuple[Any, Any]:
+    weight, gain = params[f"{name}.weight"], params.get(f"{name}.gain")
+    bias, width = params.get(f"{name}.bias"), weight.shape[1]
+    if gain is not None:
+        weight = ops.weight_norm(weight, gain)
+    if bias is not None and bias.shape != (width,):
+        # biases frozen at zero are not among the parameters
+        bias = ops.pad_zeros(bias, size=width)
+    return weight, bias
 
 
 def _feed_forward(
     params: Mapping[str, Any], name: str, x: Any, config: GPT2Config, ops: Any
 ) -> Any:
     def pair(part: str) -> tuple[Any, Any]:
-        return params[f"{name}.{part}.weight"], params.get(f"{name}.{part}.bias")
+        return _weight_and_bias(params, f"{name}.{part}", ops)
 
     activation = config.activation_function
     if activation == "swiglu":
         return ops.swiglu(x, *pair("c_gate"), *pair("c_fc"), *pair("c_proj"))
-    slope = (params[f"{name}.act.slope"],) if activation == "leaky_relu" else ()
+    slope = (_slope(params, name, x, config),) if activation == "leaky_relu" else ()
     return ops.feed_forward(x, *pair("c_fc"), *pair("c_proj"), *slope, activation=activation)
+
+
+def _slope(params: Mapping[str, Any], name: str, x: Any, config: GPT2Config) -> Any:
+    # the layer's own, or the one that all layers share, or a constant
+    for known in (f"{name}.act.slope", SHARED_SLOPE):
+        if known in params:
+            return params[known]
+    return np.full(1, config.slope_init, x.value.dtype if isinstance(x, Var) else x.dtype)
 
 
 def _dropout(x: Any, rate: float, ops: Any, rng: UniformSource | None) -> Any:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, Mapping
 
 import numpy as np
 
 from .config import GPT2Config
+from .layers.pad_zeros import pad_zeros_forward
+from .layers.weight_norm import column_norms, weight_norm_forward
 from .tape import Array
 
 Params = dict[str, Array]
 
-# a leaky ReLU starts almost as a ReLU
-INITIAL_SLOPE = 0.01
 FLOAT_TYPES = ("float32", "float64")
 
 
@@ -25,7 +26,10 @@ def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
     """Every parameter's name and shape, in the order of the forward pass; nothing is allocated.
 
     Linear weights are (in, out). Beside GPT-2's names: `lm_head.weight` (V, C) when untied,
-    `h.{i}.mlp.c_gate` for swiglu, `h.{i}.mlp.act.slope` (1,) for leaky_relu.
+    `h.{i}.mlp.c_gate` for swiglu, `h.{i}.mlp.act.slope` (1,) for leaky_relu, or `mlp.act.slope`
+    where all layers share it; `.gain` (out,) beside a weight with weight_norm;
+    `h.{i}.attn.entropy_target` (H,) with an entropy penalty. With frozen_biases
+    `h.{i}.attn.c_attn.bias` is (2C,), for q and k alone, and the other linear biases are absent.
     """
     c, f = config.n_embd, config.inner
     shapes: dict[str, tuple[int, ...]] = {
@@ -37,24 +41,35 @@ def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
         shapes[f"{name}.weight"] = (c,)
         shapes[f"{name}.bias"] = (c,)
 
-    def linear(name: str, n_in: int, n_out: int, bias: bool = True) -> None:
+    def linear(name: str, n_in: int, n_out: int, biases: int | None = None) -> None:
         shapes[f"{name}.weight"] = (n_in, n_out)
-        if bias:
-            shapes[f"{name}.bias"] = (n_out,)
+        if config.weight_norm:
+            shapes[f"{name}.gain"] = (n_out,)
+        if biases is None:
+            biases = 0 if config.frozen_biases else n_out
+        if biases:
+            shapes[f"{name}.bias"] = (biases,)
+
+    qkv_biases = (2 * c if config.frozen_biases else 3 * c) if config.qkv_bias else 0
+    leaky = config.activation_function == "leaky_relu"
 
     for i in range(config.n_layer):
         if config.block_norm:
             norm(f"h.{i}.ln_1")
-        linear(f"h.{i}.attn.c_attn", c, 3 * c, config.qkv_bias)
+        linear(f"h.{i}.attn.c_attn", c, 3 * c, qkv_biases)
+        if config.entropy_penalty:
+            shapes[f"h.{i}.attn.entropy_target"] = (config.n_head,)
         linear(f"h.{i}.attn.c_proj", c, c)
         if config.block_norm:
             norm(f"h.{i}.ln_2")
         if config.activation_function == "swiglu":
             linear(f"h.{i}.mlp.c_gate", c, f)
         linear(f"h.{i}.mlp.c_fc", c, f)
-        if config.activation_function == "leaky_relu":
+        if leaky and config.leaky_slope == "layer":
             shapes[f"h.{i}.mlp.act.slope"] = (1,)
         linear(f"h.{i}.mlp.c_proj", f, c)
+    if leaky and config.leaky_slope == "shared":
+        shapes["mlp.act.slope"] = (1,)
     if config.final_norm:
         norm("ln_f")
     if not config.tie_word_embeddings:
@@ -68,7 +83,8 @@ def init_params(
     """Draw initial parameters as GPT-2's later ports do: N(0, initializer_range), biases 0.
 
     The two matrices that write to the residual stream (both c_proj) are drawn with
-    initializer_range / sqrt(2 * n_layer), unless config.scale_residual_init is False.
+    initializer_range / sqrt(2 * n_layer), unless config.scale_residual_init is False. A gain
+    starts as the length of its column, so that weight_norm changes nothing at first.
     Same seed, same numbers, in float32 as in float64 (rounded).
     """
     dtype = checked_dtype(dtype)
@@ -76,7 +92,11 @@ def init_params(
     params: Params = {}
     for name, shape in parameter_shapes(config).items():
         if name.endswith(".slope"):
-            params[name] = np.full(shape, INITIAL_SLOPE, dtype)
+            params[name] = np.full(shape, config.slope_init, dtype)
+        elif name.endswith(".entropy_target"):
+            params[name] = np.full(shape, config.entropy_target, dtype)
+        elif name.endswith(".gain"):
+            params[name] = column_norms(params[name.removesuffix("gain") + "weight"])
         elif len(shape) == 1:
             is_norm_weight = name.endswith(".weight")
             params[name] = np.full(shape, 1.0 if is_norm_weight else 0.0, dtype)
@@ -86,6 +106,30 @@ def init_params(
                 std /= math.sqrt(2 * config.n_layer)
             params[name] = _normal(rng, shape, std, dtype)
     return params
+
+
+def multiplied_out(params: Mapping[str, Any], config: GPT2Config) -> dict[str, Any]:
+    """The same function of the ids in fewer parts, for whoever reads the weights many times.
+
+    Weights with a gain are multiplied out, the bias of q, k and v has its zeros, and every layer
+    has its slope; what needs no change is the same array. The model's functions take either.
+    """
+    result: dict[str, Any] = {}
+    for name, array in params.items():
+        stem, _, part = name.rpartition(".")
+        if part == "weight" and f"{stem}.gain" in params:
+            result[name] = weight_norm_forward(array, params[f"{stem}.gain"])[0]
+        elif name.endswith("attn.c_attn.bias") and len(array) != 3 * config.n_embd:
+            result[name] = pad_zeros_forward(array, size=3 * config.n_embd)[0]
+        elif part not in ("gain", "entropy_target"):
+            result[name] = array
+    shared = result.pop("mlp.act.slope", None)
+    if config.activation_function == "leaky_relu":
+        if shared is None:
+            shared = np.full(1, config.slope_init, params["wpe.weight"].dtype)
+        for i in range(config.n_layer):
+            result.setdefault(f"h.{i}.mlp.act.slope", shared)
+    return result
 
 
 def _normal(

@@ -45,10 +45,11 @@ def check_models(which: str = "textbook", seed: int = 0) -> Iterator[Report]:
                   for name, a in params.items()}
         tape = Tape()
         watched = tape.watch(params)
-        grads = tape.backward(model.loss(watched, case.ids, case.targets, config, ops=ops))
+        grads = tape.backward(
+            model.training_loss(watched, case.ids, case.targets, config, ops=ops))
 
         def loss(given: dict[str, Any], config: Any = config, case: Any = case) -> Any:
-            return model.loss(given, case.ids, case.targets, config, ops=textbook)
+            return model.training_loss(given, case.ids, case.targets, config, ops=textbook)
 
         named = {name: grads[var] for name, var in watched.items()}
         yield _titled(check_scalar(loss, params, named), case.label)

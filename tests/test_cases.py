@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from npgpt import ops
-from npgpt.cases import FixedUniform, cases, model_cases
-from npgpt.config import ACTIVATIONS
+from npgpt.cases import WITHOUT_BATCH, FixedUniform, cases, model_cases
+from npgpt.config import ACTIVATIONS, SLOPES
 from npgpt.layers.cross_entropy import IGNORE
 
 
@@ -58,6 +58,15 @@ def test_models_are_tied_and_untied_with_and_without_norms_and_biases_and_ignore
         assert case.ids.min() >= 0 and case.ids.max() < case.config.vocab_size
 
 
+def test_every_variant_has_a_model():
+    configs = [case.config for case in model_cases()]
+    for name in ("frozen_biases", "weight_norm"):
+        assert {getattr(c, name) for c in configs} == {True, False}
+    slopes = {c.leaky_slope for c in configs if c.activation_function == "leaky_relu"}
+    assert slopes == set(SLOPES)
+    assert {c.entropy_penalty > 0 for c in configs} == {True, False}
+
+
 def test_one_seed_gives_one_table_and_another_seed_another():
     first, again, other = cases(1), cases(1), cases(2)
     for a, b in zip(first, again, strict=True):
@@ -70,7 +79,8 @@ def test_arrays_come_in_the_dtype_and_batch_asked_for():
     for case in cases(dtype=np.float32, batch=6):
         for array in case.inputs:
             assert array is None or array.dtype in (np.float32, np.int64)
-        assert next(a for a in case.inputs if a is not None).shape[0] == 6
+        if case.op_name not in WITHOUT_BATCH or case.op_name == "attention_entropy":
+            assert next(a for a in case.inputs if a is not None).shape[0] == 6
 
 
 def test_relus_are_kept_off_their_kink():

@@ -101,8 +101,27 @@ def test_a_small_quantity_must_be_a_positive_number(name, wrong):
         GPT2Config(**{name: wrong})
 
 
+@pytest.mark.parametrize("wrong", [float("inf"), float("nan"), "0.1", None, True])
+def test_a_slope_must_be_a_finite_number(wrong):
+    with pytest.raises(ValueError, match="slope_init=.* must be a"):
+        GPT2Config(slope_init=wrong)
+    assert GPT2Config(slope_init=-2.5).slope_init == -2.5
+
+
+@pytest.mark.parametrize("name, most", [("entropy_penalty", float("inf")),
+                                        ("entropy_tolerance", 1.0), ("entropy_target", 1.0)])
+@pytest.mark.parametrize("wrong", [-0.1, float("inf"), float("nan"), "0.1", None, 1.1])
+def test_a_penalty_is_not_negative_and_its_shares_are_shares(name, most, wrong):
+    if wrong == 1.1 and most > 1:
+        assert GPT2Config(**{name: wrong})
+        return
+    with pytest.raises(ValueError, match=f"{name}=.* must be a"):
+        GPT2Config(**{name: wrong})
+
+
 @pytest.mark.parametrize("name", ["tie_word_embeddings", "final_norm", "qkv_bias",
-                                  "scale_residual_init"])
+                                  "scale_residual_init", "slope_decay", "frozen_biases",
+                                  "weight_norm"])
 def test_a_switch_must_be_true_or_false(name):
     with pytest.raises(ValueError, match=f"{name}=1 must be true or false"):
         GPT2Config(**{name: 1})
@@ -115,6 +134,8 @@ def test_an_unknown_choice_suggests_the_nearest():
         GPT2Config(activation_function="tanh")
     with pytest.raises(ValueError, match=", ".join(NORMS)):
         GPT2Config(norm="rmsnorm")
+    with pytest.raises(ValueError, match="leaky_slope='share' is unknown, did you mean 'shared'"):
+        GPT2Config(leaky_slope="share")
 
 
 def test_an_unknown_key_is_an_error_that_suggests_the_nearest():

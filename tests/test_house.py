@@ -23,7 +23,7 @@ HOME = PACKAGE.parent
 FLOORS = {
     "version": 1, "layers": 1, "tape": 1, "config": 1, "files": 1, "gradcheck": 1, "text": 1,
     "ops": 2, "params": 2, "model": 2, "weights": 2,
-    "cases": 3, "fast": 3, "generation": 3, "scoring": 3,
+    "cases": 3, "trace": 3, "fast": 3, "generation": 3, "scoring": 3,
     "gpt2": 4, "selfcheck": 4,
     "training": 5,
     "lab": 6, "book": 6, "demos": 6, "packs": 6,

@@ -42,7 +42,14 @@ def written_differently(params: Params, ids: np.ndarray, config: GPT2Config) -> 
                 + params[f"{name}.bias"])
 
     def linear(name: str, x: np.ndarray) -> np.ndarray:
-        return np.einsum("ti,io->to", x, params[f"{name}.weight"]) + params.get(f"{name}.bias", 0)
+        weight, bias = params[f"{name}.weight"], np.zeros(params[f"{name}.weight"].shape[1])
+        if config.weight_norm:
+            lengths = np.linalg.norm(weight, axis=0)
+            weight = np.stack([g * column / length for g, column, length in
+                               zip(params[f"{name}.gain"], weight.T, lengths)], axis=1)
+        given = params.get(f"{name}.bias", bias[:0])
+        bias[:len(given)] = given
+        return np.einsum("ti,io->to", x, weight) + bias
 
     x = np.array([params["wte.weight"][i] + params["wpe.weight"][t] for t, i in enumerate(ids)])
     for i in range(config.n_layer):
@@ -56,7 +63,9 @@ def written_differently(params: Params, ids: np.ndarray, config: GPT2Config) -> 
         if config.activation_function == "swiglu":
             bent = BENT["silu"](linear(f"{mlp}.c_gate", normed)) * wide
         elif config.activation_function == "leaky_relu":
-            bent = np.maximum(wide, 0) + params[f"{mlp}.act.slope"] * np.minimum(wide, 0)
+            name = "mlp.act.slope" if config.leaky_slope == "shared" else f"{mlp}.act.slope"
+            slope = params.get(name, config.slope_init)
+            bent = np.maximum(wide, 0) + slope * np.minimum(wide, 0)
         else:
             bent = BENT[config.activation_function](wide)
         x = x + linear(f"{mlp}.c_proj", bent)
@@ -78,10 +87,10 @@ def test_gradients_of_whole_models_pass_the_gradient_check(case: ModelCase):
     params = unit_scale_params(case.config)
     tape = Tape()
     watched = tape.watch(params)
-    grads = tape.backward(model.loss(watched, case.ids, case.targets, case.config))
+    grads = tape.backward(model.training_loss(watched, case.ids, case.targets, case.config))
 
     def loss(given: dict[str, Any]) -> Any:
-        return model.loss(given, case.ids, case.targets, case.config)
+        return model.training_loss(given, case.ids, case.targets, case.config)
 
     named = {name: grads[var] for name, var in watched.items()}
     report = check_scalar(loss, params, named).raise_if_wrong()
@@ -104,6 +113,54 @@ def test_gradients_with_dropout_agree_with_a_complex_step(small_config):
         slope = loss({**params, name: array + 1e-30j * direction}).imag / 1e-30
         along = (grads[watched[name]] * direction).sum()
         assert along == pytest.approx(slope, rel=1e-11, abs=1e-14), name
+
+
+def test_the_gradient_of_a_shared_slope_is_the_sum_over_the_layers():
+    config = GPT2Config(vocab_size=11, n_positions=5, n_embd=8, n_layer=3, n_head=4,
+                        activation_function="leaky_relu", leaky_slope="shared")
+    params = unit_scale_params(config)
+    slope = params.pop("mlp.act.slope")
+    own = {**params, **{f"h.{i}.mlp.act.slope": slope for i in range(3)}}
+
+    def slope_grads(given: Params, config: GPT2Config) -> list[np.ndarray]:
+        tape = Tape()
+        watched = tape.watch(given)
+        grads = tape.backward(model.loss(watched, IDS, TARGETS, config))
+        return [grads[var] for name, var in watched.items() if name.endswith("slope")]
+
+    (shared,) = slope_grads({**params, "mlp.act.slope": slope}, config)
+    each = slope_grads(own, config.replace(leaky_slope="layer"))
+    assert len(each) == 3 and min(abs(g) for g in each) > 1e-6
+    np.testing.assert_allclose(shared, sum(each), rtol=1e-12)
+
+
+def test_the_entropy_penalty_is_in_the_training_loss_alone():
+    config = GPT2Config(vocab_size=11, n_positions=5, n_embd=8, n_layer=2, n_head=4,
+                        entropy_penalty=0.3, entropy_tolerance=0.1, entropy_target=0.9)
+    params = unit_scale_params(config)
+    params |= {f"h.{i}.attn.entropy_target": np.array([0.2, 0.9, 0.5, 0.7]) for i in (0, 1)}
+    seen: list[np.ndarray] = []
+
+    def attend(layer: int, qkv: Any) -> Any:
+        seen.append(ops.attention_entropy(qkv, n_head=4))
+        return ops.multi_head_attention(qkv, n_head=4)
+
+    loss = model.loss(params, IDS, TARGETS, config, attend=attend)
+    bound = math.log(math.factorial(4)) / 4
+    distance = np.array(seen) - np.array([0.2, 0.9, 0.5, 0.7]) * bound
+    counted = distance[np.abs(distance) > 0.1 * bound]
+    assert 0 < len(counted) < 8
+    total = model.training_loss(params, IDS, TARGETS, config)
+    assert float(total) == pytest.approx(float(loss) + 0.3 * (counted**2).sum() / 8, rel=1e-12)
+    assert model.loss(params, IDS, TARGETS, config) == loss
+    without = config.replace(entropy_penalty=0.0)
+    assert model.training_loss(params, IDS, TARGETS, without) == loss
+
+
+def test_the_penalty_and_a_stand_in_for_blocks_are_refused_together(small_model):
+    config = small_model.config.replace(entropy_penalty=0.1)
+    with pytest.raises(ValueError, match="recompute does not keep; switch one of them off"):
+        model.training_loss(small_model.params, IDS, TARGETS, config, run_block=model.block)
 
 
 def test_the_key_bias_has_no_gradient_and_its_neighbours_have(small_model):

@@ -6,14 +6,14 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from npgpt import GPT2Config
+from npgpt import GPT2Config, model
 from npgpt.config import SIZES
 from npgpt.params import (
-    INITIAL_SLOPE,
     budget,
     check_params,
     checked_dtype,
     init_params,
+    multiplied_out,
     parameter_shapes,
 )
 
@@ -58,6 +58,16 @@ def test_names_and_shapes_are_those_of_gpt_2s_checkpoints():
     ({"norm": "none"},
      {f"h.0.ln_{i}.{part}" for i in (1, 2) for part in ("weight", "bias")}, {}),
     ({"activation_function": "leaky_relu"}, set(), {"h.0.mlp.act.slope": (1,)}),
+    ({"activation_function": "leaky_relu", "leaky_slope": "shared"}, set(),
+     {"mlp.act.slope": (1,)}),
+    ({"activation_function": "leaky_relu", "leaky_slope": "fixed"}, set(), {}),
+    ({"activation_function": "identity"}, set(), {}),
+    ({"frozen_biases": True, "qkv_bias": False},
+     {f"h.0.{part}.bias" for part in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")}, {}),
+    ({"weight_norm": True}, set(),
+     {"h.0.attn.c_attn.gain": (24,), "h.0.attn.c_proj.gain": (8,), "h.0.mlp.c_fc.gain": (32,),
+      "h.0.mlp.c_proj.gain": (8,)}),
+    ({"entropy_penalty": 1e-5}, set(), {"h.0.attn.entropy_target": (4,)}),
     ({"activation_function": "swiglu"}, set(),
      {"h.0.mlp.c_gate.weight": (8, 32), "h.0.mlp.c_gate.bias": (32,)}),
 ])
@@ -66,6 +76,13 @@ def test_a_choice_adds_or_removes_its_own_parameters(change, gone, new):
     after = parameter_shapes(SMALL.replace(n_layer=1, **change))
     assert set(before) - set(after) == gone
     assert {name: after[name] for name in set(after) - set(before)} == new
+
+
+def test_frozen_biases_leave_those_of_queries_and_keys():
+    biases = {name: shape for name, shape in
+              parameter_shapes(SMALL.replace(n_layer=1, frozen_biases=True)).items()
+              if name.endswith(".bias") and "ln_" not in name}
+    assert biases == {"h.0.attn.c_attn.bias": (16,)}
 
 
 def test_training_keeps_four_numbers_for_each_parameter():
@@ -124,7 +141,39 @@ def test_residual_scaling_can_be_switched_off():
 
 def test_a_leaky_relu_starts_with_a_small_slope():
     params = init_params(SMALL.replace(activation_function="leaky_relu"))
-    assert params["h.1.mlp.act.slope"] == np.float32(INITIAL_SLOPE)
+    assert params["h.1.mlp.act.slope"] == np.float32(0.01)
+
+
+def test_weight_norm_changes_nothing_at_first():
+    plain, normed = (init_params(SMALL.replace(weight_norm=on), 3, np.float64)
+                     for on in (False, True))
+    for name, array in multiplied_out(normed, SMALL).items():
+        np.testing.assert_allclose(array, plain[name], rtol=1e-14)
+
+
+def test_the_targets_of_the_entropy_start_as_told():
+    params = init_params(SMALL.replace(entropy_penalty=1e-5, entropy_target=0.3))
+    np.testing.assert_array_equal(params["h.1.attn.entropy_target"], np.full(4, 0.3, np.float32))
+
+
+@pytest.mark.parametrize("change", [
+    {"weight_norm": True}, {"frozen_biases": True}, {"entropy_penalty": 1.0},
+    {"activation_function": "leaky_relu", "leaky_slope": "shared"},
+    {"activation_function": "leaky_relu", "leaky_slope": "fixed"},
+])
+def test_a_model_multiplied_out_computes_the_same_and_is_so_for_good(change):
+    config = SMALL.replace(**change)
+    rng = np.random.default_rng(0)
+    params = {name: a + 0.5 * rng.standard_normal(a.shape)
+              for name, a in init_params(config, dtype=np.float64).items()}
+    plain = multiplied_out(params, config)
+    assert not any(name.endswith((".gain", ".entropy_target")) for name in plain)
+    assert plain["h.1.attn.c_attn.bias"].shape == (24,)
+    ids = np.array([[1, 2, 3, 1]])
+    np.testing.assert_allclose(model.logits(plain, ids, config), model.logits(params, ids, config),
+                               rtol=1e-12)
+    again = multiplied_out(plain, config)
+    assert again.keys() == plain.keys() and all(again[name] is plain[name] for name in plain)
 
 
 def test_one_seed_gives_the_same_numbers_in_either_precision_and_another_seed_others():

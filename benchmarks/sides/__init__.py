@@ -1,1 +1,1 @@
-"""The contestants: each module has prepare(**job) -> callable, and versions()."""
+"""The contestants: each module has prepare(**job), which gives a callable: one repetition."""

@@ -1,15 +1,29 @@
-"""Work that begins with a fresh process: imports, a first token, a whole training run."""
+"""Work that begins with a fresh process: imports, a first token, a whole training run.
+
+Memory is that of the process that does the work.
+"""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Callable
 
+from ..children import Ended, run_python, scratch_folder
+
 ITERATIONS = 2000
+# written by a process of its own: a child's peak memory is never below that of who started it
+_SAVE = {
+    "npgpt": (
+        "import sys; from npgpt import GPT2, GPT2Config;"
+        "GPT2.init(GPT2Config.named('gpt2')).save(sys.argv[1])"
+    ),
+    "transformers": (
+        "import sys; from transformers import GPT2Config, GPT2LMHeadModel;"
+        "GPT2LMHeadModel(GPT2Config()).save_pretrained(sys.argv[1])"
+    ),
+}
 _FIRST_TOKEN = {
     "npgpt": (
         "import sys, numpy as np; from npgpt import GPT2;"
@@ -23,6 +37,16 @@ _FIRST_TOKEN = {
         " do_sample=False, pad_token_id=0)"
     ),
 }
+# the corpus as nanoGPT's data preparation leaves it: uint16 files, and the vocabulary's size
+_WRITE_TOKENS = (
+    "import sys, pathlib; from npgpt.text import CorpusError, load_corpus\n"
+    "try: corpus = load_corpus('shakespeare', 'char', 0.1)\n"
+    "except CorpusError as error: sys.exit(str(error))\n"
+    "folder = pathlib.Path(sys.argv[1])\n"
+    "corpus.train.astype('<u2').tofile(folder / 'train.bin')\n"
+    "corpus.val.astype('<u2').tofile(folder / 'val.bin')\n"
+    "print(corpus.tokenizer.vocab_size)"
+)
 
 
 def prepare(work: str, package: str, **settings: Any) -> Callable[[], Any]:
@@ -32,45 +56,36 @@ def prepare(work: str, package: str, **settings: Any) -> Callable[[], Any]:
 
 
 def _import(package: str) -> Callable[[], Any]:
-    return lambda: _python("-c", f"import {package}")
+    return lambda: _measured(run_python("-c", f"import {package}"))
 
 
 def _first_token(package: str) -> Callable[[], Any]:
-    folder = tempfile.TemporaryDirectory()
-    if package == "npgpt":
-        from npgpt import GPT2, GPT2Config
-
-        GPT2.init(GPT2Config.named("gpt2")).save(folder.name)
-    else:
-        from transformers import GPT2Config as TheirConfig
-        from transformers import GPT2LMHeadModel
-
-        GPT2LMHeadModel(TheirConfig()).save_pretrained(folder.name)
-
-    def once() -> None:
-        # the folder lives as long as this function
-        _python("-c", _FIRST_TOKEN[package], folder.name)
-
-    return once
+    folder = str(scratch_folder())
+    run_python("-c", _SAVE[package], folder)
+    return lambda: _measured(run_python("-c", _FIRST_TOKEN[package], folder))
 
 
 def _loop(package: str, iterations: int = ITERATIONS) -> Callable[[], Any]:
+    # both find their tokens ready; without a network and without the text, this says so
+    tokens = str(scratch_folder())
+    vocab_size = run_python("-c", _WRITE_TOKENS, tokens).out.strip()
+
     def once() -> Any:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "run"
             if package == "npgpt":
-                _python("-m", "npgpt", "train", "--preset", "shakespeare-char", "--corpus",
-                        "python-docs", "--max-steps", str(iterations), "--out", str(out))
-                return None
-            return json.loads(_python("-m", "benchmarks.sides.torch_loop", str(iterations)))
+                ended = run_python("-m", "npgpt", "train", "--preset", "shakespeare-char",
+                                   "--max-steps", str(iterations), "--out", str(out))
+                told = out / "result.json"
+                result = json.loads(told.read_text(encoding="utf-8")) if told.exists() else {}
+            else:
+                ended = run_python("-m", "benchmarks.sides.torch_loop", str(iterations),
+                                   tokens, vocab_size, str(out))
+                result = json.loads(ended.out.splitlines()[-1])
+            return {**_measured(ended), **{k: v for k, v in result.items() if k == "val_loss"}}
 
     return once
 
 
-def _python(*arguments: str) -> str:
-    result = subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
-    if result.returncode:
-        raise RuntimeError(f"{' '.join(arguments[:3])}: {result.stderr.strip()[-500:]}")
-    return result.stdout
+def _measured(ended: Ended) -> dict[str, Any]:
+    return {"seconds": ended.seconds, "peak_bytes": ended.peak_bytes}

@@ -9,17 +9,21 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 
-def prepare(work: str, tokens: int) -> Callable[[], Any]:
-    """A callable that does one repetition of the work."""
+def prepare(work: str, tokens: int, mode: str) -> Callable[[], Any]:
+    """A callable that does one repetition; mode is eager, compiled or bf16 (weights and all)."""
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.manual_seed(0)
     model = GPT2LMHeadModel(GPT2Config(pad_token_id=0, attn_implementation="sdpa")).eval()
+    if mode == "bf16":
+        # without gradients to keep exact, whole weights in bf16 beat autocast, which converts anew
+        model = model.to(torch.bfloat16)
+    run = torch.compile(model) if mode == "compiled" else model
     length = tokens if work == "prefill" else 16
     ids = torch.randint(0, 50257, (1, length))
 
     @torch.inference_mode()
     def prefill() -> None:
-        model(ids, use_cache=True, logits_to_keep=1)
+        run(ids, use_cache=True, logits_to_keep=1)
 
     @torch.inference_mode()
     def decode() -> dict[str, int]:

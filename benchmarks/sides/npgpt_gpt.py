@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Callable
 
 import numpy as np
 
 from npgpt import GPT2Config
 from npgpt.fast.adamw import adamw_step, global_norm
-from npgpt.fast.step import loss_and_grads
+from npgpt.fast.helpers import Helpers
+from npgpt.fast.step import choose_shards, loss_and_grads
 from npgpt.params import init_params
 
 from ..sizes import ADAMW, CLIP, SIZES
@@ -30,12 +32,17 @@ def _train(size: str, **settings: Any) -> Callable[[], Any]:
     v = {name: np.zeros_like(p) for name, p in params.items()}
     decays = {name for name, p in params.items() if p.ndim >= 2}
     ids, targets = np.random.default_rng(0).integers(0, config.vocab_size, (2, batch, length))
+    # as `npgpt train` does: one process for each shard of a small model's batch
+    helpers = Helpers(choose_shards(config, batch, length) - 1)
+    while helpers.count and not helpers.ready(helpers.count, params):
+        time.sleep(0.1)
     step = 0
 
     def once() -> None:
         nonlocal step
         step += 1
-        _, grads = loss_and_grads(params, ids, targets, config, **settings)
+        _, grads = loss_and_grads(
+            params, ids, targets, config, helpers=helpers, **settings)
         scale = min(1.0, CLIP / (global_norm(grads) + 1e-6))
         adamw_step(params, grads, m, v, step=step, decay_names=decays, grad_scale=scale, **ADAMW)
 

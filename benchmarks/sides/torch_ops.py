@@ -24,9 +24,11 @@ def prepare() -> Callable[[], Any]:
                 tensor.grad = None
             started = time.perf_counter()
             out = run(*inputs)
-            middle = time.perf_counter()
-            out.backward(torch.ones_like(out))
-            result[name] = [middle - started, time.perf_counter() - middle]
+            forward = time.perf_counter() - started
+            dout = torch.ones_like(out)
+            started = time.perf_counter()
+            out.backward(dout)
+            result[name] = [forward, time.perf_counter() - started]
         return result
 
     return once

@@ -77,7 +77,7 @@ def _text(args: Any, model: Any, tokenizer: Any) -> int:
     from ..text import load_corpus
     from ..weights import CheckpointError
 
-    name, fraction, split = _which_text(args)
+    name, fraction, split = which_text(args)
     if str(name).endswith(".jsonl"):
         print(f"npgpt: {name} is scored as plain text; for multiple choice use --questions {name}",
               file=sys.stderr)
@@ -125,7 +125,7 @@ def _questions(args: Any, model: Any, tokenizer: Any) -> int:
     return 0
 
 
-def _which_text(args: Any) -> tuple[str, float, str]:
+def which_text(args: Any) -> tuple[str, float, str]:
     """Name of the text, the fraction held back, and the split to score."""
     from ..training.checkpoint import FOLDER, RUN_FILE, newest_checkpoint, read_record
 

@@ -7,7 +7,9 @@ import dataclasses
 import errno
 import os
 import sys
+from collections import Counter
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 EPILOG = """\
@@ -16,12 +18,14 @@ examples:
   npgpt gradcheck --ops fast          the same for the fast versions
   npgpt gradcheck mine.py             your own NAME_forward / NAME_backward pairs
   npgpt gradcheck mine.py:layernorm   one of them
-  npgpt gradcheck mine.py --shape x=2,3,8 --shape weight=8
+  npgpt gradcheck mine.py --shape x=2,3,8 --shape weight=8 --shape eps=1e-5
+  npgpt gradcheck mine.py --shape 'ids=ids(2,3)<7' --shape bias=None
 
 A file can tell its shapes itself, in a comment above a forward:
   # gradcheck: x=(2,3,8) weight=(8,) bias=(8,) eps=1e-5
 
-exit codes: 0 all gradients right, 1 a finding, 2 usage, 3 the file cannot be read
+exit codes: 0 all gradients right, 1 a finding (also: undecided), 2 usage, 3 the file
+cannot be read or is no Python
 """
 
 
@@ -35,7 +39,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("file", nargs="?", metavar="FILE[:NAME]",
                         help="a Python file with your own pairs (default: npgpt's own layers)")
     parser.add_argument("--shape", action="append", default=[], metavar="ARG=2,3,8",
-                        help="shape of an input of your pair")
+                        help="an input of your pair, as in its header: a shape (8 is (8,), and "
+                             "scalar a single number), ids(2,3)<7, None, or a setting")
     parser.add_argument("--ops", choices=("textbook", "fast"), default="textbook",
                         help="which of npgpt's own layers (default textbook)")
     parser.add_argument("--all", action="store_true",
@@ -59,9 +64,11 @@ def _examine_all(args: argparse.Namespace, colour: bool) -> int:
 
     print(_line("op or model", "input", "shape", "error", "method"))
     wrong, above, count, worst = [], [], 0, 0.0
+    ways: Counter[str] = Counter()
     for of_models, reports in enumerate((check_ops, check_models)):
         for report in reports(args.ops, args.seed):
             count += len(report.rows)
+            ways.update(f"{row.method} ({row.why})" for row in report.rows)
             worst = max(worst, report.worst)
             above += [f"{report.op} {row.argument}" for row in report.rows
                       if row.ok and row.error > GOAL]
@@ -75,6 +82,9 @@ def _examine_all(args: argparse.Namespace, colour: bool) -> int:
                 wrong.append(report)
     for report in wrong:
         print("\n" + report.text(colour=colour))
+    print()
+    for way, names in ways.items():
+        print("\n".join(wrap(f"{way}: {names} gradients", 80)))
     print(f"\n{count} gradients, worst relative error {worst:.0e}, goal {GOAL:.0e}")
     if above:
         print(f"right, but above the goal: {', '.join(above)}")
@@ -97,19 +107,12 @@ def _summary(report: Any) -> Any:
 
 def _examine_file(args: argparse.Namespace, colour: bool) -> int:
     from ..gradcheck import examine_file
+    from ..gradcheck.files import read_flag
 
     path = Path(args.file.rpartition(":")[0] if ":" in args.file else args.file)
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    shapes = dict(_shape(text) for text in args.shape)
+    shapes = {name: value for text in args.shape for name, value in read_flag(text).items()}
     reports = list(examine_file(args.file, shapes=shapes, seed=args.seed))
     print("\n\n".join(report.text(colour=colour) for report in reports))
     return 0 if all(report.ok for report in reports) else 1
-
-
-def _shape(text: str) -> tuple[str, tuple[int, ...]]:
-    name, _, sizes = text.partition("=")
-    try:
-        return name, tuple(int(n) for n in sizes.replace("(", "").replace(")", "").split(",") if n)
-    except ValueError:
-        raise ValueError(f"--shape {text!r} does not read; write --shape x=2,3,8") from None

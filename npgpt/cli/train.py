@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ..config import ACTIVATIONS, GPT2Config
+from ..config import ACTIVATIONS, SLOPES, GPT2Config
 from ..training.settings import (
     DEFAULT_PRESET,
     DERIVED,
@@ -32,6 +32,7 @@ examples:
   npgpt train --preset shakespeare-char         nanoGPT's recipe for a CPU
   npgpt train --corpus my-texts/ --n-layer 6 --n-embd 192 --n-head 6
   npgpt train --resume runs/python-docs         continue where it stopped
+  npgpt train --watch entropy,gradients         look inside every 100 steps
 
 exit codes: 0 done, 2 a setting does not fit, 3 a file cannot be read or written,
 4 diverged (the last good checkpoint is kept), 130 interrupted (after saving)
@@ -97,10 +98,15 @@ def _train(folder: Path, state: Any, corpus: Any, unigram: float) -> int:
     from ..training import Diverged, train
     from .progress import Progress
 
+    watch = None
+    if state.run.train.watched:
+        from ..lab.watch import TrainingWatch
+
+        watch = TrainingWatch(state, corpus.val)
     started = time.monotonic()
     with Interruption() as interruption, Progress(state.run.train, state.step) as progress:
         try:
-            outcome = train(folder, state, corpus, progress, interruption.happened)
+            outcome = train(folder, state, corpus, progress, interruption.happened, watch)
         except Diverged as error:
             raise Diverged(f"{error}; {_kept(folder)}; a lower --learning-rate may help") from None
         except OSError as error:
@@ -257,6 +263,15 @@ MODEL_HELP = {
     "final_norm": "A LayerNorm after the last block",
     "qkv_bias": "Biases on queries, keys and values",
     "scale_residual_init": "Start both c_proj smaller, by 1 / sqrt(2 * n_layer)",
+    "leaky_slope": f"Of leaky_relu: {', '.join(SLOPES)}; learned per layer, once for all, or not",
+    "slope_init": "Its first value; with fixed, its value",
+    "slope_decay": "Weight decay on learned slopes too",
+    "frozen_biases": "No biases but those of queries and keys: the others stay zeros",
+    "weight_norm": "Blocks' linear weights as gain * v / |v|",
+    "entropy_penalty": "Adds this times what attention far from its target entropy costs to the "
+                       "training loss; 0 adds nothing",
+    "entropy_tolerance": "How far is not far yet, as a share of the greatest entropy",
+    "entropy_target": "Every head's first target, likewise; it is learned",
 }
 
 

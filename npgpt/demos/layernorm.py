@@ -68,21 +68,30 @@ def layernorm_text(shown: Normalised, colour: bool = False) -> str:
         lines += ["", f"{name + ' (C = ' + str(batch.shape[1]) + ')':<52}"
                       f"{'mean':>8}{'var':>9}{'unbiased':>10}"]
         for n, row in enumerate(batch):
-            numbers = "".join(f"{number:7.3f}" for number in row[:channels])
+            numbers = "".join(_column(number, 7, 3) for number in row[:channels])
             more = " .." if len(row) > channels else ""
-            # round first, so that a mean of -1e-17 is shown as 0 without a sign
-            lines.append(f"row {n + 1:<3}{numbers + more:<45}{round(float(mean[n]), 3) + 0.0:8.3f}"
-                         f"{var[n]:9.5f}{unbiased[n]:10.5f}")
-    reach = float(max(np.abs(shown.x).max(), np.abs(shown.out).max()))
+            lines.append(f"row {n + 1:<3}{numbers + more:<45}{_column(mean[n], 8, 3)}"
+                         f"{_column(var[n], 9, 5)}{_column(unbiased[n], 10, 5)}")
+    reach = float(max(np.abs(shown.x).max(), np.abs(shown.out).max())) or 1.0
     lines += ["", f"o a channel, {tint('|', 'orange', colour)} the mean"
                   f", {tint('[ ]', 'orange', colour)} one standard deviation to each side"]
     for name, batch in (("before", shown.x), ("after", shown.out)):
         for n, row in enumerate(batch):
             lines.append(f"{name if n == 0 else '':7}{n + 1:>3} " + _strip(row, reach, colour))
     columns = WIDTH - 11
-    lines.append(" " * 11 + f"{-reach:.1f}".ljust(columns // 2) + "0"
-                 + f"{reach:.1f}".rjust(columns - columns // 2 - 1))
+    lines.append(" " * 11 + f"{-reach:.4g}".ljust(columns // 2) + "0"
+                 + f"{reach:.4g}".rjust(columns - columns // 2 - 1))
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _column(value: float, width: int, decimals: int) -> str:
+    """A number in `width` columns, the first of them free: in full, shorter, or as 1e+06."""
+    # round first, so that a mean of -1e-17 is shown as 0 without a sign
+    for places in range(decimals, -1, -1):
+        text = f"{round(float(value), places) + 0.0:.{places}f}"
+        if len(text) < width:
+            return text.rjust(width)
+    return f"{value:.{max(0, width - 8)}e}".rjust(width)
 
 
 def _strip(row: Array, reach: float, colour: bool) -> str:

@@ -78,13 +78,15 @@ def shortcut_text(shown: Shortcuts, colour: bool = False) -> str:
                      f"{other[0]:12.1e}{other[-1]:10.1e}{other[0] / other[-1]:12.2f}")
     lines += ["        first, last: mean |gradient| of that layer's weights", ""]
     deepest = max(shown.plain)
+    if deepest == 1:
+        lines.append("One layer has no way to go, so there is no curve to draw: try 6 layers.")
+        return "\n".join(line.rstrip() for line in lines)
     layers = np.arange(1, deepest + 1, dtype=float)
     curves = [Curve("r", "blue", layers, shown.residual[deepest]),
               Curve("p", "orange", layers, shown.plain[deepest])]
     lines.append(f"{tint('p', 'orange', colour)} plain   {tint('r', 'blue', colour)} residual   "
                  f"mean |gradient| by layer, {deepest} layers, logarithmic")
-    if deepest > 1:
-        lines += chart("", curves, _decades(curves), colour=colour, log=True)[1:]
+    lines += chart("", curves, _decades(curves), colour=colour, log=True)[1:]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -105,7 +107,7 @@ def shortcut_picture(shown: Shortcuts) -> Any:
                                   (shown.plain, shown.residual)):
         for number, (depth, gradients) in enumerate(lines.items()):
             axes.plot(np.arange(1, depth + 1), gradients, color=colours[number % len(colours)],
-                      marker=".", label=f"{depth} layers")
+                      marker=".", label=f"{depth} layers" if depth > 1 else "1 layer")
         axes.set(xlabel="layer", yscale="log", title=title)
     figure.axes[0].set_ylabel("mean |gradient| of the weights")
     figure.axes[0].legend(frameon=False)

@@ -31,6 +31,7 @@ from ..generation.cache import KVCache
 from ..layers.attention import split_heads, split_qkv
 from ..layers.contract import Array
 from ..model import block, head_weight, hidden
+from ..params import multiplied_out
 from . import ops
 from .activations import KERNELS, Kernels, leaky_kernels
 from .quantized import Int8, Widened
@@ -93,7 +94,7 @@ class FastReader:
         batch: int = 1,
         capacity: int | None = None,
     ) -> None:
-        self.params = params
+        self.params = params = multiplied_out(params, config)
         self.config = config
         dtype = params["wpe.weight"].dtype
         self.cache = KVCache(config, batch, capacity=capacity, dtype=dtype)

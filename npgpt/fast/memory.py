@@ -65,6 +65,9 @@ def _kept_by_a_block(config: GPT2Config, batch: int, length: int) -> int:
         # the two normalised streams before scale and shift
         channels += 2
     kept = positions * (channels * config.n_embd + _wide(config))
+    if config.weight_norm:
+        # the weights multiplied out
+        kept += config.n_embd * (4 * config.n_embd + config.inner + _wide(config))
     if length <= KEEP_KEYS:
         # the weights of each block of queries on the keys it may see
         seen = sum(

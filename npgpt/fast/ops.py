@@ -16,7 +16,7 @@ from . import activations, attention
 from . import cross_entropy as _cross_entropy
 from . import feed_forward as _feed_forward
 from . import layernorm as _layernorm
-from . import pointwise, products
+from . import pointwise, products, variants
 
 
 class _LossOp(Op):
@@ -34,8 +34,11 @@ gelu_exact = Op("gelu_exact", activations.gelu_exact_forward, activations.gelu_e
 relu = Op("relu", activations.relu_forward, activations.relu_backward)
 leaky_relu = Op("leaky_relu", activations.leaky_relu_forward, activations.leaky_relu_backward)
 silu = Op("silu", activations.silu_forward, activations.silu_backward)
+identity = Op("identity", activations.identity_forward, activations.identity_backward)
 layernorm = Op("layernorm", _layernorm.layernorm_forward, _layernorm.layernorm_backward)
 linear = Op("linear", products.linear_forward, products.linear_backward)
+weight_norm = Op("weight_norm", variants.weight_norm_forward, variants.weight_norm_backward)
+pad_zeros = Op("pad_zeros", variants.pad_zeros_forward, variants.pad_zeros_backward)
 residual = Op("residual", pointwise.residual_forward, residual_backward)
 dropout = Op("dropout", pointwise.dropout_forward, pointwise.dropout_backward)
 token_embedding = Op(
@@ -54,6 +57,12 @@ multi_head_attention = Op(
     "multi_head_attention",
     attention.multi_head_attention_forward,
     attention.multi_head_attention_backward,
+)
+attention_entropy = Op(
+    "attention_entropy", variants.attention_entropy_forward, variants.attention_entropy_backward
+)
+entropy_penalty = Op(
+    "entropy_penalty", variants.entropy_penalty_forward, variants.entropy_penalty_backward
 )
 cross_entropy = Op(
     "cross_entropy", _cross_entropy.cross_entropy_forward, _cross_entropy.cross_entropy_backward

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..config import GPT2Config
 from ..layers.contract import Array
-from ..params import parameter_shapes
+from ..params import multiplied_out, parameter_shapes
 from .threads import ELEMENTS, each, parts
 
 LARGEST = 127
@@ -85,6 +85,7 @@ class Widened(Mapping[str, Any]):
 def quantize(params: Mapping[str, Array], config: GPT2Config) -> dict[str, Any]:
     """The same names: matrices as Int8, except the positions; everything else as it was.
 
+    A config's variants are multiplied out first (`params.multiplied_out`).
     Raises ValueError, naming the parameter, where a number is not finite.
     """
     matrices = [
@@ -93,7 +94,7 @@ def quantize(params: Mapping[str, Array], config: GPT2Config) -> dict[str, Any]:
     ]
     return {
         name: quantized(array, name, by_rows=name in _TABLES) if name in matrices else array
-        for name, array in params.items()
+        for name, array in multiplied_out(params, config).items()
     }
 
 

@@ -32,7 +32,7 @@ def recomputed_block(
     attend: model.Attend,
 ) -> Any:
     """model.block as one entry on the tape; attention is over the given positions alone."""
-    names = [name for name in params if name.startswith(f"h.{layer}.")]
+    names = model.of_block(params, layer)
 
     def block(x: Any, arrays: tuple[Any, ...], source: UniformSource | None) -> Any:
         attend = model.full_attention(config, ops=ops, rng=source)

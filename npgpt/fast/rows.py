@@ -52,3 +52,15 @@ class RowRandom:
         part = object.__new__(RowRandom)
         part._generators = self._generators[start:stop]
         return part
+
+    def state(self) -> list[dict[str, Any]]:
+        """Where every row's generator stands, in plain values."""
+        return [dict(generator.bit_generator.state) for generator in self._generators]
+
+    @classmethod
+    def from_state(cls, state: Sequence[dict[str, Any]]) -> RowRandom:
+        """The source that stood there."""
+        whole = cls(0, 0, 0, len(state))
+        for generator, one in zip(whole._generators, state):
+            generator.bit_generator.state = one
+        return whole

@@ -18,15 +18,14 @@ from typing import Any, Mapping
 
 import numpy as np
 
-from .. import model
 from ..config import GPT2Config
 from ..layers.contract import Array, UniformSource
 from ..layers.cross_entropy import IGNORE
 from . import threads as _threads
 from .heap import keep_freed_memory
+from .helpers import Helpers
 from .memory import peak_memory as _peak_memory
-from .play import STEP_OPS, StepTape, play
-from .recompute import recomputed_block
+from .shard import Shard, shard_gradients
 
 # above this many parameters outside the tables, adding up the shards' gradients costs too much
 SHARD_PARAMETERS = 2**25
@@ -42,14 +41,18 @@ def loss_and_grads(
     threads: int | None = None,
     shards: int | None = None,
     recompute: bool = False,
+    helpers: Helpers | None = None,
 ) -> tuple[float, dict[str, Array]]:
     """Mean loss in nats over the targets that count, and its gradient for every parameter.
 
+    The config's entropy penalty, if it has one, is in it: see `model.training_loss`.
     ids and targets (B, T); a target of -100 is not counted. Dropout happens where `rng` is passed.
-    `threads` defaults to `threads.get_threads()`; `shards` to what suits the sizes, 1 for none.
+    `threads` defaults to `threads.get_threads()`; `shards` to what suits the sizes, 1 for none
+    (with an entropy penalty always 1).
     More than one needs a `rng` with `rows(start, stop)`, such as RowRandom, if there is dropout.
     `recompute` keeps only each block's input and computes the rest again in backward: less memory
-    for a quarter to a third more time. The gradients are arrays of their own.
+    for a quarter to a third more time. `helpers` compute shards where there are threads - 1 of
+    them, to the same bits. The gradients are arrays of their own.
     """
     if ids.ndim != 2 or targets.shape != ids.shape:
         raise ValueError(f"ids and targets must both be (B, T); got {ids.shape}, {targets.shape}")
@@ -57,12 +60,12 @@ def loss_and_grads(
         rng = None
     keep_freed_memory()
     with _threads.using(threads), _threads.one_blas_thread():
-        if shards is None:
+        if shards is None or config.entropy_penalty:
             shards = choose_shards(config, len(ids), ids.shape[1], rng)
         shards = min(shards, len(ids))
         if shards <= 1:
-            return _part(params, ids, targets, config, rng, 1.0, recompute)
-        return _sharded(params, ids, targets, config, rng, shards, recompute)
+            return shard_gradients(params, Shard(ids, targets, config, rng, 1.0, recompute))
+        return _sharded(params, ids, targets, config, rng, shards, recompute, helpers)
 
 
 def choose_shards(
@@ -70,6 +73,9 @@ def choose_shards(
 ) -> int:
     """How many shards a batch (batch, length) is best cut into: 1, or one per thread."""
     n = min(_threads.get_threads(), batch)
+    if config.entropy_penalty:
+        # it is a function of the whole batch's entropy, not a sum over its texts
+        return 1
     if rng is not None and not hasattr(rng, "rows"):
         return 1
     matrices = config.n_layer * config.n_embd * (4 * config.n_embd + 2 * config.inner)
@@ -92,7 +98,7 @@ def peak_memory(
 
 def _sharded(
     params: Mapping[str, Array], ids: Array, targets: Array, config: GPT2Config,
-    rng: Any, shards: int, recompute: bool,
+    rng: Any, shards: int, recompute: bool, helpers: Helpers | None,
 ) -> tuple[float, dict[str, Array]]:
     if rng is not None and not hasattr(rng, "rows"):
         raise ValueError("dropout in shards needs an rng with rows(start, stop), such as RowRandom")
@@ -101,17 +107,22 @@ def _sharded(
         int((targets[a:b] != IGNORE).sum()) for a, b in zip(borders, borders[1:])
     ]
     total = max(1, sum(counts))
-    results: list[Any] = [None] * shards
-
-    def work(i: int) -> None:
+    jobs = []
+    for i in range(shards):
         rows = slice(borders[i], borders[i + 1])
         part_rng = None if rng is None else rng.rows(rows.start, rows.stop)
         # a shard's loss is a mean over its own targets: weigh it by how many it counted
-        results[i] = _part(
-            params, ids[rows], targets[rows], config, part_rng, counts[i] / total, recompute
-        )
+        jobs.append(Shard(ids[rows], targets[rows], config, part_rng, counts[i] / total, recompute))
 
-    _threads.each(work, shards)
+    if helpers is not None and helpers.ready(shards - 1, params, rng):
+        results = helpers.gradients(params, jobs)
+    else:
+        results = [(0.0, {})] * shards
+
+        def work(i: int) -> None:
+            results[i] = shard_gradients(params, jobs[i])
+
+        _threads.each(work, shards)
     loss, grads = results[0]
     names = list(grads)
 
@@ -122,18 +133,3 @@ def _sharded(
     size = sum(g.size for g in grads.values())
     _threads.each(gather, len(names), size >= _threads.ELEMENTS)
     return loss + sum(r[0] for r in results[1:]), grads
-
-
-def _part(
-    params: Mapping[str, Array], ids: Array, targets: Array, config: GPT2Config,
-    rng: UniformSource | None, weight: float, recompute: bool,
-) -> tuple[float, dict[str, Array]]:
-    tape = StepTape()
-    watched = tape.watch(dict(params))
-    loss = model.loss(
-        watched, ids, targets, config, ops=STEP_OPS, rng=rng,
-        run_block=recomputed_block if recompute else None,
-    )
-    value = float(loss.value) * weight
-    grads = play(tape, loss, np.full((), weight, loss.value.dtype), list(watched.values()))
-    return value, dict(zip(watched, grads))

@@ -1,7 +1,8 @@
 """The gradient doctor: is this backward right, and if not, what is wrong with it?"""
 
-from .check import check, check_function, examine
+from .check import check, examine
 from .files import examine_file
+from .function import check_function
 from .kinds import KINDS
 from .report import Finding, GradientMismatch, Report, Row
 from .scalar import check_scalar

@@ -11,6 +11,9 @@ Noise           Where backward cancels large numbers (a saturated softmax), roun
                 the rule. Moving dout and the cache by one unit in the last place shows how much;
                 thirty times that is forgiven, but never more than 1e-6 of the gradient or 1e-11 of
                 what it could have been.
+Precision       All of this for float64. Where forward itself computes in float32 each bound is at
+                least a fixed multiple of that precision.
+Undecided       Where the numbers are so blunt that an error of 1 % could pass, nothing is proven.
 """
 
 from __future__ import annotations
@@ -30,11 +33,17 @@ ZERO = 1e-12
 FLOOR = 1e-13
 MOST_NOISE = 1e-6
 MOST_NOISE_OF_REACH = 1e-11
+BLUNT = 1e-2
+ROUNDING = 1e-9
+EPSILON = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The verdict on a tensor: relative `error`, `tolerance`, `wrong` (a mask), `zero`, `noisy`."""
+    """The verdict on a tensor: relative `error`, `tolerance`, `wrong` (a mask), `zero`, `noisy`.
+
+    `undecided` masks the elements that are not wrong, but of which too little is known to say more.
+    """
 
     error: float
     tolerance: float
@@ -42,6 +51,7 @@ class Comparison:
     ok: bool
     zero: bool = False
     noisy: bool = False
+    undecided: Array | None = None
 
 
 def compare(
@@ -51,13 +61,15 @@ def compare(
     magnitude: Array,
     reach: float,
     noise: Callable[[], Array] | None = None,
+    epsilon: float = EPSILON,
 ) -> Comparison:
     """Compare two gradients of one shape.
 
     `magnitude`: per element, the sum of |dout| |d out / d x|. `reach`: the length that a
     gradient could have had, such as ||dout|| ||out|| / ||x||. `noise`: called only in doubt; gives
-    the rounding noise of `analytic`.
+    the rounding noise of `analytic`. `epsilon`: the precision that forward computes in.
     """
+    less = 0.0 if epsilon <= EPSILON else epsilon
     gap = np.abs(analytic - numeric)
     bad = ~np.isfinite(analytic)
     gap = np.where(bad, np.inf, gap)
@@ -65,13 +77,20 @@ def compare(
     zero = bool(length <= ZERO * reach)
     scale = (reach if zero else length) or 1.0
     error = float(np.linalg.norm(gap) / scale)
-    floor = FLOOR * reach
-    tolerance = float(WHOLE + (3 * np.linalg.norm(error_bar) + floor) / scale)
-    allowed = ELEMENT * magnitude + 5 * error_bar + floor + (WHOLE if zero else ZERO) * scale
+    floor = max(FLOOR, 10 * less) * reach
+    whole = max(WHOLE, 100 * less)
+    tolerance = float(whole + (3 * np.linalg.norm(error_bar) + floor) / scale)
+    allowed = max(ELEMENT, 1000 * less) * magnitude + 5 * error_bar + floor
+    allowed = allowed + (whole if zero else max(ZERO, 10 * less)) * scale
     wrong = gap > allowed
     if error <= tolerance and not wrong.any():
-        return Comparison(error, tolerance, wrong, True, zero)
-    most = max(MOST_NOISE * length, MOST_NOISE_OF_REACH * reach)
+        # a gradient so small beside what it could be that rounding is all that is compared
+        noise_level = max(floor, ROUNDING * reach if tolerance > BLUNT else 0.0)
+        noisy = not zero and noise_level > MOST_NOISE * scale and less == 0
+        blunt = _undecided(error_bar, numeric, scale, ROUNDING * reach)
+        return Comparison(error, tolerance, wrong, True, zero, noisy, blunt)
+    most = max(MOST_NOISE, 1e4 * less) * length
+    most = max(most, MOST_NOISE_OF_REACH * reach, 100 * less * reach)
     if noise is not None and error * scale <= most:
         grain = np.minimum(30 * noise(), most)
         tolerance += float(np.linalg.norm(grain)) / scale
@@ -81,3 +100,13 @@ def compare(
     if not wrong.any():
         wrong = gap >= 0.5 * gap.max(initial=0.0)
     return Comparison(error, tolerance, wrong, False, zero)
+
+
+def _undecided(error_bar: Array, numeric: Array, scale: float, rounding: float) -> Array:
+    """The elements whose numbers are so blunt that 1 % of a usual element could be missed.
+
+    Not where the gradient is so small beside what it could be (a saturated softmax's) that the
+    blunt numbers are mere `rounding` of that: this is noise, and is told as such.
+    """
+    usual = np.maximum(np.abs(numeric), scale / np.sqrt(max(numeric.size, 1)))
+    return np.asarray(5 * error_bar > np.maximum(BLUNT * usual, rounding))

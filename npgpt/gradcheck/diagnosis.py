@@ -3,102 +3,227 @@
 1. the numbers alone (explain): one input's gradient against everything a known fault would give;
 2. the steps of forward (paths): which named path has a wrong weight, for all wrong inputs at once;
 3. the source of backward (repair): which single change makes everything right;
-4. the single uses of a name in forward, then two forgotten steps at once (paths again);
-5. nobody: the first wrong element, the largest wrong block and a picture.
+4. the single uses of a name in forward, then two paths, or a path and a factor (paths again);
+5. a change of the source and a path together (combined);
+6. several faults one after another (several): the one that explains most, then what is left;
+7. nobody: the first wrong element, the largest wrong block and a picture.
 """
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
 import numpy as np
 
+from .behaviour import linear
+from .combined import change_and_path
+from .elements import differing, wrong_elements
 from .explain import explain, explain_shape
-from .measure import Measurement
-from .paths import missing_path, two_missing_paths
+from .measure import Measurement, usable
+from .numeric import Array
+from .parts import dout_nowhere
+from .paths import Paths
 from .picture import largest_block, neighbourhood, picture
-from .repair import mend
+from .repair import Trial, mend
 from .report import Finding
-from .view import Explanation
+from .several import several
+from .view import Explanation, View
+from .whole import explain_whole
+
+SECONDS = 1.5  # for all that reads source; a report is to be there within two
+RESTLESS = " backward answers differently at each call, so that its faults cannot be named."
+BENT = (
+    "backward is not linear in dout, as every true gradient is: dout enters each term exactly "
+    "once. "
+)
 
 
 def diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:
     """Findings for every wrong input, and for those whose gradient is `misshapen`."""
+    if not m.wrong and not misshapen:
+        return []
     try:
-        return _diagnose(m, misshapen)
+        return _Diagnosis(m, misshapen).findings()
     except Exception:  # a pair that cannot be looked into is still wrong, and is told so
         return [_unnamed(m, i) for i in m.wrong + misshapen]
 
 
-def _diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:
-    wrong = m.wrong
-    named: dict[int, list[Explanation]] = {i: _second_opinion(m, explain(m, i)) for i in wrong}
-    for i in misshapen:
-        found = explain_shape(m, i) if i in m.numeric else None
-        named[i] = [found] if found else []
-    left = [i for i in wrong + misshapen if not named[i]]
-    if left:
-        causes = _common_causes(m, wrong, misshapen)
-        if causes:
-            return [_finding(m, (wrong + misshapen)[0], c, wrong + misshapen) for c in causes]
-        if len(wrong + misshapen) > 1:
-            for i in left:
-                found = _own_cause(m, i, misshapen)
-                named[i] = [found] if found else []
-    return [
-        finding
-        for i in wrong + misshapen
-        for finding in [_finding(m, i, one, [i]) for one in named[i]] or [_unnamed(m, i)]
-    ]
+@dataclass
+class _Diagnosis:
+    """The work on one measurement; `paths` and `trials` are kept from step to step."""
+
+    m: Measurement
+    misshapen: list[int]
+    paths: Paths = field(init=False)
+    trials: list[Trial] = field(default_factory=list)
+    started: float = field(default_factory=time.thread_time)
+
+    def __post_init__(self) -> None:
+        self.paths = Paths(self.m)
+
+    def findings(self) -> list[Finding]:
+        m, wrong, misshapen = self.m, self.m.wrong, self.misshapen
+        every = wrong + misshapen
+        if not self._repeatable():
+            return [_unnamed(m, i, note=RESTLESS) for i in every]
+        named: dict[int, list[Explanation]] = {
+            i: self._second_opinion(explain(m, i)) for i in wrong}
+        for i in misshapen:
+            shape = explain_shape(m, i) if i in m.numeric else explain_whole(
+                m.subject, i, np.random.default_rng(0))
+            named[i] = [shape] if shape else []
+        for i in wrong:
+            named[i] = named[i] or self._single_element(i)
+        left = [i for i in every if not named[i]]
+        bent = any(i in m.verdict for i in left) and bool(
+            linear(m.subject, np.random.default_rng(0)))
+        if left:
+            causes = self._common_causes(wrong)
+            if causes:
+                if bent:
+                    causes[0] = replace(causes[0], message=BENT + causes[0].message)
+                return [_finding(m, every[0], cause, every) for cause in causes]
+            for i in left if len(every) > 1 else ():
+                named[i] = self._own_causes(i)
+        findings = []
+        for i in every:
+            findings += [_finding(m, i, one, [i]) for one in named[i]] or self._last_resort(i)
+        if bent and "unexplained" in [finding.kind for finding in findings]:
+            findings.insert(0, Finding(
+                "not-linear", ", ".join(m.subject.names[i] for i in left), BENT.strip(),
+                evidence="backward(2a - 3b) is not 2 backward(a) - 3 backward(b)"))
+        return findings
+
+    def _repeatable(self) -> bool:
+        """Does backward answer as it did before? (Its numbers have no name if not.)"""
+        m = self.m
+        again = m.subject.gradients(m.douts[0])
+        for i in m.analytic:
+            said = usable(m.returned[:1], i, m.subject.shape(i))
+            now = usable([again], i, m.subject.shape(i))
+            if said is None or now is None or not np.array_equal(now, said, equal_nan=True):
+                return False
+        return True
+
+    @cached_property
+    def mended(self) -> Explanation | None:
+        """The one change of the source after which every gradient is right."""
+        return mend(self.m, trials=self.trials)
+
+    def _second_opinion(self, found: list[Explanation]) -> list[Explanation]:
+        """`dweight = dout.sum()` is the bias's gradient, or lacks a factor: the source can tell."""
+        if len(found) == 1 and found[0].kind == "another-input" and "not of" in found[0].message:
+            if self.mended and self.mended.kind in ("missing-factor", "missing-term"):
+                return [self.mended]
+        return found
+
+    def _single_element(self, i: int) -> list[Explanation]:
+        """One wrong element among many: damage, unless a path of forward leads to just that one."""
+        found = wrong_elements(self._view(i))
+        if found is None:
+            return []
+        return [self.paths.one([i], True) or self.paths.one([i], False) or found]
+
+    def _view(self, i: int) -> View:
+        return View(self.m, i, self.m.analytic[i], self.m.numeric[i])
+
+    def _common_causes(self, wrong: list[int]) -> list[Explanation]:
+        """One fault behind all wrong gradients, or two faults together, or nothing."""
+        m, paths, shaped = self.m, self.paths, not self.misshapen
+        if any(i not in m.numeric for i in self.misshapen):
+            return []  # too large for numbers: its shape is all that is known
+        path = paths.one(wrong, True) if shaped else None
+        if path and path.kind in ("missing-term", "term-sign"):
+            return [path]
+        one = self._explained_twice(self.mended, wrong) or path or (
+            paths.one(wrong, False) if shaped else None)
+        if one:
+            return [one]
+        if not shaped:
+            return []
+        return paths.several(wrong) or (
+            change_and_path(m, wrong[0], list(m.numeric), paths, self.trials)
+            if len(wrong) == 1 else []
+        )
+
+    def _explained_twice(
+        self, cure: Explanation | None, wrong: list[int]
+    ) -> Explanation | None:
+        """Where a factor of 2 mends, forward may use a value twice and backward count it once."""
+        if cure and cure.kind == "term-factor" and "`2.0 * " in cure.message and not self.misshapen:
+            path = self.paths.one(wrong, False)
+            if path and path.kind == "missing-term":
+                return replace(cure, message=f"{cure.message} {path.message}")
+        return cure
+
+    def _own_causes(self, i: int) -> list[Explanation]:
+        if i not in self.m.numeric:
+            return []
+        shaped, trials = i not in self.misshapen, list[Trial]()
+        path = self.paths.one([i], True) if shaped else None
+        seconds = min(0.4, self.started + SECONDS - time.thread_time())
+        one = path or mend(self.m, [i], seconds, trials) or (
+            self.paths.one([i], False) if shaped else None)
+        if one or not shaped:
+            return [one] if one else []
+        return self.paths.several([i]) or change_and_path(self.m, i, [i], self.paths, trials)
+
+    def _last_resort(self, i: int) -> list[Finding]:
+        """Several faults, as far as they have names, and the rest as a picture."""
+        m = self.m
+        if i in m.verdict and dout_nowhere(m.analytic[i]) and len(m.douts) > 1:
+            name = m.subject.names[i]
+            return [_finding(m, i, Explanation(
+                "missing-factor",
+                f"What backward gives for {name} does not depend on dout, which is a factor of "
+                "every term of a true gradient.",
+                "the same answer for different random dout",
+            ), [i])]
+        found = several(m, i, self.paths) if i in m.verdict else None
+        if found is None:
+            return [_unnamed(m, i)]
+        before = [m.numeric[i], *(fault.predicted for fault in found.faults)]
+        findings = [
+            _finding(m, i, fault, [i], against)
+            for fault, against in zip(found.faults, before, strict=False)
+        ]
+        return findings if not found.left else [*findings, _unnamed(m, i, found.predicted)]
 
 
-def _second_opinion(m: Measurement, found: list[Explanation]) -> list[Explanation]:
-    """`dweight = dout.sum()` is the bias's gradient, or lacks a factor: the source can tell."""
-    if len(found) == 1 and found[0].kind == "another-input" and "not of" in found[0].message:
-        cause = mend(m)
-        if cause and cause.kind in ("missing-factor", "missing-term"):
-            return [cause]
-    return found
-
-
-def _common_causes(m: Measurement, wrong: list[int], misshapen: list[int]) -> list[Explanation]:
-    """One fault behind all wrong gradients, or two forgotten paths, or nothing."""
-    if any(i not in m.numeric for i in misshapen):
-        return []  # too large for numbers: its shape is all that is known
-    path = None if misshapen else missing_path(m, wrong, True)
-    if path and path.kind in ("missing-term", "term-sign"):
-        return [path]
-    one = mend(m) or path or (None if misshapen else missing_path(m, wrong, False))
-    if one:
-        return [one]
-    return [] if misshapen else two_missing_paths(m, wrong)
-
-
-def _own_cause(m: Measurement, i: int, misshapen: list[int]) -> Explanation | None:
-    if i not in m.numeric:
-        return None
-    path = None if i in misshapen else missing_path(m, [i], True)
-    return path or mend(m, [i], 0.4) or (None if i in misshapen else missing_path(m, [i], False))
-
-
-def _finding(m: Measurement, i: int, cause: Explanation, inputs: list[int]) -> Finding:
+def _finding(
+    m: Measurement, i: int, cause: Explanation, inputs: list[int], against: Array | None = None
+) -> Finding:
     names = ", ".join(m.subject.names[j] for j in inputs)
-    return Finding(cause.kind, names, cause.message, *_worst(m, i), evidence=cause.evidence)
+    return Finding(
+        cause.kind, names, cause.message, *_worst(m, i, against), evidence=cause.evidence)
 
 
 def _worst(
-    m: Measurement, i: int
+    m: Measurement, i: int, against: Array | None = None
 ) -> tuple[tuple[int, ...] | None, float | None, float | None, float | None]:
-    """(index, analytic, numeric, error bar) of the worst element, or four times None."""
-    if i not in m.analytic or not m.analytic[i].size:
+    """(index, analytic, numeric, error bar) of the worst wrong element, or four times None.
+
+    `against` (K, N) takes the place of the truth where part of the error has a name already.
+    """
+    if i not in m.verdict or not m.analytic[i].size:
         return None, None, None, None
-    gap = np.abs(m.analytic[i] - m.numeric[i])
-    gap[~np.isfinite(gap)] = np.inf
+    gap = np.abs(m.analytic[i] - (m.numeric[i] if against is None else against))
+    gap = np.where(np.isfinite(gap), gap, np.inf)
+    wrong = m.verdict[i].wrong
+    if against is None and wrong.any():
+        gap = np.where(wrong, gap, -1.0)
     k, n = np.unravel_index(int(np.argmax(gap)), gap.shape)
     index = tuple(int(j) for j in np.unravel_index(int(n), m.subject.shape(i)))
     bar = float(np.abs(m.douts[k]).reshape(-1) @ m.bars[i][n])
     return index, float(m.analytic[i][k, n]), float(m.numeric[i][k, n]), bar
 
 
-def _unnamed(m: Measurement, i: int) -> Finding:
+def _unnamed(
+    m: Measurement, i: int, predicted: Array | None = None, note: str = ""
+) -> Finding:
+    """What is wrong where no name fits; or what is left when `predicted` is all that is named."""
     name, shape = m.subject.names[i], m.subject.shape(i)
     if i not in m.verdict:
         given = np.shape(m.returned[0][i])
@@ -107,23 +232,25 @@ def _unnamed(m: Measurement, i: int) -> Finding:
             name,
             f"{name} has shape {shape}, its gradient has shape {given}; they must be equal.",
         )
-    wrong = np.asarray(m.verdict[i].wrong.any(axis=0)).reshape(shape)
-    count = f"{int(wrong.sum())} of {wrong.size} elements are wrong"
+    said = m.analytic[i]
+    if predicted is None:
+        wrong = np.asarray(m.verdict[i].wrong.any(axis=0)).reshape(shape)
+        message = f"The gradient of {name} is wrong and no known fault explains it: "
+        predicted = m.numeric[i]
+    else:
+        wrong = differing(View(m, i, said, predicted), said, predicted).reshape(shape)
+        message = f"What is left of the error of {name} has no known name: "
+    message += f"{int(wrong.sum())} of {wrong.size} elements are wrong"
     if wrong.ndim == 0 or not wrong.any():
-        return Finding(
-            "unexplained",
-            name,
-            f"The gradient of {name} is wrong and no known fault explains it: {count}.",
-            *_worst(m, i),
-        )
+        return Finding("unexplained", name, message + ".", *_worst(m, i))
     first = tuple(int(n) for n in np.argwhere(wrong)[0])
-    near = neighbourhood(m.analytic[i][0].reshape(shape), m.numeric[i][0].reshape(shape), first)
+    near = neighbourhood(said[0].reshape(shape), predicted[0].reshape(shape), first)
     return Finding(
         "unexplained",
         name,
-        f"The gradient of {name} is wrong and no known fault explains it: {count}, the first is "
-        f"{list(first)}, the largest block of them is {largest_block(wrong)}. In the picture the "
-        "last axis runs to the right and # is wrong.",
-        *_worst(m, i),
+        f"{message}, the first is {list(first)}, the largest block of them is "
+        f"{largest_block(wrong)}. In the picture the last axis runs to the right and # is wrong."
+        + note,
+        *_worst(m, i, predicted),
         picture=picture(wrong) + "\n\n" + near,
     )

@@ -7,6 +7,7 @@ squares, since backward is (nearly always) affine in it.
 from __future__ import annotations
 
 import ast
+import copy
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 from .source import Slot, slots
 
 Shapes = dict[str, Any]  # local names and their values, as seen in one run
+AXES = [-1, -2, 0, 1, 2, None]
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,10 @@ def _statements(
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         if isinstance(node, (ast.Assign, ast.AugAssign)) and isinstance(target, ast.Subscript):
             # a[1:3] is no argument of a call, and repeats no row
-            if not any(isinstance(part, ast.Slice) for part in ast.walk(target.slice)):
+            inside = list(ast.walk(target.slice))
+            if not any(isinstance(part, ast.Slice) for part in inside) and any(
+                isinstance(part, ast.Name) for part in inside
+            ):
                 call = ast.Expr(
                     expression("np.add.at(t, i, v)", t=target.value, i=target.slice, v=node.value)
                 )
@@ -104,6 +109,7 @@ def _calls(
         if not isinstance(node, ast.Call):
             continue
         if isinstance(node.func, ast.Attribute) and node.func.attr in ("sum", "mean"):
+            yield from _axes(slot, node)
             was_sum = node.func.attr == "sum"
             func = ast.Attribute(node.func.value, "mean" if was_sum else "sum", ast.Load())
             yield Edit(
@@ -113,11 +119,24 @@ def _calls(
             )
         for k, keyword in enumerate(node.keywords):
             if keyword.arg in ("axis", "keepdims"):
-                choices = [True, False] if keyword.arg == "keepdims" else [-1, -2, 0, 1, 2, None]
-                for value in choices:
+                for value in [True, False] if keyword.arg == "keepdims" else AXES:
                     words = list(node.keywords)
                     words[k] = ast.keyword(keyword.arg, ast.Constant(value))
                     yield Edit("wrong-axis", slot, ast.Call(node.func, node.args, words))
+
+
+def _axes(slot: Slot, node: ast.Call) -> Iterator[Edit]:
+    """Other axes for x.sum(0) and np.sum(x, 0), whose axis has no name; one where there is none."""
+    assert isinstance(node.func, ast.Attribute)
+    at = int(ast.unparse(node.func.value) in ("np", "numpy"))
+    if any(word.arg == "axis" for word in node.keywords) or len(node.args) > at + 1:
+        return
+    for value in AXES if len(node.args) > at else AXES[:-1]:
+        arguments = [*node.args[:at], ast.Constant(value)]
+        yield Edit("wrong-axis", slot, ast.Call(node.func, arguments, node.keywords))
+        if not any(word.arg == "keepdims" for word in node.keywords):
+            words = [*node.keywords, ast.keyword("keepdims", ast.Constant(True))]
+            yield Edit("wrong-axis", slot, ast.Call(node.func, arguments, words))
 
 
 def _layout(
@@ -237,7 +256,7 @@ def _pairs(
 ) -> Iterator[Edit]:
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     for a, b in itertools.combinations(arrays, 2):
-        forms = ["_c * (e * a * b)"]
+        forms = ["_c * (e * a * b)", "_c * (e * a * (1 - b * b))", "_c * (e * (1 - a * a) * b)"]
         if a not in used or b not in used:
             forms += ["_c * (e * (a + b))", "_c * (e * (a - b))"]
         for slot in places:
@@ -261,12 +280,35 @@ def _rich_products(
             "(1 - n)",
             "(1 - n * n)",
             "n * n",
+            "n * (1 - n)",
             "(1 + n)",
             "n.swapaxes(-1, -2)",
             "n[..., None]",
             "np.exp(n)",
+            "np.exp(-n * n / 2)",
+            "np.sqrt(n)",
+            "1 / np.sqrt(n)",
+            "np.cos(n)",
         ),
     )
+    yield from _own_expressions(tree, places, seen)
+
+
+def _own_expressions(tree: ast.FunctionDef, places: list[Slot], seen: Shapes) -> Iterator[Edit]:
+    """A factor that backward has elsewhere, in another term or another gradient."""
+    own: dict[str, Any] = {}
+    for slot in places:
+        node = slot.get()
+        if isinstance(node, (ast.BinOp, ast.Call)):
+            names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+            if names <= {*seen, "np"} and names & set(seen):
+                own.setdefault(ast.unparse(node), node)
+    for slot in places:
+        node = slot.get()
+        for text, factor in list(own.items())[:16]:
+            if isinstance(node, (ast.Name, ast.BinOp, ast.Call)) and ast.unparse(node) != text:
+                new = expression("_c * (e * f)", e=node, f=copy.deepcopy(factor))
+                yield Edit("missing-factor", slot, new, fitted=True)
 
 
 def _multiplied(
@@ -325,14 +367,16 @@ def _spare(
     for slot in places:
         node = slot.get()
         if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
-            yield Edit("extra-factor", slot, node.left)
+            yield Edit("extra-factor", slot, expression("_c * e", e=node.left), fitted=True)
             if isinstance(node.op, ast.Mult):
-                yield Edit("extra-factor", slot, node.right)
+                yield Edit("extra-factor", slot, expression("_c * e", e=node.right), fitted=True)
                 yield Edit("wrong-operator", slot, ast.BinOp(node.left, ast.Div(), node.right))
             else:
                 yield Edit("wrong-operator", slot, ast.BinOp(node.left, ast.Mult(), node.right))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            yield Edit("extra-call", slot, node.func.value)
+            whole = ast.unparse(node.func.value) in ("np", "numpy")
+            if not whole or node.args:
+                yield Edit("extra-call", slot, node.args[0] if whole else node.func.value)
         for axes in ("0", "-1", "(0, 1)"):
             if isinstance(node, (ast.Name, ast.BinOp)):
                 yield Edit("missing-broadcast-sum", slot, expression(f"e.sum(axis={axes})", e=node))
@@ -347,8 +391,8 @@ FAMILIES: list[Family] = [
     _coefficients,
     _unused,
     _conditions,
-    _products,
     _spare,
+    _products,
     _terms,
     _pairs,
     _rich_products,

@@ -13,11 +13,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .elements import extra_term
 from .measure import Measurement
 from .numeric import Array
-from .parts import dout_forgotten, elementwise, mask, repeated_ids, slices
-from .rules import another_input, factor, float32, not_finite, permuted, zero
-from .view import Explanation, View, close
+from .parts import dout_forgotten, dout_nowhere, elementwise, mask, repeated_ids, slices
+from .rules import another_input, factor, float32, not_finite, permuted, scaled, shuffled, zero
+from .view import Explanation, View, close, fit
 
 RULES: list[Callable[[View], Explanation | None]] = [
     not_finite,
@@ -25,8 +26,10 @@ RULES: list[Callable[[View], Explanation | None]] = [
     float32,
     another_input,
     permuted,
+    shuffled,
     elementwise,
     factor,
+    extra_term,
     repeated_ids,
     mask,
     dout_forgotten,
@@ -56,7 +59,15 @@ def _with_factor(v: View) -> list[Explanation]:
             if found:
                 second = factor(View(v.m, v.position, c * v.true, v.true))
                 return [found] + ([second] if second else [])
-    return []
+    return _factor_and_rounding(v)
+
+
+def _factor_and_rounding(v: View) -> list[Explanation]:
+    """A factor on everything, and float32 besides: then no element agrees on eight digits."""
+    c = fit(v.said, v.true)
+    whole = View(v.m, v.position, v.said, c * v.true)
+    rounding = float32(whole) if abs(c - 1) > 1e-5 else None
+    return [scaled(v, c), rounding] if rounding else []
 
 
 def explain_shape(m: Measurement, position: int) -> Explanation | None:
@@ -109,4 +120,17 @@ def explain_shape(m: Measurement, position: int) -> Explanation | None:
                         f"{'is' if count == 1 else 'es'} {', '.join(map(str, axes))}.",
                         "so summed it equals the numbers to eight digits",
                     )
+    if dout_nowhere(np.array(said)) and _broadcasts(given, shape):
+        return Explanation(
+            "missing-factor",
+            f"{told}, and does not depend on dout: the factor that dout is in is missing.",
+            "the same answer for different random dout",
+        )
     return None
+
+
+def _broadcasts(given: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(given, shape) == shape
+    except ValueError:
+        return False

@@ -27,13 +27,21 @@ from typing import Any
 import numpy as np
 
 from .check import examine
-from .report import Report
-from .subject import ContractError, Subject
+from .report import Finding, Report
+from .subject import Subject
 
 _HEADER = re.compile(r"#\s*gradcheck:\s*(?P<body>.*)")
 _DEF = re.compile(r"def\s+(?P<name>\w+)_forward\s*\(")
 _PAIR = re.compile(r"(\w+)\s*=\s*(ids\s*\([^)]*\)\s*<\s*\d+|\([^)]*\)|[^\s,]+)")
 _IDS = re.compile(r"ids\s*(\([^)]*\))\s*<\s*(\d+)")
+
+
+class Length(tuple[int]):
+    """A bare number on the command line: the length of an input, or a setting as it stands."""
+
+
+class UnreadableFile(OSError):
+    """A file is there, but what it holds is no Python."""
 
 
 def examine_file(
@@ -43,11 +51,11 @@ def examine_file(
 
     `shapes` are the header's values as a dict, such as {"x": (2, 3, 8), "ids": "ids(2,3)<7", "eps":
     1e-5}; they go before those of the comment. The file is run, as an import would run it.
-    ValueError says what is missing: the file, a pair, the shapes.
+    ValueError says what is missing: the file, a pair, the shapes. Where other pairs can be
+    examined, a pair without fitting inputs gets a report that says so.
     """
     path, name = _split(str(target))
     text = path.read_text(encoding="utf-8")
-    headers = read_headers(text)
     module = _load(path)
     pairs = find_pairs(module)
     if name is not None and name not in pairs:
@@ -58,19 +66,31 @@ def examine_file(
             f"{path} has no pair NAME_forward and NAME_backward, such as linear_forward and "
             "linear_backward"
         )
-    reports = []
+    headers = read_headers(text)
+    reports, mistakes = [], []
     for stem in [name] if name else list(pairs):
-        forward, backward = pairs[stem]
-        values = dict(headers.get(stem, {}), **(shapes or {}))
-        inputs, settings = make_inputs(
-            forward, values, np.random.default_rng(seed), f"{path}: {stem}"
-        )
         try:
-            subject = Subject(forward, backward, inputs, settings)
-        except ContractError as error:
-            raise ValueError(f"{path}: {stem}: {error}") from None
+            subject = _subject(*pairs[stem], headers.get(stem, ""), shapes or {}, seed)
+        except ValueError as error:
+            mistakes.append(ValueError(f"{path}: {stem}: {error}"))
+            reports.append(Report(stem, findings=[Finding("undecided", "", str(mistakes[-1]))]))
+            continue
         reports.append(examine(subject, seed))
+    if len(mistakes) == len(reports):
+        raise mistakes[0]
     return reports
+
+
+def _subject(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    header: str,
+    shapes: Mapping[str, Any],
+    seed: int,
+) -> Subject:
+    values = {**read_values(header), **shapes}
+    inputs, settings = make_inputs(forward, values, np.random.default_rng(seed))
+    return Subject(forward, backward, inputs, settings)
 
 
 def _split(target: str) -> tuple[Path, str | None]:
@@ -84,17 +104,17 @@ def _split(target: str) -> tuple[Path, str | None]:
     return path, name
 
 
-def read_headers(text: str) -> dict[str, dict[str, Any]]:
+def read_headers(text: str) -> dict[str, str]:
     """The `# gradcheck:` comments of a file, by the name of the pair that each belongs to."""
-    result: dict[str, dict[str, Any]] = {}
-    waiting: dict[str, Any] = {}
+    result: dict[str, str] = {}
+    waiting = ""
     for line in text.splitlines():
         header, define = _HEADER.search(line), _DEF.search(line)
         if header:
-            waiting.update(read_values(header["body"]))
+            waiting += " " + header["body"]
         elif define:
             result[define["name"]] = waiting
-            waiting = {}
+            waiting = ""
     return result
 
 
@@ -115,6 +135,30 @@ def read_values(text: str) -> dict[str, Any]:
     return result
 
 
+def read_flag(text: str) -> dict[str, Any]:
+    """'x=2,3,8' of the command line, or anything that a header may say, as read_values gives it.
+
+    A bare number of an input is its length: 'weight=8' is (8,). 'scale=scalar' is a single number.
+    """
+    name, _, value = (part.strip() for part in text.partition("="))
+    if value.isdecimal() and name != "rng":
+        return {name: Length((int(value),))}
+    if re.fullmatch(r"\d+(\s*,\s*\d+)+|\d+,", value):
+        value = f"({value.rstrip(',')},)"
+    elif value == "scalar":
+        value = "()"
+    try:
+        found = read_values(f"{name}={value}")
+    except ValueError:
+        found = {}
+    if list(found) != [name]:
+        raise ValueError(
+            f"--shape {text!r} does not read; write --shape x=2,3,8, or 'ids=ids(2,3)<7', "
+            "bias=None, eps=1e-5"
+        )
+    return found
+
+
 def find_pairs(module: ModuleType) -> dict[str, tuple[Callable[..., Any], Callable[..., Any]]]:
     """NAME_forward with NAME_backward, defined in this very module, in the order of the file."""
     result = {}
@@ -128,42 +172,61 @@ def find_pairs(module: ModuleType) -> dict[str, tuple[Callable[..., Any], Callab
 
 
 def make_inputs(
-    forward: Callable[..., Any], values: Mapping[str, Any], rng: np.random.Generator, where: str
+    forward: Callable[..., Any], values: Mapping[str, Any], rng: np.random.Generator
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """(arrays, settings) for a forward, from the values of a header."""
     parameters = inspect.signature(forward).parameters
     inputs: list[Any] = []
     settings: dict[str, Any] = {}
-    for name, parameter in parameters.items():
+    for place, (name, parameter) in enumerate(parameters.items()):
         if name not in values:
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 continue
             if parameter.default is parameter.empty:
                 sample = " ".join(f"{p}=(2,3,8)" for p in parameters)
                 raise ValueError(
-                    f"{where}: no shape for {name}; write a line such as `# gradcheck: {sample}` "
+                    f"no shape for {name}; write a line such as `# gradcheck: {sample}` "
                     "above the forward, with shapes that fit"
                 )
+            if any(later in values for later in list(parameters)[place:]):
+                if parameter.default is None and parameter.kind != parameter.KEYWORD_ONLY:
+                    inputs.append(None)
+                elif parameter.kind != parameter.KEYWORD_ONLY:
+                    settings[name] = parameter.default
             continue
         value = values[name]
+        if isinstance(value, Length) and (
+            parameter.kind == parameter.KEYWORD_ONLY or isinstance(parameter.default, (int, float))
+        ):
+            value = value[0]
         if name == "rng" and isinstance(value, int):
             settings[name] = np.random.default_rng(value)
-        elif value is None and parameter.kind != parameter.KEYWORD_ONLY:
-            inputs.append(None)
         elif isinstance(value, str) and _IDS.fullmatch(value):
             inputs.append(_ids(value, rng))
+        elif parameter.kind == parameter.KEYWORD_ONLY:
+            settings[name] = value
+        elif value is None:
+            inputs.append(None)
         elif isinstance(value, (tuple, list)):
-            inputs.append(rng.standard_normal(tuple(value)))
+            inputs.append(_floats(name, value, rng))
         elif isinstance(value, np.ndarray):
             inputs.append(value)
         else:
             settings[name] = value
     unknown = [name for name in values if name not in parameters]
-    if unknown:
+    if any(p.kind == p.VAR_KEYWORD for p in parameters.values()):
+        settings.update((name, values[name]) for name in unknown)
+    elif unknown:
         raise ValueError(
-            f"{where}: forward has no argument {unknown[0]}; it has {', '.join(parameters)}"
+            f"forward has no argument {unknown[0]}; it has {', '.join(parameters)}"
         )
     return tuple(inputs), settings
+
+
+def _floats(name: str, shape: Any, rng: np.random.Generator) -> Any:
+    if not all(isinstance(n, int) and n >= 0 for n in shape):
+        raise ValueError(f"{name}={shape} is no shape; write whole numbers, such as (2,3,8)")
+    return rng.standard_normal(tuple(shape))
 
 
 def _ids(value: str, rng: np.random.Generator) -> Any:
@@ -186,6 +249,10 @@ def _load(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.parent.resolve()))  # as `python FILE` does, for its neighbours
     try:
         spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise UnreadableFile(
+            f"{path} is no Python that can be read: {error.msg} (line {error.lineno})"
+        ) from error
     except Exception as error:
         raise ValueError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     finally:

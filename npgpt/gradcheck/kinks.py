@@ -36,9 +36,10 @@ def step_around(subject: Subject, rng: np.random.Generator) -> tuple[Subject, li
         for _ in range(4):
             function = subject.out_as_function_of(i)
             x = subject.array(i)
-            if choose_method(function, x, rng).name == COMPLEX_STEP:
+            method = choose_method(function, x, rng)
+            if method.name == COMPLEX_STEP:
                 break
-            found = find_kinks(function, x)
+            found = find_kinks(function, x, MOST, method.grain, method.coarse)
             if not found.any():
                 break
             step = found * STEP * rng.choice([-1.0, 1.0], x.shape) * np.maximum(1.0, np.abs(x))
@@ -53,8 +54,8 @@ def step_around(subject: Subject, rng: np.random.Generator) -> tuple[Subject, li
             first = tuple(int(n) for n in np.argwhere(moved)[0])
             count = int(moved.sum())
             notes.append(
-                f"{subject.names[i]} sits on a kink, where the slopes to the left and to the"
-                f" right differ, in {count} element{'s' * (count != 1)} (first {list(first)});"
-                f" the check stepped off by {STEP}."
+                f"{subject.names[i]} sits on a kink or right beside one, where the slopes to the "
+                f"left and to the right differ, in {count} element{'s' * (count != 1)} (first "
+                f"{list(first)}); the check stepped off by {STEP}."
             )
     return subject, notes

@@ -12,6 +12,7 @@ from .diagnosis import diagnose
 from .measure import measure, random_dout
 from .numeric import (
     COMPLEX_STEP,
+    EPSILON,
     Array,
     Method,
     choose_method,
@@ -19,32 +20,39 @@ from .numeric import (
     richardson,
 )
 from .report import Finding, Row
-from .sampling import Sample, sample
+from .sampling import DIRECTIONS, Sample, Slope, sample
 from .subject import Subject
+from .view import Explanation
+from .whole import explain_whole, few_wrong, told_few
 
+MANY = 20_000  # elements from which on differences are taken along fewer directions
 SMALL = (4, 6, 3, 5, 8, 12, 7, 2)
 
 
 def examine_large(
     subject: Subject, positions: list[int], out: Array, rng: np.random.Generator
-) -> tuple[list[Row], list[Finding]]:
-    """A row for each large input, and the findings; for a name the inputs are cut down."""
+) -> tuple[list[Row], list[Finding], dict[int, Method]]:
+    """A row for each large input, the findings, the methods; for a name the inputs are cut down."""
     rows, findings = [], []
     wrong: dict[int, Sample] = {}
+    methods: dict[int, Method] = {}
+    few: dict[int, Explanation] = {}
     for i in positions:
         x = subject.array(i)
         dout = random_dout(out.shape, rng)
         analytic = np.asarray(subject.gradients(dout)[i], dtype=np.float64)
         if analytic.shape != x.shape:
             continue
-        out_of = subject.out_as_function_of(i)
-        slope, method = make_slope(lambda z: np.sum(dout * out_of(z)), x, rng)
-        reach = float(
-            np.linalg.norm(dout) * np.linalg.norm(out) / max(float(np.linalg.norm(x)), 1e-3)
-        )
-        verdict = sample(analytic, slope, reach, rng)
-        if not verdict.ok and method.name != COMPLEX_STEP:
-            verdict, method = _beside_kinks(subject, i, dout, reach, rng) or (verdict, method)
+        size = max(float(np.linalg.norm(x)), 1e-3)
+        reach = float(np.linalg.norm(dout) * np.linalg.norm(out.astype(np.float64)) / size)
+        slope, method = make_slope(subject.out_as_function_of(i), dout, x, rng)
+        count = DIRECTIONS if x.size < MANY or method.name == COMPLEX_STEP else 3
+        verdict = sample(analytic, slope, reach, rng, method.epsilon, count, locate=False)
+        if (not verdict.ok or verdict.undecided) and method.name != COMPLEX_STEP:
+            verdict, method = _aside(subject, i, dout, reach, rng, method) or (verdict, method)
+        if not verdict.ok:
+            verdict = sample(analytic, slope, reach, rng, method.epsilon, count)
+        methods[i] = method
         rows.append(
             Row(
                 subject.op,
@@ -57,11 +65,16 @@ def examine_large(
                 verdict.ok,
                 verdict.zero,
                 sampled=True,
+                undecided=verdict.undecided,
             )
         )
         if not verdict.ok:
             wrong[i] = verdict
-    smaller = _named_smaller(subject, wrong, rng) if wrong else {}
+            whole = verdict.index is not None and bool(np.all(np.isfinite(analytic)))
+            places = few_wrong(analytic, slope, verdict.index or (), rng) if whole else None
+            if places:
+                few[i] = told_few(subject.names[i], places)
+    smaller = _named_smaller(subject, wrong, rng) if set(wrong) - set(few) else {}
     for i, verdict in wrong.items():
         numbers: dict[str, Any] = {
             "index": verdict.index,
@@ -70,37 +83,53 @@ def examine_large(
             "error_bar": verdict.error_bar,
         }
         known = smaller.get(subject.names[i])
-        findings.append(
-            replace(known, **numbers) if known else _unnamed(subject.names[i], verdict, numbers)
-        )
-    return rows, findings
+        own = few.get(i) or (None if known else explain_whole(subject, i, rng))
+        if own:
+            known = Finding(own.kind, subject.names[i], own.message, evidence=own.evidence)
+        if known:
+            partly = "." in verdict.picture  # a picture of nothing but wrong ones tells nothing
+            picture = known.picture or (verdict.picture if partly else "")
+            findings.append(replace(known, **numbers, picture=picture))
+        else:
+            findings.append(_unnamed(subject.names[i], verdict, numbers))
+    return rows, findings, methods
 
 
-def _beside_kinks(
-    subject: Subject, i: int, dout: Array, reach: float, rng: np.random.Generator
+def _aside(
+    subject: Subject,
+    i: int,
+    dout: Array,
+    reach: float,
+    rng: np.random.Generator,
+    method: Method,
 ) -> tuple[Sample, Method] | None:
-    """The verdict by the complex step a little aside, where it is that the gradient is right.
+    """The verdict a little aside, if it is that the gradient is right there.
 
     Among many elements some lie on or near a bend, such as ReLU's at 0, and a difference reaches
-    across it; the complex step does not. That a wrong gradient equals it by chance is out of the
-    question, and so this can only clear a pair, never accuse it.
+    across it. A complex step does not, nor do differences where no element is near. That a wrong
+    gradient equals the numbers by chance is out of the question, and so this can only clear a pair,
+    never accuse it.
     """
     x = subject.array(i)
-    aside = x + 0.01 * rng.standard_normal(x.shape) * np.maximum(1.0, np.abs(x))
-    moved = subject.with_inputs(subject.inputs[:i] + (aside,) + subject.inputs[i + 1:])
-    out_of = moved.out_as_function_of(i)
-
-    def slope(direction: Array) -> tuple[float, float]:
-        value = float(complex_step(lambda z: np.sum(dout * out_of(z)), aside, direction))
-        return value, 16 * float(np.finfo(float).eps) * abs(value)
-
-    try:
-        analytic = np.asarray(moved.gradients(dout)[i], dtype=np.float64)
-        verdict = sample(analytic, slope, reach, rng)
-    except Exception:  # no complex numbers, or not at this place
-        return None
-    return (verdict, Method(COMPLEX_STEP, "beside the bends that differences reach across")) \
-        if verdict.ok else None
+    for attempt in range(3):
+        aside = x + 0.05 * rng.standard_normal(x.shape) * np.maximum(1.0, np.abs(x))
+        if attempt > 1:  # most bends are at 0
+            aside = x + np.where(x < 0, -0.1, 0.1) * max(1.0, float(np.abs(x).max()))
+        moved = subject.with_inputs(subject.inputs[:i] + (aside,) + subject.inputs[i + 1 :])
+        out_of = moved.out_as_function_of(i)
+        way = Method(COMPLEX_STEP, "beside the bends that differences reach across")
+        if attempt:
+            way = choose_method(out_of, aside, rng)
+            way = replace(way, why=way.why + "; taken a little beside the bends")
+        try:
+            analytic = np.asarray(moved.gradients(dout)[i], dtype=np.float64)
+            slope = _slope(out_of, dout, aside, way)
+            verdict = sample(analytic, slope, reach, rng, method.epsilon, 3, locate=False)
+        except Exception:  # no complex numbers, or not at this place
+            continue
+        if verdict.ok and not verdict.undecided:
+            return verdict, way
+    return None
 
 
 def _unnamed(name: str, verdict: Sample, numbers: dict[str, Any]) -> Finding:
@@ -119,7 +148,7 @@ def _unnamed(name: str, verdict: Sample, numbers: dict[str, Any]) -> Finding:
             **numbers,
             picture=verdict.picture,
         )
-    evidence = "the same multiple along 8 random directions, to eight digits"
+    evidence = "the same multiple along every random direction, to eight digits"
     if c == 0:
         return Finding(
             "zero-gradient",
@@ -146,19 +175,26 @@ def _unnamed(name: str, verdict: Sample, numbers: dict[str, Any]) -> Finding:
 
 
 def make_slope(
-    f: Callable[[Array], Any], x: Array, rng: np.random.Generator
-) -> tuple[Callable[[Array], tuple[float, float]], Method]:
-    """A function direction -> (derivative of the number f(x), error bar), and its method."""
-    method = choose_method(f, x, rng)
+    out_of: Callable[[Array], Array], dout: Array, x: Array, rng: np.random.Generator
+) -> tuple[Slope, Method]:
+    """A function direction -> (derivative of sum(dout * out), error bar), and its method."""
+    method = choose_method(out_of, x, rng)
+    return _slope(out_of, dout, x, method), method
 
+
+def _slope(out_of: Callable[[Array], Array], dout: Array, x: Array, method: Method) -> Slope:
     def slope(direction: Array) -> tuple[float, float]:
         if method.name == COMPLEX_STEP:
-            value = float(complex_step(f, x, direction))
-            return value, 16 * float(np.finfo(float).eps) * abs(value)
-        along, bar, _ = richardson(f, x, direction, method.grain)
-        return float(along), float(bar)
+            value = float(complex_step(lambda z: np.sum(dout * out_of(z)), x, direction))
+            return value, 16 * EPSILON * abs(value)
+        # each element of out keeps the step that suits it, and the signs of dout are random, so
+        # that their errors add like the sides of a right angle
+        along, bars, _ = richardson(out_of, x, direction, method.grain, 1e-9)
+        bar = float(np.linalg.norm(dout * bars))
+        value = float(np.sum(dout * along))
+        return value, bar + EPSILON * float(np.linalg.norm(dout * along))
 
-    return slope, method
+    return slope
 
 
 def _named_smaller(
@@ -181,7 +217,7 @@ def _named_smaller(
         shapes = ", ".join(str(np.shape(a)) for a in small.inputs if a is not None)
         result: dict[str, Finding] = {}
         for finding in diagnose(measured, []):
-            if finding.kind == "unexplained":
+            if finding.kind in ("unexplained", "wrong-element"):
                 continue  # then a picture of the whole tensor says more
             told = (
                 f"{finding.message} (Named on inputs cut down to {shapes}, where it is wrong"

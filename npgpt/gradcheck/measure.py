@@ -7,7 +7,7 @@ a linear map.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from .compare import Comparison, compare
 from .numeric import (
     COMPLEX_STEP,
+    EPSILON,
     RICHARDSON,
     Array,
     Method,
@@ -67,6 +68,8 @@ class Measurement:
             verdict.tolerance,
             verdict.ok,
             verdict.zero,
+            noisy=verdict.noisy,
+            undecided=_blunt(verdict),
         )
 
 
@@ -89,7 +92,7 @@ def take_jacobian(
 
 def measure(subject: Subject, rng: np.random.Generator, positions: list[int]) -> Measurement:
     """Run backward for several douts and take the true gradients of the inputs at `positions`."""
-    out, _ = subject.run()
+    out = subject.run()[0].astype(np.float64)  # the length of a float16 array overflows
     douts = np.array([random_dout(out.shape, rng) for _ in range(DOUTS)])
     result = Measurement(subject, out, douts, [subject.gradients(dout) for dout in douts])
     flat = douts.reshape(DOUTS, -1)
@@ -132,19 +135,48 @@ def judge(m: Measurement, position: int, rng: np.random.Generator) -> Comparison
     reach = dout_length * max(float(np.linalg.norm(m.out)), 1e-300) / size
     verdict = _compared(m, position, m.jacobian[position], m.bars[position], reach, rng)
     if verdict.ok:
-        return verdict
+        return _cleared(m, position, reach, rng) or verdict if _blunt(verdict) else verdict
     reach = max(reach, _far_reach(m, position, size, rng))
     verdict = _compared(m, position, m.jacobian[position], m.bars[position], reach, rng)
     if verdict.ok or m.method[position].name != COMPLEX_STEP:
         return verdict
     # where rounding makes forward flat (a sigmoid at -40 is 0), a complex step still sees a slope
     jacobian, bars, _ = take_jacobian(
-        m.subject, position, rng, Method(RICHARDSON, "second opinion", m.method[position].grain)
+        m.subject,
+        position,
+        rng,
+        replace(m.method[position], name=RICHARDSON, why="second opinion"),
     )
     if float(np.linalg.norm(bars)) > 1e-6 * float(np.linalg.norm(jacobian)):
         return verdict  # too rough to have an opinion
     again = _compared(m, position, jacobian, bars, reach, rng)
     return again if again.ok else verdict
+
+
+def _blunt(verdict: Comparison) -> bool:
+    return verdict.undecided is not None and bool(verdict.undecided.any())
+
+
+def _cleared(
+    m: Measurement, position: int, reach: float, rng: np.random.Generator
+) -> Comparison | None:
+    """The verdict by a complex step, where differences are too blunt, if it is that all is right.
+
+    In a saturated softmax differences cannot confirm the complex step. That a wrong gradient equals
+    it by chance is out of the question, and so it may clear a pair here, never accuse it.
+    """
+    if m.method[position].coarse:
+        return None
+    way = Method(COMPLEX_STEP, "differences are too blunt here, and backward agrees with it")
+    try:
+        jacobian, bars, _ = take_jacobian(m.subject, position, rng, way)
+    except Exception:  # no complex numbers
+        return None
+    verdict = _compared(m, position, jacobian, bars, reach, rng)
+    if not verdict.ok or _blunt(verdict):
+        return None
+    m.method[position] = way
+    return verdict
 
 
 def _compared(
@@ -167,6 +199,7 @@ def _compared(
         np.abs(flat) @ np.abs(jacobian).T,
         reach,
         noise,
+        m.method[position].epsilon,
     )
 
 
@@ -180,7 +213,7 @@ def _far_reach(m: Measurement, position: int, size: float, rng: np.random.Genera
     for move in (-x, -2 * x, *away):
         out = function(x + move)
         if np.all(np.isfinite(out)):
-            slopes.append(float(np.linalg.norm(out - m.out)) / size)
+            slopes.append(float(np.linalg.norm(out.astype(np.float64) - m.out)) / size)
     return max(slopes) * float(np.linalg.norm(m.douts))
 
 
@@ -192,7 +225,8 @@ def _rounding_noise(m: Measurement, position: int, rng: np.random.Generator) -> 
         answers = []
         for dout in m.douts:
             _, cache = m.subject.run()
-            grads = m.subject.backward(_nudged(dout, rng), _nudged(cache, rng))
+            epsilon = m.method[position].epsilon
+            grads = m.subject.backward(_nudged(dout, rng, epsilon), _nudged(cache, rng, epsilon))
             answers.append(grads if isinstance(grads, tuple) else (grads,))
         again = usable(answers, position, shape)
         if again is not None:
@@ -200,15 +234,15 @@ def _rounding_noise(m: Measurement, position: int, rng: np.random.Generator) -> 
     return np.asarray(np.where(np.isfinite(worst), worst, 0.0))
 
 
-def _nudged(value: Any, rng: np.random.Generator) -> Any:
+def _nudged(value: Any, rng: np.random.Generator, epsilon: float = EPSILON) -> Any:
     """The same nest of tuples, lists and dicts, its floats moved by about one rounding error."""
-    if isinstance(value, np.ndarray) and value.dtype == np.float64:
+    if isinstance(value, np.ndarray) and value.dtype in (np.float64, np.float32):
         # the second term: a sigmoid computed as 1 + tanh has an absolute error, however small it is
-        relative, absolute = 3e-16 * rng.standard_normal((2, *value.shape))
-        return value * (1 + relative) + absolute
+        relative, absolute = 1.4 * epsilon * rng.standard_normal((2, *value.shape))
+        return (value * (1 + relative) + absolute).astype(value.dtype)
     if isinstance(value, (tuple, list)):
-        parts = [_nudged(part, rng) for part in value]
+        parts = [_nudged(part, rng, epsilon) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     if isinstance(value, dict):
-        return {key: _nudged(part, rng) for key, part in value.items()}
+        return {key: _nudged(part, rng, epsilon) for key, part in value.items()}
     return value

@@ -9,6 +9,9 @@ Richardson     central differences at h, h/2, h/4, h/8, combined so that the err
 central        (f(x + h v) - f(x - h v)) / 2h at h = 6e-6, kept when the table above does not
                converge.
 
+A function that computes in float32 is recognised by its noise: then no complex step is tried, the
+steps are wider and the error bars say how little can be seen.
+
 A complex step is believed only after it agreed with Richardson along a random direction: `np.abs`,
 `np.var` or a hidden `.real` give a plausible and wrong answer without any warning.
 
@@ -35,18 +38,30 @@ CENTRAL = "central differences"
 
 STEP = 1e-20
 EPSILON = float(np.finfo(np.float64).eps)
+COARSE = 1e-11  # values that jump by more than this share of their size are no float64
+START_STEPS = (3e-2, 3e-3, 3e-4, 3e-5, 3e-6)
+WIDE_STEP = 0.3
+KINK_STEPS = (3e-5, 3e-6, 3e-7)
+COARSE_KINK_STEPS = (3e-2, 3e-3, 3e-4)
 
 
 @dataclass(frozen=True)
 class Method:
     """How a derivative is taken (`name`), and in one plain phrase why this way (`why`).
 
-    `grain` is the rounding noise of the function's values, which limits differences.
+    `grain` is the rounding noise of the function's values, which limits differences: a number, or
+    one for each value. `epsilon` is the precision that the function computes in.
     """
 
     name: str
     why: str
-    grain: float = 0.0
+    grain: Array | float = 0.0
+    epsilon: float = EPSILON
+
+    @property
+    def coarse(self) -> bool:
+        """Does the function compute in less than float64?"""
+        return self.epsilon > COARSE
 
 
 @dataclass(frozen=True)
@@ -71,32 +86,43 @@ def complex_step(f: Function, x: Array, direction: Array) -> Array:
 
 
 def richardson(
-    f: Function, x: Array, direction: Array, grain: float = 0.0
+    f: Function,
+    x: Array,
+    direction: Array,
+    grain: Array | float = 0.0,
+    enough: float = 1e-11,
 ) -> tuple[Array, Array, str]:
     """Extrapolated central differences: (derivative, error bar, name of the way that won).
 
-    Starts from a step of 0.03 times the size of x and tries smaller ones while the error bar is
-    above 1e-11 of the derivative; every output element keeps the answer with the smallest error
-    bar. `grain` is the noise of f's values, from `rounding_grain`.
+    Starts from a step of 0.03 times the size of the x that moves and tries smaller ones while the
+    error bar is above `enough` of the derivative, down to where rounding is all that is left; every
+    output element keeps the answer with the smallest error bar. `grain` is the noise of f's values.
     """
-    size = max(1.0, float(np.max(np.abs(x), initial=0.0)))
+    size = max(1.0, float(np.max(np.abs(x[direction != 0]), initial=0.0)))
     length = max(1e-300, float(np.max(np.abs(direction), initial=0.0)))
     best, error = _central(f, x, direction, 6e-6 * size / length, grain)
     error = np.where(np.isfinite(error), error, np.inf)
     way = CENTRAL
-    for start in (3e-2, 3e-3, 3e-4):
-        value, bar = _table(f, x, direction, start * size / length, grain)
+    steps = list(START_STEPS)
+    while steps:
+        value, bar, rounding = _table(f, x, direction, steps.pop(0) * size / length, grain)
         better = bar < error
-        if np.all(better | (error == 0)):
+        if np.mean(better | (error == 0)) > 0.5:
             way = RICHARDSON
         best, error = np.where(better, value, best), np.where(better, bar, error)
-        if float(np.linalg.norm(error)) <= 1e-11 * float(np.linalg.norm(best)):
+        if _length(error) <= enough * _length(best):
             return best, error, RICHARDSON
+        if len(steps) == len(START_STEPS) - 1 and _length(bar) <= 4 * _length(rounding):
+            steps = [WIDE_STEP]  # noise is all that is left, and smaller steps have more of it
     return best, error, way
 
 
+def _length(a: Array) -> float:
+    return float(np.linalg.norm(a))
+
+
 def _difference(
-    f: Function, x: Array, direction: Array, h: float, grain: float
+    f: Function, x: Array, direction: Array, h: float, grain: Array | float
 ) -> tuple[Array, Array]:
     above = np.asarray(f(x + h * direction), dtype=np.float64)
     below = np.asarray(f(x - h * direction), dtype=np.float64)
@@ -105,7 +131,7 @@ def _difference(
 
 
 def _central(
-    f: Function, x: Array, direction: Array, h: float, grain: float
+    f: Function, x: Array, direction: Array, h: float, grain: Array | float
 ) -> tuple[Array, Array]:
     fine, rounding = _difference(f, x, direction, h, grain)
     coarse, _ = _difference(f, x, direction, 4 * h, grain)
@@ -113,8 +139,9 @@ def _central(
 
 
 def _table(
-    f: Function, x: Array, direction: Array, h: float, grain: float, levels: int = 4
-) -> tuple[Array, Array]:
+    f: Function, x: Array, direction: Array, h: float, grain: Array | float, levels: int = 4
+) -> tuple[Array, Array, Array]:
+    """(derivative, error bar, the part of the bar that is rounding) from four halved steps."""
     row: list[Array] = []
     rounding = np.zeros(())
     error = np.zeros(())
@@ -127,7 +154,7 @@ def _table(
             # the distance of the newest entry to its two neighbours bounds what is left
             error = np.maximum(np.abs(fresh[-1] - fresh[-2]), np.abs(fresh[-1] - row[-1]))
         row = fresh
-    return row[-1], error + 2 * rounding
+    return row[-1], error + 2 * rounding, 2 * rounding
 
 
 def rounding_grain(f: Function, x: Array, direction: Array) -> float:
@@ -136,18 +163,88 @@ def rounding_grain(f: Function, x: Array, direction: Array) -> float:
     Units of f. 1 + tanh near -1 has a grain of 1e-16 however small its values are.
     Source     Hamming 1962, chapter 6 (noise from a difference table)
     """
-    h = 1e-4 * max(1.0, float(np.max(np.abs(x), initial=0.0)))
+    jumps, values = _fourth_differences(f, x, direction, 1e-4)
+    grain = float(np.sqrt(np.mean(np.square(jumps)))) if jumps.size else 0.0
+    size = float(np.max(np.abs(values), initial=0.0))
+    return min(grain, 1e-12 * max(size, 1.0)) if np.isfinite(grain) else 0.0
+
+
+def _fourth_differences(
+    f: Function, x: Array, direction: Array, h: float
+) -> tuple[Array, Array]:
+    """(the noise that they show, f's values) around x, in steps of h times the size of x."""
+    h *= max(1.0, float(np.max(np.abs(x), initial=0.0)))
     weights = (1.0, -4.0, 6.0, -4.0, 1.0)
     values = [np.asarray(f(x + k * h * direction), dtype=np.float64) for k in range(-2, 3)]
-    fourth = sum(w * v for w, v in zip(weights, values, strict=True))
-    grain = float(np.sqrt(np.mean(np.square(fourth)) / 70)) if np.size(fourth) else 0.0
-    size = float(np.max(np.abs(values[2]), initial=0.0))
-    return min(grain, 1e-12 * max(size, 1.0)) if np.isfinite(grain) else 0.0
+    fourth = np.asarray(sum(w * v for w, v in zip(weights, values, strict=True)))
+    return np.abs(fourth) / np.sqrt(70), values[2]
+
+
+def coarse_grain(f: Function, x: Array, rng: np.random.Generator) -> tuple[Array, float] | None:
+    """(noise of each value of f, its precision) where f computes in less than float64; else None.
+
+    Values that move with x and are all numbers of float32 come from float32. Where the result was
+    made float64 again, the noise tells: a bend of f is in one place and grows with the step; the
+    noise of rounding is everywhere and does not.
+    """
+    epsilon = _short_numbers(f, x, rng)
+    jumps, values = _fourth_differences(f, x, signs(x.shape, rng), 3e-6)
+    if not epsilon and not _length(jumps) > COARSE * _length(values):
+        return None
+    found = {h: _noise(f, x, rng, h) for h in (3e-5, 3e-6, 3e-7)}
+    sizes = {h: float(np.median([_length(jumps) for jumps in seen])) for h, seen in found.items()}
+    share = sizes[3e-6] / max(_length(values), 1e-300)
+    if not epsilon:
+        if not (COARSE < share < 5e-3 and sizes[3e-6] < 5 * sizes[3e-7]):
+            return None
+        epsilon = 2.0**-24 if 1e-9 < share < 3e-6 else max(share, 2.0**-11 * (share > 3e-6))
+    # the middle one of the places: at most a few of them have a bend among their steps
+    usual = 2 * np.maximum(*(np.median(found[h], axis=0) for h in (3e-5, 3e-6)))
+    return np.maximum(np.where(np.isfinite(usual), usual, 0.0), epsilon * np.abs(values)), epsilon
+
+
+def _noise(f: Function, x: Array, rng: np.random.Generator, h: float) -> list[Array]:
+    """The noise of f's values at six places within 0.001 of x."""
+    seen = []
+    for _ in range(6):
+        direction = signs(x.shape, rng)
+        aside = x + rng.uniform(-1e-3, 1e-3) * direction
+        seen.append(_fourth_differences(f, aside, direction, h)[0])
+    return seen
+
+
+def _short_numbers(f: Function, x: Array, rng: np.random.Generator) -> float:
+    """The precision of f's values if all of them fit into float32 or float16, else 0.0."""
+    kinds = (np.float16, np.float32)
+    given = np.asarray(f(x))
+    if given.dtype in kinds or given.dtype == np.complex64:
+        return float(np.finfo(given.dtype).eps) / 2
+    places = [x + rng.uniform(-1e-2, 1e-2) * signs(x.shape, rng) for _ in range(4)]
+    values = np.array([np.asarray(f(place), dtype=np.float64) for place in places])
+    values = np.sort(values.reshape(4, -1), axis=0)
+    moving = values[:, (np.diff(values, axis=0) > 0).all(axis=0)]  # a jump has two values only
+    if not moving.size:
+        return 0.0
+    for kind in kinds:
+        if np.array_equal(moving.astype(kind), moving):
+            return float(np.finfo(kind).eps) / 2
+    return 0.0
+
+
+def precision_name(epsilon: float) -> str:
+    """float32 for 6e-8, and so on; else what the noise is."""
+    if 1e-9 < epsilon < 3e-6:
+        return "float32"
+    return "float16" if epsilon >= 3e-6 else f"numbers with a noise of {epsilon:.0e}"
 
 
 def choose_method(f: Function, x: Array, rng: np.random.Generator) -> Method:
     """Complex step if f carries it and Richardson agrees along a random direction, else that."""
     direction = signs(x.shape, rng)
+    noise = coarse_grain(f, x, rng)
+    if noise:
+        word = precision_name(noise[1])
+        return Method(RICHARDSON, f"the function computes in {word}", *noise)
     grain = rounding_grain(f, x, direction)
     try:
         exact = complex_step(f, x, direction)
@@ -198,27 +295,36 @@ def signs(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     return np.asarray(rng.uniform(0.5, 1.5, shape) * (rng.integers(0, 2, shape) * 2.0 - 1.0))
 
 
-def find_kinks(f: Function, x: Array, limit: int = 512) -> Array:
-    """A mask of the elements of x at which, or within 0.001 of which, f bends: its slope jumps.
+def find_kinks(
+    f: Function, x: Array, limit: int = 512, grain: Array | float = 0.0, coarse: bool = False
+) -> Array:
+    """A mask of the elements of x at which, or within 3e-5 of which, f bends: its slope jumps.
 
     On a smooth curve the gap between the slopes to the right and to the left shrinks with the step.
-    On a bend it stays, and beside a bend it vanishes all at once.
+    On a bend it stays, and beside a bend it vanishes all at once. Farther away a difference with a
+    small step does not reach it. In a `coarse` f only bends within 0.03 are told from noise.
     """
     found = np.zeros(x.shape, dtype=bool)
     middle = np.asarray(f(x), dtype=np.float64)
     for index, direction in enumerate(unit_directions(x.shape)):
         if index >= limit:
             break
-        gaps, size = [], 0.0
-        for h in (1e-3, 1e-4, 1e-5, 1e-6):
+        scale = max(1.0, float(np.abs(x.reshape(-1)[index])))
+        gaps = []
+        size = noise = 0.0
+        for h in COARSE_KINK_STEPS if coarse else KINK_STEPS:
+            h *= scale
             right = (np.asarray(f(x + h * direction), dtype=np.float64) - middle) / h
             left = (middle - np.asarray(f(x - h * direction), dtype=np.float64)) / h
-            gaps.append(np.abs(right - left))
-            size = float(np.max(np.abs(right) + np.abs(left), initial=0.0))
+            gap = np.abs(right - left)
+            if np.all(np.isfinite(gap)):  # else f ends there, which is no bend
+                gaps.append((h, gap))
+                size = float(np.max(np.abs(right) + np.abs(left), initial=0.0))
+                noise = float(np.max(1e-8 * np.abs(middle) + 16 * grain / h, initial=0.0))
         jumps = [
-            np.max(np.abs(b - a / 10), initial=0.0) for a, b in zip(gaps, gaps[1:], strict=False)
+            float(np.max(np.abs(b - a * (k / h)), initial=0.0))
+            for (h, a), (k, b) in zip(gaps, gaps[1:], strict=False)
         ]
-        noise = 1e-8 * float(np.max(np.abs(middle), initial=0.0))
-        if max(jumps) > 0.02 * size + noise and max(jumps) > 1e-6:
+        if max(jumps, default=0.0) > max(0.02 * size + noise, 1e-6):
             found.reshape(-1)[index] = True
     return found

@@ -8,42 +8,67 @@ from collections.abc import Iterator
 
 from .measure import Measurement
 
+MOST = 5  # sources that are told
+PLACES = 3  # arrays that are told of one size
+
 
 def origin(c: float, m: Measurement) -> str:
-    """Where a factor may come from, as ': 8 is the size of ...', or ''."""
-    for value, text in known_numbers(m):
-        for scale, words in ((value, text), (1 / value, f"one over {text}")):
-            if abs(c / scale - 1) < 1e-7:
-                return f": that is {words}"
-            if abs(c / scale + 1) < 1e-7:
-                return f": that is minus {words}"
-    return ""
+    """Where a factor may come from, as ': that is 8, the size of ...', or ''.
+
+    Where several sizes fit, all are told: 2 may be the batch, or the root of a head size of 4.
+    """
+    fits: dict[str, list[str]] = {}
+    for value, words, place in known_numbers(m):
+        for scale, over in ((value, ""), (1 / value, "one over ")):
+            for sign, less in ((1, ""), (-1, "minus ")):
+                if abs(c / (sign * scale) - 1) < 1e-7:
+                    fits.setdefault(less + over + words, []).append(place)
+    if not fits:
+        return ""
+    texts = [_told(words, places) for words, places in fits.items()]
+    if abs(c - 2) < 1e-7:
+        texts[0] = "two, as if it had been added twice"
+    if len(texts) == 1:
+        return f": that is {texts[0]}"
+    more = f"; or {len(texts) - MOST} more" if len(texts) > MOST else ""
+    return f": that may be {'; or '.join(texts[:MOST])}{more}. The numbers alone cannot tell which"
 
 
-def known_numbers(m: Measurement) -> Iterator[tuple[float, str]]:
-    """Numbers that a backward could have multiplied by mistake, with their names."""
-    if 2 in m.out.shape[:1]:
-        yield 2.0, f"the batch (axis 0 of out {m.out.shape}), or a gradient that was added twice"
-    yield 2.0, "two, as if it had been added twice"
+def _told(words: str, places: list[str]) -> str:
+    """One size and the arrays that have it."""
+    more = f" and {len(places) - PLACES} more" if len(places) > PLACES else ""
+    return f"{words}{' or '.join(places[:PLACES])}{more}"
+
+
+def known_numbers(m: Measurement) -> Iterator[tuple[float, str, str]]:
+    """Numbers that a backward could have multiplied by mistake: (number, its name, where)."""
+    yield 2.0, "two", ""
+    if m.out.ndim and m.out.shape[0] > 1:
+        size = m.out.shape[0]
+        yield float(size), f"{size}, the batch (axis 0 of out {m.out.shape})", ""
     for name, value in m.subject.settings.items():
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value not in (0, 1):
-            yield float(value), f"the setting {name}"
+            yield float(value), f"the setting {name}", ""
             if 0 < value < 1:
-                yield 1 - float(value), f"1 - {name}"
+                yield 1 - float(value), f"1 - {name}", ""
+            elif value > 0:
+                yield math.sqrt(value), f"the root of the setting {name}", ""
     arrays = [("out", m.out)] + [
         (n, a) for n, a in zip(m.subject.names, m.subject.inputs, strict=True) if a is not None
     ]
     for name, array in arrays:
         for axis, size in enumerate(array.shape):
-            if size > 1:
-                yield float(size), f"{size}, the size of axis {axis} of {name} {array.shape}"
+            if size > 1 and not (axis == 0 and array is m.out):
+                yield float(size), f"{size}, the size of ", f"axis {axis} of {name} {array.shape}"
     for name, array in arrays:
         for axis, size in enumerate(array.shape):
             if size > 1:
-                yield math.sqrt(size), f"the root of {size}, axis {axis} of {name} {array.shape}"
-        if array.size > 1:
-            yield float(array.size), f"the number of elements of {name} {array.shape}"
-        for axes in itertools.combinations(range(array.ndim), 2):
+                place = f"axis {axis} of {name} {array.shape}"
+                yield math.sqrt(size), f"the root of {size}, the size of ", place
+        if array.ndim > 1 and array.size > 1:
+            yield float(array.size), "the number of elements of ", f"{name} {array.shape}"
+        for axes in itertools.combinations(range(array.ndim), 2) if array.ndim > 2 else ():
             size = array.shape[axes[0]] * array.shape[axes[1]]
             if size > 1:
-                yield float(size), f"{size}, the size of axes {axes[0]} and {axes[1]} of {name}"
+                place = f"axes {axes[0]} and {axes[1]} of {name} {array.shape}"
+                yield float(size), f"{size}, the size of ", place

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .numeric import Array
+from .source import cuts_a_batch
 from .view import Explanation, View, close
 
 
@@ -111,6 +113,11 @@ def dout_forgotten(v: View) -> Explanation | None:
     return None
 
 
+def dout_nowhere(said: Array) -> bool:
+    """Is it the same, and not zero, for every dout (the first axis)?"""
+    return bool(np.any(said) and np.all(said == said[:1]))
+
+
 def slices(v: View) -> Explanation | None:
     """Some part of dout, or of the gradient, never counts."""
     own = _own_slices(v)
@@ -138,11 +145,12 @@ def slices(v: View) -> Explanation | None:
         used = [i for i, w in enumerate(weights) if abs(w) > 1e-7]
         ones = all(abs(weights[i] - 1) < 1e-7 for i in used)
         place = f"ax{'is' if len(axes) == 1 else 'es'} {', '.join(map(str, axes))} of dout"
-        if ones and len(used) == 1:
+        if ones and len(used) == 1 and not (count == 2 and cuts_a_batch(v.m.subject.backward)):
+            also = " So part of the batch is dropped, or a sum is missing." if 0 in axes else ""
             return Explanation(
                 "missing-broadcast-sum",
                 f"{v.name} is used at every place along {place} and its gradient is the sum over "
-                f"all {count}; backward counts only number {used[0]}.",
+                f"all {count}; backward counts only number {used[0]}.{also}",
                 "least squares over the places gives this one weight 1 and all others weight 0",
             )
         if ones:

@@ -1,30 +1,37 @@
 """Which path of the chain rule is missing? Detach each step of forward in turn and look.
 
 Forward is a graph: x reaches out through `mean`, through `var`, directly. Rewritten so that one
-step hands on its value but not its derivative (`var = detach(...)`), forward has the gradient
-without that path; the difference is the path's own part. If backward's error is c times this part,
-backward gives the path the weight 1 + c: 0 if it was forgotten, -1 if its sign is wrong, 2 if it
-was added twice.
+step keeps the value that it had at the inputs of the check, forward has the gradient without that
+path; the difference is the path's own part. If backward's error is c times this part, backward
+gives the path the weight 1 + c: 0 if it was forgotten, -1 if its sign is wrong, 2 if it was added
+twice.
 
-Needs forward's source and a complex step, whose imaginary part is the derivative that is cut off.
+A step may have no part at all, such as the maximum that a softmax subtracts. Whoever derives by
+hand takes it as constant, so where such steps are found all others are looked at with them held.
+
+Needs forward's source; the derivatives are taken as the check took them.
 """
 
 from __future__ import annotations
 
 import ast
 import itertools
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from .measure import Measurement
-from .numeric import COMPLEX_STEP, Array, complex_step, signs
-from .source import Source, read, slots
-from .subject import Subject
+from .numeric import COMPLEX_STEP, Array, complex_step, richardson, signs, unit_directions
+from .origin import origin
+from .source import Slot, Source, read, slots
 from .view import DIGITS, Explanation
 
 DIRECTIONS = 4
+SECONDS = 0.4  # for one look at all steps
+_SAME = 1e-8  # parts that differ by less are one
 
 
 @dataclass(frozen=True)
@@ -37,122 +44,300 @@ class Site:
     assigned: bool
 
 
+Part = tuple[Site, Array]
+
+
 class Graph:
-    """forward, rewritten so that any one of its `sites` can be detached."""
+    """forward, rewritten so that any of its `sites` can be `held` at the values of a first run."""
 
     def __init__(self, source: Source) -> None:
         self.sites: list[Site] = []
-        self.active = -1
+        self.held: set[int] = set()
+        self.kept: dict[int, list[Any]] = {}
+        self._recording, self._calls = False, dict[int, int]()
         tree = source.functions[source.name]
-        for slot in list(slots(tree)):
+        own = _local_names(tree)
+        places = [(slot, *_described(slot)) for slot in _steps(tree, own)]
+        for slot, text, assigned in places:
             node = slot.get()
-            if isinstance(node, ast.Assign):
-                targets = node.targets[0]
-                if isinstance(targets, ast.Name):
-                    node.value = self._wrap(node.value, targets.id, source, node, True)
-            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                if slot.field == "func" or isinstance(slot.parent, ast.Return):
-                    continue
-                text = f"{node.id} in {ast.unparse(slot.parent)}"
-                slot.put(self._wrap(node, text, source, node, False))
-        self.forward = source.build(_site=self._site)
+            number = len(self.sites)
+            self.sites.append(Site(number, text, source.line(source.name, node), assigned))
+            slot.put(ast.Call(ast.Name("_site", ast.Load()), [ast.Constant(number), node], []))
+        self._forward = source.build(_site=self._site)
 
-    def _wrap(self, node: Any, text: str, source: Source, place: ast.AST, assigned: bool) -> Any:
-        number = len(self.sites)
-        self.sites.append(Site(number, text, source.line(source.name, place), assigned))
-        return ast.Call(ast.Name("_site", ast.Load()), [ast.Constant(number), node], [])
+    def forward(self, *inputs: Any, **settings: Any) -> Any:
+        """The user's forward, with the `held` steps held."""
+        self._calls.clear()
+        return self._forward(*inputs, **settings)
+
+    def record(self, run: Callable[[], Any]) -> None:
+        """Keep the values of every step of this one run."""
+        self._recording = True
+        self.kept = {}
+        try:
+            run()
+        finally:
+            self._recording = False
 
     def _site(self, number: int, value: Any) -> Any:
-        if number == self.active and isinstance(value, np.ndarray) and np.iscomplexobj(value):
-            return value.real.astype(value.dtype)
+        if not isinstance(value, (np.ndarray, np.floating, np.complexfloating)):
+            return value
+        call = self._calls.get(number, 0)
+        self._calls[number] = call + 1
+        if self._recording:
+            self.kept.setdefault(number, []).append(np.array(value))
+        elif number in self.held and call < len(self.kept.get(number, ())):
+            kept = self.kept[number][call]
+            if kept.shape == np.shape(value) and value.dtype.kind in "fc":
+                return kept.astype(value.dtype)
         return value
 
 
-def missing_path(m: Measurement, wrong: list[int], assigned: bool) -> Explanation | None:
-    """The one step whose path has the wrong weight in all `wrong` inputs, or None.
+def _local_names(tree: ast.FunctionDef) -> set[str]:
+    arguments = {a.arg for a in ast.walk(tree.args) if isinstance(a, ast.arg)}
+    return arguments | {
+        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
 
-    `assigned`: look only at steps that forward gives a name; else only at single uses of a name.
+
+def _steps(tree: ast.FunctionDef, own: set[str]) -> Iterator[Slot]:
+    """The places of forward whose value is a step on the way to out, outer ones first."""
+    for statement in tree.body:
+        for slot in slots(ast.Module([statement], [])):
+            node = slot.get()
+            if slot.field in ("func", "slice", "targets", "target", "iter"):
+                continue
+            if isinstance(node, ast.Name):
+                if isinstance(node.ctx, ast.Load) and node.id in own:
+                    yield slot
+            elif isinstance(node, (ast.BinOp, ast.Call, ast.UnaryOp, ast.Subscript)):
+                if not isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)):
+                    yield slot
+
+
+def _described(slot: Slot) -> tuple[str, bool]:
+    """How a step is called in a message, and whether forward gives it a name."""
+    node, parent = slot.get(), slot.parent
+    if isinstance(parent, ast.Assign) and isinstance(parent.targets[0], ast.Name):
+        return f"`{parent.targets[0].id}`", True
+    text = f"`{_short(node)}`"
+    inside = isinstance(parent, ast.expr) and not isinstance(parent, ast.Tuple)
+    return (f"{text} in `{_short(parent)}`" if inside else text), False
+
+
+def _short(node: ast.AST) -> str:
+    text = " ".join(ast.unparse(node).split())
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Of some inputs, along some directions: the error, the true slopes, each path's part of them.
+
+    All are rows of numbers in one order: inputs, directions, douts.
     """
-    errors, parts = _parts(m, wrong, assigned)
-    for site, part in parts:
-        c = float(errors @ part) / float(part @ part)
-        if _explained(errors, c * part):
-            return _told(m, wrong, site, 1 + c)
-    return None
+
+    errors: Array
+    whole: Array
+    parts: list[Part]
 
 
-def two_missing_paths(m: Measurement, wrong: list[int]) -> list[Explanation]:
-    """Two named steps that are both forgotten or have the wrong sign, or nothing."""
-    errors, parts = _parts(m, wrong, True)
-    for (one, first), (two, second) in itertools.combinations(parts, 2):
-        weights, *_ = np.linalg.lstsq(np.array([first, second]).T, errors, rcond=None)
-        plain = all(min(abs(c + 1), abs(c + 2)) < 1e-6 for c in weights)
-        if plain and _explained(errors, weights[0] * first + weights[1] * second):
-            return [_told(m, wrong, s, 1 + float(c)) for s, c in zip((one, two), weights)]
-    return []
+class Paths:
+    """The paths of forward, looked at when they are first asked for; none if it has no source."""
+
+    def __init__(self, m: Measurement) -> None:
+        self.m = m
+        self._looks: dict[tuple[int, ...], _Look] = {}
+        self._graph: Graph | None = None
+        try:
+            source = read(m.subject.forward, helpers=False) if m.subject.readable else None
+            if source is not None:
+                self._name = source.name
+                self._graph = graph = Graph(source)
+                self._subject = m.subject.with_inputs(m.subject.inputs)
+                self._subject.forward = graph.forward
+                graph.record(self._subject.run)
+        except Exception:  # a forward that cannot be rewritten has no path to name
+            self._graph = None
+
+    def one(self, wrong: list[int], assigned: bool) -> Explanation | None:
+        """The one step whose path has the wrong weight in all `wrong` inputs, or None.
+
+        `assigned`: only the steps that forward gives a name; else only the unnamed ones.
+        """
+        look = self._look_at(wrong)
+        for site, part in look.parts:
+            c = float(look.errors @ part) / float(part @ part)
+            if site.assigned == assigned and _explained(look.errors, c * part):
+                return self._told(wrong, site, 1 + c)
+        return None
+
+    def several(self, wrong: list[int]) -> list[Explanation]:
+        """Two paths that are forgotten or miscounted, or one or two of them and a factor on all."""
+        look = self._look_at(wrong)
+        shapes = [self.m.subject.shape(i) for i in wrong]
+        seen = min(self.m.out.size, len(self.m.douts)) * sum(
+            min(int(np.prod(shape)), DIRECTIONS) for shape in shapes)
+        if seen < 6:
+            return []  # so few numbers are met by chance
+        for count, scaled, counted in (
+            (2, False, False), (1, True, False), (2, True, False), (2, False, True),
+        ):
+            for chosen in itertools.combinations(look.parts[:20], count):
+                columns = np.array([part for _, part in chosen] + [look.whole] * scaled).T
+                goal = look.errors + look.whole * scaled
+                weights, *_ = np.linalg.lstsq(columns, goal, rcond=None)
+                factor = float(weights[-1]) if scaled else 1.0
+                off = weights[:count] / factor
+                plain = all(min(abs(c + 1), abs(c + 2), abs(c - 1)) < 1e-6 for c in off)
+                if counted:  # such as a sum for a mean
+                    plain = all(_is_count(1 + float(c)) for c in off)
+                if plain and (not scaled or abs(factor - 1) > 1e-6):
+                    if _explained(look.errors, columns @ weights - look.whole * scaled):
+                        told = [self._told(wrong, site, 1 + float(c))
+                                for (site, _), c in zip(chosen, off, strict=True)]
+                        return told + [self._scaled(wrong, factor)] * scaled
+        return []
+
+    def predictions(self, i: int) -> list[tuple[Explanation, Array]]:
+        """What backward would say of input i with one path forgotten, doubled or reversed, each
+        with the path's own part (K, N); as many as the time allows."""
+        true = self.m.numeric[i]
+        result = []
+        look = self._look({i: list(unit_directions(self.m.subject.shape(i)))})
+        for site, part in look.parts:
+            part = part.reshape(-1, len(true)).T
+            for weight in (0.0, -1.0, 2.0):
+                told = self._told([i], site, weight)
+                result.append((replace(told, predicted=true + (weight - 1) * part), part))
+        return result
+
+    def _look_at(self, wrong: list[int]) -> _Look:
+        key = tuple(wrong)
+        if key not in self._looks:
+            rng = np.random.default_rng(0)
+            shapes = {i: self.m.subject.shape(i) for i in wrong}
+            self._looks[key] = self._look(
+                {i: [signs(shape, rng) for _ in range(DIRECTIONS)] for i, shape in shapes.items()})
+        return self._looks[key]
+
+    def _look(self, along: dict[int, list[Array]]) -> _Look:
+        m, graph = self.m, self._graph
+        if graph is None:
+            return _Look(np.zeros(0), np.zeros(0), [])
+        errors = np.concatenate([
+            (m.analytic[i] - m.numeric[i]) @ v.reshape(-1) for i, those in along.items()
+            for v in those
+        ])
+        graph.held = set()
+        parts: list[Part] = []
+        whole = np.zeros_like(errors)
+        try:
+            whole = self._slopes(along)
+            silent = self._find(along, whole, set(), parts) & self._moving(along)
+            graph.held = silent
+            if silent and _size(self._slopes(along) - whole) <= _SAME * _size(whole):
+                self._find(along, whole, silent, parts)
+        except Exception:  # a step that cannot be held
+            pass
+        return _Look(errors, whole, parts)
+
+    def _find(
+        self, along: dict[int, list[Array]], whole: Array, held: set[int], parts: list[Part]
+    ) -> set[int]:
+        """Add the part of each step to `parts`, and give the steps that have none."""
+        graph = self._graph
+        assert graph is not None
+        silent = set()
+        deadline = time.thread_time() + SECONDS
+        size = _size(whole)
+        for site in sorted(graph.sites, key=lambda site: not site.assigned):
+            if site.number in held or site.number not in graph.kept:
+                continue
+            if time.thread_time() > deadline:
+                break
+            graph.held = held | {site.number}
+            part = whole - self._slopes(along)
+            if _size(part) <= _SAME * size:
+                silent.add(site.number)
+            # where everything goes this way it is a factor of the whole, which has better names
+            elif _size(part - whole) > _SAME * size and not any(
+                _size(part - other) <= _SAME * _size(part) for _, other in parts
+            ):
+                parts.append((site, part))
+        return silent
+
+    def _moving(self, along: dict[int, list[Array]]) -> set[int]:
+        """The steps whose value depends on one of the inputs."""
+        graph = self._graph
+        assert graph is not None
+        graph.held = set()
+        here = dict(graph.kept)
+        moved = list(self.m.subject.inputs)
+        for i, those in along.items():
+            moved[i] = self.m.subject.array(i) + 1e-3 * sum(those)
+        try:
+            graph.record(lambda: self._subject.run(tuple(moved)))
+            there = dict(graph.kept)
+        finally:
+            graph.kept = here
+        return {
+            number for number, values in here.items()
+            if not all(map(np.array_equal, values, there.get(number, [])))
+        }
+
+    def _slopes(self, along: dict[int, list[Array]]) -> Array:
+        """For each input, direction and dout, the derivative of sum(dout * out), all in a row."""
+        m = self.m
+        flat = m.douts.reshape(len(m.douts), -1)
+        rows = []
+        for i, those in along.items():
+            function, method = self._subject.out_as_function_of(i), m.method[i]
+            x = m.subject.array(i)
+            for v in those:
+                slope = complex_step(function, x, v) if method.name == COMPLEX_STEP \
+                    else richardson(function, x, v, method.grain)[0]
+                rows.append(flat @ slope.reshape(-1))
+        return np.concatenate(rows)
+
+    def _told(self, wrong: list[int], site: Site, weight: float) -> Explanation:
+        names = " and ".join(self.m.subject.names[i] for i in wrong)
+        path = f"the path of {names} through {site.text} (line {site.line} of {self._name})"
+        found = round(weight, 9) + 0.0
+        evidence = f"this path has the weight {found:.6g} in backward, where 1 belongs"
+        if abs(weight) < 1e-6:
+            return Explanation(
+                "missing-term", f"A term is missing in backward, or detached: {path}.", evidence)
+        if abs(weight + 1) < 1e-6:
+            return Explanation("term-sign", f"One term has the wrong sign: {path}.", evidence)
+        if abs(weight - 2) < 1e-6:
+            return Explanation("accumulated-twice", f"One term is added twice: {path}.", evidence)
+        counted = f"{path} counts {found:.6g} times{origin(weight, self.m)}"
+        return Explanation("term-factor", f"One term has a wrong factor: {counted}.", evidence)
+
+    def _scaled(self, wrong: list[int], factor: float) -> Explanation:
+        names = " and ".join(self.m.subject.names[i] for i in wrong)
+        evidence = f"least squares gives the whole the weight {factor:.9g}"
+        if abs(factor + 1) < 1e-7:
+            return Explanation(
+                "wrong-sign", f"The gradient of {names} has the wrong sign.", evidence)
+        return Explanation(
+            "factor",
+            f"The whole gradient of {names} is multiplied by {factor:.6g}{origin(factor, self.m)}.",
+            evidence,
+        )
 
 
 def _explained(errors: Array, predicted: Array) -> bool:
-    rest = float(np.linalg.norm(errors - predicted))
-    return rest <= 100 * DIGITS * float(np.linalg.norm(errors))
+    return _size(errors - predicted) <= 100 * DIGITS * _size(errors)
 
 
-def _parts(
-    m: Measurement, wrong: list[int], assigned: bool
-) -> tuple[Array, list[tuple[Site, Array]]]:
-    """backward's error along random directions, and each step's part of the true gradient there."""
-    nothing: tuple[Array, list[tuple[Site, Array]]] = (np.zeros(0), [])
-    if not m.subject.readable or any(m.method[i].name != COMPLEX_STEP for i in wrong):
-        return nothing
-    source = read(m.subject.forward, helpers=False)
-    if source is None:
-        return nothing
-    rng = np.random.default_rng(0)
-    directions = {i: [signs(m.subject.shape(i), rng) for _ in range(DIRECTIONS)] for i in wrong}
-    errors = np.concatenate(
-        [(m.analytic[i] - m.numeric[i]) @ v.reshape(-1) for i in wrong for v in directions[i]]
-    )
-    try:
-        graph = Graph(source)
-        subject = m.subject.with_inputs(m.subject.inputs)
-        subject.forward = graph.forward
-        whole = _slopes(m, subject, directions)
-        parts = []
-        for site in graph.sites:
-            if site.assigned == assigned:
-                graph.active = site.number
-                part = whole - _slopes(m, subject, directions)
-                # where everything goes this way it is a factor of the whole, which has better names
-                if np.linalg.norm(part) > 1e-12 * np.linalg.norm(whole) and not np.allclose(
-                    part, whole, rtol=1e-9
-                ):
-                    parts.append((site, part))
-    except Exception:  # a forward that cannot be rewritten has no path to name
-        return nothing
-    return errors, parts
-
-
-def _slopes(m: Measurement, subject: Subject, directions: dict[int, list[Array]]) -> Array:
-    """For each input, direction and dout, the derivative of sum(dout * out), all in one row."""
-    flat = m.douts.reshape(len(m.douts), -1)
-    return np.concatenate(
-        [
-            flat @ complex_step(subject.out_as_function_of(i), subject.array(i), v).reshape(-1)
-            for i, those in directions.items()
-            for v in those
-        ]
-    )
-
-
-def _told(m: Measurement, wrong: list[int], site: Site, weight: float) -> Explanation:
-    names = " and ".join(m.subject.names[i] for i in wrong)
-    path = f"the path of {names} through `{site.text}` (line {site.line} of forward)"
-    found = round(weight, 9) + 0.0
-    evidence = f"least squares gives this path the weight {found:.6g} in backward, where 1 belongs"
+def _is_count(weight: float) -> bool:
+    """0, a whole number or one over a whole number, up to the sign."""
     if abs(weight) < 1e-6:
-        return Explanation("missing-term", f"A term is missing in backward: {path}.", evidence)
-    if abs(weight + 1) < 1e-6:
-        return Explanation("term-sign", f"One term has the wrong sign: {path}.", evidence)
-    if abs(weight - 2) < 1e-6:
-        return Explanation("accumulated-twice", f"One term is added twice: {path}.", evidence)
-    return Explanation("term-factor", f"One term has a wrong factor: {path}.", evidence)
+        return True
+    return any(abs(w) < 1e5 and abs(w - round(w)) < 1e-6 * abs(w) for w in (weight, 1 / weight))
+
+
+def _size(row: Array) -> float:
+    return float(np.linalg.norm(row))

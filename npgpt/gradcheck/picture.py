@@ -40,7 +40,7 @@ def neighbourhood(said: Array, true: Array, index: tuple[int, ...], reach: int =
     )
     lines = []
     for who, values in (("backward", said[where]), ("numbers", true[where])):
-        lines.append(f"{who:9}" + "".join(f"{value:12.5g}" for value in values))
+        lines.append(f"{who:9}" + "".join(f" {value:12.5g}" for value in values))
     return f"near [{place}]\n" + "\n".join(lines)
 
 

@@ -33,7 +33,7 @@ class GradcheckFixture:
 
     def function(self, f: Callable[..., Any], grad: Callable[..., Any], x: Any) -> Report:
         """As npgpt.gradcheck.check_function."""
-        from .check import check_function
+        from .function import check_function
 
         return _passed(check_function(f, grad, x))
 

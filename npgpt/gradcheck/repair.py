@@ -37,10 +37,27 @@ class _Goal:
     true: dict[int, Array]
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A change that was tried and is not enough: backward then says base + c * slope, for the
+    first dout; `c` is 1 and `slope` None where the change holds no unknown number."""
+
+    function: str
+    edit: Edit
+    base: Array
+    slope: Array | None
+
+
 def mend(
-    m: Measurement, positions: list[int] | None = None, seconds: float = SECONDS
+    m: Measurement,
+    positions: list[int] | None = None,
+    seconds: float = SECONDS,
+    trials: list[Trial] | None = None,
 ) -> Explanation | None:
-    """The first single change that makes the gradients at `positions` (or all) right, or None."""
+    """The first single change that makes the gradients at `positions` (or all) right, or None.
+
+    What did not suffice is added to `trials`.
+    """
     source = read(m.subject.backward) if m.subject.readable else None
     if source is None:
         return None
@@ -61,10 +78,23 @@ def mend(
                 for edit in family:
                     if time.thread_time() > deadline:
                         return None
-                    c = _fits(source, edit, goals, before)
+                    answers: list[tuple[float, Array]] = []
+                    c = _fits(source, edit, goals, before, answers)
+                    if trials is not None and answers:
+                        trials.append(_trial(name, edit, answers))
                     if c is not None and _holds_elsewhere(m, source, edit, c, wanted):
-                        return _told(source, name, edit, c, positions is None)
+                        return told(source, name, edit, c, positions is None)
     return None
+
+
+def _trial(name: str, edit: Edit, answers: list[tuple[float, Array]]) -> Trial:
+    """From the answers at one or two values of the unknown number."""
+    (c, first), *more = answers
+    if not more:
+        return Trial(name, edit, first, None)
+    d, second = more[0]
+    slope = (second - first) / (d - c)
+    return Trial(name, edit, first - c * slope, slope)
 
 
 def _goal(m: Measurement, k: int, wanted: list[int]) -> _Goal:
@@ -100,18 +130,28 @@ def _answer(source: Source, goal: _Goal, c: float) -> dict[int, Array]:
 
 
 def _fits(
-    source: Source, edit: Edit, goals: list[_Goal], before: dict[int, Array] | None
+    source: Source,
+    edit: Edit,
+    goals: list[_Goal],
+    before: dict[int, Array] | None,
+    answers: list[tuple[float, Array]],
 ) -> float | None:
-    """The _c with which the edit gives the true gradients (1.0 if it has no _c), else None."""
+    """The _c with which the edit gives the true gradients (1.0 if it has no _c), else None.
+
+    The first gradients that were seen on the way, each with its _c, are added to `answers`.
+    """
     old = edit.slot.get()
     edit.slot.put(edit.new)
     if isinstance(edit.new, ast.AST):
         ast.fix_missing_locations(edit.new)
     try:
         c = 1.0
-        first = _answer(source, goals[0], 0.0 if edit.neutral == 1.0 else 1.0)
+        start = 0.0 if edit.neutral == 1.0 else 1.0
+        first = _answer(source, goals[0], start)
+        answers.append((start, _flat(first)))
         if edit.fitted and not _right(first, goals[0]):
             nothing = _answer(source, goals[0], 0.0)
+            answers.append((0.0, _flat(nothing)))
             solved = _solve(first, nothing, goals[0].true, 0.0)
             if solved is None:
                 return None
@@ -120,6 +160,7 @@ def _fits(
         if edit.neutral is not None:
             if before is None:
                 return None
+            answers.append((edit.neutral, _flat(before)))
             solved = _solve(first, before, goals[0].true, edit.neutral)
             if solved is None:
                 return None
@@ -132,6 +173,10 @@ def _fits(
         return None
     finally:
         edit.slot.put(old)
+
+
+def _flat(answer: dict[int, Array]) -> Array:
+    return np.concatenate([part.reshape(-1) for part in answer.values()])
 
 
 def _solve(
@@ -198,7 +243,8 @@ def _locals(source: Source, name: str, goal: _Goal) -> dict[str, Any]:
     return seen
 
 
-def _told(source: Source, name: str, edit: Edit, c: float, every: bool) -> Explanation:
+def told(source: Source, name: str, edit: Edit, c: float, every: bool) -> Explanation:
+    """The name of the fault that `edit` mends, with its line and what would be right there."""
     old, kind = edit.slot.get(), edit.kind
     statement = isinstance(old, ast.stmt)
     line = source.line(name, old)
@@ -208,9 +254,15 @@ def _told(source: Source, name: str, edit: Edit, c: float, every: bool) -> Expla
         kind = "term-sign"
     after = _written(new, c)
     where = f"line {line} of {name}"
-    parent = "" if statement else f" in `{_around(edit)}`"
-    message = f"{KINDS[kind].rstrip('.')}: {where} has `{before}`{parent}; "
-    message += f"`{after}` would be right."
+    around = _around(edit)
+    parent = "" if statement or around.strip("(),") == before.strip("()") else f" in `{around}`"
+    cure = f"`{after}` would be right"
+    if kind == "term-factor" and abs(c) < 1e-9:
+        parts = ast.walk(source.functions[name])
+        texts = [ast.unparse(part) for part in parts if isinstance(part, ast.expr)]
+        kind = "accumulated-twice" if texts.count(before) > 1 else "extra-term"
+        cure = "without it all is right"
+    message = f"{KINDS[kind].rstrip('.')}: {where} has `{before}`{parent}; {cure}."
     which = "every gradient equals" if every else "this gradient equals"
     return Explanation(
         kind, message, f"with this one change {which} the numbers, here and at other inputs"
@@ -239,4 +291,5 @@ def _written(new: Any, c: float) -> str:
 
 
 def _around(edit: Edit) -> str:
-    return " ".join(ast.unparse(edit.slot.parent).split())[:70]
+    text = " ".join(ast.unparse(edit.slot.parent).split())
+    return text if len(text) <= 70 else text[:67] + "..."

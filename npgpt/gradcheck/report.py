@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 WIDTH = 80
-_COLOURS = {"red": "31", "green": "32", "bold": "1", "dim": "2"}
+_COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
 
 class GradientMismatch(AssertionError):
@@ -26,7 +26,8 @@ class Row:
 
     `error` is ||analytic - numeric|| / ||numeric||; where the gradient is zero in exact arithmetic
     (`zero` is then true) it is relative to the size that a gradient could have had. `tolerance` is
-    what the check allowed for this row.
+    what the check allowed for this row, `method` and `why` say how the numbers were taken. `noisy`:
+    right up to rounding noise; `undecided`: not wrong, but the numbers are too blunt to say more.
     """
 
     op: str
@@ -39,6 +40,20 @@ class Row:
     ok: bool = True
     zero: bool = False
     sampled: bool = False
+    noisy: bool = False
+    undecided: bool = False
+
+    @property
+    def remarks(self) -> str:
+        """What the table says behind the method, such as WRONG."""
+        words = {
+            "sampled": self.sampled,
+            "zero": self.zero,
+            "right up to noise": self.noisy,
+            "UNDECIDED": self.undecided,
+            "WRONG": not self.ok,
+        }
+        return ", ".join(word for word, holds in words.items() if holds)
 
 
 @dataclass(frozen=True)
@@ -73,7 +88,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """True when nothing was found wrong."""
+        """True when every gradient is right; false when one is wrong or nothing is proven."""
         return not self.findings
 
     @property
@@ -117,26 +132,31 @@ class Report:
         """The report as plain text of at most `width` columns; ANSI colours only when asked for."""
         return "\n".join(self._lines(colour, width))
 
-    def _lines(self, colour: bool, width: int) -> Iterator[str]:
+    @property
+    def _title(self) -> tuple[str, str]:
+        """The heading, and its colour."""
         if self.ok:
-            yield paint(f"{self.op}: every gradient is right", "green", colour)
-        else:
-            count = len(self.findings)
-            noun = "one finding" if count == 1 else f"{count} findings"
-            yield paint(f"{self.op}: {noun}", "red", colour)
+            return f"{self.op}: every gradient is right", "green"
+        if set(self.kinds) == {"undecided"}:
+            return f"{self.op}: undecided", "yellow"
+        count = len(self.findings)
+        return f"{self.op}: {'one finding' if count == 1 else f'{count} findings'}", "red"
+
+    def _lines(self, colour: bool, width: int) -> Iterator[str]:
+        title, hue = self._title
+        yield from (paint(line, hue, colour) for line in _wrap(title, width, ""))
         if self.rows:
             yield ""
             yield from table(self.rows, colour, width)
+            yield ""
+            for line in derivations(self.rows):
+                yield from _wrap(line, width, "")
         for number, finding in enumerate(self.findings, start=1):
             yield ""
-            where = f" in the gradient of {finding.argument}" if finding.argument else ""
-            yield from _wrap(paint(f"{number}. {finding.kind}{where}", "bold", colour), width, "")
-            yield from _wrap(finding.message, width, "   ")
-            numbers = _numbers(finding)
-            if numbers:
-                yield from _wrap(numbers, width, "   ")
-            if finding.evidence:
-                yield from _wrap("Evidence: " + finding.evidence, width, "   ")
+            head = _wrap(f"{number}. {_heading(finding)}", width, "")
+            yield from (paint(line, "bold", colour) for line in head)
+            for text in _paragraphs(finding):
+                yield from _wrap(text, width, "   ")
             if finding.picture:
                 yield ""
                 for line in finding.picture.splitlines():
@@ -147,36 +167,36 @@ class Report:
             yield from _wrap("Note: " + note, width, "")
 
     def _repr_html_(self) -> str:
-        colour = "#1a7f37" if self.ok else "#b3261e"
-        word = "every gradient is right" if self.ok else ", ".join(dict.fromkeys(self.kinds))
-        parts = [f"<p><b style='color:{colour}'>{html.escape(f'{self.op}: {word}')}</b></p>"]
+        title, hue = self._title
+        colour = {"green": "#1a7f37", "yellow": "#9a6700", "red": "#b3261e"}[hue]
+        parts = [f"<p><b style='color:{colour}'>{html.escape(title)}</b></p>"]
         if self.rows:
-            head = "".join(f"<th>{h}</th>" for h in ("input", "shape", "error", "method", ""))
-            parts.append(f"<table><tr>{head}</tr>")
+            parts.append("<table>")
+            parts.append("<tr>" + "".join(f"<th>{name}</th>" for name in _HEAD) + "</tr>")
             for row in self.rows:
-                shape = shape_text(row.shape)
-                cells = (
-                    row.argument,
-                    shape,
-                    f"{row.error:.1e}",
-                    row.method,
-                    "ok" if row.ok else "wrong",
-                )
-                parts.append(
-                    "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in cells) + "</tr>"
-                )
+                cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(row))
+                parts.append(f"<tr>{cells}</tr>")
             parts.append("</table>")
-        for finding in self.findings:
-            where = f" in the gradient of {finding.argument}" if finding.argument else ""
-            parts.append(f"<h4>{html.escape(finding.kind + where)}</h4>")
-            parts.append(f"<p>{html.escape(finding.message)}</p>")
-            for extra in (_numbers(finding), finding.evidence):
-                if extra:
-                    parts.append(f"<p><small>{html.escape(extra)}</small></p>")
+            parts += [
+                f"<p><small>{html.escape(line)}</small></p>" for line in derivations(self.rows)
+            ]
+        for number, finding in enumerate(self.findings, start=1):
+            parts.append(f"<h4>{number}. {html.escape(_heading(finding))}</h4>")
+            parts += [f"<p>{html.escape(text)}</p>" for text in _paragraphs(finding)]
             if finding.picture:
                 parts.append(f"<pre>{html.escape(finding.picture)}</pre>")
-        parts += [f"<p><small>{html.escape(note)}</small></p>" for note in self.notes]
+        parts += [f"<p><small>Note: {html.escape(note)}</small></p>" for note in self.notes]
         return "\n".join(parts)
+
+
+def _heading(finding: Finding) -> str:
+    where = f" in the gradient of {finding.argument}" if finding.argument else ""
+    return finding.kind + where
+
+
+def _paragraphs(finding: Finding) -> list[str]:
+    evidence = "Evidence: " + finding.evidence if finding.evidence else ""
+    return [text for text in (finding.message, _numbers(finding), evidence) if text]
 
 
 def _numbers(finding: Finding) -> str:
@@ -184,29 +204,60 @@ def _numbers(finding: Finding) -> str:
         return ""
     bar = f" +- {finding.error_bar:.0e}" if finding.error_bar else ""
     at = f"[{', '.join(map(str, finding.index))}]" if finding.index else ""
+    name = finding.argument.split(", ")[0]  # where one fault is in several gradients: the first
     return (
-        f"At {finding.argument}{at} backward says {finding.analytic:.9g}, the numbers say "
+        f"At {name}{at} backward says {finding.analytic:.9g}, the numbers say "
         f"{finding.numeric:.9g}{bar}."
     )
 
 
+_HEAD = ("input", "shape", "error", "allowed", "derivative", "")
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.argument,
+        shape_text(row.shape),
+        f"{row.error:.1e}",
+        f"{row.tolerance:.1e}",
+        row.method,
+        row.remarks,
+    )
+
+
 def table(rows: list[Row], colour: bool = False, width: int = WIDTH) -> Iterator[str]:
-    """The rows as lines of text: op, input, shape, worst relative error, method."""
-    ops = max(max(len(row.op) for row in rows), 2)
-    names = max(max(len(row.argument) for row in rows), 5)
-    shapes = max(max(len(shape_text(row.shape)) for row in rows), 5)
-    over = ops + names + shapes + 38 - width
-    ops, names = (ops - max(0, over), names) if over < ops - 8 else (8, max(8, names - over))
-    yield f"{'op':{ops}}  {'input':{names}}  {'shape':{shapes}}  {'error':>8}  method"
-    for row in rows:
-        method = row.method + (" (sampled)" if row.sampled else "")
+    """The rows as lines of text: input, shape, relative error, what is allowed, how it was taken.
+
+    Long names lose their beginning and long shapes their middle, so that a line fits `width`.
+    """
+    cells = [_HEAD, *(_cells(row) for row in rows)]
+    names, shapes, *rest = (max(map(len, column)) for column in zip(*cells, strict=True))
+    room = width - sum(rest) - 2 * (len(rest) + 1)
+    shapes = min(shapes, max(8, room - min(names, 16)))
+    names = min(names, max(8, room - shapes))
+    for row, (name, shape, error, allowed, method, remarks) in zip([None, *rows], cells):
+        if len(shape) > shapes:
+            shape = shape[: shapes // 2 - 1] + ".." + shape[-(shapes - shapes // 2 - 1) :]
         line = (
-            f"{row.op[:ops]:{ops}}  {row.argument[-names:]:{names}}  "
-            f"{shape_text(row.shape):{shapes}}  {row.error:8.1e}  "
+            f"{name[-names:]:{names}}  {shape:{shapes}}  {error:>{rest[0]}}  "
+            f"{allowed:>{rest[1]}}  {method:{rest[2]}}  {remarks}"
         )
-        verdict = "" if row.ok else "  WRONG"
-        line = line + method[: max(4, width - len(line) - len(verdict))] + verdict
-        yield line.rstrip() if row.ok else paint(line, "red", colour)
+        wrong = row is not None and not row.ok
+        yield paint(line.rstrip()[:width], "red", colour and wrong)
+
+
+def derivations(rows: list[Row]) -> list[str]:
+    """How the numbers were taken and why so: a sentence for each way, with its inputs."""
+    ways: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        ways.setdefault((row.method, row.why), []).append(row.argument)
+    return [
+        f"{_several(names)}: {method} ({why})." for (method, why), names in ways.items()
+    ]
+
+
+def _several(names: list[str], most: int = 6) -> str:
+    return ", ".join(names) if len(names) <= most else f"{len(names)} inputs"
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
@@ -227,6 +278,6 @@ def _wrap(text: str, width: int, indent: str) -> list[str]:
             width,
             initial_indent=indent,
             subsequent_indent=indent,
-            break_long_words=False,
+            break_on_hyphens=False,
         )
     return lines

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .compare import WHOLE, ZERO
+from .compare import BLUNT, EPSILON, ROUNDING, WHOLE, ZERO
 from .numeric import Array, signs
 
 DIRECTIONS = 8
@@ -33,38 +33,61 @@ class Sample:
     error_bar: float | None = None
     factor: float | None = None
     picture: str = ""
+    reach: float = 0.0  # what the length of the gradient could have been, over that of the true one
+
+    @property
+    def undecided(self) -> bool:
+        """Right as far as is known, but so little is known that an error of 1 % could pass."""
+        return self.ok and self.tolerance > max(BLUNT, ROUNDING * self.reach)
 
 
-def sample(analytic: Array, slope: Slope, reach: float, rng: np.random.Generator) -> Sample:
+def sample(
+    analytic: Array,
+    slope: Slope,
+    reach: float,
+    rng: np.random.Generator,
+    epsilon: float = EPSILON,
+    count: int = DIRECTIONS,
+    locate: bool = True,
+) -> Sample:
     """Compare `analytic` with the true derivative along signed random directions; bisect on
     failure.
 
     `slope(v)` gives the true derivative along v (of analytic's shape) and its error bar; `reach` is
-    the size that the gradient could have had, the yardstick where it is zero.
+    the size that the gradient could have had, the yardstick where it is zero; `epsilon` the
+    precision that the function computes in; `count` the number of directions. Without `locate` the
+    verdict is all that is given.
     """
+    whole = WHOLE if epsilon <= EPSILON else max(WHOLE, 100 * epsilon)
     if not np.all(np.isfinite(analytic)):
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(analytic))[0])
         numeric, bar = slope(_one(analytic.shape, index))
         said_there = float(analytic[index])
         return Sample(float("inf"), WHOLE, False, False, index, said_there, numeric, bar)
-    directions = [signs(analytic.shape, rng) for _ in range(DIRECTIONS)]
+    directions = [signs(analytic.shape, rng) for _ in range(count)]
     said = np.array([float(np.sum(analytic * v)) for v in directions])
     true, bars = (np.array(column) for column in zip(*(slope(v) for v in directions), strict=True))
-    length = float(np.linalg.norm(true) / np.sqrt(DIRECTIONS))
+    length = float(np.linalg.norm(true) / np.sqrt(count))
     zero = bool(length <= ZERO * reach)
     scale = (reach if zero else length) or 1.0
     gaps = np.abs(said - true)
-    error = float(np.linalg.norm(gaps) / np.sqrt(DIRECTIONS) / scale)
-    allowed = WHOLE * scale + 5 * bars
+    error = float(np.linalg.norm(gaps) / np.sqrt(count) / scale)
+    allowed = whole * scale + 5 * bars
     tolerance = float(allowed.max() / scale)
     if np.isfinite(error) and bool(np.all(gaps <= allowed)):
-        return Sample(error, tolerance, True, zero)
+        return Sample(error, tolerance, True, zero, reach=reach / scale)
+    if not locate:
+        return Sample(error, tolerance, False, zero)
     worst = int(np.argmax(np.where(np.isfinite(gaps), gaps - allowed, np.inf)))
     index = bisect(analytic, slope, directions[worst])
     numeric, bar = slope(_one(analytic.shape, index))
     ratio = float(said @ true) / max(float(true @ true), 1e-300)
+    digits = max(1e-8, tolerance if epsilon > EPSILON else 0.0)
+    near = round(ratio * 24) / 24
+    if epsilon > EPSILON and abs(ratio - near) <= digits:
+        ratio = near
     steady = (
-        bool(np.linalg.norm(said - ratio * true) <= 1e-8 * np.linalg.norm(said)) or not said.any()
+        bool(np.linalg.norm(said - ratio * true) <= digits * np.linalg.norm(said)) or not said.any()
     )
     return Sample(
         error,
@@ -76,7 +99,7 @@ def sample(analytic: Array, slope: Slope, reach: float, rng: np.random.Generator
         numeric,
         bar,
         ratio if steady and not zero else None,
-        "" if steady else wrong_cells(analytic, slope, WHOLE * scale),
+        "" if steady else wrong_cells(analytic, slope, whole * scale),
     )
 
 

@@ -114,3 +114,18 @@ def slots(tree: ast.AST) -> Iterator[Slot]:
                 if isinstance(item, ast.AST):
                     yield Slot(tree, field, index)
                     yield from slots(item)
+
+
+def cuts_a_batch(function: Callable[..., Any]) -> bool:
+    """Does its source take a part of an array along the first axis, as in x[:-1] or x[1:]?"""
+    source = read(function)
+    if source is None:
+        return False
+    for tree in source.functions.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+                part = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) and node.slice.elts \
+                    else node.slice
+                if isinstance(part, ast.Slice) and (part.lower or part.upper):
+                    return True
+    return False

@@ -37,7 +37,7 @@ def first_look(subject: Subject, rng: np.random.Generator) -> FirstLook:
         look.findings.append(Finding("contract", "", str(error)))
         return look
     except Exception as error:
-        look.findings.append(Finding("forward-raises", "", _raised("forward", error)))
+        look.findings.append(Finding("forward-raises", "", _raised(subject, 0, error)))
         return look
     if not np.all(np.isfinite(out)):
         look.findings.append(
@@ -50,11 +50,16 @@ def first_look(subject: Subject, rng: np.random.Generator) -> FirstLook:
         return look
     try:
         grads = subject.gradients(random_dout(out.shape, rng))
+    except ContractError as error:
+        look.findings.append(Finding("contract", "", str(error)))
+        return look
     except Exception as error:
-        look.findings.append(Finding("backward-raises", "", _raised("backward", error)))
+        look.findings.append(Finding("backward-raises", "", _raised(subject, 1, error)))
         return look
     look.out = out
     look.positions = list(subject.floats)
+    if not subject.floats:
+        return look
     if len(grads) != len(subject.inputs):
         look.findings.append(Finding("wrong-count", "", _count_text(subject, grads)))
         look.positions = look.positions if len(grads) > len(subject.inputs) else []
@@ -62,6 +67,7 @@ def first_look(subject: Subject, rng: np.random.Generator) -> FirstLook:
     order = _order(subject, grads)
     if order:
         look.findings.append(Finding("another-input", "", order))
+        look.positions = []
         return look
     for i, grad in enumerate(grads):
         if i in subject.floats and _is_number(grad) and np.shape(grad) != subject.shape(i):
@@ -73,13 +79,37 @@ def first_look(subject: Subject, rng: np.random.Generator) -> FirstLook:
     return look
 
 
-def _raised(who: str, error: Exception) -> str:
+def nothing_to_check(subject: Subject, out: Array) -> Finding:
+    """A check that compares no number proves nothing, and must not pass for a right one."""
+    inputs = zip(subject.names, subject.inputs, strict=True)
+    given = [f"{name} {'is None' if a is None else 'has ' + _kind(a)}" for name, a in inputs]
+    why = "out is empty" if subject.floats and not out.size else "; ".join(given) or "no inputs"
+    return Finding(
+        "undecided",
+        "",
+        f"Nothing was checked, because no input has a gradient ({why}). Give arrays of floats that "
+        "are not empty, such as rng.standard_normal((2, 3)); integers become floats by "
+        "x.astype(float).",
+    )
+
+
+def _kind(a: Array) -> str:
+    return f"dtype {a.dtype}" if a.dtype.kind != "f" else f"shape {a.shape}"
+
+
+def _raised(subject: Subject, which: int, error: Exception) -> str:
+    names = ("forward", "backward") if subject.forward in subject.users else ("f", "grad")
     text = " ".join(str(error).split())[:200]
-    return f"{who} raised {type(error).__name__}: {text}"
+    return f"{names[which]} raised {type(error).__name__}: {text}"
 
 
 def _count_text(subject: Subject, grads: tuple[Any, ...]) -> str:
     names = ", ".join(subject.names)
+    if len(grads) == 1 and isinstance(grads[0], (list, dict)):
+        return (
+            f"backward returned {describe(grads[0])}; a tuple of gradients would fit, one for each "
+            f"array of forward ({names})."
+        )
     return (
         f"backward returned {len(grads)} gradient{'s' * (len(grads) != 1)}, but forward took "
         f"{len(subject.inputs)} arrays ({names}): one for each, in this order, None for integer "

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+EPSILON = float(np.finfo(np.float64).eps)
 
 
 class ContractError(ValueError):
@@ -27,7 +28,8 @@ class Subject:
 
     Floating inputs are taken to float64 (complex ones are refused). `names` are forward's own names
     for its arrays; `floats` are the positions of the inputs that have a gradient; `readable` is
-    false if the source of the pair is not the user's own.
+    false if the source of the pair is not the user's own; `users` are the functions whose code is;
+    `epsilon` is the precision that forward was seen to compute in.
     """
 
     def __init__(
@@ -39,9 +41,12 @@ class Subject:
     ) -> None:
         self.forward, self.backward, self.settings = forward, backward, settings
         self.inputs = tuple(_as_array(value) for value in inputs)
-        self.names = argument_names(forward, len(inputs))
+        self.names = argument_names(forward, len(inputs), settings)
+        self.by_keyword = _by_keyword(forward, settings)
         self.op = op_name(forward)
         self.readable = True
+        self.users: tuple[Callable[..., Any], ...] = (forward, backward)
+        self.epsilon = EPSILON
         self.floats = tuple(
             i for i, a in enumerate(self.inputs) if a is not None and a.dtype.kind == "f"
         )
@@ -59,17 +64,27 @@ class Subject:
     def with_inputs(self, inputs: tuple[Any, ...]) -> Subject:
         """The same pair on other inputs."""
         other = Subject(self.forward, self.backward, inputs, self.settings)
-        other.op, other.names, other.readable = self.op, self.names, self.readable
+        for name in ("op", "names", "readable", "users", "epsilon"):
+            setattr(other, name, getattr(self, name))
         return other
 
     def fresh_settings(self) -> dict[str, Any]:
         """The settings, with generators and other live objects copied for this one call."""
         return {name: _fresh(value) for name, value in self.settings.items()}
 
+    def call(self, arrays: list[Array | None]) -> Any:
+        """What forward returns for these very arrays, no copies."""
+        settings = self.fresh_settings()
+        first = len(arrays)
+        if self.by_keyword:  # a setting stands between the arrays
+            first = next((i for i, name in enumerate(self.names) if name in self.by_keyword), first)
+            settings.update(zip(self.names[first:], arrays[first:], strict=True))
+        return self.forward(*arrays[:first], **settings)
+
     def run(self, inputs: tuple[Array | None, ...] | None = None) -> tuple[Array, Any]:
         """forward on copies of the inputs: (out as an array, cache)."""
         arrays = [None if a is None else a.copy() for a in inputs or self.inputs]
-        result = self.forward(*arrays, **self.fresh_settings())
+        result = self.call(arrays)
         if not isinstance(result, tuple) or len(result) != 2:
             raise ContractError(
                 f"forward of {self.op} returned {describe(result)}; the contract asks for two "
@@ -100,21 +115,35 @@ class Subject:
         return result if isinstance(result, tuple) else (result,)
 
 
-def argument_names(forward: Callable[..., Any], count: int) -> list[str]:
+def argument_names(
+    forward: Callable[..., Any], count: int, settings: Collection[str] = ()
+) -> list[str]:
     """forward's own names for its first `count` arrays; x0, x1, ... where it has none."""
     names: list[str] = []
     rest = ""
-    try:
-        for parameter in inspect.signature(forward).parameters.values():
-            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-                names.append(parameter.name)
-            elif parameter.kind == parameter.VAR_POSITIONAL:
-                rest = parameter.name
-    except (TypeError, ValueError):
-        pass
+    for parameter in parameters(forward):
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            names += [parameter.name] * (parameter.name not in settings)
+        elif parameter.kind == parameter.VAR_POSITIONAL:
+            rest = parameter.name
     extra = count - len(names)
     more = [rest] if rest and extra == 1 else [f"{rest or 'x'}{i}" for i in range(extra)]
     return (names + more)[:count]
+
+
+def parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a function; none where Python does not know them."""
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return []
+
+
+def _by_keyword(forward: Callable[..., Any], settings: Collection[str]) -> set[str]:
+    """The positional parameters that stand behind one that is given as a setting."""
+    names = [p.name for p in parameters(forward) if p.kind == p.POSITIONAL_OR_KEYWORD]
+    first = next((k for k, name in enumerate(names) if name in settings), len(names))
+    return set(names[first:]) - set(settings)
 
 
 def op_name(function: Callable[..., Any]) -> str:
@@ -129,20 +158,29 @@ def describe(value: Any) -> str:
         return "None"
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} and dtype {value.dtype}"
-    if isinstance(value, tuple):
-        return f"a tuple of {len(value)}"
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, dict):
+        return f"a dict of {len(value)}"
     return f"a value of type {type(value).__name__}"
 
 
 def _as_array(value: Any) -> Array | None:
     if value is None:
         return None
-    array = np.asarray(value)
+    array = to_numpy(value)
     if array.dtype.kind == "f":
         return array.astype(np.float64)
     if array.dtype.kind in "iub":
         return array
     raise ContractError(f"inputs are arrays of floats, integers or booleans, got {describe(array)}")
+
+
+def to_numpy(value: Any) -> Array:
+    """A value as an array; a tensor of PyTorch is taken off its graph first."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().resolve_conj().numpy()
+    return np.asarray(value)
 
 
 def _fresh(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,11 +14,15 @@ DIGITS = 1e-8
 
 @dataclass(frozen=True)
 class Explanation:
-    """The `kind` of a fault, a sentence for a learner, and what the name rests on."""
+    """The `kind` of a fault, a sentence for a learner, and what the name rests on.
+
+    `predicted` is what backward would have said (K, N) with this fault alone, where a rule knows.
+    """
 
     kind: str
     message: str
     evidence: str
+    predicted: Array | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

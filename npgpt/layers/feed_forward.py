@@ -20,6 +20,7 @@ from typing import Any, Callable
 
 from .contract import Array, Cache
 from .gelu import gelu_backward, gelu_exact_backward, gelu_exact_forward, gelu_forward
+from .identity import identity_backward, identity_forward
 from .linear import linear_backward, linear_forward
 from .relu import leaky_relu_backward, leaky_relu_forward, relu_backward, relu_forward
 from .silu import silu_backward, silu_forward
@@ -31,6 +32,7 @@ ACTIVATIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "relu": (relu_forward, relu_backward),
     "silu": (silu_forward, silu_backward),
     "leaky_relu": (leaky_relu_forward, leaky_relu_backward),
+    "identity": (identity_forward, identity_backward),
 }
 
 

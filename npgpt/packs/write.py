@@ -20,9 +20,9 @@ from ..generation import generate
 from ..layers.cross_entropy import IGNORE
 from ..params import Params, parameter_shapes
 from ..tape import Array
+from ..trace import Trace, trace
 from ..weights import CheckpointError
 from ..weights.safetensors_file import read_arrays, write_safetensors
-from .trace import Trace, trace
 
 TENSORS, ABOUT, PAGE = "pack.safetensors", "pack.json", "pack.md"
 PRECISIONS = ("float64", "float32")

@@ -7,6 +7,7 @@ cut off, so that the log reads as if nothing had happened.
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from types import TracebackType
@@ -25,9 +26,8 @@ class RunLog:
         self._file = self.path.open("a", encoding="utf-8")
 
     def write(self, record: dict[str, Any]) -> None:
-        """Append one record; numbers that are not finite are written as text."""
-        plain = {key: value if _is_plain(value) else str(value) for key, value in record.items()}
-        self._file.write(json.dumps(plain, allow_nan=False) + "\n")
+        """Append one record; numbers that are not finite are written as text, at any depth."""
+        self._file.write(json.dumps(plain(record), allow_nan=False) + "\n")
         self._file.flush()
 
     def flush_to_disk(self) -> None:
@@ -68,5 +68,10 @@ def cut_log(run_folder: Path, step: int) -> None:
         beside.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
 
 
-def _is_plain(value: Any) -> bool:
-    return not isinstance(value, float) or value - value == 0.0
+def plain(value: Any) -> Any:
+    """`value` as JSON can hold it: numbers that are not finite become text, at any depth."""
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,9 +1,11 @@
 """The training loop: batch, gradients, update, and what is written along the way.
 
     RUN/config.toml     the resolved settings
-    RUN/log.jsonl       step, loss, learning rate, gradient norm, tokens per second, at times val
+    RUN/log.jsonl       step, loss, learning rate, gradient norm, tokens per second, at times val;
+                        at watched steps `watch`, what was seen, and watch_seconds, its cost
     RUN/checkpoints/    the newest few, see `checkpoint`
     RUN/samples/        text written on the way
+    RUN/result.json     step, loss over all held-back text; once the run has finished
 
 Step N is the state after N updates. A run continued from a checkpoint equals one that was never
 interrupted, bit for bit, on the same machine with the same number of threads.
@@ -11,6 +13,7 @@ interrupted, bit for bit, on the same machine with the same number of threads.
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from dataclasses import dataclass
@@ -21,13 +24,16 @@ import numpy as np
 
 from ..fast import ops as fast_ops
 from ..fast.decode import FastReader
+from ..fast.helpers import Helpers
 from ..fast.rows import RowRandom
-from ..fast.step import loss_and_grads
+from ..fast.step import choose_shards, loss_and_grads
+from ..fast.threads import using
 from ..files import replacing_file
 from ..generation import generate
 from ..params import Params, init_params
 from ..tape import Array
 from ..text import Corpus, Tokenizer
+from ..trace import first_break
 from .batches import evaluation_batches, training_batch
 from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
 from .evaluation import Stopped, mean_loss
@@ -38,10 +44,18 @@ from .settings import RunConfig
 
 CONFIG_FILE = "config.toml"
 SAMPLES = "samples"
+# a helper process takes a fifth of a second to start
+FOR_HELPERS = 20
+RESULT_FILE = "result.json"
 
 
 class Diverged(ArithmeticError):
     """The loss or a gradient is NaN or infinite; nothing of that step was applied or saved."""
+
+
+# what a watched step adds to its record: from the state, and the parameters before the update
+# (None at step 0); npgpt.lab.watch makes one
+Watch = Callable[[TrainingState, Params | None], dict[str, Any]]
 
 
 class Reporter(Protocol):
@@ -90,10 +104,12 @@ def train(
     corpus: Corpus,
     reporter: Reporter,
     should_stop: Callable[[], bool] = lambda: False,
+    watch: Watch | None = None,
 ) -> Outcome:
     """Train `state` to its last step, in place, writing to run_folder.
 
-    `should_stop` is asked after every step; True saves and ends the run early. Raises Diverged,
+    `should_stop` is asked after every step; True saves and ends the run early. `watch` looks at
+    the steps that the settings name, and must not change anything. Raises Diverged,
     CorpusError for a text too short for one sequence, and OSError where nothing can be written.
     """
     settings = state.run.train
@@ -103,18 +119,26 @@ def train(
     run_folder.mkdir(parents=True, exist_ok=True)
     with replacing_file(run_folder / CONFIG_FILE) as beside:
         beside.write_text(state.run.to_toml(), encoding="utf-8")
+    # a longer run has another result
+    (run_folder / RESULT_FILE).unlink(missing_ok=True)
     set_aside_newer(run_folder, state.step)
     # a run that starts again at step 0 writes that step's record again
     cut_log(run_folder, state.step or -1)
-    with RunLog(run_folder) as log:
+    with RunLog(run_folder) as log, _helpers(state) as helpers:
         if state.step == 0:
             record = {"step": 0, "val": evaluate(state, corpus, settings.eval_batches)}
+            if watch is not None and settings.watches(0):
+                _look(watch, state, None, record)
             log.write(record)
             reporter.step(record)
         checkpoint = _save(run_folder, state, log, reporter)
         reason = "finished"
         while state.step < settings.max_steps:
-            record = train_step(state, corpus.train, log)
+            due = watch is not None and settings.watches(state.step + 1)
+            before = {n: a.copy() for n, a in state.params.items()} if due else None
+            record = train_step(state, corpus.train, log, helpers)
+            if watch is not None and due:
+                _look(watch, state, before, record)
             _after_step(run_folder, state, corpus, record, log, reporter)
             last = state.step == settings.max_steps
             if should_stop():
@@ -133,8 +157,20 @@ def train(
     try:
         val = evaluate(state, corpus, on_batch=on_batch)
     except Stopped:
-        val = None
+        return Outcome(reason, state.step, None, checkpoint)
+    with replacing_file(run_folder / RESULT_FILE) as beside:
+        shown = val if math.isfinite(val) else str(val)
+        beside.write_text(json.dumps({"step": state.step, "val_loss": shown}) + "\n",
+                          encoding="utf-8")
     return Outcome(reason, state.step, val, checkpoint)
+
+
+def _helpers(state: TrainingState) -> Helpers:
+    """Helper processes, if a batch goes in shards and enough steps remain to start some for."""
+    settings = state.run.train
+    with using(settings.threads or None):
+        shards = choose_shards(state.config, settings.batch_size, state.run.sequence_length)
+    return Helpers(shards - 1 if settings.max_steps - state.step >= FOR_HELPERS else 0)
 
 
 def check_length(run: RunConfig, corpus: Corpus) -> None:
@@ -143,7 +179,9 @@ def check_length(run: RunConfig, corpus: Corpus) -> None:
         corpus.require(run.sequence_length + 1, split)
 
 
-def train_step(state: TrainingState, tokens: Array, log: RunLog | None = None) -> dict[str, Any]:
+def train_step(
+    state: TrainingState, tokens: Array, log: RunLog | None = None, helpers: Helpers | None = None,
+) -> dict[str, Any]:
     """One update of `state` in place; returns the step's line for the log.
 
     Raises Diverged before anything is changed.
@@ -152,33 +190,37 @@ def train_step(state: TrainingState, tokens: Array, log: RunLog | None = None) -
     lr, norm = learning_rate(state.step, settings), math.nan
     # what overflows is found and named below, once, instead of as a warning from every layer
     with np.errstate(over="ignore", invalid="ignore"):
-        loss, grads = batch_gradients(state, tokens)
+        loss, grads = batch_gradients(state, tokens, helpers)
         if math.isfinite(loss):
             norm = update(state.params, grads, state.mean, state.square,
-                          step=state.step + 1, lr=lr, settings=settings)
+                          step=state.step + 1, lr=lr, settings=settings,
+                          slope_decay=state.config.slope_decay)
     record = {"step": state.step + 1, "loss": loss, "lr": lr, "grad_norm": norm}
     if not math.isfinite(norm):
+        broken = _first_break(state, tokens)
         if log is not None:
-            log.write(record)
-        raise Diverged(_diagnosis(state, loss, grads))
+            log.write(record | ({"first_break": broken} if broken else {}))
+        first = f"; the first layer to break is {broken}" if broken else ""
+        raise Diverged(_diagnosis(state, loss, grads) + first)
     state.step += 1
     n_tokens = settings.batch_size * settings.grad_accumulation * state.run.sequence_length
     record["tokens_per_second"] = round(n_tokens / (time.perf_counter() - started), 1)
     return record
 
 
-def batch_gradients(state: TrainingState, tokens: Array) -> tuple[float, Params]:
+def batch_gradients(
+    state: TrainingState, tokens: Array, helpers: Helpers | None = None
+) -> tuple[float, Params]:
     """Mean loss and gradients over the step's batches (several with gradient accumulation)."""
     settings, config = state.run.train, state.config
     dropout = max(config.resid_pdrop, config.embd_pdrop, config.attn_pdrop) > 0.0
     total, summed = 0.0, None
     for micro in range(settings.grad_accumulation):
-        ids, targets = training_batch(tokens, settings.batch_size, state.run.sequence_length,
-                                      seed=settings.seed, step=state.step, micro=micro)
+        ids, targets = _batch(state, tokens, micro)
         rng = RowRandom(settings.seed, state.step, micro, settings.batch_size) if dropout else None
         loss, grads = loss_and_grads(
             state.params, ids, targets, config, rng=rng,
-            threads=settings.threads or None, recompute=settings.recompute,
+            threads=settings.threads or None, recompute=settings.recompute, helpers=helpers,
         )
         total += loss / settings.grad_accumulation
         if summed is None:
@@ -190,6 +232,12 @@ def batch_gradients(state: TrainingState, tokens: Array) -> tuple[float, Params]
     if settings.grad_accumulation > 1:
         summed = {name: grad / settings.grad_accumulation for name, grad in summed.items()}
     return total, summed
+
+
+def _batch(state: TrainingState, tokens: Array, micro: int) -> tuple[Array, Array]:
+    settings = state.run.train
+    return training_batch(tokens, settings.batch_size, state.run.sequence_length,
+                          seed=settings.seed, step=state.step, micro=micro)
 
 
 def evaluate(
@@ -254,6 +302,23 @@ def _save(run_folder: Path, state: TrainingState, log: RunLog, reporter: Reporte
     path = save_checkpoint(run_folder, state)
     reporter.saved(path)
     return path
+
+
+def _look(
+    watch: Watch, state: TrainingState, before: Params | None, record: dict[str, Any]
+) -> None:
+    started = time.perf_counter()
+    record["watch"] = watch(state, before)
+    record["watch_seconds"] = round(time.perf_counter() - started, 4)
+
+
+def _first_break(state: TrainingState, tokens: Array) -> str | None:
+    """Where the numbers of the step's batches first break, computed again without dropout."""
+    for micro in range(state.run.train.grad_accumulation):
+        broken = first_break(state.params, *_batch(state, tokens, micro), state.config)
+        if broken:
+            return broken
+    return None
 
 
 def _diagnosis(state: TrainingState, loss: float, grads: Params) -> str:

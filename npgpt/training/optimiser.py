@@ -39,8 +39,14 @@ def adamw_reference(
 
 
 def decays(parameter: np.ndarray) -> bool:
-    """Whether weight decay applies: to matrices and tables, not to biases, norms and slopes."""
+    """Whether weight decay applies: to matrices and tables, not to biases, norms and gains."""
     return parameter.ndim >= 2
+
+
+def decaying(params: Params, slopes: bool = False) -> set[str]:
+    """The names that weight decay applies to; `slopes` adds those of leaky ReLUs."""
+    return {name for name, array in params.items()
+            if decays(array) or (slopes and name.endswith(".slope"))}
 
 
 def zero_moments(params: Params) -> Params:
@@ -50,11 +56,12 @@ def zero_moments(params: Params) -> Params:
 
 def update(
     params: Params, grads: Params, mean: Params, square: Params, *,
-    step: int, lr: float, settings: TrainSettings,
+    step: int, lr: float, settings: TrainSettings, slope_decay: bool = False,
 ) -> float:
     """Clip the gradients to settings.grad_clip and take step number `step` (from 1), in place.
 
-    Returns the norm of all gradients before clipping. Where it is not finite nothing is changed.
+    `slope_decay` lets weight decay shrink the slopes of leaky ReLUs too. Returns the norm of all
+    gradients before clipping. Where it is not finite nothing is changed.
     """
     norm = global_norm(grads)
     if not math.isfinite(norm):
@@ -64,6 +71,6 @@ def update(
     adamw_step(
         params, grads, mean, square, step=step, lr=lr, betas=(settings.beta1, settings.beta2),
         eps=settings.adam_epsilon, weight_decay=settings.weight_decay, grad_scale=scale,
-        decay_names={name for name, array in params.items() if decays(array)},
+        decay_names=decaying(params, slope_decay),
     )
     return norm

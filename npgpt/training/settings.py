@@ -19,6 +19,8 @@ from typing import Any, Mapping
 
 from ..config import GPT2Config
 
+# what a run can look at while it trains, see npgpt.lab.watch
+WATCHABLE = ("entropy", "gradients", "activations", "updates")
 # model settings that a run cannot choose: the tokenizer decides
 DERIVED = ("vocab_size",)
 
@@ -66,6 +68,8 @@ class TrainSettings:
     sample_tokens: int = _setting(200, "Length of a sample")
     checkpoint_every: int = _setting(250, "Steps between checkpoints; the first and last have one")
     keep_checkpoints: int = _setting(2, "How many of the newest stay")
+    watch: str = _setting("", f"Write to the log, with commas between: {', '.join(WATCHABLE)}")
+    watch_every: int = _setting(100, "Steps between looks; the first and last are looked at")
     threads: int = _setting(0, "Threads to compute with; 0 is one per core")
     recompute: bool = _setting(False,
                                "Compute activations twice: less memory, more time")
@@ -83,6 +87,12 @@ class TrainSettings:
                 raise ValueError(f"{name}={value} must be {_range(low, high)}")
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f"dtype={self.dtype!r} is unknown; there are float32, float64")
+        if not isinstance(self.watch, str):
+            raise ValueError(f"watch={self.watch!r} must be a text, such as 'entropy,gradients'")
+        for name in self.watched:
+            if name not in WATCHABLE:
+                raise ValueError(f"watch: {name!r} is unknown{_nearest(name, WATCHABLE)}; "
+                                 f"there are {', '.join(WATCHABLE)}")
         if not isinstance(self.recompute, bool):
             raise ValueError(f"recompute={self.recompute!r} must be true or false")
         if self.min_learning_rate > self.learning_rate:
@@ -90,6 +100,16 @@ class TrainSettings:
                 f"min_learning_rate={self.min_learning_rate} is above "
                 f"learning_rate={self.learning_rate}"
             )
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """What `watch` names, in the order of WATCHABLE; unknown names last."""
+        named = {name.strip() for name in self.watch.split(",")} - {""}
+        return (*(n for n in WATCHABLE if n in named), *sorted(named - set(WATCHABLE)))
+
+    def watches(self, step: int) -> bool:
+        """Whether the state after `step` updates is looked at."""
+        return bool(self.watched) and (step % self.watch_every == 0 or step == self.max_steps)
 
 
 def _range(low: float, high: float) -> str:
@@ -101,6 +121,7 @@ _COUNTS = {
     "seed": 0, "max_steps": 1, "batch_size": 1, "grad_accumulation": 1, "sequence_length": 0,
     "warmup_steps": 0, "decay_steps": 0, "eval_every": 1, "eval_batches": 0, "sample_every": 0,
     "sample_tokens": 1, "checkpoint_every": 1, "keep_checkpoints": 1, "threads": 0,
+    "watch_every": 1,
 }
 _RANGES = {
     "learning_rate": (0.0, math.inf), "min_learning_rate": (0.0, math.inf),
@@ -221,6 +242,9 @@ def build(values: Mapping[str, Mapping[str, Any]]) -> RunConfig:
         raise ValueError(
             f"sequence_length={train.sequence_length} is more than n_positions={model.n_positions}"
         )
+    if train.recompute and model.entropy_penalty:
+        raise ValueError("recompute does not go with entropy_penalty, which needs the attention of "
+                         "every layer at once; switch one of them off")
     return RunConfig(data, resolved, train)
 
 

@@ -41,7 +41,7 @@ QKV = ("att.W_query", "att.W_key", "att.W_value")
 # the model of the book is one architecture
 FIXED = {
     "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "norm": "layernorm",
-    "final_norm": True,
+    "final_norm": True, "frozen_biases": False, "weight_norm": False,
 }
 KEYS = {
     "vocab_size": "vocab_size", "context_length": "n_positions", "emb_dim": "n_embd",

@@ -20,7 +20,8 @@ CONFIG = "config.json"
 # under this name the config is also noted in the header of the files that npgpt writes
 METADATA = "npgpt.config"
 # fields that anyone may change in config.json: they touch training only
-FREE = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "initializer_range", "scale_residual_init")
+FREE = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "initializer_range", "scale_residual_init",
+        "slope_decay", "entropy_tolerance", "entropy_target")
 
 
 def checked_config(path: Path, values: Mapping[str, Any]) -> GPT2Config:

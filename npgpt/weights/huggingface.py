@@ -2,7 +2,9 @@
 
 Read: names with `transformer.` before them or without; mask buffers are passed over; a tied
 model's `lm_head.weight` may be there or not; float16 and bfloat16 are widened.
-Written: the names that transformers itself writes, so that it loads the folder as its own.
+Written: the names that transformers itself writes, so that it loads the folder as its own. The
+variants that it does not know (no norms, slopes, gains, frozen biases, ...) are written in the same
+form under npgpt's names: npgpt reads them back, transformers has no such models.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ PREFIX = "transformer."
 BUFFER = re.compile(r"h\.\d+\.attn\.(masked_)?bias")
 
 # other names of the same functions
-ACTIVATIONS = {"gelu_pytorch_tanh": "gelu_new", "gelu_fast": "gelu_new", "swish": "silu"}
+ACTIVATIONS = {"gelu_pytorch_tanh": "gelu_new", "gelu_fast": "gelu_new", "swish": "silu",
+               "linear": "identity"}
 # fields that change the mathematics in a way npgpt does not have
 UNSUPPORTED = {
     "scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False,

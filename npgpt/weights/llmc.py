@@ -39,7 +39,8 @@ TENSORS = (
 # what llm.c computes, and cannot be told otherwise
 FIXED = {
     "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": True,
-    "norm": "layernorm", "final_norm": True, "qkv_bias": True,
+    "norm": "layernorm", "final_norm": True, "qkv_bias": True, "frozen_biases": False,
+    "weight_norm": False,
 }
 
 

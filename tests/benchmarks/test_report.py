@@ -1,5 +1,6 @@
 import json
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 
@@ -20,13 +21,52 @@ def result(name="train-recipe", **columns):
 def test_the_table_names_ratio_goal_and_versions():
     text = report.table([result(npgpt=1.0, eager=0.5, products=1.2)])
     line = text.splitlines()[2]
-    assert "| a step | 100.0 ms | 0.50 (eager) | 0.85 | products 1.20 |" in line
+    assert "| a step | 100.0 ms | 0.50 (eager) | 0.85 | met | products 1.20 |" in line
     assert "200 MB, 1.00 of eager's" in line
     assert "numpy 2.4" in text and "torch" not in text
 
 
 def test_a_row_without_peers_has_no_ratio():
-    assert "| a step | 100.0 ms |  | 0.85 |  | 200 MB |" in report.table([result(npgpt=1.0)])
+    assert "| a step | 100.0 ms |  | 0.85 |  |  | 200 MB |" in report.table([result(npgpt=1.0)])
+
+
+def test_a_goal_that_is_missed_by_less_than_the_table_shows_is_not_met():
+    assert "| 0.85 (eager) | 0.85 | **not met** |" in report.table(
+        [result(npgpt=1.0, eager=0.8501)])
+
+
+def test_the_long_step_has_lines_for_its_floor_and_its_memory():
+    text = report.table([result("train-gpt2-1024", npgpt=1.0, products=1.3, eager=0.7)])
+    assert "| ... against its bare matrix products | 100.0 ms | 1.30 (products) | 1.20 " \
+           "| **not met** |" in text
+    assert "| ... peak memory | 200 MB | 1.00 (eager) | 1.00 | met |" in text
+
+
+def test_programs_that_were_not_measured_are_named():
+    text = report.table([result("decode", npgpt=1.0, **{"llama.cpp f32": 1.1})])
+    assert "Not installed there: llm.c." in text
+    assert "Not installed there: llama.cpp, llm.c." in report.table([result(npgpt=1.0)])
+
+
+def ops_result(*names):
+    row = result("ops", **{name: 1.0 for name in names})
+    for number, column in enumerate(row["columns"].values(), start=1):
+        column["ops"] = {"gelu": [0.001 * number, 0.002 * number]}
+    return row
+
+
+def test_ops_have_a_table_of_their_own_with_forward_and_backward():
+    text = report.section([ops_result("fast", "textbook", "eager")], Path("nowhere"))
+    assert "| op | textbook | npgpt.fast | PyTorch | fast over PyTorch |" in text
+    assert "| gelu | 2.00 / 4.00 | 1.00 / 2.00 | 3.00 / 6.00 | 0.33 / 0.33 |" in text
+    alone = report.op_table(ops_result("fast", "textbook"))
+    assert "| gelu | 2.00 / 4.00 | 1.00 / 2.00 | 0.50 / 0.50 |" in alone
+
+
+def test_what_int8_costs_in_loss_is_told():
+    line = report.loss_line({"corpus": "c", "step": 5, "tokens": 1000, "parameters": 2000,
+                             "loss": {"float32": 2.0, "int8": 2.0012}, "difference": 0.0012})
+    assert "2.0012 nats per token against 2.0000 in float32, +0.0012" in line
 
 
 def test_the_readme_changes_between_its_markers_only():
@@ -41,8 +81,9 @@ def test_the_readme_changes_between_its_markers_only():
 def test_the_chart_is_well_formed_whatever_the_labels_hold():
     row = result(npgpt=1.0, eager=3.7)
     row["label"] = "<5 & 6>"
-    root = ElementTree.fromstring(report.chart([row]))
-    assert root.tag.endswith("svg")
+    for drawing in (report.chart([row]), report.op_chart(ops_result("fast", "eager"))):
+        root = ElementTree.fromstring(drawing)
+        assert root.tag.endswith("svg")
 
 
 def test_results_are_read_in_the_order_of_the_suite(tmp_path):

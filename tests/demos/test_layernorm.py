@@ -41,3 +41,21 @@ def test_other_shapes_are_refused(x):
 def test_wide_batches_and_equal_channels_still_fit_80_columns():
     text = layernorm_text(layernorm_demo(np.full((2, 50), 7.0)))
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("x", [
+    np.array([[1000.0, -2000.0, 3000.0], [1e6, 2e6, 3.3e6], [1e-6, 2e-6, 4e-6]]),
+    np.array([[123456.789, 1, 2, 3, 4, 5, 6, 7]]),
+    np.array([[1e12, -2e12]]),
+    np.zeros((2, 3)),
+])
+def test_large_and_tiny_numbers_stay_in_their_columns(x):
+    text = layernorm_text(layernorm_demo(x)).splitlines()
+    assert max(map(len, text)) <= 80
+    head = next(line for line in text if line.startswith("before"))
+    for line in text:
+        if line.startswith("row"):
+            for word in ("mean", "var", "unbiased"):
+                end = head.index(word) + len(word)
+                assert line[end - 1] != " " and line[end:end + 1] in ("", " ")
+            assert len(line.replace(" ..", "").split()) == 2 + min(x.shape[1], 6) + 3

@@ -56,7 +56,10 @@ def test_with_shortcuts_the_gradients_grow_with_the_depth():
 
 
 def test_a_single_layer_is_shown_too():
-    assert "1 layers" in shortcut_text(shortcut_demo((1,)))
+    text = shortcut_text(shortcut_demo((1,)))
+    assert "       1         1.4e-02   1.4e-02     1.0e+00" in text
+    assert "no curve to draw" in text
+    assert "logarithmic" not in text and "1 layers" not in text
 
 
 @pytest.mark.parametrize("settings", [{"depths": (0,)}, {"channels": 0}, {"batch": -1}])

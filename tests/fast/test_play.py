@@ -144,6 +144,11 @@ def test_every_op_that_hands_its_gradient_on_is_known():
         ("feed_forward", [normal(2, 3), normal(3, 4), None, normal(4, 3), normal(3)], {}),
         ("swiglu", [normal(2, 3), normal(3, 4), None, normal(3, 4), None, normal(4, 3), None], {}),
         ("token_embedding", [np.array([0, 1]), normal(4, 3)], {}),
+        ("identity", [normal(2, 3)], {}), ("pad_zeros", [normal(3)], {"size": 5}),
+        ("weight_norm", [normal(3, 4), normal(4)], {}),
+        ("attention_entropy", [normal(1, 2, 12)], {"n_head": 2}),
+        ("entropy_penalty", [normal(3), normal(3)],
+         {"weight": 1.0, "tolerance": 0.1, "bound": 1.0}),
     ]
     known = {"residual", "position_embedding", "dropout"}
     assert {name for name, _, _ in examples} | known == set(fast_ops.ALL)

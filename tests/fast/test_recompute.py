@@ -60,7 +60,8 @@ def run(block, given, rng, layer=1, tape=None, ops=STEP_OPS):
 
 KINDS = [
     {}, {"activation_function": "swiglu"}, {"activation_function": "leaky_relu"},
-    {"norm": "none"}, {"qkv_bias": False},
+    {"norm": "none"}, {"qkv_bias": False}, {"weight_norm": True, "frozen_biases": True},
+    {"activation_function": "leaky_relu", "leaky_slope": "shared"},
 ]
 
 

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -41,3 +43,10 @@ def test_rows_differ_from_each_other():
 def test_a_shape_that_does_not_begin_with_the_batch_is_refused(size):
     with pytest.raises(ValueError, match="2 rows"):
         RowRandom(0, 0, 0, rows=2).random(size)
+
+
+def test_a_source_goes_on_from_its_state_in_plain_values():
+    source = RowRandom(3, 4, 5, 3)
+    source.random((3, 5))
+    again = RowRandom.from_state(json.loads(json.dumps(source.state())))
+    np.testing.assert_array_equal(again.random((3, 7)), source.random((3, 7)))

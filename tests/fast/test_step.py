@@ -29,7 +29,7 @@ def example(dtype=np.float64, batch=5, length=40, **changes):
 def textbook_step(params, ids, targets, config, rng=None):
     tape = Tape()
     watched = tape.watch(params)
-    loss = model.loss(watched, ids, targets, config, ops=textbook, rng=rng)
+    loss = model.training_loss(watched, ids, targets, config, ops=textbook, rng=rng)
     grads = tape.backward(loss)
     return float(loss.value), {name: grads[var] for name, var in watched.items()}
 
@@ -57,11 +57,30 @@ def test_the_step_is_the_textbook_for_any_shards_with_ignored_targets(shards, re
 @pytest.mark.parametrize("changes", [
     {"activation_function": "swiglu"}, {"activation_function": "leaky_relu"},
     {"tie_word_embeddings": False}, {"norm": "none", "final_norm": False}, {"qkv_bias": False},
+    {"activation_function": "identity", "frozen_biases": True}, {"weight_norm": True},
+    {"activation_function": "leaky_relu", "leaky_slope": "shared"},
+    {"activation_function": "leaky_relu", "leaky_slope": "fixed", "slope_init": 0.2},
 ])
 @pytest.mark.parametrize("recompute", [False, True])
 def test_every_kind_of_model_gives_the_textbooks_gradients(changes, recompute):
     given = example(batch=4, length=9, **changes)
     assert_same(loss_and_grads(*given, recompute=recompute), textbook_step(*given), 1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_the_entropy_penalty_is_the_whole_batchs_on_any_threads(n):
+    given = example(batch=4, length=9, entropy_penalty=0.5, entropy_tolerance=0.01)
+    wanted = textbook_step(*given, rng=RowRandom(1, 2, 3, 4))
+    assert wanted[0] > textbook_step(*given[:3], given[3].replace(entropy_penalty=0.0),
+                                     rng=RowRandom(1, 2, 3, 4))[0] + 1e-4
+    got = loss_and_grads(*given, rng=RowRandom(1, 2, 3, 4), threads=n, shards=n)
+    assert_same(got, wanted, 1e-12)
+    assert choose_shards(given[3], 4, 9) == 1
+
+
+def test_the_entropy_penalty_and_recompute_do_not_go_together():
+    with pytest.raises(ValueError, match="entropy_penalty needs .* recompute"):
+        loss_and_grads(*example(entropy_penalty=0.5), recompute=True)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (3, 1)])

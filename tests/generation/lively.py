@@ -15,6 +15,11 @@ VARIANTS = {
     "untied": SMALL.replace(tie_word_embeddings=False),
     "no qkv bias": SMALL.replace(qkv_bias=False),
     "leaky relu": SMALL.replace(activation_function="leaky_relu"),
+    "one slope": SMALL.replace(activation_function="leaky_relu", leaky_slope="shared"),
+    "fixed slope": SMALL.replace(activation_function="leaky_relu", leaky_slope="fixed",
+                                 slope_init=0.3),
+    "identity, frozen biases": SMALL.replace(activation_function="identity", frozen_biases=True),
+    "weight norm": SMALL.replace(weight_norm=True, entropy_penalty=0.1),
     "one head, one layer": SMALL.replace(n_head=1, n_layer=1),
 }
 
@@ -35,6 +40,8 @@ def lively(config=SMALL, seed=0, dtype=np.float64):
         draw = rng.standard_normal(shape)
         if name.startswith(("wte", "lm_head")):
             params[name] = draw
+        elif name.endswith(".gain"):
+            params[name] = np.linalg.norm(params[name[:-4] + "weight"], axis=0) * (1 + 0.1 * draw)
         elif len(shape) == 1:
             # a large bias of the last norm would prefer the same token everywhere
             is_norm_weight = ".ln_" in f".{name}" and name.endswith("weight")

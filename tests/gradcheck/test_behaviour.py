@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from npgpt.gradcheck import check
+from npgpt.gradcheck.behaviour import Likeness
+from npgpt.gradcheck.subject import Subject
 
 from .pairs import dropout_forward, linear_backward, linear_forward, linear_inputs, normal
 
@@ -114,7 +116,7 @@ def test_a_linear_function_may_well_ignore_its_cache():
 def test_a_backward_that_is_not_linear_in_dout_is_noted():
     report = check(square_forward, lambda dout, x: (2 * dout * np.abs(dout) * x,), X)
     assert not report.ok
-    assert any("linear" in note for note in report.notes)
+    assert any("not linear" in text for text in [f.message for f in report.findings] + report.notes)
 
 
 def test_a_pair_that_needs_contiguous_arrays_is_found():
@@ -140,3 +142,56 @@ def test_a_pair_that_takes_equal_inputs_for_one_is_found():
 
 def test_right_pairs_pass_every_check_of_behaviour():
     assert kinds(linear_forward, linear_backward, *linear_inputs()) == []
+
+
+def test_a_stale_cache_shows_at_any_scale_of_the_gradient():
+    state = {}
+
+    def forward(x):
+        state["x"] = x
+        return 1e-10 * x * x, None
+
+    assert kinds(forward, lambda dout, cache: (2e-10 * dout * state["x"],)) == ["stale-cache"]
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_gradient_that_grows_from_call_to_call_is_told_once_and_so(copied):
+    total = np.zeros_like(X)
+
+    def backward(dout, x):
+        total[...] += 2 * dout * x
+        return (total.copy() if copied else total,)
+
+    report = check(square_forward, backward, X)
+    assert report.kinds == ["accumulated-twice"]
+    assert "grows by the same amount in every call" in report.findings[0].message
+    assert "No number was compared" in report.notes[0]
+
+
+def test_a_pair_that_writes_into_a_broadcast_array_of_its_own_making_is_found():
+    def forward(x):
+        return x * x, x.base if x.base is not None and x.base.shape != x.shape else x
+
+    report = check(forward, lambda dout, x: (2 * dout * np.resize(x, dout.shape),), X)
+    assert report.kinds == ["layout"]
+
+
+def test_broadcast_inputs_are_tried():
+    def forward(x):
+        return x * x, (x, 0 in x.strides)
+
+    def backward(dout, cache):
+        x, stretched = cache
+        return (2 * dout * x * (3 if stretched else 1),)
+
+    report = check(forward, backward, X)
+    assert report.kinds == ["layout"] and "np.broadcast_to" in report.findings[0].message
+
+
+def test_likeness_is_relative_to_each_gradient_and_forgives_rounding_of_a_zero():
+    subject = Subject(square_forward, None, (X,), {})
+    like = Likeness(subject, X * X, np.ones_like(X))
+    assert like((1e-12 * X,), (1e-12 * X * (1 + 1e-10),))
+    assert not like((1e-7 * X,), (1.001e-7 * X,))
+    assert like((1e-17 * X,), (-1e-17 * X,))
+    assert not like((X,), (None,)) and like((None,), (None,)) and not like((X,), (X[0],))

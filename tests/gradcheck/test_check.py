@@ -176,7 +176,9 @@ def test_a_function_that_is_not_analytic_is_not_trusted_to_the_complex_step():
 
 def test_a_cancelling_backward_is_right_up_to_noise():
     x = np.array([[400.0, 370.0, 0.0], [30.0, -30.0, 0.0]])
-    assert check(softmax_forward, softmax_backward, x).ok
+    report = check(softmax_forward, softmax_backward, x)
+    assert report.ok and "right up to rounding noise" in report.notes[0]
+    assert "right up to noise" in str(report)
 
 
 @settings(max_examples=40, deadline=None)
@@ -257,9 +259,38 @@ def test_a_mean_over_the_batch_is_not_accused_of_an_empty_one():
 
 def test_empty_inputs_are_said_to_prove_nothing():
     report = check(relu_forward, relu_backward, np.zeros((0, 4)))
-    assert report.ok and "no number was checked" in report.notes[0]
+    assert report.kinds == ["undecided"] and "Nothing was checked" in report.findings[0].message
 
 
 def test_a_report_shows_itself_where_an_assertion_prints_it():
     report = check(relu_forward, lambda d, x: (-d * (x > 0),), np.array([1.0, -2.0]))
     assert repr(report) == str(report) and "wrong-sign" in repr(report)
+
+
+def test_a_check_that_can_prove_nothing_is_undecided_and_not_right():
+    rng = np.random.default_rng(0)
+
+    def forward(x):  # a smooth square under noise of a thousandth
+        return np.real(x) ** 2 + 1e-3 * rng.standard_normal(x.shape), x
+
+    report = check(lambda x: (np.float16(np.real(x)) ** 2, x), lambda d, x: (2 * d * x,),
+                   np.array([0.5, 100.0]))
+    assert report.kinds == ["undecided"] and not report.ok
+    assert "UNDECIDED" in str(report) and "undecided" in str(report).splitlines()[0]
+    assert check(lambda: (np.ones(3), None), lambda d, c: ()).kinds == ["undecided"]
+    assert not check(forward, lambda d, x: (2 * d * x,), np.ones(3)).ok
+
+
+def test_one_fault_is_told_once():
+    report = check(relu_forward, lambda d, x: ((d * (x > 0)).astype(np.float32),),
+                   np.array([1.3, -2.0]))
+    assert report.kinds == ["float32"]
+    report = check(linear_forward, damaged(linear_backward, lambda dx, dw, db: (dw, dx, db)),
+                   normal(0, 3, 4), normal(1, 4, 5), normal(2, 5))
+    assert report.kinds == ["another-input"]
+
+
+def test_a_pair_in_float32_is_right_with_a_note():
+    report = check(lambda x: (np.tanh(x.astype(np.float32)), x),
+                   lambda d, x: ((d * (1 - np.tanh(x) ** 2)).astype(np.float32),), normal(0, 3, 4))
+    assert report.ok and "computes in float32" in report.notes[0]

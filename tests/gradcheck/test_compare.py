@@ -48,3 +48,28 @@ def test_noise_is_forgiven_only_while_it_is_small():
 def test_nan_is_wrong():
     g = normal(0, 5)
     assert not verdict(np.where(np.arange(5) == 2, np.nan, g), g).ok
+
+
+def test_blunt_numbers_leave_an_element_undecided():
+    g = np.array([40.0, 33.0, 0.4])
+    result = compare(g, g, np.array([0.5, 1e-9, 1e-9]), g, 1.0)
+    assert result.ok and result.undecided.tolist() == [True, False, False]
+    assert not compare(g, g, 1e-9 * g, g, 1.0).undecided.any()
+
+
+def test_the_precision_of_forward_widens_every_bound():
+    g = normal(0, 50)
+    assert not verdict(g * (1 + 1e-6), g).ok
+    assert compare(g * (1 + 1e-6), g, 0 * g, np.abs(g), 1.0, epsilon=6e-8).ok
+    assert not compare(g * (1 + 1e-3), g, 0 * g, np.abs(g), 1.0, epsilon=6e-8).ok
+
+
+def test_a_gradient_that_is_nearly_nothing_is_right_up_to_noise():
+    g = 1e-9 * normal(0, 50)
+    assert verdict(g, g, reach=10.0).noisy and not verdict(g, g, reach=1e-6).noisy
+
+
+def test_rounding_of_a_nearly_vanished_gradient_is_noise_and_not_undecided():
+    g = 1e-11 * normal(0, 50)
+    result = compare(g, g, np.full(50, 1e-13), np.abs(g), 1.0)
+    assert result.ok and result.noisy and not result.undecided.any()

@@ -41,3 +41,14 @@ def test_a_gradient_of_the_wrong_shape_is_named_by_its_numbers(damage, kind):
 def test_a_shape_that_nothing_explains_is_just_told():
     found = linear(lambda dx, dw, db: (dx, np.ones((7, 7)), db))
     assert [f.kind for f in found] == ["wrong-shape"]
+
+
+def test_a_lone_number_without_dout_lacks_the_factor_with_dout():
+    found = linear(lambda dx, dw, db: (dx, np.array(0.5), db))
+    assert [(f.kind, f.argument) for f in found] == [("missing-factor", "weight")]
+    assert "does not depend on dout" in found[0].message
+
+
+def test_a_factor_and_rounding_are_two_names():
+    found = linear(lambda dx, dw, db: (dx, (-8 * dw).astype("f4").astype("f8"), db))
+    assert [f.kind for f in found] == ["factor", "float32"]

@@ -4,6 +4,7 @@ import textwrap
 import pytest
 
 from npgpt.gradcheck import examine_file
+from npgpt.gradcheck.files import read_flag
 
 GOOD = """
 import numpy as np
@@ -109,7 +110,10 @@ def test_a_neighbour_of_the_file_can_be_imported(tmp_path):
      "no shape for x"),
     ("# gradcheck: y=(2,)\ndef f_forward(x=1):\n    return x, 1\n"
      "def f_backward(d, c):\n    return (d,)\n", "", "no argument y"),
-    ("# gradcheck: x=big\ndef f_forward(x):\n    return x, 1\n", "", "x=big"),
+    ("# gradcheck: x=big\ndef f_forward(x):\n    return x, 1\n"
+     "def f_backward(d, c):\n    return (d,)\n", "", "x=big"),
+    ("# gradcheck: x=(1.5,)\ndef f_forward(x):\n    return x, 1\n"
+     "def f_backward(d, c):\n    return (d,)\n", "", "no shape"),
 ])
 def test_a_users_mistake_is_told_in_one_sentence(tmp_path, text, target, words):
     path = write(tmp_path, text)
@@ -120,3 +124,70 @@ def test_a_users_mistake_is_told_in_one_sentence(tmp_path, text, target, words):
 def test_a_file_that_is_not_there_is_told(tmp_path):
     with pytest.raises(ValueError, match="is no file"):
         examine_file(tmp_path / "missing.py")
+
+
+def test_a_setting_may_stand_between_arrays_and_a_left_out_default_before_one(tmp_path):
+    path = write(tmp_path, """
+        # gradcheck: x=(2,3) eps=1e-5 weight=(3,)
+        def mid_forward(x, eps, weight):
+            return x * weight + eps, (x, weight)
+
+        def mid_backward(dout, cache):
+            x, weight = cache
+            return dout * weight, (dout * x).sum(0)
+
+        # gradcheck: x=(2,3) bias=(3,)
+        def gap_forward(x, weight=None, bias=None):
+            return x + bias, None
+
+        def gap_backward(dout, cache):
+            return dout, None, dout.sum(0)
+    """)
+    reports = examine_file(path)
+    assert [[row.argument for row in r.rows] for r in reports] == [["x", "weight"], ["x", "bias"]]
+    assert all(r.ok for r in reports), reports
+
+
+def test_one_bad_header_does_not_keep_the_other_pairs_from_being_examined(tmp_path):
+    path = write(tmp_path, GOOD + """
+# gradcheck: x=big
+def odd_forward(x):
+    return x, None
+
+def odd_backward(dout, cache):
+    return (dout,)
+""")
+    reports = {report.op: report for report in examine_file(path)}
+    assert reports["layernorm"].ok and reports["odd"].kinds == ["undecided"]
+    assert "x=big" in reports["odd"].findings[0].message
+
+
+def test_a_file_that_is_no_python_is_an_unreadable_file(tmp_path):
+    with pytest.raises(OSError, match="line 1"):
+        examine_file(write(tmp_path, "def f(:"))
+
+
+@pytest.mark.parametrize("text, value", [
+    ("x=2,3,8", (2, 3, 8)), ("x=(2,3)", (2, 3)), ("x=8", (8,)), ("x=8,", (8,)), ("x=scalar", ()),
+    ("x=()", ()), ("x=None", None), ("x=1e-5", 1e-5), ("x=True", True),
+    ("x=ids(2,3)<7", "ids(2,3)<7"), ("x = 2, 3", (2, 3)),
+])
+def test_a_flag_says_whatever_a_header_says(text, value):
+    assert read_flag(text) == {"x": value}
+
+
+@pytest.mark.parametrize("text", ["x=two", "x", "=3,", "x=2 y=3", ""])
+def test_a_flag_that_does_not_read_is_told(text):
+    with pytest.raises(ValueError, match="does not read"):
+        read_flag(text)
+
+
+def test_a_bare_number_is_a_setting_where_forward_wants_one(tmp_path):
+    path = write(tmp_path, """
+        def times_forward(x, *, n):
+            return n * x, n
+
+        def times_backward(dout, n):
+            return (n * dout,)
+    """)
+    assert examine_file(path, {**read_flag("x=4"), **read_flag("n=3")})[0].ok

@@ -48,3 +48,19 @@ def test_a_random_dout_has_both_signs_and_no_small_element():
     dout = random_dout((50,), np.random.default_rng(0))
     assert dout.min() < 0 < dout.max()
     assert np.abs(dout).min() >= 0.5
+
+
+def test_where_differences_are_too_blunt_a_complex_step_may_clear_a_gradient_only():
+    def forward(x):  # so steep that it takes small steps
+        return np.tanh(1e5 * x) * 1e-4, x
+
+    def backward(dout, x, factor=1.0):
+        return (factor * dout * 10 / np.cosh(1e5 * x) ** 2,)
+
+    x = np.array([5e-5, -7e-5])
+    for factor in (1.0, 1.01):
+        m = measure(
+            Subject(forward, lambda d, c, f=factor: backward(d, c, f), (x,), {}),
+            np.random.default_rng(0), [0])
+        assert (m.wrong == []) == (factor == 1.0)
+        assert not m.row(0).undecided

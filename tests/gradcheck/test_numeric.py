@@ -7,6 +7,7 @@ from npgpt.gradcheck.numeric import (
     COMPLEX_STEP,
     RICHARDSON,
     choose_method,
+    coarse_grain,
     complex_step,
     derivative,
     find_kinks,
@@ -83,7 +84,7 @@ def test_derivatives_along_unit_directions_are_the_columns_of_the_jacobian():
 
 
 def test_kinks_are_found_on_and_just_beside_them_and_nowhere_else():
-    x = np.array([0.0, 1e-5, -0.4, 0.7, 2e-8])
+    x = np.array([0.0, 1e-6, -0.4, 0.7, 2e-8])
     found = find_kinks(lambda x: np.abs(x) + np.sin(3 * x), x)
     assert found.tolist() == [True, True, False, False, True]
 
@@ -96,3 +97,41 @@ def test_the_grain_sees_rounding_that_the_size_of_the_values_hides():
 
     assert rounding_grain(tail, x, np.ones(9)) > 1e-17
     assert rounding_grain(lambda x: np.exp(2 * x), x, np.ones(9)) < 1e-20
+
+
+@pytest.mark.parametrize("kind, epsilon", [(np.float32, 2**-24), (np.float16, 2**-11)])
+@pytest.mark.parametrize("f", [
+    lambda x, kind: np.sin(x.astype(kind)),
+    lambda x, kind: float(np.mean(np.square(x.astype(kind)))),
+    lambda x, kind: np.maximum(x.astype(kind), 0),
+])
+def test_a_function_in_few_digits_is_recognised(f, kind, epsilon):
+    method = choose_method(lambda x: f(np.real(x), kind), normal(0, 5), rng())
+    assert method.coarse and method.epsilon == pytest.approx(epsilon, rel=0.5)
+    assert np.dtype(kind).name in method.why
+
+
+def test_a_function_that_is_made_float64_again_is_recognised_by_its_noise():
+    method = choose_method(
+        lambda x: np.sin(np.real(x).astype(np.float32)).astype(float) / 3, normal(0, 5), rng())
+    assert method.coarse and "float32" in method.why
+
+
+@pytest.mark.parametrize("f", [
+    np.abs, lambda x: np.sqrt(np.abs(x)), np.sign, np.round, lambda x: np.zeros(3),
+    lambda x: np.array([1.0]), lambda x: 1 / (x + 5), lambda x: np.abs(x) ** 1.5,
+    lambda x: 1 + np.tanh(x - 20),
+])
+def test_float64_is_not_taken_for_less_on_or_off_a_bend(f):
+    for x in (normal(0, 6), np.array([0.0, 0.5, 1.0, -2.0, 1e-7]), np.zeros(4)):
+        assert coarse_grain(f, x, rng()) is None
+
+
+@np.errstate(all="ignore")
+def test_steep_functions_are_resolved_by_smaller_steps_and_are_no_kinks():
+    x = np.array([1e-4, 2e-3, 0.5])
+    for f, slope in ((np.sqrt, 0.5 / np.sqrt(x)), (lambda x: 1 / x, -1 / x**2), (np.log, 1 / x)):
+        assert not find_kinks(f, x).any()
+        for k, v in enumerate(unit_directions((3,))):
+            value, bar, _ = richardson(f, x, v)
+            assert abs(value[k] - slope[k]) <= 10 * bar[k] + 1e-12 <= 1e-5 * abs(slope[k])

@@ -40,3 +40,19 @@ def test_a_setting_can_be_the_source_of_a_factor():
         dropout_forward, dropout_backward, lambda dx: (dx / 0.7,), normal(0, 3, 4), rate=0.3,
         rng=np.random.default_rng(0))
     assert "one over 1 - rate" in found[0].message
+
+
+def test_all_sizes_that_fit_a_factor_are_told_and_the_doubt_is_said():
+    found = named(
+        linear_forward, linear_backward, lambda dx, dw, db: (2 * dx, dw, db),
+        normal(0, 2, 3, 4), normal(1, 4, 5), normal(2, 5))
+    message = found[0].message
+    assert "added twice" in message and "the batch" in message and "root of 4" in message
+    assert "cannot tell which" in message
+
+
+def test_a_factor_with_one_source_is_told_without_doubt():
+    found = linear(lambda dx, dw, db: (dx, dw * 30, db))
+    assert "true one: that is the number of elements of out (2, 3, 5)." in found[0].message
+    found = linear(lambda dx, dw, db: (dx, 1.25 * dw, db))
+    assert found[0].message.endswith("1.25 times the true one.")

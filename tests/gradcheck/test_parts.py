@@ -81,3 +81,16 @@ def test_a_backward_without_dout_is_told():
     report = check(lambda x: (x**3, x), lambda dout, x: (3 * x**2,), normal(0, 4))
     assert report.kinds == ["missing-factor"]
     assert "dout" in report.findings[0].message
+
+
+@pytest.mark.parametrize("batch", [2, 3, 5])
+def test_a_batch_that_is_cut_in_backward_is_batch_dropped_at_any_size(batch):
+    def backward(dout, cache):
+        x, weight, _ = cache
+        dweight = np.einsum("btc,btd->cd", x[:-1], dout[:-1])
+        return dout @ weight.T, dweight, dout.sum((0, 1))
+
+    report = check(
+        linear_forward, backward, normal(0, batch, 3, 4), normal(1, 4, 5), normal(2, 5))
+    assert report.kinds == ["batch-dropped"]
+    assert f"number {batch - 1} along axis 0" in report.findings[0].message

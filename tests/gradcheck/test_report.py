@@ -1,9 +1,12 @@
+import html
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 
 from npgpt.gradcheck import check
+from npgpt.gradcheck.report import Row, table
 
 from .pairs import damaged, linear_backward, linear_forward, linear_inputs, normal
 
@@ -60,3 +63,39 @@ def test_a_right_report_says_so():
     assert str(report).startswith("linear: every gradient is right")
     assert report.raise_if_wrong() is report
     assert np.isfinite(report.seconds)
+
+
+def test_every_input_says_its_derivative_why_and_what_is_allowed():
+    report = check(lambda a, b: (np.abs(a) * b, (a, b)),
+                   lambda d, c: (d * np.sign(c[0]) * c[1], d * np.abs(c[0])),
+                   normal(0, 3), normal(1, 3))
+    text = " ".join(str(report).split())
+    assert re.search(r"a 3 \d.\de[-+]\d+ \d.\de-\d+ Richardson", text)
+    assert re.search(r"b 3 \d.\de[-+]\d+ 1.0e-10 complex step", text)
+    assert "a: Richardson (" in text and "b: complex step (analytic" in text
+
+
+def test_a_notebook_shows_all_that_the_text_shows():
+    report = wrong_report()
+    report.notes.append("a <note>")
+    report.rows[0] = replace(report.rows[0], noisy=True)
+    shown = html.unescape(re.sub(r"<(?!note)[^>]+>", " ", report._repr_html_()))
+    words = set(report.text(width=10_000).split())
+    assert words - set(shown.split()) == set()
+
+
+def test_large_numbers_and_shapes_stay_in_their_columns_and_within_eighty():
+    def forward(x):
+        return x * 1e105, x
+
+    x = 1e7 * normal(0, 3, 4)
+    text = str(check(forward, lambda d, x: (d * 1e105 * (1 + np.sin(1e3 * x)),), x))
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    backward, numbers = (next(line for line in lines if line.strip().startswith(word))
+                         for word in ("backward  ", "numbers  "))
+    assert len(backward) == len(numbers) and len(numbers.split()) == len(backward.split()) > 2
+    rows = [Row("op", "x" * 90, tuple(range(10**6, 10**6 + 12)), 1e-100, "central differences",
+                "why", 1e-10, False)]
+    assert max(map(len, table(rows))) <= 80
+    assert "WRONG" in "".join(table(rows))

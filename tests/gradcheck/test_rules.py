@@ -71,3 +71,32 @@ def test_heads_merged_by_a_bare_reshape_are_told():
         lambda dx: (dx.reshape(2, 3, 2, 4).swapaxes(1, 2).reshape(2, 3, 8),), normal(0, 2, 3, 8))
     assert [f.kind for f in found] == ["axes-swapped"]
     assert "heads" in found[0].message or "reshape" in found[0].message
+
+
+def test_rounding_is_seen_everywhere_or_it_is_not_called_float32():
+    noise = 1 + 1e-7 * normal(8, 2, 3, 4)
+    found = linear(lambda dx, dw, db: (dx * noise, dw, db))
+    assert [f.kind for f in found] == ["float32"]
+
+    def one(dx, dw, db):
+        dx = dx.copy()
+        dx[1, 2, 3] *= 1 + 1e-6
+        return dx, dw, db
+
+    assert [f.kind for f in linear(one)] == ["wrong-element"]
+
+
+def test_heads_in_another_order_are_told():
+    found = named(
+        linear_forward, linear_backward, lambda dx, dw, db: (dx[:, [1, 2, 0]], dw, db),
+        *linear_inputs())
+    assert [f.kind for f in found] == ["axes-swapped"]
+    assert "axis 1" in found[0].message and "[1, 2, 0]" in found[0].message
+
+
+def test_of_opposite_gradients_a_wrong_sign_is_the_simpler_name():
+    def forward(p, t):
+        return (p - t) ** 2, p - t
+
+    found = check(forward, lambda d, e: (2 * d * e, 2 * d * e), normal(0, 5), normal(1, 5)).findings
+    assert [(f.kind, f.argument) for f in found] == [("wrong-sign", "t")]

@@ -52,3 +52,16 @@ def test_a_constant_error_cannot_cancel_inside_a_cell():
     said[:, :2] += 1e-3
     rows = wrong_cells(said, slope_of(TRUE), 1e-10).splitlines()
     assert rows == 6 * ["#" + 15 * "."]
+
+
+def test_a_verdict_can_be_had_without_looking_for_the_element():
+    said = TRUE.copy()
+    said[5, 5] += 1
+    result = sample(said, slope_of(TRUE), 1.0, np.random.default_rng(0), locate=False)
+    assert not result.ok and result.index is None and not result.picture
+
+
+def test_numbers_that_are_too_blunt_leave_it_undecided():
+    result = sample(TRUE, lambda v: (float(np.sum(TRUE * v)), 1.0), 1.0, np.random.default_rng(0))
+    assert result.ok and result.undecided
+    assert not verdict(TRUE).undecided

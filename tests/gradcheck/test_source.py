@@ -2,7 +2,7 @@ import ast
 
 import numpy as np
 
-from npgpt.gradcheck.source import read, slots
+from npgpt.gradcheck.source import cuts_a_batch, read, slots
 
 
 def helper(x):
@@ -55,3 +55,17 @@ def test_what_has_no_source_is_none():
     space = {}
     exec("def made_up(x):\n    return x", space)
     assert read(space["made_up"]) is None
+
+
+def cuts(x):
+    return x[:-1].sum()
+
+
+def takes_one(x):
+    return x[0] + x[..., 1:].sum() + x[:, None].sum()
+
+
+def test_a_part_of_the_first_axis_is_seen_in_the_source():
+    assert cuts_a_batch(cuts)
+    assert not cuts_a_batch(takes_one)
+    assert not cuts_a_batch(np.sin)

@@ -28,6 +28,7 @@ BENT = {
     "gelu": lambda x: x * (1 + erf(x / math.sqrt(2))) / 2,
     "relu": lambda x: np.maximum(x, 0),
     "silu": lambda x: x / (1 + np.exp(-x)),
+    "identity": lambda x: x,
     "leaky_relu": lambda x: np.maximum(x, 0) + 0.3 * np.minimum(x, 0),
 }
 

@@ -36,3 +36,11 @@ def test_cutting_drops_later_steps_and_a_torn_line(tmp_path):
 def test_a_folder_without_a_log_gives_an_empty_one(tmp_path):
     cut_log(tmp_path, 0)
     assert read_log(tmp_path) == []
+
+
+def test_numbers_that_are_not_finite_are_text_at_any_depth(tmp_path):
+    with RunLog(tmp_path) as log:
+        log.write({"step": 1, "watch": {"nats": [[0.5, math.nan], (math.inf, 2)], "first": None}})
+    cut_log(tmp_path, 1)
+    assert read_log(tmp_path) == [
+        {"step": 1, "watch": {"nats": [[0.5, "nan"], ["inf", 2]], "first": None}}]

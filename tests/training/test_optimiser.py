@@ -7,7 +7,13 @@ import pytest
 
 from npgpt.config import GPT2Config
 from npgpt.params import init_params, parameter_shapes
-from npgpt.training.optimiser import adamw_reference, decays, update, zero_moments
+from npgpt.training.optimiser import (
+    adamw_reference,
+    decaying,
+    decays,
+    update,
+    zero_moments,
+)
 from npgpt.training.settings import TrainSettings
 
 RULE = {"lr": 1e-2, "betas": (0.9, 0.99), "eps": 1e-8, "weight_decay": 0.1}
@@ -27,6 +33,21 @@ def test_decay_shrinks_matrices_and_leaves_vectors():
     adamw_reference(params, grads, zero_moments(params), zero_moments(params), step=1, **RULE)
     np.testing.assert_allclose(params["w"], 1 - 1e-2 * 0.1, rtol=1e-12)
     np.testing.assert_array_equal(params["b"], np.ones(3))
+
+
+def test_slopes_decay_only_where_that_is_asked_for():
+    config = GPT2Config(vocab_size=5, n_positions=3, n_embd=4, n_layer=1, n_head=2,
+                        activation_function="leaky_relu", weight_norm=True, entropy_penalty=1.0)
+    params = init_params(config, dtype=np.float64)
+    assert decaying(params) == {name for name, a in params.items() if a.ndim == 2}
+    assert decaying(params, slopes=True) - decaying(params) == {"h.0.mlp.act.slope"}
+    grads = zero_moments(params)
+    for slope_decay in (False, True):
+        before = params["h.0.mlp.act.slope"].copy()
+        update(params, grads, zero_moments(params), zero_moments(params), step=1, lr=1e-2,
+               settings=TrainSettings(weight_decay=0.1), slope_decay=slope_decay)
+        expected = before * (1 - 1e-3) if slope_decay else before
+        np.testing.assert_allclose(params["h.0.mlp.act.slope"], expected, rtol=1e-12)
 
 
 def test_decay_groups_of_the_124m_model_have_the_known_sizes():

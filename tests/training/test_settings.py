@@ -4,7 +4,15 @@ import tomllib
 
 import pytest
 
-from npgpt.training.settings import PRESETS, RunConfig, build, read_toml, resolve, table_fields
+from npgpt.training.settings import (
+    PRESETS,
+    RunConfig,
+    TrainSettings,
+    build,
+    read_toml,
+    resolve,
+    table_fields,
+)
 
 
 def written(tmp_path, text):
@@ -103,3 +111,17 @@ def test_a_run_config_tells_its_sequence_length():
     assert resolve("shakespeare-char").sequence_length == 64
     assert resolve("shakespeare-char", None, {"sequence_length": 16}).sequence_length == 16
     assert isinstance(resolve(), RunConfig)
+
+
+def test_what_is_watched_and_when():
+    train = TrainSettings(watch="updates, entropy,", watch_every=40, max_steps=100)
+    assert train.watched == ("entropy", "updates")
+    assert [step for step in range(101) if train.watches(step)] == [0, 40, 80, 100]
+    assert not TrainSettings().watches(0)
+    with pytest.raises(ValueError, match="'gradient' is unknown, did you mean 'gradients'"):
+        TrainSettings(watch="gradient")
+
+
+def test_the_entropy_penalty_and_recompute_are_refused_together():
+    with pytest.raises(ValueError, match="recompute does not go with entropy_penalty"):
+        resolve(flags={"recompute": True, "entropy_penalty": 1e-5})

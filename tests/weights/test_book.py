@@ -94,6 +94,7 @@ def test_weights_of_a_published_size_need_no_config(
     ({"activation_function": "relu"}, "activation_function=relu"),
     ({"layer_norm_epsilon": 1e-3}, "layer_norm_epsilon=0.001"),
     ({"n_inner": 10}, "n_inner=10"), ({"norm": "none"}, "norm=none"),
+    ({"frozen_biases": True}, "frozen_biases=True"), ({"weight_norm": True}, "weight_norm=True"),
     ({"embd_pdrop": 0.2}, "three different dropout rates"),
 ])
 def test_a_model_that_the_book_does_not_have_is_not_written(

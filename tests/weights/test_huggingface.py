@@ -63,6 +63,10 @@ def test_an_output_matrix_that_differs_from_the_tied_table_is_no_silent_choice(
     SMALL, UNTIED, SMALL.replace(n_inner=9, activation_function="relu"),
     SMALL.replace(norm="none", final_norm=False, qkv_bias=False, activation_function="swiglu"),
     SMALL.replace(activation_function="leaky_relu", layer_norm_epsilon=1e-3),
+    SMALL.replace(activation_function="leaky_relu", leaky_slope="shared", slope_init=-0.5),
+    SMALL.replace(activation_function="leaky_relu", leaky_slope="fixed", slope_init=0.25),
+    SMALL.replace(activation_function="identity", frozen_biases=True, weight_norm=True,
+                  entropy_penalty=1e-5),
 ])
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_every_architecture_comes_back_as_it_was_saved(

@@ -113,6 +113,7 @@ def test_a_debug_state_of_another_model_is_refused(tmp_path: Path, params) -> No
     ({"activation_function": "gelu"}, "activation_function=gelu .llm.c: gelu_new"),
     ({"tie_word_embeddings": False}, "tie_word_embeddings=False"), ({"n_inner": 10}, "n_inner=10"),
     ({"qkv_bias": False, "final_norm": False}, "final_norm=False .* qkv_bias=False"),
+    ({"frozen_biases": True, "weight_norm": True}, "frozen_biases=True .* weight_norm=True"),
 ])
 def test_a_model_that_llmc_does_not_have_is_not_written(
     tmp_path: Path, change: dict, message: str

@@ -1,0 +1,60 @@
+"""Programs as child processes: what they print, how long they took and their own peak memory."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Ended(NamedTuple):
+    """A child that has ended."""
+
+    out: str
+    seconds: float
+    peak_bytes: int
+
+
+def run_child(arguments: list[str], folder: Path | None = None) -> Ended:
+    """Run a program to its end; RuntimeError with its last line of complaint if it fails."""
+    # files, not pipes: wait4 alone tells one child's memory, and a full pipe would block the child
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as complaints:
+        started = time.perf_counter()
+        try:
+            child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=out,
+                                     stderr=complaints, cwd=folder)
+        except OSError as error:
+            raise RuntimeError(f"{arguments[0]} cannot be started: {error.strerror}") from error
+        peak = wait(child)
+        seconds = time.perf_counter() - started
+        out.seek(0)
+        if child.returncode:
+            complaints.seek(0)
+            last = (complaints.read().strip().splitlines() or ["it said nothing"])[-1]
+            raise RuntimeError(f"{Path(arguments[0]).name} ended with {child.returncode}: {last}")
+        return Ended(out.read(), seconds, peak)
+
+
+def run_python(*arguments: str) -> Ended:
+    """The same, by the Python that is running."""
+    return run_child([sys.executable, *arguments])
+
+
+def scratch_folder() -> Path:
+    """A new empty folder that goes when this process ends."""
+    folder = tempfile.mkdtemp(prefix="npgpt-bench-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def wait(child: subprocess.Popen[str]) -> int:
+    """Wait for a child to end; its peak memory in bytes."""
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)

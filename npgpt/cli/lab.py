@@ -1,0 +1,198 @@
+"""npgpt lab: studies, many training runs that answer one question, and their reports."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+EPILOG = """\
+examples:
+  npgpt lab list                         the studies that come with npgpt
+  npgpt lab run small                    minutes; writes studies/small
+  npgpt lab report small                 studies/small/report.html and report.md
+  npgpt lab run my-study.toml --jobs 4   a study of your own
+  npgpt lab run my-study.toml            after Ctrl-C or a kill: goes on where it stopped
+
+A study stopped by Ctrl-C saves its runs first. The same command goes on, and ends with
+the same numbers. A study's file may gain seeds and arms; what was run stays.
+exit codes: 0 done, 2 a setting does not fit, 3 a file cannot be read or written, 130 interrupted
+"""
+FOLDER = Path("studies")
+ACTIONS = ("list", "run", "report")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Declare the verb."""
+    parser = subparsers.add_parser(
+        "lab", help="studies: many training runs that answer one question", epilog=EPILOG,
+        usage="npgpt lab list | run STUDY [options] | report STUDY [options]",
+        description="Run a study and report what came out.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("action", metavar="ACTION", help=", ".join(ACTIONS))
+    parser.add_argument("study", nargs="?", metavar="STUDY",
+                        help="a shipped study's name or a TOML file; to report also a study's "
+                             "folder or results.json")
+    parser.add_argument("--out", type=Path, metavar="FOLDER",
+                        help="the study's folder (default studies/NAME); for report, where the "
+                             "pages go (default: the study's folder)")
+    parser.add_argument("--jobs", type=int, metavar="N",
+                        help="run: runs at a time (default: one per core)")
+    parser.add_argument("--only", action="append", metavar="ARM",
+                        help="run: only this arm; may be given again")
+    parser.add_argument("--max-minutes", type=float, metavar="M",
+                        help="run: save and stop after this many minutes")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """List, run or report."""
+    from ..lab.study import shipped
+
+    if args.action not in ACTIONS:
+        raise ValueError(f"{args.action!r} is nothing lab can do; there are {', '.join(ACTIONS)}")
+    if args.action == "list":
+        if args.study is not None:
+            raise ValueError(f"lab list takes no study, given {args.study!r}")
+        return _list()
+    for flag in ("jobs", "only", "max_minutes"):
+        if args.action == "report" and getattr(args, flag) is not None:
+            raise ValueError(f"--{flag.replace('_', '-')} belongs to lab run, not to lab report")
+    if args.study is None:
+        raise ValueError(f"lab {args.action} needs a study: {', '.join(shipped())}, or a file")
+    return _run(args) if args.action == "run" else _report(args)
+
+
+def _list() -> int:
+    from ..lab.study import read_study, shipped
+
+    for name, path in shipped().items():
+        study = read_study(path)
+        steps = sum(study.run_config(arm, seed).train.max_steps for arm, seed in study.runs())
+        print(f"{name:16} {study.title}")
+        print(f"{'':16} {len(study.arms)} arms x {len(study.seeds)} seeds, {steps:,} steps in all")
+    return 0
+
+
+def _run(args: argparse.Namespace) -> int:
+    from ..lab.runner import run_study
+    from ..lab.study import load_study
+    from .train import Interruption
+
+    study = load_study(args.study)
+    folder = FOLDER / study.name if args.out is None else args.out
+    print(f"study      {study.title}")
+    print(f"runs       {len(study.arms)} arms x {len(study.seeds)} seeds, in {folder}", flush=True)
+    started = time.monotonic()
+    with Interruption() as interruption, StudyProgress() as progress:
+        outcome = run_study(
+            folder, study, progress, jobs=args.jobs, only=args.only,
+            max_minutes=args.max_minutes or 0.0, should_stop=interruption.happened,
+            say=lambda note: print(f"npgpt: {note}", file=sys.stderr),
+        )
+    took = duration(time.monotonic() - started)
+    again = f"npgpt lab run {args.study}" + (f" --out {folder}" if args.out is not None else "")
+    if outcome.reason == "failed":
+        print(f"npgpt: {outcome.message}", file=sys.stderr)
+        print(f"stopped    the other runs are saved; {outcome.left} are left\ncontinue   {again}")
+        return outcome.exit_code if outcome.exit_code in (2, 3) else 1
+    if outcome.reason != "finished":
+        print(f"{outcome.reason} after {took}; saved, {outcome.left} runs are left\n"
+              f"continue   {again}")
+        return 130 if outcome.reason == "interrupted" else 0
+    print(f"done       in {took}; numbers in {folder / 'results.json'}")
+    print(f"report     npgpt lab report {folder}")
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
+    from ..lab.report import write_report
+    from ..lab.study import load_study
+
+    given = Path(args.study)
+    source = given if given.exists() and given.suffix != ".toml" else (
+        FOLDER / load_study(args.study).name)
+    if not source.exists():
+        raise ValueError(f"{source} is not there; run the study first: npgpt lab run {args.study}")
+    to = args.out or (source if source.is_dir() else source.parent)
+    for path in write_report(source, to, say=lambda note: print(f"npgpt: {note}",
+                                                                file=sys.stderr)):
+        print(f"{path}  {path.stat().st_size:,} bytes")
+    return 0
+
+
+class StudyProgress:
+    """A line per run that starts or ends; in a terminal also one that is kept up to date."""
+
+    SECONDS_BETWEEN_LINES = 60.0
+
+    def __init__(self) -> None:
+        self._live = sys.stdout.isatty()
+        self._started = self._spoke = time.monotonic()
+        self._first_steps: int | None = None
+        self._drawn = False
+
+    def __enter__(self) -> StudyProgress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._clear()
+
+    def started(self, run: Any, step: int) -> None:
+        """A run goes."""
+        self._say(f"start      {run.name}" + (f", from step {step:,}" if step else ""))
+
+    def finished(self, run: Any, status: str) -> None:
+        """A run is done or has diverged."""
+        seconds = run.ending().get("seconds", 0.0)
+        if status == "diverged":
+            self._say(f"diverged   {run.name}: {run.ending().get('said', '')}"[:79])
+        else:
+            loss = float(run.result()["val_loss"])
+            self._say(f"done       {run.name}  val loss {loss:.4f}  {duration(seconds)}")
+
+    def going(self, runs: list[tuple[Any, int]], steps: int, total_steps: int) -> None:
+        """Redraw the line, at most a few times a second."""
+        now = time.monotonic()
+        if self._first_steps is None:
+            self._first_steps, self._started = steps, now
+        if now - self._spoke < (0.5 if self._live else self.SECONDS_BETWEEN_LINES):
+            return
+        self._spoke = now
+        parts = [f"{steps / total_steps:4.0%}"]
+        gained = steps - self._first_steps
+        if gained:
+            left = (now - self._started) / gained * (total_steps - steps)
+            parts.append(f"{duration(left)} left")
+        parts += [f"{run.name} {step / run.max_steps:.0%}" for run, step in runs]
+        line = "  ".join(parts)
+        if self._live:
+            width = min(80, shutil.get_terminal_size().columns) - 1
+            sys.stdout.write("\r\033[K" + line[:width])
+            sys.stdout.flush()
+            self._drawn = True
+        else:
+            print(line[:79], flush=True)
+
+    def _say(self, line: str) -> None:
+        self._clear()
+        print(line[:79], flush=True)
+
+    def _clear(self) -> None:
+        if self._drawn:
+            sys.stdout.write("\r\033[K")
+            sys.stdout.flush()
+            self._drawn = False
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 42 s, 3.5 min, 1 h 20 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.1f} min"
+    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"

@@ -1,0 +1,90 @@
+"""A report's parts, and the same parts as Markdown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Sequence, Union
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A title of the second level."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; `links` are (words, address), and stand after it."""
+
+    text: str
+    links: tuple[tuple[str, str], ...] = ()
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells; the first cell of a row is its head."""
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture by the name of its file, with its content for who cannot see it."""
+
+    name: str
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text as it is; `summary` makes it fold away."""
+
+    text: str
+    language: str = ""
+    summary: str = ""
+
+
+Block = Union[Heading, Text, Table, Picture, Code]
+
+
+def to_markdown(title: str, blocks: Sequence[Block], pictures: dict[str, str]) -> str:
+    """The report as Markdown; `pictures` are addresses by name, and one without is left out."""
+    parts = [f"# {title}"]
+    for block in blocks:
+        if isinstance(block, Heading):
+            parts.append(f"## {block.text}")
+        elif isinstance(block, Text):
+            words = f"**{_plain(block.text)}**" if block.strong else _plain(block.text)
+            links = ", ".join(f"[{label}]({address})" for label, address in block.links)
+            parts.append(f"{words} {links}".strip())
+        elif isinstance(block, Table):
+            parts.append(f"*{_plain(block.caption)}*")
+            parts.append("\n".join([
+                _row(block.header), "|" + "---|" * len(block.header),
+                *(_row(row) for row in block.rows)]))
+        elif isinstance(block, Picture):
+            if block.name in pictures:
+                parts.append(f"![{block.alt}]({pictures[block.name]})\n\n*{block.caption}*")
+        else:
+            # a fence longer than any in the text
+            fence = "```"
+            while fence in block.text:
+                fence += "`"
+            parts.append(f"{fence}{block.language}\n{block.text.rstrip()}\n{fence}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(_plain(cell).replace("|", "\\|") or " " for cell in cells) + " |"
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown takes for nothing else."""
+    for character in "\\`*_<[":
+        text = text.replace(character, f"\\{character}")
+    return text

@@ -1,0 +1,217 @@
+"""A study's folder: its lock, its own copy of the study, and what it began with.
+
+    FOLDER/study.toml           the study as it was given
+    FOLDER/about.json           machine, versions, corpus
+    FOLDER/runs/NAME.toml       the settings of one run
+    FOLDER/runs/NAME/           that run, as `npgpt train` writes it
+    FOLDER/runs/NAME.json       how it ended: exit code, last words, seconds
+    FOLDER/runs/NAME.txt        what it wrote to stderr
+    FOLDER/results.json         all that a report needs
+
+Runs hold the lock too: if only `lab run` is killed, the next one is refused until they have ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterator
+
+import numpy as np
+
+from ..files import replacing_file
+from ..text import Corpus
+from ..training.checkpoint import checkpoints
+from ..training.loop import CONFIG_FILE, RESULT_FILE
+from ..training.settings import RunConfig
+from ..version import VERSION
+from .study import Arm, Study, read_study, run_name
+
+STUDY_FILE = "study.toml"
+ABOUT_FILE = "about.json"
+LOCK_FILE = ".lock"
+DIVERGED = 4
+"""The exit code of `npgpt train` for a run that diverged: a result, and no fault."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a study: where it lies, and what is on the disk of it."""
+
+    folder: Path
+    """The study's."""
+    arm: Arm
+    seed: int
+    config: RunConfig
+
+    @property
+    def name(self) -> str:
+        """Such as layernorm-gelu-seed1."""
+        return run_name(self.arm, self.seed)
+
+    @property
+    def place(self) -> Path:
+        """The run folder that `npgpt train` writes."""
+        return self.folder / "runs" / self.name
+
+    def beside(self, suffix: str) -> Path:
+        """A file of this run beside its folder: .toml, .json or .txt."""
+        return self.place.with_name(self.name + suffix)
+
+    @property
+    def max_steps(self) -> int:
+        """Its last step."""
+        return self.config.train.max_steps
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is continued rather than started."""
+        return bool(checkpoints(self.place)) or (self.place / CONFIG_FILE).is_file()
+
+    def ending(self) -> dict[str, Any]:
+        """The content of NAME.json, {} if there is none."""
+        return read_json(self.beside(".json"))
+
+    def result(self) -> dict[str, Any]:
+        """The content of result.json if the run has finished, else {}."""
+        found = read_json(self.place / RESULT_FILE)
+        return found if found.get("step") == self.max_steps else {}
+
+    def status(self) -> str:
+        """done, diverged, unfinished or waiting."""
+        if self.result():
+            return "done"
+        if self.place.is_dir() and self.ending().get("exit") == DIVERGED:
+            return "diverged"
+        return "unfinished" if self.begun else "waiting"
+
+
+def runs_of(folder: Path, study: Study) -> list[Run]:
+    """Every run of the study, seeds outermost."""
+    return [Run(folder, arm, seed, study.run_config(arm, seed)) for arm, seed in study.runs()]
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[int | None]:
+    """Hold the folder for this process and the children that inherit the descriptor given.
+
+    None where the system has no such lock (Windows). Raises ValueError if it is held.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:
+        yield None
+        return
+    with (folder / LOCK_FILE).open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            owner = file.read().strip() or "?"
+            raise ValueError(
+                f"{folder} is in use by lab run, process {owner}, or by runs that it left behind; "
+                f"wait until they end, or end them"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield file.fileno()
+
+
+def adopt(folder: Path, study: Study) -> None:
+    """Copy the study into its folder; on continuing, check that it is still the same one.
+
+    Seeds and arms may be added, words and comparisons changed. ValueError names anything else.
+    """
+    place = folder / STUDY_FILE
+    if place.is_file():
+        change = _change(read_study(place), study)
+        if change:
+            raise ValueError(f"{folder} holds a study with other settings: {change}; "
+                             f"choose another --out, or restore the study")
+    elif (folder / "runs").is_dir():
+        raise ValueError(f"{folder} has runs and no {STUDY_FILE}; choose another --out")
+    with replacing_file(place) as beside:
+        beside.write_text(study.text, encoding="utf-8")
+
+
+def _change(old: Study, new: Study) -> str:
+    """What differs between two studies such that runs of one are no runs of the other."""
+    if old.name != new.name:
+        return f"its name is {old.name!r} there and {new.name!r} now"
+    gone = [str(seed) for seed in old.seeds if seed not in new.seeds]
+    if gone:
+        return f"seed {gone[0]} is gone"
+    arms = {arm.name: arm for arm in new.arms}
+    for arm in old.arms:
+        if arm.name not in arms:
+            return f"arm {arm.name!r} is gone"
+        before = old.run_config(arm, 0).to_dict()
+        after = new.run_config(arms[arm.name], 0).to_dict()
+        for table in before:
+            for key in sorted(before[table].keys() | after[table].keys()):
+                was, now = before[table].get(key), after[table].get(key)
+                if was != now:
+                    return f"{table}.{key} of arm {arm.name!r} was {was!r} and is {now!r}"
+    return ""
+
+
+def note_beginning(folder: Path, corpus: Corpus) -> None:
+    """Write about.json: machine and versions (a line more on another machine), and the corpus.
+
+    Raises ValueError if the study began with another text.
+    """
+    about = read_json(folder / ABOUT_FILE)
+    known = about.get("corpus", {}).get("fingerprint", corpus.fingerprint)
+    if known != corpus.fingerprint:
+        raise ValueError(f"{corpus.name} is no longer the text that {folder} began with; "
+                         f"restore it, or choose another --out")
+    made_with = about.get("made_with", [])
+    here = machine()
+    if here not in made_with:
+        made_with.append(here)
+    write_json(folder / ABOUT_FILE, {
+        "made_with": made_with,
+        "corpus": {
+            "name": corpus.name, "fingerprint": corpus.fingerprint,
+            "tokenizer": corpus.tokenizer.name, "vocabulary": corpus.tokenizer.vocab_size,
+            "train_tokens": len(corpus.train), "held_back_tokens": len(corpus.val),
+            "unigram": corpus.unigram_entropy(),
+        },
+    })
+
+
+def machine() -> dict[str, Any]:
+    """Versions and processor, as a report tells them."""
+    return {"npgpt": VERSION, "numpy": np.__version__, "python": platform.python_version(),
+            "system": platform.system(), "processor": _processor(), "cores": os.cpu_count()}
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.partition(":")[2].split())
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file, {} if there is none or it is no whole one."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write strict JSON, whole or not at all."""
+    with replacing_file(path) as beside:
+        beside.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")

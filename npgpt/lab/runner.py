@@ -1,0 +1,247 @@
+"""Running a study: real `npgpt train` processes, several at a time, each of them resumable.
+
+A stopped or killed study continues where it stood and ends with the numbers of an unbroken one:
+each run continues from its last checkpoint bit for bit, and every run computes with the same number
+of threads however many go at a time. Seeds are outermost, so a study stopped early has whole seeds.
+A run that diverges is a result; any other failure stops the study, and the rest is saved.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Callable, Protocol
+
+from ..files import replacing_file
+from ..text import CORPORA, load_corpus
+from ..training.log import FILE as LOG_FILE
+from ..training.loop import check_length
+from ..training.settings import RunConfig
+from .folder import DIVERGED, Run, adopt, locked, note_beginning, runs_of, write_json
+from .results import write_results
+from .study import Study
+
+# one process a run: what BLAS would add in threads it would take from the other runs
+_ONE_THREAD = {name: "1" for name in (
+    "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")}
+_POLL_SECONDS = 0.1
+
+
+class Reporter(Protocol):
+    """What a study tells while it runs; the command line draws it."""
+
+    def started(self, run: Run, step: int) -> None:
+        """A run goes, from that step."""
+        ...
+
+    def finished(self, run: Run, status: str) -> None:
+        """A run is done or has diverged."""
+        ...
+
+    def going(self, runs: list[tuple[Run, int]], steps: int, total_steps: int) -> None:
+        """The runs that go and their steps; steps of the whole study so far, and in the end."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How `run_study` ended."""
+
+    reason: str
+    """finished, interrupted, out of time or failed."""
+    exit_code: int
+    """Of the run that failed, else 0."""
+    message: str
+    """Last words of the run that failed."""
+    left: int
+    """Runs that are not done."""
+
+
+@dataclass
+class _Going:
+    run: Run
+    process: subprocess.Popen[bytes]
+    started: float
+
+
+def run_study(
+    folder: Path, study: Study, reporter: Reporter, *, jobs: int | None = None,
+    only: list[str] | None = None, max_minutes: float = 0.0,
+    should_stop: Callable[[], bool] = lambda: False, say: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Run what is left of the study in `folder`, and write results.json.
+
+    jobs            runs at a time; None is one per core
+    only            names of arms; None is all
+    max_minutes     then save and stop; 0 is no limit
+    should_stop     asked several times a second; True saves and stops
+    say             is told what happened while the corpus was read
+
+    Raises ValueError for settings that do not fit, for a folder in use or of another study;
+    CorpusError for a text that cannot be had.
+    """
+    jobs = (os.cpu_count() or 1) if jobs is None else jobs
+    if jobs < 1:
+        raise ValueError(f"jobs={jobs} must be at least 1")
+    if not 0 <= max_minutes < math.inf:
+        raise ValueError(f"max_minutes={max_minutes} must be a number of at least 0")
+    wanted = None if only is None else {study.arm(name).name for name in only}
+    deadline = time.monotonic() + 60.0 * (max_minutes or math.inf)
+    with locked(folder) as lock:
+        adopt(folder, study)
+        runs = runs_of(folder, study)
+        _read_corpus(folder, runs[0].config, say)
+        (folder / "runs").mkdir(exist_ok=True)
+        mine = [run for run in runs if wanted is None or run.arm.name in wanted]
+        write_results(folder)
+        team = _Team(mine, reporter, jobs, lock)
+        try:
+            return team.work(lambda: write_results(folder), lambda: (
+                "interrupted" if should_stop() else
+                "out of time" if time.monotonic() > deadline else ""))
+        finally:
+            team.kill()
+            write_results(folder)
+
+
+def _read_corpus(folder: Path, config: RunConfig, say: Callable[[str], None] | None) -> None:
+    """Read the text once, so that the runs find its tokens made, and check its length."""
+    data = config.data
+    corpus = load_corpus(data.corpus, data.tokenizer, data.val_fraction, say=say)
+    check_length(config, corpus)
+    note_beginning(folder, corpus)
+
+
+class _Team:
+    """The runs that go at one time."""
+
+    def __init__(self, runs: list[Run], reporter: Reporter, jobs: int, lock: int | None) -> None:
+        self._runs = runs
+        self._queue = [run for run in runs if run.status() in ("waiting", "unfinished")]
+        self._going: list[_Going] = []
+        self._reporter, self._jobs, self._lock = reporter, jobs, lock
+        self._steps_done = sum(run.max_steps for run in runs if run not in self._queue)
+        self._total = sum(run.max_steps for run in runs)
+
+    def work(self, on_end: Callable[[], object], why_stop: Callable[[], str]) -> Outcome:
+        """Until nothing is left, or there is a reason to stop."""
+        while self._queue or self._going:
+            reason = why_stop()
+            if reason:
+                self.save()
+                return self._outcome(reason)
+            while self._queue and len(self._going) < self._jobs:
+                self._start(self._queue.pop(0))
+            for going in list(self._going):
+                code = going.process.poll()
+                if code is None:
+                    continue
+                self._note_end(going, code)
+                on_end()
+                status = going.run.status()
+                if status not in ("done", "diverged"):
+                    self.save()
+                    said = _last_line(going.run)
+                    how = f"was ended by signal {-code}" if code < 0 else f"exited with {code}"
+                    return self._outcome("failed", code if code > 0 else 1, said or how, going.run)
+                self._steps_done += going.run.max_steps
+                self._reporter.finished(going.run, status)
+            steps = [(going.run, last_step(going.run)) for going in self._going]
+            self._reporter.going(steps, self._steps_done + sum(n for _, n in steps), self._total)
+            time.sleep(_POLL_SECONDS)
+        return self._outcome("finished")
+
+    def save(self) -> None:
+        """Ask every run that goes to save and stop, and wait until they have."""
+        for going in self._going:
+            going.process.terminate()
+        for going in list(self._going):
+            self._note_end(going, going.process.wait())
+
+    def kill(self) -> None:
+        """End at once what still goes: only after a fault or a second Ctrl-C is there any."""
+        for going in self._going:
+            going.process.kill()
+        for going in self._going:
+            going.process.wait()
+
+    def _start(self, run: Run) -> None:
+        step = last_step(run)
+        if run.begun:
+            arguments = ["--resume", str(run.place)]
+        else:
+            with replacing_file(run.beside(".toml")) as beside:
+                beside.write_text(_with_whole_path(run.config).to_toml(), encoding="utf-8")
+            arguments = ["--config", str(run.beside(".toml")), "--out", str(run.place)]
+        with run.beside(".txt").open("ab") as messages:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "npgpt", "train", *arguments],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=messages,
+                env=_environment(run.config.train.threads),
+                # a Ctrl-C in the terminal reaches us alone; we tell the runs, once
+                start_new_session=True,
+                pass_fds=() if self._lock is None else (self._lock,),
+            )
+        self._going.append(_Going(run, process, time.monotonic()))
+        self._reporter.started(run, step)
+
+    def _note_end(self, going: _Going, code: int) -> None:
+        self._going.remove(going)
+        before = going.run.ending().get("seconds", 0.0)
+        seconds = before + time.monotonic() - going.started
+        write_json(going.run.beside(".json"), {
+            "exit": code, "said": _last_line(going.run) if code == DIVERGED else "",
+            "seconds": round(seconds, 1),
+        })
+
+    def _outcome(self, reason: str, code: int = 0, said: str = "",
+                 run: Run | None = None) -> Outcome:
+        left = sum(run.status() in ("waiting", "unfinished") for run in self._runs)
+        return Outcome(reason, code, f"{run.name}: {said}" if run else "", left)
+
+
+def last_step(run: Run) -> int:
+    """The newest step in the run's log, 0 if there is none."""
+    try:
+        with (run.place / LOG_FILE).open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - (1 << 16)))
+            lines = file.read().splitlines()
+    except OSError:
+        return 0
+    for line in reversed(lines):
+        try:
+            return int(json.loads(line)["step"])
+        except (ValueError, KeyError, TypeError):
+            continue        # torn by a kill, or being written
+    return 0
+
+
+def _with_whole_path(config: RunConfig) -> RunConfig:
+    """The corpus by its whole path, if it is a file: a run must find it from any folder."""
+    path = Path(config.data.corpus)
+    if config.data.corpus in CORPORA or not path.exists():
+        return config
+    return replace(config, data=replace(config.data, corpus=str(path.resolve())))
+
+
+def _environment(threads: int) -> dict[str, str]:
+    # the runs use the very package that runs now, installed or not
+    home = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, **(_ONE_THREAD if threads == 1 else {}), "PYTHONPATH": path}
+
+
+def _last_line(run: Run) -> str:
+    try:
+        lines = run.beside(".txt").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    words = [line.strip() for line in lines if line.strip()]
+    return words[-1].removeprefix("npgpt: ") if words else ""

@@ -1,0 +1,155 @@
+"""Numbers as a report writes them, and the answer in a few careful sentences."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from . import paper
+from .entropy import quartiles
+from .statistics import Estimate
+from .summary import Pair, Summary
+
+
+def figure(value: float, digits: int = 3) -> str:
+    """A number with a true minus sign; NaN as such."""
+    return "NaN" if math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
+
+
+def interval(found: Estimate, digits: int = 3) -> str:
+    """Mean and 95 % interval: 3.412 (3.398 to 3.426); the mean alone for one seed."""
+    if found.n == 0:
+        return "–"
+    mean = figure(found.mean, digits)
+    if math.isnan(found.low):
+        return f"{mean} (one seed)" if found.n == 1 else mean
+    return f"{mean} ({figure(found.low, digits)} to {figure(found.high, digits)})"
+
+
+def percent(value: float, digits: int = 2) -> str:
+    """A change in percent, always with its sign: +2.53 %."""
+    return "–" if math.isnan(value) else f"{value:+.{digits}f} %".replace("-", "−")
+
+
+def p_text(p: float) -> str:
+    """A p value in two digits, and no smaller than can be meant."""
+    return "–" if math.isnan(p) else "< 0.0001" if p < 1e-4 else f"{p:.2g}"
+
+
+def share(value: float) -> str:
+    """A share of 1 in whole percent."""
+    return "NaN" if math.isnan(value) else f"{100 * value:.0f} %"
+
+
+def quoted(name: str) -> str:
+    """An arm's name in a sentence."""
+    return f"“{name}”"
+
+
+def pair_name(pair: Pair) -> str:
+    """The two arms of a comparison."""
+    return f"{pair.arm} / {pair.against}"
+
+
+def difference(pair: Pair) -> str:
+    """The difference of perplexity with its interval: −8.16 % (−9.10 to −7.21)."""
+    mean, low, high = pair.percent
+    if math.isnan(low):
+        return percent(mean)
+    return f"{percent(mean)} ({percent(low)[:-2]} to {percent(high)[:-2]})"
+
+
+def verdict(pair: Pair) -> str:
+    """The verdict on one comparison, as the table says it."""
+    if len(pair.seeds) < 2:
+        return "cannot tell: fewer than two seeds"
+    return {"confirms": f"confirmed: {pair.claim}", "contradicts": f"not so: not {pair.claim}",
+            "cannot tell": "cannot tell", "lower": "lower", "higher": "higher"}[pair.verdict]
+
+
+def answer(results: dict[str, Any], summary: Summary) -> str:
+    """The first comparison in two to four sentences that claim no more than the numbers do."""
+    parts = []
+    ended = sum(run["status"] in ("done", "diverged") for run in results["runs"])
+    if not results["complete"]:
+        parts.append(f"Not finished: {ended} of {len(results['runs'])} runs have ended.")
+    if not summary.pairs:
+        parts.append("There is one arm and nothing to compare it with.")
+        return " ".join(parts)
+    pair = summary.pairs[0]
+    parts += [_main(summary, pair), _entropy(summary, pair), _others(summary),
+              _scale(results, summary)]
+    return " ".join(filter(None, parts))
+
+
+def _main(summary: Summary, pair: Pair) -> str:
+    arms = [summary.arm(name) for name in (pair.arm, pair.against)]
+    broken = [f"{quoted(arm.name)} diverged with {_seeds(len(arm.diverged))}" for arm in arms
+              if arm.diverged]
+    if not pair.seeds:
+        return (f"Cannot tell: {' and '.join(broken)}." if broken else
+                f"Cannot tell yet: no seed has both {quoted(pair.arm)} and "
+                f"{quoted(pair.against)}.")
+    printed = "" if pair.paper is None else f"; the paper: {percent(100 * pair.paper)}"
+    means = [math.fsum(math.exp(arm.losses[s]) for s in pair.seeds) / len(pair.seeds)
+             for arm in arms]
+    numbers = (f"{quoted(pair.arm)} reaches perplexity {figure(means[0])}, "
+               f"{quoted(pair.against)} {figure(means[1])}: {difference(pair)} over "
+               f"{_seeds(len(pair.seeds))}{printed}.")
+    if len(pair.seeds) < 2:
+        return f"Cannot tell from one seed. {numbers}"
+    said = {
+        "confirms": f"At this scale it holds: the perplexity is {pair.claim}, and the whole 95 % "
+                    f"interval is on that side of zero.",
+        "contradicts": f"At this scale it does not hold: the perplexity is not {pair.claim}, and "
+                       f"the whole 95 % interval is on the other side of zero.",
+        "cannot tell": "At this scale these seeds cannot tell: the 95 % interval of the difference "
+                       "holds zero.",
+    }.get(pair.verdict, f"At this scale the perplexity is {pair.verdict}, and the whole 95 % "
+                        f"interval is on that side of zero.")
+    return " ".join([said, numbers, *(f"{words}." for words in broken)])
+
+
+def _entropy(summary: Summary, pair: Pair) -> str:
+    if pair.entropy is None or summary.bound is None:
+        return ""
+    arms = [summary.arm(name) for name in (pair.arm, pair.against)]
+    means = [summary.mean_entropy(arm) for arm in arms]
+    assert means[0] is not None and means[1] is not None
+    levels = [share(float(mean.mean()) / summary.bound) for mean in means if mean is not None]
+    found = pair.entropy.difference
+    sure = (("lower" if found.mean < 0 else "higher") if found.sure_of_sign
+            else "not surely different")
+    top = [quartiles(mean, summary.bound).overload for mean in means if mean is not None]
+    printed = [arm.paper.quartiles[3] for arm in arms if arm.paper and arm.paper.quartiles]
+    beside = f" (the paper: {printed[0]} % and {printed[1]} %)" if len(printed) == 2 else ""
+    return (f"The attention entropy of the first is {sure}: {levels[0]} of its bound against "
+            f"{levels[1]}; {share(top[0])} and {share(top[1])} of the heads are in its highest "
+            f"quarter{beside}.")
+
+
+def _others(summary: Summary) -> str:
+    """The other claims, by what became of them."""
+    words = {"confirms": "hold", "contradicts": "do not hold", "cannot tell": "cannot be told"}
+    found: dict[str, list[str]] = {}
+    for pair in summary.pairs[1:]:
+        if pair.claim is not None and len(pair.seeds) > 1:
+            found.setdefault(pair.verdict, []).append(
+                f"{quoted(pair.arm)} {pair.claim} than {quoted(pair.against)}")
+    told = [f"{words[verdict]}: {'; '.join(found[verdict])}" for verdict in words
+            if verdict in found]
+    return f"Of the other claims these {'. These '.join(told)}." if told else ""
+
+
+def _scale(results: dict[str, Any], summary: Summary) -> str:
+    settings = results["settings"]
+    model, train = settings["model"], settings["train"]
+    tokens = (train["max_steps"] * train["batch_size"] * train["grad_accumulation"]
+              * (train["sequence_length"] or model["n_positions"]))
+    beside = f"; the paper has {paper.SCALE}" if any(arm.paper for arm in summary.arms) else ""
+    return (f"The scale is {model['n_layer']} layers of {model['n_embd']} channels and "
+            f"{tokens / 1e6:.3g} million tokens{beside}. Larger models may differ.")
+
+
+def _seeds(n: int) -> str:
+    return "one seed" if n == 1 else f"{n} seeds"

@@ -1,0 +1,95 @@
+"""npgpt lab, as a user meets it."""
+
+from pathlib import Path
+
+import pytest
+
+from npgpt.cli.lab import duration
+
+STUDY = """
+[study]
+name = "tiny"
+title = "A tiny study"
+question = "Does it run?"
+seeds = [1, 2]
+[base.data]
+corpus = "story.txt"
+[base.model]
+n_layer = 1
+n_head = 2
+n_embd = 16
+n_positions = 8
+[base.train]
+max_steps = 4
+batch_size = 2
+warmup_steps = 1
+eval_every = 2
+eval_batches = 2
+watch = "entropy"
+watch_every = 2
+[axes]
+"model.norm" = ["layernorm", "none"]
+"""
+
+
+@pytest.fixture
+def toml(story):
+    path = Path("tiny.toml")
+    path.write_text(STUDY)
+    return path
+
+
+def test_a_study_is_run_and_reported(npgpt, toml):
+    code, out, err = npgpt("lab", "run", toml)
+    assert code == 0, err
+    assert "done       layernorm-seed1  val loss" in out and "npgpt lab report studies/tiny" in out
+    assert all(len(line) <= 80 for line in out.splitlines())
+    for given in (toml, "studies/tiny", "studies/tiny/results.json"):
+        code, out, err = npgpt("lab", "report", given)
+        assert code == 0, err
+        assert "studies/tiny/report.html" in out and Path("studies/tiny/report.md").is_file()
+    assert npgpt("lab", "report", toml, "--out", "pages")[0] == 0
+    assert Path("pages/report.html").is_file()
+
+
+def test_a_study_out_of_time_tells_how_to_go_on(npgpt, toml):
+    code, out, _ = npgpt("lab", "run", toml, "--out", "here", "--max-minutes", "0.0001")
+    assert code == 0 and "continue   npgpt lab run tiny.toml --out here" in out
+    code, out, _ = npgpt("lab", "run", toml, "--out", "here", "--jobs", "1")
+    assert code == 0 and "done       in" in out
+
+
+def test_a_failing_run_is_told_in_one_line(npgpt, toml):
+    Path("studies/tiny/runs").mkdir(parents=True)
+    Path("studies/tiny/study.toml").write_text(STUDY)
+    Path("studies/tiny/runs/layernorm-seed1").write_text("in the way")
+    code, out, err = npgpt("lab", "run", toml)
+    assert code == 3 and err.count("\n") == 1 and err.startswith("npgpt: layernorm-seed1: ")
+    assert "continue   npgpt lab run tiny.toml" in out
+
+
+def test_the_list_names_what_is_shipped(npgpt):
+    code, out, _ = npgpt("lab", "list")
+    assert code == 0 and "relu-revival" in out and "small" in out
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
+@pytest.mark.parametrize("arguments, says", [
+    (["walk"], "there are list, run, report"),
+    (["list", "small"], "takes no study"),
+    (["run"], "needs a study: relu-revival, small"),
+    (["run", "smal"], "did you mean 'small'"),
+    (["report", "small"], "run the study first: npgpt lab run small"),
+    (["report", "small", "--jobs", "2"], "--jobs belongs to lab run"),
+    (["run", "tiny.toml", "--only", "nun"], "did you mean 'none'"),
+    (["run", "tiny.toml", "--jobs", "0"], "jobs=0"),
+])
+def test_mistakes_are_one_line(npgpt, toml, arguments, says):
+    code, _, err = npgpt("lab", *arguments)
+    assert code == 2 and says in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("seconds, told", [
+    (42, "42 s"), (200, "3.3 min"), (5400, "1 h 30 min"), (90061, "25 h 1 min")])
+def test_durations_are_said_as_people_say_them(seconds, told):
+    assert duration(seconds) == told

@@ -1,0 +1,146 @@
+"""A tiny study of seconds, and results to report without running anything."""
+
+import os
+
+import numpy as np
+import pytest
+
+from npgpt.lab.folder import runs_of
+from npgpt.lab.study import read_study
+
+TOML = """
+[study]
+name = "tiny"
+title = "A tiny study"
+question = "Does it < run > & end?"
+seeds = [1, 2]
+
+[base.data]
+corpus = "CORPUS"
+[base.model]
+n_layer = 2
+n_head = 2
+n_embd = 16
+n_positions = 8
+embd_pdrop = 0.1
+[base.train]
+max_steps = 12
+batch_size = 2
+warmup_steps = 2
+eval_every = 6
+eval_batches = 2
+checkpoint_every = 3
+watch = "entropy"
+watch_every = 6
+
+[axes]
+"model.norm" = ["layernorm", "none"]
+
+[[arm]]
+name = "hot"
+train = { learning_rate = 1e39, warmup_steps = 0 }
+
+[paper]
+"layernorm" = "softmax + LayerNorm + GELU"
+"none" = "softmax + GELU"
+
+[[compare]]
+arm = "none"
+against = "layernorm"
+claim = "higher"
+"""
+
+
+class Told:
+    """A reporter that keeps what it is told."""
+
+    def __init__(self):
+        self.starts, self.ends, self.steps = [], [], []
+
+    def started(self, run, step):
+        self.starts.append((run.name, step))
+
+    def finished(self, run, status):
+        self.ends.append((run.name, status))
+
+    def going(self, runs, steps, total_steps):
+        assert 0 <= steps <= total_steps
+        self.steps.append(steps)
+
+
+@pytest.fixture
+def toml(tmp_path, monkeypatch):
+    """The text of a tiny study on a text of its own; numbers of threads as in a study."""
+    monkeypatch.setenv("NPGPT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    words = ["the", "cat", "sat", "on", "a", "mat", "and", "looked", "at", "dog"]
+    story = tmp_path / "story.txt"
+    story.write_text("\n".join(" ".join(rng.choice(words, 6)) for _ in range(60)) + "\n")
+    return TOML.replace("CORPUS", str(story).replace(os.sep, "/"))
+
+
+@pytest.fixture
+def write_study(tmp_path):
+    """A function that writes a study's text and reads it."""
+
+    def write(text, name="tiny.toml"):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        return read_study(tmp_path / name)
+
+    return write
+
+
+@pytest.fixture
+def study(toml, write_study):
+    """The tiny study."""
+    return write_study(toml)
+
+
+@pytest.fixture
+def runs(tmp_path, study):
+    """Its runs, in a folder where nothing has run."""
+    return runs_of(tmp_path / "out", study)
+
+
+def results_of(losses, diverged=(), entropies=None, claim="lower", paper=True):
+    """A results.json of arms a and b, with the losses {arm: [by seed]}; T = 4, 2 layers, 2 heads.
+
+    `diverged` are (arm, seed); `entropies` {arm: (2, 2) in nats}.
+    """
+    seeds = list(range(1, 1 + max(len(found) for found in losses.values())))
+    rows = {"a": "softmax + GELU", "b": "softmax + ReLU"}
+    runs = []
+    for seed in seeds:
+        for arm, found in losses.items():
+            broken = (arm, seed) in diverged
+            done = seed <= len(found) and not broken
+            nats = (entropies or {}).get(arm)
+            runs.append({
+                "arm": arm, "seed": seed,
+                "status": "diverged" if broken else "done" if done else "waiting",
+                "step": 7 if broken else 20 if done else 0, "max_steps": 20,
+                "val_loss": found[seed - 1] if done else None,
+                "perplexity": float(np.exp(found[seed - 1])) if done else None,
+                "diverged_at": 7 if broken else None, "said": "loss nan" if broken else "",
+                "seconds": 60.0, "parameters": 1000, "slopes": {},
+                "val": [[0, 3.0], [10, 2.5], [20, 2.0]], "train": [[1, 3.0]],
+                "entropy": None if nats is None else {
+                    "bound": float(np.log(24) / 4), "steps": [0, 20], "nats": [nats, nats],
+                    "sink": [[[0.1, 0.2], [0.3, 0.4]]] * 2, "nan": [0, 0]},
+            })
+    return {
+        "study": {"name": "pair", "title": "A pair", "question": "Is b better?", "seeds": seeds,
+                  "text": "[study]\nname = \"pair\"\n",
+                  "arms": [{"name": arm, "slug": arm, "changes": {},
+                            "paper": rows.get(arm) if paper else None} for arm in losses],
+                  "compare": [{"arm": "b", "against": "a", "claim": claim}]},
+        "settings": {"data": {}, "model": {"n_layer": 2, "n_embd": 8, "n_positions": 4},
+                     "train": {"max_steps": 20, "batch_size": 2, "grad_accumulation": 1,
+                               "sequence_length": 0, "threads": 1}},
+        "made_with": [{"npgpt": "0", "numpy": "2", "python": "3", "system": "Linux",
+                       "processor": "a processor", "cores": 2}],
+        "corpus": {"name": "story", "held_back_tokens": 100, "train_tokens": 900,
+                   "vocabulary": 30, "unigram": 2.5},
+        "complete": all(run["status"] != "waiting" for run in runs), "runs": runs,
+    }

@@ -1,0 +1,112 @@
+"""A report from the numbers of a study, with pictures and without."""
+
+import builtins
+import json
+
+import pytest
+
+from npgpt.lab.blocks import Code, Heading, Table
+from npgpt.lab.report import blocks, write_report
+from npgpt.lab.summary import summarise
+
+from .conftest import results_of
+
+A, B = [2.0, 2.1, 2.2], [1.9, 2.02, 2.09]
+NATS = {"a": [[0.79, 0.7], [0.6, 0.5]], "b": [[0.1, "nan"], [0.2, 0.3]]}
+
+
+def parts(*given, **settings):
+    results = results_of(*given, **settings)
+    return blocks(results, summarise(results))
+
+
+def table(found, words):
+    return next(part for part in found if isinstance(part, Table) and words in part.caption)
+
+
+@pytest.fixture
+def numbers(tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(results_of({"a": A, "b": B}, entropies=NATS)))
+    return path
+
+
+def test_both_pages_are_written_and_need_nothing_else(numbers, tmp_path):
+    pytest.importorskip("matplotlib")
+    html, markdown = write_report(numbers, tmp_path / "to")
+    page = html.read_text()
+    assert page.count("<img ") == 6 and 'src="http' not in page
+    addresses = [piece.split('"')[0] for piece in page.split('href="')[1:]]
+    assert addresses == ["https://arxiv.org/abs/2410.09637"]
+    for line in markdown.read_text().splitlines():
+        if line.startswith("!["):
+            assert (tmp_path / "to" / line.split("](")[1].rstrip(")")).is_file()
+
+
+def test_without_matplotlib_the_pages_come_without_pictures(numbers, tmp_path, monkeypatch):
+    real = builtins.__import__
+
+    def refuse(name, *rest, **named):
+        if name.split(".")[0] == "matplotlib":
+            raise ImportError("no matplotlib", name="matplotlib")
+        return real(name, *rest, **named)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    said = []
+    html, markdown = write_report(numbers, tmp_path / "to", say=said.append)
+    assert len(said) == 1 and "npgpt[plot]" in said[0]
+    assert "<img" not in html.read_text() and "![" not in markdown.read_text()
+    assert "−" in markdown.read_text() and not (tmp_path / "to/pictures").exists()
+
+
+def test_the_papers_columns_come_with_arms_of_the_paper_only():
+    assert "the paper" in table(parts({"a": A, "b": B}), "Perplexity over all").header
+    assert "the paper" not in table(parts({"a": A, "b": B}, paper=False), "Perplexity over").header
+
+
+def test_perplexity_stands_beside_the_papers():
+    rows = table(parts({"a": A, "b": B}), "Perplexity over all").rows
+    assert rows[1][0] == "b" and rows[1][-2:] == ("2.936", "+9.20 %")
+    assert rows[0][4] == "–" and rows[1][4].startswith("−")
+
+
+def test_differences_tell_every_seed_both_tests_and_the_least_p_that_seeds_can_give():
+    found = parts({"a": A, "b": B})
+    row = table(found, "Perplexity of the first arm").rows[0]
+    assert row[:2] == ("b / a", "−9.52, −7.69, −10.42") and row[6] == "0.25"
+    assert any("cannot give less than 0.25" in getattr(part, "text", "") for part in found)
+
+
+def test_diverged_runs_are_told_and_their_arm_has_no_perplexity():
+    found = parts({"a": A, "b": B}, diverged={("b", s) for s in (1, 2, 3)})
+    assert table(found, "Perplexity over all").rows[1][2] == "NaN at step 7"
+    assert table(found, "A run diverges").rows[0] == ("b, seed 1", "7", "loss nan")
+
+
+def test_nan_heads_are_counted_and_not_left_out():
+    found = parts({"a": A, "b": B}, entropies=NATS)
+    assert table(found, "Mean entropy of each layer").rows[1][1:] == (
+        "NaN (NaN)", "0.25 (31 %)", "NaN (NaN)", "3")
+    assert table(found, "Heads in each quarter").rows[1][-1] == "3"
+
+
+def test_slopes_are_told_by_layer():
+    results = results_of({"a": A, "b": B})
+    for run in results["runs"]:
+        run["slopes"] = {f"h.{n}.mlp.act.slope": 0.01 * n for n in (10, 2)} | {
+            "mlp.act.slope": 0.5}
+    found = table(blocks(results, summarise(results)), "slope of leaky ReLU")
+    assert found.header == ("arm", "shared", "layer 2", "layer 10")
+    assert found.rows[0][2] == "0.0200 (0.0200 to 0.0200)"
+
+
+def test_how_to_repeat_it_comes_last_with_the_studys_text():
+    last = parts({"a": A, "b": B})[-3:]
+    assert isinstance(last[-1], Code) and last[-1].text.startswith("[study]")
+    assert last[-2].text == "npgpt lab run pair.toml\nnpgpt lab report studies/pair"
+
+
+@pytest.mark.parametrize("left", [[], [2.0]])
+def test_an_unfinished_study_has_a_report_too(left):
+    titles = [part.text for part in parts({"a": A, "b": left}) if isinstance(part, Heading)]
+    assert titles[0] == "Perplexity" and titles[-1] == "How to repeat it"

@@ -1,0 +1,72 @@
+"""The answer says what the numbers do, and no more."""
+
+import math
+
+import pytest
+
+from npgpt.lab.statistics import Estimate
+from npgpt.lab.summary import summarise
+from npgpt.lab.wording import answer, figure, interval, p_text, percent, share
+
+from .conftest import results_of
+
+A, B = [2.0, 2.1, 2.2], [1.9, 2.02, 2.09]
+
+
+def answer_to(*given, **settings):
+    results = results_of(*given, **settings)
+    return answer(results, summarise(results))
+
+
+def test_numbers_have_true_minus_signs_and_their_intervals():
+    assert figure(-1.5, 1) == "−1.5" and figure(math.nan) == "NaN"
+    assert percent(-8.155) == "−8.15 %" or percent(-8.155) == "−8.16 %"
+    assert percent(2.5) == "+2.50 %" and percent(math.nan) == "–"
+    assert share(0.256) == "26 %" and share(math.nan) == "NaN"
+    assert interval(Estimate(1.0, 0.5, 1.5, 3)) == "1.000 (0.500 to 1.500)"
+    assert interval(Estimate(1.0, math.nan, math.nan, 1)) == "1.000 (one seed)"
+    assert p_text(0.0000004) == "< 0.0001" and p_text(0.0213) == "0.021" and p_text(math.nan) == "–"
+
+
+@pytest.mark.parametrize("b, claim, says", [
+    (B, "lower", "At this scale it holds: the perplexity is lower"),
+    (B, "higher", "At this scale it does not hold"),
+    ([1.9, 2.2, 2.2], "lower", "cannot tell: the 95 % interval of the difference holds zero"),
+    (B, None, "At this scale the perplexity is lower"),
+    ([1.9], "lower", "Cannot tell from one seed"),
+    ([], "lower", "Cannot tell yet"),
+])
+def test_the_answer_follows_the_interval(b, claim, says):
+    assert says in answer_to({"a": A, "b": b}, claim=claim)
+
+
+def test_the_answer_names_the_scale_the_paper_and_what_diverged():
+    told = answer_to({"a": A, "b": B}, diverged={("b", 2)})
+    assert "“b” diverged with one seed." in told and "over 2 seeds; the paper: −8.16 %" in told
+    assert "2 layers of 8 channels" in told and "Larger models may differ" in told
+    assert "the paper" not in answer_to({"a": A, "b": B}, paper=False)
+
+
+def test_all_runs_diverged_is_no_comparison():
+    assert answer_to({"a": A, "b": B}, diverged={("b", 1), ("b", 2), ("b", 3)}).startswith(
+        "Cannot tell: “b” diverged with 3 seeds.")
+
+
+def test_an_unfinished_study_says_so_first():
+    assert answer_to({"a": A, "b": B[:2]}).startswith("Not finished: 5 of 6 runs have ended.")
+
+
+def test_the_entropy_is_told_beside_the_papers():
+    nats = {"a": [[0.79, 0.79], [0.7, 0.7]], "b": [[0.1, 0.1], [0.2, 0.2]]}
+    told = answer_to({"a": A, "b": B}, entropies=nats)
+    assert "entropy of the first is lower: 19 % of its bound against 94 %" in told
+    assert "0 % and 100 % of the heads are in its highest quarter" in told
+    assert "(the paper: 24 % and 58 %)" in told
+
+
+def test_other_claims_are_listed_by_what_became_of_them():
+    results = results_of({"a": A, "b": B})
+    results["study"]["compare"] += [{"arm": "a", "against": "b", "claim": "lower"},
+                                    {"arm": "a", "against": "b", "claim": "higher"}]
+    told = answer(results, summarise(results))
+    assert "these hold: “a” higher than “b”. These do not hold: “a” lower than “b”." in told
