@@ -15,6 +15,8 @@ import resource
 import sys
 import time
 
+from .children import helpers_peak
+
 # every repetition is a fresh process, which tells its own memory
 OWN_PROCESSES = ("fresh", "llama_cpp", "llm_c")
 
@@ -34,7 +36,7 @@ def main() -> int:
     _say({"ready": True})
     for line in sys.stdin:
         if line.strip() == "quit":
-            _say({"peak_bytes": _peak_bytes()})
+            _say({"peak_bytes": _peak_bytes(side)})
             return 0
         started = time.perf_counter()
         try:
@@ -46,8 +48,10 @@ def main() -> int:
     return 0
 
 
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def _peak_bytes(side: str) -> int:
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # npgpt's helpers work beside it; PyTorch's children only compile, and are spared
+    return own + helpers_peak() if side.startswith("npgpt") else own
 
 
 def _say(answer: dict[str, object]) -> None:

@@ -62,7 +62,7 @@ def difference(pair: Pair) -> str:
 def verdict(pair: Pair) -> str:
     """The verdict on one comparison, as the table says it."""
     if len(pair.seeds) < 2:
-        return "cannot tell: fewer than two seeds"
+        return "cannot tell (too few seeds)"
     return {"confirms": f"confirmed: {pair.claim}", "contradicts": f"not so: not {pair.claim}",
             "cannot tell": "cannot tell", "lower": "lower", "higher": "higher"}[pair.verdict]
 

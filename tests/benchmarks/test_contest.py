@@ -1,11 +1,12 @@
 import json
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 
 from benchmarks import contest
-from benchmarks.children import run_child
+from benchmarks.children import helpers_peak, run_child
 from benchmarks.sides import llama_cpp, llm_c
 from benchmarks.suite import Row, rows
 from npgpt import GPT2Config
@@ -52,6 +53,16 @@ def test_a_child_that_fails_is_told_in_one_line(tmp_path):
         run_child([bad])
     with pytest.raises(RuntimeError, match="cannot be started"):
         run_child([str(tmp_path / "missing")])
+
+
+def test_the_memory_of_children_that_live_is_counted():
+    before = helpers_peak()
+    code = "held = bytearray(30_000_000); print('there', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as child:
+        child.stdout.readline()
+        assert helpers_peak() - before > 30_000_000
+        child.communicate(b"\n")
 
 
 def test_llama_bench_is_asked_for_the_work_and_tells_its_own_time(tmp_path, monkeypatch):
