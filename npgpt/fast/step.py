@@ -5,8 +5,9 @@
 
 Two ways to use several cores. A large model cuts every op over the threads. A small one, whose ops
 are too short for that, is cut once: the batch goes in as many *shards* as there are threads, each
-through the whole forward and backward on a thread of its own, and the gradients are added in the
-order of the shards. Which way is chosen by the sizes that were measured (see `choose_shards`).
+through the whole forward and backward on a thread of its own, or in a process of its own
+(helpers.py, as `npgpt train` does), and the gradients are added in the order of the shards. Which
+way is chosen by the sizes that were measured (see `choose_shards`).
 
 Dropout does not notice: pass a `RowRandom`, which draws every row of the batch from a generator of
 its own.
@@ -88,9 +89,9 @@ def peak_memory(
 ) -> int:
     """Bytes that training needs at the highest moment of a step, by AdamW, on this machine.
 
-    Parameters, moments, gradients and activations of a batch (batch, length); the interpreter and
-    its libraries are not counted. Predicted from the sizes; measured: within 10 %, and with shards
-    within 15.
+    Parameters, moments, gradients and activations of a batch (batch, length), wherever its shards
+    are computed; interpreters and libraries are not counted. Predicted from the sizes; measured:
+    within 10 %, and with shards within 15.
     """
     shards = choose_shards(config, batch, length) if shards is None else shards
     return _peak_memory(config, batch, length, np.dtype(dtype).itemsize, shards, recompute)
