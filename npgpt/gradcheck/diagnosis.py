@@ -7,6 +7,9 @@
 5. a change of the source and a path together (combined);
 6. several faults one after another (several): the one that explains most, then what is left;
 7. nobody: the first wrong element, the largest wrong block and a picture.
+
+One fault behind all wrong gradients is believed first. Else each gradient is explained for itself,
+and two faults together are believed only where they are fewer or where one gradient has no name.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from .explain import explain, explain_shape
 from .measure import Measurement, usable
 from .numeric import Array
 from .parts import dout_nowhere
-from .paths import Paths
+from .paths import Cause, Paths
 from .picture import largest_block, neighbourhood, picture
 from .repair import Trial, mend
 from .report import Finding
@@ -80,13 +83,12 @@ class _Diagnosis:
         bent = any(i in m.verdict for i in left) and bool(
             linear(m.subject, np.random.default_rng(0)))
         if left:
-            causes = self._common_causes(wrong)
+            causes = self._common_causes(named, left)
             if causes:
                 if bent:
-                    causes[0] = replace(causes[0], message=BENT + causes[0].message)
-                return [_finding(m, every[0], cause, every) for cause in causes]
-            for i in left if len(every) > 1 else ():
-                named[i] = self._own_causes(i)
+                    first, inputs = causes[0]
+                    causes[0] = replace(first, message=BENT + first.message), inputs
+                return [_finding(m, inputs[0], cause, inputs) for cause, inputs in causes]
         findings = []
         for i in every:
             findings += [_finding(m, i, one, [i]) for one in named[i]] or self._last_resort(i)
@@ -129,24 +131,60 @@ class _Diagnosis:
     def _view(self, i: int) -> View:
         return View(self.m, i, self.m.analytic[i], self.m.numeric[i])
 
-    def _common_causes(self, wrong: list[int]) -> list[Explanation]:
-        """One fault behind all wrong gradients, or two faults together, or nothing."""
-        m, paths, shaped = self.m, self.paths, not self.misshapen
-        if any(i not in m.numeric for i in self.misshapen):
+    def _common_causes(
+        self, named: dict[int, list[Explanation]], left: list[int]
+    ) -> list[Cause]:
+        """The fewest faults that explain all wrong gradients together, each with the inputs it
+        reaches; or nothing, and then what explains one input alone is added to `named`."""
+        every, shaped = list(named), not self.misshapen
+        if any(i not in self.m.numeric for i in self.misshapen):
             return []  # too large for numbers: its shape is all that is known
+        one = self._one_cause()
+        if one:
+            return [(one, every)]
+        if len(every) == 1:
+            i = every[0]
+            return self._two_causes(i, list(self.m.numeric), self.trials) if shaped else []
+        trials = {i: list[Trial]() for i in left}
+        if 1 < len(left) < len(every):  # the others have a name of their own
+            both = self._own_cause(left, [])
+            if both:
+                return [(both, left)] + [(told, [i]) for i in every for told in named[i]]
+        for i in left:
+            own = self._own_cause([i], trials[i])
+            named[i] = [own] if own else []
+        parts = sum(map(len, named.values()))
+        joint = self.paths.several(every) if shaped else []
+        if joint and (len(joint) < parts or not all(named.values())):
+            return joint
+        for i in left:
+            if not named[i] and i not in self.misshapen:
+                named[i] = [told for told, _ in self._two_causes(i, [i], trials[i])]
+        return []
+
+    def _one_cause(self) -> Explanation | None:
+        """The one fault behind all wrong gradients."""
+        wrong, paths, shaped = self.m.wrong, self.paths, not self.misshapen
         path = paths.one(wrong, True) if shaped else None
         if path and path.kind in ("missing-term", "term-sign"):
-            return [path]
-        one = self._explained_twice(self.mended, wrong) or path or (
+            return path
+        return self._explained_twice(self.mended, wrong) or path or (
             paths.one(wrong, False) if shaped else None)
-        if one:
-            return [one]
-        if not shaped:
-            return []
-        return paths.several(wrong) or (
-            change_and_path(m, wrong[0], list(m.numeric), paths, self.trials)
-            if len(wrong) == 1 else []
-        )
+
+    def _own_cause(self, inputs: list[int], trials: list[Trial]) -> Explanation | None:
+        """The one fault behind the gradients of these inputs, whatever the others have."""
+        if any(i not in self.m.numeric for i in inputs):
+            return None
+        shaped = not set(inputs) & set(self.misshapen)
+        path = self.paths.one(inputs, True) if shaped else None
+        seconds = min(0.4, self.started + SECONDS - time.thread_time())
+        return path or mend(self.m, inputs, seconds, trials) or (
+            self.paths.one(inputs, False) if shaped else None)
+
+    def _two_causes(self, i: int, wanted: list[int], trials: list[Trial]) -> list[Cause]:
+        """Two paths, or a path and a factor or a change of the source, behind one gradient."""
+        return self.paths.several([i]) or [
+            (told, [i]) for told in change_and_path(self.m, i, wanted, self.paths, trials)]
 
     def _explained_twice(
         self, cure: Explanation | None, wrong: list[int]
@@ -157,18 +195,6 @@ class _Diagnosis:
             if path and path.kind == "missing-term":
                 return replace(cure, message=f"{cure.message} {path.message}")
         return cure
-
-    def _own_causes(self, i: int) -> list[Explanation]:
-        if i not in self.m.numeric:
-            return []
-        shaped, trials = i not in self.misshapen, list[Trial]()
-        path = self.paths.one([i], True) if shaped else None
-        seconds = min(0.4, self.started + SECONDS - time.thread_time())
-        one = path or mend(self.m, [i], seconds, trials) or (
-            self.paths.one([i], False) if shaped else None)
-        if one or not shaped:
-            return [one] if one else []
-        return self.paths.several([i]) or change_and_path(self.m, i, [i], self.paths, trials)
 
     def _last_resort(self, i: int) -> list[Finding]:
         """Several faults, as far as they have names, and the rest as a picture."""

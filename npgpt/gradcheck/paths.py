@@ -45,6 +45,7 @@ class Site:
 
 
 Part = tuple[Site, Array]
+Cause = tuple[Explanation, list[int]]  # a fault and the inputs whose gradients it reaches
 
 
 class Graph:
@@ -172,7 +173,7 @@ class Paths:
                 return self._told(wrong, site, 1 + c)
         return None
 
-    def several(self, wrong: list[int]) -> list[Explanation]:
+    def several(self, wrong: list[int]) -> list[Cause]:
         """Two paths that are forgotten or miscounted, or one or two of them and a factor on all."""
         look = self._look_at(wrong)
         shapes = [self.m.subject.shape(i) for i in wrong]
@@ -194,9 +195,11 @@ class Paths:
                     plain = all(_is_count(1 + float(c)) for c in off)
                 if plain and (not scaled or abs(factor - 1) > 1e-6):
                     if _explained(look.errors, columns @ weights - look.whole * scaled):
-                        told = [self._told(wrong, site, 1 + float(c))
-                                for (site, _), c in zip(chosen, off, strict=True)]
-                        return told + [self._scaled(wrong, factor)] * scaled
+                        told = []
+                        for (site, part), c in zip(chosen, off, strict=True):
+                            inputs = _reached(wrong, part)
+                            told.append((self._told(inputs, site, 1 + float(c)), inputs))
+                        return told + [(self._scaled(wrong, factor), wrong)] * scaled
         return []
 
     def predictions(self, i: int) -> list[tuple[Explanation, Array]]:
@@ -326,6 +329,12 @@ class Paths:
             f"The whole gradient of {names} is multiplied by {factor:.6g}{origin(factor, self.m)}.",
             evidence,
         )
+
+
+def _reached(wrong: list[int], part: Array) -> list[int]:
+    """The inputs whose gradients a path has a part in."""
+    sizes = [_size(row) for row in part.reshape(len(wrong), -1)]
+    return [i for i, size in zip(wrong, sizes, strict=True) if size > _SAME * max(sizes)]
 
 
 def _explained(errors: Array, predicted: Array) -> bool:
