@@ -272,9 +272,8 @@ in the held-out half. npgpt's own right layers accused: {result["right_layers_ac
 The slowest report took {result["slowest_report_cpu_seconds"]:.1f} s.
 
 Not solved yet: of two faults in one gradient it names both or one and says what is left, but not
-always (of 130 random pairs of faults: both in 60, one in 42, another name in 11, none in 17). A large
-tensor with kinks that takes no complex step gets a picture instead of a name. Where its own numbers
-are too blunt to tell it says `undecided`, which is no pass.
+always. A large tensor with kinks that takes no complex step gets a picture instead of a name. Where
+its own numbers are too blunt to tell it says `undecided`, which is no pass.
 
 <details><summary>by kind, in the held-out half</summary>
 

@@ -190,6 +190,8 @@ def model_cases(seed: int = 0) -> list[ModelCase]:
     Tokens repeat, and one target is ignored.
     """
     base = {"vocab_size": V, "n_positions": S, "n_embd": C, "n_layer": 1, "n_head": H}
+    # two blocks of half the width take the checker no longer than one block of the whole
+    narrow = {"n_embd": C // 2, "n_head": H // 2, "n_inner": F // 2}
     variants: list[tuple[str, dict[str, Any]]] = [
         ("GPT-2, tied, 2 blocks", {"n_layer": 2}),
         ("GPT-2, untied", {"tie_word_embeddings": False}),
@@ -206,13 +208,13 @@ def model_cases(seed: int = 0) -> list[ModelCase]:
           "n_inner": F}),
         ("GPT-2, one slope for 2 blocks",
          {"activation_function": "leaky_relu", "leaky_slope": "shared", "n_layer": 2,
-          "n_inner": F}),
+          **narrow}),
         ("GPT-2, fixed slope",
          {"activation_function": "leaky_relu", "leaky_slope": "fixed", "slope_init": 0.3,
           "n_inner": F}),
         ("GPT-2, entropy penalty, no norm, 2 blocks",
          {"entropy_penalty": 0.5, "entropy_tolerance": 0.1, "norm": "none", "n_layer": 2,
-          "n_inner": F}),
+          **narrow}),
     ]
     table = _Table(seed, np.float64)
     result = []

@@ -1,4 +1,9 @@
+import importlib.util
+import re
+from pathlib import Path
+
 import numpy as np
+import pytest
 
 from npgpt.gradcheck import check, examine
 from npgpt.gradcheck.subject import Subject
@@ -11,7 +16,10 @@ from .pairs import (
     linear_backward,
     linear_forward,
     linear_inputs,
+    normal,
 )
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 def named(forward, backward, damage, *inputs, **settings):
@@ -116,3 +124,68 @@ def test_a_gradient_that_no_dout_moves_is_told():
     found = linear(lambda dx, dw, db: (dx, np.cos(np.arange(20.0)).reshape(4, 5), db))
     assert [f.kind for f in found] == ["missing-factor"]
     assert "does not depend on dout" in found[0].message
+
+
+@pytest.fixture
+def readme_layernorm(tmp_path):
+    """load(*replacements) -> the module of README's first example of an own backward."""
+
+    def load(*replacements):
+        text = README.read_text(encoding="utf-8").split("## Check your own backward")[1]
+        found = re.search(r"^```python\n(.*?)^```", text, re.M | re.S)
+        code = found[1]
+        for old, new in replacements:
+            assert code.count(old) == 1
+            code = code.replace(old, new)
+        path = tmp_path / f"mine{len(replacements)}.py"
+        path.write_text(code, encoding="utf-8")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+def test_the_two_faults_of_the_readme_are_named_each_for_its_own_input(readme_layernorm):
+    inputs = normal(0, 2, 3, 8), normal(1, 8), normal(2, 8)
+    right = readme_layernorm()
+    assert check(right.layernorm_forward, right.layernorm_backward, *inputs).ok
+    wrong = readme_layernorm((" - through_var)", ")"), ("dout.sum", "dout.mean"))
+    found = check(wrong.layernorm_forward, wrong.layernorm_backward, *inputs).findings
+    assert [(f.kind, f.argument) for f in found] == [
+        ("missing-term", "x"), ("mean-for-sum", "bias")]
+    assert "the path of x through `rstd` (line 7 of" in found[0].message
+    assert "6 positions" in found[1].message
+
+
+def test_a_fault_shared_by_two_inputs_is_told_once_beside_a_third_input_with_its_own():
+    def forward(x, y, z):
+        a = np.sin(x * y)
+        return a * np.exp(x) + x * y + z, (x, y)
+
+    def backward(dout, cache):  # a is forgotten, and z has the wrong sign
+        x, y = cache
+        return dout * (np.sin(x * y) * np.exp(x) + y), dout * x, -dout
+
+    found = check(forward, backward, normal(0, 6), normal(1, 6), normal(2, 6)).findings
+    assert [(f.kind, f.argument) for f in found] == [
+        ("missing-term", "x, y"), ("wrong-sign", "z")]
+
+
+def test_of_two_paths_each_names_only_the_inputs_that_it_reaches():
+    def forward(x, y):
+        a = np.sin(x * y)
+        b = np.exp(x)
+        return a * b + y * b, (x, y)
+
+    def backward(dout, cache):  # a counts twice, and b not at all
+        x, y = cache
+        da = 2 * dout * np.exp(x) * np.cos(x * y)
+        return da * y, da * x + dout * np.exp(x)
+
+    found = check(forward, backward, normal(0, 6), normal(1, 6)).findings
+    kinds = {(f.kind, f.argument) for f in found}
+    assert ("missing-term", "x") in kinds
+    assert "y" not in [f.argument for f in found if f.kind == "missing-term"]
+    assert all("y" in a for k, a in kinds if k != "missing-term")
