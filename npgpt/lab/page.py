@@ -16,7 +16,7 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 1.0625rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-main { max-width: 56rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+main { max-width: 72rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .5rem; }
 h2 { font-size: 1.25rem; line-height: 1.3; margin: 2.6rem 0 .6rem; padding-top: .8rem;
   border-top: 1px solid var(--line); }
@@ -29,7 +29,7 @@ caption { text-align: left; color: var(--soft); padding: 0 0 .5rem;
   max-width: min(44rem, calc(100vw - 1.8rem)); }
 td { white-space: nowrap; }
 tbody th { min-width: 7.5rem; }
-th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align: right;
+th, td { padding: .35rem .55rem; border-bottom: 1px solid var(--line); text-align: right;
   vertical-align: top; }
 thead th { vertical-align: bottom; border-bottom: 2px solid var(--line); }
 th:first-child { text-align: left; font-weight: 600; }
