@@ -67,7 +67,8 @@ interval lies. Quarters are of the causal bound ln(T!)/T; the paper's are of the
 that it saw. Tokens differ from the paper's (characters here), so only ratios compare.
 {_scale(results, minutes)},
 on {made["cores"]} cores of {made["processor"]}. Everything that was measured is in
-`benchmarks/results/relu-revival.json`; `npgpt lab report` makes the whole page of it.
+`benchmarks/results/relu-revival.json`, and
+`npgpt lab report benchmarks/results/relu-revival.json --out page` makes the whole page of it.
 
 ![perplexity of every arm](benchmarks/results/study-perplexity.svg)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from . import paper
 from .entropy import quartiles
 from .statistics import Estimate
@@ -120,7 +122,9 @@ def _entropy(summary: Summary, pair: Pair) -> str:
     found = pair.entropy.difference
     sure = (("lower" if found.mean < 0 else "higher") if found.sure_of_sign
             else "not surely different")
-    top = [quartiles(mean, summary.bound).overload for mean in means if mean is not None]
+    # all heads of all seeds, as in the table: a mean over seeds would hide some
+    top = [quartiles(np.concatenate([e.ravel() for e in arm.entropy.values()]),
+                     summary.bound).overload for arm in arms]
     printed = [arm.paper.quartiles[3] for arm in arms if arm.paper and arm.paper.quartiles]
     beside = f" (the paper: {printed[0]} % and {printed[1]} %)" if len(printed) == 2 else ""
     return (f"The attention entropy of the first is {sure}: {levels[0]} of its bound against "
