@@ -72,6 +72,7 @@ def test_broken_heads_are_shown_and_counted(npgpt, run_folder):
 
 @pytest.mark.parametrize("option", ["png", "svg"])
 def test_the_picture_is_written(npgpt, run_folder, tmp_path, option):
+    pytest.importorskip("matplotlib")
     code, out, err = npgpt("entropy", run_folder, f"--{option}", f"map.{option}")
     assert code == 0, err
     assert (tmp_path / f"map.{option}").stat().st_size > 1000 and f"map.{option}" in out

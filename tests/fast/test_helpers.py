@@ -52,8 +52,13 @@ def assert_same_bits(ours: tuple[float, Any], theirs: tuple[float, Any]) -> None
         np.testing.assert_array_equal(ours[1][name], theirs[1][name], err_msg=name)
 
 
+OTHERS: set[int] = set()
+
+
 @pytest.fixture
 def helpers() -> Iterator[Helpers]:
+    # another test's process may not have been fetched yet
+    OTHERS.update(children_of(os.getpid()))
     with Helpers(1) as made:
         wait_for(made, 1)
         yield made
@@ -90,14 +95,14 @@ def test_changed_parameters_reach_the_helpers(helpers: Helpers) -> None:
 
 
 def test_other_shapes_get_other_helpers(helpers: Helpers) -> None:
-    before = children_of(os.getpid())
+    before = set(children_of(os.getpid())) - OTHERS
     other = init_params(CONFIG.replace(n_layer=1), seed=1)
     assert not helpers.ready(1, other)
     assert set(children_of(os.getpid())).isdisjoint(before)
 
 
 def test_a_killed_helper_s_shard_is_computed_here(helpers: Helpers) -> None:
-    (child,) = children_of(os.getpid())
+    (child,) = set(children_of(os.getpid())) - OTHERS
     os.kill(child, signal.SIGKILL)
     assert_same_bits(step(helpers), step(None))
     assert not helpers.ready(1, PARAMS)

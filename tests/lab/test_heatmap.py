@@ -40,6 +40,7 @@ def test_colour_goes_from_dark_to_bright():
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
 def test_the_picture_is_written_with_its_scale_from_0_to_the_bound(tmp_path, suffix):
+    pytest.importorskip("matplotlib")
     nats = np.array([[0.5, math.nan, 3.0], [1.0, 2.0, 3.878]])
     figure = heat_picture(nats, 3.878, 128, "a run")
     (image,) = figure.axes[0].images
