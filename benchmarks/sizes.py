@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 GPT2_124M = {"vocab_size": 50257, "n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12}
 
@@ -24,7 +24,23 @@ LABELS = {
     "gpt2-1024": "124M, B1 T1024",
 }
 
+# steps in one repetition: single steps this short would mostly measure caches that the contestants
+# before had filled
+STEPS = {"recipe": 20}
+
 ADAMW: dict[str, Any] = {"lr": 1e-3, "betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.1}
 CLIP = 1.0
 # of the single ops: positions, channels, wide channels, vocabulary, heads
 OP_SHAPES = {"T": 1024, "C": 768, "F": 3072, "V": 50257, "H": 12}
+
+
+def repeated(step: Callable[[], Any], size: str) -> Callable[[], dict[str, int]]:
+    """One repetition of a training row: as many steps as the size asks for, and how many."""
+    steps = STEPS.get(size, 1)
+
+    def once() -> dict[str, int]:
+        for _ in range(steps):
+            step()
+        return {"per": steps}
+
+    return once

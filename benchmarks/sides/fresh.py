@@ -75,7 +75,9 @@ def _loop(package: str, iterations: int = ITERATIONS) -> Callable[[], Any]:
             out = Path(folder) / "run"
             if package == "npgpt":
                 ended = run_python("-m", "npgpt", "train", "--preset", "shakespeare-char",
-                                   "--max-steps", str(iterations), "--out", str(out))
+                                   "--max-steps", str(iterations), "--out", str(out),
+                                   # nanoGPT's loop writes no samples
+                                   "--sample-every", "0")
                 told = out / "result.json"
                 result = json.loads(told.read_text(encoding="utf-8")) if told.exists() else {}
             else:

@@ -20,7 +20,7 @@ from npgpt.fast.heap import keep_freed_memory
 from npgpt.fast.products import products
 from npgpt.fast.step import choose_shards
 
-from ..sizes import SIZES
+from ..sizes import SIZES, repeated
 
 
 def prepare(size: str) -> Callable[[], Any]:
@@ -35,7 +35,7 @@ def prepare(size: str) -> Callable[[], Any]:
         with threads.one_blas_thread():
             threads.each(lambda i: parts[i](), shards)
 
-    return once
+    return repeated(once, size)
 
 
 def _products(config: GPT2Config, batch: int, length: int) -> Callable[[], None]:

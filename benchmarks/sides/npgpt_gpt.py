@@ -13,7 +13,7 @@ from npgpt.fast.helpers import Helpers
 from npgpt.fast.step import choose_shards, loss_and_grads
 from npgpt.params import init_params
 
-from ..sizes import ADAMW, CLIP, SIZES
+from ..sizes import ADAMW, CLIP, SIZES, repeated
 
 NO_DROPOUT = {"embd_pdrop": 0.0, "attn_pdrop": 0.0, "resid_pdrop": 0.0}
 
@@ -38,7 +38,7 @@ def _train(size: str, **settings: Any) -> Callable[[], Any]:
         time.sleep(0.1)
     step = 0
 
-    def once() -> None:
+    def one_step() -> None:
         nonlocal step
         step += 1
         _, grads = loss_and_grads(
@@ -46,7 +46,7 @@ def _train(size: str, **settings: Any) -> Callable[[], Any]:
         scale = min(1.0, CLIP / (global_norm(grads) + 1e-6))
         adamw_step(params, grads, m, v, step=step, decay_names=decays, grad_scale=scale, **ADAMW)
 
-    return once
+    return repeated(one_step, size)
 
 
 def _reader(int8: bool = False) -> tuple[Any, GPT2Config]:

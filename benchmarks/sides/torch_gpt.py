@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..sizes import ADAMW, CLIP, SIZES
+from ..sizes import ADAMW, CLIP, SIZES, repeated
 
 
 class Block(nn.Module):
@@ -80,7 +80,7 @@ def prepare(work: str, size: str, mode: str) -> Callable[[], Any]:
     ids, targets = torch.randint(0, config["vocab_size"], (2, batch, length))
     run = torch.compile(model) if mode == "compiled" else model
 
-    def once() -> None:
+    def step() -> None:
         optimiser.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=mode == "bf16"):
             loss = run(ids, targets)
@@ -88,4 +88,4 @@ def prepare(work: str, size: str, mode: str) -> Callable[[], Any]:
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimiser.step()
 
-    return once
+    return repeated(step, size)

@@ -44,8 +44,7 @@ def _numbers_of_a_step(
     live += head_grads - positions * vocab
     for _ in range(config.n_layer):
         again = block if recompute else 0
-        # the gradients of the wide layer and the wide layer bent once more
-        peak = max(peak, live + again + _wide(config) * 2 * positions + 2 * stream)
+        peak = max(peak, live + again + _wide_in_backward(config) * positions + 2 * stream)
         live += block_grads - kept
         peak = max(peak, live + again)
     if not config.tie_word_embeddings:
@@ -53,8 +52,14 @@ def _numbers_of_a_step(
     return max(peak, live + sizes["wpe.weight"])
 
 
-def _wide(config: GPT2Config) -> int:
-    return config.inner * (2 if config.activation_function == "swiglu" else 1)
+def _wide_kept(config: GPT2Config) -> int:
+    # bent and slopes, and for a slope that may be learned the wide layer too; SwiGLU's two maps
+    return config.inner * (3 if config.activation_function == "leaky_relu" else 2)
+
+
+def _wide_in_backward(config: GPT2Config) -> int:
+    # the gradient of the wide layer; of SwiGLU's two, and what goes into its projection once more
+    return config.inner * (3 if config.activation_function == "swiglu" else 1)
 
 
 def _kept_by_a_block(config: GPT2Config, batch: int, length: int) -> int:
@@ -64,10 +69,11 @@ def _kept_by_a_block(config: GPT2Config, batch: int, length: int) -> int:
     if config.block_norm:
         # the two normalised streams before scale and shift
         channels += 2
-    kept = positions * (channels * config.n_embd + _wide(config))
+    kept = positions * (channels * config.n_embd + _wide_kept(config))
     if config.weight_norm:
         # the weights multiplied out
-        kept += config.n_embd * (4 * config.n_embd + config.inner + _wide(config))
+        maps = 3 if config.activation_function == "swiglu" else 2
+        kept += config.n_embd * (4 * config.n_embd + maps * config.inner)
     if length <= KEEP_KEYS:
         # the weights of each block of queries on the keys it may see
         seen = sum(

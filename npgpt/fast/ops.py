@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
+from ..layers.contract import Array
 from ..layers.embedding import position_embedding_forward, token_embedding_forward
 from ..layers.residual import residual_backward
 from ..tape import Op, Var
@@ -19,13 +20,20 @@ from . import layernorm as _layernorm
 from . import pointwise, products, variants
 
 
-class _LossOp(Op):
-    """linear_cross_entropy: with plain arrays there is no way back, so nothing is kept for one."""
+class _LeanOp(Op):
+    """An op that does less with plain arrays: there is no way back, so nothing is kept for one."""
+
+    def __init__(
+        self, name: str, forward: Callable[..., Any], backward: Callable[..., Any],
+        alone: Callable[..., Array],
+    ) -> None:
+        super().__init__(name, forward, backward)
+        self.alone = alone
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         if any(isinstance(i, Var) for i in inputs):
             return super().__call__(*inputs, **settings)
-        return _cross_entropy.linear_cross_entropy_alone(*inputs, **settings)
+        return self.alone(*inputs, **settings)
 
 
 softmax = Op("softmax", pointwise.softmax_forward, pointwise.softmax_backward)
@@ -67,13 +75,17 @@ entropy_penalty = Op(
 cross_entropy = Op(
     "cross_entropy", _cross_entropy.cross_entropy_forward, _cross_entropy.cross_entropy_backward
 )
-linear_cross_entropy = _LossOp(
+linear_cross_entropy = _LeanOp(
     "linear_cross_entropy",
     _cross_entropy.linear_cross_entropy_forward,
     _cross_entropy.linear_cross_entropy_backward,
+    _cross_entropy.linear_cross_entropy_alone,
 )
-feed_forward = Op(
-    "feed_forward", _feed_forward.feed_forward_forward, _feed_forward.feed_forward_backward
+feed_forward = _LeanOp(
+    "feed_forward",
+    _feed_forward.feed_forward_forward,
+    _feed_forward.feed_forward_backward,
+    _feed_forward.feed_forward_alone,
 )
 swiglu = Op("swiglu", _feed_forward.swiglu_forward, _feed_forward.swiglu_backward)
 

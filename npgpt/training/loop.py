@@ -245,10 +245,14 @@ def evaluate(
     on_batch: Callable[[int], bool] | None = None,
 ) -> float:
     """Loss in nats per token on held-back text; 0 batches means all of it, see `mean_loss`."""
-    batches = evaluation_batches(
-        corpus.val, state.run.train.batch_size, state.run.sequence_length, n_batches
-    )
-    return mean_loss(state.params, state.config, batches, ops=fast_ops, on_batch=on_batch)
+    settings, length = state.run.train, state.run.sequence_length
+    batches = evaluation_batches(corpus.val, settings.batch_size, length, n_batches)
+    with using(settings.threads or None):
+        return mean_loss(
+            state.params, state.config, batches, ops=fast_ops, on_batch=on_batch,
+            # what goes in shards is small enough for a batch a thread
+            together=choose_shards(state.config, settings.batch_size, length),
+        )
 
 
 def write_sample(state: TrainingState, n_tokens: int) -> str:

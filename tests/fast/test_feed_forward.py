@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from npgpt.config import ACTIVATIONS
 from npgpt.fast import feed_forward as fast
-from npgpt.fast import threads
+from npgpt.fast import ops, threads
 from npgpt.fast.blocks import BLOCK, run_length
 from npgpt.layers import feed_forward as textbook
 
@@ -108,11 +108,23 @@ def kept_bytes(cache, given):
 
 
 @pytest.mark.parametrize("activation", PLAIN)
-def test_only_the_wide_layer_before_the_activation_is_kept(activation):
+def test_the_bent_layer_and_its_slopes_are_kept_and_the_wide_one_for_a_learned_slope(activation):
     arrays, _ = example((2, 3))
     arrays = with_slope(arrays, activation)
     _, cache = fast.feed_forward_forward(*arrays, activation=activation)
-    assert kept_bytes(cache, arrays) == 2 * 3 * F * 8
+    layers = 3 if activation == "leaky_relu" else 2
+    assert kept_bytes(cache, arrays) == layers * (2 * 3 * F * 8)
+
+
+@pytest.mark.parametrize("activation", PLAIN)
+def test_without_a_way_back_the_result_is_the_same(activation):
+    arrays, _ = example((2, 3))
+    arrays = with_slope(arrays, activation)
+    wanted, _ = fast.feed_forward_forward(*arrays, activation=activation)
+    alone = fast.feed_forward_alone(*arrays, activation=activation)
+    np.testing.assert_array_equal(alone, wanted)
+    # that is what the op does with plain arrays
+    np.testing.assert_array_equal(ops.feed_forward(*arrays, activation=activation), wanted)
 
 
 def test_swiglu_keeps_its_two_wide_layers():
