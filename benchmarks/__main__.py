@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from .contest import hold
+from .limits import UNITS
 from .machine import describe_machine
 from .suite import rows
 
@@ -87,6 +88,8 @@ def _show(result: dict[str, Any]) -> None:
               f"{column['npgpt_ratio']:6.3f}   peak {column['peak_bytes'] / 1e6:7.0f} MB")
         for op, (forward, backward) in column.get("ops", {}).items():
             print(f"      {op:20}{forward * 1e3:10.3f} {backward * 1e3:10.3f} ms", flush=True)
+        for limit, rate in column.get("limits", {}).items():
+            print(f"      {limit:20}{rate:10.1f} {UNITS.get(limit, 'GFLOP/s')}", flush=True)
 
 
 def _peer_versions(python: str | None) -> dict[str, str]:

@@ -19,7 +19,7 @@ def chart(results: list[dict[str, Any]]) -> str:
     return _bars([
         (result["label"], name, column["npgpt_ratio"],
          result["bar"] if name == result["rival"] else None)
-        for result in results if result["name"] != "ops"
+        for result in results
         for name, column in result["columns"].items() if name not in _NOT_PEERS
     ], "npgpt's time over the other's; left of the line npgpt is quicker, a mark is the goal")
 

@@ -128,6 +128,10 @@ def hold(
         extras = _extras(runs[name])
         if row.name == "ops":
             column["ops"] = _op_medians(extras)
+        elif row.name == "limits":
+            column["limits"] = {
+                name: statistics.median(extra[name] for extra in extras) for name in extras[0]
+            }
         elif extras and "val_loss" in extras[0]:
             column["val_loss"] = statistics.median(extra["val_loss"] for extra in extras)
         elif extras and "version" in extras[0]:

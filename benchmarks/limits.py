@@ -1,0 +1,70 @@
+"""What bounds the figures on the machine they were measured on, in sentences for the README.
+
+From the row `limits` (rates that a few lines of NumPy and PyTorch reach) and the rows that they
+bound. The goals of the table were set on another machine; a goal below its bound cannot be met.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+UNITS = {"reading": "GB/s", "widening": "G weights/s", "multiplying": "G weights/s"}
+# GPT-2 124M: what a token reads, in weights (the positions are looked up, not read)
+WEIGHTS = 124_439_808 - 1024 * 768
+
+
+def limit_lines(results: list[dict[str, Any]]) -> str:
+    """A Markdown list; empty where the limits were not measured."""
+    rows = {result["name"]: result for result in results}
+    if "limits" not in rows:
+        return ""
+    columns = rows["limits"]["columns"]
+    ours, theirs = (columns[name]["limits"] if name in columns else None
+                    for name in ("npgpt", "eager"))
+    lines = [_products(ours, theirs, rows), _decode(ours, rows), _int8(ours, rows)]
+    return "\n".join(["What bounds these figures on this machine "
+                      "(`python -m benchmarks --only limits`):", "",
+                      *(f"- {line}" for line in lines if line)])
+
+
+def _products(
+    ours: dict[str, float], theirs: dict[str, float] | None, rows: dict[str, Any]
+) -> str:
+    text = (f"**Products.** NumPy's BLAS reaches {ours['products 1024']:.0f} GFLOP/s on products "
+            f"of 1024 positions, {ours['products 256']:.0f} of 256")
+    if theirs is None:
+        return text + "."
+    text += (f"; PyTorch's {theirs['products 1024']:.0f} and {theirs['products 256']:.0f}. The "
+             "products alone, with nothing around them, take this share of PyTorch's whole step: ")
+    shares = []
+    for name, row in rows.items():
+        columns = row["columns"]
+        if name.startswith("train-") and {"products", "eager"} <= set(columns):
+            share = columns["products"]["median"] / columns["eager"]["median"]
+            shares.append(f"{share:.2f} where the goal is {row['bar']:.2f} ({row['label']})")
+    return text + ", ".join(shares) + "."
+
+
+def _decode(ours: dict[str, float], rows: dict[str, Any]) -> str:
+    least = 4 * WEIGHTS / ours["reading"] / 1e9
+    text = (f"**A token** reads every weight once: {4 * WEIGHTS / 1e6:.0f} MB at "
+            f"{ours['reading']:.0f} GB/s are {least * 1e3:.1f} ms, whoever computes it")
+    columns = rows["decode"]["columns"] if "decode" in rows else {}
+    if "transformers" in columns:
+        text += f"; transformers takes {columns['transformers']['median'] * 1e3:.1f} ms"
+    return text + "."
+
+
+def _int8(ours: dict[str, float], rows: dict[str, Any]) -> str:
+    parts = {
+        "read": WEIGHTS / ours["reading"] / 1e9,
+        "widened": WEIGHTS / ours["widening"] / 1e9,
+        "multiplied in cache": WEIGHTS / ours["multiplying"] / 1e9,
+    }
+    told = ", ".join(f"{what} in {time * 1e3:.1f} ms" for what, time in parts.items())
+    text = (f"**Int8 weights** are {told}: {sum(parts.values()) * 1e3:.1f} ms one after the other, "
+            "since NumPy has no product of int8 and float32")
+    columns = rows["decode-int8"]["columns"] if "decode-int8" in rows else {}
+    if "float32" in columns:
+        text += f"; a float32 token takes {columns['float32']['median'] * 1e3:.1f} ms"
+    return text + ". They save memory, not time."

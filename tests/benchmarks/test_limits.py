@@ -1,0 +1,43 @@
+"""The sentences about what bounds the figures: from the limits alone, and with the rows beside."""
+
+from benchmarks.limits import WEIGHTS, limit_lines
+
+NUMPY = {"products 1024": 270.0, "products 256": 240.0, "reading": 4 * WEIGHTS / 20e6,
+         "widening": WEIGHTS / 15e6, "multiplying": WEIGHTS / 6e6}
+TORCH = {"products 1024": 310.0, "products 256": 290.0, "reading": 30.0}
+
+
+def row(name, bar=None, **medians):
+    return {"name": name, "label": f"<{name}>", "bar": bar,
+            "columns": {column: {"median": median} for column, median in medians.items()}}
+
+
+def limits(**rates):
+    return {"name": "limits", "columns": {name: {"limits": r} for name, r in rates.items()}}
+
+
+def test_without_limits_nothing_is_said():
+    assert limit_lines([row("train-six", 0.9, products=1.0, eager=2.0)]) == ""
+
+
+def test_numpy_alone_tells_its_own_rates():
+    text = limit_lines([limits(npgpt=NUMPY)])
+    assert "270 GFLOP/s on products of 1024 positions, 240 of 256." in text
+    assert "PyTorch" not in text and "transformers" not in text
+    assert "are 20.0 ms, whoever computes it." in text
+
+
+def test_bounds_stand_beside_what_they_bound():
+    text = limit_lines([
+        limits(npgpt=NUMPY, eager=TORCH),
+        row("train-six", 0.9, npgpt=1.5, products=1.0, eager=2.0),
+        row("prefill", 0.5, npgpt=1.0, transformers=1.0),
+        row("decode", 0.5, npgpt=0.02, transformers=0.025),
+        row("decode-int8", 0.7, npgpt=0.03, float32=0.021),
+    ])
+    assert "0.50 where the goal is 0.90 (<train-six>)." in text
+    assert "<prefill>" not in text
+    assert "are 20.0 ms, whoever computes it; transformers takes 25.0 ms" in text
+    # a quarter of the bytes is read in a quarter of the time
+    assert "read in 5.0 ms, widened in 15.0 ms, multiplied in cache in 6.0 ms: 26.0 ms" in text
+    assert "a float32 token takes 21.0 ms" in text
