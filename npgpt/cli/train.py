@@ -184,9 +184,9 @@ _CHANGEABLE = ("max_steps", "max_minutes", "threads")
 
 def _start(args: argparse.Namespace, flags: dict[str, Any]) -> tuple[Path, Any, RunConfig]:
     from ..text import CORPORA
-    from ..training.checkpoint import RUN_FILE, checkpoints, load_checkpoint
+    from ..training.checkpoint import FOLDER, RUN_FILE, is_run
+    from ..training.lock import only_writer
     from ..training.loop import CONFIG_FILE
-    from ..training.settings import build
 
     if args.resume is None:
         run_config = resolve(args.preset, args.config, flags)
@@ -205,18 +205,32 @@ def _start(args: argparse.Namespace, flags: dict[str, Any]) -> tuple[Path, Any, 
             f"--{fixed[0].replace('_', '-')} cannot be changed on resuming, only "
             f"{', '.join('--' + name.replace('_', '-') for name in _CHANGEABLE)}"
         )
-    folder = args.resume
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is no run folder; npgpt train writes one")
-    if not checkpoints(folder) and (folder / CONFIG_FILE).is_file():
-        # killed before its first checkpoint: nothing was learned, the settings are there
-        tables = read_toml(folder / CONFIG_FILE)
-        tables["train"].update(flags)
-        return folder, None, build(tables)
-    state = load_checkpoint(folder)
-    if (folder / RUN_FILE).is_file():
+    folder, given = args.resume, args.resume
+    if not is_run(given) and not (given / CONFIG_FILE).is_file():
+        raise ValueError(f"{given} is no run folder; npgpt train writes one")
+    if (given / RUN_FILE).is_file():
         # one checkpoint of a run, perhaps not its newest: go on from there, in the run's folder
-        folder = folder.absolute().parent.parent
+        folder = given.absolute().parent.parent
+        if given.absolute().parent.name != FOLDER:
+            raise ValueError(f"{given} is a checkpoint outside of its run folder; put it into a "
+                             f"folder {FOLDER} of a run")
+    # `train` holds the folder too; here it is asked before any work, and before any word
+    with only_writer(folder):
+        return (folder, *_state(given, flags))
+
+
+def _state(given: Path, flags: dict[str, Any]) -> tuple[Any, RunConfig]:
+    """Where a run stands, and its settings with the flags that may change them."""
+    from ..training.checkpoint import checkpoints, load_checkpoint
+    from ..training.loop import CONFIG_FILE
+    from ..training.settings import build
+
+    if not checkpoints(given) and (given / CONFIG_FILE).is_file():
+        # killed before its first checkpoint: nothing was learned, the settings are there
+        tables = read_toml(given / CONFIG_FILE)
+        tables["train"].update(flags)
+        return None, build(tables)
+    state = load_checkpoint(given)
     if flags.get("max_steps", state.step) < state.step:
         raise ValueError(f"--max-steps {flags['max_steps']} is behind step {state.step}, where "
                          f"this run stands")
@@ -227,7 +241,7 @@ def _start(args: argparse.Namespace, flags: dict[str, Any]) -> tuple[Path, Any, 
     if "max_steps" not in flags:
         tables["train"]["decay_steps"] = state.run.train.decay_steps
     state.run = build(tables)
-    return folder, state, state.run
+    return state, state.run
 
 
 def _new_folder(out: Path | None, run_config: RunConfig) -> Path:

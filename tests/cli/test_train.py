@@ -45,6 +45,7 @@ def test_a_finished_run_can_be_made_longer(npgpt, run_folder):
 
 @pytest.mark.parametrize("arguments, says", [
     (["--resume", "nowhere"], "no run folder"),
+    (["--resume", "."], "no run folder"),
     (["--resume", "run", "--seed", "3"], "--seed cannot be changed"),
     (["--resume", "run", "--preset", "gpt2"], "--preset does not go with --resume"),
     (["--out", "run"], "holds a run already"),
@@ -103,6 +104,25 @@ def test_an_interrupted_run_saves_exits_130_and_can_be_continued(npgpt, process,
     step = load_checkpoint(Path("run")).step
     assert step > 0 and json.loads(log.read_text().splitlines()[-1])["step"] == step
     assert npgpt("train", "--resume", "run", "--max-steps", str(step + 2))[0] == 0
+
+
+def test_a_run_that_is_being_trained_is_not_resumed_by_another(npgpt, process, run_folder):
+    pytest.importorskip("fcntl")
+    log = run_folder / "log.jsonl"
+    begun = len(log.read_text().splitlines())
+    running = process("train", "--resume", run_folder, "--max-steps", "100000")
+    while len(log.read_text().splitlines()) <= begun:
+        assert running.poll() is None, running.stderr.read()
+    newest = sorted((run_folder / "checkpoints").iterdir())[-1]
+    for given in (run_folder, newest):
+        code, out, err = npgpt("train", "--resume", given)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert f"being trained by another process, {running.pid};" in err
+    running.kill()
+    running.communicate()
+    code, _, err = npgpt("train", "--resume", run_folder, "--max-steps", "100000",
+                         "--max-minutes", "0.0001")
+    assert code == 0, err
 
 
 def test_a_run_killed_before_its_first_checkpoint_starts_afresh(npgpt, run_folder):
