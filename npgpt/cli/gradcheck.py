@@ -12,11 +12,13 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
+from .parser import seed_number
+
 EPILOG = """\
 examples:
   npgpt gradcheck                     every layer and whole models: a table
   npgpt gradcheck --ops fast          the same for the fast versions
-  npgpt gradcheck mine.py             your own NAME_forward / NAME_backward pairs
+  npgpt gradcheck mine.py             your own NAME_forward, NAME_backward
   npgpt gradcheck mine.py:layernorm   one of them
   npgpt gradcheck mine.py --shape x=2,3,8 --shape weight=8 --shape eps=1e-5
   npgpt gradcheck mine.py --shape 'ids=ids(2,3)<7' --shape bias=None
@@ -24,8 +26,8 @@ examples:
 A file can tell its shapes itself, in a comment above a forward:
   # gradcheck: x=(2,3,8) weight=(8,) bias=(8,) eps=1e-5
 
-exit codes: 0 all gradients right, 1 a finding (also: undecided), 2 usage, 3 the file
-cannot be read or is no Python
+exit codes: 0 all gradients right, 1 a finding (also: undecided), 2 usage,
+3 the file cannot be read or is no Python
 """
 
 
@@ -45,7 +47,7 @@ def add_parser(subparsers: Any) -> None:
                         help="which of npgpt's own layers (default textbook)")
     parser.add_argument("--all", action="store_true",
                         help="a line for every tensor of the whole models too")
-    parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default 0)")
+    parser.add_argument("--seed", type=seed_number, default=0, help="of the random inputs (default 0)")
     parser.add_argument("--color", choices=("auto", "always", "never"), default="auto")
     parser.set_defaults(run=run)
 

@@ -22,20 +22,23 @@ from ..training.settings import (
     read_toml,
     resolve,
 )
+from .parser import seed_number
 
 EPILOG = """\
-Settings come from a preset, then a TOML file, then flags; the later wins. The file
-has the tables [data], [model] and [train], with the names of the flags, - as _.
+Settings come from a preset, then a TOML file, then flags; the later wins. The
+file has the tables [data], [model] and [train], with the names of the flags,
+- as _.
 
 examples:
-  npgpt train                                   two minutes on Python's own documentation
-  npgpt train --preset shakespeare-char         nanoGPT's recipe for a CPU
+  npgpt train                              two minutes on Python's documentation
+  npgpt train --preset shakespeare-char    nanoGPT's recipe for a CPU
   npgpt train --corpus my-texts/ --n-layer 6 --n-embd 192 --n-head 6
-  npgpt train --resume runs/python-docs         continue where it stopped
-  npgpt train --watch entropy,gradients         look inside every 100 steps
+  npgpt train --resume runs/python-docs    continue where it stopped
+  npgpt train --watch entropy,gradients    look inside every 100 steps
 
-exit codes: 0 done, 2 a setting does not fit, 3 a file cannot be read or written,
-4 diverged (the last good checkpoint is kept), 130 interrupted (after saving)
+exit codes: 0 done, 2 a setting does not fit, 3 a file cannot be read or
+written, 4 diverged (the last good checkpoint is kept), 130 interrupted (after
+saving)
 """
 
 
@@ -89,6 +92,10 @@ def run(args: argparse.Namespace) -> int:
     say(f"model      {n_parameters:,} parameters, {state.config.n_layer} layers x "
         f"{state.config.n_embd} channels, context {state.config.n_positions}")
     resumed = f", from step {state.step:,}" if state.step else ""
+    if run_config.train.warmup_steps >= run_config.train.max_steps:
+        print(f"npgpt: --warmup-steps {run_config.train.warmup_steps:,} is no less than --max-steps "
+              f"{run_config.train.max_steps:,}: the learning rate never reaches its highest",
+              file=sys.stderr)
     say(f"run        {folder}, {run_config.train.max_steps:,} steps{resumed}", flush=True)
 
     return _train(folder, state, corpus, unigram)
@@ -297,5 +304,5 @@ def _add_flag(group: Any, field: dataclasses.Field[Any], default: Any) -> None:
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=meaning)
     else:
         kind = int if field.name == "n_inner" else type(field.default)
-        group.add_argument(flag, type=kind, metavar=kind.__name__.upper(), default=None,
-                           help=meaning)
+        group.add_argument(flag, type=seed_number if field.name == "seed" else kind,
+                           metavar=kind.__name__.upper(), default=None, help=meaning)

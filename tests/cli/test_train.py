@@ -20,6 +20,14 @@ def test_a_run_says_what_it_learns_from_and_what_came_out(npgpt, story):
     assert all(len(line) <= 80 for line in out.splitlines() if str(story) not in line)
 
 
+@pytest.mark.parametrize("warmup, told", [("3", False), ("4", True), ("100", True)])
+def test_a_warm_up_longer_than_the_run_is_told_in_one_line(npgpt, story, warmup, told):
+    code, _, err = npgpt("train", "--corpus", story, *TINY, "--warmup-steps", warmup)
+    assert code == 0
+    assert err == (f"npgpt: --warmup-steps {warmup} is no less than --max-steps 4: the learning "
+                   f"rate never reaches its highest\n" if told else "")
+
+
 def test_runs_get_folders_of_their_own(npgpt, story):
     for expected in ("runs/story.txt", "runs/story.txt-2"):
         assert npgpt("train", "--corpus", story, *TINY)[0] == 0
