@@ -77,9 +77,9 @@ def _examine_all(args: argparse.Namespace, colour: bool) -> int:
             rows = report.rows if args.all or not of_models else [_summary(report)]
             for row in rows:
                 shape = "x".join(map(str, row.shape))
-                method = row.method.split()[0]
-                line = _line(report.op, row.argument, shape, f"{row.error:.0e}", method)
-                print(line if row.ok else paint(line + " WRONG", "red", colour), flush=True)
+                how = row.method.split()[0] if row.ok else "WRONG"
+                line = _line(report.op, row.argument, shape, f"{row.error:.0e}", how)
+                print(paint(line, "red", colour and not row.ok), flush=True)
             if not report.ok:
                 wrong.append(report)
     for report in wrong:
@@ -98,7 +98,9 @@ def _examine_all(args: argparse.Namespace, colour: bool) -> int:
 
 
 def _line(op: str, argument: str, shape: str, error: str, method: str) -> str:
-    return f"{op[:31]:31} {argument[:20]:20} {shape:>9} {error:>6} {method[:10]}"
+    # a long name takes the blanks before the shape: every label of npgpt fits whole
+    names = f"{op:34} {argument:20}"
+    return f"{names}{shape:>{63 - len(names)}} {error:>5} {method}"
 
 
 def _summary(report: Any) -> Any:
