@@ -51,7 +51,8 @@ def add_parser(subparsers: Any) -> None:
     generate.add_argument("--steps", type=int, metavar="N", help="tokens in detail (default 4)")
     generate.add_argument("--temperature", type=float, metavar="X",
                           help="0 is greedy (default 1)")
-    generate.add_argument("--seed", type=seed_number, help="the same seed, the same text (default 4)")
+    generate.add_argument("--seed", type=seed_number,
+                          help="the same seed, the same text (default 4)")
     parser.set_defaults(run=run)
 
 

@@ -65,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.samples < 1:
         raise ValueError(f"--samples {args.samples} must be at least 1")
+    if args.interactive and (args.prompt is not None or args.file is not None):
+        raise ValueError("--interactive reads its prompts line by line; leave the prompt out")
     prompt = None if args.interactive else _prompt(args)
     if args.threads is not None:
         from ..fast.threads import set_threads

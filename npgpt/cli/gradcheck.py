@@ -47,7 +47,8 @@ def add_parser(subparsers: Any) -> None:
                         help="which of npgpt's own layers (default textbook)")
     parser.add_argument("--all", action="store_true",
                         help="a line for every tensor of the whole models too")
-    parser.add_argument("--seed", type=seed_number, default=0, help="of the random inputs (default 0)")
+    parser.add_argument("--seed", type=seed_number, default=0,
+                        help="of the random inputs (default 0)")
     parser.add_argument("--color", choices=("auto", "always", "never"), default="auto")
     parser.set_defaults(run=run)
 
@@ -57,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
     colour = args.color == "always" or (args.color == "auto" and sys.stdout.isatty())
     if args.file is not None:
         return _examine_file(args, colour)
+    if args.shape:
+        raise ValueError("--shape belongs to a FILE of your own; name it too")
     return _examine_all(args, colour)
 
 
@@ -114,6 +117,8 @@ def _examine_file(args: argparse.Namespace, colour: bool) -> int:
     from ..gradcheck.files import read_flag
 
     path = Path(args.file.rpartition(":")[0] if ":" in args.file else args.file)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a Python file in it")
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     shapes = {name: value for text in args.shape for name, value in read_flag(text).items()}

@@ -87,6 +87,9 @@ def _config(args: argparse.Namespace) -> tuple[GPT2Config, int, int]:
     from ..training.settings import PRESETS, resolve
 
     path = Path(args.what)
+    if args.vocab_size is not None and path.suffix != ".toml" and (
+            args.what in SIZES or args.what not in PRESETS):
+        raise ValueError(f"--vocab-size belongs to a preset or a .toml, not to {args.what}")
     if args.what in SIZES:
         return GPT2Config.named(args.what), 1, 0
     if path.suffix == ".toml" or args.what in PRESETS:

@@ -33,7 +33,8 @@ def add_parser(subparsers: Any) -> None:
                         help="the folder to write, or (--compare) the other pack")
     parser.add_argument("--compare", action="store_true", help="hold the second pack against the "
                                                                "first")
-    parser.add_argument("--seed", type=seed_number, default=0, help="of the random model (default 0)")
+    parser.add_argument("--seed", type=seed_number, default=0,
+                        help="of the random model (default 0)")
     parser.set_defaults(run=run)
 
 
@@ -45,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
         comparison = compare_packs(args.first, args.second)
         print(comparison)
         return 0 if comparison.ok else 1
+    if args.second.exists() and not args.second.is_dir():
+        raise ValueError(f"{args.second} is no folder; name another place")
     folder = write_pack(args.second, _config(args.first), args.seed)
     for path in sorted(folder.glob("pack.*")):
         print(f"{path}  {path.stat().st_size:,} bytes")

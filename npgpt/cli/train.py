@@ -21,6 +21,7 @@ from ..training.settings import (
     TrainSettings,
     read_toml,
     resolve,
+    table_fields,
 )
 from .parser import seed_number
 
@@ -93,9 +94,9 @@ def run(args: argparse.Namespace) -> int:
         f"{state.config.n_embd} channels, context {state.config.n_positions}")
     resumed = f", from step {state.step:,}" if state.step else ""
     if run_config.train.warmup_steps >= run_config.train.max_steps:
-        print(f"npgpt: --warmup-steps {run_config.train.warmup_steps:,} is no less than --max-steps "
-              f"{run_config.train.max_steps:,}: the learning rate never reaches its highest",
-              file=sys.stderr)
+        print(f"npgpt: --warmup-steps {run_config.train.warmup_steps:,} is no less than "
+              f"--max-steps {run_config.train.max_steps:,}: the learning rate never reaches its "
+              f"highest", file=sys.stderr)
     say(f"run        {folder}, {run_config.train.max_steps:,} steps{resumed}", flush=True)
 
     return _train(folder, state, corpus, unigram)
@@ -235,6 +236,9 @@ def _state(given: Path, flags: dict[str, Any]) -> tuple[Any, RunConfig]:
     if not checkpoints(given) and (given / CONFIG_FILE).is_file():
         # killed before its first checkpoint: nothing was learned, the settings are there
         tables = read_toml(given / CONFIG_FILE)
+        for table in table_fields():
+            if table not in tables:
+                raise ValueError(f"{given / CONFIG_FILE}: the table [{table}] is missing")
         tables["train"].update(flags)
         return None, build(tables)
     state = load_checkpoint(given)
@@ -255,6 +259,8 @@ def _new_folder(out: Path | None, run_config: RunConfig) -> Path:
     from ..training.checkpoint import checkpoints
 
     if out is not None:
+        if out.exists() and not out.is_dir():
+            raise ValueError(f"--out {out} is no folder; name another place")
         if checkpoints(out):
             raise ValueError(f"{out} holds a run already; continue it with --resume {out}, "
                              f"or choose another --out")

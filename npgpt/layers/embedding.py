@@ -42,7 +42,8 @@ def position_embedding_forward(
     """Add weight[positions] to x (..., T, C); weight (P, C), positions (T,) in [0, P)."""
     check_shapes(x.shape[-1:] == weight.shape[1:] and
                  positions.shape in (x.shape[-2:-1], x.shape[:-1]),
-                 "position_embedding needs x (..., T, C), weight (P, C), positions (T,) or (..., T)",
+                 "position_embedding needs x (..., T, C), weight (P, C) and positions (T,) or "
+                 "(..., T)",
                  x=x, weight=weight, positions=positions)
     check_rows(positions, weight.shape[0], "positions")
     out = x + weight[positions]                                 # (..., T, C)

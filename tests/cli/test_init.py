@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from npgpt.cli import VERBS, exit_code, main, one_line
+from npgpt.demos import DEMOS
 from npgpt.text import CorpusError
 from npgpt.training import Diverged
 from npgpt.version import VERSION
@@ -36,6 +37,22 @@ def test_every_verb_has_help_that_fits_into_80_columns(npgpt, monkeypatch, verb)
     code, out, err = npgpt(verb, "--help")
     assert code == 0 and err == "" and out.startswith(f"usage: npgpt {verb}")
     assert [line for line in out.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("arguments", [
+    ["eval", "run"], ["inspect", "run", "--all"], ["inspect", "gpt2-xl"], ["entropy", "run"],
+    ["convert", "run", "out"], ["pack", "tiny", "out"], ["lab", "list"],
+    ["demo", "shapes", "--size", "gpt2-xl", "--length", "1024"],
+    ["demo", "generate", "--model", "run", "--prompt", "the"],
+    *(["demo", name] for name in DEMOS if name != "generate"),
+], ids=" ".join)
+def test_what_a_verb_prints_fits_into_80_columns(npgpt, run_folder, arguments):
+    # train, gradcheck and book hold theirs in their own tests
+    code, out, err = npgpt(*arguments)
+    assert code == 0, err
+    # a text is named by its place, which may lie deep
+    wide = [line for line in out.splitlines() if len(line) > 80 and "story.txt" not in line]
+    assert wide == []
 
 
 @pytest.mark.parametrize("arguments", [

@@ -57,6 +57,7 @@ def test_a_finished_run_can_be_made_longer(npgpt, run_folder):
     (["--resume", "run", "--seed", "3"], "--seed cannot be changed"),
     (["--resume", "run", "--preset", "gpt2"], "--preset does not go with --resume"),
     (["--out", "run"], "holds a run already"),
+    (["--out", "run/config.toml"], "--out run/config.toml is no folder"),
     (["--preset", "gpt5"], "no preset"),
     (["--n-head", "3"], "does not divide"),
     (["--corpus", "python-doc"], "python-docs"),
@@ -140,6 +141,23 @@ def test_a_run_killed_before_its_first_checkpoint_starts_afresh(npgpt, run_folde
     code, _, err = npgpt("train", "--resume", run_folder)
     assert code == 0, err
     assert load_checkpoint(run_folder).step == 4
+
+
+def test_a_run_without_checkpoint_whose_settings_are_damaged_is_told(npgpt, run_folder):
+    import shutil
+
+    shutil.rmtree(run_folder / "checkpoints")
+    (run_folder / "config.toml").write_text("[train]\n")
+    code, out, err = npgpt("train", "--resume", run_folder)
+    assert (code, out) == (2, "")
+    assert err == "npgpt: run/config.toml: the table [data] is missing\n"
+
+
+def test_a_checkpoint_outside_of_a_run_is_not_resumed(npgpt, run_folder):
+    (run_folder / "checkpoints" / "step-00000004").rename("alone")
+    code, out, err = npgpt("train", "--resume", "alone")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "alone is a checkpoint outside of its run folder" in err
 
 
 def test_a_full_disk_stops_the_run_in_one_line_and_keeps_what_was_whole(
