@@ -42,7 +42,6 @@ def test_every_verb_has_help_that_fits_into_80_columns(npgpt, monkeypatch, verb)
 @pytest.mark.parametrize("arguments", [
     ["eval", "run"], ["inspect", "run", "--all"], ["inspect", "gpt2-xl"], ["entropy", "run"],
     ["convert", "run", "out"], ["pack", "tiny", "out"], ["lab", "list"],
-    ["demo", "shapes", "--size", "gpt2-xl", "--length", "1024"],
     ["demo", "generate", "--model", "run", "--prompt", "the"],
     *(["demo", name] for name in DEMOS if name != "generate"),
 ], ids=" ".join)
