@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import errno
 import signal
 import sys
 import time
@@ -260,7 +261,7 @@ def _new_folder(out: Path | None, run_config: RunConfig) -> Path:
 
     if out is not None:
         if out.exists() and not out.is_dir():
-            raise ValueError(f"--out {out} is no folder; name another place")
+            raise NotADirectoryError(errno.ENOTDIR, "no folder; name another place", str(out))
         if checkpoints(out):
             raise ValueError(f"{out} holds a run already; continue it with --resume {out}, "
                              f"or choose another --out")

@@ -57,7 +57,7 @@ def test_a_finished_run_can_be_made_longer(npgpt, run_folder):
     (["--resume", "run", "--seed", "3"], "--seed cannot be changed"),
     (["--resume", "run", "--preset", "gpt2"], "--preset does not go with --resume"),
     (["--out", "run"], "holds a run already"),
-    (["--out", "run/config.toml"], "--out run/config.toml is no folder"),
+    (["--out", "run/config.toml"], "run/config.toml: no folder; name another place"),
     (["--preset", "gpt5"], "no preset"),
     (["--n-head", "3"], "does not divide"),
     (["--corpus", "python-doc"], "python-docs"),
