@@ -203,7 +203,7 @@ def model_cases(seed: int = 0) -> list[ModelCase]:
         ("GPT-2, no qkv bias", {"qkv_bias": False, "n_inner": F}),
         ("GPT-2, frozen biases", {"frozen_biases": True, "n_inner": F}),
         ("GPT-2, weight norm", {"weight_norm": True, "n_inner": F}),
-        ("GPT-2, weight norm, swiglu, frozen biases",
+        ("GPT-2, weight norm, swiglu, frozen",
          {"weight_norm": True, "activation_function": "swiglu", "frozen_biases": True,
           "n_inner": F}),
         ("GPT-2, one slope for 2 blocks",
@@ -212,7 +212,7 @@ def model_cases(seed: int = 0) -> list[ModelCase]:
         ("GPT-2, fixed slope",
          {"activation_function": "leaky_relu", "leaky_slope": "fixed", "slope_init": 0.3,
           "n_inner": F}),
-        ("GPT-2, entropy penalty, no norm, 2 blocks",
+        ("GPT-2, entropy penalty, no norm",
          {"entropy_penalty": 0.5, "entropy_tolerance": 0.1, "norm": "none", "n_layer": 2,
           **narrow}),
     ]

@@ -88,7 +88,10 @@ def init_params(
     Same seed, same numbers, in float32 as in float64 (rounded).
     """
     dtype = checked_dtype(dtype)
-    rng = np.random.default_rng(seed)
+    try:
+        rng = np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise ValueError(f"seed={seed!r} must be a whole number of at least 0") from None
     params: Params = {}
     for name, shape in parameter_shapes(config).items():
         if name.endswith(".slope"):

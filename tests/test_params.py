@@ -210,6 +210,12 @@ def test_all_that_does_not_fit_is_named_at_once():
     ]
 
 
+@pytest.mark.parametrize("seed", [-1, 1.5, "x"])
+def test_a_seed_that_is_none_is_refused_with_what_fits(seed):
+    with pytest.raises(ValueError, match=f"seed={seed!r} must be a whole number of at least 0"):
+        init_params(SMALL, seed)
+
+
 @pytest.mark.parametrize("dtype", ["float32", np.float64, np.dtype("f4"), "f8"])
 def test_single_and_double_precision_go_by_any_of_their_names(dtype):
     assert checked_dtype(dtype) == np.dtype(dtype)

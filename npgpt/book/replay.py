@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import zip_longest
+from textwrap import fill
 from typing import Any, Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -18,7 +19,7 @@ CHAPTERS = {
     4: ("the model", chapter4.figures),
     5: ("before training, and sampling", chapter5.figures),
 }
-COLUMN = 43     # characters for the printed numbers, and as many for the computed ones
+COLUMN = 33     # characters for the printed numbers, and as many for the computed ones
 
 Say = Callable[[str], object]
 
@@ -47,7 +48,7 @@ def replay(chapters: Sequence[int] = tuple(CHAPTERS), say: Say = print) -> list[
 def _pretrained(say: Say) -> list[Figure]:
     folder = cached("gpt2")
     if folder is None:
-        say("\nSection 5.5, OpenAI's weights: left out, they are not on this machine; "
+        say("\nSection 5.5, OpenAI's weights: left out, they are not on this machine;\n"
             "to have it too: npgpt pull gpt2")
         return []
     return tabulate("Section 5.5: OpenAI's weights", pretrained.figures(folder), say)
@@ -59,8 +60,8 @@ def replay_training(epochs: int = training.EPOCHS, say: Say = print) -> list[Fig
     say(summary(figures))
     parted = next((figure for figure in figures if figure.verdict == DIFFERENT), None)
     if parted is not None:
-        say(f"parts from the book at: {parted.name}. The random numbers are the same; sums are "
-            f"added up in another order, and training multiplies the difference.")
+        say(fill(f"parts from the book at: {parted.name}. The random numbers are the same; sums "
+                 f"are added up in another order, and training multiplies the difference.", 80))
     return figures
 
 
@@ -84,9 +85,10 @@ def summary(figures: Sequence[Figure]) -> str:
     """How many figures agree, in one sentence."""
     n_numbers = sum(figure.n_numbers for figure in figures)
     verdicts = [figure.verdict for figure in figures]
-    return (f"\n{len(figures)} figures, {n_numbers:,} numbers: {verdicts.count(SAME)} figures "
-            f"agree in every digit, {verdicts.count(ROUNDING)} up to the rounding of float32, "
-            f"{verdicts.count(DIFFERENT)} do not")
+    return "\n" + fill(
+        f"{len(figures)} figures, {n_numbers:,} numbers: {verdicts.count(SAME)} figures "
+        f"agree in every digit, {verdicts.count(ROUNDING)} up to the rounding of float32, "
+        f"{verdicts.count(DIFFERENT)} do not", 80)
 
 
 def as_records(figures: Iterable[Figure]) -> list[dict[str, Any]]:

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 EPILOG = """\
-A figure agrees when every printed digit is met; "rounding" means as near as float32
-arithmetic in another order of adding up can come; "no" means neither.
+A figure agrees when every printed digit is met; "rounding" means as near as
+float32 arithmetic in another order of adding up can come; "no" means neither.
 
 examples:
-  npgpt book                       chapters 2 to 5, half a minute, 1 GB of memory
-  npgpt pull gpt2                  once: then section 5.5, OpenAI's weights, is replayed too
-  npgpt book --chapters 2 3        a second
+  npgpt book                  chapters 2 to 5, half a minute, 1 GB of memory
+  npgpt pull gpt2             once: then 5.5, OpenAI's weights, is replayed too
+  npgpt book --chapters 2 3   a second
   npgpt book --train --json book-training.json
-                                   chapter 5's training run, ten minutes or more, 4 GB
+                              chapter 5's training run, ten minutes, 4 GB
 
 exit codes: 0 all agree, up to rounding; 1 a figure does not; 2 usage
 """

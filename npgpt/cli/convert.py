@@ -6,17 +6,23 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from .parser import seed_number
+
 # what llm.c's own script writes
 STATE_BATCH, STATE_LENGTH = 4, 64
 
 EPILOG = """\
 examples:
-  npgpt convert gpt2 gpt2_124M.bin --to llmc
-  npgpt convert openai/124M my-gpt2                       OpenAI's checkpoint to Hugging Face's form
-  npgpt convert my-gpt2 book.safetensors --to book        the book's names, one file
-  npgpt convert gpt2 gpt2_124M.bin --to llmc --state gpt2_124M_debug_state.bin
-SRC may be any form npgpt reads: a Hugging Face folder or its file, OpenAI's TensorFlow checkpoint,
-llm.c's .bin, safetensors with the book's names, or the name of pulled weights.
+  npgpt convert openai/124M my-gpt2                  to Hugging Face's form
+  npgpt convert runs/python-docs my-model            a run's newest checkpoint
+  npgpt convert gpt2 gpt2_124M.bin --to llmc         llm.c's file
+  npgpt convert gpt2 book.safetensors --to book      the book's names, one file
+  npgpt convert gpt2 m.bin --to llmc --state m_debug_state.bin
+
+SRC may be any form npgpt reads: a run of npgpt train or one of its checkpoints,
+a Hugging Face folder or its file, OpenAI's TensorFlow checkpoint, llm.c's .bin,
+safetensors with the book's names, or the name of pulled weights. A run's
+tokenizer does not go with it.
 """
 
 
@@ -35,12 +41,13 @@ def add_parser(subparsers: Any) -> None:
                         help="default: as stored, half precision widened to float32")
     parser.add_argument("--state", type=Path, metavar="FILE",
                         help="with --to llmc: also llm.c's debug state, of random tokens")
-    parser.add_argument("--seed", type=int, default=0, help="of those tokens (default 0)")
+    parser.add_argument("--seed", type=seed_number, default=0, help="of those tokens (default 0)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Convert; prints what was written."""
+    from ..training.checkpoint import is_run, newest_checkpoint
     from ..weights import convert
 
     if args.state is not None and args.to != "llmc":
@@ -49,7 +56,10 @@ def run(args: argparse.Namespace) -> int:
         args.dst.resolve(), Path(args.src).resolve()
     ):
         raise ValueError(f"--state {args.state} is one of SRC and DST; name another file")
-    config = convert(args.src, args.dst, args.to, args.dtype)
+    if is_run(args.dst):
+        raise ValueError(f"{args.dst} is a run of npgpt train; name another place")
+    src = newest_checkpoint(Path(args.src)) if is_run(Path(args.src)) else args.src
+    config = convert(src, args.dst, args.to, args.dtype)
     layers = f"{config.n_layer} layers, {config.n_head} heads, {config.n_embd} channels"
     print(f"{args.dst}: {layers}")
     if args.state is not None:

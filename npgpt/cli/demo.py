@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..demos import DEMOS
+from .parser import seed_number
 
 EPILOG = "demonstrations:\n" + "\n".join(f"  {n:10} {line}" for n, line in DEMOS.items()) + """
 
 examples:
   npgpt demo shortcut
-  npgpt demo gelu --out gelu.png            needs matplotlib: pip install 'npgpt[plot]'
+  npgpt demo gelu --out gelu.png     needs matplotlib: pip install 'npgpt[plot]'
   npgpt demo shapes --size gpt2 --length 64
   npgpt demo generate --model runs/python-docs --prompt "The "
 """
@@ -50,7 +51,8 @@ def add_parser(subparsers: Any) -> None:
     generate.add_argument("--steps", type=int, metavar="N", help="tokens in detail (default 4)")
     generate.add_argument("--temperature", type=float, metavar="X",
                           help="0 is greedy (default 1)")
-    generate.add_argument("--seed", type=int, help="the same seed, the same text (default 4)")
+    generate.add_argument("--seed", type=seed_number,
+                          help="the same seed, the same text (default 4)")
     parser.set_defaults(run=run)
 
 

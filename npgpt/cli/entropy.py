@@ -12,12 +12,13 @@ from typing import Any
 from .eval import which_text
 
 EPILOG = """\
-Entropy is in nats, averaged over positions and sequences: 0 looks at one position,
-the causal bound ln(T!) / T at all of them alike. A sink is the weight on the first
-position. `npgpt train --watch entropy` writes the same to a run's log as it trains.
+Entropy is in nats, averaged over positions and sequences: 0 looks at one
+position, the causal bound ln(T!) / T at all of them alike. A sink is the weight
+on the first position. `npgpt train --watch entropy` writes the same to a run's
+log as it trains.
 
 examples:
-  npgpt entropy runs/python-docs                on the text it held back from training
+  npgpt entropy runs/python-docs                on the text it held back
   npgpt entropy gpt2/ my-text.txt --length 256 --sequences 4
   npgpt entropy runs/python-docs --png heads.png    needs npgpt[plot]
 """

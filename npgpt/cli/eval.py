@@ -10,10 +10,10 @@ from typing import Any
 
 EPILOG = """\
 examples:
-  npgpt eval runs/python-docs                   on the text it held back from training
+  npgpt eval runs/python-docs                   on the text it held back
   npgpt eval runs/python-docs my-text.txt       on any file or folder
-  npgpt eval gpt2/ my-text.txt --stride 512     every token sees at least 512 before it
-  npgpt eval gpt2/ my-text.txt --int8           what rounding the weights to 8 bits costs
+  npgpt eval gpt2/ my-text.txt --stride 512     every token sees at least 512
+  npgpt eval gpt2/ my-text.txt --int8           what rounding to 8 bits costs
   npgpt eval gpt2/ --questions hellaswag.jsonl  accuracy on multiple choice
 """
 

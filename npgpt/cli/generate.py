@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 from typing import Any, Iterator
 
+from .parser import seed_number
+
 EPILOG = """\
-The text goes to stdout, everything else to stderr. Without a prompt, and with no
-text on stdin, the model starts a document of its own.
+The text goes to stdout, everything else to stderr. Without a prompt, and with
+no text on stdin, the model starts a document of its own.
 
 examples:
   npgpt generate runs/python-docs "The "
-  npgpt generate runs/python-docs --file prompt.txt --max-new-tokens 500 --seed 1
+  npgpt generate runs/python-docs --file prompt.txt --max-new-tokens 500
   echo "def " | npgpt generate runs/python-source --temperature 0
   npgpt generate gpt2/ --interactive
 """
@@ -45,7 +47,7 @@ def add_parser(subparsers: Any) -> None:
                         help="end when this is written; may be given again")
     parser.add_argument("--samples", type=int, default=1, metavar="N",
                         help="texts to write, one after another (default 1)")
-    parser.add_argument("--seed", type=int, help="the same seed, the same text")
+    parser.add_argument("--seed", type=seed_number, help="the same seed, the same text")
     parser.add_argument("--speculate", action="store_true",
                         help="draft from the text so far: faster where it repeats itself")
     parser.add_argument("--int8", action="store_true",
@@ -63,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.samples < 1:
         raise ValueError(f"--samples {args.samples} must be at least 1")
+    if args.interactive and (args.prompt is not None or args.file is not None):
+        raise ValueError("--interactive reads its prompts line by line; leave the prompt out")
     prompt = None if args.interactive else _prompt(args)
     if args.threads is not None:
         from ..fast.threads import set_threads

@@ -12,11 +12,13 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
+from .parser import seed_number
+
 EPILOG = """\
 examples:
   npgpt gradcheck                     every layer and whole models: a table
   npgpt gradcheck --ops fast          the same for the fast versions
-  npgpt gradcheck mine.py             your own NAME_forward / NAME_backward pairs
+  npgpt gradcheck mine.py             your own NAME_forward, NAME_backward
   npgpt gradcheck mine.py:layernorm   one of them
   npgpt gradcheck mine.py --shape x=2,3,8 --shape weight=8 --shape eps=1e-5
   npgpt gradcheck mine.py --shape 'ids=ids(2,3)<7' --shape bias=None
@@ -24,8 +26,8 @@ examples:
 A file can tell its shapes itself, in a comment above a forward:
   # gradcheck: x=(2,3,8) weight=(8,) bias=(8,) eps=1e-5
 
-exit codes: 0 all gradients right, 1 a finding (also: undecided), 2 usage, 3 the file
-cannot be read or is no Python
+exit codes: 0 all gradients right, 1 a finding (also: undecided), 2 usage,
+3 the file cannot be read or is no Python
 """
 
 
@@ -45,7 +47,8 @@ def add_parser(subparsers: Any) -> None:
                         help="which of npgpt's own layers (default textbook)")
     parser.add_argument("--all", action="store_true",
                         help="a line for every tensor of the whole models too")
-    parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default 0)")
+    parser.add_argument("--seed", type=seed_number, default=0,
+                        help="of the random inputs (default 0)")
     parser.add_argument("--color", choices=("auto", "always", "never"), default="auto")
     parser.set_defaults(run=run)
 
@@ -55,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
     colour = args.color == "always" or (args.color == "auto" and sys.stdout.isatty())
     if args.file is not None:
         return _examine_file(args, colour)
+    if args.shape:
+        raise ValueError("--shape belongs to a FILE of your own; name it too")
     return _examine_all(args, colour)
 
 
@@ -75,9 +80,9 @@ def _examine_all(args: argparse.Namespace, colour: bool) -> int:
             rows = report.rows if args.all or not of_models else [_summary(report)]
             for row in rows:
                 shape = "x".join(map(str, row.shape))
-                method = row.method.split()[0]
-                line = _line(report.op, row.argument, shape, f"{row.error:.0e}", method)
-                print(line if row.ok else paint(line + " WRONG", "red", colour), flush=True)
+                how = row.method.split()[0] if row.ok else "WRONG"
+                line = _line(report.op, row.argument, shape, f"{row.error:.0e}", how)
+                print(paint(line, "red", colour and not row.ok), flush=True)
             if not report.ok:
                 wrong.append(report)
     for report in wrong:
@@ -96,7 +101,9 @@ def _examine_all(args: argparse.Namespace, colour: bool) -> int:
 
 
 def _line(op: str, argument: str, shape: str, error: str, method: str) -> str:
-    return f"{op[:31]:31} {argument[:20]:20} {shape:>9} {error:>6} {method[:10]}"
+    # a long name takes the blanks before the shape: every label of npgpt fits whole
+    names = f"{op:34} {argument:20}"
+    return f"{names}{shape:>{63 - len(names)}} {error:>5} {method}"
 
 
 def _summary(report: Any) -> Any:
@@ -110,6 +117,8 @@ def _examine_file(args: argparse.Namespace, colour: bool) -> int:
     from ..gradcheck.files import read_flag
 
     path = Path(args.file.rpartition(":")[0] if ":" in args.file else args.file)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a Python file in it")
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     shapes = {name: value for text in args.shape for name, value in read_flag(text).items()}

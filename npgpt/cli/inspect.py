@@ -12,11 +12,11 @@ from ..config import SIZES, GPT2Config
 
 EPILOG = """\
 examples:
-  npgpt inspect gpt2-xl                       one of GPT-2's four sizes
-  npgpt inspect gpt2 --untied                 with an output matrix of its own
-  npgpt inspect shakespeare-char              a preset of npgpt train
-  npgpt inspect my-run.toml                   a config file of npgpt train
-  npgpt inspect runs/python-docs              a run, a checkpoint, or published weights
+  npgpt inspect gpt2-xl              one of GPT-2's four sizes
+  npgpt inspect gpt2 --untied        with an output matrix of its own
+  npgpt inspect shakespeare-char     a preset of npgpt train
+  npgpt inspect my-run.toml          a config file of npgpt train
+  npgpt inspect runs/python-docs     a run, a checkpoint, or published weights
 """
 
 
@@ -87,6 +87,9 @@ def _config(args: argparse.Namespace) -> tuple[GPT2Config, int, int]:
     from ..training.settings import PRESETS, resolve
 
     path = Path(args.what)
+    if args.vocab_size is not None and path.suffix != ".toml" and (
+            args.what in SIZES or args.what not in PRESETS):
+        raise ValueError(f"--vocab-size belongs to a preset or a .toml, not to {args.what}")
     if args.what in SIZES:
         return GPT2Config.named(args.what), 1, 0
     if path.suffix == ".toml" or args.what in PRESETS:
@@ -102,10 +105,10 @@ def _config(args: argparse.Namespace) -> tuple[GPT2Config, int, int]:
         hint = f", did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"{args.what!r} is no size, preset or path{hint}; there are {names}")
     from .. import weights
-    from ..training.checkpoint import FOLDER, RUN_FILE, newest_checkpoint, read_record
+    from ..training.checkpoint import is_run, newest_checkpoint, read_record
     from ..training.settings import build
 
-    if (path / FOLDER).is_dir() or (path / RUN_FILE).is_file():
+    if is_run(path):
         folder = newest_checkpoint(path)
         run = build(read_record(folder)["run"])
         return weights.load(folder)[0], run.train.batch_size, run.sequence_length

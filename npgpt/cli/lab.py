@@ -15,11 +15,13 @@ examples:
   npgpt lab run small                    minutes; writes studies/small
   npgpt lab report small                 studies/small/report.html and report.md
   npgpt lab run my-study.toml --jobs 4   a study of your own
-  npgpt lab run my-study.toml            after Ctrl-C or a kill: goes on where it stopped
+  npgpt lab run my-study.toml            after Ctrl-C or a kill: goes on
 
-A study stopped by Ctrl-C saves its runs first. The same command goes on, and ends with
-the same numbers. A study's file may gain seeds and arms; what was run stays.
-exit codes: 0 done, 2 a setting does not fit, 3 a file cannot be read or written, 130 interrupted
+A study stopped by Ctrl-C saves its runs first. The same command goes on, and
+ends with the same numbers. A study's file may gain seeds and arms; what was run
+stays.
+exit codes: 0 done, 2 a setting does not fit, 3 a file cannot be read or
+written, 130 interrupted
 """
 FOLDER = Path("studies")
 ACTIONS = ("list", "run", "report")

@@ -6,14 +6,17 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from .parser import seed_number
+
 EPILOG = """\
 examples:
-  npgpt pack tiny my-pack                  parameters, activations, gradients by name
-  npgpt pack config.json my-pack           of your own model's config
-  npgpt pack --compare my-pack theirs      the first tensor that differs, and why
+  npgpt pack tiny my-pack              parameters, activations, gradients
+  npgpt pack config.json my-pack       of your own model's config
+  npgpt pack --compare my-pack theirs  the first tensor that differs, and why
 
 A pack is pack.safetensors, pack.json, and pack.md: a page on how to compare.
-exit codes: 0 written, or all tensors agree; 1 one differs; 3 a file does not fit
+exit codes: 0 written, or all tensors agree; 1 one differs; 2 usage; 3 a file
+does not fit
 """
 
 
@@ -30,7 +33,8 @@ def add_parser(subparsers: Any) -> None:
                         help="the folder to write, or (--compare) the other pack")
     parser.add_argument("--compare", action="store_true", help="hold the second pack against the "
                                                                "first")
-    parser.add_argument("--seed", type=int, default=0, help="of the random model (default 0)")
+    parser.add_argument("--seed", type=seed_number, default=0,
+                        help="of the random model (default 0)")
     parser.set_defaults(run=run)
 
 
@@ -42,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
         comparison = compare_packs(args.first, args.second)
         print(comparison)
         return 0 if comparison.ok else 1
+    if args.second.exists() and not args.second.is_dir():
+        raise ValueError(f"{args.second} is no folder; name another place")
     folder = write_pack(args.second, _config(args.first), args.seed)
     for path in sorted(folder.glob("pack.*")):
         print(f"{path}  {path.stat().st_size:,} bytes")

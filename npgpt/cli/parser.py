@@ -54,6 +54,17 @@ class Parser(argparse.ArgumentParser):
         return _suggestion(option.split("=")[0], known)
 
 
+def seed_number(text: str) -> int:
+    """An option's value as the seed of a random generator: a whole number of at least 0."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 0")
+    return value
+
+
 def _suggestion(word: str, known: list[str]) -> str:
     close = difflib.get_close_matches(word, known, n=1)
     return f", did you mean {close[0]}?" if close else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import textwrap
 import time
@@ -12,6 +13,7 @@ from ..training.settings import TrainSettings
 
 # in a file or a pipe: a line at least this often, and at every evaluation
 SECONDS_BETWEEN_LINES = 10.0
+BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"
 
 
 class Progress:
@@ -19,6 +21,7 @@ class Progress:
 
     def __init__(self, settings: TrainSettings, first_step: int) -> None:
         self._last = settings.max_steps
+        self._most_seconds = 60.0 * (settings.max_minutes or math.inf)
         self._first = first_step
         self._val: float | None = None
         self._started = time.monotonic()
@@ -27,8 +30,9 @@ class Progress:
         if sys.stderr.isatty():
             from tqdm import tqdm
 
+            # tqdm's own time left knows nothing of max_minutes: ours is in the postfix
             self._bar = tqdm(total=self._last, initial=first_step, unit="step", file=sys.stderr,
-                             dynamic_ncols=True, smoothing=0.1)
+                             dynamic_ncols=True, smoothing=0.1, bar_format=BAR)
 
     def __enter__(self) -> Progress:
         return self
@@ -40,14 +44,13 @@ class Progress:
     def step(self, record: dict[str, Any]) -> None:
         """Move the bar; write a line where a new validation loss is known."""
         self._val = record.get("val", self._val)
-        step = record["step"]
+        step, now = record["step"], time.monotonic()
         if self._bar is not None:
             shown = {"loss": record.get("loss"), "val": self._val}
+            parts = [f"{name}={value:.3f}" for name, value in shown.items() if value is not None]
             # without refresh: tqdm draws a few times a second, and not at every step
-            self._bar.set_postfix({name: f"{value:.3f}" for name, value in shown.items()
-                                   if value is not None}, refresh=False)
+            self._bar.set_postfix_str(", ".join(parts + self._left(step, now)), refresh=False)
             self._bar.update(step - self._bar.n)
-        now = time.monotonic()
         if "val" in record or (self._bar is None and now - self._spoke > SECONDS_BETWEEN_LINES):
             self._spoke = now
             self._write(self._line(record, now))
@@ -76,12 +79,15 @@ class Progress:
             parts.append(f"val {record['val']:.4f}")
         if "tokens_per_second" in record:
             parts.append(f"{record['tokens_per_second']:,.0f} tokens/s")
-        done = step - self._first
-        if done and step < self._last:
-            seconds = (now - self._started) / done * (self._last - step)
-            left = f"{seconds / 60:.1f} min" if seconds > 90 else f"{seconds:.0f} s"
-            parts.append(f"{left} left")
-        return "  ".join(parts)
+        return "  ".join(parts + self._left(step, now))
+
+    def _left(self, step: int, now: float) -> list[str]:
+        """The time to the last step or to max_minutes, whichever comes first; [] if not known."""
+        done, passed = step - self._first, now - self._started
+        if not done or step >= self._last:
+            return []
+        seconds = min(passed / done * (self._last - step), max(0.0, self._most_seconds - passed))
+        return [f"{seconds / 60:.1f} min left" if seconds > 90 else f"{seconds:.0f} s left"]
 
     def _write(self, text: str) -> None:
         if self._bar is not None:

@@ -14,8 +14,10 @@ EPILOG = """\
 examples:
   npgpt pull gpt2                        then: npgpt generate gpt2 ...
   npgpt pull gpt2-xl --to weights/xl     into a folder of your own
-An interrupted download goes on where it stopped. HF_ENDPOINT names another server, HF_HOME another
-cache folder; weights that transformers has fetched before are found and not fetched again.
+
+An interrupted download goes on where it stopped. HF_ENDPOINT names another
+server, HF_HOME another cache folder; weights that transformers has fetched
+before are found and not fetched again.
 """
 
 

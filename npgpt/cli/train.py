@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import errno
 import signal
 import sys
 import time
@@ -21,21 +22,25 @@ from ..training.settings import (
     TrainSettings,
     read_toml,
     resolve,
+    table_fields,
 )
+from .parser import seed_number
 
 EPILOG = """\
-Settings come from a preset, then a TOML file, then flags; the later wins. The file
-has the tables [data], [model] and [train], with the names of the flags, - as _.
+Settings come from a preset, then a TOML file, then flags; the later wins. The
+file has the tables [data], [model] and [train], with the names of the flags,
+- as _.
 
 examples:
-  npgpt train                                   two minutes on Python's own documentation
-  npgpt train --preset shakespeare-char         nanoGPT's recipe for a CPU
+  npgpt train                              two minutes on Python's documentation
+  npgpt train --preset shakespeare-char    nanoGPT's recipe for a CPU
   npgpt train --corpus my-texts/ --n-layer 6 --n-embd 192 --n-head 6
-  npgpt train --resume runs/python-docs         continue where it stopped
-  npgpt train --watch entropy,gradients         look inside every 100 steps
+  npgpt train --resume runs/python-docs    continue where it stopped
+  npgpt train --watch entropy,gradients    look inside every 100 steps
 
-exit codes: 0 done, 2 a setting does not fit, 3 a file cannot be read or written,
-4 diverged (the last good checkpoint is kept), 130 interrupted (after saving)
+exit codes: 0 done, 2 a setting does not fit, 3 a file cannot be read or
+written, 4 diverged (the last good checkpoint is kept), 130 interrupted (after
+saving)
 """
 
 
@@ -89,6 +94,10 @@ def run(args: argparse.Namespace) -> int:
     say(f"model      {n_parameters:,} parameters, {state.config.n_layer} layers x "
         f"{state.config.n_embd} channels, context {state.config.n_positions}")
     resumed = f", from step {state.step:,}" if state.step else ""
+    if run_config.train.warmup_steps >= run_config.train.max_steps:
+        print(f"npgpt: --warmup-steps {run_config.train.warmup_steps:,} is no less than "
+              f"--max-steps {run_config.train.max_steps:,}: the learning rate never reaches its "
+              f"highest", file=sys.stderr)
     say(f"run        {folder}, {run_config.train.max_steps:,} steps{resumed}", flush=True)
 
     return _train(folder, state, corpus, unigram)
@@ -184,9 +193,9 @@ _CHANGEABLE = ("max_steps", "max_minutes", "threads")
 
 def _start(args: argparse.Namespace, flags: dict[str, Any]) -> tuple[Path, Any, RunConfig]:
     from ..text import CORPORA
-    from ..training.checkpoint import RUN_FILE, checkpoints, load_checkpoint
+    from ..training.checkpoint import FOLDER, RUN_FILE, is_run
+    from ..training.lock import only_writer
     from ..training.loop import CONFIG_FILE
-    from ..training.settings import build
 
     if args.resume is None:
         run_config = resolve(args.preset, args.config, flags)
@@ -205,18 +214,35 @@ def _start(args: argparse.Namespace, flags: dict[str, Any]) -> tuple[Path, Any, 
             f"--{fixed[0].replace('_', '-')} cannot be changed on resuming, only "
             f"{', '.join('--' + name.replace('_', '-') for name in _CHANGEABLE)}"
         )
-    folder = args.resume
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is no run folder; npgpt train writes one")
-    if not checkpoints(folder) and (folder / CONFIG_FILE).is_file():
-        # killed before its first checkpoint: nothing was learned, the settings are there
-        tables = read_toml(folder / CONFIG_FILE)
-        tables["train"].update(flags)
-        return folder, None, build(tables)
-    state = load_checkpoint(folder)
-    if (folder / RUN_FILE).is_file():
+    folder, given = args.resume, args.resume
+    if not is_run(given) and not (given / CONFIG_FILE).is_file():
+        raise ValueError(f"{given} is no run folder; npgpt train writes one")
+    if (given / RUN_FILE).is_file():
         # one checkpoint of a run, perhaps not its newest: go on from there, in the run's folder
-        folder = folder.absolute().parent.parent
+        folder = given.absolute().parent.parent
+        if given.absolute().parent.name != FOLDER:
+            raise ValueError(f"{given} is a checkpoint outside of its run folder; put it into a "
+                             f"folder {FOLDER} of a run")
+    # `train` holds the folder too; here it is asked before any work, and before any word
+    with only_writer(folder):
+        return (folder, *_state(given, flags))
+
+
+def _state(given: Path, flags: dict[str, Any]) -> tuple[Any, RunConfig]:
+    """Where a run stands, and its settings with the flags that may change them."""
+    from ..training.checkpoint import checkpoints, load_checkpoint
+    from ..training.loop import CONFIG_FILE
+    from ..training.settings import build
+
+    if not checkpoints(given) and (given / CONFIG_FILE).is_file():
+        # killed before its first checkpoint: nothing was learned, the settings are there
+        tables = read_toml(given / CONFIG_FILE)
+        for table in table_fields():
+            if table not in tables:
+                raise ValueError(f"{given / CONFIG_FILE}: the table [{table}] is missing")
+        tables["train"].update(flags)
+        return None, build(tables)
+    state = load_checkpoint(given)
     if flags.get("max_steps", state.step) < state.step:
         raise ValueError(f"--max-steps {flags['max_steps']} is behind step {state.step}, where "
                          f"this run stands")
@@ -227,13 +253,15 @@ def _start(args: argparse.Namespace, flags: dict[str, Any]) -> tuple[Path, Any, 
     if "max_steps" not in flags:
         tables["train"]["decay_steps"] = state.run.train.decay_steps
     state.run = build(tables)
-    return folder, state, state.run
+    return state, state.run
 
 
 def _new_folder(out: Path | None, run_config: RunConfig) -> Path:
     from ..training.checkpoint import checkpoints
 
     if out is not None:
+        if out.exists() and not out.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "no folder; name another place", str(out))
         if checkpoints(out):
             raise ValueError(f"{out} holds a run already; continue it with --resume {out}, "
                              f"or choose another --out")
@@ -283,5 +311,5 @@ def _add_flag(group: Any, field: dataclasses.Field[Any], default: Any) -> None:
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=meaning)
     else:
         kind = int if field.name == "n_inner" else type(field.default)
-        group.add_argument(flag, type=kind, metavar=kind.__name__.upper(), default=None,
-                           help=meaning)
+        group.add_argument(flag, type=seed_number if field.name == "seed" else kind,
+                           metavar=kind.__name__.upper(), default=None, help=meaning)

@@ -61,8 +61,8 @@ def shapes_demo(
     config = what if isinstance(what, GPT2Config) else _config(what)
     length = min(16, config.n_positions) if length is None else length
     if batch < 1 or not 1 <= length <= config.n_positions:
-        raise ValueError(f"batch={batch} must be at least 1, and length={length} lie between 1 and "
-                         f"n_positions={config.n_positions}")
+        raise ValueError(f"batch={batch} and length={length} do not fit; the batch is at least 1, "
+                         f"the length 1 to n_positions={config.n_positions}")
     ids = np.zeros((batch, length), np.int64)
     tape = Tape()
     watched = tape.watch({name: np.zeros(shape, np.float32)

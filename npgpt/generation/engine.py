@@ -22,7 +22,7 @@ from ..model import checked_ids
 from ..tape import Array
 from .reader import CachedReader, MakeReader
 from .sampling import generators, whole_number
-from .writer import Token, Writer, request
+from .writer import Token, Writer, check_names, request
 
 
 @dataclass
@@ -124,8 +124,10 @@ def stream(
         speculate               draft by prompt look-up; the same tokens, sooner in repetitive text
 
     Raises ValueError, at the call and before any work, for an empty prompt, ids outside the
-    vocabulary, max_new_tokens below 0, and settings that do not fit.
+    vocabulary, max_new_tokens below 0, and settings that do not fit; TypeError for a setting that
+    there is not.
     """
+    check_names(settings, also=("seed", "samples", "on_slide", "ops", "reader"))
     prompts, _ = _prompts(ids, config)
     wanted = request(config, max_new_tokens, **settings)
     if whole_number("samples", samples) < 1:

@@ -19,7 +19,7 @@ from ..model import checked_ids
 from ..tape import Array
 from .reader import CachedReader, MakeReader
 from .sampling import generators
-from .writer import Token, Writer, request
+from .writer import Token, Writer, check_names, request
 
 
 class Session:
@@ -61,6 +61,7 @@ class Session:
         Settings as those of `stream`. Left early (a `break`, an interrupt), the text ends with the
         last token that was yielded. Raises ValueError while there is no text to continue.
         """
+        check_names(settings)
         if not len(self.ids):
             raise ValueError("there is no text to continue; call extend with a prompt first")
         return self._writer.write(request(self.config, max_new_tokens, **settings))

@@ -16,8 +16,10 @@ same with and without it, greedy or sampled, up to logits that differ in their l
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from dataclasses import dataclass, field
-from typing import Any, Callable, Generator, NamedTuple, Sequence
+from typing import Any, Callable, Generator, Iterable, NamedTuple, Sequence
 
 import numpy as np
 
@@ -73,6 +75,21 @@ def request(
         Stops(config, stop_ids, stop, decode),
         speculate,
     )
+
+
+SETTINGS = [name for name, parameter in inspect.signature(request).parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY]
+
+
+def check_names(settings: Iterable[str], also: Sequence[str] = ()) -> None:
+    """TypeError for a name that is no setting of `request` and none of `also`, with the nearest."""
+    known = [*SETTINGS, *also]
+    for name in settings:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f", did you mean {close[0]}?" if close else ""
+            raise TypeError(f"{name!r} is no setting of generation{hint}; "
+                            f"there are {', '.join(known)}")
 
 
 @dataclass

@@ -55,7 +55,10 @@ def examine_file(
     examined, a pair without fitting inputs gets a report that says so.
     """
     path, name = _split(str(target))
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UnreadableFile(f"{path} is no UTF-8 text: byte {error.start} does not fit") from None
     module = _load(path)
     pairs = find_pairs(module)
     if name is not None and name not in pairs:
@@ -253,7 +256,7 @@ def _load(path: Path) -> ModuleType:
         raise UnreadableFile(
             f"{path} is no Python that can be read: {error.msg} (line {error.lineno})"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     finally:
         sys.path.pop(0)

@@ -29,7 +29,7 @@ import math
 import numpy as np
 
 from .attention import merge_heads, split_heads, split_qkv
-from .contract import Array, Cache
+from .contract import Array, Cache, check_shapes
 
 
 def causal_bound(length: int) -> float:
@@ -73,6 +73,8 @@ def entropy_penalty_forward(
     entropy: Array, target: Array, *, weight: float, tolerance: float, bound: float
 ) -> tuple[Array, Cache]:
     """What heads of this entropy (H,) cost whose target is a share (H,) of the bound: ()."""
+    check_shapes(entropy.shape == target.shape, "entropy_penalty needs entropy and target (H,)",
+                 entropy=entropy, target=target)
     distance = entropy - target * bound                         # (H,)
     # squares, since a complex step forbids the modulus; NaN counts, so that it is not lost
     near = (distance * distance).real <= (tolerance * bound) ** 2

@@ -1,4 +1,4 @@
-"""The words that every layer's signature uses."""
+"""The words that every layer's signature uses, and how it refuses shapes that do not fit."""
 
 from __future__ import annotations
 
@@ -16,3 +16,10 @@ class UniformSource(Protocol):
     def random(self, size: Any = None) -> Any:
         """Draw an array of the given shape."""
         ...
+
+
+def check_shapes(fit: bool, needed: str, **given: Array | None) -> None:
+    """ValueError with what is `needed` and the shapes given, unless they fit."""
+    if not fit:
+        shapes = (f"{name} {'None' if a is None else a.shape}" for name, a in given.items())
+        raise ValueError(f"{needed}; got {', '.join(shapes)}")

@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .contract import Array, Cache
+from .contract import Array, Cache, check_shapes
 from .linear import as_rows
 
 
 def token_embedding_forward(ids: Array, weight: Array) -> tuple[Array, Cache]:
     """Look up ids (...) in weight (V, C); ValueError unless they are integers in [0, V)."""
+    check_shapes(weight.ndim == 2, "token_embedding needs weight (V, C)", weight=weight)
     check_rows(ids, weight.shape[0], "token ids")
     out = weight[ids]                                           # (..., C)
     return out, (ids, weight.shape)
@@ -39,6 +40,11 @@ def position_embedding_forward(
     x: Array, weight: Array, positions: Array
 ) -> tuple[Array, Cache]:
     """Add weight[positions] to x (..., T, C); weight (P, C), positions (T,) in [0, P)."""
+    check_shapes(x.shape[-1:] == weight.shape[1:] and
+                 positions.shape in (x.shape[-2:-1], x.shape[:-1]),
+                 "position_embedding needs x (..., T, C), weight (P, C) and positions (T,) or "
+                 "(..., T)",
+                 x=x, weight=weight, positions=positions)
     check_rows(positions, weight.shape[0], "positions")
     out = x + weight[positions]                                 # (..., T, C)
     return out, (positions, weight.shape)
@@ -53,6 +59,8 @@ def position_embedding_backward(dout: Array, cache: Cache) -> tuple[Array, Array
 
 def unembedding_forward(x: Array, weight: Array) -> tuple[Array, Cache]:
     """Score every token: x (..., C) @ weight.T with weight (V, C) gives (..., V)."""
+    check_shapes(x.shape[-1:] == weight.shape[1:],
+                 "unembedding needs x (..., C) and weight (V, C)", x=x, weight=weight)
     return x @ weight.T, (x, weight)
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .contract import Array, Cache
+from .contract import Array, Cache, check_shapes
 
 
 def column_norms(v: Array) -> Array:
@@ -30,6 +30,8 @@ def column_norms(v: Array) -> Array:
 
 def weight_norm_forward(v: Array, gain: Array) -> tuple[Array, Cache]:
     """gain (O,) times the columns of v (I, O), each brought to length 1."""
+    check_shapes(v.ndim == 2 and gain.shape == v.shape[1:],
+                 "weight_norm needs v (I, O) and gain (O,)", v=v, gain=gain)
     norm = column_norms(v)                                      # (O,)
     out = v * (gain / norm)                                     # (I, O)
     return out, (v, gain, norm)

@@ -24,7 +24,7 @@ import numpy as np
 
 from .. import weights
 from ..config import GPT2Config
-from ..files import creating_folder, remove_partial
+from ..files import creating_folder
 from ..gpt2 import GPT2
 from ..params import Params
 from ..text import Tokenizer, tokenizer_for, tokenizer_from_dict
@@ -81,6 +81,11 @@ def checkpoints(run_folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir() and _NAME.fullmatch(p.name))
 
 
+def is_run(path: Path) -> bool:
+    """Whether `path` is a run folder or one of its checkpoints."""
+    return (path / FOLDER).is_dir() or (path / RUN_FILE).is_file()
+
+
 def newest_checkpoint(path: Path) -> Path:
     """`path` itself if it is a checkpoint, else the newest one of the run at `path`."""
     if (path / RUN_FILE).is_file():
@@ -97,7 +102,6 @@ def load_checkpoint(path: Path) -> TrainingState:
     Raises CheckpointError, saying which file does not fit and how.
     """
     folder = newest_checkpoint(path)
-    remove_partial(folder.parent)
     with _naming_the_one_before(folder):
         record = read_record(folder)
         try:
@@ -201,7 +205,7 @@ def open_model(path: Path) -> tuple[GPT2, Tokenizer]:
 
     Weights that bring no tokenizer take GPT-2's, if their vocabulary is that large.
     """
-    if (path / FOLDER).is_dir() or (path / RUN_FILE).is_file():
+    if is_run(path):
         folder = newest_checkpoint(path)
         with _naming_the_one_before(folder):
             return _load_model(folder, read_record(folder))

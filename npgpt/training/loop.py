@@ -6,6 +6,7 @@
     RUN/checkpoints/    the newest few, see `checkpoint`
     RUN/samples/        text written on the way
     RUN/result.json     step, loss over all held-back text; once the run has finished
+    RUN/.lock           held while a process trains, see `lock`
 
 Step N is the state after N updates. A run continued from a checkpoint equals one that was never
 interrupted, bit for bit, on the same machine with the same number of threads.
@@ -28,15 +29,17 @@ from ..fast.helpers import Helpers
 from ..fast.rows import RowRandom
 from ..fast.step import choose_shards, loss_and_grads
 from ..fast.threads import using
-from ..files import replacing_file
+from ..files import remove_partial, replacing_file
 from ..generation import generate
 from ..params import Params, init_params
 from ..tape import Array
 from ..text import Corpus, Tokenizer
 from ..trace import first_break
 from .batches import evaluation_batches, training_batch
+from .checkpoint import FOLDER as CHECKPOINTS
 from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
 from .evaluation import Stopped, mean_loss
+from .lock import only_writer
 from .log import RunLog, cut_log
 from .optimiser import update, zero_moments
 from .schedule import learning_rate
@@ -110,13 +113,22 @@ def train(
 
     `should_stop` is asked after every step; True saves and ends the run early. `watch` looks at
     the steps that the settings name, and must not change anything. Raises Diverged,
-    CorpusError for a text too short for one sequence, and OSError where nothing can be written.
+    CorpusError for a text too short for one sequence, ValueError if another process trains in
+    run_folder, and OSError where nothing can be written.
     """
-    settings = state.run.train
     check_length(state.run, corpus)
-    deadline = time.monotonic() + 60.0 * (settings.max_minutes or math.inf)
-
     run_folder.mkdir(parents=True, exist_ok=True)
+    with only_writer(run_folder):
+        return _train(run_folder, state, corpus, reporter, should_stop, watch)
+
+
+def _train(
+    run_folder: Path, state: TrainingState, corpus: Corpus, reporter: Reporter,
+    should_stop: Callable[[], bool], watch: Watch | None,
+) -> Outcome:
+    settings = state.run.train
+    deadline = time.monotonic() + 60.0 * (settings.max_minutes or math.inf)
+    remove_partial(run_folder / CHECKPOINTS)
     with replacing_file(run_folder / CONFIG_FILE) as beside:
         beside.write_text(state.run.to_toml(), encoding="utf-8")
     # a longer run has another result

@@ -23,6 +23,19 @@ def test_a_model_goes_through_all_forms_and_comes_back(npgpt, tmp_path):
         np.testing.assert_array_equal(back.params[name], array, err_msg=name)
 
 
+def test_a_run_is_read_where_it_stands_and_one_of_its_checkpoints_too(npgpt, run_folder):
+    newest = sorted((run_folder / "checkpoints").iterdir())[-1]
+    expected = GPT2.load(newest).params
+    for src in (run_folder, newest):
+        code, out, err = npgpt("convert", src, f"{src.name}-out")
+        assert code == 0, err
+        for name, array in GPT2.load(f"{src.name}-out").params.items():
+            np.testing.assert_array_equal(array, expected[name], err_msg=name)
+    for dst in (run_folder, newest):
+        code, _, err = npgpt("convert", f"{run_folder.name}-out", dst)
+        assert (code, err) == (2, f"npgpt: {dst} is a run of npgpt train; name another place\n")
+
+
 def test_the_debug_state_holds_what_the_written_model_computes(npgpt, tmp_path):
     GPT2.init(CONFIG, dtype="float64").save("hf")
     code, out, err = npgpt("convert", "hf", "m.bin", "--to", "llmc", "--state", "s.bin")

@@ -1,6 +1,11 @@
 """npgpt gradcheck: the table of our own layers, and a user's own file, right and wrong."""
 
+import re
+
 import pytest
+
+from npgpt.cases import cases, model_cases
+from npgpt.params import parameter_shapes
 
 RIGHT = '''
 import numpy as np
@@ -22,7 +27,17 @@ def test_all_layers_and_models_are_right_in_80_columns(npgpt, which):
     assert code == 0, out
     assert out.endswith("all right\n") and "goal 1e-10" in out
     assert max(map(len, out.splitlines())) <= 80
-    assert "layernorm" in out and "GPT-2, tied" in out
+    for case in [*cases(), *model_cases()]:
+        assert f"\n{case.label} " in out, case.label
+
+
+def test_every_tensor_of_the_whole_models_fits_into_80_columns_by_its_whole_name(npgpt):
+    code, out, err = npgpt("gradcheck", "--all")
+    assert code == 0, out
+    assert max(map(len, out.splitlines())) <= 80
+    for case in model_cases():
+        for name in parameter_shapes(case.config):
+            assert re.search(rf"^{re.escape(case.label)} +{name} ", out, re.M), (case.label, name)
 
 
 def test_a_wrong_layer_gives_a_report_and_exit_code_1(npgpt, monkeypatch):
@@ -32,7 +47,8 @@ def test_a_wrong_layer_gives_a_report_and_exit_code_1(npgpt, monkeypatch):
     monkeypatch.setitem(ops.ALL, "gelu", Op(
         "gelu", ops.gelu.forward, lambda dout, cache: (-ops.gelu.backward(dout, cache)[0],)))
     code, out, _ = npgpt("gradcheck")
-    assert code == 1 and "WRONG" in out and out.splitlines()[-1] == "1 WRONG: gelu"
+    assert max(map(len, out.splitlines())) <= 80
+    assert code == 1 and " WRONG\n" in out and out.splitlines()[-1] == "1 WRONG: gelu"
 
 
 def test_a_users_own_file_is_examined(npgpt, tmp_path):
@@ -56,8 +72,14 @@ def test_shapes_may_come_from_flags(npgpt, tmp_path):
     (["missing.py"], (3,), "missing.py"),
     (["mine.py:other"], (2,), "other"),
     (["mine.py", "--shape", "x=two"], (2,), "--shape"),
+    (["--shape", "x=2"], (2,), "--shape belongs to a FILE"),
+    (["."], (2,), ". is a folder; name a Python file"),
+    (["latin.py"], (3,), "latin.py is no UTF-8 text: byte 5 "),
+    (["leaves.py"], (2,), "leaves.py cannot be imported: SystemExit: 3"),
 ])
 def test_mistakes_are_one_line(npgpt, tmp_path, arguments, codes, says):
     (tmp_path / "mine.py").write_text(RIGHT)
+    (tmp_path / "latin.py").write_bytes(b"# caf\xe9")
+    (tmp_path / "leaves.py").write_text("raise SystemExit(3)")
     code, _, err = npgpt("gradcheck", *arguments)
     assert code in codes and says in err and err.count("\n") == 1

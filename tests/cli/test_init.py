@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from npgpt.cli import VERBS, exit_code, main, one_line
+from npgpt.demos import DEMOS
 from npgpt.text import CorpusError
 from npgpt.training import Diverged
 from npgpt.version import VERSION
@@ -31,9 +32,37 @@ def test_a_usage_mistake_is_one_line_and_code_2(npgpt, arguments, says):
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_help(npgpt, verb):
+def test_every_verb_has_help_that_fits_into_80_columns(npgpt, monkeypatch, verb):
+    monkeypatch.setenv("COLUMNS", "80")
     code, out, err = npgpt(verb, "--help")
     assert code == 0 and err == "" and out.startswith(f"usage: npgpt {verb}")
+    assert [line for line in out.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("arguments", [
+    ["eval", "run"], ["inspect", "run", "--all"], ["inspect", "gpt2-xl"], ["entropy", "run"],
+    ["convert", "run", "out"], ["pack", "tiny", "out"], ["lab", "list"],
+    ["demo", "generate", "--model", "run", "--prompt", "the"],
+    *(["demo", name] for name in DEMOS if name != "generate"),
+], ids=" ".join)
+def test_what_a_verb_prints_fits_into_80_columns(npgpt, run_folder, arguments):
+    # train, gradcheck and book hold theirs in their own tests
+    code, out, err = npgpt(*arguments)
+    assert code == 0, err
+    # a text is named by its place, which may lie deep
+    wide = [line for line in out.splitlines() if len(line) > 80 and "story.txt" not in line]
+    assert wide == []
+
+
+@pytest.mark.parametrize("arguments", [
+    ["train"], ["generate", "run"], ["gradcheck"], ["pack", "tiny", "out"],
+    ["convert", "run", "out"], ["demo", "generate"],
+])
+@pytest.mark.parametrize("seed", ["-1", "1.5", "x"])
+def test_a_seed_that_is_none_is_refused_by_every_verb_in_the_same_words(npgpt, arguments, seed):
+    code, out, err = npgpt(*arguments, "--seed", seed)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "--seed" in err and f"{seed!r} must be a whole number of at least 0" in err
 
 
 def test_help_lists_every_verb_and_version_tells_the_version(npgpt):

@@ -40,6 +40,7 @@ def test_one_block_stands_for_all_unless_asked(npgpt):
     (["missing.toml"], 3, "missing.toml"),
     (["missing.json"], 3, "missing.json"),
     (["shakespeare-char", "--vocab-size", "0"], 2, "vocab_size=0"),
+    (["gpt2-xl", "--vocab-size", "9"], 2, "--vocab-size belongs to a preset or a .toml"),
 ])
 def test_mistakes_are_one_line(npgpt, arguments, code, says):
     got, _, err = npgpt("inspect", *arguments)

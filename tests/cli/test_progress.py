@@ -1,5 +1,9 @@
 """Progress: plain lines without a terminal, the time left, samples set off."""
 
+import time
+
+import pytest
+
 from npgpt.cli.progress import Progress
 from npgpt.training.settings import TrainSettings
 
@@ -17,8 +21,21 @@ def test_lines_tell_step_loss_val_speed_and_time_left(capsys):
     assert lines[2:] == ["  | two", "  | lines"]
 
 
-def test_a_terminal_gets_a_bar(capsys, monkeypatch):
+@pytest.mark.parametrize("max_minutes, left", [(0.0, "4.0 min left"), (2.0, "60 s left"),
+                                               (60.0, "4.0 min left"), (0.5, "0 s left")])
+def test_the_time_left_ends_at_the_last_step_or_at_max_minutes(
+        capsys, monkeypatch, max_minutes, left):
+    clock = iter([100.0, 160.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    with Progress(TrainSettings(max_steps=100, max_minutes=max_minutes), 0) as progress:
+        progress.step({"step": 20, "loss": 2.5, "val": 2.5})
+    assert capsys.readouterr().out.endswith(f"  {left}\n")
+
+
+def test_a_terminal_gets_a_bar_with_the_same_time_left(capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    with Progress(TrainSettings(max_steps=10), 0) as progress:
-        progress.step({"step": 5, "loss": 2.5})
-    assert "5/10" in capsys.readouterr().err
+    with Progress(TrainSettings(max_steps=10**9, max_minutes=2.0), 0) as progress:
+        time.sleep(0.15)        # tqdm draws ten times a second at most
+        progress.step({"step": 5, "loss": 2.5, "val": 2.25})
+    shown = capsys.readouterr().err
+    assert "5/1000000000" in shown and "loss=2.500, val=2.250, 2.0 min left]" in shown

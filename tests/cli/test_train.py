@@ -20,6 +20,14 @@ def test_a_run_says_what_it_learns_from_and_what_came_out(npgpt, story):
     assert all(len(line) <= 80 for line in out.splitlines() if str(story) not in line)
 
 
+@pytest.mark.parametrize("warmup, told", [("3", False), ("4", True), ("100", True)])
+def test_a_warm_up_longer_than_the_run_is_told_in_one_line(npgpt, story, warmup, told):
+    code, _, err = npgpt("train", "--corpus", story, *TINY, "--warmup-steps", warmup)
+    assert code == 0
+    assert err == (f"npgpt: --warmup-steps {warmup} is no less than --max-steps 4: the learning "
+                   f"rate never reaches its highest\n" if told else "")
+
+
 def test_runs_get_folders_of_their_own(npgpt, story):
     for expected in ("runs/story.txt", "runs/story.txt-2"):
         assert npgpt("train", "--corpus", story, *TINY)[0] == 0
@@ -45,9 +53,11 @@ def test_a_finished_run_can_be_made_longer(npgpt, run_folder):
 
 @pytest.mark.parametrize("arguments, says", [
     (["--resume", "nowhere"], "no run folder"),
+    (["--resume", "."], "no run folder"),
     (["--resume", "run", "--seed", "3"], "--seed cannot be changed"),
     (["--resume", "run", "--preset", "gpt2"], "--preset does not go with --resume"),
     (["--out", "run"], "holds a run already"),
+    (["--out", "run/config.toml"], "run/config.toml: no folder; name another place"),
     (["--preset", "gpt5"], "no preset"),
     (["--n-head", "3"], "does not divide"),
     (["--corpus", "python-doc"], "python-docs"),
@@ -105,6 +115,25 @@ def test_an_interrupted_run_saves_exits_130_and_can_be_continued(npgpt, process,
     assert npgpt("train", "--resume", "run", "--max-steps", str(step + 2))[0] == 0
 
 
+def test_a_run_that_is_being_trained_is_not_resumed_by_another(npgpt, process, run_folder):
+    pytest.importorskip("fcntl")
+    log = run_folder / "log.jsonl"
+    begun = len(log.read_text().splitlines())
+    running = process("train", "--resume", run_folder, "--max-steps", "100000")
+    while len(log.read_text().splitlines()) <= begun:
+        assert running.poll() is None, running.stderr.read()
+    newest = sorted((run_folder / "checkpoints").iterdir())[-1]
+    for given in (run_folder, newest):
+        code, out, err = npgpt("train", "--resume", given)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert f"being trained by another process, {running.pid};" in err
+    running.kill()
+    running.communicate()
+    code, _, err = npgpt("train", "--resume", run_folder, "--max-steps", "100000",
+                         "--max-minutes", "0.0001")
+    assert code == 0, err
+
+
 def test_a_run_killed_before_its_first_checkpoint_starts_afresh(npgpt, run_folder):
     import shutil
 
@@ -112,6 +141,23 @@ def test_a_run_killed_before_its_first_checkpoint_starts_afresh(npgpt, run_folde
     code, _, err = npgpt("train", "--resume", run_folder)
     assert code == 0, err
     assert load_checkpoint(run_folder).step == 4
+
+
+def test_a_run_without_checkpoint_whose_settings_are_damaged_is_told(npgpt, run_folder):
+    import shutil
+
+    shutil.rmtree(run_folder / "checkpoints")
+    (run_folder / "config.toml").write_text("[train]\n")
+    code, out, err = npgpt("train", "--resume", run_folder)
+    assert (code, out) == (2, "")
+    assert err == "npgpt: run/config.toml: the table [data] is missing\n"
+
+
+def test_a_checkpoint_outside_of_a_run_is_not_resumed(npgpt, run_folder):
+    (run_folder / "checkpoints" / "step-00000004").rename("alone")
+    code, out, err = npgpt("train", "--resume", "alone")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "alone is a checkpoint outside of its run folder" in err
 
 
 def test_a_full_disk_stops_the_run_in_one_line_and_keeps_what_was_whole(

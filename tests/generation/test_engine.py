@@ -180,3 +180,13 @@ def test_plain_lists_of_different_lengths_are_prompts_too():
     arrays = generate(params, SMALL, [np.array([1, 2]), np.array([3])], 4, temperature=0)
     lists = generate(params, SMALL, [[1, 2], [3]], 4, temperature=0)
     assert [row.tolist() for row in lists] == [row.tolist() for row in arrays]
+
+
+@pytest.mark.parametrize("write", [generate, complete, stream])
+@pytest.mark.parametrize("typed, meant", [("temprature", "temperature"), ("sample", "samples"),
+                                          ("sed", "seed"), ("top_kk", "top_k")])
+def test_a_mistyped_setting_is_named_at_the_call_with_the_one_that_was_meant(write, typed, meant):
+    with pytest.raises(TypeError) as error:
+        write(PARAMS, SMALL, PROMPT, 3, **{typed: 1})
+    told = f"{typed!r} is no setting of generation, did you mean {meant}?; there are temperature, "
+    assert str(error.value).startswith(told) and "\n" not in str(error.value)

@@ -12,7 +12,7 @@ from npgpt import ops as textbook
 from npgpt.fast import ops as fast
 from npgpt.generation.engine import complete, generate
 from npgpt.generation.sampling import Sampling, generators
-from npgpt.generation.writer import Writer, request
+from npgpt.generation.writer import Writer, check_names, request
 
 from .lively import SMALL, VARIANTS, lively
 from .plain import CountingReader, last_logits, plainly
@@ -167,3 +167,12 @@ def test_fifty_greedy_tokens_in_float32_are_those_of_the_plain_loop(ops, specula
     expected = plainly(prompt, 50, Sampling(temperature=0.0), None, params, config)
     got = generate(params, config, prompt, 50, temperature=0.0, ops=ops, speculate=speculate)
     assert got.tolist() == expected
+
+
+def test_settings_that_exist_pass_and_others_are_named_with_what_there_is():
+    check_names(["temperature", "stop_ids", "seed"], also=("seed",))
+    with pytest.raises(TypeError) as error:
+        check_names(["seed"])
+    assert str(error.value) == (
+        "'seed' is no setting of generation; there are temperature, top_k, top_p, min_p, "
+        "repetition_penalty, stop_ids, stop, decode, speculate")

@@ -89,13 +89,6 @@ def test_a_full_disk_leaves_the_previous_checkpoint_and_no_litter(state, tmp_pat
     assert load_checkpoint(tmp_path).step == 3
 
 
-def test_what_a_killed_writer_left_is_cleared(state, tmp_path):
-    save_checkpoint(tmp_path, state)
-    (tmp_path / "checkpoints" / ".partial-1-step-00000009").mkdir()
-    assert load_checkpoint(tmp_path).step == 3
-    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["step-00000003"]
-
-
 def test_a_folder_without_checkpoints_is_named(tmp_path):
     with pytest.raises(CheckpointError, match="holds no checkpoint"):
         load_checkpoint(tmp_path)

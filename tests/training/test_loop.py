@@ -142,6 +142,14 @@ def test_killed_at_random_moments_the_newest_checkpoint_always_loads(
     assert log_without_times(folder) == log_without_times(tmp_path / "whole")
 
 
+def test_what_a_killed_writer_left_is_cleared_when_the_run_goes_on(start, corpus, tmp_path):
+    train(tmp_path, start(), corpus, Silent(), after(1))
+    (tmp_path / "checkpoints" / ".partial-1-step-00000009").mkdir()
+    state = load_checkpoint(tmp_path)
+    train(tmp_path, state, corpus, Silent(), after(1))
+    assert all(path.name.startswith("step-") for path in (tmp_path / "checkpoints").iterdir())
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_bad_number_stops_within_one_step_and_names_the_first_bad_parameter(
         start, corpus, tmp_path, bad):
