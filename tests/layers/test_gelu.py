@@ -52,18 +52,6 @@ def test_smallest_value_of_the_exact_form_is_where_it_is_known_to_be():
 
 
 @both_forms
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_gradient_of_huge_numbers_is_1_or_0_and_no_nan(name, dtype):
-    huge = np.geomspace(50.0, np.finfo(dtype).max / 2, 50).astype(dtype)
-    forward, backward = PAIRS[name]
-    with np.errstate(over="ignore"):            # x^3 is infinite, and tanh of that is 1
-        for x, slope in ((huge, 1.0), (-huge, 0.0)):
-            out, cache = forward(x)
-            np.testing.assert_array_equal(out, slope * x)
-            np.testing.assert_array_equal(backward(np.ones_like(x), cache)[0], slope)
-
-
-@both_forms
 @given(x=st.floats(-50.0, 50.0))
 def test_the_values_at_x_and_minus_x_differ_by_x(name, x):
     out, _ = PAIRS[name][0](np.array([x, -x]))
