@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-UNITS = {"reading": "GB/s", "widening": "G weights/s", "multiplying": "G weights/s"}
+UNITS = {"reading": "GB/s", "widening": "G weights/s", "multiplying": "G weights/s",
+         "gelu 1": "G numbers/s", "gelu all": "G numbers/s"}
 # GPT-2 124M: what a token reads, in weights (the positions are looked up, not read)
 WEIGHTS = 124_439_808 - 1024 * 768
 
@@ -21,7 +22,7 @@ def limit_lines(results: list[dict[str, Any]]) -> str:
     columns = rows["limits"]["columns"]
     ours, theirs = (columns[name]["limits"] if name in columns else None
                     for name in ("npgpt", "eager"))
-    lines = [_products(ours, theirs, rows), _decode(ours, rows), _int8(ours, rows)]
+    lines = [_products(ours, theirs, rows), _threads(ours), _decode(ours, rows), _int8(ours, rows)]
     return "\n".join(["What bounds these figures on this machine "
                       "(`python -m benchmarks --only limits`):", "",
                       *(f"- {line}" for line in lines if line)])
@@ -43,6 +44,13 @@ def _products(
             share = columns["products"]["median"] / columns["eager"]["median"]
             shares.append(f"{share:.2f} where the goal is {row['bar']:.2f} ({row['label']})")
     return text + ", ".join(shares) + "."
+
+
+def _threads(ours: dict[str, float]) -> str:
+    gain = ours["gelu all"] / ours["gelu 1"]
+    return (f"**Threads.** GELU bends {ours['gelu 1']:.2f} G numbers/s on one Python thread and "
+            f"{ours['gelu all']:.2f} on all, {gain:.2f} times as many: after every NumPy call a "
+            "thread waits for its turn in Python. Small models train in processes instead.")
 
 
 def _decode(ours: dict[str, float], rows: dict[str, Any]) -> str:

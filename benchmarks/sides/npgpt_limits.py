@@ -1,7 +1,9 @@
 """What bounds npgpt on a machine: NumPy's products, reading weights, widening int8.
 
 Rates of all threads together: products in GFLOP/s, reading in GB/s, and what happens to a tile of
-weights in cache, widening and multiplying it by a vector, in billions of weights per second.
+weights in cache, widening and multiplying it by a vector, in billions of weights per second. And
+GELU, on one thread and on all, in billions of numbers per second: what Python's lock leaves of the
+second thread.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import Any, Callable
 import numpy as np
 
 from npgpt.fast import threads
+from npgpt.fast.activations import gelu_forward
 from npgpt.fast.decode import TILE
 from npgpt.fast.heap import keep_freed_memory
 from npgpt.fast.products import products
@@ -38,6 +41,7 @@ def prepare() -> Callable[[], Any]:
     wide = drawn(*stored.shape)
     tall = wide.reshape(len(wide), -1, C)
     channels = drawn(C)
+    bending = drawn(1024, 4 * C)
 
     def once() -> dict[str, float]:
         rates = {}
@@ -50,10 +54,6 @@ def prepare() -> Callable[[], Any]:
                     products([(x, weight, out)])
                     products([(dout, weight.T, dx), (x.T, dout, dweight)])
                 rates[name] = product_flops(name) / (time.perf_counter() - started) / 1e9
-        started = time.perf_counter()
-        with threads.blas_threads():
-            matrix @ vector
-        rates["reading"] = matrix.nbytes / (time.perf_counter() - started) / 1e9
 
         def widen(i: int) -> None:
             for _ in range(_TILES):
@@ -67,6 +67,18 @@ def prepare() -> Callable[[], Any]:
             started = time.perf_counter()
             threads.each(work, len(stored))
             rates[name] = _TILES * stored.size / (time.perf_counter() - started) / 1e9
+        with threads.one_blas_thread():
+            for name, n in (("gelu 1", 1), ("gelu all", threads.get_threads())):
+                with threads.using(n):
+                    started = time.perf_counter()
+                    for _ in range(REPEATS):
+                        gelu_forward(bending)
+                    rates[name] = REPEATS * bending.size / (time.perf_counter() - started) / 1e9
+        # last, for BLAS's own threads spin on for a while when they are done
+        started = time.perf_counter()
+        with threads.blas_threads():
+            matrix @ vector
+        rates["reading"] = matrix.nbytes / (time.perf_counter() - started) / 1e9
         return rates
 
     return once

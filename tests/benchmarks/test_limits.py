@@ -3,7 +3,7 @@
 from benchmarks.limits import WEIGHTS, limit_lines
 
 NUMPY = {"products 1024": 270.0, "products 256": 240.0, "reading": 4 * WEIGHTS / 20e6,
-         "widening": WEIGHTS / 15e6, "multiplying": WEIGHTS / 6e6}
+         "widening": WEIGHTS / 15e6, "multiplying": WEIGHTS / 6e6, "gelu 1": 0.8, "gelu all": 1.2}
 TORCH = {"products 1024": 310.0, "products 256": 290.0, "reading": 30.0}
 
 
@@ -23,6 +23,7 @@ def test_without_limits_nothing_is_said():
 def test_numpy_alone_tells_its_own_rates():
     text = limit_lines([limits(npgpt=NUMPY)])
     assert "270 GFLOP/s on products of 1024 positions, 240 of 256." in text
+    assert "0.80 G numbers/s on one Python thread and 1.20 on all, 1.50 times as many" in text
     assert "PyTorch" not in text and "transformers" not in text
     assert "are 20.0 ms, whoever computes it." in text
 
