@@ -15,6 +15,7 @@ from npgpt.training.log import FILE, read_log
 from npgpt.training.loop import Diverged, new_state, train
 from npgpt.training.settings import resolve
 
+from ..stories import write_story
 from ..training.conftest import SMALL, Silent
 
 ALL = "entropy,gradients,activations,updates"
@@ -23,11 +24,7 @@ TIMES = ("tokens_per_second", "watch_seconds")
 
 @pytest.fixture
 def story(tmp_path):
-    rng = np.random.default_rng(0)
-    words = ["the", "cat", "sat", "on", "a", "mat", "and", "looked", "at", "dog"]
-    path = tmp_path / "story.txt"
-    path.write_text("\n".join(" ".join(rng.choice(words, 6)) for _ in range(120)) + "\n")
-    return path
+    return write_story(tmp_path, lines=120)
 
 
 @pytest.fixture
