@@ -4,9 +4,9 @@
 
 Entropy and sinks belong to a layer and head, the rest to a layer. Saturation needs no table of
 activation functions: the function's own backward tells the slope at every unit, and where that is
-below 1e-3 nearly no gradient passes. Sequences go one at a time, in float64 sums: the numbers do not
-depend on how many there are. The memory is that of one layer of one sequence; gradients need the
-whole pass of it.
+below 1e-3 nearly no gradient passes. Sequences go one at a time, in float64 sums: the numbers do
+not depend on how many there are. The memory is that of one layer of one sequence; gradients need
+the whole pass of it.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python -m npgpt.lab.child PARENT train --resume runs/a
 
-is `npgpt train --resume runs/a`, started by process PARENT. Should PARENT be killed, Linux sends the
-run the SIGTERM on which it saves and stops. Other systems have no such thing; there it goes on.
+is `npgpt train --resume runs/a`, started by process PARENT. Should PARENT be killed, Linux sends
+the run the SIGTERM on which it saves and stops. Other systems have no such thing; there it goes on.
 """
 
 from __future__ import annotations

@@ -126,12 +126,12 @@ def runs(tmp_path, study):
     return runs_of(tmp_path / "out", study)
 
 
-def results_of(losses, diverged=(), entropies=None, claim="lower", paper=True):
+def results_of(losses, diverged=(), entropies=None, claim="lower", paper=True, seeds=0):
     """A results.json of arms a and b, with the losses {arm: [by seed]}; T = 4, 2 layers, 2 heads.
 
     `diverged` are (arm, seed); `entropies` {arm: (2, 2) in nats}.
     """
-    seeds = list(range(1, 1 + max(len(found) for found in losses.values())))
+    seeds = list(range(1, 1 + max(seeds, *map(len, losses.values()))))
     rows = {"a": "softmax + GELU", "b": "softmax + ReLU"}
     runs = []
     for seed in seeds:
