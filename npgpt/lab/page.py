@@ -28,7 +28,7 @@ a { color: var(--link); }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); padding: 0 0 .5rem;
-  max-width: min(44rem, calc(100vw - 1.8rem)); }
+  max-width: min(44rem, calc(100vw - 2.8rem)); }
 td { white-space: nowrap; }
 tbody th { min-width: 7.5rem; }
 th, td { padding: .35rem .55rem; border-bottom: 1px solid var(--line); text-align: right;
