@@ -34,7 +34,7 @@ _ONE_THREAD = {name: "1" for name in (
     "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")}
 _POLL_SECONDS = 0.1
 # what a kill may cost of the account of time
-NOTE_SECONDS = 5.0
+NOTE_SECONDS = 1.0
 # for runs without their `lab run`: to end a step and save
 PATIENCE_SECONDS = 60.0
 
