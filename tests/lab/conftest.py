@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from npgpt.lab import runner
 from npgpt.lab.folder import runs_of
 from npgpt.lab.runner import run_study
 from npgpt.lab.study import read_study
@@ -75,6 +76,14 @@ class Told:
     def going(self, runs, steps, total_steps):
         assert 0 <= steps <= total_steps
         self.steps.append(steps)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def impatient():
+    """Runs of a few steps are asked more often whether they have ended."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "_POLL_SECONDS", 0.01)
+        yield
 
 
 @pytest.fixture

@@ -170,12 +170,14 @@ def test_while_runs_go_a_second_call_is_refused_and_told_what_goes_even_without_
     os.kill(children[0], signal.SIGKILL)
 
 
-def test_time_is_noted_as_it_goes_and_a_kill_does_not_lose_it(tmp_path, study, monkeypatch):
+def test_time_is_noted_as_it_goes_and_a_kill_does_not_lose_it(
+        tmp_path, toml, write_study, monkeypatch):
     class Looking(Told):
         def going(self, runs, steps, total_steps):
             noted.extend(run.ending() for run, _ in runs if run.ending())
 
     noted = []
+    study = write_study(toml.replace("seeds = [1, 2]", "seeds = [1]"))
     run = runs_of(tmp_path / "out", study)[1]
     run.place.parent.mkdir(parents=True)
     (tmp_path / "out/study.toml").write_text(study.text)
