@@ -62,8 +62,9 @@ mean entropy, of the bound | heads in the highest quarter | the paper |
 |---|---|---|---|---|---|
 {pairs}
 
-The intervals are Student's, over {seeds} seeds; a verdict says on which side of zero the whole
-interval lies. Quarters are of the causal bound ln(T!)/T; the paper's are of the largest entropy
+The intervals are Student's, over {seeds} seeds; a verdict is given where the whole interval lies
+on one side of zero and Holm's p is below 0.05; where only the interval is clear, the numbers
+point a way. Quarters are of the causal bound ln(T!)/T; the paper's are of the largest entropy
 that it saw. Tokens differ from the paper's (characters here), so only ratios compare.
 {_scale(results, minutes)},
 on {made["cores"]} cores of {made["processor"]}. Everything that was measured is in

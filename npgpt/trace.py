@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from . import model, ops
 from .config import GPT2Config
 from .layers.attention import causal_attention_forward, split_heads, split_qkv
 from .params import Params
-from .tape import Array, Entry, Tape, Var
+from .tape import Array, Entry, Op, Tape, Var
 
 _ACTIVATIONS = {**ops.ALL, "gelu_new": ops.gelu, "gelu": ops.gelu_exact}
 
@@ -60,7 +60,20 @@ def record(params: Params, ids: Array, targets: Array, config: GPT2Config) -> Re
     tape = Tape()
     watched = tape.watch(params)
     loss = model.loss(watched, ids, targets, config, ops=_APART)
-    return Recording(tape, loss, watched, _names(tape.entries, _by_var(watched)))
+    names = _Names(watched)
+    return Recording(tape, loss, watched, [names.of(entry) for entry in tape.entries])
+
+
+def walk(
+    params: Params, ids: Array, targets: Array, config: GPT2Config,
+    visit: Callable[[str, Entry], None],
+) -> None:
+    """The same pass with no way back: `visit` gets each name and entry as soon as it is made.
+
+    An entry that nobody keeps is freed at once, so that the memory is that of one layer.
+    """
+    tape = _Passing(visit)
+    model.loss(tape.begin(params), ids, targets, config, ops=_APART)
 
 
 def trace(params: Params, ids: Array, targets: Array, config: GPT2Config) -> Trace:
@@ -165,32 +178,56 @@ def _first_not_finite(arrays: list[Array]) -> int | None:
     return next((i for i, array in enumerate(arrays) if not np.isfinite(array).all()), None)
 
 
-def _names(entries: list[Entry], parameter: dict[int, str]) -> list[str]:
-    """A name for every entry: that of its parameters, or of its place in the block."""
-    fixed = {"token_embedding": "embedding.token", "position_embedding": "embedding.sum",
-             "unembedding": "logits", "cross_entropy": "loss"}
-    # what is made from parameters alone stands for the first of them
-    stands_for = dict(parameter)
-    names: list[str] = []
-    layer, residuals = 0, 0
-    for entry in entries:
-        own = [stands_for[id(var)] for var in entry.inputs if id(var) in stands_for]
-        op = entry.op.name
-        if op in fixed:
-            names.append(fixed[op])
-        elif op == "multi_head_attention":
-            names.append(f"h.{layer}.attn.mixed")
-        elif op == "residual":
-            names.append(f"h.{layer}.residual_{1 + residuals % 2}")
-            residuals += 1
-            layer = residuals // 2
-        elif op in ("layernorm", "linear"):
-            names.append(own[0].rpartition(".")[0])
-        elif op == "swiglu":
-            names.append(f"h.{layer}.mlp")
-        elif len(own) == sum(isinstance(var, Var) for var in entry.inputs):
-            stands_for[id(entry.out)] = own[0]
-            names.append(f"{own[0].rpartition('.')[0]}.{op}")
-        else:
-            names.append(f"h.{layer}.mlp.act")
-    return names
+class _Passing(Tape):
+    """A tape that hands its entries on and keeps none."""
+
+    def __init__(self, visit: Callable[[str, Entry], None]) -> None:
+        super().__init__()
+        self._visit = visit
+
+    def begin(self, params: Params) -> dict[str, Var]:
+        """Watch the parameters; entries are named after them."""
+        watched = self.watch(params)
+        self._names = _Names(watched)
+        return watched
+
+    def write(
+        self, op: Op, inputs: tuple[Any, ...], settings: dict[str, Any], out: Array, cache: Any
+    ) -> Var:
+        """Hand one entry on."""
+        entry = Entry(op, inputs, settings, Var(out, self), cache)
+        self._visit(self._names.of(entry), entry)
+        return entry.out
+
+
+class _Names:
+    """A name for every entry of a tape: that of its parameters, or of its place in the block."""
+
+    _FIXED = {"token_embedding": "embedding.token", "position_embedding": "embedding.sum",
+              "unembedding": "logits", "cross_entropy": "loss"}
+
+    def __init__(self, watched: dict[str, Var]) -> None:
+        # what is made from parameters alone stands for the first of them; it is kept here, since
+        # the id of what is freed may be another's
+        self._stands_for = {id(var): (name, var) for name, var in watched.items()}
+        self._residuals = 0
+
+    def of(self, entry: Entry) -> str:
+        """The name of the next entry in the order of execution."""
+        own = [self._stands_for[id(var)][0] for var in entry.inputs if id(var) in self._stands_for]
+        op, layer = entry.op.name, self._residuals // 2
+        if op in self._FIXED:
+            return self._FIXED[op]
+        if op == "multi_head_attention":
+            return f"h.{layer}.attn.mixed"
+        if op == "residual":
+            self._residuals += 1
+            return f"h.{layer}.residual_{2 - self._residuals % 2}"
+        if op in ("layernorm", "linear"):
+            return own[0].rpartition(".")[0]
+        if op == "swiglu":
+            return f"h.{layer}.mlp"
+        if len(own) == sum(isinstance(var, Var) for var in entry.inputs):
+            self._stands_for[id(entry.out)] = own[0], entry.out
+            return f"{own[0].rpartition('.')[0]}.{op}"
+        return f"h.{layer}.mlp.act"

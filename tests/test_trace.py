@@ -5,7 +5,7 @@ import pytest
 
 from npgpt import GPT2, GPT2Config
 from npgpt.cases import model_cases
-from npgpt.trace import first_break, record, trace
+from npgpt.trace import first_break, record, trace, walk
 
 from .packs import port
 
@@ -71,6 +71,17 @@ def test_no_two_steps_of_a_pass_have_one_name():
     names = record(params, ids, targets, config).names
     assert len(set(names)) == len(names)
     assert "h.0.attn.c_attn.weight_norm" in names and "h.1.attn.c_attn.pad_zeros" in names
+
+
+@pytest.mark.parametrize("changes", [{}, {"weight_norm": True, "frozen_biases": True}])
+def test_a_walk_meets_the_names_and_values_of_a_recording(changes):
+    config, params, ids, targets = small(**changes)
+    met = []
+    walk(params, ids, targets, config, lambda name, entry: met.append((name, entry.out.value)))
+    recording = record(params, ids, targets, config)
+    assert [name for name, _ in met] == recording.names
+    for (_, value), entry in zip(met, recording.tape.entries):
+        np.testing.assert_array_equal(value, entry.out.value)
 
 
 def test_the_first_break_is_named_in_the_order_of_execution():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .eval import which_text
+from .parser import add_model_and_text
 
 EPILOG = """\
 Entropy is in nats, averaged over positions and sequences: 0 looks at one
@@ -33,12 +34,7 @@ def add_parser(subparsers: Any) -> None:
         description="Attention entropy of every layer and head on a text.", epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", type=Path, metavar="CHECKPOINT",
-                        help="a run, a checkpoint, or a folder of GPT-2 weights")
-    parser.add_argument("text", nargs="?", metavar="TEXT",
-                        help="a file, a folder or a named corpus (default: the run's own)")
-    parser.add_argument("--split", choices=("train", "val", "all"),
-                        help="which part (default: val of the run's own corpus, all of another)")
+    add_model_and_text(parser)
     parser.add_argument("--length", type=int, metavar="T",
                         help="tokens of a sequence (default: the context)")
     parser.add_argument("--sequences", type=int, default=8, metavar="N",

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .parser import add_model_and_text
+
 EPILOG = """\
 examples:
   npgpt eval runs/python-docs                   on the text it held back
@@ -27,12 +29,7 @@ def add_parser(subparsers: Any) -> None:
         description="Loss in nats per token, perplexity and bits per byte.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", type=Path, metavar="MODEL",
-                        help="a run, a checkpoint, or a folder of GPT-2 weights")
-    parser.add_argument("text", nargs="?", metavar="TEXT",
-                        help="a file, a folder or a named corpus (default: the run's own)")
-    parser.add_argument("--split", choices=("train", "val", "all"),
-                        help="which part (default: val of the run's own corpus, all of another)")
+    add_model_and_text(parser)
     parser.add_argument("--stride", type=int, metavar="N",
                         help="how far the window moves (default: the context, no overlap)")
     parser.add_argument("--batch-size", type=int, default=16, metavar="B",

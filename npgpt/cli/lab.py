@@ -87,10 +87,10 @@ def _run(args: argparse.Namespace) -> int:
 
     study = load_study(args.study)
     folder = FOLDER / study.name if args.out is None else args.out
-    print(f"study      {study.title}")
-    print(f"runs       {len(study.arms)} arms x {len(study.seeds)} seeds, in {folder}", flush=True)
+    head = (f"study      {study.title}\n"
+            f"runs       {len(study.arms)} arms x {len(study.seeds)} seeds, in {folder}")
     started = time.monotonic()
-    with Interruption() as interruption, StudyProgress() as progress:
+    with Interruption() as interruption, StudyProgress(head) as progress:
         outcome = run_study(
             folder, study, progress, jobs=args.jobs, only=args.only,
             max_minutes=args.max_minutes or 0.0, should_stop=interruption.happened,
@@ -132,7 +132,9 @@ class StudyProgress:
 
     SECONDS_BETWEEN_LINES = 60.0
 
-    def __init__(self) -> None:
+    def __init__(self, head: str) -> None:
+        """Say `head` as soon as nothing can be refused any more."""
+        self._head = head
         self._live = sys.stdout.isatty()
         self._started = self._spoke = time.monotonic()
         self._first_steps: int | None = None
@@ -144,9 +146,13 @@ class StudyProgress:
     def __exit__(self, *exception: object) -> None:
         self._clear()
 
+    def ready(self) -> None:
+        """The runs begin."""
+        print(self._head, flush=True)
+
     def started(self, run: Any, step: int) -> None:
         """A run goes."""
-        self._say(f"start      {run.name}" + (f", from step {step:,}" if step else ""))
+        self._say(f"continue   {run.name} from step {step:,}" if step else f"start      {run.name}")
 
     def finished(self, run: Any, status: str) -> None:
         """A run is done or has diverged."""

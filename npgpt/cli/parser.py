@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+from pathlib import Path
 from typing import Any, NoReturn
 
 
@@ -63,6 +64,16 @@ def seed_number(text: str) -> int:
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 0")
     return value
+
+
+def add_model_and_text(parser: argparse.ArgumentParser) -> None:
+    """Declare MODEL, TEXT and --split: a model, and which part of which text to read with it."""
+    parser.add_argument("model", type=Path, metavar="MODEL",
+                        help="a run, a checkpoint, or a folder of GPT-2 weights")
+    parser.add_argument("text", nargs="?", metavar="TEXT",
+                        help="a file, a folder or a named corpus (default: the run's own)")
+    parser.add_argument("--split", choices=("train", "val", "all"),
+                        help="which part (default: val of the run's own corpus, all of another)")
 
 
 def _suggestion(word: str, known: list[str]) -> str:

@@ -120,6 +120,7 @@ def _train(folder: Path, state: Any, corpus: Any, unigram: float) -> int:
             raise Diverged(f"{error}; {_kept(folder)}; a lower --learning-rate may help") from None
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror}; {_kept(folder)}", str(folder)) from None
+    _tell_cost(folder, outcome.step, watch)
     seconds = time.monotonic() - started
     took = f"{seconds / 60:.1f} minutes" if seconds > 90 else f"{seconds:.0f} seconds"
     if outcome.reason != "finished":
@@ -135,6 +136,17 @@ def _train(folder: Path, state: Any, corpus: Any, unigram: float) -> int:
     print(f"model      {outcome.checkpoint}")
     print(f'try        npgpt generate {folder} "The "')
     return 130 if interruption.happened() else 0
+
+
+def _tell_cost(folder: Path, step: int, watch: Any) -> None:
+    """Say, here and in the log, if looking took too much of the run's time."""
+    from ..training.log import RunLog
+
+    warning = watch.warning() if watch is not None else ""
+    if warning:
+        print(f"npgpt: {warning}", file=sys.stderr)
+        with RunLog(folder) as log:
+            log.write({"step": step, "watch_share": round(watch.share, 3)})
 
 
 def _corpus(run_config: RunConfig, state: Any) -> Any:

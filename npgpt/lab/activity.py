@@ -1,18 +1,20 @@
-"""What happens inside a model, read from one recorded pass a sequence: no hooks, any config.
+"""What happens inside a model, read from one pass a sequence: no hooks, any config.
 
     seen = measure(params, config, ids, targets, ("entropy", "activations", "gradients"))
 
 Entropy and sinks belong to a layer and head, the rest to a layer. Saturation needs no table of
 activation functions: the function's own backward tells the slope at every unit, and where that is
-below 1e-3 nearly no gradient passes. Sequences go one at a time, in float64 sums: the memory is
-that of one sequence, and the numbers do not depend on how many there are beside it.
+below 1e-3 nearly no gradient passes. Sequences go one at a time, in float64 sums: the numbers do
+not depend on how many there are. The memory is that of one layer of one sequence; gradients need
+the whole pass of it.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
-from typing import Collection
+from typing import Callable, Collection
 
 import numpy as np
 
@@ -21,7 +23,7 @@ from ..layers.linear import linear_forward
 from ..layers.silu import silu_backward, silu_forward
 from ..params import Params
 from ..tape import Array, Entry
-from ..trace import Recording, inside_attention, record
+from ..trace import inside_attention, record, walk
 from .entropy import attention_entropy, causal_bound, sink_weight
 
 PARTS = ("entropy", "activations", "gradients")
@@ -108,14 +110,16 @@ def measure(
     # a model that breaks is looked at too
     with np.errstate(all="ignore"):
         for row in range(len(ids)):
-            recording = record(params, ids[row:row + 1], targets[row:row + 1], config)
-            if "entropy" in parts:
-                sums.add_attention(recording)
-            if "activations" in parts:
-                sums.add_activations(recording)
+            visit = sums.visitor(parts)
+            batch = params, ids[row:row + 1], targets[row:row + 1], config
             if "gradients" in parts:
+                recording = record(*batch)
+                for name, entry in recording.entries():
+                    visit(name, entry)
                 grads = recording.tape.backward(recording.loss)
                 sums.add_gradients({n: grads[v] for n, v in recording.watched.items()})
+            else:
+                walk(*batch, visit)
         return sums.result(ids.shape[1], len(ids), parts)
 
 
@@ -176,29 +180,39 @@ class _Sums:
     breaks: dict[int, str] = field(default_factory=dict)
     grads: Params = field(default_factory=dict)
 
-    def add_attention(self, recording: Recording) -> None:
-        attentions = (e for _, e in recording.entries() if e.op.name == "multi_head_attention")
-        for layer, entry in enumerate(attentions):
-            weights = inside_attention(entry)["weights"]                # (1, H, T, T)
-            self.nats[layer] = self.nats.get(layer, 0.0) + attention_entropy(weights)[0]
-            self.sink[layer] = self.sink.get(layer, 0.0) + sink_weight(weights)[0]
+    def visitor(self, parts: Collection[str]) -> Callable[[str, Entry], None]:
+        """What looks at every entry of one pass, in the order of execution."""
+        places = itertools.count()
 
-    def add_activations(self, recording: Recording) -> None:
-        for place, (name, entry) in enumerate(recording.entries()):
-            out = entry.out.value
-            bad = out.size - int(np.isfinite(out).sum())
-            if bad:
-                n_nan = int(np.isnan(out).sum())
-                self.nan += n_nan
-                self.inf += bad - n_nan
-                self.breaks[place] = name
-            if name == "embedding.sum" or name.endswith(".residual_2"):
-                self._tally(name).add(out)
-            elif name.endswith(".mlp.act"):
-                (slope, *_) = entry.op.backward(np.ones_like(out), entry.cache)
-                self._tally(name).add(out, slope)
-            elif entry.op.name == "swiglu":
-                self._tally(f"{name}.act").add(*_gate(entry))
+        def visit(name: str, entry: Entry) -> None:
+            place = next(places)
+            if "entropy" in parts and name.endswith(".attn.mixed"):
+                self._add_attention(int(name.split(".")[1]), entry)
+            if "activations" in parts:
+                self._add_activation(place, name, entry)
+
+        return visit
+
+    def _add_attention(self, layer: int, entry: Entry) -> None:
+        weights = inside_attention(entry)["weights"]                    # (1, H, T, T)
+        self.nats[layer] = self.nats.get(layer, 0.0) + attention_entropy(weights)[0]
+        self.sink[layer] = self.sink.get(layer, 0.0) + sink_weight(weights)[0]
+
+    def _add_activation(self, place: int, name: str, entry: Entry) -> None:
+        out = entry.out.value
+        bad = out.size - int(np.isfinite(out).sum())
+        if bad:
+            n_nan = int(np.isnan(out).sum())
+            self.nan += n_nan
+            self.inf += bad - n_nan
+            self.breaks[place] = name
+        if name == "embedding.sum" or name.endswith(".residual_2"):
+            self._tally(name).add(out)
+        elif name.endswith(".mlp.act"):
+            (slope, *_) = entry.op.backward(np.ones_like(out), entry.cache)
+            self._tally(name).add(out, slope)
+        elif entry.op.name == "swiglu":
+            self._tally(f"{name}.act").add(*_gate(entry))
 
     def add_gradients(self, grads: Params) -> None:
         for name, grad in grads.items():

@@ -23,6 +23,13 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Items:
+    """A list of sentences."""
+
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows of cells; the first cell of a row is its head."""
 
@@ -49,7 +56,7 @@ class Code:
     summary: str = ""
 
 
-Block = Union[Heading, Text, Table, Picture, Code]
+Block = Union[Heading, Text, Items, Table, Picture, Code]
 
 
 def to_markdown(title: str, blocks: Sequence[Block], pictures: dict[str, str]) -> str:
@@ -62,6 +69,8 @@ def to_markdown(title: str, blocks: Sequence[Block], pictures: dict[str, str]) -
             words = f"**{_plain(block.text)}**" if block.strong else _plain(block.text)
             links = ", ".join(f"[{label}]({address})" for label, address in block.links)
             parts.append(f"{words} {links}".strip())
+        elif isinstance(block, Items):
+            parts.append("\n".join(f"- {_plain(item)}" for item in block.items))
         elif isinstance(block, Table):
             parts.append(f"*{_plain(block.caption)}*")
             parts.append("\n".join([

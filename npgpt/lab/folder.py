@@ -4,11 +4,11 @@
     FOLDER/about.json           machine, versions, corpus
     FOLDER/runs/NAME.toml       the settings of one run
     FOLDER/runs/NAME/           that run, as `npgpt train` writes it
-    FOLDER/runs/NAME.json       how it ended: exit code, last words, seconds
+    FOLDER/runs/NAME.json       seconds so far, and how it ended: exit code, last words
     FOLDER/runs/NAME.txt        what it wrote to stderr
     FOLDER/results.json         all that a report needs
 
-Runs hold the lock too: if only `lab run` is killed, the next one is refused until they have ended.
+Runs hold the lock too: if only `lab run` is killed, the next one waits until they have saved.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import numpy as np
 
@@ -72,8 +73,13 @@ class Run:
         """Whether it is continued rather than started."""
         return bool(checkpoints(self.place)) or (self.place / CONFIG_FILE).is_file()
 
+    def saved_step(self) -> int:
+        """The step of the newest checkpoint, 0 if there is none."""
+        whole = checkpoints(self.place)
+        return int(whole[-1].name.rpartition("-")[2]) if whole else 0
+
     def ending(self) -> dict[str, Any]:
-        """The content of NAME.json, {} if there is none."""
+        """The content of NAME.json, {} if there is none; exit is null while the run goes."""
         return read_json(self.beside(".json"))
 
     def result(self) -> dict[str, Any]:
@@ -95,11 +101,25 @@ def runs_of(folder: Path, study: Study) -> list[Run]:
     return [Run(folder, arm, seed, study.run_config(arm, seed)) for arm, seed in study.runs()]
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[int | None]:
-    """Hold the folder for this process and the children that inherit the descriptor given.
+class Lock:
+    """A folder held for this process and for the runs that inherit `handle`."""
 
-    None where the system has no such lock (Windows). Raises ValueError if it is held.
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+
+    def note(self, process: int, name: str) -> None:
+        """Write down who holds the folder, for those who will be refused."""
+        os.write(self.handle, f"{process} {name}\n".encode())
+
+
+@contextmanager
+def locked(
+    folder: Path, patience: float = 0.0, say: Callable[[str], None] | None = None,
+) -> Iterator[Lock | None]:
+    """Hold the folder; None where the system has no such lock (Windows).
+
+    Raises ValueError if it is held. For runs whose `lab run` is gone it waits first, as many
+    seconds as `patience` says: they are saving.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -107,20 +127,48 @@ def locked(folder: Path) -> Iterator[int | None]:
     except ImportError:
         yield None
         return
+    deadline = time.monotonic() + patience
     with (folder / LOCK_FILE).open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            owner = file.read().strip() or "?"
-            raise ValueError(
-                f"{folder} is in use by lab run, process {owner}, or by runs that it left behind; "
-                f"wait until they end, or end them"
-            ) from None
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                file.seek(0)
+                refusal, orphaned = _held_by(folder, file.read())
+                if not orphaned or time.monotonic() >= deadline:
+                    raise ValueError(refusal) from None
+                if say is not None:
+                    say(f"{refusal.partition(';')[0]}; waiting until they have saved")
+                    say = None
+            time.sleep(0.05)
         file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield file.fileno()
+        lock = Lock(file.fileno())
+        lock.note(os.getpid(), "lab run")
+        yield lock
+
+
+def _held_by(folder: Path, notes: str) -> tuple[str, bool]:
+    """Why the folder cannot be had, and whether only runs hold it that lab run left behind."""
+    notes_of = [line.partition(" ") for line in notes.splitlines()]
+    named = [(name, int(process)) for process, _, name in notes_of if process.isdigit()]
+    if not named or _lives(named[0][1]):
+        who = f", process {named[0][1]}" if named else ""
+        return f"{folder} is in use by lab run{who}; wait until it ends, or end it", False
+    runs = [f"{name} (process {process})" for name, process in named[1:] if _lives(process)]
+    return (f"{folder} is in use by runs that lab run, process {named[0][1]}, left behind when it "
+            f"was killed: {', '.join(runs) or 'they are ending'}; wait until they end, or end "
+            f"them"), True
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def adopt(folder: Path, study: Study) -> None:

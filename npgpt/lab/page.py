@@ -6,7 +6,7 @@ import base64
 from html import escape
 from typing import Sequence
 
-from .blocks import Block, Heading, Picture, Table, Text
+from .blocks import Block, Heading, Items, Picture, Table, Text
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1b; --soft: #565656; --line: #cfcfcf;
@@ -20,13 +20,15 @@ main { max-width: 72rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .5rem; }
 h2 { font-size: 1.25rem; line-height: 1.3; margin: 2.6rem 0 .6rem; padding-top: .8rem;
   border-top: 1px solid var(--line); }
-p { max-width: 44rem; margin: .7rem 0; }
+p, ul { max-width: 44rem; margin: .7rem 0; }
+ul { padding-left: 1.3rem; }
+li { margin: .35rem 0; }
 .answer { border-left: .3rem solid #0072b2; padding: .1rem 0 .1rem 1rem; font-weight: 550; }
 a { color: var(--link); }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); padding: 0 0 .5rem;
-  max-width: min(44rem, calc(100vw - 1.8rem)); }
+  max-width: min(44rem, calc(100vw - 2.8rem)); }
 td { white-space: nowrap; }
 tbody th { min-width: 7.5rem; }
 th, td { padding: .35rem .55rem; border-bottom: 1px solid var(--line); text-align: right;
@@ -65,6 +67,9 @@ def _html(block: Block, pictures: dict[str, bytes]) -> str:
                           for label, address in block.links)
         kind = ' class="answer"' if block.strong else ""
         return f"<p{kind}>{escape(block.text)} {links}</p>".replace(" </p>", "</p>")
+    if isinstance(block, Items):
+        inside = "\n".join(f"<li>{escape(item)}</li>" for item in block.items)
+        return f"<ul>\n{inside}\n</ul>"
     if isinstance(block, Table):
         return _table(block)
     if isinstance(block, Picture):

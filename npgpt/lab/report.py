@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Collection, Sequence
 
 import numpy as np
 
 from ..files import replacing_file
 from . import paper
-from .blocks import Block, Code, Heading, Picture, Table, Text, to_markdown
+from .blocks import Block, Code, Heading, Items, Picture, Table, Text, to_markdown
 from .entropy import quartiles
 from .page import to_html
 from .results import load_results, number
 from .study import shipped
-from .summary import ArmSummary, Summary, summarise
+from .summary import SURE, ArmSummary, Summary, summarise
 from .wording import (
-    answer,
+    answer_parts,
     difference,
+    enough_digits,
     figure,
     interval,
     p_text,
@@ -53,7 +54,7 @@ def write_report(
     except ImportError as error:
         drawn = {}
         say(f"the report comes without pictures: {error}")
-    title, content = results["study"]["title"], blocks(results, summary)
+    title, content = results["study"]["title"], _filled(blocks(results, summary), drawn)
     (to / PICTURES if drawn else to).mkdir(parents=True, exist_ok=True)
     written = []
     for name, svg in drawn.items():
@@ -71,10 +72,15 @@ def write_report(
 def blocks(results: dict[str, Any], summary: Summary) -> list[Block]:
     """The report's parts in reading order."""
     with_paper = any(arm.paper for arm in summary.arms)
+    asked = Text(results["study"]["question"],
+                 ((f"{paper.TITLE}", paper.LINK),) if with_paper else ())
+    if all(run["status"] == "waiting" for run in results["runs"]):
+        return [asked, Text(f"Nothing has run yet; {len(results['runs'])} runs are waiting.",
+                            strong=True),
+                Heading("How to run it"), *_repeat(results)]
+    told = answer_parts(results, summary)
     found: list[Block] = [
-        Text(results["study"]["question"],
-             ((f"{paper.TITLE}", paper.LINK),) if with_paper else ()),
-        Text(answer(results, summary), strong=True),
+        asked, Text(" ".join(told[:2]), strong=True), *([Items(tuple(told[2:]))] * (len(told) > 2)),
         Heading("Perplexity"), *_perplexity(results, summary, with_paper),
         Heading("Differences, seed by seed"), *_differences(summary),
     ]
@@ -94,6 +100,17 @@ def blocks(results: dict[str, Any], summary: Summary) -> list[Block]:
     found += [Heading("What it cost"), *_cost(results, summary),
               Heading("How to repeat it"), *_repeat(results)]
     return found
+
+
+def _filled(parts: list[Block], drawn: Collection[str]) -> list[Block]:
+    """The same without what is empty, and with a sentence in a section of which nothing is left."""
+    found: list[Block] = []
+    for part in [*parts, Heading("")]:
+        if isinstance(part, Heading) and found and isinstance(found[-1], Heading):
+            found.append(Text("There was nothing to draw here, or nothing to draw it with."))
+        if part != Text("") and (not isinstance(part, Picture) or part.name in drawn):
+            found.append(part)
+    return found[:-1]
 
 
 def _perplexity(results: dict[str, Any], summary: Summary, with_paper: bool) -> list[Block]:
@@ -134,8 +151,8 @@ def _differences(summary: Summary) -> list[Block]:
     rows = []
     for pair in summary.pairs:
         a, b = summary.arm(pair.arm), summary.arm(pair.against)
-        each = ", ".join(percent(100 * math.expm1(a.losses[s] - b.losses[s]))[:-2]
-                         for s in pair.seeds)
+        seeds = [100 * math.expm1(a.losses[s] - b.losses[s]) for s in pair.seeds]
+        each = ", ".join(percent(value, enough_digits(seeds))[:-2] for value in seeds)
         entropy = "" if pair.entropy is None else _points(pair.entropy.difference)
         rows.append((pair_name(pair), each or "–", difference(pair),
                      percent(100 * pair.paper) if pair.paper is not None else "",
@@ -153,8 +170,9 @@ def _differences(summary: Summary) -> list[Block]:
                "p, Holm", "p, sign flip", "verdict", "entropy (95 %)"), tuple(rows)),
         Text(f"The t-test compares nats per token and takes differences to be about normal; Holm's "
              f"p corrects it for the {len(rows)} comparisons. The exact sign-flip test assumes "
-             f"less.{least} A verdict says on which side of zero the whole 95 % interval lies; it "
-             f"is about these settings alone."),
+             f"less.{least} A verdict is given where the whole 95 % interval lies on one side of "
+             f"zero and Holm's p is below {SURE:g}; where only the interval is clear, the numbers "
+             f"point a way. All of it is about these settings alone."),
     ]
 
 
@@ -189,7 +207,7 @@ def _entropy(summary: Summary, with_paper: bool) -> list[Block]:
             "Attention sinks: mean weight that a head gives the first token, all heads and the "
             "one with most, after the last step; mean over seeds.",
             ("arm", "all heads", "most", "in layer, head"),
-            tuple(_sink_row(arm) for arm in sinks)))
+            (*(_sink_row(arm) for arm in sinks), *_diverged_rows(summary, 4))))
     return found
 
 
@@ -206,9 +224,17 @@ def _layer_table(summary: Summary, arms: list[ArmSummary], bound: float) -> Bloc
                                  for v in by_layer),
                      f"{figure(float(mean.mean()), 2)} ({share(float(mean.mean()) / bound)})",
                      str(broken)))
+    header = ("arm", *(f"layer {n}" for n in range(n_layer)), "all", "NaN heads")
     return Table("Mean entropy of each layer after the last step, in nats and as a share of the "
-                 "bound; heads that were NaN are counted, never left out of a mean.",
-                 ("arm", *(f"layer {n}" for n in range(n_layer)), "all", "NaN heads"), tuple(rows))
+                 "bound; heads that were NaN are counted, never left out of a mean. Runs that "
+                 "diverged have no last step.",
+                 header, (*rows, *_diverged_rows(summary, len(header))))
+
+
+def _diverged_rows(summary: Summary, columns: int) -> list[tuple[str, ...]]:
+    """A row of so many columns for every run that diverged."""
+    return [(f"{arm.name}, seed {seed}", f"diverged at step {step:,}", *[""] * (columns - 2))
+            for arm in summary.arms for seed, step in arm.diverged.items()]
 
 
 def _paper_layers() -> Block:
@@ -235,7 +261,7 @@ def _quartile_table(
                  "the heads of all seeds: of the bound, and of the largest entropy observed, as "
                  "the paper counts (its largest: 3.87). The highest quarter is entropic overload.",
                  ("arm", "of the bound", "of the largest seen", "the paper", "NaN heads"),
-                 tuple(rows))
+                 (*rows, *_diverged_rows(summary, 5)))
 
 
 def _loss(summary: Summary) -> list[Block]:
@@ -323,10 +349,9 @@ def _nothing(arm: ArmSummary) -> str:
 
 def _points(found: Any) -> str:
     """A difference of shares in percent of the bound."""
-    mean = percent(100 * found.mean, 1)
-    if math.isnan(found.low):
-        return mean
-    return f"{mean} ({percent(100 * found.low, 1)[:-2]} to {percent(100 * found.high, 1)[:-2]})"
+    values = [100 * value for value in (found.mean, found.low, found.high)]
+    mean, low, high = (percent(value, enough_digits(values, 1)) for value in values)
+    return mean if math.isnan(found.low) else f"{mean} ({low[:-2]} to {high[:-2]})"
 
 
 def _quarters(parts: Sequence[float]) -> str:

@@ -3,7 +3,9 @@
 A stopped or killed study continues where it stood and ends with the numbers of an unbroken one:
 each run continues from its last checkpoint bit for bit, and every run computes with the same number
 of threads however many go at a time. Seeds are outermost, so a study stopped early has whole seeds.
-A run that diverges is a result; any other failure stops the study, and the rest is saved.
+A run that diverges is a result; any other failure stops the study, and the rest is saved. Where
+`lab run` itself is killed, Linux asks its runs to save and stop, and the next call waits for that;
+elsewhere it waits for a minute, then names what still goes.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from ..text import CORPORA, load_corpus
 from ..training.log import FILE as LOG_FILE
 from ..training.loop import check_length
 from ..training.settings import RunConfig
-from .folder import DIVERGED, Run, adopt, locked, note_beginning, runs_of, write_json
+from .folder import DIVERGED, Lock, Run, adopt, locked, note_beginning, runs_of, write_json
 from .results import write_results
 from .study import Study
 
@@ -31,10 +33,18 @@ from .study import Study
 _ONE_THREAD = {name: "1" for name in (
     "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")}
 _POLL_SECONDS = 0.1
+# what a kill may cost of the account of time
+NOTE_SECONDS = 1.0
+# for runs without their `lab run`: to end a step and save
+PATIENCE_SECONDS = 60.0
 
 
 class Reporter(Protocol):
     """What a study tells while it runs; the command line draws it."""
+
+    def ready(self) -> None:
+        """Everything was checked; the runs begin."""
+        ...
 
     def started(self, run: Run, step: int) -> None:
         """A run goes, from that step."""
@@ -67,7 +77,15 @@ class Outcome:
 class _Going:
     run: Run
     process: subprocess.Popen[bytes]
+    before: float
+    """Seconds that the run had before it was continued."""
     started: float
+    noted: float
+
+    @property
+    def seconds(self) -> float:
+        """All that the run has had."""
+        return round(self.before + time.monotonic() - self.started, 1)
 
 
 def run_study(
@@ -93,7 +111,7 @@ def run_study(
         raise ValueError(f"max_minutes={max_minutes} must be a number of at least 0")
     wanted = None if only is None else {study.arm(name).name for name in only}
     deadline = time.monotonic() + 60.0 * (max_minutes or math.inf)
-    with locked(folder) as lock:
+    with locked(folder, PATIENCE_SECONDS, say) as lock:
         adopt(folder, study)
         runs = runs_of(folder, study)
         _read_corpus(folder, runs[0].config, say)
@@ -101,6 +119,7 @@ def run_study(
         mine = [run for run in runs if wanted is None or run.arm.name in wanted]
         write_results(folder)
         team = _Team(mine, reporter, jobs, lock)
+        reporter.ready()
         try:
             return team.work(lambda: write_results(folder), lambda: (
                 "interrupted" if should_stop() else
@@ -121,7 +140,7 @@ def _read_corpus(folder: Path, config: RunConfig, say: Callable[[str], None] | N
 class _Team:
     """The runs that go at one time."""
 
-    def __init__(self, runs: list[Run], reporter: Reporter, jobs: int, lock: int | None) -> None:
+    def __init__(self, runs: list[Run], reporter: Reporter, jobs: int, lock: Lock | None) -> None:
         self._runs = runs
         self._queue = [run for run in runs if run.status() in ("waiting", "unfinished")]
         self._going: list[_Going] = []
@@ -141,6 +160,7 @@ class _Team:
             for going in list(self._going):
                 code = going.process.poll()
                 if code is None:
+                    self._note_time(going)
                     continue
                 self._note_end(going, code)
                 on_end()
@@ -172,7 +192,7 @@ class _Team:
             going.process.wait()
 
     def _start(self, run: Run) -> None:
-        step = last_step(run)
+        step = run.saved_step()
         if run.begun:
             arguments = ["--resume", str(run.place)]
         else:
@@ -181,23 +201,31 @@ class _Team:
             arguments = ["--config", str(run.beside(".toml")), "--out", str(run.place)]
         with run.beside(".txt").open("ab") as messages:
             process = subprocess.Popen(
-                [sys.executable, "-m", "npgpt", "train", *arguments],
+                [sys.executable, "-m", "npgpt.lab.child", str(os.getpid()), "train", *arguments],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=messages,
                 env=_environment(run.config.train.threads),
                 # a Ctrl-C in the terminal reaches us alone; we tell the runs, once
                 start_new_session=True,
-                pass_fds=() if self._lock is None else (self._lock,),
+                pass_fds=() if self._lock is None else (self._lock.handle,),
             )
-        self._going.append(_Going(run, process, time.monotonic()))
+        if self._lock is not None:
+            self._lock.note(process.pid, run.name)
+        now = time.monotonic()
+        self._going.append(_Going(run, process, run.ending().get("seconds", 0.0), now, now))
         self._reporter.started(run, step)
+
+    def _note_time(self, going: _Going) -> None:
+        now = time.monotonic()
+        if now - going.noted >= NOTE_SECONDS:
+            going.noted = now
+            write_json(going.run.beside(".json"),
+                       {"exit": None, "said": "", "seconds": going.seconds})
 
     def _note_end(self, going: _Going, code: int) -> None:
         self._going.remove(going)
-        before = going.run.ending().get("seconds", 0.0)
-        seconds = before + time.monotonic() - going.started
         write_json(going.run.beside(".json"), {
             "exit": code, "said": _last_line(going.run) if code == DIVERGED else "",
-            "seconds": round(seconds, 1),
+            "seconds": going.seconds,
         })
 
     def _outcome(self, reason: str, code: int = 0, said: str = "",

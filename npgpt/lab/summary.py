@@ -18,6 +18,9 @@ from .paper import ROWS, Row
 from .results import number
 from .statistics import Estimate, Paired, estimate, holm, paired
 
+# what Holm's p must be below
+SURE = 0.05
+
 
 @dataclass(frozen=True, eq=False)
 class ArmSummary:
@@ -75,12 +78,20 @@ class Pair:
 
     @property
     def verdict(self) -> str:
-        """confirms, contradicts or cannot tell; without a claim lower, higher or cannot tell."""
-        d = self.nats.difference
+        """confirms, contradicts or cannot tell; without a claim lower, higher or cannot tell.
+
+        Where the interval is on one side of zero and Holm's p is not below 0.05, no more than
+        points that way, points the other way; without a claim points to lower, points to higher.
+        """
+        d, sure = self.nats.difference, self.holm < SURE
         if not d.sure_of_sign:
             return "cannot tell"
         way = "lower" if d.mean < 0 else "higher"
-        return way if self.claim is None else "confirms" if way == self.claim else "contradicts"
+        if self.claim is None:
+            return way if sure else f"points to {way}"
+        if way == self.claim:
+            return "confirms" if sure else "points that way"
+        return "contradicts" if sure else "points the other way"
 
 
 @dataclass(frozen=True, eq=False)

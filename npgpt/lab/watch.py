@@ -14,10 +14,13 @@ a *probe*: the same few sequences of held-back text at every step, without dropo
 compare. The record says what a look cost, as watch_seconds. Measured with one thread, all four cost
 0.8 of a training step of 12 sequences: at one look in 100, 0.8 % of the time; on two cores crowded
 by other work 4.5 %. A step of fewer sequences is cheaper and a look is not: watch more rarely then.
+A run of which looking took more than 5 % says so at its end, and in its log as watch_share.
 """
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -32,6 +35,8 @@ from .activity import PARTS, Activity, Units, measure, update_ratios
 
 # sequences of the probe
 PROBE = 4
+# more of a run's time than looking should take
+DEAR = 0.05
 
 
 class TrainingWatch:
@@ -44,9 +49,33 @@ class TrainingWatch:
         """Take the probe from held_back tokens (N,), spread evenly."""
         self.named = state.run.train.watched
         (self.probe,) = evaluation_batches(held_back, PROBE, state.run.sequence_length, 1)
+        self._every = state.run.train.watch_every
+        self._began, self._seconds = time.perf_counter(), 0.0
+
+    @property
+    def share(self) -> float:
+        """Of the time since this watch was made, what looking has taken."""
+        return self._seconds / (time.perf_counter() - self._began)
+
+    def warning(self) -> str:
+        """What to say of a share that is too large, and what would be less; else ""."""
+        share = self.share
+        if share <= DEAR:
+            return ""
+        # looks that come so much more rarely take that share of the time
+        rarely = math.ceil(self._every * share * (1 - DEAR) / (DEAR * (1 - share)))
+        return (f"looking (watch) took {share:.0%} of the run's time; --watch-every {rarely} "
+                f"instead of {self._every} would take about {DEAR:.0%}")
 
     def __call__(self, state: TrainingState, before: Params | None) -> dict[str, Any]:
         """What a watched step adds to its record; `before` are the parameters one step ago."""
+        started = time.perf_counter()
+        try:
+            return self._look(state, before)
+        finally:
+            self._seconds += time.perf_counter() - started
+
+    def _look(self, state: TrainingState, before: Params | None) -> dict[str, Any]:
         record: dict[str, Any] = {}
         parts = [part for part in PARTS if part in self.named]
         if parts:

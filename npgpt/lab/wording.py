@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Sequence
 
 import numpy as np
 
 from . import paper
 from .entropy import quartiles
 from .statistics import Estimate
-from .summary import Pair, Summary
+from .summary import SURE, Pair, Summary
 
 
 def figure(value: float, digits: int = 3) -> str:
@@ -31,6 +31,12 @@ def interval(found: Estimate, digits: int = 3) -> str:
 def percent(value: float, digits: int = 2) -> str:
     """A change in percent, always with its sign: +2.53 %."""
     return "–" if math.isnan(value) else f"{value:+.{digits}f} %".replace("-", "−")
+
+
+def enough_digits(values: Sequence[float], least: int = 2) -> int:
+    """Digits after the point with which not all of the values look like zero; 6 at most."""
+    return next((digits for digits in range(least, 7)
+                 if any(round(value, digits) for value in values if math.isfinite(value))), least)
 
 
 def p_text(p: float) -> str:
@@ -56,42 +62,49 @@ def pair_name(pair: Pair) -> str:
 def difference(pair: Pair) -> str:
     """The difference of perplexity with its interval: −8.16 % (−9.10 to −7.21)."""
     mean, low, high = pair.percent
+    digits = enough_digits(pair.percent)
     if math.isnan(low):
-        return percent(mean)
-    return f"{percent(mean)} ({percent(low)[:-2]} to {percent(high)[:-2]})"
+        return percent(mean, digits)
+    return f"{percent(mean, digits)} ({percent(low, digits)[:-2]} to {percent(high, digits)[:-2]})"
 
 
 def verdict(pair: Pair) -> str:
     """The verdict on one comparison, as the table says it."""
     if len(pair.seeds) < 2:
         return "cannot tell (too few seeds)"
-    return {"confirms": f"confirmed: {pair.claim}", "contradicts": f"not so: not {pair.claim}",
-            "cannot tell": "cannot tell", "lower": "lower", "higher": "higher"}[pair.verdict]
+    way = "lower" if pair.nats.difference.mean < 0 else "higher"
+    said = {"confirms": f"confirmed: {way}", "contradicts": f"the opposite: {way}"}.get(
+        pair.verdict, pair.verdict)
+    return f"{said} (Holm p = {p_text(pair.holm)})" if said.startswith("points") else said
 
 
 def answer(results: dict[str, Any], summary: Summary) -> str:
-    """The first comparison in two to four sentences that claim no more than the numbers do."""
+    """The first comparison in a few sentences that claim no more than the numbers do."""
+    return " ".join(answer_parts(results, summary))
+
+
+def answer_parts(results: dict[str, Any], summary: Summary) -> list[str]:
+    """The answer's parts; the first two are the gist of it."""
     parts = []
     ended = sum(run["status"] in ("done", "diverged") for run in results["runs"])
     if not results["complete"]:
         parts.append(f"Not finished: {ended} of {len(results['runs'])} runs have ended.")
     if not summary.pairs:
-        parts.append("There is one arm and nothing to compare it with.")
-        return " ".join(parts)
+        return [*parts, "There is one arm and nothing to compare it with."]
     pair = summary.pairs[0]
-    parts += [_main(summary, pair), _entropy(summary, pair), _others(summary),
+    parts += [*_main(summary, pair), _entropy(summary, pair), *_others(summary),
               _scale(results, summary)]
-    return " ".join(filter(None, parts))
+    return list(filter(None, parts))
 
 
-def _main(summary: Summary, pair: Pair) -> str:
+def _main(summary: Summary, pair: Pair) -> list[str]:
     arms = [summary.arm(name) for name in (pair.arm, pair.against)]
     broken = [f"{quoted(arm.name)} diverged with {_seeds(len(arm.diverged))}" for arm in arms
               if arm.diverged]
     if not pair.seeds:
-        return (f"Cannot tell: {' and '.join(broken)}." if broken else
+        return [f"Cannot tell: {' and '.join(broken)}." if broken else
                 f"Cannot tell yet: no seed has both {quoted(pair.arm)} and "
-                f"{quoted(pair.against)}.")
+                f"{quoted(pair.against)}."]
     printed = "" if pair.paper is None else f"; the paper: {percent(100 * pair.paper)}"
     means = [math.fsum(math.exp(arm.losses[s]) for s in pair.seeds) / len(pair.seeds)
              for arm in arms]
@@ -99,8 +112,15 @@ def _main(summary: Summary, pair: Pair) -> str:
                f"{quoted(pair.against)} {figure(means[1])}: {difference(pair)} over "
                f"{_seeds(len(pair.seeds))}{printed}.")
     if len(pair.seeds) < 2:
-        return f"Cannot tell from one seed. {numbers}"
+        return ["Cannot tell from one seed.", numbers]
+    way = "lower" if pair.nats.difference.mean < 0 else "higher"
+    though = (f"the perplexity is {way} and the whole 95 % interval on that side of zero, but "
+              f"corrected for all comparisons ({len(summary.pairs)}) it is not sure: Holm's p is "
+              f"{p_text(pair.holm)}.")
     said = {
+        "points that way": f"At this scale the numbers point that way: {though}",
+        "points the other way": f"At this scale the numbers point the other way: {though}",
+        f"points to {way}": f"At this scale the numbers point one way: {though}",
         "confirms": f"At this scale it holds: the perplexity is {pair.claim}, and the whole 95 % "
                     f"interval is on that side of zero.",
         "contradicts": f"At this scale it does not hold: the perplexity is not {pair.claim}, and "
@@ -109,7 +129,7 @@ def _main(summary: Summary, pair: Pair) -> str:
                        "holds zero.",
     }.get(pair.verdict, f"At this scale the perplexity is {pair.verdict}, and the whole 95 % "
                         f"interval is on that side of zero.")
-    return " ".join([said, numbers, *(f"{words}." for words in broken)])
+    return [said, numbers, *(f"{words}." for words in broken)]
 
 
 def _entropy(summary: Summary, pair: Pair) -> str:
@@ -132,9 +152,12 @@ def _entropy(summary: Summary, pair: Pair) -> str:
             f"quarter{beside}.")
 
 
-def _others(summary: Summary) -> str:
+def _others(summary: Summary) -> list[str]:
     """The other claims, by what became of them."""
-    words = {"confirms": "hold", "contradicts": "do not hold", "cannot tell": "cannot be told"}
+    unsure = f"but not surely (Holm's p is not below {SURE:g})"
+    words = {"confirms": "hold", "points that way": f"seem to hold, {unsure}",
+             "points the other way": f"seem not to hold, {unsure}",
+             "contradicts": "do not hold", "cannot tell": "cannot be told"}
     found: dict[str, list[str]] = {}
     for pair in summary.pairs[1:]:
         if pair.claim is not None and len(pair.seeds) > 1:
@@ -142,7 +165,8 @@ def _others(summary: Summary) -> str:
                 f"{quoted(pair.arm)} {pair.claim} than {quoted(pair.against)}")
     told = [f"{words[verdict]}: {'; '.join(found[verdict])}" for verdict in words
             if verdict in found]
-    return f"Of the other claims these {'. These '.join(told)}." if told else ""
+    return [f"{'These' if n else 'Of the other claims these'} {each}."
+            for n, each in enumerate(told)]
 
 
 def _scale(results: dict[str, Any], summary: Summary) -> str:

@@ -5,10 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from npgpt.cli import main
+
+from ..stories import write_story
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ["--n-layer", "1", "--n-head", "2", "--n-embd", "16", "--n-positions", "8",
@@ -26,11 +27,7 @@ def fresh_folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def story(tmp_path):
-    rng = np.random.default_rng(0)
-    words = ["the", "cat", "sat", "on", "a", "mat", "and", "looked", "at", "dog"]
-    path = tmp_path / "story.txt"
-    path.write_text("\n".join(" ".join(rng.choice(words, 6)) for _ in range(60)) + "\n")
-    return path
+    return write_story(tmp_path)
 
 
 @pytest.fixture

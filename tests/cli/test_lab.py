@@ -1,35 +1,15 @@
 """npgpt lab, as a user meets it."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from npgpt.cli.lab import duration
+from npgpt.cli.lab import StudyProgress, duration
 
-STUDY = """
-[study]
-name = "tiny"
-title = "A tiny study"
-question = "Does it run?"
-seeds = [1, 2]
-[base.data]
-corpus = "story.txt"
-[base.model]
-n_layer = 1
-n_head = 2
-n_embd = 16
-n_positions = 8
-[base.train]
-max_steps = 4
-batch_size = 2
-warmup_steps = 1
-eval_every = 2
-eval_batches = 2
-watch = "entropy"
-watch_every = 2
-[axes]
-"model.norm" = ["layernorm", "none"]
-"""
+from ..lab.conftest import TOML
+
+STUDY = TOML.split("[[arm]]")[0].replace("CORPUS", "story.txt")
 
 
 @pytest.fixture
@@ -59,6 +39,14 @@ def test_a_study_out_of_time_tells_how_to_go_on(npgpt, toml):
     assert code == 0 and "done       in" in out
 
 
+def test_a_run_that_goes_on_is_told_from_one_that_starts(capsys):
+    progress = StudyProgress("head")
+    progress.started(SimpleNamespace(name="none-seed1"), 0)
+    progress.started(SimpleNamespace(name="none-seed2"), 1390)
+    assert capsys.readouterr().out == (
+        "start      none-seed1\ncontinue   none-seed2 from step 1,390\n")
+
+
 def test_a_failing_run_is_told_in_one_line(npgpt, toml):
     Path("studies/tiny/runs").mkdir(parents=True)
     Path("studies/tiny/study.toml").write_text(STUDY)
@@ -85,8 +73,8 @@ def test_the_list_names_what_is_shipped(npgpt):
     (["run", "tiny.toml", "--jobs", "0"], "jobs=0"),
 ])
 def test_mistakes_are_one_line(npgpt, toml, arguments, says):
-    code, _, err = npgpt("lab", *arguments)
-    assert code == 2 and says in err and err.count("\n") == 1
+    code, out, err = npgpt("lab", *arguments)
+    assert code == 2 and says in err and err.count("\n") == 1 and out == ""
 
 
 @pytest.mark.parametrize("seconds, told", [

@@ -1,8 +1,10 @@
 """The parser: options are not guessed from their beginnings."""
 
+from pathlib import Path
+
 import pytest
 
-from npgpt.cli.parser import Parser
+from npgpt.cli.parser import Parser, add_model_and_text
 
 
 def test_an_abbreviated_option_is_an_error_that_names_the_whole_one(capsys):
@@ -18,3 +20,15 @@ def test_what_is_right_parses():
     parser = Parser(prog="p")
     parser.add_argument("--temperature", type=float)
     assert parser.parse_args(["--temperature", "0.5"]).temperature == 0.5
+
+
+def test_a_model_and_its_text_are_declared_alike_wherever_they_are_read(capsys):
+    parser = Parser(prog="p")
+    add_model_and_text(parser)
+    given = parser.parse_args(["runs/a", "b.txt", "--split", "all"])
+    assert (given.model, given.text, given.split) == (Path("runs/a"), "b.txt", "all")
+    alone = parser.parse_args(["runs/a"])
+    assert (alone.text, alone.split) == (None, None)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["runs/a", "--split", "half"])
+    assert "'half'" in capsys.readouterr().err

@@ -1,12 +1,18 @@
 """A tiny study of seconds, and results to report without running anything."""
 
+import functools
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from npgpt.lab import runner
 from npgpt.lab.folder import runs_of
+from npgpt.lab.runner import run_study
 from npgpt.lab.study import read_study
+
+from ..stories import write_story
 
 TOML = """
 [study]
@@ -56,6 +62,10 @@ class Told:
 
     def __init__(self):
         self.starts, self.ends, self.steps = [], [], []
+        self.readied = False
+
+    def ready(self):
+        self.readied = True
 
     def started(self, run, step):
         self.starts.append((run.name, step))
@@ -68,27 +78,49 @@ class Told:
         self.steps.append(steps)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def impatient():
+    """Runs of a few steps are asked more often whether they have ended."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "_POLL_SECONDS", 0.01)
+        yield
+
+
 @pytest.fixture
 def toml(tmp_path, monkeypatch):
     """The text of a tiny study on a text of its own; numbers of threads as in a study."""
     monkeypatch.setenv("NPGPT_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    words = ["the", "cat", "sat", "on", "a", "mat", "and", "looked", "at", "dog"]
-    story = tmp_path / "story.txt"
-    story.write_text("\n".join(" ".join(rng.choice(words, 6)) for _ in range(60)) + "\n")
-    return TOML.replace("CORPUS", str(story).replace(os.sep, "/"))
+    return toml_in(tmp_path)
+
+
+def toml_in(folder):
+    """The text of the tiny study, on a story in that folder."""
+    return TOML.replace("CORPUS", str(write_story(folder)).replace(os.sep, "/"))
+
+
+def written(folder, text):
+    """The study of that text, from tiny.toml in that folder."""
+    (folder / "tiny.toml").write_text(text, encoding="utf-8")
+    return read_study(folder / "tiny.toml")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """The tiny study, run to its end with three runs at a time: for tests that only look."""
+    home = tmp_path_factory.mktemp("finished")
+    study, told = written(home, toml_in(home)), Told()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NPGPT_CACHE", str(home / "cache"))
+        outcome = run_study(home / "out", study, told, jobs=3)
+    return SimpleNamespace(folder=home / "out", study=study, told=told, outcome=outcome)
 
 
 @pytest.fixture
 def write_study(tmp_path):
     """A function that writes a study's text and reads it."""
 
-    def write(text, name="tiny.toml"):
-        (tmp_path / name).write_text(text, encoding="utf-8")
-        return read_study(tmp_path / name)
-
-    return write
+    return functools.partial(written, tmp_path)
 
 
 @pytest.fixture
@@ -103,12 +135,12 @@ def runs(tmp_path, study):
     return runs_of(tmp_path / "out", study)
 
 
-def results_of(losses, diverged=(), entropies=None, claim="lower", paper=True):
+def results_of(losses, diverged=(), entropies=None, claim="lower", paper=True, seeds=0):
     """A results.json of arms a and b, with the losses {arm: [by seed]}; T = 4, 2 layers, 2 heads.
 
     `diverged` are (arm, seed); `entropies` {arm: (2, 2) in nats}.
     """
-    seeds = list(range(1, 1 + max(len(found) for found in losses.values())))
+    seeds = list(range(1, 1 + max(seeds, *map(len, losses.values()))))
     rows = {"a": "softmax + GELU", "b": "softmax + ReLU"}
     runs = []
     for seed in seeds:

@@ -1,6 +1,7 @@
 """What `measure` sees, against the same numbers computed another way."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -82,6 +83,19 @@ def test_infinities_are_counted_apart_from_nan():
     # the output of the network and the stream after it, in every place; later come NaN
     assert seen.inf >= 2 * ids.size * 12 and seen.nan > 0
     assert seen.first_break == "h.0.mlp.c_proj" and seen.stream[1] == math.inf
+
+
+def test_without_gradients_the_memory_does_not_grow_with_the_layers():
+    peaks = []
+    for n_layer in (2, 12):
+        config = GPT2Config(vocab_size=11, n_positions=96, n_embd=32, n_layer=n_layer, n_head=4)
+        params = init_params(config, 0, np.float64)
+        ids = np.zeros((1, 96), dtype=int)
+        tracemalloc.start()
+        measure(params, config, ids, ids)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
 
 
 def test_what_was_not_asked_for_is_not_there_and_nothing_changes():

@@ -2,10 +2,11 @@
 
 from html.parser import HTMLParser
 
-from npgpt.lab.blocks import Code, Heading, Picture, Table, Text
+from npgpt.lab.blocks import Code, Heading, Items, Picture, Table, Text
 from npgpt.lab.page import to_html
 
 PARTS = [Heading("H"), Text("a < b", (("words", "https://example.org"),)), Text("so", strong=True),
+         Items(("one & two", "three")),
          Table("Cap: tion", ("x", "y"), (("r<1", "2 (1 to 3)"),)),
          Picture("p", 'an "alt"', "told"), Code("a = 1\n", "toml", "fold"), Code("plain")]
 VOID = {"meta", "img", "br", "link"}
@@ -40,6 +41,7 @@ def test_the_page_is_well_formed_and_says_what_the_parts_say():
     assert scopes == ["col", "col", "row"]
     assert sum(tag == "caption" for tag, _ in page.tags) == 1
     assert [attrs["alt"] for tag, attrs in page.tags if tag == "img"] == ['an "alt"']
+    assert sum(tag == "li" for tag, _ in page.tags) == 2 and "one & two" in page.words
     assert sum(tag == "details" for tag, _ in page.tags) == 1
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from npgpt.lab.blocks import Code, Heading, Table
+from npgpt.lab.blocks import Code, Heading, Items, Table
 from npgpt.lab.report import blocks, write_report
 from npgpt.lab.summary import summarise
 
@@ -81,6 +81,35 @@ def test_diverged_runs_are_told_and_their_arm_has_no_perplexity():
     found = parts({"a": A, "b": B}, diverged={("b", s) for s in (1, 2, 3)})
     assert table(found, "Perplexity over all").rows[1][2] == "NaN at step 7"
     assert table(found, "A run diverges").rows[0] == ("b, seed 1", "7", "loss nan")
+
+
+def test_diverged_runs_stand_in_the_tables_of_entropy_too():
+    found = parts({"a": A, "b": B}, diverged={("b", 2)}, entropies=NATS)
+    for caption in ("Mean entropy of each layer", "Heads in each quarter", "Attention sinks"):
+        seen = table(found, caption)
+        assert seen.rows[-1][:2] == ("b, seed 2", "diverged at step 7")
+        assert {len(row) for row in seen.rows} == {len(seen.header)}
+
+
+def test_the_gist_is_bold_and_the_rest_a_list():
+    found = parts({"a": A, "b": B}, diverged={("b", 2)})
+    assert found[1].strong and found[1].text.startswith("At this scale")
+    assert found[1].text.endswith("over 2 seeds; the paper: −8.16 %.")
+    assert isinstance(found[2], Items) and found[2].items[0] == "“b” diverged with one seed."
+
+
+def test_a_study_that_has_not_begun_is_told_in_one_sentence():
+    found = parts({"a": [], "b": []}, seeds=2)
+    assert [part.text for part in found if isinstance(part, Heading)] == ["How to run it"]
+    assert found[1].text == "Nothing has run yet; 4 runs are waiting."
+
+
+def test_a_section_of_which_nothing_could_be_drawn_says_so(numbers, tmp_path, monkeypatch):
+    monkeypatch.setattr("npgpt.lab.pictures.draw_all", lambda *given: {})
+    _, markdown = write_report(numbers, tmp_path / "to")
+    page = markdown.read_text()
+    assert "## Loss over training\n\nThere was nothing to draw here" in page
+    assert page.count("nothing to draw here") == 1 and "\n\n\n" not in page
 
 
 def test_nan_heads_are_counted_and_not_left_out():

@@ -12,9 +12,8 @@ from npgpt.lab.runner import run_study
 from .conftest import Told
 
 
-def test_a_finished_study_has_every_number_a_report_needs(tmp_path, study):
-    run_study(tmp_path / "out", study, Told(), jobs=2)
-    results = gather(tmp_path / "out")
+def test_a_finished_study_has_every_number_a_report_needs(finished):
+    results = gather(finished.folder)
     assert results["complete"] and results["made_with"][0]["cores"] >= 1
     assert results["corpus"]["held_back_tokens"] > 0
     assert results["settings"]["model"]["n_embd"] == 16
@@ -28,18 +27,17 @@ def test_a_finished_study_has_every_number_a_report_needs(tmp_path, study):
     assert hot["status"] == "diverged" and hot["val_loss"] is None and hot["diverged_at"] >= 1
     assert "loss" in hot["said"] or "NaN" in hot["said"]
     json.dumps(results, allow_nan=False)
-    assert load_results(tmp_path / "out") == results
-    assert load_results(tmp_path / "out/results.json") == results
+    assert load_results(finished.folder) == results
+    assert load_results(finished.folder / "results.json") == results
 
 
-def test_the_last_loss_is_over_all_held_back_text(tmp_path, study):
+def test_the_last_loss_is_over_all_held_back_text(finished):
     from npgpt.lab.folder import runs_of
     from npgpt.scoring import score_text
     from npgpt.text import load_corpus
     from npgpt.training import load_checkpoint
 
-    run_study(tmp_path / "out", study, Told(), only=["none"])
-    run = runs_of(tmp_path / "out", study)[1]
+    run = runs_of(finished.folder, finished.study)[1]
     state = load_checkpoint(run.place)
     val = load_corpus(run.config.data.corpus, state.tokenizer, 0.1).val
     found = score_text(state.params, state.config, val, stride=None, batch_size=2, start_id=None)

@@ -28,6 +28,17 @@ def test_a_verdict_needs_an_interval_on_one_side_of_zero(claim, b, verdict):
     assert summarise(results_of({"a": A, "b": b}, claim=claim)).pairs[0].verdict == verdict
 
 
+@pytest.mark.parametrize("claim, verdict", [
+    ("lower", "points that way"), ("higher", "points the other way"), (None, "points to lower")])
+def test_an_interval_alone_points_a_way_where_holms_p_is_not_small(claim, verdict):
+    results = results_of({"a": A, "b": B}, claim=claim)
+    # the same question asked ten times is no surer for it
+    results["study"]["compare"] *= 10
+    pair = summarise(results).pairs[0]
+    assert pair.nats.t_test < 0.05 < pair.holm and pair.nats.difference.sure_of_sign
+    assert pair.verdict == verdict
+
+
 def test_perplexity_is_the_mean_of_exponentials():
     arm = summarise(results_of({"a": A, "b": B})).arm("a")
     assert arm.perplexity.mean == pytest.approx(np.exp(A).mean())

@@ -2,10 +2,12 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
 
+from npgpt.cli import main
 from npgpt.lab.activity import measure
 from npgpt.lab.entropy import causal_bound
 from npgpt.lab.watch import TrainingWatch, six_digits
@@ -15,6 +17,7 @@ from npgpt.training.log import FILE, read_log
 from npgpt.training.loop import Diverged, new_state, train
 from npgpt.training.settings import resolve
 
+from ..stories import write_story
 from ..training.conftest import SMALL, Silent
 
 ALL = "entropy,gradients,activations,updates"
@@ -23,11 +26,7 @@ TIMES = ("tokens_per_second", "watch_seconds")
 
 @pytest.fixture
 def story(tmp_path):
-    rng = np.random.default_rng(0)
-    words = ["the", "cat", "sat", "on", "a", "mat", "and", "looked", "at", "dog"]
-    path = tmp_path / "story.txt"
-    path.write_text("\n".join(" ".join(rng.choice(words, 6)) for _ in range(120)) + "\n")
-    return path
+    return write_story(tmp_path, lines=120)
 
 
 @pytest.fixture
@@ -115,6 +114,51 @@ def test_a_diverged_run_names_the_first_layer_to_break(go, tmp_path):
         go("run", learning_rate=1e20, grad_clip=0.0, warmup_steps=0, norm="none", final_norm=False)
     last = read_log(tmp_path / "run")[-1]
     assert last["first_break"] and isinstance(last["grad_norm"], str)
+
+
+def test_a_watch_that_takes_too_much_time_says_so_and_what_would_fit(go, story, tmp_path):
+    state = go("run")
+    corpus = load_corpus(str(story), "char", 0.1, cache_dir=tmp_path / "cache")
+    watch = TrainingWatch(state, corpus.val)
+    assert watch.share == 0 and watch.warning() == ""
+    for _ in range(3):
+        watch(state, None)
+    assert 0.5 < watch.share < 1            # it has done nothing else
+    assert re.fullmatch(r"looking \(watch\) took \d+% of the run's time; --watch-every \d+ "
+                        r"instead of 5 would take about 5%", watch.warning())
+
+
+@pytest.mark.parametrize("share, rarely", [(0.051, 6), (0.1, 11), (0.5, 95)])
+def test_looks_as_rare_as_is_advised_take_a_twentieth(go, story, tmp_path, share, rarely):
+    corpus = load_corpus(str(story), "char", 0.1, cache_dir=tmp_path / "cache")
+    watch = TrainingWatch(go("run"), corpus.val)
+
+    class Clocked(type(watch)):
+        @property
+        def share(self):
+            return share
+
+    watch.__class__ = Clocked
+    assert f"--watch-every {rarely} instead of 5" in watch.warning()
+    # per step 1 of work, and a look that takes its share of 5 steps
+    look = 5 * share / (1 - share)
+    assert look / (rarely + look) <= 0.05 < look / (rarely - 1 + look)
+
+
+def test_at_its_end_a_run_tells_the_cost_here_and_in_its_log(story, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NPGPT_CACHE", str(tmp_path / "cache"))
+    settings = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+    # four sequences looked at for one that is learned from
+    watched = ["--batch-size=1", "--grad-accumulation=1", f"--watch={ALL}", "--watch-every=1"]
+    assert main(["train", f"--corpus={story}", "--out=dear", *settings, *watched]) == 0
+    assert "npgpt: looking (watch) took" in capsys.readouterr().err
+    last = read_log(tmp_path / "dear")[-1]
+    assert set(last) == {"step", "watch_share"} and last["step"] == 12
+    assert 0.05 < last["watch_share"] < 1
+    assert main(["train", f"--corpus={story}", "--out=plain", *settings]) == 0
+    assert "looking" not in capsys.readouterr().err
+    assert "watch_share" not in read_log(tmp_path / "plain")[-1]
 
 
 def test_what_is_not_finite_is_text_and_the_rest_has_six_digits(tmp_path):

@@ -6,7 +6,17 @@ import pytest
 
 from npgpt.lab.statistics import Estimate
 from npgpt.lab.summary import summarise
-from npgpt.lab.wording import answer, figure, interval, p_text, percent, share
+from npgpt.lab.wording import (
+    answer,
+    difference,
+    enough_digits,
+    figure,
+    interval,
+    p_text,
+    percent,
+    share,
+    verdict,
+)
 
 from .conftest import results_of
 
@@ -40,6 +50,37 @@ def test_the_answer_follows_the_interval(b, claim, says):
     assert says in answer_to({"a": A, "b": b}, claim=claim)
 
 
+@pytest.mark.parametrize("claim, says, cell", [
+    ("lower", "the numbers point that way: the perplexity is lower",
+     "points that way (Holm p = 0.082)"),
+    ("higher", "the numbers point the other way: the perplexity is lower",
+     "points the other way (Holm p = 0.082)"),
+    (None, "the numbers point one way: the perplexity is lower",
+     "points to lower (Holm p = 0.082)"),
+])
+def test_of_many_comparisons_one_has_to_be_surer(claim, says, cell):
+    results = results_of({"a": A, "b": B}, claim=claim)
+    results["study"]["compare"] *= 10
+    summary = summarise(results)
+    told = answer(results, summary)
+    assert says in told and "corrected for all comparisons (10)" in told
+    assert "Holm's p is 0.082" in told and verdict(summary.pairs[0]) == cell
+
+
+@pytest.mark.parametrize("claim, says", [
+    ("lower", "confirmed: lower"), ("higher", "the opposite: lower"), (None, "lower")])
+def test_a_sure_verdict_names_the_way(claim, says):
+    assert verdict(summarise(results_of({"a": A, "b": B}, claim=claim)).pairs[0]) == says
+
+
+def test_differences_that_would_all_look_like_zero_get_more_digits():
+    assert enough_digits([-0.0004, 0.0001]) == 4 and enough_digits([0.004, 1.0]) == 2
+    assert enough_digits([0.0, 0.0]) == 2 and enough_digits([math.nan]) == 2
+    near = [2.0 + d for d in (1e-6, 2e-6, 3e-6)]
+    pair = summarise(results_of({"a": [2.0] * 3, "b": near})).pairs[0]
+    assert difference(pair) == "+0.0002 % (−0.0000 to +0.0004)"
+
+
 def test_the_answer_names_the_scale_the_paper_and_what_diverged():
     told = answer_to({"a": A, "b": B}, diverged={("b", 2)})
     assert "“b” diverged with one seed." in told and "over 2 seeds; the paper: −8.16 %" in told
@@ -70,3 +111,7 @@ def test_other_claims_are_listed_by_what_became_of_them():
                                     {"arm": "a", "against": "b", "claim": "higher"}]
     told = answer(results, summarise(results))
     assert "these hold: “a” higher than “b”. These do not hold: “a” lower than “b”." in told
+    results["study"]["compare"] *= 10
+    told = answer(results, summarise(results))
+    assert "these seem to hold, but not surely (Holm's p is not below 0.05): “a” higher" in told
+    assert "These seem not to hold, but not surely" in told
