@@ -17,7 +17,7 @@ from npgpt.lab.entropy import quartiles
 from npgpt.lab.pictures import draw_all
 from npgpt.lab.results import load_results
 from npgpt.lab.summary import ArmSummary, Pair, Summary, summarise
-from npgpt.lab.wording import answer, difference, figure, interval, p_text, percent, verdict
+from npgpt.lab.wording import answer_parts, difference, figure, interval, p_text, percent, verdict
 
 from .readme import put_section
 
@@ -51,7 +51,7 @@ def section(results: dict[str, Any], summary: Summary) -> str:
     return f"""
 ### What came out
 
-{answer(results, summary)}
+{_answer(results, summary)}
 
 | arm | perplexity per character, mean of {seeds} seeds (95 %) | the paper | \
 mean entropy, of the bound | heads in the highest quarter | the paper |
@@ -75,6 +75,11 @@ on {made["cores"]} cores of {made["processor"]}. Everything that was measured is
 
 ![attention entropy of every head](benchmarks/results/study-entropy.svg)
 """
+
+
+def _answer(results: dict[str, Any], summary: Summary) -> str:
+    parts = answer_parts(results, summary)
+    return "\n".join([" ".join(parts[:2]), "", *(f"- {part}" for part in parts[2:])])
 
 
 def _scale(results: dict[str, Any], minutes: float) -> str:

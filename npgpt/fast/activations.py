@@ -24,7 +24,7 @@ from typing import Callable, NamedTuple
 
 import numpy as np
 
-from ..layers.contract import Array, Cache
+from ..layers.contract import Array, Cache, check_leaky_relu
 from ..layers.erf import normal_cdf, normal_pdf
 from ..layers.gelu import CUBIC, SCALE
 from .blocks import check_real, run_length, runs
@@ -245,6 +245,7 @@ def identity_backward(dout: Array, cache: Cache) -> tuple[Array]:
 
 def leaky_relu_forward(x: Array, slope: Array) -> tuple[Array, Cache]:
     """x where positive, slope * x elsewhere; slope (1,); see layers/relu.py."""
+    check_leaky_relu(x, slope)
     check_real(slope)
     return _forward(leaky_kernels(slope), x), (x, slope)
 

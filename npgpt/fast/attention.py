@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..layers.attention import split_heads, split_qkv
-from ..layers.contract import Array, Cache, UniformSource
+from ..layers.contract import Array, Cache, UniformSource, check_attention
 from .blocks import check_real
 from .threads import ELEMENTS, each
 
@@ -73,12 +73,9 @@ def causal_attention_forward(
     q: Array, k: Array, v: Array, *, rate: float = 0.0, rng: UniformSource | None = None
 ) -> tuple[Array, Cache]:
     """Attend from q (..., T, D) to k, v (..., S, D); `rate` is dropout on the weights."""
-    t, s = q.shape[-2], k.shape[-2]
-    if t > s:
-        raise ValueError(
-            f"causal attention needs at least as many keys as queries; got {t} queries, {s} keys"
-        )
+    check_attention(q, k, v)
     check_real(q, k, v)
+    t = q.shape[-2]
     lead = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
     qh, kh, vh = (_as_heads(np.broadcast_to(a, (*lead, *a.shape[-2:]))) for a in (q, k, v))
     out = np.empty((*qh.shape[:3], v.shape[-1]), q.dtype)

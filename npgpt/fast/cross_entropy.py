@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..layers.contract import Array, Cache
+from ..layers.contract import Array, Cache, check_unembedding
 from ..layers.cross_entropy import IGNORE, _check_targets
 from .blocks import as_rows, check_real, runs
 from .products import product, unembedding_gradients
@@ -42,6 +42,7 @@ def linear_cross_entropy_forward(
     x: Array, weight: Array, targets: Array, *, ignore_index: int = IGNORE
 ) -> tuple[Array, Cache]:
     """The loss straight from the channels: unembedding by weight (V, C), then cross-entropy."""
+    check_unembedding(x, weight)
     check_real(x, weight)
     _check_shapes(targets, (*x.shape[:-1], weight.shape[0]))
     rows = as_rows(x)                                           # (N, C)
@@ -64,6 +65,7 @@ def linear_cross_entropy_alone(
     x: Array, weight: Array, targets: Array, *, ignore_index: int = IGNORE
 ) -> Array:
     """The loss without a way back: positions in groups, so that few logits exist at a time."""
+    check_unembedding(x, weight)
     check_real(x, weight)
     _check_shapes(targets, (*x.shape[:-1], weight.shape[0]))
     rows, flat = as_rows(x), targets.reshape(-1)

@@ -15,7 +15,7 @@ from typing import Any, Callable
 
 import numpy as np
 
-from ..layers.contract import Array, Cache
+from ..layers.contract import Array, Cache, check_linear, check_slopes, check_swiglu
 from .activations import KERNELS, Kernels, leaky_kernels, slope_gradient
 from .blocks import as_rows, check_real, run_length, runs
 from .products import column_sums, linear_gradients, product, products
@@ -56,10 +56,12 @@ def _through(
 ) -> tuple[Array, tuple[Array, Array, Array, Array | None]]:
     """The result, and what backward needs: x as rows, the bent wide layer, its slopes, and the
     wide layer itself where there is a slope to learn."""
-    check_real(x, fc_weight, proj_weight)
     kernels = _kernels(activation, slope)
+    check_linear(x, fc_weight, fc_bias)
+    check_real(x, fc_weight, proj_weight)
     rows = as_rows(x)                                           # (N, C)
     wide = product(rows, fc_weight)                             # (N, F)
+    check_linear(wide.reshape(*x.shape[:-1], wide.shape[1]), proj_weight, proj_bias)
     bent = np.empty_like(wide)
     # a learned slope's gradient needs the wide layer as it was
     slopes = np.empty_like(wide) if slope and keep else wide
@@ -110,11 +112,15 @@ def swiglu_forward(
     proj_bias: Array | None,
 ) -> tuple[Array, Cache]:
     """The feed-forward network whose activation is a SiLU gate times a second linear map."""
+    check_swiglu(gate_weight, fc_weight)
+    check_linear(x, gate_weight, gate_bias)
+    check_linear(x, fc_weight, fc_bias)
     check_real(x, gate_weight, fc_weight, proj_weight)
     rows = as_rows(x)                                           # (N, C)
     gate_in = np.empty((len(rows), gate_weight.shape[1]), rows.dtype)
     wide = np.empty_like(gate_in)                               # (N, F)
     products([(rows, gate_weight, gate_in), (rows, fc_weight, wide)])
+    check_linear(wide.reshape(*x.shape[:-1], wide.shape[1]), proj_weight, proj_bias)
     bent = np.empty_like(wide)
 
     def bend(run: slice, scratch: Array) -> None:
@@ -173,6 +179,7 @@ def swiglu_backward(dout: Array, cache: Cache) -> tuple[Array | None, ...]:
 
 
 def _kernels(activation: str, slope: tuple[Any, ...]) -> Kernels:
+    check_slopes(activation, slope)
     if activation == "leaky_relu":
         return leaky_kernels(*slope)
     if activation not in KERNELS:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..layers.contract import Array, Cache
+from ..layers.contract import Array, Cache, check_layernorm
 from .blocks import as_rows, check_real, run_length, runs
 from .threads import ELEMENTS, each, parts
 
@@ -24,6 +24,7 @@ def layernorm_forward(
     x: Array, weight: Array, bias: Array, *, eps: float = 1e-5
 ) -> tuple[Array, Cache]:
     """Normalise x (..., C) over its channels, then scale by weight (C,) and shift by bias (C,)."""
+    check_layernorm(x, weight, bias)
     check_real(x, weight, bias)
     rows = as_rows(x)                                           # (N, C)
     count, width = rows.shape

@@ -16,7 +16,7 @@ import numpy as np
 from ..layers import attention_entropy as _entropy
 from ..layers import pad_zeros as _pad_zeros
 from ..layers import weight_norm as _weight_norm
-from ..layers.contract import Array, Cache
+from ..layers.contract import Array, Cache, check_qkv
 from .blocks import check_real
 from .threads import ELEMENTS, each
 
@@ -49,6 +49,7 @@ def entropy_penalty_forward(
 
 def attention_entropy_forward(qkv: Array, *, n_head: int) -> tuple[Array, Cache]:
     """Mean entropy in nats of every head's causal attention over qkv (B, T, 3C): (H,)."""
+    check_qkv(qkv)
     check_real(qkv)
     rows = np.empty((len(qkv), n_head), qkv.dtype)
 

@@ -78,13 +78,11 @@ def verdict(pair: Pair) -> str:
     return f"{said} (Holm p = {p_text(pair.holm)})" if said.startswith("points") else said
 
 
-def answer(results: dict[str, Any], summary: Summary) -> str:
-    """The first comparison in a few sentences that claim no more than the numbers do."""
-    return " ".join(answer_parts(results, summary))
-
-
 def answer_parts(results: dict[str, Any], summary: Summary) -> list[str]:
-    """The answer's parts; the first two are the gist of it."""
+    """The first comparison in a few sentences that claim no more than the numbers do.
+
+    The first two are the gist of it.
+    """
     parts = []
     ended = sum(run["status"] in ("done", "diverged") for run in results["runs"])
     if not results["complete"]:

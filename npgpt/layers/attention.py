@@ -31,7 +31,7 @@ import math
 
 import numpy as np
 
-from .contract import Array, Cache, UniformSource, check_shapes
+from .contract import Array, Cache, UniformSource, check_attention, check_qkv
 from .dropout import dropout_backward, dropout_forward
 from .softmax import softmax_backward, softmax_forward
 
@@ -40,15 +40,8 @@ def causal_attention_forward(
     q: Array, k: Array, v: Array, *, rate: float = 0.0, rng: UniformSource | None = None
 ) -> tuple[Array, Cache]:
     """Attend from q (..., T, D) to k, v (..., S, D); `rate` is dropout on the weights."""
-    check_shapes(min(q.ndim, k.ndim, v.ndim) > 1 and q.shape[-1] == k.shape[-1] and
-                 k.shape[-2] == v.shape[-2],
-                 "causal attention needs q (..., T, D), k (..., S, D) and v (..., S, any)",
-                 q=q, k=k, v=v)
+    check_attention(q, k, v)
     t, s = q.shape[-2], k.shape[-2]
-    if t > s:
-        raise ValueError(
-            f"causal attention needs at least as many keys as queries; got {t} queries, {s} keys"
-        )
     scale = 1.0 / math.sqrt(q.shape[-1])
     scores = (q @ k.swapaxes(-1, -2)) * scale                   # (..., T, S)
     visible = np.tri(t, s, s - t, dtype=bool)                   # (T, S)
@@ -89,7 +82,7 @@ def merge_heads(x: Array) -> Array:
 
 def split_qkv(qkv: Array) -> tuple[Array, Array, Array]:
     """(B, T, 3C) -> q, k, v, each (B, T, C), as views."""
-    check_shapes(qkv.ndim == 3, "attention of several heads needs qkv (B, T, 3C)", qkv=qkv)
+    check_qkv(qkv)
     c = qkv.shape[-1] // 3
     if 3 * c != qkv.shape[-1]:
         raise ValueError(f"q, k and v lie side by side in 3C channels; {qkv.shape[-1]} is not 3C")

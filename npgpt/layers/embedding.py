@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .contract import Array, Cache, check_shapes
+from .contract import Array, Cache, check_shapes, check_unembedding
 from .linear import as_rows
 
 
@@ -59,8 +59,7 @@ def position_embedding_backward(dout: Array, cache: Cache) -> tuple[Array, Array
 
 def unembedding_forward(x: Array, weight: Array) -> tuple[Array, Cache]:
     """Score every token: x (..., C) @ weight.T with weight (V, C) gives (..., V)."""
-    check_shapes(x.shape[-1:] == weight.shape[1:],
-                 "unembedding needs x (..., C) and weight (V, C)", x=x, weight=weight)
+    check_unembedding(x, weight)
     return x @ weight.T, (x, weight)
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from .contract import Array, Cache, check_shapes
+from .contract import Array, Cache, check_slopes, check_swiglu
 from .gelu import gelu_backward, gelu_exact_backward, gelu_exact_forward, gelu_forward
 from .identity import identity_backward, identity_forward
 from .linear import linear_backward, linear_forward
@@ -48,9 +48,7 @@ def feed_forward_forward(
     """Two linear maps with an activation between; leaky_relu takes its slope (1,) as last array."""
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation {activation!r} is none of {', '.join(ACTIVATIONS)}")
-    if len(slope) != (activation == "leaky_relu"):
-        raise ValueError(f"leaky_relu takes one slope as last array, other activations none; "
-                         f"got {len(slope)} for {activation}")
+    check_slopes(activation, slope)
     activation_forward = ACTIVATIONS[activation][0]
     wide, fc_cache = linear_forward(x, fc_weight, fc_bias)              # (..., F)
     bent, activation_cache = activation_forward(wide, *slope)           # (..., F)
@@ -78,9 +76,7 @@ def swiglu_forward(
     proj_bias: Array | None,
 ) -> tuple[Array, Cache]:
     """The feed-forward network whose activation is a SiLU gate times a second linear map."""
-    check_shapes(gate_weight.shape == fc_weight.shape,
-                 "swiglu needs gate_weight (C, F) and fc_weight (C, F)",
-                 gate_weight=gate_weight, fc_weight=fc_weight)
+    check_swiglu(gate_weight, fc_weight)
     gate_in, gate_cache = linear_forward(x, gate_weight, gate_bias)     # (..., F)
     gate, silu_cache = silu_forward(gate_in)                            # (..., F)
     wide, fc_cache = linear_forward(x, fc_weight, fc_bias)              # (..., F)

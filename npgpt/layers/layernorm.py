@@ -16,16 +16,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from .contract import Array, Cache, check_shapes
+from .contract import Array, Cache, check_layernorm
 
 
 def layernorm_forward(
     x: Array, weight: Array, bias: Array, *, eps: float = 1e-5
 ) -> tuple[Array, Cache]:
     """Normalise x (..., C) over its channels, then scale by weight (C,) and shift by bias (C,)."""
-    check_shapes(x.shape[-1:] == weight.shape == bias.shape,
-                 "layernorm needs x (..., C), weight (C,) and bias (C,)",
-                 x=x, weight=weight, bias=bias)
+    check_layernorm(x, weight, bias)
     centred = x - x.mean(axis=-1, keepdims=True)                # (..., C)
     # not np.var: it takes |x|^2 of complex numbers, which no complex step can pass
     var = (centred * centred).mean(axis=-1, keepdims=True)      # (..., 1)

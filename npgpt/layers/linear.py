@@ -16,15 +16,12 @@ from __future__ import annotations
 
 import math
 
-from .contract import Array, Cache, check_shapes
+from .contract import Array, Cache, check_linear
 
 
 def linear_forward(x: Array, weight: Array, bias: Array | None) -> tuple[Array, Cache]:
     """x (..., I) @ weight (I, O) + bias (O,); bias None adds nothing."""
-    check_shapes(x.shape[-1:] == weight.shape[:-1] and
-                 (bias is None or bias.shape == weight.shape[1:]),
-                 "linear needs x (..., I), weight (I, O) and bias (O,) or None",
-                 x=x, weight=weight, bias=bias)
+    check_linear(x, weight, bias)
     out = x @ weight                                            # (..., O)
     if bias is not None:
         out = out + bias

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .contract import Array, Cache, check_shapes
+from .contract import Array, Cache, check_leaky_relu
 
 
 def relu_forward(x: Array) -> tuple[Array, Cache]:
@@ -37,7 +37,7 @@ def relu_backward(dout: Array, cache: Cache) -> tuple[Array]:
 
 def leaky_relu_forward(x: Array, slope: Array) -> tuple[Array, Cache]:
     """x where positive, slope * x elsewhere; slope (1,) can be learned."""
-    check_shapes(slope.shape == (1,), "leaky_relu needs x (...) and slope (1,)", x=x, slope=slope)
+    check_leaky_relu(x, slope)
     positive = x.real > 0
     out = np.where(positive, x, slope * x)
     return out, (x, slope, positive)

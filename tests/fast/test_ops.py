@@ -15,6 +15,8 @@ from npgpt.fast import ops as fast
 from npgpt.gradcheck import check
 from npgpt.tape import Tape
 
+from ..misfits import MISFITS
+
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 
 
@@ -250,3 +252,15 @@ def test_complex_input_is_refused_by_name(case):
         pytest.skip("hands its input on")
     with pytest.raises(TypeError, match="npgpt.ops takes complex"):
         fast.ALL[case.op_name].forward(*inputs, **case.settings)
+
+
+@pytest.mark.parametrize("op, inputs, settings, says", MISFITS)
+def test_shapes_that_do_not_fit_are_refused_in_the_words_of_the_textbook(
+    op, inputs, settings, says
+):
+    told = []
+    for ops in (textbook, fast):
+        with pytest.raises(ValueError) as error:
+            ops.ALL[op](*inputs, **settings)
+        told.append(str(error.value))
+    assert told[0] == told[1] and says in told[0]

@@ -7,7 +7,7 @@ import pytest
 from npgpt.lab.statistics import Estimate
 from npgpt.lab.summary import summarise
 from npgpt.lab.wording import (
-    answer,
+    answer_parts,
     difference,
     enough_digits,
     figure,
@@ -21,6 +21,10 @@ from npgpt.lab.wording import (
 from .conftest import results_of
 
 A, B = [2.0, 2.1, 2.2], [1.9, 2.02, 2.09]
+
+
+def answer(results, summary):
+    return " ".join(answer_parts(results, summary))
 
 
 def answer_to(*given, **settings):

@@ -10,6 +10,8 @@ import pytest
 from npgpt import ops
 from npgpt.cases import WITHOUT_BATCH, Case, cases
 
+from ..misfits import MISFITS
+
 CASES = cases()
 every_case = pytest.mark.parametrize("case", CASES, ids=[case.label for case in CASES])
 numbered = pytest.mark.parametrize("number", range(len(CASES)), ids=[c.label for c in CASES])
@@ -113,39 +115,7 @@ def test_complex_numbers_pass_and_real_ones_among_them_mean_the_same(case):
     assert (complex_out.imag == 0).all()
 
 
-N = np.ones
-IDS = np.zeros((2, 3), int)
-
-
-@pytest.mark.parametrize("op, inputs, settings, says", [
-    ("layernorm", (N((2, 3, 8)), N(7), N(8)), {}, "weight (C,) and bias (C,); got x (2, 3, 8), "
-                                                  "weight (7,), bias (8,)"),
-    ("layernorm", (N((2, 3, 8)), N(8), N(1)), {}, "bias (1,)"),
-    ("linear", (N((2, 3, 8)), N((7, 4)), N(4)), {}, "x (2, 3, 8), weight (7, 4), bias (4,)"),
-    ("linear", (N((2, 3, 8)), N((8, 4)), N(1)), {}, "bias (1,)"),
-    ("linear", (N((2, 3, 8)), N(8), None), {}, "weight (8,), bias None"),
-    ("linear", (N((2, 3, 8)), N((2, 8, 4)), None), {}, "weight (2, 8, 4)"),
-    ("weight_norm", (N((8, 4)), N(1)), {}, "v (8, 4), gain (1,)"),
-    ("weight_norm", (N(4), N(4)), {}, "v (4,), gain (4,)"),
-    ("token_embedding", (IDS, N(7)), {}, "weight (V, C); got weight (7,)"),
-    ("position_embedding", (N((2, 3, 8)), N((9, 7)), IDS[0]), {}, "weight (9, 7)"),
-    ("position_embedding", (N((2, 3, 8)), N((9, 8)), IDS[0, :1]), {}, "positions (1,)"),
-    ("unembedding", (N((2, 3, 8)), N((7, 9))), {}, "x (2, 3, 8), weight (7, 9)"),
-    ("linear_cross_entropy", (N((2, 3, 8)), N((7, 9)), IDS), {}, "x (2, 3, 8), weight (7, 9)"),
-    ("causal_attention", (N((2, 4, 3, 2)), N((2, 4, 3, 5)), N((2, 4, 3, 2))), {}, "k (2, 4, 3, 5)"),
-    ("causal_attention", (N((2, 4, 3, 2)), N((2, 4, 3, 2)), N((2, 4, 5, 2))), {}, "v (2, 4, 5, 2)"),
-    ("causal_attention", (N(2), N(2), N(2)), {}, "q (2,)"),
-    ("multi_head_attention", (N((3, 24)),), {"n_head": 4}, "qkv (B, T, 3C); got qkv (3, 24)"),
-    ("attention_entropy", (N((3, 24)),), {"n_head": 4}, "qkv (B, T, 3C); got qkv (3, 24)"),
-    ("entropy_penalty", (N(4), N(1)), {"weight": 1.0, "tolerance": 0.1, "bound": 1.0},
-     "entropy (4,), target (1,)"),
-    ("leaky_relu", (N((2, 3)), N(3)), {}, "x (2, 3), slope (3,)"),
-    ("feed_forward", (N((2, 3, 8)), N((8, 12)), None, N((8, 12)), None), {}, "weight (8, 12)"),
-    ("feed_forward", (N((2, 3, 8)), N((8, 12)), None, N((12, 8)), None, N(1)), {},
-     "got 1 for gelu_new"),
-    ("swiglu", (N((2, 3, 8)), N((8, 1)), None, N((8, 12)), None, N((12, 8)), None), {},
-     "gate_weight (8, 1), fc_weight (8, 12)"),
-])
+@pytest.mark.parametrize("op, inputs, settings, says", MISFITS)
 def test_shapes_that_do_not_fit_are_told_in_one_line_with_what_fits(op, inputs, settings, says):
     with pytest.raises(ValueError) as error:
         ops.ALL[op](*inputs, **settings)
