@@ -41,4 +41,4 @@ def test_bounds_stand_beside_what_they_bound():
     assert "are 20.0 ms, whoever computes it; transformers takes 25.0 ms" in text
     # a quarter of the bytes is read in a quarter of the time
     assert "read in 5.0 ms, widened in 15.0 ms, multiplied in cache in 6.0 ms: 26.0 ms" in text
-    assert "a float32 token takes 21.0 ms" in text
+    assert "all else a token takes 30.0 ms, in float32 21.0." in text
