@@ -75,6 +75,6 @@ def _int8(ours: dict[str, float], rows: dict[str, Any]) -> str:
     columns = rows["decode-int8"]["columns"] if "decode-int8" in rows else {}
     if "float32" in columns:
         whole, float32 = (columns[name]["median"] * 1e3 for name in ("npgpt", "float32"))
-        text += (f". With the hand-overs between threads and all else a token takes {whole:.1f} ms, "
-                 f"in float32 {float32:.1f}")
+        text += (f". With the hand-overs between threads and all else a token takes "
+                 f"{whole:.1f} ms, in float32 {float32:.1f}")
     return text + "."
