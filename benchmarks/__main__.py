@@ -52,6 +52,10 @@ def main() -> int:
     parser.add_argument("--llmc", metavar="PATH", help="llm.c's train_gpt2")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER")
     args = parser.parse_args()
+    columns = {name for row in rows("any", "any") for name in row.contestants} - {"npgpt"}
+    for name in args.without:
+        if name not in columns:
+            parser.error(f"--without {name}: the columns are {', '.join(sorted(columns))}")
     if args.pairs is not None and args.pairs < 1:
         parser.error(f"--pairs {args.pairs} must be at least 1")
     peers = args.peers_python

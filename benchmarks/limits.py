@@ -17,7 +17,7 @@ WEIGHTS = 124_439_808 - 1024 * 768
 def limit_lines(results: list[dict[str, Any]]) -> str:
     """A Markdown list; empty where the limits were not measured."""
     rows = {result["name"]: result for result in results}
-    if "limits" not in rows:
+    if "limits" not in rows or "npgpt" not in rows["limits"]["columns"]:
         return ""
     columns = rows["limits"]["columns"]
     ours, theirs = (columns[name]["limits"] if name in columns else None
@@ -35,15 +35,17 @@ def _products(
             f"of 1024 positions, {ours['products 256']:.0f} of 256")
     if theirs is None:
         return text + "."
-    text += (f"; PyTorch's {theirs['products 1024']:.0f} and {theirs['products 256']:.0f}. The "
-             "products alone, with nothing around them, take this share of PyTorch's whole step: ")
+    text += f"; PyTorch's {theirs['products 1024']:.0f} and {theirs['products 256']:.0f}."
     shares = []
     for name, row in rows.items():
         columns = row["columns"]
         if name.startswith("train-") and {"products", "eager"} <= set(columns):
             share = columns["products"]["median"] / columns["eager"]["median"]
             shares.append(f"{share:.2f} where the goal is {row['bar']:.2f} ({row['label']})")
-    return text + ", ".join(shares) + "."
+    if not shares:
+        return text
+    return (f"{text} NumPy's products alone, with nothing around them, take this share of "
+            f"PyTorch's whole step: {', '.join(shares)}.")
 
 
 def _threads(ours: dict[str, float]) -> str:
@@ -71,7 +73,7 @@ def _int8(ours: dict[str, float], rows: dict[str, Any]) -> str:
     }
     told = ", ".join(f"{what} in {time * 1e3:.1f} ms" for what, time in parts.items())
     text = (f"**Int8 weights** are {told}: {sum(parts.values()) * 1e3:.1f} ms one after the other, "
-            "since NumPy has no product of int8 and float32")
+            "since BLAS has no product of int8 and float32")
     columns = rows["decode-int8"]["columns"] if "decode-int8" in rows else {}
     if "float32" in columns:
         whole, float32 = (columns[name]["median"] * 1e3 for name in ("npgpt", "float32"))

@@ -104,7 +104,7 @@ class GPT2:
         """Prompt and continuation: ids (T,) give (T + N,), and (B, T) give (B, T + N).
 
         Temperature 0 is greedy; the same seed gives the same tokens. `int8` reads weights rounded
-        to 8 bits: sooner, and a little off (npgpt.fast.quantized). More settings (top_p, min_p,
+        to 8 bits: fewer bytes, a little off (npgpt.fast.quantized). More settings (top_p, min_p,
         repetition_penalty, stop, ...) as for `npgpt.generation.stream`. A text that outgrows the
         context is told of as a UserWarning, unless `on_slide` is given.
         """

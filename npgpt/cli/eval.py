@@ -57,8 +57,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _open(args: Any) -> tuple[Any, Any]:
+    from ..fast.heap import keep_freed_memory
     from ..training.checkpoint import open_model
 
+    keep_freed_memory()
     model, tokenizer = open_model(args.model)
     if args.int8:
         from ..fast.quantized import dequantize, quantize

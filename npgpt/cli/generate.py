@@ -51,8 +51,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--speculate", action="store_true",
                         help="draft from the text so far: faster where it repeats itself")
     parser.add_argument("--int8", action="store_true",
-                        help="round the weights to 8 bits: faster, at a small loss that "
-                             "`npgpt eval --int8` measures")
+                        help="round the weights to 8 bits: fewer bytes to read, which is "
+                             "quicker only where memory is slow; `npgpt eval --int8` "
+                             "measures what it costs in loss")
     parser.add_argument("--interactive", action="store_true",
                         help="read prompts line by line; the text so far stays in memory")
     parser.add_argument("--threads", type=int, metavar="N", help="default: one per core")

@@ -21,14 +21,12 @@ import numpy as np
 
 from ..layers.contract import Array
 from .blocks import runs
-from .threads import parts
+from .threads import NORM, UPDATE, parts
 
 # four arrays and one of scratch; 124M parameters on two threads took 324 ms with 2**15 numbers in
 # a block, 237 with 2**16, 194 with 2**17, 198 with 2**18, 245 with 2**19: short calls make the
 # threads wait for each other's turn in Python, long ones leave the cache
 _BLOCK = 2**17
-# from so many parameters on two threads are quicker than one
-_UPDATE_PAYS, _NORM_PAYS = 2**21, 2**24
 # sums of squares outside this range are taken in float64
 _TINY, _HUGE = 1e-30, 1e30
 
@@ -89,7 +87,7 @@ def adamw_step(
                 p *= decays[name]
             p -= t
 
-    parts(work, len(blocks), sum(p.size for p in params.values()) >= _UPDATE_PAYS)
+    parts(work, len(blocks), sum(p.size for p in params.values()) >= UPDATE)
 
 
 def global_norm(grads: Mapping[str, Array]) -> float:
@@ -115,7 +113,7 @@ def global_norm(grads: Mapping[str, Array]) -> float:
                 square = float(np.dot(wide, wide))
             squares[i] = square
 
-    parts(work, len(blocks), sum(g.size for g in grads.values()) >= _NORM_PAYS)
+    parts(work, len(blocks), sum(g.size for g in grads.values()) >= NORM)
     return math.sqrt(math.fsum(squares)) if np.isfinite(squares).all() else float(squares.sum())
 
 

@@ -14,8 +14,8 @@ without:
     dscores = e * (dscaled @ v.T - sum(dscaled * out))        dscaled = dout / sum(e)
 
 `shift` is the row maximum, and left out where the sums show that no exp came near to overflowing or
-vanishing: a row's scores then need two passes less. Dropout keeps one bit per visible score;
-while it is drawn, the uniform numbers of one stack stand in memory.
+vanishing: a row's scores then need two passes less. Dropout keeps one bit per visible score, and
+draws for one block of queries at a time where a stack is one head.
 Measured on 12 heads of 64 in float32, processor time against the textbook's on one core: at T 1024
 3.4 times as fast forward, 1.8 backward; at T 64 1.5 and 1.2.
 
@@ -282,10 +282,15 @@ def _draw_bits(
     bits = {}
     for i, (rows, heads) in enumerate(stacks):
         source = rng.rows(rows.start, rows.stop) if hasattr(rng, "rows") else rng
-        shape = (rows.stop - rows.start, heads.stop - heads.start, t, s)
-        kept = source.random(shape) < 1.0 - rate
+        lead = (rows.stop - rows.start, heads.stop - heads.start)
+        # one head's numbers come row after row: they need not all be drawn at once
+        kept = None if lead == (1, 1) else source.random((*lead, t, s)) < 1.0 - rate
         for j, (start, stop, seen) in enumerate(blocks):
-            bits[i, j] = np.packbits(kept[:, :, start:stop, :seen])
+            if kept is None:
+                block = source.random((1, 1, stop - start, s)) < 1.0 - rate
+            else:
+                block = kept[:, :, start:stop]
+            bits[i, j] = np.packbits(block[..., :seen])
     return bits
 
 

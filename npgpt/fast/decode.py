@@ -34,8 +34,9 @@ from ..model import block, head_weight, hidden
 from ..params import multiplied_out
 from . import ops
 from .activations import KERNELS, Kernels, leaky_kernels
+from .heap import keep_freed_memory
 from .quantized import Int8, Widened
-from .threads import blas_threads, each, get_threads, one_blas_thread
+from .threads import KEYS, STREAM, blas_threads, each, get_threads, one_blas_thread
 
 # up to so many tokens at once are streamed; more go through the ops
 FEW = 24
@@ -50,10 +51,6 @@ TABLE_ROWS = 512
 TILE_WORK = 786432
 # bytes of a cache line
 LINE = 64
-# weights times tokens from which a product pays on several threads, and keys times channels for
-# attention
-STREAM = 2**20
-KEYS = 2**20
 
 _local = threading.local()
 
@@ -94,6 +91,7 @@ class FastReader:
         batch: int = 1,
         capacity: int | None = None,
     ) -> None:
+        keep_freed_memory()
         self.params = params = multiplied_out(params, config)
         self.config = config
         dtype = params["wpe.weight"].dtype

@@ -17,13 +17,16 @@ GAPS = 0.06
 
 
 def peak_memory(
-    config: GPT2Config, batch: int, length: int, itemsize: int, shards: int, recompute: bool
+    config: GPT2Config, batch: int, length: int, itemsize: int, shards: int, helpers: int,
+    recompute: bool,
 ) -> int:
     """Bytes at the highest moment: parameters, two moments, gradients and activations."""
     sizes = {name: math.prod(shape) for name, shape in parameter_shapes(config).items()}
     rows = -(-batch // max(1, shards))
     step = max(1, shards) * _numbers_of_a_step(config, sizes, rows, length, recompute)
-    total = itemsize * (3 * sum(sizes.values()) + step)
+    # helper processes share a copy of the parameters, and each a set of gradients
+    sets = 3 + (1 + helpers if helpers else 0)
+    total = itemsize * (sets * sum(sizes.values()) + step)
     return total if shards <= 1 else int(total * (1 + GAPS))
 
 

@@ -1,4 +1,4 @@
-"""Int8 weights: a quarter of the memory, and decoding reads every weight once for each token.
+"""Int8 weights: a quarter of the bytes that decoding reads for each token.
 
     small = quantize(params, config)            # for FastReader, in place of params
     near = dequantize(small)                    # plain parameters again, rounded
@@ -9,8 +9,9 @@ table (V, C). Each is stored as whole numbers from -127 to 127 and one scale:
     weight ~ values * scale                     scale = max |row| / 127
 
 so the rounding error is at most half a scale. Biases, norms and positions stay as they are: they
-are 1 % of the numbers. What it does to the loss is to be measured, on the user's model and text:
-`npgpt eval --int8`.
+are 1 % of the numbers. NumPy widens the weights before it multiplies: quicker than float32 only
+where memory is slow, see the README's table. What it does to the loss is to be measured, on the
+user's model and text: `npgpt eval --int8`.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from .helpers import Helpers
 from .memory import peak_memory as _peak_memory
 from .shard import Shard, shard_gradients
 
-# above this many parameters outside the tables, adding up the shards' gradients costs too much
+# above this many weights in matrices and tables, adding up the shards' gradients costs too much
 SHARD_PARAMETERS = 2**25
 
 
@@ -85,16 +85,18 @@ def choose_shards(
 
 def peak_memory(
     config: GPT2Config, batch: int, length: int, *, dtype: Any = np.float32,
-    recompute: bool = False, shards: int | None = None,
+    recompute: bool = False, shards: int | None = None, helpers: int | None = None,
 ) -> int:
     """Bytes that training needs at the highest moment of a step, by AdamW, on this machine.
 
-    Parameters, moments, gradients and activations of a batch (batch, length), wherever its shards
-    are computed; interpreters and libraries are not counted. Predicted from the sizes; measured:
-    within 10 %, and with shards within 15.
+    Parameters, moments, gradients and activations of a batch (batch, length), in all processes:
+    `helpers` defaults to those that `npgpt train` starts. Interpreters and libraries are not
+    counted. Predicted from the sizes; measured: within 10 %.
     """
     shards = choose_shards(config, batch, length) if shards is None else shards
-    return _peak_memory(config, batch, length, np.dtype(dtype).itemsize, shards, recompute)
+    helpers = Helpers(shards - 1).count if helpers is None else helpers
+    itemsize = np.dtype(dtype).itemsize
+    return _peak_memory(config, batch, length, itemsize, shards, helpers, recompute)
 
 
 def _sharded(

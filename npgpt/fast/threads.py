@@ -7,8 +7,8 @@ its own threads would wait for each other's turn on the same cores.
 *The cut does not depend on luck.* Which part a number belongs to follows from shapes and the
 number of threads alone, so a result is the same bits in every run.
 
-Handing work to a thread and waiting for it costs 30 to 60 microseconds; the two sizes below are
-where that was measured to be repaid.
+Handing work to a thread and waiting for it costs some 90 microseconds; the sizes below are where
+that was measured to be repaid.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ import numpy as np
 ELEMENTS = 2**18
 # and so does a matrix product of fewer multiply-adds
 PRODUCT = 2**23
+# so do updates and norms of fewer parameters; one thread's memory is quick enough for them
+UPDATE, NORM = 2**21, 2**24
+# decoding: weights times tokens for a product, and keys times channels for attention
+STREAM, KEYS = 2**20, 2**20
 
 _threads: int | None = None
 _local = threading.local()

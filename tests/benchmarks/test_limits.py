@@ -20,6 +20,12 @@ def test_without_limits_nothing_is_said():
     assert limit_lines([row("train-six", 0.9, products=1.0, eager=2.0)]) == ""
 
 
+def test_without_training_rows_the_rates_stand_alone_and_without_npgpt_nothing():
+    told = limit_lines([limits(npgpt=NUMPY, eager=TORCH)])
+    assert "PyTorch's 310 and 290.\n" in told and "products alone" not in told
+    assert limit_lines([limits(eager=TORCH)]) == ""
+
+
 def test_numpy_alone_tells_its_own_rates():
     text = limit_lines([limits(npgpt=NUMPY)])
     assert "270 GFLOP/s on products of 1024 positions, 240 of 256." in text

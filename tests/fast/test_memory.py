@@ -41,7 +41,9 @@ for step in (1, 2):
                decay_names=(), weight_decay=0.0)
     # or they live on through the next step
     del grads
-predicted = peak_memory(config, batch, length, recompute=recompute, shards=shards)
+predicted = peak_memory(
+    config, batch, length, recompute=recompute, shards=shards, helpers=0
+)
 print(peak() - before, predicted)
 """
 

@@ -112,12 +112,17 @@ def test_the_same_number_of_threads_gives_the_same_bits(shards):
             np.testing.assert_array_equal(grad, runs[0][1][name])
 
 
-@pytest.mark.parametrize("vocab_size", [61, 4000])
-def test_the_number_of_threads_does_not_matter_beyond_a_millionth(vocab_size):
-    given = example(np.float32, batch=6, length=150, n_embd=48, vocab_size=vocab_size)
-    one = loss_and_grads(*given, rng=RowRandom(0, 0, 0, 6), threads=1)
+@pytest.mark.parametrize("vocab_size, n_embd, shards", [
+    (61, 48, None), (4000, 48, None),
+    # every op is cut: 900 positions times 384 channels are enough for all of them
+    (1000, 384, 1),
+])
+def test_the_number_of_threads_does_not_matter_beyond_a_millionth(vocab_size, n_embd, shards):
+    given = example(np.float32, batch=6, length=150, n_embd=n_embd, vocab_size=vocab_size)
+    assert shards is None or 900 * n_embd >= threads.ELEMENTS
+    one = loss_and_grads(*given, rng=RowRandom(0, 0, 0, 6), threads=1, shards=shards)
     for n in (2, 3, 4):
-        loss, grads = loss_and_grads(*given, rng=RowRandom(0, 0, 0, 6), threads=n)
+        loss, grads = loss_and_grads(*given, rng=RowRandom(0, 0, 0, 6), threads=n, shards=shards)
         gap, size = (
             np.sqrt(sum(float((g.astype(float) ** 2).sum()) for g in arrays))
             for arrays in ([grads[name] - g for name, g in one[1].items()], one[1].values())
