@@ -88,3 +88,65 @@ def test_recomputation_and_a_shorter_context_need_less():
     assert peak_memory(config, 1, 1024, recompute=True) < whole
     assert peak_memory(config, 1, 512) < whole
     assert peak_memory(config, 1, 1024, dtype="float64") == 2 * whole
+
+
+WITH_HELPERS = """
+import json, os, sys, threading, time
+import numpy as np
+from npgpt import GPT2Config
+from npgpt.fast import threads
+from npgpt.fast.adamw import adamw_step
+from npgpt.fast.helpers import Helpers
+from npgpt.fast.step import loss_and_grads, peak_memory
+from npgpt.params import init_params
+
+values, batch, length = json.loads(sys.argv[1])
+config = GPT2Config.from_dict(values)
+threads.set_threads(2)
+
+def resident():
+    # of both processes, what they share counted once
+    with open(f"/proc/self/task/{os.getpid()}/children") as file:
+        processes = [os.getpid(), *map(int, file.read().split())]
+    lines = [line.split() for p in processes for line in open(f"/proc/{p}/smaps_rollup")]
+    return sum(int(line[1]) * 1024 for line in lines if line[0] == "Pss:")
+
+params = init_params(config)
+with Helpers(1) as helpers:
+    while not helpers.ready(1, params):
+        time.sleep(0.05)
+    before, peak, done = resident() - sum(p.nbytes for p in params.values()), 0, False
+
+    def watch():
+        global peak
+        while not done:
+            peak = max(peak, resident())
+            time.sleep(0.002)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    m, v = ({name: np.zeros_like(p) for name, p in params.items()} for _ in range(2))
+    ids = np.random.default_rng(0).integers(0, config.vocab_size, (batch, length))
+    for step in (1, 2, 3):
+        loss, grads = loss_and_grads(params, ids, ids, config, shards=2, helpers=helpers)
+        adamw_step(params, grads, m, v, step=step, lr=1e-3, betas=(0.9, 0.99), eps=1e-8,
+                   decay_names=(), weight_decay=0.0)
+        del grads
+    done = True
+    watcher.join()
+    assert helpers.count == 1
+print(peak - before, peak_memory(config, batch, length, shards=2, helpers=1))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="helpers are Linux only")
+@pytest.mark.parametrize("name", ["long context", "large vocabulary"])
+def test_the_prediction_counts_what_helper_processes_hold_and_share(name):
+    values, batch, length = CASES[name]
+    result = subprocess.run(
+        [sys.executable, "-c", WITH_HELPERS, json.dumps([{**values, **NO_DROPOUT}, batch, length])],
+        capture_output=True, text=True, check=True,
+    )
+    measured, predicted = (int(word) for word in result.stdout.split())
+    # measured by looking every 2 ms, which on a busy machine can miss the very top
+    assert abs(predicted - measured) <= 0.15 * measured, (predicted / 1e6, measured / 1e6)
