@@ -192,7 +192,7 @@ def loss_line(figures: dict[str, Any]) -> str:
     return (
         f"What int8 costs in loss: after {figures['step']} steps on {figures['corpus']} "
         f"({figures['parameters']:,} parameters) {losses['int8']:.4f} nats per token against "
-        f"{losses['float32']:.4f} in float32, {figures['difference']:+.4f}, on all "
+        f"{losses['float32']:.4f} in float32, {round(figures['difference'], 4) + 0.0:+.4f}, on all "
         f"{figures['tokens']:,} held-back tokens (`python -m benchmarks.int8_loss`)."
     )
 
