@@ -49,3 +49,44 @@ def test_it_is_told_to_end_when_its_parent_is_killed():
     while Path(f"/proc/{child}/cmdline").exists() and Path(f"/proc/{child}/cmdline").read_bytes():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+# the parent has threads, whose ends Linux may tell one by one; the child counts what it hears
+CROWDED = """
+import os, subprocess, sys, threading, time
+for _ in range(20):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1], str(os.getpid()), sys.argv[2]],
+                         stdout=subprocess.PIPE)
+child.stdout.readline()
+print("asked", flush=True)
+child.wait()
+"""
+COUNTING = """
+import os, signal, sys, time
+from npgpt.lab.child import end_with
+heard = []
+signal.signal(signal.SIGTERM, lambda *news: heard.append(news))
+end_with(int(sys.argv[1]))
+print("asked", flush=True)
+while not heard:
+    time.sleep(0.01)
+time.sleep(0.3)
+with open(sys.argv[2] + ".part", "w") as file:
+    file.write(str(len(heard)))
+os.rename(sys.argv[2] + ".part", sys.argv[2])
+"""
+
+
+def test_it_is_told_once_though_each_thread_of_its_parent_ends(tmp_path):
+    count = tmp_path / "count"
+    parent = subprocess.Popen([sys.executable, "-c", CROWDED, COUNTING, str(count)],
+                              env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout.readline() == "asked\n"
+    parent.send_signal(signal.SIGKILL)
+    parent.communicate()
+    deadline = time.monotonic() + 30
+    while not count.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert count.read_text() == "1"
