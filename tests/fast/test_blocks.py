@@ -63,6 +63,8 @@ def test_rows_of_any_view_are_contiguous_and_right(view):
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 def test_complex_numbers_are_refused_wherever_they_stand(dtype):
     real = np.zeros(3)
-    check_real(real, None, real.astype(np.float32), np.arange(3))
+    check_real(real, None, real.astype(np.float32))
+    with pytest.raises(TypeError, match="float32 and float64, not int64$"):
+        check_real(real, np.arange(3))
     with pytest.raises(TypeError, match=f"not {dtype}; npgpt.ops takes complex"):
         check_real(real, None, np.zeros(2, dtype))

@@ -264,3 +264,12 @@ def test_shapes_that_do_not_fit_are_refused_in_the_words_of_the_textbook(
             ops.ALL[op](*inputs, **settings)
         told.append(str(error.value))
     assert told[0] == told[1] and says in told[0]
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float16, bool])
+@pytest.mark.parametrize("op, settings", [
+    ("dropout", {"rate": 0.5, "rng": np.random.default_rng(0)}), ("gelu", {}), ("softmax", {}),
+])
+def test_whole_numbers_and_half_precision_are_refused(op, settings, dtype):
+    with pytest.raises(TypeError, match=f"float32 and float64, not {np.dtype(dtype)}$"):
+        fast.ALL[op](np.ones((2, 3), dtype), **settings)
