@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, Mapping
 
@@ -22,6 +23,7 @@ import numpy as np
 
 from . import ops as textbook
 from .config import GPT2Config
+from .fast.threads import each
 from .layers.cross_entropy import IGNORE
 from .model import checked_ids, head_weight, hidden
 from .tape import Array
@@ -96,6 +98,7 @@ def score_text(
     stride: int | None = None,
     start_id: int | None = None,
     batch_size: int = 1,
+    together: int = 1,
     ops: Any = textbook,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> TextScore:
@@ -106,6 +109,7 @@ def score_text(
         start_id        a token to put before the text, such as GPT-2's 50256; without it the first
                         token is context only, and N - 1 tokens are scored
         batch_size      windows read side by side
+        together        batches at a time, each on a thread of its own: what a small model is best at
         on_progress     called with tokens scored so far, and in all
 
     Raises ValueError for fewer than two tokens, and for settings that do not fit.
@@ -115,6 +119,7 @@ def score_text(
     for name, value, most in (("window", width, config.n_positions), ("stride", step, width)):
         _check_between(name, value, 1, most)
     _check_between("batch_size", batch_size, 1, None)
+    _check_between("together", together, 1, None)
     ids = np.asanyarray(ids)
     if ids.ndim != 1:
         raise ValueError(f"a text is one row of token ids, (N,); got shape {ids.shape}")
@@ -132,11 +137,18 @@ def score_text(
         return np.concatenate([start[begin:end], checked_ids(piece, config)])
 
     nats, done = 0.0, 0
-    for batch in _batches(_windows(count, width, step), batch_size):
-        rows = np.stack([part(begin, end + 1) for begin, end, _ in batch])      # (B, W + 1)
-        new = batch[0][2]
-        nats += _nats(params, config, rows, new, ops)
-        done += new * len(batch)
+    waiting = _batches(_windows(count, width, step), batch_size)
+    while group := list(islice(waiting, together)):
+        found = [0.0] * len(group)
+
+        def work(i: int) -> None:
+            rows = np.stack([part(begin, end + 1) for begin, end, _ in group[i]])   # (B, W + 1)
+            found[i] = _nats(params, config, rows, group[i][0][2], ops)
+
+        each(work, len(group))
+        for batch, batch_nats in zip(group, found):
+            nats += batch_nats
+            done += batch[0][2] * len(batch)
         if on_progress is not None:
             on_progress(done, count)
     return TextScore(nats, count)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npgpt import model
+from npgpt.fast.threads import using
 from npgpt.params import init_params
 from npgpt.scoring import (
     ChoiceScore,
@@ -46,9 +47,11 @@ def plainly(ids, window, stride):
 @pytest.mark.parametrize(
     "window, stride", [(12, 12), (12, 1), (12, 5), (7, 3), (1, 1), (None, None)]
 )
-@pytest.mark.parametrize("batch_size", [1, 3])
-def test_each_token_is_scored_once_in_its_first_window(window, stride, batch_size):
-    score = score_text(PARAMS, SMALL, TEXT, window=window, stride=stride, batch_size=batch_size)
+@pytest.mark.parametrize("batch_size, together", [(1, 1), (3, 1), (2, 3)])
+def test_each_token_is_scored_once_in_its_first_window(window, stride, batch_size, together):
+    with using(3):
+        score = score_text(PARAMS, SMALL, TEXT, window=window, stride=stride,
+                           batch_size=batch_size, together=together)
     assert score.tokens == 52
     assert math.isclose(score.nats, plainly(TEXT, window or 12, stride or 12), rel_tol=1e-12)
 
@@ -104,6 +107,7 @@ def test_a_perplexity_too_large_for_a_float_is_infinite():
     ({"stride": 0}, "stride=0"),
     ({"stride": 1.5}, "stride=1.5"),
     ({"batch_size": 0}, "batch_size=0 does not fit; whole numbers at least 1"),
+    ({"together": 0}, "together=0 does not fit; whole numbers at least 1"),
     ({"start_id": 29}, "start_id: 29 is outside"),
 ])
 def test_text_and_settings_that_do_not_fit_are_refused(settings, says):

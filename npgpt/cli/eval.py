@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .parser import add_model_and_text
+from .parser import add_model_and_text, add_threads, use_threads
 
 EPILOG = """\
 examples:
@@ -39,16 +39,13 @@ def add_parser(subparsers: Any) -> None:
                              "label")
     parser.add_argument("--int8", action="store_true",
                         help="with the weights rounded to 8 bits, as `npgpt generate --int8` does")
-    parser.add_argument("--threads", type=int, metavar="N", help="default: one per core")
+    add_threads(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the scores."""
-    if args.threads is not None:
-        from ..fast.threads import set_threads
-
-        set_threads(args.threads)
+    use_threads(args.threads)
     if args.questions is not None:
         if args.text is not None:
             raise ValueError("a text was given and --questions too; one of them is enough")
@@ -72,6 +69,7 @@ def _open(args: Any) -> tuple[Any, Any]:
 def _text(args: Any, model: Any, tokenizer: Any) -> int:
     from tqdm import tqdm
 
+    from ..fast.step import choose_shards
     from ..scoring import score_text
     from ..text import load_corpus
     from ..weights import CheckpointError
@@ -94,6 +92,7 @@ def _text(args: Any, model: Any, tokenizer: Any) -> int:
         score = score_text(
             model.params, model.config, ids, stride=args.stride, batch_size=args.batch_size,
             start_id=tokenizer.eot_id if split == "all" else None, ops=model.ops,
+            together=choose_shards(model.config, args.batch_size, model.config.n_positions),
             on_progress=tell,
         )
     if not math.isfinite(score.nats):

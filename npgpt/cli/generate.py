@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Iterator
 
-from .parser import seed_number
+from .parser import add_threads, seed_number, use_threads
 
 EPILOG = """\
 The text goes to stdout, everything else to stderr. Without a prompt, and with
@@ -56,7 +56,7 @@ def add_parser(subparsers: Any) -> None:
                              "measures what it costs in loss")
     parser.add_argument("--interactive", action="store_true",
                         help="read prompts line by line; the text so far stays in memory")
-    parser.add_argument("--threads", type=int, metavar="N", help="default: one per core")
+    add_threads(parser)
     parser.set_defaults(run=run)
 
 
@@ -69,10 +69,7 @@ def run(args: argparse.Namespace) -> int:
     if args.interactive and (args.prompt is not None or args.file is not None):
         raise ValueError("--interactive reads its prompts line by line; leave the prompt out")
     prompt = None if args.interactive else _prompt(args)
-    if args.threads is not None:
-        from ..fast.threads import set_threads
-
-        set_threads(args.threads)
+    use_threads(args.threads)
     model, tokenizer = open_model(args.model)
     if args.int8:
         from ..fast.quantized import quantize

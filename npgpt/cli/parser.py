@@ -66,6 +66,23 @@ def seed_number(text: str) -> int:
     return value
 
 
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Declare --threads, with 0 as `npgpt train` takes it."""
+    parser.add_argument("--threads", type=int, default=0, metavar="N",
+                        help="threads to compute with (default 0: one per core)")
+
+
+def use_threads(n: int) -> None:
+    """Compute with n threads from now on, where n is not 0; ValueError for a negative number."""
+    if n < 0:
+        raise ValueError(f"--threads {n} must be at least 0; 0 is one per core")
+    if n:
+        # not sooner: it costs an import
+        from ..fast.threads import set_threads
+
+        set_threads(n)
+
+
 def add_model_and_text(parser: argparse.ArgumentParser) -> None:
     """Declare MODEL, TEXT and --split: a model, and which part of which text to read with it."""
     parser.add_argument("model", type=Path, metavar="MODEL",

@@ -24,7 +24,7 @@ from ..training.settings import (
     resolve,
     table_fields,
 )
-from .parser import seed_number
+from .parser import seed_number, use_threads
 
 EPILOG = """\
 Settings come from a preset, then a TOML file, then flags; the later wins. The
@@ -57,8 +57,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR",
                         help="the run folder (default: a new folder in runs/)")
     parser.add_argument("--resume", type=Path, metavar="RUN",
-                        help="continue this run; only --max-steps, --max-minutes, --threads may "
-                             "be changed")
+                        help="continue this run; only --max-steps, --max-minutes, --threads, "
+                             "--recompute may be changed")
     defaults = resolve().to_dict()
     for table, kind in (("data", DataSettings), ("model", GPT2Config), ("train", TrainSettings)):
         group = parser.add_argument_group(f"{table} (defaults: those of {DEFAULT_PRESET})")
@@ -76,10 +76,7 @@ def run(args: argparse.Namespace) -> int:
              for name in (f.name for f in dataclasses.fields(kind))
              if getattr(args, name, None) is not None}
     folder, state, run_config = _start(args, flags)
-    if run_config.train.threads:
-        from ..fast.threads import set_threads
-
-        set_threads(run_config.train.threads)
+    use_threads(run_config.train.threads)
     corpus = _corpus(run_config, state)
     check_length(run_config, corpus)
     if state is None:
@@ -200,7 +197,7 @@ class Interruption:
         print("\nnpgpt: saving after this step; once more to stop without", file=sys.stderr)
 
 
-_CHANGEABLE = ("max_steps", "max_minutes", "threads")
+_CHANGEABLE = ("max_steps", "max_minutes", "threads", "recompute")
 
 
 def _start(args: argparse.Namespace, flags: dict[str, Any]) -> tuple[Path, Any, RunConfig]:

@@ -1,6 +1,7 @@
 """npgpt train, as a user meets it."""
 
 import json
+import shutil
 import signal
 import tomllib
 from pathlib import Path
@@ -51,6 +52,16 @@ def test_a_finished_run_can_be_made_longer(npgpt, run_folder):
     assert state.step == 6 and state.run.train.decay_steps == 4
 
 
+def test_a_run_goes_on_with_less_memory_to_the_same_bits(npgpt, run_folder):
+    shutil.copytree(run_folder, "as-it-was")
+    for folder, options in (("as-it-was", []), (run_folder, ["--recompute"])):
+        code, _, err = npgpt("train", "--resume", folder, "--max-steps", "7", *options)
+        assert code == 0, err
+    plain, lean = load_checkpoint(Path("as-it-was")), load_checkpoint(run_folder)
+    assert lean.run.train.recompute and not plain.run.train.recompute
+    assert all((plain.params[name] == lean.params[name]).all() for name in plain.params)
+
+
 @pytest.mark.parametrize("arguments, says", [
     (["--resume", "nowhere"], "no run folder"),
     (["--resume", "."], "no run folder"),
@@ -64,6 +75,7 @@ def test_a_finished_run_can_be_made_longer(npgpt, run_folder):
     (["--tokenizer", "bpe"], "gpt2"),
     (["--config", "missing.toml"], "missing.toml"),
     (["--resume", "run", "--max-steps", "3"], "behind step 4"),
+    (["--resume", "run", "--threads", "-1"], "threads=-1 must be a whole number of at least 0"),
 ])
 def test_mistakes_are_one_line(npgpt, run_folder, arguments, says):
     code, out, err = npgpt("train", *arguments)
