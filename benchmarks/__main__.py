@@ -1,17 +1,17 @@
 """How fast npgpt is, and how fast its peers are in the same minute.
 
-    python -m benchmarks                      npgpt, and PyTorch and transformers if installed
+    python -m benchmarks                    npgpt, and its peers if installed
     python -m benchmarks --only train-recipe decode --pairs 9
     python -m benchmarks --without compiled bf16
-    python -m benchmarks --peers-python PATH  peers from another environment's Python
+    python -m benchmarks --peers-python P   peers from another Python's packages
     python -m benchmarks --only prefill decode --llama PATH/llama-bench
     python -m benchmarks --only train-gpt2-64 --llmc PATH/train_gpt2
-    python -m benchmarks.report               the README's table and the chart, from the results
+    python -m benchmarks.report             the README's table, from the results
 
-Every contestant is a process of its own; they take turns. Times are medians, ratios are medians of
-the pairs: npgpt's time over the other's, so below 1 npgpt is quicker. Results go to
-benchmarks/results/, one file a row. A row that cannot be measured is named with the reason, and
-the exit code is then 1.
+Every contestant is a process of its own; they take turns. Times are medians,
+ratios are medians of the pairs: npgpt's time over the other's, so below 1 npgpt
+is quicker. Results go to benchmarks/results/, one file a row. A row that cannot
+be measured is named with the reason, and the exit code is then 1.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any
 from .contest import hold
 from .limits import UNITS
 from .machine import describe_machine
+from .report import op_lines
 from .suite import rows
 
 RESULTS = Path(__file__).parent / "results"
@@ -88,12 +89,14 @@ def _show(result: dict[str, Any]) -> None:
     for reason in result["left_out"].values():
         print(f"  left out: {reason}")
     for name, column in result["columns"].items():
-        print(f"  {name:14}{column['median'] * 1e3:12.2f} ms   npgpt / this "
-              f"{column['npgpt_ratio']:6.3f}   peak {column['peak_bytes'] / 1e6:7.0f} MB")
-        for op, (forward, backward) in column.get("ops", {}).items():
-            print(f"      {op:20}{forward * 1e3:10.3f} {backward * 1e3:10.3f} ms", flush=True)
+        # a round of the limits is not the same work for all: their rates tell
+        times = "" if "limits" in column else (
+            f"{column['median'] * 1e3:12.2f} ms   npgpt / this {column['npgpt_ratio']:6.3f}   ")
+        print(f"  {name:14}{times}peak {column['peak_bytes'] / 1e6:7.0f} MB")
         for limit, rate in column.get("limits", {}).items():
             print(f"      {limit:20}{rate:10.1f} {UNITS.get(limit, 'GFLOP/s')}", flush=True)
+    if result["name"] == "ops":
+        print("\n".join(["", *op_lines(result)]), flush=True)
 
 
 def _peer_versions(python: str | None) -> dict[str, str]:

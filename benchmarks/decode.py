@@ -1,11 +1,12 @@
-"""Decoding in portions: what several tokens at once cost, and what speculation gains from it.
+"""Decoding in portions: several tokens at once, and what speculation gains.
 
-    python -m benchmarks.decode               124M random weights, float32 and int8; 7 rounds
+    python -m benchmarks.decode                 124M random weights; 7 rounds
     python -m benchmarks.decode --rounds 9 --size gpt2-medium
 
-Portions take turns, and so do writing with and without speculation. The text repeats itself, as
-code and lists do, and the drafts are what prompt look-up proposes. Prefill and decoding beside
-transformers are rows of `python -m benchmarks`. Writes benchmarks/results/portions.json.
+Portions take turns, and so do writing with and without speculation, in float32
+and int8. The text repeats itself, as code and lists do, and the drafts are what
+prompt look-up proposes. Prefill and decoding beside transformers are rows of
+`python -m benchmarks`. Writes benchmarks/results/portions.json.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ def main() -> None:
         prog="python -m benchmarks.decode", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--size", choices=sorted(SIZES), default="gpt2")
+    parser.add_argument("--size", choices=sorted(SIZES), default="gpt2", metavar="NAME",
+                        help=f"one of {', '.join(sorted(SIZES))} (default gpt2)")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER")
     args = parser.parse_args()

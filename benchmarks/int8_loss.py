@@ -1,9 +1,10 @@
-"""What rounding the weights to int8 costs: the loss on held-back text, in float32 and in int8.
+"""What rounding the weights to int8 costs: the loss, in float32 and in int8.
 
-    python -m benchmarks.int8_loss                   trains nanoGPT's CPU recipe for 500 steps first
-    python -m benchmarks.int8_loss --run runs/mine   a run folder, on the text it held back
+    python -m benchmarks.int8_loss                   trains a recipe first
+    python -m benchmarks.int8_loss --run runs/mine   a run, on what it held back
 
-Writes benchmarks/results/int8-loss.json; python -m benchmarks.report puts it into the README.
+Writes benchmarks/results/int8-loss.json; python -m benchmarks.report puts it
+into the README.
 """
 
 from __future__ import annotations

@@ -157,31 +157,50 @@ def _reading(results: list[dict[str, Any]]) -> str:
              if machine.get("torch") else "")
     absent = f" Not installed there: {', '.join(missing)}." if missing else ""
     return (
-        f"Medians of {rounds[0]} or more rounds in which all take turns, "
+        f"Medians of {_span(rounds)} in which all take turns, "
         f"on {machine['cores']} cores of {machine['processor']}, Python {machine['python']}, "
         f"{versions}. A ratio is npgpt's time over the other's: below 1 npgpt is quicker. "
         f"{peers}`products` are the bare matrix products of the same step: the floor.{absent}"
     )
 
 
-def op_table(result: dict[str, Any]) -> str:
-    """A folded Markdown table: each op's forward and backward, textbook, fast and PyTorch."""
+def _span(rounds: list[int]) -> str:
+    if len(rounds) > 1:
+        return f"{rounds[0]} to {rounds[-1]} rounds"
+    return f"{rounds[0]} rounds" if rounds[0] > 1 else "one round"
+
+
+def op_rows(result: dict[str, Any]) -> list[list[str]]:
+    """Each op's forward and backward, textbook, fast and PyTorch, under a line of headings."""
     names = {"textbook": "textbook", "fast": "npgpt.fast", "eager": "PyTorch"}
     columns = [name for name in names if name in result["columns"]]
     ops = {name: result["columns"][name]["ops"] for name in columns}
     last = "eager" if "eager" in columns else "textbook"
+    found = [["op", *(names[name] for name in columns), f"fast over {names[last]}"]]
+    for op in ops["fast"]:
+        halves = [a / b for a, b in zip(ops["fast"][op], ops[last][op])]
+        found.append([op, *(" / ".join(map(milliseconds, ops[name][op])) for name in columns),
+                      f"{halves[0]:.2f} / {halves[1]:.2f}"])
+    return found
+
+
+def op_lines(result: dict[str, Any]) -> list[str]:
+    """The same for a terminal."""
+    return [f"  {op:18}" + "".join(f"{cell:>17}" for cell in cells).rstrip()
+            for op, *cells in op_rows(result)]
+
+
+def op_table(result: dict[str, Any]) -> str:
+    """The same as a folded Markdown table."""
+    rows = [f"| {' | '.join(row)} |" for row in op_rows(result)]
     lines = [
         "<details><summary>op by op: forward / backward in ms</summary>", "",
-        f"| op | {' | '.join(names[name] for name in columns)} | fast over {names[last]} |",
-        f"|---|{'---|' * len(columns)}---|",
+        rows[0], f"|{'---|' * (rows[0].count('|') - 1)}", *rows[1:],
     ]
-    for op in ops["fast"]:
-        times = " | ".join("{:.2f} / {:.2f}".format(*(1e3 * t for t in ops[name][op]))
-                           for name in columns)
-        halves = [a / b for a, b in zip(ops["fast"][op], ops[last][op])]
-        lines.append(f"| {op} | {times} | {halves[0]:.2f} / {halves[1]:.2f} |")
     lines += ["", "On 1024 positions of 124M's shapes (`benchmarks/sizes.py`); attention_short "
-              "is 16 sequences of 64.", "", "![a fast op's time over the other's]"
+              "is 16 sequences of 64, head_and_loss the output matrix and the loss together. "
+              "PyTorch has no weight_norm, attention_entropy or entropy_penalty; it gets the "
+              "formulas in its tensors.", "", "![a fast op's time over the other's]"
               "(benchmarks/results/ops.svg)", "", "</details>"]
     return "\n".join(lines)
 
@@ -191,8 +210,8 @@ def loss_line(figures: dict[str, Any]) -> str:
     losses = figures["loss"]
     return (
         f"What int8 costs in loss: after {figures['step']} steps on {figures['corpus']} "
-        f"({figures['parameters']:,} parameters) {losses['int8']:.4f} nats per token against "
-        f"{losses['float32']:.4f} in float32, {round(figures['difference'], 4) + 0.0:+.4f}, on all "
+        f"({figures['parameters']:,} parameters) {losses['int8']:.6f} nats per token against "
+        f"{losses['float32']:.6f} in float32, {figures['difference']:+.6f}, on all "
         f"{figures['tokens']:,} held-back tokens (`python -m benchmarks.int8_loss`)."
     )
 
@@ -203,6 +222,11 @@ def _memory(columns: dict[str, Any], rival: str) -> str:
     if rival in columns:
         text += f", {ours / columns[rival]['peak_bytes']:.2f} of {rival}'s"
     return text
+
+
+def milliseconds(seconds: float) -> str:
+    """Seconds as milliseconds, with more digits where they are few."""
+    return f"{seconds * 1e3:.{2 if seconds >= 1e-4 else 3}f}"
 
 
 def duration(seconds: float) -> str:

@@ -30,8 +30,10 @@ STEPS = {"recipe": 20}
 
 ADAMW: dict[str, Any] = {"lr": 1e-3, "betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.1}
 CLIP = 1.0
-# of the single ops: positions, channels, wide channels, vocabulary, heads
+# of the single ops: positions, channels, wide channels, vocabulary, heads; dropout; the penalty
 OP_SHAPES = {"T": 1024, "C": 768, "F": 3072, "V": 50257, "H": 12}
+RATE = 0.1
+PENALTY = {"weight": 0.1, "tolerance": 0.1, "bound": 6.0}
 # of the limits: products of (positions, in, out), forward and both backward, so often in a row; and
 # a matrix as large as all weights that 124M reads for a token
 LIMIT_SHAPES = {"products 1024": (1024, 768, 3072), "products 256": (256, 768, 3072)}

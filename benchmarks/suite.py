@@ -57,7 +57,7 @@ def rows(llama: str | None = None, llmc: str | None = None) -> list[Row]:
         }, "transformers", 0.50),
         Row("decode", "124M, a token with a KV cache", {
             "npgpt": ("npgpt_gpt", {"work": "decode", "tokens": 64}),
-            **_transformers("decode", 64, "bf16"), **_llama("decode", 64, llama),
+            **_transformers("decode", 64, "compiled", "bf16"), **_llama("decode", 64, llama),
         }, "transformers", 0.50),
         Row("decode-int8", "124M, a token, int8 weights against float32", {
             "npgpt": ("npgpt_gpt", {"work": "decode", "tokens": 64, "int8": True}),

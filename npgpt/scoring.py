@@ -109,7 +109,7 @@ def score_text(
         start_id        a token to put before the text, such as GPT-2's 50256; without it the first
                         token is context only, and N - 1 tokens are scored
         batch_size      windows read side by side
-        together        batches at a time, each on a thread of its own: what a small model is best at
+        together        batches at a time, each on a thread of its own; best for small models
         on_progress     called with tokens scored so far, and in all
 
     Raises ValueError for fewer than two tokens, and for settings that do not fit.

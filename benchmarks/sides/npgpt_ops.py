@@ -13,7 +13,9 @@ from npgpt.fast import ops as fast
 from npgpt.fast.heap import keep_freed_memory
 from npgpt.fast.threads import one_blas_thread
 
-from ..sizes import OP_SHAPES
+from ..sizes import OP_SHAPES, PENALTY, RATE
+
+Example = tuple[str, list[Any], dict[str, Any]]
 
 
 def prepare(which: str) -> Callable[[], Any]:
@@ -22,11 +24,11 @@ def prepare(which: str) -> Callable[[], Any]:
     ops = {"fast": fast, "textbook": textbook}[which]
     # a training step holds BLAS to one thread and cuts the work itself; the textbook leaves it be
     held = one_blas_thread if which == "fast" else nullcontext
-    examples = _examples()
+    chosen = examples()
 
     def once() -> dict[str, list[float]]:
         result = {}
-        for name, (op, inputs, settings) in examples.items():
+        for name, (op, inputs, settings) in chosen.items():
             with held():
                 started = time.perf_counter()
                 out, cache = ops.ALL[op].forward(*inputs, **settings)
@@ -38,26 +40,62 @@ def prepare(which: str) -> Callable[[], Any]:
     return once
 
 
-def _examples() -> dict[str, tuple[str, list[Any], dict[str, Any]]]:
-    rng = np.random.default_rng(0)
+def examples() -> dict[str, Example]:
+    """Every op but identity, which computes nothing: name, inputs and settings of one call."""
+    return {**_elementwise(), **_linear_maps(), **_attention(), **_vocabulary()}
 
-    def normal(*shape: int) -> Any:
-        return rng.standard_normal(shape, dtype=np.float32)
 
-    t, c, f, v, h = (OP_SHAPES[name] for name in ("T", "C", "F", "V", "H"))
-    x, wide = normal(1, t, c), normal(1, t, f)
-    fc, proj = normal(c, f) * 0.02, normal(f, c) * 0.02
+def _normal(*shape: int) -> Any:
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+
+
+def _elementwise() -> dict[str, Example]:
+    t, c, f = (OP_SHAPES[name] for name in ("T", "C", "F"))
+    x, wide = _normal(1, t, c), _normal(1, t, f)
+    slope = np.array([0.01], np.float32)
+    bends = {name: (name, [wide], {}) for name in ("gelu", "gelu_exact", "silu", "relu")}
     return {
-        "gelu": ("gelu", [wide], {}),
-        "gelu_exact": ("gelu_exact", [wide], {}),
-        "silu": ("silu", [wide], {}),
-        "layernorm": ("layernorm", [x, normal(c), normal(c)], {}),
-        "linear": ("linear", [x, normal(c, 3 * c) * 0.02, normal(3 * c)], {}),
-        "feed_forward": ("feed_forward", [x, fc, normal(f), proj, normal(c)], {}),
-        "attention": ("multi_head_attention", [normal(1, t, 3 * c)], {"n_head": h}),
-        "attention_short": ("multi_head_attention", [normal(16, t // 16, 3 * c)], {"n_head": h}),
-        "head_and_loss": (
-            "linear_cross_entropy", [x, normal(v, c) * 0.02, rng.integers(0, v, (1, t))], {}
-        ),
-        "embedding": ("token_embedding", [rng.integers(0, v, (1, t)), normal(v, c)], {}),
+        **bends,
+        "leaky_relu": ("leaky_relu", [wide, slope], {}),
+        "softmax": ("softmax", [wide], {}),
+        "dropout": ("dropout", [x], {"rate": RATE, "rng": np.random.default_rng(0)}),
+        "residual": ("residual", [x, _normal(1, t, c)], {}),
+        "layernorm": ("layernorm", [x, _normal(c), _normal(c)], {}),
+    }
+
+
+def _linear_maps() -> dict[str, Example]:
+    t, c, f = (OP_SHAPES[name] for name in ("T", "C", "F"))
+    x, fc, proj = _normal(1, t, c), _normal(c, f) * 0.02, _normal(f, c) * 0.02
+    return {
+        "linear": ("linear", [x, _normal(c, 3 * c) * 0.02, _normal(3 * c)], {}),
+        "weight_norm": ("weight_norm", [fc, _normal(f)], {}),
+        "pad_zeros": ("pad_zeros", [_normal(2 * c)], {"size": 3 * c}),
+        "feed_forward": ("feed_forward", [x, fc, _normal(f), proj, _normal(c)], {}),
+        "swiglu": ("swiglu", [x, fc, _normal(f), fc.copy(), _normal(f), proj, _normal(c)], {}),
+    }
+
+
+def _attention() -> dict[str, Example]:
+    t, c, h = (OP_SHAPES[name] for name in ("T", "C", "H"))
+    qkv, heads = _normal(1, t, 3 * c), {"n_head": h}
+    return {
+        "attention": ("multi_head_attention", [qkv], heads),
+        "attention_short": ("multi_head_attention", [_normal(16, t // 16, 3 * c)], heads),
+        "causal_attention": ("causal_attention", [_normal(1, h, t, c // h) for _ in "qkv"], {}),
+        "attention_entropy": ("attention_entropy", [qkv], heads),
+        "entropy_penalty": ("entropy_penalty", [_normal(h), _normal(h)], PENALTY),
+    }
+
+
+def _vocabulary() -> dict[str, Example]:
+    t, c, v = (OP_SHAPES[name] for name in ("T", "C", "V"))
+    rng = np.random.default_rng(0)
+    x, table, ids = _normal(1, t, c), _normal(v, c) * 0.02, rng.integers(0, v, (1, t))
+    return {
+        "token_embedding": ("token_embedding", [ids, table], {}),
+        "position_embedding": ("position_embedding", [x, _normal(t, c), np.arange(t)], {}),
+        "unembedding": ("unembedding", [x, table], {}),
+        "cross_entropy": ("cross_entropy", [_normal(1, t, v), ids], {}),
+        "head_and_loss": ("linear_cross_entropy", [x, table, ids], {}),
     }

@@ -1,4 +1,7 @@
-"""PyTorch's ops on the same shapes as npgpt_ops."""
+"""PyTorch's ops on the arrays of npgpt_ops.
+
+Where PyTorch has no such op, the formula is written in its tensors and autograd does the rest.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,19 @@ from typing import Any, Callable
 import torch
 from torch.nn import functional as F
 
-from ..sizes import OP_SHAPES
+from ..sizes import OP_SHAPES, PENALTY, RATE
+from .npgpt_ops import examples
 
 
 def prepare() -> Callable[[], Any]:
     """A callable that times every op's forward and backward: {op: [seconds, seconds]}."""
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    examples = _examples()
+    chosen = {name: (OPS[name], tensors(name, inputs))
+              for name, (_, inputs, _) in examples().items()}
 
     def once() -> dict[str, list[float]]:
         result = {}
-        for name, (run, inputs) in examples.items():
+        for name, (run, inputs) in chosen.items():
             for tensor in inputs:
                 tensor.grad = None
             started = time.perf_counter()
@@ -34,39 +39,85 @@ def prepare() -> Callable[[], Any]:
     return once
 
 
-def _examples() -> dict[str, tuple[Any, list[torch.Tensor]]]:
-    t, c, f, v, h = (OP_SHAPES[name] for name in ("T", "C", "F", "V", "H"))
+def tensors(name: str, inputs: list[Any]) -> list[Any]:
+    """An example's arrays as PyTorch wants them: (out, in) for linear weights, and gradients."""
+    made = []
+    for i, array in enumerate(inputs):
+        # of the linear maps, all inputs but the first are weights and biases
+        turned = array.T.copy() if name in _LINEAR and i and array.ndim == 2 else array
+        tensor = torch.from_numpy(turned)
+        made.append(tensor.requires_grad_() if tensor.is_floating_point() else tensor)
+    return made
 
-    def leaf(*shape: int, scale: float = 1.0) -> torch.Tensor:
-        return (torch.randn(*shape) * scale).requires_grad_()
 
-    ids, targets = torch.randint(0, v, (2, 1, t))
+_LINEAR = ("linear", "feed_forward", "swiglu")
 
-    def feed_forward(x: Any, w: Any, b: Any, w2: Any, b2: Any) -> Any:
-        return F.linear(F.gelu(F.linear(x, w, b), approximate="tanh"), w2, b2)
 
-    def attention(qkv: Any) -> Any:
-        b, n, _ = qkv.shape
-        q, k, v = (p.view(b, n, h, c // h).transpose(1, 2) for p in qkv.split(c, dim=2))
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return mixed.transpose(1, 2).reshape(b, n, c)
+def _feed_forward(x: Any, w: Any, b: Any, w2: Any, b2: Any) -> Any:
+    return F.linear(F.gelu(F.linear(x, w, b), approximate="tanh"), w2, b2)
 
-    x, wide = leaf(1, t, c), leaf(1, t, f)
-    return {
-        "gelu": (lambda a: F.gelu(a, approximate="tanh"), [wide]),
-        "gelu_exact": (F.gelu, [wide]),
-        "silu": (F.silu, [wide]),
-        "layernorm": (lambda a, w, b: F.layer_norm(a, (c,), w, b), [x, leaf(c), leaf(c)]),
-        "linear": (F.linear, [x, leaf(3 * c, c, scale=0.02), leaf(3 * c)]),
-        "feed_forward": (
-            feed_forward,
-            [x, leaf(f, c, scale=0.02), leaf(f), leaf(c, f, scale=0.02), leaf(c)],
-        ),
-        "attention": (attention, [leaf(1, t, 3 * c)]),
-        "attention_short": (attention, [leaf(16, t // 16, 3 * c)]),
-        "head_and_loss": (
-            lambda a, w: F.cross_entropy(F.linear(a, w)[0], targets[0]),
-            [x, leaf(v, c, scale=0.02)],
-        ),
-        "embedding": (lambda w: F.embedding(ids, w), [leaf(v, c)]),
-    }
+
+def _swiglu(x: Any, gate: Any, b: Any, up: Any, b2: Any, w: Any, b3: Any) -> Any:
+    return F.linear(F.silu(F.linear(x, gate, b)) * F.linear(x, up, b2), w, b3)
+
+
+def _heads(qkv: Any) -> list[Any]:
+    b, n, c = qkv.shape
+    h = OP_SHAPES["H"]
+    return [part.view(b, n, h, c // 3 // h).transpose(1, 2) for part in qkv.split(c // 3, dim=2)]
+
+
+def _causal(q: Any, k: Any, v: Any) -> Any:
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+def _attention(qkv: Any) -> Any:
+    b, n, c = qkv.shape
+    return _causal(*_heads(qkv)).transpose(1, 2).reshape(b, n, c // 3)
+
+
+def _attention_entropy(qkv: Any) -> Any:
+    q, k, _ = _heads(qkv)
+    n = q.shape[2]
+    ahead = torch.ones(n, n, dtype=torch.bool).triu(1)
+    scores = (q @ k.transpose(-1, -2) / q.shape[-1]**0.5).masked_fill(ahead, -torch.inf)
+    logs = torch.log_softmax(scores, dim=-1)
+    # weights of 0 have a logarithm of -inf, and add nothing
+    row = -(logs.exp() * logs.masked_fill(ahead, 0.0)).sum(dim=-1)
+    return row.mean(dim=(0, 2))
+
+
+def _entropy_penalty(entropy: Any, target: Any) -> Any:
+    weight, tolerance, bound = (PENALTY[name] for name in ("weight", "tolerance", "bound"))
+    distance = entropy - target * bound
+    counted = torch.where(distance.abs() <= tolerance * bound, 0.0, distance)
+    return weight * counted.square().sum()
+
+
+OPS: dict[str, Callable[..., Any]] = {
+    "gelu": lambda a: F.gelu(a, approximate="tanh"),
+    "gelu_exact": F.gelu,
+    "silu": F.silu,
+    "relu": F.relu,
+    "leaky_relu": F.prelu,
+    "softmax": lambda a: F.softmax(a, dim=-1),
+    "dropout": lambda a: F.dropout(a, RATE),
+    "residual": torch.add,
+    "layernorm": lambda a, w, b: F.layer_norm(a, w.shape, w, b),
+    "linear": F.linear,
+    "weight_norm": lambda v, gain: v * (gain / v.norm(dim=0)),
+    "pad_zeros": lambda a: F.pad(a, (0, 3 * OP_SHAPES["C"] - len(a))),
+    "feed_forward": _feed_forward,
+    "swiglu": _swiglu,
+    "attention": _attention,
+    "attention_short": _attention,
+    "causal_attention": _causal,
+    "attention_entropy": _attention_entropy,
+    "entropy_penalty": _entropy_penalty,
+    "token_embedding": F.embedding,
+    "position_embedding": lambda a, w, at: a + F.embedding(at, w),
+    "unembedding": F.linear,
+    "cross_entropy": lambda a, at: F.cross_entropy(a[0], at[0]),
+    "head_and_loss": lambda a, w, at: F.cross_entropy(F.linear(a, w)[0], at[0]),
+}
+"""How PyTorch computes each example of npgpt_ops."""

@@ -1,8 +1,7 @@
 """Causal attention in blocks; the mathematics is in layers/attention.py.
 
-Work is cut into stacks: some heads of some batch rows, few enough that their scores stay in a
-core's cache. Each stack goes through blocks of queries, against the keys up to the block's end
-only, so that no T x T matrix stands in memory and little of the masked half is computed.
+Work is cut into stacks of heads and blocks of queries (scores.py), so that scores stay in a core's
+cache and no T x T matrix stands in memory.
 
     e      = exp(q @ k.T / sqrt(D) - shift)        0 where masked
     out    = (e @ v) / sum(e)                      the sums divide T x D numbers, not T x T
@@ -26,7 +25,6 @@ Source     Rabe, Staats 2021, arXiv 2112.05682; Dao et al. 2022, arXiv 2205.1413
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -34,25 +32,13 @@ import numpy as np
 from ..layers.attention import split_heads, split_qkv
 from ..layers.contract import Array, Cache, UniformSource, check_attention
 from .blocks import check_real
+from .scores import Stack, cut_blocks, cut_stacks, visible, visible_maximum
 from .threads import ELEMENTS, each
 
-# queries in a block, and scores in a stack: both fit a second-level cache
-QUERIES = 128
-STACK = 2**17
-# from this many keys on a block has twice the queries: fewer, longer calls (at T 1024 12 % less
-# time on two threads), for a little more of the masked half
-LONG = 768
 # up to this many keys, e is kept for backward instead of computed again
 KEEP_KEYS = 256
 # exp needs no shift in float32 where its row sums lie between this and its inverse
 LARGEST_SUM = 1e30
-
-
-class _Stack(NamedTuple):
-    """The part of (B, H) that is worked on at once."""
-
-    rows: slice
-    heads: slice
 
 
 class _Kept(NamedTuple):
@@ -121,35 +107,13 @@ def _as_heads(x: Array) -> Array:
     return x if x.ndim == 4 else x.reshape(1, math.prod(x.shape[:-2]), *x.shape[-2:])
 
 
-def _stacks(b: int, h: int, t: int, s: int) -> list[_Stack]:
-    if 0 in (b, h):
-        return []
-    scores = max(1, min(t, _queries(s)) * s)
-    heads = min(h, max(1, STACK // scores))
-    rows = max(1, STACK // (scores * h)) if heads == h else 1
-    return [
-        _Stack(slice(i, min(i + rows, b)), slice(j, min(j + heads, h)))
-        for i in range(0, b, rows) for j in range(0, h, heads)
-    ]
-
-
-def _blocks(t: int, s: int) -> list[tuple[int, int, int]]:
-    # (first query, end of queries, end of the keys they see)
-    step = _queries(s)
-    return [(a, min(a + step, t), s - t + min(a + step, t)) for a in range(0, t, step)]
-
-
-def _queries(s: int) -> int:
-    return QUERIES if s < LONG else 2 * QUERIES
-
-
 def _attend(
     q: Array, k: Array, v: Array, out: Array, rate: float, rng: UniformSource | None
 ) -> _Kept:
     b, h, t, d = q.shape
     s = k.shape[2]
     scale = 1.0 / math.sqrt(d) if d else 1.0
-    stacks, blocks = _stacks(b, h, t, s), _blocks(t, s)
+    stacks, blocks = cut_stacks(b, h, t, s), cut_blocks(t, s)
     bits = _draw_bits(stacks, blocks, t, s, rate, rng) if rate else {}
     # with few keys it is quicker to divide the weights than the result
     inverse = None if s <= min(KEEP_KEYS, 2 * d) else np.empty((b, h, t, 1), q.dtype)
@@ -166,7 +130,7 @@ def _attend(
             # false also if a sum is nan: infinite exp of a masked score, times 0
             if not (sums.min() > 1 / LARGEST_SUM and sums.max() < LARGEST_SUM):
                 np.matmul(queries[:, :, start:stop], keys[:, :, :seen].swapaxes(-1, -2), out=e)
-                kept.shifts[i, j] = _visible_maximum(e, start + s - t)
+                kept.shifts[i, j] = visible_maximum(e, start + s - t)
                 _exp(e, start + s - t, kept.shifts[i, j])
                 np.matmul(e, np.ones((seen, 1), e.dtype), out=sums)
             np.reciprocal(sums, out=sums)
@@ -191,7 +155,7 @@ def _attend_backward(dout: Array, kept: _Kept, dq: Array, dk: Array, dv: Array) 
     b, h, t, d = q.shape
     s = k.shape[2]
     scale = 1.0 / math.sqrt(d) if d else 1.0
-    stacks, blocks = _stacks(b, h, t, s), _blocks(t, s)
+    stacks, blocks = cut_stacks(b, h, t, s), cut_blocks(t, s)
 
     def work(i: int) -> None:
         part = stacks[i]
@@ -246,25 +210,11 @@ def _exp(scores: Array, offset: int, shift: Array | None = None) -> None:
         # a key ahead may have a score above the maximum of the visible ones
         np.minimum(scores[..., offset:], 0.0, out=scores[..., offset:])
     np.exp(scores, out=scores)
-    scores[..., offset:] *= _visible(scores.shape[2], scores.dtype)
-
-
-def _visible_maximum(scores: Array, offset: int) -> Array:
-    """The largest score (b, h, n, 1) of each query's visible keys."""
-    ahead = np.where(_visible(scores.shape[2], scores.dtype) > 0, scores[..., offset:], -np.inf)
-    maximum: Array = ahead.max(axis=-1, keepdims=True)
-    if offset:
-        np.maximum(maximum, scores[..., :offset].max(axis=-1, keepdims=True), out=maximum)
-    return maximum
-
-
-@lru_cache(maxsize=8)
-def _visible(n: int, dtype: np.dtype) -> Array:
-    return np.tri(n, dtype=dtype)
+    scores[..., offset:] *= visible(scores.shape[2], scores.dtype)
 
 
 def _draw_bits(
-    stacks: list[_Stack],
+    stacks: list[Stack],
     blocks: list[tuple[int, int, int]],
     t: int,
     s: int,

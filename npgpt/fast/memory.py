@@ -10,7 +10,8 @@ import math
 
 from ..config import GPT2Config
 from ..params import parameter_shapes
-from .attention import KEEP_KEYS, QUERIES
+from .attention import KEEP_KEYS
+from .scores import QUERIES
 
 # threads that allocate at the same time leave gaps in the heap: 0 to 13 % in what was measured
 GAPS = 0.06

@@ -14,6 +14,7 @@ from ..layers.embedding import position_embedding_forward, token_embedding_forwa
 from ..layers.residual import residual_backward
 from ..tape import Op, Var
 from . import activations, attention
+from . import attention_entropy as _entropy
 from . import cross_entropy as _cross_entropy
 from . import feed_forward as _feed_forward
 from . import layernorm as _layernorm
@@ -67,7 +68,7 @@ multi_head_attention = Op(
     attention.multi_head_attention_backward,
 )
 attention_entropy = Op(
-    "attention_entropy", variants.attention_entropy_forward, variants.attention_entropy_backward
+    "attention_entropy", _entropy.attention_entropy_forward, _entropy.attention_entropy_backward
 )
 entropy_penalty = Op(
     "entropy_penalty", variants.entropy_penalty_forward, variants.entropy_penalty_backward

@@ -66,7 +66,7 @@ def test_ops_have_a_table_of_their_own_with_forward_and_backward():
 def test_what_int8_costs_in_loss_is_told():
     line = report.loss_line({"corpus": "c", "step": 5, "tokens": 1000, "parameters": 2000,
                              "loss": {"float32": 2.0, "int8": 2.0012}, "difference": 0.0012})
-    assert "2.0012 nats per token against 2.0000 in float32, +0.0012" in line
+    assert "2.001200 nats per token against 2.000000 in float32, +0.001200" in line
 
 
 def test_the_readme_changes_between_its_markers_only():

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npgpt.fast import attention, threads
-from npgpt.fast.attention import KEEP_KEYS, QUERIES
+from npgpt.fast import attention, scores, threads
+from npgpt.fast.attention import KEEP_KEYS
 from npgpt.fast.rows import RowRandom
+from npgpt.fast.scores import QUERIES
 from npgpt.layers import attention as textbook
 
 
@@ -52,24 +53,10 @@ def test_weights_are_kept_up_to_a_length_and_then_computed_again(keys):
     assert_close(both_ways(attention, inputs, dout), both_ways(textbook, inputs, dout))
 
 
-@given(b=st.integers(1, 40), h=st.integers(1, 40), t=st.integers(1, 400), past=st.integers(0, 300))
-def test_stacks_and_blocks_hold_every_score_exactly_once(b, h, t, past):
-    s = t + past
-    hits = np.zeros((b, h), int)
-    for part in attention._stacks(b, h, t, s):
-        hits[part] += 1
-    assert (hits == 1).all()
-    blocks = attention._blocks(t, s)
-    assert [start for start, _, _ in blocks] == [0] + [stop for _, stop, _ in blocks[:-1]]
-    assert blocks[-1][1:] == (t, s)
-    # the last query of a block sees all the block's keys, and no query more than them
-    assert all(seen == past + stop for _, stop, seen in blocks)
-
-
 @pytest.mark.parametrize("heads_in_a_stack", [1, 2, 3, 5, 12])
 def test_any_cut_into_stacks_is_the_textbook(monkeypatch, heads_in_a_stack):
     t, s = 9, 11
-    monkeypatch.setattr(attention, "STACK", heads_in_a_stack * t * s)
+    monkeypatch.setattr(scores, "STACK", heads_in_a_stack * t * s)
     inputs, dout = example(4, 5, t, s, 3, dv=2)
     assert_close(both_ways(attention, inputs, dout), both_ways(textbook, inputs, dout))
 
@@ -146,7 +133,7 @@ def test_several_stacks_draw_the_numbers_of_one_draw(monkeypatch, source):
     inputs, dout = example(4, 3, 6, 8, 2)
     wanted = None
     for stack in (2**17, 2 * 6 * 8, 6 * 6 * 8):
-        monkeypatch.setattr(attention, "STACK", stack)
+        monkeypatch.setattr(scores, "STACK", stack)
         rng = RowRandom(1, 2, 3, rows=4) if source == "rows" else np.random.default_rng(8)
         got = both_ways(attention, inputs, dout, rate=0.3, rng=rng)
         if wanted is not None:

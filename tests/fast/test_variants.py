@@ -1,44 +1,27 @@
-"""The ops of the variants: the textbook's numbers on any number of threads, and little memory."""
-
-from __future__ import annotations
+"""The ops of the variants: the textbook's own, for real numbers."""
 
 import numpy as np
 import pytest
 
-from npgpt.fast import threads, variants
-from npgpt.layers import attention_entropy as textbook
+from npgpt.cases import cases
+from npgpt.fast import ops as fast
+from npgpt.fast import variants
+from npgpt.layers import attention_entropy, pad_zeros, weight_norm
+
+NAMES = ("weight_norm", "pad_zeros", "entropy_penalty")
 
 
-@pytest.mark.parametrize("n", [1, 2, 3])
-@pytest.mark.parametrize("dtype, share", [("float64", 1e-13), ("float32", 2e-5)])
-def test_the_entropy_of_many_texts_is_the_textbooks_on_any_threads(monkeypatch, n, dtype, share):
-    monkeypatch.setattr(variants, "ELEMENTS", 1)
-    rng = np.random.default_rng(0)
-    qkv, dout = rng.standard_normal((7, 33, 24)).astype(dtype), rng.standard_normal(4).astype(dtype)
-    out, cache = textbook.attention_entropy_forward(qkv, n_head=4)
-    (dqkv,) = textbook.attention_entropy_backward(dout, cache)
-    with threads.using(n):
-        fast_out, fast_cache = variants.attention_entropy_forward(qkv, n_head=4)
-        (fast_dqkv,) = variants.attention_entropy_backward(dout, fast_cache)
-    np.testing.assert_allclose(fast_out, out, rtol=share)
-    np.testing.assert_allclose(fast_dqkv, dqkv, rtol=0, atol=share * np.abs(dqkv).max())
-    assert fast_out.dtype == fast_dqkv.dtype == dtype
+@pytest.mark.parametrize("case", [c for c in cases() if c.op_name in NAMES], ids=lambda c: c.label)
+def test_complex_numbers_are_refused(case):
+    inputs = [a.astype(complex) for a in case.inputs]
+    with pytest.raises(TypeError, match="npgpt.ops takes complex numbers"):
+        fast.ALL[case.op_name].forward(*inputs, **case.settings)
 
 
-def test_the_number_of_threads_does_not_change_a_bit(monkeypatch):
-    monkeypatch.setattr(variants, "ELEMENTS", 1)
-    qkv = np.random.default_rng(0).standard_normal((7, 33, 24)).astype(np.float32)
-    results = []
-    for n in (1, 2, 3):
-        with threads.using(n):
-            out, cache = variants.attention_entropy_forward(qkv, n_head=4)
-            results.append((out, *variants.attention_entropy_backward(np.ones(4, "f4"), cache)))
-    for out, dqkv in results[1:]:
-        np.testing.assert_array_equal(out, results[0][0])
-        np.testing.assert_array_equal(dqkv, results[0][1])
-
-
-def test_nothing_is_kept_for_backward_but_the_input():
-    qkv = np.random.default_rng(0).standard_normal((2, 9, 12))
-    _, cache = variants.attention_entropy_forward(qkv, n_head=2)
-    assert [a is qkv for a in cache if isinstance(a, np.ndarray)] == [True]
+def test_backward_is_the_textbooks():
+    for name, layer in zip(NAMES, (weight_norm, pad_zeros, attention_entropy)):
+        backward = f"{name}_backward"
+        assert getattr(variants, backward) is getattr(layer, backward)
+    v, gain = np.random.default_rng(0).standard_normal((2, 3, 3))
+    np.testing.assert_array_equal(variants.weight_norm_forward(v, gain[0])[0],
+                                  weight_norm.weight_norm_forward(v, gain[0])[0])

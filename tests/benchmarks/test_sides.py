@@ -1,0 +1,127 @@
+"""The contestants at small sizes: each does the work that its row names."""
+
+import numpy as np
+import pytest
+
+from benchmarks import sizes
+from benchmarks.limits import UNITS
+from benchmarks.sides import npgpt_floor, npgpt_gpt, npgpt_limits, npgpt_ops
+from npgpt import GPT2Config, ops
+from npgpt.fast.decode import FastReader
+
+SMALL = {"vocab_size": 11, "n_positions": 24, "n_embd": 8, "n_layer": 2, "n_head": 2}
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setitem(sizes.SIZES, "recipe", (SMALL, 4, 6))
+    monkeypatch.setitem(sizes.STEPS, "recipe", 3)
+    for name, value in {"T": 16, "C": 8, "F": 12, "V": 11, "H": 2}.items():
+        monkeypatch.setitem(sizes.OP_SHAPES, name, value)
+    for name in list(sizes.LIMIT_SHAPES):
+        monkeypatch.setitem(sizes.LIMIT_SHAPES, name, (4, 8, 16))
+    monkeypatch.setattr(npgpt_limits, "WEIGHTS_READ", (64, 16))
+    monkeypatch.setattr(npgpt_limits, "_TILES", 1)
+    monkeypatch.setattr(npgpt_gpt.GPT2Config, "named", lambda name: GPT2Config.from_dict(SMALL))
+
+
+@pytest.fixture
+def helpers_close(monkeypatch):
+    """A contestant's helpers end with its process, which here lives on."""
+    made, helpers = [], npgpt_gpt.Helpers
+    monkeypatch.setattr(npgpt_gpt, "Helpers", lambda n: made.append(helpers(n)) or made[-1])
+    yield
+    for one in made:
+        one.close()
+
+
+@pytest.mark.usefixtures("helpers_close")
+@pytest.mark.parametrize("settings", [{}, {"recompute": True}])
+def test_training_makes_as_many_updates_as_a_repetition_has_steps(monkeypatch, settings):
+    seen = []
+    adamw = npgpt_gpt.adamw_step
+    monkeypatch.setattr(npgpt_gpt, "adamw_step", lambda *arrays, step, **settings: (
+        seen.append(step), adamw(*arrays, step=step, **settings)))
+    once = npgpt_gpt.prepare("train", size="recipe", **settings)
+    assert once() == once() == {"per": 3}
+    assert seen == [1, 2, 3, 4, 5, 6]
+
+
+def read_shapes(monkeypatch):
+    shapes, read = [], FastReader.read
+    monkeypatch.setattr(FastReader, "read", lambda self, rows, ids, *rest: (
+        shapes.append(ids.shape), read(self, rows, ids, *rest))[1])
+    return shapes
+
+
+def test_prefill_reads_all_tokens_at_once_again_and_again(monkeypatch):
+    shapes = read_shapes(monkeypatch)
+    once = npgpt_gpt.prepare("prefill", tokens=20)
+    once(), once()
+    assert shapes == [(1, 20)] * 2
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_decoding_reads_a_prompt_and_then_its_own_tokens_one_by_one(monkeypatch, int8):
+    shapes = read_shapes(monkeypatch)
+    once = npgpt_gpt.prepare("decode", tokens=5, int8=int8)
+    assert once() == once() == {"per": 5}
+    assert shapes == [(1, 16), *[(1, 1)] * 4] * 2
+
+
+def test_the_floor_has_every_product_of_the_linear_layers_and_the_head(monkeypatch):
+    flops, products = [], npgpt_floor.products
+    monkeypatch.setattr(npgpt_floor, "products", lambda jobs: (
+        flops.extend(2 * a.shape[0] * a.shape[1] * b.shape[1] for a, b, _ in jobs),
+        products(jobs)))
+    assert npgpt_floor.prepare("recipe")() == {"per": 3}
+    c, v, positions = SMALL["n_embd"], SMALL["vocab_size"], 4 * 6
+    # forward, and twice as much backward
+    assert sum(flops) == 3 * 3 * 2 * positions * (SMALL["n_layer"] * 12 * c * c + v * c)
+
+
+def test_the_ops_row_has_every_op_that_computes_something():
+    assert {name for name, *_ in npgpt_ops.examples().values()} == set(ops.ALL) - {"identity"}
+
+
+@pytest.mark.parametrize("which", ["fast", "textbook"])
+def test_every_op_has_a_time_forward_and_backward(which):
+    times = npgpt_ops.prepare(which)()
+    assert list(times) == list(npgpt_ops.examples())
+    assert all(len(pair) == 2 and min(pair) > 0 for pair in times.values())
+
+
+def test_every_limit_is_a_rate():
+    rates = npgpt_limits.prepare()()
+    assert set(rates) == {*sizes.LIMIT_SHAPES, *UNITS} and min(rates.values()) > 0
+
+
+@pytest.mark.parametrize("name", [
+    "gelu", "gelu_exact", "silu", "relu", "leaky_relu", "softmax", "residual", "layernorm",
+    "linear", "weight_norm", "pad_zeros", "feed_forward", "swiglu", "attention",
+    "attention_short", "causal_attention", "attention_entropy", "entropy_penalty",
+    "token_embedding", "position_embedding", "unembedding", "cross_entropy", "head_and_loss"])
+def test_pytorchs_column_computes_the_same(name):
+    torch_ops = pytest.importorskip("benchmarks.sides.torch_ops")
+    op_name, inputs, settings = npgpt_ops.examples()[name]
+    op = ops.ALL[op_name]
+    out, cache = op.forward(*inputs, **settings)
+    dout = np.random.default_rng(1).standard_normal(out.shape).astype(np.float32)
+    tensors = torch_ops.tensors(name, inputs)
+    theirs = torch_ops.OPS[name](*tensors)
+    np.testing.assert_allclose(theirs.detach().numpy(), out, rtol=1e-4, atol=1e-6)
+    theirs.backward(torch_ops.torch.from_numpy(dout))
+    grads = [t.grad for t in tensors if t.is_floating_point()]
+    # ids and positions have none
+    computed = [grad for grad in op.backward(dout, cache) if grad is not None]
+    for ours, grad in zip(computed, grads, strict=True):
+        grad = grad.numpy().T if grad.shape != ours.shape else grad.numpy()
+        np.testing.assert_allclose(grad, ours, rtol=1e-3, atol=1e-5)
+
+
+def test_pytorch_times_the_same_ops_and_limits_and_makes_as_many_steps():
+    torch_ops = pytest.importorskip("benchmarks.sides.torch_ops")
+    from benchmarks.sides import torch_gpt
+
+    assert list(torch_ops.prepare()()) == list(npgpt_ops.examples())
+    assert torch_gpt.prepare("train", size="recipe", mode="eager")() == {"per": 3}
