@@ -185,9 +185,11 @@ def op_rows(result: dict[str, Any]) -> list[list[str]]:
 
 
 def op_lines(result: dict[str, Any]) -> list[str]:
-    """The same for a terminal."""
-    return [f"  {op:18}" + "".join(f"{cell:>17}" for cell in cells).rstrip()
-            for op, *cells in op_rows(result)]
+    """The same for a terminal of 80 columns; the last one is fast over the column before it."""
+    rows = op_rows(result)
+    rows[0][-1] = "ratio"
+    return [f"  {op:18}" + "".join(f"{cell:>16}" for cell in cells) + f"{ratio:>12}"
+            for op, *cells, ratio in rows]
 
 
 def op_table(result: dict[str, Any]) -> str:

@@ -63,6 +63,17 @@ def test_ops_have_a_table_of_their_own_with_forward_and_backward():
     assert "| gelu | 2.00 / 4.00 | 1.00 / 2.00 | 0.50 / 0.50 |" in alone
 
 
+def test_a_terminal_of_80_columns_shows_them_too():
+    row = ops_result("fast", "textbook", "eager")
+    for number, column in enumerate(row["columns"].values(), start=1):
+        column["ops"] = {"position_embedding": [0.0005 * number, 0.26666 * number],
+                         "pad_zeros": [0.00001234 * number, 0.000002 * number]}
+    head, long, short = report.op_lines(row)
+    assert head.split() == ["op", "textbook", "npgpt.fast", "PyTorch", "ratio"]
+    assert long.endswith(" 0.33 / 0.33") and max(map(len, (head, long, short))) <= 80
+    assert "0.012 / 0.002" in short and long.startswith("  position_embedding  ")
+
+
 def test_what_int8_costs_in_loss_is_told():
     line = report.loss_line({"corpus": "c", "step": 5, "tokens": 1000, "parameters": 2000,
                              "loss": {"float32": 2.0, "int8": 2.0012}, "difference": 0.0012})
