@@ -22,6 +22,7 @@ MISFITS = [
     ("linear_cross_entropy", (N((2, 3, 8)), N((7, 9)), IDS), {}, "x (2, 3, 8), weight (7, 9)"),
     ("causal_attention", (N((2, 4, 3, 2)), N((2, 4, 3, 5)), N((2, 4, 3, 2))), {}, "k (2, 4, 3, 5)"),
     ("causal_attention", (N((2, 4, 3, 2)), N((2, 4, 3, 2)), N((2, 4, 5, 2))), {}, "v (2, 4, 5, 2)"),
+    ("causal_attention", (N((2, 4, 3, 2)), N((4, 3, 2)), N((4, 3, 2))), {}, "alike before that"),
     ("causal_attention", (N(2), N(2), N(2)), {}, "q (2,)"),
     ("multi_head_attention", (N((3, 24)),), {"n_head": 4}, "qkv (B, T, 3C); got qkv (3, 24)"),
     ("attention_entropy", (N((3, 24)),), {"n_head": 4}, "qkv (B, T, 3C); got qkv (3, 24)"),

@@ -27,7 +27,7 @@ import numpy as np
 from ..layers.contract import Array, Cache, check_leaky_relu
 from ..layers.erf import normal_cdf, normal_pdf
 from ..layers.gelu import CUBIC, SCALE
-from .blocks import check_real, run_length, runs
+from .blocks import check_real, of_one_type, run_length, runs
 from .threads import ELEMENTS, parts
 
 _ERFC_P = 0.3275911 / math.sqrt(2.0)
@@ -247,6 +247,7 @@ def leaky_relu_forward(x: Array, slope: Array) -> tuple[Array, Cache]:
     """x where positive, slope * x elsewhere; slope (1,); see layers/relu.py."""
     check_leaky_relu(x, slope)
     check_real(slope)
+    x, slope = of_one_type(x, slope)
     return _forward(leaky_kernels(slope), x), (x, slope)
 
 

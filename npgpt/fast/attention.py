@@ -31,7 +31,7 @@ import numpy as np
 
 from ..layers.attention import split_heads, split_qkv
 from ..layers.contract import Array, Cache, UniformSource, check_attention
-from .blocks import check_real
+from .blocks import check_real, of_one_type
 from .scores import Stack, cut_blocks, cut_stacks, visible, visible_maximum
 from .threads import ELEMENTS, each
 
@@ -61,23 +61,20 @@ def causal_attention_forward(
     """Attend from q (..., T, D) to k, v (..., S, D); `rate` is dropout on the weights."""
     check_attention(q, k, v)
     check_real(q, k, v)
+    q, k, v = of_one_type(q, k, v)
     t = q.shape[-2]
-    lead = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
-    qh, kh, vh = (_as_heads(np.broadcast_to(a, (*lead, *a.shape[-2:]))) for a in (q, k, v))
+    qh, kh, vh = (_as_heads(a) for a in (q, k, v))
     out = np.empty((*qh.shape[:3], v.shape[-1]), q.dtype)
     kept = _attend(qh, kh, vh, out, rate, rng)
-    return out.reshape(*lead, t, v.shape[-1]), (kept, [a.shape for a in (q, k, v)])
+    return out.reshape(*q.shape[:-2], t, v.shape[-1]), kept
 
 
 def causal_attention_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
     """Give (dq, dk, dv): dq (..., T, D), dk and dv (..., S, D)."""
-    kept, shapes = cache
+    kept = cache
     grads = [np.empty(a.shape, dout.dtype) for a in (kept.q, kept.k, kept.v)]
     _attend_backward(_as_heads(dout), kept, *grads)
     dq, dk, dv = (grad.reshape(*dout.shape[:-2], *grad.shape[-2:]) for grad in grads)
-    for grad, shape in zip((dq, dk, dv), shapes):
-        if grad.shape != shape:
-            raise ValueError(f"q, k and v must have the same leading axes; got {shapes}")
     return dq, dk, dv
 
 

@@ -27,6 +27,15 @@ def check_real(*arrays: Array | None) -> None:
             raise TypeError(f"fast ops take float32 and float64, not {array.dtype}{other}")
 
 
+def of_one_type(*arrays: Array) -> list[Array]:
+    """The arrays in the wider of their types, as NumPy's own operators give it: copies of others.
+
+    For ops that write into arrays which they have made before.
+    """
+    dtype = np.result_type(*arrays)
+    return [array.astype(dtype, copy=False) for array in arrays]
+
+
 def as_rows(x: Array) -> Array:
     """x (..., C) as contiguous rows (N, C); a copy only where x is not contiguous."""
     return np.ascontiguousarray(x).reshape(math.prod(x.shape[:-1]), x.shape[-1])

@@ -78,8 +78,9 @@ def check_qkv(qkv: Array) -> None:
 def check_attention(q: Array, k: Array, v: Array) -> None:
     """For causal_attention: ValueError unless axes fit and there are as many keys as queries."""
     check_shapes(min(q.ndim, k.ndim, v.ndim) > 1 and q.shape[-1] == k.shape[-1] and
-                 k.shape[-2] == v.shape[-2],
-                 "causal attention needs q (..., T, D), k (..., S, D) and v (..., S, any)",
+                 k.shape[-2] == v.shape[-2] and q.shape[:-2] == k.shape[:-2] == v.shape[:-2],
+                 "causal attention needs q (..., T, D), k (..., S, D) and v (..., S, any), "
+                 "alike before that",
                  q=q, k=k, v=v)
     t, s = q.shape[-2], k.shape[-2]
     if t > s:

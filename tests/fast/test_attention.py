@@ -48,7 +48,7 @@ def test_lengths_around_the_borders_of_blocks_are_the_textbook(t, past):
 @pytest.mark.parametrize("keys", [KEEP_KEYS - 1, KEEP_KEYS, KEEP_KEYS + 1])
 def test_weights_are_kept_up_to_a_length_and_then_computed_again(keys):
     inputs, dout = example(1, 2, QUERIES + 1, keys, 3)
-    out, (kept, _) = attention.causal_attention_forward(*inputs)
+    out, kept = attention.causal_attention_forward(*inputs)
     assert bool(kept.weights) == (keys <= KEEP_KEYS)
     assert_close(both_ways(attention, inputs, dout), both_ways(textbook, inputs, dout))
 
@@ -80,7 +80,7 @@ def test_rows_that_need_a_shift_stand_beside_rows_that_need_none(t):
     # exp overflows in the first head, and vanishes in the second
     q[0, 0], k[0, 0] = 60 * q[0, 0], 60 * k[0, 0]
     q[0, 1], k[0, 1] = 40 + np.abs(q[0, 1]), -40 - np.abs(k[0, 1])
-    out, (kept, _) = attention.causal_attention_forward(q, k, v)
+    out, kept = attention.causal_attention_forward(q, k, v)
     assert kept.shifts
     got, wanted = (both_ways(pair, (q, k, v), dout) for pair in (attention, textbook))
     # scores of thousands have a rounding of 1e-12, and exp makes it relative
@@ -95,7 +95,7 @@ def test_float32_scores_whose_exp_is_hardly_a_number_are_shifted():
     out, cache = attention.causal_attention_forward(*inputs)
     wanted, _ = textbook.causal_attention_forward(*(a.astype(float) for a in inputs))
     assert np.abs(out - wanted).max() <= 1e-4
-    assert cache[0].shifts
+    assert cache.shifts
 
 
 @given(
@@ -144,7 +144,7 @@ def test_several_stacks_draw_the_numbers_of_one_draw(monkeypatch, source):
 def test_dropout_keeps_one_bit_for_a_visible_score():
     t = 2 * QUERIES
     inputs, _ = example(2, 3, t, t, 4)
-    _, (kept, _) = attention.causal_attention_forward(
+    _, kept = attention.causal_attention_forward(
         *inputs, rate=0.2, rng=np.random.default_rng(0)
     )
     # the first block of queries sees the first block of keys only
@@ -183,12 +183,9 @@ def test_any_number_of_leading_axes_will_do(lead):
     assert_close(both_ways(attention, inputs, dout), both_ways(textbook, inputs, dout))
 
 
-def test_more_queries_than_keys_and_shared_keys_in_backward_are_refused():
-    (q, k, v), dout = example(1, 2, 3, 3, 4)
+def test_more_queries_than_keys_and_shared_keys_are_refused():
+    (q, k, v), _ = example(1, 2, 3, 3, 4)
     with pytest.raises(ValueError, match="3 queries, 2 keys"):
         attention.causal_attention_forward(q, k[:, :, :2], v[:, :, :2])
-    out, cache = attention.causal_attention_forward(q, k[:, :1], v[:, :1])
-    wanted, _ = textbook.causal_attention_forward(q, k[:, :1], v[:, :1])
-    assert_close([out], [wanted])
-    with pytest.raises(ValueError, match="same leading axes"):
-        attention.causal_attention_backward(dout, cache)
+    with pytest.raises(ValueError, match=r"alike before that; got q \(1, 2, 3, 4\), k \(1, 1, "):
+        attention.causal_attention_forward(q, k[:, :1], v[:, :1])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npgpt.fast.blocks import BLOCK, as_rows, check_real, run_length, runs
+from npgpt.fast.blocks import BLOCK, as_rows, check_real, of_one_type, run_length, runs
 
 
 @given(
@@ -68,3 +68,10 @@ def test_complex_numbers_are_refused_wherever_they_stand(dtype):
         check_real(real, np.arange(3))
     with pytest.raises(TypeError, match=f"not {dtype}; npgpt.ops takes complex"):
         check_real(real, None, np.zeros(2, dtype))
+
+
+def test_arrays_of_one_type_are_not_copied_and_others_become_the_wider():
+    single, double = np.ones(3, np.float32), np.ones(2)
+    assert of_one_type(single, single)[0] is single
+    widened, same = of_one_type(single, double)
+    assert widened.dtype == np.float64 and same is double

@@ -273,3 +273,14 @@ def test_shapes_that_do_not_fit_are_refused_in_the_words_of_the_textbook(
 def test_whole_numbers_and_half_precision_are_refused(op, settings, dtype):
     with pytest.raises(TypeError, match=f"float32 and float64, not {np.dtype(dtype)}$"):
         fast.ALL[op](np.ones((2, 3), dtype), **settings)
+
+
+@pytest.mark.parametrize("case", cases(), ids=ids)
+def test_two_types_give_the_wider_one(case):
+    floats = [i for i, a in enumerate(case.inputs) if a is not None and a.dtype.kind == "f"]
+    for narrow in floats if len(floats) > 1 else []:
+        inputs = [a.astype(np.float32) if i == narrow else a for i, a in enumerate(case.inputs)]
+        outs = [ops.ALL[case.op_name].forward(*inputs, **copy.deepcopy(case.settings))[0]
+                for ops in (fast, textbook)]
+        # where a part of the work is done in the narrower type, its digits are all there are
+        assert_close(*outs, 2e-6, case.label)
