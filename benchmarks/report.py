@@ -201,8 +201,8 @@ def op_table(result: dict[str, Any]) -> str:
     ]
     lines += ["", "On 1024 positions of 124M's shapes (`benchmarks/sizes.py`); attention_short "
               "is 16 sequences of 64, head_and_loss the output matrix and the loss together. "
-              "PyTorch has no weight_norm, attention_entropy or entropy_penalty; it gets the "
-              "formulas in its tensors.", "", "![a fast op's time over the other's]"
+              "PyTorch has no attention_entropy and no entropy_penalty; it gets their formulas in "
+              "its tensors.", "", "![a fast op's time over the other's]"
               "(benchmarks/results/ops.svg)", "", "</details>"]
     return "\n".join(lines)
 

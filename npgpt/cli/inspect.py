@@ -46,7 +46,11 @@ def run(args: argparse.Namespace) -> int:
     from ..fast.step import peak_memory
     from ..params import budget, parameter_shapes
 
-    config, batch, length = _config(args)
+    config, run_config = _config(args)
+    train = run_config.train if run_config else None
+    batch, length = (train.batch_size, run_config.sequence_length) if train else (1, 0)
+    recompute = args.recompute or bool(train and train.recompute)
+    summed = train.grad_accumulation if train else 1
     if args.untied:
         config = config.replace(tie_word_embeddings=False)
     batch = batch if args.batch_size is None else args.batch_size
@@ -74,16 +78,18 @@ def run(args: argparse.Namespace) -> int:
     print(f"  memory, float32        {_bytes(cost.parameter_bytes)}   "
           f"(float64 {_bytes(double.parameter_bytes)})")
     print(f"  with gradients and AdamW's moments   {_bytes(cost.training_bytes)}")
-    peak = peak_memory(config, batch, length, recompute=args.recompute)
-    print(f"  peak of a training step, batch {batch} x {length}   {_bytes(peak)}")
+    peak = peak_memory(config, batch, length, recompute=recompute, grad_accumulation=summed)
+    times = f"{summed} times " if summed > 1 else ""
+    again = ", recomputing" if recompute else ""
+    print(f"  peak of a training step, {times}batch {batch} x {length}{again}   {_bytes(peak)}")
     print(f"  FLOPs per token        {_flops(cost.flops_per_token)} forward, "
           f"{_flops(cost.training_flops_per_token)} with backward, at context "
           f"{config.n_positions}")
     return 0
 
 
-def _config(args: argparse.Namespace) -> tuple[GPT2Config, int, int]:
-    """The config with the batch size and length it would be trained with (0: not told)."""
+def _config(args: argparse.Namespace) -> tuple[GPT2Config, Any]:
+    """The config, and the settings that it would be trained with, or None."""
     from ..training.settings import PRESETS, resolve
 
     path = Path(args.what)
@@ -91,14 +97,15 @@ def _config(args: argparse.Namespace) -> tuple[GPT2Config, int, int]:
             args.what in SIZES or args.what not in PRESETS):
         raise ValueError(f"--vocab-size belongs to a preset or a .toml, not to {args.what}")
     if args.what in SIZES:
-        return GPT2Config.named(args.what), 1, 0
+        return (GPT2Config.named(args.what),
+                resolve(args.what) if args.what in PRESETS else None)
     if path.suffix == ".toml" or args.what in PRESETS:
         run = resolve(file=path) if path.suffix == ".toml" else resolve(args.what)
-        return run.model_config(_vocab_size(args, run)), run.train.batch_size, run.sequence_length
+        return run.model_config(_vocab_size(args, run)), run
     if path.suffix == ".json":
         from ..weights.huggingface import read_config
 
-        return read_config(path), 1, 0
+        return read_config(path), None
     if not path.exists():
         names = ", ".join([*SIZES, *(name for name in PRESETS if name not in SIZES)])
         close = difflib.get_close_matches(args.what, [*SIZES, *PRESETS], n=1)
@@ -111,8 +118,8 @@ def _config(args: argparse.Namespace) -> tuple[GPT2Config, int, int]:
     if is_run(path):
         folder = newest_checkpoint(path)
         run = build(read_record(folder)["run"])
-        return weights.load(folder)[0], run.train.batch_size, run.sequence_length
-    return weights.load(path)[0], 1, 0
+        return weights.load(folder)[0], run
+    return weights.load(path)[0], None
 
 
 def _vocab_size(args: argparse.Namespace, run: Any) -> int:

@@ -26,6 +26,7 @@ from . import threads as _threads
 from .heap import keep_freed_memory
 from .helpers import Helpers
 from .memory import peak_memory as _peak_memory
+from .pointwise import add
 from .shard import Shard, shard_gradients
 
 # above this many weights in matrices and tables, adding up the shards' gradients costs too much
@@ -86,17 +87,27 @@ def choose_shards(
 def peak_memory(
     config: GPT2Config, batch: int, length: int, *, dtype: Any = np.float32,
     recompute: bool = False, shards: int | None = None, helpers: int | None = None,
+    grad_accumulation: int = 1,
 ) -> int:
     """Bytes that training needs at the highest moment of a step, by AdamW, on this machine.
 
     Parameters, moments, gradients and activations of a batch (batch, length), in all processes:
-    `helpers` defaults to those that `npgpt train` starts. Interpreters and libraries are not
-    counted. Predicted from the sizes; measured: within 10 %.
+    `helpers` defaults to those that `npgpt train` starts; of `grad_accumulation` batches a step the
+    gradients are added by `add_gradients`. Interpreters and libraries are not counted. Predicted
+    from the sizes; measured: within 10 %.
     """
     shards = choose_shards(config, batch, length) if shards is None else shards
     helpers = Helpers(shards - 1).count if helpers is None else helpers
     itemsize = np.dtype(dtype).itemsize
-    return _peak_memory(config, batch, length, itemsize, shards, helpers, recompute)
+    return _peak_memory(
+        config, batch, length, itemsize, shards, helpers, recompute, grad_accumulation)
+
+
+def add_gradients(total: dict[str, Array], more: dict[str, Array]) -> None:
+    """Add `more` to `total` in place, and empty `more`: its memory is needed by the next batch."""
+    while more:
+        name, grad = more.popitem()
+        add(total[name], grad, out=total[name])
 
 
 def _sharded(

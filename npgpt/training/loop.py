@@ -27,7 +27,7 @@ from ..fast import ops as fast_ops
 from ..fast.decode import FastReader
 from ..fast.helpers import Helpers
 from ..fast.rows import RowRandom
-from ..fast.step import choose_shards, loss_and_grads
+from ..fast.step import add_gradients, choose_shards, loss_and_grads
 from ..fast.threads import using
 from ..files import remove_partial, replacing_file
 from ..generation import generate
@@ -227,6 +227,9 @@ def batch_gradients(
     settings, config = state.run.train, state.config
     dropout = max(config.resid_pdrop, config.embd_pdrop, config.attn_pdrop) > 0.0
     total, summed = 0.0, None
+    if settings.grad_accumulation > 1:
+        # made before the batches' own: among those it would break up the heap
+        summed = {name: np.zeros_like(array) for name, array in state.params.items()}
     for micro in range(settings.grad_accumulation):
         ids, targets = _batch(state, tokens, micro)
         rng = RowRandom(settings.seed, state.step, micro, settings.batch_size) if dropout else None
@@ -238,11 +241,11 @@ def batch_gradients(
         if summed is None:
             summed = grads
         else:
-            for name, grad in grads.items():
-                summed[name] = summed[name] + grad
+            add_gradients(summed, grads)
     assert summed is not None
     if settings.grad_accumulation > 1:
-        summed = {name: grad / settings.grad_accumulation for name, grad in summed.items()}
+        for array in summed.values():
+            array /= settings.grad_accumulation
     return total, summed
 
 

@@ -32,6 +32,38 @@ def test_one_block_stands_for_all_unless_asked(npgpt):
     assert "h.11.mlp.c_fc.weight" in npgpt("inspect", "gpt2", "--all")[1]
 
 
+def peak(out):
+    line = next(line for line in out.splitlines() if "peak of a training step" in line)
+    words, number, unit = line.rsplit(maxsplit=2)
+    return words.strip(), float(number) * {"MiB": 1, "GiB": 1024}[unit]
+
+
+def test_the_peak_heeds_what_a_config_says_of_batches_and_of_recomputing(npgpt, tmp_path):
+    def told(settings, *options):
+        (tmp_path / "long.toml").write_text(
+            "[model]\nn_layer = 6\nn_embd = 192\nn_head = 6\nn_positions = 256\n[train]\n"
+            f"batch_size = 8\n{settings}\n")
+        code, out, err = npgpt("inspect", "long.toml", "--vocab-size", "65", *options)
+        assert code == 0, err
+        return peak(out)
+
+    words, plain = told("")
+    assert words == "peak of a training step, batch 8 x 256"
+    words, again = told("recompute = true")
+    assert words.endswith("batch 8 x 256, recomputing") and again < 0.6 * plain
+    assert told("", "--recompute")[1] == again
+    words, several = told("grad_accumulation = 3")
+    # one more set of gradients
+    assert words.endswith(", 3 times batch 8 x 256")
+    gradients = 4 * (6 * 12 * 192**2 + (65 + 256) * 192) / 2**20
+    assert gradients < several - plain < 1.1 * gradients
+
+
+def test_a_size_is_told_with_the_batches_of_its_preset(npgpt):
+    assert peak(npgpt("inspect", "gpt2")[1])[0].endswith("8 times batch 1 x 1024")
+    assert peak(npgpt("inspect", "gpt2-xl")[1])[0].endswith("step, batch 1 x 1024")
+
+
 @pytest.mark.parametrize("arguments, code, says", [
     (["gpt3"], 2, "gpt2-xl"),
     (["gpt2", "--length", "2000"], 2, "n_positions=1024"),

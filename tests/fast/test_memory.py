@@ -14,10 +14,10 @@ import numpy as np
 from npgpt.config import GPT2Config
 from npgpt.fast import threads
 from npgpt.fast.adamw import adamw_step
-from npgpt.fast.step import loss_and_grads, peak_memory
+from npgpt.fast.step import add_gradients, loss_and_grads, peak_memory
 from npgpt.params import init_params
 
-values, batch, length, recompute, shards = json.loads(sys.argv[1])
+values, batch, length, recompute, shards, batches = json.loads(sys.argv[1])
 config = GPT2Config.from_dict(values)
 threads.set_threads(2)
 def peak():
@@ -34,15 +34,22 @@ params = init_params(config)
 m, v = ({name: np.zeros_like(p) for name, p in params.items()} for _ in range(2))
 ids = np.random.default_rng(0).integers(0, config.vocab_size, (batch, length))
 for step in (1, 2):
-    loss, grads = loss_and_grads(
-        params, ids, ids, config, recompute=recompute, shards=shards
-    )
+    def gradients():
+        return loss_and_grads(params, ids, ids, config, recompute=recompute, shards=shards)[1]
+
+    if batches == 1:
+        grads = gradients()
+    else:
+        grads = {name: np.zeros_like(p) for name, p in params.items()}
+        for _ in range(batches):
+            add_gradients(grads, gradients())
     adamw_step(params, grads, m, v, step=step, lr=1e-3, betas=(0.9, 0.99), eps=1e-8,
                decay_names=(), weight_decay=0.0)
     # or they live on through the next step
     del grads
 predicted = peak_memory(
-    config, batch, length, recompute=recompute, shards=shards, helpers=0
+    config, batch, length, recompute=recompute, shards=shards, helpers=0,
+    grad_accumulation=batches,
 )
 print(peak() - before, predicted)
 """
@@ -58,9 +65,9 @@ CASES = {
 }
 
 
-def measured_and_predicted(name, recompute, shards):
+def measured_and_predicted(name, recompute, shards, batches=1):
     values, batch, length = CASES[name]
-    job = json.dumps([{**values, **NO_DROPOUT}, batch, length, recompute, shards])
+    job = json.dumps([{**values, **NO_DROPOUT}, batch, length, recompute, shards, batches])
     result = subprocess.run(
         [sys.executable, "-c", MEASURE, job], capture_output=True, text=True, check=True
     )
@@ -76,10 +83,19 @@ def test_the_predicted_peak_is_within_ten_percent_of_a_real_process(name, recomp
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measured as Linux counts resident memory")
-def test_the_peak_of_shards_is_near_the_prediction_too():
-    measured, predicted = measured_and_predicted("long context", False, 2)
-    # the gaps that two threads leave in the heap differ from run to run
-    assert abs(predicted - measured) <= 0.25 * measured, (predicted / 1e6, measured / 1e6)
+@pytest.mark.parametrize("name", ["long context", "mostly parameters"])
+def test_gradients_of_several_batches_are_added_without_a_third_set(name):
+    measured, predicted = measured_and_predicted(name, False, 1, batches=3)
+    assert abs(predicted - measured) <= 0.1 * measured, (predicted / 1e6, measured / 1e6)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="measured as Linux counts resident memory")
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_the_peak_of_shards_is_near_the_prediction_too(name, recompute):
+    measured, predicted = measured_and_predicted(name, recompute, 2)
+    # within 10 % where it was measured; the gaps that two threads leave differ from run to run
+    assert abs(predicted - measured) <= 0.15 * measured, (predicted / 1e6, measured / 1e6)
 
 
 def test_recomputation_and_a_shorter_context_need_less():

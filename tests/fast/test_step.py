@@ -6,7 +6,7 @@ from npgpt import ops as textbook
 from npgpt.config import GPT2Config
 from npgpt.fast import threads
 from npgpt.fast.rows import RowRandom
-from npgpt.fast.step import choose_shards, loss_and_grads
+from npgpt.fast.step import add_gradients, choose_shards, loss_and_grads
 from npgpt.params import init_params
 from npgpt.tape import Tape
 
@@ -171,3 +171,13 @@ def test_the_step_leaves_the_threads_as_they_were():
     before = threads.get_threads()
     loss_and_grads(*example(), threads=before + 1)
     assert threads.get_threads() == before
+
+
+def test_gradients_are_added_in_place_and_what_was_added_is_let_go():
+    rng = np.random.default_rng(0)
+    shapes = {"a": (3, 4), "b": (5,)}
+    total, more = ({n: rng.standard_normal(s) for n, s in shapes.items()} for _ in range(2))
+    arrays, wanted = dict(total), {name: total[name] + more[name] for name in shapes}
+    add_gradients(total, more)
+    assert not more and all(total[name] is arrays[name] for name in shapes)
+    assert all((total[name] == wanted[name]).all() for name in shapes)
