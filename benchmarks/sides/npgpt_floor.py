@@ -13,12 +13,13 @@ from __future__ import annotations
 from typing import Any, Callable
 
 import numpy as np
+from numpy import matmul
 
 from npgpt import GPT2Config
 from npgpt.fast import threads
 from npgpt.fast.heap import keep_freed_memory
 from npgpt.fast.products import products
-from npgpt.fast.scores import QUERIES, STACK
+from npgpt.fast.scores import cut_blocks, cut_stacks
 from npgpt.fast.step import choose_shards
 
 from ..sizes import SIZES, repeated
@@ -53,19 +54,19 @@ def _products(config: GPT2Config, batch: int, length: int) -> Callable[[], None]
     outputs = {k: drawn(n, k) for k in {w.shape[1] for w in weights}}
     dinputs = {k: np.empty_like(x) for k, x in inputs.items()}
     dweights = {w.shape: np.empty_like(w) for w in weights}
-    heads = drawn(batch * config.n_head, length, config.head_size)
-    stack = max(1, STACK // (min(length, QUERIES) * length))
+    heads = drawn(batch, config.n_head, length, config.head_size)
+    stacks = cut_stacks(batch, config.n_head, length, length)
+    blocks = cut_blocks(length, length)
 
     def attend(i: int) -> None:
-        x = heads[i * stack:(i + 1) * stack]                    # (stack, T, D)
-        for start in range(0, length, QUERIES):
-            stop = min(start + QUERIES, length)
-            queries, keys = x[:, start:stop], x[:, :stop]
-            scores = queries @ keys.swapaxes(1, 2)
+        x = heads[stacks[i]]                                    # (b, h, T, D)
+        for start, stop, seen in blocks:
+            queries, keys = x[:, :, start:stop], x[:, :, :seen]
+            scores = matmul(queries, keys.swapaxes(2, 3))
             for _ in range(2):
-                scores @ keys                                   # out, dq
-                scores.swapaxes(1, 2) @ queries                 # dv, dk
-            queries @ keys.swapaxes(1, 2)                       # dweights
+                matmul(scores, keys)                            # out, dq
+                matmul(scores.swapaxes(2, 3), queries)          # dv, dk
+            matmul(queries, keys.swapaxes(2, 3))                # dweights
 
     def once() -> None:
         for weight in weights:
@@ -75,6 +76,6 @@ def _products(config: GPT2Config, batch: int, length: int) -> Callable[[], None]
                 (outputs[m], weight.T, dinputs[k]), (inputs[k].T, outputs[m], dweights[k, m])
             ])
         for _ in range(config.n_layer):
-            threads.each(attend, -(-len(heads) // stack))
+            threads.each(attend, len(stacks))
 
     return once

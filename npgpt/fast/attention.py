@@ -32,13 +32,14 @@ import numpy as np
 from ..layers.attention import split_heads, split_qkv
 from ..layers.contract import Array, Cache, UniformSource, check_attention
 from .blocks import check_real, of_one_type
-from .scores import Stack, cut_blocks, cut_stacks, visible, visible_maximum
+from .scores import Stack, ahead, cut_blocks, cut_stacks, visible_maximum
 from .threads import ELEMENTS, each
 
 # up to this many keys, e is kept for backward instead of computed again
 KEEP_KEYS = 256
-# exp needs no shift in float32 where its row sums lie between this and its inverse
-LARGEST_SUM = 1e30
+# exp needs no shift where its row sums lie between this and its inverse: gradients of 1e-15,
+# divided by a sum, are still far from float32's denormals
+LARGEST_SUM = 1e15
 
 
 class _Kept(NamedTuple):
@@ -60,7 +61,6 @@ def causal_attention_forward(
 ) -> tuple[Array, Cache]:
     """Attend from q (..., T, D) to k, v (..., S, D); `rate` is dropout on the weights."""
     check_attention(q, k, v)
-    check_real(q, k, v)
     q, k, v = of_one_type(q, k, v)
     t = q.shape[-2]
     qh, kh, vh = (_as_heads(a) for a in (q, k, v))
@@ -207,7 +207,8 @@ def _exp(scores: Array, offset: int, shift: Array | None = None) -> None:
         # a key ahead may have a score above the maximum of the visible ones
         np.minimum(scores[..., offset:], 0.0, out=scores[..., offset:])
     np.exp(scores, out=scores)
-    scores[..., offset:] *= visible(scores.shape[2], scores.dtype)
+    # not multiplied by 0: what lies ahead may be infinite or NaN, and must not be seen
+    np.copyto(scores[..., offset:], 0.0, where=ahead(scores.shape[2]))
 
 
 def _draw_bits(

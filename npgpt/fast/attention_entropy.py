@@ -21,7 +21,7 @@ import numpy as np
 from ..layers.attention import split_heads, split_qkv
 from ..layers.contract import Array, Cache, check_qkv
 from .blocks import check_real
-from .scores import cut_blocks, cut_stacks, visible, visible_maximum
+from .scores import ahead, cut_blocks, cut_stacks, visible_maximum
 from .threads import ELEMENTS, each
 
 
@@ -84,9 +84,9 @@ def attention_entropy_backward(dout: Array, cache: Cache) -> tuple[Array]:
 
 def _exp(z: Array, offset: int) -> Array:
     """exp of z (b, h, n, m), and 0 where the key lies ahead; z becomes 0 there too."""
-    n = z.shape[2]
-    # not multiplied by 0: a score ahead may be infinite
-    np.copyto(z[..., offset:], 0.0, where=visible(n, z.dtype) == 0)
+    masked = ahead(z.shape[2])
+    # not multiplied by 0: what lies ahead may be infinite or NaN, and must not be seen
+    np.copyto(z[..., offset:], 0.0, where=masked)
     e: Array = np.exp(z)
-    e[..., offset:] *= visible(n, z.dtype)
+    np.copyto(e[..., offset:], 0.0, where=masked)
     return e

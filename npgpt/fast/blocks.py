@@ -8,7 +8,7 @@ return from short NumPy calls wait for each other's turn in Python.
 from __future__ import annotations
 
 import math
-from typing import Iterator
+from typing import Any, Iterator
 
 import numpy as np
 
@@ -27,13 +27,17 @@ def check_real(*arrays: Array | None) -> None:
             raise TypeError(f"fast ops take float32 and float64, not {array.dtype}{other}")
 
 
-def of_one_type(*arrays: Array) -> list[Array]:
-    """The arrays in the wider of their types, as NumPy's own operators give it: copies of others.
+def of_one_type(*arrays: Any) -> tuple[Any, ...]:
+    """The arrays in the wider of their types, as NumPy's own operators give it; None stays None.
 
-    For ops that write into arrays which they have made before.
+    Most often they have one type: then they are handed back as they are. TypeError as `check_real`.
     """
-    dtype = np.result_type(*arrays)
-    return [array.astype(dtype, copy=False) for array in arrays]
+    check_real(*arrays)
+    dtypes = {array.dtype for array in arrays if array is not None}
+    if len(dtypes) < 2:
+        return arrays
+    wide = np.result_type(*dtypes)
+    return tuple(None if array is None else array.astype(wide, copy=False) for array in arrays)
 
 
 def as_rows(x: Array) -> Array:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..layers.contract import Array, Cache, check_unembedding
 from ..layers.cross_entropy import IGNORE, _check_targets
-from .blocks import as_rows, check_real, runs
+from .blocks import as_rows, check_real, of_one_type, runs
 from .products import product, unembedding_gradients
 from .threads import ELEMENTS, parts
 
@@ -24,7 +24,11 @@ from .threads import ELEMENTS, parts
 def cross_entropy_forward(
     logits: Array, targets: Array, *, ignore_index: int = IGNORE
 ) -> tuple[Array, Cache]:
-    """Mean loss in nats, an array of shape (), over the targets that are not `ignore_index`."""
+    """Mean loss in nats, an array of shape (), over the targets that are not `ignore_index`.
+
+    logits (..., V), targets (...) of whole numbers. ValueError for shapes or targets that do not
+    fit.
+    """
     check_real(logits)
     _check_shapes(targets, logits.shape)
     rows = np.array(as_rows(logits))                            # (N, V), ours to write into
@@ -41,9 +45,13 @@ def cross_entropy_backward(dloss: Array, cache: Cache) -> tuple[Array, None]:
 def linear_cross_entropy_forward(
     x: Array, weight: Array, targets: Array, *, ignore_index: int = IGNORE
 ) -> tuple[Array, Cache]:
-    """The loss straight from the channels: unembedding by weight (V, C), then cross-entropy."""
+    """The loss straight from the channels: unembedding by weight (V, C), then cross-entropy.
+
+    x (..., C), targets (...) of whole numbers; gives an array of shape (), in nats. ValueError for
+    shapes or targets that do not fit.
+    """
     check_unembedding(x, weight)
-    check_real(x, weight)
+    x, weight = of_one_type(x, weight)
     _check_shapes(targets, (*x.shape[:-1], weight.shape[0]))
     rows = as_rows(x)                                           # (N, C)
     dlogits = product(rows, weight.T)                           # (N, V), logits until the next line
@@ -64,9 +72,12 @@ def linear_cross_entropy_backward(dloss: Array, cache: Cache) -> tuple[Array, Ar
 def linear_cross_entropy_alone(
     x: Array, weight: Array, targets: Array, *, ignore_index: int = IGNORE
 ) -> Array:
-    """The loss without a way back: positions in groups, so that few logits exist at a time."""
+    """The loss without a way back: positions in groups, so that few logits exist at a time.
+
+    Shapes and errors as above.
+    """
     check_unembedding(x, weight)
-    check_real(x, weight)
+    x, weight = of_one_type(x, weight)
     _check_shapes(targets, (*x.shape[:-1], weight.shape[0]))
     rows, flat = as_rows(x), targets.reshape(-1)
     total, count = 0.0, 0

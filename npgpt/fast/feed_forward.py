@@ -11,13 +11,13 @@ Textbook   npgpt.layers.feed_forward
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 import numpy as np
 
 from ..layers.contract import Array, Cache, check_linear, check_slopes, check_swiglu
 from .activations import KERNELS, Kernels, leaky_kernels, slope_gradient
-from .blocks import as_rows, check_real, run_length, runs
+from .blocks import as_rows, of_one_type, run_length, runs
 from .products import column_sums, linear_gradients, product, products
 from .threads import ELEMENTS, parts
 
@@ -31,10 +31,16 @@ def feed_forward_forward(
     *slope: Array,
     activation: str = "gelu_new",
 ) -> tuple[Array, Cache]:
-    """Two linear maps with an activation between; leaky_relu takes its slope (1,) as last array."""
-    out, kept = _through(x, fc_weight, fc_bias, proj_weight, proj_bias, slope, activation, True)
+    """Two linear maps with an activation between; leaky_relu takes its slope (1,) as last array.
+
+    x (..., C), fc_weight (C, F), fc_bias (F,) or None, proj_weight (F, C), proj_bias (C,) or None;
+    gives (..., C). ValueError for shapes that do not fit or an unknown activation.
+    """
+    x, fc_weight, fc_bias, proj_weight, proj_bias, *cast = of_one_type(
+        x, fc_weight, fc_bias, proj_weight, proj_bias, *slope)
+    out, kept = _through(x, fc_weight, fc_bias, proj_weight, proj_bias, cast, activation, True)
     has_bias = (fc_bias is not None, proj_bias is not None)
-    return out, (x.shape, *kept, fc_weight, proj_weight, has_bias, slope)
+    return out, (x.shape, *kept, fc_weight, proj_weight, has_bias, cast)
 
 
 def feed_forward_alone(
@@ -47,18 +53,19 @@ def feed_forward_alone(
     activation: str = "gelu_new",
 ) -> Array:
     """The same without a way back: no slope is computed, and nothing kept."""
-    return _through(x, fc_weight, fc_bias, proj_weight, proj_bias, slope, activation, False)[0]
+    x, fc_weight, fc_bias, proj_weight, proj_bias, *cast = of_one_type(
+        x, fc_weight, fc_bias, proj_weight, proj_bias, *slope)
+    return _through(x, fc_weight, fc_bias, proj_weight, proj_bias, cast, activation, False)[0]
 
 
 def _through(
     x: Array, fc_weight: Array, fc_bias: Array | None, proj_weight: Array,
-    proj_bias: Array | None, slope: tuple[Array, ...], activation: str, keep: bool,
+    proj_bias: Array | None, slope: Sequence[Array], activation: str, keep: bool,
 ) -> tuple[Array, tuple[Array, Array, Array, Array | None]]:
     """The result, and what backward needs: x as rows, the bent wide layer, its slopes, and the
     wide layer itself where there is a slope to learn."""
     kernels = _kernels(activation, slope)
     check_linear(x, fc_weight, fc_bias)
-    check_real(x, fc_weight, proj_weight)
     rows = as_rows(x)                                           # (N, C)
     wide = product(rows, fc_weight)                             # (N, F)
     check_linear(wide.reshape(*x.shape[:-1], wide.shape[1]), proj_weight, proj_bias)
@@ -111,11 +118,16 @@ def swiglu_forward(
     proj_weight: Array,
     proj_bias: Array | None,
 ) -> tuple[Array, Cache]:
-    """The feed-forward network whose activation is a SiLU gate times a second linear map."""
+    """The feed-forward network whose activation is a SiLU gate times a second linear map.
+
+    x (..., C), gate_weight and fc_weight (C, F), their biases (F,) or None, proj_weight (F, C),
+    proj_bias (C,) or None; gives (..., C). ValueError for shapes that do not fit.
+    """
     check_swiglu(gate_weight, fc_weight)
     check_linear(x, gate_weight, gate_bias)
     check_linear(x, fc_weight, fc_bias)
-    check_real(x, gate_weight, fc_weight, proj_weight)
+    x, gate_weight, gate_bias, fc_weight, fc_bias, proj_weight, proj_bias = of_one_type(
+        x, gate_weight, gate_bias, fc_weight, fc_bias, proj_weight, proj_bias)
     rows = as_rows(x)                                           # (N, C)
     gate_in = np.empty((len(rows), gate_weight.shape[1]), rows.dtype)
     wide = np.empty_like(gate_in)                               # (N, F)
@@ -178,7 +190,7 @@ def swiglu_backward(dout: Array, cache: Cache) -> tuple[Array | None, ...]:
     )
 
 
-def _kernels(activation: str, slope: tuple[Any, ...]) -> Kernels:
+def _kernels(activation: str, slope: Sequence[Array]) -> Kernels:
     check_slopes(activation, slope)
     if activation == "leaky_relu":
         return leaky_kernels(*slope)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..layers.contract import Array, Cache, check_linear, check_unembedding
-from .blocks import as_rows, check_real
+from .blocks import as_rows, of_one_type
 from .threads import PRODUCT, alone, each, get_threads
 
 # a piece thinner than this wastes the kernels of BLAS
@@ -75,7 +75,7 @@ def column_sums(x: Array) -> Array:
 def linear_forward(x: Array, weight: Array, bias: Array | None) -> tuple[Array, Cache]:
     """x (..., I) @ weight (I, O) + bias (O,); see layers/linear.py."""
     check_linear(x, weight, bias)
-    check_real(x, weight, bias)
+    x, weight, bias = of_one_type(x, weight, bias)
     rows = as_rows(x)                                           # (N, I)
     out = product(rows, weight)                                 # (N, O)
     if bias is not None:
@@ -103,7 +103,7 @@ def linear_gradients(dout: Array, x: Array, weight: Array) -> tuple[Array, Array
 def unembedding_forward(x: Array, weight: Array) -> tuple[Array, Cache]:
     """Score every token: x (..., C) @ weight.T, weight (V, C); see layers/embedding.py."""
     check_unembedding(x, weight)
-    check_real(x, weight)
+    x, weight = of_one_type(x, weight)
     rows = as_rows(x)                                           # (N, C)
     out = product(rows, weight.T)                               # (N, V)
     return out.reshape(*x.shape[:-1], weight.shape[0]), (x.shape, rows, weight)

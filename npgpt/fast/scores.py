@@ -57,14 +57,14 @@ def visible_maximum(scores: Array, offset: int) -> Array:
 
     Query i of a block sees keys 0 .. offset + i: only the n columns at the end have keys ahead.
     """
-    ahead = np.where(visible(scores.shape[2], scores.dtype) > 0, scores[..., offset:], -np.inf)
-    maximum: Array = ahead.max(axis=-1, keepdims=True)
+    end = np.where(ahead(scores.shape[2]), -np.inf, scores[..., offset:])
+    maximum: Array = end.max(axis=-1, keepdims=True)
     if offset:
         np.maximum(maximum, scores[..., :offset].max(axis=-1, keepdims=True), out=maximum)
     return maximum
 
 
 @lru_cache(maxsize=8)
-def visible(n: int, dtype: np.dtype) -> Array:
-    """1 where query i sees key j, j <= i, of the last n keys: (n, n), not to be written to."""
-    return np.tri(n, dtype=dtype)
+def ahead(n: int) -> Array:
+    """Whether key j, of the last n, lies ahead of query i: j > i, (n, n), not to be written to."""
+    return ~np.tri(n, dtype=bool)

@@ -47,6 +47,32 @@ def test_without_its_rival_there_is_no_row():
         contest.hold(row, 1, None, ())
 
 
+def test_contestants_take_turns_and_none_is_always_first(monkeypatch):
+    order = []
+
+    class Fake:
+        def __init__(self, name, contestant, python):
+            self.name = name
+
+        def run(self):
+            order.append(self.name)
+            return {"seconds": len(order), "extra": None}
+
+        def quit(self):
+            return 1
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(contest, "Worker", Fake)
+    job = ("fresh", {"work": "import", "package": "npgpt"})
+    result = contest.hold(Row("x", "x", {"a": job, "b": job, "c": job}, "b"), 3, None, ())
+    assert "".join(order) == "abccbaabc"
+    assert result["columns"]["a"]["seconds"] == [1, 6, 7]
+    # medians of the pairs 1/2, 6/5 and 7/8
+    assert result["columns"]["b"]["npgpt_ratio"] == 7 / 8
+
+
 def test_a_child_that_fails_is_told_in_one_line(tmp_path):
     bad = program(tmp_path / "bad", "print('long\\nstory', file=sys.stderr); sys.exit(3)")
     with pytest.raises(RuntimeError, match=r"ended with 3: story$"):

@@ -1,5 +1,7 @@
 """The contestants at small sizes: each does the work that its row names."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from benchmarks import sizes
 from benchmarks.limits import UNITS
 from benchmarks.sides import npgpt_floor, npgpt_gpt, npgpt_limits, npgpt_ops
 from npgpt import GPT2Config, ops
+from npgpt.fast import scores
 from npgpt.fast.decode import FastReader
 
 SMALL = {"vocab_size": 11, "n_positions": 24, "n_embd": 8, "n_layer": 2, "n_head": 2}
@@ -80,15 +83,37 @@ def test_the_floor_has_every_product_of_the_linear_layers_and_the_head(monkeypat
     assert sum(flops) == 3 * 3 * 2 * positions * (SMALL["n_layer"] * 12 * c * c + v * c)
 
 
+def test_the_floor_has_two_products_of_attention_forward_and_four_backward(monkeypatch):
+    flops, matmul = [], npgpt_floor.matmul
+    monkeypatch.setattr(npgpt_floor, "matmul", lambda a, b: (
+        flops.append(2 * a.size * b.shape[-1]), matmul(a, b))[1])
+    monkeypatch.setattr(scores, "QUERIES", 2)
+    npgpt_floor.prepare("recipe")()
+    # blocks of two queries against 2, 4 and 6 keys: a little more than the causal half
+    assert sum(flops) == 3 * 6 * SMALL["n_layer"] * 2 * 4 * SMALL["n_embd"] * 2 * (2 + 4 + 6)
+
+
 def test_the_ops_row_has_every_op_that_computes_something():
     assert {name for name, *_ in npgpt_ops.examples().values()} == set(ops.ALL) - {"identity"}
 
 
 @pytest.mark.parametrize("which", ["fast", "textbook"])
-def test_every_op_has_a_time_forward_and_backward(which):
-    times = npgpt_ops.prepare(which)()
-    assert list(times) == list(npgpt_ops.examples())
-    assert all(len(pair) == 2 and min(pair) > 0 for pair in times.values())
+def test_every_ops_forward_and_backward_are_timed_each_on_its_own(monkeypatch, which):
+    """By a clock that only the ops move: a second forward, a thousand backward."""
+    now, module = [0.0], getattr(npgpt_ops, which)
+
+    def moves(call, seconds):
+        def moved(*inputs, **given):
+            now[0] += seconds
+            return call(*inputs, **given)
+        return moved
+
+    slowed = SimpleNamespace(ALL={
+        name: SimpleNamespace(forward=moves(op.forward, 1), backward=moves(op.backward, 1000))
+        for name, op in module.ALL.items()})
+    monkeypatch.setattr(npgpt_ops, which, slowed)
+    monkeypatch.setattr(npgpt_ops.time, "perf_counter", lambda: now[0])
+    assert npgpt_ops.prepare(which)() == {name: [1, 1000] for name in npgpt_ops.examples()}
 
 
 def test_every_limit_is_a_rate():
@@ -125,3 +150,28 @@ def test_pytorch_times_the_same_ops_and_limits_and_makes_as_many_steps():
 
     assert list(torch_ops.prepare()()) == list(npgpt_ops.examples())
     assert torch_gpt.prepare("train", size="recipe", mode="eager")() == {"per": 3}
+
+
+@pytest.mark.parametrize("mode", ["eager", "bf16"])
+def test_transformers_give_the_last_logits_alone_and_as_many_tokens_as_asked(monkeypatch, mode):
+    hugging_face = pytest.importorskip("benchmarks.sides.hugging_face")
+    real, seen = hugging_face.GPT2LMHeadModel, []
+
+    class Watched(real):
+        def forward(self, *inputs, **given):
+            out = super().forward(*inputs, **given)
+            ids = inputs[0] if inputs else given["input_ids"]
+            seen.append((ids.shape[1], out.logits.shape[1]))
+            assert str(out.logits.dtype) == ("torch.bfloat16" if mode == "bf16" else
+                                             "torch.float32")
+            return out
+
+    config = hugging_face.GPT2Config
+    monkeypatch.setattr(hugging_face, "GPT2LMHeadModel", Watched)
+    monkeypatch.setattr(hugging_face, "GPT2Config",
+                        lambda **given: config(n_embd=8, n_layer=2, n_head=2, **given))
+    hugging_face.prepare("prefill", 20, mode)()
+    assert seen == [(20, 1)]
+    seen.clear()
+    assert hugging_face.prepare("decode", 5, mode)() == {"per": 5}
+    assert [length for length, _ in seen] == [16, 1, 1, 1, 1]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from npgpt.cli.parser import Parser, add_model_and_text
+from npgpt.cli.parser import Parser, add_model_and_text, add_threads, use_threads
+from npgpt.fast import threads
 
 
 def test_an_abbreviated_option_is_an_error_that_names_the_whole_one(capsys):
@@ -32,3 +33,16 @@ def test_a_model_and_its_text_are_declared_alike_wherever_they_are_read(capsys):
     with pytest.raises(SystemExit):
         parser.parse_args(["runs/a", "--split", "half"])
     assert "'half'" in capsys.readouterr().err
+
+
+def test_threads_are_used_as_asked_and_0_leaves_them(monkeypatch):
+    parser = Parser(prog="p")
+    add_threads(parser)
+    assert parser.parse_args([]).threads == 0
+    asked = []
+    monkeypatch.setattr(threads, "set_threads", asked.append)
+    use_threads(0)
+    use_threads(parser.parse_args(["--threads", "3"]).threads)
+    assert asked == [3]
+    with pytest.raises(ValueError, match="--threads -1 must be at least 0"):
+        use_threads(-1)

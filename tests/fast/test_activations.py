@@ -148,3 +148,11 @@ def test_numbers_at_the_borders_of_blocks_and_threads_are_all_done(name, extra, 
         (fast_dx,) = backward(dout, cache)
     np.testing.assert_allclose(fast_out, out, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(fast_dx, dx, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["gelu", "silu", "relu"])
+def test_the_largest_numbers_of_float32_have_slope_1_or_0(name):
+    x = np.array([3e38, 1e20, -1e20, -3e38], np.float32)
+    bent, slope = keep(KERNELS[name], x)
+    np.testing.assert_array_equal(slope, [1, 1, 0, 0])
+    np.testing.assert_array_equal(bent, np.maximum(x, 0))

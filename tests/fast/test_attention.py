@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tracemalloc
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from npgpt.fast import attention, scores, threads
 from npgpt.fast.attention import KEEP_KEYS
 from npgpt.fast.rows import RowRandom
-from npgpt.fast.scores import QUERIES
+from npgpt.fast.scores import LONG, QUERIES
 from npgpt.layers import attention as textbook
 
 
@@ -43,6 +44,18 @@ def both_ways(pair, inputs, dout, **source):
 def test_lengths_around_the_borders_of_blocks_are_the_textbook(t, past):
     inputs, dout = example(2, 3, t, t + past, 5, dv=4)
     assert_close(both_ways(attention, inputs, dout), both_ways(textbook, inputs, dout))
+
+
+@pytest.mark.parametrize("t, s", [
+    (LONG - 1, LONG - 1), (LONG, LONG), (LONG + 1, LONG + 1), (1000, 1000), (4 * QUERIES, LONG + 3),
+])
+def test_long_contexts_are_the_textbook(t, s):
+    inputs, dout = example(1, 2, t, s, 5, dv=4)
+    assert_close(both_ways(attention, inputs, dout), both_ways(textbook, inputs, dout))
+    source = {"rate": 0.3, "rng": np.random.default_rng(5)}
+    got, wanted = (both_ways(pair, inputs, dout, **copy.deepcopy(source))
+                   for pair in (attention, textbook))
+    assert_close(got, wanted)
 
 
 @pytest.mark.parametrize("keys", [KEEP_KEYS - 1, KEEP_KEYS, KEEP_KEYS + 1])
@@ -189,3 +202,24 @@ def test_more_queries_than_keys_and_shared_keys_are_refused():
         attention.causal_attention_forward(q, k[:, :, :2], v[:, :, :2])
     with pytest.raises(ValueError, match=r"alike before that; got q \(1, 2, 3, 4\), k \(1, 1, "):
         attention.causal_attention_forward(q, k[:, :1], v[:, :1])
+
+
+@pytest.mark.parametrize("t", [6, QUERIES + 3])
+def test_a_key_that_is_no_number_is_not_seen_before_its_time(t):
+    inputs, _ = example(1, 1, t, t, 3)
+    wanted, _ = textbook.causal_attention_forward(*inputs)
+    for bad in (np.nan, np.inf):
+        inputs[1][0, 0, t - 2, 1] = bad
+        out, _ = attention.causal_attention_forward(*inputs)
+        np.testing.assert_allclose(out[0, 0, :t - 2], wanted[0, 0, :t - 2], rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("score", [30.0, 34.0, 62.0, 80.0])
+def test_small_gradients_survive_large_scores_in_float32(score):
+    inputs, dout = example(1, 2, 40, 300, 4, dtype=np.float32)
+    inputs[0][..., 0] = inputs[1][..., 0] = np.sqrt(2 * score)
+    dout *= np.float32(1e-12)
+    got = both_ways(attention, inputs, dout)
+    exact = both_ways(textbook, [a.astype(float) for a in inputs], dout.astype(float))
+    for a, b in zip(got, exact):
+        assert np.linalg.norm(a - b) <= 1e-3 * np.linalg.norm(b)

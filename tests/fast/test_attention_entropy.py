@@ -23,7 +23,8 @@ def both_ways(pair, qkv, dout):
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
-@pytest.mark.parametrize("t", [1, 33, scores.QUERIES, scores.QUERIES + 1, 2 * scores.QUERIES + 5])
+@pytest.mark.parametrize("t", [1, 33, scores.QUERIES, scores.QUERIES + 1, 2 * scores.QUERIES + 5,
+                               scores.LONG + 5])
 @pytest.mark.parametrize("dtype, share", [("float64", 1e-12), ("float32", 2e-5)])
 def test_lengths_around_the_borders_of_blocks_are_the_textbook_on_any_threads(
         monkeypatch, n, t, dtype, share):

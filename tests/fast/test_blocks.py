@@ -72,6 +72,9 @@ def test_complex_numbers_are_refused_wherever_they_stand(dtype):
 
 def test_arrays_of_one_type_are_not_copied_and_others_become_the_wider():
     single, double = np.ones(3, np.float32), np.ones(2)
-    assert of_one_type(single, single)[0] is single
-    widened, same = of_one_type(single, double)
-    assert widened.dtype == np.float64 and same is double
+    kept = of_one_type(single, None, single)
+    assert kept[0] is kept[2] is single and kept[1] is None
+    widened, nothing, same = of_one_type(single, None, double)
+    assert widened.dtype == np.float64 and nothing is None and same is double
+    with pytest.raises(TypeError, match="not float16$"):
+        of_one_type(single, np.ones(1, np.float16))

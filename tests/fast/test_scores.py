@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from npgpt.fast import scores
 
 
-@given(b=st.integers(1, 40), h=st.integers(1, 40), t=st.integers(1, 400), past=st.integers(0, 300))
+@given(b=st.integers(1, 40), h=st.integers(1, 40), t=st.integers(1, 400),
+       past=st.integers(0, 300) | st.integers(scores.LONG - 200, scores.LONG + 200))
 def test_stacks_and_blocks_hold_every_score_exactly_once(b, h, t, past):
     s = t + past
     hits = np.zeros((b, h), int)
@@ -30,4 +31,10 @@ def test_the_maximum_is_over_what_a_query_sees(offset):
     for query in range(5):
         np.testing.assert_array_equal(
             got[:, :, query, 0], z[:, :, query, :offset + query + 1].max(axis=-1))
-    np.testing.assert_array_equal(scores.visible(5, z.dtype), np.tri(5))
+    np.testing.assert_array_equal(~scores.ahead(5), np.tri(5, dtype=bool))
+
+
+def test_from_a_length_on_blocks_have_twice_the_queries():
+    for keys, queries in ((scores.LONG - 1, scores.QUERIES), (scores.LONG, 2 * scores.QUERIES)):
+        sizes = [stop - start for start, stop, _ in scores.cut_blocks(keys, keys)]
+        assert set(sizes[:-1]) == {queries} and 0 < sizes[-1] <= queries
