@@ -69,7 +69,7 @@ def _open(args: Any) -> tuple[Any, Any]:
 def _text(args: Any, model: Any, tokenizer: Any) -> int:
     from tqdm import tqdm
 
-    from ..fast.step import choose_shards
+    from ..fast.step import batches_at_a_time
     from ..scoring import score_text
     from ..text import load_corpus
     from ..weights import CheckpointError
@@ -92,7 +92,7 @@ def _text(args: Any, model: Any, tokenizer: Any) -> int:
         score = score_text(
             model.params, model.config, ids, stride=args.stride, batch_size=args.batch_size,
             start_id=tokenizer.eot_id if split == "all" else None, ops=model.ops,
-            together=choose_shards(model.config, args.batch_size, model.config.n_positions),
+            together=batches_at_a_time(model.config, args.batch_size, model.config.n_positions),
             on_progress=tell,
         )
     if not math.isfinite(score.nats):

@@ -27,7 +27,7 @@ from ..fast import ops as fast_ops
 from ..fast.decode import FastReader
 from ..fast.helpers import Helpers
 from ..fast.rows import RowRandom
-from ..fast.step import add_gradients, choose_shards, loss_and_grads
+from ..fast.step import add_gradients, batches_at_a_time, choose_shards, loss_and_grads
 from ..fast.threads import using
 from ..files import remove_partial, replacing_file
 from ..generation import generate
@@ -265,8 +265,7 @@ def evaluate(
     with using(settings.threads or None):
         return mean_loss(
             state.params, state.config, batches, ops=fast_ops, on_batch=on_batch,
-            # what goes in shards is small enough for a batch a thread
-            together=choose_shards(state.config, settings.batch_size, length),
+            together=batches_at_a_time(state.config, settings.batch_size, length),
         )
 
 

@@ -4,13 +4,18 @@ import pytest
 from npgpt import model
 from npgpt import ops as textbook
 from npgpt.config import GPT2Config
-from npgpt.fast import threads
+from npgpt.fast import step, threads
 from npgpt.fast.rows import RowRandom
-from npgpt.fast.step import add_gradients, choose_shards, loss_and_grads
+from npgpt.fast.step import add_gradients, batches_at_a_time, choose_shards, loss_and_grads
 from npgpt.params import init_params
 from npgpt.tape import Tape
 
 BASE = {"vocab_size": 61, "n_positions": 200, "n_embd": 24, "n_layer": 2, "n_head": 3}
+
+
+@pytest.fixture(autouse=True)
+def every_size_on_threads(monkeypatch):
+    monkeypatch.setattr(step, "THREAD_WORK", 0)
 
 
 def example(dtype=np.float64, batch=5, length=40, **changes):
@@ -150,6 +155,8 @@ def test_small_models_are_cut_into_shards_and_large_ones_are_not(two_threads):
     small, large = GPT2Config.from_dict(BASE), GPT2Config.named("gpt2")
     assert choose_shards(small, 12, 64) == 2
     assert choose_shards(small, 1, 64) == 1
+    # too little to cut
+    assert choose_shards(small, 4, 20) == 1
     assert choose_shards(large, 12, 64) == 1
     # a plain generator draws for the whole batch at once
     assert choose_shards(small, 12, 64, np.random.default_rng(0)) == 1
@@ -181,3 +188,13 @@ def test_gradients_are_added_in_place_and_what_was_added_is_let_go():
     add_gradients(total, more)
     assert not more and all(total[name] is arrays[name] for name in shapes)
     assert all((total[name] == wanted[name]).all() for name in shapes)
+
+
+def test_evaluation_takes_a_batch_a_thread_where_threads_pay(monkeypatch, two_threads):
+    small, large = GPT2Config.from_dict(BASE), GPT2Config.named("gpt2")
+    monkeypatch.setattr(step, "THREAD_WORK", 2**27)
+    assert batches_at_a_time(small, 4, 40) == 1
+    assert batches_at_a_time(small, 200, 200) == 2
+    assert batches_at_a_time(large, 4, 64) == 1
+    with threads.using(1):
+        assert batches_at_a_time(small, 200, 200) == 1

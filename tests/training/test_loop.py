@@ -10,6 +10,8 @@ import time
 import numpy as np
 import pytest
 
+from npgpt.fast import step as fast_step
+from npgpt.fast.helpers import Helpers
 from npgpt.text import CorpusError
 from npgpt.training.checkpoint import checkpoints, load_checkpoint
 from npgpt.training.log import read_log
@@ -74,6 +76,31 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(start, corpus, tm
     assert log_without_times(tmp_path / "parts") == log_without_times(tmp_path / "whole")
     for path in (tmp_path / "whole" / "samples").iterdir():
         assert path.read_bytes() == (tmp_path / "parts" / "samples" / path.name).read_bytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="helpers need Linux")
+def test_a_run_in_helper_processes_is_resumed_bit_for_bit_whenever_they_come(
+        start, corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(fast_step, "SHARD_WORK", 0)
+    settings = {"threads": 2, "max_steps": 60, "sample_every": 0}
+    asked, gradients = [], Helpers.gradients
+    monkeypatch.setattr(Helpers, "gradients", lambda self, *given: (
+        asked.append(1), gradients(self, *given))[1])
+
+    class Patient(Silent):
+        """Slow until the helpers are there: some steps are theirs for certain."""
+
+        def step(self, record):
+            super().step(record)
+            time.sleep(0 if asked else 0.05)
+
+    whole = start(**settings)
+    train(tmp_path / "whole", whole, corpus, Patient())
+    assert 0 < len(asked) < 2 * 60
+    train(tmp_path / "parts", start(**settings), corpus, Silent(), after(30))
+    state = load_checkpoint(tmp_path / "parts")
+    train(tmp_path / "parts", state, corpus, Silent())
+    same_state(state, whole)
 
 
 def test_a_run_killed_at_its_very_first_checkpoint_logs_step_0_once(start, corpus, tmp_path):
