@@ -19,11 +19,11 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from .children import run_child
 from .contest import hold
 from .limits import UNITS
 from .machine import describe_machine
@@ -64,8 +64,11 @@ def main() -> int:
         peers = sys.executable
     if peers is None:
         print("npgpt alone: the extra `bench` installs PyTorch and transformers to compare with")
+    try:
+        machine = {**describe_machine(), **_peer_versions(peers)}
+    except RuntimeError as error:
+        parser.error(f"--peers-python {peers}: {error}")
     args.out.mkdir(parents=True, exist_ok=True)
-    machine = {**describe_machine(), **_peer_versions(peers)}
     exit_code = 0
     for row in rows(args.llama, args.llmc):
         if row.name not in args.only:
@@ -85,7 +88,8 @@ def main() -> int:
 
 
 def _show(result: dict[str, Any]) -> None:
-    print(f"\n{result['label']}  ({result['pairs']} rounds)", flush=True)
+    rounds = f"{result['pairs']} round{'s' if result['pairs'] > 1 else ''}"
+    print(f"\n{result['label']}  ({rounds})", flush=True)
     for reason in result["left_out"].values():
         print(f"  left out: {reason}")
     for name, column in result["columns"].items():
@@ -104,8 +108,7 @@ def _peer_versions(python: str | None) -> dict[str, str]:
         return {}
     code = ("import json; from importlib.metadata import version;"
             "print(json.dumps({n: version(n) for n in ('torch', 'transformers')}))")
-    result = subprocess.run([python, "-c", code], capture_output=True, text=True)
-    versions: dict[str, str] = json.loads(result.stdout) if result.returncode == 0 else {}
+    versions: dict[str, str] = json.loads(run_child([python, "-c", code]).out)
     return versions
 
 

@@ -1,9 +1,11 @@
-"""What a figure was measured on: processor, cores, versions, threads."""
+"""What a figure was measured on, and when: processor, cores, versions, threads, commit."""
 
 from __future__ import annotations
 
 import os
 import platform
+import subprocess
+from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,10 @@ from npgpt.version import VERSION
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, cores, load, versions of Python and packages, threads; ready for JSON."""
+    """Processor, cores, load, versions of Python, BLAS and packages, threads; ready for JSON."""
     return {
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "commit": _commit(),
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
@@ -22,6 +26,7 @@ def describe_machine() -> dict[str, Any]:
         "system": platform.system(),
         "python": platform.python_version(),
         "npgpt": VERSION,
+        "blas": _blas(),
         "threads": get_threads(),
         **{name: _version(name) for name in ("numpy", "torch", "transformers")},
     }
@@ -35,6 +40,32 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def _blas() -> str | None:
+    """The BLAS that NumPy computes with, such as OpenBLAS 0.3.31 (SkylakeX)."""
+    import numpy  # noqa: F401  what is not loaded is not found
+    from threadpoolctl import threadpool_info
+
+    for found in threadpool_info():
+        if found["user_api"] == "blas":
+            kind = f" ({found['architecture']})" if found.get("architecture") else ""
+            return f"{found['internal_api']} {found.get('version')}{kind}"
+    return None
+
+
+def _commit() -> str | None:
+    """The checkout's commit, with a + if files were changed since; None outside of a checkout."""
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", str(Path(__file__).parent), *arguments], text=True,
+                              capture_output=True, check=True).stdout.strip()
+
+    try:
+        # results are what a measurement changes
+        changed = git("status", "--porcelain", "--", "..", ":!results", ":!../README.md")
+        return git("rev-parse", "--short=10", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _version(package: str) -> str | None:

@@ -208,7 +208,8 @@ def accused(seeds: int) -> int:
 
 def main() -> int:
     """Run the catalogue and print the table of kinds by detected and named."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.mutants", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--half", choices=("tuned", "held-out", "both"), default="both")
     parser.add_argument("--show", action="store_true", help="print what was not named (tuned half)")
     parser.add_argument("--seeds", type=int, default=200, help="random inputs of each right layer")

@@ -102,7 +102,8 @@ seeds. Measured by `{figures["command"]}`.
 
 def main() -> None:
     """Run the seeds one after another and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.recipe", description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--report", action="store_true", help="use the figures there are")
     args = parser.parse_args()

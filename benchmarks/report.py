@@ -1,6 +1,6 @@
 """The README's tables and the charts, from the files in benchmarks/results.
 
-    python -m benchmarks.report            rewrites README.md between its markers, and the charts
+    python -m benchmarks.report            rewrites the README's part, and the charts
     python -m benchmarks.report --print    the tables alone, to the terminal
 """
 
@@ -25,13 +25,20 @@ LOSS_FILE = "int8-loss.json"
 APART = ("ops", "limits")
 # goals that are no ratio of a row to its rival
 LONGEST_IMPORT, FLOOR_GOAL, MEMORY_GOAL = 0.25, 1.20, 1.00
+PEERS = (
+    "`eager`, `compiled` (torch.compile) and `bf16` are PyTorch's, in prefill and decoding "
+    "transformers'; bf16 is autocast in training, and the weights too where nothing is trained. "
+)
 # optional programs, and where they would be measured
 PROGRAMS = {"llama.cpp": ("prefill", "decode"), "llm.c": ("train-gpt2-64",)}
 
 
 def main() -> int:
     """Write tables and charts, or print the tables."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.report", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--print", action="store_true", help="print the tables and write nothing")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER")
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md", metavar="FILE")
@@ -142,26 +149,40 @@ def _verdict(figure: float, goal: float) -> str:
 
 
 def _reading(results: list[dict[str, Any]]) -> str:
-    machine = results[-1]["machine"]
-    versions = ", ".join(
-        f"{name} {machine[name]}" for name in ("numpy", "torch", "transformers")
-        if machine.get(name)
-    )
     rounds = sorted({r["pairs"] for r in results})
     missing = [
         program for program, names in PROGRAMS.items()
         if not any(column.startswith(program) for result in results if result["name"] in names
                    for column in result["columns"])
     ]
-    peers = ("`eager`, `compiled` (torch.compile) and `bf16` are PyTorch's; "
-             if machine.get("torch") else "")
+    machines = [result["machine"] for result in results]
+    peers = PEERS if any(machine.get("torch") for machine in machines) else ""
     absent = f" Not installed there: {', '.join(missing)}." if missing else ""
     return (
-        f"Medians of {_span(rounds)} in which all take turns, "
-        f"on {machine['cores']} cores of {machine['processor']}, Python {machine['python']}, "
-        f"{versions}. A ratio is npgpt's time over the other's: below 1 npgpt is quicker. "
-        f"{peers}`products` are the bare matrix products of the same step: the floor.{absent}"
+        f"Medians of {_span(rounds)} in which all take turns, on {_machines(machines)}. "
+        "A ratio is npgpt's time over the other's: below 1 npgpt is quicker. "
+        f"{peers}`products` are the bare matrix products of the same step: the floor. `kept` is "
+        f"npgpt without computing again, `float32` npgpt without int8.{absent}"
     )
+
+
+def _machines(machines: list[dict[str, Any]]) -> str:
+    """Where, with what and when; a table of several machines names them all."""
+    found = []
+    for machine in machines:
+        packages = [f"{name} {machine[name]}" for name in ("numpy", "torch", "transformers")
+                    if machine.get(name)]
+        if machine.get("blas"):
+            packages[0] += f" with {machine['blas']}"
+        found.append(f"{machine['cores']} cores of {machine['processor']}, Python "
+                     f"{machine['python']}, {', '.join(packages)}")
+    when = sorted({machine["date"] for machine in machines if machine.get("date")})
+    commits = sorted({machine["commit"] for machine in machines if machine.get("commit")})
+    return "; ".join([
+        " and on ".join(dict.fromkeys(found)),
+        *([" to ".join(dict.fromkeys([when[0], when[-1]]))] if when else []),
+        *([f"npgpt at {', '.join(commits)}"] if commits else []),
+    ])
 
 
 def _span(rounds: list[int]) -> str:

@@ -28,7 +28,8 @@ PICTURES = {"perplexity": "study-perplexity.svg", "heat-maps": "study-entropy.sv
 
 def main() -> None:
     """Keep a study's results, draw its pictures, and write the README's section."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.study", description=__doc__.splitlines()[0])
     parser.add_argument("study", nargs="?", type=Path, default=KEPT,
                         help="a study's folder or results.json")
     results = load_results(parser.parse_args().study)

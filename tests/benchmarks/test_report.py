@@ -42,6 +42,16 @@ def test_the_long_step_has_lines_for_its_floor_and_its_memory():
     assert "| ... peak memory | 200 MB | 1.00 (eager) | 1.00 | met |" in text
 
 
+def test_rows_of_several_machines_days_and_commits_are_named():
+    rows_of = [result(npgpt=1.0), result("train-six", npgpt=1.0)]
+    assert report.table(rows_of).count("<a & b>") == 1
+    rows_of[0]["machine"].update(date="2026-01-02", commit="abc", blas="openblas 1 (Zen)")
+    rows_of[1]["machine"].update(date="2026-03-04", commit="def", processor="another")
+    text = report.table(rows_of)
+    assert "2 cores of <a & b>, Python 3.12, numpy 2.4 with openblas 1 (Zen) and on 2 cores of " \
+           "another, Python 3.12, numpy 2.4; 2026-01-02 to 2026-03-04; npgpt at abc, def." in text
+
+
 def test_programs_that_were_not_measured_are_named():
     text = report.table([result("decode", npgpt=1.0, **{"llama.cpp f32": 1.1})])
     assert "Not installed there: llm.c." in text

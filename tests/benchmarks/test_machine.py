@@ -1,0 +1,43 @@
+"""What a figure is said to be measured on."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from benchmarks import machine
+
+
+def test_a_machine_is_told_with_its_blas_the_day_and_the_commit():
+    told = machine.describe_machine()
+    assert json.loads(json.dumps(told)) == told
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", told["date"])
+    assert told["cores"] >= 1 and told["threads"] >= 1
+    assert told["blas"] is None or re.search(r"\d", told["blas"])
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_a_commit_with_changes_has_a_mark_and_outside_of_a_checkout_is_none(tmp_path, monkeypatch):
+    def git(*arguments):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments],
+                       cwd=tmp_path, check=True, capture_output=True)
+
+    (tmp_path / "benchmarks" / "results").mkdir(parents=True)
+    monkeypatch.setattr(machine, "__file__", str(tmp_path / "benchmarks" / "machine.py"))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert machine._commit() is None
+    git("init", "-q")
+    (tmp_path / "README.md").write_text("a")
+    (tmp_path / "code.py").write_text("a")
+    git("add", "-A")
+    git("commit", "-qm", "a")
+    clean = machine._commit()
+    assert re.fullmatch(r"[0-9a-f]{10}", clean)
+    # what a measurement writes is no change
+    (tmp_path / "README.md").write_text("b")
+    (tmp_path / "benchmarks" / "results" / "ops.json").write_text("{}")
+    assert machine._commit() == clean
+    (tmp_path / "code.py").write_text("b")
+    assert machine._commit() == clean + "+"
