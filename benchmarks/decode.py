@@ -18,9 +18,12 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
+# before NumPy, as on the command line: see npgpt.spin
+from npgpt import GPT2Config
+
+# isort: split
 import numpy as np
 
-from npgpt import GPT2Config
 from npgpt.config import SIZES
 from npgpt.fast.decode import FastReader
 from npgpt.fast.quantized import quantize

@@ -12,6 +12,8 @@ UNITS = {"reading": "GB/s", "widening": "G weights/s", "multiplying": "G weights
          "gelu 1": "G numbers/s", "gelu all": "G numbers/s"}
 # GPT-2 124M: what a token reads, in weights (the positions are looked up, not read)
 WEIGHTS = 124_439_808 - 1024 * 768
+# those of the 12 blocks' linear layers, which every position of a prefill is multiplied with
+BLOCK_WEIGHTS, PREFILLED = 12 * 12 * 768**2, 1000
 
 
 def limit_lines(results: list[dict[str, Any]]) -> str:
@@ -22,7 +24,8 @@ def limit_lines(results: list[dict[str, Any]]) -> str:
     columns = rows["limits"]["columns"]
     ours, theirs = (columns[name]["limits"] if name in columns else None
                     for name in ("npgpt", "eager"))
-    lines = [_products(ours, theirs, rows), _threads(ours), _decode(ours, rows), _int8(ours, rows)]
+    lines = [_products(ours, theirs, rows), _threads(ours), _prefill(ours, rows),
+             _decode(ours, rows), _int8(ours, rows)]
     return "\n".join(["What bounds these figures on this machine "
                       "(`python -m benchmarks --only limits`):", "",
                       *(f"- {line}" for line in lines if line)])
@@ -53,6 +56,18 @@ def _threads(ours: dict[str, float]) -> str:
     return (f"**Threads.** GELU bends {ours['gelu 1']:.2f} G numbers/s on one Python thread and "
             f"{ours['gelu all']:.2f} on all, {gain:.2f} times as many: after every NumPy call a "
             "thread waits for its turn in Python. Small models train in processes instead.")
+
+
+def _prefill(ours: dict[str, float], rows: dict[str, Any]) -> str:
+    columns = rows["prefill"]["columns"] if "prefill" in rows else {}
+    if "transformers" not in columns:
+        return ""
+    least = 2 * BLOCK_WEIGHTS * PREFILLED / ours["products 1024"] / 1e9
+    theirs = columns["transformers"]["median"]
+    return (f"**Prefill** multiplies {PREFILLED} positions with the weights of 12 blocks: at "
+            f"{ours['products 1024']:.0f} GFLOP/s that is {least * 1e3:.0f} ms, before attention "
+            f"and all else; {least / theirs:.2f} of transformers' {theirs * 1e3:.0f} ms, where the "
+            f"goal is {rows['prefill']['bar']:.2f}.")
 
 
 def _decode(ours: dict[str, float], rows: dict[str, Any]) -> str:

@@ -21,7 +21,8 @@ HOME = PACKAGE.parent
 
 # Imports only point down: a room may use rooms of lower floors, and of its own without a circle.
 FLOORS = {
-    "version": 1, "layers": 1, "tape": 1, "config": 1, "files": 1, "gradcheck": 1, "text": 1,
+    "version": 1, "spin": 1, "layers": 1, "tape": 1, "config": 1, "files": 1, "gradcheck": 1,
+    "text": 1,
     "ops": 2, "params": 2, "model": 2, "weights": 2,
     "cases": 3, "trace": 3, "fast": 3, "generation": 3, "scoring": 3,
     "gpt2": 4, "selfcheck": 4,

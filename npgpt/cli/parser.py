@@ -69,13 +69,14 @@ def seed_number(text: str) -> int:
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """Declare --threads, with 0 as `npgpt train` takes it."""
     parser.add_argument("--threads", type=int, default=0, metavar="N",
-                        help="threads to compute with (default 0: one per core)")
+                        help="threads to compute with (default 0: one per core, or what "
+                             "OMP_NUM_THREADS says)")
 
 
 def use_threads(n: int) -> None:
     """Compute with n threads from now on, where n is not 0; ValueError for a negative number."""
     if n < 0:
-        raise ValueError(f"--threads {n} must be at least 0; 0 is one per core")
+        raise ValueError(f"threads={n} must be a whole number of at least 0; 0 is one per core")
     if n:
         # not sooner: it costs an import
         from ..fast.threads import set_threads

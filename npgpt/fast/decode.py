@@ -6,12 +6,13 @@
 
 For one token the work of a model is reading its weights: 498 MB for GPT-2's 124M. BLAS does that
 with threads of its own: they wait for work in a spin, where a sleeping Python thread takes a
-tenth of a millisecond to wake, 49 times a token (measured: 24 ms a token instead of 30).
+tenth of a millisecond to wake, 49 times a token. Measured: 20 to 22 ms a token instead of 30.
 For several tokens a product takes contiguous rows of the weight, an equal run of them on each of
 our threads, and adds up the threads' sums. The rows come in tiles that stay
 in cache, small enough for BLAS's kernels that do not copy their operands first: that copy is what
-makes a matrix product of 2 rows cost 2.6 times one of 1. Measured on one core, 124M, a portion of
-2 tokens takes 1.25 times as long as one token, 4 tokens 1.4, 8 tokens 1.7.
+makes a matrix product of 2 rows cost 2.6 times one of 1. Measured on two cores, 124M, a portion of
+2 tokens takes 1.7 times as long as one token, 4 tokens 1.9, 8 tokens 2.1; in int8 1.4, 1.6 and 2.0
+(`python -m benchmarks.decode`). BLAS's threads must not spin for long for that: npgpt/spin.py.
 
 Int8 weights (quantized.py) are widened tile by tile, in cache, and scaled after the sum.
 

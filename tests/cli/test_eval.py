@@ -69,7 +69,7 @@ def test_questions_give_two_accuracies(npgpt, run_folder, tmp_path):
     (["run", "missing.txt"], 3, "missing.txt"),
     (["nowhere"], 3, "nowhere"),
     (["run", "--stride", "0"], 2, "stride"),
-    (["run", "--threads", "-1"], 2, "--threads -1 must be at least 0"),
+    (["run", "--threads", "-1"], 2, "threads=-1 must be a whole number of at least 0"),
     (["run", "--stride", "9"], 2, "stride"),
     (["run", "--questions", "missing.jsonl"], 3, "missing.jsonl"),
     (["run", "story.txt", "--questions", "q.jsonl"], 2, "one of them"),

@@ -78,7 +78,7 @@ def test_interactive_turns_share_one_text(npgpt, run_folder):
     (["run", "a", "--max-new-tokens", "-1"], 2, "max_new_tokens"),
     (["run", "a", "--file", "b"], 2, "one of them"),
     (["run", "a", "--samples", "0"], 2, "--samples 0"),
-    (["run", "a", "--threads", "-2"], 2, "--threads -2 must be at least 0; 0 is one per core"),
+    (["run", "a", "--threads", "-2"], 2, "threads=-2 must be a whole number of at least 0"),
     (["run", "a", "--interactive"], 2, "leave the prompt out"),
     (["run", "--file", "missing.txt"], 3, "missing.txt"),
     (["nowhere", "a"], 3, "nowhere"),

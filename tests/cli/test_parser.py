@@ -44,5 +44,5 @@ def test_threads_are_used_as_asked_and_0_leaves_them(monkeypatch):
     use_threads(0)
     use_threads(parser.parse_args(["--threads", "3"]).threads)
     assert asked == [3]
-    with pytest.raises(ValueError, match="--threads -1 must be at least 0"):
+    with pytest.raises(ValueError, match="threads=-1 must be a whole number of at least 0"):
         use_threads(-1)
