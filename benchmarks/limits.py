@@ -42,13 +42,17 @@ def _products(
     shares = []
     for name, row in rows.items():
         columns = row["columns"]
-        if name.startswith("train-") and {"products", "eager"} <= set(columns):
-            share = columns["products"]["median"] / columns["eager"]["median"]
-            shares.append(f"{share:.2f} where the goal is {row['bar']:.2f} ({row['label']})")
+        if name.startswith("train-") and {"npgpt", "products", "eager"} <= set(columns):
+            ours, least, whole = (columns[name]["median"] * 1e3
+                                  for name in ("npgpt", "products", "eager"))
+            room = row["bar"] * whole - least
+            left = f"leaves {_ms(room)}" if room > 0 else "leaves nothing"
+            shares.append(f"{row['label']}: {least / whole:.2f}, goal {row['bar']:.2f}, which "
+                          f"{left} for all else; that takes {_ms(ours - least)}")
     if not shares:
         return text
-    return (f"{text} NumPy's products alone, with nothing around them, take this share of "
-            f"PyTorch's whole step: {', '.join(shares)}.")
+    return "\n  - ".join([f"{text} NumPy's products alone, with nothing around them, take this "
+                          "share of PyTorch's whole step:", *shares])
 
 
 def _threads(ours: dict[str, float]) -> str:
@@ -95,3 +99,7 @@ def _int8(ours: dict[str, float], rows: dict[str, Any]) -> str:
         text += (f". With the hand-overs between threads and all else a token takes "
                  f"{whole:.1f} ms, in float32 {float32:.1f}")
     return text + "."
+
+
+def _ms(milliseconds: float) -> str:
+    return f"{milliseconds:.{1 if milliseconds < 100 else 0}f} ms"

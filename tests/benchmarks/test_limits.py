@@ -42,7 +42,11 @@ def test_bounds_stand_beside_what_they_bound():
         row("decode", 0.5, npgpt=0.02, transformers=0.025),
         row("decode-int8", 0.7, npgpt=0.03, float32=0.021),
     ])
-    assert "0.50 where the goal is 0.90 (<train-six>)." in text
+    assert "\n  - <train-six>: 0.50, goal 0.90, which leaves 800 ms for all else; that takes " \
+           "500 ms\n" in text
+    assert "which leaves nothing for all else; that takes 1000 ms" in limit_lines([
+        limits(npgpt=NUMPY, eager=TORCH),
+        row("train-six", 0.4, npgpt=2.0, products=1.0, eager=2.0)])
     # 2 * 84.9 million weights * 1000 positions at 270 GFLOP/s
     assert "that is 629 ms" in text and "0.63 of transformers' 1000 ms, where the goal is 0.50" \
         in text
