@@ -92,7 +92,7 @@ def test_a_run_in_helper_processes_is_resumed_bit_for_bit_whenever_they_come(
 
         def step(self, record):
             super().step(record)
-            time.sleep(0 if asked else 0.05)
+            time.sleep(0 if asked else 0.2)
 
     whole = start(**settings)
     train(tmp_path / "whole", whole, corpus, Patient())
