@@ -28,13 +28,7 @@ from .helpers import Helpers
 from .memory import peak_memory as _peak_memory
 from .pointwise import add
 from .shard import Shard, shard_gradients
-
-# above this many weights in matrices and tables, adding up the shards' gradients costs too much
-SHARD_PARAMETERS = 2**25
-# below this many weights times positions a batch is not cut, and below the second its shards go one
-# after the other where there are no helper processes: 2 blocks of 16 channels on B5 T16 took 1.1 ms
-# on one thread, 4.4 in shards on two; 4 of 64 on B12 T64 20 and 20; of 128, 51 and 35
-SHARD_WORK, THREAD_WORK = 2**23, 2**27
+from .threads import SHARD_PARAMETERS, SHARD_WORK, THREAD_WORK
 
 
 def loss_and_grads(

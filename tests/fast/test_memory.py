@@ -65,37 +65,39 @@ CASES = {
 }
 
 
-def measured_and_predicted(name, recompute, shards, batches=1):
+def assert_near(name, share, recompute=False, shards=1, batches=1):
     values, batch, length = CASES[name]
     job = json.dumps([{**values, **NO_DROPOUT}, batch, length, recompute, shards, batches])
     result = subprocess.run(
         [sys.executable, "-c", MEASURE, job], capture_output=True, text=True, check=True
     )
-    return [int(word) for word in result.stdout.split()]
+    measured, predicted = (int(word) for word in result.stdout.split())
+    assert abs(predicted - measured) <= share * measured, (predicted / 1e6, measured / 1e6)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="measured as Linux counts resident memory")
+on_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="measured as Linux counts resident memory")
+
+
+@on_linux
 @pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize("name", CASES)
 def test_the_predicted_peak_is_within_ten_percent_of_a_real_process(name, recompute):
-    measured, predicted = measured_and_predicted(name, recompute, 1)
-    assert abs(predicted - measured) <= 0.1 * measured, (predicted / 1e6, measured / 1e6)
+    assert_near(name, 0.1, recompute)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="measured as Linux counts resident memory")
+@on_linux
 @pytest.mark.parametrize("name", ["long context", "mostly parameters"])
 def test_gradients_of_several_batches_are_added_without_a_third_set(name):
-    measured, predicted = measured_and_predicted(name, False, 1, batches=3)
-    assert abs(predicted - measured) <= 0.1 * measured, (predicted / 1e6, measured / 1e6)
+    assert_near(name, 0.1, batches=3)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="measured as Linux counts resident memory")
+@on_linux
 @pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize("name", CASES)
 def test_the_peak_of_shards_is_near_the_prediction_too(name, recompute):
-    measured, predicted = measured_and_predicted(name, recompute, 2)
     # within 10 % where it was measured; the gaps that two threads leave differ from run to run
-    assert abs(predicted - measured) <= 0.15 * measured, (predicted / 1e6, measured / 1e6)
+    assert_near(name, 0.15, recompute, shards=2)
 
 
 def test_recomputation_and_a_shorter_context_need_less():
