@@ -26,7 +26,7 @@ _SAVE = {
 }
 _FIRST_TOKEN = {
     "npgpt": (
-        "import sys, numpy as np; from npgpt import GPT2;"
+        "import sys; from npgpt import GPT2; import numpy as np;"
         "GPT2.load(sys.argv[1]).generate(np.arange(5), 1, temperature=0.0)"
     ),
     "transformers": (
