@@ -11,7 +11,7 @@ For several tokens a product takes contiguous rows of the weight, an equal run o
 our threads, and adds up the threads' sums. The rows come in tiles that stay
 in cache, small enough for BLAS's kernels that do not copy their operands first: that copy is what
 makes a matrix product of 2 rows cost 2.6 times one of 1. Measured on two cores, 124M, a portion of
-2 tokens takes 1.7 times as long as one token, 4 tokens 1.9, 8 tokens 2.1; in int8 1.4, 1.6 and 2.0
+2 tokens takes 1.7 times as long as one token, 4 tokens 1.9, 8 tokens 2.2; in int8 1.5, 1.6 and 2.1
 (`python -m benchmarks.decode`). BLAS's threads must not spin for long for that: npgpt/spin.py.
 
 Int8 weights (quantized.py) are widened tile by tile, in cache, and scaled after the sum.

@@ -5,7 +5,7 @@ forward twice. Dropout draws the same numbers both times. Measured, time of a st
 of its processes:
 
     6 layers x 384 channels, B8 T256    32 % more time     peak 562 MB instead of 778
-    124M, B1 T1024                      26 % more time     peak 2195 MB instead of 2575
+    124M, B1 T1024                      25 % more time     peak 2195 MB instead of 2575
 
 The second line is a row of `python -m benchmarks`; the first was measured once, by hand.
 
