@@ -122,18 +122,28 @@ def test_the_same_number_of_threads_gives_the_same_bits(shards):
     # every op is cut: 900 positions times 384 channels are enough for all of them
     (1000, 384, 1),
 ])
-def test_the_number_of_threads_does_not_matter_beyond_a_millionth(vocab_size, n_embd, shards):
+def test_any_number_of_threads_is_as_near_to_float64_as_one_thread(vocab_size, n_embd, shards):
+    """Other cuts of a sum round differently: what threads add must not exceed what float32 does."""
     given = example(np.float32, batch=6, length=150, n_embd=n_embd, vocab_size=vocab_size)
     assert shards is None or 900 * n_embd >= threads.ELEMENTS
-    one = loss_and_grads(*given, rng=RowRandom(0, 0, 0, 6), threads=1, shards=shards)
-    for n in (2, 3, 4):
+    wide = {name: array.astype(np.float64) for name, array in given[0].items()}
+    truth = loss_and_grads(wide, *given[1:], rng=RowRandom(0, 0, 0, 6), threads=1, shards=shards)
+
+    def errors(n):
         loss, grads = loss_and_grads(*given, rng=RowRandom(0, 0, 0, 6), threads=n, shards=shards)
         gap, size = (
             np.sqrt(sum(float((g.astype(float) ** 2).sum()) for g in arrays))
-            for arrays in ([grads[name] - g for name, g in one[1].items()], one[1].values())
+            for arrays in ([grads[name] - g for name, g in truth[1].items()], truth[1].values())
         )
-        assert gap <= 1e-6 * size
-        assert abs(loss - one[0]) <= 1e-6 * one[0]
+        return abs(loss - truth[0]) / truth[0], gap / size
+
+    one = errors(1)
+    # float32 itself: 3e-7 to 5e-6 with and without AVX-512
+    assert one[0] <= 1e-6 and one[1] <= 2e-5
+    for n in (2, 3, 4):
+        loss, gap = errors(n)
+        assert loss <= 1e-6
+        assert gap <= 1.5 * one[1]
 
 
 def test_gradients_are_arrays_that_nobody_else_holds():
