@@ -25,9 +25,9 @@ from npgpt import GPT2Config
 import numpy as np
 
 from npgpt.config import SIZES
-from npgpt.fast.decode import FastReader
-from npgpt.fast.quantized import quantize
 from npgpt.generation import generate
+from npgpt.generation.fast_reader import FastReader
+from npgpt.generation.quantized import quantize
 from npgpt.params import init_params
 
 from .machine import describe_machine

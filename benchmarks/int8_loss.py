@@ -16,11 +16,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from npgpt.fast import ops
-from npgpt.fast.quantized import dequantize, quantize
-from npgpt.scoring import score_text
+from npgpt.evaluation.text import score_text
+from npgpt.fast.ops import FAST as ops
+from npgpt.generation.quantized import dequantize, quantize
+from npgpt.gpt2 import open_model
 from npgpt.text import CorpusError, load_corpus
-from npgpt.training.checkpoint import newest_checkpoint, open_model, read_record
+from npgpt.training.checkpoint import newest_checkpoint, read_record
 
 from .children import run_python
 from .machine import describe_machine

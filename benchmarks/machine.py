@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from npgpt.fast.threads import get_threads
+from npgpt.machine.threads import get_threads
 from npgpt.version import VERSION
 
 

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from npgpt.text import load_corpus
-from npgpt.training import resolve, train
 from npgpt.training.log import read_log
-from npgpt.training.loop import new_state
+from npgpt.training.loop import new_state, train
+from npgpt.training.settings import resolve
 
 from .machine import describe_machine
 from .readme import put_section

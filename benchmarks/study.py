@@ -13,11 +13,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-from npgpt.lab.entropy import quartiles
 from npgpt.lab.pictures import draw_all
 from npgpt.lab.results import load_results
 from npgpt.lab.summary import ArmSummary, Pair, Summary, summarise
 from npgpt.lab.wording import answer_parts, difference, figure, interval, p_text, percent, verdict
+from npgpt.probe.entropy import quartiles
 
 from .readme import put_section
 

@@ -4,7 +4,7 @@
     model = GPT2.init(GPT2Config(n_layer=2, n_head=2, n_embd=64), seed=0)
 """
 
-from . import spin  # noqa: F401  before anything loads NumPy
+from .machine import spin  # noqa: F401  before anything loads NumPy
 
 # isort: split
 from .config import GPT2Config

@@ -12,12 +12,17 @@ from . import generation
 from . import model as _model
 from . import weights
 from .config import GPT2Config
-from .fast import ops as fast_ops
-from .fast.decode import FastReader
-from .fast.quantized import quantize
+from .fast.ops import FAST
+from .generation.fast_reader import FastReader
+from .generation.quantized import quantize
+from .ids import check_ids, check_integers
 from .layers.contract import UniformSource
+from .ops import Ops
 from .params import Params, budget, check_params, init_params
 from .tape import Array, Tape
+from .text import Tokenizer, tokenizer_for
+from .training.checkpoint import is_run, read_model
+from .weights import CheckpointError
 
 
 class GPT2:
@@ -30,13 +35,13 @@ class GPT2:
     `ops` are the layers it computes with: the fast ones, or `npgpt.ops` for the textbook's.
     """
 
-    def __init__(self, config: GPT2Config, params: Params, ops: Any = None) -> None:
+    def __init__(self, config: GPT2Config, params: Params, ops: Ops | None = None) -> None:
         problems = check_params(config, params)
         if problems:
             raise ValueError("parameters do not fit the config: " + "; ".join(problems))
         self.config = config
         self.params = params
-        self.ops = fast_ops if ops is None else ops
+        self.ops = FAST if ops is None else ops
 
     @classmethod
     def init(
@@ -104,9 +109,9 @@ class GPT2:
         """Prompt and continuation: ids (T,) give (T + N,), and (B, T) give (B, T + N).
 
         Temperature 0 is greedy; the same seed gives the same tokens. `int8` reads weights rounded
-        to 8 bits: fewer bytes, a little off (npgpt.fast.quantized). More settings (top_p, min_p,
-        repetition_penalty, stop, ...) as for `npgpt.generation.stream`. A text that outgrows the
-        context is told of as a UserWarning, unless `on_slide` is given.
+        to 8 bits: fewer bytes, a little off (npgpt.generation.quantized). More settings
+        (top_p, min_p, repetition_penalty, stop, ...) as for `npgpt.generation.stream`. A text that
+        outgrows the context is reported by a UserWarning, unless `on_slide` is given.
         """
         settings.setdefault("on_slide", self._warn_of_slide)
         params, settings = self._writing(int8, settings)
@@ -130,7 +135,7 @@ class GPT2:
     def _writing(self, int8: bool, settings: dict[str, Any]) -> tuple[Params, dict[str, Any]]:
         """Parameters and settings for the generation room: the fast reader for the fast ops."""
         settings = {"ops": self.ops, **settings}
-        if settings["ops"] is fast_ops:
+        if settings["ops"] == FAST:
             settings.setdefault("reader", FastReader)
         if not int8:
             return self.params, settings
@@ -149,7 +154,7 @@ class GPT2:
         return budget(self.config).parameters
 
     def _checked(self, ids: Any) -> Array:
-        array = _model.checked_ids(ids, self.config)
+        array = check_ids(ids, self.config.vocab_size)
         if array.ndim not in (1, 2):
             raise ValueError(f"token ids must have shape (T,) or (B, T); got {array.shape}")
         if array.shape[-1] > self.config.n_positions:
@@ -161,7 +166,26 @@ class GPT2:
 
     def _checked_pair(self, ids: Any, targets: Any) -> tuple[Array, Array]:
         ids = self._checked(ids)
-        targets = _model.whole_numbers(targets, "targets")
+        targets = check_integers(targets, "targets")
         if targets.shape != ids.shape:
             raise ValueError(f"targets {targets.shape} must have the shape of ids {ids.shape}")
         return np.atleast_2d(ids), np.atleast_2d(targets)
+
+
+def open_model(path: Path) -> tuple[GPT2, Tokenizer]:
+    """A model and its tokenizer from a run, a checkpoint, or any published form of GPT-2.
+
+    Weights that bring no tokenizer take GPT-2's, if their vocabulary is that large. Raises
+    CheckpointError, saying what is wrong with which file.
+    """
+    if is_run(path):
+        config, params, tokenizer = read_model(path)
+        return GPT2(config, params), tokenizer
+    found = GPT2.load(path)
+    tokenizer = tokenizer_for("gpt2", "")
+    if found.config.vocab_size < tokenizer.vocab_size:
+        raise CheckpointError(
+            f"{path} brings no tokenizer, and its vocabulary of {found.config.vocab_size} is "
+            f"smaller than GPT-2's {tokenizer.vocab_size}"
+        )
+    return found, tokenizer

@@ -15,10 +15,10 @@ from typing import Any, Callable, Mapping
 
 import numpy as np
 
-from . import ops as textbook
 from .config import GPT2Config
 from .layers.attention_entropy import causal_bound
 from .layers.contract import UniformSource
+from .ops import TEXTBOOK, Ops
 from .tape import Array, Var
 
 SHARED_SLOPE = "mlp.act.slope"
@@ -31,7 +31,7 @@ def hidden(
     ids: Array,
     config: GPT2Config,
     *,
-    ops: Any = textbook,
+    ops: Ops = TEXTBOOK,
     rng: UniformSource | None = None,
     attend: Attend | None = None,
     positions: Array | None = None,
@@ -62,7 +62,7 @@ def block(
     x: Any,
     config: GPT2Config,
     *,
-    ops: Any = textbook,
+    ops: Ops = TEXTBOOK,
     rng: UniformSource | None = None,
     attend: Attend,
 ) -> Any:
@@ -80,7 +80,7 @@ def block(
 
 
 def full_attention(
-    config: GPT2Config, *, ops: Any = textbook, rng: UniformSource | None = None
+    config: GPT2Config, *, ops: Ops = TEXTBOOK, rng: UniformSource | None = None
 ) -> Attend:
     """Attention over the given positions alone: what training uses, and inference uncached."""
     rate = config.attn_pdrop if rng is not None else 0.0
@@ -103,7 +103,7 @@ def head_weight(params: Mapping[str, Any], config: GPT2Config) -> Any:
 
 def logits(params: Mapping[str, Any], ids: Array, config: GPT2Config, **settings: Any) -> Any:
     """Scores of the next token (B, T, V); settings as for `hidden`."""
-    ops = settings.get("ops", textbook)
+    ops = settings.get("ops", TEXTBOOK)
     return ops.unembedding(hidden(params, ids, config, **settings), head_weight(params, config))
 
 
@@ -111,14 +111,14 @@ def loss(
     params: Mapping[str, Any], ids: Array, targets: Array, config: GPT2Config, **settings: Any
 ) -> Any:
     """Mean cross-entropy () in nats of targets (B, T); a target of -100 is not counted."""
-    ops = settings.get("ops", textbook)
+    ops = settings.get("ops", TEXTBOOK)
     x = hidden(params, ids, config, **settings)
     return ops.linear_cross_entropy(x, head_weight(params, config), targets)
 
 
 def training_loss(
     params: Mapping[str, Any], ids: Array, targets: Array, config: GPT2Config, *,
-    ops: Any = textbook, rng: UniformSource | None = None, **settings: Any
+    ops: Ops = TEXTBOOK, rng: UniformSource | None = None, **settings: Any
 ) -> Any:
     """What training minimises: `loss`, plus the config's entropy penalty if it has one.
 
@@ -147,55 +147,16 @@ def training_loss(
     return total
 
 
-def checked_ids(ids: Any, config: GPT2Config, what: str = "token ids") -> Array:
-    """ids as an int64 array, if every one is an integer in [0, vocab_size); else ValueError.
-
-    NumPy would read the last row for -1 and truncate 1.7 to 1 without a word.
-    """
-    array = whole_numbers(ids, what)
-    if array.size == 0:
-        raise ValueError(f"{what}: none were given; at least one is needed")
-    if array.min() < 0 or array.max() >= config.vocab_size:
-        outside = array.min() if array.min() < 0 else array.max()
-        raise ValueError(f"{what}: {outside} is outside the vocabulary [0, {config.vocab_size})")
-    return array.astype(np.int64, copy=False)
-
-
-def whole_numbers(values: Any, what: str) -> Array:
-    """An array of integers from an array or nested lists; else ValueError says what was given.
-
-    Numbers that do not fit 64 bits stay Python's, so that a message can name them.
-    """
-    if not isinstance(values, (list, tuple)):
-        values = np.asarray(values)
-    if isinstance(values, np.ndarray) and values.dtype != object:
-        if values.dtype.kind not in "iu":
-            example = f" such as {values.flat[0]!r}" if values.size else ""
-            raise ValueError(f"{what} must be integers; got {values.dtype}{example}")
-        return values
-    # as objects first: NumPy would read [5, True] as [5, 1]
-    array = np.asarray(values, dtype=object)
-    for value in array.flat:
-        if isinstance(value, (list, tuple, np.ndarray)):
-            raise ValueError(f"{what}: the rows have different lengths; give all the same")
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            raise ValueError(f"{what} must be integers; got {value!r} ({type(value).__name__})")
-    try:
-        return array.astype(np.int64)
-    except OverflowError:
-        return array
-
-
-def _norm(params: Mapping[str, Any], name: str, x: Any, config: GPT2Config, ops: Any) -> Any:
+def _norm(params: Mapping[str, Any], name: str, x: Any, config: GPT2Config, ops: Ops) -> Any:
     weight, bias = params[f"{name}.weight"], params[f"{name}.bias"]
     return ops.layernorm(x, weight, bias, eps=config.layer_norm_epsilon)
 
 
-def _linear(params: Mapping[str, Any], name: str, x: Any, ops: Any) -> Any:
+def _linear(params: Mapping[str, Any], name: str, x: Any, ops: Ops) -> Any:
     return ops.linear(x, *_weight_and_bias(params, name, ops))
 
 
-def _weight_and_bias(params: Mapping[str, Any], name: str, ops: Any) -> tuple[Any, Any]:
+def _weight_and_bias(params: Mapping[str, Any], name: str, ops: Ops) -> tuple[Any, Any]:
     weight, gain = params[f"{name}.weight"], params.get(f"{name}.gain")
     bias, width = params.get(f"{name}.bias"), weight.shape[1]
     if gain is not None:
@@ -207,7 +168,7 @@ def _weight_and_bias(params: Mapping[str, Any], name: str, ops: Any) -> tuple[An
 
 
 def _feed_forward(
-    params: Mapping[str, Any], name: str, x: Any, config: GPT2Config, ops: Any
+    params: Mapping[str, Any], name: str, x: Any, config: GPT2Config, ops: Ops
 ) -> Any:
     def pair(part: str) -> tuple[Any, Any]:
         return _weight_and_bias(params, f"{name}.{part}", ops)
@@ -227,5 +188,5 @@ def _slope(params: Mapping[str, Any], name: str, x: Any, config: GPT2Config) -> 
     return np.full(1, config.slope_init, x.value.dtype if isinstance(x, Var) else x.dtype)
 
 
-def _dropout(x: Any, rate: float, ops: Any, rng: UniformSource | None) -> Any:
+def _dropout(x: Any, rate: float, ops: Ops, rng: UniformSource | None) -> Any:
     return x if rng is None or rate == 0.0 else ops.dropout(x, rate=rate, rng=rng)

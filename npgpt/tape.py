@@ -11,6 +11,7 @@ that is inference. The tape knows no layer; the order of writing is already a to
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Callable, Iterator, Mapping, NamedTuple, overload
 
 import numpy as np
@@ -50,16 +51,20 @@ class Entry(NamedTuple):
     cache: Any
 
 
+@dataclass(frozen=True, repr=False)
 class Op:
     """A named pair under the layer contract.
 
     forward(*arrays, **settings) -> (out, cache); backward(dout, cache) -> one gradient per array.
     """
 
-    def __init__(self, name: str, forward: Callable[..., Any], backward: Callable[..., Any]):
-        self.name = name
-        self.forward = forward
-        self.backward = backward
+    name: str
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+    fresh: bool = False
+    """Whether every array that backward gives is its own, so that a sum may be taken in place."""
+    inference: Callable[..., Any] | None = None
+    """out alone, where no Var is among the inputs: for a forward that need not save anything."""
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         """Arrays in, array out. A Var among the inputs: a Var out, and an entry on its tape."""
@@ -67,6 +72,8 @@ class Op:
         tapes = {id(i.tape): i.tape for i in inputs if isinstance(i, Var)}
         if len(tapes) > 1:
             raise TapeError(f"{self.name}: the inputs lie on {len(tapes)} tapes; use one")
+        if not tapes and self.inference is not None:
+            return self.inference(*values, **settings)
         out, cache = self.forward(*values, **settings)
         if not tapes:
             return out

@@ -7,12 +7,14 @@ HYPOTHESIS_PROFILE=explore draws new ones, and more.
 from __future__ import annotations
 
 import os
+from typing import Iterator
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
 from npgpt import GPT2, GPT2Config
+from npgpt.machine import threads
 
 settings.register_profile("same", derandomize=True, deadline=None, max_examples=50)
 settings.register_profile("explore", deadline=None, max_examples=1000)
@@ -40,3 +42,10 @@ def small_model(small_config: GPT2Config) -> GPT2:
         drawn = 0.5 * rng.standard_normal(array.shape)
         model.params[name] = array + drawn if array.ndim == 1 else drawn
     return model
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Two threads, whatever the machine, and back to what was."""
+    with threads.using(2):
+        yield

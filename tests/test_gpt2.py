@@ -8,8 +8,8 @@ import pytest
 import npgpt
 from npgpt import GPT2, GPT2Config
 from npgpt import model as functions
-from npgpt import ops
-from npgpt.fast.quantized import dequantize, quantize
+from npgpt.generation.quantized import dequantize, quantize
+from npgpt.ops import TEXTBOOK as ops
 
 IDS, TARGETS = np.array([[3, 1, 3], [0, 7, 10]]), np.array([[1, 3, 4], [7, -100, 2]])
 

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npgpt import GPT2Config, Tape, model, ops
-from npgpt.cases import ModelCase, model_cases
+from npgpt import GPT2Config, Tape, model
 from npgpt.gradcheck import check_scalar
 from npgpt.layers.cross_entropy import IGNORE
+from npgpt.ops import TEXTBOOK as ops
 from npgpt.params import Params, init_params
+from npgpt.selfcheck.cases import ModelCase, model_cases
 
 from .layers.test_attention import one_query_at_a_time
 from .layers.test_feed_forward import BENT
@@ -267,20 +268,6 @@ def test_single_precision_stays_single_everywhere(case: ModelCase):
     grads = tape.backward(loss, visit=lambda entry, dout, _: dtypes.append(dout.dtype))
     assert loss.value.dtype == np.float32
     assert {*dtypes, *(g.dtype for g in grads.values())} == {np.dtype(np.float32)}
-
-
-@pytest.mark.parametrize("ids", [
-    [0, 10], (10,), [[1], [2]], [np.int64(3)], np.array([[3]], np.uint8), np.array([1], object),
-])
-def test_ids_within_the_vocabulary_come_out_as_int64(ids, small_config):
-    checked = model.checked_ids(ids, small_config)
-    assert checked.dtype == np.int64
-    np.testing.assert_array_equal(checked, np.asarray(ids, np.int64))
-
-
-def test_a_checked_id_is_named_for_what_it_is(small_config):
-    with pytest.raises(ValueError, match=r"^prompt: 11 is outside the vocabulary \[0, 11\)$"):
-        model.checked_ids([11], small_config, what="prompt")
 
 
 def test_every_parameter_gets_a_gradient(small_model):

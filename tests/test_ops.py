@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from npgpt import Op, Tape, Var, ops
-from npgpt.cases import cases
+from npgpt import Op, Tape, Var
 from npgpt.gradcheck import check
+from npgpt.ops import TEXTBOOK as ops
+from npgpt.selfcheck.cases import cases
 
 from .proof import prove_gradients
 
@@ -15,7 +16,7 @@ every_case = pytest.mark.parametrize("case", CASES, ids=[case.label for case in 
 
 @every_case
 def test_gradients_pass_the_gradient_check(case):
-    op = ops.ALL[case.op_name]
+    op = ops.named()[case.op_name]
     report = check(op.forward, op.backward, *case.inputs, **case.settings).raise_if_wrong()
     floats = [a for a in case.inputs if a is not None and a.dtype.kind == "f"]
     assert len(report.rows) == len(floats)
@@ -24,7 +25,7 @@ def test_gradients_pass_the_gradient_check(case):
 
 @every_case
 def test_gradients_pass_a_proof_of_other_making(case):
-    op = ops.ALL[case.op_name]
+    op = ops.named()[case.op_name]
     prove_gradients(op.forward, op.backward, *case.inputs, **case.settings)
 
 
@@ -35,7 +36,7 @@ def test_gradients_pass_a_proof_of_other_making(case):
 @pytest.mark.parametrize("position", [0, 1, 2])
 def test_the_proof_of_other_making_bites(spoil, position):
     case = next(c for c in CASES if c.op_name == "causal_attention")
-    op = ops.ALL[case.op_name]
+    op = ops.named()[case.op_name]
 
     def wrong_backward(dout, cache):
         grads = list(op.backward(dout, cache))
@@ -47,7 +48,7 @@ def test_the_proof_of_other_making_bites(spoil, position):
 
 
 def test_an_op_is_listed_under_its_own_name_and_is_an_attribute_of_it():
-    for name, op in ops.ALL.items():
+    for name, op in ops.named().items():
         assert isinstance(op, Op) and op.name == name and getattr(ops, name) is op
         assert op.forward.__name__ == f"{name}_forward"
         assert op.backward.__name__ == f"{name}_backward"
@@ -55,7 +56,7 @@ def test_an_op_is_listed_under_its_own_name_and_is_an_attribute_of_it():
 
 @every_case
 def test_arrays_in_is_inference_and_vars_in_is_the_same_recorded(case):
-    op = ops.ALL[case.op_name]
+    op = ops.named()[case.op_name]
     plain = op(*case.inputs, **case.settings)
     assert isinstance(plain, np.ndarray)
 

@@ -16,11 +16,11 @@ import numpy as np
 from numpy import matmul
 
 from npgpt import GPT2Config
-from npgpt.fast import threads
-from npgpt.fast.heap import keep_freed_memory
 from npgpt.fast.products import products
 from npgpt.fast.scores import cut_blocks, cut_stacks
-from npgpt.fast.step import choose_shards
+from npgpt.machine import threads
+from npgpt.machine.malloc import keep_freed_memory
+from npgpt.training.step.gradients import choose_shards
 
 from ..sizes import SIZES, repeated
 

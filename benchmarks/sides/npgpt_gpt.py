@@ -8,10 +8,10 @@ from typing import Any, Callable
 import numpy as np
 
 from npgpt import GPT2Config
-from npgpt.fast.adamw import adamw_step, global_norm
-from npgpt.fast.helpers import Helpers
-from npgpt.fast.step import choose_shards, loss_and_grads
 from npgpt.params import init_params
+from npgpt.training.step.adamw import adamw_step, global_norm
+from npgpt.training.step.gradients import choose_shards, loss_and_grads
+from npgpt.training.step.workers import Helpers
 
 from ..sizes import ADAMW, CLIP, SIZES, repeated
 
@@ -50,8 +50,8 @@ def _train(size: str, **settings: Any) -> Callable[[], Any]:
 
 
 def _reader(int8: bool = False) -> tuple[Any, GPT2Config]:
-    from npgpt.fast.decode import FastReader
-    from npgpt.fast.quantized import quantize
+    from npgpt.generation.fast_reader import FastReader
+    from npgpt.generation.quantized import quantize
 
     config = GPT2Config.named("gpt2")
     params: Any = init_params(config)

@@ -13,11 +13,11 @@ from typing import Any, Callable
 
 import numpy as np
 
-from npgpt.fast import threads
 from npgpt.fast.activations import gelu_forward
-from npgpt.fast.decode import TILE
-from npgpt.fast.heap import keep_freed_memory
 from npgpt.fast.products import products
+from npgpt.generation.fast_reader import TILE
+from npgpt.machine import threads
+from npgpt.machine.malloc import keep_freed_memory
 
 from ..sizes import LIMIT_SHAPES, REPEATS, WEIGHTS_READ, product_flops
 

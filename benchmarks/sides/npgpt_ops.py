@@ -8,10 +8,10 @@ from typing import Any, Callable
 
 import numpy as np
 
-from npgpt import ops as textbook
-from npgpt.fast import ops as fast
-from npgpt.fast.heap import keep_freed_memory
-from npgpt.fast.threads import one_blas_thread
+from npgpt.fast.ops import FAST as fast
+from npgpt.machine.malloc import keep_freed_memory
+from npgpt.machine.threads import one_blas_thread
+from npgpt.ops import TEXTBOOK as textbook
 
 from ..sizes import OP_SHAPES, PENALTY, RATE
 
@@ -31,11 +31,11 @@ def prepare(which: str) -> Callable[[], Any]:
         for name, (op, inputs, settings) in chosen.items():
             with held():
                 started = time.perf_counter()
-                out, cache = ops.ALL[op].forward(*inputs, **settings)
+                out, cache = ops.named()[op].forward(*inputs, **settings)
                 forward = time.perf_counter() - started
                 dout = np.ones_like(out)
                 started = time.perf_counter()
-                grads = ops.ALL[op].backward(dout, cache)
+                grads = ops.named()[op].backward(dout, cache)
                 result[name] = [forward, time.perf_counter() - started]
             # not while the next op is timed: letting go of 200 MB takes longer than many an op
             del out, cache, dout, grads

@@ -7,7 +7,7 @@ from typing import Iterator
 
 import numpy as np
 
-from .. import ops
+from ..ops import TEXTBOOK as ops
 from ..text.bpe import BPETokenizer
 from .figures import Figure
 from .generator import TorchGenerator

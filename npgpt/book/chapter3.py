@@ -6,8 +6,8 @@ from typing import Any, Iterator
 
 import numpy as np
 
-from .. import ops
 from ..layers.contract import Array
+from ..ops import TEXTBOOK as ops
 from .figures import Figure
 from .generator import TorchGenerator
 

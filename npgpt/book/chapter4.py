@@ -7,8 +7,8 @@ from typing import Any, Iterator
 import numpy as np
 
 from .. import model as _model
-from .. import ops
 from ..layers.contract import Array
+from ..ops import TEXTBOOK as ops
 from ..params import budget
 from ..tape import Tape
 from .figures import Figure

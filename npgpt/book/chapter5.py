@@ -6,9 +6,9 @@ from typing import Iterator
 
 import numpy as np
 
-from .. import ops
 from ..gpt2 import GPT2
 from ..layers.contract import Array
+from ..ops import TEXTBOOK as ops
 from .figures import Figure
 from .generator import TorchGenerator
 from .initialise import GPT_CONFIG_124M, gpt2

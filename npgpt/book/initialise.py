@@ -14,6 +14,7 @@ import numpy as np
 
 from ..config import GPT2Config
 from ..gpt2 import GPT2
+from ..ops import Ops
 from ..params import Params, parameter_shapes
 from ..weights.book import KEYS
 from .generator import DType, TorchGenerator
@@ -48,7 +49,7 @@ def gpt2(
     cfg: Mapping[str, Any],
     seed: int | TorchGenerator = 123,
     dtype: DType = np.float32,
-    ops: Any = None,
+    ops: Ops | None = None,
 ) -> GPT2:
     """The book's untrained model, parameter for parameter.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .. import model as _model
-from .. import ops
 from ..gpt2 import GPT2
 from ..layers.contract import Array
+from ..ops import TEXTBOOK as ops
 from .generator import TorchGenerator
 
 

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 def _write_state(args: argparse.Namespace) -> None:
     import numpy as np
 
-    from ..fast import ops
+    from ..fast.ops import FAST as ops
     from ..gpt2 import GPT2
     from ..weights import load, save_llmc_state
 

@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     shown = getattr(room, f"{args.name}_demo")(**given)
     print(getattr(room, f"{args.name}_text")(shown, colour, **how), flush=True)
     if args.out is not None:
-        from ..demos import drawing
+        from ..display import drawing
 
         drawing.save(getattr(room, f"{args.name}_picture")(shown), args.out)
         print(f"\npicture: {args.out}")
@@ -91,6 +91,6 @@ def _check(args: argparse.Namespace) -> None:
             if owner != args.name and getattr(args, flag) is not None:
                 raise ValueError(f"--{flag} belongs to demo {owner}, not to demo {args.name}")
     if args.out is not None:
-        from ..demos.drawing import check_path
+        from ..display.drawing import check_path
 
         check_path(args.out)

@@ -48,9 +48,9 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print, and write what was asked for."""
-    from ..lab.activity import measure
-    from ..lab.heatmap import heat_picture, heat_text
-    from ..training.checkpoint import open_model
+    from ..gpt2 import open_model
+    from ..probe.activity import measure
+    from ..probe.heatmap import heat_picture, heat_text
 
     _check(args)
     model, tokenizer = open_model(args.model)
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     title = f"{args.model.absolute().name} on {Path(name).name}"
     for path in (args.png, args.svg):
         if path is not None:
-            from ..demos.drawing import save
+            from ..display.drawing import save
 
             save(heat_picture(seen.nats, seen.bound, length, title), path)
             print(f"\npicture: {path}")
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
 
 def entropy_text(seen: Any) -> str:
     """The tables of an Activity, in lines of 80 columns at most."""
-    from ..lab.entropy import COLLAPSE, greatest, quartiles, uniform_sink
+    from ..probe.entropy import COLLAPSE, greatest, quartiles, uniform_sink
 
     bound, (n_layer, n_head) = seen.bound, seen.nats.shape
     lines = [f"bound      {bound:.4f} nats = ln(T!) / T"]
@@ -130,7 +130,7 @@ def entropy_json(seen: Any, checkpoint: str, text: str) -> str:
     """Every number of an Activity as JSON; what is not finite is text."""
     from dataclasses import asdict
 
-    from ..lab.entropy import greatest, quartiles, uniform_sink
+    from ..probe.entropy import greatest, quartiles, uniform_sink
     from ..training.log import plain
 
     largest = greatest(seen.nats)
@@ -169,7 +169,7 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError(f"--sequences {args.sequences} does not fit; at least 1 is needed")
     for option, path in (("png", args.png), ("svg", args.svg)):
         if path is not None:
-            from ..demos.drawing import check_path, new_figure
+            from ..display.drawing import check_path, new_figure
 
             if path.suffix != f".{option}":
                 raise ValueError(f"--{option} writes a .{option} file; got {path}")
@@ -178,7 +178,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _has_blocks() -> bool:
-    from ..lab.heatmap import SHADES
+    from ..probe.heatmap import SHADES
 
     try:
         SHADES.encode(sys.stdout.encoding or "ascii")

@@ -54,13 +54,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _open(args: Any) -> tuple[Any, Any]:
-    from ..fast.heap import keep_freed_memory
-    from ..training.checkpoint import open_model
+    from ..gpt2 import open_model
+    from ..machine.malloc import keep_freed_memory
 
     keep_freed_memory()
     model, tokenizer = open_model(args.model)
     if args.int8:
-        from ..fast.quantized import dequantize, quantize
+        from ..generation.quantized import dequantize, quantize
 
         model.params = dequantize(quantize(model.params, model.config))
     return model, tokenizer
@@ -69,9 +69,9 @@ def _open(args: Any) -> tuple[Any, Any]:
 def _text(args: Any, model: Any, tokenizer: Any) -> int:
     from tqdm import tqdm
 
-    from ..fast.step import batches_at_a_time
-    from ..scoring import score_text
+    from ..evaluation.text import score_text
     from ..text import load_corpus
+    from ..training.step.gradients import batches_at_a_time
     from ..weights import CheckpointError
 
     name, fraction, split = which_text(args)
@@ -108,7 +108,7 @@ def _text(args: Any, model: Any, tokenizer: Any) -> int:
 def _questions(args: Any, model: Any, tokenizer: Any) -> int:
     from tqdm import tqdm
 
-    from ..scoring import read_questions, score_questions
+    from ..evaluation.text import read_questions, score_questions
 
     with tqdm(unit="question", disable=None, leave=False) as bar:
         def tell(so_far: Any) -> None:

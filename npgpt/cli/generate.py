@@ -62,7 +62,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the prompt and its continuation to stdout as it comes."""
-    from ..training.checkpoint import open_model
+    from ..gpt2 import open_model
 
     if args.samples < 1:
         raise ValueError(f"--samples {args.samples} must be at least 1")
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     use_threads(args.threads)
     model, tokenizer = open_model(args.model)
     if args.int8:
-        from ..fast.quantized import quantize
+        from ..generation.quantized import quantize
 
         model.params = quantize(model.params, model.config)
     settings = {name: getattr(args, name) for name in (
@@ -83,8 +83,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write(args: Any, model: Any, tokenizer: Any, prompt: str | None, settings: Any) -> int:
-    from ..fast.decode import FastReader
     from ..generation import stream
+    from ..generation.fast_reader import FastReader
     from ..generation.writing import stream_text
     from ..training.loop import first_token
 
@@ -111,8 +111,8 @@ def _write(args: Any, model: Any, tokenizer: Any, prompt: str | None, settings: 
 
 
 def _interactive(args: Any, model: Any, tokenizer: Any, settings: Any) -> int:
-    from ..fast.decode import FastReader
     from ..generation import Session
+    from ..generation.fast_reader import FastReader
     from ..generation.writing import converse
 
     ends = () if tokenizer.eot_id is None else (tokenizer.eot_id,)

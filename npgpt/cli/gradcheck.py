@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _examine_all(args: argparse.Namespace, colour: bool) -> int:
     from ..gradcheck.report import paint
-    from ..selfcheck import GOAL, check_models, check_ops
+    from ..selfcheck.check import GOAL, check_models, check_ops
 
     print(_line("op or model", "input", "shape", "error", "method"))
     wrong, above, count, worst = [], [], 0, 0.0

@@ -43,8 +43,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print config, parameter table and cost."""
-    from ..fast.step import peak_memory
     from ..params import budget, parameter_shapes
+    from ..training.step.gradients import peak_memory
 
     config, run_config = _config(args)
     train = run_config.train if run_config else None

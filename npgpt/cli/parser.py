@@ -79,7 +79,7 @@ def use_threads(n: int) -> None:
         raise ValueError(f"threads={n} must be a whole number of at least 0; 0 is one per core")
     if n:
         # not sooner: it costs an import
-        from ..fast.threads import set_threads
+        from ..machine.threads import set_threads
 
         set_threads(n)
 

@@ -101,12 +101,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _train(folder: Path, state: Any, corpus: Any, unigram: float) -> int:
-    from ..training import Diverged, train
+    from ..training.loop import Diverged, train
     from .progress import Progress
 
     watch = None
     if state.run.train.watched:
-        from ..lab.watch import TrainingWatch
+        from ..training.watch import TrainingWatch
 
         watch = TrainingWatch(state, corpus.val)
     started = time.monotonic()

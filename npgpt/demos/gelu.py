@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..display import drawing
+from ..display.terminal import Curve, beside, chart, tint, wrapped
 from ..layers import gelu, relu, silu
 from ..layers.contract import Array
-from . import drawing
-from .terminal import Curve, beside, chart, tint, wrapped
 
 PAIRS = {
     "gelu tanh": (gelu.gelu_forward, gelu.gelu_backward),

@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ..display import drawing
+from ..display.terminal import bar, beside, cut, tint, wrapped
 from ..generation.sampling import Sampling, draw, generators
-from ..gpt2 import GPT2
+from ..gpt2 import GPT2, open_model
 from ..layers.contract import Array
 from ..text import Tokenizer, load_corpus
-from ..training.checkpoint import open_model
 from ..training.loop import new_state, train_step
 from ..training.settings import resolve
-from . import drawing
-from .terminal import bar, beside, cut, tint, wrapped
 
 PROMPT = "The exp"
 # five seconds on one core: enough to learn which letters follow which

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..display import drawing
+from ..display.terminal import WIDTH, tint, wrapped
 from ..layers.contract import Array
 from ..layers.layernorm import layernorm_forward
-from . import drawing
-from .terminal import WIDTH, tint, wrapped
 
 LOOK = """Each row is one position with its own mean and spread. LayerNorm takes both away, row by
     row. The variance divides by C (biased), as in GPT-2: it comes out as 1, or a little less where

@@ -10,11 +10,11 @@ import numpy as np
 
 from .. import model
 from ..config import SIZES, GPT2Config
+from ..display import drawing
+from ..display.terminal import bar, bytes_text, count_text, tint, wrapped
 from ..layers.contract import Array
 from ..params import parameter_shapes
 from ..tape import Entry, Tape
-from . import drawing
-from .terminal import bar, bytes_text, count_text, tint, wrapped
 
 SMALL = GPT2Config(vocab_size=65, n_positions=32, n_embd=48, n_layer=2, n_head=4,
                    resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)

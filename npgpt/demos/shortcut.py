@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
+from ..display import drawing
+from ..display.terminal import Curve, chart, tint, wrapped
 from ..layers.contract import Array
+from ..ops import TEXTBOOK as ops
 from ..tape import Tape
-from . import drawing
-from .terminal import Curve, chart, tint, wrapped
 
 DEPTHS = (6, 12, 24, 48)
 LOOK = """Without shortcuts every layer on the way back multiplies the gradient by numbers below 1:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config import SIZES, GPT2Config
+from ..display import drawing
+from ..display.terminal import WIDTH, bar, tint, wrapped
 from ..params import budget
-from . import drawing
-from .terminal import WIDTH, bar, tint, wrapped
 
 LOOK = """Tied, the token table serves at both ends, as in OpenAI's weights. Untied, the way out has
     a matrix of the same size of its own: it counts most in the smallest model. The book's models

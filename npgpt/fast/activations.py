@@ -27,8 +27,8 @@ import numpy as np
 from ..layers.contract import Array, Cache, check_leaky_relu
 from ..layers.erf import normal_cdf, normal_pdf
 from ..layers.gelu import CUBIC, SCALE
+from ..machine.threads import ELEMENTS, parts
 from .blocks import check_real, of_one_type, run_length, runs
-from .threads import ELEMENTS, parts
 
 _ERFC_P = 0.3275911 / math.sqrt(2.0)
 _ERFC = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)

@@ -31,9 +31,9 @@ import numpy as np
 
 from ..layers.attention import split_heads, split_qkv
 from ..layers.contract import Array, Cache, UniformSource, check_attention
+from ..machine.threads import ELEMENTS, each
 from .blocks import check_real, of_one_type
 from .scores import Stack, ahead, cut_blocks, cut_stacks, visible_maximum
-from .threads import ELEMENTS, each
 
 # up to this many keys, e is kept for backward instead of computed again
 KEEP_KEYS = 256

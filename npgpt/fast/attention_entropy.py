@@ -20,9 +20,9 @@ import numpy as np
 
 from ..layers.attention import split_heads, split_qkv
 from ..layers.contract import Array, Cache, check_qkv
+from ..machine.threads import ELEMENTS, each
 from .blocks import check_real
 from .scores import ahead, cut_blocks, cut_stacks, visible_maximum
-from .threads import ELEMENTS, each
 
 
 def attention_entropy_forward(qkv: Array, *, n_head: int) -> tuple[Array, Cache]:

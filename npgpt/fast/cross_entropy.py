@@ -16,9 +16,9 @@ import numpy as np
 
 from ..layers.contract import Array, Cache, check_unembedding
 from ..layers.cross_entropy import IGNORE, _check_targets
+from ..machine.threads import ELEMENTS, parts
 from .blocks import as_rows, check_real, of_one_type, runs
 from .products import product, unembedding_gradients
-from .threads import ELEMENTS, parts
 
 
 def cross_entropy_forward(

@@ -16,10 +16,10 @@ from typing import Any, Callable, Sequence
 import numpy as np
 
 from ..layers.contract import Array, Cache, check_linear, check_slopes, check_swiglu
+from ..machine.threads import ELEMENTS, parts
 from .activations import KERNELS, Kernels, leaky_kernels, slope_gradient
 from .blocks import as_rows, of_one_type, run_length, runs
 from .products import column_sums, linear_gradients, product, products
-from .threads import ELEMENTS, parts
 
 
 def feed_forward_forward(

@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..layers.contract import Array, Cache, check_layernorm
+from ..machine.threads import ELEMENTS, each, parts
 from .blocks import as_rows, of_one_type, run_length, runs
-from .threads import ELEMENTS, each, parts
 
 # rows are summed in pieces of this many, whatever the number of threads: same pieces, same bits
 _PIECE = 256

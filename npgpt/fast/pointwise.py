@@ -15,8 +15,8 @@ import math
 import numpy as np
 
 from ..layers.contract import Array, Cache, UniformSource
+from ..machine.threads import ELEMENTS, parts
 from .blocks import as_rows, check_real, run_length, runs
-from .threads import ELEMENTS, parts
 
 
 def softmax_forward(x: Array) -> tuple[Array, Cache]:

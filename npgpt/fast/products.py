@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..layers.contract import Array, Cache, check_linear, check_unembedding
+from ..machine.threads import PRODUCT, alone, each, get_threads
 from .blocks import as_rows, of_one_type
-from .threads import PRODUCT, alone, each, get_threads
 
 # a piece thinner than this wastes the kernels of BLAS
 _THINNEST = 32

@@ -17,10 +17,10 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from .. import ops as textbook
 from ..config import GPT2Config
 from ..layers.attention import merge_heads, split_heads, split_qkv
 from ..model import Attend
+from ..ops import TEXTBOOK, Ops
 from ..tape import Array
 
 
@@ -56,7 +56,7 @@ class KVCache:
             )
         return start[:, None] + np.arange(count)
 
-    def attend(self, rows: Sequence[int], ops: Any = textbook) -> Attend:
+    def attend(self, rows: Sequence[int], ops: Ops = TEXTBOOK) -> Attend:
         """The attention for `model.hidden`: new tokens of these rows see those kept and each other.
 
         It stores the new keys and values; call `advance` when the whole pass is done.

@@ -16,9 +16,9 @@ from typing import Any, Callable, Generator, Mapping
 
 import numpy as np
 
-from .. import ops as textbook
 from ..config import GPT2Config
-from ..model import checked_ids
+from ..ids import check_ids
+from ..ops import TEXTBOOK, Ops
 from ..tape import Array
 from .reader import CachedReader, MakeReader
 from .sampling import generators, whole_number
@@ -106,7 +106,7 @@ def stream(
     seed: int | None = None,
     samples: int = 1,
     on_slide: Callable[[int], None] | None = None,
-    ops: Any = textbook,
+    ops: Ops = TEXTBOOK,
     reader: MakeReader | None = None,
     **settings: Any,
 ) -> Generator[Token, None, None]:
@@ -144,12 +144,12 @@ def _prompts(ids: Any, config: GPT2Config) -> tuple[list[Array], str]:
     """The prompts as 1-D arrays, and what was given: a "row", a "matrix" or a "list"."""
     ragged = isinstance(ids, (list, tuple)) and len({np.size(row) for row in ids}) > 1
     if ragged or isinstance(ids, (list, tuple)) and any(isinstance(r, np.ndarray) for r in ids):
-        rows = [checked_ids(row, config, f"prompt {i}") for i, row in enumerate(ids)]
+        rows = [check_ids(row, config.vocab_size, f"prompt {i}") for i, row in enumerate(ids)]
         wrong = next((row for row in rows if row.ndim != 1), None)
         if wrong is not None:
             raise ValueError(f"a list of prompts holds 1-D arrays; got one of shape {wrong.shape}")
         return rows, "list"
-    array = checked_ids(ids, config, "prompt")
+    array = check_ids(ids, config.vocab_size, "prompt")
     if array.ndim not in (1, 2):
         raise ValueError(f"a prompt has shape (T,), or (B, T) for several; got {array.shape}")
     return list(np.atleast_2d(array)), "row" if array.ndim == 1 else "matrix"

@@ -6,13 +6,13 @@ class with them. Rows are the texts of a batch, numbered from 0.
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Protocol, Sequence
+from typing import Mapping, Protocol, Sequence
 
 import numpy as np
 
-from .. import ops as textbook
 from ..config import GPT2Config
 from ..model import head_weight, hidden
+from ..ops import TEXTBOOK, Ops
 from ..tape import Array
 from .cache import KVCache
 
@@ -58,7 +58,7 @@ class CachedReader:
         batch: int = 1,
         capacity: int | None = None,
         *,
-        ops: Any = textbook,
+        ops: Ops = TEXTBOOK,
     ) -> None:
         self.params = params
         self.config = config

@@ -13,9 +13,9 @@ from typing import Any, Callable, Generator, Mapping
 
 import numpy as np
 
-from .. import ops as textbook
 from ..config import GPT2Config
-from ..model import checked_ids
+from ..ids import check_ids
+from ..ops import TEXTBOOK, Ops
 from ..tape import Array
 from .reader import CachedReader, MakeReader
 from .sampling import generators
@@ -35,7 +35,7 @@ class Session:
         *,
         seed: int | None = None,
         on_slide: Callable[[int], None] | None = None,
-        ops: Any = textbook,
+        ops: Ops = TEXTBOOK,
         reader: MakeReader | None = None,
     ) -> None:
         self.config = config
@@ -50,7 +50,7 @@ class Session:
 
     def extend(self, ids: Any) -> None:
         """Append ids (T,) to the text; ValueError unless each is in the vocabulary."""
-        array = checked_ids(ids, self.config)
+        array = check_ids(ids, self.config.vocab_size)
         if array.ndim != 1:
             raise ValueError(f"a session is one text, ids of shape (T,); got {array.shape}")
         self._writer.extend(0, array.tolist())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Iterable, Sequence
 
 from ..config import GPT2Config
-from ..model import checked_ids
+from ..ids import check_ids
 
 Decode = Callable[[Sequence[int]], str]
 
@@ -25,7 +25,7 @@ class Stops:
         decode: Decode | None = None,
     ) -> None:
         given = list(ids)
-        self.ids = set(checked_ids(given, config, "stop_ids").tolist()) if given else set()
+        self.ids = set(check_ids(given, config.vocab_size, "stop_ids").tolist()) if given else set()
         self.strings = checked_strings(strings)
         if self.strings and decode is None:
             raise ValueError("stop strings are found in text: pass decode=, from token ids to str")

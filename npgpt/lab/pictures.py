@@ -11,9 +11,9 @@ from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from ..demos.drawing import BLUE, GREEN, GREY, ORANGE, PINK, SKY, YELLOW, new_figure
+from ..display.drawing import BLUE, GREEN, GREY, ORANGE, PINK, SKY, YELLOW, new_figure
 from ..layers.contract import Array
-from .entropy import causal_bound
+from ..probe.entropy import causal_bound
 from .results import number
 from .summary import Summary
 

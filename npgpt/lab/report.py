@@ -14,9 +14,9 @@ from typing import Any, Callable, Collection, Sequence
 import numpy as np
 
 from ..files import replacing_file
+from ..probe.entropy import quartiles
 from . import paper
 from .blocks import Block, Code, Heading, Items, Picture, Table, Text, to_markdown
-from .entropy import quartiles
 from .page import to_html
 from .results import load_results, number
 from .study import shipped

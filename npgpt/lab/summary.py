@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..layers.contract import Array
-from .entropy import greatest
+from ..probe.entropy import greatest
 from .paper import ROWS, Row
 from .results import number
 from .statistics import Estimate, Paired, estimate, holm, paired

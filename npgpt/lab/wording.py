@@ -7,8 +7,8 @@ from typing import Any, Sequence
 
 import numpy as np
 
+from ..probe.entropy import quartiles
 from . import paper
-from .entropy import quartiles
 from .statistics import Estimate
 from .summary import SURE, Pair, Summary
 

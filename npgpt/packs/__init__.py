@@ -4,7 +4,7 @@
     print(compare_packs("my-pack", "their-pack"))     # the first tensor that differs, and why
 """
 
-from ..trace import Trace, trace
+from ..probe.trace import Trace, trace
 from .compare import Comparison, compare_packs
 from .write import read_pack, tiny_config, write_pack
 

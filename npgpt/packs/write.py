@@ -19,8 +19,8 @@ from ..files import replacing_file
 from ..generation import generate
 from ..layers.cross_entropy import IGNORE
 from ..params import Params, parameter_shapes
+from ..probe.trace import Trace, trace
 from ..tape import Array
-from ..trace import Trace, trace
 from ..weights import CheckpointError
 from ..weights.safetensors_file import read_arrays, write_safetensors
 

@@ -25,9 +25,8 @@ import numpy as np
 from .. import weights
 from ..config import GPT2Config
 from ..files import creating_folder
-from ..gpt2 import GPT2
 from ..params import Params
-from ..text import Tokenizer, tokenizer_for, tokenizer_from_dict
+from ..text import Tokenizer, tokenizer_from_dict
 from ..weights import CheckpointError
 from ..weights.safetensors_file import read_arrays, write_safetensors
 from .settings import RunConfig, build
@@ -108,11 +107,11 @@ def load_checkpoint(path: Path) -> TrainingState:
             run = build(record["run"])
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{folder / RUN_FILE}: settings do not fit: {error}") from None
-        model, tokenizer = _load_model(folder, record)
+        config, mapped, tokenizer = _load_model(folder, record)
         # a copy: what is mapped from the file would go when the file does
-        params = {name: np.array(array) for name, array in model.params.items()}
+        params = {name: np.array(array) for name, array in mapped.items()}
         mean, square = _load_moments(folder / OPTIMIZER_FILE, params)
-    return TrainingState(record["step"], model.config, params, mean, square, run, tokenizer,
+    return TrainingState(record["step"], config, params, mean, square, run, tokenizer,
                          record["corpus_fingerprint"])
 
 
@@ -127,21 +126,33 @@ def set_aside_newer(run_folder: Path, step: int) -> None:
             path.rename(aside)
 
 
-def _load_model(folder: Path, record: dict[str, Any]) -> tuple[GPT2, Tokenizer]:
-    model = GPT2.load(folder)
+def read_model(path: Path) -> tuple[GPT2Config, Params, Tokenizer]:
+    """Config, parameters and tokenizer of a run folder's newest checkpoint, or of a checkpoint.
+
+    Raises CheckpointError, saying which file is damaged and how.
+    """
+    folder = newest_checkpoint(path)
+    with _naming_the_one_before(folder):
+        return _load_model(folder, read_record(folder))
+
+
+def _load_model(
+    folder: Path, record: dict[str, Any]
+) -> tuple[GPT2Config, Params, Tokenizer]:
+    config, params = weights.load(folder)
     try:
         tokenizer = tokenizer_from_dict(record["tokenizer"])
     except ValueError as error:
         raise CheckpointError(f"{folder / RUN_FILE}: {error}") from None
-    if tokenizer.vocab_size != model.config.vocab_size:
+    if tokenizer.vocab_size != config.vocab_size:
         raise CheckpointError(
             f"{folder / RUN_FILE}: its tokenizer has {tokenizer.vocab_size} tokens, the model's "
-            f"vocab_size is {model.config.vocab_size}"
+            f"vocab_size is {config.vocab_size}"
         )
-    bad = [name for name, array in model.params.items() if not np.isfinite(array).all()]
+    bad = [name for name, array in params.items() if not np.isfinite(array).all()]
     if bad:
         raise CheckpointError(f"{folder}: {', '.join(bad)} hold NaN or infinite numbers")
-    return model, tokenizer
+    return config, params, tokenizer
 
 
 @contextmanager
@@ -198,22 +209,3 @@ def _load_moments(path: Path, params: Params) -> tuple[Params, Params]:
         raise CheckpointError(f"{path}: " + "; ".join(problems))
     return tuple({name: moments[f"{prefix}.{name}"] for name in params}     # type: ignore
                  for prefix in ("m", "v"))
-
-
-def open_model(path: Path) -> tuple[GPT2, Tokenizer]:
-    """A model and its tokenizer from a run, a checkpoint, or any published form of GPT-2.
-
-    Weights that bring no tokenizer take GPT-2's, if their vocabulary is that large.
-    """
-    if is_run(path):
-        folder = newest_checkpoint(path)
-        with _naming_the_one_before(folder):
-            return _load_model(folder, read_record(folder))
-    found = GPT2.load(path)
-    tokenizer = tokenizer_for("gpt2", "")
-    if found.config.vocab_size < tokenizer.vocab_size:
-        raise CheckpointError(
-            f"{path} brings no tokenizer, and its vocabulary of {found.config.vocab_size} is "
-            f"smaller than GPT-2's {tokenizer.vocab_size}"
-        )
-    return found, tokenizer

@@ -23,27 +23,27 @@ from typing import Any, Callable, Protocol
 
 import numpy as np
 
-from ..fast import ops as fast_ops
-from ..fast.decode import FastReader
-from ..fast.helpers import Helpers
-from ..fast.rows import RowRandom
-from ..fast.step import add_gradients, batches_at_a_time, choose_shards, loss_and_grads
-from ..fast.threads import using
+from ..evaluation.loss import Stopped, mean_loss
+from ..fast.ops import FAST
 from ..files import remove_partial, replacing_file
 from ..generation import generate
+from ..generation.fast_reader import FastReader
+from ..machine.threads import using
 from ..params import Params, init_params
+from ..probe.trace import first_break
 from ..tape import Array
 from ..text import Corpus, Tokenizer
-from ..trace import first_break
 from .batches import evaluation_batches, training_batch
 from .checkpoint import FOLDER as CHECKPOINTS
 from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
-from .evaluation import Stopped, mean_loss
 from .lock import only_writer
 from .log import RunLog, cut_log
 from .optimiser import update, zero_moments
 from .schedule import learning_rate
 from .settings import RunConfig
+from .step.gradients import add_gradients, batches_at_a_time, choose_shards, loss_and_grads
+from .step.row_random import RowRandom
+from .step.workers import Helpers
 
 CONFIG_FILE = "config.toml"
 SAMPLES = "samples"
@@ -57,7 +57,7 @@ class Diverged(ArithmeticError):
 
 
 # what a watched step adds to its record: from the state, and the parameters before the update
-# (None at step 0); npgpt.lab.watch makes one
+# (None at step 0); npgpt.training.watch makes one
 Watch = Callable[[TrainingState, Params | None], dict[str, Any]]
 
 
@@ -264,7 +264,7 @@ def evaluate(
     batches = evaluation_batches(corpus.val, settings.batch_size, length, n_batches)
     with using(settings.threads or None):
         return mean_loss(
-            state.params, state.config, batches, ops=fast_ops, on_batch=on_batch,
+            state.params, state.config, batches, ops=FAST, on_batch=on_batch,
             together=batches_at_a_time(state.config, settings.batch_size, length),
         )
 
@@ -274,7 +274,7 @@ def write_sample(state: TrainingState, n_tokens: int) -> str:
     start = first_token(state.tokenizer)
     ids = generate(
         state.params, state.config, np.array([start]), n_tokens, temperature=0.8,
-        seed=_sample_seed(state), ops=fast_ops, reader=FastReader,
+        seed=_sample_seed(state), ops=FAST, reader=FastReader,
     )
     return state.tokenizer.decode(ids[1:])
 

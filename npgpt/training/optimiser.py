@@ -6,7 +6,7 @@
     p = p - lr * mhat / (sqrt(vhat) + eps)
 
 `adamw_reference` is that, word for word. Training runs the same formula in blocks that stay in the
-processor's cache, `npgpt.fast.adamw`, which is tested against it.
+processor's cache, `npgpt.training.step.adamw`, which is tested against it.
 
 Source     Loshchilov, Hutter 2017, arXiv 1711.05101; decay groups as in GPT-2's training
 """
@@ -17,9 +17,9 @@ import math
 
 import numpy as np
 
-from ..fast.adamw import adamw_step, global_norm
 from ..params import Params
 from .settings import TrainSettings
+from .step.adamw import adamw_step, global_norm
 
 
 def adamw_reference(

@@ -19,7 +19,7 @@ from typing import Any, Mapping
 
 from ..config import GPT2Config
 
-# what a run can look at while it trains, see npgpt.lab.watch
+# what a run can look at while it trains, see npgpt.training.watch
 WATCHABLE = ("entropy", "gradients", "activations", "updates")
 # model settings that a run cannot choose: the tokenizer decides
 DERIVED = ("vocab_size",)

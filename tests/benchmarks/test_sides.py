@@ -1,6 +1,5 @@
 """The contestants at small sizes: each does the work that its row names."""
 
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,9 +7,12 @@ import pytest
 from benchmarks import sizes
 from benchmarks.limits import UNITS
 from benchmarks.sides import npgpt_floor, npgpt_gpt, npgpt_limits, npgpt_ops
-from npgpt import GPT2Config, ops
+from npgpt import GPT2Config
 from npgpt.fast import scores
-from npgpt.fast.decode import FastReader
+from npgpt.generation.fast_reader import FastReader
+from npgpt.ops import TEXTBOOK as ops
+from npgpt.ops import Ops
+from npgpt.tape import Op
 
 SMALL = {"vocab_size": 11, "n_positions": 24, "n_embd": 8, "n_layer": 2, "n_head": 2}
 
@@ -94,7 +96,7 @@ def test_the_floor_has_two_products_of_attention_forward_and_four_backward(monke
 
 
 def test_the_ops_row_has_every_op_that_computes_something():
-    assert {name for name, *_ in npgpt_ops.examples().values()} == set(ops.ALL) - {"identity"}
+    assert {name for name, *_ in npgpt_ops.examples().values()} == set(ops.named()) - {"identity"}
 
 
 @pytest.mark.parametrize("which", ["fast", "textbook"])
@@ -108,9 +110,9 @@ def test_every_ops_forward_and_backward_are_timed_each_on_its_own(monkeypatch, w
             return call(*inputs, **given)
         return moved
 
-    slowed = SimpleNamespace(ALL={
-        name: SimpleNamespace(forward=moves(op.forward, 1), backward=moves(op.backward, 1000))
-        for name, op in module.ALL.items()})
+    slowed = Ops(**{
+        name: Op(name, forward=moves(op.forward, 1), backward=moves(op.backward, 1000))
+        for name, op in module.named().items()})
     monkeypatch.setattr(npgpt_ops, which, slowed)
     monkeypatch.setattr(npgpt_ops.time, "perf_counter", lambda: now[0])
     assert npgpt_ops.prepare(which)() == {name: [1, 1000] for name in npgpt_ops.examples()}
@@ -129,7 +131,7 @@ def test_every_limit_is_a_rate():
 def test_pytorchs_column_computes_the_same(name):
     torch_ops = pytest.importorskip("benchmarks.sides.torch_ops")
     op_name, inputs, settings = npgpt_ops.examples()[name]
-    op = ops.ALL[op_name]
+    op = ops.named()[op_name]
     out, cache = op.forward(*inputs, **settings)
     dout = np.random.default_rng(1).standard_normal(out.shape).astype(np.float32)
     tensors = torch_ops.tensors(name, inputs)

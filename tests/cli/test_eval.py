@@ -6,10 +6,11 @@ import re
 
 import pytest
 
-from npgpt.fast.quantized import dequantize, quantize
-from npgpt.scoring import score_text
+from npgpt.evaluation.text import score_text
+from npgpt.generation.quantized import dequantize, quantize
+from npgpt.gpt2 import open_model
 from npgpt.text import load_corpus
-from npgpt.training.checkpoint import newest_checkpoint, open_model
+from npgpt.training.checkpoint import newest_checkpoint
 
 
 def figure(out, name):

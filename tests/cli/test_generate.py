@@ -2,7 +2,8 @@
 
 import pytest
 
-from npgpt.training.checkpoint import newest_checkpoint, open_model
+from npgpt.gpt2 import open_model
+from npgpt.training.checkpoint import newest_checkpoint
 
 
 def test_text_goes_to_stdout_and_the_same_seed_gives_the_same_text(npgpt, run_folder):

@@ -1,11 +1,12 @@
 """npgpt gradcheck: the table of our own layers, and a user's own file, right and wrong."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from npgpt.cases import cases, model_cases
 from npgpt.params import parameter_shapes
+from npgpt.selfcheck.cases import cases, model_cases
 
 RIGHT = '''
 import numpy as np
@@ -41,11 +42,12 @@ def test_every_tensor_of_the_whole_models_fits_into_80_columns_by_its_whole_name
 
 
 def test_a_wrong_layer_gives_a_report_and_exit_code_1(npgpt, monkeypatch):
-    from npgpt import ops
+    from npgpt.ops import TEXTBOOK as ops
+    from npgpt.selfcheck.check import SETS
     from npgpt.tape import Op
 
-    monkeypatch.setitem(ops.ALL, "gelu", Op(
-        "gelu", ops.gelu.forward, lambda dout, cache: (-ops.gelu.backward(dout, cache)[0],)))
+    wrong = Op("gelu", ops.gelu.forward, lambda dout, c: (-ops.gelu.backward(dout, c)[0],))
+    monkeypatch.setitem(SETS, "textbook", replace(ops, gelu=wrong))
     code, out, _ = npgpt("gradcheck")
     assert max(map(len, out.splitlines())) <= 80
     assert code == 1 and " WRONG\n" in out and out.splitlines()[-1] == "1 WRONG: gelu"

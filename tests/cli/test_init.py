@@ -9,7 +9,7 @@ import pytest
 from npgpt.cli import VERBS, exit_code, main, one_line
 from npgpt.demos import DEMOS
 from npgpt.text import CorpusError
-from npgpt.training import Diverged
+from npgpt.training.loop import Diverged
 from npgpt.version import VERSION
 from npgpt.weights import CheckpointError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from npgpt.cli.parser import Parser, add_model_and_text, add_threads, use_threads
-from npgpt.fast import threads
+from npgpt.machine import threads
 
 
 def test_an_abbreviated_option_is_an_error_that_names_the_whole_one(capsys):

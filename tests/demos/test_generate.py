@@ -63,7 +63,7 @@ def test_the_text_fits_80_columns_whatever_the_tokens(tiny):
 
 def test_a_picture_of_dollar_signs_can_be_drawn(tiny, tmp_path):
     pytest.importorskip("matplotlib")
-    from npgpt.demos.drawing import save
+    from npgpt.display.drawing import save
 
     written = generate_demo("$5$t$", steps=2, candidates=tiny[1].vocab_size)
     save(generate_picture(written), tmp_path / "picture.png")

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npgpt.fast import activations, threads
+from npgpt.fast import activations
 from npgpt.fast.activations import KERNELS, leaky_kernels, slope_gradient
 from npgpt.fast.blocks import BLOCK
 from npgpt.layers import gelu, identity, relu, silu
+from npgpt.machine import threads
 
 TEXTBOOK = {
     "gelu_new": (gelu.gelu_forward, gelu.gelu_backward),

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npgpt.fast import attention, scores, threads
+from npgpt.fast import attention, scores
 from npgpt.fast.attention import KEEP_KEYS
-from npgpt.fast.rows import RowRandom
 from npgpt.fast.scores import LONG, QUERIES
 from npgpt.layers import attention as textbook
+from npgpt.machine import threads
+from npgpt.training.step.row_random import RowRandom
 
 
 def example(b, h, t, s, d, dv=None, seed=0, dtype=np.float64):

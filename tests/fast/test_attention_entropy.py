@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from npgpt.fast import attention_entropy as fast
-from npgpt.fast import scores, threads
+from npgpt.fast import scores
 from npgpt.layers import attention_entropy as textbook
+from npgpt.machine import threads
 
 
 def example(b, t, c, h, dtype=np.float64):

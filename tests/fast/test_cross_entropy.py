@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npgpt.fast import cross_entropy as fast
-from npgpt.fast import threads
 from npgpt.fast.blocks import BLOCK, run_length
 from npgpt.fast.blocks import runs as real_runs
 from npgpt.layers import cross_entropy as textbook
+from npgpt.machine import threads
 
 
 def example(n, vocab, ignored=0.3, seed=0):

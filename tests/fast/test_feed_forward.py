@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from npgpt.config import ACTIVATIONS
 from npgpt.fast import feed_forward as fast
-from npgpt.fast import ops, threads
 from npgpt.fast.blocks import BLOCK, run_length
+from npgpt.fast.ops import FAST as ops
 from npgpt.layers import feed_forward as textbook
+from npgpt.machine import threads
 
 PLAIN = [name for name in ACTIVATIONS if name != "swiglu"]
 C, F = 5, 12

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npgpt.fast import layernorm as fast
-from npgpt.fast import threads
 from npgpt.fast.blocks import BLOCK
 from npgpt.layers import layernorm as textbook
+from npgpt.machine import threads
 
 
 def example(lead, width, seed=0, dtype=np.float64):

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npgpt import ops as textbook
-from npgpt.cases import Case, FixedUniform, cases
 from npgpt.config import ACTIVATIONS
-from npgpt.fast import ops as fast
+from npgpt.fast.ops import FAST as fast
 from npgpt.gradcheck import check
+from npgpt.ops import TEXTBOOK as textbook
+from npgpt.selfcheck.cases import Case, FixedUniform, cases
 from npgpt.tape import Tape
 
 from ..misfits import MISFITS
@@ -37,8 +37,8 @@ def assert_close(got, wanted, tolerance, what, floor=1e-3):
 
 
 def assert_same_meaning(name, inputs, settings, tolerance, floor=1e-3):
-    out, grads, _, _ = run(textbook.ALL[name], inputs, settings)
-    fast_out, fast_grads, _, _ = run(fast.ALL[name], inputs, settings)
+    out, grads, _, _ = run(textbook.named()[name], inputs, settings)
+    fast_out, fast_grads, _, _ = run(fast.named()[name], inputs, settings)
     assert_close(fast_out, out, tolerance, f"{name} out", floor)
     assert len(fast_grads) == len(grads)
     for i, (fast_grad, grad) in enumerate(zip(fast_grads, grads)):
@@ -62,8 +62,8 @@ def with_strides(array):
 
 
 def test_fast_and_textbook_have_the_same_names():
-    assert list(fast.ALL) == list(textbook.ALL)
-    assert all(fast.ALL[name].name == op.name for name, op in textbook.ALL.items())
+    assert list(fast.named()) == list(textbook.named())
+    assert all(fast.named()[name].name == op.name for name, op in textbook.named().items())
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -86,10 +86,10 @@ def test_inputs_are_never_written_to_and_backward_says_the_same_twice(case):
     for array in frozen:
         if array is not None:
             array.flags.writeable = False
-    out, first, dout, cache = run(fast.ALL[case.op_name], frozen, case.settings)
+    out, first, dout, cache = run(fast.named()[case.op_name], frozen, case.settings)
     dout.flags.writeable = False
     kept = [None if g is None else g.copy() for g in first]
-    second = fast.ALL[case.op_name].backward(dout, cache)
+    second = fast.named()[case.op_name].backward(dout, cache)
     for a, b in zip(kept, second):
         assert (a is None) == (b is None)
         if a is not None:
@@ -101,7 +101,7 @@ CHECKED = {case.op_name: case for case in cases()}
 
 @pytest.mark.parametrize("case", cases(), ids=ids)
 def test_gradients_of_every_fast_op_agree_with_numbers(case):
-    op = fast.ALL[case.op_name]
+    op = fast.named()[case.op_name]
     check(op.forward, op.backward, *case.inputs, **case.settings).raise_if_wrong()
 
 
@@ -162,7 +162,7 @@ def calls(draw, name):
     return inputs, given_settings, dtype
 
 
-@pytest.mark.parametrize("name", list(textbook.ALL))
+@pytest.mark.parametrize("name", list(textbook.named()))
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_every_op_is_its_textbook_for_any_sizes_types_and_strides(name, data):
@@ -251,9 +251,9 @@ def test_dropout_without_a_generator_or_with_an_impossible_rate_is_refused(name)
     x = np.ones((1, 2, 3, 4))
     inputs = [x] * (3 if name == "causal_attention" else 1)
     with pytest.raises(ValueError, match="pass rng="):
-        fast.ALL[name].forward(*inputs, rate=0.5)
+        fast.named()[name].forward(*inputs, rate=0.5)
     with pytest.raises(ValueError, match="outside"):
-        fast.ALL[name].forward(*inputs, rate=1.5, rng=np.random.default_rng(0))
+        fast.named()[name].forward(*inputs, rate=1.5, rng=np.random.default_rng(0))
 
 
 def test_large_arrays_on_threads_agree_with_the_textbook(two_threads):
@@ -318,7 +318,7 @@ def test_complex_input_is_refused_by_name(case):
     if case.settings.get("rate") == 0.0 or case.op_name == "position_embedding":
         pytest.skip("hands its input on")
     with pytest.raises(TypeError, match="npgpt.ops takes complex"):
-        fast.ALL[case.op_name].forward(*inputs, **case.settings)
+        fast.named()[case.op_name].forward(*inputs, **case.settings)
 
 
 @pytest.mark.parametrize("op, inputs, settings, says", MISFITS)
@@ -328,7 +328,7 @@ def test_shapes_that_do_not_fit_are_refused_in_the_words_of_the_textbook(
     told = []
     for ops in (textbook, fast):
         with pytest.raises(ValueError) as error:
-            ops.ALL[op](*inputs, **settings)
+            ops.named()[op](*inputs, **settings)
         told.append(str(error.value))
     assert told[0] == told[1] and says in told[0]
 
@@ -339,7 +339,7 @@ def test_shapes_that_do_not_fit_are_refused_in_the_words_of_the_textbook(
 ])
 def test_whole_numbers_and_half_precision_are_refused(op, settings, dtype):
     with pytest.raises(TypeError, match=f"float32 and float64, not {np.dtype(dtype)}$"):
-        fast.ALL[op](np.ones((2, 3), dtype), **settings)
+        fast.named()[op](np.ones((2, 3), dtype), **settings)
 
 
 FLOATS = [(case, i) for case in cases() for i, a in enumerate(case.inputs)
@@ -354,7 +354,7 @@ def test_one_array_of_another_type_gives_the_wider_type(case, one, narrow, wide)
               for i, a in enumerate(case.inputs)]
     outs, grads = [], []
     for ops in (fast, textbook):
-        op = ops.ALL[case.op_name]
+        op = ops.named()[case.op_name]
         out, cache = op.forward(*inputs, **copy.deepcopy(case.settings))
         outs.append(out)
         grads.append(op.backward(np.ones_like(out), cache))
@@ -374,4 +374,4 @@ def test_one_array_of_an_unfit_type_is_refused_wherever_it_stands(case, one, dty
     inputs = list(case.inputs)
     inputs[one] = inputs[one].astype(dtype)
     with pytest.raises(TypeError, match=f"float32 and float64, not {dtype}"):
-        fast.ALL[case.op_name].forward(*inputs, **copy.deepcopy(case.settings))
+        fast.named()[case.op_name].forward(*inputs, **copy.deepcopy(case.settings))

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npgpt.fast import pointwise, threads
+from npgpt.fast import pointwise
 from npgpt.fast.blocks import BLOCK
 from npgpt.layers import dropout, embedding, softmax
+from npgpt.machine import threads
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (0, 4), (7, 3), (2, 3, 5), (1, 40), (41, 2, 3)])

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npgpt.fast import products, threads
+from npgpt.fast import products
 from npgpt.fast.products import column_sums, linear_gradients, product, unembedding_gradients
 from npgpt.layers import embedding, linear
+from npgpt.machine import threads
 
 
 def normal(*shape, seed=0):

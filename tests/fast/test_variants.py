@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from npgpt.cases import cases
-from npgpt.fast import ops as fast
 from npgpt.fast import variants
+from npgpt.fast.ops import FAST as fast
 from npgpt.layers import attention_entropy, pad_zeros, weight_norm
+from npgpt.selfcheck.cases import cases
 
 NAMES = ("weight_norm", "pad_zeros", "entropy_penalty")
 
@@ -15,7 +15,7 @@ NAMES = ("weight_norm", "pad_zeros", "entropy_penalty")
 def test_complex_numbers_are_refused(case):
     inputs = [a.astype(complex) for a in case.inputs]
     with pytest.raises(TypeError, match="npgpt.ops takes complex numbers"):
-        fast.ALL[case.op_name].forward(*inputs, **case.settings)
+        fast.named()[case.op_name].forward(*inputs, **case.settings)
 
 
 def test_backward_is_the_textbooks():

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from npgpt import model
-from npgpt import ops as textbook
-from npgpt.fast import ops as fast
+from npgpt.fast.ops import FAST as fast
 from npgpt.generation.reader import CachedReader
+from npgpt.ops import TEXTBOOK as textbook
 
 from .lively import SMALL, VARIANTS, lively
 from .plain import assert_same

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npgpt import ops as textbook
-from npgpt.fast import ops as fast
+from npgpt.fast.ops import FAST as fast
 from npgpt.generation.engine import complete, generate
 from npgpt.generation.sampling import Sampling, generators
 from npgpt.generation.writer import Writer, check_names, request
+from npgpt.ops import TEXTBOOK as textbook
 
 from .lively import SMALL, VARIANTS, lively
 from .plain import CountingReader, last_logits, plainly

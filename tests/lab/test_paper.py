@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from npgpt.lab.entropy import causal_bound
 from npgpt.lab.paper import BASELINE, LARGEST_ENTROPY, ROWS
+from npgpt.probe.entropy import causal_bound
 
 
 def test_percentages_follow_from_the_perplexities():

@@ -32,10 +32,10 @@ def test_a_finished_study_has_every_number_a_report_needs(finished):
 
 
 def test_the_last_loss_is_over_all_held_back_text(finished):
+    from npgpt.evaluation.text import score_text
     from npgpt.lab.folder import runs_of
-    from npgpt.scoring import score_text
     from npgpt.text import load_corpus
-    from npgpt.training import load_checkpoint
+    from npgpt.training.checkpoint import load_checkpoint
 
     run = runs_of(finished.folder, finished.study)[1]
     state = load_checkpoint(run.place)

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npgpt.cases import FixedUniform
 from npgpt.layers.attention import (
     causal_attention_backward,
     causal_attention_forward,
@@ -17,6 +16,7 @@ from npgpt.layers.attention import (
     split_heads,
     split_qkv,
 )
+from npgpt.selfcheck.cases import FixedUniform
 
 from ..proof import prove_gradients
 

@@ -7,8 +7,8 @@ from typing import Any, Callable
 import numpy as np
 import pytest
 
-from npgpt import ops
-from npgpt.cases import WITHOUT_BATCH, Case, cases
+from npgpt.ops import TEXTBOOK as ops
+from npgpt.selfcheck.cases import WITHOUT_BATCH, Case, cases
 
 from ..misfits import MISFITS
 
@@ -19,11 +19,11 @@ numbered = pytest.mark.parametrize("number", range(len(CASES)), ids=[c.label for
 
 def forward(case: Case, inputs: tuple[Any, ...] | None = None) -> tuple[Any, Any]:
     given = case.inputs if inputs is None else inputs
-    return ops.ALL[case.op_name].forward(*given, **case.settings)
+    return ops.named()[case.op_name].forward(*given, **case.settings)
 
 
 def backward(case: Case, dout: Any, cache: Any) -> tuple[Any, ...]:
-    return ops.ALL[case.op_name].backward(dout, cache)
+    return ops.named()[case.op_name].backward(dout, cache)
 
 
 def random_dout(out: Any) -> Any:
@@ -118,7 +118,7 @@ def test_complex_numbers_pass_and_real_ones_among_them_mean_the_same(case):
 @pytest.mark.parametrize("op, inputs, settings, says", MISFITS)
 def test_shapes_that_do_not_fit_are_told_in_one_line_with_what_fits(op, inputs, settings, says):
     with pytest.raises(ValueError) as error:
-        ops.ALL[op](*inputs, **settings)
+        ops.named()[op](*inputs, **settings)
     assert says in str(error.value) and "\n" not in str(error.value)
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npgpt.cases import FixedUniform
 from npgpt.layers.dropout import dropout_backward, dropout_forward, dropout_mask
+from npgpt.selfcheck.cases import FixedUniform
 
 from ..proof import prove_gradients
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis.extra.numpy import array_shapes, arrays
 from hypothesis.strategies import integers
 
-from npgpt import Tape, ops
+from npgpt import Tape
 from npgpt.layers.embedding import (
     position_embedding_backward,
     position_embedding_forward,
@@ -15,6 +15,7 @@ from npgpt.layers.embedding import (
     unembedding_backward,
     unembedding_forward,
 )
+from npgpt.ops import TEXTBOOK as ops
 
 from ..proof import prove_gradients
 
@@ -100,7 +101,7 @@ def test_gradients_agree_with_the_numbers(rng):
 @pytest.mark.parametrize("wrong, says", [
     ([0, -1], "-1 is outside"), ([3], "3 is outside"), ([0.0], "float64"), ([True], "bool")])
 def test_rows_that_numpy_would_read_without_a_word_are_refused(wrong, says):
-    from npgpt.fast import ops as fast
+    from npgpt.fast.ops import FAST as fast
 
     with pytest.raises(ValueError, match=says):
         token_embedding_forward(np.array(wrong), np.eye(3))

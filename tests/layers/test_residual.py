@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from npgpt import Tape, ops
+from npgpt import Tape
 from npgpt.layers.residual import residual_backward, residual_forward
+from npgpt.ops import TEXTBOOK as ops
 
 from ..proof import prove_gradients
 

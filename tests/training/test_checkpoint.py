@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from npgpt import weights
+from npgpt.gpt2 import open_model
 from npgpt.training.checkpoint import (
     OPTIMIZER_FILE,
     RUN_FILE,
     checkpoints,
     load_checkpoint,
     newest_checkpoint,
-    open_model,
     save_checkpoint,
 )
 from npgpt.weights import CheckpointError

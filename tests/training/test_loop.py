@@ -10,12 +10,12 @@ import time
 import numpy as np
 import pytest
 
-from npgpt.fast import step as fast_step
-from npgpt.fast.helpers import Helpers
 from npgpt.text import CorpusError
 from npgpt.training.checkpoint import checkpoints, load_checkpoint
 from npgpt.training.log import read_log
 from npgpt.training.loop import Diverged, batch_gradients, train, train_step
+from npgpt.training.step import gradients as fast_step
+from npgpt.training.step.workers import Helpers
 
 from .conftest import SMALL, Silent
 

@@ -1,0 +1,1 @@
+"""What results are shown with: pictures by matplotlib, and tables and plots for a terminal."""

@@ -1,0 +1,1 @@
+"""How well a model predicts: loss and perplexity of a text, multiple-choice questions."""

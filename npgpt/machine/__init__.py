@@ -1,0 +1,1 @@
+"""What the process is asked for: threads, BLAS and the allocator."""

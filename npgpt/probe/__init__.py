@@ -1,0 +1,1 @@
+"""Looking inside a model: every intermediate by name, attention entropy, activity, gradients."""

@@ -1,0 +1,248 @@
+"""What happens inside a model, read from one pass a sequence: no hooks, any config.
+
+    seen = measure(params, config, ids, targets, ("entropy", "activations", "gradients"))
+
+Entropy and sinks belong to a layer and head, the rest to a layer. Saturation needs no table of
+activation functions: the function's own backward tells the slope at every unit, and where that is
+below 1e-3 nearly no gradient passes. Sequences go one at a time, in float64 sums: the numbers do
+not depend on how many there are. The memory is that of one layer of one sequence; gradients need
+the whole pass of it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, field
+from typing import Callable, Collection
+
+import numpy as np
+
+from ..config import GPT2Config
+from ..layers.linear import linear_forward
+from ..layers.silu import silu_backward, silu_forward
+from ..params import Params
+from ..tape import Array, Entry
+from .entropy import attention_entropy, causal_bound, sink_weight
+from .trace import inside_attention, record, walk
+
+PARTS = ("entropy", "activations", "gradients")
+# a unit is saturated where the slope of its activation function is smaller than this
+SATURATED = 1e-3
+
+
+@dataclass(frozen=True)
+class Units:
+    """The outputs of one layer's activation function; of a SwiGLU network, its gate's SiLU."""
+
+    mean: float
+    rms: float
+    """Root of the mean square."""
+    zeros: float
+    """Share that is exactly 0."""
+    saturated: float
+    """Share at which the function's slope is below 1e-3 in size."""
+
+
+@dataclass(frozen=True, eq=False)
+class Activity:
+    """What `measure` saw. What was not asked for is empty."""
+
+    length: int
+    sequences: int
+    nats: Array
+    """Attention entropy (L, H) in nats; NaN where a weight of the head was NaN."""
+    sink: Array
+    """Mean weight on the first position (L, H), by all later ones."""
+    stream: list[float]
+    """Rms of the residual stream: after the embeddings, then after every block."""
+    units: list[Units]
+    """Of every layer's activation function."""
+    nan: int
+    """NaN among all activations, from the embeddings to the loss."""
+    inf: int
+    """Infinities among them."""
+    first_break: str | None
+    """The first step, in the order of execution, with a NaN or an infinity; None if there is none.
+    """
+    gradients: dict[str, float]
+    """Norm of the mean loss's gradient for each group of parameters, see `group_of`."""
+
+    @property
+    def bound(self) -> float:
+        """The highest entropy that a head can have at this length."""
+        return causal_bound(self.length)
+
+    @property
+    def nan_heads(self) -> int:
+        """Heads whose entropy is NaN."""
+        return int(np.isnan(self.nats).sum())
+
+
+def group_of(name: str) -> str:
+    """The part of the model that a parameter belongs to.
+
+    Each block has two: h.0.attn and h.0.mlp, with the LayerNorm before it. The others go by their
+    own names: wte, wpe, ln_f, lm_head, and mlp.act for a slope that all layers share.
+    """
+    if name.startswith("h."):
+        _, layer, part, *_ = name.split(".")
+        return f"h.{layer}.{ {'ln_1': 'attn', 'ln_2': 'mlp'}.get(part, part) }"
+    return name.rpartition(".")[0]
+
+
+def measure(
+    params: Params, config: GPT2Config, ids: Array, targets: Array,
+    parts: Collection[str] = PARTS[:2],
+) -> Activity:
+    """Pass ids and targets (N, T) through the model, without dropout, and look at `parts`.
+
+    The parts are "entropy", "activations" and "gradients", the last of which needs a backward pass
+    too. Nothing is changed. ValueError for another part, or no sequence.
+    """
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} cannot be measured; there are {', '.join(PARTS)}")
+    if ids.ndim != 2 or ids.size == 0 or targets.shape != ids.shape:
+        raise ValueError(f"ids and targets must both be (N, T), N and T at least 1; got "
+                         f"{ids.shape}, {targets.shape}")
+    sums = _Sums(config)
+    # a model that breaks is looked at too
+    with np.errstate(all="ignore"):
+        for row in range(len(ids)):
+            visit = sums.visitor(parts)
+            batch = params, ids[row:row + 1], targets[row:row + 1], config
+            if "gradients" in parts:
+                recording = record(*batch)
+                for name, entry in recording.entries():
+                    visit(name, entry)
+                grads = recording.tape.backward(recording.loss)
+                sums.add_gradients({n: grads[v] for n, v in recording.watched.items()})
+            else:
+                walk(*batch, visit)
+        return sums.result(ids.shape[1], len(ids), parts)
+
+
+def update_ratios(before: Params, after: Params) -> dict[str, float]:
+    """|after - before| / |before| for each group of parameters, see `group_of`.
+
+    Around 1e-3 is usual while a model learns. A group that was all zeros gives inf, or NaN if it
+    has not moved.
+    """
+    moved = norms({name: after[name] - array for name, array in before.items()})
+    size = norms(before)
+    return {group: moved[group] / size[group] if size[group]
+            else math.inf if moved[group] else math.nan for group in size}
+
+
+def norms(arrays: Params) -> dict[str, float]:
+    """The Euclidean norm of each group of parameters, in float64."""
+    squares: dict[str, float] = {}
+    for name, array in arrays.items():
+        group = group_of(name)
+        squares[group] = squares.get(group, 0.0) + _square_sum(array)
+    return {group: math.sqrt(square) for group, square in squares.items()}
+
+
+@dataclass
+class _Tally:
+    count: int = 0
+    total: float = 0.0
+    square: float = 0.0
+    zeros: int = 0
+    saturated: int = 0
+
+    def add(self, out: Array, slope: Array | None = None) -> None:
+        self.count += out.size
+        self.total += float(out.sum(dtype=np.float64))
+        self.square += _square_sum(out)
+        self.zeros += out.size - int(np.count_nonzero(out))
+        if slope is not None:
+            self.saturated += int(np.count_nonzero(np.abs(slope) < SATURATED))
+
+    @property
+    def rms(self) -> float:
+        return math.sqrt(self.square / self.count)
+
+    def units(self) -> Units:
+        return Units(self.total / self.count, self.rms, self.zeros / self.count,
+                     self.saturated / self.count)
+
+
+@dataclass
+class _Sums:
+    config: GPT2Config
+    nats: dict[int, Array] = field(default_factory=dict)
+    sink: dict[int, Array] = field(default_factory=dict)
+    tallies: dict[str, _Tally] = field(default_factory=dict)
+    nan: int = 0
+    inf: int = 0
+    breaks: dict[int, str] = field(default_factory=dict)
+    grads: Params = field(default_factory=dict)
+
+    def visitor(self, parts: Collection[str]) -> Callable[[str, Entry], None]:
+        """What looks at every entry of one pass, in the order of execution."""
+        places = itertools.count()
+
+        def visit(name: str, entry: Entry) -> None:
+            place = next(places)
+            if "entropy" in parts and name.endswith(".attn.mixed"):
+                self._add_attention(int(name.split(".")[1]), entry)
+            if "activations" in parts:
+                self._add_activation(place, name, entry)
+
+        return visit
+
+    def _add_attention(self, layer: int, entry: Entry) -> None:
+        weights = inside_attention(entry)["weights"]                    # (1, H, T, T)
+        self.nats[layer] = self.nats.get(layer, 0.0) + attention_entropy(weights)[0]
+        self.sink[layer] = self.sink.get(layer, 0.0) + sink_weight(weights)[0]
+
+    def _add_activation(self, place: int, name: str, entry: Entry) -> None:
+        out = entry.out.value
+        bad = out.size - int(np.isfinite(out).sum())
+        if bad:
+            n_nan = int(np.isnan(out).sum())
+            self.nan += n_nan
+            self.inf += bad - n_nan
+            self.breaks[place] = name
+        if name == "embedding.sum" or name.endswith(".residual_2"):
+            self._tally(name).add(out)
+        elif name.endswith(".mlp.act"):
+            (slope, *_) = entry.op.backward(np.ones_like(out), entry.cache)
+            self._tally(name).add(out, slope)
+        elif entry.op.name == "swiglu":
+            self._tally(f"{name}.act").add(*_gate(entry))
+
+    def add_gradients(self, grads: Params) -> None:
+        for name, grad in grads.items():
+            self.grads[name] = self.grads[name] + grad if name in self.grads else grad
+
+    def _tally(self, name: str) -> _Tally:
+        return self.tallies.setdefault(name, _Tally())
+
+    def result(self, length: int, sequences: int, parts: Collection[str]) -> Activity:
+        layers = range(self.config.n_layer) if "activations" in parts else ()
+        stream = ["embedding.sum"] * bool(layers) + [f"h.{i}.residual_2" for i in layers]
+        return Activity(
+            length, sequences,
+            nats=np.array([self.nats[i] for i in sorted(self.nats)]) / sequences,
+            sink=np.array([self.sink[i] for i in sorted(self.sink)]) / sequences,
+            stream=[self.tallies[name].rms for name in stream],
+            units=[self.tallies[f"h.{i}.mlp.act"].units() for i in layers],
+            nan=self.nan, inf=self.inf,
+            first_break=self.breaks[min(self.breaks)] if self.breaks else None,
+            gradients={group: n / sequences for group, n in norms(self.grads).items()},
+        )
+
+
+def _gate(entry: Entry) -> tuple[Array, Array]:
+    """The gate of a SwiGLU network, and the slope of its SiLU."""
+    x, weight, bias = (getattr(i, "value", i) for i in entry.inputs[:3])
+    gate, cache = silu_forward(linear_forward(x, weight, bias)[0])
+    return gate, silu_backward(np.ones_like(gate), cache)[0]
+
+
+def _square_sum(array: Array) -> float:
+    flat = array.ravel().astype(np.float64)
+    return float(flat @ flat)

@@ -1,0 +1,63 @@
+"""npgpt examines itself: every op and whole models, against numeric derivatives in float64.
+
+    for report in check_ops():
+        print(report)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any, Iterator
+
+import numpy as np
+
+from .. import model
+from ..fast.ops import FAST
+from ..gradcheck import Report, check, check_scalar
+from ..ops import TEXTBOOK
+from ..params import init_params
+from ..tape import Tape
+from .cases import cases, model_cases
+
+GOAL = 1e-10
+SETS = {"textbook": TEXTBOOK, "fast": FAST}
+
+
+def check_ops(which: str = "textbook", seed: int = 0) -> Iterator[Report]:
+    """A report for each op and each of its cases, with the textbook's layers or the fast ones."""
+    ops = SETS[which]
+    for case in cases(seed):
+        op = ops.named()[case.op_name]
+        report = check(op.forward, op.backward, *case.inputs, **case.settings)
+        yield _titled(report, case.label)
+
+
+def check_models(which: str = "textbook", seed: int = 0) -> Iterator[Report]:
+    """A report for each small whole model: tied or not, every activation, with and without norm."""
+    ops = SETS[which]
+    for case in model_cases(seed):
+        config = case.config
+        params = init_params(config, seed, np.float64)
+        rng = np.random.default_rng(seed)
+        # away from the symmetric start: biases of 0 and weights of 0.02 would hide mistakes
+        params = {name: a * (a.ndim == 1) + 0.5 * rng.standard_normal(a.shape)
+                  for name, a in params.items()}
+        tape = Tape()
+        watched = tape.watch(params)
+        grads = tape.backward(
+            model.training_loss(watched, case.ids, case.targets, config, ops=ops))
+
+        def loss(given: dict[str, Any], config: Any = config, case: Any = case) -> Any:
+            return model.training_loss(given, case.ids, case.targets, config, ops=TEXTBOOK)
+
+        named = {name: grads[var] for name, var in watched.items()}
+        yield _titled(check_scalar(loss, params, named), case.label)
+
+
+def _titled(report: Report, title: str) -> Report:
+    report.op = title
+    # an argument of `*slope` is named by its place too; here the name is enough
+    report.rows = [replace(row, op=title, argument=re.sub(r"^slope\d+$", "slope", row.argument))
+                   for row in report.rows]
+    return report

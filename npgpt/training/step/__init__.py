@@ -1,0 +1,1 @@
+"""One training step: gradients on all cores, activation checkpointing, and AdamW's update."""

@@ -1,0 +1,163 @@
+"""The training step: loss and gradients of one batch, on all cores.
+
+    rng = RowRandom(seed, step, 0, len(ids))
+    loss, grads = loss_and_grads(params, ids, targets, config, rng=rng)
+
+Two ways to use several cores. A large model cuts every op over the threads. A small one, whose ops
+are too short for that, is cut once: the batch goes in as many *shards* as there are threads, each
+through the whole forward and backward on a thread of its own, or in a process of its own
+(helpers.py, as `npgpt train` does), and the gradients are added in the order of the shards. Which
+way is chosen by the sizes that were measured (see `choose_shards`).
+
+Dropout does not notice: pass a `RowRandom`, which draws every row of the batch from a generator of
+its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+import numpy as np
+
+from ...config import GPT2Config
+from ...fast.pointwise import add
+from ...layers.contract import Array, UniformSource
+from ...layers.cross_entropy import IGNORE
+from ...machine import threads as _threads
+from ...machine.malloc import keep_freed_memory
+from ...machine.threads import SHARD_PARAMETERS, SHARD_WORK, THREAD_WORK
+from .memory import peak_memory as _peak_memory
+from .shard import Shard, shard_gradients
+from .workers import Helpers
+
+
+def loss_and_grads(
+    params: Mapping[str, Array],
+    ids: Array,
+    targets: Array,
+    config: GPT2Config,
+    *,
+    rng: UniformSource | None = None,
+    threads: int | None = None,
+    shards: int | None = None,
+    recompute: bool = False,
+    helpers: Helpers | None = None,
+) -> tuple[float, dict[str, Array]]:
+    """Mean loss in nats over the targets that count, and its gradient for every parameter.
+
+    The config's entropy penalty, if it has one, is in it: see `model.training_loss`.
+    ids and targets (B, T); a target of -100 is not counted. Dropout happens where `rng` is passed.
+    `threads` defaults to `threads.get_threads()`; `shards` to what suits the sizes, 1 for none
+    (with an entropy penalty always 1).
+    More than one needs a `rng` with `rows(start, stop)`, such as RowRandom, if there is dropout.
+    `recompute` keeps only each block's input and computes the rest again in backward: less memory
+    for a quarter to a third more time. `helpers` compute shards where there are threads - 1 of
+    them, to the same bits. The gradients are arrays of their own.
+    """
+    if ids.ndim != 2 or targets.shape != ids.shape:
+        raise ValueError(f"ids and targets must both be (B, T); got {ids.shape}, {targets.shape}")
+    if not (config.embd_pdrop or config.resid_pdrop or config.attn_pdrop):
+        rng = None
+    keep_freed_memory()
+    with _threads.using(threads), _threads.one_blas_thread():
+        if shards is None or config.entropy_penalty:
+            shards = choose_shards(config, len(ids), ids.shape[1], rng)
+        shards = min(shards, len(ids))
+        if shards <= 1:
+            return shard_gradients(params, Shard(ids, targets, config, rng, 1.0, recompute))
+        return _sharded(params, ids, targets, config, rng, shards, recompute, helpers)
+
+
+def choose_shards(
+    config: GPT2Config, batch: int, length: int, rng: UniformSource | None = None
+) -> int:
+    """How many shards a batch (batch, length) is best cut into: 1, or one per thread."""
+    n = min(_threads.get_threads(), batch)
+    if config.entropy_penalty:
+        # it is a function of the whole batch's entropy, not a sum over its texts
+        return 1
+    if rng is not None and not hasattr(rng, "rows"):
+        return 1
+    small = _weights(config) <= SHARD_PARAMETERS
+    return n if small and _weights(config) * batch * length >= SHARD_WORK else 1
+
+
+def batches_at_a_time(config: GPT2Config, batch: int, length: int) -> int:
+    """How many batches (batch, length) are best evaluated at a time, each on a thread of its own.
+
+    As many as threads, for models that are small enough to be cut and large enough for threads.
+    """
+    pays = _weights(config) * batch * length >= THREAD_WORK
+    small = _weights(config) <= SHARD_PARAMETERS
+    return _threads.get_threads() if pays and small else 1
+
+
+def _weights(config: GPT2Config) -> int:
+    # of matrices and tables, which are multiplied with every position
+    matrices = config.n_layer * config.n_embd * (4 * config.n_embd + 2 * config.inner)
+    return matrices + config.vocab_size * config.n_embd
+
+
+def peak_memory(
+    config: GPT2Config, batch: int, length: int, *, dtype: Any = np.float32,
+    recompute: bool = False, shards: int | None = None, helpers: int | None = None,
+    grad_accumulation: int = 1,
+) -> int:
+    """Bytes that training needs at the highest moment of a step, by AdamW, on this machine.
+
+    Parameters, moments, gradients and activations of a batch (batch, length), in all processes:
+    `helpers` defaults to those that `npgpt train` starts; of `grad_accumulation` batches a step the
+    gradients are added by `add_gradients`. Interpreters and libraries are not counted. Predicted
+    from the sizes; measured: within 10 %.
+    """
+    shards = choose_shards(config, batch, length) if shards is None else shards
+    helpers = Helpers(shards - 1).count if helpers is None else helpers
+    itemsize = np.dtype(dtype).itemsize
+    return _peak_memory(
+        config, batch, length, itemsize, shards, helpers, recompute, grad_accumulation)
+
+
+def add_gradients(total: dict[str, Array], more: dict[str, Array]) -> None:
+    """Add `more` to `total` in place, and empty `more`: its memory is needed by the next batch."""
+    while more:
+        name, grad = more.popitem()
+        add(total[name], grad, out=total[name])
+
+
+def _sharded(
+    params: Mapping[str, Array], ids: Array, targets: Array, config: GPT2Config,
+    rng: Any, shards: int, recompute: bool, helpers: Helpers | None,
+) -> tuple[float, dict[str, Array]]:
+    if rng is not None and not hasattr(rng, "rows"):
+        raise ValueError("dropout in shards needs an rng with rows(start, stop), such as RowRandom")
+    borders = [len(ids) * i // shards for i in range(shards + 1)]
+    counts = [
+        int((targets[a:b] != IGNORE).sum()) for a, b in zip(borders, borders[1:])
+    ]
+    total = max(1, sum(counts))
+    jobs = []
+    for i in range(shards):
+        rows = slice(borders[i], borders[i + 1])
+        part_rng = None if rng is None else rng.rows(rows.start, rows.stop)
+        # a shard's loss is a mean over its own targets: weigh it by how many it counted
+        jobs.append(Shard(ids[rows], targets[rows], config, part_rng, counts[i] / total, recompute))
+
+    if helpers is not None and helpers.ready(shards - 1, params, rng):
+        results = helpers.gradients(params, jobs)
+    else:
+        results = [(0.0, {})] * shards
+
+        def work(i: int) -> None:
+            results[i] = shard_gradients(params, jobs[i])
+
+        _threads.each(work, shards, _weights(config) * ids.size >= THREAD_WORK)
+    loss, grads = results[0]
+    names = list(grads)
+
+    def gather(i: int) -> None:
+        for _, others in results[1:]:
+            np.add(grads[names[i]], others[names[i]], out=grads[names[i]])
+
+    size = sum(g.size for g in grads.values())
+    _threads.each(gather, len(names), size >= _threads.ELEMENTS)
+    return loss + sum(r[0] for r in results[1:]), grads

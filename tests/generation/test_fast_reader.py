@@ -1,0 +1,202 @@
+"""The fast reader is the cached textbook reader, sooner: for every model, batch and portion."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from npgpt import model
+from npgpt.generation import Session, complete
+from npgpt.generation import fast_reader as decode
+from npgpt.generation import generate
+from npgpt.generation.fast_reader import FastReader, linear_product, table_product
+from npgpt.generation.reader import CachedReader
+from npgpt.machine import threads
+
+from .lively import LONG, SMALL, VARIANTS, lively
+
+IDS = np.random.default_rng(0).integers(0, 29, (3, 12))
+MODELS = {
+    **VARIANTS,
+    "relu": SMALL.replace(activation_function="relu"),
+    "silu": SMALL.replace(activation_function="silu"),
+    "exact gelu": SMALL.replace(activation_function="gelu"),
+    "no final norm": SMALL.replace(final_norm=False),
+    "another width": SMALL.replace(n_inner=5, layer_norm_epsilon=0.1),
+}
+# rounding alone moves float32's logits by 1e-5 where there is no norm, on some processors more
+PRECISION = [(np.float64, 1e-12), (np.float32, 3e-5)]
+
+
+def close(got, full, share):
+    """Equal to a share of the largest number."""
+    assert got.shape == full.shape and got.dtype == full.dtype
+    np.testing.assert_allclose(got, full, rtol=0, atol=share * np.abs(full).max(initial=1.0))
+
+
+@pytest.fixture(params=["streamed", "at once", "threads"])
+def way(request, monkeypatch):
+    """Few tokens streamed; every portion of more than one handed to the ops; all on two threads."""
+    if request.param == "at once":
+        monkeypatch.setattr(decode, "FEW", 1)
+    if request.param == "threads":
+        monkeypatch.setattr(decode, "STREAM", 0)
+        monkeypatch.setattr(decode, "KEYS", 0)
+        with threads.using(2):
+            yield
+    else:
+        yield
+
+
+@pytest.mark.parametrize(("dtype", "share"), PRECISION, ids=["float64", "float32"])
+@pytest.mark.parametrize("config", MODELS.values(), ids=MODELS)
+def test_prefill_and_decode_equal_the_textbook_reader(config, dtype, share, way):
+    params = lively(config, dtype=dtype)
+    fast, textbook = FastReader(params, config, 3), CachedReader(params, config, 3)
+    for start, stop in ((0, 6), (6, 7), (7, 10), (10, 11), (11, 12)):
+        portion = IDS[:, start:stop]
+        close(fast.read([0, 1, 2], portion), textbook.read([0, 1, 2], portion), share)
+    assert fast.lengths.tolist() == [12, 12, 12]
+
+
+@pytest.mark.parametrize(("dtype", "share"), PRECISION, ids=["float64", "float32"])
+def test_ragged_rows_cuts_and_copies_equal_the_textbook_reader(dtype, share, way):
+    params = lively(dtype=dtype)
+    readers = [FastReader(params, SMALL, 3), CachedReader(params, SMALL, 3)]
+    for reader in readers:
+        reader.read([1], IDS[:1, :7])
+        reader.read([0], IDS[:1, :2])
+        reader.cut(1, 4)
+        reader.copy(1, 2)
+        reader.read([2], IDS[1:2, :3], keep=0)
+        assert reader.lengths.tolist() == [2, 4, 7]
+    for rows in ([2, 0], [1], [0, 1, 2]):
+        got, expected = (reader.read(rows, IDS[:len(rows), 5:7], 2) for reader in readers)
+        close(got, expected, share)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(0, 5)), min_size=1, max_size=4),
+       st.sampled_from([1, 4, 32]))
+def test_any_portions_and_any_number_of_kept_logits_equal_the_full_logits(portions, few):
+    params = lively(LONG)
+    ids = np.random.default_rng(len(portions)).integers(0, 29, (2, 64))
+    full = model.logits(params, ids[:, :20], LONG)
+    reader = FastReader(params, LONG, 2)
+    before, start = decode.FEW, 0
+    decode.FEW = few
+    try:
+        for count, keep in portions:
+            keep = min(keep, count)
+            logits = reader.read([0, 1], ids[:, start:start + count], keep)
+            start += count
+            close(logits, full[:, start - keep:start], 1e-12)
+    finally:
+        decode.FEW = before
+
+
+def test_speculation_and_sampling_write_the_same_tokens(way):
+    params = lively(LONG)
+    prompts = [np.tile([3, 1, 4, 1, 5], 4), np.array([2, 7]), np.arange(9)]
+    for wanted in ({"temperature": 0.0}, {"temperature": 0.9, "seed": 3, "samples": 2}):
+        expected = generate(params, LONG, prompts, 25, **wanted)
+        for speculate in (False, True):
+            got = generate(params, LONG, prompts, 25, reader=FastReader, speculate=speculate,
+                           **wanted)
+            for ours, theirs in zip(got, expected, strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_window_slides_as_with_the_textbook_reader():
+    params, prompt = lively(), IDS[0]
+    settings = {"temperature": 0.0, "on_slide": [].append}
+    expected = complete(params, SMALL, prompt, 6, **settings)
+    got = complete(params, SMALL, prompt, 6, reader=FastReader, **settings)
+    np.testing.assert_array_equal(got[0].ids, expected[0].ids)
+    np.testing.assert_allclose(got[0].logprobs, expected[0].logprobs, rtol=1e-9)
+
+
+def test_a_session_may_read_with_it():
+    replies = []
+    for reader in (None, FastReader):
+        session = Session(lively(LONG), LONG, seed=1, reader=reader)
+        session.extend([3, 1, 4])
+        first = [token.id for token in session.reply(5)]
+        session.extend([1, 5])
+        replies.append(first + [token.id for token in session.reply(5)])
+    assert replies[0] == replies[1]
+
+
+@pytest.mark.parametrize("keep", [0, 1])
+def test_a_pass_that_was_interrupted_leaves_no_trace(keep, monkeypatch):
+    params = lively(LONG)
+    ids = np.random.default_rng(1).integers(0, 29, (1, 50))
+    reader, untouched = FastReader(params, LONG), FastReader(params, LONG)
+    for each in (reader, untouched):
+        each.read([0], ids[:, :3])
+    whole = decode.table_product if keep else decode.ops.linear
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    place = (decode, "table_product") if keep else (decode.ops, "linear")
+    monkeypatch.setattr(*place, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        reader.read([0], ids[:, 3:], keep)
+    monkeypatch.setattr(*place, whole)
+    assert reader.lengths.tolist() == [3]
+    close(reader.read([0], ids[:, 5:9]), untouched.read([0], ids[:, 5:9]), 1e-12)
+
+
+def test_more_tokens_than_the_capacity_are_refused_before_any_work():
+    reader = FastReader(lively(), SMALL, 1, 4)
+    reader.read([0], IDS[:1, :3])
+    with pytest.raises(ValueError, match="3 tokens and 2 more are over the cache's capacity of 4"):
+        reader.read([0], IDS[:1, 3:5])
+    assert reader.lengths.tolist() == [3]
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_the_same_threads_give_the_same_bits_and_others_nearly_the_same(n, monkeypatch):
+    monkeypatch.setattr(decode, "STREAM", 0)
+    params = lively(LONG, dtype=np.float32)
+    ids = np.random.default_rng(2).integers(0, 29, (1, 60))
+
+    def read(threads_used):
+        with threads.using(threads_used):
+            reader = FastReader(params, LONG)
+            return np.concatenate([reader.read([0], part, 1) for part in np.split(ids, 4, axis=1)])
+
+    first = read(n)
+    for _ in range(5):
+        np.testing.assert_array_equal(read(n), first)
+    close(read(3 - n), first, 2e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 70), st.integers(1, 40), st.integers(1, 3),
+       st.sampled_from([np.float32, np.float64]), st.booleans())
+def test_products_by_tiles_equal_plain_products(n, rows, columns, n_threads, dtype, transposed):
+    rng = np.random.default_rng(rows)
+    x = rng.standard_normal((n, rows)).astype(dtype)
+    weight = rng.standard_normal((rows, columns)).astype(dtype)
+    if transposed:
+        weight = np.asfortranarray(weight)
+    table = rng.standard_normal((columns, rows)).astype(dtype)
+    share = 1e-12 if dtype is np.float64 else 1e-5
+    names = ("STREAM", "TILE", "TILE_WORK", "TILE_ROWS", "TABLE_ROWS")
+    before = {name: getattr(decode, name) for name in names}
+    vars(decode).update(STREAM=0, TILE=100, TILE_WORK=500, TILE_ROWS=7, TABLE_ROWS=5)
+    try:
+        with threads.using(n_threads):
+            close(linear_product(x, weight), x @ weight, share)
+            close(table_product(x, table), x @ table.T, share)
+    finally:
+        vars(decode).update(before)
+
+
+def test_no_parameter_is_written_to():
+    params = lively(LONG)
+    for array in params.values():
+        array.flags.writeable = False
+    generate(params, LONG, IDS, 8, reader=FastReader, seed=0)

@@ -1,0 +1,138 @@
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from npgpt.machine import threads
+
+
+def blas_threads():
+    return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_each_runs_every_piece_once(n):
+    done = []
+    with threads.using(n):
+        threads.each(done.append, 100)
+    assert sorted(done) == list(range(100))
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 64])
+@pytest.mark.parametrize("align", [1, 8])
+def test_parts_cover_the_range_without_overlap(count, align):
+    hits = np.zeros(count, int)
+    starts = []
+
+    def work(start, stop):
+        hits[start:stop] += 1
+        starts.append(start)
+
+    with threads.using(3):
+        threads.parts(work, count, align=align)
+    assert (hits == 1).all()
+    assert all(start % align == 0 for start in starts)
+
+
+def test_two_threads_really_meet(two_threads):
+    meeting = threading.Barrier(2, timeout=20)
+    names = []
+
+    def work(i):
+        meeting.wait()
+        names.append(threading.current_thread().name)
+
+    threads.each(work, 2)
+    assert len(set(names)) == 2
+
+
+def test_work_that_does_not_pay_stays_on_the_callers_thread(two_threads):
+    names = set()
+    threads.each(lambda i: names.add(threading.current_thread().name), 50, pays=False)
+    assert names == {threading.current_thread().name}
+
+
+def test_blas_is_held_to_one_thread_inside_and_released_after(two_threads):
+    before = blas_threads()
+    inside = []
+    threads.each(lambda i: inside.append(blas_threads()), 2)
+    with threads.one_blas_thread(), threads.one_blas_thread():
+        inside.append(blas_threads())
+    assert all(seen == {1} for seen in inside)
+    assert blas_threads() == before
+
+
+def test_inside_a_piece_no_more_threads_are_started(two_threads):
+    seen = []
+    threads.each(lambda i: seen.append(threads.get_threads()), 4)
+    assert seen == [1] * 4
+    assert threads.get_threads() == 2
+
+
+def test_an_error_in_a_piece_reaches_the_caller_and_threads_go_on(two_threads):
+    def work(i):
+        if i == 3:
+            raise KeyError("piece 3")
+
+    with pytest.raises(KeyError, match="piece 3"):
+        threads.each(work, 5)
+    done = []
+    threads.each(done.append, 5)
+    assert sorted(done) == [0, 1, 2, 3, 4]
+
+
+def test_the_callers_floating_point_settings_hold_on_every_thread(two_threads):
+    meeting = threading.Barrier(2, timeout=20)
+    seen = []
+
+    def work(i):
+        meeting.wait()
+        seen.append(np.geterr()["over"])
+
+    with np.errstate(over="ignore"):
+        threads.each(work, 2)
+    assert seen == ["ignore", "ignore"]
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, True, "2"])
+def test_a_senseless_number_of_threads_is_refused(n):
+    with pytest.raises(ValueError, match="threads="):
+        threads.set_threads(n)
+    with pytest.raises(ValueError, match="threads="):
+        with threads.using(n):
+            pass
+
+
+def test_the_environment_and_set_threads_decide_how_many_there_are():
+    code = (
+        "from npgpt.machine import threads; print(threads.get_threads()); threads.set_threads(2);"
+        "from threadpoolctl import threadpool_info;"
+        "print(threads.get_threads(), *{i['num_threads'] for i in threadpool_info()})"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "3"}
+    environment.pop("OPENBLAS_NUM_THREADS", None)
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == ["3", "2", "2"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_has_threads_of_its_own():
+    code = (
+        "import os, sys, warnings; warnings.simplefilter('ignore')\n"
+        "from npgpt.machine import threads\n"
+        "threads.set_threads(2); done = []; threads.each(done.append, 9)\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    done = []; threads.each(done.append, 9); os._exit(len(done))\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert result.stdout.strip() == "9"

@@ -1,0 +1,14 @@
+from npgpt.suggest import did_you_mean
+
+
+def test_the_nearest_name_is_suggested():
+    assert did_you_mean("relo", ("gelu", "relu", "silu")) == ", did you mean 'relu'?"
+
+
+def test_nothing_is_suggested_where_nothing_is_near():
+    assert did_you_mean("attention", ("gelu", "relu")) == ""
+    assert did_you_mean("relu", ()) == ""
+
+
+def test_anything_can_be_mistyped():
+    assert did_you_mean(7, ("gelu", "relu")) == ""

@@ -1,0 +1,172 @@
+"""A watched run: what its log holds, that it changes nothing, and that it continues the same."""
+
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+
+from npgpt.cli import main
+from npgpt.probe.activity import measure
+from npgpt.probe.entropy import causal_bound
+from npgpt.text import load_corpus
+from npgpt.training.checkpoint import load_checkpoint
+from npgpt.training.log import FILE, read_log
+from npgpt.training.loop import Diverged, new_state, train
+from npgpt.training.settings import resolve
+from npgpt.training.watch import TrainingWatch, six_digits
+
+from ..stories import write_story
+from .conftest import SMALL, Silent
+
+ALL = "entropy,gradients,activations,updates"
+TIMES = ("tokens_per_second", "watch_seconds")
+
+
+@pytest.fixture
+def story(tmp_path):
+    return write_story(tmp_path, lines=120)
+
+
+@pytest.fixture
+def go(story, tmp_path):
+    """Train into a folder, from the start or from a state; gives the final state."""
+    corpus = load_corpus(str(story), "char", 0.1, cache_dir=tmp_path / "cache")
+
+    def run(folder, state=None, stop=lambda: False, **changes):
+        if state is None:
+            settings = {**SMALL, "corpus": str(story), "watch": ALL, "watch_every": 5,
+                        "sample_every": 0, **changes}
+            state = new_state(resolve(None, None, settings), corpus)
+        watch = TrainingWatch(state, corpus.val) if state.run.train.watched else None
+        train(tmp_path / folder, state, corpus, Silent(), stop, watch)
+        return state
+
+    return run
+
+
+def without_times(folder):
+    return [{k: v for k, v in r.items() if k not in TIMES} for r in read_log(folder)]
+
+
+def test_watched_steps_hold_what_was_named(go, tmp_path):
+    go("run")
+    records = {r["step"]: r["watch"] for r in read_log(tmp_path / "run") if "watch" in r}
+    assert list(records) == [0, 5, 10, 12]
+    assert [set(r) for r in records.values()] == [
+        {"entropy", "gradients", "activations"}] + 3 * [set(ALL.split(","))]
+    entropy = records[5]["entropy"]
+    assert np.shape(entropy["nats"]) == np.shape(entropy["sink"]) == (2, 2)
+    assert entropy["bound"] == pytest.approx(causal_bound(8), rel=1e-5) and entropy["nan"] == 0
+    groups = {"wte", "wpe", "h.0.attn", "h.0.mlp", "h.1.attn", "h.1.mlp", "ln_f"}
+    assert set(records[5]["gradients"]) == set(records[5]["updates"]) == groups
+    assert len(records[5]["activations"]["stream"]) == 3
+    assert all(1e-5 < ratio < 1 for ratio in records[5]["updates"].values() if ratio != "inf")
+
+
+def test_a_subset_is_watched_alone(go, tmp_path):
+    go("run", watch="updates, entropy")
+    watched = [r["watch"] for r in read_log(tmp_path / "run") if "watch" in r]
+    assert [set(w) for w in watched] == [{"entropy"}] + 3 * [{"entropy", "updates"}]
+
+
+def test_watching_changes_nothing_of_the_run(go, tmp_path):
+    a, b = go("watched"), go("not", watch="")
+    assert all((a.params[name] == b.params[name]).all() for name in a.params)
+    plain = without_times(tmp_path / "not")
+    assert [{k: v for k, v in r.items() if k != "watch"}
+            for r in without_times(tmp_path / "watched")] == plain
+
+
+@pytest.mark.parametrize("stop", [1, 4, 5, 11])
+def test_a_resumed_run_watches_on_and_logs_the_same(go, tmp_path, stop):
+    whole = go("whole")
+    asked = iter(range(1, 100))
+    go("parts", stop=lambda: next(asked) == stop)
+    state = go("parts", load_checkpoint(tmp_path / "parts"))
+    assert all((state.params[name] == whole.params[name]).all() for name in whole.params)
+    assert without_times(tmp_path / "parts") == without_times(tmp_path / "whole")
+
+
+def test_the_probe_is_the_same_held_back_text_at_every_step(go, story, tmp_path):
+    state = go("run")
+    corpus = load_corpus(str(story), "char", 0.1, cache_dir=tmp_path / "cache")
+    watch = TrainingWatch(state, corpus.val)
+    ids, targets = watch.probe
+    assert ids.shape == (4, 8)
+    seen = measure(state.params, state.config, ids, targets, ["entropy"])
+    last = read_log(tmp_path / "run")[-1]["watch"]["entropy"]
+    np.testing.assert_allclose(last["nats"], seen.nats, rtol=1e-5)
+
+
+def test_updates_are_those_of_this_very_step(go, story, tmp_path):
+    state = go("run", max_steps=5, checkpoint_every=1)
+    last = read_log(tmp_path / "run")[-1]["watch"]["updates"]
+    before = load_checkpoint(tmp_path / "run" / "checkpoints" / "step-00000004").params
+    moved = state.params["wte.weight"].astype(float) - before["wte.weight"]
+    expected = np.linalg.norm(moved) / np.linalg.norm(before["wte.weight"])
+    assert last["wte"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_diverged_run_names_the_first_layer_to_break(go, tmp_path):
+    with pytest.raises(Diverged, match="the first layer to break is"):
+        go("run", learning_rate=1e20, grad_clip=0.0, warmup_steps=0, norm="none", final_norm=False)
+    last = read_log(tmp_path / "run")[-1]
+    assert last["first_break"] and isinstance(last["grad_norm"], str)
+
+
+def test_a_watch_that_takes_too_much_time_says_so_and_what_would_fit(go, story, tmp_path):
+    state = go("run")
+    corpus = load_corpus(str(story), "char", 0.1, cache_dir=tmp_path / "cache")
+    watch = TrainingWatch(state, corpus.val)
+    assert watch.share == 0 and watch.warning() == ""
+    for _ in range(3):
+        watch(state, None)
+    assert 0.5 < watch.share < 1            # it has done nothing else
+    assert re.fullmatch(r"looking \(watch\) took \d+% of the run's time; --watch-every \d+ "
+                        r"instead of 5 would take about 5%", watch.warning())
+
+
+@pytest.mark.parametrize("share, rarely", [(0.051, 6), (0.1, 11), (0.5, 95)])
+def test_looks_as_rare_as_is_advised_take_a_twentieth(go, story, tmp_path, share, rarely):
+    corpus = load_corpus(str(story), "char", 0.1, cache_dir=tmp_path / "cache")
+    watch = TrainingWatch(go("run"), corpus.val)
+
+    class Clocked(type(watch)):
+        @property
+        def share(self):
+            return share
+
+    watch.__class__ = Clocked
+    assert f"--watch-every {rarely} instead of 5" in watch.warning()
+    # per step 1 of work, and a look that takes its share of 5 steps
+    look = 5 * share / (1 - share)
+    assert look / (rarely + look) <= 0.05 < look / (rarely - 1 + look)
+
+
+def test_at_its_end_a_run_tells_the_cost_here_and_in_its_log(story, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NPGPT_CACHE", str(tmp_path / "cache"))
+    settings = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+    # four sequences looked at for one that is learned from
+    watched = ["--batch-size=1", "--grad-accumulation=1", f"--watch={ALL}", "--watch-every=1"]
+    assert main(["train", f"--corpus={story}", "--out=dear", *settings, *watched]) == 0
+    assert "npgpt: looking (watch) took" in capsys.readouterr().err
+    last = read_log(tmp_path / "dear")[-1]
+    assert set(last) == {"step", "watch_share"} and last["step"] == 12
+    assert 0.05 < last["watch_share"] < 1
+    assert main(["train", f"--corpus={story}", "--out=plain", *settings]) == 0
+    assert "looking" not in capsys.readouterr().err
+    assert "watch_share" not in read_log(tmp_path / "plain")[-1]
+
+
+def test_what_is_not_finite_is_text_and_the_rest_has_six_digits(tmp_path):
+    record = six_digits({"a": np.array([[1 / 3, math.nan]]), "n": 3, "t": (2 / 3e9, None)})
+    assert record["a"][0][0] == 0.333333 and math.isnan(record["a"][0][1])
+    assert record["n"] == 3 and record["t"] == [6.66667e-10, None]
+    from npgpt.training.log import RunLog
+
+    with RunLog(tmp_path) as log:
+        log.write({"step": 1, "watch": record})
+    assert json.loads((tmp_path / FILE).read_text())["watch"]["a"] == [[0.333333, "nan"]]
