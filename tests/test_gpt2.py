@@ -288,5 +288,5 @@ def test_ids_and_targets_of_any_integer_type_mean_the_same(dtype, small_model):
 
 
 def test_a_model_in_another_precision_than_those_there_are_is_refused():
-    with pytest.raises(ValueError, match="use float32 or float64"):
+    with pytest.raises(ValueError, match="expected float32 or float64"):
         GPT2.init(GPT2Config(n_layer=1), dtype="float16")

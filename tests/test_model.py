@@ -49,6 +49,9 @@ def written_differently(params: Params, ids: np.ndarray, config: GPT2Config) -> 
             lengths = np.linalg.norm(weight, axis=0)
             weight = np.stack([g * column / length for g, column, length in
                                zip(params[f"{name}.gain"], weight.T, lengths)], axis=1)
+        if config.lora_rank:
+            weight = weight + np.einsum("ir,ro->io", params[f"{name}.lora_A"],
+                                        params[f"{name}.lora_B"])
         given = params.get(f"{name}.bias", bias[:0])
         bias[:len(given)] = given
         return np.einsum("ti,io->to", x, weight) + bias
@@ -242,9 +245,9 @@ def test_the_attention_used_is_the_one_handed_in(small_model):
         return qkv[..., :8]
 
     config = small_model.config
-    own = model.logits(small_model.params, IDS, config, attend=attend)
+    own = model.hidden(small_model.params, IDS, config, attend=attend)
     assert seen == [(0, (2, 4, 24)), (1, (2, 4, 24))]
-    assert (own != model.logits(small_model.params, IDS, config)).any()
+    assert (own != model.hidden(small_model.params, IDS, config)).any()
 
 
 def test_positions_count_from_0_unless_given(small_model):
