@@ -38,9 +38,9 @@ from .checkpoint import FOLDER as CHECKPOINTS
 from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
 from .lock import only_writer
 from .log import RunLog, cut_log
-from .optimiser import update, zero_moments
 from .schedule import learning_rate
 from .settings import RunConfig
+from .step.adamw import clipped_update, decaying, zero_moments
 from .step.gradients import add_gradients, batches_at_a_time, choose_shards, loss_and_grads
 from .step.row_random import RowRandom
 from .step.workers import Helpers
@@ -204,9 +204,11 @@ def train_step(
     with np.errstate(over="ignore", invalid="ignore"):
         loss, grads = batch_gradients(state, tokens, helpers)
         if math.isfinite(loss):
-            norm = update(state.params, grads, state.mean, state.square,
-                          step=state.step + 1, lr=lr, settings=settings,
-                          slope_decay=state.config.slope_decay)
+            norm = clipped_update(
+                state.params, grads, state.mean, state.square, step=state.step + 1, lr=lr,
+                grad_clip=settings.grad_clip, betas=(settings.beta1, settings.beta2),
+                eps=settings.adam_epsilon, weight_decay=settings.weight_decay,
+                decay_names=decaying(state.params, state.config.slope_decay))
     record = {"step": state.step + 1, "loss": loss, "lr": lr, "grad_norm": norm}
     if not math.isfinite(norm):
         broken = _first_break(state, tokens)
