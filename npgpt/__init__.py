@@ -4,9 +4,6 @@
     model = GPT2.init(GPT2Config(n_layer=2, n_head=2, n_embd=64), seed=0)
 """
 
-from .machine import spin  # noqa: F401  before anything loads NumPy
-
-# isort: split
 from .config import GPT2Config
 from .gpt2 import GPT2
 from .tape import Op, Tape, TapeError, Var

@@ -32,7 +32,6 @@ from ..fast.activations import KERNELS, Kernels, leaky_kernels
 from ..fast.ops import FAST as ops
 from ..layers.attention import split_heads, split_qkv
 from ..layers.contract import Array
-from ..machine.malloc import keep_freed_memory
 from ..machine.threads import KEYS, STREAM, blas_threads, each, get_threads, one_blas_thread
 from ..model import block, head_weight, hidden
 from ..params import multiplied_out
@@ -92,7 +91,6 @@ class FastReader:
         batch: int = 1,
         capacity: int | None = None,
     ) -> None:
-        keep_freed_memory()
         self.params = params = multiplied_out(params, config)
         self.config = config
         dtype = params["wpe.weight"].dtype
