@@ -112,6 +112,8 @@ def _limits() -> list[Limits]:
 
 def _find() -> Limits:
     global _shared
+    # only what is loaded can be found
+    import numpy  # noqa: F401
     from threadpoolctl import ThreadpoolController
 
     with _lock:

@@ -157,7 +157,7 @@ print(peak - before, peak_memory(config, batch, length, shards=2, workers=1))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="measured as Linux counts resident memory")
+@on_linux
 @pytest.mark.parametrize("name", ["long context", "large vocabulary"])
 def test_the_prediction_counts_what_worker_processes_hold_and_share(name):
     values, batch, length = CASES[name]
