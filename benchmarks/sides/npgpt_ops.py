@@ -9,7 +9,6 @@ from typing import Any, Callable
 import numpy as np
 
 from npgpt.fast.ops import FAST as fast
-from npgpt.machine.malloc import keep_freed_memory
 from npgpt.machine.threads import one_blas_thread
 from npgpt.ops import TEXTBOOK as textbook
 
@@ -20,7 +19,6 @@ Example = tuple[str, list[Any], dict[str, Any]]
 
 def prepare(which: str) -> Callable[[], Any]:
     """A callable that times every op's forward and backward: {op: [seconds, seconds]}."""
-    keep_freed_memory()
     ops = {"fast": fast, "textbook": textbook}[which]
     # a training step holds BLAS to one thread and cuts the work itself; the textbook leaves it be
     held = one_blas_thread if which == "fast" else nullcontext

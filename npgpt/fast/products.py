@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..layers.contract import Array, Cache, check_linear, check_unembedding
-from ..machine.threads import PRODUCT, alone, each, get_threads
+from ..machine.threads import PRODUCT, each, get_threads, in_worker
 from .blocks import as_rows, of_one_type
 
 # a piece thinner than this wastes the kernels of BLAS
@@ -25,7 +25,7 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
     n = b.shape[1]
     if out is None:
         out = np.empty((m, n), np.result_type(a, b))
-    if alone() or m * k * n < PRODUCT or max(m, n) < 2 * _THINNEST:
+    if in_worker() or m * k * n < PRODUCT or max(m, n) < 2 * _THINNEST:
         np.matmul(a, b, out=out)
         return out
     pieces = [(a, b, out)]
@@ -35,7 +35,7 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
 
 def products(jobs: list[tuple[Array, Array, Array]]) -> None:
     """Several products at once: each (a, b, out) is out = a @ b; one hand-over for all of them."""
-    if alone() or get_threads() == 1:
+    if in_worker() or get_threads() == 1:
         for a, b, out in jobs:
             np.matmul(a, b, out=out)
         return

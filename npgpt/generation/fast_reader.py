@@ -32,7 +32,6 @@ from ..fast.activations import KERNELS, Kernels, leaky_kernels
 from ..fast.ops import FAST as ops
 from ..layers.attention import split_heads, split_qkv
 from ..layers.contract import Array
-from ..machine.malloc import keep_freed_memory
 from ..machine.threads import KEYS, STREAM, blas_threads, each, get_threads, one_blas_thread
 from ..model import block, head_weight, hidden
 from ..ops import TEXTBOOK
@@ -93,7 +92,6 @@ class FastReader:
         batch: int = 1,
         capacity: int | None = None,
     ) -> None:
-        keep_freed_memory()
         self.params = params = plain(params, config, TEXTBOOK)
         self.config = config
         dtype = params["wpe.weight"].dtype

@@ -18,7 +18,7 @@ from npgpt.training.checkpoint import checkpoints, load_checkpoint
 from npgpt.training.log import read_log
 from npgpt.training.loop import Diverged, batch_gradients, train, train_step
 from npgpt.training.step import gradients as fast_step
-from npgpt.training.step.workers import Helpers
+from npgpt.training.step.workers import Workers
 
 from .conftest import SMALL, Silent
 
@@ -104,17 +104,16 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(start, corpus, tm
         assert path.read_bytes() == (tmp_path / "parts" / "samples" / path.name).read_bytes()
 
 
-@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="helpers need Linux")
-def test_a_run_in_helper_processes_is_resumed_bit_for_bit_whenever_they_come(
+def test_a_run_in_worker_processes_is_resumed_bit_for_bit_whenever_they_come(
         start, corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(fast_step, "SHARD_WORK", 0)
     settings = {"threads": 2, "max_steps": 60, "sample_every": 0}
-    asked, gradients = [], Helpers.gradients
-    monkeypatch.setattr(Helpers, "gradients", lambda self, *given: (
+    asked, gradients = [], Workers.gradients
+    monkeypatch.setattr(Workers, "gradients", lambda self, *given: (
         asked.append(1), gradients(self, *given))[1])
 
     class Patient(Silent):
-        """Slow until the helpers are there: some steps are theirs for certain."""
+        """Slow until the workers are there: some steps are theirs for certain."""
 
         def step(self, record):
             super().step(record)
