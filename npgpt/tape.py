@@ -16,7 +16,7 @@ from typing import Any, Callable, Iterator, Mapping, NamedTuple, overload
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from .arrays import Array as Array
 
 
 class TapeError(ValueError):

@@ -20,7 +20,7 @@ from typing import Any, Mapping
 import numpy as np
 
 from ...config import GPT2Config
-from ...fast.pointwise import add
+from ...fast.blocks import add
 from ...layers.contract import Array, UniformSource
 from ...layers.cross_entropy import IGNORE
 from ...machine import threads as _threads

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ...fast.blocks import add
+from ...fast.embedding import add_rows
 from ...fast.ops import FAST
-from ...fast.pointwise import add, add_rows
 from ...layers.contract import Array
 from ...layers.embedding import token_embedding_forward
 from ...tape import Entry, Op, Tape, Var

@@ -78,7 +78,7 @@ def test_gradients_that_meet_add_up_as_on_the_tape(program):
 
 
 def test_large_gradients_that_meet_on_threads_add_up_too(monkeypatch):
-    monkeypatch.setattr("npgpt.fast.pointwise.ELEMENTS", 2)
+    monkeypatch.setattr("npgpt.fast.blocks.ELEMENTS", 2)
     for n in (1, 2, 3):
         with threads.using(n):
             assert_same(chain_of_blocks, normal(5, 5), normal(5, 5, seed=1))
