@@ -1,4 +1,4 @@
-"""What the activations share: two kernels on a block, and how an op runs them over an array.
+"""What the activations have in common: two kernels on a block, and how an op runs over an array.
 
 Every activation is a pair of kernels on one block, so that the feed-forward network can run them
 between its two matmuls without another pass over memory:

@@ -71,9 +71,9 @@ def linear_cross_entropy_backward(dloss: Array, cache: Cache) -> tuple[Array, Ar
 
 
 def linear_cross_entropy_inference(
-    x: Array, weight: Array, targets: Array, *, ignore_index: int = IGNORE
+    x: Array, weight: Array, targets: Array, *, ignore_index: int = IGNORE, group: int = 2**24
 ) -> Array:
-    """The same loss, for no backward: positions in groups, so that few logits exist at a time.
+    """The same loss, for no backward: positions in groups, so that `group` logits exist at a time.
 
     Shapes and errors as `linear_cross_entropy_forward`.
     """
@@ -82,7 +82,7 @@ def linear_cross_entropy_inference(
     check_targets_shape(targets, (*x.shape[:-1], weight.shape[0]))
     rows, flat = as_rows(x), targets.reshape(-1)
     total, count = 0.0, 0
-    for run in runs(0, len(rows), weight.shape[0], 2**24):
+    for run in runs(0, len(rows), weight.shape[0], group):
         logits = matmul(rows[run], weight.T)
         loss, counted = _to_gradient(logits, flat[run], ignore_index)
         total += float(loss) * counted

@@ -4,8 +4,8 @@ Plain      out = act(x @ fc_weight + fc_bias) @ proj_weight + proj_bias
 SwiGLU     out = (silu(x @ gate_weight + gate_bias) * (x @ fc_weight + fc_bias))
                  @ proj_weight + proj_bias
 
-Backward   each step's own backward, in reverse. In SwiGLU each factor of the product gets
-           the gradient times the other factor, and x is used twice, so its two gradients add.
+Backward   each step's own backward, in reverse. In SwiGLU each factor gets the gradient
+           times the other factor, and x is used twice, so its two gradients add.
 
 Shapes     x, out (..., C)    fc_weight, gate_weight (C, F)    fc_bias, gate_bias (F,)
            proj_weight (F, C)    proj_bias (C,)    slope (1,), for leaky_relu only; F = 4C in GPT-2
