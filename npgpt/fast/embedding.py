@@ -6,7 +6,8 @@ quick for single numbers, adds rows one after the other. The table of positions 
 the batch. The look-ups themselves are the textbook's.
 Measured in float32 on one core, backward alone: tokens 3.6 times as fast as the textbook for 768
 tokens of 65, 1.2 times for 1024 of 50257, where making the table takes longest; positions 13 to 16
-times. Unembedding is matmuls, as quick as the textbook's on one core, cut over threads on several.
+times. Unembedding is the matmuls of linear.py: both ways together 1.2 times as fast for 4 sequences
+of 64, the same for a single sequence, and cut over the threads where there are several.
 
 Textbook   npgpt.layers.embedding
 """

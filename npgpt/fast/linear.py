@@ -7,7 +7,7 @@ busy one far slower, because their pieces wait in a spin for each other.
 On one thread the linear layer differs from its textbook in three small things: positions become
 rows first, where the textbook multiplies each sequence of a batch by itself; the bias is added in
 place; and its gradient is a matmul. Measured in float32 on one core: 1.1 times as fast on
-12 x 64 x 128, the same on 1024 x 768.
+12 x 64 x 128, 1.2 on 4 x 64 x 768, the same on 1 x 1024 x 768.
 
 Textbook   npgpt.layers.linear
 """
@@ -18,7 +18,7 @@ import numpy as np
 
 from ..layers.contract import Array, Cache
 from ..layers.linear import check_linear
-from ..machine.threads import PRODUCT, alone, each, get_threads
+from ..machine.threads import PRODUCT, each, get_threads
 from .blocks import as_rows, of_one_type
 
 # a piece thinner than this wastes the kernels of BLAS
@@ -40,7 +40,7 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
 
 def matmuls(jobs: list[tuple[Array, Array, Array]]) -> None:
     """Several matmuls at once: each (a, b, out) is out = a @ b; one dispatch for all of them."""
-    n = 1 if alone() else get_threads()
+    n = get_threads()
     work = sum(a.shape[0] * a.shape[1] * b.shape[1] for a, b, _ in jobs)
     if n == 1 or work < PRODUCT:
         for a, b, out in jobs:

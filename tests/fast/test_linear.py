@@ -81,8 +81,8 @@ def test_a_matmul_is_cut_from_its_threshold_on(monkeypatch, m, k, columns, cut):
 def test_the_longer_side_of_the_result_is_cut(monkeypatch, dispatches, m, columns):
     cut = []
     run = fast._run
-    monkeypatch.setattr(fast, "_run", lambda length, i, n: [cut.append(length),
-                                                                run(length, i, n)][1])
+    monkeypatch.setattr(fast, "_run",
+                        lambda length, i, n: [cut.append(length), run(length, i, n)][1])
     with threads.using(2):
         matmul(normal(m, 3), normal(3, columns))
     assert cut == [max(m, columns)] * 2

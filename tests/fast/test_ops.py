@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import npgpt
 from npgpt.config import ACTIVATIONS
 from npgpt.fast.ops import FAST as fast
 from npgpt.gradcheck import check
@@ -59,6 +61,16 @@ def with_strides(array):
     view = wide[tuple(slice(None, None, 2) for _ in array.shape)].T
     view[...] = array
     return view
+
+
+def test_every_file_is_named_like_the_layer_it_speeds_up_and_names_its_textbook():
+    folder = Path(npgpt.__file__).parent
+    layers = {path.stem for path in folder.glob("layers/*.py")}
+    kernels = [path for path in folder.glob("fast/*.py")
+               if path.stem not in ("__init__", "ops", "blocks", "scores", "activations")]
+    assert {path.stem for path in kernels} <= layers
+    assert [path.name for path in kernels
+            if f"Textbook   npgpt.layers.{path.stem}\n" not in path.read_text("utf-8")] == []
 
 
 def test_what_is_not_quicker_is_the_textbooks():
