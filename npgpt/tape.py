@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Callable, Mapping, NamedTuple, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from .arrays import Array as Array
+
 Cache = Any     # what a forward saves for its own backward; nobody else looks inside
 
 

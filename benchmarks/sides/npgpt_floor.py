@@ -16,7 +16,7 @@ import numpy as np
 from numpy import matmul
 
 from npgpt import GPT2Config
-from npgpt.fast.products import products
+from npgpt.fast.linear import matmuls as products
 from npgpt.fast.scores import cut_blocks, cut_stacks
 from npgpt.machine import threads
 from npgpt.training.step.gradients import choose_shards

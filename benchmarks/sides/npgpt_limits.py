@@ -13,8 +13,8 @@ from typing import Any, Callable
 
 import numpy as np
 
-from npgpt.fast.activations import gelu_forward
-from npgpt.fast.products import products
+from npgpt.fast.gelu import gelu_forward
+from npgpt.fast.linear import matmuls as products
 from npgpt.generation.fast_reader import TILE
 from npgpt.machine import threads
 

@@ -28,8 +28,10 @@ from typing import Any, Mapping, NamedTuple, Sequence
 import numpy as np
 
 from ..config import GPT2Config
-from ..fast.activations import KERNELS, Kernels, leaky_kernels
+from ..fast.activations import Kernels
+from ..fast.feed_forward import KERNELS
 from ..fast.ops import FAST as ops
+from ..fast.relu import leaky_kernels
 from ..layers.attention import split_heads, split_qkv
 from ..layers.contract import Array
 from ..machine.threads import KEYS, STREAM, blas_threads, each, get_threads, one_blas_thread
@@ -254,7 +256,7 @@ def _fed_forward(x: Array, here: _Block) -> Array:
     # a gate is bent and multiplied; without one the wide layer itself is bent
     bending = wide if here.gate is None else _linear(x, here.gate)
     bent = np.empty_like(bending)
-    here.kernels.bend(bending, bent, np.empty((3, *bent.shape), bent.dtype))
+    here.kernels.forward_into(bending, bent, np.empty((3, *bent.shape), bent.dtype))
     if here.gate is not None:
         bent *= wide
     return _linear(bent, here.wide_out)

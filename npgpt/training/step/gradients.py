@@ -20,8 +20,8 @@ from typing import Any, Mapping
 import numpy as np
 
 from ...config import GPT2Config
+from ...fast.blocks import add
 from ...fast.ops import FAST
-from ...fast.pointwise import add
 from ...layers.contract import UniformSource
 from ...layers.cross_entropy import IGNORE
 from ...machine import threads as _threads
