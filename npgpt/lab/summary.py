@@ -84,7 +84,7 @@ class Pair:
         points that way, points the other way; without a claim points to lower, points to higher.
         """
         d, sure = self.nats.difference, self.holm < SURE
-        if not d.sure_of_sign:
+        if not d.excludes_zero:
             return "cannot tell"
         way = "lower" if d.mean < 0 else "higher"
         if self.claim is None:

@@ -138,7 +138,7 @@ def _entropy(summary: Summary, pair: Pair) -> str:
     assert means[0] is not None and means[1] is not None
     levels = [share(float(mean.mean()) / summary.bound) for mean in means if mean is not None]
     found = pair.entropy.difference
-    sure = (("lower" if found.mean < 0 else "higher") if found.sure_of_sign
+    sure = (("lower" if found.mean < 0 else "higher") if found.excludes_zero
             else "not surely different")
     # all heads of all seeds, as in the table: a mean over seeds would hide some
     top = [quartiles(np.concatenate([e.ravel() for e in arm.entropy.values()]),

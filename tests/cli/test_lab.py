@@ -20,6 +20,7 @@ def toml(story):
 
 
 def test_a_study_is_run_and_reported(npgpt, toml):
+    pytest.importorskip("scipy")
     code, out, err = npgpt("lab", "run", toml)
     assert code == 0, err
     assert "done       layernorm-seed1  val loss" in out and "npgpt lab report studies/tiny" in out

@@ -20,6 +20,7 @@ from npgpt.lab.wording import (
 
 from .conftest import results_of
 
+pytest.importorskip("scipy")
 A, B = [2.0, 2.1, 2.2], [1.9, 2.02, 2.09]
 
 
