@@ -66,9 +66,9 @@ def test_numbers_that_are_not_finite_are_text():
 
 
 @pytest.mark.parametrize("content, says", [
-    (None, "no folder of a study"), ("[]", "no folder of a study"), ("{}", "no folder of a study"),
-    ('{"a": 1}', "holds no results")])
-def test_what_is_no_result_is_told(tmp_path, content, says):
+    (None, "neither a study's folder"), ("[]", "neither a study's folder"),
+    ("{}", "neither a study's folder"), ('{"a": 1}', "does not hold results")])
+def test_what_is_not_a_result_is_an_error(tmp_path, content, says):
     path = tmp_path / "results.json"
     if content is not None:
         path.write_text(content)

@@ -232,7 +232,7 @@ def test_only_some_arms_run_and_the_rest_later(tmp_path, study):
     outcome = run_study(tmp_path / "out", study, report, only=["none"])
     assert outcome.reason == "finished"
     assert [name for name, _ in report.starts] == ["none-seed1", "none-seed2"]
-    with pytest.raises(ValueError, match="is no arm"):
+    with pytest.raises(ValueError, match="unknown arm 'nothing'"):
         run_study(tmp_path / "out", study, report, only=["nothing"])
 
 
