@@ -171,7 +171,7 @@ def _differences(summary: Summary) -> list[Block]:
               "column is the difference of mean attention entropy, in percent of the bound.",
               ("first / second", "each seed, %", "mean (95 %)", "the paper", "p, paired t",
                "p, Holm", "p, sign flip", "verdict", "entropy (95 %)"), tuple(rows)),
-        Text(f"The t-test compares nats per token and takes differences to be about normal; Holm's "
+        Text(f"The t-test compares nats per token and assumes about normal differences; Holm's "
              f"p corrects it for the {len(rows)} comparisons. The exact sign-flip test assumes "
              f"less.{least} A verdict is given where the whole 95 % interval lies on one side of "
              f"zero and Holm's p is below {SIGNIFICANT:g}; where only the interval is clear, the "
@@ -190,8 +190,8 @@ def _entropy(summary: Summary, with_paper: bool) -> list[Block]:
         Picture("heat-maps", "Heat maps of final attention entropy, layer by head. Means: "
                 + "; ".join(f"{arm.name} {fraction(summary.mean_fraction(arm))}" for arm in arms),
                 "Entropy of every head after the last step, mean over seeds, in percent of the "
-                "bound; the scale is the same in all panels. Dark heads look at few tokens, bright "
-                "ones at all alike."),
+                "bound; the scale is the same in all panels. Dark heads attend to few tokens, "
+                "bright ones to all equally."),
         _layer_table(summary, arms, bound),
     ]
     if with_paper:
@@ -324,10 +324,10 @@ def _repeat(results: Results) -> list[Block]:
     ours = shipped().get(study["name"])
     same = ours is not None and ours.read_text(encoding="utf-8") == study["text"]
     what = study["name"] if same else f"{study['name']}.toml"
-    said = ("The study comes with npgpt." if same else
-            f"Save the study below as {study['name']}.toml.")
+    first = ("The study comes with npgpt." if same else
+             f"Save the study below as {study['name']}.toml.")
     return [
-        Text(f"{said} A study that is stopped goes on with the same command. The numbers are the "
+        Text(f"{first} A study that is stopped goes on with the same command. The numbers are the "
              f"same to the last bit on the same machine with the same versions and the same text"
              + ("; python-source and python-docs are those of the Python that runs."
                 if results["corpus"].get("name", "").startswith("python-") else ".")),

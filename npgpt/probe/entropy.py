@@ -36,8 +36,8 @@ class Quartiles(NamedTuple):
     """How heads are spread from 0 to the greatest entropy, as fractions of all heads, even NaN."""
 
     shares: tuple[float, float, float, float]
-    """Those in [0, 1/4), [1/4, 1/2), [1/2, 3/4) and [3/4, 1] of `largest`; with nan / heads they sum
-    to 1."""
+    """Of the heads in [0, 1/4), [1/4, 1/2), [1/2, 3/4) and [3/4, 1] of `largest`; with nan / heads
+    they sum to 1."""
     nan: int
     """Heads whose entropy is NaN; they are in no quartile."""
     collapse: float
