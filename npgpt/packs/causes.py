@@ -28,7 +28,7 @@ UNKNOWN = "unknown: none of the usual mistakes gives these numbers"
 def likely_cause(name: str, own: Own, theirs: Array, config: GPT2Config) -> str:
     """One sentence on why `theirs` differs from own[name]; `own` are all of the pack's tensors."""
     if name == "greedy/ids":
-        return "the logits agree, so it is the loop: take the last position's, and read the whole text"
+        return "the logits agree, so it is the loop: take the last position, read the whole text"
     if not np.isfinite(theirs).all():
         return "an overflow: subtract the row maximum before exp, and mask with -inf before softmax"
     kind, _, short = name.partition("/")
