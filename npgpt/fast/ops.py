@@ -42,7 +42,7 @@ FAST = replace(
     residual=Op("residual", pointwise.residual_forward, residual_backward),
     dropout=Op("dropout", pointwise.dropout_forward, pointwise.dropout_backward),
     token_embedding=Op("token_embedding", token_embedding_forward,
-                       pointwise.token_embedding_backward, fresh=True),
+                       pointwise.token_embedding_backward),
     position_embedding=Op("position_embedding", position_embedding_forward,
                           pointwise.position_embedding_backward),
     unembedding=Op("unembedding", products.unembedding_forward,

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..layers.contract import Array, Cache, UniformSource
 from ..machine.threads import ELEMENTS, parts
+from ..tape import SparseGradient
 from .blocks import as_rows, check_real, run_length, runs
 
 
@@ -133,12 +134,25 @@ def _masked(x: Array, bits: Array, rate: float) -> Array:
     return out
 
 
-def token_embedding_backward(dout: Array, cache: Cache) -> tuple[None, Array]:
-    """Give (None, dweight): ids are integers and have no gradient; dweight (V, C)."""
+class Rows(SparseGradient):
+    """The gradient of a table (V, C): rows to be added at ids, and zeros elsewhere.
+
+    Where the head has made a table of gradients already, the rows are added to that, instead of to
+    a second table of mostly zeros.
+    """
+
+    def __init__(self, shape: tuple[int, ...], ids: Array, rows: Array) -> None:
+        self.shape, self.dtype, self.ids, self.rows = shape, rows.dtype, ids, rows
+
+    def add_to(self, array: Array) -> None:
+        """array[ids[n]] += rows[n] for every n, in place."""
+        add_rows(array, self.ids, self.rows)
+
+
+def token_embedding_backward(dout: Array, cache: Cache) -> tuple[None, Rows]:
+    """Give (None, dweight): ids are integers and have no gradient; dweight (V, C) as rows."""
     ids, table_shape = cache
-    dtable = np.zeros(table_shape, dout.dtype)
-    add_rows(dtable, ids, dout)
-    return None, dtable
+    return None, Rows(table_shape, ids, dout)
 
 
 def position_embedding_backward(dout: Array, cache: Cache) -> tuple[Array, Array, None]:
