@@ -1,12 +1,12 @@
-"""What happens inside a model, read from one pass a sequence: no hooks, any config.
+"""What happens inside a model, measured in one pass for each sequence: no hooks, any config.
 
     seen = measure(params, config, ids, targets, ("entropy", "activations", "gradients"))
 
 Entropy and sinks belong to a layer and head, the rest to a layer. Saturation needs no table of
-activation functions: the function's own backward tells the slope at every unit, and where that is
-below 1e-3 nearly no gradient passes. Sequences go one at a time, in float64 sums: the numbers do
-not depend on how many there are. The memory is that of one layer of one sequence; gradients need
-the whole pass of it.
+activation functions: the function's own backward gives the slope at every unit, and where that is
+below 1e-3 nearly no gradient passes. Sequences go one at a time and are summed in float64: the
+numbers do not depend on how many there are. The memory is that of one layer of one sequence, or
+that of the whole pass if gradients are asked for.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Units:
     rms: float
     """Root of the mean square."""
     zeros: float
-    """Share that is exactly 0."""
+    """Fraction that is exactly 0."""
     saturated: float
-    """Share at which the function's slope is below 1e-3 in size."""
+    """Fraction at which the function's slope is below 1e-3 in size."""
 
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """What `measure` saw. What was not asked for is empty."""
+    """What `measure` found. What was not asked for is empty."""
 
     length: int
     sequences: int
@@ -95,17 +95,17 @@ def measure(
     params: Params, config: GPT2Config, ids: Array, targets: Array,
     parts: Collection[str] = PARTS[:2],
 ) -> Activity:
-    """Pass ids and targets (N, T) through the model, without dropout, and look at `parts`.
+    """Pass ids and targets (N, T) through the model, without dropout, and measure `parts`.
 
     The parts are "entropy", "activations" and "gradients", the last of which needs a backward pass
-    too. Nothing is changed. ValueError for another part, or no sequence.
+    too. Nothing is changed. Raises ValueError for an unknown part, or without a sequence.
     """
     unknown = [part for part in parts if part not in PARTS]
     if unknown:
-        raise ValueError(f"{unknown[0]!r} cannot be measured; there are {', '.join(PARTS)}")
+        raise ValueError(f"unknown part {unknown[0]!r}; expected some of {', '.join(PARTS)}")
     if ids.ndim != 2 or ids.size == 0 or targets.shape != ids.shape:
-        raise ValueError(f"ids and targets must both be (N, T), N and T at least 1; got "
-                         f"{ids.shape}, {targets.shape}")
+        raise ValueError(f"expected ids and targets (N, T), N and T at least 1; got {ids.shape} "
+                         f"and {targets.shape}")
     sums = _Sums(config)
     # a model that breaks is looked at too
     with np.errstate(all="ignore"):
