@@ -21,4 +21,4 @@ def with_section(content: str, name: str, text: str) -> str:
     _, found_end, after = rest.partition(end)
     if not (found and found_end):
         raise ValueError(f"expected a section between {start.strip()} and {end}, found none")
-    return before + start + text.strip() + "\n" + end + after
+    return before + start + text.strip('\n') + "\n" + end + after

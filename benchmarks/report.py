@@ -29,6 +29,8 @@ PEERS = (
 )
 # optional programs, and where they would be measured
 PROGRAMS = {"llama.cpp": ("prefill", "decode"), "llm.c": ("train-gpt2-64",)}
+# what the main README shows of them
+FIGURES = ("train-recipe", "train-gpt2-64", "train-gpt2-1024", "decode")
 # what the result files call a column, where the page has a better word for it
 SHOWN = {"products": "matmuls", "kept": "plain"}
 
@@ -86,25 +88,24 @@ def section(results: list[dict[str, Any]], folder: Path) -> str:
 def figures(results: list[dict[str, Any]], folder: Path) -> str:
     """The section `figures` of the main README: time beside PyTorch's, and the loss of training."""
     lines = ["| work | npgpt | its time over PyTorch's |", "|---|---|---|"]
-    machine: dict[str, Any] = {}
-    for result in results:
-        columns, rival = result["columns"], result["rival"]
-        if result["name"] in APART or rival not in ("eager", "transformers") \
-                or rival not in columns:
-            continue
-        machine = result["machine"]
-        ours = duration(columns["npgpt"]["median"])
-        lines.append(f"| {result['label']} | {ours} | {columns[rival]['npgpt_ratio']:.2f} |")
-    if not machine:
+    chosen = [result for result in results
+              if result["name"] in FIGURES and result["rival"] in result["columns"]]
+    for result in chosen:
+        columns = result["columns"]
+        what = "a training step of " if result["name"].startswith("train-") else ""
+        lines.append(f"| {what}{result['label']} | {duration(columns['npgpt']['median'])} "
+                     f"| {columns[result['rival']]['npgpt_ratio']:.2f} |")
+    if not chosen:
         return ""
-    text = (f"On {machine['cores']} cores of {machine['processor']}, both in float32; below 1 npgpt "
-            "is quicker.")
+    machine = chosen[0]["machine"]
+    lines += ["", f"On {machine['cores']} cores of {machine['processor']}, in float32; below 1 "
+                  "npgpt is quicker."]
     if (folder / RECIPE_FILE).exists():
         recipe = json.loads((folder / RECIPE_FILE).read_text(encoding="utf-8"))
-        text += (f"\nIt learns as much: nanoGPT's CPU recipe ends at {recipe['mean_val_loss']:.3f} "
-                 f"nats per character, the mean of {len(recipe['runs'])} seeds; PyTorch ends at "
-                 f"{' and '.join(map(str, recipe['pytorch']))}.")
-    return "\n".join([*lines, "", text])
+        lines += [f"nanoGPT's recipe ends at {recipe['mean_val_loss']:.3f} nats per character "
+                  f"(mean of {len(recipe['runs'])} seeds); PyTorch ends at "
+                  f"{' and '.join(map(str, recipe['pytorch']))}."]
+    return "\n".join(lines)
 
 
 def table(results: list[dict[str, Any]]) -> str:

@@ -39,7 +39,7 @@ def test_the_main_readme_gets_the_rows_that_pytorch_shares():
     alone, both = result("train-six", npgpt=1.0), result(npgpt=1.0, eager=0.5)
     assert report.figures([alone], Path("nowhere")) == ""
     text = report.figures([alone, both, ops_result("fast", "eager")], Path("nowhere"))
-    assert text.splitlines()[2:4] == ["| a step | 100.0 ms | 0.50 |", ""]
+    assert text.splitlines()[2:4] == ["| a training step of a step | 100.0 ms | 0.50 |", ""]
     assert "On 2 cores of <a & b>" in text
 
 
