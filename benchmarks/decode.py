@@ -6,7 +6,7 @@
 Chunks take turns, and so do writing with and without speculation, in float32
 and int8. The text repeats itself, as code and lists do, and the drafts are what
 prompt lookup proposes. Prefill and decoding beside transformers are rows of
-`python -m benchmarks`. Writes benchmarks/results/portions.json.
+`python -m benchmarks`. Writes benchmarks/results/chunks.json.
 """
 
 from __future__ import annotations
@@ -99,11 +99,11 @@ def main() -> None:
     params = init_params(config)
     weights = {"float32": params, "int8": quantize(params, config)}
     figures = {"machine": machine, "size": args.size, "rounds": args.rounds,
-               "portions": chunks(weights, config, args.rounds),
+               "chunks": chunks(weights, config, args.rounds),
                "speculation": speculation(weights, config, args.rounds)}
     for kind in weights:
         print(f"\n{args.size}, {kind}")
-        seconds = figures["portions"][kind]
+        seconds = figures["chunks"][kind]
         for count, median in seconds.items():
             print(f"  {count:>3} tokens at once {median * 1e3:9.1f} ms"
                   f"   {median / seconds['1']:5.2f} of one")
@@ -111,7 +111,7 @@ def main() -> None:
         print(f"  repetitive text    {gain['plain'] * 1e3:9.1f} ms a token, speculating "
               f"{gain['speculating'] * 1e3:.1f} ms   {gain['ratio']:5.2f}")
     args.out.mkdir(parents=True, exist_ok=True)
-    path = args.out / "portions.json"
+    path = args.out / "chunks.json"
     path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 

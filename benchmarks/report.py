@@ -20,7 +20,7 @@ from .readme import PAGE, ROOT, put_section
 from .suite import rows
 
 RESULTS = Path(__file__).parent / "results"
-LOSS_FILE, RECIPE_FILE = "int8-loss.json", "recipe.json"
+LOSS_FILE, RECIPE_FILE, DECODE_FILE = "int8-loss.json", "recipe.json", "chunks.json"
 # rows whose times are not one work's, and have no line in the table
 APART = ("ops", "limits")
 PEERS = (
@@ -77,9 +77,9 @@ def section(results: list[dict[str, Any]], folder: Path) -> str:
     parts = []
     if any(result["name"] not in APART for result in results):
         parts.append(table(results))
-    path = folder / LOSS_FILE
-    if path.exists():
-        parts.append(loss_line(json.loads(path.read_text(encoding="utf-8"))))
+    for file, sentence in ((DECODE_FILE, decode_line), (LOSS_FILE, loss_line)):
+        if (folder / file).exists():
+            parts.append(sentence(json.loads((folder / file).read_text(encoding="utf-8"))))
     parts += filter(None, [limit_lines(results)])
     parts += [op_table(result) for result in results if result["name"] == "ops"]
     return "\n\n".join(parts)
@@ -216,6 +216,18 @@ def op_table(result: dict[str, Any]) -> str:
               "its tensors.", "", "![a fast op's time over the other's]"
               "(results/ops.svg)", "", "</details>"]
     return "\n".join(lines)
+
+
+def decode_line(measured: dict[str, Any]) -> str:
+    """What speculation gains, a sentence."""
+    gains = [f"{gain['speculating'] * 1e3:.1f} ms a token instead of {gain['plain'] * 1e3:.1f} "
+             f"{'in' if kind == 'float32' else 'with'} {kind}"
+             for kind, gain in measured["speculation"].items()]
+    chunk, seconds = list(measured["chunks"]["float32"].items())[-1]
+    return (
+        f"Speculative decoding of text that repeats itself takes {', '.join(gains)}; a chunk of "
+        f"{chunk} tokens is read in {duration(seconds)} (`python -m benchmarks.decode`)."
+    )
 
 
 def loss_line(figures: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 import npgpt
 from npgpt.cli import VERBS, _parser, main
+from npgpt.lab.study import read_study
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "npgpt").rglob("README.md")),
@@ -103,6 +104,13 @@ def test_every_python_example_runs(code, there):
     path = "mine.py" if code.startswith("# mine.py") else "example.py"
     Path(path).write_text(code)
     exec(compile(code, path, "exec"), {"__name__": "readme"})
+
+
+def test_every_study_shown_can_be_read(there):
+    for name, text in blocks("toml"):
+        if "[study]" in text:
+            Path("study.toml").write_text(text)
+            assert read_study(Path("study.toml")).arms, name
 
 
 @pytest.mark.parametrize("line", COMMANDS)

@@ -85,6 +85,14 @@ def test_a_terminal_of_80_columns_shows_them_too():
     assert "0.012 / 0.002" in short and long.startswith("  position_embedding  ")
 
 
+def test_the_gain_of_speculation_is_one_sentence():
+    line = report.decode_line({"chunks": {"float32": {"1": 0.02, "16": 0.07}}, "speculation": {
+        "float32": {"plain": 0.02, "speculating": 0.016}, "int8": {"plain": 0.03,
+                                                                   "speculating": 0.02}}})
+    assert "takes 16.0 ms a token instead of 20.0 in float32, 20.0 ms a token instead of 30.0 " \
+        "with int8; a chunk of 16 tokens is read in 70.0 ms (" in line
+
+
 def test_the_cost_of_int8_in_loss_is_one_sentence():
     line = report.loss_line({"corpus": "c", "step": 5, "tokens": 1000, "parameters": 2000,
                              "loss": {"float32": 2.0, "int8": 2.0012}, "difference": 0.0012})
