@@ -249,10 +249,44 @@ def test_nothing_is_pickled():
     assert found == []
 
 
-def test_importing_npgpt_imports_nothing_heavy():
-    heavy = ["tiktoken", "tqdm", "safetensors", "threadpoolctl", "matplotlib", "torch",
-             "npgpt.training", "npgpt.cli", "npgpt.lab", "npgpt.gradcheck"]
-    code = f"import npgpt, sys; print([m for m in {heavy!r} if m in sys.modules])"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                          check=True, cwd=HOME)
-    assert told.stdout.strip() == "[]"
+def loaded_by(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(*sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                            check=True, cwd=HOME)
+    return set(answer.stdout.split())
+
+
+def test_importing_npgpt_loads_nothing_else():
+    loaded = {m for m in loaded_by("import npgpt") if m.startswith("npgpt")}
+    assert loaded == {"npgpt"}
+
+
+def test_a_small_part_loads_a_small_part():
+    loaded = {m for m in loaded_by("from npgpt import Tape, Op") if m.startswith("npgpt.")}
+    assert loaded <= {"npgpt.tape", "npgpt.arrays"}
+    circle = loaded_by("from npgpt import TEXTBOOK; from npgpt import model")
+    rooms = {m.split(".")[1] for m in circle if m.startswith("npgpt.")}
+    assert rooms <= {"arrays", "config", "ids", "layers", "model", "ops", "suggest", "tape",
+                     "variants"}
+
+
+def test_the_model_loads_nothing_heavy():
+    heavy = {"tiktoken", "tqdm", "safetensors", "threadpoolctl", "matplotlib", "torch", "scipy",
+             "npgpt.training.loop", "npgpt.cli", "npgpt.lab", "npgpt.gradcheck", "npgpt.probe"}
+    assert loaded_by("from npgpt import GPT2, open_model") & heavy == set()
+
+
+def test_every_public_name_is_found_and_typed():
+    source = tree_of(PACKAGE / "__init__.py")
+    typed = {alias.asname or alias.name for node in ast.walk(source)
+             if isinstance(node, ast.ImportFrom) and node.level for alias in node.names}
+    assert typed == set(npgpt.__all__) == set(npgpt._HOMES)
+    assert all(getattr(npgpt, name) is not None for name in npgpt.__all__)
+    assert set(npgpt.__all__) <= set(dir(npgpt))
+    with pytest.raises(AttributeError, match="no attribute 'GPT3'"):
+        npgpt.GPT3
+
+
+def test_importing_npgpt_changes_no_environment_variable():
+    code = "import os; e = dict(os.environ); import npgpt; npgpt.GPT2; assert e == dict(os.environ)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=HOME)

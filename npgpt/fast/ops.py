@@ -44,7 +44,7 @@ FAST = replace(
     linear=Op("linear", linear.linear_forward, linear.linear_backward, fresh=True),
     dropout=Op("dropout", dropout.dropout_forward, dropout.dropout_backward),
     token_embedding=Op("token_embedding", token_embedding_forward,
-                       embedding.token_embedding_backward, fresh=True),
+                       embedding.token_embedding_backward),
     position_embedding=Op("position_embedding", position_embedding_forward,
                           embedding.position_embedding_backward),
     unembedding=Op("unembedding", embedding.unembedding_forward,

@@ -13,13 +13,12 @@ Shapes     keys, values (L, B, H, S, D), S positions allocated    lengths (B,)
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 import numpy as np
 
 from ..config import GPT2Config
 from ..layers.attention import merge_heads, split_heads, split_qkv
-from ..model import Attend
 from ..ops import TEXTBOOK, Ops
 from ..tape import Array
 
@@ -56,7 +55,7 @@ class KVCache:
             )
         return start[:, None] + np.arange(count)
 
-    def attend(self, rows: Sequence[int], ops: Ops = TEXTBOOK) -> Attend:
+    def attend(self, rows: Sequence[int], ops: Ops = TEXTBOOK) -> Callable[[int, Array], Array]:
         """The attention for `model.hidden`: new tokens of these rows see those kept and each other.
 
         It stores the new keys and values; call `advance` when the whole pass is done.

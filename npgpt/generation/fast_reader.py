@@ -37,7 +37,8 @@ from ..layers.contract import Array
 from ..machine.malloc import keep_freed_memory
 from ..machine.threads import KEYS, STREAM, blas_threads, each, get_threads, one_blas_thread
 from ..model import block, head_weight, hidden
-from ..params import multiplied_out
+from ..ops import TEXTBOOK
+from ..variants import plain
 from .cache import KVCache
 from .quantized import Int8, Widened
 
@@ -95,7 +96,7 @@ class FastReader:
         capacity: int | None = None,
     ) -> None:
         keep_freed_memory()
-        self.params = params = multiplied_out(params, config)
+        self.params = params = plain(params, config, TEXTBOOK)
         self.config = config
         dtype = params["wpe.weight"].dtype
         self.cache = KVCache(config, batch, capacity=capacity, dtype=dtype)

@@ -23,7 +23,9 @@ import numpy as np
 from ..config import GPT2Config
 from ..layers.contract import Array
 from ..machine.threads import ELEMENTS, each, parts
-from ..params import multiplied_out, parameter_shapes
+from ..ops import TEXTBOOK
+from ..params import parameter_shapes
+from ..variants import plain
 
 LARGEST = 127
 _TABLES = ("wte.weight", "lm_head.weight")
@@ -86,7 +88,7 @@ class Widened(Mapping[str, Any]):
 def quantize(params: Mapping[str, Array], config: GPT2Config) -> dict[str, Any]:
     """The same names: matrices as Int8, except the positions; everything else as it was.
 
-    A config's variants are multiplied out first (`params.multiplied_out`).
+    A config's variants are multiplied out first (`variants.plain`).
     Raises ValueError, naming the parameter, where a number is not finite.
     """
     matrices = [
@@ -95,7 +97,7 @@ def quantize(params: Mapping[str, Array], config: GPT2Config) -> dict[str, Any]:
     ]
     return {
         name: quantized(array, name, by_rows=name in _TABLES) if name in matrices else array
-        for name, array in multiplied_out(params, config).items()
+        for name, array in plain(params, config, TEXTBOOK).items()
     }
 
 

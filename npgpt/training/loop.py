@@ -234,7 +234,7 @@ def batch_gradients(
         ids, targets = _batch(state, tokens, micro)
         rng = RowRandom(settings.seed, state.step, micro, settings.batch_size) if dropout else None
         loss, grads = loss_and_grads(
-            state.params, ids, targets, config, rng=rng,
+            state.params, ids, targets, config, ops=state.ops, rng=rng,
             threads=settings.threads or None, recompute=settings.recompute, helpers=helpers,
         )
         total += loss / settings.grad_accumulation
@@ -264,7 +264,7 @@ def evaluate(
     batches = evaluation_batches(corpus.val, settings.batch_size, length, n_batches)
     with using(settings.threads or None):
         return mean_loss(
-            state.params, state.config, batches, ops=FAST, on_batch=on_batch,
+            state.params, state.config, batches, ops=state.ops, on_batch=on_batch,
             together=batches_at_a_time(state.config, settings.batch_size, length),
         )
 
@@ -274,7 +274,8 @@ def write_sample(state: TrainingState, n_tokens: int) -> str:
     start = first_token(state.tokenizer)
     ids = generate(
         state.params, state.config, np.array([start]), n_tokens, temperature=0.8,
-        seed=_sample_seed(state), ops=FAST, reader=FastReader,
+        seed=_sample_seed(state), ops=state.ops,
+        reader=FastReader if state.ops == FAST else None,
     )
     return state.tokenizer.decode(ids[1:])
 

@@ -31,6 +31,7 @@ from typing import Any, Mapping, NamedTuple, Sequence
 import numpy as np
 
 from ...config import GPT2Config
+from ...fast.ops import FAST
 from ...layers.contract import Array
 from ...machine import threads
 from ...machine.malloc import keep_freed_memory
@@ -183,7 +184,7 @@ def _layout_of(described: Mapping[str, Any]) -> _Layout:
 
 def _here(params: Mapping[str, Array], shard: Shard) -> tuple[float, dict[str, Array]]:
     with threads.using(1):
-        return shard_gradients(params, shard)
+        return shard_gradients(params, shard, FAST)
 
 
 def _said(pipe: Any, message: Any) -> bool:
@@ -242,7 +243,7 @@ def serve(file: int, piece: int) -> None:
 
 
 def _compute(params: Mapping[str, Array], shard: Shard, into: Mapping[str, Array]) -> float:
-    loss, grads = shard_gradients(params, shard)
+    loss, grads = shard_gradients(params, shard, FAST)
     for name, grad in grads.items():
         into[name][...] = grad
     return loss
