@@ -36,8 +36,10 @@ PATTERN = (
 
 # Unicode's White_Space, which is what \s means to tiktoken; Python's \s also takes U+001C..U+001F
 _SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-# tiktoken gives up (with a Rust panic) on a run of about a million; far shorter ones go alone
-_LONG_SPACE = re.compile(rf"[{_SPACE}]{{10000,}}(?=[^{_SPACE}])")
+# tiktoken gives up (with a Rust panic) on a run of about a million; far shorter ones go alone.
+# Nothing is asked of what follows: a run that fails a condition would be tried again from each of
+# its characters
+_LONG_SPACE = re.compile(rf"[{_SPACE}]{{10000,}}")
 # the last character that is no space to anybody and has a space or a newline behind it
 _LAST_WORD_END = re.compile(r".*\S(?=[ \n])", re.DOTALL)
 
@@ -91,16 +93,17 @@ class BPETokenizer(Tokenizer):
 def _encode_plain(text: str) -> list[int]:
     """The ids of a text without lone surrogates.
 
-    A very long run of white space is encoded alone. The pattern makes one piece of all of it but
-    its last character, so that cutting the text around that piece changes no id.
+    A very long run of white space is encoded alone. The pattern makes one piece of it, without its
+    last character if a word follows, so that cutting the text around that piece changes no id.
     """
     encoding = gpt2_encoding()
     ids: list[int] = []
     start = 0
     for run in _LONG_SPACE.finditer(text):
+        end = run.end() - (run.end() < len(text))
         ids += encoding.encode_ordinary(text[start : run.start()])
-        ids += encoding.encode_ordinary(text[run.start() : run.end() - 1])
-        start = run.end() - 1
+        ids += encoding.encode_ordinary(text[run.start() : end])
+        start = end
     return ids + encoding.encode_ordinary(text[start:])
 
 
