@@ -8,7 +8,8 @@
     FOLDER/runs/NAME.txt        what it wrote to stderr
     FOLDER/results.json         all that a report needs
 
-Runs hold the lock too: if only `lab run` is killed, the next one waits until they have saved.
+A run holds its own folder: where `lab run` alone is killed, the next one waits until its runs have
+saved.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any, Callable, Iterator
 
 import numpy as np
 
-from ..files import replacing_file
+from ..files import LOCK_FILE, InUse, locked, replacing_file
 from ..text import Corpus
 from ..training.checkpoint import checkpoints
 from ..training.loop import CONFIG_FILE, RESULT_FILE
@@ -34,7 +35,6 @@ from .study import Arm, Study, read_study, run_name
 
 STUDY_FILE = "study.toml"
 ABOUT_FILE = "about.json"
-LOCK_FILE = ".lock"
 DIVERGED = 4
 """The exit code of `npgpt train` for a run that diverged: a result, and no fault."""
 
@@ -101,74 +101,39 @@ def runs_of(folder: Path, study: Study) -> list[Run]:
     return [Run(folder, arm, seed, study.run_config(arm, seed)) for arm, seed in study.runs()]
 
 
-class Lock:
-    """A folder held for this process and for the runs that inherit `handle`."""
-
-    def __init__(self, handle: int) -> None:
-        self.handle = handle
-
-    def note(self, process: int, name: str) -> None:
-        """Write down who holds the folder, for those who will be refused."""
-        os.write(self.handle, f"{process} {name}\n".encode())
-
-
 @contextmanager
-def locked(
+def held(
     folder: Path, patience: float = 0.0, say: Callable[[str], None] | None = None,
-) -> Iterator[Lock | None]:
-    """Hold the folder; None where the system has no such lock (Windows).
+) -> Iterator[None]:
+    """Hold a study's folder. Raises ValueError if another `lab run` holds it, or runs it started.
 
-    Raises ValueError if it is held. For runs whose `lab run` is gone it waits first, as many
-    seconds as `patience` says: they are saving.
+    Runs whose `lab run` was killed are saving: it first waits for them for `patience` seconds.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        import fcntl
-    except ImportError:
-        yield None
-        return
-    deadline = time.monotonic() + patience
-    with (folder / LOCK_FILE).open("a+", encoding="utf-8") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                file.seek(0)
-                refusal, orphaned = _held_by(folder, file.read())
-                if not orphaned or time.monotonic() >= deadline:
-                    raise ValueError(refusal) from None
-                if say is not None:
-                    say(f"{refusal.partition(';')[0]}; waiting until they have saved")
-                    say = None
+    with locked(folder):
+        deadline = time.monotonic() + patience
+        while runs := _left_behind(folder):
+            problem = (f"{folder} is in use by runs that a killed lab run left behind: "
+                       f"{', '.join(runs)}")
+            if time.monotonic() >= deadline:
+                raise ValueError(f"{problem}; wait until they end, or end them")
+            if say is not None:
+                say(f"{problem}; waiting until they have saved")
+                say = None
             time.sleep(0.05)
-        file.truncate(0)
-        lock = Lock(file.fileno())
-        lock.note(os.getpid(), "lab run")
-        yield lock
+        yield
 
 
-def _held_by(folder: Path, notes: str) -> tuple[str, bool]:
-    """Why the folder cannot be had, and whether only runs hold it that lab run left behind."""
-    notes_of = [line.partition(" ") for line in notes.splitlines()]
-    named = [(name, int(process)) for process, _, name in notes_of if process.isdigit()]
-    if not named or _lives(named[0][1]):
-        who = f", process {named[0][1]}" if named else ""
-        return f"{folder} is in use by lab run{who}; wait until it ends, or end it", False
-    runs = [f"{name} (process {process})" for name, process in named[1:] if _lives(process)]
-    return (f"{folder} is in use by runs that lab run, process {named[0][1]}, left behind when it "
-            f"was killed: {', '.join(runs) or 'they are ending'}; wait until they end, or end "
-            f"them"), True
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+def _left_behind(folder: Path) -> list[str]:
+    """The runs that a process is training, each with that process."""
+    runs = []
+    for place in sorted(folder.glob(f"runs/*/{LOCK_FILE}")):
+        try:
+            with locked(place.parent):
+                pass
+        except InUse as problem:
+            runs.append(f"{place.parent.name} (process {problem.process})")
+    return runs
 
 
 def adopt(folder: Path, study: Study) -> None:

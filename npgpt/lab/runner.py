@@ -25,7 +25,7 @@ from ..text import CORPORA, load_corpus
 from ..training.log import FILE as LOG_FILE
 from ..training.loop import check_length
 from ..training.settings import RunConfig
-from .folder import DIVERGED, Lock, Run, adopt, locked, note_beginning, runs_of, write_json
+from .folder import DIVERGED, Run, adopt, held, note_beginning, runs_of, write_json
 from .results import write_results
 from .study import Study
 
@@ -111,14 +111,14 @@ def run_study(
         raise ValueError(f"max_minutes={max_minutes} must be a number of at least 0")
     wanted = None if only is None else {study.arm(name).name for name in only}
     deadline = time.monotonic() + 60.0 * (max_minutes or math.inf)
-    with locked(folder, PATIENCE_SECONDS, say) as lock:
+    with held(folder, PATIENCE_SECONDS, say):
         adopt(folder, study)
         runs = runs_of(folder, study)
         _read_corpus(folder, runs[0].config, say)
         (folder / "runs").mkdir(exist_ok=True)
         mine = [run for run in runs if wanted is None or run.arm.name in wanted]
         write_results(folder)
-        team = _Team(mine, reporter, jobs, lock)
+        team = _Team(mine, reporter, jobs)
         reporter.ready()
         try:
             return team.work(lambda: write_results(folder), lambda: (
@@ -140,11 +140,11 @@ def _read_corpus(folder: Path, config: RunConfig, say: Callable[[str], None] | N
 class _Team:
     """The runs that go at one time."""
 
-    def __init__(self, runs: list[Run], reporter: Reporter, jobs: int, lock: Lock | None) -> None:
+    def __init__(self, runs: list[Run], reporter: Reporter, jobs: int) -> None:
         self._runs = runs
         self._queue = [run for run in runs if run.status() in ("waiting", "unfinished")]
         self._going: list[_Going] = []
-        self._reporter, self._jobs, self._lock = reporter, jobs, lock
+        self._reporter, self._jobs = reporter, jobs
         self._steps_done = sum(run.max_steps for run in runs if run not in self._queue)
         self._total = sum(run.max_steps for run in runs)
 
@@ -206,10 +206,7 @@ class _Team:
                 env=_environment(run.config.train.threads),
                 # a Ctrl-C in the terminal reaches us alone; we tell the runs, once
                 start_new_session=True,
-                pass_fds=() if self._lock is None else (self._lock.handle,),
             )
-        if self._lock is not None:
-            self._lock.note(process.pid, run.name)
         now = time.monotonic()
         self._going.append(_Going(run, process, run.ending().get("seconds", 0.0), now, now))
         self._reporter.started(run, step)

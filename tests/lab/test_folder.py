@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from npgpt.lab.folder import adopt, locked, note_beginning, read_json
+from npgpt.lab.folder import adopt, held, note_beginning, read_json
 from npgpt.text import load_corpus
 
 
@@ -54,11 +54,11 @@ def test_another_text_is_refused_and_another_machine_noted(tmp_path, study):
 
 
 def test_a_folder_is_held_by_one(tmp_path):
-    with locked(tmp_path / "out"):
+    with held(tmp_path / "out"):
         with pytest.raises(ValueError, match="in use"):
-            with locked(tmp_path / "out"):
+            with held(tmp_path / "out"):
                 pass
-    with locked(tmp_path / "out"):
+    with held(tmp_path / "out"):
         pass
 
 

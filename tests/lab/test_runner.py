@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from npgpt.lab import runner
-from npgpt.lab.folder import locked, runs_of
+from npgpt.lab.folder import held, runs_of
 from npgpt.lab.runner import last_step, run_study
 from npgpt.training.log import read_log
 
@@ -153,7 +153,7 @@ def test_while_runs_go_a_second_call_is_refused_and_told_what_goes_even_without_
     first = runs_of(tmp_path / "out", long_study)[0]
     wait_for(lambda: last_step(first) > 0, process)
     told = Told()
-    with pytest.raises(ValueError, match=f"in use by lab run, process {process.pid}"):
+    with pytest.raises(ValueError, match=f"in use by another process, {process.pid};"):
         run_study(tmp_path / "out", long_study, told)
     assert not told.readied
     children = runs_of_process(process)
@@ -163,7 +163,7 @@ def test_while_runs_go_a_second_call_is_refused_and_told_what_goes_even_without_
     process.communicate()
     monkeypatch.setattr(runner, "PATIENCE_SECONDS", 0.2)
     said = []
-    named = rf"process {process.pid}, left behind .*: {first.name} \(process {children[0]}\)"
+    named = rf"left behind: {first.name} \(process {children[0]}\)"
     with pytest.raises(ValueError, match=named + "; wait until they end, or end them"):
         run_study(tmp_path / "out", long_study, told, say=said.append)
     assert len(said) == 1 and re.search(named + "; waiting until they have saved", said[0])
@@ -252,5 +252,5 @@ def test_settings_that_do_not_fit_are_told(tmp_path, study, settings, says):
 
 
 def test_the_lock_is_free_again_when_a_study_has_ended(finished):
-    with locked(finished.folder) as held:
-        assert held is not None
+    with held(finished.folder):
+        pass
