@@ -15,7 +15,7 @@ import numpy as np
 
 from npgpt.fast.activations import gelu_forward
 from npgpt.fast.products import products
-from npgpt.generation.fast_reader import TILE
+from npgpt.generation.streamed import TILE
 from npgpt.machine import threads
 from npgpt.machine.malloc import keep_freed_memory
 
