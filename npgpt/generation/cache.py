@@ -13,14 +13,13 @@ Shapes     keys, values (L, B, H, S, D), S positions allocated    lengths (B,)
 
 from __future__ import annotations
 
-from typing import NamedTuple, Sequence
+from typing import Callable, NamedTuple, Sequence
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from ..config import GPT2Config
 from ..layers.attention import merge_heads, split_heads, split_qkv
-from ..model import Attend
 from ..ops import TEXTBOOK, Ops
 from ..tape import Array
 
@@ -65,7 +64,7 @@ class KVCache:
             )
         return start[:, None] + np.arange(count)
 
-    def attend(self, rows: Sequence[int], ops: Ops = TEXTBOOK) -> Attend:
+    def attend(self, rows: Sequence[int], ops: Ops = TEXTBOOK) -> Callable[[int, Array], Array]:
         """The attention for `model.hidden`: new tokens see the cached ones of their row, and each
         other.
 

@@ -16,8 +16,9 @@ import numpy as np
 from ..config import GPT2Config
 from ..machine.threads import blas_threads, one_blas_thread
 from ..model import hidden
-from ..params import multiplied_out
+from ..ops import TEXTBOOK
 from ..tape import Array
+from ..variants import plain
 from . import streamed
 from .quantized import Int8, Weights
 from .reader import CachedReader
@@ -41,7 +42,7 @@ class FastReader(CachedReader):
 
     def _readable(self, params: Weights) -> Mapping[str, Array]:
         # the model hands its weights to its ops, and the streamed ones take int8 as it is
-        return cast("Mapping[str, Array]", multiplied_out(params, self.config))
+        return plain(cast("Mapping[str, Array]", params), self.config, TEXTBOOK)
 
     def read(self, rows: Sequence[int], ids: Array, keep: int = 1) -> Array:
         """Read ids (R, T) on from what `rows` hold; the logits (R, keep, V) of the last `keep`."""

@@ -22,8 +22,10 @@ import numpy as np
 
 from ..config import GPT2Config
 from ..machine.threads import ELEMENTS, each, parts
-from ..params import Params, multiplied_out, parameter_shapes
+from ..ops import TEXTBOOK
+from ..params import Params, parameter_shapes
 from ..tape import Array
+from ..variants import plain
 
 LARGEST = 127
 _TABLES = ("wte.weight", "lm_head.weight")
@@ -74,7 +76,7 @@ Weights = Mapping[str, Weight]
 def quantize(params: Mapping[str, Array], config: GPT2Config) -> dict[str, Weight]:
     """The same names: matrices as Int8, except the positions; everything else as it was.
 
-    A config's variants are multiplied out first (`params.multiplied_out`).
+    A config's variants are multiplied out first (`variants.plain`).
     Raises ValueError, naming the parameter, where a number is not finite.
     """
     matrices = [
@@ -83,7 +85,7 @@ def quantize(params: Mapping[str, Array], config: GPT2Config) -> dict[str, Weigh
     ]
     return {
         name: quantized(array, name, by_rows=name in _TABLES) if name in matrices else array
-        for name, array in multiplied_out(params, config).items()
+        for name, array in plain(params, config, TEXTBOOK).items()
     }
 
 

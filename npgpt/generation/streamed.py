@@ -27,8 +27,10 @@ from typing import Callable
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..fast.activations import KERNELS, Kernels, leaky_kernels
+from ..fast.activations import Kernels
+from ..fast.feed_forward import KERNELS
 from ..fast.ops import FAST
+from ..fast.relu import leaky_kernels
 from ..machine.threads import KEYS, STREAM, each, get_threads, parts
 from ..tape import Array, Op
 from .quantized import Int8, Weight
@@ -125,7 +127,7 @@ def causal_attention(q: Array, k: Array, v: Array) -> Array:
 
 def _activated(x: Array, kernels: Kernels) -> Array:
     out = np.empty_like(x)
-    kernels.bend(x, out, np.empty((3, *x.shape), x.dtype))
+    kernels.forward_into(x, out, np.empty((3, *x.shape), x.dtype))
     return out
 
 
