@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from pathlib import Path
 from typing import Any, Iterator
@@ -131,6 +132,17 @@ class GPT2:
         """What each row wrote, with log-probabilities; settings as for `generate`."""
         params, settings = self._writing(int8, settings)
         return generation.complete(params, self.config, ids, max_new_tokens, **settings)
+
+    def session(self, **settings: Any) -> generation.Session:
+        """One text that a reader and the model write by turns; settings as for `Session`."""
+        params, settings = self._writing(False, settings)
+        return generation.Session(params, self.config, **settings)
+
+    def quantized(self) -> GPT2:
+        """This model with its weights rounded to 8 bits, for generate, stream, complete, session."""
+        small = copy.copy(self)
+        small.params = quantize(self.params, self.config)
+        return small
 
     def _writing(self, int8: bool, settings: dict[str, Any]) -> tuple[Params, dict[str, Any]]:
         """Parameters and settings for the generation room: the fast reader for the fast ops."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from npgpt.cli import VERBS, _parser, main
+from npgpt.cli import VERBS, main, parse
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
@@ -29,7 +29,7 @@ def test_every_command_parses(line):
     arguments = shlex.split(re.split(r"  +", line)[0])
     assert arguments[0] in VERBS
     if arguments[1:] != ["--help"]:
-        assert callable(_parser(arguments).parse_args(arguments).run)
+        assert callable(parse(arguments).run)
 
 
 # what needs the network, the published weights or minutes; tried by hand before a release

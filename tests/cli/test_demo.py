@@ -65,7 +65,7 @@ def test_generate_takes_a_trained_run(npgpt, run_folder):
 
 
 @pytest.mark.parametrize("arguments, code, says", [
-    (["gleu"], 2, "did you mean gelu"),
+    (["gleu"], 2, "did you mean 'gelu'"),
     ([], 2, "NAME"),
     (["gelu", "--size", "gpt2"], 2, "--size belongs to demo shapes"),
     (["shapes", "--seed", "1"], 2, "--seed belongs to demo generate"),
@@ -74,7 +74,7 @@ def test_generate_takes_a_trained_run(npgpt, run_folder):
     (["gelu", "--out", "x.pdf"], 2, ".png or .svg"),
     (["gelu", "--out", "missing/x.png"], 3, "missing"),
     (["generate", "--model", "missing"], 3, "missing"),
-    (["gelu", "--siez", "1"], 2, "did you mean --size"),
+    (["gelu", "--siez", "1"], 2, "did you mean '--size'"),
 ])
 def test_mistakes_are_one_line(npgpt, arguments, code, says):
     got, out, err = npgpt("demo", *arguments)

@@ -25,7 +25,7 @@ def widest(out):
     return max(len(line) for line in out.splitlines() if not line.startswith("text "))
 
 
-def test_a_run_is_looked_at_on_what_it_held_back(npgpt, run_folder, story):
+def test_a_run_is_measured_on_its_held_out_text(npgpt, run_folder, story):
     code, out, err = npgpt("entropy", run_folder, "--json", "all.json", "--sequences", "3")
     assert code == 0, err
     assert widest(out) <= 80
@@ -34,10 +34,10 @@ def test_a_run_is_looked_at_on_what_it_held_back(npgpt, run_folder, story):
     model, tokenizer = open_model(run_folder)
     ids, targets = next(evaluation_batches(load_corpus(story, tokenizer).val, 3, 8, 1))
     seen = measure(model.params, model.config, ids, targets)
-    told = json.loads(Path("all.json").read_text())
-    np.testing.assert_allclose(told["nats"], seen.nats)
-    assert told["stream"] == pytest.approx(seen.stream)
-    assert sum(told["quartiles"]["of_bound"]["shares"]) == 1
+    written = json.loads(Path("all.json").read_text())
+    np.testing.assert_allclose(written["nats"], seen.nats)
+    assert written["stream"] == pytest.approx(seen.stream)
+    assert sum(written["quartiles"]["of_bound"]["shares"]) == 1
 
 
 def test_another_text_and_length_are_taken(npgpt, run_folder, tmp_path):
@@ -67,8 +67,8 @@ def test_broken_heads_are_shown_and_counted(npgpt, run_folder):
     code, out, err = npgpt("entropy", run_folder, "--json", "all.json")
     assert code == 0, err
     assert "nan" in out and "!!" in out and "2 of 2 heads" in out and "first to break" in out
-    told = json.loads(Path("all.json").read_text())
-    assert told["nats"] == [["nan", "nan"]] and told["quartiles"]["of_greatest"] is None
+    written = json.loads(Path("all.json").read_text())
+    assert written["nats"] == [["nan", "nan"]] and written["quartiles"]["of_greatest"] is None
 
 
 @pytest.mark.parametrize("option", ["png", "svg"])
@@ -86,9 +86,9 @@ def test_without_matplotlib_one_line_names_the_extra(npgpt, run_folder, monkeypa
 
 
 @pytest.mark.parametrize("arguments, code, says", [
-    (["run", "--length", "9"], 2, "1 to 8"),
-    (["run", "--length", "0"], 2, "1 to 8"),
-    (["run", "--sequences", "0"], 2, "--sequences 0"),
+    (["run", "--length", "9"], 2, "from 1 to 8"),
+    (["run", "--length", "0"], 2, "from 1 to 8"),
+    (["run", "--sequences", "0"], 2, "--sequences=0"),
     (["run", "--png", "map.svg"], 2, ".png"),
     (["run", "--svg", "nowhere/map.svg"], 3, "no such folder"),
     (["nowhere"], 3, "nowhere"),

@@ -17,13 +17,13 @@ from .conftest import ROOT
 
 
 @pytest.mark.parametrize("arguments, says", [
-    ([], "there are train, generate"),
-    (["trian"], "did you mean train"),
-    (["train", "--lerning-rate", "1"], "did you mean --learning-rate"),
+    ([], "expected one of train, generate"),
+    (["trian"], "did you mean 'train'"),
+    (["train", "--lerning-rate", "1"], "did you mean '--learning-rate'"),
     (["train", "--max-steps", "many"], "--max-steps"),
     (["generate"], "MODEL"),
     (["generate", "run", "The", "cat"], "quote"),
-    (["train", "--max-step", "3"], "did you mean --max-steps"),
+    (["train", "--max-step", "3"], "did you mean '--max-steps'"),
 ])
 def test_a_usage_mistake_is_one_line_and_code_2(npgpt, arguments, says):
     code, out, err = npgpt(*arguments)
@@ -59,15 +59,16 @@ def test_what_a_verb_prints_fits_into_80_columns(npgpt, run_folder, arguments):
     ["convert", "run", "out"], ["demo", "generate"],
 ])
 @pytest.mark.parametrize("seed", ["-1", "1.5", "x"])
-def test_a_seed_that_is_none_is_refused_by_every_verb_in_the_same_words(npgpt, arguments, seed):
+def test_what_is_not_a_seed_is_rejected_by_every_verb_in_the_same_words(npgpt, arguments, seed):
     code, out, err = npgpt(*arguments, "--seed", seed)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "--seed" in err and f"{seed!r} must be a whole number of at least 0" in err
+    assert "--seed" in err and f"expected an integer of at least 0, got {seed!r}" in err
 
 
-def test_help_lists_every_verb_and_version_tells_the_version(npgpt):
+def test_help_lists_every_verb_in_80_columns_and_version_prints_the_version(npgpt):
     code, out, _ = npgpt("--help")
-    assert code == 0 and all(verb in out for verb in VERBS)
+    assert code == 0 and all(f"  {verb} " in out for verb in VERBS)
+    assert max(map(len, out.splitlines())) <= 80
     assert npgpt("--version")[1] == f"npgpt {VERSION}\n"
 
 
@@ -76,7 +77,7 @@ def test_help_lists_every_verb_and_version_tells_the_version(npgpt):
     (Diverged("x"), 4), (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), 3),
     (TypeError("ours"), None), (AssertionError(), None),
 ])
-def test_errors_have_their_codes_and_our_own_faults_have_none(error, code):
+def test_errors_have_their_codes_and_our_own_bugs_have_none(error, code):
     assert exit_code(error) == code
 
 
