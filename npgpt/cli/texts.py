@@ -38,7 +38,7 @@ def add_model_and_text(parser: Parser) -> None:
 def load_text(args: argparse.Namespace, tokenizer: Tokenizer, least: int = 1) -> Text:
     """The text that MODEL, TEXT and --split choose, with at least `least` tokens.
 
-    Raises ValueError where there is no text to choose, CorpusError for one that cannot be read,
+    Raises ValueError without a text to choose, CorpusError for one that cannot be read,
     holds characters that the tokenizer lacks, or is too short.
     """
     name, fraction, split = choose_text(args.model, args.text, args.split)

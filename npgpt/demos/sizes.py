@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import SIZES, GPT2Config
 from ..display import drawing
 from ..display.terminal import WIDTH, bar, tint, wrapped
 from ..params import budget
 
-LOOK = """Tied, the token table serves at both ends, as in OpenAI's weights. Untied, the way out has
-    a matrix of the same size of its own: it counts most in the smallest model. The book's models
-    have no bias on queries, keys and values."""
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CAPTION = """Tied, the token embedding is the output matrix too, as in OpenAI's weights. Untied, the
+    output has a matrix of its own, of the same size: that matters most in the smallest model. The
+    book's models have no bias on queries, keys and values."""
 VARIANTS: dict[str, dict[str, Any]] = {
     "tied": {},
     "untied": {"tie_word_embeddings": False},
@@ -53,7 +56,7 @@ def sizes_demo() -> list[Size]:
 
 def sizes_text(shown: list[Size], colour: bool = False) -> str:
     """A table, and bars of the parameters; 80 columns."""
-    lines = [wrapped(LOOK), "", f"{'':22}{'parameters':>16}{'MiB':>10}{'training MiB':>14}"]
+    lines = [wrapped(CAPTION), "", f"{'':22}{'parameters':>16}{'MiB':>10}{'training MiB':>14}"]
     for size in shown:
         if size.variant == "tied":
             lines.append(tint(f"{size.name}: {size.n_layer} layers, {size.n_head} heads, "
@@ -72,7 +75,7 @@ def sizes_text(shown: list[Size], colour: bool = False) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def sizes_picture(shown: list[Size]) -> Any:
+def sizes_picture(shown: list[Size]) -> Figure:
     """A Figure of two panels: parameters tied and untied, and the tied ones' memory."""
     figure = drawing.new_figure(1, 2, (11, 3.8))
     names = list(dict.fromkeys(size.name for size in shown))

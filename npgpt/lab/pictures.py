@@ -236,7 +236,7 @@ def _panels(n: int, height: float) -> tuple[Any, list[Any]]:
     columns = min(COLUMNS, n)
     rows = -(-n // columns)
     figure = new_figure(rows, columns, (WIDTH, 0.9 + (height + 0.35) * rows), sharex=True,
-                        sharey=True, squeeze=False)
+                        sharey=True)
     for axes in figure.axes[n:]:
         axes.set_visible(False)
     for axes in figure.axes[:n]:

@@ -1,7 +1,6 @@
 """npgpt entropy, and npgpt train --watch, as a user meets them."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -100,13 +99,13 @@ def test_mistakes_are_one_line(npgpt, run_folder, arguments, code, says):
 
 
 def test_a_terminal_without_blocks_gets_plain_characters(npgpt, run_folder, process):
-    told = process("entropy", run_folder, env={"PYTHONIOENCODING": "ascii"})
-    out, err = told.communicate()
-    assert told.returncode == 0, err
-    assert isinstance(told, subprocess.Popen) and out.isascii() and "?" not in out
+    running = process("entropy", run_folder, env={"PYTHONIOENCODING": "ascii"})
+    out, err = running.communicate()
+    assert running.returncode == 0, err
+    assert out.isascii() and "?" not in out
 
 
-def test_a_watched_run_tells_its_log_and_keeps_watching(npgpt, story):
+def test_a_watched_run_writes_to_its_log_and_keeps_watching(npgpt, story):
     code, _, err = npgpt("train", "--corpus", story, "--out", "run", *TINY,
                          "--watch", "entropy,gradients", "--watch-every", "2")
     assert code == 0, err

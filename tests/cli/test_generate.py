@@ -43,7 +43,7 @@ def test_without_a_prompt_the_model_begins_by_itself(npgpt, run_folder):
 
 
 @pytest.mark.parametrize("length", [8, 9, 80])
-def test_a_prompt_at_and_past_the_context_slides_and_says_so(npgpt, run_folder, length):
+def test_a_prompt_at_and_past_the_context_slides_with_a_note(npgpt, run_folder, length):
     prompt = ("the cat sat on a mat " * 4)[:length]
     code, out, err = npgpt("generate", run_folder, prompt, "--max-new-tokens", "3")
     assert code == 0 and out.startswith(prompt) and len(out) == length + 4

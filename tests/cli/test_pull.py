@@ -48,7 +48,7 @@ def test_mistakes_and_failures_are_one_line_with_their_exit_codes(npgpt, hub, mo
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is POSIX's")
-def test_an_interrupted_download_goes_on_at_the_next_call(process, npgpt, hub, tmp_path):
+def test_an_interrupted_download_continues_at_the_next_call(process, npgpt, hub, tmp_path):
     hub.hold_after = 2_000_000
     running = process("pull", "gpt2")
     unfinished = tmp_path / "home" / "npgpt" / "gpt2" / "model.safetensors.unfinished"

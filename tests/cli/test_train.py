@@ -13,7 +13,7 @@ from npgpt.training.checkpoint import load_checkpoint
 from .conftest import TINY
 
 
-def test_a_run_says_what_it_learns_from_and_what_came_out(npgpt, story):
+def test_a_run_shows_what_it_learns_from_and_what_came_out(npgpt, story):
     code, out, err = npgpt("train", "--corpus", story, "--out", "run", *TINY)
     assert code == 0
     assert "unigram" in out and "val loss" in out and "npgpt generate run" in out
@@ -52,7 +52,7 @@ def test_a_finished_run_can_be_made_longer(npgpt, run_folder):
     assert state.step == 6 and state.run.train.decay_steps == 4
 
 
-def test_a_run_goes_on_with_less_memory_to_the_same_bits(npgpt, run_folder):
+def test_a_run_continues_with_less_memory_to_the_same_bits(npgpt, run_folder):
     shutil.copytree(run_folder, "as-it-was")
     for folder, options in (("as-it-was", []), (run_folder, ["--recompute"])):
         code, _, err = npgpt("train", "--resume", folder, "--max-steps", "7", *options)
@@ -187,7 +187,7 @@ def test_a_full_disk_stops_the_run_in_one_line_and_keeps_what_was_whole(
     assert load_checkpoint(run_folder).step == 8
 
 
-def test_a_run_goes_on_from_an_older_checkpoint_and_keeps_the_newer_one_aside(npgpt, run_folder):
+def test_a_run_continues_from_an_older_checkpoint_and_keeps_the_newer_one_aside(npgpt, run_folder):
     npgpt("train", "--resume", run_folder, "--max-steps", "6")
     older, newer = sorted((run_folder / "checkpoints").iterdir())
     (newer / "model.safetensors").write_bytes(b"damaged")
