@@ -113,7 +113,7 @@ def _by_head(seen: Activity) -> list[str]:
 
 
 def _by_layer(seen: Activity) -> list[str]:
-    lines = ["layer      mean % bound    sink   most   stream rms   units at 0  saturated",
+    lines = ["layer      mean % bound    sink    max   stream rms   units at 0  saturated",
              f"{'input':<6}{'':34}{seen.stream[0]:12.4g}"]
     for i, (nats, sink, units) in enumerate(zip(seen.nats, seen.sink, seen.units)):
         lines.append(f"{i:<6}{nats.mean():9.3f}{nats.mean() / seen.bound:8.1%}{sink.mean():8.3f}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import ACTIVATIONS, SLOPES, GPT2Config
-from ..text import CORPORA, Corpus, CorpusError, load_corpus
+from ..text import CORPORA, Corpus, CorpusError, Tokenizer, load_corpus
 from ..training.checkpoint import (
     FOLDER,
     RUN_FILE,
@@ -144,8 +144,17 @@ def _train(folder: Path, state: TrainingState, corpus: Corpus) -> int:
     else:
         print(f"val loss   {outcome.val_loss:.4f} nats per token on all held-out text")
     print(f"model      {outcome.checkpoint}")
-    print(f'try        npgpt generate {folder} "The "')
+    print(f"try        npgpt generate {folder}{_prompt(state.tokenizer)}")
     return 130 if interruption.happened() else 0
+
+
+def _prompt(tokenizer: Tokenizer) -> str:
+    """A prompt to try, if the vocabulary has its characters."""
+    try:
+        tokenizer.encode("The ")
+    except ValueError:
+        return ""
+    return ' "The "'
 
 
 def _saved(folder: Path) -> str:

@@ -83,8 +83,8 @@ def _config(name: str) -> GPT2Config:
         return SMALL
     if name not in SIZES:
         known = ["small", *SIZES]
-        raise ValueError(f"unknown size {name!r}{did_you_mean(name, known)}; expected one of "
-                         f"{', '.join(known)}")
+        expected = f"; expected one of {', '.join(known)}"
+        raise ValueError(f"unknown size {name!r}{did_you_mean(name, known) or expected}")
     return GPT2Config.named(name)
 
 

@@ -1,5 +1,6 @@
 """The command line as a whole: codes, one-line mistakes, and nothing loaded that is not needed."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -140,3 +141,30 @@ def test_an_interrupt_in_code_made_from_text_still_exits_130(tmp_path):
     env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
     done = subprocess.run([sys.executable, "-m", "answered"], env=env, capture_output=True)
     assert done.returncode == 130, done.stderr
+
+
+OPTIONAL = {"tqdm", "matplotlib", "tiktoken", "scipy", "safetensors", "threadpoolctl", "torch"}
+
+
+def test_the_help_of_every_verb_loads_none_of_the_optional_packages():
+    code = ("import sys; from npgpt.cli import VERBS, main\n"
+            "for verb in VERBS: main([verb, '--help'])\n"
+            f"print(sorted({OPTIONAL} & set(sys.modules)))")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def imports_of(tree):
+    return [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verbs_imports_stand_at_its_top_and_name_no_other_verb(verb):
+    tree = ast.parse((ROOT / "npgpt" / "cli" / f"{verb}.py").read_text(encoding="utf-8"))
+    for node in imports_of(tree):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            assert node.module not in VERBS
+    late = [node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+            for function in ast.walk(tree) if isinstance(function, ast.FunctionDef)
+            for node in imports_of(function)]
+    assert set(late) <= OPTIONAL
