@@ -7,9 +7,8 @@ import dataclasses
 import errno
 import time
 from pathlib import Path
-from typing import Any
 
-from ..config import ACTIVATIONS, SLOPES, GPT2Config
+from ..config import ACTIVATIONS, GPT2Config
 from ..text import CORPORA, Corpus, CorpusError, Tokenizer, load_corpus
 from ..training.checkpoint import (
     FOLDER,
@@ -92,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         folder = _resumed_folder(args, given)
         # `train` holds the lock too; here it is taken before any work or output
         with only_writer(folder):
-            settings, state = _resumed(args.resume, given)
+            settings, state = _resumed(args, given)
     use_threads(settings.train.threads)
     corpus = _corpus(settings, state)
     check_length(settings, corpus)
@@ -177,7 +176,7 @@ def _corpus(settings: RunConfig, state: TrainingState | None) -> Corpus:
     return corpus
 
 
-def _new_settings(args: argparse.Namespace, given: dict[str, Any]) -> RunConfig:
+def _new_settings(args: argparse.Namespace, given: dict[str, object]) -> RunConfig:
     settings = resolve(args.preset, args.config, given)
     name = settings.data.corpus
     if name in CORPORA or not Path(name).exists():
@@ -202,7 +201,7 @@ def _new_folder(out: Path | None, settings: RunConfig) -> Path:
     return folder
 
 
-def _resumed_folder(args: argparse.Namespace, given: dict[str, Any]) -> Path:
+def _resumed_folder(args: argparse.Namespace, given: dict[str, object]) -> Path:
     """The folder of the run to resume; ValueError if there is none, or for other settings."""
     for option in ("preset", "config", "out"):
         if getattr(args, option) is not None:
@@ -225,8 +224,11 @@ def _resumed_folder(args: argparse.Namespace, given: dict[str, Any]) -> Path:
     return above.parent
 
 
-def _resumed(path: Path, given: dict[str, Any]) -> tuple[RunConfig, TrainingState | None]:
+def _resumed(
+    args: argparse.Namespace, given: dict[str, object]
+) -> tuple[RunConfig, TrainingState | None]:
     """Settings, with the flags that may change them, and state; None before any checkpoint."""
+    path: Path = args.resume
     if not checkpoints(path) and (path / CONFIG_FILE).is_file():
         tables = read_toml(path / CONFIG_FILE)
         for table in table_fields():
@@ -235,11 +237,11 @@ def _resumed(path: Path, given: dict[str, Any]) -> tuple[RunConfig, TrainingStat
         tables["train"].update(given)
         return build(tables), None
     state = load_checkpoint(path)
-    if given.get("max_steps", state.step) < state.step:
-        raise ValueError(f"--max-steps {given['max_steps']} is below step {state.step}, which "
+    if args.max_steps is not None and args.max_steps < state.step:
+        raise ValueError(f"--max-steps {args.max_steps} is below step {state.step}, which "
                          f"this run has reached")
     tables = state.run.to_dict()
-    if "max_steps" in given and not state.run.train.decay_steps:
+    if args.max_steps is not None and not state.run.train.decay_steps:
         # 0 stands for max_steps: a longer run must not change the learning rates already used
         tables["train"]["decay_steps"] = state.run.train.max_steps
     tables["train"].update(given)
@@ -268,8 +270,8 @@ MODEL_HELP = {
     "final_norm": "A LayerNorm after the last block",
     "qkv_bias": "Biases on queries, keys and values",
     "scale_residual_init": "Scale the initial c_proj weights by 1 / sqrt(2 * n_layer)",
-    "leaky_slope": f"Slope of leaky_relu, {', '.join(SLOPES)}: learned per layer, learned for all "
-                   f"layers together, or fixed",
+    "leaky_slope": "Slope of leaky_relu; layer: learned per layer; shared: learned, one for all "
+                   "layers; fixed: not learned",
     "slope_init": "Initial value of the slope",
     "slope_decay": "Weight decay on learned slopes too",
     "frozen_biases": "Train biases of queries and keys only: the others stay zero",
@@ -289,8 +291,9 @@ def _add_flag(
 ) -> None:
     flag = _flags([field.name])
     meaning = field.metadata.get("help") or MODEL_HELP[field.name]
-    # None and an empty text say nothing to a reader
-    meaning += "" if default in (None, "") else f" (default {default})"
+    shown = {True: "on", False: "off"}[default] if isinstance(default, bool) else default
+    # None and an empty text would mean nothing to a reader
+    meaning += "" if shown in (None, "") else f" (default {shown})"
     if isinstance(field.default, bool):
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=meaning)
     else:

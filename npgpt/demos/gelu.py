@@ -6,17 +6,13 @@ The derivatives come from the layers' own backward functions, with dout = 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..display import drawing
-from ..display.terminal import Curve, beside, chart, tint, wrapped
+from ..display.terminal import Curve, beside, chart, page, tint, wrapped
 from ..layers import gelu, relu, silu
 from ..layers.contract import Array
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 PAIRS = {
     "gelu tanh": (gelu.gelu_forward, gelu.gelu_backward),
@@ -84,10 +80,10 @@ def gelu_text(shown: Activations, colour: bool = False) -> str:
     lines += chart("gap: GELU tanh - GELU exact", [Curve("*", "orange", shown.x, shown.gap)],
                    (-3e-4, 0, 3e-4, 6e-4), height=10, colour=colour)
     lines += ["", f"largest gap {shown.largest_gap:.2e}, at |x| = {shown.largest_gap_at:.2f}"]
-    return "\n".join(line.rstrip() for line in lines)
+    return page(lines)
 
 
-def gelu_picture(shown: Activations) -> Figure:
+def gelu_picture(shown: Activations) -> drawing.Figure:
     """A Figure of three panels: values, derivatives, gap."""
     figure = drawing.new_figure(1, 3, (12, 3.8))
     styles = {

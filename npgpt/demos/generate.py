@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..display import drawing
-from ..display.terminal import bar, beside, cut, tint, wrapped
+from ..display.terminal import bar, beside, cut, page, tint, wrapped
 from ..generation.sampling import Sampling, draw, generators
 from ..gpt2 import GPT2, open_model
 from ..ids import check_integer
@@ -17,9 +16,6 @@ from ..layers.contract import Array
 from ..text import Tokenizer, load_corpus
 from ..training.loop import new_state, train_step
 from ..training.settings import resolve
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 PROMPT = "The exp"
 # five seconds on one core: enough to learn which letters follow which
@@ -136,7 +132,7 @@ def generate_text(shown: list[Writing], colour: bool = False) -> str:
         lines += ["", *beside(*[_block(step, colour) for step in blocks])]
     for w in shown:
         lines += ["", tint(f"{w.model} wrote:", "bold", colour), *cut(repr(w.text))]
-    return "\n".join(line.rstrip() for line in lines)
+    return page(lines)
 
 
 def _block(step: Step, colour: bool) -> list[str]:
@@ -156,7 +152,7 @@ def _block(step: Step, colour: bool) -> list[str]:
     return lines
 
 
-def generate_picture(shown: list[Writing]) -> Figure:
+def generate_picture(shown: list[Writing]) -> drawing.Figure:
     """A Figure: a row per model, a panel for each of the first four steps, all on one scale."""
     columns = min(4, len(shown[0].steps))
     figure = drawing.new_figure(len(shown), columns, (2.8 * columns, 2.6 * len(shown)),

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..display import drawing
-from ..display.terminal import WIDTH, tint, wrapped
+from ..display.terminal import WIDTH, page, tint, wrapped
 from ..layers.contract import Array
 from ..layers.layernorm import layernorm_forward
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 CAPTION = """Each row is one position with its own mean and spread. LayerNorm removes both, row by
     row. The variance divides by C (biased), as in GPT-2: it comes out as 1, or a little less where
@@ -84,7 +80,7 @@ def layernorm_text(shown: Normalised, colour: bool = False) -> str:
     columns = WIDTH - 11
     lines.append(" " * 11 + f"{-reach:.4g}".ljust(columns // 2) + "0"
                  + f"{reach:.4g}".rjust(columns - columns // 2 - 1))
-    return "\n".join(line.rstrip() for line in lines)
+    return page(lines)
 
 
 def _column(value: float, width: int, decimals: int) -> str:
@@ -115,7 +111,7 @@ def _strip(row: Array, reach: float, colour: bool) -> str:
     return "".join(cells)
 
 
-def layernorm_picture(shown: Normalised) -> Figure:
+def layernorm_picture(shown: Normalised) -> drawing.Figure:
     """A Figure of two panels on one scale: the batch before and after."""
     figure = drawing.new_figure(1, 2, (9, 3.8), sharey=True)
     for axes, title, batch in zip(figure.axes, ("before", "after"), (shown.x, shown.out)):

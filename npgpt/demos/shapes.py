@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Iterator, Mapping
+from typing import Any, Iterator, Mapping
 
 import numpy as np
 
 from .. import model
 from ..config import SIZES, GPT2Config
 from ..display import drawing
-from ..display.terminal import bar, bytes_text, count_text, tint, wrapped
+from ..display.terminal import bar, bytes_text, count_text, page, tint, wrapped
 from ..ids import check_integer
 from ..layers.contract import Array
 from ..params import parameter_shapes
 from ..suggest import did_you_mean
 from ..tape import Entry, Tape
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SMALL = GPT2Config(vocab_size=65, n_positions=32, n_embd=48, n_layer=2, n_head=4,
                    resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
@@ -171,7 +168,7 @@ def shapes_text(shown: list[Step], colour: bool = False, every_block: bool = Fal
         lines.append(f"{kind:21}{flops:5.0%} {tint(bar(flops, 22), 'blue', colour)} "
                      f"{saved:5.0%} {tint(bar(saved, 22), 'orange', colour)}")
     lines += ["", wrapped(NOTE)]
-    return "\n".join(line.rstrip() for line in lines)
+    return page(lines)
 
 
 def _blocks(steps: list[Step]) -> list[int]:
@@ -196,7 +193,7 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "scalar"
 
 
-def shapes_picture(shown: list[Step]) -> Figure:
+def shapes_picture(shown: list[Step]) -> drawing.Figure:
     """A Figure of two panels on one scale: each kind of op's part of FLOPs and of saved bytes."""
     figure = drawing.new_figure(1, 2, (10, 3.6), sharex=True, sharey=True)
     kinds, flops, saved = zip(*reversed(_parts(shown)))

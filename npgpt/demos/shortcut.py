@@ -8,19 +8,15 @@ the gradients come from the tape.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..display import drawing
-from ..display.terminal import Curve, chart, tint, wrapped
+from ..display.terminal import Curve, chart, page, tint, wrapped
 from ..ids import check_integer
 from ..layers.contract import Array
 from ..ops import TEXTBOOK as ops
 from ..tape import Tape, Var
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 DEPTHS = (6, 12, 24, 48)
 CAPTION = """Without shortcuts every layer of the backward pass multiplies the gradient by factors
@@ -83,14 +79,14 @@ def shortcut_text(shown: Shortcuts, colour: bool = False) -> str:
     deepest = max(shown.plain)
     if deepest == 1:
         lines.append("A single layer gives no curve to draw: try 6 layers.")
-        return "\n".join(line.rstrip() for line in lines)
+        return page(lines)
     layers = np.arange(1, deepest + 1, dtype=float)
     curves = [Curve("r", "blue", layers, shown.residual[deepest]),
               Curve("p", "orange", layers, shown.plain[deepest])]
     lines.append(f"{tint('p', 'orange', colour)} plain   {tint('r', 'blue', colour)} residual   "
                  f"mean |gradient| by layer, {deepest} layers, logarithmic")
     lines += chart("", curves, _decades(curves), colour=colour, log=True)[1:]
-    return "\n".join(line.rstrip() for line in lines)
+    return page(lines)
 
 
 def _decades(curves: list[Curve]) -> list[float]:
@@ -102,7 +98,7 @@ def _decades(curves: list[Curve]) -> list[float]:
     return [10.0 ** power for power in range(low, high, step)] + [10.0 ** high]
 
 
-def shortcut_picture(shown: Shortcuts) -> Figure:
+def shortcut_picture(shown: Shortcuts) -> drawing.Figure:
     """A Figure of two panels on one logarithmic scale: without and with shortcuts."""
     figure = drawing.new_figure(1, 2, (9.5, 3.8), sharey=True)
     colours = (drawing.BLUE, drawing.ORANGE, drawing.GREEN, drawing.PINK, drawing.SKY)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from ..config import SIZES, GPT2Config
 from ..display import drawing
-from ..display.terminal import WIDTH, bar, tint, wrapped
+from ..display.terminal import WIDTH, bar, page, tint, wrapped
 from ..params import budget
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 CAPTION = """Tied, the token embedding is the output matrix too, as in OpenAI's weights. Untied, the
     output has a matrix of its own, of the same size: that matters most in the smallest model. The
     book's models have no bias on queries, keys and values."""
-VARIANTS: dict[str, dict[str, Any]] = {
+VARIANTS: dict[str, dict[str, bool]] = {
     "tied": {},
     "untied": {"tie_word_embeddings": False},
     "tied, no qkv bias": {"qkv_bias": False},
@@ -72,10 +68,10 @@ def sizes_text(shown: list[Size], colour: bool = False) -> str:
             filled = bar(size.parameters / most, WIDTH - len(label)).rstrip()
             paint = "blue" if size.variant == "tied" else "orange"
             lines.append(label + tint(filled, paint, colour))
-    return "\n".join(line.rstrip() for line in lines)
+    return page(lines)
 
 
-def sizes_picture(shown: list[Size]) -> Figure:
+def sizes_picture(shown: list[Size]) -> drawing.Figure:
     """A Figure of two panels: parameters tied and untied, and the tied ones' memory."""
     figure = drawing.new_figure(1, 2, (11, 3.8))
     names = list(dict.fromkeys(size.name for size in shown))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..files import replacing_file
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Figure
 
 # M. Okabe and K. Ito's palette: distinguishable with every kind of colour vision
 BLUE, ORANGE, GREEN, PINK = "#0072b2", "#d55e00", "#009e73", "#cc79a7"

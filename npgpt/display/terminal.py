@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import textwrap
 from dataclasses import dataclass
-from typing import Sequence
+from typing import Iterable, Sequence
 
 import numpy as np
 
@@ -29,6 +29,11 @@ def tint(text: str, colour: str, on: bool) -> str:
 def wrapped(text: str) -> str:
     """A paragraph in lines of at most 80 columns."""
     return textwrap.fill(" ".join(text.split()), WIDTH, break_on_hyphens=False)
+
+
+def page(lines: Iterable[str]) -> str:
+    """Lines as one text, without blanks at their ends."""
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def cut(text: str) -> list[str]:
