@@ -18,12 +18,12 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
-# before NumPy, as on the command line: see npgpt.spin
-from npgpt import GPT2Config
+from . import tuned  # noqa: F401  before anything loads NumPy
 
 # isort: split
 import numpy as np
 
+from npgpt import GPT2Config
 from npgpt.config import SIZES
 from npgpt.generation import generate
 from npgpt.generation.fast_reader import FastReader

@@ -16,10 +16,9 @@ import numpy as np
 from numpy import matmul
 
 from npgpt import GPT2Config
-from npgpt.fast.products import products
+from npgpt.fast.linear import matmuls as products
 from npgpt.fast.scores import cut_blocks, cut_stacks
 from npgpt.machine import threads
-from npgpt.machine.malloc import keep_freed_memory
 from npgpt.training.step.gradients import choose_shards
 
 from ..sizes import SIZES, repeated
@@ -29,7 +28,6 @@ def prepare(size: str) -> Callable[[], Any]:
     """A callable that does all products of one step."""
     values, batch, length = SIZES[size]
     config = GPT2Config.from_dict(values)
-    keep_freed_memory()
     shards = choose_shards(config, batch, length)
     parts = [_products(config, batch // shards, length) for _ in range(shards)]
 

@@ -13,11 +13,10 @@ from typing import Any, Callable
 
 import numpy as np
 
-from npgpt.fast.activations import gelu_forward
-from npgpt.fast.products import products
+from npgpt.fast.gelu import gelu_forward
+from npgpt.fast.linear import matmuls as products
 from npgpt.generation.fast_reader import TILE
 from npgpt.machine import threads
-from npgpt.machine.malloc import keep_freed_memory
 
 from ..sizes import LIMIT_SHAPES, REPEATS, WEIGHTS_READ, product_flops
 
@@ -28,7 +27,6 @@ C = 768
 
 def prepare() -> Callable[[], Any]:
     """A callable that measures each limit once: {name: rate}."""
-    keep_freed_memory()
     rng = np.random.default_rng(0)
 
     def drawn(*shape: int) -> np.ndarray:

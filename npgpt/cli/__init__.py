@@ -15,6 +15,7 @@ import sys
 from importlib import import_module
 from typing import Sequence
 
+from ..machine import tune
 from ..suggest import did_you_mean
 from ..version import VERSION
 from .parser import Parser
@@ -37,11 +38,13 @@ VERBS = {
 
 
 def entry() -> int:
-    """The command `npgpt` and `python -m npgpt`: call main, then force its exit status.
+    """The command `npgpt` and `python -m npgpt`: tune the process, call main, force the status.
 
     After a Ctrl-C during an import, Python may end the process by the signal although it was
     handled; the exit code would then not be 130.
     """
+    # before a verb loads NumPy
+    tune()
     code = main()
     if code == 130:
         sys.stdout.flush()

@@ -9,7 +9,6 @@ from pathlib import Path
 from ..evaluation.text import ChoiceScore, read_questions, score_questions, score_text
 from ..generation.quantized import dequantize, quantize
 from ..gpt2 import GPT2, open_model
-from ..machine.malloc import keep_freed_memory
 from ..params import Params
 from ..tape import Array
 from ..text import Tokenizer
@@ -54,7 +53,6 @@ def run(args: argparse.Namespace) -> int:
     if args.questions is not None and args.text is not None:
         raise ValueError("got both a TEXT and --questions; expected one of them")
     use_threads(args.threads)
-    keep_freed_memory()
     model, tokenizer = open_model(args.model)
     params = dequantize(quantize(model.params, model.config)) if args.int8 else model.params
     if args.questions is not None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..ids import check_integer
-from ..machine.threads import set_threads
+from ..machine import tune
 from .parser import Parser
 
 
@@ -46,4 +46,4 @@ def add_threads(parser: Parser) -> None:
 def use_threads(n: int) -> None:
     """Compute with n threads from now on, unless n is 0; ValueError for a negative number."""
     if check_integer("threads", n, 0):
-        set_threads(n)
+        tune(n)

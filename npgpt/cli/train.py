@@ -8,7 +8,6 @@ import errno
 import time
 from pathlib import Path
 
-from ..config import ACTIVATIONS, GPT2Config
 from ..text import CORPORA, Corpus, CorpusError, Tokenizer, load_corpus
 from ..training.checkpoint import (
     FOLDER,
@@ -23,11 +22,8 @@ from ..training.log import RunLog
 from ..training.loop import CONFIG_FILE, Diverged, check_length, new_state, train
 from ..training.settings import (
     DEFAULT_PRESET,
-    DERIVED,
     PRESETS,
-    DataSettings,
     RunConfig,
-    TrainSettings,
     build,
     read_toml,
     resolve,
@@ -56,7 +52,6 @@ examples:
 exit codes: 0 done, 2 a wrong setting, 3 a file cannot be read or written, 4
 diverged (the last good checkpoint is kept), 130 interrupted (after saving)
 """
-TABLES = {"data": DataSettings, "model": GPT2Config, "train": TrainSettings}
 # what may be changed on resuming a run
 CHANGEABLE = ("max_steps", "max_minutes", "threads", "recompute")
 
@@ -72,18 +67,16 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--resume", type=Path, metavar="RUN",
                         help=f"continue this run; only {_flags(CHANGEABLE)} may be changed")
     defaults = resolve().to_dict()
-    for table, kind in TABLES.items():
+    for table, fields in table_fields().items():
         group = parser.add_argument_group(f"{table} (defaults: those of {DEFAULT_PRESET})")
-        for field in dataclasses.fields(kind):
-            if field.name not in DERIVED:
-                _add_flag(group, field, defaults[table].get(field.name))
+        for name, field in fields.items():
+            _add_flag(group, name, field, defaults[table].get(name))
 
 
 def run(args: argparse.Namespace) -> int:
     """Train; print what is learned from, how it goes, and what came out."""
-    given = {field.name: getattr(args, field.name)
-             for kind in TABLES.values() for field in dataclasses.fields(kind)
-             if getattr(args, field.name, None) is not None}
+    given = {name: getattr(args, name) for fields in table_fields().values() for name in fields
+             if getattr(args, name) is not None}
     if args.resume is None:
         settings, state = _new_settings(args, given), None
         folder = _new_folder(args.out, settings)
@@ -132,7 +125,7 @@ def _train(folder: Path, state: TrainingState, corpus: Corpus) -> int:
     if watch is not None and watch.warning():
         note(watch.warning())
         with RunLog(folder) as log:
-            log.write({"step": outcome.step, "watch_share": round(watch.share, 3)})
+            log.write({"step": outcome.step, "watch_share": round(watch.fraction, 3)})
     if outcome.reason != "finished":
         print(f"{outcome.reason} at step {outcome.step:,} after {took}; saved.\n"
               f"continue   npgpt train --resume {folder}")
@@ -253,50 +246,19 @@ def _flags(names: tuple[str, ...] | list[str]) -> str:
     return ", ".join("--" + name.replace("_", "-") for name in names)
 
 
-MODEL_HELP = {
-    "n_positions": "The context, in tokens",
-    "n_embd": "Channels",
-    "n_layer": "Blocks",
-    "n_head": "Attention heads; must divide n_embd",
-    "n_inner": "Width of the feed-forward network (default 4 * n_embd)",
-    "activation_function": ", ".join(ACTIVATIONS),
-    "layer_norm_epsilon": "Added to the variance",
-    "resid_pdrop": "Dropout on what blocks add to the residual stream",
-    "embd_pdrop": "Dropout on the embeddings",
-    "attn_pdrop": "Dropout on the attention weights",
-    "initializer_range": "Standard deviation of the initial weights",
-    "tie_word_embeddings": "Use the token embedding as the output matrix too",
-    "norm": "layernorm, or none for blocks without it",
-    "final_norm": "A LayerNorm after the last block",
-    "qkv_bias": "Biases on queries, keys and values",
-    "scale_residual_init": "Scale the initial c_proj weights by 1 / sqrt(2 * n_layer)",
-    "leaky_slope": "Slope of leaky_relu; layer: learned per layer; shared: learned, one for all "
-                   "layers; fixed: not learned",
-    "slope_init": "Initial value of the slope",
-    "slope_decay": "Weight decay on learned slopes too",
-    "frozen_biases": "Train biases of queries and keys only: the others stay zero",
-    "weight_norm": "Blocks' linear weights as gain * v / |v|",
-    "entropy_penalty": "Weight in the training loss of a penalty on attention far from its target "
-                       "entropy",
-    "entropy_tolerance": "Distance without a penalty, as a fraction of the maximal entropy",
-    "entropy_target": "Initial target of every head, likewise; it is learned",
-}
-
-
 METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
 def _add_flag(
-    group: argparse._ArgumentGroup, field: dataclasses.Field[object], default: object
+    group: argparse._ArgumentGroup, name: str, field: dataclasses.Field[object], default: object
 ) -> None:
-    flag = _flags([field.name])
-    meaning = field.metadata.get("help") or MODEL_HELP[field.name]
+    flag, meaning = _flags([name]), field.metadata["help"]
     shown = {True: "on", False: "off"}[default] if isinstance(default, bool) else default
     # None and an empty text would mean nothing to a reader
     meaning += "" if shown in (None, "") else f" (default {shown})"
     if isinstance(field.default, bool):
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=meaning)
     else:
-        kind = int if field.name == "n_inner" else type(field.default)
-        group.add_argument(flag, type=seed_number if field.name == "seed" else kind,
+        kind = int if field.default is None else type(field.default)
+        group.add_argument(flag, type=seed_number if name == "seed" else kind,
                            metavar=METAVARS[kind], default=None, help=meaning)

@@ -31,16 +31,16 @@ def small(monkeypatch):
 
 
 @pytest.fixture
-def helpers_close(monkeypatch):
-    """A contestant's helpers end with its process, which here lives on."""
-    made, helpers = [], npgpt_gpt.Helpers
-    monkeypatch.setattr(npgpt_gpt, "Helpers", lambda n: made.append(helpers(n)) or made[-1])
+def workers_close(monkeypatch):
+    """A contestant's workers end with its process, which here lives on."""
+    made, workers = [], npgpt_gpt.Workers
+    monkeypatch.setattr(npgpt_gpt, "Workers", lambda n: made.append(workers(n)) or made[-1])
     yield
     for one in made:
         one.close()
 
 
-@pytest.mark.usefixtures("helpers_close")
+@pytest.mark.usefixtures("workers_close")
 @pytest.mark.parametrize("settings", [{}, {"recompute": True}])
 def test_training_makes_as_many_updates_as_a_repetition_has_steps(monkeypatch, settings):
     seen = []

@@ -13,7 +13,7 @@ def test_threads_are_used_as_asked_and_0_leaves_them(monkeypatch):
     options.add_threads(parser)
     assert parser.parse_args([]).threads == 0
     asked = []
-    monkeypatch.setattr(options, "set_threads", asked.append)
+    monkeypatch.setattr(options, "tune", asked.append)
     options.use_threads(0)
     options.use_threads(parser.parse_args(["--threads", "3"]).threads)
     assert asked == [3]

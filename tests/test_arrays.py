@@ -1,0 +1,6 @@
+from npgpt import arrays, tape
+from npgpt.layers import contract
+
+
+def test_layers_and_tape_mean_the_same_by_an_array():
+    assert tape.Array is contract.Array is arrays.Array
