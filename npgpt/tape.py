@@ -19,8 +19,7 @@ from typing import Any, Callable, Mapping, NamedTuple, overload
 import numpy as np
 
 from .arrays import Array as Array
-
-Cache = Any     # what a forward saves for its own backward; nobody else looks inside
+from .arrays import Cache as Cache
 
 
 class TapeError(ValueError):

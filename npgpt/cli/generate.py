@@ -6,12 +6,12 @@ import argparse
 import sys
 from itertools import tee
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Iterator
 
+from ..generation.sampling import SamplingSettings
 from ..generation.writing import converse, stream_text
-from ..gpt2 import GPT2, open_model
+from ..gpt2 import GPT2, QuantizedGPT2, open_model
 from ..text import CorpusError, Tokenizer
-from ..training.loop import first_token
 from .console import note
 from .options import add_model, add_seed, add_threads, use_threads
 from .parser import Parser
@@ -27,8 +27,8 @@ examples:
   echo "def " | npgpt generate runs/python-source --temperature 0
   npgpt generate gpt2/ --interactive
 """
-# options that are settings of GPT2.stream by the same names
-SETTINGS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "speculate")
+
+Writer = GPT2 | QuantizedGPT2
 
 
 def add_arguments(parser: Parser) -> None:
@@ -74,21 +74,24 @@ def run(args: argparse.Namespace) -> int:
     prompt = None if args.interactive else _prompt(args)
     use_threads(args.threads)
     model, tokenizer = open_model(args.model)
-    if args.int8:
-        model = model.quantized()
+    writer = model.quantized() if args.int8 else model
     if args.interactive:
-        _interact(args, model, tokenizer)
+        _interact(args, writer, tokenizer)
     else:
-        _write(args, model, tokenizer, prompt)
+        _write(args, writer, tokenizer, prompt)
     return 0
 
 
-def _write(args: argparse.Namespace, model: GPT2, tokenizer: Tokenizer, prompt: str | None) -> None:
-    ids = [first_token(tokenizer)] if prompt is None else tokenizer.encode(prompt)
-    context, slid = model.config.n_positions, list[int]()
+def _write(
+    args: argparse.Namespace, model: Writer, tokenizer: Tokenizer, prompt: str | None
+) -> None:
+    ids = [tokenizer.first_id] if prompt is None else tokenizer.encode(prompt)
+    context = model.config.n_positions
+    slid: list[int] = []
     tokens = model.stream(ids, args.max_new_tokens, seed=args.seed, samples=args.samples,
                           on_slide=slid.append, decode=tokenizer.decode,
-                          stop_ids=_stop_ids(tokenizer), **_settings(args))
+                          stop_ids=_stop_ids(tokenizer), stop=args.stop,
+                          speculate=args.speculate, **_sampling(args))
     if len(ids) > context:
         note(f"the prompt has {len(ids):,} tokens, more than the context of {context}: only the "
              f"last {context} are read")
@@ -105,17 +108,19 @@ def _write(args: argparse.Namespace, model: GPT2, tokenizer: Tokenizer, prompt: 
         _note_slide(context)
 
 
-def _interact(args: argparse.Namespace, model: GPT2, tokenizer: Tokenizer) -> None:
+def _interact(args: argparse.Namespace, model: Writer, tokenizer: Tokenizer) -> None:
     note("type a line to have it continued, or an empty line to go on; Ctrl-C ends a reply, "
          "Ctrl-D the conversation")
     session = model.session(seed=args.seed,
                             on_slide=lambda row: _note_slide(model.config.n_positions))
     converse(session, tokenizer, _lines(), _show, args.max_new_tokens, on_error=note,
-             stop_ids=_stop_ids(tokenizer), **_settings(args))
+             stop_ids=_stop_ids(tokenizer), stop=args.stop, speculate=args.speculate,
+             **_sampling(args))
 
 
-def _settings(args: argparse.Namespace) -> dict[str, Any]:
-    return {name: getattr(args, name) for name in SETTINGS}
+def _sampling(args: argparse.Namespace) -> SamplingSettings:
+    return {"temperature": args.temperature, "top_k": args.top_k, "top_p": args.top_p,
+            "min_p": args.min_p, "repetition_penalty": args.repetition_penalty}
 
 
 def _stop_ids(tokenizer: Tokenizer) -> tuple[int, ...]:

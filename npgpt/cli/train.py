@@ -8,6 +8,7 @@ import errno
 import time
 from pathlib import Path
 
+from ..files import locked
 from ..text import CORPORA, Corpus, CorpusError, Tokenizer, load_corpus
 from ..training.checkpoint import (
     FOLDER,
@@ -17,7 +18,6 @@ from ..training.checkpoint import (
     is_run,
     load_checkpoint,
 )
-from ..training.lock import only_writer
 from ..training.log import RunLog
 from ..training.loop import CONFIG_FILE, Diverged, check_length, new_state, train
 from ..training.settings import (
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         folder = _resumed_folder(args, given)
         # `train` holds the lock too; here it is taken before any work or output
-        with only_writer(folder):
+        with locked(folder):
             settings, state = _resumed(args, given)
     use_threads(settings.train.threads)
     corpus = _corpus(settings, state)

@@ -1,9 +1,10 @@
 """Embeddings: rows added to a table token by token, and the way back cut over threads; the
 mathematics is in layers/embedding.py.
 
-Positions are sorted by token, and each run of equal tokens is summed at once: np.add.at, which is
-quick for single numbers, adds rows one after the other. The table of positions gets a sum over
-the batch. The look-ups themselves are the textbook's.
+The gradient of the token table stays sparse until it is added to the head's. Then positions are
+sorted by token, and each run of equal tokens is summed at once: np.add.at, which is quick for
+single numbers, adds rows one after the other. The table of positions gets a sum over the batch. The
+look-ups themselves are the textbook's.
 Measured in float32 on one core, backward alone: tokens 3.6 times as fast as the textbook for 768
 tokens of 65, 1.2 times for 1024 of 50257, where making the table takes longest; positions 13 to 16
 times. Unembedding is the matmuls of linear.py: both ways together 1.2 times as fast for 4 sequences
@@ -41,7 +42,7 @@ class Rows(SparseGradient):
 
 
 def token_embedding_backward(dout: Array, cache: Cache) -> tuple[None, Rows]:
-    """Give (None, dweight): ids are integers and have no gradient; dweight (V, C) as Rows."""
+    """Give (None, dweight): ids are integers and have no gradient; dweight (V, C) as rows."""
     ids, table_shape = cache
     return None, Rows(table_shape, ids, dout)
 

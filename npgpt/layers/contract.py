@@ -5,11 +5,11 @@ Each layer checks its own arrays, in its own file; its fast version calls the sa
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
-from ..arrays import Array as Array
+from ..arrays import Array, Cache
 
-Cache = Any  # what a forward saves for its own backward; nobody else looks inside
+__all__ = ["Array", "Cache", "UniformSource", "check_shapes"]
 
 
 class UniformSource(Protocol):

@@ -6,7 +6,7 @@
     RUN/checkpoints/    the newest few, see `checkpoint`
     RUN/samples/        text written on the way
     RUN/result.json     step, loss over all held-back text; once the run has finished
-    RUN/.lock           held while a process trains, see `lock`
+    RUN/.lock           held while a process trains, see `files.locked`
 
 Step N is the state after N updates. A run continued from a checkpoint equals one that was never
 interrupted, bit for bit, on the same machine with the same number of threads.
@@ -25,18 +25,17 @@ import numpy as np
 
 from ..evaluation.loss import Stopped, mean_loss
 from ..fast.ops import FAST
-from ..files import remove_partial, replacing_file
+from ..files import locked, remove_partial, replacing_file
 from ..generation import generate
 from ..generation.fast_reader import FastReader
 from ..machine.threads import using
 from ..params import Params, init_params
 from ..probe.trace import first_break
 from ..tape import Array
-from ..text import Corpus, Tokenizer
+from ..text import Corpus
 from .batches import evaluation_batches, training_batch
 from .checkpoint import FOLDER as CHECKPOINTS
 from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
-from .lock import only_writer
 from .log import RunLog, cut_log
 from .schedule import learning_rate
 from .settings import RunConfig
@@ -113,12 +112,12 @@ def train(
 
     `should_stop` is asked after every step; True saves and ends the run early. `watch` looks at
     the steps that the settings name, and must not change anything. Raises Diverged,
-    CorpusError for a text too short for one sequence, ValueError if another process trains in
-    run_folder, and OSError where nothing can be written.
+    CorpusError for a text too short for one sequence, InUse (a ValueError) if another process
+    trains in run_folder, and OSError where nothing can be written.
     """
     check_length(state.run, corpus)
     run_folder.mkdir(parents=True, exist_ok=True)
-    with only_writer(run_folder):
+    with locked(run_folder):
         return _train(run_folder, state, corpus, reporter, should_stop, watch)
 
 
@@ -273,7 +272,7 @@ def evaluate(
 
 def write_sample(state: TrainingState, n_tokens: int) -> str:
     """Text by the model as it stands, from the beginning of a document."""
-    start = first_token(state.tokenizer)
+    start = state.tokenizer.first_id
     ids = generate(
         state.params, state.config, np.array([start]), n_tokens, temperature=0.8,
         seed=_sample_seed(state), ops=state.ops,
@@ -284,16 +283,6 @@ def write_sample(state: TrainingState, n_tokens: int) -> str:
 
 def _sample_seed(state: TrainingState) -> int:
     return int(np.random.SeedSequence([state.run.train.seed, state.step]).generate_state(1)[0])
-
-
-def first_token(tokenizer: Tokenizer) -> int:
-    """What a text without a prompt starts from: end-of-text, else a line break, else token 0."""
-    if tokenizer.eot_id is not None:
-        return tokenizer.eot_id
-    try:
-        return int(tokenizer.encode("\n")[0])
-    except ValueError:
-        return 0
 
 
 def _after_step(

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from npgpt.files import InUse, locked
 from npgpt.ops import TEXTBOOK
 from npgpt.tape import Op
 from npgpt.text import CorpusError
@@ -264,3 +265,14 @@ def test_a_text_too_short_for_one_sequence_is_named(start, corpus, tmp_path):
     with pytest.raises(CorpusError, match="513"):
         train(tmp_path / "run", state, corpus, Silent())
     assert not (tmp_path / "run").exists()
+
+
+def test_training_where_another_trains_writes_nothing(start, corpus, tmp_path):
+    with locked(tmp_path):
+        before = sorted(tmp_path.iterdir())
+        with pytest.raises(InUse):
+            train(tmp_path, start(), corpus, Silent())
+        assert sorted(tmp_path.iterdir()) == before
+    train(tmp_path, start(max_steps=1), corpus, Silent())
+    with locked(tmp_path):
+        pass
