@@ -37,7 +37,7 @@ class DataSettings:
     corpus: str = _setting("python-docs", "A named corpus, or a file or folder of text")
     tokenizer: str = _setting("char",
                               "char: one token per character; gpt2: GPT-2's byte pair encoding")
-    val_fraction: float = _setting(0.1, "The last part of the text, held back from training")
+    val_fraction: float = _setting(0.1, "Fraction of the text, its end, held out from training")
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,17 @@ class TrainSettings:
     weight_decay: float = _setting(0.1,
                                    "Decay of matrices and tables, not of biases and norms")
     grad_clip: float = _setting(1.0, "Largest norm of all gradients together; 0 clips nothing")
-    eval_every: int = _setting(250, "Steps between evaluations on held-back text")
-    eval_batches: int = _setting(20, "Batches of one such evaluation; 0 takes all held-back text")
+    eval_every: int = _setting(250, "Steps between evaluations on held-out text")
+    eval_batches: int = _setting(20, "Batches of one such evaluation; 0 takes all held-out text")
     sample_every: int = _setting(500, "Steps between written samples; 0 writes none")
     sample_tokens: int = _setting(200, "Length of a sample")
     checkpoint_every: int = _setting(250, "Steps between checkpoints; the first and last have one")
     keep_checkpoints: int = _setting(2, "How many of the newest stay")
-    watch: str = _setting("", f"Write to the log, with commas between: {', '.join(WATCHABLE)}")
-    watch_every: int = _setting(100, "Steps between looks; the first and last are looked at")
+    watch: str = _setting("", f"What to probe and log, separated by commas: {', '.join(WATCHABLE)}")
+    watch_every: int = _setting(100, "Steps between those records; the first and last step have one")
     threads: int = _setting(0, "Threads to compute with; 0 is one per core")
-    recompute: bool = _setting(False,
-                               "Compute activations twice: less memory, more time")
+    recompute: bool = _setting(False, "Activation checkpointing: compute each block's activations "
+                                      "again in backward; less memory, more time")
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
