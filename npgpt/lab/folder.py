@@ -37,6 +37,8 @@ STUDY_FILE = "study.toml"
 ABOUT_FILE = "about.json"
 DIVERGED = 4
 """The exit code of `npgpt train` for a run that diverged: a result, not a failure."""
+Machine = dict[str, str | int | None]
+"""What a study ran on: npgpt, numpy, python, system, processor, cores."""
 
 
 class Ending(TypedDict, total=False):
@@ -50,17 +52,6 @@ class Ending(TypedDict, total=False):
     """All that the run has had so far."""
 
 
-class Machine(TypedDict):
-    """What a study ran on."""
-
-    npgpt: str
-    numpy: str
-    python: str
-    system: str
-    processor: str
-    cores: int | None
-
-
 class CorpusFacts(TypedDict, total=False):
     """What is noted of a study's text; empty until it was read."""
 
@@ -72,13 +63,6 @@ class CorpusFacts(TypedDict, total=False):
     held_back_tokens: int
     unigram: float
     """Cross-entropy in nats of counting tokens alone."""
-
-
-class About(TypedDict, total=False):
-    """The content of about.json."""
-
-    made_with: list[Machine]
-    corpus: CorpusFacts
 
 
 @dataclass(frozen=True)
@@ -206,18 +190,12 @@ def _change(old: Study, new: Study) -> str:
     return ""
 
 
-def read_about(folder: Path) -> About:
-    """The content of about.json, {} if there is none."""
-    about: About = read_json(folder / ABOUT_FILE)
-    return about
-
-
 def note_beginning(folder: Path, corpus: Corpus) -> None:
     """Write about.json: machine and versions (one entry for each machine), and the corpus.
 
     Raises ValueError if the study began with another text.
     """
-    about = read_about(folder)
+    about = read_json(folder / ABOUT_FILE)
     known = about.get("corpus", {}).get("fingerprint", corpus.fingerprint)
     if known != corpus.fingerprint:
         raise ValueError(f"{corpus.name} is no longer the text that {folder} began with; "
