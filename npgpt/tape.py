@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Callable, Mapping, NamedTuple, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-Cache = Any     # what a forward saves for its own backward; nobody else looks inside
+from .arrays import Array as Array
+from .arrays import Cache as Cache
 
 
 class TapeError(ValueError):

@@ -86,9 +86,8 @@ def _write(args: Any, model: Any, tokenizer: Any, prompt: str | None, settings: 
     from ..generation import stream
     from ..generation.fast_reader import FastReader
     from ..generation.writing import stream_text
-    from ..training.loop import first_token
 
-    ids = [first_token(tokenizer)] if prompt is None else tokenizer.encode(prompt)
+    ids = [tokenizer.first_id] if prompt is None else tokenizer.encode(prompt)
     ends = () if tokenizer.eot_id is None else (tokenizer.eot_id,)
     slid: list[int] = []
     if len(ids) > model.config.n_positions:

@@ -201,9 +201,9 @@ _CHANGEABLE = ("max_steps", "max_minutes", "threads", "recompute")
 
 
 def _start(args: argparse.Namespace, flags: dict[str, Any]) -> tuple[Path, Any, RunConfig]:
+    from ..files import locked
     from ..text import CORPORA
     from ..training.checkpoint import FOLDER, RUN_FILE, is_run
-    from ..training.lock import only_writer
     from ..training.loop import CONFIG_FILE
 
     if args.resume is None:
@@ -233,7 +233,7 @@ def _start(args: argparse.Namespace, flags: dict[str, Any]) -> tuple[Path, Any, 
             raise ValueError(f"{given} is a checkpoint outside of its run folder; put it into a "
                              f"folder {FOLDER} of a run")
     # `train` holds the folder too; here it is asked before any work, and before any word
-    with only_writer(folder):
+    with locked(folder):
         return (folder, *_state(given, flags))
 
 

@@ -8,8 +8,8 @@
     FOLDER/runs/NAME.txt        what it wrote to stderr
     FOLDER/results.json         all that a report needs
 
-`lab run` locks the folder, and every run its own: if only `lab run` is killed, the next one finds
-the runs that are left and waits until they have saved.
+A run holds its own folder: where `lab run` alone is killed, the next one waits until its runs have
+saved.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import json
 import os
 import platform
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Mapping, TypedDict
+from typing import Any, Callable, Iterator, Mapping, TypedDict
 
 import numpy as np
 
-from ..files import replacing_file
+from ..files import LOCK_FILE, InUse, locked, replacing_file
 from ..text import Corpus
 from ..training.checkpoint import checkpoints
-from ..training.lock import only_writer
 from ..training.loop import CONFIG_FILE, RESULT_FILE
 from ..training.settings import RunConfig
 from ..version import VERSION
@@ -128,27 +128,39 @@ def runs_of(folder: Path, study: Study) -> list[Run]:
     return [Run(folder, arm, seed, study.run_config(arm, seed)) for arm, seed in study.runs()]
 
 
-def wait_for_orphans(
-    runs: list[Run], patience: float, say: Callable[[str], None] | None = None
-) -> None:
-    """Wait for runs that a killed `lab run` left behind: they are saving.
+@contextmanager
+def held(
+    folder: Path, patience: float = 0.0, say: Callable[[str], None] | None = None,
+) -> Iterator[None]:
+    """Hold a study's folder. Raises ValueError if another `lab run` holds it, or runs it started.
 
-    Raises ValueError, which names one, if any of them still goes after `patience` seconds.
+    Runs whose `lab run` was killed are saving: it first waits for them for `patience` seconds.
     """
-    deadline = time.monotonic() + patience
-    for run in runs:
-        while run.place.is_dir():
-            try:
-                with only_writer(run.place):
-                    break
-            except ValueError as error:
-                if time.monotonic() >= deadline:
-                    raise ValueError(f"left behind by a killed lab run: {error}") from None
-                if say is not None:
-                    say(f"left behind by a killed lab run: {str(error).partition(';')[0]}; "
-                        f"waiting until it has saved")
-                    say = None
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        deadline = time.monotonic() + patience
+        while runs := _left_behind(folder):
+            problem = (f"{folder} is in use by runs that a killed lab run left behind: "
+                       f"{', '.join(runs)}")
+            if time.monotonic() >= deadline:
+                raise ValueError(f"{problem}; wait until they end, or end them")
+            if say is not None:
+                say(f"{problem}; waiting until they have saved")
+                say = None
             time.sleep(0.05)
+        yield
+
+
+def _left_behind(folder: Path) -> list[str]:
+    """The runs that a process is training, each with that process."""
+    runs = []
+    for place in sorted(folder.glob(f"runs/*/{LOCK_FILE}")):
+        try:
+            with locked(place.parent):
+                pass
+        except InUse as problem:
+            runs.append(f"{place.parent.name} (process {problem.process})")
+    return runs
 
 
 def adopt(folder: Path, study: Study) -> None:

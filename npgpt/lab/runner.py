@@ -22,19 +22,10 @@ from typing import Callable, Protocol
 
 from ..files import replacing_file
 from ..text import CORPORA, load_corpus
-from ..training.lock import only_writer
 from ..training.log import FILE as LOG_FILE
 from ..training.loop import check_length
 from ..training.settings import RunConfig
-from .folder import (
-    DIVERGED,
-    Run,
-    adopt,
-    note_beginning,
-    runs_of,
-    wait_for_orphans,
-    write_json,
-)
+from .folder import DIVERGED, Run, adopt, held, note_beginning, runs_of, write_json
 from .results import write_results
 from .study import Study
 
@@ -120,11 +111,9 @@ def run_study(
         raise ValueError(f"max_minutes={max_minutes} must be a number of at least 0")
     wanted = None if only is None else {study.arm(name).name for name in only}
     deadline = time.monotonic() + 60.0 * (max_minutes or math.inf)
-    folder.mkdir(parents=True, exist_ok=True)
-    with only_writer(folder):
+    with held(folder, PATIENCE_SECONDS, say):
         adopt(folder, study)
         runs = runs_of(folder, study)
-        wait_for_orphans(runs, PATIENCE_SECONDS, say)
         _read_corpus(folder, runs[0].config, say)
         (folder / "runs").mkdir(exist_ok=True)
         mine = [run for run in runs if wanted is None or run.arm.name in wanted]

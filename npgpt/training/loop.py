@@ -6,7 +6,7 @@
     RUN/checkpoints/    the newest few, see `checkpoint`
     RUN/samples/        text written on the way
     RUN/result.json     step, loss over all held-back text; once the run has finished
-    RUN/.lock           held while a process trains, see `lock`
+    RUN/.lock           held while a process trains, see `files.locked`
 
 Step N is the state after N updates. A run continued from a checkpoint equals one that was never
 interrupted, bit for bit, on the same machine with the same number of threads.
@@ -25,30 +25,29 @@ import numpy as np
 
 from ..evaluation.loss import Stopped, mean_loss
 from ..fast.ops import FAST
-from ..files import remove_partial, replacing_file
+from ..files import locked, remove_partial, replacing_file
 from ..generation import generate
 from ..generation.fast_reader import FastReader
 from ..machine.threads import using
 from ..params import Params, init_params
 from ..probe.trace import first_break
 from ..tape import Array
-from ..text import Corpus, Tokenizer
+from ..text import Corpus
 from .batches import evaluation_batches, training_batch
 from .checkpoint import FOLDER as CHECKPOINTS
 from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
-from .lock import only_writer
 from .log import RunLog, cut_log
-from .optimiser import update, zero_moments
 from .schedule import learning_rate
 from .settings import RunConfig
+from .step.adamw import clipped_update, decaying, zero_moments
 from .step.gradients import add_gradients, batches_at_a_time, choose_shards, loss_and_grads
 from .step.row_random import RowRandom
-from .step.workers import Helpers
+from .step.workers import Workers
 
 CONFIG_FILE = "config.toml"
 SAMPLES = "samples"
-# a helper process takes a fifth of a second to start
-FOR_HELPERS = 20
+# a worker process takes a fifth of a second to start
+FOR_WORKERS = 20
 RESULT_FILE = "result.json"
 
 
@@ -113,12 +112,12 @@ def train(
 
     `should_stop` is asked after every step; True saves and ends the run early. `watch` looks at
     the steps that the settings name, and must not change anything. Raises Diverged,
-    CorpusError for a text too short for one sequence, ValueError if another process trains in
-    run_folder, and OSError where nothing can be written.
+    CorpusError for a text too short for one sequence, InUse (a ValueError) if another process
+    trains in run_folder, and OSError where nothing can be written.
     """
     check_length(state.run, corpus)
     run_folder.mkdir(parents=True, exist_ok=True)
-    with only_writer(run_folder):
+    with locked(run_folder):
         return _train(run_folder, state, corpus, reporter, should_stop, watch)
 
 
@@ -136,7 +135,7 @@ def _train(
     set_aside_newer(run_folder, state.step)
     # a run that starts again at step 0 writes that step's record again
     cut_log(run_folder, state.step or -1)
-    with RunLog(run_folder) as log, _helpers(state) as helpers:
+    with RunLog(run_folder) as log, _workers(state) as workers:
         if state.step == 0:
             record = {"step": 0, "val": evaluate(state, corpus, settings.eval_batches)}
             if watch is not None and settings.watches(0):
@@ -148,7 +147,7 @@ def _train(
         while state.step < settings.max_steps:
             due = watch is not None and settings.watches(state.step + 1)
             before = {n: a.copy() for n, a in state.params.items()} if due else None
-            record = train_step(state, corpus.train, log, helpers)
+            record = train_step(state, corpus.train, log, workers)
             if watch is not None and due:
                 _look(watch, state, before, record)
             _after_step(run_folder, state, corpus, record, log, reporter)
@@ -177,12 +176,12 @@ def _train(
     return Outcome(reason, state.step, val, checkpoint)
 
 
-def _helpers(state: TrainingState) -> Helpers:
-    """Helper processes, if a batch goes in shards and enough steps remain to start some for."""
+def _workers(state: TrainingState) -> Workers:
+    """Worker processes, if a batch goes in shards and enough steps remain to start some for."""
     settings = state.run.train
     with using(settings.threads or None):
         shards = choose_shards(state.config, settings.batch_size, state.run.sequence_length)
-    return Helpers(shards - 1 if settings.max_steps - state.step >= FOR_HELPERS else 0)
+    return Workers(shards - 1 if settings.max_steps - state.step >= FOR_WORKERS else 0)
 
 
 def check_length(run: RunConfig, corpus: Corpus) -> None:
@@ -192,7 +191,7 @@ def check_length(run: RunConfig, corpus: Corpus) -> None:
 
 
 def train_step(
-    state: TrainingState, tokens: Array, log: RunLog | None = None, helpers: Helpers | None = None,
+    state: TrainingState, tokens: Array, log: RunLog | None = None, workers: Workers | None = None,
 ) -> dict[str, Any]:
     """One update of `state` in place; returns the step's line for the log.
 
@@ -202,11 +201,13 @@ def train_step(
     lr, norm = learning_rate(state.step, settings), math.nan
     # what overflows is found and named below, once, instead of as a warning from every layer
     with np.errstate(over="ignore", invalid="ignore"):
-        loss, grads = batch_gradients(state, tokens, helpers)
+        loss, grads = batch_gradients(state, tokens, workers)
         if math.isfinite(loss):
-            norm = update(state.params, grads, state.mean, state.square,
-                          step=state.step + 1, lr=lr, settings=settings,
-                          slope_decay=state.config.slope_decay)
+            norm = clipped_update(
+                state.params, grads, state.mean, state.square, step=state.step + 1, lr=lr,
+                grad_clip=settings.grad_clip, betas=(settings.beta1, settings.beta2),
+                eps=settings.adam_epsilon, weight_decay=settings.weight_decay,
+                decay_names=decaying(state.params, state.config.slope_decay))
     record = {"step": state.step + 1, "loss": loss, "lr": lr, "grad_norm": norm}
     if not math.isfinite(norm):
         broken = _first_break(state, tokens)
@@ -221,7 +222,7 @@ def train_step(
 
 
 def batch_gradients(
-    state: TrainingState, tokens: Array, helpers: Helpers | None = None
+    state: TrainingState, tokens: Array, workers: Workers | None = None
 ) -> tuple[float, Params]:
     """Mean loss and gradients over the step's batches (several with gradient accumulation)."""
     settings, config = state.run.train, state.config
@@ -235,7 +236,7 @@ def batch_gradients(
         rng = RowRandom(settings.seed, state.step, micro, settings.batch_size) if dropout else None
         loss, grads = loss_and_grads(
             state.params, ids, targets, config, ops=state.ops, rng=rng,
-            threads=settings.threads or None, recompute=settings.recompute, helpers=helpers,
+            threads=settings.threads or None, recompute=settings.recompute, workers=workers,
         )
         total += loss / settings.grad_accumulation
         if summed is None:
@@ -271,7 +272,7 @@ def evaluate(
 
 def write_sample(state: TrainingState, n_tokens: int) -> str:
     """Text by the model as it stands, from the beginning of a document."""
-    start = first_token(state.tokenizer)
+    start = state.tokenizer.first_id
     ids = generate(
         state.params, state.config, np.array([start]), n_tokens, temperature=0.8,
         seed=_sample_seed(state), ops=state.ops,
@@ -282,16 +283,6 @@ def write_sample(state: TrainingState, n_tokens: int) -> str:
 
 def _sample_seed(state: TrainingState) -> int:
     return int(np.random.SeedSequence([state.run.train.seed, state.step]).generate_state(1)[0])
-
-
-def first_token(tokenizer: Tokenizer) -> int:
-    """What a text without a prompt starts from: end-of-text, else a line break, else token 0."""
-    if tokenizer.eot_id is not None:
-        return tokenizer.eot_id
-    try:
-        return int(tokenizer.encode("\n")[0])
-    except ValueError:
-        return 0
 
 
 def _after_step(

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Callable, Iterator
 
 from ..config import GPT2Config
-from ..files import flush_to_disk, replacing_file
+from ..files import LOCK_FILE, flush_to_disk, locked, replacing_file
 from ..params import parameter_shapes
 from .assemble import misfits
 from .cache import WEIGHTS, cached, own_folder
@@ -107,7 +107,7 @@ def pull(
         )
     url = weights_url(name)
     partial = target / (WEIGHTS + UNFINISHED)
-    with _made(target), _locked(partial) as file:
+    with _made(target), _opened(partial) as file:
         if (target / WEIGHTS).is_file():     # another pull has finished in the meantime
             return _checked(name, target, report)
         fetch = _Fetch(url, file, report)
@@ -292,11 +292,16 @@ def _may_pass(error: Exception) -> bool:
 
 @contextmanager
 def _made(folder: Path) -> Iterator[None]:
-    """Make a folder; where the work in it fails, what was made and is empty goes again."""
+    """Make a folder and hold it; if the work in it fails, what was made and is empty goes again."""
     new = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        yield
+        with locked(folder):
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    (folder / LOCK_FILE).unlink()
     except BaseException:
         with suppress(OSError):
             for place in new:
@@ -305,23 +310,9 @@ def _made(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(partial: Path) -> Iterator[BinaryIO]:
-    """The unfinished file, open for reading and appending, held by one process at a time.
-
-    It is gone afterwards if nothing was written to it.
-    """
+def _opened(partial: Path) -> Iterator[BinaryIO]:
+    """The unfinished file, open for reading and appending; deleted if nothing was written to it."""
     with partial.open("a+b") as file:
-        try:
-            import fcntl
-        except ImportError:      # Windows: two pulls at once are then told apart by the sha256
-            pass
-        else:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise OSError(
-                    f"{partial}: another npgpt pull is writing it, wait for it"
-                ) from None
         try:
             yield file
         finally:

@@ -128,7 +128,6 @@ def test_an_interrupted_run_saves_exits_130_and_can_be_continued(npgpt, process,
 
 
 def test_a_run_that_is_being_trained_is_not_resumed_by_another(npgpt, process, run_folder):
-    pytest.importorskip("fcntl")
     log = run_folder / "log.jsonl"
     begun = len(log.read_text().splitlines())
     running = process("train", "--resume", run_folder, "--max-steps", "100000")
@@ -138,7 +137,7 @@ def test_a_run_that_is_being_trained_is_not_resumed_by_another(npgpt, process, r
     for given in (run_folder, newest):
         code, out, err = npgpt("train", "--resume", given)
         assert (code, out, err.count("\n")) == (2, "", 1)
-        assert f"being trained by another process, {running.pid};" in err
+        assert f"in use by another process, {running.pid};" in err
     running.kill()
     running.communicate()
     code, _, err = npgpt("train", "--resume", run_folder, "--max-steps", "100000",

@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from npgpt.lab.folder import adopt, note_beginning, read_json, wait_for_orphans
+from npgpt.lab.folder import adopt, held, note_beginning, read_json
 from npgpt.text import load_corpus
-from npgpt.training.lock import only_writer
 
 
 def test_seeds_arms_and_words_may_be_added(tmp_path, toml, write_study):
@@ -54,15 +53,13 @@ def test_another_text_is_rejected_and_another_machine_noted(tmp_path, study):
         note_beginning(tmp_path, load_corpus(str(story)))
 
 
-def test_a_run_that_still_goes_is_waited_for_and_then_named(runs):
-    wait_for_orphans(runs, 0.0)                 # nothing has run: nothing to wait for
-    runs[1].place.mkdir(parents=True)
-    said = []
-    with only_writer(runs[1].place):
-        with pytest.raises(ValueError, match=f"killed lab run.*{runs[1].name}"):
-            wait_for_orphans(runs, 0.1, said.append)
-    assert len(said) == 1 and runs[1].name in said[0] and "waiting" in said[0]
-    wait_for_orphans(runs, 0.0)
+def test_a_folder_is_held_by_one(tmp_path):
+    with held(tmp_path / "out"):
+        with pytest.raises(ValueError, match="in use"):
+            with held(tmp_path / "out"):
+                pass
+    with held(tmp_path / "out"):
+        pass
 
 
 def test_a_run_knows_how_far_it_got(runs):

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from npgpt.lab import runner
-from npgpt.lab.folder import runs_of
+from npgpt.lab.folder import held, runs_of
 from npgpt.lab.runner import last_step, run_study
-from npgpt.training.lock import only_writer
 from npgpt.training.log import read_log
 
 from .conftest import Report, toml_in, written
@@ -154,7 +153,7 @@ def test_while_runs_go_a_second_call_raises_and_names_one_even_if_the_first_call
     first = runs_of(tmp_path / "out", long_study)[0]
     wait_for(lambda: last_step(first) > 0, process)
     report = Report()
-    with pytest.raises(ValueError, match=f"{tmp_path / 'out'} is being"):
+    with pytest.raises(ValueError, match=f"in use by another process, {process.pid};"):
         run_study(tmp_path / "out", long_study, report)
     assert not report.readied
     children = runs_of_process(process)
@@ -163,11 +162,11 @@ def test_while_runs_go_a_second_call_raises_and_names_one_even_if_the_first_call
     process.kill()
     process.communicate()
     monkeypatch.setattr(runner, "PATIENCE_SECONDS", 0.2)
-    said = []
-    named = f"left behind by a killed lab run: .*{first.name}"
-    with pytest.raises(ValueError, match=f"{named}.*; wait until it ends, or end it"):
-        run_study(tmp_path / "out", long_study, report, say=said.append)
-    assert len(said) == 1 and re.search(f"{named}.*; waiting until it has saved", said[0])
+    notes = []
+    named = rf"left behind: {first.name} \(process {children[0]}\)"
+    with pytest.raises(ValueError, match=named + "; wait until they end, or end them"):
+        run_study(tmp_path / "out", long_study, report, say=notes.append)
+    assert len(notes) == 1 and re.search(named + "; waiting until they have saved", notes[0])
     os.kill(children[0], signal.SIGKILL)
 
 
@@ -252,6 +251,6 @@ def test_settings_that_do_not_fit_are_told(tmp_path, study, settings, says):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_folder_is_free_again_when_a_study_has_ended(finished):
-    with only_writer(finished.folder):
+def test_the_lock_is_free_again_when_a_study_has_ended(finished):
+    with held(finished.folder):
         pass

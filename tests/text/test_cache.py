@@ -76,7 +76,7 @@ def test_a_cut_or_longer_file_is_found(path):
         with pytest.raises(DamagedTokens):
             read_tokens(path)
     path.write_bytes(whole + b"\0\0")
-    with pytest.raises(DamagedTokens, match="should have"):
+    with pytest.raises(DamagedTokens, match="expected .* bytes, got"):
         read_tokens(path)
 
 

@@ -48,5 +48,5 @@ def test_characters_come_at_once():
 
 
 def test_an_id_that_is_none_is_refused():
-    with pytest.raises(ValueError, match="50257 at position 0 does not exist"):
+    with pytest.raises(ValueError, match="50257 is outside the vocabulary"):
         StreamDecoder(BPE).add(50257)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from npgpt.config import GPT2Config
+from npgpt.files import locked
 from npgpt.weights import CheckpointError, load
 from npgpt.weights import pull as pulling
 from npgpt.weights.huggingface import read_config
@@ -218,14 +219,15 @@ def test_a_name_that_the_server_does_not_have_is_not_asked_for_again(
 def test_two_pulls_of_the_same_folder_do_not_write_into_each_other(
     hub: Hub, tmp_path: Path
 ) -> None:
-    fcntl = pytest.importorskip("fcntl")
     (tmp_path / "to").mkdir()
-    with (tmp_path / "to" / "model.safetensors.unfinished").open("ab") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(OSError, match="another npgpt pull is writing it"):
+    (tmp_path / "to" / "model.safetensors.unfinished").write_bytes(hub.body[:10])
+    with locked(tmp_path / "to"):
+        with pytest.raises(ValueError, match="to is in use by another process"):
             pull("gpt2", tmp_path / "to")
         assert (tmp_path / "to" / "model.safetensors.unfinished").exists()
     assert pull("gpt2", tmp_path / "to").fetched
+    assert {place.name for place in (tmp_path / "to").iterdir()} == {
+        "model.safetensors", "config.json"}
 
 
 def test_weights_that_transformers_fetched_are_found(hub: Hub, tmp_path: Path) -> None:

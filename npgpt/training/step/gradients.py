@@ -20,18 +20,17 @@ from typing import Any, Mapping
 import numpy as np
 
 from ...config import GPT2Config
+from ...fast.blocks import add
 from ...fast.ops import FAST
-from ...fast.pointwise import add
 from ...layers.contract import UniformSource
 from ...layers.cross_entropy import IGNORE
 from ...machine import threads as _threads
-from ...machine.malloc import keep_freed_memory
 from ...machine.threads import SHARD_PARAMETERS, SHARD_WORK, THREAD_WORK
 from ...ops import Ops
 from ...tape import Array
 from .memory import peak_memory as _peak_memory
 from .shard import Shard, shard_gradients
-from .workers import Helpers
+from .workers import Workers
 
 
 def loss_and_grads(
@@ -45,7 +44,7 @@ def loss_and_grads(
     threads: int | None = None,
     shards: int | None = None,
     recompute: bool = False,
-    helpers: Helpers | None = None,
+    workers: Workers | None = None,
 ) -> tuple[float, dict[str, Array]]:
     """What training minimises, in nats, and its gradient for every parameter.
 
@@ -60,7 +59,7 @@ def loss_and_grads(
                     `rows(start, stop)`, such as RowRandom, if there is dropout
         recompute   activation checkpointing: each block saves its input alone and is computed again
                     in backward, which takes less memory and a quarter to a third more time
-        helpers     worker processes that compute shards where there are threads - 1 of them, to the
+        workers     worker processes that compute shards where there are threads - 1 of them, to the
                     same bits; with the fast ops only
 
     The gradients are arrays of their own. Raises ValueError for shapes that differ, and for an rng
@@ -70,7 +69,6 @@ def loss_and_grads(
         raise ValueError(f"ids and targets must both be (B, T); got {ids.shape}, {targets.shape}")
     if not (config.embd_pdrop or config.resid_pdrop or config.attn_pdrop):
         rng = None
-    keep_freed_memory()
     with _threads.using(threads), _threads.one_blas_thread():
         if shards is None or config.entropy.penalty:
             shards = choose_shards(config, len(ids), ids.shape[1], rng)
@@ -78,7 +76,7 @@ def loss_and_grads(
         if shards <= 1:
             whole = Shard(ids, targets, config, rng, 1.0, recompute)
             return shard_gradients(params, whole, ops)
-        return _sharded(params, ids, targets, config, ops, rng, shards, recompute, helpers)
+        return _sharded(params, ids, targets, config, ops, rng, shards, recompute, workers)
 
 
 def choose_shards(
@@ -113,21 +111,21 @@ def _weights(config: GPT2Config) -> int:
 
 def peak_memory(
     config: GPT2Config, batch: int, length: int, *, dtype: Any = np.float32,
-    recompute: bool = False, shards: int | None = None, helpers: int | None = None,
+    recompute: bool = False, shards: int | None = None, workers: int | None = None,
     grad_accumulation: int = 1,
 ) -> int:
     """Bytes that training needs at the highest moment of a step, by AdamW, on this machine.
 
     Parameters, moments, gradients and activations of a batch (batch, length), in all processes:
-    `helpers` defaults to those that `npgpt train` starts; of `grad_accumulation` batches a step the
+    `workers` defaults to those that `npgpt train` starts; of `grad_accumulation` batches a step the
     gradients are added by `add_gradients`. Interpreters and libraries are not counted. Predicted
     from the sizes; measured: within 10 %.
     """
     shards = choose_shards(config, batch, length) if shards is None else shards
-    helpers = Helpers(shards - 1).count if helpers is None else helpers
+    workers = Workers(shards - 1).count if workers is None else workers
     itemsize = np.dtype(dtype).itemsize
     return _peak_memory(
-        config, batch, length, itemsize, shards, helpers, recompute, grad_accumulation)
+        config, batch, length, itemsize, shards, workers, recompute, grad_accumulation)
 
 
 def add_gradients(total: dict[str, Array], more: dict[str, Array]) -> None:
@@ -139,7 +137,7 @@ def add_gradients(total: dict[str, Array], more: dict[str, Array]) -> None:
 
 def _sharded(
     params: Mapping[str, Array], ids: Array, targets: Array, config: GPT2Config, ops: Ops,
-    rng: Any, shards: int, recompute: bool, helpers: Helpers | None,
+    rng: Any, shards: int, recompute: bool, workers: Workers | None,
 ) -> tuple[float, dict[str, Array]]:
     if rng is not None and not hasattr(rng, "rows"):
         raise ValueError("dropout in shards needs an rng with rows(start, stop), such as RowRandom")
@@ -155,8 +153,8 @@ def _sharded(
         # a shard's loss is a mean over its own targets: weigh it by how many it counted
         jobs.append(Shard(ids[rows], targets[rows], config, part_rng, counts[i] / total, recompute))
 
-    if helpers is not None and ops == FAST and helpers.ready(shards - 1, params, rng):
-        results = helpers.gradients(params, jobs)
+    if workers is not None and ops == FAST and workers.ready(shards - 1, params, rng):
+        results = workers.gradients(params, jobs)
     else:
         results = [(0.0, {})] * shards
 
