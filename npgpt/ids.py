@@ -71,7 +71,7 @@ def check_number(name: str, value: object) -> float:
 
     Raises ValueError: `slope_init='big' must be a number`.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise ValueError(f"{name}={value!r:.60} must be a number")
     try:
         return float(value)

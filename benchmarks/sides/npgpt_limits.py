@@ -14,7 +14,7 @@ import numpy as np
 
 from npgpt.fast.gelu import gelu_forward
 from npgpt.fast.linear import matmuls as products
-from npgpt.generation.fast_reader import TILE
+from npgpt.generation.streamed import TILE
 from npgpt.machine import threads
 
 from ..sizes import LIMIT_SHAPES, REPEATS, WEIGHTS_READ, matmul_flops

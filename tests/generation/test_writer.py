@@ -1,7 +1,9 @@
 """What the writer writes equals the plain loop: full logits of the last tokens, then a choice."""
 
+import inspect
 import itertools
 import math
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -9,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npgpt.fast.ops import FAST as fast
-from npgpt.generation.engine import complete, generate
-from npgpt.generation.sampling import Sampling, generators
-from npgpt.generation.writer import Writer, check_names, request
+from npgpt.generation.engine import StreamSettings, complete, generate, stream
+from npgpt.generation.sampling import Sampling, SamplingSettings, generators
+from npgpt.generation.writer import Settings, Writer, check_names, request
 from npgpt.ops import TEXTBOOK as textbook
 
 from .lively import SMALL, VARIANTS, lively
@@ -169,10 +171,20 @@ def test_fifty_greedy_tokens_in_float32_are_those_of_the_plain_loop(ops, specula
     assert got.tolist() == expected
 
 
-def test_settings_that_exist_pass_and_others_are_named_with_what_there_is():
+def test_known_settings_pass_and_an_unknown_one_is_named_with_what_there_is():
     check_names(["temperature", "stop_ids", "seed"], also=("seed",))
     with pytest.raises(TypeError) as error:
         check_names(["seed"])
     assert str(error.value) == (
-        "'seed' is no setting of generation; there are temperature, top_k, top_p, min_p, "
+        "unknown setting 'seed'; expected one of temperature, top_k, top_p, min_p, "
         "repetition_penalty, stop_ids, stop, decode, speculate")
+
+
+def test_the_typed_settings_are_the_fields_and_parameters_that_take_them():
+    assert list(SamplingSettings.__annotations__) == [field.name for field in fields(Sampling)]
+    of_request = set(inspect.signature(request).parameters) - {"config", "max_new_tokens"}
+    assert set(Settings.__annotations__) == {*SamplingSettings.__annotations__,
+                                             *of_request - {"sampling"}}
+    of_stream = set(inspect.signature(stream).parameters) - {
+        "params", "config", "ids", "max_new_tokens", "settings"}
+    assert set(StreamSettings.__annotations__) == {*Settings.__annotations__, *of_stream}

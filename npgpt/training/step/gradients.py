@@ -15,9 +15,11 @@ its own.
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from contextlib import nullcontext
+from typing import Mapping
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ...config import GPT2Config
 from ...fast.blocks import add
@@ -29,6 +31,7 @@ from ...machine.threads import SHARD_PARAMETERS, SHARD_WORK, THREAD_WORK
 from ...ops import Ops
 from ...tape import Array
 from .memory import peak_memory as _peak_memory
+from .row_random import RowSource
 from .shard import Shard, shard_gradients
 from .workers import Workers
 
@@ -69,7 +72,9 @@ def loss_and_grads(
         raise ValueError(f"ids and targets must both be (B, T); got {ids.shape}, {targets.shape}")
     if not (config.embd_pdrop or config.resid_pdrop or config.attn_pdrop):
         rng = None
-    with _threads.using(threads), _threads.one_blas_thread():
+    # the fast ops cut their work over our threads; others leave it to BLAS's
+    held = _threads.one_blas_thread() if ops == FAST else nullcontext()
+    with _threads.using(threads), held:
         if shards is None or config.entropy.penalty:
             shards = choose_shards(config, len(ids), ids.shape[1], rng)
         shards = min(shards, len(ids))
@@ -87,7 +92,7 @@ def choose_shards(
     if config.entropy.penalty:
         # it is a function of the whole batch's entropy, not a sum over its texts
         return 1
-    if rng is not None and not hasattr(rng, "rows"):
+    if rng is not None and not isinstance(rng, RowSource):
         return 1
     small = _weights(config) <= SHARD_PARAMETERS
     return n if small and _weights(config) * batch * length >= SHARD_WORK else 1
@@ -110,7 +115,7 @@ def _weights(config: GPT2Config) -> int:
 
 
 def peak_memory(
-    config: GPT2Config, batch: int, length: int, *, dtype: Any = np.float32,
+    config: GPT2Config, batch: int, length: int, *, dtype: DTypeLike = np.float32,
     recompute: bool = False, shards: int | None = None, workers: int | None = None,
     grad_accumulation: int = 1,
 ) -> int:
@@ -137,9 +142,9 @@ def add_gradients(total: dict[str, Array], more: dict[str, Array]) -> None:
 
 def _sharded(
     params: Mapping[str, Array], ids: Array, targets: Array, config: GPT2Config, ops: Ops,
-    rng: Any, shards: int, recompute: bool, workers: Workers | None,
+    rng: UniformSource | None, shards: int, recompute: bool, workers: Workers | None,
 ) -> tuple[float, dict[str, Array]]:
-    if rng is not None and not hasattr(rng, "rows"):
+    if rng is not None and not isinstance(rng, RowSource):
         raise ValueError("dropout in shards needs an rng with rows(start, stop), such as RowRandom")
     borders = [len(ids) * i // shards for i in range(shards + 1)]
     counts = [
