@@ -244,8 +244,8 @@ def _panels(n: int, height: float) -> tuple[Figure, list[Axes]]:
     """A grid of n panels that share their axes, at most COLUMNS in a row."""
     columns = min(COLUMNS, n)
     rows = -(-n // columns)
-    figure: Figure = new_figure(rows, columns, (WIDTH, 0.9 + (height + 0.35) * rows), sharex=True,
-                                sharey=True, squeeze=False)
+    figure = new_figure(rows, columns, (WIDTH, 0.9 + (height + 0.35) * rows), sharex=True,
+                        sharey=True)
     for axes in figure.axes[n:]:
         axes.set_visible(False)
     for axes in figure.axes[:n]:
