@@ -7,7 +7,7 @@ PyTorch does, and 90 steps of training multiply a rounding error: the book's tex
     m = m + (g - m) * (1 - b1)              v = v * b2 + g * g * (1 - b2)
     p = p - lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)          t counts from 1
 
-Decay takes every parameter, biases and norms too: that is PyTorch's default when nothing is said.
+Decay applies to every parameter, biases and norms too, as it does in PyTorch by default.
 
 Source     Loshchilov, Hutter 2017, arXiv 1711.05101; the order is torch.optim.AdamW's
 """

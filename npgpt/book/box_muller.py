@@ -85,7 +85,7 @@ def _log(x: Array) -> Array:
 
 
 def _sine_and_cosine(angle: Array) -> tuple[Array, Array]:
-    # angles are positive; the nearest even multiple of pi/4 is taken away
+    # angles are positive; the nearest even multiple of pi/4 is subtracted
     octant = (angle * FOUR_OVER_PI).astype(np.int32)
     octant = (octant + 1) & ~1
     turns = octant.astype(F)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from itertools import zip_longest
 from textwrap import fill
-from typing import Callable, Iterable, Iterator, Sequence, TypedDict
+from typing import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,16 +24,6 @@ COLUMN = 33     # characters for the printed numbers, and as many for the comput
 
 Say = Callable[[str], object]
 Computed = str | int | float | list[int | float | str]
-
-
-class Record(TypedDict):
-    """A figure in JSON."""
-
-    name: str
-    printed: str
-    source: str
-    computed: Computed
-    agrees: str
 
 
 def replay(chapters: Sequence[int] = tuple(CHAPTERS), say: Say = print) -> list[Figure]:
@@ -103,7 +93,7 @@ def summary(figures: Sequence[Figure]) -> str:
         f"{verdicts.count(DIFFERENT)} do not", 80)
 
 
-def as_records(figures: Iterable[Figure]) -> list[Record]:
+def as_records(figures: Iterable[Figure]) -> list[dict[str, Computed]]:
     """The figures as plain values for JSON, the computed ones in full."""
     return [
         {"name": figure.name, "printed": " ".join(figure.printed.split()), "source": figure.source,

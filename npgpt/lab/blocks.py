@@ -60,7 +60,7 @@ Block = Union[Heading, Text, Items, Table, Picture, Code]
 
 
 def to_markdown(title: str, blocks: Sequence[Block], pictures: dict[str, str]) -> str:
-    """The report as Markdown; `pictures` are addresses by name, others are left out."""
+    """The report as Markdown; `pictures` are addresses by name, one for every Picture."""
     parts = [f"# {title}"]
     for block in blocks:
         if isinstance(block, Heading):
@@ -77,8 +77,7 @@ def to_markdown(title: str, blocks: Sequence[Block], pictures: dict[str, str]) -
                 _row(block.header), "|" + "---|" * len(block.header),
                 *(_row(row) for row in block.rows)]))
         elif isinstance(block, Picture):
-            if block.name in pictures:
-                parts.append(f"![{block.alt}]({pictures[block.name]})\n\n*{block.caption}*")
+            parts.append(f"![{block.alt}]({pictures[block.name]})\n\n*{block.caption}*")
         else:
             # a fence longer than any in the text
             fence = "```"

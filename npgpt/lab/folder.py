@@ -41,17 +41,6 @@ Machine = dict[str, str | int | None]
 """What a study ran on: npgpt, numpy, python, system, processor, cores."""
 
 
-class Ending(TypedDict, total=False):
-    """The content of NAME.json, which is there as soon as the run has had a second."""
-
-    exit: int | None
-    """None while the run goes."""
-    said: str
-    """The last words of a run that diverged."""
-    seconds: float
-    """All that the run has had so far."""
-
-
 class CorpusFacts(TypedDict, total=False):
     """What is noted of a study's text; empty until it was read."""
 
@@ -104,10 +93,10 @@ class Run:
         whole = checkpoints(self.place)
         return int(whole[-1].name.rpartition("-")[2]) if whole else 0
 
-    def ending(self) -> Ending:
-        """The content of NAME.json, {} if there is none."""
-        ending: Ending = read_json(self.beside(".json"))
-        return ending
+    def ending(self) -> Any:
+        """The content of NAME.json, {} if there is none: exit, None while the run goes; seconds so
+        far; and said, the last words of a run that diverged."""
+        return read_json(self.beside(".json"))
 
     def result(self) -> dict[str, Any]:
         """The content of result.json, step and val_loss, if the run has finished; else {}."""

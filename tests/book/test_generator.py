@@ -43,8 +43,8 @@ def test_a_mixed_sequence_of_calls_is_pytorchs(sequence):
         what = f"call {i}, {call['kind']} {call['arguments']}"
         outs = CALLS[call["kind"]](rng, *call["arguments"])
         assert len(outs) == len(call["outs"]), what
-        for out, kept in zip(outs, call["outs"]):
-            assert_same(out, kept, what)
+        for out, expected in zip(outs, call["outs"]):
+            assert_same(out, expected, what)
 
 
 def test_the_golden_sequences_hold_every_kind_of_call_and_sizes_beyond_a_thousand():

@@ -70,7 +70,7 @@ def test_a_chapter_that_is_not_replayed_is_named():
         replay([6])
 
 
-def test_where_a_training_run_parts_from_the_book_is_said(monkeypatch):
+def test_a_training_run_that_parts_from_the_book_says_where(monkeypatch):
     figures = [Figure("step 0", "9.781", 9.7812), Figure("step 5", "8.111", 8.2),
                Figure("step 10", "6.661", 6.7)]
     monkeypatch.setattr(training, "figures", lambda epochs: iter(figures[:epochs]))
