@@ -13,8 +13,8 @@ def fused_multiply_add(a: Array, b: Array | np.floating, c: Array | np.floating)
     """a * b + c, rounded once; all float32 or all float64, the result has their dtype.
 
     float32: the product of two is exact in float64. float64: the product and the sum are each split
-    into a rounded number and its exact error (Dekker 1971; Knuth, TAOCP vol. 2, 4.2.2). A result that
-    lies almost exactly between two neighbours may still go to the wrong one.
+    into a rounded number and its exact error (Dekker 1971; Knuth, TAOCP vol. 2, 4.2.2). A result
+    that lies almost exactly between two neighbours may still go to the wrong one.
     """
     if a.dtype == np.float32:
         return np.asarray(np.multiply(a, b, dtype=np.float64) + c).astype(np.float32)
