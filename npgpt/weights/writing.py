@@ -6,9 +6,9 @@ import errno
 import json
 import os
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Callable, Mapping
+from typing import BinaryIO, Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -50,10 +50,7 @@ def save_book(path: Path | str, config: GPT2Config, params: Params) -> None:
 def save_llmc(path: Path | str, config: GPT2Config, params: Params) -> None:
     """Write llm.c's model file in float32; raises ValueError if llm.c has no such model."""
     _check(config, params)
-    path = _bin_file(path)
-    check_room(path.parent, llmc_size(config))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing_file(path) as beside, beside.open("wb") as file:
+    with _writing_bin(path, llmc_size(config)) as file:
         write_llmc(file, config, params)
 
 
@@ -70,11 +67,18 @@ def save_llmc_state(
 
     ids and targets (B, T), logits (B, T, V), the mean loss, gradients by parameter name.
     """
+    with _writing_bin(path, llmc_size(config) + 4 * logits.size + 8 * ids.size) as file:
+        write_llmc_state(file, config, ids, targets, logits, loss, grads)
+
+
+@contextmanager
+def _writing_bin(path: Path | str, size: int) -> Iterator[BinaryIO]:
+    """A file of `size` bytes to write, which replaces `path` once it is complete."""
     path = _bin_file(path)
-    check_room(path.parent, llmc_size(config) + 4 * logits.size + 8 * ids.size)
+    check_room(path.parent, size)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing_file(path) as beside, beside.open("wb") as file:
-        write_llmc_state(file, config, ids, targets, logits, loss, grads)
+        yield file
 
 
 WRITERS: dict[str, Callable[[Path, GPT2Config, Params], None]] = {
