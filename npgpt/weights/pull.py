@@ -36,7 +36,7 @@ CONFIG = "config.json"
 UNFINISHED = ".unfinished"
 BLOCK = 2**20
 TIMEOUT = 30.0
-# seconds before each further try after a broken connection; progress starts the list anew
+# seconds before each retry after a broken connection; any progress starts the list again
 PAUSES = (1.0, 2.0, 4.0, 8.0)
 
 # what the publisher's servers have at these revisions; medium and large are verified by the sha256

@@ -74,14 +74,14 @@ def test_the_debug_state_is_llmcs_byte_for_byte(tmp_path: Path, params) -> None:
 @pytest.mark.parametrize("place, value, message", [
     (0, 20240327, "got 20240327, llm.c's debug state"),
     (1, 2, "expected version 3 .float32. or 5 .bfloat16., got 2"),
-    (2, 0, "n_positions=0 must be a whole number"), (2, 6, "its header asks for"),
+    (2, 0, "n_positions=0 must be a"), (2, 6, "its header asks for"),
     (3, -5, "vocab_size=-5"), (3, 129, "pads a vocabulary of 129 to 128"),
     (4, 2**31 - 1, "n_layer=2147483647: expected at most 16384"),
     (4, 16000, "its header asks for"), (5, 4, "n_head=4 does not divide"),
     (6, 2**31 - 1, "n_embd=2147483647"), (6, 2**20, "its header asks for"),
     (7, 2**31 - 1, "its header asks for"), (7, 12, "pads a vocabulary of 13 to 12"),
 ])
-def test_a_forged_header_is_refused(
+def test_a_forged_header_is_rejected(
     tmp_path: Path, params, place: int, value: int, message: str
 ) -> None:
     save_llmc(tmp_path / "m.bin", SMALL, params)

@@ -39,7 +39,7 @@ def test_the_address_is_hugging_faces_unless_another_endpoint_is_named(
 
 
 @pytest.mark.parametrize("endpoint", ["nonsense", "ftp://mirror", "https://", "https:/mirror"])
-def test_an_endpoint_that_is_no_web_address_is_answered_with_one(
+def test_an_endpoint_that_is_not_a_web_address_is_answered_with_one(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
@@ -125,7 +125,7 @@ def test_wrong_bytes_are_thrown_away_and_the_next_call_starts_anew(
     assert pull("gpt2", tmp_path / "to").fetched
 
 
-def test_a_page_instead_of_weights_is_refused(hub: Hub, tmp_path: Path) -> None:
+def test_a_page_instead_of_weights_is_rejected(hub: Hub, tmp_path: Path) -> None:
     hub.body, hub.announced = b"<html>please log in</html>", ""
     with pytest.raises(CheckpointError, match="is not a safetensors file"):
         pull("gpt2-medium", tmp_path / "to")

@@ -41,7 +41,7 @@ def test_what_cannot_be_loaded_says_what_it_is_and_what_could(tmp_path: Path, pa
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.safetensors.index.json"])
-def test_a_folder_in_the_place_of_the_weights_is_refused(tmp_path: Path, params, name: str) -> None:
+def test_a_folder_in_place_of_the_weights_is_rejected(tmp_path: Path, params, name: str) -> None:
     SMALL.save(tmp_path / "config.json")
     (tmp_path / name).mkdir()
     with pytest.raises(CheckpointError, match=f"{name}: expected a file of weights, got a folder"):

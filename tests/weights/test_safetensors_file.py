@@ -76,7 +76,7 @@ def test_a_disk_that_refuses_is_an_os_error(tmp_path: Path) -> None:
     assert caught.value.errno == errno.ENOENT
 
 
-def test_arrays_are_read_whole_and_what_is_none_is_refused(tmp_path: Path) -> None:
+def test_arrays_are_read_and_an_unsound_file_is_rejected(tmp_path: Path) -> None:
     write_safetensors(tmp_path / "f", {**PAIR, "turned": PAIR["a"].T, "i": np.arange(3)})
     found = read_arrays(tmp_path / "f")
     np.testing.assert_array_equal(found["turned"], PAIR["a"].T)
@@ -117,7 +117,7 @@ def entry(**changes: object) -> dict:
      "is truncated: its tensors need 44 bytes, got 40"),
     ({"a": header_of(PAIR)["a"]}, "has 16 bytes after its last tensor"),
 ])
-def test_a_header_that_is_not_sound_is_refused(
+def test_a_header_that_is_not_sound_is_rejected(
     tmp_path: Path, header: object, message: str
 ) -> None:
     write_raw(tmp_path / "f.safetensors", PAIR, header)
@@ -135,13 +135,13 @@ def test_a_header_that_is_not_sound_is_refused(
     (b'{"a": 1, "b": 2, "a": 3}', "a given twice"),
     (b"{}", "contains no tensor"),
 ])
-def test_a_header_that_is_no_json_is_refused(tmp_path: Path, text: bytes, message: str) -> None:
+def test_a_header_that_is_not_json_is_rejected(tmp_path: Path, text: bytes, message: str) -> None:
     (tmp_path / "f").write_bytes(len(text).to_bytes(8, "little") + text)
     with pytest.raises(CheckpointError, match=message):
         read_safetensors(tmp_path / "f")
 
 
-def test_metadata_that_is_no_object_is_refused_and_what_is_no_text_is_passed_over(
+def test_metadata_must_be_an_object_and_only_its_strings_are_read(
     tmp_path: Path,
 ) -> None:
     write_raw(tmp_path / "f", PAIR, {**header_of(PAIR), "__metadata__": {"a": "x", "b": 3}})
@@ -152,7 +152,7 @@ def test_metadata_that_is_no_object_is_refused_and_what_is_no_text_is_passed_ove
 
 
 @pytest.mark.parametrize("length", [2**64 - 1, 2**63, 10**9, 300])
-def test_a_header_that_announces_more_than_follows_is_refused(tmp_path: Path, length: int) -> None:
+def test_a_header_that_announces_more_than_follows_is_rejected(tmp_path: Path, length: int) -> None:
     (tmp_path / "f").write_bytes(length.to_bytes(8, "little") + b"{}")
     with pytest.raises(CheckpointError, match=f"expected a header of {length} bytes, got 2"):
         read_safetensors(tmp_path / "f")

@@ -100,7 +100,7 @@ WTE = message(f1=1, f2=shape(13, 6), f4=0, f5=312, f6=0)
     ({"model/wpe": message(f1=1, f2=shape(8, 6), f5=192)}, "model/w.e overlaps model/w.e"),
     ({"": message(f1=100_000)}, "is in shard 0 of 100000"),
 ])
-def test_entries_that_are_not_sound_are_refused(
+def test_entries_that_are_not_sound_are_rejected(
     folder: Path, changes: dict, expected: str
 ) -> None:
     found: dict[str, bytes | None] = {"": message(f1=1), "model/wte": WTE, **changes}
@@ -118,13 +118,13 @@ def test_entries_that_are_not_sound_are_refused(
     (number(0) + number(99) + number(1) + b"ab" + bytes(4) + b"\1\0\0\0", "is outside its block"),
     (entries({b"\xff\xfe": b""}), "can't decode byte 0xff"),
 ])
-def test_blocks_that_are_not_sound_are_refused(tmp_path: Path, block: bytes, expected: str) -> None:
+def test_blocks_that_are_unsound_are_rejected(tmp_path: Path, block: bytes, expected: str) -> None:
     (tmp_path / "x.index").write_bytes(table(block))
     with pytest.raises(CheckpointError, match=expected):
         load(tmp_path / "x.index")
 
 
-def test_a_compressed_block_and_a_huge_file_are_refused(tmp_path: Path) -> None:
+def test_a_compressed_block_and_a_huge_file_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "x.index").write_bytes(table(entries({}), compression=1))
     with pytest.raises(CheckpointError, match="is compressed"):
         load(tmp_path / "x.index")

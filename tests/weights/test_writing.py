@@ -61,7 +61,7 @@ def test_every_form_converts_into_every_other(
     assert_equal(load(dst)[1], params)
 
 
-def test_an_unknown_form_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+def test_an_unknown_form_is_rejected_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="unknown form 'onnx'; expected one of hf, llmc, book"):
         convert(tmp_path / "nowhere", tmp_path / "x", "onnx")
     with pytest.raises(CheckpointError):
@@ -101,7 +101,7 @@ def test_all_files_of_a_model_may_be_read_by_the_same_people(tmp_path: Path, par
     assert modes == {0o640}
 
 
-def test_no_room_is_said_before_anything_is_written(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_before_anything_is_written(tmp_path: Path) -> None:
     check_room(tmp_path / "new" / "folder", 1000)
     with pytest.raises(OSError, match="No space left on device: .* MiB needed, .* free"):
         check_room(tmp_path / "new" / "folder", 2**60)
