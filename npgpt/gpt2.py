@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Callable, Iterator, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,8 +13,9 @@ from . import model as _model
 from . import weights
 from .config import GPT2Config
 from .fast.ops import FAST
+from .generation.engine import StreamSettings, warn_of_slide
 from .generation.fast_reader import FastReader
-from .generation.quantized import quantize
+from .generation.quantized import Weights, quantize
 from .ids import check_ids, check_integers
 from .layers.contract import UniformSource
 from .ops import Ops
@@ -27,7 +27,72 @@ from .training.step.gradients import loss_and_grads as _loss_and_grads
 from .weights import CheckpointError
 
 
-class GPT2:
+class _Writes:
+    """Writing text: what GPT2 and its quantized form share."""
+
+    config: GPT2Config
+    ops: Ops
+
+    def _weights(self) -> Weights:
+        raise NotImplementedError
+
+    @overload
+    def generate(
+        self, ids: Array, max_new_tokens: int, **settings: Unpack[StreamSettings]
+    ) -> Array: ...
+
+    @overload
+    def generate(
+        self, ids: ArrayLike, max_new_tokens: int, **settings: Unpack[StreamSettings]
+    ) -> Array | list[Array]: ...
+
+    def generate(
+        self, ids: ArrayLike, max_new_tokens: int, **settings: Unpack[StreamSettings]
+    ) -> Array | list[Array]:
+        """Prompt and continuation: ids (T,) give (T + N,), and (B, T) give (B, T + N).
+
+        The settings are those of `npgpt.generation.stream`: temperature (1; 0 is greedy), top_k,
+        top_p, min_p, repetition_penalty, seed, samples, stop_ids, stop, speculate. The same seed
+        gives the same tokens. A text that outgrows the context is reported by a UserWarning, unless
+        `on_slide` is given. Raises ValueError for an empty prompt, ids outside the vocabulary and
+        invalid settings; TypeError for an unknown one.
+        """
+        return generation.generate(self._weights(), self.config, ids, max_new_tokens,
+                                   **self._completed(settings))
+
+    def stream(
+        self, ids: ArrayLike, max_new_tokens: int, **settings: Unpack[StreamSettings]
+    ) -> Iterator[generation.Token]:
+        """The tokens of the continuation as they come; settings and errors as for `generate`."""
+        return generation.stream(self._weights(), self.config, ids, max_new_tokens,
+                                 **self._completed(settings))
+
+    def complete(
+        self, ids: ArrayLike, max_new_tokens: int, **settings: Unpack[StreamSettings]
+    ) -> list[generation.Completion]:
+        """What each row wrote, with log-probabilities; settings and errors as for `generate`."""
+        return generation.complete(self._weights(), self.config, ids, max_new_tokens,
+                                   **self._completed(settings))
+
+    def session(
+        self, *, seed: int | None = None, on_slide: Callable[[int], None] | None = None
+    ) -> generation.Session:
+        """One text that a user and the model write by turns; each token is read once."""
+        return generation.Session(
+            self._weights(), self.config, seed=seed, ops=self.ops,
+            on_slide=on_slide or warn_of_slide(self.config),
+            reader=FastReader if self.ops == FAST else None)
+
+    def _completed(self, settings: StreamSettings) -> StreamSettings:
+        # the fast reader for the fast ops; whoever passes ops or a reader gets those
+        given: StreamSettings = {
+            "ops": self.ops, "on_slide": warn_of_slide(self.config), **settings}
+        if given["ops"] == FAST:
+            given.setdefault("reader", FastReader)
+        return given
+
+
+class GPT2(_Writes):
     """A GPT-2 model: a config, parameters, and the ops it computes with.
 
         model = GPT2.init(GPT2Config.named("gpt2"), seed=0)
@@ -108,61 +173,18 @@ class GPT2:
         return _loss_and_grads(self.params, ids, targets, self.config,
                                ops=self.ops, rng=rng, threads=threads)
 
-    def generate(
-        self,
-        ids: Any,
-        max_new_tokens: int,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        seed: int | None = None,
-        int8: bool = False,
-        **settings: Any,
-    ) -> Any:
-        """Prompt and continuation: ids (T,) give (T + N,), and (B, T) give (B, T + N).
+    def _weights(self) -> Weights:
+        return self.params
 
-        Temperature 0 is greedy; the same seed gives the same tokens. `int8` reads weights rounded
-        to 8 bits: fewer bytes, a little off (npgpt.generation.quantized). More settings
-        (top_p, min_p, repetition_penalty, stop, ...) as for `npgpt.generation.stream`. A text that
-        outgrows the context is reported by a UserWarning, unless `on_slide` is given.
+    def quantized(self) -> QuantizedGPT2:
+        """This model with matrices rounded to 8 bits, for writing text: a quarter of the bytes.
+
+        Raises ValueError, naming the parameter, where an element is not finite.
         """
-        settings.setdefault("on_slide", self._warn_of_slide)
-        params, settings = self._writing(int8, settings)
-        return generation.generate(params, self.config, ids, max_new_tokens, top_k=top_k,
-                                   temperature=temperature, seed=seed, **settings)
-
-    def stream(
-        self, ids: Any, max_new_tokens: int, int8: bool = False, **settings: Any
-    ) -> Iterator[generation.Token]:
-        """The tokens of the continuation as they come; settings as for `generate`."""
-        params, settings = self._writing(int8, settings)
-        return generation.stream(params, self.config, ids, max_new_tokens, **settings)
-
-    def complete(
-        self, ids: Any, max_new_tokens: int, int8: bool = False, **settings: Any
-    ) -> list[generation.Completion]:
-        """What each row wrote, with log-probabilities; settings as for `generate`."""
-        params, settings = self._writing(int8, settings)
-        return generation.complete(params, self.config, ids, max_new_tokens, **settings)
-
-    def _writing(self, int8: bool, settings: dict[str, Any]) -> tuple[Params, dict[str, Any]]:
-        """Parameters and settings for the generation room: the fast reader for the fast ops."""
-        settings = {"ops": self.ops, **settings}
-        if settings["ops"] == FAST:
-            settings.setdefault("reader", FastReader)
-        if not int8:
-            return self.params, settings
-        if settings.get("reader") is not FastReader:
-            raise ValueError("int8 weights are read by the fast ops and their reader alone; "
-                             "leave ops= and reader= out, or int8")
-        return quantize(self.params, self.config), settings
-
-    def _warn_of_slide(self, row: int) -> None:
-        n = self.config.n_positions
-        warnings.warn(f"text {row} outgrew the context: each token is predicted from the last {n}",
-                      stacklevel=2)
+        return QuantizedGPT2(self.config, quantize(self.params, self.config))
 
     def n_parameters(self) -> int:
-        """How many numbers the parameters hold."""
+        """How many elements the parameters have."""
         return budget(self.config).parameters
 
     def _checked(self, ids: ArrayLike) -> Array:
@@ -184,12 +206,25 @@ class GPT2:
         return np.atleast_2d(ids), np.atleast_2d(targets)
 
 
-def open_model(path: Path) -> tuple[GPT2, Tokenizer]:
+class QuantizedGPT2(_Writes):
+    """A model whose matrices are rounded to 8 bits: it writes text; `GPT2.quantized` makes one."""
+
+    def __init__(self, config: GPT2Config, weights: Weights) -> None:
+        self.config = config
+        self.weights = weights
+        self.ops = FAST
+
+    def _weights(self) -> Weights:
+        return self.weights
+
+
+def open_model(path: str | Path) -> tuple[GPT2, Tokenizer]:
     """A model and its tokenizer from a run, a checkpoint, or any published form of GPT-2.
 
     Weights that bring no tokenizer take GPT-2's, if their vocabulary is that large. Raises
     CheckpointError, saying what is wrong with which file.
     """
+    path = Path(path)
     if is_run(path):
         config, params, tokenizer = read_model(path)
         return GPT2(config, params), tokenizer

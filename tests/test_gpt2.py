@@ -10,10 +10,12 @@ import pytest
 import npgpt
 from npgpt import GPT2, GPT2Config
 from npgpt import model as functions
+from npgpt import open_model
 from npgpt.fast.ops import FAST
 from npgpt.generation.quantized import dequantize, quantize
 from npgpt.ops import TEXTBOOK
 from npgpt.tape import Op
+from npgpt.weights import CheckpointError
 
 IDS, TARGETS = np.array([[3, 1, 3], [0, 7, 10]]), np.array([[1, 3, 4], [7, -100, 2]])
 
@@ -172,15 +174,24 @@ def test_generation_gives_prompt_and_continuation_and_repeats_itself_for_a_seed(
 def test_generation_from_rounded_weights_is_that_of_the_rounded_model(small_model):
     rounded = GPT2(small_model.config,
                    dequantize(quantize(small_model.params, small_model.config)), ops=TEXTBOOK)
-    told = {"on_slide": lambda row: None}
-    got = small_model.generate(IDS[0], 5, seed=2, int8=True, **told)
-    np.testing.assert_array_equal(got, rounded.generate(IDS[0], 5, seed=2, **told))
+    settings = {"seed": 2, "on_slide": lambda row: None}
+    small, expected = small_model.quantized(), rounded.generate(IDS[0], 5, **settings)
+    for got in (small.generate(IDS[0], 5, **settings),
+                small.generate(IDS[0], 5, ops=TEXTBOOK, **settings)):
+        np.testing.assert_array_equal(got, expected)
+    stream = [token.id for token in small.stream(IDS[0], 5, **settings)]
+    assert stream == small.complete(IDS[0], 5, **settings)[0].ids.tolist() == expected[3:].tolist()
 
 
-def test_a_text_that_outgrows_the_context_is_told_of_once(small_model):
-    with pytest.warns(UserWarning, match="outgrew the context: .* the last 5") as told:
-        got = small_model.generate(IDS[0], 6, temperature=0)
-    assert len(told) == 1
+@pytest.mark.parametrize("write", [
+    lambda model: model.generate(IDS[0], 6, temperature=0),
+    lambda model: [*IDS[0], *(t.id for t in model.stream(IDS[0], 6, temperature=0))],
+    lambda model: [*IDS[0], *model.complete(IDS[0], 6, temperature=0)[0].ids],
+], ids=["generate", "stream", "complete"])
+def test_a_text_that_outgrows_the_context_warns_once_at_the_callers_line(small_model, write):
+    with pytest.warns(UserWarning, match="outgrew the context: .* the last 5") as caught:
+        got = write(small_model)
+    assert [w.filename for w in caught] == [__file__]
     for t in range(5, 9):
         assert got[t] == small_model.logits(got[max(0, t - 5):t])[-1].argmax()
 
@@ -203,9 +214,24 @@ def test_what_is_no_config_is_refused_with_what_would_be_one(config):
         GPT2.init(config)
 
 
-def test_rounded_weights_are_refused_where_the_textbook_would_read_them(small_model):
-    with pytest.raises(ValueError, match="int8 weights are read by the fast ops"):
-        small_model.generate(IDS[0], 5, int8=True, ops=TEXTBOOK)
+def test_a_session_writes_what_generate_writes(small_model):
+    session = small_model.session(seed=3)
+    session.extend([1, 2])
+    first = [token.id for token in session.reply(2)]
+    np.testing.assert_array_equal([1, 2, *first], small_model.generate([1, 2], 2, seed=3))
+
+
+def test_parameters_that_were_replaced_are_the_ones_that_write(small_model):
+    small_model.params = {name: array.copy() for name, array in small_model.params.items()}
+    small_model.params["wte.weight"][4] *= 100.0
+    assert small_model.generate([4], 1, temperature=0)[1] == small_model.logits([4])[0].argmax()
+
+
+def test_a_model_is_opened_by_a_path_or_by_text(small_model, tmp_path):
+    small_model.save(tmp_path / "model")
+    for path in (tmp_path / "model", str(tmp_path / "model")):
+        with pytest.raises(CheckpointError, match="brings no tokenizer"):
+            open_model(path)
 
 
 OUTSIDE = r"is outside the vocabulary \[0, 11\)"
