@@ -69,7 +69,7 @@ class TrainSettings:
     checkpoint_every: int = _setting(250, "Steps between checkpoints; the first and last have one")
     keep_checkpoints: int = _setting(2, "How many of the newest stay")
     watch: str = _setting("", f"What to probe and log, separated by commas: {', '.join(WATCHABLE)}")
-    watch_every: int = _setting(100, "Steps between those records; the first and last step have one")
+    watch_every: int = _setting(100, "Steps between those records; the first and last have one")
     threads: int = _setting(0, "Threads to compute with; 0 is one per core")
     recompute: bool = _setting(False, "Activation checkpointing: compute each block's activations "
                                       "again in backward; less memory, more time")
