@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
-from typing import Any, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import generation
 from . import model as _model
 from . import weights
 from .config import GPT2Config
 from .fast.ops import FAST
-from .generation.fast_reader import FastReader
-from .generation.quantized import quantize
+from .generation.mixin import GenerationMixin, QuantizedGPT2
+from .generation.quantized import Weights, quantize
 from .ids import check_ids, check_integers
 from .layers.contract import UniformSource
 from .ops import Ops
@@ -27,7 +24,7 @@ from .training.step.gradients import loss_and_grads as _loss_and_grads
 from .weights import CheckpointError
 
 
-class GPT2:
+class GPT2(GenerationMixin):
     """A GPT-2 model: a config, parameters, and the ops it computes with.
 
         model = GPT2.init(GPT2Config.named("gpt2"), seed=0)
@@ -108,58 +105,19 @@ class GPT2:
         return _loss_and_grads(self.params, ids, targets, self.config,
                                ops=self.ops, rng=rng, threads=threads)
 
-    def generate(
-        self,
-        ids: Any,
-        max_new_tokens: int,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        seed: int | None = None,
-        int8: bool = False,
-        **settings: Any,
-    ) -> Any:
-        """Prompt and continuation: ids (T,) give (T + N,), and (B, T) give (B, T + N).
+    @property
+    def weights(self) -> Weights:
+        """What generation reads: `params`."""
+        return self.params
 
-        Temperature 0 is greedy; the same seed gives the same tokens. `int8` reads weights rounded
-        to 8 bits: fewer bytes, a little off (npgpt.generation.quantized). More settings
-        (top_p, min_p, repetition_penalty, stop, ...) as for `npgpt.generation.stream`. A text that
-        outgrows the context is reported by a UserWarning, unless `on_slide` is given.
+    def quantized(self) -> QuantizedGPT2:
+        """This model with its matrices rounded to 8 bits, for generate, stream, complete, session.
+
+        That is a quarter of the bytes to read for each token, and a little off, see
+        npgpt.generation.quantized. Raises ValueError, naming the parameter, for a number that is
+        not finite.
         """
-        settings.setdefault("on_slide", self._warn_of_slide)
-        params, settings = self._writing(int8, settings)
-        return generation.generate(params, self.config, ids, max_new_tokens, top_k=top_k,
-                                   temperature=temperature, seed=seed, **settings)
-
-    def stream(
-        self, ids: Any, max_new_tokens: int, int8: bool = False, **settings: Any
-    ) -> Iterator[generation.Token]:
-        """The tokens of the continuation as they come; settings as for `generate`."""
-        params, settings = self._writing(int8, settings)
-        return generation.stream(params, self.config, ids, max_new_tokens, **settings)
-
-    def complete(
-        self, ids: Any, max_new_tokens: int, int8: bool = False, **settings: Any
-    ) -> list[generation.Completion]:
-        """What each row wrote, with log-probabilities; settings as for `generate`."""
-        params, settings = self._writing(int8, settings)
-        return generation.complete(params, self.config, ids, max_new_tokens, **settings)
-
-    def _writing(self, int8: bool, settings: dict[str, Any]) -> tuple[Params, dict[str, Any]]:
-        """Parameters and settings for the generation room: the fast reader for the fast ops."""
-        settings = {"ops": self.ops, **settings}
-        if settings["ops"] == FAST:
-            settings.setdefault("reader", FastReader)
-        if not int8:
-            return self.params, settings
-        if settings.get("reader") is not FastReader:
-            raise ValueError("int8 weights are read by the fast ops and their reader alone; "
-                             "leave ops= and reader= out, or int8")
-        return quantize(self.params, self.config), settings
-
-    def _warn_of_slide(self, row: int) -> None:
-        n = self.config.n_positions
-        warnings.warn(f"text {row} outgrew the context: each token is predicted from the last {n}",
-                      stacklevel=2)
+        return QuantizedGPT2(self.config, quantize(self.params, self.config), self.ops)
 
     def n_parameters(self) -> int:
         """How many numbers the parameters hold."""

@@ -28,8 +28,8 @@ def test_rounded_weights_write_the_text_of_the_rounded_model(npgpt, run_folder):
     # weights of some size, so that rounding them changes the text
     model.params = {name: 20 * array for name, array in model.params.items()}
     model.save(newest_checkpoint(run_folder))
-    wanted = model.generate(tokenizer.encode("the cat"), 80, seed=1, int8=True,
-                            on_slide=[].append)
+    wanted = model.quantized().generate(tokenizer.encode("the cat"), 80, seed=1,
+                                        on_slide=[].append)
     arguments = ["generate", run_folder, "the cat", "--seed", "1", "--temperature", "1",
                  "--max-new-tokens", "80"]
     rounded, plain = npgpt(*arguments, "--int8"), npgpt(*arguments)
