@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def exit_code(error: Exception) -> int | None:
     """The code that tells a user's mistake or a failing disk; None for a fault of our own."""
-    from ..evaluation.text import QuestionError
+    from ..evaluation.choices import QuestionError
     from ..text import CorpusError
     from ..training.loop import Diverged
     from ..weights import CheckpointError

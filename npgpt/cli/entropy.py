@@ -151,8 +151,8 @@ def entropy_json(seen: Any, checkpoint: str, text: str) -> str:
 
 def _sequences(args: Any, tokenizer: Any, length: int) -> tuple[str, Any, Any]:
     """The text's name, and ids and targets (N, T) from places spread evenly over it."""
+    from ..evaluation.text import evaluation_batches
     from ..text import load_corpus
-    from ..training.batches import evaluation_batches
 
     name, fraction, split = which_text(args)
     corpus = load_corpus(name, tokenizer, fraction,

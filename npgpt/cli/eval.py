@@ -90,7 +90,7 @@ def _text(args: Any, model: Any, tokenizer: Any) -> int:
         score = score_text(
             model.params, model.config, ids, stride=args.stride, batch_size=args.batch_size,
             start_id=tokenizer.eot_id if split == "all" else None, ops=model.ops,
-            together=batches_at_a_time(model.config, args.batch_size, model.config.n_positions),
+            workers=batches_at_a_time(model.config, args.batch_size, model.config.n_positions),
             on_progress=tell,
         )
     if not math.isfinite(score.nats):
@@ -106,7 +106,7 @@ def _text(args: Any, model: Any, tokenizer: Any) -> int:
 def _questions(args: Any, model: Any, tokenizer: Any) -> int:
     from tqdm import tqdm
 
-    from ..evaluation.text import read_questions, score_questions
+    from ..evaluation.choices import read_questions, score_questions
 
     with tqdm(unit="question", disable=None, leave=False) as bar:
         def tell(so_far: Any) -> None:

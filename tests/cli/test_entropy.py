@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from npgpt import GPT2, GPT2Config
+from npgpt.evaluation.text import evaluation_batches
 from npgpt.gpt2 import open_model
 from npgpt.probe.activity import measure
 from npgpt.probe.entropy import causal_bound
 from npgpt.text import load_corpus
-from npgpt.training.batches import evaluation_batches
 from npgpt.training.checkpoint import newest_checkpoint
 from npgpt.training.log import read_log
 
