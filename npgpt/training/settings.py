@@ -86,7 +86,8 @@ class TrainSettings:
     sample_tokens: int = _setting(200, "Tokens of a sample")
     checkpoint_every: int = _setting(250, "Steps between checkpoints; the first and last have one")
     keep_checkpoints: int = _setting(2, "How many of the newest checkpoints stay")
-    watch: str = _setting("", f"Probe the model and log, with commas between: {', '.join(WATCHABLE)}")
+    watch: str = _setting(
+        "", f"What to probe and log, separated by commas: {', '.join(WATCHABLE)}")
     watch_every: int = _setting(100, "Steps between probes; the first and last step are probed")
     threads: int = _setting(0, "Threads to compute with; 0 is one per core")
     recompute: bool = _setting(

@@ -117,7 +117,7 @@ def test_a_watched_run_tells_its_log_and_keeps_watching(npgpt, story):
 
 @pytest.mark.parametrize("arguments, says", [
     (["--watch", "entropie"], "did you mean 'entropy'"),
-    (["--watch", "entropy,loss"], "there are entropy, gradients, activations, updates"),
+    (["--watch", "entropy,loss"], "expected some of entropy, gradients, activations, updates"),
     (["--watch", "entropy", "--watch-every", "0"], "watch_every=0"),
 ])
 def test_an_unknown_thing_to_watch_is_one_line(npgpt, story, arguments, says):

@@ -45,7 +45,7 @@ def test_every_method_writes_the_tokens_of_the_function_of_its_name(name):
 def test_ops_and_a_reader_that_are_passed_win():
     model = MODELS["fast"][0]
     model.generate(PROMPT, 2, seed=0, reader=CountingReader)
-    assert CountingReader.latest.portions == [([0], 5), ([0], 1)]
+    assert CountingReader.latest.chunks == [([0], 5), ([0], 1)]
     (got,) = model.complete(PROMPT, 7, seed=0, ops=TEXTBOOK)
     (expected,) = MODELS["textbook"][0].complete(PROMPT, 7, seed=0)
     assert got.logprobs.tolist() == expected.logprobs.tolist()
