@@ -7,7 +7,7 @@ from typing import Iterator
 
 import numpy as np
 
-from ..evaluation.loss import mean_loss
+from ..evaluation.text import mean_loss
 from ..gpt2 import GPT2
 from ..layers.contract import Array
 from ..ops import TEXTBOOK as ops

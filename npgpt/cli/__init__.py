@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def exit_code(error: Exception) -> int | None:
     """The exit code of a user's mistake or a failing disk; None for a bug of our own."""
-    from ..evaluation.text import QuestionError
+    from ..evaluation.choices import QuestionError
     from ..text import CorpusError
     from ..training.loop import Diverged
     from ..weights import CheckpointError

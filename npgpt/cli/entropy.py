@@ -10,13 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..display.drawing import check_path, new_figure, save
+from ..evaluation.text import evaluation_batches
 from ..files import replacing_file
 from ..gpt2 import open_model
 from ..ids import check_integer
 from ..probe.activity import Activity, measure
 from ..probe.entropy import COLLAPSE, greatest, quartiles, uniform_sink
 from ..probe.heatmap import SHADES, heat_picture, heat_text
-from ..training.batches import evaluation_batches
 from ..training.log import plain
 from .console import wants_color
 from .options import add_color

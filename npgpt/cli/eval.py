@@ -6,7 +6,8 @@ import argparse
 import math
 from pathlib import Path
 
-from ..evaluation.text import ChoiceScore, read_questions, score_questions, score_text
+from ..evaluation.choices import ChoiceScore, read_questions, score_questions
+from ..evaluation.text import score_text
 from ..generation.quantized import dequantize, quantize
 from ..gpt2 import GPT2, open_model
 from ..params import Params
@@ -76,7 +77,7 @@ def _score_text(
         score = score_text(
             params, model.config, text.tokens, stride=args.stride, batch_size=args.batch_size,
             start_id=tokenizer.eot_id if text.split == "all" else None, ops=model.ops,
-            together=batches_at_a_time(model.config, args.batch_size, model.config.n_positions),
+            workers=batches_at_a_time(model.config, args.batch_size, model.config.n_positions),
             on_progress=on_progress,
         )
     if not math.isfinite(score.nats):

@@ -8,9 +8,10 @@ from itertools import tee
 from pathlib import Path
 from typing import Iterator
 
+from ..generation.mixin import QuantizedGPT2
 from ..generation.sampling import SamplingSettings
 from ..generation.writing import converse, stream_text
-from ..gpt2 import GPT2, QuantizedGPT2, open_model
+from ..gpt2 import GPT2, open_model
 from ..text import CorpusError, Tokenizer
 from .console import note
 from .options import add_model, add_seed, add_threads, use_threads

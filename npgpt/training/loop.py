@@ -23,7 +23,7 @@ from typing import Any, Callable, Protocol
 
 import numpy as np
 
-from ..evaluation.loss import Stopped, mean_loss
+from ..evaluation.text import Stopped, evaluation_batches, mean_loss
 from ..fast.ops import FAST
 from ..files import locked, remove_partial, replacing_file
 from ..generation import generate
@@ -33,7 +33,7 @@ from ..params import Params, init_params
 from ..probe.trace import first_break
 from ..tape import Array
 from ..text import Corpus
-from .batches import evaluation_batches, training_batch
+from .batches import training_batch
 from .checkpoint import FOLDER as CHECKPOINTS
 from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
 from .log import RunLog, cut_log
@@ -266,7 +266,7 @@ def evaluate(
     with using(settings.threads or None):
         return mean_loss(
             state.params, state.config, batches, ops=state.ops, on_batch=on_batch,
-            together=batches_at_a_time(state.config, settings.batch_size, length),
+            workers=batches_at_a_time(state.config, settings.batch_size, length),
         )
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from npgpt import GPT2, GPT2Config
+from npgpt.evaluation.text import evaluation_batches
 from npgpt.gpt2 import open_model
 from npgpt.probe.activity import measure
 from npgpt.probe.entropy import causal_bound
 from npgpt.text import load_corpus
-from npgpt.training.batches import evaluation_batches
 from npgpt.training.checkpoint import newest_checkpoint
 from npgpt.training.log import read_log
 
@@ -116,7 +116,7 @@ def test_a_watched_run_writes_to_its_log_and_keeps_watching(npgpt, story):
 
 @pytest.mark.parametrize("arguments, says", [
     (["--watch", "entropie"], "did you mean 'entropy'"),
-    (["--watch", "entropy,loss"], "there are entropy, gradients, activations, updates"),
+    (["--watch", "entropy,loss"], "expected some of entropy, gradients, activations, updates"),
     (["--watch", "entropy", "--watch-every", "0"], "watch_every=0"),
 ])
 def test_an_unknown_thing_to_watch_is_one_line(npgpt, story, arguments, says):
