@@ -92,7 +92,7 @@ def test_a_device_or_a_pipe_is_never_replaced(npgpt, tmp_path, to, name):
     for place in (name, "pipe") if "." not in name else (name,):
         code, _, err = npgpt("convert", "hf", place, "--to", to)
         assert (code, err.count("\n")) == (2, 1)
-        assert "is no regular file" in err or "is no folder" in err
+        assert "not a regular file" in err or "not a folder" in err
     assert (tmp_path / "pipe").is_fifo() and (tmp_path / name).is_symlink()
 
 
