@@ -211,5 +211,5 @@ def _load_moments(path: Path, params: Params) -> tuple[Params, Params]:
                                 f"the parameter {array.dtype} {array.shape}")
     if problems:
         raise CheckpointError(f"{path}: " + "; ".join(problems))
-    return tuple({name: moments[f"{prefix}.{name}"] for name in params}     # type: ignore
-                 for prefix in ("m", "v"))
+    mean, square = ({name: moments[f"{prefix}.{name}"] for name in params} for prefix in ("m", "v"))
+    return mean, square

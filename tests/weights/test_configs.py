@@ -27,7 +27,7 @@ def test_the_published_sizes_are_known_by_their_shapes(name: str) -> None:
     {"layer_norm_epsilon": 10**400}, {"norm": []}, {"activation_function": {}},
     {"tie_word_embeddings": "yes"}, {"resid_pdrop": float("nan")},
 ])
-def test_forged_fields_are_refused_at_once(values: dict) -> None:
+def test_forged_fields_are_rejected_at_once(values: dict) -> None:
     with pytest.raises(CheckpointError, match="weights.bin: "):
         checked_config(HERE, values)
 
@@ -77,7 +77,7 @@ def test_a_description_of_gigabytes_is_not_read(tmp_path: Path, params) -> None:
         load(tmp_path)
 
 
-def test_a_tie_that_is_no_truth_value_is_refused(tmp_path: Path, params) -> None:
+def test_a_tie_that_is_not_a_boolean_is_rejected(tmp_path: Path, params) -> None:
     write_raw(tmp_path / "model.safetensors", params)
     values = {**SMALL.to_dict(), "tie_word_embeddings": "yes"}
     (tmp_path / "config.json").write_text(json.dumps(values))

@@ -39,7 +39,7 @@ def test_a_file_that_is_replaced_leaves_loaded_parameters_as_they_were(
 def test_parameters_are_aligned_wherever_the_header_ends(
     tmp_path: Path, config, params, modulo: int
 ) -> None:
-    # an array whose start is no multiple of 4 is copied by every matrix product
+    # an array whose start is not a multiple of 4 is copied by every matmul
     write_raw(tmp_path / "model.safetensors", params, modulo=modulo)
     config.save(tmp_path / "config.json")
     loaded = load(tmp_path)[1]
