@@ -49,5 +49,5 @@ def test_the_chosen_part_is_loaded_and_must_be_long_enough(run_folder, story):
     assert text.split == "val" and text.tokens.tolist() == corpus.val.tolist()
     text = load_text(parsed(run_folder, "--split", "all"), tokenizer)
     assert len(text.tokens) == corpus.n_tokens
-    with pytest.raises(CorpusError, match="are needed"):
+    with pytest.raises(CorpusError, match="expected at least 141 tokens, got 140"):
         load_text(parsed(run_folder), tokenizer, len(corpus.val) + 1)
