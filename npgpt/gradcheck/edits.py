@@ -1,7 +1,7 @@
 """Small changes to a backward that a person might have to make, most telling first.
 
-Each edit knows what fault it would mend. `_c` in an edit is an unknown number: it is found by least
-squares, since backward is (nearly always) affine in it.
+Each edit knows what fault it would repair. `_c` in an edit is an unknown number: it is found by
+least squares, since backward is (nearly always) affine in it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ AXES = [-1, -2, 0, 1, 2, None]
 
 @dataclass(frozen=True)
 class Edit:
-    """Put `new` into `slot`: mends a fault of this `kind`.
+    """Put `new` into `slot`: repairs a fault of this `kind`.
 
     `neutral` is the value of _c that changes nothing; an edit that always changes something but has
     a _c is `fitted` from its answers at 0 and 1.

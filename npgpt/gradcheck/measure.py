@@ -1,4 +1,4 @@
-"""The numbers of an examination: what backward says and what is true, for several random `dout`.
+"""The measurement: what backward returns and what is true, for several random `dout`.
 
 Moving one element of an input gives a whole column of the Jacobian, so the true gradient for
 *every* `dout` costs no more than for one. The diagnosis lives on that: it sees a wrong backward as
@@ -19,20 +19,22 @@ from .numeric import (
     RICHARDSON,
     Array,
     Method,
+    NotComplex,
     choose_method,
     derivative,
     signs,
     unit_directions,
 )
 from .report import Row
-from .subject import Subject
+from .subject import CallError, Subject
 
 DOUTS = 4
+FULL = 512  # elements of a tensor that are moved one by one
 
 
 @dataclass
 class Measurement:
-    """Per input position: `jacobian` (N, M), its `bars`, `analytic` (K, N) and `numeric` (K, N).
+    """Per input position: `jacobian` (N, M), its `errors`, `analytic` (K, N) and `numeric` (K, N).
 
     K random `douts` (K, *out.shape); N elements of the input, M of the output. `analytic` lacks the
     positions whose gradient has no usable shape; `returned` holds what backward gave for each dout.
@@ -43,7 +45,7 @@ class Measurement:
     douts: Array
     returned: list[tuple[Any, ...]]
     jacobian: dict[int, Array] = field(default_factory=dict)
-    bars: dict[int, Array] = field(default_factory=dict)
+    errors: dict[int, Array] = field(default_factory=dict)
     method: dict[int, Method] = field(default_factory=dict)
     analytic: dict[int, Array] = field(default_factory=dict)
     numeric: dict[int, Array] = field(default_factory=dict)
@@ -51,8 +53,14 @@ class Measurement:
 
     @property
     def wrong(self) -> list[int]:
-        """The positions of the inputs whose gradient differs from the numbers."""
+        """The positions of the inputs whose gradient differs from the numerical one."""
         return [i for i, verdict in self.verdict.items() if not verdict.ok]
+
+    @property
+    def digits(self) -> str:
+        """How well a prediction is met that counts as met, for the evidence of a finding."""
+        coarse = any(method.coarse for method in self.method.values())
+        return "as far as its digits go" if coarse else "to eight digits"
 
     def row(self, position: int) -> Row:
         """The line of the table for one input."""
@@ -69,7 +77,8 @@ class Measurement:
             verdict.ok,
             verdict.zero,
             noisy=verdict.noisy,
-            undecided=_blunt(verdict),
+            undecided=blunt(verdict),
+            coarse=method.coarse,
         )
 
 
@@ -98,8 +107,8 @@ def measure(subject: Subject, rng: np.random.Generator, positions: list[int]) ->
     flat = douts.reshape(DOUTS, -1)
     for i in positions:
         x = subject.array(i)
-        jacobian, bars, result.method[i] = take_jacobian(subject, i, rng)
-        result.jacobian[i], result.bars[i] = jacobian, bars
+        jacobian, errors, result.method[i] = take_jacobian(subject, i, rng)
+        result.jacobian[i], result.errors[i] = jacobian, errors
         result.numeric[i] = flat @ jacobian.T
         analytic = usable(result.returned, i, x.shape)
         if analytic is None:
@@ -124,56 +133,57 @@ def usable(returned: list[tuple[Any, ...]], position: int, shape: tuple[int, ...
 
 
 def judge(m: Measurement, position: int, rng: np.random.Generator) -> Comparison:
-    """Compare one input's gradients with the numbers, over all douts together.
+    """Compare one input's gradients with the numerical ones, over all douts together.
 
-    Nobody is accused at once: in doubt the yardstick for "zero" is measured by moving the input
-    far, and then Richardson must see the fault as well as the complex step.
+    No gradient is called wrong at once: in doubt the scale for "zero" is measured by moving the
+    input far, and then Richardson must see the fault as well as the complex step.
     """
     x = m.subject.array(position)
     dout_length = float(np.linalg.norm(m.douts))
     size = max(float(np.linalg.norm(x)), 1e-3 * np.sqrt(x.size), 1e-300)
-    reach = dout_length * max(float(np.linalg.norm(m.out)), 1e-300) / size
-    verdict = _compared(m, position, m.jacobian[position], m.bars[position], reach, rng)
+    scale = dout_length * max(float(np.linalg.norm(m.out)), 1e-300) / size
+    verdict = _compared(m, position, m.jacobian[position], m.errors[position], scale, rng)
     if verdict.ok:
-        return _cleared(m, position, reach, rng) or verdict if _blunt(verdict) else verdict
-    reach = max(reach, _far_reach(m, position, size, rng))
-    verdict = _compared(m, position, m.jacobian[position], m.bars[position], reach, rng)
-    if verdict.ok or m.method[position].name != COMPLEX_STEP:
+        return _confirmed(m, position, scale, rng) or verdict if blunt(verdict) else verdict
+    scale = max(scale, _far_scale(m, position, size, rng))
+    verdict = _compared(m, position, m.jacobian[position], m.errors[position], scale, rng)
+    if verdict.ok or not m.method[position].exact:
         return verdict
     # where rounding makes forward flat (a sigmoid at -40 is 0), a complex step still sees a slope
-    jacobian, bars, _ = take_jacobian(
+    jacobian, errors, _ = take_jacobian(
         m.subject,
         position,
         rng,
         replace(m.method[position], name=RICHARDSON, why="second opinion"),
     )
-    if float(np.linalg.norm(bars)) > 1e-6 * float(np.linalg.norm(jacobian)):
+    if float(np.linalg.norm(errors)) > 1e-6 * float(np.linalg.norm(jacobian)):
         return verdict  # too rough to have an opinion
-    again = _compared(m, position, jacobian, bars, reach, rng)
+    again = _compared(m, position, jacobian, errors, scale, rng)
     return again if again.ok else verdict
 
 
-def _blunt(verdict: Comparison) -> bool:
+def blunt(verdict: Comparison) -> bool:
+    """Is an element neither right nor wrong, as far as can be seen?"""
     return verdict.undecided is not None and bool(verdict.undecided.any())
 
 
-def _cleared(
-    m: Measurement, position: int, reach: float, rng: np.random.Generator
+def _confirmed(
+    m: Measurement, position: int, scale: float, rng: np.random.Generator
 ) -> Comparison | None:
     """The verdict by a complex step, where differences are too blunt, if it is that all is right.
 
     In a saturated softmax differences cannot confirm the complex step. That a wrong gradient equals
-    it by chance is out of the question, and so it may clear a pair here, never accuse it.
+    it by chance is out of the question, and so it may prove a pair right here, never wrong.
     """
     if m.method[position].coarse:
         return None
     way = Method(COMPLEX_STEP, "differences are too blunt here, and backward agrees with it")
     try:
-        jacobian, bars, _ = take_jacobian(m.subject, position, rng, way)
-    except Exception:  # no complex numbers
+        jacobian, errors, _ = take_jacobian(m.subject, position, rng, way)
+    except (CallError, NotComplex):
         return None
-    verdict = _compared(m, position, jacobian, bars, reach, rng)
-    if not verdict.ok or _blunt(verdict):
+    verdict = _compared(m, position, jacobian, errors, scale, rng)
+    if not verdict.ok or blunt(verdict):
         return None
     m.method[position] = way
     return verdict
@@ -183,8 +193,8 @@ def _compared(
     m: Measurement,
     position: int,
     jacobian: Array,
-    bars: Array,
-    reach: float,
+    errors: Array,
+    scale: float,
     rng: np.random.Generator,
 ) -> Comparison:
     flat = m.douts.reshape(len(m.douts), -1)
@@ -195,15 +205,15 @@ def _compared(
     return compare(
         m.analytic[position],
         flat @ jacobian.T,
-        np.abs(flat) @ bars.T,
+        np.abs(flat) @ errors.T,
         np.abs(flat) @ np.abs(jacobian).T,
-        reach,
+        scale,
         noise,
         m.method[position].epsilon,
     )
 
 
-def _far_reach(m: Measurement, position: int, size: float, rng: np.random.Generator) -> float:
+def _far_scale(m: Measurement, position: int, size: float, rng: np.random.Generator) -> float:
     """The largest slope of out between here and points as far away as the input is long."""
     x = m.subject.array(position)
     function = m.subject.out_as_function_of(position)
@@ -226,8 +236,8 @@ def _rounding_noise(m: Measurement, position: int, rng: np.random.Generator) -> 
         for dout in m.douts:
             _, cache = m.subject.run()
             epsilon = m.method[position].epsilon
-            grads = m.subject.backward(_nudged(dout, rng, epsilon), _nudged(cache, rng, epsilon))
-            answers.append(grads if isinstance(grads, tuple) else (grads,))
+            answers.append(m.subject.call_backward(
+                _nudged(dout, rng, epsilon), _nudged(cache, rng, epsilon)))
         again = usable(answers, position, shape)
         if again is not None:
             worst = np.maximum(worst, np.abs(again - m.analytic[position]))

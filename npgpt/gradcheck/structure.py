@@ -1,4 +1,4 @@
-"""Before any number: count, order, shapes and dtypes of what backward returned, in words."""
+"""Before any comparison: count, order, shapes and dtypes of what backward returned, in words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from .measure import random_dout
 from .numeric import Array
 from .report import Finding
-from .subject import ContractError, Subject, describe
+from .subject import CallError, ContractError, Subject, describe
 
 
 @dataclass
@@ -29,32 +29,23 @@ class FirstLook:
 
 
 def first_look(subject: Subject, rng: np.random.Generator) -> FirstLook:
-    """Call forward and backward once and look at what came back, without comparing a number."""
+    """Call forward and backward once and check what came back, without comparing a value."""
     look = FirstLook()
+    failure = "forward-raises"
     try:
         out, _ = subject.run()
-    except ContractError as error:
-        look.findings.append(Finding("contract", "", str(error)))
-        return look
-    except Exception as error:
-        look.findings.append(Finding("forward-raises", "", _raised(subject, 0, error)))
-        return look
-    if not np.all(np.isfinite(out)):
-        look.findings.append(
-            Finding(
-                "not-finite",
-                "",
-                "forward's own output holds a NaN or an infinity, so it has no derivative.",
-            )
-        )
-        return look
-    try:
+        if not np.all(np.isfinite(out)):
+            message = "forward's own output holds a NaN or an infinity, so it has no derivative."
+            look.findings.append(Finding("not-finite", "", message))
+            return look
+        failure = "backward-raises"
         grads = subject.gradients(random_dout(out.shape, rng))
     except ContractError as error:
         look.findings.append(Finding("contract", "", str(error)))
         return look
-    except Exception as error:
-        look.findings.append(Finding("backward-raises", "", _raised(subject, 1, error)))
+    except CallError as failed:
+        step = failure.removesuffix("-raises")
+        look.findings.append(Finding(failure, "", _raised(subject, step, failed.error)))
         return look
     look.out = out
     look.positions = list(subject.floats)
@@ -80,7 +71,7 @@ def first_look(subject: Subject, rng: np.random.Generator) -> FirstLook:
 
 
 def nothing_to_check(subject: Subject, out: Array) -> Finding:
-    """A check that compares no number proves nothing, and must not pass for a right one."""
+    """A check that compares nothing proves nothing, and must not pass for a right one."""
     inputs = zip(subject.names, subject.inputs, strict=True)
     given = [f"{name} {'is None' if a is None else 'has ' + _kind(a)}" for name, a in inputs]
     why = "out is empty" if subject.floats and not out.size else "; ".join(given) or "no inputs"
@@ -97,17 +88,18 @@ def _kind(a: Array) -> str:
     return f"dtype {a.dtype}" if a.dtype.kind != "f" else f"shape {a.shape}"
 
 
-def _raised(subject: Subject, which: int, error: Exception) -> str:
-    names = ("forward", "backward") if subject.forward in subject.users else ("f", "grad")
+def _raised(subject: Subject, step: str, error: Exception) -> str:
+    if subject.forward not in subject.users:
+        step = {"forward": "f", "backward": "grad"}[step]
     text = " ".join(str(error).split())[:200]
-    return f"{names[which]} raised {type(error).__name__}: {text}"
+    return f"{step} raised {type(error).__name__}: {text}"
 
 
 def _count_text(subject: Subject, grads: tuple[Any, ...]) -> str:
     names = ", ".join(subject.names)
     if len(grads) == 1 and isinstance(grads[0], (list, dict)):
         return (
-            f"backward returned {describe(grads[0])}; a tuple of gradients would fit, one for each "
+            f"backward returned {describe(grads[0])}; expected a tuple of gradients, one for each "
             f"array of forward ({names})."
         )
     return (
@@ -149,16 +141,13 @@ def _one(subject: Subject, i: int, grad: Any) -> Finding | None:
         return Finding(
             "unexpected-gradient",
             name,
-            f"{name} {what} and has no gradient; backward returned {describe(grad)}, None would "
-            "fit.",
+            f"{name} {what} and has no gradient; expected None, backward returned "
+            f"{describe(grad)}.",
         )
     assert x is not None
     if grad is None:
-        return Finding(
-            "missing-gradient",
-            name,
-            f"{name} has shape {x.shape}, but backward returned None for it.",
-        )
+        return Finding("missing-gradient", name,
+                       f"{name} has shape {x.shape}, but backward returned None for it.")
     if not _is_number(grad):
         return Finding("not-an-array", name, f"The gradient of {name} is {describe(grad)}.")
     array = np.asarray(grad)

@@ -1,4 +1,4 @@
-"""The patient: a pair of functions with the inputs and settings it is examined on.
+"""A pair of functions with the inputs and settings that it is examined on.
 
 Every call gets fresh copies of the arrays and of the random generators, so that a pair that draws
 numbers draws the same ones each time, and one that writes into its inputs cannot spoil the next
@@ -7,29 +7,47 @@ call.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-EPSILON = float(np.finfo(np.float64).eps)
+from .numeric import EPSILON, Array
 
 
 class ContractError(ValueError):
     """The pair does not keep the layer contract, so there is nothing to examine."""
 
 
+class CallError(Exception):
+    """The user's own code raised; `error` is what."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@contextlib.contextmanager
+def users_code() -> Iterator[None]:
+    """What the code inside raises becomes a CallError, so that nobody need catch more."""
+    try:
+        yield
+    except (ContractError, CallError):
+        raise
+    except Exception as error:
+        raise CallError(error) from error
+
+
 class Subject:
     """`forward` and `backward` under the layer contract, their `inputs` and `settings`.
 
-    Floating inputs are taken to float64 (complex ones are refused). `names` are forward's own names
-    for its arrays; `floats` are the positions of the inputs that have a gradient; `readable` is
-    false if the source of the pair is not the user's own; `users` are the functions whose code is;
-    `epsilon` is the precision that forward was seen to compute in.
+    Floating inputs are taken to float64 (complex ones are rejected). `names` are forward's own
+    names for its arrays; `floats` are the positions of the inputs that have a gradient; `readable`
+    is false if the source of the pair is not the user's own; `users` are the functions whose code
+    is; `epsilon` is the precision that forward was seen to compute in.
     """
 
     def __init__(
@@ -70,7 +88,7 @@ class Subject:
 
     def fresh_settings(self) -> dict[str, Any]:
         """The settings, with generators and other live objects copied for this one call."""
-        return {name: _fresh(value) for name, value in self.settings.items()}
+        return {name: fresh_copy(value) for name, value in self.settings.items()}
 
     def call(self, arrays: list[Array | None]) -> Any:
         """What forward returns for these very arrays, no copies."""
@@ -79,7 +97,8 @@ class Subject:
         if self.by_keyword:  # a setting stands between the arrays
             first = next((i for i, name in enumerate(self.names) if name in self.by_keyword), first)
             settings.update(zip(self.names[first:], arrays[first:], strict=True))
-        return self.forward(*arrays[:first], **settings)
+        with users_code():
+            return self.forward(*arrays[:first], **settings)
 
     def run(self, inputs: tuple[Array | None, ...] | None = None) -> tuple[Array, Any]:
         """forward on copies of the inputs: (out as an array, cache)."""
@@ -90,7 +109,8 @@ class Subject:
                 f"forward of {self.op} returned {describe(result)}; the contract asks for two "
                 f"things, (out, cache)"
             )
-        return np.asarray(result[0]), result[1]
+        with users_code():
+            return np.asarray(result[0]), result[1]
 
     def out_as_function_of(self, position: int) -> Callable[[Array], Array]:
         """forward's output as a function of one input; the other floats follow its dtype."""
@@ -110,8 +130,12 @@ class Subject:
 
     def gradients(self, dout: Array) -> tuple[Any, ...]:
         """What backward returns for `dout`, after a forward of its own."""
-        _, cache = self.run()
-        result = self.backward(dout.copy(), cache)
+        return self.call_backward(dout.copy(), self.run()[1])
+
+    def call_backward(self, dout: Array, cache: Any) -> tuple[Any, ...]:
+        """What backward returns for this very dout and cache, as a tuple."""
+        with users_code():
+            result = self.backward(dout, cache)
         return result if isinstance(result, tuple) else (result,)
 
 
@@ -153,7 +177,7 @@ def op_name(function: Callable[..., Any]) -> str:
 
 
 def describe(value: Any) -> str:
-    """What a value is, in words that fit into a sentence."""
+    """What a value is, for the middle of a sentence."""
     if value is None:
         return "None"
     if isinstance(value, np.ndarray):
@@ -183,7 +207,8 @@ def to_numpy(value: Any) -> Array:
     return np.asarray(value)
 
 
-def _fresh(value: Any) -> Any:
+def fresh_copy(value: Any) -> Any:
+    """A copy that nobody else holds, or the value itself where it cannot be copied."""
     if value is None or isinstance(value, (bool, int, float, str)) or callable(value):
         return value
     try:

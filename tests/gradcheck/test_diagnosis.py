@@ -41,7 +41,7 @@ def test_a_fault_without_a_name_is_shown_as_a_picture_with_its_neighbourhood():
     assert [f.kind for f in found] == ["unexplained"]
     assert "[0, 1:3, 2:4]" in found[0].message
     assert found[0].picture.splitlines()[:6] == ["....", "..##", "..##", "....", "....", "...."]
-    assert "near [0, 1, 0:4]" in found[0].picture and "backward" in found[0].picture
+    assert "near [0, 1, 0:4]" in found[0].picture and "analytic" in found[0].picture
 
 
 def test_one_fault_behind_several_wrong_gradients_is_one_finding():

@@ -1,15 +1,17 @@
-"""The rules about parts: repeated ids, masks, a forgotten dout, places of dout that never count."""
+"""The rules about places: repeated ids, masks, a forgotten dout, parts of dout that never count."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from .elements import few
+from .fault import Fault, WrongGradient, close
+from .multiple import NEAR, near
 from .numeric import Array
 from .source import cuts_a_batch
-from .view import Explanation, View, close
 
 
-def repeated_ids(v: View) -> Explanation | None:
+def repeated_ids(v: WrongGradient) -> Fault | None:
     """Rows that come twice count once: `=` where `+=` (np.add.at) was needed."""
     for name, ids in zip(v.m.subject.names, v.m.subject.inputs, strict=True):
         if ids is None or ids.dtype.kind not in "iu" or v.m.out.ndim == 0:
@@ -19,38 +21,34 @@ def repeated_ids(v: View) -> Explanation | None:
         except ValueError:
             continue
         flat = everywhere.reshape(-1)
-        count = np.array([np.sum(flat == i) for i in flat]).reshape(everywhere.shape)
-        last = np.array([i not in flat[n + 1 :] for n, i in enumerate(flat)]).reshape(
-            everywhere.shape
-        )
-        first = np.array([i not in flat[:n] for n, i in enumerate(flat)]).reshape(everywhere.shape)
-        for mask, words in (
-            (last, "only the last"),
-            (first, "only the first"),
+        count = np.array([np.sum(flat == i) for i in flat])
+        for weights, words in (
+            ([i not in flat[n + 1 :] for n, i in enumerate(flat)], "only the last"),
+            ([i not in flat[:n] for n, i in enumerate(flat)], "only the first"),
             (1 / count, "the mean"),
         ):
-            if np.all(mask == 1):
-                continue
-            if close(v.said, v.weighted(np.asarray(mask)[..., None])):
-                twice = int(flat[np.argmax(count.reshape(-1) > 1)])
-                return Explanation(
+            weight = np.array(weights).reshape(*everywhere.shape, 1)
+            if not np.all(weight == 1) and close(v.analytic, v.weighted(weight)):
+                twice = int(np.argmax(count > 1))
+                return Fault(
                     "repeated-ids-overwritten",
-                    f"Where an id of {name} comes more than once, {words} of its gradients is "
-                    "kept; they must be added (np.add.at does).",
-                    f"id {twice} comes {int(np.sum(flat == twice))} times; with {words} of each "
-                    "counted the numbers agree to eight digits",
+                    f"Where an id of {name} comes more than once, {words} of its gradients "
+                    "counts; they must be added (np.add.at does).",
+                    f"id {flat[twice]} comes {count[twice]} times; with {words} of each counted "
+                    f"the two gradients agree {v.m.digits}",
                 )
     return None
 
 
-def mask(v: View) -> Explanation | None:
+def mask(v: WrongGradient) -> Fault | None:
     """Right wherever the input has any influence, and not zero where it has none."""
     silent = ~np.any(v.jacobian, axis=1)
     if not silent.any() or silent.all():
         return None
-    if not close(v.said[:, ~silent], v.true[:, ~silent]) or not np.any(v.said[:, silent]):
+    right = close(v.analytic[:, ~silent], v.numeric[:, ~silent])
+    if not right or not np.any(v.analytic[:, silent]):
         return None
-    return Explanation(
+    return Fault(
         "mask-forgotten",
         f"{int(silent.sum())} elements of {v.name} have no influence on the output (they are "
         "masked), but backward gives them a gradient: the mask is missing in backward.",
@@ -58,67 +56,69 @@ def mask(v: View) -> Explanation | None:
     )
 
 
-def elementwise(v: View) -> Explanation | None:
+def elementwise(v: WrongGradient) -> Fault | None:
     """Where out[i] depends on x[i] alone: compare the local slopes, which may be a mask."""
     if v.jacobian.shape[0] != v.jacobian.shape[1] or np.any(
         v.jacobian - np.diag(np.diag(v.jacobian))
     ):
         return None
-    true = np.diag(v.jacobian)
-    slopes = v.said / v.m.douts.reshape(len(v.said), -1)
-    said = slopes[0]
-    if not close(slopes, np.broadcast_to(said, slopes.shape)):
+    true_slope = np.diag(v.jacobian)
+    slopes = v.analytic / v.m.douts.reshape(len(v.analytic), -1)
+    slope = slopes[0]
+    if not close(slopes, np.broadcast_to(slope, slopes.shape)):
         return None
-    levels = np.unique(np.round(true, 9))
+    levels = np.unique(np.round(true_slope, 9))
     if len(levels) != 2:
         return None
-    low, high = true < levels.mean(), true > levels.mean()
-    close_to = lambda part, level: np.allclose(said[part], level, rtol=1e-8, atol=1e-10)
+    low, high = true_slope < levels.mean(), true_slope > levels.mean()
+
+    def close_to(part: Array | slice, level: float) -> bool:
+        return np.allclose(slope[part], level, rtol=1e-8, atol=1e-10)
+
     text = f"out = {v.name} * mask with the mask's values {levels[0]:.6g} and {levels[1]:.6g}; "
-    evidence = f"the slopes in backward take the values {np.unique(np.round(said, 6))[:4].tolist()}"
-    if (
-        close_to(slice(None), levels[1])
-        or close_to(slice(None), levels[0])
-        or close_to(slice(None), 1.0)
-    ):
-        return Explanation("mask-forgotten", text + "backward forgets the mask.", evidence)
+    values = np.unique(np.round(slope, 6))[:4].tolist()
+    evidence = f"the slopes in backward take the values {values}"
+    if any(close_to(slice(None), level) for level in (*levels, 1.0)):
+        return Fault("mask-forgotten", text + "backward forgets the mask.", evidence)
     if close_to(low, levels[1]) and close_to(high, levels[0]):
-        return Explanation("mask-inverted", text + "backward has it the wrong way round.", evidence)
+        return Fault("mask-inverted", text + "backward has it the wrong way round.", evidence)
     if levels[0] == 0 and close_to(low, 0.0) and close_to(high, 1.0) and levels[1] != 1:
-        return Explanation(
+        return Fault(
             "mask-not-rescaled",
             text + f"backward has the same zeros, but 1 for {levels[1]:.6g}: it is not rescaled.",
             evidence,
         )
-    if set(np.round(said, 7)) == set(np.round(levels, 7)):
-        share = float(np.mean(np.abs(said - true) > 1e-8))
-        return Explanation(
+    if set(np.round(slope, 7)) == set(np.round(levels, 7)):
+        elsewhere = float(np.mean(np.abs(slope - true_slope) > 1e-8))
+        return Fault(
             "mask-redrawn",
-            text + f"backward uses other positions in {share:.0%} of the places, as if drawn anew.",
+            text + f"backward uses other positions in {elsewhere:.0%} of the places, as if drawn "
+            "anew.",
             evidence,
         )
     return None
 
 
-def dout_forgotten(v: View) -> Explanation | None:
+def dout_forgotten(v: WrongGradient) -> Fault | None:
     """The gradient of the sum of out: dout is not in it."""
-    total = np.broadcast_to(v.jacobian.sum(axis=1), v.said.shape)
-    if v.m.out.size > 1 and close(v.said, total):
-        return Explanation(
+    total = np.broadcast_to(v.jacobian.sum(axis=1), v.analytic.shape)
+    if v.m.out.size > 1 and close(v.analytic, total):
+        return Fault(
             "missing-factor",
             f"The gradient of {v.name} does not depend on dout: it is the gradient of out.sum(). "
             "Multiply by dout.",
             "the same answer for different random dout",
+            nonlinear=True,
         )
     return None
 
 
-def dout_nowhere(said: Array) -> bool:
+def dout_nowhere(analytic: Array) -> bool:
     """Is it the same, and not zero, for every dout (the first axis)?"""
-    return bool(np.any(said) and np.all(said == said[:1]))
+    return bool(np.any(analytic) and np.all(analytic == analytic[:1]))
 
 
-def slices(v: View) -> Explanation | None:
+def slices(v: WrongGradient) -> Fault | None:
     """Some part of dout, or of the gradient, never counts."""
     own = _own_slices(v)
     if own:
@@ -139,15 +139,15 @@ def slices(v: View) -> Explanation | None:
             keep[tuple(where)] = 1.0
             parts.append(v.weighted(keep).reshape(-1))
         table = np.array(parts)
-        weights, *_ = np.linalg.lstsq(table.T, v.said.reshape(-1), rcond=1e-12)
-        if not close(v.said.reshape(-1), weights @ table) or np.allclose(weights, 1, atol=1e-7):
+        weights, *_ = np.linalg.lstsq(table.T, v.analytic.reshape(-1), rcond=1e-12)
+        if not close(v.analytic.reshape(-1), weights @ table) or np.allclose(weights, 1, atol=NEAR):
             continue
-        used = [i for i, w in enumerate(weights) if abs(w) > 1e-7]
-        ones = all(abs(weights[i] - 1) < 1e-7 for i in used)
+        used = [i for i, w in enumerate(weights) if abs(w) > NEAR]
+        ones = all(near(weights[i], 1) for i in used)
         place = f"ax{'is' if len(axes) == 1 else 'es'} {', '.join(map(str, axes))} of dout"
         if ones and len(used) == 1 and not (count == 2 and cuts_a_batch(v.m.subject.backward)):
             also = " So part of the batch is dropped, or a sum is missing." if 0 in axes else ""
-            return Explanation(
+            return Fault(
                 "missing-broadcast-sum",
                 f"{v.name} is used at every place along {place} and its gradient is the sum over "
                 f"all {count}; backward counts only number {used[0]}.{also}",
@@ -155,32 +155,27 @@ def slices(v: View) -> Explanation | None:
             )
         if ones:
             gone = [i for i in range(count) if i not in used]
-            return Explanation(
+            return Fault(
                 "batch-dropped",
-                f"Part of dout never counts: number {_few(gone)} along {place}.",
+                f"Part of dout never counts: {few(gone, '')} along {place}.",
                 "least squares over the places gives these weight 0 and all others weight 1",
             )
     return None
 
 
-def _own_slices(v: View) -> Explanation | None:
-    said, true = v.cubes(v.said), v.cubes(v.true)
+def _own_slices(v: WrongGradient) -> Fault | None:
+    analytic, numeric = v.cubes(v.analytic), v.cubes(v.numeric)
     for axis, size in enumerate(v.shape):
         if size < 2:
             continue
-        pairs = [(said.take(i, axis + 1), true.take(i, axis + 1)) for i in range(size)]
+        pairs = [(analytic.take(i, axis + 1), numeric.take(i, axis + 1)) for i in range(size)]
         right = [close(s, t) or not np.any(s) and not np.any(t) for s, t in pairs]
         gone = [i for i, (s, t) in enumerate(pairs) if not np.any(s) and np.any(t)]
         if gone and all(ok or i in gone for i, ok in enumerate(right)):
-            return Explanation(
+            return Fault(
                 "batch-dropped",
-                f"Part of the gradient of {v.name} is zero: number {_few(gone)} of {size} along "
-                f"axis {axis}.",
+                f"Part of the gradient of {v.name} is zero: "
+                f"{few(gone, f' of {size} along axis {axis}')}.",
                 "all the rest is right",
             )
     return None
-
-
-def _few(numbers: list[int]) -> str:
-    text = ", ".join(map(str, numbers[:6]))
-    return text + (", ..." if len(numbers) > 6 else "")
