@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .measure import random_dout
-from .numeric import Array, choose_method, signs
+from .numeric import Array, choose_method, norm, signs
 from .report import Finding
 from .subject import CallError, Subject, fresh_copy
 
@@ -53,11 +53,10 @@ class AllClose:
 
     def __init__(self, subject: Subject, out: Array, dout: Array, digits: float = DIGITS) -> None:
         self.digits = max(digits, 2000 * subject.epsilon)
-        length = float(np.linalg.norm(dout)) * float(np.linalg.norm(np.asarray(out, np.float64)))
         self.floors = [
-            5000 * subject.epsilon * length / max(float(np.linalg.norm(a)), 1e-3 * a.size**0.5)
-            if a is not None and a.size and a.dtype.kind == "f" else 0.0
-            for a in subject.inputs
+            5000 * subject.epsilon * subject.scale(i, out, dout)
+            if i in subject.floats and subject.array(i).size else 0.0
+            for i in range(len(subject.inputs))
         ]
 
     def __call__(self, first: tuple[Any, ...], second: tuple[Any, ...]) -> bool:
@@ -74,7 +73,7 @@ class AllClose:
             return False
         if a.dtype.kind not in "fc":
             return same(a, b)
-        gap, size = float(np.linalg.norm(a - b)), float(np.linalg.norm(a))
+        gap, size = norm(a - b), norm(a)
         floor = self.floors[position] if position < len(self.floors) else 0.0
         return gap <= self.digits * size + floor or not np.isfinite(gap)
 
@@ -85,11 +84,9 @@ def _check_writes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     out, cache = subject.call(arrays)
     findings = [
         Finding(
-            "in-place",
-            name,
+            "in-place", name,
             f"forward writes into its input {name}; a layer writes only into arrays of its own.",
-            evidence="the array differs after the call",
-        )
+            evidence="the array differs after the call")
         for name, now, before in zip(subject.names, arrays, subject.inputs, strict=True)
         if before is not None and not same(now, before)
     ]
@@ -99,19 +96,14 @@ def _check_writes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     subject.call_backward(given, cache)
     if not same(given, dout):
         findings.append(Finding(
-            "in-place",
-            "dout",
+            "in-place", "dout",
             "backward writes into dout. A residual connection hands the same dout to two places, "
-            "so the other one gets the overwritten array.",
-            evidence="dout differs after the call",
-        ))
+            "so the other one gets the overwritten array.", evidence="dout differs after the call"))
     if not same(before, cache):
         findings.append(Finding(
-            "in-place",
-            "cache",
+            "in-place", "cache",
             "backward writes into its cache, so a second call would answer differently.",
-            evidence="the cache differs after the call",
-        ))
+            evidence="the cache differs after the call"))
     return findings
 
 
@@ -120,33 +112,27 @@ def _check_repeats(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     first, cache = subject.run()
     if not same(first, subject.run()[0]):
         return [Finding(
-            "not-repeatable",
-            "",
+            "not-repeatable", "",
             "forward gives another output for the same inputs. If it draws random numbers, let it "
             "take rng= and pass np.random.default_rng(0) to the check.",
-            evidence="two calls differ",
-        )]
+            evidence="two calls differ")]
     dout = random_dout(first.shape, rng)
     one, two, three = (_backward(subject, dout.copy(), cache) for _ in range(3))
     if same(one, two) and same(two, three):
         return []
     if AllClose(subject, first, dout)(_steps(one, two), _steps(two, three)):
         return [Finding(
-            "accumulated-twice",
-            "",
+            "accumulated-twice", "",
             "backward adds to an array that it keeps: with the same dout and cache its answer grows"
             " by the same amount in every call. Let it begin with an array of its own in each call,"
             " such as np.zeros_like(x); adding up is the caller's part.",
-            evidence="three calls with the same dout and cache",
-        )]
+            evidence="three calls with the same dout and cache")]
     drawn = "rng" in subject.settings or "rate" in subject.settings
     return [Finding(
-        "mask-redrawn" if drawn else "not-repeatable",
-        "",
+        "mask-redrawn" if drawn else "not-repeatable", "",
         "backward gives another answer for the same dout and cache: it draws random numbers or "
         "keeps something between calls. What forward drew belongs into the cache.",
-        evidence="two calls with the same dout and cache",
-    )]
+        evidence="two calls with the same dout and cache")]
 
 
 def _steps(before: tuple[Any, ...], after: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -159,12 +145,7 @@ def _steps(before: tuple[Any, ...], after: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _elsewhere(subject: Subject, rng: np.random.Generator) -> Subject:
     """Other inputs of the same shapes, and generators that have moved on."""
-    other = subject.with_inputs(
-        tuple(
-            a + 0.3 * rng.standard_normal(a.shape) if a is not None and a.dtype.kind == "f" else a
-            for a in subject.inputs
-        )
-    )
+    other = subject.moved(0.3, rng)
     other.settings = subject.fresh_settings()
     for value in other.settings.values():
         if isinstance(value, np.random.Generator):
@@ -187,12 +168,10 @@ def _check_stale_cache(subject: Subject, rng: np.random.Generator) -> list[Findi
         if _gradients_differ(subject, other, dout, rng):
             evidence = "backward gives the same for two inputs whose true gradients differ"
     return [] if not evidence else [Finding(
-        "stale-cache",
-        "",
+        "stale-cache", "",
         "backward does not use the cache it is given: after another forward it answers for that "
         "one. What backward needs must travel in the cache, not in a global or an attribute.",
-        evidence=evidence,
-    )]
+        evidence=evidence)]
 
 
 def _gradients_differ(
@@ -207,8 +186,7 @@ def _gradients_differ(
             function, at = one.out_as_function_of(i), one.array(i)
             method = choose_method(function, at, rng)
             slopes.append(float(np.sum(dout * method.along(function, at, direction)[0])))
-        size = max(float(np.linalg.norm(x)), 1e-3 * x.size**0.5)
-        scale = float(np.linalg.norm(dout)) * float(np.linalg.norm(subject.run()[0])) / size
+        scale = subject.scale(i, subject.run()[0], dout)
         least = max(1e-6, 1e4 * subject.epsilon) * max(map(abs, slopes)) + 1e-9 * scale
         if abs(slopes[0] - slopes[1]) > least:
             return True
@@ -230,13 +208,10 @@ def check_linear(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     for i, (whole, first, second) in enumerate(zip(mixed, of_a, of_b, strict=True)):
         if isinstance(whole, np.ndarray) and not close.one(i, whole, 2 * first - 3 * second):
             return [Finding(
-                "not-linear",
-                subject.names[i] if i < len(subject.names) else "",
+                "not-linear", subject.names[i] if i < len(subject.names) else "",
                 "backward is not linear in dout, as every true gradient is: dout enters each term "
-                "exactly once.",
-                evidence="backward(2a - 3b) is not 2 backward(a) - 3 backward(b)",
-                nonlinear=True,
-            )]
+                "exactly once.", evidence="backward(2a - 3b) is not 2 backward(a) - 3 backward(b)",
+                nonlinear=True)]
     return []
 
 
@@ -245,9 +220,7 @@ def _check_layouts(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     out, _ = subject.run()
     dout = random_dout(out.shape, rng)
     flat = np.broadcast_to(np.asarray(0.7), out.shape)
-    rows = subject.with_inputs(
-        tuple(None if a is None else _first_row(a) for a in subject.inputs)
-    )
+    rows = subject.each(_first_row)
     for words, one, change, given in (
         ("non-contiguous", subject, _strided, _strided(dout)),
         ("Fortran-ordered", subject, _fortran, _fortran(dout)),
@@ -309,9 +282,7 @@ def _check_shared_input(subject: Subject, rng: np.random.Generator) -> list[Find
     for i, j in itertools.combinations(subject.floats, 2):
         if subject.shape(i) != subject.shape(j):
             continue
-        twins = subject.with_inputs(
-            subject.inputs[:j] + (subject.inputs[i],) + subject.inputs[j + 1 :]
-        )
+        twins = subject.with_input(j, subject.array(i))
         out, cache = twins.run()
         dout = random_dout(out.shape, rng)
         expected = _backward(subject, dout.copy(), cache)
@@ -321,10 +292,7 @@ def _check_shared_input(subject: Subject, rng: np.random.Generator) -> list[Find
         if not AllClose(subject, out, dout)(expected, _backward(subject, dout.copy(), cache)):
             first, second = subject.names[i], subject.names[j]
             return [Finding(
-                "shared-input",
-                first,
+                "shared-input", first,
                 f"When one array is given as both {first} and {second}, backward answers otherwise "
-                "than for two equal arrays.",
-                evidence="the same values, once as two arrays",
-            )]
+                "than for two equal arrays.", evidence="the same values, once as two arrays")]
     return []

@@ -13,7 +13,7 @@ from .behaviour import check_contract, check_linear, check_mutation
 from .diagnosis import diagnose
 from .kinks import step_around
 from .large import examine_large
-from .measure import FULL, measure
+from .measure import FULL, measure, row
 from .numeric import COARSE, EPSILON, precision_name
 from .report import Finding, Report, Row
 from .sharpen import sharpened
@@ -88,11 +88,12 @@ def _examine(subject: Subject, rng: np.random.Generator, thorough: bool, report:
     small = [i for i in positions if subject.array(i).size <= FULL]
     large = [i for i in positions if i not in small]
     measurement = measure(subject, rng, small)
-    report.rows += [measurement.row(i) for i in measurement.verdict]
+    report.rows += [row(subject, i, verdict, measurement.method[i])
+                    for i, verdict in measurement.verdict.items()]
     findings = diagnose(sharpened(measurement), look.misshapen)
     rows, more, methods = examine_large(subject, large, look.out, rng)
     report.rows += rows
-    report.rows.sort(key=lambda row: subject.names.index(row.argument))
+    report.rows.sort(key=lambda line: subject.names.index(line.argument))
     named = {(f.kind, f.argument) for f in findings + more}  # with values, and so only once
     report.findings = [f for f in report.findings if (f.kind, f.argument) not in named]
     report.findings += findings + more
@@ -102,8 +103,8 @@ def _examine(subject: Subject, rng: np.random.Generator, thorough: bool, report:
         # forward itself computes so, and its gradient is as good as it can be
         report.findings = [f for f in report.findings if f.kind != "float32"]
         report.notes.append(_coarse(subject.epsilon))
-    report.findings += [_undecided(row) for row in report.rows if row.undecided]
-    report.notes += [note for row in report.rows if (note := _note(row))]
+    report.findings += [_undecided(line) for line in report.rows if line.undecided]
+    report.notes += [note for line in report.rows if (note := _note(line))]
     if thorough and report.ok:
         try:
             report.findings += check_contract(subject, rng)
@@ -126,15 +127,13 @@ def _coarse(epsilon: float) -> str:
 
 def _undecided(row: Row) -> Finding:
     return Finding(
-        "undecided",
-        row.argument,
+        "undecided", row.argument,
         f"The gradient of {row.argument} may be right, but nothing is proven: the numerical one is "
         "so uncertain here that an error of 1 % could pass (forward is very steep, has a kink, or "
         "computes with few digits). Try other inputs, of about unit size and away from kinks, in "
         "float64.",
         evidence=f"the error is {row.error:.0e}, what would be allowed is {row.tolerance:.0e} of "
-        "the whole gradient",
-    )
+        "the whole gradient")
 
 
 def _note(row: Row) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from .fault import Fault
 from .measure import Measurement
 from .multiple import plain
-from .numeric import Array
+from .numeric import Array, norm
 from .paths import Paths
 from .repair import Trial, describe_change
 from .source import read
@@ -37,7 +37,7 @@ def change_and_path(
     gaps = np.array([trial.base for trial in trials]) - numeric
     slopes = np.array([np.zeros_like(numeric) if t.slope is None else t.slope for t in trials])
     finite = np.isfinite(gaps).all(axis=1) & np.isfinite(slopes).all(axis=1)
-    size = float(np.linalg.norm(m.analytic[position] - m.numeric[position]))
+    size = norm(m.analytic[position] - m.numeric[position])
     with np.errstate(all="ignore"):
         for path, part in paths.predictions(position):
             assert path.predicted is not None
@@ -72,4 +72,4 @@ def _fitting(
 
 def _is_multiple(a: Array, b: Array) -> bool:
     c = float(np.sum(a * b)) / max(float(np.sum(b * b)), 1e-300)
-    return bool(np.linalg.norm(a - c * b) <= 1e-7 * np.linalg.norm(b))
+    return bool(norm(a - c * b) <= 1e-7 * norm(b))

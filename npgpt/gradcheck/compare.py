@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .numeric import EPSILON, Array
+from .numeric import EPSILON, Array, norm
 
 WHOLE = 1e-10
 ELEMENT = 1e-8
@@ -39,7 +39,7 @@ ROUNDING = 1e-9
 class Comparison:
     """The verdict on a tensor: relative `error`, `tolerance`, `wrong` (a mask), `zero`, `noisy`.
 
-    `undecided` masks the elements that are not wrong, but of which too little is known to say more.
+    `undecided`: some elements are not wrong, but too little is known of them to say more.
     """
 
     error: float
@@ -48,7 +48,7 @@ class Comparison:
     ok: bool
     zero: bool = False
     noisy: bool = False
-    undecided: Array | None = None
+    undecided: bool = False
 
 
 def compare(
@@ -70,13 +70,13 @@ def compare(
     gap = np.abs(analytic - numeric)
     bad = ~np.isfinite(analytic)
     gap = np.where(bad, np.inf, gap)
-    length = float(np.linalg.norm(numeric))
+    length = norm(numeric)
     zero = bool(length <= ZERO * scale)
     unit = (scale if zero else length) or 1.0
-    error = float(np.linalg.norm(gap) / unit)
+    error = norm(gap) / unit
     floor = max(FLOOR, 10 * less) * scale
     relative = max(WHOLE, 100 * less)
-    tolerance = float(relative + (3 * np.linalg.norm(error_bar) + floor) / unit)
+    tolerance = relative + (3 * norm(error_bar) + floor) / unit
     allowed = max(ELEMENT, 1000 * less) * magnitude + 5 * error_bar + floor
     allowed = allowed + (relative if zero else max(ZERO, 10 * less)) * unit
     wrong = gap > allowed
@@ -90,7 +90,7 @@ def compare(
     most = max(most, MOST_NOISE_OF_SCALE * scale, 100 * less * scale)
     if noise is not None and error * unit <= most:
         forgiven = np.minimum(30 * noise(), most)
-        tolerance += float(np.linalg.norm(forgiven)) / unit
+        tolerance += norm(forgiven) / unit
         wrong = gap > allowed + forgiven
         if error <= tolerance and not wrong.any():
             return Comparison(error, tolerance, wrong, True, zero, noisy=True)
@@ -99,11 +99,11 @@ def compare(
     return Comparison(error, tolerance, wrong, False, zero)
 
 
-def _undecided(error_bar: Array, numeric: Array, unit: float, rounding: float) -> Array:
-    """The elements whose numbers are so blunt that 1 % of a usual element could be missed.
+def _undecided(error_bar: Array, numeric: Array, unit: float, rounding: float) -> bool:
+    """Is an error bar so wide that 1 % of a usual element could be missed?
 
     Not where the gradient is so small beside what it could be (a saturated softmax's) that the
-    blunt numbers are mere `rounding` of that: this is noise, and is reported as such.
+    error bars are mere `rounding` of that: this is noise, and is reported as such.
     """
     usual = np.maximum(np.abs(numeric), unit / np.sqrt(max(numeric.size, 1)))
-    return np.asarray(5 * error_bar > np.maximum(BLUNT * usual, rounding))
+    return bool(np.any(5 * error_bar > np.maximum(BLUNT * usual, rounding)))

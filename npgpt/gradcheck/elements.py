@@ -12,7 +12,7 @@ import numpy as np
 from .fault import DIGITS, Fault, WrongGradient, close, fit
 from .measure import usable
 from .multiple import NEAR, near, times
-from .numeric import Array, Index
+from .numeric import Array, Index, norm
 from .picture import largest_block
 from .subject import CallError
 
@@ -64,9 +64,7 @@ def extra_term(v: WrongGradient) -> Fault | None:
         f"Something is added to the gradient of {v.name} that has no dout in it: {what}{where}. "
         "Every term of a true gradient has dout as a factor.",
         "for a dout of zeros backward returns just that; without it, all the rest is right",
-        v.numeric + rest,
-        nonlinear=True,
-    )
+        v.numeric + rest, nonlinear=True)
 
 
 def wrong_elements(v: WrongGradient) -> Fault | None:
@@ -95,10 +93,7 @@ def list_elements(
     return Fault(
         "wrong-element",
         f"{noun} of the gradient of {name} {'is' if count == 1 else 'are'} wrong: {text}.",
-        evidence,
-        predicted,
-        nonlinear=nonlinear,
-    )
+        evidence, predicted, nonlinear=nonlinear)
 
 
 def _how(analytic: Array, numeric: Array) -> tuple[str, bool]:
@@ -111,7 +106,7 @@ def _how(analytic: Array, numeric: Array) -> tuple[str, bool]:
     if np.ptp(analytic) <= 1e-9 * np.abs(analytic).max():
         return f"is {analytic[0]:.6g}, whatever dout is", True
     c = fit(analytic, numeric)
-    if c and np.linalg.norm(analytic - c * numeric) <= 1e-9 * np.linalg.norm(analytic):
+    if c and norm(analytic - c * numeric) <= 1e-9 * norm(analytic):
         return times(c), False
     gap = analytic - numeric
     if np.ptp(gap) <= 1e-7 * np.abs(gap).max():

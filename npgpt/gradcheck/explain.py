@@ -15,6 +15,7 @@ from .elements import extra_term
 from .fault import Fault, WrongGradient, close, fit, wrong_gradient
 from .layout import rearranged, wrong_layout
 from .measure import Measurement
+from .numeric import norm
 from .places import dout_forgotten, dout_nowhere, elementwise, mask, repeated_ids, slices
 from .rules import factor, float32, not_finite, of_others, scaled, shuffled, zero
 
@@ -63,7 +64,7 @@ def explain(m: Measurement, position: int) -> list[Fault]:
 
 def _with_factor(v: WrongGradient) -> list[Fault]:
     """Two faults at once: a rearrangement (which keeps the length) and a factor."""
-    ratio = float(np.linalg.norm(v.analytic)) / max(float(np.linalg.norm(v.numeric)), 1e-300)
+    ratio = norm(v.analytic) / max(norm(v.numeric), 1e-300)
     for c in (ratio, -ratio):
         if not np.isfinite(c) or c == 0:
             continue
@@ -99,9 +100,7 @@ def explain_shape(m: Measurement, position: int) -> Fault | None:
         return Fault(
             "missing-factor",
             f"{text}, and does not depend on dout: the factor that dout is in is missing.",
-            "the same answer for different random dout",
-            nonlinear=True,
-        )
+            "the same answer for different random dout", nonlinear=True)
     return None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .measure import Measurement
-from .numeric import Array
+from .numeric import Array, norm
 
 DIGITS = 1e-8
 
@@ -75,8 +75,8 @@ def wrong_gradient(m: Measurement, position: int) -> WrongGradient:
 
 def close(analytic: Array, predicted: Array) -> bool:
     """Equal to eight digits, as a whole; a prediction of nothing never fits."""
-    size = float(np.linalg.norm(predicted))
-    return size > 0 and float(np.linalg.norm(analytic - predicted)) <= DIGITS * size
+    size = norm(predicted)
+    return size > 0 and norm(analytic - predicted) <= DIGITS * size
 
 
 def fit(analytic: Array, numeric: Array) -> float:

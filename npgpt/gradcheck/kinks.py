@@ -49,7 +49,7 @@ def step_around(subject: Subject, rng: np.random.Generator) -> tuple[Subject, li
             if away is None:
                 break
             moved |= found
-            subject = subject.with_inputs(subject.inputs[:i] + (away,) + subject.inputs[i + 1 :])
+            subject = subject.with_input(i, away)
         if moved.any():
             first = tuple(int(n) for n in np.argwhere(moved)[0])
             count = int(moved.sum())

@@ -10,9 +10,9 @@ import numpy as np
 from .diagnosis import diagnose
 from .fault import Fault
 from .large_faults import explain_large, few_wrong
-from .measure import FULL, measure, random_dout
+from .measure import FULL, measure, random_dout, row
 from .multiple import kind_of, times
-from .numeric import COMPLEX_STEP, EPSILON, Array, Method, NotComplex, choose_method
+from .numeric import COMPLEX_STEP, EPSILON, Array, Method, NotComplex, choose_method, norm
 from .picture import picture
 from .report import Finding, Row
 from .sampling import DIRECTIONS, Sample, Slope, sample
@@ -37,8 +37,7 @@ def examine_large(
         analytic = np.asarray(subject.gradients(dout)[i], dtype=np.float64)
         if analytic.shape != x.shape:
             continue
-        size = max(float(np.linalg.norm(x)), 1e-3)
-        scale = float(np.linalg.norm(dout) * np.linalg.norm(out.astype(np.float64)) / size)
+        scale = subject.scale(i, out, dout)
         out_of = subject.out_as_function_of(i)
         method = choose_method(out_of, x, rng)
         slope = _slope(out_of, dout, x, method)
@@ -53,10 +52,7 @@ def examine_large(
                 found = few_wrong(subject.names[i], analytic, slope, verdict.index or (), rng)
                 few.update({i: found} if found else {})
         methods[i] = method
-        rows.append(Row(
-            subject.op, subject.names[i], x.shape, verdict.error, method.name, method.why,
-            verdict.tolerance, verdict.ok, verdict.zero, sampled=True,
-            undecided=verdict.undecided, coarse=method.coarse))
+        rows.append(row(subject, i, verdict, method))
     smaller = _named_smaller(subject, wrong, rng) if set(wrong) - set(few) else {}
     findings = []
     for i, verdict in wrong.items():
@@ -97,7 +93,7 @@ def _beside_kinks(
         aside = x + 0.05 * rng.standard_normal(x.shape) * np.maximum(1.0, np.abs(x))
         if attempt > 1:  # most kinks are at 0
             aside = x + np.where(x < 0, -0.1, 0.1) * max(1.0, float(np.abs(x).max()))
-        moved = subject.with_inputs(subject.inputs[:i] + (aside,) + subject.inputs[i + 1 :])
+        moved = subject.with_input(i, aside)
         out_of = moved.out_as_function_of(i)
         try:
             way = Method(COMPLEX_STEP, "beside the kinks that differences reach across")
@@ -138,8 +134,8 @@ def _slope(out_of: Callable[[Array], Array], dout: Array, x: Array, method: Meth
         # each element of out keeps the step that suits it, and the signs of dout are random, so
         # that their errors add like the sides of a right angle
         along, errors, _ = method.along(out_of, x, direction, 1e-9)
-        error = float(np.linalg.norm(dout * errors))
-        return float(np.sum(dout * along)), error + EPSILON * float(np.linalg.norm(dout * along))
+        error = norm(dout * errors)
+        return float(np.sum(dout * along)), error + EPSILON * norm(dout * along)
 
     return slope
 
@@ -148,8 +144,7 @@ def _named_smaller(
     subject: Subject, wrong: dict[int, Sample], rng: np.random.Generator
 ) -> dict[str, Finding]:
     """Findings by argument from cut-down inputs on which the same arguments are wrong, if any."""
-    for inputs in _cut(subject, rng):
-        small = subject.with_inputs(inputs)
+    for small in _cut(subject, rng):
         try:
             out = small.run()[0]
             if any(small.array(i).size > FULL for i in small.floats):
@@ -175,7 +170,7 @@ def _named_smaller(
     return {}
 
 
-def _cut(subject: Subject, rng: np.random.Generator) -> Iterator[tuple[Array | None, ...]]:
+def _cut(subject: Subject, rng: np.random.Generator) -> Iterator[Subject]:
     """The inputs with long axes cut to short ones, equal lengths alike, in several ways."""
     lengths = sorted({n for a in subject.inputs if a is not None for n in a.shape})
     for attempt in range(ATTEMPTS):
@@ -183,11 +178,6 @@ def _cut(subject: Subject, rng: np.random.Generator) -> Iterator[tuple[Array | N
             sizes = {n: min(n, SMALL[k % 5]) for k, n in enumerate(lengths)}
         else:
             sizes = {n: int(min(n, rng.choice(SMALL))) for n in lengths}
-        least = min(sizes.values(), default=1)
-        yield tuple(None if a is None else _cut_one(a, sizes, least) for a in subject.inputs)
-
-
-def _cut_one(a: Array, sizes: dict[int, int], least: int) -> Array:
-    for axis, n in enumerate(a.shape):
-        a = a.take(range(sizes[n]), axis)
-    return np.where(a > 0, a % max(least, 1), a) if a.dtype.kind in "iu" else a
+        least = max(1, min(sizes.values(), default=1))
+        yield subject.cut(sizes).each(
+            lambda a: np.where(a > 0, a % least, a) if a.dtype.kind in "iu" else a)

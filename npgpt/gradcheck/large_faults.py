@@ -13,7 +13,7 @@ from .elements import list_elements
 from .fault import Fault
 from .layout import wrong_layout
 from .multiple import times
-from .numeric import Array, Index, choose_method, signs
+from .numeric import Array, Index, choose_method, norm, signs
 from .sampling import DIRECTIONS, Slope, bisect
 from .subject import Subject
 
@@ -65,7 +65,7 @@ def few_wrong(
 
 
 def _wrong_direction(analytic: Array, slope: Slope, rng: np.random.Generator) -> Array | None:
-    size = float(np.linalg.norm(analytic))
+    size = norm(analytic)
     for _ in range(DIRECTIONS):
         direction = signs(analytic.shape, rng)
         numeric, error = slope(direction)

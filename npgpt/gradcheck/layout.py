@@ -10,7 +10,7 @@ import numpy as np
 
 from .fault import DIGITS, Fault, WrongGradient
 from .multiple import near, times
-from .numeric import Array
+from .numeric import Array, norm
 
 
 def orders(ndim: int) -> Iterator[tuple[tuple[int, ...], str]]:
@@ -106,7 +106,7 @@ def wrong_layout(
         if not length or not np.all(np.isfinite(values)):
             continue
         c = float(np.sum(values * numeric)) / length
-        if abs(c) < 1e-12 or np.linalg.norm(values - c * numeric) > DIGITS * np.linalg.norm(values):
+        if abs(c) < 1e-12 or norm(values - c * numeric) > DIGITS * norm(values):
             continue
         factor = "" if near(c, 1) else f", and {times(c)}"
         return Fault(kind, f"{text}: {words}{factor}.", evidence)

@@ -22,10 +22,12 @@ from .numeric import (
     NotComplex,
     choose_method,
     derivative,
+    norm,
     signs,
     unit_directions,
 )
 from .report import Row
+from .sampling import Sample
 from .subject import CallError, Subject
 
 DOUTS = 4
@@ -62,24 +64,14 @@ class Measurement:
         coarse = any(method.coarse for method in self.method.values())
         return "as far as its digits go" if coarse else "to eight digits"
 
-    def row(self, position: int) -> Row:
-        """The line of the table for one input."""
-        verdict, method = self.verdict[position], self.method[position]
-        array = self.subject.array(position)
-        return Row(
-            self.subject.op,
-            self.subject.names[position],
-            array.shape,
-            verdict.error,
-            method.name,
-            method.why,
-            verdict.tolerance,
-            verdict.ok,
-            verdict.zero,
-            noisy=verdict.noisy,
-            undecided=blunt(verdict),
-            coarse=method.coarse,
-        )
+
+def row(subject: Subject, position: int, verdict: Comparison | Sample, method: Method) -> Row:
+    """The line of the table for one input."""
+    return Row(
+        subject.op, subject.names[position], subject.shape(position), verdict.error, method.name,
+        method.why, verdict.tolerance, verdict.ok, verdict.zero,
+        sampled=isinstance(verdict, Sample), noisy=verdict.noisy, undecided=verdict.undecided,
+        coarse=method.coarse)
 
 
 def random_dout(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
@@ -94,9 +86,8 @@ def take_jacobian(
     x = subject.array(position)
     function = subject.out_as_function_of(position)
     method = method or choose_method(function, x, rng)
-    result = derivative(function, x, unit_directions(x.shape), method)
-    rows = x.size
-    return result.values.reshape(rows, -1), result.error.reshape(rows, -1), result.method
+    values, errors, method = derivative(function, x, unit_directions(x.shape), method)
+    return values.reshape(x.size, -1), errors.reshape(x.size, -1), method
 
 
 def measure(subject: Subject, rng: np.random.Generator, positions: list[int]) -> Measurement:
@@ -138,33 +129,22 @@ def judge(m: Measurement, position: int, rng: np.random.Generator) -> Comparison
     No gradient is called wrong at once: in doubt the scale for "zero" is measured by moving the
     input far, and then Richardson must see the fault as well as the complex step.
     """
-    x = m.subject.array(position)
-    dout_length = float(np.linalg.norm(m.douts))
-    size = max(float(np.linalg.norm(x)), 1e-3 * np.sqrt(x.size), 1e-300)
-    scale = dout_length * max(float(np.linalg.norm(m.out)), 1e-300) / size
-    verdict = _compared(m, position, m.jacobian[position], m.errors[position], scale, rng)
+    scale = m.subject.scale(position, m.out, m.douts)
+    taken = m.jacobian[position], m.errors[position]
+    verdict = _compared(m, position, *taken, scale, rng)
     if verdict.ok:
-        return _confirmed(m, position, scale, rng) or verdict if blunt(verdict) else verdict
-    scale = max(scale, _far_scale(m, position, size, rng))
-    verdict = _compared(m, position, m.jacobian[position], m.errors[position], scale, rng)
+        return verdict.undecided and _confirmed(m, position, scale, rng) or verdict
+    scale = max(scale, _far_scale(m, position, rng))
+    verdict = _compared(m, position, *taken, scale, rng)
     if verdict.ok or not m.method[position].exact:
         return verdict
     # where rounding makes forward flat (a sigmoid at -40 is 0), a complex step still sees a slope
-    jacobian, errors, _ = take_jacobian(
-        m.subject,
-        position,
-        rng,
-        replace(m.method[position], name=RICHARDSON, why="second opinion"),
-    )
-    if float(np.linalg.norm(errors)) > 1e-6 * float(np.linalg.norm(jacobian)):
+    way = replace(m.method[position], name=RICHARDSON, why="second opinion")
+    jacobian, errors, _ = take_jacobian(m.subject, position, rng, way)
+    if norm(errors) > 1e-6 * norm(jacobian):
         return verdict  # too rough to have an opinion
     again = _compared(m, position, jacobian, errors, scale, rng)
     return again if again.ok else verdict
-
-
-def blunt(verdict: Comparison) -> bool:
-    """Is an element neither right nor wrong, as far as can be seen?"""
-    return verdict.undecided is not None and bool(verdict.undecided.any())
 
 
 def _confirmed(
@@ -183,48 +163,35 @@ def _confirmed(
     except (CallError, NotComplex):
         return None
     verdict = _compared(m, position, jacobian, errors, scale, rng)
-    if not verdict.ok or blunt(verdict):
+    if not verdict.ok or verdict.undecided:
         return None
     m.method[position] = way
     return verdict
 
 
 def _compared(
-    m: Measurement,
-    position: int,
-    jacobian: Array,
-    errors: Array,
-    scale: float,
+    m: Measurement, position: int, jacobian: Array, errors: Array, scale: float,
     rng: np.random.Generator,
 ) -> Comparison:
     flat = m.douts.reshape(len(m.douts), -1)
-
-    def noise() -> Array:
-        return _rounding_noise(m, position, rng)
-
+    sizes = np.abs(flat)
     return compare(
-        m.analytic[position],
-        flat @ jacobian.T,
-        np.abs(flat) @ errors.T,
-        np.abs(flat) @ np.abs(jacobian).T,
-        scale,
-        noise,
-        m.method[position].epsilon,
-    )
+        m.analytic[position], flat @ jacobian.T, sizes @ errors.T, sizes @ np.abs(jacobian).T,
+        scale, lambda: _rounding_noise(m, position, rng), m.method[position].epsilon)
 
 
-def _far_scale(m: Measurement, position: int, size: float, rng: np.random.Generator) -> float:
+def _far_scale(m: Measurement, position: int, rng: np.random.Generator) -> float:
     """The largest slope of out between here and points as far away as the input is long."""
     x = m.subject.array(position)
+    size = max(norm(x), 1e-3 * x.size**0.5)
     function = m.subject.out_as_function_of(position)
     slopes = [0.0]
-    away = rng.standard_normal((4, *x.shape))
-    away *= size / np.sqrt(max(x.size, 1))
+    away = rng.standard_normal((4, *x.shape)) * size / x.size**0.5
     for move in (-x, -2 * x, *away):
         out = function(x + move)
         if np.all(np.isfinite(out)):
-            slopes.append(float(np.linalg.norm(out.astype(np.float64) - m.out)) / size)
-    return max(slopes) * float(np.linalg.norm(m.douts))
+            slopes.append(norm(out.astype(np.float64) - m.out) / size)
+    return max(slopes) * norm(m.douts)
 
 
 def _rounding_noise(m: Measurement, position: int, rng: np.random.Generator) -> Array:

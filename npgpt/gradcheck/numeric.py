@@ -83,15 +83,6 @@ class Method:
         return richardson(f, x, direction, self.noise, enough)
 
 
-@dataclass(frozen=True)
-class Derivative:
-    """Directional derivatives `values` (directions, *out.shape), and `error` bars of that shape."""
-
-    values: Array
-    error: Array
-    method: Method
-
-
 def complex_step(f: Function, x: Array, direction: Array) -> Array:
     """Im f(x + i h v) / h with h = 1e-20; raises where f is seen to lose the imaginary part."""
     z = x.astype(np.complex128)
@@ -129,14 +120,15 @@ def richardson(
         if np.mean(better | (error == 0)) > 0.5:
             way = RICHARDSON
         best, error = np.where(better, value, best), np.where(better, new_error, error)
-        if _length(error) <= enough * _length(best):
+        if norm(error) <= enough * norm(best):
             return best, error, RICHARDSON
-        if len(steps) == len(START_STEPS) - 1 and _length(new_error) <= 4 * _length(rounding):
+        if len(steps) == len(START_STEPS) - 1 and norm(new_error) <= 4 * norm(rounding):
             steps = [WIDE_STEP]  # noise is all that is left, and smaller steps have more of it
     return best, error, way
 
 
-def _length(a: Array) -> float:
+def norm(a: Array) -> float:
+    """The length of an array."""
     return float(np.linalg.norm(a))
 
 
@@ -208,11 +200,11 @@ def coarse_noise(f: Function, x: Array, rng: np.random.Generator) -> tuple[Array
     """
     epsilon = _short_numbers(f, x, rng)
     jumps, values = _fourth_differences(f, x, signs(x.shape, rng), 3e-6)
-    if not epsilon and not _length(jumps) > COARSE * _length(values):
+    if not epsilon and not norm(jumps) > COARSE * norm(values):
         return None
     found = {h: _noise(f, x, rng, h) for h in (3e-5, 3e-6, 3e-7)}
-    sizes = {h: float(np.median([_length(jumps) for jumps in seen])) for h, seen in found.items()}
-    fraction = sizes[3e-6] / max(_length(values), 1e-300)
+    sizes = {h: float(np.median([norm(jumps) for jumps in seen])) for h, seen in found.items()}
+    fraction = sizes[3e-6] / max(norm(values), 1e-300)
     if not epsilon:
         if not (COARSE < fraction < 5e-3 and sizes[3e-6] < 5 * sizes[3e-7]):
             return None
@@ -279,9 +271,9 @@ def choose_method(f: Function, x: Array, rng: np.random.Generator) -> Method:
     value, error, _ = richardson(f, x, direction, noise)
     if exact.shape != value.shape:
         return Method(RICHARDSON, "a complex input changes the shape of the result", noise)
-    gap = float(np.linalg.norm(exact - value))
-    allowed = 10 * float(np.linalg.norm(error)) + 1e-9 * float(np.linalg.norm(value))
-    trusted = float(np.linalg.norm(error)) <= 1e-3 * float(np.linalg.norm(value)) + 1e-9
+    gap = norm(exact - value)
+    allowed = 10 * norm(error) + 1e-9 * norm(value)
+    trusted = norm(error) <= 1e-3 * norm(value) + 1e-9
     if gap <= allowed and (trusted or gap <= 1e-12):
         return Method(
             COMPLEX_STEP, "analytic: agrees with Richardson along a random direction", noise
@@ -289,13 +281,14 @@ def choose_method(f: Function, x: Array, rng: np.random.Generator) -> Method:
     return Method(RICHARDSON, "not analytic: a complex step disagrees with Richardson", noise)
 
 
-def derivative(f: Function, x: Array, directions: Iterable[Array], method: Method) -> Derivative:
-    """The derivative of f at x along each of `directions`, by the given method."""
-    taken = [method.along(f, x, direction) for direction in directions]
-    if {way for _, _, way in taken} == {CENTRAL}:
+def derivative(
+    f: Function, x: Array, directions: Iterable[Array], method: Method
+) -> tuple[Array, Array, Method]:
+    """(the derivatives of f at x along each of `directions`, their error bars, the method)."""
+    values, errors, ways = zip(*(method.along(f, x, v) for v in directions), strict=True)
+    if set(ways) == {CENTRAL}:
         method = Method(CENTRAL, method.why + "; extrapolation does not converge")
-    return Derivative(
-        np.array([value for value, _, _ in taken]), np.array([e for _, e, _ in taken]), method)
+    return np.array(values), np.array(errors), method
 
 
 def unit_directions(shape: tuple[int, ...]) -> Iterable[Array]:

@@ -25,7 +25,7 @@ import numpy as np
 from .fault import DIGITS, Fault
 from .measure import Measurement
 from .multiple import kind_of, times
-from .numeric import Array, NotComplex, signs, unit_directions
+from .numeric import Array, NotComplex, norm, signs, unit_directions
 from .origin import origin
 from .source import Slot, Source, read, slots
 from .subject import CallError
@@ -242,7 +242,7 @@ class Paths:
             whole = self._slopes(along)
             silent = self._find(along, whole, set(), parts) & self._moving(along)
             graph.held = silent
-            if silent and _size(self._slopes(along) - whole) <= _SAME * _size(whole):
+            if silent and norm(self._slopes(along) - whole) <= _SAME * norm(whole):
                 self._find(along, whole, silent, parts)
         except (CallError, NotComplex):  # a step that cannot be held
             pass
@@ -256,7 +256,7 @@ class Paths:
         assert graph is not None
         silent = set()
         last = graph.runs + CALLS
-        size = _size(whole)
+        size = norm(whole)
         for site in sorted(graph.sites, key=lambda site: not site.assigned):
             if site.number in held or site.number not in graph.recorded:
                 continue
@@ -264,11 +264,11 @@ class Paths:
                 break
             graph.held = held | {site.number}
             part = whole - self._slopes(along)
-            if _size(part) <= _SAME * size:
+            if norm(part) <= _SAME * size:
                 silent.add(site.number)
             # where everything goes this way it is a factor of the whole, which has better names
-            elif _size(part - whole) > _SAME * size and not any(
-                _size(part - other) <= _SAME * _size(part) for _, other in parts
+            elif norm(part - whole) > _SAME * size and not any(
+                norm(part - other) <= _SAME * norm(part) for _, other in parts
             ):
                 parts.append((site, part))
         return silent
@@ -324,20 +324,18 @@ class Paths:
         kind = kind_of(factor)
         source = origin(factor, self.m) if kind == "factor" else ""
         return Fault(
-            kind,
-            f"The whole gradient of {names} {times(factor)}{source}.",
-            f"least squares gives the whole the weight {factor:.9g}",
-        )
+            kind, f"The whole gradient of {names} {times(factor)}{source}.",
+            f"least squares gives the whole the weight {factor:.9g}")
 
 
 def _reached(wrong: list[int], part: Array) -> list[int]:
     """The inputs whose gradients a path has a part in."""
-    sizes = [_size(row) for row in part.reshape(len(wrong), -1)]
+    sizes = [norm(row) for row in part.reshape(len(wrong), -1)]
     return [i for i, size in zip(wrong, sizes, strict=True) if size > _SAME * max(sizes)]
 
 
 def _explained(errors: Array, predicted: Array) -> bool:
-    return _size(errors - predicted) <= 100 * DIGITS * _size(errors)
+    return norm(errors - predicted) <= 100 * DIGITS * norm(errors)
 
 
 def _is_count(weight: float) -> bool:
@@ -345,7 +343,3 @@ def _is_count(weight: float) -> bool:
     if abs(weight) < 1e-6:
         return True
     return any(abs(w) < 1e5 and abs(w - round(w)) < 1e-6 * abs(w) for w in (weight, 1 / weight))
-
-
-def _size(row: Array) -> float:
-    return float(np.linalg.norm(row))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .elements import few
+from .elements import few, scaled_parts
 from .fault import Fault, WrongGradient, close
 from .multiple import NEAR, near
 from .numeric import Array
@@ -35,8 +35,7 @@ def repeated_ids(v: WrongGradient) -> Fault | None:
                     f"Where an id of {name} comes more than once, {words} of its gradients "
                     "counts; they must be added (np.add.at does).",
                     f"id {flat[twice]} comes {count[twice]} times; with {words} of each counted "
-                    f"the two gradients agree {v.m.digits}",
-                )
+                    f"the two gradients agree {v.m.digits}")
     return None
 
 
@@ -52,8 +51,7 @@ def mask(v: WrongGradient) -> Fault | None:
         "mask-forgotten",
         f"{int(silent.sum())} elements of {v.name} have no influence on the output (they are "
         "masked), but backward gives them a gradient: the mask is missing in backward.",
-        "everywhere else the gradient is right",
-    )
+        "everywhere else the gradient is right")
 
 
 def elementwise(v: WrongGradient) -> Fault | None:
@@ -86,16 +84,13 @@ def elementwise(v: WrongGradient) -> Fault | None:
         return Fault(
             "mask-not-rescaled",
             text + f"backward has the same zeros, but 1 for {levels[1]:.6g}: it is not rescaled.",
-            evidence,
-        )
+            evidence)
     if set(np.round(slope, 7)) == set(np.round(levels, 7)):
         elsewhere = float(np.mean(np.abs(slope - true_slope) > 1e-8))
         return Fault(
             "mask-redrawn",
             text + f"backward uses other positions in {elsewhere:.0%} of the places, as if drawn "
-            "anew.",
-            evidence,
-        )
+            "anew.", evidence)
     return None
 
 
@@ -106,10 +101,7 @@ def dout_forgotten(v: WrongGradient) -> Fault | None:
         return Fault(
             "missing-factor",
             f"The gradient of {v.name} does not depend on dout: it is the gradient of out.sum(). "
-            "Multiply by dout.",
-            "the same answer for different random dout",
-            nonlinear=True,
-        )
+            "Multiply by dout.", "the same answer for different random dout", nonlinear=True)
     return None
 
 
@@ -120,9 +112,10 @@ def dout_nowhere(analytic: Array) -> bool:
 
 def slices(v: WrongGradient) -> Fault | None:
     """Some part of dout, or of the gradient, never counts."""
-    own = _own_slices(v)
-    if own:
-        return own
+    for fault in scaled_parts(v):
+        if fault.kind == "batch-dropped" and fault.predicted is not None:
+            if close(v.analytic, fault.predicted):
+                return fault
     out = v.m.out
     choices = [(a,) for a in range(out.ndim)] + [tuple(range(out.ndim - 1))] * (out.ndim > 2)
     for axes in choices:
@@ -151,31 +144,10 @@ def slices(v: WrongGradient) -> Fault | None:
                 "missing-broadcast-sum",
                 f"{v.name} is used at every place along {place} and its gradient is the sum over "
                 f"all {count}; backward counts only number {used[0]}.{also}",
-                "least squares over the places gives this one weight 1 and all others weight 0",
-            )
+                "least squares over the places gives this one weight 1 and all others weight 0")
         if ones:
             gone = [i for i in range(count) if i not in used]
             return Fault(
-                "batch-dropped",
-                f"Part of dout never counts: {few(gone, '')} along {place}.",
-                "least squares over the places gives these weight 0 and all others weight 1",
-            )
-    return None
-
-
-def _own_slices(v: WrongGradient) -> Fault | None:
-    analytic, numeric = v.cubes(v.analytic), v.cubes(v.numeric)
-    for axis, size in enumerate(v.shape):
-        if size < 2:
-            continue
-        pairs = [(analytic.take(i, axis + 1), numeric.take(i, axis + 1)) for i in range(size)]
-        right = [close(s, t) or not np.any(s) and not np.any(t) for s, t in pairs]
-        gone = [i for i, (s, t) in enumerate(pairs) if not np.any(s) and np.any(t)]
-        if gone and all(ok or i in gone for i, ok in enumerate(right)):
-            return Fault(
-                "batch-dropped",
-                f"Part of the gradient of {v.name} is zero: "
-                f"{few(gone, f' of {size} along axis {axis}')}.",
-                "all the rest is right",
-            )
+                "batch-dropped", f"Part of dout never counts: {few(gone, '')} along {place}.",
+                "least squares over the places gives these weight 0 and all others weight 1")
     return None

@@ -13,6 +13,7 @@ import numpy as np
 
 from .fault import Fault, WrongGradient, close, fit
 from .multiple import kind_of, near, times
+from .numeric import norm
 from .origin import origin
 
 
@@ -22,10 +23,8 @@ def not_finite(v: WrongGradient) -> Fault | None:
         return None
     count = int((~np.isfinite(v.analytic[0])).sum())
     return Fault(
-        "not-finite",
-        f"{count} of {v.analytic.shape[1]} elements are NaN or infinite.",
-        "the values themselves",
-    )
+        "not-finite", f"{count} of {v.analytic.shape[1]} elements are NaN or infinite.",
+        "the values themselves")
 
 
 def zero(v: WrongGradient) -> Fault | None:
@@ -35,15 +34,14 @@ def zero(v: WrongGradient) -> Fault | None:
     return Fault(
         "zero-gradient",
         f"backward returns only zeros for {v.name}, but moving {v.name} moves the output.",
-        f"the true gradient has length {np.linalg.norm(v.numeric[0]):.3g}",
-    )
+        f"the true gradient has length {norm(v.numeric[0]):.3g}")
 
 
 def float32(v: WrongGradient) -> Fault | None:
     """Right to about seven digits: some step ran in float32, and rounding is seen everywhere."""
     errors = np.abs(v.analytic - v.numeric)
-    gap = float(np.linalg.norm(errors))
-    size = float(np.linalg.norm(v.numeric))
+    gap = norm(errors)
+    size = norm(v.numeric)
     if not 1e-10 * size < gap < 3e-6 * size:
         return None
     exact = bool(np.all(v.analytic == v.analytic.astype(np.float32)))
@@ -60,8 +58,7 @@ def float32(v: WrongGradient) -> Fault | None:
         "float32",
         f"The gradient of {v.name} is right to about {-math.log10(gap / size):.0f} digits only: "
         "right up to the noise of float32, which is used somewhere on the way.",
-        f"relative error {gap / size:.1e}; {rest}",
-    )
+        f"relative error {gap / size:.1e}; {rest}")
 
 
 def factor(v: WrongGradient) -> Fault | None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from .compare import BLUNT, ROUNDING, WHOLE, ZERO
 from .multiple import plain
-from .numeric import EPSILON, Array, Index, signs
+from .numeric import EPSILON, Array, Index, norm, signs
 
 DIRECTIONS = 8
 Slope = Callable[[Array], tuple[float, float]]  # direction -> (derivative, error bar)
@@ -39,6 +39,7 @@ class Sample:
     factor: float | None = None
     cells: Array | None = None
     scale: float = 0.0
+    noisy: bool = False
 
     @property
     def undecided(self) -> bool:
@@ -70,11 +71,11 @@ def sample(
     directions = [signs(analytic.shape, rng) for _ in range(count)]
     given = np.array([_along(analytic, v) for v in directions])
     true, errors = (np.array(column) for column in zip(*map(slope, directions), strict=True))
-    length = float(np.linalg.norm(true) / np.sqrt(count))
+    length = norm(true) / count**0.5
     zero = bool(length <= ZERO * scale)
     unit = (scale if zero else length) or 1.0
     gaps = np.abs(given - true)
-    error = float(np.linalg.norm(gaps) / np.sqrt(count) / unit)
+    error = norm(gaps) / count**0.5 / unit
     allowed = relative * unit + 5 * errors
     tolerance = float(allowed.max() / unit)
     right = bool(np.isfinite(error) and np.all(gaps <= allowed))
@@ -87,7 +88,7 @@ def sample(
     digits = max(1e-8, tolerance if epsilon > EPSILON else 0.0)
     if epsilon > EPSILON and abs(ratio - plain(ratio)) <= digits:
         ratio = float(plain(ratio))
-    if np.linalg.norm(given - ratio * true) <= digits * np.linalg.norm(given):
+    if norm(given - ratio * true) <= digits * norm(given):
         result = replace(result, factor=None if zero else ratio)
     else:
         result = replace(result, cells=wrong_cells(analytic, slope, relative * unit))

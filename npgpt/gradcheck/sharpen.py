@@ -16,7 +16,7 @@ from .fault import WrongGradient, fit, wrong_gradient
 from .layout import rearranged
 from .measure import Measurement
 from .multiple import plain
-from .numeric import Array
+from .numeric import Array, norm
 from .rules import of_others
 
 ENOUGH = 3e-3
@@ -35,7 +35,7 @@ def sharpened(m: Measurement) -> Measurement:
 
 
 def _gap(analytic: Array, guess: Array) -> float:
-    gap = float(np.linalg.norm(analytic - guess) / max(float(np.linalg.norm(analytic)), 1e-300))
+    gap = norm(analytic - guess) / max(norm(analytic), 1e-300)
     return gap if gap == gap else np.inf
 
 

@@ -29,9 +29,7 @@ def sizes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     lengths = sorted({n for a in subject.inputs if a is not None for n in a.shape if n > 1})
     for length in lengths:
         for size in (1, 0) if length == batch else (1,):
-            small = subject.with_inputs(
-                tuple(None if a is None else _shrunk(a, length, size) for a in subject.inputs)
-            )
+            small = subject.cut({length: size})
             try:
                 small.run()
             except CallError:  # forward rejects such an input, which is its right
@@ -42,13 +40,6 @@ def sizes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
             if finding and not (size and _stretches(small, shapes, length)):
                 return [finding]
     return []
-
-
-def _shrunk(a: Array, length: int, size: int) -> Array:
-    for axis, n in enumerate(a.shape):
-        if n == length:
-            a = a.take(range(size), axis)
-    return a
 
 
 def holds_arrays(function: Any, depth: int = 3) -> bool:
@@ -106,29 +97,23 @@ def _examine(
         if isinstance(failed.error, ZeroDivisionError):
             return None  # a mean over nothing: forward only got away with it
         return Finding(
-            kind,
-            "",
+            kind, "",
             f"For inputs of shape {shapes} forward works, but backward raises "
-            f"{type(failed.error).__name__}: {failed}",
-        )
+            f"{type(failed.error).__name__}: {failed}")
     for i in small.floats:
         shape = small.shape(i)
         given: Any = grads[i] if i < len(grads) else None
         if np.shape(given) != shape:
             return Finding(
-                kind,
-                small.names[i],
+                kind, small.names[i],
                 f"For inputs of shape {shapes} the gradient of {small.names[i]} has shape "
-                f"{np.shape(given)} instead of {shape}.",
-            )
+                f"{np.shape(given)} instead of {shape}.")
     if any(small.array(i).size > 256 for i in small.floats):
         return None
     measured = measure(small, rng, [i for i in small.floats if small.array(i).size])
     for i in measured.wrong:
         return Finding(
-            kind,
-            small.names[i],
+            kind, small.names[i],
             f"For inputs of shape {shapes} the gradient of {small.names[i]} is wrong (relative "
-            f"error {measured.verdict[i].error:.1e}), though it is right at the given sizes.",
-        )
+            f"error {measured.verdict[i].error:.1e}), though it is right at the given sizes.")
     return None

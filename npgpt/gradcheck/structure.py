@@ -76,12 +76,10 @@ def nothing_to_check(subject: Subject, out: Array) -> Finding:
     given = [f"{name} {'is None' if a is None else 'has ' + _kind(a)}" for name, a in inputs]
     why = "out is empty" if subject.floats and not out.size else "; ".join(given) or "no inputs"
     return Finding(
-        "undecided",
-        "",
+        "undecided", "",
         f"Nothing was checked, because no input has a gradient ({why}). Give arrays of floats that "
         "are not empty, such as rng.standard_normal((2, 3)); integers become floats by "
-        "x.astype(float).",
-    )
+        "x.astype(float).")
 
 
 def _kind(a: Array) -> str:
@@ -139,11 +137,9 @@ def _one(subject: Subject, i: int, grad: Any) -> Finding | None:
             "is None" if x is None else f"holds {'flags' if x.dtype.kind == 'b' else 'integer ids'}"
         )
         return Finding(
-            "unexpected-gradient",
-            name,
+            "unexpected-gradient", name,
             f"{name} {what} and has no gradient; expected None, backward returned "
-            f"{describe(grad)}.",
-        )
+            f"{describe(grad)}.")
     assert x is not None
     if grad is None:
         return Finding("missing-gradient", name,
@@ -155,9 +151,7 @@ def _one(subject: Subject, i: int, grad: Any) -> Finding | None:
         return Finding("wrong-dtype", name, f"The gradient of {name} has dtype {array.dtype}.")
     if array.dtype != np.float64:
         return Finding(
-            "float32",
-            name,
+            "float32", name,
             f"All inputs are float64, but the gradient of {name} is {array.dtype}: digits were "
-            f"lost on the way.",
-        )
+            f"lost on the way.")
     return None

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .numeric import EPSILON, Array
+from .numeric import EPSILON, Array, norm
 
 
 class ContractError(ValueError):
@@ -78,6 +78,37 @@ class Subject:
         value = self.inputs[position]
         assert value is not None, f"{self.names[position]} is None"
         return value
+
+    def scale(self, position: int, out: Array, dout: Array) -> float:
+        """The length that the gradient of one input could have: ||dout|| ||out|| / ||x||."""
+        x = self.array(position)
+        size = max(norm(x), 1e-3 * x.size**0.5, 1e-300)
+        # in float64: the length of a float16 array overflows
+        return norm(dout) * max(norm(out.astype(np.float64)), 1e-300) / size
+
+    def with_input(self, position: int, array: Array) -> Subject:
+        """The same pair with another array for one input."""
+        return self.with_inputs(
+            self.inputs[:position] + (array,) + self.inputs[position + 1 :])
+
+    def each(self, change: Callable[[Array], Array]) -> Subject:
+        """The same pair with every array changed."""
+        return self.with_inputs(tuple(None if a is None else change(a) for a in self.inputs))
+
+    def cut(self, sizes: dict[int, int]) -> Subject:
+        """The same pair with every axis of a length in `sizes` cut to what it says there."""
+
+        def shorter(a: Array) -> Array:
+            for axis, n in enumerate(a.shape):
+                a = a.take(range(sizes.get(n, n)), axis)
+            return a
+
+        return self.each(shorter)
+
+    def moved(self, far: float, rng: np.random.Generator) -> Subject:
+        """The same pair at other values: normal noise of scale `far` on every float."""
+        return self.each(
+            lambda a: a + far * rng.standard_normal(a.shape) if a.dtype.kind == "f" else a)
 
     def with_inputs(self, inputs: tuple[Any, ...]) -> Subject:
         """The same pair on other inputs."""

@@ -38,7 +38,8 @@ def test_long_names_do_not_break_the_table():
 
 def test_a_finding_shows_both_numbers_and_the_error_bar():
     text = " ".join(str(wrong_report()).split())
-    numbers = r"At weight\[\d, \d\] the analytic gradient is \S+, the numerical one \S+ \+- \de-\d+\."
+    numbers = (r"At weight\[\d, \d\] the analytic gradient is \S+, the numerical one \S+ "
+               r"\+- \de-\d+\.")
     assert re.search(numbers, text)
 
 
