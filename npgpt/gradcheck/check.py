@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +10,12 @@ import numpy as np
 
 from .behaviour import check_contract, check_linear, check_mutation
 from .diagnosis import diagnose
+from .explain import sharpened
 from .kinks import step_around
 from .large import examine_large
 from .measure import FULL, measure, row
 from .numeric import COARSE, EPSILON, precision_name
 from .report import Finding, Report, Row
-from .sharpen import sharpened
 from .sizes import sizes
 from .structure import first_look, nothing_to_check
 from .subject import CallError, Subject
@@ -50,7 +49,6 @@ def examine(subject: Subject, seed: int = 0, thorough: bool = True) -> Report:
     `thorough=False` compares the gradients only, without the checks of behaviour and of odd sizes.
     What the pair itself raises at inputs of the check's making is raised as it is.
     """
-    started = time.perf_counter()
     report = Report(subject.op)
     rng = np.random.default_rng(seed)
     with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -61,7 +59,6 @@ def examine(subject: Subject, seed: int = 0, thorough: bool = True) -> Report:
             _examine(subject, rng, thorough, report)
         except CallError as failed:
             raise failed.error
-    report.seconds = time.perf_counter() - started
     return report
 
 

@@ -210,15 +210,13 @@ class _Diagnosis:
                 "the same answer for different random dout",
                 nonlinear=True,
             ), [i])]
-        found = several(m, i, self.paths) if i in m.verdict else None
-        if found is None:
+        faults, left = several(m, i, self.paths) if i in m.verdict else ([], 0)
+        if not faults:
             return [_unnamed(m, i)]
-        before = [m.numeric[i], *(fault.predicted for fault in found.faults)]
-        findings = [
-            _finding(m, i, fault, [i], against)
-            for fault, against in zip(found.faults, before, strict=False)
-        ]
-        return findings if not found.left else [*findings, _unnamed(m, i, found.predicted)]
+        before = [m.numeric[i], *(fault.predicted for fault in faults)]
+        findings = [_finding(m, i, fault, [i], against)
+                    for fault, against in zip(faults, before, strict=False)]
+        return findings if not left else [*findings, _unnamed(m, i, faults[-1].predicted)]
 
 
 def _finding(

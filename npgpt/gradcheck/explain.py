@@ -7,7 +7,8 @@ return to eight digits; near misses get no name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,7 +16,8 @@ from .elements import extra_term
 from .fault import Fault, WrongGradient, close, fit, wrong_gradient
 from .layout import rearranged, wrong_layout
 from .measure import Measurement
-from .numeric import norm
+from .multiple import plain
+from .numeric import Array, norm
 from .places import dout_forgotten, dout_nowhere, elementwise, mask, repeated_ids, slices
 from .rules import factor, float32, not_finite, of_others, scaled, shuffled, zero
 
@@ -36,6 +38,7 @@ def predicted_by(
 
 another_input, permuted = predicted_by(of_others), predicted_by(rearranged)
 
+NEARLY = 3e-3  # what a coarse gradient may be off from a plain multiple of a prediction
 # The first that fits is believed, so the narrow come before the wide: zeros are also a factor of 0,
 # and a mask that is forgotten for every element is also a factor.
 RULES: list[Callable[[WrongGradient], Fault | None]] = [
@@ -109,3 +112,37 @@ def _broadcasts(given: tuple[int, ...], shape: tuple[int, ...]) -> bool:
         return np.broadcast_shapes(given, shape) == shape
     except ValueError:
         return False
+
+
+def sharpened(m: Measurement) -> Measurement:
+    """The measurement with the wrong gradients of coarse functions put where they nearly are.
+
+    The rules need eight digits, and derivatives of a function in float32 have four. Where what
+    backward returned is, within those, a plain multiple of the truth, of the truth rearranged or of
+    another input's, it is put in its place exactly.
+    """
+    analytic = dict(m.analytic)
+    for i in m.wrong:
+        if m.method[i].coarse:
+            v = wrong_gradient(m, i)
+            best = min(_guesses(v), key=lambda g: _gap(v.analytic, g), default=None)
+            if best is not None and _gap(v.analytic, best) <= NEARLY:
+                analytic[i] = best
+    return replace(m, analytic=analytic)
+
+
+def _gap(analytic: Array, guess: Array) -> float:
+    gap = norm(analytic - guess) / max(norm(analytic), 1e-300)
+    return gap if gap == gap else np.inf
+
+
+def _guesses(v: WrongGradient) -> Iterator[Array]:
+    if not v.analytic.any():
+        yield v.analytic
+    moved = [fault.predicted for fault in (*rearranged(v), *of_others(v))]
+    for rows in [v.numeric, *(rows for rows in moved if rows is not None)]:
+        c = fit(v.analytic, rows)
+        simple = float(plain(c))
+        factor = simple if simple and abs(c / simple - 1) < NEARLY else c
+        if rows is not v.numeric or factor != 1:  # a wrong gradient is not the true one
+            yield factor * rows

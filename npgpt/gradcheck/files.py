@@ -75,7 +75,9 @@ def examine_file(
     reports, mistakes = [], []
     for stem in [name] if name else list(pairs):
         try:
-            subject = _subject(*pairs[stem], headers.get(stem, ""), shapes or {}, seed)
+            values = {**read_values(headers.get(stem, "")), **(shapes or {})}
+            given = make_inputs(pairs[stem][0], values, np.random.default_rng(seed))
+            subject = Subject(*pairs[stem], *given)
         except ValueError as error:
             mistakes.append(ValueError(f"{path}: {stem}: {error}"))
             reports.append(Report(stem, findings=[Finding("undecided", "", str(mistakes[-1]))]))
@@ -84,18 +86,6 @@ def examine_file(
     if len(mistakes) == len(reports):
         raise mistakes[0]
     return reports
-
-
-def _subject(
-    forward: Callable[..., Any],
-    backward: Callable[..., Any],
-    header: str,
-    shapes: Mapping[str, Any],
-    seed: int,
-) -> Subject:
-    values = {**read_values(header), **shapes}
-    inputs, settings = make_inputs(forward, values, np.random.default_rng(seed))
-    return Subject(forward, backward, inputs, settings)
 
 
 def _split(target: str) -> tuple[Path, str | None]:

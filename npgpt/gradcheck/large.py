@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from .compare import Comparison
 from .diagnosis import diagnose
 from .fault import Fault
 from .large_faults import explain_large, few_wrong
@@ -15,7 +16,7 @@ from .multiple import kind_of, times
 from .numeric import COMPLEX_STEP, EPSILON, Array, Method, NotComplex, choose_method, norm
 from .picture import picture
 from .report import Finding, Row
-from .sampling import DIRECTIONS, Sample, Slope, sample
+from .sampling import DIRECTIONS, Located, Slope, locate, sample
 from .subject import CallError, Subject
 
 MANY = 20_000  # elements from which on differences are taken along fewer directions
@@ -28,7 +29,7 @@ def examine_large(
 ) -> tuple[list[Row], list[Finding], dict[int, Method]]:
     """A row for each large input, the findings, the methods; for a name the inputs are cut down."""
     rows: list[Row] = []
-    wrong: dict[int, Sample] = {}
+    wrong: dict[int, Located] = {}
     methods: dict[int, Method] = {}
     few: dict[int, Fault] = {}
     for i in positions:
@@ -42,45 +43,40 @@ def examine_large(
         method = choose_method(out_of, x, rng)
         slope = _slope(out_of, dout, x, method)
         count = DIRECTIONS if x.size < MANY or method.exact else 3
-        verdict = sample(analytic, slope, scale, rng, method.epsilon, count, locate=False)
+        verdict = sample(analytic, slope, scale, rng, method.epsilon, count)
         if (not verdict.ok or verdict.undecided) and not method.exact:
             beside = _beside_kinks(subject, i, dout, scale, rng, method)
             verdict, method = beside or (verdict, method)
         if not verdict.ok:
-            wrong[i] = verdict = sample(analytic, slope, scale, rng, method.epsilon, count)
-            if verdict.cells is not None:
-                found = few_wrong(subject.names[i], analytic, slope, verdict.index or (), rng)
+            wrong[i] = place = locate(analytic, slope, verdict, rng, method.epsilon)
+            if place.cells is not None:
+                found = few_wrong(subject.names[i], analytic, slope, place.index, rng)
                 few.update({i: found} if found else {})
         methods[i] = method
-        rows.append(row(subject, i, verdict, method))
+        rows.append(row(subject, i, verdict, method, sampled=True))
     smaller = _named_smaller(subject, wrong, rng) if set(wrong) - set(few) else {}
     findings = []
-    for i, verdict in wrong.items():
+    for i, place in wrong.items():
         name = subject.names[i]
         fault = few.get(i) or (None if name in smaller else explain_large(subject, i, rng))
         if fault:
             finding = Finding(fault.kind, name, fault.message, evidence=fault.evidence,
                               nonlinear=fault.nonlinear)
         else:
-            finding = smaller.get(name) or _unnamed(name, verdict)
+            finding = smaller.get(name) or _unnamed(name, place)
         drawn = finding.picture
         # a picture of nothing but wrong ones shows nothing, beside a name
-        if verdict.cells is not None and (finding.kind == "unexplained" or not verdict.cells.all()):
-            drawn = drawn or picture(verdict.cells)
+        if place.cells is not None and (finding.kind == "unexplained" or not place.cells.all()):
+            drawn = drawn or picture(place.cells)
         findings.append(replace(
-            finding, index=verdict.index, analytic=verdict.analytic, numeric=verdict.numeric,
-            error_bar=verdict.error_bar, picture=drawn))
+            finding, index=place.index, analytic=place.analytic, numeric=place.numeric,
+            error_bar=place.error_bar, picture=drawn))
     return rows, findings, methods
 
 
 def _beside_kinks(
-    subject: Subject,
-    i: int,
-    dout: Array,
-    scale: float,
-    rng: np.random.Generator,
-    method: Method,
-) -> tuple[Sample, Method] | None:
+    subject: Subject, i: int, dout: Array, scale: float, rng: np.random.Generator, method: Method
+) -> tuple[Comparison, Method] | None:
     """The verdict a little aside, if it is that the gradient is right there.
 
     Among many elements some lie on or near a kink, such as ReLU's at 0, and a difference reaches
@@ -102,7 +98,7 @@ def _beside_kinks(
                 way = replace(way, why=way.why + "; taken a little beside the kinks")
             analytic = np.asarray(moved.gradients(dout)[i], dtype=np.float64)
             slope = _slope(out_of, dout, aside, way)
-            verdict = sample(analytic, slope, scale, rng, method.epsilon, 3, locate=False)
+            verdict = sample(analytic, slope, scale, rng, method.epsilon, 3)
         except (CallError, NotComplex):  # not with complex numbers, or not at this place
             continue
         if verdict.ok and not verdict.undecided:
@@ -110,10 +106,10 @@ def _beside_kinks(
     return None
 
 
-def _unnamed(name: str, verdict: Sample) -> Finding:
+def _unnamed(name: str, place: Located) -> Finding:
     """A multiple of the truth, or what nothing explains."""
-    c = verdict.factor
-    if verdict.analytic is not None and not np.isfinite(verdict.analytic):
+    c = place.factor
+    if not np.isfinite(place.analytic):
         return Finding("not-finite", name, f"The gradient of {name} holds NaN or infinity.")
     if c is not None:
         return Finding(kind_of(c), name, f"The gradient of {name} {times(c)}.",
@@ -141,7 +137,7 @@ def _slope(out_of: Callable[[Array], Array], dout: Array, x: Array, method: Meth
 
 
 def _named_smaller(
-    subject: Subject, wrong: dict[int, Sample], rng: np.random.Generator
+    subject: Subject, wrong: dict[int, Located], rng: np.random.Generator
 ) -> dict[str, Finding]:
     """Findings by argument from cut-down inputs on which the same arguments are wrong, if any."""
     for small in _cut(subject, rng):

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from .compare import WHOLE
 from .elements import list_elements
 from .fault import Fault
 from .layout import wrong_layout
 from .multiple import times
 from .numeric import Array, Index, choose_method, norm, signs
-from .sampling import DIRECTIONS, Slope, bisect
+from .sampling import DIRECTIONS, Slope, along, bisect
 from .subject import Subject
 
 MOST = 5  # wrong elements that are looked for one by one
@@ -32,7 +33,7 @@ def explain_large(subject: Subject, position: int, rng: np.random.Generator) -> 
     numeric = np.array([np.sum(dout * method.along(function, x, v)[0]) for v in directions])
     return wrong_layout(
         subject.names[position], x.shape, given[None],
-        lambda back: np.array([np.sum(back[0] * v) for v in directions]), numeric,
+        lambda back: np.array([along(back[0], v) for v in directions]), numeric,
         f"so restored it meets the true derivative along {DIRECTIONS} random directions")
 
 
@@ -69,6 +70,6 @@ def _wrong_direction(analytic: Array, slope: Slope, rng: np.random.Generator) ->
     for _ in range(DIRECTIONS):
         direction = signs(analytic.shape, rng)
         numeric, error = slope(direction)
-        if abs(float(np.sum(analytic * direction)) - numeric) > 1e-10 * size + 5 * error:
+        if abs(along(analytic, direction) - numeric) > WHOLE * size + 5 * error:
             return direction
     return None

@@ -27,7 +27,6 @@ from .numeric import (
     unit_directions,
 )
 from .report import Row
-from .sampling import Sample
 from .subject import CallError, Subject
 
 DOUTS = 4
@@ -65,13 +64,14 @@ class Measurement:
         return "as far as its digits go" if coarse else "to eight digits"
 
 
-def row(subject: Subject, position: int, verdict: Comparison | Sample, method: Method) -> Row:
+def row(
+    subject: Subject, position: int, verdict: Comparison, method: Method, sampled: bool = False
+) -> Row:
     """The line of the table for one input."""
     return Row(
         subject.op, subject.names[position], subject.shape(position), verdict.error, method.name,
         method.why, verdict.tolerance, verdict.ok, verdict.zero,
-        sampled=isinstance(verdict, Sample), noisy=verdict.noisy, undecided=verdict.undecided,
-        coarse=method.coarse)
+        sampled, verdict.noisy, verdict.undecided, method.coarse)
 
 
 def random_dout(shape: tuple[int, ...], rng: np.random.Generator) -> Array:

@@ -27,7 +27,7 @@ from .measure import Measurement
 from .multiple import kind_of, times
 from .numeric import Array, NotComplex, norm, signs, unit_directions
 from .origin import origin
-from .source import Slot, Source, read, slots
+from .source import Slot, Source, read, shortened, slots
 from .subject import CallError
 
 ALONG = 4  # directions for each input
@@ -124,14 +124,9 @@ def _described(slot: Slot) -> tuple[str, bool]:
     node, parent = slot.get(), slot.parent
     if isinstance(parent, ast.Assign) and isinstance(parent.targets[0], ast.Name):
         return f"`{parent.targets[0].id}`", True
-    text = f"`{_short(node)}`"
+    text = f"`{shortened(node)}`"
     inside = isinstance(parent, ast.expr) and not isinstance(parent, ast.Tuple)
-    return (f"{text} in `{_short(parent)}`" if inside else text), False
-
-
-def _short(node: ast.AST) -> str:
-    text = " ".join(ast.unparse(node).split())
-    return text if len(text) <= 60 else text[:57] + "..."
+    return (f"{text} in `{shortened(parent)}`" if inside else text), False
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from .kinds import KINDS
 from .measure import Measurement, measure
 from .multiple import NEAR, plain
 from .numeric import Array, norm
-from .source import Source, read
-from .subject import CallError, Subject, users_code
+from .source import Source, read, shortened
+from .subject import CallError, users_code
 
 RIGHT = 1e-9  # the error of a repaired gradient that is rounding, as a fraction of it
 
@@ -32,7 +32,6 @@ RIGHT = 1e-9  # the error of a repaired gradient that is rounding, as a fraction
 class _Goal:
     """One run of backward, and the true gradients that it must return, by position."""
 
-    subject: Subject
     dout: Array
     cache: Any
     numeric: dict[int, Array]
@@ -106,7 +105,7 @@ def _trial(name: str, edit: Edit, answers: list[tuple[float, Array]]) -> Trial:
 def _goal(m: Measurement, k: int, wanted: list[int]) -> _Goal:
     subject = m.subject
     numeric = {i: m.numeric[i][k].reshape(subject.shape(i)) for i in wanted}
-    return _Goal(subject, m.douts[k], _locked(subject.run()[1]), numeric)
+    return _Goal(m.douts[k], _locked(subject.run()[1]), numeric)
 
 
 def _locked(cache: Any) -> Any:
@@ -250,7 +249,7 @@ def describe_change(source: Source, name: str, edit: Edit, c: float, every: bool
         kind = "term-sign"
     after = _written(new, c)
     where = f"line {line} of {name}"
-    around = _around(edit)
+    around = shortened(edit.slot.parent)
     parent = "" if statement or around.strip("(),") == before.strip("()") else f" in `{around}`"
     remedy = f"`{after}` would be right"
     if kind == "term-factor" and abs(c) < 1e-9:
@@ -284,8 +283,3 @@ def _written(new: Any, c: float) -> str:
             return ast.Constant("_c") if node.id == "_c" else node
 
     return ast.unparse(ast.fix_missing_locations(Fill().visit(copy.deepcopy(new))))
-
-
-def _around(edit: Edit) -> str:
-    text = " ".join(ast.unparse(edit.slot.parent).split())
-    return text if len(text) <= 70 else text[:67] + "..."

@@ -8,7 +8,7 @@ fault is looked for.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,28 +24,19 @@ ROUNDS = 3
 LEAST = 0.25  # fraction of the elements that a fault must bring right
 
 
-@dataclass(frozen=True)
-class Named:
-    """Faults found, in the order of how much they explain; `left` elements still differ from
-    what they predict, `predicted` (K, N)."""
-
-    faults: list[Fault]
-    predicted: Array
-    left: int
-
-
-def several(m: Measurement, position: int, paths: Paths) -> Named | None:
-    """The faults of one input's gradient that together explain most of it, or None."""
+def several(m: Measurement, position: int, paths: Paths) -> tuple[list[Fault], int]:
+    """The faults of one input's gradient that together explain most of it, in the order of how much
+    each explains; and how many elements still differ from what the last of them predicts."""
     analytic, predicted = m.analytic[position], m.numeric[position]
     if not np.all(np.isfinite(analytic)):
-        return None
+        return [], 0
     faults: list[Fault] = []
-    wrong = np.zeros(0)
+    left = 0
     for number in range(ROUNDS):
         v = WrongGradient(m, position, analytic, predicted)
         last = wrong_elements(v) or (float32(v) if faults else None)
         if last:
-            return Named([*faults, last], analytic, 0)
+            return [*faults, last], 0
         best = _best(v, paths if number == 0 else None)
         if best is None:
             break
@@ -61,7 +52,7 @@ def several(m: Measurement, position: int, paths: Paths) -> Named | None:
         faults += best
         if not left:
             break
-    return Named(faults, predicted, int(wrong.sum())) if faults else None
+    return faults, left
 
 
 def _best(v: WrongGradient, paths: Paths | None) -> list[Fault] | None:

@@ -123,6 +123,12 @@ def slots(tree: ast.AST) -> Iterator[Slot]:
                     yield from slots(item)
 
 
+def shortened(node: ast.AST) -> str:
+    """A node as source, on one line of at most 64 characters."""
+    text = " ".join(ast.unparse(node).split())
+    return text if len(text) <= 64 else text[:61] + "..."
+
+
 def cuts_a_batch(function: Callable[..., Any]) -> bool:
     """Does its source take a part of an array along the first axis, as in x[:-1] or x[1:]?"""
     source = read(function)

@@ -58,13 +58,16 @@ class Subject:
         settings: dict[str, Any],
     ) -> None:
         self.forward, self.backward, self.settings = forward, backward, settings
-        self.inputs = tuple(_as_array(value) for value in inputs)
+        self._take(inputs)
         self.names = argument_names(forward, len(inputs), settings)
         self.by_keyword = _by_keyword(forward, settings)
         self.op = op_name(forward)
         self.readable = True
         self.users: tuple[Callable[..., Any], ...] = (forward, backward)
         self.epsilon = EPSILON
+
+    def _take(self, inputs: tuple[Any, ...]) -> None:
+        self.inputs = tuple(_as_array(value) for value in inputs)
         self.floats = tuple(
             i for i, a in enumerate(self.inputs) if a is not None and a.dtype.kind == "f"
         )
@@ -112,9 +115,8 @@ class Subject:
 
     def with_inputs(self, inputs: tuple[Any, ...]) -> Subject:
         """The same pair on other inputs."""
-        other = Subject(self.forward, self.backward, inputs, self.settings)
-        for name in ("op", "names", "readable", "users", "epsilon"):
-            setattr(other, name, getattr(self, name))
+        other = copy.copy(self)
+        other._take(inputs)
         return other
 
     def fresh_settings(self) -> dict[str, Any]:

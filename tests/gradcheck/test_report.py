@@ -55,7 +55,6 @@ def test_a_right_report_says_so():
     report = check(linear_forward, linear_backward, *linear_inputs())
     assert str(report).startswith("linear: every gradient is right")
     assert report.raise_if_wrong() is report
-    assert np.isfinite(report.seconds)
 
 
 def test_every_input_says_its_derivative_why_and_what_is_allowed():
