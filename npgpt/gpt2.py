@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from . import generation
 from . import model as _model
@@ -19,29 +20,34 @@ from .ids import check_ids, check_integers
 from .layers.contract import UniformSource
 from .ops import Ops
 from .params import Params, budget, check_params, init_params
-from .tape import Array, Tape
+from .tape import Array
 from .text import Tokenizer, tokenizer_for
 from .training.checkpoint import is_run, read_model
+from .training.step.gradients import loss_and_grads as _loss_and_grads
 from .weights import CheckpointError
 
 
 class GPT2:
-    """A GPT-2 model.
+    """A GPT-2 model: a config, parameters, and the ops it computes with.
 
         model = GPT2.init(GPT2Config.named("gpt2"), seed=0)
         loss, grads = model.loss_and_grads(ids, targets)
 
-    `config` is a GPT2Config; `params` a dict of arrays by checkpoint name, free to be changed.
-    `ops` are the layers it computes with: the fast ones, or `npgpt.ops` for the textbook's.
+    `params` is a dict of arrays by checkpoint name, free to be changed. `ops` are the fast ones;
+    `npgpt.TEXTBOOK` computes the same with the layers as one reads them, and
+    `replace(TEXTBOOK, layernorm=Op(...))` with a layer of your own. Raises ValueError, naming
+    every parameter that is missing, unknown or of the wrong shape.
     """
 
-    def __init__(self, config: GPT2Config, params: Params, ops: Ops | None = None) -> None:
+    def __init__(self, config: GPT2Config, params: Params, ops: Ops = FAST) -> None:
         problems = check_params(config, params)
         if problems:
-            raise ValueError("parameters do not fit the config: " + "; ".join(problems))
+            raise ValueError("parameters do not match the config: " + "; ".join(problems))
+        if not isinstance(ops, Ops):
+            raise ValueError(f"ops must be an Ops, such as npgpt.TEXTBOOK; got {ops!r:.60}")
         self.config = config
         self.params = params
-        self.ops = FAST if ops is None else ops
+        self.ops = ops
 
     @classmethod
     def init(
@@ -68,7 +74,7 @@ class GPT2:
         """
         weights.save(Path(path), self.config, self.params)
 
-    def logits(self, ids: Any) -> Array:
+    def logits(self, ids: ArrayLike) -> Array:
         """Scores of the next token at every position: ids (T,) or (B, T) give (T, V) or (B, T, V).
 
         Raises ValueError for ids outside the vocabulary or more than n_positions of them.
@@ -77,24 +83,30 @@ class GPT2:
         out = _model.logits(self.params, np.atleast_2d(array), self.config, ops=self.ops)
         return out.reshape(*array.shape, self.config.vocab_size)
 
-    def loss(self, ids: Any, targets: Any) -> float:
-        """Mean cross-entropy in nats of predicting targets[t] after ids[..t]; without dropout."""
+    def loss(self, ids: ArrayLike, targets: ArrayLike) -> float:
+        """Mean cross-entropy in nats of predicting targets[..., t] from ids[..., :t + 1].
+
+        ids and targets are integers of one shape, (T,) or (B, T); a target of -100 is not counted.
+        There is no dropout. Raises ValueError as `logits` does, and for targets of another shape.
+        """
         ids, targets = self._checked_pair(ids, targets)
         return float(_model.loss(self.params, ids, targets, self.config, ops=self.ops))
 
     def loss_and_grads(
-        self, ids: Any, targets: Any, rng: UniformSource | None = None
+        self, ids: ArrayLike, targets: ArrayLike, rng: UniformSource | None = None,
+        threads: int | None = None,
     ) -> tuple[float, Params]:
-        """The loss and its gradient for every parameter, by name.
+        """What training minimises, in nats, and its gradient for every parameter, by name.
 
-        Dropout at the config's rates happens only where an `rng` is passed.
+        That is `loss` of ids and targets (T,) or (B, T), -100 not counted, plus the config's
+        entropy penalty if it has one. Dropout at the config's probabilities happens only where an
+        `rng`, such as a NumPy Generator, is passed. `threads` is by default one for each core. The
+        function is training's own, npgpt.training.step.gradients.loss_and_grads.
+        Raises ValueError as `loss` does.
         """
         ids, targets = self._checked_pair(ids, targets)
-        tape = Tape()
-        watched = tape.watch(self.params)
-        loss = _model.loss(watched, ids, targets, self.config, ops=self.ops, rng=rng)
-        grads = tape.backward(loss)
-        return float(loss.value), {name: grads[var] for name, var in watched.items()}
+        return _loss_and_grads(self.params, ids, targets, self.config,
+                               ops=self.ops, rng=rng, threads=threads)
 
     def generate(
         self,
@@ -153,7 +165,7 @@ class GPT2:
         """How many numbers the parameters hold."""
         return budget(self.config).parameters
 
-    def _checked(self, ids: Any) -> Array:
+    def _checked(self, ids: ArrayLike) -> Array:
         array = check_ids(ids, self.config.vocab_size)
         if array.ndim not in (1, 2):
             raise ValueError(f"token ids must have shape (T,) or (B, T); got {array.shape}")
@@ -164,7 +176,7 @@ class GPT2:
             )
         return array
 
-    def _checked_pair(self, ids: Any, targets: Any) -> tuple[Array, Array]:
+    def _checked_pair(self, ids: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
         ids = self._checked(ids)
         targets = check_integers(targets, "targets")
         if targets.shape != ids.shape:

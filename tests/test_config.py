@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npgpt import GPT2Config
-from npgpt.config import ACTIVATIONS, NORMS, SIZES
+from npgpt.config import ACTIVATIONS, NORMS, SIZES, EntropyPenalty
 
 
 def test_the_defaults_are_gpt_2s_smallest_with_hugging_faces_names():
@@ -38,7 +38,7 @@ def test_a_published_size_can_be_changed_in_part():
 
 
 def test_an_unknown_size_suggests_the_nearest():
-    with pytest.raises(ValueError, match="'gpt2-larg' is no GPT-2 size, did you mean 'gpt2-large'"):
+    with pytest.raises(ValueError, match="'gpt2-larg' is not a GPT-2 size, did you mean 'gpt2-l"):
         GPT2Config.named("gpt2-larg")
     with pytest.raises(ValueError, match=", ".join(SIZES)):
         GPT2Config.named("llama")
@@ -83,7 +83,7 @@ def test_the_suggested_heads_are_near_the_wanted():
                                   "n_inner"])
 @pytest.mark.parametrize("wrong", [0, -1, 2.0, True, "8", float("nan")])
 def test_a_count_must_be_a_whole_number_of_at_least_1(name, wrong):
-    with pytest.raises(ValueError, match=re.escape(f"{name}={wrong!r} must be a whole number")):
+    with pytest.raises(ValueError, match=re.escape(f"{name}={wrong!r} must be an integer")):
         GPT2Config(**{name: wrong})
 
 
@@ -111,12 +111,22 @@ def test_a_slope_must_be_a_finite_number(wrong):
 @pytest.mark.parametrize("name, most", [("entropy_penalty", float("inf")),
                                         ("entropy_tolerance", 1.0), ("entropy_target", 1.0)])
 @pytest.mark.parametrize("wrong", [-0.1, float("inf"), float("nan"), "0.1", None, 1.1])
-def test_a_penalty_is_not_negative_and_its_shares_are_shares(name, most, wrong):
+def test_a_penalty_is_not_negative_and_its_fractions_are_fractions(name, most, wrong):
     if wrong == 1.1 and most > 1:
-        assert GPT2Config(**{name: wrong})
+        assert GPT2Config.from_dict({name: wrong}).entropy.penalty == wrong
         return
     with pytest.raises(ValueError, match=f"{name}=.* must be a"):
-        GPT2Config(**{name: wrong})
+        GPT2Config.from_dict({name: wrong})
+
+
+def test_the_entropy_penalty_is_nested_in_python_and_flat_in_files():
+    config = GPT2Config(entropy=EntropyPenalty(penalty=0.1, target=0.9))
+    assert config.to_dict()["entropy_target"] == 0.9 and "entropy" not in config.to_dict()
+    assert GPT2Config.from_dict(config.to_dict()) == config
+    assert config.replace(entropy_penalty=0.2).entropy == EntropyPenalty(0.2, 0.2, 0.9)
+    assert set(GPT2Config.options()) == set(config.to_dict())
+    with pytest.raises(ValueError, match="must be an EntropyPenalty"):
+        GPT2Config(entropy=0.1)
 
 
 @pytest.mark.parametrize("name", ["tie_word_embeddings", "final_norm", "qkv_bias",

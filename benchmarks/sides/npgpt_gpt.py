@@ -11,7 +11,7 @@ from npgpt import GPT2Config
 from npgpt.params import init_params
 from npgpt.training.step.adamw import adamw_step, global_norm
 from npgpt.training.step.gradients import choose_shards, loss_and_grads
-from npgpt.training.step.workers import Helpers
+from npgpt.training.step.workers import Workers
 
 from ..sizes import ADAMW, CLIP, SIZES, repeated
 
@@ -33,8 +33,8 @@ def _train(size: str, **settings: Any) -> Callable[[], Any]:
     decays = {name for name, p in params.items() if p.ndim >= 2}
     ids, targets = np.random.default_rng(0).integers(0, config.vocab_size, (2, batch, length))
     # as `npgpt train` does: one process for each shard of a small model's batch
-    helpers = Helpers(choose_shards(config, batch, length) - 1)
-    while helpers.count and not helpers.ready(helpers.count, params):
+    workers = Workers(choose_shards(config, batch, length) - 1)
+    while workers.count and not workers.ready(workers.count, params):
         time.sleep(0.1)
     step = 0
 
@@ -42,7 +42,7 @@ def _train(size: str, **settings: Any) -> Callable[[], Any]:
         nonlocal step
         step += 1
         _, grads = loss_and_grads(
-            params, ids, targets, config, helpers=helpers, **settings)
+            params, ids, targets, config, workers=workers, **settings)
         scale = min(1.0, CLIP / (global_norm(grads) + 1e-6))
         adamw_step(params, grads, m, v, step=step, decay_names=decays, grad_scale=scale, **ADAMW)
 

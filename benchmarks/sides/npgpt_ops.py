@@ -9,7 +9,6 @@ from typing import Any, Callable
 import numpy as np
 
 from npgpt.fast.ops import FAST as fast
-from npgpt.machine.malloc import keep_freed_memory
 from npgpt.machine.threads import one_blas_thread
 from npgpt.ops import TEXTBOOK as textbook
 
@@ -20,7 +19,6 @@ Example = tuple[str, list[Any], dict[str, Any]]
 
 def prepare(which: str) -> Callable[[], Any]:
     """A callable that times every op's forward and backward: {op: [seconds, seconds]}."""
-    keep_freed_memory()
     ops = {"fast": fast, "textbook": textbook}[which]
     # a training step holds BLAS to one thread and cuts the work itself; the textbook leaves it be
     held = one_blas_thread if which == "fast" else nullcontext
@@ -55,13 +53,13 @@ def _normal(*shape: int) -> Any:
 
 def _elementwise() -> dict[str, Example]:
     t, c, f = (OP_SHAPES[name] for name in ("T", "C", "F"))
-    x, wide = _normal(1, t, c), _normal(1, t, f)
+    x, hidden = _normal(1, t, c), _normal(1, t, f)
     slope = np.array([0.01], np.float32)
-    bends = {name: (name, [wide], {}) for name in ("gelu", "gelu_exact", "silu", "relu")}
+    activations = {name: (name, [hidden], {}) for name in ("gelu", "gelu_exact", "silu", "relu")}
     return {
-        **bends,
-        "leaky_relu": ("leaky_relu", [wide, slope], {}),
-        "softmax": ("softmax", [wide], {}),
+        **activations,
+        "leaky_relu": ("leaky_relu", [hidden, slope], {}),
+        "softmax": ("softmax", [hidden], {}),
         "dropout": ("dropout", [x], {"rate": RATE, "rng": np.random.default_rng(0)}),
         "residual": ("residual", [x, _normal(1, t, c)], {}),
         "layernorm": ("layernorm", [x, _normal(c), _normal(c)], {}),

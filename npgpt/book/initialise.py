@@ -13,6 +13,7 @@ from typing import Any, Mapping
 import numpy as np
 
 from ..config import GPT2Config
+from ..fast.ops import FAST
 from ..gpt2 import GPT2
 from ..ops import Ops
 from ..params import Params, parameter_shapes
@@ -49,7 +50,7 @@ def gpt2(
     cfg: Mapping[str, Any],
     seed: int | TorchGenerator = 123,
     dtype: DType = np.float32,
-    ops: Ops | None = None,
+    ops: Ops = FAST,
 ) -> GPT2:
     """The book's untrained model, parameter for parameter.
 

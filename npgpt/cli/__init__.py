@@ -14,6 +14,7 @@ from argparse import HelpFormatter
 from importlib import import_module
 from typing import Sequence
 
+from ..machine import tune
 from .parser import Parser
 
 # name: one line of help; the module of the same name is imported only when its verb is called
@@ -34,11 +35,13 @@ VERBS = {
 
 
 def entry() -> int:
-    """What the command `npgpt` and `python -m npgpt` run: main, and an exit that nothing can turn.
+    """What the command `npgpt` and `python -m npgpt` run: a tuned process, main, a safe exit.
 
     A Ctrl-C that falls into an import can make Python end the process by the signal at its very
     end, although we have answered it: then the exit code would not be 130.
     """
+    # before a verb loads NumPy
+    tune()
     code = main()
     if code == 130:
         sys.stdout.flush()

@@ -55,9 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _open(args: Any) -> tuple[Any, Any]:
     from ..gpt2 import open_model
-    from ..machine.malloc import keep_freed_memory
 
-    keep_freed_memory()
     model, tokenizer = open_model(args.model)
     if args.int8:
         from ..generation.quantized import dequantize, quantize

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..machine import tune
+
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are one line; options cannot be abbreviated."""
@@ -76,12 +78,9 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 def use_threads(n: int) -> None:
     """Compute with n threads from now on, where n is not 0; ValueError for a negative number."""
     if n < 0:
-        raise ValueError(f"threads={n} must be a whole number of at least 0; 0 is one per core")
+        raise ValueError(f"expected threads of at least 0 (0 is one per core), got {n}")
     if n:
-        # not sooner: it costs an import
-        from ..machine.threads import set_threads
-
-        set_threads(n)
+        tune(n)
 
 
 def add_model_and_text(parser: argparse.ArgumentParser) -> None:

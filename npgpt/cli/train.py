@@ -143,7 +143,7 @@ def _tell_cost(folder: Path, step: int, watch: Any) -> None:
     if warning:
         print(f"npgpt: {warning}", file=sys.stderr)
         with RunLog(folder) as log:
-            log.write({"step": step, "watch_share": round(watch.share, 3)})
+            log.write({"step": step, "watch_share": round(watch.fraction, 3)})
 
 
 def _corpus(run_config: RunConfig, state: Any) -> Any:

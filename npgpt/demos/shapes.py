@@ -64,13 +64,14 @@ def shapes_demo(
         raise ValueError(f"batch={batch} and length={length} do not fit; the batch is at least 1, "
                          f"the length 1 to n_positions={config.n_positions}")
     ids = np.zeros((batch, length), np.int64)
-    tape = Tape()
+    steps: list[Step] = []
+    tape = Tape(lambda entry, inputs, out: steps.append(_step(entry, inputs, out, names, seen)))
     watched = tape.watch({name: np.zeros(shape, np.float32)
                           for name, shape in parameter_shapes(config).items()})
-    model.loss(watched, ids, ids, config)
-    names = {id(var): name for name, var in watched.items()}
+    names = {var.key: name for name, var in watched.items()}
     seen = {_owner(array) for array in (*(v.value for v in watched.values()), ids)}
-    return [_step(entry, names, seen) for entry in tape.entries]
+    model.loss(watched, ids, ids, config)
+    return steps
 
 
 def _config(name: str) -> GPT2Config:
@@ -81,20 +82,23 @@ def _config(name: str) -> GPT2Config:
     return GPT2Config.named(name)
 
 
-def _step(entry: Entry, names: dict[int, str], seen: set[int]) -> Step:
-    own = [names[id(v)] for v in entry.inputs if id(v) in names]
+def _step(
+    entry: Entry, inputs: tuple[Array | None, ...], out: Array, names: dict[int, str],
+    seen: set[int],
+) -> Step:
+    own = [names[key] for key in entry.inputs if key in names]
     common = own[0].rpartition(".")[0] if own else ""
     if len({name.rpartition(".")[0] for name in own}) > 1:
         common = common.rpartition(".")[0]
-    shapes = tuple(np.shape(getattr(v, "value", v)) for v in entry.inputs if v is not None)
+    shapes = tuple(array.shape for array in inputs if array is not None)
     kept = 0
     for array in _arrays(entry.cache):
         owner = _owner(array)
         if owner not in seen:
             seen.add(owner)
             kept += _root(array).nbytes
-    flops = _flops(entry.op.name, shapes, entry.out.shape, entry.settings)
-    return Step(entry.op.name, common, shapes, entry.out.shape, flops, kept)
+    flops = _flops(entry.op.name, shapes, out.shape, entry.settings)
+    return Step(entry.op.name, common, shapes, out.shape, flops, kept)
 
 
 def _arrays(cache: Any) -> Iterator[Array]:

@@ -1,10 +1,10 @@
 """Threads: how many there are, when they pay, and who does what.
 
-NumPy lets go of Python's lock while it computes, so Python threads are enough. Two rules:
+NumPy releases the GIL while it computes, so Python threads are enough. Two rules:
 
-*One kind of threads at a time.* Where we cut the work ourselves, BLAS is held to one thread:
-its own threads would wait for each other's turn on the same cores.
-*The cut does not depend on luck.* Which part a number belongs to follows from shapes and the
+*One kind of threads at a time.* Where we cut the work ourselves, BLAS is limited to one thread:
+its own threads would compete with ours for the same cores.
+*The cut does not depend on luck.* Which part an element belongs to follows from shapes and the
 number of threads alone, so a result is the same bits in every run.
 
 Handing work to a thread and waiting for it costs some 90 microseconds; the sizes below are where
@@ -13,111 +13,103 @@ that was measured to be repaid.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Callable, Iterator
+from typing import Callable, Iterator
 
 import numpy as np
 
-# elementwise work on fewer numbers than this stays on one thread
+from ..ids import check_integer
+from . import blas
+
+# elementwise work on fewer elements than this stays on one thread
 ELEMENTS = 2**18
-# and so does a matrix product of fewer multiply-adds
+# and so does a matmul of fewer multiply-adds
 PRODUCT = 2**23
 # so do updates and norms of fewer parameters; one thread's memory is quick enough for them
 UPDATE, NORM = 2**21, 2**24
-# decoding: weights times tokens for a product, and keys times channels for attention
+# decoding: weights times tokens for a matmul, and keys times channels for attention
 STREAM, KEYS = 2**20, 2**20
 # above this many weights in matrices and tables, adding up the shards' gradients costs too much
 SHARD_PARAMETERS = 2**25
 # below this many weights times positions a batch is not cut, and below the second its shards go one
-# after the other where there are no helper processes: 2 blocks of 16 channels on B5 T16 took 1.1 ms
+# after the other where there are no worker processes: 2 blocks of 16 channels on B5 T16 took 1.1 ms
 # on one thread, 4.4 in shards on two; 4 of 64 on B12 T64 20 and 20; of 128, 51 and 35
 SHARD_WORK, THREAD_WORK = 2**23, 2**27
 
-_threads: int | None = None
-_local = threading.local()
+_default: int | None = None
+_asked: ContextVar[int | None] = ContextVar("threads", default=None)
+_in_worker: ContextVar[bool] = ContextVar("in_worker", default=False)
 _lock = threading.Lock()
-_blas: Any = None
-_held = 0
-_limit: Any = None
 _jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
-_workers = 0
-
-
-def set_threads(n: int) -> None:
-    """Use n threads from now on, in our own loops and in BLAS; 1 means no helpers at all."""
-    global _threads
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"threads={n!r} must be a whole number of at least 1")
-    _threads = n
-    _blas_controller().limit(limits=n)
+_started = 0
 
 
 def get_threads() -> int:
-    """How many threads are used: as set, or as OMP_NUM_THREADS says, or one per core we may use."""
-    global _threads
-    if _threads is None:
-        _threads = _environment_threads() or _cores()
-    return 1 if alone() else _threads
+    """How many threads are used here: as `using` says, else `tune`, the environment or the cores.
+
+    The environment is OPENBLAS_NUM_THREADS or OMP_NUM_THREADS; the cores are those that the
+    process may use, by its affinity and its container's CPU quota.
+    """
+    global _default
+    if _in_worker.get():
+        return 1
+    asked = _asked.get()
+    if asked is not None:
+        return asked
+    if _default is None:
+        _default = _environment_threads() or _cores()
+    return _default
 
 
 @contextmanager
 def using(n: int | None) -> Iterator[None]:
-    """Use n threads in here; None changes nothing."""
-    global _threads
+    """Use n threads in here; None changes nothing. Other threads of the program do not notice.
+
+    Raises ValueError for n below 1.
+    """
     if n is None:
         yield
         return
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"threads={n!r} must be a whole number of at least 1")
-    before, _threads = _threads, n
+    before = _asked.set(check_integer("threads", n, 1))
     try:
         yield
     finally:
-        _threads = before
+        _asked.reset(before)
 
 
-def alone() -> bool:
-    """Whether this code already runs on one of several threads, and so must not start more."""
-    return getattr(_local, "alone", False)
+def set_default(n: int) -> None:
+    """Let npgpt and BLAS use n threads in the whole process; programs call `machine.tune` for it.
 
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """BLAS uses one thread in here, so that our own threads can use all cores. May be nested."""
-    global _held, _limit
-    with _lock:
-        _held += 1
-        if _held == 1:
-            _limit = _blas_controller().limit(limits=1)
-    try:
-        yield
-    finally:
-        with _lock:
-            _held -= 1
-            if _held == 0:
-                _limit.restore_original_limits()
-                _limit = None
-
-
-@contextmanager
-def blas_threads() -> Iterator[None]:
-    """BLAS uses all our threads in here, for products that are bound by memory.
-
-    Its threads wait in a spin and are there at once. Where BLAS is held to one thread already, or
-    there is but one thread to use, it stays with one.
+    Raises ValueError for n below 1.
     """
-    if _held or get_threads() == 1:
-        with one_blas_thread():
-            yield
-        return
-    limit = _blas_controller().limit(limits=get_threads())
-    try:
-        yield
-    finally:
-        limit.restore_original_limits()
+    global _default
+    _default = check_integer("threads", n, 1)
+    blas.set_default(n)
+
+
+def in_worker() -> bool:
+    """Whether this code runs on one of the threads of `each`, and so must not start more."""
+    return _in_worker.get()
+
+
+def one_blas_thread() -> AbstractContextManager[None]:
+    """BLAS uses one thread in here, so that our own threads can use all cores."""
+    return blas.limited(1)
+
+
+def blas_threads() -> AbstractContextManager[None]:
+    """BLAS uses all our threads in here, for a matmul that is bound by memory.
+
+    Its threads wait in a spin and are there at once. Where BLAS is limited to one thread already,
+    by any thread of the program, it stays with one.
+    """
+    return blas.limited(get_threads())
 
 
 def each(work: Callable[[int], None], count: int, pays: bool = True) -> None:
@@ -125,13 +117,13 @@ def each(work: Callable[[int], None], count: int, pays: bool = True) -> None:
 
     The calls must write to different places. An error in one of them is raised here.
     """
-    helpers = min(get_threads(), count) - 1
-    if not pays or helpers < 1:
+    others = min(get_threads(), count) - 1
+    if not pays or others < 1:
         for i in range(count):
             work(i)
         return
     with one_blas_thread():
-        _share(work, count, helpers)
+        _share(work, count, others)
 
 
 def parts(work: Callable[[int, int], None], count: int, pays: bool = True, align: int = 1) -> None:
@@ -148,40 +140,40 @@ def parts(work: Callable[[int, int], None], count: int, pays: bool = True, align
     each(lambda i: work(borders[i], borders[i + 1]), n)
 
 
-def _share(work: Callable[[int], None], count: int, helpers: int) -> None:
-    _start_workers(helpers)
-    turns = iter(range(count))
+def _share(work: Callable[[int], None], count: int, others: int) -> None:
+    _start_threads(others)
+    left = iter(range(count))
     error_state = np.geterr()
     done: SimpleQueue[BaseException | None] = SimpleQueue()
 
-    def take_turns() -> BaseException | None:
-        _local.alone = True
+    def take_part() -> BaseException | None:
+        outside = _in_worker.set(True)
         try:
             # NumPy keeps its floating-point error settings per thread: take the caller's along
-            with np.errstate(**error_state):
-                for i in turns:
+            with np.errstate(**error_state), one_blas_thread():
+                for i in left:
                     work(i)
         except BaseException as error:  # handed to the caller's thread, which raises it
             return error
         finally:
-            _local.alone = False
+            _in_worker.reset(outside)
         return None
 
-    for _ in range(helpers):
-        _jobs.put(lambda: done.put(take_turns()))
-    errors = [take_turns()]
-    # every helper must have left before we return: it writes into our caller's arrays
-    errors += [done.get() for _ in range(helpers)]
+    for _ in range(others):
+        _jobs.put(lambda: done.put(take_part()))
+    errors = [take_part()]
+    # every other thread must have left before we return: it writes into our caller's arrays
+    errors += [done.get() for _ in range(others)]
     for error in errors:
         if error is not None:
             raise error
 
 
-def _start_workers(wanted: int) -> None:
-    global _workers
+def _start_threads(wanted: int) -> None:
+    global _started
     with _lock:
-        while _workers < wanted:
-            _workers += 1
+        while _started < wanted:
+            _started += 1
             threading.Thread(target=_serve, args=(_jobs,), daemon=True, name="npgpt").start()
 
 
@@ -190,20 +182,11 @@ def _serve(jobs: SimpleQueue[Callable[[], None]]) -> None:
         jobs.get()()
 
 
-def _forget_workers() -> None:
+def _after_fork() -> None:
     # threads do not survive a fork: the child starts its own
-    global _workers, _jobs, _held, _limit, _lock
-    _workers, _jobs, _held, _limit, _lock = 0, SimpleQueue(), 0, None, threading.Lock()
-    _local.alone = False
-
-
-def _blas_controller() -> Any:
-    global _blas
-    if _blas is None:
-        from threadpoolctl import ThreadpoolController
-
-        _blas = ThreadpoolController().select(user_api="blas")
-    return _blas
+    global _started, _jobs, _lock
+    _started, _jobs, _lock = 0, SimpleQueue(), threading.Lock()
+    _in_worker.set(False)
 
 
 def _environment_threads() -> int | None:
@@ -215,10 +198,39 @@ def _environment_threads() -> int | None:
 
 
 def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, math.ceil(min(cores or 1, _cpu_quota(Path("/")))))
+
+
+def _cpu_quota(root: Path) -> float:
+    """How many cores' time this process's control groups may use (Linux); infinite for no limit."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return math.inf
+    quota = math.inf
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers == "":
+            mount, files = root / "sys/fs/cgroup", ["cpu.max"]
+        elif "cpu" in controllers.split(","):
+            mount, files = root / "sys/fs/cgroup/cpu", ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+        else:
+            continue
+        # the groups above limit it too; a container's own may be mounted at the top
+        groups = [mount / group.lstrip("/"), *(mount / group.lstrip("/")).parents]
+        for folder in groups[:groups.index(mount) + 1]:
+            quota = min(quota, _read_quota([folder / name for name in files]))
+    return quota
+
+
+def _read_quota(files: list[Path]) -> float:
+    try:
+        used, period = map(int, " ".join(f.read_text(encoding="utf-8") for f in files).split())
+    except (OSError, ValueError):       # no such group, or "max"
+        return math.inf
+    return used / period if used > 0 and period > 0 else math.inf
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_workers)
+    os.register_at_fork(after_in_child=_after_fork)

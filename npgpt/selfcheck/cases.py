@@ -203,6 +203,7 @@ def model_cases(seed: int = 0) -> list[ModelCase]:
         ("GPT-2, no qkv bias", {"qkv_bias": False, "n_inner": F}),
         ("GPT-2, frozen biases", {"frozen_biases": True, "n_inner": F}),
         ("GPT-2, weight norm", {"weight_norm": True, "n_inner": F}),
+        ("GPT-2, low-rank updates", {"lora_rank": 2, "n_inner": F}),
         ("GPT-2, weight norm, swiglu, frozen",
          {"weight_norm": True, "activation_function": "swiglu", "frozen_biases": True,
           "n_inner": F}),

@@ -24,7 +24,9 @@ import numpy as np
 
 from .. import weights
 from ..config import GPT2Config
+from ..fast.ops import FAST
 from ..files import creating_folder
+from ..ops import Ops
 from ..params import Params
 from ..text import Tokenizer, tokenizer_from_dict
 from ..weights import CheckpointError
@@ -51,6 +53,8 @@ class TrainingState:
     run: RunConfig
     tokenizer: Tokenizer
     corpus_fingerprint: str
+    ops: Ops = FAST
+    """What it computes with; not saved: whoever resumes with ops of their own sets them again."""
 
 
 def save_checkpoint(run_folder: Path, state: TrainingState) -> Path:

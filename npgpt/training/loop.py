@@ -38,17 +38,17 @@ from .checkpoint import FOLDER as CHECKPOINTS
 from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
 from .lock import only_writer
 from .log import RunLog, cut_log
-from .optimiser import update, zero_moments
 from .schedule import learning_rate
 from .settings import RunConfig
+from .step.adamw import clipped_update, decaying, zero_moments
 from .step.gradients import add_gradients, batches_at_a_time, choose_shards, loss_and_grads
 from .step.row_random import RowRandom
-from .step.workers import Helpers
+from .step.workers import Workers
 
 CONFIG_FILE = "config.toml"
 SAMPLES = "samples"
-# a helper process takes a fifth of a second to start
-FOR_HELPERS = 20
+# a worker process takes a fifth of a second to start
+FOR_WORKERS = 20
 RESULT_FILE = "result.json"
 
 
@@ -136,7 +136,7 @@ def _train(
     set_aside_newer(run_folder, state.step)
     # a run that starts again at step 0 writes that step's record again
     cut_log(run_folder, state.step or -1)
-    with RunLog(run_folder) as log, _helpers(state) as helpers:
+    with RunLog(run_folder) as log, _workers(state) as workers:
         if state.step == 0:
             record = {"step": 0, "val": evaluate(state, corpus, settings.eval_batches)}
             if watch is not None and settings.watches(0):
@@ -148,7 +148,7 @@ def _train(
         while state.step < settings.max_steps:
             due = watch is not None and settings.watches(state.step + 1)
             before = {n: a.copy() for n, a in state.params.items()} if due else None
-            record = train_step(state, corpus.train, log, helpers)
+            record = train_step(state, corpus.train, log, workers)
             if watch is not None and due:
                 _look(watch, state, before, record)
             _after_step(run_folder, state, corpus, record, log, reporter)
@@ -177,12 +177,12 @@ def _train(
     return Outcome(reason, state.step, val, checkpoint)
 
 
-def _helpers(state: TrainingState) -> Helpers:
-    """Helper processes, if a batch goes in shards and enough steps remain to start some for."""
+def _workers(state: TrainingState) -> Workers:
+    """Worker processes, if a batch goes in shards and enough steps remain to start some for."""
     settings = state.run.train
     with using(settings.threads or None):
         shards = choose_shards(state.config, settings.batch_size, state.run.sequence_length)
-    return Helpers(shards - 1 if settings.max_steps - state.step >= FOR_HELPERS else 0)
+    return Workers(shards - 1 if settings.max_steps - state.step >= FOR_WORKERS else 0)
 
 
 def check_length(run: RunConfig, corpus: Corpus) -> None:
@@ -192,7 +192,7 @@ def check_length(run: RunConfig, corpus: Corpus) -> None:
 
 
 def train_step(
-    state: TrainingState, tokens: Array, log: RunLog | None = None, helpers: Helpers | None = None,
+    state: TrainingState, tokens: Array, log: RunLog | None = None, workers: Workers | None = None,
 ) -> dict[str, Any]:
     """One update of `state` in place; returns the step's line for the log.
 
@@ -202,11 +202,13 @@ def train_step(
     lr, norm = learning_rate(state.step, settings), math.nan
     # what overflows is found and named below, once, instead of as a warning from every layer
     with np.errstate(over="ignore", invalid="ignore"):
-        loss, grads = batch_gradients(state, tokens, helpers)
+        loss, grads = batch_gradients(state, tokens, workers)
         if math.isfinite(loss):
-            norm = update(state.params, grads, state.mean, state.square,
-                          step=state.step + 1, lr=lr, settings=settings,
-                          slope_decay=state.config.slope_decay)
+            norm = clipped_update(
+                state.params, grads, state.mean, state.square, step=state.step + 1, lr=lr,
+                grad_clip=settings.grad_clip, betas=(settings.beta1, settings.beta2),
+                eps=settings.adam_epsilon, weight_decay=settings.weight_decay,
+                decay_names=decaying(state.params, state.config.slope_decay))
     record = {"step": state.step + 1, "loss": loss, "lr": lr, "grad_norm": norm}
     if not math.isfinite(norm):
         broken = _first_break(state, tokens)
@@ -221,7 +223,7 @@ def train_step(
 
 
 def batch_gradients(
-    state: TrainingState, tokens: Array, helpers: Helpers | None = None
+    state: TrainingState, tokens: Array, workers: Workers | None = None
 ) -> tuple[float, Params]:
     """Mean loss and gradients over the step's batches (several with gradient accumulation)."""
     settings, config = state.run.train, state.config
@@ -234,8 +236,8 @@ def batch_gradients(
         ids, targets = _batch(state, tokens, micro)
         rng = RowRandom(settings.seed, state.step, micro, settings.batch_size) if dropout else None
         loss, grads = loss_and_grads(
-            state.params, ids, targets, config, rng=rng,
-            threads=settings.threads or None, recompute=settings.recompute, helpers=helpers,
+            state.params, ids, targets, config, ops=state.ops, rng=rng,
+            threads=settings.threads or None, recompute=settings.recompute, workers=workers,
         )
         total += loss / settings.grad_accumulation
         if summed is None:
@@ -264,7 +266,7 @@ def evaluate(
     batches = evaluation_batches(corpus.val, settings.batch_size, length, n_batches)
     with using(settings.threads or None):
         return mean_loss(
-            state.params, state.config, batches, ops=FAST, on_batch=on_batch,
+            state.params, state.config, batches, ops=state.ops, on_batch=on_batch,
             together=batches_at_a_time(state.config, settings.batch_size, length),
         )
 
@@ -274,7 +276,8 @@ def write_sample(state: TrainingState, n_tokens: int) -> str:
     start = first_token(state.tokenizer)
     ids = generate(
         state.params, state.config, np.array([start]), n_tokens, temperature=0.8,
-        seed=_sample_seed(state), ops=FAST, reader=FastReader,
+        seed=_sample_seed(state), ops=state.ops,
+        reader=FastReader if state.ops == FAST else None,
     )
     return state.tokenizer.decode(ids[1:])
 

@@ -13,9 +13,9 @@ import difflib
 import json
 import math
 import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
 from ..config import GPT2Config
 
@@ -188,13 +188,11 @@ class RunConfig:
         return "\n".join(lines)
 
 
-def table_fields() -> dict[str, list[str]]:
-    """The keys that each table of a config file may hold."""
-    return {
-        "data": [f.name for f in fields(DataSettings)],
-        "model": [f.name for f in fields(GPT2Config) if f.name not in DERIVED],
-        "train": [f.name for f in fields(TrainSettings)],
-    }
+def table_fields() -> dict[str, dict[str, Field[Any]]]:
+    """The keys that each table of a config file may hold, with their dataclass fields."""
+    model = {name: option for name, option in GPT2Config.options().items() if name not in DERIVED}
+    return {"data": {option.name: option for option in fields(DataSettings)}, "model": model,
+            "train": {option.name: option for option in fields(TrainSettings)}}
 
 
 def resolve(
@@ -242,7 +240,7 @@ def build(values: Mapping[str, Mapping[str, Any]]) -> RunConfig:
         raise ValueError(
             f"sequence_length={train.sequence_length} is more than n_positions={model.n_positions}"
         )
-    if train.recompute and model.entropy_penalty:
+    if train.recompute and model.entropy.penalty:
         raise ValueError("recompute does not go with entropy_penalty, which needs the attention of "
                          "every layer at once; switch one of them off")
     return RunConfig(data, resolved, train)
@@ -274,7 +272,7 @@ def read_toml(path: Path) -> dict[str, dict[str, Any]]:
     return content
 
 
-def _where(key: str, known: Mapping[str, list[str]]) -> str:
+def _where(key: str, known: Mapping[str, Iterable[str]]) -> str:
     tables = [table for table, names in known.items() if key in names]
     return f"; it belongs in [{tables[0]}]" if tables else ""
 

@@ -31,16 +31,16 @@ def small(monkeypatch):
 
 
 @pytest.fixture
-def helpers_close(monkeypatch):
-    """A contestant's helpers end with its process, which here lives on."""
-    made, helpers = [], npgpt_gpt.Helpers
-    monkeypatch.setattr(npgpt_gpt, "Helpers", lambda n: made.append(helpers(n)) or made[-1])
+def workers_close(monkeypatch):
+    """A contestant's workers end with its process, which here lives on."""
+    made, workers = [], npgpt_gpt.Workers
+    monkeypatch.setattr(npgpt_gpt, "Workers", lambda n: made.append(workers(n)) or made[-1])
     yield
     for one in made:
         one.close()
 
 
-@pytest.mark.usefixtures("helpers_close")
+@pytest.mark.usefixtures("workers_close")
 @pytest.mark.parametrize("settings", [{}, {"recompute": True}])
 def test_training_makes_as_many_updates_as_a_repetition_has_steps(monkeypatch, settings):
     seen = []
@@ -74,7 +74,7 @@ def test_decoding_reads_a_prompt_and_then_its_own_tokens_one_by_one(monkeypatch,
     assert shapes == [(1, 16), *[(1, 1)] * 4] * 2
 
 
-def test_the_floor_has_every_product_of_the_linear_layers_and_the_head(monkeypatch):
+def test_the_floor_has_every_matmul_of_the_linear_layers_and_the_head(monkeypatch):
     flops, products = [], npgpt_floor.products
     monkeypatch.setattr(npgpt_floor, "products", lambda jobs: (
         flops.extend(2 * a.shape[0] * a.shape[1] * b.shape[1] for a, b, _ in jobs),
@@ -85,7 +85,7 @@ def test_the_floor_has_every_product_of_the_linear_layers_and_the_head(monkeypat
     assert sum(flops) == 3 * 3 * 2 * positions * (SMALL["n_layer"] * 12 * c * c + v * c)
 
 
-def test_the_floor_has_two_products_of_attention_forward_and_four_backward(monkeypatch):
+def test_the_floor_has_two_matmuls_of_attention_forward_and_four_backward(monkeypatch):
     flops, matmul = [], npgpt_floor.matmul
     monkeypatch.setattr(npgpt_floor, "matmul", lambda a, b: (
         flops.append(2 * a.size * b.shape[-1]), matmul(a, b))[1])

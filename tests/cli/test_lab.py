@@ -20,6 +20,7 @@ def toml(story):
 
 
 def test_a_study_is_run_and_reported(npgpt, toml):
+    pytest.importorskip("scipy")
     code, out, err = npgpt("lab", "run", toml)
     assert code == 0, err
     assert "done       layernorm-seed1  val loss" in out and "npgpt lab report studies/tiny" in out
@@ -69,7 +70,7 @@ def test_the_list_names_what_is_shipped(npgpt):
     (["run", "smal"], "did you mean 'small'"),
     (["report", "small"], "run the study first: npgpt lab run small"),
     (["report", "small", "--jobs", "2"], "--jobs belongs to lab run"),
-    (["run", "tiny.toml", "--only", "nun"], "did you mean 'none'"),
+    (["run", "tiny.toml", "--only", "nome"], "did you mean 'none'"),
     (["run", "tiny.toml", "--jobs", "0"], "jobs=0"),
 ])
 def test_mistakes_are_one_line(npgpt, toml, arguments, says):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+import npgpt.cli.parser
 from npgpt.cli.parser import Parser, add_model_and_text, add_threads, use_threads
-from npgpt.machine import threads
 
 
 def test_an_abbreviated_option_is_an_error_that_names_the_whole_one(capsys):
@@ -40,9 +40,9 @@ def test_threads_are_used_as_asked_and_0_leaves_them(monkeypatch):
     add_threads(parser)
     assert parser.parse_args([]).threads == 0
     asked = []
-    monkeypatch.setattr(threads, "set_threads", asked.append)
+    monkeypatch.setattr(npgpt.cli.parser, "tune", asked.append)
     use_threads(0)
     use_threads(parser.parse_args(["--threads", "3"]).threads)
     assert asked == [3]
-    with pytest.raises(ValueError, match="threads=-1 must be a whole number of at least 0"):
+    with pytest.raises(ValueError, match="expected threads of at least 0.*got -1"):
         use_threads(-1)

@@ -1,4 +1,4 @@
-"""Runs cover everything once; rows are views where they can be."""
+"""Runs cover everything once; rows are views where they can be; sums go where they should."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npgpt.fast.blocks import BLOCK, as_rows, check_real, of_one_type, run_length, runs
+from npgpt.fast import blocks
+from npgpt.fast.blocks import BLOCK, add, as_rows, check_real, of_one_type, run_length, runs
+from npgpt.machine import threads
 
 
 @given(
@@ -61,20 +63,47 @@ def test_rows_of_any_view_are_contiguous_and_right(view):
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
-def test_complex_numbers_are_refused_wherever_they_stand(dtype):
+def test_complex_numbers_are_rejected_wherever_they_stand(dtype):
     real = np.zeros(3)
     check_real(real, None, real.astype(np.float32))
-    with pytest.raises(TypeError, match="float32 and float64, not int64$"):
+    with pytest.raises(TypeError, match="expect float32 or float64, got int64$"):
         check_real(real, np.arange(3))
-    with pytest.raises(TypeError, match=f"not {dtype}; npgpt.ops takes complex"):
+    with pytest.raises(TypeError, match=f"got {dtype}; the textbook's ops take complex"):
         check_real(real, None, np.zeros(2, dtype))
 
 
 def test_arrays_of_one_type_are_not_copied_and_others_become_the_wider():
     single, double = np.ones(3, np.float32), np.ones(2)
-    kept = of_one_type(single, None, single)
-    assert kept[0] is kept[2] is single and kept[1] is None
+    same = of_one_type(single, None, single)
+    assert same[0] is same[2] is single and same[1] is None
     widened, nothing, same = of_one_type(single, None, double)
     assert widened.dtype == np.float64 and nothing is None and same is double
-    with pytest.raises(TypeError, match="not float16$"):
+    with pytest.raises(TypeError, match="got float16$"):
         of_one_type(single, np.ones(1, np.float16))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (0, 4), (7, 3), (2, 3, 5), (1, 40), (41, 2, 3)])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_sums_of_any_shape_are_numpys_wherever_they_go(monkeypatch, shape, n):
+    monkeypatch.setattr(blocks, "ELEMENTS", 8)
+    rng = np.random.default_rng(0)
+    a, b = (np.asarray(rng.standard_normal(shape)) for _ in range(2))
+    wanted = np.asarray(a + b)
+    with threads.using(n):
+        np.testing.assert_array_equal(add(a, b), wanted)
+        out = np.empty(shape)
+        assert add(a, b, out) is out
+        np.testing.assert_array_equal(out, wanted)
+        # over either of the two; the tape writes over the second
+        for place in (0, 1):
+            pair = [a.copy(), b.copy()]
+            add(*pair, pair[place])
+            np.testing.assert_array_equal(pair[place], wanted)
+            np.testing.assert_array_equal(pair[1 - place], (b, a)[place])
+
+
+def test_a_sum_has_the_wider_of_two_dtypes_and_writes_nowhere_else():
+    a, b = np.ones((3, 2), np.float32), np.full((3, 2), 2.0)
+    out = add(a, b)
+    assert out.dtype == np.float64 and (out == 3).all()
+    assert (a == 1).all() and (b == 2).all()

@@ -10,6 +10,7 @@ from npgpt.lab.summary import summarise
 from .conftest import results_of
 
 pytest.importorskip("matplotlib")
+pytest.importorskip("scipy")
 NATS = {"a": [[0.79, 0.7], [0.6, 0.5]], "b": [[0.1, "nan"], [0.2, 0.3]]}
 
 

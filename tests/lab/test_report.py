@@ -11,6 +11,7 @@ from npgpt.lab.summary import summarise
 
 from .conftest import results_of
 
+pytest.importorskip("scipy")
 A, B = [2.0, 2.1, 2.2], [1.9, 2.02, 2.09]
 NATS = {"a": [[0.79, 0.7], [0.6, 0.5]], "b": [[0.1, "nan"], [0.2, 0.3]]}
 

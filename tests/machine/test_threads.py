@@ -1,7 +1,9 @@
+import math
 import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -99,34 +101,75 @@ def test_the_callers_floating_point_settings_hold_on_every_thread(two_threads):
 
 
 @pytest.mark.parametrize("n", [0, -1, 1.5, True, "2"])
-def test_a_senseless_number_of_threads_is_refused(n):
-    with pytest.raises(ValueError, match="threads="):
-        threads.set_threads(n)
+def test_a_number_of_threads_that_is_not_a_positive_integer_is_rejected(n):
     with pytest.raises(ValueError, match="threads="):
         with threads.using(n):
             pass
 
 
-def test_the_environment_and_set_threads_decide_how_many_there_are():
-    code = (
-        "from npgpt.machine import threads; print(threads.get_threads()); threads.set_threads(2);"
-        "from threadpoolctl import threadpool_info;"
-        "print(threads.get_threads(), *{i['num_threads'] for i in threadpool_info()})"
-    )
+def test_using_holds_for_the_thread_that_asks_alone():
+    default = threads.get_threads()
+    ours, theirs = threads.using(3), threads.using(5)
+    with ThreadPoolExecutor(1) as pool:
+        def other(work):
+            return pool.submit(work).result(timeout=60)
+
+        ours.__enter__()
+        assert other(threads.get_threads) == default
+        other(theirs.__enter__)
+        assert (threads.get_threads(), other(threads.get_threads)) == (3, 5)
+        ours.__exit__(None, None, None)
+        assert (threads.get_threads(), other(threads.get_threads)) == (default, 5)
+        other(lambda: theirs.__exit__(None, None, None))
+        assert other(threads.get_threads) == default
+
+
+def test_the_environment_decides_how_many_there_are():
     environment = {**os.environ, "OMP_NUM_THREADS": "3"}
     environment.pop("OPENBLAS_NUM_THREADS", None)
     result = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", "from npgpt.machine import threads; print(threads.get_threads())"],
+        env=environment, capture_output=True, text=True, check=True,
     )
-    assert result.stdout.split() == ["3", "2", "2"]
+    assert result.stdout == "3\n"
+
+
+VERSION_1 = "5:cpuset:/\n4:cpu,cpuacct:/docker/abc\n0::/docker/abc\n"
+
+
+@pytest.mark.parametrize("group, files, quota", [
+    ("0::/\n", {"cpu.max": "150000 100000\n"}, 1.5),
+    ("0::/a/b\n", {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "300000 100000\n"}, 3),
+    ("0::/a/b\n", {"a/b/cpu.max": "200000 100000\n", "a/cpu.max": "300000 100000\n"}, 2),
+    ("0::/\n", {"cpu.max": "max 100000\n"}, math.inf),
+    # a container's own group stands at the top
+    (VERSION_1, {"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.5),
+    (VERSION_1, {"cpu/docker/abc/cpu.cfs_quota_us": "-1\n",
+                 "cpu/docker/abc/cpu.cfs_period_us": "100000\n"}, math.inf),
+    (VERSION_1, {}, math.inf),
+    ("0::/\n", {"cpu.max": "nonsense"}, math.inf),
+    (None, {}, math.inf),
+])
+def test_a_containers_cpu_quota_is_read(tmp_path, monkeypatch, group, files, quota):
+    if group is not None:
+        files = {"proc/self/cgroup": group,
+                 **{f"sys/fs/cgroup/{name}": text for name, text in files.items()}}
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert threads._cpu_quota(tmp_path) == quota
+    monkeypatch.setattr(threads, "_cpu_quota", lambda root: quota)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8), raising=False)
+    assert threads._cores() == {0.5: 1, 1.5: 2, math.inf: 8}.get(quota, quota)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_forked_child_has_threads_of_its_own():
     code = (
         "import os, sys, warnings; warnings.simplefilter('ignore')\n"
-        "from npgpt.machine import threads\n"
-        "threads.set_threads(2); done = []; threads.each(done.append, 9)\n"
+        "from npgpt.machine import threads, tune\n"
+        "tune(2); done = []; threads.each(done.append, 9)\n"
         "pid = os.fork()\n"
         "if pid == 0:\n"
         "    done = []; threads.each(done.append, 9); os._exit(len(done))\n"

@@ -6,16 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from npgpt.ops import TEXTBOOK
+from npgpt.tape import Op
 from npgpt.text import CorpusError
 from npgpt.training.checkpoint import checkpoints, load_checkpoint
 from npgpt.training.log import read_log
 from npgpt.training.loop import Diverged, batch_gradients, train, train_step
 from npgpt.training.step import gradients as fast_step
-from npgpt.training.step.workers import Helpers
+from npgpt.training.step.workers import Workers
 
 from .conftest import SMALL, Silent
 
@@ -48,6 +51,29 @@ def test_the_loss_falls_below_what_counting_letters_gives(start, corpus, tmp_pat
     assert outcome.val_loss < corpus.unigram_entropy() - 0.5
 
 
+def test_a_layer_of_ones_own_trains_in_place_of_the_textbooks(start, corpus, tmp_path):
+    calls = []
+
+    def layernorm_forward(x, weight, bias, *, eps):
+        calls.append("forward")
+        return TEXTBOOK.layernorm.forward(x, weight, bias, eps=eps)
+
+    def layernorm_backward(dout, cache):
+        calls.append("backward")
+        return TEXTBOOK.layernorm.backward(dout, cache)
+
+    mine = replace(TEXTBOOK, layernorm=Op("layernorm", layernorm_forward, layernorm_backward))
+    trained = {}
+    for name, ops in (("mine", mine), ("textbook", TEXTBOOK)):
+        state = start(eval_batches=1)
+        state.ops = ops
+        assert train(tmp_path / name, state, corpus, Silent()).reason == "finished"
+        trained[name] = state
+    # 5 norms in each of 12 steps of 2 batches; evaluation and samples go forward alone
+    assert calls.count("backward") == 5 * 12 * 2 < calls.count("forward")
+    same_state(trained["mine"], trained["textbook"])
+
+
 def test_a_run_writes_what_it_promises(start, corpus, tmp_path):
     reporter = Silent()
     outcome = train(tmp_path / "run", start(), corpus, reporter)
@@ -78,17 +104,16 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(start, corpus, tm
         assert path.read_bytes() == (tmp_path / "parts" / "samples" / path.name).read_bytes()
 
 
-@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="helpers need Linux")
-def test_a_run_in_helper_processes_is_resumed_bit_for_bit_whenever_they_come(
+def test_a_run_in_worker_processes_is_resumed_bit_for_bit_whenever_they_come(
         start, corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(fast_step, "SHARD_WORK", 0)
     settings = {"threads": 2, "max_steps": 60, "sample_every": 0}
-    asked, gradients = [], Helpers.gradients
-    monkeypatch.setattr(Helpers, "gradients", lambda self, *given: (
+    asked, gradients = [], Workers.gradients
+    monkeypatch.setattr(Workers, "gradients", lambda self, *given: (
         asked.append(1), gradients(self, *given))[1])
 
     class Patient(Silent):
-        """Slow until the helpers are there: some steps are theirs for certain."""
+        """Slow until the workers are there: some steps are theirs for certain."""
 
         def step(self, record):
             super().step(record)

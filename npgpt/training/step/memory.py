@@ -18,15 +18,15 @@ GAPS = 0.04
 
 
 def peak_memory(
-    config: GPT2Config, batch: int, length: int, itemsize: int, shards: int, helpers: int,
+    config: GPT2Config, batch: int, length: int, itemsize: int, shards: int, workers: int,
     recompute: bool, batches: int,
 ) -> int:
     """Bytes at the highest moment: parameters, two moments, gradients and activations."""
     sizes = {name: math.prod(shape) for name, shape in parameter_shapes(config).items()}
     rows = -(-batch // max(1, shards))
     step = max(1, shards) * _numbers_of_a_step(config, sizes, rows, length, recompute)
-    # helper processes share a copy of the parameters, and each a set of gradients
-    sets = 3 + (1 + helpers if helpers else 0)
+    # worker processes share a copy of the parameters, and each a set of gradients
+    sets = 3 + (1 + workers if workers else 0)
     # the sum of the batches so far is there while the next one's gradients are made
     sets += 1 if batches > 1 else 0
     total = itemsize * (sets * sum(sizes.values()) + step)
@@ -39,27 +39,27 @@ def _numbers_of_a_step(
     positions = batch * length
     c, vocab = config.n_embd, config.vocab_size
     stream = positions * c
-    block = _kept_by_a_block(config, batch, length)
+    block = _saved_by_a_block(config, batch, length)
     block_grads = sum(size for name, size in sizes.items() if name.startswith("h.0."))
     head_grads = vocab * c
-    kept = stream if recompute else block
-    # the final norm keeps two; the gradient of the stream is alive all the way back
-    live = config.n_layer * kept + (2 * stream if config.final_norm else stream)
+    saved = stream if recompute else block
+    # the final norm saves two; the gradient of the stream is alive all the way back
+    live = config.n_layer * saved + (2 * stream if config.final_norm else stream)
     live += positions * vocab
     peak = live + head_grads + stream
     live += head_grads - positions * vocab
     for _ in range(config.n_layer):
         again = block if recompute else 0
         peak = max(peak, live + again + _wide_in_backward(config) * positions + 2 * stream)
-        live += block_grads - kept
+        live += block_grads - saved
         peak = max(peak, live + again)
     if not config.tie_word_embeddings:
         live += sizes["wte.weight"]
     return max(peak, live + sizes["wpe.weight"])
 
 
-def _wide_kept(config: GPT2Config) -> int:
-    # bent and slopes, and for a slope that may be learned the wide layer too; SwiGLU's two maps
+def _wide_saved(config: GPT2Config) -> int:
+    # the activation and its slopes, for a learned slope the wide layer too; SwiGLU's two maps
     return config.inner * (3 if config.activation_function == "leaky_relu" else 2)
 
 
@@ -68,23 +68,23 @@ def _wide_in_backward(config: GPT2Config) -> int:
     return config.inner * (3 if config.activation_function == "swiglu" else 1)
 
 
-def _kept_by_a_block(config: GPT2Config, batch: int, length: int) -> int:
+def _saved_by_a_block(config: GPT2Config, batch: int, length: int) -> int:
     positions = batch * length
     # q, k, v; the mixed heads; what goes into attention and into the feed-forward network
     channels = 3 + 1 + 2
     if config.block_norm:
         # the two normalised streams before scale and shift
         channels += 2
-    kept = positions * (channels * config.n_embd + _wide_kept(config))
+    saved = positions * (channels * config.n_embd + _wide_saved(config))
     if config.weight_norm:
         # the weights multiplied out
         maps = 3 if config.activation_function == "swiglu" else 2
-        kept += config.n_embd * (4 * config.n_embd + maps * config.inner)
+        saved += config.n_embd * (4 * config.n_embd + maps * config.inner)
     if length <= KEEP_KEYS:
         # the weights of each block of queries on the keys it may see
         seen = sum(
             min(QUERIES, length - start) * min(start + QUERIES, length)
             for start in range(0, length, QUERIES)
         )
-        kept += batch * config.n_head * seen
-    return kept
+        saved += batch * config.n_head * seen
+    return saved

@@ -1,7 +1,7 @@
-"""Random numbers for dropout, one generator per row of the batch.
+"""Random numbers for dropout, one generator per sequence of the batch.
 
-A row's numbers depend on (seed, step, micro_step, row) alone: not on how the batch was split over
-threads, nor on what was drawn before a run was interrupted.
+A sequence's numbers depend on (seed, step, micro_step, row) alone: not on how the batch was split
+over threads, nor on what was drawn before a run was interrupted.
 """
 
 from __future__ import annotations
@@ -31,13 +31,12 @@ class RowRandom:
     def __len__(self) -> int:
         return len(self._generators)
 
-    def random(self, size: Any = None) -> Array:
-        """Draw float32 numbers of shape `size`, whose first axis must be the rows."""
+    def random(self, size: int | Sequence[int] | None = None) -> Array:
+        """Draw float32 numbers of shape `size`, whose first axis is the batch."""
         shape = tuple(np.atleast_1d(size)) if size is not None else ()
         if not shape or shape[0] != len(self):
             raise ValueError(
-                f"this source draws for {len(self)} rows of a batch; the first axis of shape "
-                f"{shape} does not fit"
+                f"expected a shape that begins with the batch's {len(self)} sequences, got {shape}"
             )
         out = np.empty(shape, np.float32)
 
@@ -48,13 +47,13 @@ class RowRandom:
         return out
 
     def rows(self, start: int, stop: int) -> RowRandom:
-        """The source of rows start .. stop: the same generators, for a part of the batch."""
+        """The source of sequences start .. stop: the same generators, for a part of the batch."""
         part = object.__new__(RowRandom)
         part._generators = self._generators[start:stop]
         return part
 
     def state(self) -> list[dict[str, Any]]:
-        """Where every row's generator stands, in plain values."""
+        """Where every sequence's generator stands, in plain values."""
         return [dict(generator.bit_generator.state) for generator in self._generators]
 
     @classmethod

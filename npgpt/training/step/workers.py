@@ -1,43 +1,59 @@
-"""Helper processes for the training steps of small models: each computes a shard of the batch.
+"""Worker processes for the training steps of small models: each computes a shard of the batch.
 
-    with Helpers(1) as helpers:
+    with Workers(1) as workers:
         for step in range(steps):
-            loss, grads = loss_and_grads(params, ids, targets, config, helpers=helpers)
+            loss, grads = loss_and_grads(params, ids, targets, config, workers=workers)
 
 A small model's step is thousands of NumPy calls of some microseconds. Threads of one process need
-Python's lock between any two of them, and one that finds it taken sleeps, which costs more than the
-call: two threads take 0.65 of one thread's time instead of half. A process has a lock of its own.
-Parameters and gradients lie in memory that all of them share; the batch goes through pipes, as a
-line of JSON. The gradients are bit for bit those of the threads.
+the GIL between any two of them, and one that finds it taken sleeps, which costs more than the call:
+two threads take 0.65 of one thread's time instead of half. A process has a GIL of its own.
+Parameters and gradients lie in shared memory; the batch goes through pipes, as a line of JSON. The
+gradients are bit for bit those of the threads.
 
-Helpers are there on Linux (memfd). They start beside the first steps, which take threads meanwhile;
-where one dies, its shard is computed here. They end with `close`, and when this process does.
+Workers start beside the first steps, which take threads meanwhile; where one dies or stops
+answering, its shard is computed here. They end with `close`, and when this process does. Processes
+and memory are the standard library's: nothing here needs Linux, where alone it was tried.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import mmap
 import os
-import select
-import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any, Mapping, NamedTuple, Sequence
+from typing import IO, TYPE_CHECKING, Any, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
 from ...config import GPT2Config
-from ...layers.contract import Array
+from ...fast.ops import FAST
+from ...layers.contract import Array, UniformSource
 from ...machine import threads
-from ...machine.malloc import keep_freed_memory
 from .row_random import RowRandom
 from .shard import Shard, shard_gradients
 
-_PROGRAM = f"import sys; from {__name__} import serve; serve(int(sys.argv[1]), int(sys.argv[2]))"
+if TYPE_CHECKING:
+    from multiprocessing.shared_memory import SharedMemory
+
+# Ctrl-C goes to the whole group: our parent decides what it means. Tuned before NumPy is loaded
+_PROGRAM = f"""
+import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+from npgpt.machine import tune
+tune()
+from {__name__} import serve
+serve(sys.argv[1], int(sys.argv[2]))
+"""
+# a worker is given up when it takes so many seconds, and so many times as long as our own shard
+PATIENCE, TIMES = 5.0, 5.0
 # arrays begin with a cache line
 _LINE = 64
 
@@ -48,71 +64,147 @@ class _Layout(NamedTuple):
     places: dict[str, tuple[tuple[int, ...], str, int]]
     size: int
 
-    def arrays(self, memory: mmap.mmap, piece: int) -> dict[str, Array]:
+    @classmethod
+    def of(cls, described: Mapping[str, tuple[Sequence[int], str]]) -> _Layout:
+        """The layout of arrays of these shapes and dtypes."""
+        places, offset = {}, 0
+        for name, (shape, dtype) in described.items():
+            places[name] = (tuple(shape), dtype, offset)
+            offset += -(-np.dtype(dtype).itemsize * math.prod(shape) // _LINE) * _LINE
+        # pieces begin with a page
+        return cls(places, max(1, -(-offset // mmap.PAGESIZE)) * mmap.PAGESIZE)
+
+    def arrays(self, memory: _Memory, piece: int) -> dict[str, Array]:
+        whole = np.asarray(memory)[piece * self.size:]
         return {
-            name: np.ndarray(shape, dtype, memory, piece * self.size + offset)
+            name: np.ndarray(shape, dtype, whole, offset)
             for name, (shape, dtype, offset) in self.places.items()
         }
 
 
-class Helpers:
-    """`count` helper processes for `loss_and_grads`; none where the system cannot have them."""
+class _Memory:
+    """Shared memory as an array of bytes, mapped for as long as a view of it exists.
+
+    SharedMemory itself unmaps when it is closed or collected, under the arrays in it.
+    """
+
+    def __init__(self, shared: SharedMemory) -> None:
+        self._shared = shared
+        assert shared.buf is not None
+        self.__array_interface__ = np.frombuffer(shared.buf, np.uint8).__array_interface__
+
+
+class _Worker:
+    """One process, and the thread that waits for its answers: no pipe can block the caller."""
+
+    def __init__(self, memory_name: str, piece: int, described: str) -> None:
+        home = str(Path(__file__).parents[3])
+        path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _PROGRAM, memory_name, str(piece)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
+        )
+        self._messages: SimpleQueue[str | None] = SimpleQueue()
+        self._answers: SimpleQueue[object] = SimpleQueue()
+        # the first message; its answer says that the worker is there
+        self._messages.put(described)
+        self._thread = threading.Thread(target=self._talk, daemon=True, name="npgpt-worker")
+        self._thread.start()
+
+    def ask(self, message: str) -> None:
+        """Send a message; there will be one answer to it."""
+        self._messages.put(message)
+
+    def answer(self, patience: float) -> object:
+        """The next answer; None if the worker has ended. Raises Empty after `patience` seconds."""
+        # in slices: when all of us were stopped for a while (Ctrl-Z), the clock went on
+        slices = 10
+        for _ in range(slices):
+            with contextlib.suppress(Empty):
+                return self._answers.get(timeout=patience / slices)
+        raise Empty
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        self._messages.put(None)
+        self._thread.join()
+        self._process.communicate()
+
+    def _talk(self) -> None:
+        pipes = self._process
+        assert pipes.stdin is not None and pipes.stdout is not None
+        while (message := self._messages.get()) is not None:
+            answer = _heard(pipes.stdout) if _said(pipes.stdin, message) else None
+            self._answers.put(answer)
+
+
+class Workers:
+    """`count` worker processes for `loss_and_grads`; none where the system cannot have them."""
 
     def __init__(self, count: int) -> None:
-        can = hasattr(os, "memfd_create") and bool(sys.executable)
-        self.count = count if can else 0
+        self.count = count if sys.executable else 0
         """How many there are, or will be; 0 where there can be none."""
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._workers: list[_Worker] = []
+        self._named: SharedMemory | None = None
         self._layout: _Layout | None = None
         self._params: dict[str, Array] = {}
         self._grads: list[dict[str, Array]] = []
 
-    def ready(self, count: int, params: Mapping[str, Array], rng: Any = None) -> bool:
-        """Whether `count` helpers can take a shard of these parameters' step now.
+    def ready(
+        self, count: int, params: Mapping[str, Array], rng: UniformSource | None = None
+    ) -> bool:
+        """Whether `count` workers can take a shard of these parameters' step now.
 
         Starts them if they are not there yet. `rng` is None or a RowRandom: no other can be sent.
         """
         if count != self.count or self.count == 0 or not isinstance(rng, (RowRandom, type(None))):
             return False
-        layout = _layout(params)
+        layout = _Layout.of({name: (a.shape, a.dtype.str) for name, a in params.items()})
         if layout != self._layout:
             self.close()
             self._start(layout)
-        # a helper says one line when it is there; a dead one's pipe can be read too, and is empty
         while len(self._grads) < self.count:
-            process = self._processes[len(self._grads)]
-            assert process.stdout is not None
-            if not select.select([process.stdout], [], [], 0)[0]:
+            try:
+                answer = self._workers[len(self._grads)].answer(0)
+            except Empty:
                 return False
-            if not process.stdout.readline():
+            if answer is None:
                 self._give_up()
                 return False
             self._grads.append(layout.arrays(self._memory, 1 + len(self._grads)))
-        return True
+        self._forget_name()
+        return self.count > 0
 
     def gradients(
         self, params: Mapping[str, Array], shards: Sequence[Shard]
     ) -> list[tuple[float, dict[str, Array]]]:
-        """`shard_gradients` of every shard: the first here, the others on the helpers.
+        """`shard_gradients` of every shard: the first here, the others on the workers.
 
-        The arrays of all but the first are overwritten by the next call. An error of a helper is
-        raised here, as ValueError.
+        The arrays of all but the first are overwritten by the next call. Raises ValueError for an
+        error in a worker.
         """
         try:
             for name, array in params.items():
                 self._params[name][...] = array
-            asked = [_said(process.stdin, _written(shard))
-                     for process, shard in zip(self._processes, shards[1:])]
+            for worker, shard in zip(self._workers, shards[1:]):
+                worker.ask(_written(shard))
+            started = time.monotonic()
             results, whole = [_here(params, shards[0])], True
-            for process, shard, grads, was_asked in zip(
-                self._processes, shards[1:], self._grads, asked
-            ):
-                answer = _heard(process.stdout) if was_asked else None
+            patience = max(PATIENCE, TIMES * (time.monotonic() - started))
+            for worker, shard, grads in zip(self._workers, shards[1:], self._grads):
+                try:
+                    answer = worker.answer(patience)
+                except Empty:
+                    answer = None
                 if isinstance(answer, str):
                     raise ValueError(answer)
-                # one that is gone is not asked again: what follows is left to threads
-                results.append(_here(params, shard) if answer is None else (answer, grads))
-                whole &= answer is not None
+                # one that is gone or silent is not asked again: what follows is left to threads
+                whole &= isinstance(answer, float)
+                results.append((answer, grads) if isinstance(answer, float)
+                               else _here(params, shard))
         except BaseException:
             # an answer to this step must not be taken for the next one's
             self.close()
@@ -122,42 +214,39 @@ class Helpers:
         return results
 
     def close(self) -> None:
-        """End the helpers; the next `ready` would start new ones."""
-        for process in self._processes:
-            process.kill()
-            process.communicate()
-        self._processes, self._grads, self._params, self._layout = [], [], {}, None
+        """End the workers; the next `ready` would start new ones."""
+        for worker in self._workers:
+            worker.end()
+        self._forget_name()
+        self._workers, self._grads, self._params, self._layout = [], [], {}, None
 
     def _give_up(self) -> None:
         self.close()
         self.count = 0
 
     def _start(self, layout: _Layout) -> None:
-        pieces = 1 + self.count
-        file = os.memfd_create("npgpt")
         try:
-            os.ftruncate(file, layout.size * pieces)
-            self._memory = mmap.mmap(file, layout.size * pieces)
-            home = str(Path(__file__).parents[3])
-            path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
-            environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
-            for piece in range(1, pieces):
-                process = subprocess.Popen(
-                    [sys.executable, "-P", "-c", _PROGRAM, str(file), str(piece)],
-                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[file],
-                    env=environment,
-                )
-                self._processes.append(process)
-                _said(process.stdin, layout.places)
-        except OSError:
+            # not on every system
+            from multiprocessing.shared_memory import SharedMemory
+
+            self._named = SharedMemory(create=True, size=layout.size * (1 + self.count))
+            _reserve(self._named)
+            for piece in range(1, 1 + self.count):
+                self._workers.append(_Worker(self._named.name, piece, json.dumps(layout.places)))
+        except (ImportError, OSError):
             self._give_up()
             return
-        finally:
-            os.close(file)
+        self._memory = _Memory(self._named)
         self._layout = layout
         self._params = layout.arrays(self._memory, 0)
 
-    def __enter__(self) -> Helpers:
+    def _forget_name(self) -> None:
+        # once everybody has the memory, nothing can be left behind, however we end
+        if self._named is not None:
+            self._named.unlink()
+            self._named = None
+
+    def __enter__(self) -> Workers:
         return self
 
     def __exit__(
@@ -167,47 +256,44 @@ class Helpers:
         self.close()
 
 
-def _layout(params: Mapping[str, Array]) -> _Layout:
-    return _layout_of({name: [a.shape, a.dtype.str] for name, a in params.items()})
+def _reserve(shared: SharedMemory) -> None:
+    """Raise OSError if there is not enough room: later it would end the process, by SIGBUS.
 
-
-def _layout_of(described: Mapping[str, Any]) -> _Layout:
-    places, offset = {}, 0
-    for name, (shape, dtype, *_) in described.items():
-        places[name] = (tuple(shape), dtype, offset)
-        size = np.dtype(dtype).itemsize * math.prod(shape)
-        offset += -(-size // _LINE) * _LINE
-    # pieces begin with a page
-    return _Layout(places, max(1, -(-offset // mmap.PAGESIZE)) * mmap.PAGESIZE)
+    Linux takes the pages from /dev/shm as they are written; in a container that has often 64 MB.
+    """
+    path = Path("/dev/shm", shared.name)
+    if hasattr(os, "posix_fallocate") and path.exists():
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, shared.size)
 
 
 def _here(params: Mapping[str, Array], shard: Shard) -> tuple[float, dict[str, Array]]:
     with threads.using(1):
-        return shard_gradients(params, shard)
+        return shard_gradients(params, shard, FAST)
 
 
-def _said(pipe: Any, message: Any) -> bool:
+def _said(pipe: IO[bytes], message: str) -> bool:
     """Write a message as a line; False if nobody is there to read it."""
     try:
-        pipe.write(json.dumps(message).encode() + b"\n")
+        pipe.write(message.encode() + b"\n")
         pipe.flush()
-    except BrokenPipeError:
+    except OSError:
         return False
     return True
 
 
-def _heard(pipe: Any) -> Any:
+def _heard(pipe: IO[bytes]) -> Any:
     """Read a message; None if the other side is gone."""
     line = pipe.readline()
     return json.loads(line) if line.endswith(b"\n") else None
 
 
-def _written(shard: Shard) -> dict[str, Any]:
-    return {
+def _written(shard: Shard) -> str:
+    return json.dumps({
         **shard._asdict(), "ids": shard.ids.tolist(), "targets": shard.targets.tolist(),
         "config": shard.config.to_dict(), "errors": np.geterr(),
         "rng": shard.rng.state() if isinstance(shard.rng, RowRandom) else None,
-    }
+    })
 
 
 def _read(message: dict[str, Any]) -> Shard:
@@ -217,32 +303,46 @@ def _read(message: dict[str, Any]) -> Shard:
     return Shard(ids, targets, config, rng, message["weight"], message["recompute"])
 
 
-def serve(file: int, piece: int) -> None:
-    """What a helper does: read shards from standard input until it ends, answer each."""
-    # Ctrl-C is said to the whole group: our parent decides what it means
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def serve(memory_name: str, piece: int) -> None:
+    """What a worker does: read shards from standard input until it ends, answer each."""
     answers = os.fdopen(os.dup(1), "wb")
     # nothing that is printed may get among the answers
     os.dup2(2, 1)
-    layout = _layout_of(_heard(sys.stdin.buffer))
-    memory = mmap.mmap(file, 0)
+    described = _heard(sys.stdin.buffer)
+    memory = _attached(memory_name)
+    if described is None or memory is None:
+        return
+    layout = _Layout.of({name: (shape, dtype) for name, (shape, dtype, _) in described.items()})
     params, ours = layout.arrays(memory, 0), layout.arrays(memory, piece)
-    keep_freed_memory()
-    answers.write(b"ready\n")
-    answers.flush()
+    _said(answers, json.dumps("ready"))
     with threads.using(1), threads.one_blas_thread():
         while (message := _heard(sys.stdin.buffer)) is not None:
+            answer: float | str
             try:
                 with np.errstate(**message["errors"]):
-                    answer: Any = _compute(params, _read(message), ours)
+                    answer = _compute(params, _read(message), ours)
             except Exception as error:
                 answer = str(error) if isinstance(error, ValueError) else repr(error)
-            if not _said(answers, answer):
+            if not _said(answers, json.dumps(answer)):
                 return
 
 
+def _attached(name: str) -> _Memory | None:
+    """The memory of this name; None if our parent has ended, and it with it."""
+    from multiprocessing import shared_memory
+
+    if os.name != "nt":
+        from multiprocessing import resource_tracker
+
+        # before 3.13, Python would unlink at our end what is our parent's to unlink
+        resource_tracker.register = lambda name, rtype: None
+    with contextlib.suppress(FileNotFoundError):
+        return _Memory(shared_memory.SharedMemory(name))
+    return None
+
+
 def _compute(params: Mapping[str, Array], shard: Shard, into: Mapping[str, Array]) -> float:
-    loss, grads = shard_gradients(params, shard)
+    loss, grads = shard_gradients(params, shard, FAST)
     for name, grad in grads.items():
         into[name][...] = grad
     return loss

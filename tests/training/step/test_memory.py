@@ -12,14 +12,14 @@ MEASURE = """
 import json, sys
 import numpy as np
 from npgpt.config import GPT2Config
-from npgpt.machine import threads
+from npgpt.machine import threads, tune
 from npgpt.training.step.adamw import adamw_step
 from npgpt.training.step.gradients import add_gradients, loss_and_grads, peak_memory
 from npgpt.params import init_params
 
 values, batch, length, recompute, shards, batches = json.loads(sys.argv[1])
 config = GPT2Config.from_dict(values)
-threads.set_threads(2)
+tune(2)
 def peak():
     # not getrusage: its peak is the parent's where that was larger when the process began
     with open("/proc/self/status") as file:
@@ -48,7 +48,7 @@ for step in (1, 2):
     # or they live on through the next step
     del grads
 predicted = peak_memory(
-    config, batch, length, recompute=recompute, shards=shards, helpers=0,
+    config, batch, length, recompute=recompute, shards=shards, workers=0,
     grad_accumulation=batches,
 )
 print(peak() - before, predicted)
@@ -108,19 +108,19 @@ def test_recomputation_and_a_shorter_context_need_less():
     assert peak_memory(config, 1, 1024, dtype="float64") == 2 * whole
 
 
-WITH_HELPERS = """
+WITH_WORKERS = """
 import json, os, sys, threading, time
 import numpy as np
 from npgpt import GPT2Config
-from npgpt.machine import threads
+from npgpt.machine import threads, tune
 from npgpt.training.step.adamw import adamw_step
-from npgpt.training.step.workers import Helpers
+from npgpt.training.step.workers import Workers
 from npgpt.training.step.gradients import loss_and_grads, peak_memory
 from npgpt.params import init_params
 
 values, batch, length = json.loads(sys.argv[1])
 config = GPT2Config.from_dict(values)
-threads.set_threads(2)
+tune(2)
 
 def resident():
     # of both processes, what they share counted once
@@ -130,8 +130,8 @@ def resident():
     return sum(int(line[1]) * 1024 for line in lines if line[0] == "Pss:")
 
 params = init_params(config)
-with Helpers(1) as helpers:
-    while not helpers.ready(1, params):
+with Workers(1) as workers:
+    while not workers.ready(1, params):
         time.sleep(0.05)
     before, peak, done = resident() - sum(p.nbytes for p in params.values()), 0, False
 
@@ -146,23 +146,23 @@ with Helpers(1) as helpers:
     m, v = ({name: np.zeros_like(p) for name, p in params.items()} for _ in range(2))
     ids = np.random.default_rng(0).integers(0, config.vocab_size, (batch, length))
     for step in (1, 2, 3):
-        loss, grads = loss_and_grads(params, ids, ids, config, shards=2, helpers=helpers)
+        loss, grads = loss_and_grads(params, ids, ids, config, shards=2, workers=workers)
         adamw_step(params, grads, m, v, step=step, lr=1e-3, betas=(0.9, 0.99), eps=1e-8,
                    decay_names=(), weight_decay=0.0)
         del grads
     done = True
     watcher.join()
-    assert helpers.count == 1
-print(peak - before, peak_memory(config, batch, length, shards=2, helpers=1))
+    assert workers.count == 1
+print(peak - before, peak_memory(config, batch, length, shards=2, workers=1))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="helpers are Linux only")
+@on_linux
 @pytest.mark.parametrize("name", ["long context", "large vocabulary"])
-def test_the_prediction_counts_what_helper_processes_hold_and_share(name):
+def test_the_prediction_counts_what_worker_processes_hold_and_share(name):
     values, batch, length = CASES[name]
     result = subprocess.run(
-        [sys.executable, "-c", WITH_HELPERS, json.dumps([{**values, **NO_DROPOUT}, batch, length])],
+        [sys.executable, "-c", WITH_WORKERS, json.dumps([{**values, **NO_DROPOUT}, batch, length])],
         capture_output=True, text=True, check=True,
     )
     measured, predicted = (int(word) for word in result.stdout.split())

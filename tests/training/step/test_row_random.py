@@ -40,8 +40,8 @@ def test_rows_differ_from_each_other():
 
 
 @pytest.mark.parametrize("size", [None, 3, (), (3, 4)])
-def test_a_shape_that_does_not_begin_with_the_batch_is_refused(size):
-    with pytest.raises(ValueError, match="2 rows"):
+def test_a_shape_that_does_not_begin_with_the_batch_is_rejected(size):
+    with pytest.raises(ValueError, match="2 sequences"):
         RowRandom(0, 0, 0, rows=2).random(size)
 
 

@@ -1,11 +1,11 @@
-"""Inputs whose shapes do not fit, for every op that takes several, and what is to be said."""
+"""Inputs of wrong shapes, for every op that takes several, and a part of the error they raise."""
 
 import numpy as np
 
 N = np.ones
 IDS = np.zeros((2, 3), int)
 
-MISFITS = [
+WRONG_SHAPES = [
     ("layernorm", (N((2, 3, 8)), N(7), N(8)), {}, "weight (C,) and bias (C,); got x (2, 3, 8), "
                                                   "weight (7,), bias (8,)"),
     ("layernorm", (N((2, 3, 8)), N(8), N(1)), {}, "bias (1,)"),

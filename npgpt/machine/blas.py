@@ -1,0 +1,137 @@
+"""How many threads BLAS uses: limits that may nest and overlap, and always end where they began.
+
+With pthreads, as in NumPy's wheels, OpenBLAS has one number for the whole process. So all limits
+that are in force, of all our threads, stand in one list: the smallest holds, the first saves what
+was set before and the last restores it. Where a BLAS has a number for each thread (OpenMP, MKL),
+each thread has such a list of its own.
+
+OpenBLAS is called directly, because threadpoolctl (3.8) ignores every thread but the first that
+sets a limit: https://github.com/joblib/threadpoolctl/issues/220.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple, Sequence
+
+if TYPE_CHECKING:
+    from threadpoolctl import LibController
+
+
+class Library(NamedTuple):
+    """One BLAS of this process."""
+
+    get_threads: Callable[[], int]
+    set_threads: Callable[[int], object]
+    per_thread: bool
+    """Whether a number set by one thread holds for that thread alone."""
+
+
+class Limits:
+    """The limits in force on some libraries."""
+
+    def __init__(self, libraries: Sequence[Library]) -> None:
+        self._libraries = libraries
+        self._lock = threading.Lock()
+        # (number of threads, who asked for it)
+        self._active: list[tuple[int, int]] = []
+        self._before: list[int] = []
+
+    def enter(self, n: int) -> None:
+        """Use at most n threads until `leave(n)`."""
+        with self._lock:
+            if not self._active:
+                self._before = [library.get_threads() for library in self._libraries]
+            self._active.append((n, threading.get_ident()))
+            self._apply()
+
+    def leave(self, n: int) -> None:
+        """End one limit of n threads that this thread asked for."""
+        with self._lock:
+            self._active.remove((n, threading.get_ident()))
+            self._apply()
+
+    def set_default(self, n: int) -> None:
+        """Use n threads wherever there is no limit."""
+        with self._lock:
+            self._before = [n] * len(self._libraries)
+            self._apply()
+
+    def after_fork(self) -> None:
+        """Forget the limits of threads that a forked child does not have."""
+        self._lock = threading.Lock()
+        had, here = bool(self._active), threading.get_ident()
+        self._active = [limit for limit in self._active if limit[1] == here]
+        if had:
+            self._apply()
+
+    def _apply(self) -> None:
+        wanted = [min(self._active)[0]] * len(self._libraries) if self._active else self._before
+        for library, n in zip(self._libraries, wanted):
+            if library.get_threads() != n:
+                library.set_threads(n)
+
+
+@contextmanager
+def limited(n: int) -> Iterator[None]:
+    """BLAS uses n threads in here, or fewer where another limit in force says so."""
+    limits = _limits()
+    for one in limits:
+        one.enter(n)
+    try:
+        yield
+    finally:
+        for one in limits:
+            one.leave(n)
+
+
+def set_default(n: int) -> None:
+    """Let BLAS use n threads from now on wherever there is no limit."""
+    for one in _limits():
+        one.set_default(n)
+
+
+_lock = threading.Lock()
+_local = threading.local()
+_shared: Limits | None = None
+_private: list[Library] = []
+
+
+def _limits() -> list[Limits]:
+    """Those of the libraries with one number for the process, and those of this thread."""
+    shared = _shared or _find()
+    if not _private:
+        return [shared]
+    if not hasattr(_local, "limits"):
+        _local.limits = Limits(_private)
+    return [shared, _local.limits]
+
+
+def _find() -> Limits:
+    global _shared
+    # only what is loaded can be found
+    import numpy  # noqa: F401
+    from threadpoolctl import ThreadpoolController
+
+    with _lock:
+        if _shared is None:
+            found = ThreadpoolController().select(user_api="blas").lib_controllers
+            libraries = [_library(lib) for lib in found]
+            _private.extend(library for library in libraries if library.per_thread)
+            _shared = Limits([library for library in libraries if not library.per_thread])
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=_shared.after_fork)
+        return _shared
+
+
+def _library(lib: LibController) -> Library:
+    if lib.internal_api != "openblas" or lib.threading_layer == "openmp":
+        return Library(lib.get_num_threads, lib.set_num_threads, per_thread=True)
+    names = (f"{prefix}openblas_set_num_threads{suffix}" for prefix, suffix in
+             itertools.product(("", "scipy_"), ("", "64_", "_64")))
+    direct = [getattr(lib.dynlib, name) for name in names if hasattr(lib.dynlib, name)]
+    return Library(lib.get_num_threads, direct[0] if direct else lib.set_num_threads,
+                   per_thread=False)
