@@ -175,7 +175,7 @@ def _names(f: _Function) -> Iterator[Edit]:
 def _alike(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
         kind = a.dtype.kind
-        return kind == b.dtype.kind and (kind == "f" or a.shape == b.shape)
+        return bool(kind == b.dtype.kind and (kind == "f" or a.shape == b.shape))
     return type(a) is type(b) and not callable(a)
 
 

@@ -85,7 +85,7 @@ class Subject:
     def scale(self, position: int, out: Array, dout: Array) -> float:
         """The length that the gradient of one input could have: ||dout|| ||out|| / ||x||."""
         x = self.array(position)
-        size = max(norm(x), 1e-3 * x.size**0.5, 1e-300)
+        size = max(norm(x), 1e-3 * float(np.sqrt(x.size)), 1e-300)
         # in float64: the length of a float16 array overflows
         return norm(dout) * max(norm(out.astype(np.float64)), 1e-300) / size
 
