@@ -1,4 +1,4 @@
-"""The examination, from first look to report: check(forward, backward, *inputs, **settings)."""
+"""The examination, from the first call to the report: check(forward, backward, *inputs)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .measure import FULL, measure, row
 from .numeric import COARSE, EPSILON, precision_name
 from .report import Finding, Report, Row
 from .sizes import sizes
-from .structure import first_look, nothing_to_check
+from .structure import check_structure, nothing_to_check
 from .subject import CallError, Subject
 
 NOTED = 1e-6  # a tolerance above this gets a note
@@ -63,14 +63,14 @@ def examine(subject: Subject, seed: int = 0, thorough: bool = True) -> Report:
 
 
 def _examine(subject: Subject, rng: np.random.Generator, thorough: bool, report: Report) -> None:
-    look = first_look(subject, rng)
-    report.findings += look.findings
-    if look.out is None:
+    structure = check_structure(subject, rng)
+    report.findings += structure.findings
+    if structure.out is None:
         return
-    positions = [i for i in look.positions if subject.array(i).size]
-    if not positions or not look.out.size:
+    positions = [i for i in structure.positions if subject.array(i).size]
+    if not positions or not structure.out.size:
         if report.ok:
-            report.findings.append(nothing_to_check(subject, look.out))
+            report.findings.append(nothing_to_check(subject, structure.out))
         return
     if thorough:
         found = check_mutation(subject, rng)
@@ -87,8 +87,8 @@ def _examine(subject: Subject, rng: np.random.Generator, thorough: bool, report:
     measurement = measure(subject, rng, small)
     report.rows += [row(subject, i, verdict, measurement.method[i])
                     for i, verdict in measurement.verdict.items()]
-    findings = diagnose(sharpened(measurement), look.misshapen)
-    rows, more, methods = examine_large(subject, large, look.out, rng)
+    findings = diagnose(sharpened(measurement), structure.misshapen)
+    rows, more, methods = examine_large(subject, large, structure.out, rng)
     report.rows += rows
     report.rows.sort(key=lambda line: subject.names.index(line.argument))
     named = {(f.kind, f.argument) for f in findings + more}  # with values, and so only once

@@ -64,7 +64,7 @@ def _fitting(
     squares = np.sum(slopes * slopes, axis=1)
     c = np.where(squares > 0, -np.sum(gaps * slopes, axis=1) / np.where(squares > 0, squares, 1), 1)
     rest = np.linalg.norm(gaps + c[:, None] * slopes, axis=1)
-    # 0 or an odd number such as -7.4546 would only tell how to get rid of a term
+    # 0 or an odd number such as -7.4546 would only show how to get rid of a term
     simple = (np.abs(c) > 1e-6) & (np.abs(c - plain(c)) < 4e-7)
     fits = np.flatnonzero(finite & simple & (rest <= 1e-7 * size))
     return (int(fits[0]), float(c[fits[0]])) if len(fits) else None

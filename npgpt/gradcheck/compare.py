@@ -39,7 +39,7 @@ ROUNDING = 1e-9
 class Comparison:
     """The verdict on a tensor: relative `error`, `tolerance`, `wrong` (a mask), `zero`, `noisy`.
 
-    `undecided`: some elements are not wrong, but too little is known of them to say more.
+    `undecided`: some elements are not wrong, but too little is known of them to prove them right.
     """
 
     error: float

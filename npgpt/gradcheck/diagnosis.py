@@ -120,7 +120,7 @@ class _Diagnosis:
         return found
 
     def _second_opinion(self, found: list[Fault]) -> list[Fault]:
-        """`dweight = dout.sum()` is the bias's gradient, or lacks a factor: the source can tell."""
+        """`dweight = dout.sum()` is the bias's gradient, or lacks a factor: the source decides."""
         if len(found) == 1 and found[0].doubtful:
             if self.repaired and self.repaired.kind in ("missing-factor", "missing-term"):
                 return [self.repaired]
@@ -166,34 +166,34 @@ class _Diagnosis:
 
     def _one_cause(self) -> Fault | None:
         """The one fault behind all wrong gradients."""
-        wrong, paths, shaped = self.m.wrong, self.paths, not self.misshapen
-        path = paths.one(wrong, True) if shaped else None
+        path = self._path(self.m.wrong, True)
         if path and path.kind in ("missing-term", "term-sign"):
             return path
-        return self._explained_twice(self.repaired, wrong) or path or (
-            paths.one(wrong, False) if shaped else None)
+        change = self._counted_once(self.repaired)
+        return change or path or self._path(self.m.wrong, False)
 
     def _own_cause(self, inputs: list[int], trials: list[Trial]) -> Fault | None:
         """The one fault behind the gradients of these inputs, whatever the others have."""
         if any(i not in self.m.numeric for i in inputs):
             return None
-        shaped = not set(inputs) & set(self.misshapen)
-        path = self.paths.one(inputs, True) if shaped else None
-        return path or self._repair(FOR_SOME, inputs, trials) or (
-            self.paths.one(inputs, False) if shaped else None)
+        return self._path(inputs, True) or self._repair(FOR_SOME, inputs, trials) or self._path(
+            inputs, False)
+
+    def _path(self, inputs: list[int], assigned: bool) -> Fault | None:
+        """The one path behind these gradients, if all of them have their shape."""
+        if set(inputs) & set(self.misshapen) or (inputs == self.m.wrong and self.misshapen):
+            return None
+        return self.paths.one(inputs, assigned)
 
     def _two_causes(self, i: int, wanted: list[int], trials: list[Trial]) -> list[Cause]:
         """Two paths, or a path and a factor or a change of the source, behind one gradient."""
         return self.paths.several([i]) or [
             (fault, [i]) for fault in change_and_path(self.m, i, wanted, self.paths, trials)]
 
-    def _explained_twice(
-        self, change: Fault | None, wrong: list[int]
-    ) -> Fault | None:
+    def _counted_once(self, change: Fault | None) -> Fault | None:
         """Where a factor of 2 repairs, forward may use a value twice and backward count it once."""
-        if change and change.kind == "term-factor" and change.coefficient == 2 and \
-                not self.misshapen:
-            path = self.paths.one(wrong, False)
+        if change and change.kind == "term-factor" and change.coefficient == 2:
+            path = self._path(self.m.wrong, False)
             if path and path.kind == "missing-term":
                 return replace(change, message=f"{change.message} {path.message}")
         return change

@@ -1,4 +1,4 @@
-"""What the rules look at, one wrong gradient, and what they give, a named fault."""
+"""What the rules are given, one wrong gradient, and what they give, a named fault."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Fault:
     """The `kind` of a fault, a sentence for a learner, and what the name rests on.
 
     `predicted` is what backward would have returned (K, N) with this fault alone, where a rule
-    knows; `coefficient` the number that repairs a term; `nonlinear` means that the sentence says
-    already that dout is not a factor of every term; `doubtful` that backward's source may tell
-    better.
+    knows; `coefficient` the number that repairs a term; `nonlinear` means that the sentence
+    already explains that dout is not a factor of every term; `doubtful` that backward's source may
+    explain it better.
     """
 
     kind: str

@@ -51,7 +51,7 @@ def examine_file(
 
     `shapes` are the header's values as a dict, such as {"x": (2, 3, 8), "ids": "ids(2,3)<7", "eps":
     1e-5}; they go before those of the comment. The file is run, as an import would run it.
-    Where other pairs can be examined, a pair without valid inputs gets a report that says so.
+    Where other pairs can be examined, a pair without valid inputs gets a report of that.
 
     Raises ValueError where the file, a pair or the shapes are missing, UnreadableFile where the
     file is not Python.

@@ -39,7 +39,7 @@ def step_around(subject: Subject, rng: np.random.Generator) -> tuple[Subject, li
             method = choose_method(function, x, rng)
             if method.exact:
                 break
-            found = find_kinks(function, x, FULL, method.noise, method.coarse)
+            found = find_kinks(function, x, method.noise, method.coarse)
             if not found.any():
                 break
             step = found * STEP * rng.choice([-1.0, 1.0], x.shape) * np.maximum(1.0, np.abs(x))

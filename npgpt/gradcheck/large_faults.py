@@ -18,7 +18,7 @@ from .numeric import Array, Index, choose_method, norm, signs
 from .sampling import DIRECTIONS, Slope, along, bisect
 from .subject import Subject
 
-MOST = 5  # wrong elements that are looked for one by one
+MOST = 5  # wrong elements that are searched one by one
 
 
 def explain_large(subject: Subject, position: int, rng: np.random.Generator) -> Fault | None:

@@ -1,4 +1,4 @@
-"""Derivatives by numbers alone, each with a statement of how far it can be trusted.
+"""Numerical derivatives, each with a statement of how far it can be trusted.
 
 Three ways, best first:
 
@@ -6,11 +6,11 @@ complex step   f'(x) v = Im f(x + i h v) / h,  h = 1e-20. No subtraction, so no 
                the last digits, but f must be analytic and must carry complex numbers through.
 Richardson     central differences at h, h/2, h/4, h/8, combined so that the errors of order h^2,
                h^4, h^6 cancel. The last two columns of the table estimate what error is left.
-central        (f(x + h v) - f(x - h v)) / 2h at h = 6e-6, kept when the table above does not
+central        (f(x + h v) - f(x - h v)) / 2h at h = 6e-6, used when the table above does not
                converge.
 
 A function that computes in float32 is recognised by its noise: then no complex step is tried, the
-steps are wider and the error bars say how little can be seen.
+steps are wider and the error bars show how little can be seen.
 
 A complex step is believed only after it agreed with Richardson along a random direction: `np.abs`,
 `np.var` or a hidden `.real` give a plausible and wrong answer without any warning.
@@ -195,7 +195,7 @@ def coarse_noise(f: Function, x: Array, rng: np.random.Generator) -> tuple[Array
     """(noise of each value of f, its precision) where f computes in less than float64; else None.
 
     Values that move with x and all fit into float32 come from float32. Where the result was
-    made float64 again, the noise tells: a kink of f is in one place and grows with the step; the
+    made float64 again, the noise shows it: a kink of f is in one place and grows with the step; the
     noise of rounding is everywhere and does not.
     """
     epsilon = _short_numbers(f, x, rng)
@@ -305,7 +305,7 @@ def signs(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
 
 def find_kinks(
-    f: Function, x: Array, limit: int = 512, noise: Array | float = 0.0, coarse: bool = False
+    f: Function, x: Array, noise: Array | float = 0.0, coarse: bool = False
 ) -> Array:
     """A mask of the elements of x at which, or within 3e-5 of which, f has a kink: its slope jumps.
 
@@ -316,8 +316,6 @@ def find_kinks(
     found = np.zeros(x.shape, dtype=bool)
     middle = np.asarray(f(x), dtype=np.float64)
     for index, direction in enumerate(unit_directions(x.shape)):
-        if index >= limit:
-            break
         scale = max(1.0, float(np.abs(x.reshape(-1)[index])))
         gaps = []
         size = floor = 0.0

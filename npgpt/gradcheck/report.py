@@ -25,9 +25,9 @@ class Row:
 
     `error` is ||analytic - numeric|| / ||numeric||; where the gradient is zero in exact arithmetic
     (`zero` is then true) it is relative to the size that a gradient could have had. `tolerance` is
-    what the check allowed for this row, `method` and `why` tell how the derivative was taken.
+    what the check allowed for this row, `method` and `why` are how the derivative was taken.
     `noisy`: right up to rounding noise; `undecided`: not wrong, but the error bars are too wide to
-    say more; `coarse`: forward computes in less than float64.
+    prove it right; `coarse`: forward computes in less than float64.
     """
 
     op: str
@@ -46,7 +46,7 @@ class Row:
 
     @property
     def remarks(self) -> str:
-        """What the table says behind the method, such as WRONG."""
+        """What the table has behind the method, such as WRONG."""
         words = {
             "sampled": self.sampled,
             "zero": self.zero,
@@ -63,7 +63,7 @@ class Finding:
 
     `index` is the worst element of `argument`; `error_bar` is the uncertainty of `numeric`;
     `evidence` is what the name rests on; `picture` is a small drawing of the wrong elements, or
-    empty; `nonlinear` means that the message says already that backward is not linear in dout.
+    empty; `nonlinear` means that the message explains that backward is not linear in dout.
     """
 
     kind: str

@@ -1,8 +1,8 @@
-"""Several faults in one gradient: name the one that explains most, then look at what is left.
+"""Several faults in one gradient: name the one that explains most, then explain what is left.
 
 A fault is believed here although some elements disagree with it, if it brings clearly more of them
 right than were right without it. What it predicts then takes the place of the truth, and the next
-fault is looked for.
+fault is searched.
 """
 
 from __future__ import annotations

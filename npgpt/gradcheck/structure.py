@@ -15,11 +15,11 @@ from .subject import CallError, ContractError, Subject, describe
 
 
 @dataclass
-class FirstLook:
+class Structure:
     """`out` of forward (None if it failed), the `findings`, and the `positions` worth measuring.
 
     `misshapen` are the positions whose gradient has another shape; their finding comes with the
-    numbers, which often show why.
+    comparison, which often shows why.
     """
 
     out: Array | None = None
@@ -28,46 +28,46 @@ class FirstLook:
     misshapen: list[int] = field(default_factory=list)
 
 
-def first_look(subject: Subject, rng: np.random.Generator) -> FirstLook:
+def check_structure(subject: Subject, rng: np.random.Generator) -> Structure:
     """Call forward and backward once and check what came back, without comparing a value."""
-    look = FirstLook()
+    result = Structure()
     failure = "forward-raises"
     try:
         out, _ = subject.run()
         if not np.all(np.isfinite(out)):
             message = "forward's own output holds a NaN or an infinity, so it has no derivative."
-            look.findings.append(Finding("not-finite", "", message))
-            return look
+            result.findings.append(Finding("not-finite", "", message))
+            return result
         failure = "backward-raises"
         grads = subject.gradients(random_dout(out.shape, rng))
     except ContractError as error:
-        look.findings.append(Finding("contract", "", str(error)))
-        return look
+        result.findings.append(Finding("contract", "", str(error)))
+        return result
     except CallError as failed:
         step = failure.removesuffix("-raises")
-        look.findings.append(Finding(failure, "", _raised(subject, step, failed.error)))
-        return look
-    look.out = out
-    look.positions = list(subject.floats)
+        result.findings.append(Finding(failure, "", _raised(subject, step, failed.error)))
+        return result
+    result.out = out
+    result.positions = list(subject.floats)
     if not subject.floats:
-        return look
+        return result
     if len(grads) != len(subject.inputs):
-        look.findings.append(Finding("wrong-count", "", _count_text(subject, grads)))
-        look.positions = look.positions if len(grads) > len(subject.inputs) else []
-        return look
+        result.findings.append(Finding("wrong-count", "", _count_text(subject, grads)))
+        result.positions = result.positions if len(grads) > len(subject.inputs) else []
+        return result
     order = _order(subject, grads)
     if order:
-        look.findings.append(Finding("another-input", "", order))
-        look.positions = []
-        return look
+        result.findings.append(Finding("another-input", "", order))
+        result.positions = []
+        return result
     for i, grad in enumerate(grads):
         if i in subject.floats and _is_number(grad) and np.shape(grad) != subject.shape(i):
-            look.misshapen.append(i)
+            result.misshapen.append(i)
             continue
         finding = _one(subject, i, grad)
         if finding:
-            look.findings.append(finding)
-    return look
+            result.findings.append(finding)
+    return result
 
 
 def nothing_to_check(subject: Subject, out: Array) -> Finding:
@@ -129,29 +129,24 @@ def _is_number(grad: Any) -> bool:
 
 
 def _one(subject: Subject, i: int, grad: Any) -> Finding | None:
+    """What is wrong with one gradient, without its values."""
     name, x = subject.names[i], subject.inputs[i]
     if i not in subject.floats:
-        if grad is None:
-            return None
         what = (
             "is None" if x is None else f"holds {'flags' if x.dtype.kind == 'b' else 'integer ids'}"
         )
-        return Finding(
-            "unexpected-gradient", name,
-            f"{name} {what} and has no gradient; expected None, backward returned "
-            f"{describe(grad)}.")
-    assert x is not None
+        text = f"{name} {what} and has no gradient; expected None, backward returned "
+        return None if grad is None else Finding(
+            "unexpected-gradient", name, f"{text}{describe(grad)}.")
     if grad is None:
         return Finding("missing-gradient", name,
-                       f"{name} has shape {x.shape}, but backward returned None for it.")
+                       f"{name} has shape {subject.shape(i)}, but backward returned None for it.")
     if not _is_number(grad):
         return Finding("not-an-array", name, f"The gradient of {name} is {describe(grad)}.")
-    array = np.asarray(grad)
-    if array.dtype.kind not in "f":
-        return Finding("wrong-dtype", name, f"The gradient of {name} has dtype {array.dtype}.")
-    if array.dtype != np.float64:
-        return Finding(
-            "float32", name,
-            f"All inputs are float64, but the gradient of {name} is {array.dtype}: digits were "
-            f"lost on the way.")
-    return None
+    dtype = np.asarray(grad).dtype
+    if dtype.kind != "f":
+        return Finding("wrong-dtype", name, f"The gradient of {name} has dtype {dtype}.")
+    return None if dtype == np.float64 else Finding(
+        "float32", name,
+        f"All inputs are float64, but the gradient of {name} is {dtype}: digits were lost on the "
+        "way.")
