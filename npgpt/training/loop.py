@@ -5,7 +5,7 @@
                         at watched steps `watch`, what was seen, and watch_seconds, its cost
     RUN/checkpoints/    the newest few, see `checkpoint`
     RUN/samples/        text written on the way
-    RUN/result.json     step, loss over all held-back text; once the run has finished
+    RUN/result.json     step, loss over all held-out text; once the run has finished
     RUN/.lock           held while a process trains, see `files.locked`
 
 Step N is the state after N updates. A run continued from a checkpoint equals one that was never
@@ -88,7 +88,7 @@ class Outcome:
     """finished, interrupted or out of time."""
     step: int
     val_loss: float | None
-    """Over the whole held-back split, in nats per token; None if there was no time for it."""
+    """Over the whole held-out split, in nats per token; None if there was no time for it."""
     checkpoint: Path
 
 
@@ -260,7 +260,7 @@ def evaluate(
     state: TrainingState, corpus: Corpus, n_batches: int = 0,
     on_batch: Callable[[int], bool] | None = None,
 ) -> float:
-    """Loss in nats per token on held-back text; 0 batches means all of it, see `mean_loss`."""
+    """Loss in nats per token on held-out text; 0 batches means all of it, see `mean_loss`."""
     settings, length = state.run.train, state.run.sequence_length
     batches = evaluation_batches(corpus.val, settings.batch_size, length, n_batches)
     with using(settings.threads or None):
