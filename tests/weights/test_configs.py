@@ -47,7 +47,7 @@ def test_a_file_is_read_without_its_config_and_not_with_another_models(
     (tmp_path / "config.json").unlink()
     assert load(tmp_path / "a.safetensors")[0] == config
     # what touches training alone may be changed
-    config.replace(resid_pdrop=0.5).save(tmp_path / "config.json")
+    write_config(tmp_path / "config.json", config.replace(resid_pdrop=0.5))
     assert load(tmp_path / "a.safetensors")[0].resid_pdrop == 0.5
     save_book(tmp_path / "book" / "c.safetensors", SMALL, params)
     (tmp_path / "book" / "config.json").unlink()
