@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from .config import GPT2Config
-from .ids import check_dtype
+from .ids import check_dtype, check_integer
 from .layers.weight_norm import column_norms
 from .tape import Array
 
@@ -88,10 +88,7 @@ def init_params(
     Same seed, same numbers, in float32 as in float64 (rounded).
     """
     dtype = check_dtype(dtype)
-    try:
-        rng = np.random.default_rng(seed)
-    except (TypeError, ValueError):
-        raise ValueError(f"seed={seed!r:.60} must be an integer of at least 0") from None
+    rng = np.random.default_rng(check_integer("seed", seed, 0))
     params: Params = {}
     for name, shape in parameter_shapes(config).items():
         if name.endswith(".slope"):
