@@ -6,12 +6,12 @@
     python -m benchmarks --peers-python P   peers from another Python's packages
     python -m benchmarks --only prefill decode --llama PATH/llama-bench
     python -m benchmarks --only train-gpt2-64 --llmc PATH/train_gpt2
-    python -m benchmarks.report             the README's table, from the results
+    python -m benchmarks.report             the tables and charts, from the results
 
 Every contestant is a process of its own; they take turns. Times are medians,
 ratios are medians of the pairs: npgpt's time over the other's, so below 1 npgpt
 is quicker. Results go to benchmarks/results/, one file a row. A row that cannot
-be measured is named with the reason, and the exit code is then 1.
+be measured is reported with the reason, and the exit code is then 1.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .children import run_child
 from .contest import hold
 from .limits import UNITS
 from .machine import describe_machine
-from .report import op_lines
+from .report import op_lines, shown
 from .suite import rows
 
 RESULTS = Path(__file__).parent / "results"
@@ -58,7 +58,7 @@ def main() -> int:
         if name not in columns:
             parser.error(f"--without {name}: the columns are {', '.join(sorted(columns))}")
     if args.pairs is not None and args.pairs < 1:
-        parser.error(f"--pairs {args.pairs} must be at least 1")
+        parser.error(f"--pairs {args.pairs} is out of range; expected at least 1")
     peers = args.peers_python
     if peers is None and importlib.util.find_spec("torch") is not None:
         peers = sys.executable
@@ -93,12 +93,13 @@ def _show(result: dict[str, Any]) -> None:
     for reason in result["left_out"].values():
         print(f"  left out: {reason}")
     for name, column in result["columns"].items():
-        # a round of the limits is not the same work for all: their rates tell
+        # a round of the limits is not the same work for all: only their rates compare
         times = "" if "limits" in column else (
             f"{column['median'] * 1e3:12.2f} ms   npgpt / this {column['npgpt_ratio']:6.3f}   ")
-        print(f"  {name:14}{times}peak {column['peak_bytes'] / 1e6:7.0f} MB")
+        print(f"  {shown(name):14}{times}peak {column['peak_bytes'] / 1e6:7.0f} MB")
         for limit, rate in column.get("limits", {}).items():
-            print(f"      {limit:20}{rate:10.1f} {UNITS.get(limit, 'GFLOP/s')}", flush=True)
+            limit, unit = limit.replace("product", "matmul"), UNITS.get(limit, "GFLOP/s")
+            print(f"      {limit:20}{rate:10.1f} {unit}", flush=True)
     if result["name"] == "ops":
         print("\n".join(["", *op_lines(result)]), flush=True)
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-BETTER, WORSE, GOAL = "#0072b2", "#d55e00", "#000000"
-# a ratio beyond this is drawn this long, and its number tells
+BETTER, WORSE = "#0072b2", "#d55e00"
+# a longer ratio is cut off here; the number beside it is exact
 LONGEST = 2.5
 # not rivals: the floor, and npgpt itself with other settings
 _NOT_PEERS = ("npgpt", "products", "kept", "float32")
 
-Bar = tuple[str, str, float, float | None]
+Bar = tuple[str, str, float]
 
 
 def chart(results: list[dict[str, Any]]) -> str:
-    """A bar per row and peer: npgpt's time over the peer's, with the goals."""
+    """A bar per row and peer: npgpt's time over the peer's."""
     return _bars([
-        (result["label"], name, column["npgpt_ratio"],
-         result["bar"] if name == result["rival"] else None)
+        (result["label"], name, column["npgpt_ratio"])
         for result in results
         for name, column in result["columns"].items() if name not in _NOT_PEERS
-    ], "npgpt's time over the other's; left of the line npgpt is quicker, a mark is the goal")
+    ], "npgpt's time over the other's; left of the line npgpt is quicker")
 
 
 def op_chart(result: dict[str, Any]) -> str:
@@ -32,7 +31,7 @@ def op_chart(result: dict[str, Any]) -> str:
     whose = "PyTorch's" if name == "eager" else "the textbook's"
     return _bars([
         (op if half == 0 else "", ("forward", "backward")[half],
-         ours[op][half] / theirs[op][half], None)
+         ours[op][half] / theirs[op][half])
         for op in ours for half in (0, 1)
     ], f"a fast op's time over {whose}; left of the line npgpt is quicker")
 
@@ -49,11 +48,11 @@ def _bars(bars: list[Bar], title: str) -> str:
         f'<text x="8" y="18" font-weight="bold">{escape(title)}</text>',
     ]
     before = None
-    for i, (label, name, ratio, goal) in enumerate(bars):
+    for i, (label, name, ratio) in enumerate(bars):
         y = 34 + 22 * i
         length = min(ratio, LONGEST) * scale
         if label and label != before:
-            # a row of the table is named once, and parted from the one above
+            # a row of the table is named once, with a line above it
             lines.append(f'<line x1="8" y1="{y - 3}" x2="{width - 8}" y2="{y - 3}" '
                          'stroke="#dddddd"/>'
                          f'<text x="8" y="{y + 13}">{escape(label)}</text>')
@@ -62,13 +61,9 @@ def _bars(bars: list[Bar], title: str) -> str:
             f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{escape(name)}</text>'
             f'<rect x="{left}" y="{y}" width="{length:.1f}" height="16" '
             f'fill="{BETTER if ratio <= 1.0 else WORSE}"/>'
-            f'<text x="{left + _past(max(length, (goal or 0.0) * scale), scale):.1f}" y="{y + 13}">'
+            f'<text x="{left + _past(length, scale):.1f}" y="{y + 13}">'
             f'{ratio:.2f}</text>'
         )
-        if goal:
-            x = left + goal * scale
-            lines.append(f'<line x1="{x:.1f}" y1="{y - 2}" x2="{x:.1f}" y2="{y + 18}" '
-                         f'stroke="{GOAL}" stroke-width="3"/>')
     one = left + scale
     lines.append(f'<line x1="{one}" y1="30" x2="{one}" y2="{height - 16}" stroke="black"/>'
                  f'<text x="{one}" y="{height - 4}" text-anchor="middle">1</text>')

@@ -24,21 +24,21 @@ class Ended(NamedTuple):
 
 
 def run_child(arguments: list[str], folder: Path | None = None) -> Ended:
-    """Run a program to its end; RuntimeError with its last line of complaint if it fails."""
-    # files, not pipes: wait4 alone tells one child's memory, and a full pipe would block the child
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as complaints:
+    """Run a program to its end; RuntimeError with its last line on stderr if it fails."""
+    # files, not pipes: only wait4 reports one child's memory, and a full pipe would block the child
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as stderr_file:
         started = time.perf_counter()
         try:
             child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=out,
-                                     stderr=complaints, cwd=folder)
+                                     stderr=stderr_file, cwd=folder)
         except OSError as error:
             raise RuntimeError(f"{arguments[0]} cannot be started: {error.strerror}") from error
         peak = wait(child)
         seconds = time.perf_counter() - started
         out.seek(0)
         if child.returncode:
-            complaints.seek(0)
-            last = (complaints.read().strip().splitlines() or ["it said nothing"])[-1]
+            stderr_file.seek(0)
+            last = (stderr_file.read().strip().splitlines() or ["no message"])[-1]
             raise RuntimeError(f"{Path(arguments[0]).name} ended with {child.returncode}: {last}")
         return Ended(out.read(), seconds, peak)
 
@@ -49,16 +49,16 @@ def run_python(*arguments: str) -> Ended:
 
 
 def scratch_folder() -> Path:
-    """A new empty folder that goes when this process ends."""
+    """A new empty folder, removed when this process ends."""
     folder = tempfile.mkdtemp(prefix="npgpt-bench-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
 
 
 def helpers_peak() -> int:
-    """Peak memory of the children that live, summed, in bytes; 0 where /proc cannot tell.
+    """Peak memory of the living children, summed, in bytes; 0 without /proc.
 
-    What they share with this process is counted again: the sum is too high rather than too low.
+    Memory shared with this process is counted again: the sum is too high rather than too low.
     """
     total = 0
     for path in Path("/proc/self/task").glob("*/children"):

@@ -1,4 +1,4 @@
-"""A contest: contestants in processes of their own take turns, so that all meet the same noise."""
+"""A contest: contestants in processes of their own take turns, so that all see the same noise."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Worker:
         return self._read()
 
     def quit(self) -> int:
-        """End the process; its peak memory in bytes."""
+        """End the process and return its peak memory in bytes."""
         self._write("quit")
         peak: int = self._read()["peak_bytes"]
         self.process.wait()
@@ -66,12 +66,12 @@ class Worker:
         return answer
 
     def close(self) -> None:
-        """Let the process go, whatever it was at."""
+        """End the process, whatever it is doing."""
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.close()
         self.process.stdout.close()
         try:
-            # without more lines it ends by itself, and takes its files along
+            # at the end of its input it ends by itself and removes its files
             self.process.wait(timeout=20)
         except subprocess.TimeoutExpired:
             self.process.kill()
@@ -83,7 +83,7 @@ def hold(
 ) -> dict[str, Any]:
     """Measure one row: seconds of every repetition, medians, ratios to npgpt, peak memory.
 
-    Raises RuntimeError, naming the contestant, if one of them cannot do its work.
+    Raises RuntimeError, naming the contestant, if npgpt or its rival fails.
     """
     chosen = {
         name: contestant for name, contestant in row.contestants.items()
@@ -99,7 +99,7 @@ def hold(
             try:
                 workers.append(Worker(name, contestant, peers_python))
             except RuntimeError as error:
-                # a column more or less; without npgpt or its rival there is no row
+                # any other column may be missing; without npgpt or its rival there is no row
                 if name in (first, row.rival):
                     raise
                 left_out[name] = str(error)
@@ -136,7 +136,7 @@ def hold(
             column["val_loss"] = statistics.median(extra["val_loss"] for extra in extras)
         elif extras and "version" in extras[0]:
             column["version"] = extras[0]["version"]
-    return {"name": row.name, "label": row.label, "rival": row.rival, "bar": row.bar,
+    return {"name": row.name, "label": row.label, "rival": row.rival,
             "pairs": pairs, "columns": columns, "left_out": left_out}
 
 

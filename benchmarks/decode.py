@@ -1,12 +1,12 @@
-"""Decoding in portions: several tokens at once, and what speculation gains.
+"""Decoding in chunks: several tokens at once, and what speculation gains.
 
     python -m benchmarks.decode                 124M random weights; 7 rounds
     python -m benchmarks.decode --rounds 9 --size gpt2-medium
 
-Portions take turns, and so do writing with and without speculation, in float32
+Chunks take turns, and so do writing with and without speculation, in float32
 and int8. The text repeats itself, as code and lists do, and the drafts are what
-prompt look-up proposes. Prefill and decoding beside transformers are rows of
-`python -m benchmarks`. Writes benchmarks/results/portions.json.
+prompt lookup proposes. Prefill and decoding beside transformers are rows of
+`python -m benchmarks`. Writes benchmarks/results/chunks.json.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from npgpt.params import init_params
 from .machine import describe_machine
 
 RESULTS = Path(__file__).parent / "results"
-PORTIONS = (1, 2, 3, 4, 8, 16)
+CHUNKS = (1, 2, 3, 4, 8, 16)
 PROMPT, WRITTEN = 64, 64
 
 
-def portions(weights: dict[str, Any], config: GPT2Config, rounds: int) -> dict[str, Any]:
+def chunks(weights: dict[str, Any], config: GPT2Config, rounds: int) -> dict[str, Any]:
     """Seconds to read 1, 2, 3 ... tokens after a prompt, for each kind of weights."""
     rng = np.random.default_rng(0)
     prompt = rng.integers(0, config.vocab_size, (1, PROMPT))
@@ -47,7 +47,7 @@ def portions(weights: dict[str, Any], config: GPT2Config, rounds: int) -> dict[s
         reader.read([0], prompt)
     for _ in range(rounds):
         for kind, reader in readers.items():
-            for count in PORTIONS:
+            for count in CHUNKS:
                 ids = rng.integers(0, config.vocab_size, (1, count))
                 seconds = _timed(lambda: reader.read([0], ids, count))[0]
                 runs[kind].setdefault(count, []).append(seconds)
@@ -93,17 +93,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER")
     args = parser.parse_args()
     if args.rounds < 1:
-        parser.error(f"--rounds {args.rounds} must be at least 1")
+        parser.error(f"--rounds {args.rounds} is out of range; expected at least 1")
     machine = describe_machine()
     config = GPT2Config.named(args.size)
     params = init_params(config)
     weights = {"float32": params, "int8": quantize(params, config)}
     figures = {"machine": machine, "size": args.size, "rounds": args.rounds,
-               "portions": portions(weights, config, args.rounds),
+               "chunks": chunks(weights, config, args.rounds),
                "speculation": speculation(weights, config, args.rounds)}
     for kind in weights:
         print(f"\n{args.size}, {kind}")
-        seconds = figures["portions"][kind]
+        seconds = figures["chunks"][kind]
         for count, median in seconds.items():
             print(f"  {count:>3} tokens at once {median * 1e3:9.1f} ms"
                   f"   {median / seconds['1']:5.2f} of one")
@@ -111,7 +111,7 @@ def main() -> None:
         print(f"  repetitive text    {gain['plain'] * 1e3:9.1f} ms a token, speculating "
               f"{gain['speculating'] * 1e3:.1f} ms   {gain['ratio']:5.2f}")
     args.out.mkdir(parents=True, exist_ok=True)
-    path = args.out / "portions.json"
+    path = args.out / "chunks.json"
     path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 

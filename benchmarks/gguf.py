@@ -1,9 +1,9 @@
 """GGUF files of random GPT-2 weights, float32 or Q8_0, for measuring llama.cpp.
 
-Little-endian: magic, version 3, how many tensors and how many keys; the keys; for each tensor its
-name, shape (fastest dimension first), kind and offset; then the tensors, each at a multiple of 32.
-Q8_0 stores runs of 32 numbers as one float16 scale and 32 int8. There is no tokenizer in it: speed
-needs none.
+Little-endian: magic, version 3, number of tensors and of keys; the keys; for each tensor its name,
+shape (fastest dimension first), kind and offset; then the tensors, each at a multiple of 32. Q8_0
+stores runs of 32 elements as one float16 scale and 32 int8. It has no tokenizer: a speed test needs
+none.
 Source: docs/gguf.md in ggml.
 """
 
@@ -61,7 +61,7 @@ def write_gguf(path: Path, config: GPT2Config, kind: str) -> None:
 
 
 def q8_0(array: np.ndarray) -> np.ndarray:
-    """Runs of 32 numbers: a float16 scale and 32 int8, as a structured array."""
+    """Runs of 32 elements: a float16 scale and 32 int8, as a structured array."""
     runs = np.ascontiguousarray(array, np.float32).reshape(-1, RUN)
     scale = np.abs(runs).max(axis=1, keepdims=True) / 127
     inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
@@ -85,7 +85,7 @@ def _theirs(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def _kind(name: str, array: np.ndarray, kind: str) -> str:
-    # as their converter does: vectors and positions stay in float32
+    # as llama.cpp's converter does: vectors and positions stay in float32
     return "f32" if array.ndim == 1 or name.startswith("position") else kind
 
 

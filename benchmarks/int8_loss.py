@@ -1,10 +1,10 @@
 """What rounding the weights to int8 costs: the loss, in float32 and in int8.
 
     python -m benchmarks.int8_loss                   trains a recipe first
-    python -m benchmarks.int8_loss --run runs/mine   a run, on what it held back
+    python -m benchmarks.int8_loss --run runs/mine   a run, on its held-out text
 
 Writes benchmarks/results/int8-loss.json; python -m benchmarks.report puts it
-into the README.
+into benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def int8_loss(run: Path) -> dict[str, Any]:
-    """Losses in nats per token of a run's newest checkpoint, on all the text it held back."""
+    """Losses in nats per token of a run's newest checkpoint, on all of its held-out text."""
     record = read_record(newest_checkpoint(run))
     data = record["run"]["data"]
     model, tokenizer = open_model(run)
@@ -47,7 +47,7 @@ def int8_loss(run: Path) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Train if need be, measure, print and write."""
+    """Train if necessary, measure, print and write."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.int8_loss", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,4 +1,4 @@
-"""What a figure was measured on, and when: processor, cores, versions, threads, commit."""
+"""Where and when a figure was measured: processor, cores, versions, threads, commit."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _processor() -> str:
 
 def _blas() -> str | None:
     """The BLAS that NumPy computes with, such as OpenBLAS 0.3.31 (SkylakeX)."""
-    import numpy  # noqa: F401  what is not loaded is not found
+    import numpy  # noqa: F401  threadpool_info finds only what is loaded
     from threadpoolctl import threadpool_info
 
     for found in threadpool_info():
@@ -55,14 +55,15 @@ def _blas() -> str | None:
 
 
 def _commit() -> str | None:
-    """The checkout's commit, with a + if files were changed since; None outside of a checkout."""
+    """The checkout's commit, with a + if files have changed since; None outside a checkout."""
     def git(*arguments: str) -> str:
         return subprocess.run(["git", "-C", str(Path(__file__).parent), *arguments], text=True,
                               capture_output=True, check=True).stdout.strip()
 
     try:
-        # results are what a measurement changes
-        changed = git("status", "--porcelain", "--", "..", ":!results", ":!../README.md")
+        # results and the pages made of them are what a measurement changes
+        changed = git("status", "--porcelain", "--", "..", ":!results", ":!README.md",
+                      ":!../README.md")
         return git("rev-parse", "--short=10", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -2,11 +2,11 @@
 
     python -m benchmarks.recipe                 trains, minutes; writes figures and curve
     python -m benchmarks.recipe --seeds 1 2 3
-    python -m benchmarks.recipe --report        only draws and writes the README's section again
+    python -m benchmarks.recipe --report        only draws, and writes the page's section again
 
-Writes benchmarks/results/recipe.json and recipe.svg, and the README's section from them. The loss
-is on the whole held-back split, in nats per character. PyTorch's figures on the same split are
-1.898 and 1.902 (two seeds); 1.88 is nanoGPT's own estimate from 20 batches.
+Writes benchmarks/results/recipe.json and recipe.svg, and a section of benchmarks/README.md from
+them. The loss is on the whole held-out split, in nats per character. PyTorch's figures on the same
+split are 1.898 and 1.902 (two seeds); 1.88 is nanoGPT's own estimate from 20 batches.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Quiet:
             print(f"  step {record['step']:>5}  val {record['val']:.4f}", flush=True)
 
     def sample(self, step: int, text: str) -> None:
-        """Samples stand in the run folder."""
+        """Samples are in the run folder."""
 
     def saved(self, path: Path) -> None:
         """So do checkpoints."""
@@ -84,7 +84,7 @@ def draw(figures: dict[str, Any], path: Path) -> None:
 
 
 def section(figures: dict[str, Any]) -> str:
-    """The README's section, from the figures."""
+    """The section `recipe` of benchmarks/README.md, from the figures."""
     losses = ", ".join(f"{run['val_loss']:.4f} (seed {run['seed']})" for run in figures["runs"])
     low, high = min(figures["pytorch"]), max(figures["pytorch"])
     return f"""
@@ -92,11 +92,11 @@ def section(figures: dict[str, Any]) -> str:
 
 nanoGPT's recipe for a CPU (Tiny Shakespeare by characters, 4 layers, 128 channels, 2000 steps; the
 preset `shakespeare-char`) reaches a validation loss of **{figures["mean_val_loss"]:.4f}** nats per
-character on the whole held-back split, the mean of {len(figures["runs"])} seeds:
+character on the whole held-out split, the mean of {len(figures["runs"])} seeds:
 {losses}. PyTorch gives {low} and {high} on two
 seeds. Measured by `{figures["command"]}`.
 
-![validation loss over 2000 steps](benchmarks/results/recipe.svg)
+![validation loss over 2000 steps](results/recipe.svg)
 """
 
 
@@ -105,7 +105,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.recipe", description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--report", action="store_true", help="use the figures there are")
+    parser.add_argument("--report", action="store_true",
+                        help="measure nothing; use the figures in results/recipe.json")
     args = parser.parse_args()
     if args.report:
         report(json.loads((RESULTS / "recipe.json").read_text(encoding="utf-8")))
@@ -126,7 +127,7 @@ def main() -> None:
 
 
 def report(figures: dict[str, Any]) -> None:
-    """Draw the curves and write the README's section."""
+    """Draw the curves and write the section of the page."""
     draw(figures, RESULTS / "recipe.svg")
     put_section("recipe", section(figures))
 

@@ -1,7 +1,9 @@
-"""The README's tables and the charts, from the files in benchmarks/results.
+"""The tables of benchmarks/README.md and the charts, from the files in benchmarks/results.
 
-    python -m benchmarks.report            rewrites the README's part, and the charts
+    python -m benchmarks.report            rewrites the measured sections, and the charts
     python -m benchmarks.report --print    the tables alone, to the terminal
+
+The few figures of the main README come from the same files.
 """
 
 from __future__ import annotations
@@ -14,23 +16,23 @@ from typing import Any
 
 from .charts import chart, op_chart
 from .limits import limit_lines
+from .readme import PAGE, ROOT, put_section
 from .suite import rows
 
-ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
-BEGIN = "<!-- speed: written by python -m benchmarks.report -->"
-END = "<!-- end of speed -->"
-LOSS_FILE = "int8-loss.json"
+LOSS_FILE, RECIPE_FILE, DECODE_FILE = "int8-loss.json", "recipe.json", "chunks.json"
 # rows whose times are not one work's, and have no line in the table
 APART = ("ops", "limits")
-# goals that are no ratio of a row to its rival
-LONGEST_IMPORT, FLOOR_GOAL, MEMORY_GOAL = 0.25, 1.20, 1.00
 PEERS = (
     "`eager`, `compiled` (torch.compile) and `bf16` are PyTorch's, in prefill and decoding "
-    "transformers'; bf16 is autocast in training, and the weights too where nothing is trained. "
+    "transformers'; bf16 is autocast in training, and bf16 weights where nothing is trained. "
 )
 # optional programs, and where they would be measured
 PROGRAMS = {"llama.cpp": ("prefill", "decode"), "llm.c": ("train-gpt2-64",)}
+# what the main README shows of them
+FIGURES = ("train-recipe", "train-gpt2-64", "train-gpt2-1024", "decode")
+# what the result files call a column, where the page has a better word for it
+SHOWN = {"products": "matmuls", "kept": "plain"}
 
 
 def main() -> int:
@@ -41,7 +43,10 @@ def main() -> int:
     )
     parser.add_argument("--print", action="store_true", help="print the tables and write nothing")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER")
-    parser.add_argument("--readme", type=Path, default=ROOT / "README.md", metavar="FILE")
+    parser.add_argument("--page", type=Path, default=PAGE, metavar="FILE",
+                        help="with the section `speed` (default benchmarks/README.md)")
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md", metavar="FILE",
+                        help="with the section `figures` (default README.md)")
     args = parser.parse_args()
     results = read_results(args.results)
     if not results:
@@ -56,8 +61,8 @@ def main() -> int:
     for result in results:
         if result["name"] == "ops":
             (args.results / "ops.svg").write_text(op_chart(result), encoding="utf-8")
-    readme = args.readme.read_text(encoding="utf-8")
-    args.readme.write_text(between_markers(readme, text), encoding="utf-8")
+    put_section("speed", text, args.page)
+    put_section("figures", figures(results, args.results), args.readme)
     return 0
 
 
@@ -67,85 +72,70 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in files if path.exists()]
 
 
-def between_markers(readme: str, text: str) -> str:
-    """The README with `text` between the two markers; ValueError if they are not there."""
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the README needs the two lines {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
-
-
 def section(results: list[dict[str, Any]], folder: Path) -> str:
-    """All that stands in the README between the markers."""
+    """The section `speed` of benchmarks/README.md."""
     parts = []
     if any(result["name"] not in APART for result in results):
         parts.append(table(results))
-    path = folder / LOSS_FILE
-    if path.exists():
-        parts.append(loss_line(json.loads(path.read_text(encoding="utf-8"))))
+    for file, sentence in ((DECODE_FILE, decode_line), (LOSS_FILE, loss_line)):
+        if (folder / file).exists():
+            parts.append(sentence(json.loads((folder / file).read_text(encoding="utf-8"))))
     parts += filter(None, [limit_lines(results)])
     parts += [op_table(result) for result in results if result["name"] == "ops"]
     return "\n\n".join(parts)
 
 
+def figures(results: list[dict[str, Any]], folder: Path) -> str:
+    """The section `figures` of the main README: time beside PyTorch's, and the loss of training."""
+    lines = ["| work | npgpt | its time over PyTorch's |", "|---|---|---|"]
+    chosen = [result for result in results
+              if result["name"] in FIGURES and result["rival"] in result["columns"]]
+    for result in chosen:
+        columns = result["columns"]
+        what = "a training step of " if result["name"].startswith("train-") else ""
+        lines.append(f"| {what}{result['label']} | {duration(columns['npgpt']['median'])} "
+                     f"| {columns[result['rival']]['npgpt_ratio']:.2f} |")
+    if not chosen:
+        return ""
+    machine = chosen[0]["machine"]
+    lines += ["", f"On {machine['cores']} cores of {machine['processor']}, in float32; below 1 "
+                  "npgpt is quicker."]
+    if (folder / RECIPE_FILE).exists():
+        recipe = json.loads((folder / RECIPE_FILE).read_text(encoding="utf-8"))
+        lines += [f"nanoGPT's recipe ends at {recipe['mean_val_loss']:.3f} nats per character "
+                  f"(mean of {len(recipe['runs'])} seeds); PyTorch ends at "
+                  f"{' and '.join(map(str, recipe['pytorch']))}."]
+    return "\n".join(lines)
+
+
 def table(results: list[dict[str, Any]]) -> str:
-    """A Markdown table: our time, its ratio to the rival's beside the goal, and the others."""
+    """A Markdown table: our time, its ratio to the rival's and to the others', peak memory."""
     lines = [
-        "| work | npgpt | over its rival | goal | | over the others | peak memory |",
-        "|---|---|---|---|---|---|---|",
+        "| work | npgpt | over its rival | over the others | peak memory |",
+        "|---|---|---|---|---|",
     ]
     for result in results:
         if result["name"] in APART:
             continue
         columns, rival = result["columns"], result["rival"]
-        ratio = columns[rival]["npgpt_ratio"] if rival in columns else None
+        ratio = f"{columns[rival]['npgpt_ratio']:.2f} ({shown(rival)})" if rival in columns else ""
         others = ", ".join(
-            f"{name} {column['npgpt_ratio']:.2f}" for name, column in columns.items()
+            f"{shown(name)} {column['npgpt_ratio']:.2f}" for name, column in columns.items()
             if name not in ("npgpt", rival)
         )
-        lines.append(_line(
-            result["label"], duration(columns["npgpt"]["median"]), ratio, rival, result["bar"],
-            others, _memory(columns, rival),
-        ))
-        lines += _more_goals(result)
+        ours = duration(columns["npgpt"]["median"])
+        lines.append(
+            f"| {result['label']} | {ours} | {ratio} | {others} | {_memory(columns, rival)} |")
+        if "val_loss" in columns["npgpt"]:
+            losses = ", ".join(f"{shown(name)} {column['val_loss']:.3f}"
+                               for name, column in columns.items())
+            lines.append(f"| ... final loss |  |  | {losses} |  |")
     return "\n".join([*lines, "", _reading(results)])
 
 
-def _more_goals(result: dict[str, Any]) -> list[str]:
-    columns, rival = result["columns"], result["rival"]
-    ours, lines = columns["npgpt"], []
-    if result["name"] == "import":
-        met = _verdict(ours["median"], LONGEST_IMPORT)
-        lines.append(f"| ... in seconds | {ours['median']:.2f} s |  | {LONGEST_IMPORT} s | {met} "
-                     "|  |  |")
-    if result["name"] == "train-gpt2-1024":
-        if "products" in columns:
-            lines.append(_line("... against its bare matrix products", duration(ours["median"]),
-                               columns["products"]["npgpt_ratio"], "products", FLOOR_GOAL))
-        if rival in columns:
-            memory = ours["peak_bytes"] / columns[rival]["peak_bytes"]
-            lines.append(_line("... peak memory", f"{ours['peak_bytes'] / 1e6:.0f} MB", memory,
-                               rival, MEMORY_GOAL))
-    if "val_loss" in ours:
-        losses = ", ".join(f"{name} {column['val_loss']:.3f}" for name, column in columns.items())
-        lines.append(f"| ... loss it ends with |  |  |  |  | {losses} |  |")
-    return lines
-
-
-def _line(
-    label: str, ours: str, ratio: float | None, rival: str, goal: float | None,
-    others: str = "", memory: str = "",
-) -> str:
-    shown = "" if ratio is None else f"{ratio:.2f} ({rival})"
-    met = "" if ratio is None or not goal else _verdict(ratio, goal)
-    return (f"| {label} | {ours} | {shown} | {f'{goal:.2f}' if goal else ''} | {met} | {others} "
-            f"| {memory} |")
-
-
-def _verdict(figure: float, goal: float) -> str:
-    # judged as it is, not as it is rounded for the table
-    return "met" if figure <= goal else "**not met**"
+def shown(column: str) -> str:
+    """A column of the result files as the pages call it."""
+    return SHOWN.get(column, column)
 
 
 def _reading(results: list[dict[str, Any]]) -> str:
@@ -161,8 +151,8 @@ def _reading(results: list[dict[str, Any]]) -> str:
     return (
         f"Medians of {_span(rounds)} in which all take turns, on {_machines(machines)}. "
         "A ratio is npgpt's time over the other's: below 1 npgpt is quicker. "
-        f"{peers}`products` are the bare matrix products of the same step: the floor. `kept` is "
-        f"npgpt without computing again, `float32` npgpt without int8.{absent}"
+        f"{peers}`matmuls` are the bare matmuls of the same step: the floor. `plain` is npgpt "
+        f"without activation checkpointing, `float32` npgpt without int8.{absent}"
     )
 
 
@@ -224,8 +214,20 @@ def op_table(result: dict[str, Any]) -> str:
               "is 16 sequences of 64, head_and_loss the output matrix and the loss together. "
               "PyTorch has no attention_entropy and no entropy_penalty; it gets their formulas in "
               "its tensors.", "", "![a fast op's time over the other's]"
-              "(benchmarks/results/ops.svg)", "", "</details>"]
+              "(results/ops.svg)", "", "</details>"]
     return "\n".join(lines)
+
+
+def decode_line(measured: dict[str, Any]) -> str:
+    """What speculation gains, a sentence."""
+    gains = [f"{gain['speculating'] * 1e3:.1f} ms a token instead of {gain['plain'] * 1e3:.1f} "
+             f"{'in' if kind == 'float32' else 'with'} {kind}"
+             for kind, gain in measured["speculation"].items()]
+    chunk, seconds = list(measured["chunks"]["float32"].items())[-1]
+    return (
+        f"Speculative decoding of text that repeats itself takes {', '.join(gains)}; a chunk of "
+        f"{chunk} tokens is read in {duration(seconds)} (`python -m benchmarks.decode`)."
+    )
 
 
 def loss_line(figures: dict[str, Any]) -> str:
@@ -235,7 +237,7 @@ def loss_line(figures: dict[str, Any]) -> str:
         f"What int8 costs in loss: after {figures['step']} steps on {figures['corpus']} "
         f"({figures['parameters']:,} parameters) {losses['int8']:.6f} nats per token against "
         f"{losses['float32']:.6f} in float32, {figures['difference']:+.6f}, on all "
-        f"{figures['tokens']:,} held-back tokens (`python -m benchmarks.int8_loss`)."
+        f"{figures['tokens']:,} held-out tokens (`python -m benchmarks.int8_loss`)."
     )
 
 
@@ -243,7 +245,7 @@ def _memory(columns: dict[str, Any], rival: str) -> str:
     ours = columns["npgpt"]["peak_bytes"]
     text = f"{ours / 1e6:.0f} MB"
     if rival in columns:
-        text += f", {ours / columns[rival]['peak_bytes']:.2f} of {rival}'s"
+        text += f", {ours / columns[rival]['peak_bytes']:.2f} of {shown(rival)}'s"
     return text
 
 

@@ -24,31 +24,31 @@ LABELS = {
     "gpt2-1024": "124M, B1 T1024",
 }
 
-# steps in one repetition: single steps this short would mostly measure caches that the contestants
+# steps in one repetition: a single step this short would mostly measure caches that the contestant
 # before had filled
 STEPS = {"recipe": 20}
 
 ADAMW: dict[str, Any] = {"lr": 1e-3, "betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.1}
 CLIP = 1.0
-# of the single ops: positions, channels, wide channels, vocabulary, heads; dropout; the penalty
+# of the single ops: positions, channels, hidden channels, vocabulary, heads; dropout; the penalty
 OP_SHAPES = {"T": 1024, "C": 768, "F": 3072, "V": 50257, "H": 12}
 RATE = 0.1
 PENALTY = {"weight": 0.1, "tolerance": 0.1, "bound": 6.0}
-# of the limits: products of (positions, in, out), forward and both backward, so often in a row; and
-# a matrix as large as all weights that 124M reads for a token
+# of the limits: matmuls of (positions, in, out), forward and both backward, REPEATS times; and a
+# matrix as large as all weights that 124M reads for a token
 LIMIT_SHAPES = {"products 1024": (1024, 768, 3072), "products 256": (256, 768, 3072)}
 REPEATS = 10
 WEIGHTS_READ = (40448, 3072)
 
 
-def product_flops(name: str) -> float:
-    """Multiplications and additions of all repeats of one of the LIMIT_SHAPES' three products."""
+def matmul_flops(name: str) -> float:
+    """Multiplications and additions of all repeats of the three matmuls of one of LIMIT_SHAPES."""
     positions, into, out = LIMIT_SHAPES[name]
     return REPEATS * 3 * 2.0 * positions * into * out
 
 
 def repeated(step: Callable[[], Any], size: str) -> Callable[[], dict[str, int]]:
-    """One repetition of a training row: as many steps as the size asks for, and how many."""
+    """One repetition of a training row: as many steps as STEPS says, and their number."""
     steps = STEPS.get(size, 1)
 
     def once() -> dict[str, int]:

@@ -2,9 +2,9 @@
 
     python -m benchmarks.worker npgpt_gpt '{"work": "train", "size": "recipe"}'
 
-Speaks JSON lines: says {"ready": true} when prepared; answers every line `run` with the seconds of
-one repetition, and `quit` with its peak memory. What cannot be had is said in one line, as
-{"error": ...}. A contestant that waits takes no processor time, so that contestants can alternate.
+Speaks JSON lines: prints {"ready": true} when prepared; answers every line `run` with the seconds
+of one repetition, and `quit` with its peak memory. A failure is one line, {"error": ...}. A waiting
+contestant takes no processor time, so contestants can alternate.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from .children import helpers_peak
 
-# every repetition is a fresh process, which tells its own memory
+# every repetition is a fresh process, which reports its own memory
 OWN_PROCESSES = ("fresh", "llama_cpp", "llm_c")
 
 
@@ -28,23 +28,23 @@ def main() -> int:
     try:
         prepared = contestant(side).prepare(**job)
         if side not in OWN_PROCESSES:
-            # the first time is no measure: compilation, page faults, caches
+            # the first time does not count: compilation, page faults, caches
             prepared()
     except (ImportError, OSError, RuntimeError) as error:
-        _say({"error": str(error) or type(error).__name__})
+        _answer({"error": str(error) or type(error).__name__})
         return 1
-    _say({"ready": True})
+    _answer({"ready": True})
     for line in sys.stdin:
         if line.strip() == "quit":
-            _say({"peak_bytes": _peak_bytes(side)})
+            _answer({"peak_bytes": _peak_bytes(side)})
             return 0
         started = time.perf_counter()
         try:
             extra = prepared()
         except (OSError, RuntimeError) as error:
-            _say({"error": str(error) or type(error).__name__})
+            _answer({"error": str(error) or type(error).__name__})
             return 1
-        _say({"seconds": time.perf_counter() - started, "extra": extra})
+        _answer({"seconds": time.perf_counter() - started, "extra": extra})
     return 0
 
 
@@ -58,11 +58,11 @@ def contestant(side: str) -> Any:
 
 def _peak_bytes(side: str) -> int:
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    # npgpt's helpers work beside it; PyTorch's children only compile, and are spared
+    # npgpt's workers compute; PyTorch's children only compile, and are not counted
     return own + helpers_peak() if side.startswith("npgpt") else own
 
 
-def _say(answer: dict[str, object]) -> None:
+def _answer(answer: dict[str, object]) -> None:
     print(json.dumps(answer), flush=True)
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 import math
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import Field, dataclass, field, fields
 from typing import Any, Mapping
+
+from .ids import check_integer, check_number
+from .suggest import did_you_mean
 
 ACTIVATIONS = ("gelu_new", "gelu", "relu", "leaky_relu", "silu", "swiglu", "identity")
 NORMS = ("layernorm", "none")
 SLOPES = ("layer", "shared", "fixed")
-END_OF_TEXT = 50256     # the token that begins and ends a text in GPT-2's vocabulary
+_PREFIX = "entropy_"    # of EntropyPenalty's fields, where they stand flat in files and flags
 
 # the four published sizes: layers, heads, channels
 SIZES: dict[str, dict[str, int]] = {
@@ -21,6 +21,35 @@ SIZES: dict[str, dict[str, int]] = {
     "gpt2-large": {"n_layer": 36, "n_head": 20, "n_embd": 1280},
     "gpt2-xl": {"n_layer": 48, "n_head": 25, "n_embd": 1600},
 }
+
+
+def _option(default: Any, help: str) -> Any:
+    # the command line shows `help`
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class EntropyPenalty:
+    """A penalty on attention whose entropy lies off its target; see layers/attention_entropy.py.
+
+    With penalty > 0, training minimises the cross-entropy plus `penalty` times the mean over
+    layers and heads of d^2, where d is by how many nats the head's entropy is further off its
+    learned target than `tolerance`. Tolerance and the initial target are fractions of the greatest
+    entropy, ln(T!) / T. Source: Jha, Reagen 2025, arXiv 2501.03489.
+    """
+
+    penalty: float = _option(
+        0.0, "Weight in the training loss of a penalty on attention entropy off its target")
+    tolerance: float = _option(
+        0.2, "Distance from the target that costs nothing, as a fraction of the greatest entropy")
+    target: float = _option(0.5, "Initial target of every head, likewise; it is learned")
+
+    def __post_init__(self) -> None:
+        for name, most in (("penalty", math.inf), ("tolerance", 1.0), ("target", 1.0)):
+            value = check_number(f"entropy_{name}", getattr(self, name))
+            if not (0.0 <= value <= most and math.isfinite(value)):
+                fits = "a number of at least 0" if most > 1 else "a fraction from 0 to 1"
+                raise ValueError(f"entropy_{name}={value} must be {fits}")
 
 
 @dataclass(frozen=True)
@@ -32,9 +61,9 @@ class GPT2Config:
         n_embd, n_layer, n_head     channels C, blocks, heads; n_head divides n_embd
         n_inner                     width of the feed-forward network; None is 4 * n_embd
         activation_function         gelu_new (tanh form), gelu (exact), relu, leaky_relu, silu,
-                                    swiglu, identity (no bend at all)
+                                    swiglu, identity (none)
         layer_norm_epsilon          added to the variance
-        resid_pdrop, embd_pdrop, attn_pdrop     dropout rates, used in training only
+        resid_pdrop, embd_pdrop, attn_pdrop     dropout probabilities, used in training only
         initializer_range           standard deviation of the initial weights
         tie_word_embeddings         the token table is also the output matrix
     Ours:
@@ -50,77 +79,75 @@ class GPT2Config:
         frozen_biases               only queries and keys have biases: those of the values, of both
                                     c_proj and of the feed-forward network are zeros for good
         weight_norm                 a block's linear weights are gain * v / |v|, gain learned for
-                                    each output: v is kept as `.weight`, gain as `.gain`
-        entropy_penalty             above 0, training minimises the cross-entropy plus this times
-                                    the mean over layers and heads of d^2, where attention's
-                                    entropy lies more than entropy_tolerance off its target; d is
-                                    the distance in nats. The loss of every other use is the
-                                    cross-entropy alone
-        entropy_tolerance           as a share of the greatest entropy, ln(T!) / T
-        entropy_target              the first target of every head, likewise; it is learned
+                                    each output: v is saved as `.weight`, gain as `.gain`
+        lora_rank                   r > 0 adds lora_A (I, r) @ lora_B (r, O) to each of a block's
+                                    linear weights (I, O); lora_B starts at zero
+        entropy                     an EntropyPenalty; in files and flags its fields are flat:
+                                    entropy_penalty, entropy_tolerance, entropy_target
 
     With norm="none", LayerNorm remains after the last block unless final_norm is False too.
     Raises ValueError, naming the field, what was given and what would fit.
     """
 
     vocab_size: int = 50257
-    n_positions: int = 1024
-    n_embd: int = 768
-    n_layer: int = 12
-    n_head: int = 12
-    n_inner: int | None = None
-    activation_function: str = "gelu_new"
-    layer_norm_epsilon: float = 1e-5
-    resid_pdrop: float = 0.1
-    embd_pdrop: float = 0.1
-    attn_pdrop: float = 0.1
-    initializer_range: float = 0.02
-    tie_word_embeddings: bool = True
-    norm: str = "layernorm"
-    final_norm: bool = True
-    qkv_bias: bool = True
-    scale_residual_init: bool = True
-    leaky_slope: str = "layer"
-    slope_init: float = 0.01
-    slope_decay: bool = False
-    frozen_biases: bool = False
-    weight_norm: bool = False
-    entropy_penalty: float = 0.0
-    entropy_tolerance: float = 0.2
-    entropy_target: float = 0.5
+    n_positions: int = _option(1024, "The context, in tokens")
+    n_embd: int = _option(768, "Channels")
+    n_layer: int = _option(12, "Blocks")
+    n_head: int = _option(12, "Attention heads; must divide n_embd")
+    n_inner: int | None = _option(
+        None, "Width of the feed-forward network (default 4 * n_embd)")
+    activation_function: str = _option("gelu_new", ", ".join(ACTIVATIONS))
+    layer_norm_epsilon: float = _option(1e-5, "Added to the variance")
+    resid_pdrop: float = _option(0.1, "Dropout on what blocks add to the residual stream")
+    embd_pdrop: float = _option(0.1, "Dropout on the embeddings")
+    attn_pdrop: float = _option(0.1, "Dropout on the attention weights")
+    initializer_range: float = _option(0.02, "Standard deviation of the initial weights")
+    tie_word_embeddings: bool = _option(True, "Use the token table as the output matrix too")
+    norm: str = _option("layernorm", "layernorm, or none for blocks without it")
+    final_norm: bool = _option(True, "A LayerNorm after the last block")
+    qkv_bias: bool = _option(True, "Biases on queries, keys and values")
+    scale_residual_init: bool = _option(
+        True, "Scale the initial c_proj weights by 1 / sqrt(2 * n_layer)")
+    leaky_slope: str = _option(
+        "layer", "Slope of leaky_relu; layer: learned per layer; shared: learned, one for all "
+                 "layers; fixed: not learned")
+    slope_init: float = _option(0.01, "Initial value of the slope")
+    slope_decay: bool = _option(False, "Weight decay on learned slopes too")
+    frozen_biases: bool = _option(
+        False, "Train biases of queries and keys only: the others stay zero")
+    weight_norm: bool = _option(False, "Blocks' linear weights as gain * v / |v|")
+    lora_rank: int = _option(
+        0, "Rank of an update A @ B of each of a block's linear weights; 0 for none")
+    entropy: EntropyPenalty = EntropyPenalty()
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head"):
-            _check_count(name, getattr(self, name))
+            check_integer(name, getattr(self, name), 1)
+        check_integer("lora_rank", self.lora_rank, 0)
         if self.n_inner is not None:
-            _check_count("n_inner", self.n_inner)
+            check_integer("n_inner", self.n_inner, 1)
         if self.n_embd % self.n_head:
-            fits = _divisors_near(self.n_embd, self.n_head)
-            raise ValueError(
-                f"n_head={self.n_head} does not divide n_embd={self.n_embd}; try {fits}"
-            )
+            raise ValueError(f"n_head={self.n_head} does not divide n_embd={self.n_embd}; "
+                             f"try {_divisors_near(self.n_embd, self.n_head)}")
         _check_choice("activation_function", self.activation_function, ACTIVATIONS)
         _check_choice("norm", self.norm, NORMS)
         _check_choice("leaky_slope", self.leaky_slope, SLOPES)
         for name in ("resid_pdrop", "embd_pdrop", "attn_pdrop"):
-            rate = _check_number(name, getattr(self, name))
+            rate = check_number(name, getattr(self, name))
             if not 0.0 <= rate < 1.0:
                 raise ValueError(f"{name}={rate} is outside [0, 1); 0 drops nothing")
         for name in ("layer_norm_epsilon", "initializer_range"):
-            if not 0.0 < _check_number(name, getattr(self, name)) < float("inf"):
+            if not 0.0 < check_number(name, getattr(self, name)) < float("inf"):
                 raise ValueError(f"{name}={getattr(self, name)} must be a positive number")
-        if not math.isfinite(_check_number("slope_init", self.slope_init)):
+        if not math.isfinite(check_number("slope_init", self.slope_init)):
             raise ValueError(f"slope_init={self.slope_init} must be a finite number")
-        for name in ("entropy_penalty", "entropy_tolerance", "entropy_target"):
-            most = math.inf if name == "entropy_penalty" else 1.0
-            value = _check_number(name, getattr(self, name))
-            if not (0.0 <= value <= most and math.isfinite(value)):
-                fits = "a number of at least 0" if most > 1 else "a share, from 0 to 1"
-                raise ValueError(f"{name}={value} must be {fits}")
-        for name in ("tie_word_embeddings", "final_norm", "qkv_bias", "scale_residual_init",
-                     "slope_decay", "frozen_biases", "weight_norm"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name}={getattr(self, name)!r} must be true or false")
+        for option in fields(self):
+            if isinstance(option.default, bool) and not isinstance(
+                    getattr(self, option.name), bool):
+                raise ValueError(
+                    f"{option.name}={getattr(self, option.name)!r} must be true or false")
+        if not isinstance(self.entropy, EntropyPenalty):
+            raise ValueError(f"entropy={self.entropy!r:.60} must be an EntropyPenalty")
 
     @property
     def inner(self) -> int:
@@ -142,69 +169,58 @@ class GPT2Config:
         """One of the four published sizes, `gpt2` to `gpt2-xl`, with changes if any."""
         if name not in SIZES:
             raise ValueError(
-                f"{name!r} is no GPT-2 size{_nearest(name, SIZES)}; there are {', '.join(SIZES)}"
-            )
+                f"{name!r} is not a GPT-2 size{did_you_mean(name, SIZES)}; expected one of "
+                f"{', '.join(SIZES)}")
         return cls.from_dict({**SIZES[name], **changes})
 
     @classmethod
+    def options(cls) -> dict[str, Field[Any]]:
+        """The dataclass field of every setting, by its name in files and flags."""
+        nested = {f"{_PREFIX}{option.name}": option for option in fields(EntropyPenalty)}
+        return {option.name: option for option in fields(cls) if option.name != "entropy"} | nested
+
+    @classmethod
     def from_dict(cls, values: Mapping[str, Any], ignore_unknown: bool = False) -> GPT2Config:
-        """Build from a mapping; an unknown key is an error that suggests the nearest.
+        """Build from a mapping by the names of `options`; an unknown one suggests the nearest.
 
         `ignore_unknown` is for a Hugging Face config.json, which holds many fields of its own.
         """
-        known = [field.name for field in fields(cls)]
+        known = cls.options()
         unknown = [key for key in values if key not in known]
         if unknown and not ignore_unknown:
             raise ValueError(
-                f"unknown model setting {unknown[0]!r}{_nearest(unknown[0], known)}; "
-                f"there are {', '.join(known)}"
+                f"unknown model setting {unknown[0]!r}{did_you_mean(unknown[0], known)}; "
+                f"expected one of {', '.join(known)}"
             )
-        return cls(**{key: values[key] for key in known if key in values})
+        given = {key: values[key] for key in known if key in values}
+        nested = {key: given.pop(key) for key in list(given) if key.startswith(_PREFIX)}
+        penalty = EntropyPenalty(**{key.removeprefix(_PREFIX): v for key, v in nested.items()})
+        return cls(**given, entropy=penalty)
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, as plain values."""
-        return asdict(self)
+        """All settings by the names of `options`, as plain values."""
+        return {
+            name: getattr(self.entropy, option.name) if name.startswith(_PREFIX)
+            else getattr(self, name)
+            for name, option in self.options().items()
+        }
 
     def replace(self, **changes: Any) -> GPT2Config:
         """A copy with some fields changed."""
         return self.from_dict({**self.to_dict(), **changes})
 
-    def save(self, path: Path) -> None:
-        """Write as a Hugging Face config.json."""
-        # left out, transformers would take 50256 for any vocabulary
-        end = END_OF_TEXT if self.vocab_size > END_OF_TEXT else None
-        content = {
-            "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"],
-            "bos_token_id": end, "eos_token_id": end, **self.to_dict(),
-        }
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def _check_count(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
-
-
-def _check_number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{name}={value!r} must be a number")
-    return float(value)
-
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(
-            f"{name}={value!r} is unknown{_nearest(str(value), choices)}; "
-            f"there are {', '.join(choices)}"
+            f"{name}={value!r} is unknown{did_you_mean(str(value), choices)}; "
+            f"expected one of {', '.join(choices)}"
         )
 
 
 def _divisors_near(n: int, wanted: int, how_many: int = 4) -> str:
-    divisors = [d for d in range(1, n + 1) if n % d == 0]
+    # not all the way up to n, which may be a typing error of any length
+    near = range(max(1, min(wanted, n) - 4096), min(wanted, n) + 4096)
+    divisors = {1, *(d for d in near if n % d == 0)}
     nearest = sorted(sorted(divisors, key=lambda d: abs(d - wanted))[:how_many])
     return ", ".join(str(d) for d in nearest)
-
-
-def _nearest(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f", did you mean {close[0]!r}?" if close else ""

@@ -1,11 +1,12 @@
-"""Writing files so that a kill at any moment leaves the old content or the new, never half.
+"""Atomic writes, which a kill at any moment cannot leave half done; and the lock of a folder.
 
-Content is written beside its place, flushed to disk, renamed, and the folder flushed too: a rename
-alone can reach the disk before the content does.
+Content is written beside its place, flushed to disk and renamed, and then the folder is flushed: a
+rename alone can reach the disk before the content does.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -14,10 +15,24 @@ from pathlib import Path
 from typing import Iterator
 
 PARTIAL = ".partial-"
+LOCK_FILE = ".lock"
+# apart from the lock: filelock empties that file before it has it, and Windows lets nobody read it
+OWNER_FILE = ".lock-owner"
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+
+
+class InUse(ValueError):
+    """Another process holds a folder; `process` is its id, "?" if it has not written it yet."""
+
+    def __init__(self, folder: Path, process: str) -> None:
+        self.process = process
+        super().__init__(
+            f"{folder} is in use by another process, {process}; wait until it ends, or end it"
+        )
 
 
 def flush_to_disk(path: Path) -> None:
-    """fsync a file or a folder; a system that cannot open folders (Windows) is left alone."""
+    """fsync a file or a folder; does nothing for a folder on Windows, which cannot open one."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except PermissionError:
@@ -33,7 +48,7 @@ def flush_to_disk(path: Path) -> None:
 def place_of(path: Path) -> Path:
     """Where a file named `path` is written: there, or where a link of that name leads.
 
-    Raises ValueError if what is there is no regular file: a rename would replace even a device.
+    Raises ValueError for anything but a regular file there: a rename would replace even a device.
     """
     place = Path(os.path.realpath(path)) if path.is_symlink() else path
     try:
@@ -43,18 +58,18 @@ def place_of(path: Path) -> Path:
     if stat.S_ISDIR(mode):
         raise ValueError(f"{path} is a folder; name a file")
     if not stat.S_ISREG(mode):
-        raise ValueError(f"{path} is there and is no regular file; name another place")
+        raise ValueError(f"{path} exists and is not a regular file; name another place")
     return place
 
 
 @contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; on success it takes path's place at once.
+    """Yield a path beside `path` to write to; on success it replaces `path` in one step.
 
         with replacing_file(Path("log.json")) as beside:
             beside.write_text("...")
 
-    A link stays, and what it leads to is replaced. Raises ValueError as `place_of` does.
+    A link stays, and its target is replaced. Raises ValueError as `place_of` does.
     """
     path = place_of(path)
     beside = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
@@ -70,7 +85,10 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def creating_folder(path: Path) -> Iterator[Path]:
-    """Give a folder beside `path` to fill; on success it becomes `path`, which must not exist."""
+    """Yield a folder beside `path` to fill; on success it is renamed to `path`.
+
+    Raises FileExistsError if `path` exists.
+    """
     if path.exists():
         raise FileExistsError(f"{path} exists already")
     if path.is_symlink():
@@ -88,6 +106,37 @@ def creating_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
         raise
     flush_to_disk(path.parent)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold an existing folder against other processes; raises InUse if one of them holds it.
+
+    The lock is the operating system's: it ends with its process, however that ends, so a lock file
+    that is left behind locks nobody out. On a disk without locks the folder is not held.
+    """
+    from filelock import FileLock, Timeout
+
+    lock, owner = FileLock(folder / LOCK_FILE), folder / OWNER_FILE
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        try:
+            process = owner.read_text(encoding="utf-8")
+        except OSError:
+            process = ""
+        raise InUse(folder, process or "?") from None
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise
+        yield
+        return
+    try:
+        owner.write_text(str(os.getpid()), encoding="utf-8")
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
 
 
 def remove_partial(folder: Path) -> None:

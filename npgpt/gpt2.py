@@ -2,46 +2,50 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
-from typing import Any, Iterator
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from . import generation
 from . import model as _model
 from . import weights
+from .budget import budget
 from .config import GPT2Config
 from .fast.ops import FAST
-from .generation.fast_reader import FastReader
-from .generation.quantized import quantize
+from .generation.mixin import GenerationMixin, QuantizedGPT2
+from .generation.quantized import Weights, quantize
 from .ids import check_ids, check_integers
 from .layers.contract import UniformSource
 from .ops import Ops
-from .params import Params, budget, check_params, init_params
-from .tape import Array, Tape
+from .params import Params, check_params, init_params
+from .tape import Array
 from .text import Tokenizer, tokenizer_for
 from .training.checkpoint import is_run, read_model
+from .training.step.gradients import loss_and_grads as _loss_and_grads
 from .weights import CheckpointError
 
 
-class GPT2:
-    """A GPT-2 model.
+class GPT2(GenerationMixin):
+    """A GPT-2 model: a config, parameters, and the ops it computes with.
 
         model = GPT2.init(GPT2Config.named("gpt2"), seed=0)
         loss, grads = model.loss_and_grads(ids, targets)
 
-    `config` is a GPT2Config; `params` a dict of arrays by checkpoint name, free to be changed.
-    `ops` are the layers it computes with: the fast ones, or `npgpt.ops` for the textbook's.
+    `params` is a dict of arrays by checkpoint name, free to be changed. `ops` are the fast ones;
+    `npgpt.TEXTBOOK` computes the same with the layers as one reads them, and
+    `replace(TEXTBOOK, layernorm=Op(...))` with a layer of your own. Raises ValueError, naming
+    every parameter that is missing, unknown or of the wrong shape.
     """
 
-    def __init__(self, config: GPT2Config, params: Params, ops: Ops | None = None) -> None:
+    def __init__(self, config: GPT2Config, params: Params, ops: Ops = FAST) -> None:
         problems = check_params(config, params)
         if problems:
-            raise ValueError("parameters do not fit the config: " + "; ".join(problems))
+            raise ValueError("parameters do not match the config: " + "; ".join(problems))
+        if not isinstance(ops, Ops):
+            raise ValueError(f"ops must be an Ops, such as npgpt.TEXTBOOK; got {ops!r:.60}")
         self.config = config
         self.params = params
-        self.ops = FAST if ops is None else ops
+        self.ops = ops
 
     @classmethod
     def init(
@@ -68,7 +72,7 @@ class GPT2:
         """
         weights.save(Path(path), self.config, self.params)
 
-    def logits(self, ids: Any) -> Array:
+    def logits(self, ids: ArrayLike) -> Array:
         """Scores of the next token at every position: ids (T,) or (B, T) give (T, V) or (B, T, V).
 
         Raises ValueError for ids outside the vocabulary or more than n_positions of them.
@@ -77,83 +81,50 @@ class GPT2:
         out = _model.logits(self.params, np.atleast_2d(array), self.config, ops=self.ops)
         return out.reshape(*array.shape, self.config.vocab_size)
 
-    def loss(self, ids: Any, targets: Any) -> float:
-        """Mean cross-entropy in nats of predicting targets[t] after ids[..t]; without dropout."""
+    def loss(self, ids: ArrayLike, targets: ArrayLike) -> float:
+        """Mean cross-entropy in nats of predicting targets[..., t] from ids[..., :t + 1].
+
+        ids and targets are integers of one shape, (T,) or (B, T); a target of -100 is not counted.
+        There is no dropout. Raises ValueError as `logits` does, and for targets of another shape.
+        """
         ids, targets = self._checked_pair(ids, targets)
         return float(_model.loss(self.params, ids, targets, self.config, ops=self.ops))
 
     def loss_and_grads(
-        self, ids: Any, targets: Any, rng: UniformSource | None = None
+        self, ids: ArrayLike, targets: ArrayLike, rng: UniformSource | None = None,
+        threads: int | None = None,
     ) -> tuple[float, Params]:
-        """The loss and its gradient for every parameter, by name.
+        """What training minimises, in nats, and its gradient for every parameter, by name.
 
-        Dropout at the config's rates happens only where an `rng` is passed.
+        That is `loss` of ids and targets (T,) or (B, T), -100 not counted, plus the config's
+        entropy penalty if it has one. Dropout at the config's probabilities happens only where an
+        `rng`, such as a NumPy Generator, is passed. `threads` is by default one for each core. The
+        function is training's own, npgpt.training.step.gradients.loss_and_grads.
+        Raises ValueError as `loss` does.
         """
         ids, targets = self._checked_pair(ids, targets)
-        tape = Tape()
-        watched = tape.watch(self.params)
-        loss = _model.loss(watched, ids, targets, self.config, ops=self.ops, rng=rng)
-        grads = tape.backward(loss)
-        return float(loss.value), {name: grads[var] for name, var in watched.items()}
+        return _loss_and_grads(self.params, ids, targets, self.config,
+                               ops=self.ops, rng=rng, threads=threads)
 
-    def generate(
-        self,
-        ids: Any,
-        max_new_tokens: int,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        seed: int | None = None,
-        int8: bool = False,
-        **settings: Any,
-    ) -> Any:
-        """Prompt and continuation: ids (T,) give (T + N,), and (B, T) give (B, T + N).
+    @property
+    def weights(self) -> Weights:
+        """What generation reads: `params`."""
+        return self.params
 
-        Temperature 0 is greedy; the same seed gives the same tokens. `int8` reads weights rounded
-        to 8 bits: fewer bytes, a little off (npgpt.generation.quantized). More settings
-        (top_p, min_p, repetition_penalty, stop, ...) as for `npgpt.generation.stream`. A text that
-        outgrows the context is reported by a UserWarning, unless `on_slide` is given.
+    def quantized(self) -> QuantizedGPT2:
+        """This model with its matrices rounded to 8 bits, for generate, stream, complete, session.
+
+        That is a quarter of the bytes to read for each token, and a little off, see
+        npgpt.generation.quantized. Raises ValueError, naming the parameter, for a number that is
+        not finite.
         """
-        settings.setdefault("on_slide", self._warn_of_slide)
-        params, settings = self._writing(int8, settings)
-        return generation.generate(params, self.config, ids, max_new_tokens, top_k=top_k,
-                                   temperature=temperature, seed=seed, **settings)
-
-    def stream(
-        self, ids: Any, max_new_tokens: int, int8: bool = False, **settings: Any
-    ) -> Iterator[generation.Token]:
-        """The tokens of the continuation as they come; settings as for `generate`."""
-        params, settings = self._writing(int8, settings)
-        return generation.stream(params, self.config, ids, max_new_tokens, **settings)
-
-    def complete(
-        self, ids: Any, max_new_tokens: int, int8: bool = False, **settings: Any
-    ) -> list[generation.Completion]:
-        """What each row wrote, with log-probabilities; settings as for `generate`."""
-        params, settings = self._writing(int8, settings)
-        return generation.complete(params, self.config, ids, max_new_tokens, **settings)
-
-    def _writing(self, int8: bool, settings: dict[str, Any]) -> tuple[Params, dict[str, Any]]:
-        """Parameters and settings for the generation room: the fast reader for the fast ops."""
-        settings = {"ops": self.ops, **settings}
-        if settings["ops"] == FAST:
-            settings.setdefault("reader", FastReader)
-        if not int8:
-            return self.params, settings
-        if settings.get("reader") is not FastReader:
-            raise ValueError("int8 weights are read by the fast ops and their reader alone; "
-                             "leave ops= and reader= out, or int8")
-        return quantize(self.params, self.config), settings
-
-    def _warn_of_slide(self, row: int) -> None:
-        n = self.config.n_positions
-        warnings.warn(f"text {row} outgrew the context: each token is predicted from the last {n}",
-                      stacklevel=2)
+        return QuantizedGPT2(self.config, quantize(self.params, self.config), self.ops)
 
     def n_parameters(self) -> int:
-        """How many numbers the parameters hold."""
+        """How many elements the parameters have."""
         return budget(self.config).parameters
 
-    def _checked(self, ids: Any) -> Array:
+    def _checked(self, ids: ArrayLike) -> Array:
         array = check_ids(ids, self.config.vocab_size)
         if array.ndim not in (1, 2):
             raise ValueError(f"token ids must have shape (T,) or (B, T); got {array.shape}")
@@ -164,7 +135,7 @@ class GPT2:
             )
         return array
 
-    def _checked_pair(self, ids: Any, targets: Any) -> tuple[Array, Array]:
+    def _checked_pair(self, ids: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
         ids = self._checked(ids)
         targets = check_integers(targets, "targets")
         if targets.shape != ids.shape:
@@ -172,12 +143,13 @@ class GPT2:
         return np.atleast_2d(ids), np.atleast_2d(targets)
 
 
-def open_model(path: Path) -> tuple[GPT2, Tokenizer]:
+def open_model(path: str | Path) -> tuple[GPT2, Tokenizer]:
     """A model and its tokenizer from a run, a checkpoint, or any published form of GPT-2.
 
     Weights that bring no tokenizer take GPT-2's, if their vocabulary is that large. Raises
     CheckpointError, saying what is wrong with which file.
     """
+    path = Path(path)
     if is_run(path):
         config, params, tokenizer = read_model(path)
         return GPT2(config, params), tokenizer

@@ -5,73 +5,67 @@
                        x = x + feed_forward(norm(x))
     logits = norm(x) @ token embedding.T
 
-The functions are the same for training and inference: with plain arrays they compute, with Vars
-from `tape.watch(params)` they are also recorded. Dropout happens where an `rng` is passed.
+With plain arrays the functions compute, with Vars from `tape.watch(params)` they are also recorded.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping
+from functools import reduce
+from typing import Callable, Mapping, TypeVar
 
 import numpy as np
 
 from .config import GPT2Config
-from .layers.attention_entropy import causal_bound
 from .layers.contract import UniformSource
 from .ops import TEXTBOOK, Ops
 from .tape import Array, Var
+from .variants import plain, with_entropy_penalty
 
-SHARED_SLOPE = "mlp.act.slope"
-# (layer, qkv) -> mixed values; a KV cache is another such function
-Attend = Callable[[int, Any], Any]
+V = TypeVar("V", Array, Var)    # what goes in comes out: arrays, or values on a tape
 
 
 def hidden(
-    params: Mapping[str, Any],
+    params: Mapping[str, V],
     ids: Array,
     config: GPT2Config,
     *,
-    ops: Ops = TEXTBOOK,
-    rng: UniformSource | None = None,
-    attend: Attend | None = None,
+    ops: Ops = TEXTBOOK, rng: UniformSource | None = None,
+    attend: Callable[[int, V], V] | None = None,
     positions: Array | None = None,
-    run_block: Callable[..., Any] | None = None,
-) -> Any:
-    """The last channels (B, T, C), after the final norm, from ids (B, T).
+    run_block: Callable[..., V] | None = None,
+) -> V:
+    """The last channels (B, T, C), after the final norm, from ids (B, T); dropout with an `rng`.
 
-    `positions` (T,) or (B, T) defaults to 0 .. T-1; `attend` to causal attention over ids alone;
-    `run_block` to `block`, whose signature a stand-in has too.
+    `attend` maps (layer, qkv) to the mixed values: by default attention over ids alone; a KV cache
+    is another such function. `positions` (T,) or (B, T) defaults to 0 .. T-1; `run_block` to
+    `block`, whose signature a stand-in has too.
     """
-    if attend is None:
-        attend = full_attention(config, ops=ops, rng=rng)
-    if positions is None:
-        positions = np.arange(ids.shape[-1])
+    params = plain(params, config, ops)
+    attend = attend or full_attention(config, ops=ops, rng=rng)
+    positions = np.arange(ids.shape[-1]) if positions is None else positions
     x = ops.token_embedding(ids, params["wte.weight"])                          # (B, T, C)
     x = ops.position_embedding(x, params["wpe.weight"], positions)
     x = _dropout(x, config.embd_pdrop, ops, rng)
     for layer in range(config.n_layer):
         x = (run_block or block)(params, layer, x, config, ops=ops, rng=rng, attend=attend)
-    if config.final_norm:
-        x = _norm(params, "ln_f", x, config, ops)
-    return x
+    return _norm(params, "ln_f", x, config, ops) if config.final_norm else x
 
 
 def block(
-    params: Mapping[str, Any],
+    params: Mapping[str, V],
     layer: int,
-    x: Any,
+    x: V,
     config: GPT2Config,
     *,
-    ops: Ops = TEXTBOOK,
-    rng: UniformSource | None = None,
-    attend: Attend,
-) -> Any:
+    ops: Ops = TEXTBOOK, rng: UniformSource | None = None,
+    attend: Callable[[int, V], V],
+) -> V:
     """One transformer block: x (B, T, C) plus what attention, then the feed-forward, add to it."""
     h = f"h.{layer}"
     normed = _norm(params, f"{h}.ln_1", x, config, ops) if config.block_norm else x
-    qkv = _linear(params, f"{h}.attn.c_attn", normed, ops)                      # (B, T, 3C)
+    qkv = ops.linear(normed, *_weight_and_bias(params, f"{h}.attn.c_attn"))     # (B, T, 3C)
     mixed = attend(layer, qkv)                                                  # (B, T, C)
-    branch = _linear(params, f"{h}.attn.c_proj", mixed, ops)
+    branch = ops.linear(mixed, *_weight_and_bias(params, f"{h}.attn.c_proj"))
     x = ops.residual(x, _dropout(branch, config.resid_pdrop, ops, rng))
 
     normed = _norm(params, f"{h}.ln_2", x, config, ops) if config.block_norm else x
@@ -81,112 +75,76 @@ def block(
 
 def full_attention(
     config: GPT2Config, *, ops: Ops = TEXTBOOK, rng: UniformSource | None = None
-) -> Attend:
+) -> Callable[[int, V], V]:
     """Attention over the given positions alone: what training uses, and inference uncached."""
-    rate = config.attn_pdrop if rng is not None else 0.0
-
-    def attend(layer: int, qkv: Any) -> Any:
+    def attend(layer: int, qkv: V) -> V:
+        rate = config.attn_pdrop if rng is not None else 0.0
         return ops.multi_head_attention(qkv, n_head=config.n_head, rate=rate, rng=rng)
 
     return attend
 
 
-def of_block(params: Mapping[str, Any], layer: int) -> list[str]:
-    """The names of the parameters that one block reads."""
-    return [name for name in params if name.startswith(f"h.{layer}.") or name == SHARED_SLOPE]
-
-
-def head_weight(params: Mapping[str, Any], config: GPT2Config) -> Any:
+def head_weight(params: Mapping[str, V], config: GPT2Config) -> V:
     """The output matrix (V, C): the token table, or lm_head.weight when untied."""
     return params["wte.weight" if config.tie_word_embeddings else "lm_head.weight"]
 
 
-def logits(params: Mapping[str, Any], ids: Array, config: GPT2Config, **settings: Any) -> Any:
-    """Scores of the next token (B, T, V); settings as for `hidden`."""
-    ops = settings.get("ops", TEXTBOOK)
-    return ops.unembedding(hidden(params, ids, config, **settings), head_weight(params, config))
+def logits(
+    params: Mapping[str, V], ids: Array, config: GPT2Config, *,
+    ops: Ops = TEXTBOOK, rng: UniformSource | None = None,
+) -> V:
+    """Scores of the next token (B, T, V) from ids (B, T)."""
+    x = hidden(params, ids, config, ops=ops, rng=rng)
+    return ops.unembedding(x, head_weight(params, config))
 
 
 def loss(
-    params: Mapping[str, Any], ids: Array, targets: Array, config: GPT2Config, **settings: Any
-) -> Any:
+    params: Mapping[str, V], ids: Array, targets: Array, config: GPT2Config, *,
+    ops: Ops = TEXTBOOK, rng: UniformSource | None = None,
+    attend: Callable[[int, V], V] | None = None, run_block: Callable[..., V] | None = None,
+) -> V:
     """Mean cross-entropy () in nats of targets (B, T); a target of -100 is not counted."""
-    ops = settings.get("ops", TEXTBOOK)
-    x = hidden(params, ids, config, **settings)
+    x = hidden(params, ids, config, ops=ops, rng=rng, attend=attend, run_block=run_block)
     return ops.linear_cross_entropy(x, head_weight(params, config), targets)
 
 
 def training_loss(
-    params: Mapping[str, Any], ids: Array, targets: Array, config: GPT2Config, *,
-    ops: Ops = TEXTBOOK, rng: UniformSource | None = None, **settings: Any
-) -> Any:
+    params: Mapping[str, V], ids: Array, targets: Array, config: GPT2Config, *,
+    ops: Ops = TEXTBOOK, rng: UniformSource | None = None,
+    run_block: Callable[..., V] | None = None,
+) -> V:
     """What training minimises: `loss`, plus the config's entropy penalty if it has one.
 
-    The entropy is attention's before dropout, over all positions of the batch, targets or not.
+    Raises ValueError for an entropy penalty together with a `run_block`.
     """
-    if not config.entropy_penalty:
-        return loss(params, ids, targets, config, ops=ops, rng=rng, **settings)
-    if settings.get("run_block") is not None:
+    if not config.entropy.penalty:
+        return loss(params, ids, targets, config, ops=ops, rng=rng, run_block=run_block)
+    if run_block is not None:
         raise ValueError("entropy_penalty needs the attention of every layer at once, which "
-                         "recompute does not keep; switch one of them off")
-    attend = full_attention(config, ops=ops, rng=rng)
-    penalties: list[Any] = []
-
-    def attend_and_tax(layer: int, qkv: Any) -> Any:
-        penalties.append(ops.entropy_penalty(
-            ops.attention_entropy(qkv, n_head=config.n_head),                   # (H,)
-            params[f"h.{layer}.attn.entropy_target"],
-            weight=config.entropy_penalty / (config.n_layer * config.n_head),
-            tolerance=config.entropy_tolerance, bound=causal_bound(ids.shape[1]),
-        ))
-        return attend(layer, qkv)
-
-    total = loss(params, ids, targets, config, ops=ops, rng=rng, attend=attend_and_tax, **settings)
-    for penalty in penalties:
-        total = ops.residual(total, penalty)
-    return total
+                         "activation checkpointing (recompute) does not save; switch one off")
+    penalties: list[V] = []
+    attend = with_entropy_penalty(
+        full_attention(config, ops=ops, rng=rng), penalties, params, config, ops, ids.shape[1])
+    total = loss(params, ids, targets, config, ops=ops, rng=rng, attend=attend)
+    return reduce(ops.residual, penalties, total)
 
 
-def _norm(params: Mapping[str, Any], name: str, x: Any, config: GPT2Config, ops: Ops) -> Any:
-    weight, bias = params[f"{name}.weight"], params[f"{name}.bias"]
-    return ops.layernorm(x, weight, bias, eps=config.layer_norm_epsilon)
+def _norm(params: Mapping[str, V], name: str, x: V, config: GPT2Config, ops: Ops) -> V:
+    return ops.layernorm(x, *_weight_and_bias(params, name), eps=config.layer_norm_epsilon)
 
 
-def _linear(params: Mapping[str, Any], name: str, x: Any, ops: Ops) -> Any:
-    return ops.linear(x, *_weight_and_bias(params, name, ops))
+def _weight_and_bias(params: Mapping[str, V], name: str) -> tuple[V, V | None]:
+    return params[f"{name}.weight"], params.get(f"{name}.bias")
 
 
-def _weight_and_bias(params: Mapping[str, Any], name: str, ops: Ops) -> tuple[Any, Any]:
-    weight, gain = params[f"{name}.weight"], params.get(f"{name}.gain")
-    bias, width = params.get(f"{name}.bias"), weight.shape[1]
-    if gain is not None:
-        weight = ops.weight_norm(weight, gain)
-    if bias is not None and bias.shape != (width,):
-        # biases frozen at zero are not among the parameters
-        bias = ops.pad_zeros(bias, size=width)
-    return weight, bias
-
-
-def _feed_forward(
-    params: Mapping[str, Any], name: str, x: Any, config: GPT2Config, ops: Ops
-) -> Any:
-    def pair(part: str) -> tuple[Any, Any]:
-        return _weight_and_bias(params, f"{name}.{part}", ops)
-
+def _feed_forward(params: Mapping[str, V], name: str, x: V, config: GPT2Config, ops: Ops) -> V:
     activation = config.activation_function
+    fc, proj = (_weight_and_bias(params, f"{name}.{part}") for part in ("c_fc", "c_proj"))
     if activation == "swiglu":
-        return ops.swiglu(x, *pair("c_gate"), *pair("c_fc"), *pair("c_proj"))
-    slope = (_slope(params, name, x, config),) if activation == "leaky_relu" else ()
-    return ops.feed_forward(x, *pair("c_fc"), *pair("c_proj"), *slope, activation=activation)
+        return ops.swiglu(x, *_weight_and_bias(params, f"{name}.c_gate"), *fc, *proj)
+    slope = (params[f"{name}.act.slope"],) if activation == "leaky_relu" else ()
+    return ops.feed_forward(x, *fc, *proj, *slope, activation=activation)
 
 
-def _slope(params: Mapping[str, Any], name: str, x: Any, config: GPT2Config) -> Any:
-    # the layer's own, or the one that all layers share, or a constant
-    for known in (f"{name}.act.slope", SHARED_SLOPE):
-        if known in params:
-            return params[known]
-    return np.full(1, config.slope_init, x.value.dtype if isinstance(x, Var) else x.dtype)
-
-
-def _dropout(x: Any, rate: float, ops: Ops, rng: UniformSource | None) -> Any:
+def _dropout(x: V, rate: float, ops: Ops, rng: UniformSource | None) -> V:
     return x if rng is None or rate == 0.0 else ops.dropout(x, rate=rate, rng=rng)

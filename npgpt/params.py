@@ -1,4 +1,4 @@
-"""The parameters: names, shapes, initial values and counts, all from a config.
+"""The parameters: names, shapes and initial values, all from a config.
 
 A model's parameters are one flat dict of arrays under GPT-2's own checkpoint names. Loading,
 saving, the optimiser and the gradient check are each one loop over it.
@@ -7,19 +7,15 @@ saving, the optimiser and the gradient check are each one loop over it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Mapping
 
 import numpy as np
 
 from .config import GPT2Config
-from .layers.pad_zeros import pad_zeros_forward
-from .layers.weight_norm import column_norms, weight_norm_forward
+from .ids import check_dtype
+from .layers.weight_norm import column_norms
 from .tape import Array
 
 Params = dict[str, Array]
-
-FLOAT_TYPES = ("float32", "float64")
 
 
 def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
@@ -27,9 +23,10 @@ def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
 
     Linear weights are (in, out). Beside GPT-2's names: `lm_head.weight` (V, C) when untied,
     `h.{i}.mlp.c_gate` for swiglu, `h.{i}.mlp.act.slope` (1,) for leaky_relu, or `mlp.act.slope`
-    where all layers share it; `.gain` (out,) beside a weight with weight_norm;
-    `h.{i}.attn.entropy_target` (H,) with an entropy penalty. With frozen_biases
-    `h.{i}.attn.c_attn.bias` is (2C,), for q and k alone, and the other linear biases are absent.
+    where all layers share it; `.gain` (out,) beside a weight with weight_norm; `.lora_A` (in, r)
+    and `.lora_B` (r, out) beside it with lora_rank r; `h.{i}.attn.entropy_target` (H,) with an
+    entropy penalty. With frozen_biases `h.{i}.attn.c_attn.bias` is (2C,), for q and k alone, and
+    the other linear biases are absent.
     """
     c, f = config.n_embd, config.inner
     shapes: dict[str, tuple[int, ...]] = {
@@ -45,6 +42,9 @@ def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
         shapes[f"{name}.weight"] = (n_in, n_out)
         if config.weight_norm:
             shapes[f"{name}.gain"] = (n_out,)
+        if config.lora_rank:
+            shapes[f"{name}.lora_A"] = (n_in, config.lora_rank)
+            shapes[f"{name}.lora_B"] = (config.lora_rank, n_out)
         if biases is None:
             biases = 0 if config.frozen_biases else n_out
         if biases:
@@ -57,7 +57,7 @@ def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
         if config.block_norm:
             norm(f"h.{i}.ln_1")
         linear(f"h.{i}.attn.c_attn", c, 3 * c, qkv_biases)
-        if config.entropy_penalty:
+        if config.entropy.penalty:
             shapes[f"h.{i}.attn.entropy_target"] = (config.n_head,)
         linear(f"h.{i}.attn.c_proj", c, c)
         if config.block_norm:
@@ -84,22 +84,24 @@ def init_params(
 
     The two matrices that write to the residual stream (both c_proj) are drawn with
     initializer_range / sqrt(2 * n_layer), unless config.scale_residual_init is False. A gain
-    starts as the length of its column, so that weight_norm changes nothing at first.
+    starts as the length of its column and lora_B at 0, so that neither changes anything at first.
     Same seed, same numbers, in float32 as in float64 (rounded).
     """
-    dtype = checked_dtype(dtype)
+    dtype = check_dtype(dtype)
     try:
         rng = np.random.default_rng(seed)
     except (TypeError, ValueError):
-        raise ValueError(f"seed={seed!r} must be a whole number of at least 0") from None
+        raise ValueError(f"seed={seed!r:.60} must be an integer of at least 0") from None
     params: Params = {}
     for name, shape in parameter_shapes(config).items():
         if name.endswith(".slope"):
             params[name] = np.full(shape, config.slope_init, dtype)
         elif name.endswith(".entropy_target"):
-            params[name] = np.full(shape, config.entropy_target, dtype)
+            params[name] = np.full(shape, config.entropy.target, dtype)
         elif name.endswith(".gain"):
             params[name] = column_norms(params[name.removesuffix("gain") + "weight"])
+        elif name.endswith(".lora_B"):
+            params[name] = np.zeros(shape, dtype)
         elif len(shape) == 1:
             is_norm_weight = name.endswith(".weight")
             params[name] = np.full(shape, 1.0 if is_norm_weight else 0.0, dtype)
@@ -109,30 +111,6 @@ def init_params(
                 std /= math.sqrt(2 * config.n_layer)
             params[name] = _normal(rng, shape, std, dtype)
     return params
-
-
-def multiplied_out(params: Mapping[str, Any], config: GPT2Config) -> dict[str, Any]:
-    """The same function of the ids in fewer parts, for whoever reads the weights many times.
-
-    Weights with a gain are multiplied out, the bias of q, k and v has its zeros, and every layer
-    has its slope; what needs no change is the same array. The model's functions take either.
-    """
-    result: dict[str, Any] = {}
-    for name, array in params.items():
-        stem, _, part = name.rpartition(".")
-        if part == "weight" and f"{stem}.gain" in params:
-            result[name] = weight_norm_forward(array, params[f"{stem}.gain"])[0]
-        elif name.endswith("attn.c_attn.bias") and len(array) != 3 * config.n_embd:
-            result[name] = pad_zeros_forward(array, size=3 * config.n_embd)[0]
-        elif part not in ("gain", "entropy_target"):
-            result[name] = array
-    shared = result.pop("mlp.act.slope", None)
-    if config.activation_function == "leaky_relu":
-        if shared is None:
-            shared = np.full(1, config.slope_init, params["wpe.weight"].dtype)
-        for i in range(config.n_layer):
-            result.setdefault(f"h.{i}.mlp.act.slope", shared)
-    return result
 
 
 def _normal(
@@ -145,50 +123,6 @@ def _normal(
         rows = out[start:start + step]
         rows[...] = rng.standard_normal(rows.shape) * std
     return out
-
-
-def checked_dtype(dtype: type | str | np.dtype) -> np.dtype:
-    """np.dtype of a float32 or float64; anything else is a ValueError."""
-    try:
-        result = np.dtype(dtype)
-    except TypeError:
-        raise ValueError(f"dtype {dtype!r} is unknown; use {' or '.join(FLOAT_TYPES)}") from None
-    if result.name not in FLOAT_TYPES:
-        raise ValueError(f"dtype {result.name} does not fit; use {' or '.join(FLOAT_TYPES)}")
-    return result
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a model costs, known before anything is allocated."""
-
-    parameters: int
-    """Numbers in all parameters."""
-    parameter_bytes: int
-    """Memory of the parameters."""
-    training_bytes: int
-    """Parameters, gradients and AdamW's two moments; activations come on top."""
-    flops_per_token: int
-    """Multiplications and additions of one forward pass at full context, per token."""
-    training_flops_per_token: int
-    """The same for forward and backward: three times as much."""
-
-
-def budget(config: GPT2Config, dtype: type | str | np.dtype = np.float32) -> Budget:
-    """Count parameters, bytes and FLOPs from the config alone."""
-    shapes = parameter_shapes(config)
-    count = sum(math.prod(shape) for shape in shapes.values())
-    size = checked_dtype(dtype).itemsize
-    # a matrix costs one multiplication and one addition per weight and token
-    matrices = sum(
-        math.prod(shape) for name, shape in shapes.items()
-        if len(shape) == 2 and name not in ("wte.weight", "wpe.weight", "lm_head.weight")
-    )
-    head = config.vocab_size * config.n_embd
-    # a query meets (T + 1) / 2 keys on average, once for its scores and once for the values
-    attention = config.n_layer * 2 * config.n_embd * (config.n_positions + 1) // 2
-    flops = 2 * (matrices + head + attention)
-    return Budget(count, count * size, 4 * count * size, flops, 3 * flops)
 
 
 def check_params(config: GPT2Config, params: Params) -> list[str]:

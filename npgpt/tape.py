@@ -1,4 +1,4 @@
-"""A tape: it writes down which op made which array, and plays that backwards for gradients.
+"""A tape: it records which op made which array, and plays that backwards for gradients.
 
     tape = Tape()
     x = tape.watch(np.array([1.0, 2.0]))      # a Var: a value on this tape
@@ -7,16 +7,19 @@
 
 An Op is a name with its pair of functions. Called with plain arrays it computes and writes nothing:
 that is inference. The tape knows no layer; the order of writing is already a topological order.
+Entries refer to values by integer keys, so an array lives only as long as a cache or the caller
+needs it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, Mapping, NamedTuple, overload
+from typing import Any, Callable, Mapping, NamedTuple, overload
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from .arrays import Array as Array
+from .arrays import Cache as Cache
 
 
 class TapeError(ValueError):
@@ -26,11 +29,10 @@ class TapeError(ValueError):
 class Var:
     """A value on a tape."""
 
-    __slots__ = ("value", "tape")
+    __slots__ = ("value", "tape", "key")
 
-    def __init__(self, value: Array, tape: Tape) -> None:
-        self.value = value
-        self.tape = tape
+    def __init__(self, value: Array, tape: Tape, key: int) -> None:
+        self.value, self.tape, self.key = value, tape, key
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -41,17 +43,26 @@ class Var:
         return f"Var(shape={self.value.shape}, dtype={self.value.dtype})"
 
 
-class Entry(NamedTuple):
-    """One line of a tape: `op` made `out` from `inputs` (Vars and plain arrays)."""
+class SparseGradient:
+    """A gradient that is mostly zeros, such as a table's of which a few rows were used."""
 
-    op: Op
-    inputs: tuple[Any, ...]
-    settings: dict[str, Any]
-    out: Var
-    cache: Any
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def add_to(self, array: Array) -> None:
+        """Add the elements that are not zero to `array`, in place."""
+        raise NotImplementedError
+
+    def __array__(self, dtype: np.dtype[Any] | None = None, copy: bool | None = None) -> Array:
+        dense = np.zeros(self.shape, self.dtype if dtype is None else dtype)
+        self.add_to(dense)
+        return dense
 
 
-@dataclass(frozen=True, repr=False)
+Gradient = Array | SparseGradient
+
+
+@dataclass(frozen=True)
 class Op:
     """A named pair under the layer contract.
 
@@ -59,38 +70,68 @@ class Op:
     """
 
     name: str
-    forward: Callable[..., Any]
-    backward: Callable[..., Any]
+    forward: Callable[..., tuple[Array, Cache]]
+    backward: Callable[[Array, Cache], tuple[Gradient | None, ...]]
     fresh: bool = False
     """Whether every array that backward gives is its own, so that a sum may be taken in place."""
-    inference: Callable[..., Any] | None = None
-    """out alone, where no Var is among the inputs: for a forward that need not save anything."""
+    inference: Callable[..., Array] | None = None
+    """Gives out alone, without a cache: used where no Var is among the inputs."""
 
-    def __call__(self, *inputs: Any, **settings: Any) -> Any:
-        """Arrays in, array out. A Var among the inputs: a Var out, and an entry on its tape."""
-        values = tuple(i.value if isinstance(i, Var) else i for i in inputs)
+    @overload
+    def __call__(self, *inputs: Array | None, **settings: Any) -> Array: ...
+
+    @overload
+    def __call__(self, *inputs: Array | Var | None, **settings: Any) -> Var: ...
+
+    def __call__(self, *inputs: Array | Var | None, **settings: Any) -> Array | Var:
+        """Arrays in, array out. A Var among the inputs: a Var out, and an entry on its tape.
+
+        Raises TapeError if the Vars lie on different tapes.
+        """
         tapes = {id(i.tape): i.tape for i in inputs if isinstance(i, Var)}
         if len(tapes) > 1:
-            raise TapeError(f"{self.name}: the inputs lie on {len(tapes)} tapes; use one")
+            raise TapeError(f"{self.name}: the inputs lie on {len(tapes)} tapes; expected one")
         if not tapes and self.inference is not None:
-            return self.inference(*values, **settings)
-        out, cache = self.forward(*values, **settings)
+            return self.inference(*inputs, **settings)
+        out, cache = self.forward(*_values(inputs), **settings)
         if not tapes:
             return out
         (tape,) = tapes.values()
         return tape.write(self, inputs, settings, out, cache)
 
-    def __repr__(self) -> str:
-        return f"Op({self.name!r})"
+
+def _values(inputs: tuple[Array | Var | None, ...]) -> tuple[Array | None, ...]:
+    return tuple(i.value if isinstance(i, Var) else i for i in inputs)
+
+
+class Entry(NamedTuple):
+    """One line of a tape: `op` made the value with key `out` from those with keys `inputs`."""
+
+    op: Op
+    inputs: tuple[int | None, ...]      # None for a plain array
+    settings: dict[str, Any]
+    out: int
+    cache: Cache
+
+
+# called with an entry, the values of its inputs, and its output
+OnEntry = Callable[[Entry, tuple[Array | None, ...], Array], None]
 
 
 class Tape:
-    """Records ops on watched values, then gives the gradients of one result; plays once."""
+    """Records ops on watched values, then gives the gradients of one result; plays once.
 
-    def __init__(self) -> None:
+    `on_entry` sees each entry and the values around it as they are made: the tape keeps no value.
+    With `keep=False` it keeps no entry either, and backward is an error.
+    """
+
+    def __init__(self, on_entry: OnEntry | None = None, keep: bool = True) -> None:
         self.entries: list[Entry] = []
         self.watched: list[Var] = []
+        self.shapes: list[tuple[int, ...]] = []     # of every value, by its key
         self.played = False
+        self._on_entry = on_entry
+        self._keep = keep
 
     @overload
     def watch(self, values: Array) -> Var: ...
@@ -98,84 +139,120 @@ class Tape:
     @overload
     def watch(self, values: Mapping[str, Array]) -> dict[str, Var]: ...
 
-    def watch(self, values: Any) -> Any:
-        """Put an array, or a dict of arrays, on the tape: their gradients will be given."""
+    def watch(self, values: Array | Mapping[str, Array]) -> Var | dict[str, Var]:
+        """Put an array, or a dict of arrays, on the tape: backward will give their gradients.
+
+        Raises TapeError for a Var, and on a tape that was played already.
+        """
         if isinstance(values, Mapping):
             return {name: self.watch(array) for name, array in values.items()}
         if isinstance(values, Var):
             raise TapeError(f"watch takes arrays; got {values!r}, which lies on a tape already")
         self._must_be_fresh()
-        var = Var(np.asarray(values), self)
+        var = self._new(np.asarray(values))
         self.watched.append(var)
         return var
 
     def write(
-        self, op: Op, inputs: tuple[Any, ...], settings: dict[str, Any], out: Array, cache: Any
+        self, op: Op, inputs: tuple[Array | Var | None, ...], settings: dict[str, Any],
+        out: Array, cache: Cache,
     ) -> Var:
-        """Add one entry; ops call this."""
+        """Add one entry; ops call this. Raises TapeError on a tape that was played already."""
         self._must_be_fresh()
-        var = Var(out, self)
-        self.entries.append(Entry(op, inputs, settings, var, cache))
+        var = self._new(out)
+        keys = tuple(i.key if isinstance(i, Var) else None for i in inputs)
+        entry = Entry(op, keys, settings, var.key, cache)
+        if self._on_entry is not None:
+            self._on_entry(entry, _values(inputs), out)
+        if self._keep:
+            self.entries.append(entry)
         return var
 
     def backward(
-        self,
-        result: Var,
-        dout: Array | None = None,
-        visit: Callable[[Entry, Array, tuple[Any, ...]], None] | None = None,
+        self, result: Var, dout: Array | None = None,
+        on_gradient: Callable[[Entry, Array], None] | None = None,
     ) -> dict[Var, Array]:
-        """Gradients of `result` for every watched Var, zeros where it has no part.
+        """Gradients of `result` for every watched Var; zeros where it does not depend on one.
 
-        `dout` is dLoss/dresult and has result's shape; a scalar result needs none. `visit` is
-        called with each entry, its dout and its input gradients, newest entry first. Entries are
-        dropped as they are played, so that each cache is freed as soon as it was used.
+        `dout` is dLoss/dresult and has result's shape; a result of one element needs none.
+        `on_gradient` sees each entry and its dout, newest entry first. Entries are dropped as they
+        are played: each cache is freed as soon as it was used. Raises TapeError for a Var of
+        another tape, a tape played already or without entries, a gradient of the wrong shape.
         """
         if not isinstance(result, Var) or result.tape is not self:
             raise TapeError(f"backward needs a Var of this tape; got {result!r}")
         self._must_be_fresh()
-        if dout is None:
-            if result.value.size != 1:
-                raise TapeError(f"result has shape {result.shape}: pass dout of that shape")
-            dout = np.ones_like(result.value)
-        _check_shape("dout", dout, result)
+        if not self._keep:
+            raise TapeError("this tape keeps no entries; record on a Tape(keep=True)")
+        if dout is None and result.value.size != 1:
+            raise TapeError(f"result has shape {result.shape}: pass dout of that shape")
+        dout = np.ones_like(result.value) if dout is None else np.asarray(dout)
+        self._check_shape("dout", dout, result.key)
         self.played = True
-        grads: dict[Var, Array] = {result: np.asarray(dout)}
+        grads: dict[int, Gradient] = {result.key: dout}
+        owned: set[int] = set()         # keys whose gradient nobody else holds
         while self.entries:
             entry = self.entries.pop()
-            entry_dout = grads.pop(entry.out, None)
-            if entry_dout is None:
+            gradient = grads.pop(entry.out, None)
+            if gradient is None:
                 continue
-            dinputs = entry.op.backward(entry_dout, entry.cache)
-            if visit is not None:
-                visit(entry, entry_dout, dinputs)
-            for var, grad in _pairs(entry, dinputs):
-                # a + b and never +=: a residual hands one array to two places
-                grads[var] = grads[var] + grad if var in grads else grad
-        for var in self.watched:
-            if var not in grads:
-                grads[var] = np.zeros_like(var.value)
-        return {var: grads[var] for var in self.watched}
+            dout = np.asarray(gradient)
+            if on_gradient is not None:
+                on_gradient(entry, dout)
+            dinputs = entry.op.backward(dout, entry.cache)
+            self._check_gradients(entry, dinputs)
+            for key, grad in zip(entry.inputs, dinputs):
+                if key is not None and grad is not None:
+                    _accumulate(grads, owned, key, grad, entry.op.fresh)
+            # a cache lives no longer than its entry, nor does a gradient that was added
+            del entry, dinputs, gradient, dout, grad
+        return {var: np.asarray(grads[var.key]) if var.key in grads else np.zeros_like(var.value)
+                for var in self.watched}
+
+    def _new(self, value: Array) -> Var:
+        self.shapes.append(np.shape(value))
+        return Var(value, self, len(self.shapes) - 1)
 
     def _must_be_fresh(self) -> None:
         if self.played:
             raise TapeError("this tape was played already; record a new one")
 
+    def _check_gradients(self, entry: Entry, dinputs: tuple[Gradient | None, ...]) -> None:
+        given = len(dinputs) if isinstance(dinputs, tuple) else type(dinputs).__name__
+        if given != len(entry.inputs):
+            raise TapeError(f"{entry.op.name}: backward must give a tuple of {len(entry.inputs)}, "
+                            f"one gradient per input; got {given}")
+        for key, grad in zip(entry.inputs, dinputs):
+            if key is not None:
+                self._check_shape(entry.op.name, grad, key)
 
-def _pairs(entry: Entry, dinputs: tuple[Any, ...]) -> Iterator[tuple[Var, Array]]:
-    if not isinstance(dinputs, tuple) or len(dinputs) != len(entry.inputs):
-        given = f"{len(dinputs)} gradients" if isinstance(dinputs, tuple) else repr(type(dinputs))
-        raise TapeError(
-            f"{entry.op.name}: backward must give a tuple of {len(entry.inputs)}, one gradient "
-            f"per input; got {given}"
-        )
-    for var, grad in zip(entry.inputs, dinputs):
-        if isinstance(var, Var):
-            if grad is None:
-                raise TapeError(f"{entry.op.name}: no gradient for an input of shape {var.shape}")
-            _check_shape(entry.op.name, grad, var)
-            yield var, grad
+    def _check_shape(self, who: str, grad: Gradient | None, key: int) -> None:
+        if grad is None:
+            raise TapeError(f"{who}: no gradient for an input of shape {self.shapes[key]}")
+        shape = grad.shape if isinstance(grad, SparseGradient) else np.shape(grad)
+        if shape != self.shapes[key]:
+            raise TapeError(f"{who}: gradient of shape {shape} for a value of {self.shapes[key]}")
 
 
-def _check_shape(who: str, grad: Any, var: Var) -> None:
-    if np.shape(grad) != var.shape:
-        raise TapeError(f"{who}: gradient of shape {np.shape(grad)} for a value of {var.shape}")
+def _accumulate(
+    grads: dict[int, Gradient], owned: set[int], key: int, grad: Gradient, fresh: bool
+) -> None:
+    """Add `grad` to what `key` has so far, in place only where nobody else holds the array."""
+    old = grads.get(key)
+    if old is None:
+        grads[key] = grad
+        if fresh:
+            owned.add(key)
+        return
+    if isinstance(grad, SparseGradient):
+        total = np.asarray(old) if key in owned else np.array(old)
+        grad.add_to(total)
+    elif isinstance(old, SparseGradient):
+        total = grad if fresh else grad.copy()
+        old.add_to(total)
+    elif fresh and isinstance(grad, np.ndarray) and grad.dtype == np.result_type(old, grad):
+        total = np.add(old, grad, out=grad)
+    else:       # never +=: a residual hands one and the same array to two places
+        total = old + grad
+    grads[key] = total
+    owned.add(key)

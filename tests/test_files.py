@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -7,14 +8,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 
 import npgpt
 from npgpt.files import (
+    LOCK_FILE,
     PARTIAL,
+    InUse,
     creating_folder,
     flush_to_disk,
+    locked,
     place_of,
     remove_partial,
     replacing_file,
@@ -124,17 +129,17 @@ def test_a_file_that_was_not_written_leaves_the_old_content(tmp_path):
 
 
 @posix
-def test_what_is_no_file_is_never_replaced(tmp_path):
+def test_what_is_not_a_file_is_never_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     (tmp_path / "to-the-pipe").symlink_to("pipe")
     (tmp_path / "to-itself").symlink_to("to-itself")
     before = names(tmp_path)
     for place in ("pipe", "to-the-pipe", "to-itself", "folder", "folder/.."):
-        with pytest.raises(ValueError, match="is no regular file; name another|is a folder; name"):
+        with pytest.raises(ValueError, match="is not a regular file; name another|is a folder; "):
             with replacing_file(tmp_path / place) as beside:
                 beside.write_text("new")
-    with pytest.raises(ValueError, match="/dev/null is there and is no regular file"):
+    with pytest.raises(ValueError, match="/dev/null exists and is not a regular file"):
         place_of(Path("/dev/null"))
     assert names(tmp_path) == before and (tmp_path / "pipe").is_fifo()
 
@@ -209,9 +214,9 @@ def test_a_kill_at_any_moment_leaves_only_whole_folders(tmp_path):
 @posix
 def test_a_disk_that_takes_no_more_loses_nothing(tmp_path):
     (tmp_path / "file").write_text("old")
-    told = subprocess.run([sys.executable, "-c", HIT_THE_LIMIT, str(tmp_path)],
-                          capture_output=True, text=True, check=True, cwd=HOME)
-    assert told.stdout.splitlines() == ["OSError File too large"] * 2
+    result = subprocess.run([sys.executable, "-c", HIT_THE_LIMIT, str(tmp_path)],
+                            capture_output=True, text=True, check=True, cwd=HOME)
+    assert result.stdout.splitlines() == ["OSError File too large"] * 2
     assert names(tmp_path) == ["file"] and (tmp_path / "file").read_text() == "old"
 
 
@@ -229,3 +234,82 @@ def test_flushing_takes_files_and_folders_and_names_what_is_missing(tmp_path):
     flush_to_disk(tmp_path)
     with pytest.raises(FileNotFoundError, match="missing"):
         flush_to_disk(tmp_path / "missing")
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from npgpt.files import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds tmp_path."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], cwd=HOME,
+                               stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_held_folder_is_not_given_to_another_which_hears_who_holds_it(
+    holder: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    for _ in range(2):        # the first failure must not have wiped the owner's id
+        with pytest.raises(InUse, match=f"in use by another process, {holder.pid}; wait") as caught:
+            with locked(tmp_path):
+                pass
+        assert caught.value.process == str(holder.pid)
+
+
+def test_the_lock_of_a_killed_process_is_gone(
+    holder: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    holder.kill()
+    holder.wait()
+    with locked(tmp_path), pytest.raises(InUse, match=f"process, {os.getpid()}; wait"):
+        with locked(tmp_path):
+            pass
+
+
+def test_a_folder_is_free_after_the_work_in_it_failed_and_no_owner_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        with locked(tmp_path):
+            raise ZeroDivisionError
+    with locked(tmp_path):
+        pass
+    assert {place.name for place in tmp_path.iterdir()} <= {LOCK_FILE}
+
+
+def test_an_owner_that_has_not_written_its_id_is_not_named(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        (tmp_path / ".lock-owner").unlink()
+        with pytest.raises(InUse, match=r"another process, \?; wait"):
+            with locked(tmp_path):
+                pass
+
+
+@pytest.mark.parametrize("error", [
+    NotImplementedError(), OSError(errno.ENOLCK, "no locks"), OSError(errno.EOPNOTSUPP, "nor here"),
+])
+def test_on_a_disk_without_locks_the_work_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def acquire(*args: object, **kwargs: object) -> None:
+        raise error
+
+    monkeypatch.setattr("filelock.FileLock.acquire", acquire)
+    with locked(tmp_path), locked(tmp_path):
+        (tmp_path / "work").touch()
+
+
+def test_a_lock_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / LOCK_FILE).mkdir()
+    with pytest.raises(OSError):
+        with locked(tmp_path):
+            pass

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import copy
+import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +10,12 @@ import pytest
 import npgpt
 from npgpt import GPT2, GPT2Config
 from npgpt import model as functions
+from npgpt import open_model
+from npgpt.fast.ops import FAST
 from npgpt.generation.quantized import dequantize, quantize
-from npgpt.ops import TEXTBOOK as ops
+from npgpt.ops import TEXTBOOK
+from npgpt.tape import Op
+from npgpt.weights import CheckpointError
 
 IDS, TARGETS = np.array([[3, 1, 3], [0, 7, 10]]), np.array([[1, 3, 4], [7, -100, 2]])
 
@@ -50,7 +56,7 @@ def test_logits_are_those_of_the_textbook(small_model):
 
 
 def test_loss_and_gradients_are_those_of_the_textbook(small_model):
-    textbook = GPT2(small_model.config, small_model.params, ops=ops)
+    textbook = GPT2(small_model.config, small_model.params, ops=TEXTBOOK)
     expected_loss, expected = textbook.loss_and_grads(IDS, TARGETS)
     loss, grads = small_model.loss_and_grads(IDS, TARGETS)
     assert loss == pytest.approx(expected_loss, rel=1e-12)
@@ -96,19 +102,51 @@ def test_a_step_against_the_gradient_lowers_the_loss(small_model):
     assert fall == pytest.approx(1e-4 * squared, rel=0.05)
 
 
-def test_the_ops_handed_in_are_the_ops_used(small_config):
-    class Counting:
-        def __init__(self):
-            self.used = []
+def test_a_layer_of_ones_own_computes_in_place_of_the_textbooks(small_config):
+    calls = []
 
-        def __getattr__(self, name):
-            self.used.append(name)
-            return getattr(ops, name)
+    def layernorm_forward(x, weight, bias, *, eps):
+        calls.append("forward")
+        return TEXTBOOK.layernorm.forward(x, weight, bias, eps=eps)
 
-    counting = Counting()
-    model = GPT2(small_config, GPT2.init(small_config).params, ops=counting)
-    model.logits(IDS)
-    assert counting.used.count("layernorm") == 5 and counting.used.count("unembedding") == 1
+    def layernorm_backward(dout, cache):
+        calls.append("backward")
+        return TEXTBOOK.layernorm.backward(dout, cache)
+
+    mine = replace(TEXTBOOK, layernorm=Op("layernorm", layernorm_forward, layernorm_backward))
+    params = GPT2.init(small_config, dtype=np.float64).params
+    model = GPT2(small_config, params, ops=mine)
+    loss, grads = model.loss_and_grads(IDS, TARGETS)
+    assert calls == 5 * ["forward"] + 5 * ["backward"]
+    expected, expected_grads = GPT2(small_config, params, ops=TEXTBOOK).loss_and_grads(IDS, TARGETS)
+    assert loss == expected
+    for name, grad in expected_grads.items():
+        np.testing.assert_array_equal(grads[name], grad)
+    assert model.generate([1, 2], 3, temperature=0).shape == (5,)
+
+
+@pytest.mark.parametrize("ops", [FAST, TEXTBOOK])
+def test_a_model_can_be_copied_and_pickled(small_model, ops):
+    model = GPT2(small_model.config, small_model.params, ops)
+    for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert again.ops == ops and again.config == model.config
+        assert again.params["wte.weight"] is not model.params["wte.weight"]
+        np.testing.assert_array_equal(again.logits(IDS), model.logits(IDS))
+        np.testing.assert_array_equal(again.generate([1, 2], 3, seed=0),
+                                      model.generate([1, 2], 3, seed=0))
+
+
+def test_ops_that_are_none_are_rejected(small_model):
+    with pytest.raises(ValueError, match="ops must be an Ops, such as npgpt.TEXTBOOK; got"):
+        GPT2(small_model.config, small_model.params, ops=np)
+
+
+def test_the_entropy_penalty_is_in_the_gradients_as_in_training(small_config):
+    config = small_config.replace(entropy_penalty=0.5)
+    model = GPT2.init(config, dtype=np.float64)
+    loss, grads = model.loss_and_grads(IDS, TARGETS)
+    assert loss == pytest.approx(float(functions.training_loss(model.params, IDS, TARGETS, config)))
+    assert grads["h.0.attn.entropy_target"].any() and model.loss(IDS, TARGETS) < loss
 
 
 def test_a_saved_model_loads_as_it_was(small_model, tmp_path):
@@ -135,16 +173,25 @@ def test_generation_gives_prompt_and_continuation_and_repeats_itself_for_a_seed(
 
 def test_generation_from_rounded_weights_is_that_of_the_rounded_model(small_model):
     rounded = GPT2(small_model.config,
-                   dequantize(quantize(small_model.params, small_model.config)), ops=ops)
-    told = {"on_slide": lambda row: None}
-    got = small_model.generate(IDS[0], 5, seed=2, int8=True, **told)
-    np.testing.assert_array_equal(got, rounded.generate(IDS[0], 5, seed=2, **told))
+                   dequantize(quantize(small_model.params, small_model.config)), ops=TEXTBOOK)
+    settings = {"seed": 2, "on_slide": lambda row: None}
+    small, expected = small_model.quantized(), rounded.generate(IDS[0], 5, **settings)
+    for got in (small.generate(IDS[0], 5, **settings),
+                small.generate(IDS[0], 5, ops=TEXTBOOK, **settings)):
+        np.testing.assert_array_equal(got, expected)
+    stream = [token.id for token in small.stream(IDS[0], 5, **settings)]
+    assert stream == small.complete(IDS[0], 5, **settings)[0].ids.tolist() == expected[3:].tolist()
 
 
-def test_a_text_that_outgrows_the_context_is_told_of_once(small_model):
-    with pytest.warns(UserWarning, match="outgrew the context: .* the last 5") as told:
-        got = small_model.generate(IDS[0], 6, temperature=0)
-    assert len(told) == 1
+@pytest.mark.parametrize("write", [
+    lambda model: model.generate(IDS[0], 6, temperature=0),
+    lambda model: [*IDS[0], *(t.id for t in model.stream(IDS[0], 6, temperature=0))],
+    lambda model: [*IDS[0], *model.complete(IDS[0], 6, temperature=0)[0].ids],
+], ids=["generate", "stream", "complete"])
+def test_a_text_that_outgrows_the_context_warns_once_at_the_callers_line(small_model, write):
+    with pytest.warns(UserWarning, match="outgrew the context: .* the last 5") as caught:
+        got = write(small_model)
+    assert [w.filename for w in caught] == [__file__]
     for t in range(5, 9):
         assert got[t] == small_model.logits(got[max(0, t - 5):t])[-1].argmax()
 
@@ -167,9 +214,24 @@ def test_what_is_no_config_is_refused_with_what_would_be_one(config):
         GPT2.init(config)
 
 
-def test_rounded_weights_are_refused_where_the_textbook_would_read_them(small_model):
-    with pytest.raises(ValueError, match="int8 weights are read by the fast ops"):
-        small_model.generate(IDS[0], 5, int8=True, ops=ops)
+def test_a_session_writes_what_generate_writes(small_model):
+    session = small_model.session(seed=3)
+    session.extend([1, 2])
+    first = [token.id for token in session.reply(2)]
+    np.testing.assert_array_equal([1, 2, *first], small_model.generate([1, 2], 2, seed=3))
+
+
+def test_parameters_that_were_replaced_are_the_ones_that_write(small_model):
+    small_model.params = {name: array.copy() for name, array in small_model.params.items()}
+    small_model.params["wte.weight"][4] *= 100.0
+    assert small_model.generate([4], 1, temperature=0)[1] == small_model.logits([4])[0].argmax()
+
+
+def test_a_model_is_opened_by_a_path_or_by_text(small_model, tmp_path):
+    small_model.save(tmp_path / "model")
+    for path in (tmp_path / "model", str(tmp_path / "model")):
+        with pytest.raises(CheckpointError, match="brings no tokenizer"):
+            open_model(path)
 
 
 OUTSIDE = r"is outside the vocabulary \[0, 11\)"
@@ -252,5 +314,5 @@ def test_ids_and_targets_of_any_integer_type_mean_the_same(dtype, small_model):
 
 
 def test_a_model_in_another_precision_than_those_there_are_is_refused():
-    with pytest.raises(ValueError, match="use float32 or float64"):
+    with pytest.raises(ValueError, match="expected float32 or float64"):
         GPT2.init(GPT2Config(n_layer=1), dtype="float16")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npgpt import GPT2Config, Tape, model
+from npgpt.config import EntropyPenalty
 from npgpt.gradcheck import check_scalar
 from npgpt.layers.cross_entropy import IGNORE
 from npgpt.ops import TEXTBOOK as ops
@@ -16,7 +17,7 @@ from npgpt.params import Params, init_params
 from npgpt.selfcheck.cases import ModelCase, model_cases
 
 from .layers.test_attention import one_query_at_a_time
-from .layers.test_feed_forward import BENT
+from .layers.test_feed_forward import ACTIVATED
 
 CASES = model_cases()
 every_model = pytest.mark.parametrize("case", CASES, ids=[case.label for case in CASES])
@@ -48,6 +49,9 @@ def written_differently(params: Params, ids: np.ndarray, config: GPT2Config) -> 
             lengths = np.linalg.norm(weight, axis=0)
             weight = np.stack([g * column / length for g, column, length in
                                zip(params[f"{name}.gain"], weight.T, lengths)], axis=1)
+        if config.lora_rank:
+            weight = weight + np.einsum("ir,ro->io", params[f"{name}.lora_A"],
+                                        params[f"{name}.lora_B"])
         given = params.get(f"{name}.bias", bias[:0])
         bias[:len(given)] = given
         return np.einsum("ti,io->to", x, weight) + bias
@@ -60,16 +64,16 @@ def written_differently(params: Params, ids: np.ndarray, config: GPT2Config) -> 
                  for h in range(config.n_head)]
         x = x + linear(f"h.{i}.attn.c_proj", np.concatenate(heads, axis=1))
         normed, mlp = norm(f"h.{i}.ln_2", x), f"h.{i}.mlp"
-        wide = linear(f"{mlp}.c_fc", normed)
+        hidden = linear(f"{mlp}.c_fc", normed)
         if config.activation_function == "swiglu":
-            bent = BENT["silu"](linear(f"{mlp}.c_gate", normed)) * wide
+            activated = ACTIVATED["silu"](linear(f"{mlp}.c_gate", normed)) * hidden
         elif config.activation_function == "leaky_relu":
             name = "mlp.act.slope" if config.leaky_slope == "shared" else f"{mlp}.act.slope"
             slope = params.get(name, config.slope_init)
-            bent = np.maximum(wide, 0) + slope * np.minimum(wide, 0)
+            activated = np.maximum(hidden, 0) + slope * np.minimum(hidden, 0)
         else:
-            bent = BENT[config.activation_function](wide)
-        x = x + linear(f"{mlp}.c_proj", bent)
+            activated = ACTIVATED[config.activation_function](hidden)
+        x = x + linear(f"{mlp}.c_proj", activated)
     head = "wte.weight" if config.tie_word_embeddings else "lm_head.weight"
     return np.einsum("tc,vc->tv", norm("ln_f", x), params[head])
 
@@ -137,7 +141,7 @@ def test_the_gradient_of_a_shared_slope_is_the_sum_over_the_layers():
 
 def test_the_entropy_penalty_is_in_the_training_loss_alone():
     config = GPT2Config(vocab_size=11, n_positions=5, n_embd=8, n_layer=2, n_head=4,
-                        entropy_penalty=0.3, entropy_tolerance=0.1, entropy_target=0.9)
+                        entropy=EntropyPenalty(0.3, tolerance=0.1, target=0.9))
     params = unit_scale_params(config)
     params |= {f"h.{i}.attn.entropy_target": np.array([0.2, 0.9, 0.5, 0.7]) for i in (0, 1)}
     seen: list[np.ndarray] = []
@@ -160,7 +164,7 @@ def test_the_entropy_penalty_is_in_the_training_loss_alone():
 
 def test_the_penalty_and_a_stand_in_for_blocks_are_refused_together(small_model):
     config = small_model.config.replace(entropy_penalty=0.1)
-    with pytest.raises(ValueError, match="recompute does not keep; switch one of them off"):
+    with pytest.raises(ValueError, match="does not save; switch one off"):
         model.training_loss(small_model.params, IDS, TARGETS, config, run_block=model.block)
 
 
@@ -241,9 +245,9 @@ def test_the_attention_used_is_the_one_handed_in(small_model):
         return qkv[..., :8]
 
     config = small_model.config
-    own = model.logits(small_model.params, IDS, config, attend=attend)
+    own = model.hidden(small_model.params, IDS, config, attend=attend)
     assert seen == [(0, (2, 4, 24)), (1, (2, 4, 24))]
-    assert (own != model.logits(small_model.params, IDS, config)).any()
+    assert (own != model.hidden(small_model.params, IDS, config)).any()
 
 
 def test_positions_count_from_0_unless_given(small_model):
@@ -265,7 +269,7 @@ def test_single_precision_stays_single_everywhere(case: ModelCase):
     loss = model.loss(watched, case.ids, case.targets, case.config,
                       rng=np.random.default_rng(0))
     dtypes = []
-    grads = tape.backward(loss, visit=lambda entry, dout, _: dtypes.append(dout.dtype))
+    grads = tape.backward(loss, on_gradient=lambda entry, dout: dtypes.append(dout.dtype))
     assert loss.value.dtype == np.float32
     assert {*dtypes, *(g.dtype for g in grads.values())} == {np.dtype(np.float32)}
 

@@ -1,64 +1,148 @@
-"""The README: every example in it runs, every command in it parses."""
+"""The README pages, of the project and of its rooms: every example and command in them runs."""
 
+import importlib.util
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
-from npgpt.cli import VERBS, _parser, main
+import npgpt
+from npgpt.cli import VERBS, main, parse
+from npgpt.lab.study import read_study
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
-COMMANDS = re.findall(r"^    npgpt (.+)$", README, re.M)
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "npgpt").rglob("README.md")),
+         *sorted((ROOT / "benchmarks").rglob("README.md"))]
+TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
+README = TEXTS["README.md"]
 
 
-@pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
-def test_every_python_example_runs(code, tmp_path, monkeypatch):
+def blocks(language):
+    """(page and number, text) of every fenced block in that language."""
+    return [(f"{page}-{number}", block) for page, text in TEXTS.items()
+            for number, block in enumerate(
+                re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S))]
+
+
+def commands(program):
+    """Every line of an indented or fenced block that calls the program, each once."""
+    found = {}
+    for text in TEXTS.values():
+        fenced = "".join(re.findall(r"^```(?:sh|bash|console)?\n(.*?)^```", text, re.M | re.S))
+        for line in re.findall(rf"^    (?:\$ )?{program} (.+)$", text, re.M) + re.findall(
+                rf"^(?:\$ )?{program} (.+)$", fenced, re.M):
+            # a command's explanation stands after two or more spaces
+            found[re.split(r"  +|\s+#", line)[0]] = None
+    return list(found)
+
+
+PYTHON = blocks("python")
+COMMANDS = commands("npgpt")
+MODULES = commands("python -m")
+MINE = next(block for _, block in PYTHON if block.startswith("# mine.py"))
+TINY = ["--n-layer", "1", "--n-head", "2", "--n-embd", "16", "--n-positions", "64",
+        "--batch-size", "2", "--max-steps", "2", "--eval-batches", "1", "--sample-every", "0"]
+# commands that are parsed and not run, by how they start, and why
+BY_HAND = {
+    "pull": "downloads the published weights",
+    "generate gpt2": "needs the published weights",
+    "eval gpt2": "needs the published weights",
+    "convert gpt2": "needs the published weights",
+    "train --preset shakespeare": "downloads a text",
+    "train --corpus shakespeare": "downloads a text",
+    "book": "takes ten minutes; tests/cli/test_book.py has the quick chapters",
+    "lab run": "takes minutes to hours; tests/cli/test_lab.py has a tiny study",
+    "lab report": "needs the runs of such a study",
+}
+# `python -m` lines that are parsed and not run
+LONG = {
+    "pip": "the set-up itself: .ci/run calls it in a fresh environment",
+    "pytest": "these tests",
+    "benchmarks": "measures for minutes; tests/benchmarks has every part at small sizes",
+}
+
+
+@pytest.fixture
+def there(tmp_path, monkeypatch):
+    """A folder with what the pages speak of: mine.py, a text, a trained run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("NPGPT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    _public_names(monkeypatch)
+    Path("mine.py").write_text(MINE)
+    Path("my-texts").mkdir()
+    Path("my-texts/one.txt").write_text("the cat sat on the mat, and the dog looked on\n" * 90)
+    Path("my-text.txt").write_text("The cat sat on the mat.\n" * 9)
+    yield tmp_path
+    sys.modules.pop("mine", None)
+
+
+def _public_names(monkeypatch):
+    # for as long as the package itself does not export them
+    from npgpt.fast.ops import FAST
+    from npgpt.gpt2 import open_model
+    from npgpt.ops import TEXTBOOK, Ops
+
+    for name, value in {"TEXTBOOK": TEXTBOOK, "FAST": FAST, "Ops": Ops,
+                        "open_model": lambda path: open_model(Path(path))}.items():
+        if name not in npgpt.__all__:
+            monkeypatch.setattr(npgpt, name, value, raising=False)
+
+
+@pytest.mark.parametrize("code", [code for _, code in PYTHON], ids=[name for name, _ in PYTHON])
+def test_every_python_example_runs(code, there):
     if "import torch" in code:
         pytest.importorskip("torch")
-    monkeypatch.chdir(tmp_path)
-    Path("mine.py").write_text(code)
-    exec(compile(code, "mine.py", "exec"), {"__name__": "readme"})
-    assert code.strip()
+    if "import jax" in code:
+        pytest.importorskip("jax")
+    if "runs/python-docs" in code:
+        assert main(["train", *TINY]) == 0
+    # in a file, so that a report can quote its lines
+    path = "mine.py" if code.startswith("# mine.py") else "example.py"
+    Path(path).write_text(code)
+    exec(compile(code, path, "exec"), {"__name__": "readme"})
+
+
+def test_every_study_shown_can_be_read(there):
+    for name, text in blocks("toml"):
+        if "[study]" in text:
+            Path("study.toml").write_text(text)
+            assert read_study(Path("study.toml")).arms, name
 
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_every_command_parses(line):
-    # a command's explanation stands after two or more spaces
-    arguments = shlex.split(re.split(r"  +", line)[0])
-    assert arguments[0] in VERBS
-    if arguments[1:] != ["--help"]:
-        assert callable(_parser(arguments).parse_args(arguments).run)
+    arguments = shlex.split(line)
+    assert arguments[0] in VERBS or arguments[0].startswith("--"), line
+    if arguments[0] in VERBS and arguments[-1] != "--help":
+        assert callable(parse(arguments).run)
 
 
-# what needs the network, the published weights or minutes; tried by hand before a release
-BY_HAND = ("shakespeare", "gpt2 ", "gpt2\n", "book", "lab ")
-TINY = ["--n-layer", "1", "--n-head", "2", "--n-embd", "16", "--n-positions", "8",
-        "--batch-size", "2", "--max-steps", "2", "--eval-batches", "1", "--sample-every", "0"]
-
-
-def test_the_commands_run_one_after_another(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NPGPT_CACHE", str(tmp_path / "cache"))
-    Path("my-texts").mkdir()
-    Path("my-texts/one.txt").write_text("the cat sat on the mat, and the dog looked on\n" * 9)
-    Path("mine.py").write_text(next(code for code in PYTHON if code.startswith("# mine.py")))
+def test_the_commands_run_one_after_another(there, capsys):
     assert main(["train", *TINY]) == 0
     ran = []
     for line in COMMANDS:
-        command = re.split(r"  +", line)[0]
-        if any(word in f"{command}\n" for word in BY_HAND):
+        if line.startswith(tuple(BY_HAND)) or "--help" in line or line == "--version":
             continue
-        arguments = shlex.split(command.replace("their-pack", "my-pack"))
+        arguments = shlex.split(line.replace("their-pack", "my-pack"))
         if arguments[0] == "train" and "--resume" not in arguments:
-            # the sizes of a toy, but every option of the README's own
+            # the sizes of a toy, but every option of the page's own
             arguments += [a for pair in zip(TINY[::2], TINY[1::2]) if pair[0] not in arguments
                           for a in pair]
-            arguments += ["--n-embd", "12"]
+            arguments += ["--n-embd", "12", "--out", f"runs/{len(ran)}"]
         assert main(arguments) == 0, f"{line}\n{capsys.readouterr().err}"
         ran.append(arguments[0])
     assert {"train", "generate", "eval", "inspect", "gradcheck", "demo", "pack"} <= set(ran)
+
+
+@pytest.mark.parametrize("line", MODULES)
+def test_every_module_that_a_page_calls_is_there_and_those_not_run_are_listed(line):
+    module = shlex.split(line.split("&&")[0])[0]
+    assert module.split(".")[0] in LONG, f"python -m {line} needs a test, or a reason here"
+    assert importlib.util.find_spec(module) is not None
 
 
 def test_every_verb_is_shown():
@@ -66,17 +150,34 @@ def test_every_verb_is_shown():
     assert set(VERBS) - shown == set()
 
 
+def test_the_main_page_has_at_most_200_lines():
+    assert len(README.splitlines()) <= 200
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_link_leads_to_a_file(page):
+    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", TEXTS[page])
+    missing = [link for link in links if "://" not in link
+               and not ((ROOT / page).parent / link).exists()]
+    assert missing == []
+
+
+def test_the_set_up_is_the_two_commands_that_the_checks_call():
+    assert "\n    python -m pip install . && npgpt train\n" in README
+    test_command = "python -m pip install -e '.[test]' && python -m pytest"
+    assert f"\n    {test_command}\n" in README
+    assert test_command.replace("install", "install --quiet") in (ROOT / ".ci/run").read_text()
+
+
 def test_the_layernorm_shown_is_the_layernorm_that_runs():
-    source = (Path(__file__).parents[1] / "npgpt/layers/layernorm.py").read_text()
-    shown = README.split("from `npgpt/layers/layernorm.py`:\n\n")[1].split("\n\n")[0]
-    for line in shown.splitlines():
-        assert line in source, line
+    source = (ROOT / "npgpt/layers/layernorm.py").read_text(encoding="utf-8").splitlines()
+    body = [line for line in MINE.splitlines() if line.startswith("    ")]
+    assert [line for line in body if line not in source] == []
 
 
-def test_the_wrong_layernorm_gets_the_report_that_is_shown(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    right = next(code for code in PYTHON if code.startswith("# mine.py"))
-    wrong = right.replace(" - through_var", "").replace("dout.sum((0, 1))", "dout.mean((0, 1))")
+def test_the_wrong_layernorm_gets_the_report_that_is_shown(there, capsys):
+    wrong = MINE.replace(" - through_var", "").replace(
+        "dout.sum(axis=positions)", "dout.mean(axis=positions)")
     Path("mine.py").write_text(wrong)
     assert main(["gradcheck", "mine.py"]) == 1
     printed = " ".join(capsys.readouterr().out.split())

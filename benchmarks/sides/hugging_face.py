@@ -15,12 +15,12 @@ def prepare(work: str, tokens: int, mode: str) -> Callable[[], Any]:
     torch.manual_seed(0)
     model = GPT2LMHeadModel(GPT2Config(pad_token_id=0, attn_implementation="sdpa")).eval()
     if mode == "bf16":
-        # without gradients to keep exact, whole weights in bf16 beat autocast, which converts anew
+        # nothing is trained: bf16 weights beat autocast, which converts them again in every call
         model = model.to(torch.bfloat16)
     settings = {}
     if mode == "compiled":
         model.forward = torch.compile(model.forward)
-        # a cache that grows would be compiled anew at every length
+        # a growing cache would be compiled again at every length
         settings["cache_implementation"] = "static"
     length = tokens if work == "prefill" else 16
     ids = torch.randint(0, 50257, (1, length))

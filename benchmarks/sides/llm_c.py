@@ -1,8 +1,8 @@
 """llm.c's training step, by its own program train_gpt2 (float32, OpenMP), B4 T64.
 
 The program reads gpt2_124M.bin and Tiny Shakespeare's tokens from its working folder, which is made
-here with random weights and tokens, and tells the time of every step. A repetition starts it, takes
-the third step and ends it.
+here with random weights and tokens, and prints the time of every step. A repetition starts it,
+measures the third step and ends it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def prepare(program: str) -> Callable[[], Any]:
 
 
 def write_folder(folder: Path, config: GPT2Config) -> None:
-    """What the program looks for: a model, and tokens for training and validation."""
+    """The files that the program expects: a model, and tokens for training and validation."""
     with (folder / "gpt2_124M.bin").open("wb") as file:
         write_llmc(file, config, init_params(config))
     (folder / DATA).mkdir(parents=True)
@@ -54,8 +54,8 @@ def write_folder(folder: Path, config: GPT2Config) -> None:
 
 
 def measure(arguments: list[str], folder: Path) -> dict[str, Any]:
-    """Seconds of the step MEASURED, and the program's peak memory; RuntimeError without one."""
-    # a terminal: into a pipe the program would tell its steps only at the end
+    """Seconds of step MEASURED and the program's peak memory; RuntimeError without that step."""
+    # a terminal: into a pipe the program would print its steps only at the end
     ours, theirs = pty.openpty()
     environment = {**os.environ, "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
     try:
@@ -66,19 +66,19 @@ def measure(arguments: list[str], folder: Path) -> dict[str, Any]:
         raise RuntimeError(f"{arguments[0]} cannot be started: {error.strerror}") from error
     finally:
         os.close(theirs)
-    seconds, last = None, "it said nothing"
+    seconds, last = None, "no message"
     for line in _lines(ours):
         last = line.strip() or last
-        told = STEP.search(line)
-        if told and int(told[1]) == MEASURED:
-            seconds = float(told[2]) / 1e3
+        step = STEP.search(line)
+        if step and int(step[1]) == MEASURED:
+            seconds = float(step[2]) / 1e3
             break
-    # not child.terminate(): it would reap a child that has ended, and its memory be lost
+    # not child.terminate(): it would reap a child that has ended, and lose its peak memory
     os.kill(child.pid, signal.SIGTERM)
     peak = wait(child)
     os.close(ours)
     if seconds is None:
-        raise RuntimeError(f"{arguments[0]} told no step {MEASURED}: {last}")
+        raise RuntimeError(f"{arguments[0]} printed no step {MEASURED}: {last}")
     return {"seconds": seconds, "peak_bytes": peak}
 
 

@@ -1,11 +1,11 @@
-"""The floor of a training step: its matrix products alone, on the same shapes and threads.
+"""The floor of a training step: its matmuls alone, on the same shapes and threads.
 
-Linear layers and head, forward and backward, and the causal half of attention's products: two
+Linear layers and head, forward and backward, and the causal half of attention's matmuls: two
 forward, four backward (a step may compute the scores a second time; the floor does not).
-Everything is done the quickest way that was found in NumPy: large products cut over our threads,
-dx and dweight in one hand-over; attention in stacks of heads that stay in a core's cache, one
-matmul call a stack. A small model's batch goes in shards to threads: products alone do not crowd
-Python's lock, and processes, which the step uses, were 4 % slower.
+Everything is done the quickest way that was found in NumPy: large matmuls cut over our threads, dx
+and dweight in one dispatch; attention in stacks of heads that stay in a core's cache, one matmul
+call a stack. A small model's batch goes in shards to threads: matmuls alone do not contend for the
+GIL, and processes, which the step uses, were 4 % slower.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy import matmul
 
 from npgpt import GPT2Config
-from npgpt.fast.products import products
+from npgpt.fast.linear import matmuls as products
 from npgpt.fast.scores import cut_blocks, cut_stacks
 from npgpt.machine import threads
 from npgpt.training.step.gradients import choose_shards
@@ -25,11 +25,11 @@ from ..sizes import SIZES, repeated
 
 
 def prepare(size: str) -> Callable[[], Any]:
-    """A callable that does all products of one step."""
+    """A callable that does all matmuls of one step."""
     values, batch, length = SIZES[size]
     config = GPT2Config.from_dict(values)
     shards = choose_shards(config, batch, length)
-    parts = [_products(config, batch // shards, length) for _ in range(shards)]
+    parts = [_matmuls(config, batch // shards, length) for _ in range(shards)]
 
     def once() -> None:
         with threads.one_blas_thread():
@@ -38,7 +38,7 @@ def prepare(size: str) -> Callable[[], Any]:
     return repeated(once, size)
 
 
-def _products(config: GPT2Config, batch: int, length: int) -> Callable[[], None]:
+def _matmuls(config: GPT2Config, batch: int, length: int) -> Callable[[], None]:
     n, c, f = batch * length, config.n_embd, config.inner
     rng = np.random.default_rng(0)
 

@@ -1,9 +1,8 @@
-"""What bounds npgpt on a machine: NumPy's products, reading weights, widening int8.
+"""What bounds npgpt on a machine: NumPy's matmuls, reading weights, widening int8.
 
-Rates of all threads together: products in GFLOP/s, reading in GB/s, and what happens to a tile of
-weights in cache, widening and multiplying it by a vector, in billions of weights per second. And
-GELU, on one thread and on all, in billions of numbers per second: what Python's lock leaves of the
-second thread.
+Rates of all threads together: matmuls in GFLOP/s, reading in GB/s, and for a tile of weights in
+cache, widening and multiplying it by a vector, in billions of weights per second. And GELU, on one
+thread and on all, in billions of elements per second: what the GIL leaves of the second thread.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from typing import Any, Callable
 
 import numpy as np
 
-from npgpt.fast.activations import gelu_forward
-from npgpt.fast.products import products
-from npgpt.generation.fast_reader import TILE
+from npgpt.fast.gelu import gelu_forward
+from npgpt.fast.linear import matmuls as products
+from npgpt.generation.streamed import TILE
 from npgpt.machine import threads
 
-from ..sizes import LIMIT_SHAPES, REPEATS, WEIGHTS_READ, product_flops
+from ..sizes import LIMIT_SHAPES, REPEATS, WEIGHTS_READ, matmul_flops
 
 # how often each thread does something to its tile
 _TILES = 256
@@ -39,7 +38,7 @@ def prepare() -> Callable[[], Any]:
     wide = drawn(*stored.shape)
     tall = wide.reshape(len(wide), -1, C)
     channels = drawn(C)
-    bending = drawn(1024, 4 * C)
+    hidden = drawn(1024, 4 * C)
 
     def once() -> dict[str, float]:
         rates = {}
@@ -51,7 +50,7 @@ def prepare() -> Callable[[], Any]:
                     # forward, then backward for both
                     products([(x, weight, out)])
                     products([(dout, weight.T, dx), (x.T, dout, dweight)])
-                rates[name] = product_flops(name) / (time.perf_counter() - started) / 1e9
+                rates[name] = matmul_flops(name) / (time.perf_counter() - started) / 1e9
 
         def widen(i: int) -> None:
             for _ in range(_TILES):
@@ -70,9 +69,9 @@ def prepare() -> Callable[[], Any]:
                 with threads.using(n):
                     started = time.perf_counter()
                     for _ in range(REPEATS):
-                        gelu_forward(bending)
-                    rates[name] = REPEATS * bending.size / (time.perf_counter() - started) / 1e9
-        # last, for BLAS's own threads spin on for a while when they are done
+                        gelu_forward(hidden)
+                    rates[name] = REPEATS * hidden.size / (time.perf_counter() - started) / 1e9
+        # last, because BLAS's own threads spin for a while when they are done
         started = time.perf_counter()
         with threads.blas_threads():
             matrix @ vector

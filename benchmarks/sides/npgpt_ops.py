@@ -53,13 +53,13 @@ def _normal(*shape: int) -> Any:
 
 def _elementwise() -> dict[str, Example]:
     t, c, f = (OP_SHAPES[name] for name in ("T", "C", "F"))
-    x, wide = _normal(1, t, c), _normal(1, t, f)
+    x, hidden = _normal(1, t, c), _normal(1, t, f)
     slope = np.array([0.01], np.float32)
-    bends = {name: (name, [wide], {}) for name in ("gelu", "gelu_exact", "silu", "relu")}
+    activations = {name: (name, [hidden], {}) for name in ("gelu", "gelu_exact", "silu", "relu")}
     return {
-        **bends,
-        "leaky_relu": ("leaky_relu", [wide, slope], {}),
-        "softmax": ("softmax", [wide], {}),
+        **activations,
+        "leaky_relu": ("leaky_relu", [hidden, slope], {}),
+        "softmax": ("softmax", [hidden], {}),
         "dropout": ("dropout", [x], {"rate": RATE, "rng": np.random.default_rng(0)}),
         "residual": ("residual", [x, _normal(1, t, c)], {}),
         "layernorm": ("layernorm", [x, _normal(c), _normal(c)], {}),

@@ -1,4 +1,4 @@
-"""The same limits in PyTorch: its products, and reading weights."""
+"""The same limits in PyTorch: its matmuls, and reading weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 import torch
 
-from ..sizes import LIMIT_SHAPES, REPEATS, WEIGHTS_READ, product_flops
+from ..sizes import LIMIT_SHAPES, REPEATS, WEIGHTS_READ, matmul_flops
 
 
 def prepare() -> Callable[[], Any]:
@@ -29,7 +29,7 @@ def prepare() -> Callable[[], Any]:
                 torch.mm(x, weight, out=out)
                 torch.mm(dout, weight.T, out=dx)
                 torch.mm(x.T, dout, out=dweight)
-            rates[name] = product_flops(name) / (time.perf_counter() - started) / 1e9
+            rates[name] = matmul_flops(name) / (time.perf_counter() - started) / 1e9
         started = time.perf_counter()
         torch.mv(matrix, vector)
         rates["reading"] = matrix.nbytes / (time.perf_counter() - started) / 1e9

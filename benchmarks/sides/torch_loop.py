@@ -3,9 +3,9 @@
     python -m benchmarks.sides.torch_loop 2000 TOKENS VOCAB_SIZE OUT
 
 TOKENS holds train.bin and val.bin, uint16. 4 layers of 128 channels, batches of 12 x 64, warm-up
-and cosine, clipping, fused AdamW, the loss of every step told and logged; before the first step and
-every 250 an evaluation on 20 batches and a checkpoint, and at the end the loss over all held-back
-text. No samples are written, which npgpt does besides. The last line is {"val_loss": ...}.
+and cosine, clipping, fused AdamW, the loss of every step printed and logged; before the first step
+and every 250 steps an evaluation on 20 batches and a checkpoint, and at the end the loss over all
+held-out text. No samples are written. The last line is {"val_loss": ...}.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 def main() -> None:
-    """Train and print the loss over all held-back text."""
+    """Train and print the loss over all held-out text."""
     iterations, folder, vocab_size = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     out = Path(sys.argv[4])
     out.mkdir(parents=True)
@@ -44,17 +44,17 @@ def main() -> None:
         return _windows(train, torch.randint(len(train) - length, (batch,)).tolist(), length)
 
     def save(step: int) -> None:
-        kept = {"model": model.state_dict(), "optimizer": optimiser.state_dict(),
-                "config": values, "step": step}
-        torch.save(kept, out / "beside.pt")
+        saved = {"model": model.state_dict(), "optimizer": optimiser.state_dict(),
+                 "config": values, "step": step}
+        torch.save(saved, out / "beside.pt")
         os.replace(out / "beside.pt", out / "checkpoint.pt")
 
     with open(out / "log.jsonl", "w", encoding="utf-8") as log:
-        def tell(record: dict[str, Any]) -> None:
+        def report(record: dict[str, Any]) -> None:
             log.write(json.dumps(record) + "\n")
             print(record)
 
-        tell({"step": 0, "val": evaluate(model, evenly(val, batch, length))})
+        report({"step": 0, "val": evaluate(model, evenly(val, batch, length))})
         save(0)
         for step in range(iterations):
             for group in optimiser.param_groups:
@@ -69,7 +69,7 @@ def main() -> None:
             if done % EVERY == 0 or done == iterations:
                 record["val"] = evaluate(model, evenly(val, batch, length))
                 save(done)
-            tell(record)
+            report(record)
     print(json.dumps({"val_loss": evaluate(model, everything(val, batch, length))}))
 
 
@@ -110,8 +110,8 @@ def rate(step: int, iterations: int) -> float:
     """The learning rate of a step, counted from 0."""
     if step < 100:
         return 1e-3 * (step + 1) / 101
-    share = (step - 100) / max(1, iterations - 100)
-    return 1e-4 + 0.5 * (1.0 + math.cos(math.pi * share)) * 9e-4
+    fraction = (step - 100) / max(1, iterations - 100)
+    return 1e-4 + 0.5 * (1.0 + math.cos(math.pi * fraction)) * 9e-4
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def prepare() -> Callable[[], Any]:
             started = time.perf_counter()
             out.backward(dout)
             result[name] = [forward, time.perf_counter() - started]
-            # not while the next op is timed: letting go of 200 MB takes longer than many an op
+            # not while the next op is timed: freeing 200 MB takes longer than many ops
             del out, dout
             for tensor in inputs:
                 tensor.grad = None
@@ -42,12 +42,12 @@ def prepare() -> Callable[[], Any]:
 
 
 def tensors(name: str, inputs: list[Any]) -> list[Any]:
-    """An example's arrays as PyTorch wants them: (out, in) for linear weights, and gradients."""
+    """An example's arrays as PyTorch expects them: (out, in) for linear weights, with gradients."""
     made = []
     for i, array in enumerate(inputs):
         # of the linear maps, all inputs but the first are weights and biases
-        turned = array.T.copy() if name in _LINEAR and i and array.ndim == 2 else array
-        tensor = torch.from_numpy(turned)
+        weight = array.T.copy() if name in _LINEAR and i and array.ndim == 2 else array
+        tensor = torch.from_numpy(weight)
         made.append(tensor.requires_grad_() if tensor.is_floating_point() else tensor)
     return made
 

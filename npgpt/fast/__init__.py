@@ -1,11 +1,9 @@
-"""The same meaning, quicker: ops under the names of `npgpt.ops`, and a training step made of them.
+"""The same layers, quicker: kernels under the names of `npgpt.layers`, and the set FAST of them.
 
-    from npgpt import fast
-    loss, grads = fast.step.loss_and_grads(params, ids, targets, config)
+    from npgpt.fast.ops import FAST
+    model = GPT2(config, params, ops=FAST)
 
-Every op here is proven equal to its textbook in `npgpt.layers`. What makes it quicker is plain:
-blocks that stay in the processor's cache, work in place on arrays that the op allocated itself,
-two or more Python threads where they pay, and no array that nobody needs.
-
-Fast ops take float32 and float64. Complex steps belong to the textbook.
+A file here is named like the layer that it speeds up, and is proven equal to it. README.md in this
+folder says by which rules, and how to add one. Fast ops take float32 and float64; complex steps
+belong to the textbook.
 """

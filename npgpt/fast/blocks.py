@@ -1,8 +1,8 @@
 """Blocks: arrays as rows, cut into runs that stay in a core's cache while they are worked on.
 
 One pass over memory costs more than the arithmetic in it. So an op that takes ten steps does all
-ten on a block of numbers before it goes to the next one. Small blocks cost too: two threads that
-return from short NumPy calls wait for each other's turn in Python.
+ten on a block of elements before it goes to the next one. Small blocks cost too: two threads that
+return from short NumPy calls wait for each other at the GIL.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ import numpy as np
 
 from ..layers.contract import Array
 
-# numbers in a block: 512 kB of float32, a few of which fit a second-level cache of 2 MB; on one
+# elements in a block: 512 kB of float32, a few of which fit a second-level cache of 2 MB; on one
 # thread 2**15 to 2**17 were equally fast, on two the longer calls win
 BLOCK = 2**17
 
 
 def check_real(*arrays: Array | None) -> None:
-    """Raise TypeError for an array of anything but float32 and float64: fast ops take no other."""
+    """Raise TypeError for an array of anything but float32 and float64: kernels take no other."""
     for array in arrays:
         if array is not None and array.dtype not in (np.float32, np.float64):
-            other = "; npgpt.ops takes complex numbers" if array.dtype.kind == "c" else ""
-            raise TypeError(f"fast ops take float32 and float64, not {array.dtype}{other}")
+            other = "; the textbook's ops take complex numbers" if array.dtype.kind == "c" else ""
+            raise TypeError(f"fast ops expect float32 or float64, got {array.dtype}{other}")
 
 
 def of_one_type(*arrays: Any) -> tuple[Any, ...]:
     """The arrays in the wider of their types, as NumPy's own operators give it; None stays None.
 
-    Most often they have one type: then they are handed back as they are. TypeError as `check_real`.
+    Most often they have one type: then they are given back as they are. Raises as `check_real`.
     """
     check_real(*arrays)
     dtypes = {array.dtype for array in arrays if array is not None}
@@ -46,7 +46,7 @@ def as_rows(x: Array) -> Array:
 
 
 def runs(start: int, stop: int, width: int, block: int = BLOCK) -> Iterator[slice]:
-    """Cut rows start .. stop, each of `width` numbers, into slices of about `block` numbers."""
+    """Cut rows start .. stop, each of `width` elements, into slices of about `block` elements."""
     step = max(1, block // max(1, width))
     for first in range(start, stop, step):
         yield slice(first, min(first + step, stop))

@@ -1,9 +1,9 @@
 """LayerNorm in runs of rows that stay in cache; the mathematics is in layers/layernorm.py.
 
-Row means and column sums are products with a vector (BLAS) instead of reductions. The backward
+Row means and column sums are matmuls with a vector (BLAS) instead of reductions. The backward
 needs only two of them for its row sums, since mean(dout * weight) = dout @ (weight / C).
-Measured on 1024 x 768 float32, processor time against the textbook's on one core: 1.3 times as
-fast forward, 1.7 backward.
+Measured in float32 on one core, forward and backward together: 1.25 times as fast as the textbook
+on 1024 x 768, 1.3 times on 768 x 128.
 
 Textbook   npgpt.layers.layernorm
 """
@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..layers.contract import Array, Cache, check_layernorm
+from ..layers.contract import Array, Cache
+from ..layers.layernorm import check_layernorm
 from ..machine.threads import ELEMENTS, each, parts
 from .blocks import as_rows, of_one_type, run_length, runs
 
@@ -23,7 +24,11 @@ _PIECE = 256
 def layernorm_forward(
     x: Array, weight: Array, bias: Array, *, eps: float = 1e-5
 ) -> tuple[Array, Cache]:
-    """Normalise x (..., C) over its channels, then scale by weight (C,) and shift by bias (C,)."""
+    """Normalise x (..., C) over its channels, then scale by weight (C,) and shift by bias (C,).
+
+    Gives (..., C). Raises ValueError as `check_layernorm`, TypeError unless all are float32 or
+    float64.
+    """
     check_layernorm(x, weight, bias)
     x, weight, bias = of_one_type(x, weight, bias)
     rows = as_rows(x)                                           # (N, C)
@@ -55,7 +60,7 @@ def layernorm_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
     drows = as_rows(dout)                                       # (N, C)
     count, width = drows.shape
     dx = np.empty_like(drows)
-    share = weight / max(width, 1)
+    mean_weight = weight / max(width, 1)
     pieces = max(1, -(-count // _PIECE))
     dweights = np.zeros((pieces, width), drows.dtype)
     dbiases = np.zeros((pieces, width), drows.dtype)
@@ -66,15 +71,15 @@ def layernorm_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
         for run in runs(start, stop, width):
             d, xh, dxr = drows[run], xhat[run], dx[run]
             ones = np.ones(len(d), drows.dtype)
-            product = np.multiply(d, xh, out=scratch[:len(d)])
-            dweights[piece] += ones @ product
+            scaled = np.multiply(d, xh, out=scratch[:len(d)])
+            dweights[piece] += ones @ scaled
             dbiases[piece] += ones @ d
-            through_var = (product @ share)[:, None]
-            through_mean = (d @ share)[:, None]
+            through_var = (scaled @ mean_weight)[:, None]
+            through_mean = (d @ mean_weight)[:, None]
             np.multiply(d, weight, out=dxr)
             dxr -= through_mean
-            np.multiply(xh, through_var, out=product)
-            dxr -= product
+            np.multiply(xh, through_var, out=scaled)
+            dxr -= scaled
             dxr *= rstd[run]
 
     each(work, pieces, drows.size >= ELEMENTS)

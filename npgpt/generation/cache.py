@@ -13,15 +13,24 @@ Shapes     keys, values (L, B, H, S, D), S positions allocated    lengths (B,)
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from typing import Callable, NamedTuple, Sequence
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..config import GPT2Config
+from ..ids import check_integer
 from ..layers.attention import merge_heads, split_heads, split_qkv
-from ..model import Attend
 from ..ops import TEXTBOOK, Ops
 from ..tape import Array
+
+
+class _Span(NamedTuple):
+    """Rows of a pass and of the cache whose new tokens go to the same place."""
+
+    here: slice
+    there: slice
+    start: int
 
 
 class KVCache:
@@ -33,14 +42,11 @@ class KVCache:
         batch: int = 1,
         *,
         capacity: int | None = None,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         self.config = config
-        self.capacity = config.n_positions if capacity is None else capacity
-        if not 1 <= self.capacity <= config.n_positions:
-            raise ValueError(
-                f"capacity={capacity} does not fit: 1 to n_positions={config.n_positions} tokens"
-            )
+        self.capacity = check_integer(
+            "capacity", config.n_positions if capacity is None else capacity, 1, config.n_positions)
         shape = (config.n_layer, batch, config.n_head, self.capacity, config.head_size)
         self.keys = np.empty(shape, dtype)                      # (L, B, H, S, D)
         self.values = np.empty(shape, dtype)
@@ -50,47 +56,52 @@ class KVCache:
         """Where the next `count` tokens of each row lie: (R, count)."""
         start = self.lengths[list(rows)]
         if len(start) and int(start.max()) + count > self.capacity:
-            raise ValueError(
-                f"{int(start.max())} tokens and {count} more are over the cache's capacity "
-                f"of {self.capacity}"
-            )
+            raise ValueError(f"{int(start.max())} tokens and {count} more exceed the cache's "
+                             f"capacity of {self.capacity}")
         return start[:, None] + np.arange(count)
 
-    def attend(self, rows: Sequence[int], ops: Ops = TEXTBOOK) -> Attend:
-        """The attention for `model.hidden`: new tokens of these rows see those kept and each other.
+    def attend(self, rows: Sequence[int], ops: Ops = TEXTBOOK) -> Callable[[int, Array], Array]:
+        """The attention for `model.hidden`: new tokens see their row's cached ones, and each other.
 
         It stores the new keys and values; call `advance` when the whole pass is done.
         """
-        rows = list(rows)
-        starts = [int(start) for start in self.lengths[rows]]
+        spans = self._spans(rows)
         n_head = self.config.n_head
-        # fancy indexing would copy the cache: neighbours of one length go through a slice
-        together = rows == list(range(rows[0], rows[0] + len(rows))) and len(set(starts)) == 1
-        spans = [(slice(0, len(rows)), slice(rows[0], rows[0] + len(rows)), starts[0])]
-        if not together:
-            spans = [
-                (slice(i, i + 1), slice(row, row + 1), start)
-                for i, (row, start) in enumerate(zip(rows, starts))
-            ]
 
-        def attend(layer: int, qkv: Any) -> Any:
+        def attend(layer: int, qkv: Array) -> Array:
             q, k, v = (split_heads(part, n_head) for part in split_qkv(qkv))    # (R, H, T, D)
-            keys, values = self.keys[layer], self.values[layer]                 # (B, H, S, D)
-            count = q.shape[2]
-            for here, there, start in spans:
-                keys[there, :, start:start + count] = k[here]
-                values[there, :, start:start + count] = v[here]
-            if not any(starts):
-                return ops.multi_head_attention(qkv, n_head=n_head)
+            self._store(layer, spans, k, v)
+            if not any(span.start for span in spans):
+                alone: Array = ops.multi_head_attention(qkv, n_head=n_head)
+                return alone
+            keys, values, count = self.keys[layer], self.values[layer], q.shape[2]
             mixed = [
-                ops.causal_attention(
-                    q[here], keys[there, :, :start + count], values[there, :, :start + count]
-                )
+                ops.causal_attention(q[here], keys[there, :, :start + count],
+                                     values[there, :, :start + count])
                 for here, there, start in spans
             ]
-            return merge_heads(mixed[0] if together else np.concatenate(mixed))
+            return merge_heads(mixed[0] if len(mixed) == 1 else np.concatenate(mixed))
 
         return attend
+
+    def store(self, layer: int, rows: Sequence[int], qkv: Array) -> None:
+        """Write the keys and values of qkv (R, T, 3C) behind what the rows hold."""
+        _, k, v = (split_heads(part, self.config.n_head) for part in split_qkv(qkv))
+        self._store(layer, self._spans(rows), k, v)
+
+    def _store(self, layer: int, spans: list[_Span], k: Array, v: Array) -> None:
+        for here, there, start in spans:
+            self.keys[layer, there, :, start:start + k.shape[2]] = k[here]
+            self.values[layer, there, :, start:start + k.shape[2]] = v[here]
+
+    def _spans(self, rows: Sequence[int]) -> list[_Span]:
+        # fancy indexing would copy the cache: neighbours of one length go through a slice
+        starts = self.lengths[list(rows)].tolist()
+        first = rows[0]
+        if len(set(starts)) == 1 and list(rows) == list(range(first, first + len(rows))):
+            return [_Span(slice(0, len(rows)), slice(first, first + len(rows)), starts[0])]
+        return [_Span(slice(i, i + 1), slice(row, row + 1), start)
+                for i, (row, start) in enumerate(zip(rows, starts))]
 
     def advance(self, rows: Sequence[int], count: int) -> None:
         """Count the last `count` tokens stored for these rows as read."""

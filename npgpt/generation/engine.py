@@ -4,25 +4,42 @@
     for token in stream(params, config, ids, 50): ...                   # as they come
     complete(params, config, prompts, 50)                               # log-probabilities, ends
 
-The prompt is read once (prefill), then every step reads one new token (decode), by way of a KV
-cache. How rows, windows and drafts are handled is in writer.py.
+The prompt is read once (prefill), then every step reads one new token (decode), with a KV cache.
+How rows, windows and drafts are handled is in writer.py.
 """
 
 from __future__ import annotations
 
+import sys
+import warnings
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable, Generator, Mapping
+from pathlib import Path
+from typing import Callable, Generator, Unpack, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..config import GPT2Config
-from ..ids import check_ids
+from ..ids import check_ids, check_integer
 from ..ops import TEXTBOOK, Ops
 from ..tape import Array
+from .quantized import Weights
 from .reader import CachedReader, MakeReader
-from .sampling import generators, whole_number
-from .writer import Token, Writer, check_names, request
+from .sampling import generators
+from .writer import OnSlide, Settings, Token, Writer, check_names, request
+
+_PACKAGE = str(Path(__file__).parents[1])
+
+
+class StreamSettings(Settings, total=False):
+    """Every setting of `stream`, as keywords."""
+
+    seed: int | None
+    samples: int
+    on_slide: OnSlide | None
+    ops: Ops
+    reader: MakeReader | None
 
 
 @dataclass
@@ -39,14 +56,25 @@ class Completion:
     """"stop" or "length"."""
 
 
+@overload
 def generate(
-    params: Mapping[str, Array],
-    config: GPT2Config,
-    ids: Any,
-    max_new_tokens: int,
-    **settings: Any,
-) -> Any:
-    """Prompt and continuation; settings as for `complete`.
+    params: Weights, config: GPT2Config, ids: Array, max_new_tokens: int,
+    **settings: Unpack[StreamSettings],
+) -> Array: ...
+
+
+@overload
+def generate(
+    params: Weights, config: GPT2Config, ids: ArrayLike, max_new_tokens: int,
+    **settings: Unpack[StreamSettings],
+) -> Array | list[Array]: ...
+
+
+def generate(
+    params: Weights, config: GPT2Config, ids: ArrayLike, max_new_tokens: int,
+    **settings: Unpack[StreamSettings],
+) -> Array | list[Array]:
+    """Prompt and continuation; settings as for `stream`.
 
     ids (T,) give (T + N,), and (B, T) give (B, T + N); with samples=S, a first axis of B * S rows.
     Rows that end early are filled up with their last token. A list of 1-D arrays, of any lengths,
@@ -66,13 +94,13 @@ def generate(
 
 
 def complete(
-    params: Mapping[str, Array],
+    params: Weights,
     config: GPT2Config,
-    ids: Any,
+    ids: ArrayLike,
     max_new_tokens: int,
     *,
     on_token: Callable[[Token], None] | None = None,
-    **settings: Any,
+    **settings: Unpack[StreamSettings],
 ) -> list[Completion]:
     """What each row writes, with log-probabilities and the reason of its end.
 
@@ -98,40 +126,42 @@ def complete(
 
 
 def stream(
-    params: Mapping[str, Array],
+    params: Weights,
     config: GPT2Config,
-    ids: Any,
+    ids: ArrayLike,
     max_new_tokens: int,
     *,
     seed: int | None = None,
     samples: int = 1,
-    on_slide: Callable[[int], None] | None = None,
+    on_slide: OnSlide | None = None,
     ops: Ops = TEXTBOOK,
     reader: MakeReader | None = None,
-    **settings: Any,
+    **settings: Unpack[Settings],
 ) -> Generator[Token, None, None]:
     """Yield a Token for every token of every row, as they come.
 
         ids                     (T,), (B, T), or a list of 1-D arrays: prompts of any lengths
         seed                    the same seed, the same tokens; None draws a new one
         samples                 so many continuations of each prompt, its rows side by side
-        on_slide                called with a row when its text first exceeds n_positions
-        ops, reader             the ops of the model; another Reader than the cached one
+        on_slide                called with a row when its text first exceeds n_positions, such as
+                                `warn_of_slide(config)`
+        ops                     the layers that the cached reader computes with
+        reader                  makes another Reader, such as FastReader, which has its own ops
     Settings:
         temperature, top_k, top_p, min_p, repetition_penalty    as in Sampling; temperature 0 is
                                 greedy, 1 the default
-        stop_ids, stop          ids and strings that end a row; strings need decode=, ids to str
+        stop_ids, stop          ids and strings that end a row; strings need decode=, from ids to
+                                str
         speculate               draft by prompt look-up; the same tokens, sooner in repetitive text
 
-    Raises ValueError, at the call and before any work, for an empty prompt, ids outside the
-    vocabulary, max_new_tokens below 0, and settings that do not fit; TypeError for a setting that
-    there is not.
+    `params` are a model's or `quantize`'s. Raises, at the call and before any work, ValueError for
+    an empty prompt, ids outside the vocabulary, max_new_tokens below 0 and invalid settings;
+    TypeError for an unknown setting.
     """
     check_names(settings, also=("seed", "samples", "on_slide", "ops", "reader"))
     prompts, _ = _prompts(ids, config)
     wanted = request(config, max_new_tokens, **settings)
-    if whole_number("samples", samples) < 1:
-        raise ValueError(f"samples={samples} must be at least 1")
+    check_integer("samples", samples, 1)
     texts = [prompt.tolist() for prompt in prompts for _ in range(samples)]
     rngs = generators(seed, len(texts))
     capacity = min(config.n_positions, max(len(text) for text in texts) + wanted.limit)
@@ -140,10 +170,36 @@ def stream(
     return writer.write(wanted)
 
 
-def _prompts(ids: Any, config: GPT2Config) -> tuple[list[Array], str]:
+def warn_of_slide(config: GPT2Config) -> OnSlide:
+    """An `on_slide` that issues one UserWarning, at the caller's line.
+
+    That is the innermost line outside npgpt: the call of `generate`, or the loop over `stream`.
+    """
+    warned = False
+
+    def warn(row: int) -> None:
+        nonlocal warned
+        if not warned:
+            warned = True
+            warnings.warn(f"text {row} outgrew the context: from here each token is predicted from "
+                          f"the last {config.n_positions} alone", stacklevel=_lines_within() + 1)
+
+    return warn
+
+
+def _lines_within() -> int:
+    # warnings' skip_file_prefixes does this from Python 3.12 on
+    frame, depth = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, depth = frame.f_back, depth + 1
+    return depth - 1
+
+
+def _prompts(ids: ArrayLike, config: GPT2Config) -> tuple[list[Array], str]:
     """The prompts as 1-D arrays, and what was given: a "row", a "matrix" or a "list"."""
-    ragged = isinstance(ids, (list, tuple)) and len({np.size(row) for row in ids}) > 1
-    if ragged or isinstance(ids, (list, tuple)) and any(isinstance(r, np.ndarray) for r in ids):
+    if isinstance(ids, (list, tuple)) and (
+        len({np.size(row) for row in ids}) > 1 or any(isinstance(row, np.ndarray) for row in ids)
+    ):
         rows = [check_ids(row, config.vocab_size, f"prompt {i}") for i, row in enumerate(ids)]
         wrong = next((row for row in rows if row.ndim != 1), None)
         if wrong is not None:

@@ -1,7 +1,7 @@
 """Drafts by prompt look-up: where the last tokens came before, propose what followed them then.
 
 Text that repeats itself (code, lists, quotations, a summary of its prompt) is guessed well; other
-text gives no draft and costs nothing. The engine verifies a whole draft in one pass.
+text gives no draft and costs nothing. The writer verifies a whole draft in one pass.
 
 Source     Saxena 2023, "Prompt lookup decoding"; the copying beyond the text's end as in
            Ziv, Lempel 1977
@@ -34,7 +34,7 @@ def propose(text: Sequence[int], count: int) -> list[int]:
         found = np.flatnonzero((earlier == ending).all(axis=1))
         if len(found):
             following = tokens[int(found[-1]) + length:]
-            return np.resize(following, count).tolist()
+            return [int(token) for token in np.resize(following, count)]
     return []
 
 

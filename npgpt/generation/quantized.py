@@ -1,29 +1,31 @@
 """Int8 weights: a quarter of the bytes that decoding reads for each token.
 
-    small = quantize(params, config)            # for FastReader, in place of params
+    small = quantize(params, config)            # for a reader, in place of params
     near = dequantize(small)                    # plain parameters again, rounded
 
 A row is what makes one output number: a column of a linear weight (in, out), a row of the token
-table (V, C). Each is stored as whole numbers from -127 to 127 and one scale:
+table (V, C). Each is stored as integers from -127 to 127 and one scale:
 
     weight ~ values * scale                     scale = max |row| / 127
 
 so the rounding error is at most half a scale. Biases, norms and positions stay as they are: they
-are 1 % of the numbers. NumPy widens the weights before it multiplies: quicker than float32 only
-where memory is slow, see the README's table. What it does to the loss is to be measured, on the
-user's model and text: `npgpt eval --int8`.
+are 1 % of the parameters. NumPy widens the weights before it multiplies: quicker than float32 only
+where memory is slow, see the benchmarks. What it does to the loss is to be measured, on the user's
+model and text: `npgpt eval --int8`.
 """
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Mapping, NamedTuple
+from typing import Mapping, NamedTuple
 
 import numpy as np
 
 from ..config import GPT2Config
-from ..layers.contract import Array
 from ..machine.threads import ELEMENTS, each, parts
-from ..params import multiplied_out, parameter_shapes
+from ..ops import TEXTBOOK
+from ..params import Params, parameter_shapes
+from ..tape import Array
+from ..variants import plain
 
 LARGEST = 127
 _TABLES = ("wte.weight", "lm_head.weight")
@@ -32,7 +34,7 @@ _ROWS = 128
 
 
 class Int8(NamedTuple):
-    """A matrix (N, M) in whole numbers, with one scale per output number."""
+    """A matrix (N, M) of 8-bit integers, with one scale per output."""
 
     values: Array
     """int8 (N, M)."""
@@ -40,13 +42,14 @@ class Int8(NamedTuple):
     """(1, M) for a linear weight, (N, 1) for a table; float32 or float64."""
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[int, int]:
         """(N, M)."""
-        return self.values.shape
+        n, m = self.values.shape
+        return n, m
 
     @property
     def size(self) -> int:
-        """How many numbers it holds."""
+        """How many weights it holds."""
         return self.values.size
 
     def widened(self) -> Array:
@@ -66,27 +69,14 @@ class Int8(NamedTuple):
         return taken
 
 
-class Widened(Mapping[str, Any]):
-    """Parameters in which every Int8 is widened when it is asked for, and not kept."""
-
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        self._params = params
-
-    def __getitem__(self, name: str) -> Any:
-        value = self._params[name]
-        return value.widened() if isinstance(value, Int8) else value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._params)
-
-    def __len__(self) -> int:
-        return len(self._params)
+Weight = Array | Int8
+Weights = Mapping[str, Weight]
 
 
-def quantize(params: Mapping[str, Array], config: GPT2Config) -> dict[str, Any]:
+def quantize(params: Mapping[str, Array], config: GPT2Config) -> dict[str, Weight]:
     """The same names: matrices as Int8, except the positions; everything else as it was.
 
-    A config's variants are multiplied out first (`params.multiplied_out`).
+    A config's variants are multiplied out first (`variants.plain`).
     Raises ValueError, naming the parameter, where a number is not finite.
     """
     matrices = [
@@ -95,13 +85,14 @@ def quantize(params: Mapping[str, Array], config: GPT2Config) -> dict[str, Any]:
     ]
     return {
         name: quantized(array, name, by_rows=name in _TABLES) if name in matrices else array
-        for name, array in multiplied_out(params, config).items()
+        for name, array in plain(params, config, TEXTBOOK).items()
     }
 
 
-def dequantize(params: Mapping[str, Any]) -> dict[str, Array]:
+def dequantize(weights: Weights) -> Params:
     """Plain parameters, with the rounding that quantize left in them."""
-    return dict(Widened(params))
+    return {name: weight.widened() if isinstance(weight, Int8) else weight
+            for name, weight in weights.items()}
 
 
 def quantized(weight: Array, name: str = "weight", *, by_rows: bool) -> Int8:
@@ -118,7 +109,7 @@ def quantized(weight: Array, name: str = "weight", *, by_rows: bool) -> Int8:
             np.maximum(peaks, block.max(axis=0, keepdims=True), out=peaks)
     if not np.isfinite(peaks).all():
         raise ValueError(f"{name} holds numbers that are not finite: it cannot be rounded to int8")
-    # a row of zeros, or of numbers too small for a scale, is 0 at any scale
+    # a row of zeros, or of weights too small for a scale, is 0 at any scale
     scale = peaks / LARGEST
     scale[scale < np.finfo(scale.dtype).tiny] = 1.0
 

@@ -1,6 +1,6 @@
-"""A reader: it reads tokens in portions, remembers them, and scores what may come next.
+"""A reader: it reads tokens in chunks, remembers them, and scores what may come next.
 
-The engine knows a model only through the five members of `Reader`; another way to decode is another
+The engine knows a model only through the four members of `Reader`; another way to decode is another
 class with them. Rows are the texts of a batch, numbered from 0.
 """
 
@@ -15,6 +15,7 @@ from ..model import head_weight, hidden
 from ..ops import TEXTBOOK, Ops
 from ..tape import Array
 from .cache import KVCache
+from .quantized import Weights, dequantize
 
 
 class Reader(Protocol):
@@ -42,29 +43,33 @@ class MakeReader(Protocol):
     """Makes the reader of one batch; `CachedReader` is one, with any ops bound to it."""
 
     def __call__(
-        self, params: Mapping[str, Array], config: GPT2Config, batch: int, capacity: int
+        self, params: Weights, config: GPT2Config, batch: int, capacity: int
     ) -> Reader:
         """A reader for `batch` rows of up to `capacity` tokens each."""
         ...
 
 
 class CachedReader:
-    """model.hidden with a KV cache: the first portion is prefill, single tokens are decode."""
+    """model.hidden with a KV cache: the first chunk is prefill, single tokens are decode."""
 
     def __init__(
         self,
-        params: Mapping[str, Array],
+        params: Weights,
         config: GPT2Config,
         batch: int = 1,
         capacity: int | None = None,
         *,
         ops: Ops = TEXTBOOK,
     ) -> None:
-        self.params = params
         self.config = config
         self.ops = ops
-        dtype = params["wte.weight"].dtype
+        self.params = self._readable(params)
+        dtype = self.params["wpe.weight"].dtype
         self.cache = KVCache(config, batch, capacity=capacity, dtype=dtype)
+
+    def _readable(self, params: Weights) -> Mapping[str, Array]:
+        """The parameters as this reader's ops take them."""
+        return dequantize(params)
 
     @property
     def lengths(self) -> Array:
@@ -81,9 +86,10 @@ class CachedReader:
         )                                                       # (R, T, C)
         self.cache.advance(rows, count)
         # the head is a third of a small model's work: only the rows that are asked for
-        return self.ops.unembedding(
+        logits: Array = self.ops.unembedding(
             np.ascontiguousarray(x[:, count - keep:]), head_weight(self.params, self.config)
         )
+        return logits
 
     def cut(self, row: int, length: int) -> None:
         """Keep only the first `length` tokens of a row."""

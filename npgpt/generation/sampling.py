@@ -6,7 +6,7 @@ so filters can be chained and the best token always stays. They are applied in t
     repetition penalty   a seen token's logit: divided by the penalty if positive, else multiplied
     temperature          logits / temperature; 0 stands for greedy, the single best token
     top_k                the k largest logits
-    top_p                the fewest of the most probable tokens that together hold the share p
+    top_p                the fewest of the most probable tokens whose probabilities sum to p or more
     min_p                tokens at least min_p times as probable as the best one
 
 Among equal logits the lower token id counts as the larger, here and in greedy choice.
@@ -21,12 +21,31 @@ from __future__ import annotations
 import math
 import secrets
 from dataclasses import dataclass
-from typing import Any, Sequence
+from typing import Protocol, Sequence, TypedDict
 
 import numpy as np
 
+from ..ids import check_integer, check_number
 from ..layers.softmax import softmax_forward
 from ..tape import Array
+
+
+class SamplingSettings(TypedDict, total=False):
+    """The fields of Sampling, as keywords."""
+
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    min_p: float | None
+    repetition_penalty: float
+
+
+class UniformNumbers(Protocol):
+    """Where draws come from: a NumPy Generator, or a stand-in for one."""
+
+    def random(self) -> float:
+        """A uniform number in [0, 1)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -49,19 +68,19 @@ class Sampling:
     repetition_penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        if _number("temperature", self.temperature) < 0.0:
-            raise ValueError(f"temperature={self.temperature} must be at least 0; 0 is greedy")
-        if self.top_k is not None and whole_number("top_k", self.top_k) < 1:
-            raise ValueError(f"top_k={self.top_k} must be at least 1; 1 keeps the best token only")
-        if self.top_p is not None and not 0.0 < _number("top_p", self.top_p) <= 1.0:
+        temperature = check_number("temperature", self.temperature)
+        if not 0.0 <= temperature < math.inf:
+            raise ValueError(f"temperature={temperature} must be finite, at least 0; 0 is greedy")
+        if self.top_k is not None:
+            check_integer("top_k", self.top_k, 1)
+        if self.top_p is not None and not 0.0 < check_number("top_p", self.top_p) <= 1.0:
             raise ValueError(f"top_p={self.top_p} is outside (0, 1]; 1 keeps every token")
-        if self.min_p is not None and not 0.0 <= _number("min_p", self.min_p) <= 1.0:
+        if self.min_p is not None and not 0.0 <= check_number("min_p", self.min_p) <= 1.0:
             raise ValueError(f"min_p={self.min_p} is outside [0, 1]; 0 keeps every token")
-        if not _number("repetition_penalty", self.repetition_penalty) > 0.0:
-            raise ValueError(
-                f"repetition_penalty={self.repetition_penalty} must be above 0; "
-                "1 changes nothing"
-            )
+        penalty = check_number("repetition_penalty", self.repetition_penalty)
+        if not 0.0 < penalty < math.inf:
+            raise ValueError(f"repetition_penalty={penalty} must be finite and above 0; "
+                             "1 changes nothing")
 
     def filtered(self, logits: Array, seen: Sequence[int] | Array = ()) -> Array:
         """Logits (V,) in float64 after penalty, temperature and filters; removed ones are -inf.
@@ -86,14 +105,14 @@ class Sampling:
         return softmax_forward(self.filtered(logits, seen))[0]
 
     def choose(
-        self, logits: Array, rng: np.random.Generator, seen: Sequence[int] | Array = ()
+        self, logits: Array, rng: UniformNumbers, seen: Sequence[int] | Array = ()
     ) -> int:
         """One token id from logits (V,); takes one uniform number, or none when greedy."""
         if self.temperature == 0.0:
             return int(self._penalised(logits, seen).argmax())
         filtered = self.filtered(logits, seen)
-        kept = np.flatnonzero(filtered > -np.inf)
-        return int(kept[draw(softmax_forward(filtered[kept])[0], float(rng.random()))])
+        left = np.flatnonzero(filtered > -np.inf)
+        return int(left[draw(softmax_forward(filtered[left])[0], float(rng.random()))])
 
     def _penalised(self, logits: Array, seen: Sequence[int] | Array) -> Array:
         out = np.asarray(logits, np.float64)
@@ -112,9 +131,10 @@ def with_temperature(logits: Array, temperature: float) -> Array:
     The maximum cancels in softmax; taking it off first keeps a tiny temperature from making two
     infinities out of two large logits.
     """
-    shifted = logits - logits.max(axis=-1, keepdims=True)
+    shifted: Array = logits - logits.max(axis=-1, keepdims=True)
     with np.errstate(over="ignore"):                            # a far loser may reach -inf
-        return shifted / temperature
+        shifted /= temperature
+    return shifted
 
 
 def keep_top_k(logits: Array, k: int) -> Array:
@@ -139,7 +159,7 @@ def keep_top_p(logits: Array, p: float) -> Array:
     for row, kept in zip(_rows(logits), _rows(out)):
         probs = softmax_forward(row)[0]
         # all tokens below (1 - p) / V hold less than 1 - p: those above reach p without them, so
-        # only they need sorting, a few hundred instead of 50257; half of it allows for rounding
+        # only those are sorted, a few hundred instead of 50257; the half allows for rounding
         likely = np.flatnonzero(probs >= 0.5 * (1.0 - p) / len(row))
         order = likely[np.argsort(-row[likely], kind="stable")]
         mass_before = np.cumsum(probs[order]) - probs[order]
@@ -194,25 +214,9 @@ def generators(seed: int | None, count: int) -> list[np.random.Generator]:
     """
     if seed is None:
         root = secrets.randbits(128)
-    elif whole_number("seed", seed) < 0:
-        raise ValueError(f"seed={seed} must be at least 0")
     else:
-        root = int(seed)
+        root = check_integer("seed", seed, 0)
     return [np.random.default_rng(np.random.SeedSequence([root, i])) for i in range(count)]
-
-
-def whole_number(name: str, value: Any) -> int:
-    """value as an int; ValueError if it is none (a bool or 3.0 is none)."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise ValueError(f"{name}={value!r} must be a whole number")
-    return int(value)
-
-
-def _number(name: str, value: Any) -> float:
-    is_number = isinstance(value, (int, float, np.integer, np.floating))
-    if isinstance(value, bool) or not is_number or not math.isfinite(value):
-        raise ValueError(f"{name}={value!r} must be a finite number")
-    return float(value)
 
 
 def _rows(array: Array) -> Array:

@@ -1,4 +1,4 @@
-"""A session: one text that a reader and a model write by turns, each token read once.
+"""A session: one text that a user and a model write by turns, each token read once.
 
     session = Session(model.params, model.config, seed=1)
     session.extend(tokenizer.encode("Once upon a time"))
@@ -9,53 +9,57 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Callable, Generator, Mapping
+from typing import Generator, Unpack
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..config import GPT2Config
 from ..ids import check_ids
 from ..ops import TEXTBOOK, Ops
 from ..tape import Array
+from .quantized import Weights
 from .reader import CachedReader, MakeReader
 from .sampling import generators
-from .writer import Token, Writer, check_names, request
+from .writer import OnSlide, Settings, Token, Writer, check_names, request
 
 
 class Session:
-    """The text so far, and a reader that keeps what it has read between turns.
+    """The text so far, and a reader whose cache lasts between turns.
 
     `seed`, `on_slide`, `ops` and `reader` as for `stream`; the first reply equals its tokens.
     """
 
     def __init__(
         self,
-        params: Mapping[str, Array],
+        params: Weights,
         config: GPT2Config,
         *,
         seed: int | None = None,
-        on_slide: Callable[[int], None] | None = None,
+        on_slide: OnSlide | None = None,
         ops: Ops = TEXTBOOK,
         reader: MakeReader | None = None,
     ) -> None:
         self.config = config
         make = partial(CachedReader, ops=ops) if reader is None else reader
-        holder = make(params, config, 1, config.n_positions)
-        self._writer = Writer([[]], generators(seed, 1), holder, config, on_slide)
+        self._writer = Writer([[]], generators(seed, 1),
+                              make(params, config, 1, config.n_positions), config, on_slide)
 
     @property
     def ids(self) -> Array:
         """The whole text so far, (T,) token ids."""
         return np.array(self._writer.rows[0].text, np.int64)
 
-    def extend(self, ids: Any) -> None:
+    def extend(self, ids: ArrayLike) -> None:
         """Append ids (T,) to the text; ValueError unless each is in the vocabulary."""
         array = check_ids(ids, self.config.vocab_size)
         if array.ndim != 1:
             raise ValueError(f"a session is one text, ids of shape (T,); got {array.shape}")
         self._writer.extend(0, array.tolist())
 
-    def reply(self, max_new_tokens: int, **settings: Any) -> Generator[Token, None, None]:
+    def reply(
+        self, max_new_tokens: int, **settings: Unpack[Settings]
+    ) -> Generator[Token, None, None]:
         """Continue the text; yields each Token as it comes.
 
         Settings as those of `stream`. Left early (a `break`, an interrupt), the text ends with the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Sequence
+from typing import Callable, Iterable, Sequence
 
 from ..config import GPT2Config
 from ..ids import check_ids
@@ -42,7 +42,7 @@ class Stops:
 
 
 class StopGuard:
-    """Passes streamed text on up to a stop string; holds back what may be the start of one.
+    """Passes streamed text on up to a stop string; buffers what may be the start of one.
 
         guard = StopGuard(["\\n\\n"])
         guard.add("one\\n"), guard.add("two"), guard.flush()        # "one", "\\ntwo", ""
@@ -51,30 +51,30 @@ class StopGuard:
     def __init__(self, strings: str | Sequence[str] = ()) -> None:
         self.strings = checked_strings(strings)
         self.stopped = False
-        self._held = ""
+        self._buffer = ""
 
     def add(self, text: str) -> str:
         """The text that may be shown now; nothing after a stop string."""
         if self.stopped:
             return ""
-        self._held += text
-        found = [self._held.find(string) for string in self.strings if string in self._held]
+        self._buffer += text
+        found = [self._buffer.find(string) for string in self.strings if string in self._buffer]
         if found:
             self.stopped = True
-            ready, self._held = self._held[:min(found)], ""
+            ready, self._buffer = self._buffer[:min(found)], ""
             return ready
-        hold = max((_overlap(self._held, string) for string in self.strings), default=0)
-        cut = len(self._held) - hold
-        ready, self._held = self._held[:cut], self._held[cut:]
+        overlap = max((_overlap(self._buffer, string) for string in self.strings), default=0)
+        cut = len(self._buffer) - overlap
+        ready, self._buffer = self._buffer[:cut], self._buffer[cut:]
         return ready
 
     def flush(self) -> str:
-        """What is still held back, when no more text will come."""
-        ready, self._held = self._held, ""
+        """What is still buffered, when no more text will come."""
+        ready, self._buffer = self._buffer, ""
         return ready
 
 
-def checked_strings(strings: Any) -> tuple[str, ...]:
+def checked_strings(strings: str | Iterable[str]) -> tuple[str, ...]:
     """One string or several as a tuple; ValueError for an empty one or for none at all."""
     several = (strings,) if isinstance(strings, str) else tuple(strings)
     for string in several:

@@ -5,8 +5,8 @@ much to read are read together, so nothing is padded; each draws from a random g
 so a row does not change with its batch mates.
 
 Past the context the window slides: the next token is predicted from the last n_positions tokens
-alone. Each of them has then moved to another position, nothing cached is true any longer, and every
-step reads the whole window again: slower, and equal to a full recomputation.
+alone. Each of them has then moved to another position, no cached key or value is valid any longer,
+and every step reads the whole window again: slower, and equal to a full recomputation.
 
 Speculation drafts tokens by prompt look-up (lookup.py) and verifies them in one pass: at each place
 the token is chosen from the model's own logits, with the same random number as without a draft, and
@@ -16,19 +16,21 @@ same with and without it, greedy or sampled, up to logits that differ in their l
 
 from __future__ import annotations
 
-import difflib
-import inspect
 from dataclasses import dataclass, field
-from typing import Any, Callable, Generator, Iterable, NamedTuple, Sequence
+from typing import Callable, Generator, Iterable, NamedTuple, Sequence, Unpack
 
 import numpy as np
 
 from ..config import GPT2Config
+from ..ids import check_integer
+from ..suggest import did_you_mean
 from ..tape import Array
 from .lookup import DraftLength, propose
 from .reader import Reader
-from .sampling import Sampling, log_probability, whole_number
+from .sampling import Sampling, SamplingSettings, UniformNumbers, log_probability
 from .stops import Decode, Stops
+
+OnSlide = Callable[[int], None]
 
 
 class Token(NamedTuple):
@@ -52,44 +54,41 @@ class Request:
     speculate: bool
 
 
+class Settings(SamplingSettings, total=False):
+    """How tokens are chosen and where a text ends; what each means stands at `stream`."""
+
+    stop_ids: Sequence[int]
+    stop: str | Sequence[str]
+    decode: Decode | None
+    speculate: bool
+
+
 def request(
     config: GPT2Config,
     max_new_tokens: int,
     *,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    min_p: float | None = None,
-    repetition_penalty: float = 1.0,
     stop_ids: Sequence[int] = (),
     stop: str | Sequence[str] = (),
     decode: Decode | None = None,
     speculate: bool = False,
+    **sampling: Unpack[SamplingSettings],
 ) -> Request:
-    """A Request from the settings that `stream` describes; ValueError for one that does not fit."""
-    if whole_number("max_new_tokens", max_new_tokens) < 0:
-        raise ValueError(f"max_new_tokens={max_new_tokens} must be at least 0")
+    """A Request from the settings that `stream` describes; ValueError for an invalid one."""
     return Request(
-        int(max_new_tokens),
-        Sampling(temperature, top_k, top_p, min_p, repetition_penalty),
+        check_integer("max_new_tokens", max_new_tokens, 0),
+        Sampling(**sampling),
         Stops(config, stop_ids, stop, decode),
         speculate,
     )
 
 
-SETTINGS = [name for name, parameter in inspect.signature(request).parameters.items()
-            if parameter.kind is parameter.KEYWORD_ONLY]
-
-
 def check_names(settings: Iterable[str], also: Sequence[str] = ()) -> None:
-    """TypeError for a name that is no setting of `request` and none of `also`, with the nearest."""
-    known = [*SETTINGS, *also]
+    """TypeError for a name that is neither in Settings nor one of `also`, with the nearest."""
+    known = [*Settings.__annotations__, *also]
     for name in settings:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f", did you mean {close[0]}?" if close else ""
-            raise TypeError(f"{name!r} is no setting of generation{hint}; "
-                            f"there are {', '.join(known)}")
+            raise TypeError(f"unknown setting {name!r}{did_you_mean(name, known)}; "
+                            f"expected one of {', '.join(known)}")
 
 
 @dataclass
@@ -98,26 +97,26 @@ class _Row:
 
     number: int
     text: list[int]
-    rng: np.random.Generator
+    rng: UniformNumbers
     start: int = 0
     slid: bool = False
     draft_length: DraftLength = field(default_factory=DraftLength)
 
 
 class Writer:
-    """Texts that are continued, and the reader that knows most of them.
+    """Texts that are continued, and the reader that has read most of each.
 
-    Between tokens, what the reader holds of a row is the beginning of that row's text, unless the
-    text is longer than the context; then what it holds is not used again.
+    Before every read, what the reader holds of a row is a proper beginning of that row's text; of a
+    text longer than the context it holds nothing.
     """
 
     def __init__(
         self,
         texts: Sequence[Sequence[int]],
-        rngs: Sequence[Any],
+        rngs: Sequence[UniformNumbers],
         reader: Reader,
         config: GPT2Config,
-        on_slide: Callable[[int], None] | None = None,
+        on_slide: OnSlide | None = None,
     ) -> None:
         self.rows = [_Row(i, list(text), rng) for i, (text, rng) in enumerate(zip(texts, rngs))]
         self.reader = reader
@@ -126,7 +125,7 @@ class Writer:
 
     def extend(self, number: int, ids: Sequence[int]) -> None:
         """Append tokens to a row's text; they are read with the next step."""
-        self._settle(self.rows[number])
+        self._forget_unwritten(self.rows[number])
         self.rows[number].text.extend(ids)
 
     def write(self, wanted: Request) -> Generator[Token, None, None]:
@@ -144,41 +143,56 @@ class Writer:
                 for row, draft, scores in zip(rows, drafts, logits):
                     chosen = self._choose(row, draft, scores, wanted)
                     row.draft_length.learn(len(draft), len(chosen) - 1)
-                    yield from self._deliver(row, chosen)
+                    for token in chosen:
+                        row.text.append(token.id)
+                        yield token
                     if chosen[-1].reason is None:
                         going_on.append(row)
             active = sorted(going_on, key=lambda row: row.number)
-
-    def _unread(self, row: _Row) -> int:
-        length = len(row.text)
-        return self.context if length > self.context else length - self._known(row)
-
-    def _known(self, row: _Row) -> int:
-        return int(self.reader.lengths[row.number])
 
     def _alike(self, active: list[_Row]) -> list[list[_Row]]:
         """The active rows, in groups that have equally many tokens to read."""
         groups: dict[int, list[_Row]] = {}
         for row in active:
             if len(row.text) > self.context:
-                self.reader.cut(row.number, 0)
-                if not row.slid and self.on_slide is not None:
-                    self.on_slide(row.number)
-                row.slid = True
+                self._slide(row)
             else:
-                self._settle(row)
+                self._forget_unwritten(row)
             groups.setdefault(self._unread(row), []).append(row)
         return list(groups.values())
 
-    def _drafts(self, rows: list[_Row], wanted: Request) -> list[list[int]]:
-        """A draft for each row, all of one length, perhaps 0; shorter ones are filled up.
+    def _slide(self, row: _Row) -> None:
+        self.reader.cut(row.number, 0)
+        if not row.slid and self.on_slide is not None:
+            self.on_slide(row.number)
+        row.slid = True
 
-        A filler is verified like any draft token: it costs time at worst.
+    def _known(self, row: _Row) -> int:
+        return int(self.reader.lengths[row.number])
+
+    def _unread(self, row: _Row) -> int:
+        return min(len(row.text), self.context) - self._known(row)
+
+    def _forget_unwritten(self, row: _Row) -> None:
+        """Let the reader forget drafted tokens that were rejected, or not asked for any more.
+
+        The last token of the text stays unread: reading it gives the logits of the next.
+        """
+        most = max(0, len(row.text) - 1)
+        if self._known(row) > most:
+            self.reader.cut(row.number, most)
+
+    def _drafts(self, rows: list[_Row], wanted: Request) -> list[list[int]]:
+        """A draft for each row, all of one length, perhaps 0.
+
+        Shorter ones are filled up; a filler is verified like any drafted token.
         """
         if not wanted.speculate:
             return [[] for _ in rows]
+        # within the context, and so that the token after the draft is still wanted
         room = min(
-            min(self.context, row.start + wanted.limit - 1) - len(row.text) for row in rows
+            min(self.context - len(row.text), row.start + wanted.limit - len(row.text) - 1)
+            for row in rows
         )
         drafts = [propose(row.text, min(room, row.draft_length.value)) for row in rows]
         longest = max(len(draft) for draft in drafts)
@@ -186,12 +200,12 @@ class Writer:
 
     def _read(self, rows: list[_Row], drafts: list[list[int]]) -> Array:
         unread = self._unread(rows[0])
-        portions = [row.text[-unread:] + draft for row, draft in zip(rows, drafts)]
+        chunks = [row.text[-unread:] + draft for row, draft in zip(rows, drafts)]
         numbers = [row.number for row in rows]
-        return self.reader.read(numbers, np.array(portions, np.int64), 1 + len(drafts[0]))
+        return self.reader.read(numbers, np.array(chunks, np.int64), 1 + len(drafts[0]))
 
     def _choose(self, row: _Row, draft: list[int], logits: Array, wanted: Request) -> list[Token]:
-        """Tokens from logits (1 + drafted, V): one, and one more for each draft token that held."""
+        """Tokens from logits (1 + drafted, V): one, and one more for each drafted one accepted."""
         text = list(row.text)
         chosen: list[Token] = []
         for place, scores in enumerate(logits):
@@ -207,23 +221,6 @@ class Writer:
             if reason or place == len(draft) or token != draft[place]:
                 break
         return chosen
-
-    def _deliver(self, row: _Row, chosen: list[Token]) -> Generator[Token, None, None]:
-        try:
-            for token in chosen:
-                row.text.append(token.id)
-                yield token
-        finally:
-            self._settle(row)
-
-    def _settle(self, row: _Row) -> None:
-        """Let the reader forget draft tokens that did not hold, or were not asked for any more.
-
-        The last token stays unread: reading it gives the logits of the next.
-        """
-        most = max(0, len(row.text) - 1)
-        if most < self.context and self._known(row) > most:
-            self.reader.cut(row.number, most)
 
     def _read_repeated_prompts_once(self) -> None:
         first: dict[tuple[int, ...], _Row] = {}

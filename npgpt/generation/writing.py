@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Generator, Iterable, Sequence
+from typing import Callable, Generator, Iterable, Sequence, Unpack
 
 from ..text.stream import StreamDecoder
 from ..text.tokenizer import Tokenizer
+from .sampling import SamplingSettings
 from .session import Session
 from .stops import StopGuard
 from .writer import Token
@@ -20,8 +21,8 @@ def stream_text(
 ) -> Generator[str, None, None]:
     """The text of one row's tokens, in pieces that are safe to print at once.
 
-    Characters that are not complete and what may be the start of a stop string are held back; stop
-    strings and stop ids themselves are not shown.
+    Incomplete characters and what may be the start of a stop string wait; stop strings and stop ids
+    themselves are not shown.
     """
     decoder, guard = StreamDecoder(tokenizer), StopGuard(stop)
     for token in tokens:
@@ -37,19 +38,20 @@ def converse(
     session: Session,
     tokenizer: Tokenizer,
     lines: Iterable[str],
-    write: Callable[[str], Any],
+    write: Callable[[str], object],
     max_new_tokens: int,
     *,
-    on_error: Callable[[str], Any] | None = None,
+    on_error: Callable[[str], object] | None = None,
     stop_ids: Sequence[int] = (),
     stop: str | Sequence[str] = (),
-    **settings: Any,
+    speculate: bool = False,
+    **sampling: Unpack[SamplingSettings],
 ) -> None:
     """Take turns: each of `lines` joins the text on a new line, and the model goes on from there.
 
-    An empty line lets the model go on without a word from the reader. `write` gets the pieces of
-    each reply, then a line break. Ctrl-C ends a reply, not the conversation; a line that cannot be
-    encoded is told to `on_error` (raised without one). Other settings as for `Session.reply`.
+    An empty line lets the model go on by itself. `write` gets the pieces of each reply, then a line
+    break. Ctrl-C ends a reply, not the conversation; a line that cannot be encoded is reported to
+    `on_error` (raised without one). Other settings as for `Session.reply`.
     """
     for line in lines:
         line = line.rstrip("\r\n")
@@ -65,7 +67,8 @@ def converse(
             on_error(str(error))
             continue
         tokens = session.reply(
-            max_new_tokens, stop_ids=stop_ids, stop=stop, decode=tokenizer.decode, **settings
+            max_new_tokens, stop_ids=stop_ids, stop=stop, decode=tokenizer.decode,
+            speculate=speculate, **sampling,
         )
         pieces = stream_text(tokens, tokenizer, stop_ids=stop_ids, stop=stop)
         try:

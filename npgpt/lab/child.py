@@ -1,9 +1,9 @@
-"""npgpt as a process that does not outlive the one that started it.
+"""npgpt as a process that does not outlive its parent.
 
     python -m npgpt.lab.child PARENT train --resume runs/a
 
-is `npgpt train --resume runs/a`, started by process PARENT. Should PARENT be killed, the run gets
-the SIGTERM on which it saves and stops. Linux alone can tell of a parent's death; elsewhere the run
+is `npgpt train --resume runs/a`, started by the process PARENT. If PARENT is killed, the run gets
+the SIGTERM on which it saves and stops. Only Linux can report a parent's death; elsewhere the run
 goes on.
 """
 
@@ -19,32 +19,22 @@ from types import FrameType
 _PR_SET_PDEATHSIG = 1
 
 
-class _Once:
-    """Hand on the news as one SIGTERM.
-
-    Linux tells of the end of the parent's threads rather than of the parent: BLAS keeps some, and
-    each that outlives the one before tells once more. A second SIGTERM would mean stop unsaved.
-    """
-
-    def __init__(self) -> None:
-        self._told = False
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        if not self._told:
-            self._told = True
-            os.kill(os.getpid(), signal.SIGTERM)
-
-
 def end_with(parent: int) -> None:
-    """Ask for one SIGTERM when `parent` dies; exits at once if it is dead already."""
+    """Ask Linux for one SIGTERM when `parent` dies; exit at once if it is dead already."""
     if sys.platform != "linux":
         return
-    # a run of a study has no terminal that could send it this one
-    signal.signal(signal.SIGHUP, _Once())
+    # SIGHUP is free to carry the message: a run of a study has no terminal that could send it
+    signal.signal(signal.SIGHUP, _terminate_once)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGHUP)
-    # it may have died before we asked
-    if os.getppid() != parent:
+    if os.getppid() != parent:      # it died before we asked
         sys.exit(1)
+
+
+def _terminate_once(number: int, frame: FrameType | None) -> None:
+    # PR_SET_PDEATHSIG fires when a parent thread exits, so a parent with BLAS threads triggers it
+    # several times; but a second SIGTERM would mean: stop without saving
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

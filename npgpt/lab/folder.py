@@ -1,4 +1,4 @@
-"""A study's folder: its lock, its own copy of the study, and what it began with.
+"""A study's folder: its own copy of the study, what it began with, and the state of every run.
 
     FOLDER/study.toml           the study as it was given
     FOLDER/about.json           machine, versions, corpus
@@ -8,7 +8,8 @@
     FOLDER/runs/NAME.txt        what it wrote to stderr
     FOLDER/results.json         all that a report needs
 
-Runs hold the lock too: if only `lab run` is killed, the next one waits until they have saved.
+A run holds its own folder: where `lab run` alone is killed, the next one waits until its runs have
+saved.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Mapping, TypedDict
 
 import numpy as np
 
-from ..files import replacing_file
+from ..files import LOCK_FILE, InUse, locked, replacing_file
 from ..text import Corpus
 from ..training.checkpoint import checkpoints
 from ..training.loop import CONFIG_FILE, RESULT_FILE
@@ -34,17 +35,31 @@ from .study import Arm, Study, read_study, run_name
 
 STUDY_FILE = "study.toml"
 ABOUT_FILE = "about.json"
-LOCK_FILE = ".lock"
 DIVERGED = 4
-"""The exit code of `npgpt train` for a run that diverged: a result, and no fault."""
+"""The exit code of `npgpt train` for a run that diverged: a result, not a failure."""
+Machine = dict[str, str | int | None]
+"""What a study ran on: npgpt, numpy, python, system, processor, cores."""
+
+
+class CorpusFacts(TypedDict, total=False):
+    """What is noted of a study's text; empty until it was read."""
+
+    name: str
+    fingerprint: str
+    tokenizer: str
+    vocabulary: int
+    train_tokens: int
+    held_back_tokens: int
+    unigram: float
+    """Cross-entropy in nats of counting tokens alone."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a study: where it lies, and what is on the disk of it."""
+    """One run of a study, and what is on the disk of it."""
 
     folder: Path
-    """The study's."""
+    """That of the study."""
     arm: Arm
     seed: int
     config: RunConfig
@@ -78,12 +93,13 @@ class Run:
         whole = checkpoints(self.place)
         return int(whole[-1].name.rpartition("-")[2]) if whole else 0
 
-    def ending(self) -> dict[str, Any]:
-        """The content of NAME.json, {} if there is none; exit is null while the run goes."""
+    def ending(self) -> Any:
+        """The content of NAME.json, {} if there is none: exit, None while the run goes; seconds so
+        far; and said, the last words of a run that diverged."""
         return read_json(self.beside(".json"))
 
     def result(self) -> dict[str, Any]:
-        """The content of result.json if the run has finished, else {}."""
+        """The content of result.json, step and val_loss, if the run has finished; else {}."""
         found = read_json(self.place / RESULT_FILE)
         return found if found.get("step") == self.max_steps else {}
 
@@ -101,80 +117,46 @@ def runs_of(folder: Path, study: Study) -> list[Run]:
     return [Run(folder, arm, seed, study.run_config(arm, seed)) for arm, seed in study.runs()]
 
 
-class Lock:
-    """A folder held for this process and for the runs that inherit `handle`."""
-
-    def __init__(self, handle: int) -> None:
-        self.handle = handle
-
-    def note(self, process: int, name: str) -> None:
-        """Write down who holds the folder, for those who will be refused."""
-        os.write(self.handle, f"{process} {name}\n".encode())
-
-
 @contextmanager
-def locked(
+def held(
     folder: Path, patience: float = 0.0, say: Callable[[str], None] | None = None,
-) -> Iterator[Lock | None]:
-    """Hold the folder; None where the system has no such lock (Windows).
+) -> Iterator[None]:
+    """Hold a study's folder. Raises ValueError if another `lab run` holds it, or runs it started.
 
-    Raises ValueError if it is held. For runs whose `lab run` is gone it waits first, as many
-    seconds as `patience` says: they are saving.
+    Runs whose `lab run` was killed are saving: it first waits for them for `patience` seconds.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        import fcntl
-    except ImportError:
-        yield None
-        return
-    deadline = time.monotonic() + patience
-    with (folder / LOCK_FILE).open("a+", encoding="utf-8") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                file.seek(0)
-                refusal, orphaned = _held_by(folder, file.read())
-                if not orphaned or time.monotonic() >= deadline:
-                    raise ValueError(refusal) from None
-                if say is not None:
-                    say(f"{refusal.partition(';')[0]}; waiting until they have saved")
-                    say = None
+    with locked(folder):
+        deadline = time.monotonic() + patience
+        while runs := _left_behind(folder):
+            problem = (f"{folder} is in use by runs that a killed lab run left behind: "
+                       f"{', '.join(runs)}")
+            if time.monotonic() >= deadline:
+                raise ValueError(f"{problem}; wait until they end, or end them")
+            if say is not None:
+                say(f"{problem}; waiting until they have saved")
+                say = None
             time.sleep(0.05)
-        file.truncate(0)
-        lock = Lock(file.fileno())
-        lock.note(os.getpid(), "lab run")
-        yield lock
+        yield
 
 
-def _held_by(folder: Path, notes: str) -> tuple[str, bool]:
-    """Why the folder cannot be had, and whether only runs hold it that lab run left behind."""
-    notes_of = [line.partition(" ") for line in notes.splitlines()]
-    named = [(name, int(process)) for process, _, name in notes_of if process.isdigit()]
-    if not named or _lives(named[0][1]):
-        who = f", process {named[0][1]}" if named else ""
-        return f"{folder} is in use by lab run{who}; wait until it ends, or end it", False
-    runs = [f"{name} (process {process})" for name, process in named[1:] if _lives(process)]
-    return (f"{folder} is in use by runs that lab run, process {named[0][1]}, left behind when it "
-            f"was killed: {', '.join(runs) or 'they are ending'}; wait until they end, or end "
-            f"them"), True
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+def _left_behind(folder: Path) -> list[str]:
+    """The runs that a process is training, each with that process."""
+    runs = []
+    for place in sorted(folder.glob(f"runs/*/{LOCK_FILE}")):
+        try:
+            with locked(place.parent):
+                pass
+        except InUse as problem:
+            runs.append(f"{place.parent.name} (process {problem.process})")
+    return runs
 
 
 def adopt(folder: Path, study: Study) -> None:
     """Copy the study into its folder; on continuing, check that it is still the same one.
 
-    Seeds and arms may be added, words and comparisons changed. ValueError names anything else.
+    Seeds and arms may be added, words and comparisons changed. Raises ValueError, which names it,
+    for any other change.
     """
     place = folder / STUDY_FILE
     if place.is_file():
@@ -183,15 +165,15 @@ def adopt(folder: Path, study: Study) -> None:
             raise ValueError(f"{folder} holds a study with other settings: {change}; "
                              f"choose another --out, or restore the study")
     elif (folder / "runs").is_dir():
-        raise ValueError(f"{folder} has runs and no {STUDY_FILE}; choose another --out")
+        raise ValueError(f"{folder} has runs but no {STUDY_FILE}; choose another --out")
     with replacing_file(place) as beside:
         beside.write_text(study.text, encoding="utf-8")
 
 
 def _change(old: Study, new: Study) -> str:
-    """What differs between two studies such that runs of one are no runs of the other."""
+    """The first difference between two studies that makes runs of one useless to the other."""
     if old.name != new.name:
-        return f"its name is {old.name!r} there and {new.name!r} now"
+        return f"its name was {old.name!r} and is {new.name!r}"
     gone = [str(seed) for seed in old.seeds if seed not in new.seeds]
     if gone:
         return f"seed {gone[0]} is gone"
@@ -210,7 +192,7 @@ def _change(old: Study, new: Study) -> str:
 
 
 def note_beginning(folder: Path, corpus: Corpus) -> None:
-    """Write about.json: machine and versions (a line more on another machine), and the corpus.
+    """Write about.json: machine and versions (one entry for each machine), and the corpus.
 
     Raises ValueError if the study began with another text.
     """
@@ -234,8 +216,8 @@ def note_beginning(folder: Path, corpus: Corpus) -> None:
     })
 
 
-def machine() -> dict[str, Any]:
-    """Versions and processor, as a report tells them."""
+def machine() -> Machine:
+    """Versions and processor of this machine."""
     return {"npgpt": VERSION, "numpy": np.__version__, "python": platform.python_version(),
             "system": platform.system(), "processor": _processor(), "cores": os.cpu_count()}
 
@@ -250,8 +232,8 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file, {} if there is none or it is no whole one."""
+def read_json(path: Path) -> Any:
+    """A JSON object from a file, {} if the file is missing, torn or holds something else."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -259,7 +241,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write strict JSON, whole or not at all."""
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write a JSON object, whole or not at all."""
     with replacing_file(path) as beside:
         beside.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 TITLE = "ReLU's Revival: On the Entropic Overload in Normalization-Free Large Language Models"
 LINK = "https://arxiv.org/abs/2410.09637"
-BASELINE = "softmax + LayerNorm + GELU"
 SCALE = "12 layers, 12 heads, 768 channels, T = 128, 2.1 billion tokens, one seed"
 LARGEST_ENTROPY = 3.87
-"""Their Max: the largest entropy they observed, in nats."""
+"""Called Max there: the largest entropy that they observed, in nats."""
 
 
 @dataclass(frozen=True)

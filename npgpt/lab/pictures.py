@@ -7,41 +7,52 @@ from __future__ import annotations
 
 import io
 import math
-from typing import Any, Callable, Sequence
+import textwrap
+from typing import TYPE_CHECKING, Callable, Sequence, TypedDict
 
 import numpy as np
 
 from ..display.drawing import BLUE, GREEN, GREY, ORANGE, PINK, SKY, YELLOW, new_figure
 from ..layers.contract import Array
 from ..probe.entropy import causal_bound
-from .results import number
-from .summary import Summary
+from .results import EntropyRecord, Results, number
+from .summary import Summary, to_array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 WIDTH = 5.6
 COLUMNS = 3
-# the text stays readable where a phone shrinks the picture to two thirds
-STYLE: Any = {
-    "font.size": 10, "axes.titlesize": 10, "axes.labelsize": 10, "legend.fontsize": 9.5,
-    "xtick.labelsize": 9, "ytick.labelsize": 9, "svg.hashsalt": "npgpt",
-}
 COLOURS = (BLUE, ORANGE, GREEN, PINK, "#000000", SKY, YELLOW)
-DASHES: tuple[Any, ...] = (
+Dash = str | tuple[int, tuple[float, ...]]
+DASHES: tuple[Dash, ...] = (
     "-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (8, 2)),
     (0, (1, 2)),
 )
 
 
-def draw_all(results: dict[str, Any], summary: Summary) -> dict[str, bytes]:
+class Line(TypedDict):
+    """How a curve is drawn."""
+
+    color: str | tuple[float, float, float, float]
+    linestyle: Dash
+
+
+def draw_all(results: Results, summary: Summary) -> dict[str, bytes]:
     """Every picture that the results allow, as SVG by name. ImportError without matplotlib."""
-    new_figure(1, 1, (1, 1))        # says which extra is missing, if it is
+    new_figure(1, 1, (1, 1))        # raises the error that names the extra
     import matplotlib
 
-    drawings: dict[str, Callable[[dict[str, Any], Summary], Any]] = {
+    drawings: dict[str, Callable[[Results, Summary], Figure | None]] = {
         "perplexity": perplexity, "heat-maps": heat_maps, "layer-means": layer_means,
         "entropy": entropy_over_training, "loss": loss_curves, "difference": loss_differences,
     }
     found = {}
-    with matplotlib.rc_context(STYLE):
+    # the text stays readable where a phone shrinks the picture to two thirds
+    with matplotlib.rc_context({
+            "font.size": 10, "axes.titlesize": 10, "axes.labelsize": 10, "legend.fontsize": 9.5,
+            "xtick.labelsize": 9, "ytick.labelsize": 9, "svg.hashsalt": "npgpt"}):
         for name, draw in drawings.items():
             figure = draw(results, summary)
             if figure is not None:
@@ -51,8 +62,8 @@ def draw_all(results: dict[str, Any], summary: Summary) -> dict[str, bytes]:
     return found
 
 
-def perplexity(results: dict[str, Any], summary: Summary) -> Any:
-    """Every seed a dot, the mean a bar with its interval; one row an arm."""
+def perplexity(results: Results, summary: Summary) -> Figure | None:
+    """Every seed a dot, the mean a bar with its interval; one row for each arm."""
     arms = [arm for arm in summary.arms if arm.losses]
     if not arms:
         return None
@@ -66,7 +77,7 @@ def perplexity(results: dict[str, Any], summary: Summary) -> Any:
         found = arm.perplexity
         values = [math.exp(loss) for loss in arm.losses.values()]
         if found.mean > most:
-            # one far arm would press all others together: it is told, not drawn to scale
+            # one far arm would squeeze all others together: its value is written instead
             axes.annotate(f"{found.mean:.3g} \N{RIGHTWARDS ARROW}", (1, row),
                           xycoords=("axes fraction", "data"), ha="right", va="center",
                           color=BLUE, fontsize=9)
@@ -77,12 +88,12 @@ def perplexity(results: dict[str, Any], summary: Summary) -> Any:
         axes.plot(values, [row] * len(values), "o", color=ORANGE, markersize=4.5, alpha=0.9,
                   markeredgewidth=0)
         axes.plot([found.mean], [row], "|", color=BLUE, markersize=15, markeredgewidth=2.2)
-    # two seeds can have an interval many times wider than all differences: it may leave the frame
+    # an interval of two seeds can be many times wider than all differences: it may leave the frame
     margin = 0.35 * (high - low) or 0.05 * high
     axes.set_xlim(low - margin, high + margin)
     axes.set_ylim(len(arms) - 0.5, -0.5)
     axes.set_yticks(range(len(arms)), [arm.name for arm in arms])
-    axes.set_xlabel("perplexity on held-back text")
+    axes.set_xlabel("perplexity on held-out text")
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     return figure
@@ -96,20 +107,17 @@ def _frame(means: list[float]) -> float:
     return ordered[-1]
 
 
-def heat_maps(results: dict[str, Any], summary: Summary) -> Any:
-    """Final entropy of every head as a share of the bound, a panel an arm."""
+def heat_maps(results: Results, summary: Summary) -> Figure | None:
+    """Final entropy of every head as a fraction of the bound, a panel for each arm."""
     arms = [arm for arm in summary.arms if arm.entropy]
     if not arms or summary.bound is None:
         return None
     layers, heads = next(iter(arms[0].entropy.values())).shape
     tall = min(1.7, max(1.0, 1.5 * layers / heads))
     figure, panels = _panels(len(arms), tall)
-    shown = None
     for panel, arm in zip(panels, arms):
-        mean = summary.mean_entropy(arm)
-        assert mean is not None
-        part = mean / summary.bound
-        shown = panel.imshow(part, vmin=0, vmax=1, cmap="cividis", aspect="auto")
+        part = arm.mean_entropy / summary.bound
+        image = panel.imshow(part, vmin=0, vmax=1, cmap="cividis", aspect="auto")
         if layers * heads <= 36:
             for (layer, head), value in np.ndenumerate(part):
                 panel.text(head, layer, "NaN" if math.isnan(value) else f"{100 * value:.0f}",
@@ -120,14 +128,14 @@ def heat_maps(results: dict[str, Any], summary: Summary) -> Any:
         panel.set_yticks(_ticks(layers))
         panel.spines[:].set_visible(False)
     _outer_labels(figure, panels, "head", "layer")
-    bar = figure.colorbar(shown, ax=panels, location="bottom", shrink=0.7, aspect=35, pad=0.02)
-    bar.set_label("attention entropy, share of the causal bound")
+    bar = figure.colorbar(image, ax=panels, location="bottom", shrink=0.7, aspect=35, pad=0.02)
+    bar.set_label("attention entropy, fraction of the causal bound")
     bar.set_ticks([0, 0.25, 0.5, 0.75, 1], labels=["0", "25 %", "50 %", "75 %", "100 %"])
     return figure
 
 
-def layer_means(results: dict[str, Any], summary: Summary) -> Any:
-    """Final entropy by depth beside the paper's, each as a share of its own bound."""
+def layer_means(results: Results, summary: Summary) -> Figure | None:
+    """Final entropy by depth beside the paper's, each as a fraction of its own bound."""
     arms = [arm for arm in summary.arms if arm.entropy and arm.paper and arm.paper.layers]
     if not arms or summary.bound is None:
         return None
@@ -138,20 +146,20 @@ def layer_means(results: dict[str, Any], summary: Summary) -> Any:
         for seed, values in arm.entropy.items():
             means = values.mean(axis=1) / summary.bound
             panel.plot(_depth(len(means)), means, color=BLUE, linewidth=1.4, marker="o",
-                       markersize=3.5, label="here, a line a seed")
+                       markersize=3.5, label="here, a line for each seed")
         printed = np.array(arm.paper.layers) / theirs
         panel.plot(_depth(len(printed)), printed, color=ORANGE, linestyle=(0, (4, 1.5)),
                    linewidth=1.6, marker="s", markersize=3, label="the paper, 12 layers")
         _title(panel, arm.name)
         panel.set_xticks([0, 1], ["first", "last"])
-    _share_axis(panels)
-    _outer_labels(figure, panels, "layer", "entropy, share of bound")
+    _fraction_axis(panels)
+    _outer_labels(figure, panels, "layer", "entropy, fraction of bound")
     _legend_above(figure, panels[0])
     return figure
 
 
-def entropy_over_training(results: dict[str, Any], summary: Summary) -> Any:
-    """Mean entropy of every layer at every watched step, a panel an arm."""
+def entropy_over_training(results: Results, summary: Summary) -> Figure | None:
+    """Mean entropy of every layer at every watched step, a panel for each arm."""
     arms = [(arm, _watched(results, arm.name)) for arm in summary.arms]
     arms = [(arm, runs) for arm, runs in arms if runs]
     if not arms or summary.bound is None:
@@ -162,24 +170,24 @@ def entropy_over_training(results: dict[str, Any], summary: Summary) -> Any:
         by_layer = nats.mean(axis=2) / summary.bound                 # (watched, layers)
         for layer in range(by_layer.shape[1]):
             panel.plot(steps, by_layer[:, layer], linewidth=1.5, label=f"layer {layer}",
-                       **_look(layer, by_layer.shape[1]))
+                       **_layer_line(layer, by_layer.shape[1]))
         _title(panel, arm.name)
         panel.set_xlim(0, steps[-1])
         panel.set_xticks([0, steps[-1]])
-    _share_axis(panels)
-    _outer_labels(figure, panels, "step", "entropy, share of bound")
+    _fraction_axis(panels)
+    _outer_labels(figure, panels, "step", "entropy, fraction of bound")
     _legend_above(figure, panels[0])
     return figure
 
 
-def loss_curves(results: dict[str, Any], summary: Summary) -> Any:
-    """Validation loss over training: means over seeds in bands from least to largest."""
+def loss_curves(results: Results, summary: Summary) -> Figure | None:
+    """Validation loss over training: means over seeds, in bands from the least to the largest."""
     curves = {arm.name: _val_curves(results, arm.name) for arm in summary.arms}
     return _curve_panels(curves, summary, "loss, nats per token", zoom=True)
 
 
-def loss_differences(results: dict[str, Any], summary: Summary) -> Any:
-    """The same minus the first arm's, seed by seed: what differs is seen, not what all learn."""
+def loss_differences(results: Results, summary: Summary) -> Figure | None:
+    """The same minus the first arm's, seed by seed: shows how arms differ, not what all learn."""
     first = _val_curves(results, summary.arms[0].name)
     curves: dict[str, dict[int, Array]] = {}
     for arm in summary.arms[1:]:
@@ -195,11 +203,11 @@ def loss_differences(results: dict[str, Any], summary: Summary) -> Any:
 
 
 def _curve_panels(curves: dict[str, dict[int, Array]], summary: Summary, label: str,
-                  zoom: bool) -> Any:
+                  zoom: bool) -> Figure | None:
     names = [name for name, found in curves.items() if found]
     if not names:
         return None
-    # a few lines a panel can be told apart; the first arm is in all of them, to compare with
+    # few lines in a panel, to tell them apart; the first arm is in all of them, to compare with
     rest = names[1:] if zoom else names
     groups = [rest[start:start + 4] for start in range(0, len(rest), 4)] or [[]]
     if zoom:
@@ -210,16 +218,16 @@ def _curve_panels(curves: dict[str, dict[int, Array]], summary: Summary, label: 
         for n, name in enumerate(group):
             steps, mean, low, high = _band(list(curves[name].values()))
             first = zoom and n == 0
-            look = {"color": "#555555", "linestyle": "-"} if first else _line(n - zoom)
-            panel.plot(steps, mean, linewidth=1.6, label=name, **look)
-            panel.fill_between(steps, low, high, color=look["color"], alpha=0.18, linewidth=0)
+            line = Line(color="#555555", linestyle="-") if first else _line(n - zoom)
+            panel.plot(steps, mean, linewidth=1.6, label=name, **line)
+            panel.fill_between(steps, low, high, color=line["color"], alpha=0.18, linewidth=0)
             shown = steps >= 0.15 * steps[-1]
             ends.append(float(np.nanmax(high[shown])))
             lows.append(float(np.nanmin(low[shown])))
         panel.set_ylabel(label)
         panel.grid(axis="y", color="#dddddd", linewidth=0.6)
         panel.set_axisbelow(True)
-        # outside of the axes: a legend must not cover the curves
+        # outside the axes: a legend must not cover the curves
         panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False,
                      handlelength=2.6, columnspacing=1.2, borderaxespad=0.2)
     margin = 0.05 * (max(ends) - min(lows)) or 0.01
@@ -231,12 +239,12 @@ def _curve_panels(curves: dict[str, dict[int, Array]], summary: Summary, label: 
     return figure
 
 
-def _panels(n: int, height: float) -> tuple[Any, list[Any]]:
+def _panels(n: int, height: float) -> tuple[Figure, list[Axes]]:
     """A grid of n panels that share their axes, at most COLUMNS in a row."""
     columns = min(COLUMNS, n)
     rows = -(-n // columns)
     figure = new_figure(rows, columns, (WIDTH, 0.9 + (height + 0.35) * rows), sharex=True,
-                        sharey=True, squeeze=False)
+                        sharey=True)
     for axes in figure.axes[n:]:
         axes.set_visible(False)
     for axes in figure.axes[:n]:
@@ -245,14 +253,12 @@ def _panels(n: int, height: float) -> tuple[Any, list[Any]]:
     return figure, figure.axes[:n]
 
 
-def _title(panel: Any, name: str) -> None:
+def _title(panel: Axes, name: str) -> None:
     """The arm's name over its panel, in lines that fit."""
-    import textwrap
-
     panel.set_title("\n".join(textwrap.wrap(name, 19)), loc="left", fontsize=9)
 
 
-def _outer_labels(figure: Any, panels: Sequence[Any], x: str, y: str) -> None:
+def _outer_labels(figure: Figure, panels: Sequence[Axes], x: str, y: str) -> None:
     columns = min(COLUMNS, len(panels))
     for n, panel in enumerate(panels):
         if n + columns >= len(panels):
@@ -260,7 +266,7 @@ def _outer_labels(figure: Any, panels: Sequence[Any], x: str, y: str) -> None:
     figure.supylabel(y, fontsize=10)
 
 
-def _share_axis(panels: Sequence[Any]) -> None:
+def _fraction_axis(panels: Sequence[Axes]) -> None:
     panels[0].set_ylim(0, 1.02)
     panels[0].set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "50 %", "", "100 %"])
     for panel in panels:
@@ -268,19 +274,19 @@ def _share_axis(panels: Sequence[Any]) -> None:
         panel.grid(axis="y", color="#dddddd", linewidth=0.6)
 
 
-def _legend_above(figure: Any, panel: Any) -> None:
+def _legend_above(figure: Figure, panel: Axes) -> None:
     handles, labels = panel.get_legend_handles_labels()
     once = dict(zip(labels, handles))
     figure.legend(once.values(), once.keys(), loc="outside upper left", ncols=min(4, len(once)),
                   frameon=False, handlelength=2.6, columnspacing=1.2)
 
 
-def _line(n: int) -> dict[str, Any]:
+def _line(n: int) -> Line:
     return {"color": COLOURS[n % len(COLOURS)], "linestyle": DASHES[n % len(DASHES)]}
 
 
-def _look(layer: int, layers: int) -> dict[str, Any]:
-    """A layer's line: by its own colour and dashes while there are few, else by a scale."""
+def _layer_line(layer: int, layers: int) -> Line:
+    """A layer's line: its own colour and dashes if there are few layers, else a colour scale."""
     if layers <= len(COLOURS):
         return _line(layer)
     import matplotlib
@@ -297,20 +303,19 @@ def _depth(n: int) -> Array:
     return np.linspace(0, 1, n)
 
 
-def _watched(results: dict[str, Any], arm: str) -> list[dict[str, Any]]:
+def _watched(results: Results, arm: str) -> list[EntropyRecord]:
     return [run["entropy"] for run in results["runs"]
             if run["arm"] == arm and run["status"] == "done" and run["entropy"]]
 
 
-def _mean_of_runs(runs: list[dict[str, Any]]) -> tuple[Array, Array]:
+def _mean_of_runs(runs: list[EntropyRecord]) -> tuple[Array, Array]:
     """Watched steps, and the mean over seeds of the entropies, (watched, layers, heads)."""
-    each = [np.array([[[number(h) for h in row] for row in layers] for layers in run["nats"]])
-            for run in runs]
+    each = [np.array([to_array(layers) for layers in run["nats"]]) for run in runs]
     n = min(len(values) for values in each)
     return np.array(runs[0]["steps"][:n]), np.mean([values[:n] for values in each], axis=0)
 
 
-def _val_curves(results: dict[str, Any], arm: str) -> dict[int, Array]:
+def _val_curves(results: Results, arm: str) -> dict[int, Array]:
     """(step, loss) of every evaluation on the way, by seed; of runs that are done."""
     return {run["seed"]: np.array([[step, number(loss)] for step, loss in run["val"]])
             for run in results["runs"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, Callable, Collection, Sequence
+from typing import Callable, Collection, Sequence
 
 import numpy as np
 
@@ -18,19 +18,18 @@ from ..probe.entropy import quartiles
 from . import paper
 from .blocks import Block, Code, Heading, Items, Picture, Table, Text, to_markdown
 from .page import to_html
-from .results import load_results, number
+from .results import Results, load_results, number
 from .study import shipped
-from .summary import SURE, ArmSummary, Summary, summarise
+from .summary import SIGNIFICANT, ArmSummary, Summary, summarise
 from .wording import (
     answer_parts,
-    difference,
+    change,
     enough_digits,
     figure,
+    fraction,
     interval,
     p_text,
-    pair_name,
     percent,
-    share,
     verdict,
 )
 
@@ -40,10 +39,11 @@ HTML_FILE, MARKDOWN_FILE, PICTURES = "report.html", "report.md", "pictures"
 def write_report(
     source: Path, to: Path, say: Callable[[str], None] = lambda note: None
 ) -> list[Path]:
-    """Report on a study's folder or results.json, into the folder `to`; returns what was written.
+    """Report on a study's folder or results.json, into the folder `to`; returns the pages' paths.
 
-    Without matplotlib the pages come without pictures, and `say` is told so. Raises ValueError for
-    what is no study, OSError where nothing can be written.
+    Without matplotlib the pages have no pictures, and `say` gets a message that says so. Raises
+    ImportError without SciPy, ValueError if `source` does not hold results of a study, OSError
+    where nothing can be written.
     """
     from . import pictures
 
@@ -53,7 +53,7 @@ def write_report(
         drawn = pictures.draw_all(results, summary)
     except ImportError as error:
         drawn = {}
-        say(f"the report comes without pictures: {error}")
+        say(f"the report has no pictures: {error}")
     title, content = results["study"]["title"], _filled(blocks(results, summary), drawn)
     (to / PICTURES if drawn else to).mkdir(parents=True, exist_ok=True)
     written = []
@@ -69,7 +69,7 @@ def write_report(
     return written
 
 
-def blocks(results: dict[str, Any], summary: Summary) -> list[Block]:
+def blocks(results: Results, summary: Summary) -> list[Block]:
     """The report's parts in reading order."""
     with_paper = any(arm.paper for arm in summary.arms)
     asked = Text(results["study"]["question"],
@@ -78,9 +78,10 @@ def blocks(results: dict[str, Any], summary: Summary) -> list[Block]:
         return [asked, Text(f"Nothing has run yet; {len(results['runs'])} runs are waiting.",
                             strong=True),
                 Heading("How to run it"), *_repeat(results)]
-    told = answer_parts(results, summary)
+    answer = answer_parts(results, summary)
     found: list[Block] = [
-        asked, Text(" ".join(told[:2]), strong=True), *([Items(tuple(told[2:]))] * (len(told) > 2)),
+        asked, Text(" ".join(answer[:2]), strong=True),
+        *([Items(tuple(answer[2:]))] if len(answer) > 2 else []),
         Heading("Perplexity"), *_perplexity(results, summary, with_paper),
         Heading("Differences, seed by seed"), *_differences(summary),
     ]
@@ -90,8 +91,8 @@ def blocks(results: dict[str, Any], summary: Summary) -> list[Block]:
     diverged = [run for run in results["runs"] if run["status"] == "diverged"]
     if diverged:
         found += [Heading("Runs that diverged"), Table(
-            "A run diverges when its loss, a gradient or a parameter is no finite number; it "
-            "ends there.", ("run", "step", "what it said"),
+            "A run diverges when its loss, a gradient or a parameter is not a finite number; it "
+            "ends there.", ("run", "step", "its last words"),
             tuple((f"{run['arm']}, seed {run['seed']}", f"{run['diverged_at']:,}", run["said"])
                   for run in diverged))]
     slopes = _slopes(summary)
@@ -113,7 +114,7 @@ def _filled(parts: list[Block], drawn: Collection[str]) -> list[Block]:
     return found[:-1]
 
 
-def _perplexity(results: dict[str, Any], summary: Summary, with_paper: bool) -> list[Block]:
+def _perplexity(results: Results, summary: Summary, with_paper: bool) -> list[Block]:
     baseline = summary.arms[0].perplexity.mean
     rows = []
     for arm in summary.arms:
@@ -132,7 +133,7 @@ def _perplexity(results: dict[str, Any], summary: Summary, with_paper: bool) -> 
     corpus = results["corpus"]
     unigram = number(corpus.get("unigram"))
     return [
-        Table(f"Perplexity over all {corpus.get('held_back_tokens', 0):,} held-back tokens of "
+        Table(f"Perplexity over all {corpus.get('held_back_tokens', 0):,} held-out tokens of "
               f"{corpus.get('name', 'the corpus')}: mean over seeds and 95 % interval of the mean "
               f"(Student's t). Tokens differ from the paper's, so only the ratios compare.",
               tuple(header), tuple(rows)),
@@ -153,11 +154,12 @@ def _differences(summary: Summary) -> list[Block]:
         a, b = summary.arm(pair.arm), summary.arm(pair.against)
         seeds = [100 * math.expm1(a.losses[s] - b.losses[s]) for s in pair.seeds]
         each = ", ".join(percent(value, enough_digits(seeds))[:-2] for value in seeds)
-        entropy = "" if pair.entropy is None else _points(pair.entropy.difference)
-        rows.append((pair_name(pair), each or "–", difference(pair),
+        points = None if pair.entropy is None else pair.entropy.difference
+        rows.append((pair.name, each or "–", change(*pair.percent),
                      percent(100 * pair.paper) if pair.paper is not None else "",
                      p_text(pair.nats.t_test), p_text(pair.holm), p_text(pair.nats.sign_flip),
-                     verdict(pair), entropy))
+                     verdict(pair), "" if points is None else change(
+                         100 * points.mean, 100 * points.low, 100 * points.high, digits=1)))
     n = max(len(pair.seeds) for pair in summary.pairs)
     least = "" if n < 1 else (
         f" With {n} seeds the sign-flip test cannot give less than {p_text(2 / 2**n)}, whatever "
@@ -168,11 +170,11 @@ def _differences(summary: Summary) -> list[Block]:
               "column is the difference of mean attention entropy, in percent of the bound.",
               ("first / second", "each seed, %", "mean (95 %)", "the paper", "p, paired t",
                "p, Holm", "p, sign flip", "verdict", "entropy (95 %)"), tuple(rows)),
-        Text(f"The t-test compares nats per token and takes differences to be about normal; Holm's "
+        Text(f"The t-test compares nats per token and assumes about normal differences; Holm's "
              f"p corrects it for the {len(rows)} comparisons. The exact sign-flip test assumes "
              f"less.{least} A verdict is given where the whole 95 % interval lies on one side of "
-             f"zero and Holm's p is below {SURE:g}; where only the interval is clear, the numbers "
-             f"point a way. All of it is about these settings alone."),
+             f"zero and Holm's p is below {SIGNIFICANT:g}; where only the interval is clear, the "
+             f"numbers point a way. All of it is about these settings alone."),
     ]
 
 
@@ -185,21 +187,21 @@ def _entropy(summary: Summary, with_paper: bool) -> list[Block]:
              f"attention can reach here is ln(T!)/T = {bound:.3f}: every position uniform over "
              f"what it sees. The largest seen in any head is {figure(largest)}."),
         Picture("heat-maps", "Heat maps of final attention entropy, layer by head. Means: "
-                + "; ".join(f"{arm.name} {share(_mean_share(summary, arm))}" for arm in arms),
+                + "; ".join(f"{arm.name} {fraction(summary.mean_fraction(arm))}" for arm in arms),
                 "Entropy of every head after the last step, mean over seeds, in percent of the "
-                "bound; the scale is the same in all panels. Dark heads look at few tokens, bright "
-                "ones at all alike."),
+                "bound; the scale is the same in all panels. Dark heads attend to few tokens, "
+                "bright ones to all equally."),
         _layer_table(summary, arms, bound),
     ]
     if with_paper:
         found.append(_paper_layers())
         found.append(Picture(
             "layer-means", "Mean entropy by depth, here and in the paper; see the tables above",
-            "Mean over heads by depth, each as a share of its own bound. The grey band is the "
+            "Mean over heads by depth, each as a fraction of its own bound. The grey band is the "
             "highest quarter, the paper's entropic overload."))
     found.append(_quartile_table(summary, arms, bound, largest))
     found.append(Picture(
-        "entropy", "Mean attention entropy of every layer over training, a panel an arm",
+        "entropy", "Mean attention entropy of every layer over training, a panel for each arm",
         "Mean over heads and seeds at every watched step. The grey band is the highest quarter."))
     sinks = [arm for arm in arms if arm.sink]
     if sinks:
@@ -215,17 +217,16 @@ def _layer_table(summary: Summary, arms: list[ArmSummary], bound: float) -> Bloc
     rows = []
     n_layer = 0
     for arm in arms:
-        mean = summary.mean_entropy(arm)
-        assert mean is not None
+        mean = arm.mean_entropy
         by_layer = mean.mean(axis=1)
         n_layer = max(n_layer, len(by_layer))
         broken = sum(int((~np.isfinite(values)).sum()) for values in arm.entropy.values())
-        rows.append((arm.name, *(f"{figure(float(v), 2)} ({share(float(v) / bound)})"
+        rows.append((arm.name, *(f"{figure(float(v), 2)} ({fraction(float(v) / bound)})"
                                  for v in by_layer),
-                     f"{figure(float(mean.mean()), 2)} ({share(float(mean.mean()) / bound)})",
+                     f"{figure(float(mean.mean()), 2)} ({fraction(float(mean.mean()) / bound)})",
                      str(broken)))
     header = ("arm", *(f"layer {n}" for n in range(n_layer)), "all", "NaN heads")
-    return Table("Mean entropy of each layer after the last step, in nats and as a share of the "
+    return Table("Mean entropy of each layer after the last step, in nats and as a fraction of the "
                  "bound; heads that were NaN are counted, never left out of a mean. Runs that "
                  "diverged have no last step.",
                  header, (*rows, *_diverged_rows(summary, len(header))))
@@ -249,7 +250,7 @@ def _quartile_table(
 ) -> Block:
     rows = []
     for arm in arms:
-        heads = _all_heads(arm)
+        heads = arm.all_heads
         theirs = ""
         if arm.paper and arm.paper.quartiles:
             theirs = " / ".join(str(part) for part in arm.paper.quartiles)
@@ -259,7 +260,8 @@ def _quartile_table(
                      str(by_bound.nan)))
     return Table("Heads in each quarter of the entropy's range, lowest to highest, in percent of "
                  "the heads of all seeds: of the bound, and of the largest entropy observed, as "
-                 "the paper counts (its largest: 3.87). The highest quarter is entropic overload.",
+                 f"the paper counts (its largest: {paper.LARGEST_ENTROPY}). The highest quarter is "
+                 f"entropic overload.",
                  ("arm", "of the bound", "of the largest seen", "the paper", "NaN heads"),
                  (*rows, *_diverged_rows(summary, 5)))
 
@@ -267,7 +269,7 @@ def _quartile_table(
 def _loss(summary: Summary) -> list[Block]:
     return [
         Picture("loss", "Validation loss over training for every arm, with bands over the seeds",
-                "Loss on a part of the held-back text, mean and range over seeds; the first arm is "
+                "Loss on a part of the held-out text, mean and range over seeds; the first arm is "
                 "in every panel. The first steps are above the frame."),
         Picture("difference", "Validation loss minus that of the first arm, over training",
                 f"The same minus the loss of {summary.arms[0].name} with the same seed: above 0 is "
@@ -295,7 +297,7 @@ def _slopes(summary: Summary) -> Block | None:
                            for name in names)), tuple(rows))
 
 
-def _cost(results: dict[str, Any], summary: Summary) -> list[Block]:
+def _cost(results: Results, summary: Summary) -> list[Block]:
     settings, corpus = results["settings"], results["corpus"]
     threads = settings["train"]["threads"]
     minutes = sum(arm.seconds for arm in summary.arms) / 60
@@ -316,15 +318,15 @@ def _cost(results: dict[str, Any], summary: Summary) -> list[Block]:
     return found
 
 
-def _repeat(results: dict[str, Any]) -> list[Block]:
+def _repeat(results: Results) -> list[Block]:
     study = results["study"]
     ours = shipped().get(study["name"])
     same = ours is not None and ours.read_text(encoding="utf-8") == study["text"]
     what = study["name"] if same else f"{study['name']}.toml"
-    said = ("The study comes with npgpt." if same else
-            f"Save the study below as {study['name']}.toml.")
+    first = ("The study comes with npgpt." if same else
+             f"Save the study below as {study['name']}.toml.")
     return [
-        Text(f"{said} A study that is stopped goes on with the same command. The numbers are the "
+        Text(f"{first} A study that is stopped goes on with the same command. The numbers are the "
              f"same to the last bit on the same machine with the same versions and the same text"
              + ("; python-source and python-docs are those of the Python that runs."
                 if results["corpus"].get("name", "").startswith("python-") else ".")),
@@ -347,21 +349,8 @@ def _nothing(arm: ArmSummary) -> str:
     return f"NaN at step {', '.join(f'{s:,}' for s in steps)}" if steps else "–"
 
 
-def _points(found: Any) -> str:
-    """A difference of shares in percent of the bound."""
-    values = [100 * value for value in (found.mean, found.low, found.high)]
-    mean, low, high = (percent(value, enough_digits(values, 1)) for value in values)
-    return mean if math.isnan(found.low) else f"{mean} ({low[:-2]} to {high[:-2]})"
-
-
 def _quarters(parts: Sequence[float]) -> str:
     return " / ".join("–" if math.isnan(part) else f"{100 * part:.0f}" for part in parts)
-
-
-def _mean_share(summary: Summary, arm: ArmSummary) -> float:
-    mean = summary.mean_entropy(arm)
-    assert mean is not None and summary.bound is not None
-    return float(mean.mean()) / summary.bound
 
 
 def _sink_row(arm: ArmSummary) -> tuple[str, ...]:
@@ -369,8 +358,4 @@ def _sink_row(arm: ArmSummary) -> tuple[str, ...]:
     if not np.isfinite(mean).all():
         return arm.name, "NaN", "NaN", "–"
     layer, head = np.unravel_index(int(mean.argmax()), mean.shape)
-    return arm.name, share(float(mean.mean())), share(float(mean.max())), f"{layer}, {head}"
-
-
-def _all_heads(arm: ArmSummary) -> Any:
-    return np.concatenate([values.ravel() for values in arm.entropy.values()])
+    return arm.name, fraction(float(mean.mean())), fraction(float(mean.max())), f"{layer}, {head}"

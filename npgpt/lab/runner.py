@@ -1,11 +1,11 @@
 """Running a study: real `npgpt train` processes, several at a time, each of them resumable.
 
-A stopped or killed study continues where it stood and ends with the numbers of an unbroken one:
-each run continues from its last checkpoint bit for bit, and every run computes with the same number
-of threads however many go at a time. Seeds are outermost, so a study stopped early has whole seeds.
-A run that diverges is a result; any other failure stops the study, and the rest is saved. Where
-`lab run` itself is killed, Linux asks its runs to save and stop, and the next call waits for that;
-elsewhere it waits for a minute, then names what still goes.
+A stopped or killed study continues where it stood and ends with the numbers of an uninterrupted
+one: each run continues from its last checkpoint bit for bit, and every run computes with the same
+number of threads however many go at a time. Seeds are outermost, so a study stopped early has
+complete seeds. A run that diverges is a result; any other failure stops the study, and the other
+runs are saved. If `lab run` itself is killed, Linux asks its runs to save and stop, and the next
+call waits for that; elsewhere it waits for a minute, then names a run that still goes.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from ..text import CORPORA, load_corpus
 from ..training.log import FILE as LOG_FILE
 from ..training.loop import check_length
 from ..training.settings import RunConfig
-from .folder import DIVERGED, Lock, Run, adopt, locked, note_beginning, runs_of, write_json
+from .folder import DIVERGED, Run, adopt, held, note_beginning, runs_of, write_json
 from .results import write_results
 from .study import Study
 
-# one process a run: what BLAS would add in threads it would take from the other runs
+# runs go side by side: a thread that BLAS adds to one of them is taken from another
 _ONE_THREAD = {name: "1" for name in (
     "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")}
 _POLL_SECONDS = 0.1
-# what a kill may cost of the account of time
+# how often a run's time is written down, and so how much of it a kill may lose
 NOTE_SECONDS = 1.0
-# for runs without their `lab run`: to end a step and save
+# how long runs that a killed `lab run` left behind get to end their step and save
 PATIENCE_SECONDS = 60.0
 
 
 class Reporter(Protocol):
-    """What a study tells while it runs; the command line draws it."""
+    """What a study reports while it runs; the command line draws it."""
 
     def ready(self) -> None:
         """Everything was checked; the runs begin."""
         ...
 
     def started(self, run: Run, step: int) -> None:
-        """A run goes, from that step."""
+        """A run goes on from that step."""
         ...
 
     def finished(self, run: Run, status: str) -> None:
@@ -99,10 +99,10 @@ def run_study(
     only            names of arms; None is all
     max_minutes     then save and stop; 0 is no limit
     should_stop     asked several times a second; True saves and stops
-    say             is told what happened while the corpus was read
+    say             gets messages: on the corpus, and on runs that are waited for
 
-    Raises ValueError for settings that do not fit, for a folder in use or of another study;
-    CorpusError for a text that cannot be had.
+    Raises ValueError for invalid settings and for a folder that is in use or holds another study;
+    CorpusError for a corpus that cannot be read.
     """
     jobs = (os.cpu_count() or 1) if jobs is None else jobs
     if jobs < 1:
@@ -111,14 +111,14 @@ def run_study(
         raise ValueError(f"max_minutes={max_minutes} must be a number of at least 0")
     wanted = None if only is None else {study.arm(name).name for name in only}
     deadline = time.monotonic() + 60.0 * (max_minutes or math.inf)
-    with locked(folder, PATIENCE_SECONDS, say) as lock:
+    with held(folder, PATIENCE_SECONDS, say):
         adopt(folder, study)
         runs = runs_of(folder, study)
         _read_corpus(folder, runs[0].config, say)
         (folder / "runs").mkdir(exist_ok=True)
         mine = [run for run in runs if wanted is None or run.arm.name in wanted]
         write_results(folder)
-        team = _Team(mine, reporter, jobs, lock)
+        team = _Team(mine, reporter, jobs)
         reporter.ready()
         try:
             return team.work(lambda: write_results(folder), lambda: (
@@ -130,7 +130,7 @@ def run_study(
 
 
 def _read_corpus(folder: Path, config: RunConfig, say: Callable[[str], None] | None) -> None:
-    """Read the text once, so that the runs find its tokens made, and check its length."""
+    """Read the text once, so that the runs find its tokens in the cache, and check its length."""
     data = config.data
     corpus = load_corpus(data.corpus, data.tokenizer, data.val_fraction, say=say)
     check_length(config, corpus)
@@ -140,11 +140,11 @@ def _read_corpus(folder: Path, config: RunConfig, say: Callable[[str], None] | N
 class _Team:
     """The runs that go at one time."""
 
-    def __init__(self, runs: list[Run], reporter: Reporter, jobs: int, lock: Lock | None) -> None:
+    def __init__(self, runs: list[Run], reporter: Reporter, jobs: int) -> None:
         self._runs = runs
         self._queue = [run for run in runs if run.status() in ("waiting", "unfinished")]
         self._going: list[_Going] = []
-        self._reporter, self._jobs, self._lock = reporter, jobs, lock
+        self._reporter, self._jobs = reporter, jobs
         self._steps_done = sum(run.max_steps for run in runs if run not in self._queue)
         self._total = sum(run.max_steps for run in runs)
 
@@ -185,7 +185,7 @@ class _Team:
             self._note_end(going, going.process.wait())
 
     def kill(self) -> None:
-        """End at once what still goes: only after a fault or a second Ctrl-C is there any."""
+        """End at once what still goes, which is nothing unless an error came between."""
         for going in self._going:
             going.process.kill()
         for going in self._going:
@@ -197,19 +197,16 @@ class _Team:
             arguments = ["--resume", str(run.place)]
         else:
             with replacing_file(run.beside(".toml")) as beside:
-                beside.write_text(_with_whole_path(run.config).to_toml(), encoding="utf-8")
+                beside.write_text(_with_absolute_path(run.config).to_toml(), encoding="utf-8")
             arguments = ["--config", str(run.beside(".toml")), "--out", str(run.place)]
         with run.beside(".txt").open("ab") as messages:
             process = subprocess.Popen(
                 [sys.executable, "-m", "npgpt.lab.child", str(os.getpid()), "train", *arguments],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=messages,
                 env=_environment(run.config.train.threads),
-                # a Ctrl-C in the terminal reaches us alone; we tell the runs, once
+                # Ctrl-C in the terminal must reach us alone: we pass it on to the runs, once
                 start_new_session=True,
-                pass_fds=() if self._lock is None else (self._lock.handle,),
             )
-        if self._lock is not None:
-            self._lock.note(process.pid, run.name)
         now = time.monotonic()
         self._going.append(_Going(run, process, run.ending().get("seconds", 0.0), now, now))
         self._reporter.started(run, step)
@@ -251,8 +248,8 @@ def last_step(run: Run) -> int:
     return 0
 
 
-def _with_whole_path(config: RunConfig) -> RunConfig:
-    """The corpus by its whole path, if it is a file: a run must find it from any folder."""
+def _with_absolute_path(config: RunConfig) -> RunConfig:
+    """The corpus by its absolute path, if it is a file: a run must find it from any folder."""
     path = Path(config.data.corpus)
     if config.data.corpus in CORPORA or not path.exists():
         return config
@@ -260,7 +257,7 @@ def _with_whole_path(config: RunConfig) -> RunConfig:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    # the runs use the very package that runs now, installed or not
+    # the runs use the very package that runs now, whether it is installed or not
     home = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**os.environ, **(_ONE_THREAD if threads == 1 else {}), "PYTHONPATH": path}

@@ -29,14 +29,14 @@ The first arm is the baseline. Everything is checked before anything runs.
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Mapping, NoReturn
+from typing import Any, Mapping
 
+from ..suggest import did_you_mean
 from ..training.settings import RunConfig, build, resolve, table_fields
 from .paper import ROWS
 
@@ -45,13 +45,17 @@ _TABLES = ("study", "base", "axes", "arm", "paper", "compare")
 _TEXTS = ("name", "title", "question")
 CLAIMS = ("lower", "higher")
 
+Settings = dict[str, dict[str, Any]]
+"""Tables of run settings as TOML gives them: table, key, value."""
+Toml = Mapping[str, Any]
+
 
 @dataclass(frozen=True)
 class Arm:
     """One variant: its name, what it changes of the base, and the paper's row, if any."""
 
     name: str
-    changes: dict[str, dict[str, Any]]
+    changes: Settings
     paper: str | None = None
 
     @property
@@ -77,13 +81,13 @@ class Study:
     title: str
     question: str
     seeds: tuple[int, ...]
-    base: dict[str, dict[str, Any]]
+    base: Settings
     arms: tuple[Arm, ...]
     compare: tuple[Comparison, ...]
     text: str
 
     def runs(self) -> list[tuple[Arm, int]]:
-        """Every (arm, seed), seeds outermost: a study that is stopped has whole seeds."""
+        """Every (arm, seed), seeds outermost: a study that is stopped has complete seeds."""
         return [(arm, seed) for seed in self.seeds for arm in self.arms]
 
     def run_config(self, arm: Arm, seed: int) -> RunConfig:
@@ -103,7 +107,7 @@ class Study:
             if name in (arm.name, arm.slug):
                 return arm
         names = [arm.name for arm in self.arms]
-        raise ValueError(f"{name!r} is no arm of {self.name}{_nearest(name, names)}; there are "
+        raise ValueError(f"unknown arm {name!r}{did_you_mean(name, names)}; {self.name} has "
                          f"{'; '.join(names)}")
 
 
@@ -128,8 +132,8 @@ def load_study(what: str) -> Study:
     path = Path(what)
     if path.is_file():
         return read_study(path)
-    raise ValueError(f"no study or file {what!r}{_nearest(what, list(known))}; there are "
-                     f"{', '.join(known)}, or pass a TOML file")
+    raise ValueError(f"unknown study {what!r}{did_you_mean(what, known)}; expected one of "
+                     f"{', '.join(known)}, or a TOML file")
 
 
 def read_study(path: Path) -> Study:
@@ -138,16 +142,16 @@ def read_study(path: Path) -> Study:
         text = path.read_text(encoding="utf-8")
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is no valid TOML: {error}") from None
+        raise ValueError(f"{path} is not valid TOML: {error}") from None
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no UTF-8 text: byte {error.start} does not fit") from None
+        raise ValueError(f"{path} is not UTF-8: invalid byte at {error.start}") from None
     try:
         return _parse(content, text)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-def _parse(content: Mapping[str, Any], text: str) -> Study:
+def _parse(content: Toml, text: str) -> Study:
     _only(content, _TABLES, "a study")
     head = _table(content, "study")
     _only(head, (*_TEXTS, "seeds"), "[study]")
@@ -159,7 +163,7 @@ def _parse(content: Mapping[str, Any], text: str) -> Study:
     seeds = head.get("seeds")
     if (not isinstance(seeds, list) or not seeds or len(set(map(str, seeds))) < len(seeds)
             or any(type(seed) is not int or seed < 0 for seed in seeds)):
-        raise ValueError(f"seeds={seeds!r} must be a list of different whole numbers: [1, 2, 3]")
+        raise ValueError(f"seeds={seeds!r} must be a list of different integers, such as [1, 2, 3]")
     base = _settings(_table(content, "base"), "base", ("data", "model", "train"))
     arms = _arms(content)
     study = Study(head["name"], head["title"].strip(), " ".join(head["question"].split()),
@@ -173,9 +177,9 @@ def _parse(content: Mapping[str, Any], text: str) -> Study:
     return replace(study, compare=_comparisons(content, study))
 
 
-def _arms(content: Mapping[str, Any]) -> tuple[Arm, ...]:
+def _arms(content: Toml) -> tuple[Arm, ...]:
     paper = _table(content, "paper")
-    arms = _product(_table(content, "axes"))
+    arms = _combinations(_table(content, "axes"))
     entries = _entries(content, "arm")
     for entry in entries:
         _only(entry, ("name", "model", "train", "paper"), "[[arm]]")
@@ -194,22 +198,22 @@ def _arms(content: Mapping[str, Any]) -> tuple[Arm, ...]:
             raise ValueError(f"arm {arm.name!r} names a folder: it needs letters or digits")
         if arm.slug in slugs[:n]:
             raise ValueError(f"arms {names[slugs.index(arm.slug)]!r} and {arm.name!r} would "
-                             f"share the folder {arm.slug}; name one of them otherwise")
+                             f"share the folder {arm.slug}; rename one of them")
     for name in paper:
         if name not in names:
-            raise ValueError(f"[paper] {name!r} is no arm{_nearest(name, names)}")
+            raise ValueError(f"[paper] unknown arm {name!r}{did_you_mean(name, names)}")
     arms = [replace(arm, paper=paper.get(arm.name, arm.paper)) for arm in arms]
     for arm in arms:
         if arm.paper is not None and arm.paper not in ROWS:
-            raise ValueError(f"arm {arm.name!r}: paper={arm.paper!r} is no row of the paper's "
-                             f"table; there are {'; '.join(ROWS)}")
+            raise ValueError(f"arm {arm.name!r}: unknown row paper={arm.paper!r}; the paper's "
+                             f"table has {'; '.join(ROWS)}")
     return tuple(arms)
 
 
-def _product(axes: Mapping[str, Any]) -> list[Arm]:
+def _combinations(axes: Toml) -> list[Arm]:
     flat: dict[str, Any] = {}
     for key, values in axes.items():
-        # model.norm without quotes is a table to TOML
+        # TOML reads model.norm without quotes as a table
         inner = values.items() if isinstance(values, dict) else [(None, values)]
         flat.update({key if name is None else f"{key}.{name}": v for name, v in inner})
     if not flat:
@@ -220,10 +224,10 @@ def _product(axes: Mapping[str, Any]) -> list[Arm]:
             raise ValueError(f"[axes] {key!r} must be \"model.KEY\" or \"train.KEY\"")
         _settings({table: {name: None}}, "axes", ("model", "train"))
         if not isinstance(values, list) or not values:
-            raise ValueError(f"[axes] {key} must be a list of values, and not an empty one")
+            raise ValueError(f"[axes] {key} must be a list of at least one value")
     arms = []
     for combination in itertools.product(*flat.values()):
-        changes: dict[str, dict[str, Any]] = {}
+        changes: Settings = {}
         words = []
         for key, value in zip(flat, combination):
             table, _, name = key.partition(".")
@@ -233,7 +237,7 @@ def _product(axes: Mapping[str, Any]) -> list[Arm]:
     return arms
 
 
-def _comparisons(content: Mapping[str, Any], study: Study) -> tuple[Comparison, ...]:
+def _comparisons(content: Toml, study: Study) -> tuple[Comparison, ...]:
     pairs = []
     for entry in _entries(content, "compare"):
         _only(entry, ("arm", "against", "claim"), "[[compare]]")
@@ -251,8 +255,8 @@ def _comparisons(content: Mapping[str, Any], study: Study) -> tuple[Comparison, 
     return tuple(pairs) or tuple(Comparison(arm.name, first) for arm in study.arms[1:])
 
 
-def _settings(tables: Mapping[str, Any], where: str, allowed: tuple[str, ...]) -> dict[str, Any]:
-    """Tables of run settings whose keys are all known."""
+def _settings(tables: Toml, where: str, allowed: tuple[str, ...]) -> Settings:
+    """Tables of run settings; raises ValueError for an unknown key."""
     _only(tables, allowed, where)
     known = table_fields()
     for table, values in tables.items():
@@ -266,43 +270,34 @@ def _settings(tables: Mapping[str, Any], where: str, allowed: tuple[str, ...]) -
                                  "by npgpt lab run --max-minutes")
             if key not in known[table]:
                 raise ValueError(f"unknown key {key!r} in {where} {table}"
-                                 f"{_nearest(key, known[table])}")
+                                 f"{did_you_mean(key, known[table])}")
     return {table: dict(values) for table, values in tables.items()}
 
 
-def _table(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _table(content: Toml, name: str) -> Toml:
     found = content.get(name, {})
     if not isinstance(found, dict):
         raise ValueError(f"[{name}] must be a table")
     return found
 
 
-def _entries(content: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+def _entries(content: Toml, name: str) -> list[Toml]:
     found = content.get(name, [])
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise ValueError(f"{name} must be written as [[{name}]] tables")
     return found
 
 
-def _only(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+def _only(table: Toml, known: tuple[str, ...], where: str) -> None:
     for key in table:
         if key not in known:
-            _unknown(key, known, where)
+            raise ValueError(f"unknown key {key!r} in {where}{did_you_mean(key, known)}; "
+                             f"expected one of {', '.join(known)}")
 
 
-def _unknown(key: str, known: tuple[str, ...], where: str) -> NoReturn:
-    raise ValueError(f"unknown key {key!r} in {where}{_nearest(key, list(known))}; "
-                     f"there are {', '.join(known)}")
-
-
-def _word(value: Any) -> str:
+def _word(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f", did you mean {close[0]!r}?" if close else ""

@@ -16,12 +16,12 @@ cache of earlier keys and values is used. The gradient of a constant added to ev
 exact arithmetic, since it shifts all scores of a row alike: so is that of GPT-2's key bias.
 
 Multi-head attention cuts the channels of q, k and v into H heads of D = C / H, lets each attend
-alone, and lays the results side by side again.
+by itself, and lays the results side by side again.
 
 Shapes     q, out (..., T, D)    k, v (..., S, D)    scores, weights (..., T, S)    T <= S
            qkv (B, T, 3C): q, k, v side by side, as GPT-2 stores them
-Kept       q, k, v, weights, the dropout mask and what was dropped: all T x S of them, which is
-           what makes this the textbook
+Saved for backward   q, k, v; weights, the dropout mask and the weights after it: three
+           arrays of T x S, which is what makes this the textbook
 Source     Vaswani et al. 2017, arXiv 1706.03762, eq. 1; Radford et al. 2019
 """
 
@@ -31,15 +31,32 @@ import math
 
 import numpy as np
 
-from .contract import Array, Cache, UniformSource, check_attention, check_qkv
+from .contract import Array, Cache, UniformSource, check_shapes
 from .dropout import dropout_backward, dropout_forward
 from .softmax import softmax_backward, softmax_forward
+
+
+def check_attention(q: Array, k: Array, v: Array) -> None:
+    """Raise ValueError unless the axes agree and there are at least as many keys as queries."""
+    check_shapes(min(q.ndim, k.ndim, v.ndim) > 1 and q.shape[-1] == k.shape[-1] and
+                 k.shape[-2] == v.shape[-2] and q.shape[:-2] == k.shape[:-2] == v.shape[:-2],
+                 "causal attention expects q (..., T, D), k (..., S, D) and v (..., S, any), "
+                 "alike before that",
+                 q=q, k=k, v=v)
+    t, s = q.shape[-2], k.shape[-2]
+    if t > s:
+        raise ValueError(
+            f"causal attention expects at least as many keys as queries; got {t} queries, {s} keys"
+        )
 
 
 def causal_attention_forward(
     q: Array, k: Array, v: Array, *, rate: float = 0.0, rng: UniformSource | None = None
 ) -> tuple[Array, Cache]:
-    """Attend from q (..., T, D) to k, v (..., S, D); `rate` is dropout on the weights."""
+    """Attend from q (..., T, D) to k, v (..., S, D): (..., T, D); `rate` is dropout on the weights.
+
+    Raises ValueError as `check_attention`, and for dropout without an rng or with a wrong rate.
+    """
     check_attention(q, k, v)
     t, s = q.shape[-2], k.shape[-2]
     scale = 1.0 / math.sqrt(q.shape[-1])
@@ -66,7 +83,10 @@ def causal_attention_backward(dout: Array, cache: Cache) -> tuple[Array, Array, 
 
 
 def split_heads(x: Array, n_head: int) -> Array:
-    """(B, T, C) -> (B, H, T, D): a head is a run of D = C / H neighbouring channels."""
+    """(B, T, C) -> (B, H, T, D), a view: a head is a run of D = C / H neighbouring channels.
+
+    Raises ValueError unless n_head divides C.
+    """
     b, t, c = x.shape
     if c % n_head:
         raise ValueError(f"n_head={n_head} does not divide the {c} channels")
@@ -81,18 +101,22 @@ def merge_heads(x: Array) -> Array:
 
 
 def split_qkv(qkv: Array) -> tuple[Array, Array, Array]:
-    """(B, T, 3C) -> q, k, v, each (B, T, C), as views."""
-    check_qkv(qkv)
+    """(B, T, 3C) -> q, k, v, each (B, T, C), as views. Raises ValueError for another shape."""
+    check_shapes(qkv.ndim == 3, "attention of several heads expects qkv (B, T, 3C)", qkv=qkv)
     c = qkv.shape[-1] // 3
     if 3 * c != qkv.shape[-1]:
-        raise ValueError(f"q, k and v lie side by side in 3C channels; {qkv.shape[-1]} is not 3C")
+        raise ValueError(f"expected 3C channels, q, k and v side by side; got {qkv.shape[-1]}, "
+                         "which 3 does not divide")
     return qkv[..., :c], qkv[..., c:2 * c], qkv[..., 2 * c:]
 
 
 def multi_head_attention_forward(
     qkv: Array, *, n_head: int, rate: float = 0.0, rng: UniformSource | None = None
 ) -> tuple[Array, Cache]:
-    """Causal attention of every head over qkv (B, T, 3C); gives (B, T, C)."""
+    """Causal attention of every head over qkv (B, T, 3C); gives (B, T, C).
+
+    Raises ValueError as `split_qkv`, `split_heads` and `causal_attention_forward`.
+    """
     q, k, v = (split_heads(part, n_head) for part in split_qkv(qkv))    # (B, H, T, D) each
     heads, attention_cache = causal_attention_forward(q, k, v, rate=rate, rng=rng)
     return merge_heads(heads), (n_head, attention_cache)

@@ -18,7 +18,7 @@ average. The source takes ln T, which only the last position could reach. It ave
 and layers: whoever calls divides `weight` by their number.
 
 Shapes     qkv (B, T, 3C)    out of the entropy (H,)    entropy, target (H,)    the penalty ()
-Kept       entropy: q, k, the weights and their logarithms. Penalty: ddistance / dout
+Saved for backward   entropy: q, k, the weights and their logarithms. Penalty: ddistance / dout
 Source     Jha, Reagen 2025, arXiv 2501.03489
 """
 
@@ -38,7 +38,10 @@ def causal_bound(length: int) -> float:
 
 
 def attention_entropy_forward(qkv: Array, *, n_head: int) -> tuple[Array, Cache]:
-    """Mean entropy in nats of every head's causal attention over qkv (B, T, 3C): (H,)."""
+    """Mean entropy in nats of every head's causal attention over qkv (B, T, 3C): (H,).
+
+    Raises ValueError as `split_qkv` and `split_heads`.
+    """
     q, k, _ = (split_heads(part, n_head) for part in split_qkv(qkv))    # (B, H, T, D) each
     b, _, t, d = q.shape
     scale = 1.0 / math.sqrt(d)
@@ -72,8 +75,11 @@ def attention_entropy_backward(dout: Array, cache: Cache) -> tuple[Array]:
 def entropy_penalty_forward(
     entropy: Array, target: Array, *, weight: float, tolerance: float, bound: float
 ) -> tuple[Array, Cache]:
-    """What heads of this entropy (H,) cost whose target is a share (H,) of the bound: ()."""
-    check_shapes(entropy.shape == target.shape, "entropy_penalty needs entropy and target (H,)",
+    """What heads of this entropy (H,) cost, whose target is a fraction (H,) of the bound: ().
+
+    `bound` is in nats, `tolerance` a fraction of it. Raises ValueError for other shapes.
+    """
+    check_shapes(entropy.shape == target.shape, "entropy_penalty expects entropy and target (H,)",
                  entropy=entropy, target=target)
     distance = entropy - target * bound                         # (H,)
     # squares, since a complex step forbids the modulus; NaN counts, so that it is not lost

@@ -8,7 +8,7 @@ A position whose target is `ignore_index` is not counted. When none is counted t
 so is its gradient: a mean over nothing, where others give NaN.
 
 Shapes     logits (..., V)    targets (...) integers    loss ()
-Kept       p, targets, which are counted, count
+Saved for backward   p, targets, which are counted, count
 Source     the negative log-likelihood; "ignore index" after common usage
 """
 
@@ -22,20 +22,34 @@ from .embedding import unembedding_backward, unembedding_forward
 IGNORE = -100
 
 
+def check_targets_shape(targets: Array, logits_shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless there is one target for each position of logits (..., V)."""
+    if targets.shape != logits_shape[:-1]:
+        raise ValueError(f"cross_entropy expects one target for each position of logits "
+                         f"{logits_shape}: targets {logits_shape[:-1]}; got {targets.shape}")
+
+
+def check_targets(targets: Array, vocab: int) -> None:
+    """Raise ValueError unless every target that counts is in [0, vocab)."""
+    if targets.size and (targets.min() < 0 or targets.max() >= vocab):
+        wrong = targets[(targets < 0) | (targets >= vocab)][0]
+        raise ValueError(f"target {wrong} is outside the vocabulary [0, {vocab})")
+
+
 def cross_entropy_forward(
     logits: Array, targets: Array, *, ignore_index: int = IGNORE
 ) -> tuple[Array, Cache]:
-    """Mean loss in nats, an array of shape (), over the targets that are not `ignore_index`."""
+    """Mean loss in nats, an array of shape (), over the targets that are not `ignore_index`.
+
+    logits (..., V), targets (...) of integers. Raises ValueError as `check_targets_shape` and
+    `check_targets`.
+    """
     vocab = logits.shape[-1]
-    if targets.shape != logits.shape[:-1]:
-        raise ValueError(
-            f"targets {targets.shape} do not fit logits {logits.shape}: "
-            f"one target per position, {logits.shape[:-1]}, is needed"
-        )
+    check_targets_shape(targets, logits.shape)
     rows = logits.reshape(-1, vocab)                            # (N, V)
     flat = targets.reshape(-1)                                  # (N,)
     counted = flat != ignore_index                              # (N,)
-    _check_targets(flat[counted], vocab)
+    check_targets(flat[counted], vocab)
     count = int(counted.sum())
     safe = np.where(counted, flat, 0)
 
@@ -63,7 +77,8 @@ def linear_cross_entropy_forward(
 ) -> tuple[Array, Cache]:
     """The loss straight from the channels: unembedding by weight (V, C), then cross-entropy.
 
-    One layer, so that a faster version need not hold the (..., V) logits.
+    x (..., C), targets (...); gives nats, (). Raises ValueError as the two layers that it joins.
+    It is one layer, so that a faster version need not hold the (..., V) logits.
     """
     logits, head_cache = unembedding_forward(x, weight)         # (..., V)
     loss, loss_cache = cross_entropy_forward(logits, targets, ignore_index=ignore_index)
@@ -76,9 +91,3 @@ def linear_cross_entropy_backward(dloss: Array, cache: Cache) -> tuple[Array, Ar
     dlogits, _ = cross_entropy_backward(dloss, loss_cache)      # (..., V)
     dx, dweight = unembedding_backward(dlogits, head_cache)
     return dx, dweight, None
-
-
-def _check_targets(targets: Array, vocab: int) -> None:
-    if targets.size and (targets.min() < 0 or targets.max() >= vocab):
-        wrong = targets[(targets < 0) | (targets >= vocab)][0]
-        raise ValueError(f"target {wrong} is outside the vocabulary [0, {vocab})")

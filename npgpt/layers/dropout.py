@@ -1,11 +1,11 @@
-"""Inverted dropout: zero a random share of the numbers and scale up the rest.
+"""Inverted dropout: zero each element with probability `rate` and scale up the rest.
 
-Forward    out = x * mask        mask = 1 / (1 - rate) where kept, 0 where dropped
+Forward    out = x * mask        mask = 0 where dropped, else 1 / (1 - rate)
 Backward   dx  = dout * mask     the same mask: it is drawn once, in forward
            scaling by 1 / (1 - rate) keeps the mean, so that inference needs no change
 
 Shapes     x, out any shape
-Kept       mask, or None when nothing is dropped
+Saved for backward   mask, or None when nothing is dropped
 Source     Srivastava et al. 2014, JMLR 15; the inverted form is what every framework computes
 """
 
@@ -14,16 +14,27 @@ from __future__ import annotations
 from .contract import Array, Cache, UniformSource
 
 
+def source_for(rate: float, rng: UniformSource | None) -> UniformSource:
+    """The source of dropout's random numbers: rng itself.
+
+    Raises ValueError for a rate outside [0, 1), and if there is no rng.
+    """
+    if not 0.0 <= rate < 1.0:
+        raise ValueError(f"dropout expects a rate in [0, 1), where 0 drops nothing; got {rate}")
+    if rng is None:
+        raise ValueError(f"dropout at rate {rate} draws random numbers: pass rng=")
+    return rng
+
+
 def dropout_mask(
     shape: tuple[int, ...], like: Array, rate: float, rng: UniformSource | None
 ) -> Array:
-    """Draw the mask: 1 / (1 - rate) where a uniform number is below 1 - rate, else 0."""
-    if not 0.0 <= rate < 1.0:
-        raise ValueError(f"dropout rate {rate} is outside [0, 1); 0 drops nothing")
-    if rng is None:
-        raise ValueError(f"dropout at rate {rate} draws random numbers: pass rng=")
-    kept = rng.random(shape) < 1.0 - rate
-    mask: Array = kept.astype(like.real.dtype)
+    """Draw the mask: 1 / (1 - rate) where a uniform number is below 1 - rate, else 0.
+
+    It has `like`'s dtype, or that of its real part. Raises ValueError as `source_for`.
+    """
+    passed = source_for(rate, rng).random(shape) < 1.0 - rate
+    mask: Array = passed.astype(like.real.dtype)
     mask /= 1.0 - rate
     return mask
 
@@ -31,7 +42,10 @@ def dropout_mask(
 def dropout_forward(
     x: Array, *, rate: float, rng: UniformSource | None = None
 ) -> tuple[Array, Cache]:
-    """Drop each number of x with probability `rate`; rate 0 passes x through and needs no rng."""
+    """Drop each element of x with probability `rate`; rate 0 passes x through and needs no rng.
+
+    Gives an array of x's shape. Raises ValueError as `source_for`.
+    """
     if rate == 0.0:
         return x, None
     mask = dropout_mask(x.shape, x, rate, rng)

@@ -2,7 +2,7 @@
 the way back from channels to one score per token of the vocabulary.
 
 Token        out = weight[ids]
-             dweight[ids[n]] += dout[n] for every position n: a token that comes twice gets both
+             dweight[ids[n]] += dout[n] for every position n: a token that occurs twice gets both
 Position     out = x + weight[positions]
              dx = dout        dweight as for tokens, summed over the batch
 Unembedding  out = x @ weight.T, the score of each token: how well x points along its row
@@ -10,7 +10,7 @@ Unembedding  out = x @ weight.T, the score of each token: how well x points alon
 
 Shapes     ids (...) integers    token weight (V, C)    position weight (P, C), positions (T,) or
            the shape of x without C    x (..., T, C)    scores (..., V)
-Kept       ids or positions, and the table's shape; unembedding keeps x and weight
+Saved for backward   ids or positions, and the table's shape; unembedding: x and weight
 Source     Press, Wolf 2017, arXiv 1608.05859 (one table for both ends)
 """
 
@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .contract import Array, Cache, check_shapes, check_unembedding
+from .contract import Array, Cache, check_shapes
 from .linear import as_rows
 
 
 def token_embedding_forward(ids: Array, weight: Array) -> tuple[Array, Cache]:
-    """Look up ids (...) in weight (V, C); ValueError unless they are integers in [0, V)."""
-    check_shapes(weight.ndim == 2, "token_embedding needs weight (V, C)", weight=weight)
+    """Look up ids (...) in weight (V, C): (..., C). Raises ValueError as `check_rows`."""
+    check_shapes(weight.ndim == 2, "token_embedding expects weight (V, C)", weight=weight)
     check_rows(ids, weight.shape[0], "token ids")
     out = weight[ids]                                           # (..., C)
     return out, (ids, weight.shape)
@@ -39,10 +39,13 @@ def token_embedding_backward(dout: Array, cache: Cache) -> tuple[None, Array]:
 def position_embedding_forward(
     x: Array, weight: Array, positions: Array
 ) -> tuple[Array, Cache]:
-    """Add weight[positions] to x (..., T, C); weight (P, C), positions (T,) in [0, P)."""
+    """Add weight[positions] to x (..., T, C); weight (P, C), positions (T,) or (..., T) in [0, P).
+
+    Gives (..., T, C). Raises ValueError for other shapes, and as `check_rows`.
+    """
     check_shapes(x.shape[-1:] == weight.shape[1:] and
                  positions.shape in (x.shape[-2:-1], x.shape[:-1]),
-                 "position_embedding needs x (..., T, C), weight (P, C) and positions (T,) or "
+                 "position_embedding expects x (..., T, C), weight (P, C) and positions (T,) or "
                  "(..., T)",
                  x=x, weight=weight, positions=positions)
     check_rows(positions, weight.shape[0], "positions")
@@ -57,8 +60,17 @@ def position_embedding_backward(dout: Array, cache: Cache) -> tuple[Array, Array
     return dout, _add_rows(table_shape, everywhere, dout), None
 
 
+def check_unembedding(x: Array, weight: Array) -> None:
+    """Raise ValueError unless weight is (V, C), with C the last axis of x."""
+    check_shapes(x.shape[-1:] == weight.shape[1:],
+                 "unembedding expects x (..., C) and weight (V, C)", x=x, weight=weight)
+
+
 def unembedding_forward(x: Array, weight: Array) -> tuple[Array, Cache]:
-    """Score every token: x (..., C) @ weight.T with weight (V, C) gives (..., V)."""
+    """Score every token: x (..., C) @ weight.T with weight (V, C) gives (..., V).
+
+    Raises ValueError as `check_unembedding`.
+    """
     check_unembedding(x, weight)
     return x @ weight.T, (x, weight)
 
@@ -73,9 +85,9 @@ def unembedding_backward(dout: Array, cache: Cache) -> tuple[Array, Array]:
 
 
 def check_rows(rows: Array, count: int, what: str) -> None:
-    """ValueError unless rows are integers in [0, count): NumPy would read the last row for -1."""
+    """Raise ValueError unless rows are integers in [0, count): NumPy reads the last row for -1."""
     if rows.dtype.kind not in "iu":
-        raise ValueError(f"{what} must be integers; got {rows.dtype}")
+        raise ValueError(f"{what}: expected integers, got {rows.dtype}")
     if rows.size and (rows.min() < 0 or rows.max() >= count):
         outside = rows[(rows < 0) | (rows >= count)][0]
         raise ValueError(f"{what}: {outside} is outside [0, {count})")

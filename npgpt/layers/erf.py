@@ -46,7 +46,7 @@ def normal_pdf(z: Array) -> Array:
 
 
 def normal_cdf(z: Array) -> Array:
-    """Phi(z): the share of a standard normal distribution below z; same shape and dtype as z."""
+    """Phi(z): the probability that a standard normal variable is below z; z's shape and dtype."""
     z = np.asarray(z)
     sign = np.where(z.real < 0, -1.0, 1.0).astype(z.real.dtype)
     y = z * sign * np.asarray(1.0 / math.sqrt(2.0), z.real.dtype)   # real part >= 0
@@ -57,7 +57,8 @@ def normal_cdf(z: Array) -> Array:
     upper[small] = 0.5 - 0.5 * _erf_small(y[small])
     upper[middle] = 0.5 * _exp_minus_square(y[middle]) * _ratio(y[middle], _MIDDLE_P, _MIDDLE_Q)
     upper[large] = 0.5 * _erfc_large(y[large])
-    return np.where(sign < 0, upper, 1.0 - upper)
+    phi: Array = np.where(sign < 0, upper, 1.0 - upper)
+    return phi
 
 
 def _erf_small(y: Array) -> Array:

@@ -1,4 +1,4 @@
-"""GELU: weight x by the share of a normal distribution that lies below x.
+"""GELU: weight x by the probability that a standard normal variable lies below x.
 
 Exact      out = x * Phi(x)
            dx  = dout * (Phi(x) + x * pdf(x))
@@ -13,7 +13,7 @@ The tanh form is the one that GPT-2's weights were trained with ("gelu_new"). Th
 most 4.7e-4, near |x| = 2.7.
 
 Shapes     x, out any shape, element by element
-Kept       tanh form: x and t; exact form: x and Phi(x)
+Saved for backward   tanh form: x and t; exact form: x and Phi(x)
 Source     Hendrycks, Gimpel 2016, arXiv 1606.08415, section 2
 """
 

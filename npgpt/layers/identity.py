@@ -1,10 +1,10 @@
-"""Identity: no bend at all, so that the feed-forward network is two linear maps in a row.
+"""Identity: no activation, so that the feed-forward network is two linear maps in a row.
 
 Forward    out = x
 Backward   dx  = dout
 
 Shapes     x, out any shape
-Kept       nothing
+Saved for backward   nothing
 Source     the linear network of Jha, Reagen 2024, arXiv 2410.09637
 """
 

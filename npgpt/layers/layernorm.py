@@ -8,7 +8,7 @@ Backward   dxhat = dout * weight
            dweight = sum over positions of dout * xhat        dbias = sum over positions of dout
 
 Shapes     x, out (..., C)    weight, bias (C,)    rstd (..., 1)
-Kept       xhat, rstd, weight; x itself is not needed again
+Saved for backward   xhat, rstd, weight; x itself is not needed again
 Source     Ba, Kiros, Hinton 2016, arXiv 1607.06450, eq. 3
 """
 
@@ -16,13 +16,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from .contract import Array, Cache, check_layernorm
+from .contract import Array, Cache, check_shapes
+
+
+def check_layernorm(x: Array, weight: Array, bias: Array) -> None:
+    """Raise ValueError unless weight and bias are (C,), with C the last axis of x."""
+    check_shapes(x.shape[-1:] == weight.shape == bias.shape,
+                 "layernorm expects x (..., C), weight (C,) and bias (C,)",
+                 x=x, weight=weight, bias=bias)
 
 
 def layernorm_forward(
     x: Array, weight: Array, bias: Array, *, eps: float = 1e-5
 ) -> tuple[Array, Cache]:
-    """Normalise x (..., C) over its channels, then scale by weight (C,) and shift by bias (C,)."""
+    """Normalise x (..., C) over its channels, then scale by weight (C,) and shift by bias (C,).
+
+    Gives (..., C). Raises ValueError as `check_layernorm`.
+    """
     check_layernorm(x, weight, bias)
     centred = x - x.mean(axis=-1, keepdims=True)                # (..., C)
     # not np.var: it takes |x|^2 of complex numbers, which no complex step can pass

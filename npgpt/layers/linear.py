@@ -8,7 +8,7 @@ Backward   dx      = dout @ weight.T
 The weight is stored (in, out) as in GPT-2's checkpoints, so nothing is transposed on loading.
 
 Shapes     x (..., I)    weight (I, O)    bias (O,) or None    out (..., O)
-Kept       x and weight
+Saved for backward   x and weight
 Source     GPT-2's "Conv1D" of width 1
 """
 
@@ -16,11 +16,22 @@ from __future__ import annotations
 
 import math
 
-from .contract import Array, Cache, check_linear
+from .contract import Array, Cache, check_shapes
+
+
+def check_linear(x: Array, weight: Array, bias: Array | None) -> None:
+    """Raise ValueError unless weight is (I, O), I the last axis of x, and bias (O,) or None."""
+    check_shapes(x.shape[-1:] == weight.shape[:-1] and
+                 (bias is None or bias.shape == weight.shape[1:]),
+                 "linear expects x (..., I), weight (I, O) and bias (O,) or None",
+                 x=x, weight=weight, bias=bias)
 
 
 def linear_forward(x: Array, weight: Array, bias: Array | None) -> tuple[Array, Cache]:
-    """x (..., I) @ weight (I, O) + bias (O,); bias None adds nothing."""
+    """x (..., I) @ weight (I, O) + bias (O,) gives (..., O); bias None adds nothing.
+
+    Raises ValueError as `check_linear`.
+    """
     check_linear(x, weight, bias)
     out = x @ weight                                            # (..., O)
     if bias is not None:

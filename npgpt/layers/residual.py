@@ -5,21 +5,19 @@ Backward   dx = dout        dbranch = dout
            the sum hands the same gradient to both: this is the short way back to early layers
 
 Shapes     x, branch, out (..., C), all the same
-Kept       nothing
+Saved for backward   nothing
 Source     He et al. 2015, arXiv 1512.03385
 """
 
 from __future__ import annotations
 
-from .contract import Array, Cache
+from .contract import Array, Cache, check_shapes
 
 
 def residual_forward(x: Array, branch: Array) -> tuple[Array, Cache]:
-    """x + branch, both of one shape."""
-    if x.shape != branch.shape:
-        raise ValueError(
-            f"residual adds arrays of one shape; got x {x.shape} and branch {branch.shape}"
-        )
+    """x + branch, both of one shape. Raises ValueError for two shapes: nothing is broadcast."""
+    check_shapes(x.shape == branch.shape, "residual expects x and branch of one shape",
+                 x=x, branch=branch)
     return x + branch, None
 
 

@@ -6,7 +6,7 @@ Backward   ds/dx = s * (1 - s)
            the first term is the path through the factor x, the second through the sigmoid
 
 Shapes     x, out any shape, element by element
-Kept       x and s
+Saved for backward   x and s
 Source     Elfwing, Uchibe, Doya 2017, arXiv 1702.03118
 """
 

@@ -6,7 +6,7 @@ Backward   d out_j / d x_i = out_j * ((i == j) - out_i)
            the sum is the path through the denominator, which every x_i feeds
 
 Shapes     x, out (..., N); rows lie along the last axis
-Kept       out; nothing else is needed
+Saved for backward   out alone
 Source     Bridle 1990; the shift by the maximum is folklore
 """
 

@@ -10,7 +10,7 @@ Where gain = |v|, out is v: that is where training starts. A column of zeros has
 gives NaN.
 
 Shapes     v, out (I, O)    gain, norm (O,)
-Kept       v, gain, norm
+Saved for backward   v, gain, norm
 Source     Salimans, Kingma 2016, arXiv 1602.07868, eq. 2 and 3
 """
 
@@ -29,9 +29,12 @@ def column_norms(v: Array) -> Array:
 
 
 def weight_norm_forward(v: Array, gain: Array) -> tuple[Array, Cache]:
-    """gain (O,) times the columns of v (I, O), each brought to length 1."""
+    """gain (O,) times the columns of v (I, O), each brought to length 1.
+
+    Gives (I, O). Raises ValueError for other shapes.
+    """
     check_shapes(v.ndim == 2 and gain.shape == v.shape[1:],
-                 "weight_norm needs v (I, O) and gain (O,)", v=v, gain=gain)
+                 "weight_norm expects v (I, O) and gain (O,)", v=v, gain=gain)
     norm = column_norms(v)                                      # (O,)
     out = v * (gain / norm)                                     # (I, O)
     return out, (v, gain, norm)

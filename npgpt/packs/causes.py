@@ -1,17 +1,18 @@
-"""Why a tensor of a port differs: mistakes are made on purpose and held against it.
+"""Why a tensor of a port differs: mistakes are made on purpose and compared with it.
 
-Every candidate is a sentence and the tensor that this mistake would have given, computed from what
-came before it (which agrees, or it would have been the first to differ). The candidate that equals
-what the port wrote is the cause.
+A candidate is a sentence and the tensor that its mistake would give, computed from the tensors
+before it (which agree, or one of them would have been the first to differ). The candidate that
+equals what the port wrote is the cause.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Iterator
+from typing import Callable, Iterator
 
 import numpy as np
 
+from ..config import GPT2Config
 from ..layers.attention import split_heads, split_qkv
 from ..layers.cross_entropy import IGNORE
 from ..layers.erf import normal_cdf
@@ -24,10 +25,10 @@ Candidate = tuple[str, Array]
 UNKNOWN = "unknown: none of the usual mistakes gives these numbers"
 
 
-def likely_cause(name: str, own: Own, theirs: Array, config: dict[str, Any]) -> str:
-    """One sentence on why `theirs` differs from own[name]; own holds all of the pack's tensors."""
+def likely_cause(name: str, own: Own, theirs: Array, config: GPT2Config) -> str:
+    """One sentence on why `theirs` differs from own[name]; `own` are all of the pack's tensors."""
     if name == "greedy/ids":
-        return "the logits agree, so it is the loop: take the last position's, read all of the text"
+        return "the logits agree, so it is the loop: take the last position, read the whole text"
     if not np.isfinite(theirs).all():
         return "an overflow: subtract the row maximum before exp, and mask with -inf before softmax"
     kind, _, short = name.partition("/")
@@ -47,7 +48,7 @@ def likely_cause(name: str, own: Own, theirs: Array, config: dict[str, Any]) -> 
 
 
 def _explains(candidate: Array, right: Array, theirs: Array) -> bool:
-    """Whether the candidate is what they wrote: far nearer to it than the right tensor is."""
+    """Whether the candidate is what they wrote: far closer to it than the correct tensor is."""
     if candidate.shape != theirs.shape or not np.isfinite(candidate).all():
         return False
     gap = float(np.linalg.norm(candidate - theirs))
@@ -64,10 +65,10 @@ def _general(right: Array) -> Iterator[Candidate]:
     if right.ndim >= 3:
         yield "positions are shifted by one, to the right", np.roll(right, 1, axis=-2)
         yield "positions are shifted by one, to the left", np.roll(right, -1, axis=-2)
-        yield "the first row of the batch stands in every row", np.broadcast_to(
+        yield "every sequence of the batch holds the first one", np.broadcast_to(
             right[:1], right.shape)
     if right.ndim == 4:
-        yield "axes of heads and positions are swapped", right.swapaxes(1, 2)
+        yield "the axes of heads and positions are swapped", right.swapaxes(1, 2)
 
 
 def _factor(own: Own, right: Array, theirs: Array) -> str:
@@ -88,13 +89,13 @@ def _factor(own: Own, right: Array, theirs: Array) -> str:
              "counted targets / all targets": counted / (b * t)}
     for word, value in known.items():
         if abs(c / value - 1.0) < 1e-3:
-            return f"it is too large by a factor of {word} ({value:g}): a sum where a mean belongs?"
+            return f"it is too large by a factor of {word} ({value:g}): a sum instead of a mean?"
         if abs(c * value - 1.0) < 1e-3:
             return f"it is too small by a factor of {word} ({value:g}): divided twice?"
-    return f"it is {c:.6g} times the right one"
+    return f"it is {c:.6g} times the correct one"
 
 
-def _forward(name: str, own: Own, config: dict[str, Any]) -> Iterator[Candidate]:
+def _forward(name: str, own: Own, config: GPT2Config) -> Iterator[Candidate]:
     last = name.rpartition(".")[2]
     if name.startswith("embedding."):
         yield from _embedding(name, own)
@@ -138,24 +139,25 @@ def _embedding(name: str, own: Own) -> Iterator[Candidate]:
     token, t = wte[ids], ids.shape[1]
     if name == "embedding.token":
         yield "ids are counted from 1 instead of 0", wte[np.minimum(ids + 1, len(wte) - 1)]
-        yield "positions are added already: this is before they are", token + wpe[:t]
+        yield "positions are already added; they should not be yet", token + wpe[:t]
         return
     yield "positions are not added", token
     yield "positions are counted from 1 instead of 0", token + wpe[1:t + 1]
     yield "every position gets the first row of the position table", token + wpe[0]
 
 
-def _norm(name: str, own: Own, config: dict[str, Any]) -> Iterator[Candidate]:
+def _norm(name: str, own: Own, config: GPT2Config) -> Iterator[Candidate]:
     order = [n for n in own if n.startswith("activations/")]
     place = order.index(f"activations/{name}")
-    # the stream, not the entry just before: inside a block that is the same one
+    # its input is the residual stream, which is the entry just before it
     x = own[order[place - 1]]
     weight, bias = own[f"params/{name}.weight"], own[f"params/{name}.bias"]
     centred = x - x.mean(-1, keepdims=True)
-    eps, n = config["layer_norm_epsilon"], x.shape[-1]
+    eps, n = config.layer_norm_epsilon, x.shape[-1]
 
     def normed(var: Array, eps: float = eps) -> Array:
-        return centred / np.sqrt(var + eps)
+        out: Array = centred / np.sqrt(var + eps)
+        return out
 
     var = (centred * centred).mean(-1, keepdims=True)
     unbiased = var * n / (n - 1)
@@ -172,7 +174,7 @@ def _norm(name: str, own: Own, config: dict[str, Any]) -> Iterator[Candidate]:
     yield "LayerNorm is left out", x
     yield "LayerNorm runs over positions instead of channels", (
         (x - x.mean(-2, keepdims=True)) / np.sqrt(x.var(-2, keepdims=True) + eps) * weight + bias)
-    yield "eps is added outside the root", centred / (np.sqrt(var) + eps) * weight + bias
+    yield "eps is added outside the square root", centred / (np.sqrt(var) + eps) * weight + bias
 
 
 def _linear(name: str, own: Own) -> Iterator[Candidate]:
@@ -189,14 +191,14 @@ def _linear(name: str, own: Own) -> Iterator[Candidate]:
         yield ("the weight is used transposed: here it is stored (in, out), out = x @ weight",
                x @ weight.T + (0.0 if bias is None else bias))
     if weight.size:
-        turned = weight.T.reshape(weight.shape)
+        reordered = weight.T.reshape(weight.shape)
         yield ("the weight is read in column order: it is stored (in, out), row by row",
-               x @ turned + (0.0 if bias is None else bias))
+               x @ reordered + (0.0 if bias is None else bias))
 
 
-def _qkv(name: str, own: Own, config: dict[str, Any]) -> Iterator[Candidate]:
+def _qkv(name: str, own: Own, config: GPT2Config) -> Iterator[Candidate]:
     prefix, last = name[:-1], name[-1]
-    n_head = config["n_head"]
+    n_head = config.n_head
     qkv = own[f"activations/{prefix}c_attn"]
     parts = dict(zip("qkv", split_qkv(qkv)))
     for other in "qkv":
@@ -208,9 +210,9 @@ def _qkv(name: str, own: Own, config: dict[str, Any]) -> Iterator[Candidate]:
            parts[last].reshape(b, n_head, t, c // n_head))
     yield ("channels are dealt to the heads in turn: a head is a run of neighbouring channels",
            parts[last].reshape(b, t, c // n_head, n_head).transpose(0, 3, 1, 2))
-    apart = qkv.reshape(b, t, n_head, 3, c // n_head)
+    by_head = qkv.reshape(b, t, n_head, 3, c // n_head)
     yield ("c_attn is read as q, k, v of each head in turn; it is all q, then all k, then all v",
-           apart[..., "qkv".index(last), :].swapaxes(1, 2))
+           by_head[..., "qkv".index(last), :].swapaxes(1, 2))
 
 
 def _weights(name: str, own: Own) -> Iterator[Candidate]:
@@ -225,12 +227,12 @@ def _weights(name: str, own: Own) -> Iterator[Candidate]:
 
     yield "the causal mask is missing", softmax(scores / math.sqrt(d), np.ones_like(mask))
     yield "scores are not divided by sqrt(head size)", softmax(scores)
-    yield "scores are divided by the head size, not by its root", softmax(scores / d)
+    yield "scores are divided by the head size, not by its square root", softmax(scores / d)
     yield ("scores are divided by sqrt(channels), not by sqrt(head size)",
            softmax(scores / math.sqrt(d * q.shape[1])))
     yield "the mask is the wrong way round: a query sees its future, not its past", softmax(
         scores / math.sqrt(d), mask.T)
-    # nobody can say what the first row holds then, which sees nothing: uniform is what -1e9 gives
+    # the first query then sees no key at all; -1e9, which is common, makes its weights uniform
     strict = np.where(np.tri(t, k=-1, dtype=bool), scores / math.sqrt(d), -1e9)
     yield "the mask hides the query's own position too", softmax_forward(strict)[0]
     yield "softmax runs over the queries instead of the keys", np.moveaxis(
@@ -260,12 +262,12 @@ def _loss(own: Own) -> Iterator[Candidate]:
     total = np.where(counted, nats, 0.0).sum()
     yield "the loss is a sum, not a mean over the counted targets", np.asarray(total)
     yield "ignored targets are counted in the mean", np.asarray(total / targets.size)
-    yield "ignored targets are taken for token 0", np.asarray(nats.mean())
+    yield "ignored targets are counted as token 0", np.asarray(nats.mean())
     yield "the loss is in bits (log base 2), not in nats", np.asarray(
         total / counted.sum() / math.log(2.0))
 
 
-def _gradient(name: str, own: Own, config: dict[str, Any]) -> Iterator[Candidate]:
+def _gradient(name: str, own: Own, config: GPT2Config) -> Iterator[Candidate]:
     ids = own["ids"]
     if name == "wte.weight" and "dactivations/embedding.token" in own:
         dtoken = own["dactivations/embedding.token"]
@@ -286,4 +288,4 @@ def _gradient(name: str, own: Own, config: dict[str, Any]) -> Iterator[Candidate
     if name.endswith(".bias") and f"dactivations/{name[:-5]}" in own:
         d = own[f"dactivations/{name[:-5]}"]
         yield "it is summed over the positions of the first sequence alone", d[0].sum(0)
-        yield "it is a mean over positions where a sum belongs", d.mean(tuple(range(d.ndim - 1)))
+        yield "it is a mean over positions instead of a sum", d.mean(tuple(range(d.ndim - 1)))

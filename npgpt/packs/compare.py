@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from .write import GREEDY, INPUTS, PRECISIONS, Pack, read_pack
 
 @dataclass
 class Comparison:
-    """What was found. `first` is None when all tensors agree."""
+    """The result of a comparison. `first` is None when all tensors agree."""
 
     ours: Path
     theirs: Path
@@ -47,20 +46,20 @@ class Comparison:
         else:
             lines.append(f"first difference: {self.first}")
             if self.last_right:
-                lines.append(f"right until: {self.last_right}")
+                lines.append(f"correct up to: {self.last_right}")
             lines += [self.message, f"likely cause: {self.cause}"]
         return "\n".join(textwrap.fill(line, 80, subsequent_indent="  ") for line in lines)
 
 
 def compare_packs(ours: str | Path, theirs: str | Path) -> Comparison:
-    """Hold another pack against one that npgpt wrote, tensor by tensor in the order of execution.
+    """Compare another pack with one that npgpt wrote, tensor by tensor in the order of execution.
 
-    `theirs` may lack tensors, and its names may leave out the precision; where it has both
-    precisions float64 comes first. Raises CheckpointError where the first is no pack of npgpt's, or
-    the second has nothing to compare.
+    `theirs` may lack tensors, and its names may leave out the precision; if it has both precisions,
+    float64 comes first. Raises CheckpointError if the first was not written by npgpt or is damaged,
+    and if the second holds nothing to compare.
     """
     reference, other = read_pack(ours), read_pack(theirs)
-    order, tolerances, config = _told(reference)
+    order, tolerances, config = _description(reference)
     result = Comparison(reference.path, other.path)
     for precision, given in _theirs(other).items():
         own = _ours(reference, precision, order)
@@ -81,19 +80,19 @@ def compare_packs(ours: str | Path, theirs: str | Path) -> Comparison:
         if result.first:
             return result
     if not result.compared:
-        raise CheckpointError(f"{theirs} holds none of the {len(order)} tensors that {ours} names; "
-                              f"they are named KIND/NAME, such as {order[0]}")
+        raise CheckpointError(f"{theirs} holds none of the {len(order)} tensors of {ours}; "
+                              f"expected names KIND/NAME, such as {order[0]}")
     return result
 
 
-def _told(pack: Pack) -> tuple[list[str], dict[str, dict[str, float]], dict[str, Any]]:
-    """Order, tolerances and config, from pack.json; CheckpointError where they do not fit."""
+def _description(pack: Pack) -> tuple[list[str], dict[str, dict[str, float]], GPT2Config]:
+    """Order, tolerances and config, from pack.json; raises CheckpointError if it is damaged."""
     about = pack.about
     if about.get("format") != "npgpt-pack":
-        raise CheckpointError(f"{pack.path} is no pack that npgpt wrote: it has no pack.json")
+        raise CheckpointError(f"{pack.path} is not a pack that npgpt wrote: it has no pack.json")
     try:
-        order, tolerances, config = about["order"], about["tolerances"], about["config"]
-        GPT2Config.from_dict(config)
+        order, tolerances = about["order"], about["tolerances"]
+        config = GPT2Config.from_dict(about["config"])
         for precision in PRECISIONS:
             for name in order:
                 float(tolerances[precision][name])
@@ -101,12 +100,12 @@ def _told(pack: Pack) -> tuple[list[str], dict[str, dict[str, float]], dict[str,
             pack.tensors[f"{precision}/{GREEDY}"]
         pack.tensors["ids"], pack.tensors["targets"]
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{pack.path} is damaged ({error}); write it anew") from None
+        raise CheckpointError(f"{pack.path} is damaged ({error}); write it again") from None
     return order, tolerances, config
 
 
 def _ours(pack: Pack, precision: str, order: list[str]) -> dict[str, Array]:
-    """Our tensors of one precision without its name: parameters first, then in order."""
+    """Our tensors of one precision, named without it: parameters first, then in order."""
     start = f"{precision}/"
     parameters = [name.removeprefix(start) for name in pack.tensors
                   if name.startswith(f"{start}params/")]
@@ -130,7 +129,7 @@ def _theirs(pack: Pack) -> dict[str, dict[str, Array]]:
 
 
 def _compare_inputs(result: Comparison, own: dict[str, Array], given: dict[str, Array]) -> None:
-    """Whether theirs was computed from the same ids and parameters, as far as it says so."""
+    """Whether theirs was computed from the same ids and parameters, as far as it holds them."""
     for name in given:
         if name in INPUTS or name.startswith("params/"):
             if name not in own:
@@ -138,18 +137,18 @@ def _compare_inputs(result: Comparison, own: dict[str, Array], given: dict[str, 
             message = _difference(own[name], given[name], 1e-6)
             if message:
                 result.first, result.message = name, message
-                result.cause = ("they started from something else: load the parameters and ids of "
-                                "this pack")
+                result.cause = ("their inputs differ: load the parameters, ids and targets of this "
+                                "pack")
                 return
 
 
 def _difference(a: Array, b: Array, tolerance: float) -> str:
-    """What differs, in one sentence; nothing where b is a within the tolerance."""
+    """What differs, in one sentence; "" if b equals a within the tolerance."""
     if a.shape != b.shape:
         return f"ours has shape {a.shape}, theirs {b.shape}"
     bad = int(b.size - np.isfinite(b).sum())
     if bad:
-        return f"{bad} of {b.size} numbers are NaN or infinite"
+        return f"{bad} of {b.size} elements are NaN or infinite"
     gap = np.abs(a.astype(np.float64) - b)
     size = float(np.linalg.norm(a))
     error = float(np.linalg.norm(gap)) / max(size, 1e-30)

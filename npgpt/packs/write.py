@@ -30,7 +30,7 @@ KINDS = ("params", "activations", "dactivations", "grads")
 INPUTS = ("ids", "targets")
 GREEDY = "greedy/ids"
 GREEDY_TOKENS = 10
-# three sequences: a factor of the batch size is then no factor of 2
+# three sequences: so a factor of the batch size is not mistaken for a factor of 2
 BATCH, LONGEST = 3, 7
 
 HOW_TO_COMPARE = """\
@@ -40,7 +40,7 @@ HOW_TO_COMPARE = """\
 
 | tensors | what they are |
 |---|---|
-| `ids`, `targets` | what goes in, (B, T) integers; a target of -100 is not counted in the loss |
+| `ids`, `targets` | the inputs, (B, T) integers; a target of -100 is not counted in the loss |
 | `PRECISION/params/*` | the parameters; linear weights are (in, out): out = x @ weight + bias |
 | `PRECISION/activations/*` | every intermediate of the forward pass, to logits and the mean loss |
 | `PRECISION/dactivations/*` | the gradient of the loss for each of them |
@@ -59,15 +59,16 @@ and a tolerance for each tensor.
    execution, its worst element, and the mistake that would give those numbers.
 
 By hand: go through `order` in `pack.json` from the top and stop at the first tensor whose error,
-norm(yours - ours) / norm(ours), is above its tolerance. What comes before it is right; what comes
-after follows from it. The activations come first, from the ids to the loss; then the gradients,
-from the loss back. The float32 tolerances are ten times what rounding did here, and at least 1e-5.
+norm(yours - ours) / norm(ours), is above its tolerance. Everything before it is correct; what comes
+after may only follow from it. The activations come first, from the ids to the loss; then the
+gradients, from the loss back. The float32 tolerances are ten times the rounding error here, and at
+least 1e-5.
 """
 
 
 @dataclass
 class Pack:
-    """A pack in memory: tensors by full name, and what pack.json says (empty if there is none)."""
+    """A pack in memory: tensors by full name, and the content of pack.json, {} without one."""
 
     path: Path
     tensors: dict[str, Array]
@@ -83,14 +84,14 @@ def tiny_config() -> GPT2Config:
 def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
     """Write a pack of a random model of this config; returns the folder.
 
-    Its numbers are of unit scale, not the 0.02 of a fresh GPT-2, at which many mistakes are too
-    small to be seen.
+    Its activations are of unit scale: with the 0.02 of a new GPT-2, many mistakes would be too
+    small to be noticed. Raises ValueError for a context of one position.
     """
     folder = Path(folder)
     rng = np.random.default_rng(seed)
-    params = _telling_params(config, rng)
+    params = _unit_scale_params(config, rng)
     if config.n_positions < 2:
-        raise ValueError("n_positions=1 leaves nothing to attend to; a pack needs at least 2")
+        raise ValueError("expected n_positions of at least 2, got 1: nothing to attend to")
     length = min(config.n_positions - 1, LONGEST)
     ids = rng.integers(0, config.vocab_size, (BATCH, length))
     ids[:, -1] = ids[:, 0]              # a token that comes twice
@@ -124,7 +125,7 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
 
 
 def read_pack(path: str | Path) -> Pack:
-    """A pack's folder, or a safetensors file alone; CheckpointError for what is none."""
+    """A pack's folder, or a safetensors file alone; raises CheckpointError if it cannot be read."""
     path = Path(path)
     file = path / TENSORS if path.is_dir() else path
     tensors = read_arrays(file)
@@ -134,16 +135,16 @@ def read_pack(path: str | Path) -> Pack:
     try:
         about = json.loads(about_file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise CheckpointError(f"{about_file} is no valid JSON: {error}") from None
+        raise CheckpointError(f"{about_file} is not valid JSON: {error}") from None
     return Pack(path, tensors, about if isinstance(about, dict) else {})
 
 
-def _telling_params(config: GPT2Config, rng: np.random.Generator) -> Params:
+def _unit_scale_params(config: GPT2Config, rng: np.random.Generator) -> Params:
     params: Params = {}
     for name, shape in parameter_shapes(config).items():
         noise = rng.standard_normal(shape)
         if len(shape) == 2:
-            # tables lie along channels, linear weights take shape[0] inputs
+            # a row of a table has shape[1] channels, a linear weight takes shape[0] inputs
             is_table = name in ("wte.weight", "wpe.weight", "lm_head.weight")
             fan_in = shape[1] if is_table else shape[0]
             params[name] = noise / np.sqrt(fan_in)
@@ -153,7 +154,7 @@ def _telling_params(config: GPT2Config, rng: np.random.Generator) -> Params:
 
 
 def _float32_tolerance(tensors: dict[str, Array], name: str) -> float:
-    # ten times what rounding did here, and never less than a sum in another order would do
+    # ten times the rounding error here, and never less than another order of summation may give
     exact, rounded = tensors[f"float64/{name}"], tensors[f"float32/{name}"]
     error = np.linalg.norm(rounded - exact) / max(float(np.linalg.norm(exact)), 1e-30)
     return float(f"{max(10.0 * error, 1e-5):.1e}")

@@ -1,12 +1,12 @@
-"""What happens inside a model, read from one pass a sequence: no hooks, any config.
+"""What happens inside a model, measured in one pass for each sequence: no hooks, any config.
 
     seen = measure(params, config, ids, targets, ("entropy", "activations", "gradients"))
 
 Entropy and sinks belong to a layer and head, the rest to a layer. Saturation needs no table of
-activation functions: the function's own backward tells the slope at every unit, and where that is
-below 1e-3 nearly no gradient passes. Sequences go one at a time, in float64 sums: the numbers do
-not depend on how many there are. The memory is that of one layer of one sequence; gradients need
-the whole pass of it.
+activation functions: the function's own backward gives the slope at every unit, and where that is
+below 1e-3 nearly no gradient passes. Sequences go one at a time and are summed in float64: the
+numbers do not depend on how many there are. The memory is that of one layer of one sequence, or
+that of the whole pass if gradients are asked for.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from ..config import GPT2Config
 from ..layers.linear import linear_forward
 from ..layers.silu import silu_backward, silu_forward
 from ..params import Params
-from ..tape import Array, Entry
+from ..tape import Array
 from .entropy import attention_entropy, causal_bound, sink_weight
-from .trace import inside_attention, record, walk
+from .trace import Step, inside_attention, record
 
 PARTS = ("entropy", "activations", "gradients")
 # a unit is saturated where the slope of its activation function is smaller than this
@@ -39,14 +39,14 @@ class Units:
     rms: float
     """Root of the mean square."""
     zeros: float
-    """Share that is exactly 0."""
+    """Fraction that is exactly 0."""
     saturated: float
-    """Share at which the function's slope is below 1e-3 in size."""
+    """Fraction at which the function's slope is below 1e-3 in size."""
 
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """What `measure` saw. What was not asked for is empty."""
+    """What `measure` found. What was not asked for is empty."""
 
     length: int
     sequences: int
@@ -95,31 +95,26 @@ def measure(
     params: Params, config: GPT2Config, ids: Array, targets: Array,
     parts: Collection[str] = PARTS[:2],
 ) -> Activity:
-    """Pass ids and targets (N, T) through the model, without dropout, and look at `parts`.
+    """Pass ids and targets (N, T) through the model, without dropout, and measure `parts`.
 
     The parts are "entropy", "activations" and "gradients", the last of which needs a backward pass
-    too. Nothing is changed. ValueError for another part, or no sequence.
+    too. Nothing is changed. Raises ValueError for an unknown part, or without a sequence.
     """
     unknown = [part for part in parts if part not in PARTS]
     if unknown:
-        raise ValueError(f"{unknown[0]!r} cannot be measured; there are {', '.join(PARTS)}")
+        raise ValueError(f"unknown part {unknown[0]!r}; expected some of {', '.join(PARTS)}")
     if ids.ndim != 2 or ids.size == 0 or targets.shape != ids.shape:
-        raise ValueError(f"ids and targets must both be (N, T), N and T at least 1; got "
-                         f"{ids.shape}, {targets.shape}")
+        raise ValueError(f"expected ids and targets (N, T), N and T at least 1; got {ids.shape} "
+                         f"and {targets.shape}")
     sums = _Sums(config)
     # a model that breaks is looked at too
     with np.errstate(all="ignore"):
         for row in range(len(ids)):
-            visit = sums.visitor(parts)
-            batch = params, ids[row:row + 1], targets[row:row + 1], config
+            recording = record(params, ids[row:row + 1], targets[row:row + 1], config,
+                               sums.visitor(parts), keep="gradients" in parts)
             if "gradients" in parts:
-                recording = record(*batch)
-                for name, entry in recording.entries():
-                    visit(name, entry)
                 grads = recording.tape.backward(recording.loss)
                 sums.add_gradients({n: grads[v] for n, v in recording.watched.items()})
-            else:
-                walk(*batch, visit)
         return sums.result(ids.shape[1], len(ids), parts)
 
 
@@ -180,26 +175,26 @@ class _Sums:
     breaks: dict[int, str] = field(default_factory=dict)
     grads: Params = field(default_factory=dict)
 
-    def visitor(self, parts: Collection[str]) -> Callable[[str, Entry], None]:
-        """What looks at every entry of one pass, in the order of execution."""
+    def visitor(self, parts: Collection[str]) -> Callable[[Step], None]:
+        """What looks at every step of one pass, in the order of execution."""
         places = itertools.count()
 
-        def visit(name: str, entry: Entry) -> None:
+        def visit(step: Step) -> None:
             place = next(places)
-            if "entropy" in parts and name.endswith(".attn.mixed"):
-                self._add_attention(int(name.split(".")[1]), entry)
+            if "entropy" in parts and step.name.endswith(".attn.mixed"):
+                self._add_attention(int(step.name.split(".")[1]), step)
             if "activations" in parts:
-                self._add_activation(place, name, entry)
+                self._add_activation(place, step)
 
         return visit
 
-    def _add_attention(self, layer: int, entry: Entry) -> None:
-        weights = inside_attention(entry)["weights"]                    # (1, H, T, T)
+    def _add_attention(self, layer: int, step: Step) -> None:
+        weights = inside_attention(step)["weights"]                    # (1, H, T, T)
         self.nats[layer] = self.nats.get(layer, 0.0) + attention_entropy(weights)[0]
         self.sink[layer] = self.sink.get(layer, 0.0) + sink_weight(weights)[0]
 
-    def _add_activation(self, place: int, name: str, entry: Entry) -> None:
-        out = entry.out.value
+    def _add_activation(self, place: int, step: Step) -> None:
+        name, entry, _, out = step
         bad = out.size - int(np.isfinite(out).sum())
         if bad:
             n_nan = int(np.isnan(out).sum())
@@ -210,9 +205,9 @@ class _Sums:
             self._tally(name).add(out)
         elif name.endswith(".mlp.act"):
             (slope, *_) = entry.op.backward(np.ones_like(out), entry.cache)
-            self._tally(name).add(out, slope)
+            self._tally(name).add(out, np.asarray(slope))
         elif entry.op.name == "swiglu":
-            self._tally(f"{name}.act").add(*_gate(entry))
+            self._tally(f"{name}.act").add(*_gate(step))
 
     def add_gradients(self, grads: Params) -> None:
         for name, grad in grads.items():
@@ -236,9 +231,10 @@ class _Sums:
         )
 
 
-def _gate(entry: Entry) -> tuple[Array, Array]:
+def _gate(step: Step) -> tuple[Array, Array]:
     """The gate of a SwiGLU network, and the slope of its SiLU."""
-    x, weight, bias = (getattr(i, "value", i) for i in entry.inputs[:3])
+    x, weight, bias = step.inputs[:3]
+    assert x is not None and weight is not None
     gate, cache = silu_forward(linear_forward(x, weight, bias)[0])
     return gate, silu_backward(np.ones_like(gate), cache)[0]
 

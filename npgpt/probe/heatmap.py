@@ -7,34 +7,37 @@ and blank where the head has collapsed; with colour, every eighth has one. `!!` 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..display.drawing import new_figure
 from ..display.terminal import WIDTH
 from ..tape import Array
 from .entropy import COLLAPSE
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SHADES, ASCII_SHADES = " ░▒▓█", " .:+#"
-# of the 256 colours of every terminal, those nearest to viridis, from low to high
+# of a terminal's 256 colours, those nearest to viridis, from low to high
 _VIRIDIS = (54, 60, 31, 30, 35, 71, 148, 220)
 _LEFT = 10
 _WIDE = 32
 
 
 def heat_text(nats: Array, bound: float, *, colour: bool = False, ascii_only: bool = False) -> str:
-    """The map of nats (L, H), darkest at 0 and densest at `bound`, in lines of 80 columns at most.
+    """The map of nats (L, H), blank at 0 and densest at `bound`, in lines of 80 columns at most.
 
-    More heads than fit stand in further maps below. `ascii_only` is for a terminal without blocks.
+    Heads beyond the 32nd stand in further maps below. `ascii_only` is for terminals without blocks.
     """
     shades = ASCII_SHADES if ascii_only else SHADES
 
     def cell(value: float) -> str:
         if math.isnan(value):
             return "!!"
-        share = min(max(value / bound, 0.0), 1.0)
+        fraction = min(max(value / bound, 0.0), 1.0)
         if not colour:
-            return 2 * shades[0 if share < COLLAPSE else 1 + min(int(4 * share), 3)]
-        code = _VIRIDIS[min(int(share * len(_VIRIDIS)), len(_VIRIDIS) - 1)]
+            return 2 * shades[0 if fraction < COLLAPSE else 1 + min(int(4 * fraction), 3)]
+        code = _VIRIDIS[min(int(fraction * len(_VIRIDIS)), len(_VIRIDIS) - 1)]
         return f"\033[38;5;{code}m{2 * shades[-1]}\033[0m"
 
     n_layer, n_head = nats.shape
@@ -53,14 +56,15 @@ def heat_text(nats: Array, bound: float, *, colour: bool = False, ascii_only: bo
     return "\n".join(lines)
 
 
-def heat_picture(nats: Array, bound: float, length: int, title: str) -> Any:
+def heat_picture(nats: Array, bound: float, length: int, title: str) -> Figure:
     """The map of nats (L, H) as a matplotlib Figure: viridis from 0 to `bound`, NaN left white.
 
-    Save it with `npgpt.display.drawing.save`. ImportError names the extra without matplotlib.
+    Save it with `npgpt.display.drawing.save`. Raises ImportError, which names the extra, where
+    matplotlib is missing.
     """
     n_layer, n_head = nats.shape
     size = (2.6 + 0.42 * max(n_head, 7), 1.7 + 0.36 * max(n_layer, 5))
-    figure = new_figure(1, 1, size)
+    figure: Figure = new_figure(1, 1, size)
     (axes,) = figure.axes
     image = axes.imshow(nats, cmap="viridis", vmin=0.0, vmax=bound, aspect="auto")
     axes.set_title(f"{title}\nAttention entropy, T = {length}", fontsize=11, loc="left")
@@ -77,5 +81,5 @@ def heat_picture(nats: Array, bound: float, length: int, title: str) -> Any:
                       ha="center", va="center", color="black" if dark else "white")
     bar = figure.colorbar(image, ax=axes, ticks=[bound * i / 4 for i in range(5)])
     bar.ax.set_yticklabels([f"{bound * i / 4:.2f}   {25 * i} %" for i in range(5)])
-    bar.set_label("nats, share of ln(T!) / T")
+    bar.set_label("nats, fraction of ln(T!) / T")
     return figure

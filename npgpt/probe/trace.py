@@ -14,18 +14,37 @@ one step, h.0.mlp. What is made from parameters alone bears its op's name: h.0.m
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Mapping, NamedTuple
 
 import numpy as np
 
 from .. import model
 from ..config import GPT2Config
 from ..layers.attention import causal_attention_forward, split_heads, split_qkv
-from ..ops import TEXTBOOK as ops
+from ..ops import TEXTBOOK
 from ..params import Params
-from ..tape import Array, Entry, Op, Tape, TapeError, Var
+from ..tape import Array, Entry, Op, Tape, Var
 
-_ACTIVATIONS = {**ops.named(), "gelu_new": ops.gelu, "gelu": ops.gelu_exact}
+
+class Step(NamedTuple):
+    """One step of a forward pass."""
+
+    name: str
+    entry: Entry
+    inputs: tuple[Array | None, ...]
+    out: Array
+
+
+@dataclass
+class Recording:
+    """A forward pass on a tape that was not played yet."""
+
+    tape: Tape
+    loss: Var
+    watched: dict[str, Var]
+    """The parameters, by name."""
+    names: dict[int, str]
+    """The name of every step, by the key of its output, in the order of execution."""
 
 
 @dataclass
@@ -39,180 +58,137 @@ class Trace:
     """Gradient for each parameter, in the order in which the backward pass completes them."""
 
 
-@dataclass
-class Recording:
-    """A forward pass on a tape that was not played yet."""
-
-    tape: Tape
-    loss: Var
-    watched: dict[str, Var]
-    """The parameters, by name."""
-    names: list[str]
-    """A name for every entry of the tape."""
-
-    def entries(self) -> Iterator[tuple[str, Entry]]:
-        """(name, entry) in the order of execution."""
-        yield from zip(self.names, self.tape.entries)
-
-
-def record(params: Params, ids: Array, targets: Array, config: GPT2Config) -> Recording:
-    """Run ids and targets (B, T) forward with the textbook's layers, onto a new tape."""
-    tape = Tape()
-    watched = tape.watch(params)
-    loss = model.loss(watched, ids, targets, config, ops=_APART)
-    names = _Names(watched)
-    return Recording(tape, loss, watched, [names.of(entry) for entry in tape.entries])
-
-
-def walk(
+def record(
     params: Params, ids: Array, targets: Array, config: GPT2Config,
-    visit: Callable[[str, Entry], None],
-) -> None:
-    """The same pass with no way back: `visit` gets each name and entry as soon as it is made.
+    on_step: Callable[[Step], None] | None = None, keep: bool = True,
+) -> Recording:
+    """Run ids and targets (B, T) forward with the textbook's layers, onto a new tape.
 
-    An entry that nobody keeps is freed at once, so that the memory is that of one layer.
+    `on_step` sees each step as it is made. With `keep=False` there is no way back, and the memory
+    is that of one layer.
     """
-    tape = _Passing(visit)
-    model.loss(tape.begin(params), ids, targets, config, ops=_APART)
+    names = _Names()
+
+    def on_entry(entry: Entry, inputs: tuple[Array | None, ...], out: Array) -> None:
+        name = names.add(entry)
+        if on_step is not None:
+            on_step(Step(name, entry, inputs, out))
+
+    def run_block(params: Mapping[str, Var], layer: int, x: Var, *args: Any, **given: Any) -> Var:
+        names.enter(layer)
+        return model.block(params, layer, x, *args, **given)
+
+    tape = Tape(on_entry, keep)
+    watched = tape.watch(params)
+    names.parameters = {var.key: name for name, var in watched.items()}
+    loss = model.loss(watched, ids, targets, config, ops=_APART, run_block=run_block)
+    return Recording(tape, loss, watched, names.steps)
 
 
 def trace(params: Params, ids: Array, targets: Array, config: GPT2Config) -> Trace:
     """Run ids and targets (B, T) forward and backward with the textbook's layers."""
-    recording = record(params, ids, targets, config)
-    watched, parameter = recording.watched, _by_var(recording.watched)
     activations: Params = {}
-    name_of: dict[int, str] = {}
-    for name, entry in recording.entries():
-        if name.endswith("attn.mixed"):
-            inside = inside_attention(entry)
-            activations |= {name.removesuffix("mixed") + part: a for part, a in inside.items()}
-        activations[name] = entry.out.value
-        name_of[id(entry.out)] = name
 
+    def on_step(step: Step) -> None:
+        if step.name.endswith("attn.mixed"):
+            stem = step.name.removesuffix("mixed")
+            activations.update({stem + part: a for part, a in inside_attention(step).items()})
+        activations[step.name] = step.out
+
+    recording = record(params, ids, targets, config, on_step)
+    parameters = {var.key: name for name, var in recording.watched.items()}
     dactivations: Params = {}
-    order: list[str] = []
+    # a table used at both ends is complete at the second use; what the loss does not use comes last
+    completed: dict[str, None] = {}
 
-    def visit(entry: Entry, dout: Array, dinputs: tuple[Any, ...]) -> None:
-        dactivations[name_of[id(entry.out)]] = dout
-        for var in entry.inputs:
-            if id(var) in parameter:
-                # a table used at both ends is complete at the second use
-                name = parameter[id(var)]
-                order[:] = [n for n in order if n != name] + [name]
+    def on_gradient(entry: Entry, dout: Array) -> None:
+        dactivations[recording.names[entry.out]] = dout
+        for name in (parameters[key] for key in entry.inputs if key in parameters):
+            completed.pop(name, None)
+            completed[name] = None
 
-    grads = recording.tape.backward(recording.loss, visit=visit)
-    # a parameter that the loss does not use comes last, with its zeros
-    order += [name for name in watched if name not in order]
-    return Trace(activations, dactivations, {name: grads[watched[name]] for name in order})
+    grads = recording.tape.backward(recording.loss, on_gradient=on_gradient)
+    order = [*completed, *(name for name in params if name not in completed)]
+    return Trace(activations, dactivations,
+                 {name: grads[recording.watched[name]] for name in order})
 
 
 def first_break(params: Params, ids: Array, targets: Array, config: GPT2Config) -> str | None:
     """Where NaN or infinity first stands: "h.2.mlp.act", or "the gradient of h.2.mlp.act", as the
-    order of execution goes; None where every number is finite.
+    order of execution goes; None where every element is finite.
 
-    ids and targets (B, T) are taken row by row, to need little memory; a break on the way forward
-    comes before every break on the way back.
+    ids and targets (B, T) are taken one sequence at a time, to need little memory; a break on the
+    way forward comes before every break on the way back.
     """
     forward: dict[int, str] = {}
     back: dict[int, str] = {}
+
+    def note(breaks: dict[int, str], place: int, name: str, array: Array) -> None:
+        if not np.isfinite(array).all():
+            breaks[place] = name
+
     with np.errstate(all="ignore"):
         for row in range(len(ids)):
-            recording = record(params, ids[row:row + 1], targets[row:row + 1], config)
-            values = [entry.out.value for _, entry in recording.entries()]
-            broken = _first_not_finite(values)
-            if broken is not None:
-                forward[broken] = recording.names[broken]
-            elif not forward:
-                douts: list[Array] = []
-                names: list[str] = []
-                name_of = {id(e.out): name for name, e in recording.entries()}
-
-                def visit(entry: Entry, dout: Array, dinputs: tuple[Any, ...]) -> None:
-                    douts.append(dout)
-                    names.append(name_of[id(entry.out)])
-
-                grads = recording.tape.backward(recording.loss, visit=visit)
-                douts += [grads[var] for var in recording.watched.values()]
-                names += list(recording.watched)
-                broken = _first_not_finite(douts)
-                if broken is not None:
-                    back[broken] = names[broken]
+            recording = record(params, ids[row:row + 1], targets[row:row + 1], config,
+                               lambda step: note(forward, step.entry.out, step.name, step.out))
+            if forward:
+                continue
+            # newest entry first, then the parameters
+            grads = recording.tape.backward(recording.loss, on_gradient=lambda entry, dout: note(
+                back, -entry.out, recording.names[entry.out], dout))
+            for place, (name, var) in enumerate(recording.watched.items()):
+                note(back, place, name, grads[var])
     if forward:
         return forward[min(forward)]
     return f"the gradient of {back[min(back)]}" if back else None
 
 
-def inside_attention(entry: Entry) -> Params:
-    """q, k, v (B, H, T, D) and weights (B, H, T, T) of a multi_head_attention's entry."""
-    n_head = entry.settings["n_head"]
-    q, k, v = (split_heads(part, n_head) for part in split_qkv(entry.inputs[0].value))
+def inside_attention(step: Step) -> Params:
+    """q, k, v (B, H, T, D) and weights (B, H, T, T) of a multi_head_attention's step."""
+    (qkv,) = step.inputs
+    assert qkv is not None
+    q, k, v = (split_heads(part, step.entry.settings["n_head"]) for part in split_qkv(qkv))
     # attending over the unit vectors gives back the weights themselves
     units = np.broadcast_to(np.eye(k.shape[-2], dtype=k.dtype), (*k.shape[:-2], *[k.shape[-2]] * 2))
     weights, _ = causal_attention_forward(q, k, units)
     return {"q": q, "k": k, "v": v, "weights": weights}
 
 
-def _feed_forward(
-    x: Any, fc_weight: Any, fc_bias: Any, proj_weight: Any, proj_bias: Any, *slope: Any,
-    activation: str,
-) -> Any:
-    wide = ops.linear(x, fc_weight, fc_bias)
-    bent = _ACTIVATIONS[activation](wide, *slope)
-    return ops.linear(bent, proj_weight, proj_bias)
-
-
-def _linear_cross_entropy(x: Any, weight: Any, targets: Array) -> Any:
-    return ops.cross_entropy(ops.unembedding(x, weight), targets)
-
-
+@dataclass(frozen=True)
 class _Composite(Op):
     """An op made of other ops: they are written to the tape, and it is not."""
 
-    def __init__(self, name: str, call: Callable[..., Any]) -> None:
-        super().__init__(name, lambda *inputs, **settings: (call(*inputs, **settings), None), _none)
-        object.__setattr__(self, "call", call)
+    call: Callable[..., Any] = lambda: None
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
-        return self.call(*inputs, **settings)      # type: ignore[attr-defined]
+        return self.call(*inputs, **settings)
 
 
-def _none(dout: Array, cache: Any) -> tuple[Any, ...]:
-    raise TapeError("a composite op has no backward of its own")
+def _feed_forward(
+    x: Var, fc_weight: Var, fc_bias: Var | None, proj_weight: Var, proj_bias: Var | None,
+    *slope: Var, activation: str,
+) -> Var:
+    activate = {"gelu_new": TEXTBOOK.gelu, "gelu": TEXTBOOK.gelu_exact}.get(activation)
+    if activate is None:
+        activate = TEXTBOOK.named()[activation]
+    hidden = TEXTBOOK.linear(x, fc_weight, fc_bias)
+    return TEXTBOOK.linear(activate(hidden, *slope), proj_weight, proj_bias)
+
+
+def _linear_cross_entropy(x: Var, weight: Var, targets: Array) -> Var:
+    return TEXTBOOK.cross_entropy(TEXTBOOK.unembedding(x, weight), targets)
+
+
+def _never(*arrays: Any) -> Any:
+    raise NotImplementedError("a composite op has no pair of its own")
 
 
 _APART = replace(
-    ops, feed_forward=_Composite("feed_forward", _feed_forward),
-    linear_cross_entropy=_Composite("linear_cross_entropy", _linear_cross_entropy))
-
-
-def _by_var(watched: dict[str, Var]) -> dict[int, str]:
-    return {id(var): name for name, var in watched.items()}
-
-
-def _first_not_finite(arrays: list[Array]) -> int | None:
-    return next((i for i, array in enumerate(arrays) if not np.isfinite(array).all()), None)
-
-
-class _Passing(Tape):
-    """A tape that hands its entries on and keeps none."""
-
-    def __init__(self, visit: Callable[[str, Entry], None]) -> None:
-        super().__init__()
-        self._visit = visit
-
-    def begin(self, params: Params) -> dict[str, Var]:
-        """Watch the parameters; entries are named after them."""
-        watched = self.watch(params)
-        self._names = _Names(watched)
-        return watched
-
-    def write(
-        self, op: Op, inputs: tuple[Any, ...], settings: dict[str, Any], out: Array, cache: Any
-    ) -> Var:
-        """Hand one entry on."""
-        entry = Entry(op, inputs, settings, Var(out, self), cache)
-        self._visit(self._names.of(entry), entry)
-        return entry.out
+    TEXTBOOK,
+    feed_forward=_Composite("feed_forward", _never, _never, call=_feed_forward),
+    linear_cross_entropy=_Composite("linear_cross_entropy", _never, _never,
+                                    call=_linear_cross_entropy),
+)
 
 
 class _Names:
@@ -221,28 +197,35 @@ class _Names:
     _FIXED = {"token_embedding": "embedding.token", "position_embedding": "embedding.sum",
               "unembedding": "logits", "cross_entropy": "loss"}
 
-    def __init__(self, watched: dict[str, Var]) -> None:
-        # what is made from parameters alone stands for the first of them; it is kept here, since
-        # the id of what is freed may be another's
-        self._stands_for = {id(var): (name, var) for name, var in watched.items()}
-        self._residuals = 0
+    def __init__(self) -> None:
+        self.parameters: dict[int, str] = {}
+        """By key; what is made from parameters alone goes by the first of them."""
+        self.steps: dict[int, str] = {}
+        self._layer = self._residuals = 0
 
-    def of(self, entry: Entry) -> str:
+    def enter(self, layer: int) -> None:
+        """The entries that follow are this block's."""
+        self._layer, self._residuals = layer, 0
+
+    def add(self, entry: Entry) -> str:
         """The name of the next entry in the order of execution."""
-        own = [self._stands_for[id(var)][0] for var in entry.inputs if id(var) in self._stands_for]
-        op, layer = entry.op.name, self._residuals // 2
+        name = self._name(entry)
+        self.steps[entry.out] = name
+        return name
+
+    def _name(self, entry: Entry) -> str:
+        own = [self.parameters[key] for key in entry.inputs if key in self.parameters]
+        op, block = entry.op.name, f"h.{self._layer}"
         if op in self._FIXED:
             return self._FIXED[op]
+        if len(own) == sum(key is not None for key in entry.inputs):
+            self.parameters[entry.out] = own[0]
+            return f"{own[0].rpartition('.')[0]}.{op}"
         if op == "multi_head_attention":
-            return f"h.{layer}.attn.mixed"
+            return f"{block}.attn.mixed"
         if op == "residual":
             self._residuals += 1
-            return f"h.{layer}.residual_{2 - self._residuals % 2}"
+            return f"{block}.residual_{self._residuals}"
         if op in ("layernorm", "linear"):
             return own[0].rpartition(".")[0]
-        if op == "swiglu":
-            return f"h.{layer}.mlp"
-        if len(own) == sum(isinstance(var, Var) for var in entry.inputs):
-            self._stands_for[id(entry.out)] = own[0], entry.out
-            return f"{own[0].rpartition('.')[0]}.{op}"
-        return f"h.{layer}.mlp.act"
+        return f"{block}.mlp" if op == "swiglu" else f"{block}.mlp.act"

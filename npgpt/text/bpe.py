@@ -1,9 +1,9 @@
 """GPT-2's byte-pair encoding, from the merge table that this package carries.
 
-Text is split by a pattern into words, numbers, runs of signs and runs of space, each with the one
-space before it; then, within each piece, the neighbouring pair of byte strings that stands earliest
-in the merge table is joined, again and again, until no pair of the table is left. tiktoken does
-both. The table is read from the package: no network, no cache folder, no environment variable.
+A pattern splits text into words, numbers, runs of other signs and runs of white space, each with
+the one space before it. Within each piece, the neighbouring pair of byte strings that comes first
+in the merge table is merged, again and again, until none is in the table. tiktoken does both. The
+table is read from the package: no network, no cache folder, no environment variable.
 
 Source: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.2, and
 the files of GPT-2 itself (data/GPT2-LICENSE.txt).
@@ -15,11 +15,12 @@ import functools
 import gzip
 import re
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from .tokenizer import Tokenizer, check_ids, check_text
+from .tokenizer import Tokenizer, check_row, check_text
 
 if TYPE_CHECKING:
     import tiktoken
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 END_OF_TEXT = "<|endoftext|>"
 N_RANKS = 50_256
 
-# GPT-2's split into pieces. ++ gives nothing back once matched: the same pieces, and no step to
-# undo for each letter of a very long one
+# GPT-2's split into pieces. ++ is possessive: the same pieces, and no backtracking through each
+# letter of a very long one
 PATTERN = (
     r"'(?:[sdmt]|ll|re|ve)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++"
     r"|\s++$|\s+(?!\S)|\s+"
@@ -36,9 +37,10 @@ PATTERN = (
 
 # Unicode's White_Space, which is what \s means to tiktoken; Python's \s also takes U+001C..U+001F
 _SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-# tiktoken gives up (with a Rust panic) on a run of about a million; far shorter ones go alone
-_LONG_SPACE = re.compile(rf"[{_SPACE}]{{10000,}}(?=[^{_SPACE}])")
-# the last character that is no space to anybody and has a space or a newline behind it
+# tiktoken panics on a run of about a million before a word; far shorter ones are encoded alone.
+# No look-ahead: where it failed, the search would start again from each character of the run
+_LONG_SPACE = re.compile(rf"[{_SPACE}]{{10000,}}")
+# up to the last character that is not white space to anybody and that a space or newline follows
 _LAST_WORD_END = re.compile(r".*\S(?=[ \n])", re.DOTALL)
 
 
@@ -55,8 +57,8 @@ class BPETokenizer(Tokenizer):
     vocab_size = N_RANKS + 1
     eot_id = N_RANKS
 
-    def encode(self, text: str, *, special: bool = False) -> np.ndarray:
-        """The ids of a text, shape (T,), int64; ValueError for lone surrogates.
+    def encode(self, text: str, *, special: bool = False) -> NDArray[np.int64]:
+        """The ids of a text, shape (T,); ValueError for lone surrogates.
 
         "<|endoftext|>" in the text is text like any other; with special=True it is id 50256.
         """
@@ -70,19 +72,22 @@ class BPETokenizer(Tokenizer):
             ids.extend(_encode_plain(part))
         return np.array(ids, dtype=np.int64)
 
-    def decode_bytes(self, ids: Iterable[int] | np.ndarray) -> bytes:
-        """The byte strings of ids, joined; 50256 gives b"<|endoftext|>"."""
-        return gpt2_encoding().decode_bytes(check_ids(ids, self.vocab_size).tolist())
+    def decode_bytes(self, ids: ArrayLike) -> bytes:
+        """The byte strings of ids, joined; 50256 gives b"<|endoftext|>".
 
-    def to_dict(self) -> dict[str, Any]:
+        ValueError for ids outside the vocabulary.
+        """
+        return gpt2_encoding().decode_bytes(check_row(ids, self.vocab_size).tolist())
+
+    def to_dict(self) -> dict[str, str]:
         """Its name alone: GPT-2 has one merge table."""
         return {"name": self.name}
 
     def safe_cut(self, text: str) -> int:
-        """Before the last space or newline that follows something else than white space.
+        """Before the last space or newline that follows a character other than white space.
 
-        No piece of GPT-2's pattern holds white space behind another character, so a piece ends
-        there whatever follows; behind white space that does not hold ("a", two newlines, "b").
+        No piece of GPT-2's pattern has white space after another character, so a piece ends there
+        whatever follows. After white space that need not be so ("a", two newlines, "b").
         """
         match = _LAST_WORD_END.match(text)
         return match.end() if match else 0
@@ -91,22 +96,23 @@ class BPETokenizer(Tokenizer):
 def _encode_plain(text: str) -> list[int]:
     """The ids of a text without lone surrogates.
 
-    A very long run of white space is encoded alone. The pattern makes one piece of all of it but
-    its last character, so that cutting the text around that piece changes no id.
+    A very long run of white space is encoded alone. The pattern makes one piece of it, without its
+    last character if a word follows, so that cutting the text around that piece changes no id.
     """
     encoding = gpt2_encoding()
     ids: list[int] = []
     start = 0
     for run in _LONG_SPACE.finditer(text):
+        end = run.end() - (run.end() < len(text))
         ids += encoding.encode_ordinary(text[start : run.start()])
-        ids += encoding.encode_ordinary(text[run.start() : run.end() - 1])
-        start = run.end() - 1
+        ids += encoding.encode_ordinary(text[run.start() : end])
+        start = end
     return ids + encoding.encode_ordinary(text[start:])
 
 
 @functools.cache
 def gpt2_encoding() -> tiktoken.Encoding:
-    """tiktoken's encoding, built once a process from the merge table in the package."""
+    """tiktoken's encoding, built once per process from the merge table in the package."""
     import tiktoken
 
     return tiktoken.Encoding(
@@ -121,8 +127,8 @@ def gpt2_encoding() -> tiktoken.Encoding:
 def mergeable_ranks() -> dict[bytes, int]:
     """Byte string to rank, 50,256 of them: the 256 single bytes, then the merges in their order.
 
-    In the table a byte is written as a character: itself where it prints, else the next unused
-    code point from U+0100 on. The ranks of single bytes follow the same order.
+    The table writes a byte as a character: itself if it prints, else the next unused code point
+    from U+0100 on. The ranks of single bytes follow the same order.
     """
     printing = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printing]

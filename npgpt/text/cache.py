@@ -1,9 +1,9 @@
 """Token files: a corpus's tokens on disk, mapped into memory when used.
 
 A file holds, little-endian: the magic "npgpttok", the version, the header's length and its crc32
-(uint32 each); the header, JSON padded with spaces; the tokens, uint16. The header tells the dtype,
-the count and crc32 of the tokens, the tokenizer, and the content hash and size of the source. A
-file that is cut, damaged or somebody else's is told by these, and built anew.
+(uint32 each); the header, JSON padded with spaces; the tokens, uint16. The header gives the dtype,
+the count and crc32 of the tokens, the tokenizer, and the content hash and size of the source. These
+expose a file that is truncated, damaged or not a token file, and it is built again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Iterable
+from typing import BinaryIO, Iterable, Mapping
 
 import numpy as np
 
@@ -31,19 +31,19 @@ _ALIGN = 64
 _READ_BYTES = 1 << 20
 _LEFTOVER_SECONDS = 3600.0
 
-# the threads of a process share one name for the file being written; processes have their own
+# the threads of a process would write to the same temporary file; each process has its own
 _writing = threading.Lock()
 
 
 class DamagedTokens(ValueError):
-    """A token file that is not whole, or not one at all: what is wrong with it."""
+    """A token file that cannot be used: what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class TokenHeader:
-    """What a token file says of its tokens."""
+    """The header of a token file."""
 
-    tokenizer: dict[str, Any]
+    tokenizer: Mapping[str, object]
     source_hash: str
     n_bytes: int
     count: int = 0
@@ -52,10 +52,10 @@ class TokenHeader:
 
 
 def cache_folder(given: str | os.PathLike[str] | None = None) -> Path:
-    """Where downloads and token files are kept; it need not exist yet.
+    """The folder for downloads and token files; it need not exist yet.
 
     The first of: the folder given, $NPGPT_CACHE, $XDG_CACHE_HOME/npgpt, ~/.cache/npgpt.
-    ValueError for a ~ where there is no home folder.
+    ValueError for a ~ without a home folder.
     """
     chosen: str | os.PathLike[str] = "~/.cache/npgpt"
     xdg = os.environ.get("XDG_CACHE_HOME", "")
@@ -63,28 +63,27 @@ def cache_folder(given: str | os.PathLike[str] | None = None) -> Path:
         chosen = given
     elif own := os.environ.get("NPGPT_CACHE"):
         chosen = own
-    # the XDG specification: a relative path there is to be ignored
+    # the XDG specification: a relative path is to be ignored
     elif os.path.isabs(xdg):
         chosen = Path(xdg, "npgpt")
     try:
         return Path(chosen).expanduser()
     except RuntimeError as error:
         raise ValueError(
-            f"the cache folder {chosen} needs a home folder, and there is none; set NPGPT_CACHE to "
-            f"another folder"
+            f"the cache folder {chosen} needs a home folder, and there is none; set NPGPT_CACHE"
         ) from error
 
 
 def write_tokens(path: Path, header: TokenHeader, chunks: Iterable[np.ndarray]) -> None:
-    """Write chunks of uint16 to a token file that takes path's place when it is whole.
+    """Write chunks of uint16, shape (n,), to a token file that replaces path once it is complete.
 
     count and crc32 of the header are filled in here. Several processes may write one path at once:
     each writes its own file, and the last to finish stays. OSError where nothing can be written;
-    an error of chunks passes through. Neither leaves a trace.
+    an error raised by chunks passes through. Neither leaves a file behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path.parent)
-    # room for the numbers that are known at the end only
+    # room for the numbers that are known only at the end
     largest = _header_bytes(_filled(header, count=2**63, crc32=2**32))
     room = -(-(len(largest) + _START.size) // _ALIGN) * _ALIGN - _START.size
     count = crc32 = 0
@@ -105,22 +104,22 @@ def write_tokens(path: Path, header: TokenHeader, chunks: Iterable[np.ndarray]) 
 def read_tokens(path: Path) -> tuple[TokenHeader, np.ndarray]:
     """A token file's header and its tokens, uint16, shape (count,), mapped and read-only.
 
-    All of it is read once to compare the checksum. FileNotFoundError if there is none,
-    DamagedTokens for one that is not whole, OSError where it cannot be read.
+    All of it is read once to verify the checksum. FileNotFoundError if there is none,
+    DamagedTokens if it cannot be used, OSError where it cannot be read.
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         header, start = _read_header(file, size)
         expected = start + header.count * DTYPE.itemsize
         if size != expected:
-            raise DamagedTokens(f"it has {size:,} bytes and should have {expected:,}")
+            raise DamagedTokens(f"expected {expected:,} bytes, got {size:,}")
         crc32 = 0
         while block := file.read(_READ_BYTES):
             crc32 = zlib.crc32(block, crc32)
         if crc32 != header.crc32:
             raise DamagedTokens("its tokens do not match their checksum")
         mapped = np.memmap(file, dtype=DTYPE, mode="r", offset=start, shape=(header.count,))
-    # a plain view: np.memmap would make every slice and sum one of its own kind
+    # a plain view: every slice and sum of an np.memmap would be an np.memmap too
     return header, mapped.view(np.ndarray)
 
 
@@ -131,34 +130,36 @@ def _read_header(file: BinaryIO, size: int) -> tuple[TokenHeader, int]:
         raise DamagedTokens("it is not a token file")
     _, version, length, crc32 = _START.unpack(start)
     if version != VERSION:
-        raise DamagedTokens(f"it is of version {version}, not {VERSION}")
-    # the length itself may be damaged: no gigabytes are asked for in its name
+        raise DamagedTokens(f"expected version {VERSION}, got {version}")
+    # the length itself may be damaged: do not allocate gigabytes for it
     text = file.read(min(length, size))
     if len(text) < length or zlib.crc32(text) != crc32:
         raise DamagedTokens("its header does not match its checksum")
     try:
         header = TokenHeader(**json.loads(text))
     except (TypeError, ValueError) as error:
-        raise DamagedTokens(f"its header cannot be understood ({error})") from error
+        raise DamagedTokens(f"its header cannot be read ({error})") from error
     if header.dtype != DTYPE.str or not isinstance(header.count, int) or header.count <= 0:
-        raise DamagedTokens(f"it holds {header.count!r} tokens of type {header.dtype!r}")
+        raise DamagedTokens(
+            f"expected tokens of dtype {DTYPE.str!r}, got {header.count!r} of {header.dtype!r}"
+        )
     return header, _START.size + length
 
 
-def _filled(header: TokenHeader, count: int, crc32: int) -> dict[str, Any]:
+def _filled(header: TokenHeader, count: int, crc32: int) -> dict[str, object]:
     return {**asdict(header), "count": count, "crc32": crc32}
 
 
-def _header_bytes(record: dict[str, Any]) -> bytes:
+def _header_bytes(record: Mapping[str, object]) -> bytes:
     return json.dumps(record).encode("ascii")
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Delete what killed writers left: nothing was written to it for an hour."""
+    """Delete what killed writers left: files that nothing was written to for an hour."""
     for leftover in folder.glob(f"{PARTIAL}*{SUFFIX}"):
         try:
             if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
                 leftover.unlink()
         except OSError:
-            # another process was quicker, or the folder is not ours to clean
+            # another process was quicker, or the folder is not ours
             continue

@@ -1,10 +1,10 @@
-"""Tokenizers by name, and from what a checkpoint kept of them."""
+"""Tokenizers by name, and from the record in a checkpoint."""
 
 from __future__ import annotations
 
-import difflib
-from typing import Any, Mapping
+from typing import Mapping
 
+from ..suggest import did_you_mean
 from .bpe import BPETokenizer
 from .chars import CharTokenizer
 from .tokenizer import Tokenizer
@@ -13,7 +13,7 @@ TOKENIZERS = ("char", "gpt2")
 
 
 def tokenizer_for(name: str, text: str) -> Tokenizer:
-    """The tokenizer of that name; "char" takes its vocabulary from text, "gpt2" needs none.
+    """The tokenizer of that name: "gpt2", or "char" with the characters of text.
 
     ValueError for another name.
     """
@@ -22,19 +22,20 @@ def tokenizer_for(name: str, text: str) -> Tokenizer:
     return CharTokenizer.from_text(text)
 
 
-def tokenizer_from_dict(record: Mapping[str, Any]) -> Tokenizer:
+def tokenizer_from_dict(record: Mapping[str, object]) -> Tokenizer:
     """The tokenizer that Tokenizer.to_dict described; ValueError for anything else."""
     if not isinstance(record, Mapping) or "name" not in record:
-        raise ValueError(f"a tokenizer's record is a dict with a `name`; given {record!r:.80}")
+        raise ValueError(f"a tokenizer's record: expected a dict with a `name`, got {record!r:.80}")
     if check_name(record["name"]) == "gpt2":
         return BPETokenizer()
     return CharTokenizer.from_dict(record)
 
 
 def check_name(name: object) -> str:
-    """The name itself, if a tokenizer bears it; ValueError otherwise, with the nearest."""
+    """name itself, if it is a tokenizer's; ValueError otherwise."""
     if name in TOKENIZERS:
         return str(name)
-    near = difflib.get_close_matches(str(name), TOKENIZERS, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"no tokenizer {name!r:.80}; there are {', '.join(TOKENIZERS)}{hint}")
+    raise ValueError(
+        f"unknown tokenizer {name!r:.80}{did_you_mean(name, TOKENIZERS)}; "
+        f"expected {' or '.join(TOKENIZERS)}"
+    )

@@ -1,13 +1,11 @@
-"""Corpora: a text as tokens, split into a part to train on and a part held back."""
+"""Corpora: a text as tokens, split into one part to train on and one held out."""
 
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Iterator
 
@@ -37,13 +35,13 @@ _COUNT_AT_ONCE = 1 << 18
 class Corpus:
     """The tokens of a text.
 
-    name            as it was asked for
-    tokenizer       what the tokens mean
-    train, val      uint16, shape (n,), read-only; val is the last part of the text
-    n_bytes         the text's size in UTF-8
-    fingerprint     sha256 of content and tokenizer: the same fingerprint means the same tokens
-    path            the token file that train and val are mapped from, or None if they are in memory
-    notes           what the user should know of how it was loaded, a line each
+    name            as load_corpus was given it
+    tokenizer       encodes to these tokens and decodes them
+    train, val      tokens, uint16, shape (n,), read-only; val is the end of the text
+    n_bytes         size of the text in UTF-8
+    fingerprint     sha256 of content and tokenizer: equal fingerprints mean equal tokens
+    path            the token file that train and val are mapped from, None if they are in memory
+    notes           what a user should know about the loading, a line each
     """
 
     name: str
@@ -60,55 +58,30 @@ class Corpus:
         """The tokens of train and val together."""
         return len(self.train) + len(self.val)
 
-    @property
-    def bytes_per_token(self) -> float:
-        """Mean over the whole text; loss / ln 2 / bytes_per_token is bits per byte."""
-        return self.n_bytes / self.n_tokens
-
     def require(self, length: int, split: np.ndarray | None = None) -> None:
-        """CorpusError unless a split (None: train and val each) holds at least `length` tokens."""
+        """CorpusError unless a split (None: train and val) has at least `length` tokens."""
         for tokens in (self.train, self.val) if split is None else (split,):
             if len(tokens) < length:
                 part = "validation" if tokens is self.val else "training"
                 raise CorpusError(
-                    f"the {part} part of {self.name} has {len(tokens):,} tokens, and {length:,} "
-                    f"are needed; use a longer text, a shorter sequence, or another val_fraction"
+                    f"the {part} part of {self.name}: expected at least {length:,} tokens, got "
+                    f"{len(tokens):,}; use a longer text, a shorter sequence, or another "
+                    f"val_fraction"
                 )
 
     def unigram_entropy(self) -> float:
         """Entropy of the token frequencies of train, in nats: -sum p ln p, p = count / n.
 
-        The loss on train of the best model that knows frequencies and no context. A language model
-        that has learnt anything of the text is well below.
+        The training loss of the best model that knows frequencies and no context. A language model
+        that has learnt anything from the text is well below.
         """
-        if not len(self.train):
-            return 0.0
-        p = self._train_counts[self._train_counts > 0] / len(self.train)
-        return float(-(p * np.log(p)).sum())
-
-    def unigram_cross_entropy(self) -> float:
-        """The loss of val, in nats a token, under the token frequencies of train.
-
-        Every count is raised by one (Laplace), since val may hold a token that train never shows:
-        -mean over val of ln((count + 1) / (n + vocab_size)). NaN for an empty val.
-        """
-        if not len(self.val):
-            return math.nan
-        p = (self._train_counts + 1) / (len(self.train) + self.tokenizer.vocab_size)
-        return float(-(self._counts(self.val) * np.log(p)).sum() / len(self.val))
-
-    @cached_property
-    def _train_counts(self) -> np.ndarray:
-        return self._counts(self.train)
-
-    def _counts(self, tokens: np.ndarray) -> np.ndarray:
-        """How often each id occurs, int64, shape (vocab_size,)."""
         counts = np.zeros(self.tokenizer.vocab_size, dtype=np.int64)
-        # block by block: bincount makes int64 of what it is given
-        for start in range(0, len(tokens), _COUNT_AT_ONCE):
-            block = tokens[start : start + _COUNT_AT_ONCE]
+        # in blocks: bincount converts its input to int64
+        for start in range(0, len(self.train), _COUNT_AT_ONCE):
+            block = self.train[start : start + _COUNT_AT_ONCE]
             counts += np.bincount(block, minlength=len(counts))
-        return counts
+        p = counts[counts > 0] / max(1, len(self.train))
+        return float(-(p * np.log(p)).sum()) if len(p) else 0.0
 
 
 def load_corpus(
@@ -123,17 +96,17 @@ def load_corpus(
         corpus = load_corpus("python-docs")
         corpus.train[:64], corpus.tokenizer.decode(corpus.val[:64])
 
-    tokenizer       "char" (the vocabulary is that of the whole text), "gpt2", or one at hand
+    tokenizer       "char" (its vocabulary: all characters of the text), "gpt2", or a Tokenizer
     val_fraction    val is what follows the first int(n_tokens * (1 - val_fraction)) tokens
     cache_dir       folder for downloads and token files; None: see npgpt.text.cache_folder
-    say             is told each note as it comes up; Corpus.notes has them all
+    say             is called with each note as it comes up; Corpus.notes has them all
 
-    The text is read once for its hash, and tokenised only if no token file of that hash is whole.
+    The text is read once for its hash, and tokenised only if there is no sound token file for it.
     Where none can be written the tokens stay in memory, and a note says so.
-    CorpusError for a text that cannot be had; ValueError for another argument that does not fit.
+    CorpusError for a text that cannot be read; ValueError for any other invalid argument.
     """
     if not 0 <= val_fraction < 1:
-        raise ValueError(f"val_fraction={val_fraction!r} is not in 0 <= val_fraction < 1; try 0.1")
+        raise ValueError(f"val_fraction={val_fraction!r} must be in [0, 1); try 0.1")
     if not isinstance(tokenizer, Tokenizer):
         check_name(tokenizer)
     notes: list[str] = []
@@ -165,7 +138,7 @@ def load_corpus(
 def _stored_or_built(
     source: Source, content: ContentHash, asked: str | Tokenizer, folder: Path, tell: Say
 ) -> tuple[Tokenizer, np.ndarray, Path | None]:
-    """The tokenizer, the tokens, and their file; None for a file that could not be written."""
+    """The tokenizer, the tokens, and their file, None if it could not be written."""
     path = folder / _file_name(source, content, asked)
     try:
         header, tokens = read_tokens(path)
@@ -184,7 +157,7 @@ def _stored_or_built(
         return used, read_tokens(path)[1], path
     except (DamagedTokens, OSError) as error:
         tell(
-            f"no token file can be kept at {path} ({cause(error)}): the tokens stay in memory for "
+            f"cannot write the token file {path} ({cause(error)}): the tokens stay in memory for "
             f"this run; set NPGPT_CACHE to another folder"
         )
     tokens = np.concatenate(list(_encode_checked(source, used, content)))
@@ -201,11 +174,11 @@ def _tokenizer_for(source: Source, asked: str | Tokenizer) -> Tokenizer:
 def _encode_checked(
     source: Source, tokenizer: Tokenizer, content: ContentHash
 ) -> Iterator[np.ndarray]:
-    """encode_source; CorpusError at the end if the text is no longer the one that was hashed."""
+    """encode_source; CorpusError at the end if the text has changed since it was hashed."""
     again = ContentHash()
     yield from encode_source(source, tokenizer, again)
     if again.hexdigest() != content.hexdigest():
-        raise CorpusError(f"{source.name} changed while it was read; try again when it is at rest")
+        raise CorpusError(f"{source.name} changed while it was read; try again once it is complete")
 
 
 def _tokenizer_of(
@@ -213,20 +186,22 @@ def _tokenizer_of(
 ) -> Tokenizer:
     """The tokenizer of a token file; DamagedTokens if the file is of another text or tokenizer."""
     if header.source_hash != content.hexdigest():
-        raise DamagedTokens("it is of another text")
+        raise DamagedTokens("it holds another text")
     try:
         stored = tokenizer_from_dict(header.tokenizer)
     except ValueError as error:
         raise DamagedTokens(f"it has no tokenizer: {error}") from error
     if stored != asked if isinstance(asked, Tokenizer) else stored.name != asked:
-        raise DamagedTokens("it is of another tokenizer")
+        raise DamagedTokens("it was made by another tokenizer")
     return stored
 
 
 def _file_name(source: Source, content: ContentHash, asked: str | Tokenizer) -> str:
-    """A readable part for people, and a hash of all that the tokens depend on."""
-    wish = asked.fingerprint if isinstance(asked, Tokenizer) else asked
-    kind = asked.name if isinstance(asked, Tokenizer) else asked
+    """A part for people to read, and a hash of all that the tokens depend on."""
+    if isinstance(asked, Tokenizer):
+        kind, wish = asked.name, asked.fingerprint
+    else:
+        kind = wish = asked
     readable = re.sub(r"[^A-Za-z0-9.-]+", "-", Path(source.name).name)[:40].strip("-.") or "text"
     return f"{readable}-{kind}-{_sha256(str(VERSION), content.hexdigest(), wish)[:16]}{SUFFIX}"
 

@@ -1,4 +1,4 @@
-"""Texts that are fetched once, checked, and kept in the cache folder."""
+"""Texts that are downloaded once, verified, and stored in the cache folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Download:
-    """A file on the net, known by its content."""
+    """A file on the net, identified by its content."""
 
     name: str
     url: str
@@ -34,20 +34,19 @@ SHAKESPEARE = Download(
 def fetch(
     download: Download, folder: Path, say: Callable[[str], None], alternatives: str
 ) -> bytes:
-    """The content of a download: from folder/NAME.txt, or from the net and then kept there.
+    """The content of a download: from folder/NAME.txt, or from the net and then stored there.
 
-    say is told that it was downloaded, and where it is kept or why it is not. CorpusError, in one
-    line, when the file is not there and the net does not give it: why, where to place the file by
-    hand, and the alternatives.
+    say is called with where it was stored, or why it was not. CorpusError, in one line, if the file
+    is neither there nor on the net: why, where to place it by hand, and the alternatives.
     """
     place = folder / f"{download.name}.txt"
-    kept, kept_problem = _read_kept(download, place)
-    if kept is not None:
-        return kept
+    stored, stored_problem = _read_stored(download, place)
+    if stored is not None:
+        return stored
     content, problem = _ask_the_net(download)
     if content is None:
         raise CorpusError(
-            f"cannot download {download.name} ({problem}){kept_problem}: place the file from "
+            f"cannot download {download.name} ({problem}){stored_problem}: place the file from "
             f"{download.url} at {place} by hand, or use {alternatives}"
         )
     try:
@@ -55,14 +54,14 @@ def fetch(
         with replacing_file(place) as beside:
             beside.write_bytes(content)
     except OSError as error:
-        say(f"downloaded {download.name}; it cannot be kept at {place} ({cause(error)})")
+        say(f"downloaded {download.name}; it cannot be stored at {place} ({cause(error)})")
     else:
-        say(f"downloaded {download.name} ({download.n_bytes:,} bytes), kept at {place}")
+        say(f"downloaded {download.name} ({download.n_bytes:,} bytes), stored at {place}")
     return content
 
 
-def _read_kept(download: Download, place: Path) -> tuple[bytes | None, str]:
-    """The kept file's content, or None and what is wrong with it (nothing, where there is none)."""
+def _read_stored(download: Download, place: Path) -> tuple[bytes | None, str]:
+    """The stored file's content, or None and what is wrong with it ("" if there is none)."""
     try:
         content = place.read_bytes()
     except FileNotFoundError:
@@ -70,7 +69,7 @@ def _read_kept(download: Download, place: Path) -> tuple[bytes | None, str]:
     except OSError as error:
         return None, f", and {place} cannot be read ({cause(error)})"
     wrong = _difference(download, content)
-    return (None, f", and {place} is not it ({wrong})") if wrong else (content, "")
+    return (None, f", and {place} is another file ({wrong})") if wrong else (content, "")
 
 
 def _ask_the_net(download: Download) -> tuple[bytes | None, str]:
@@ -80,23 +79,23 @@ def _ask_the_net(download: Download) -> tuple[bytes | None, str]:
 
     try:
         with urlopen(download.url, timeout=TIMEOUT_SECONDS) as answer:
-            # one byte more than expected is enough to know a wrong file, however long it is
+            # one byte more than expected shows that a file is wrong, however long it is
             content = answer.read(download.n_bytes + 1)
     except (OSError, HTTPException) as error:
-        # URLError wraps what happened, an error or a text
+        # URLError wraps an error or a text
         reason = getattr(error, "reason", error)
         return None, cause(reason if isinstance(reason, BaseException) else error)
     wrong = _difference(download, content)
-    return (None, f"what came is not it: {wrong}") if wrong else (content, "")
+    return (None, f"it is another file: {wrong}") if wrong else (content, "")
 
 
 def _difference(download: Download, content: bytes) -> str:
-    """How content differs from the download, in few words; empty if it does not."""
+    """How content differs from the download, in a few words; "" if it does not."""
     if len(content) > download.n_bytes:
-        return f"more than {download.n_bytes:,} bytes"
+        return f"expected {download.n_bytes:,} bytes, got more"
     if len(content) < download.n_bytes:
-        return f"{len(content):,} bytes, not {download.n_bytes:,}"
+        return f"expected {download.n_bytes:,} bytes, got {len(content):,}"
     given = hashlib.sha256(content).hexdigest()
     if given != download.sha256:
-        return f"sha256 {given[:12]}..., not {download.sha256[:12]}..."
+        return f"expected sha256 {download.sha256[:12]}..., got {given[:12]}..."
     return ""

@@ -1,10 +1,10 @@
-"""Encoding a source piece by piece, so that a corpus larger than memory works.
+"""Encoding a source piece by piece, so that a corpus may be larger than memory.
 
-Between two documents stands the tokenizer's end-of-text id, or a newline where it has none; empty
+Two documents are separated by the tokenizer's end-of-text id, or by a newline if it has none; empty
 documents are left out. Within a document the text is cut only where Tokenizer.safe_cut says that no
 id depends on it, so the ids are those of the whole document encoded at once. One exception bounds
-the memory: a stretch of more than LONGEST_STRETCH characters without such a place is cut where that
-many have come, and the ids around that place may differ (the text that they give back never does).
+the memory: more than LONGEST_STRETCH characters without a safe cut are cut anyway, and the ids at
+that place may differ (the text that they decode to never does).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .sources import BLOCK_BYTES, ContentHash, CorpusError, Document, Source, re
 from .tokenizer import Tokenizer
 
 LONGEST_STRETCH = 16 << 20
-# tokens are kept as uint16
+# tokens are stored as uint16
 MOST_IDS = 65_536
 NEWLINE = "\n"
 
@@ -56,13 +56,13 @@ def encode_source(
 ) -> Iterator[np.ndarray]:
     """The tokens of a source, chunk after chunk, each uint16 and of shape (n,), n > 0.
 
-    content is given all bytes that were read. CorpusError for a tokenizer with more than 65,536
-    ids, and for a character that the tokenizer does not know, with its document and position.
+    content is updated with all bytes that were read. CorpusError for a tokenizer with more than
+    65,536 ids, and for an unknown character, with its document and position.
     """
     if tokenizer.vocab_size > MOST_IDS:
         raise CorpusError(
-            f"tokens are kept as uint16, so a tokenizer may have at most {MOST_IDS:,} ids; "
-            f"{tokenizer.name} has {tokenizer.vocab_size:,}"
+            f"tokens are stored as uint16: expected a tokenizer of at most {MOST_IDS:,} ids, got "
+            f"{tokenizer.vocab_size:,} ({tokenizer.name})"
         )
     several = False
     for document in source.documents:
@@ -82,7 +82,7 @@ def _encode_document(
     block_bytes: int,
     longest_stretch: int,
 ) -> Iterator[np.ndarray]:
-    """The ids of one document; what stands behind the last safe cut waits for the next block."""
+    """The ids of one document; what follows the last safe cut waits for the next block."""
     waiting = ""
     position = 0
     for piece in read_text(document, content, block_bytes):
@@ -108,13 +108,13 @@ def _encode(tokenizer: Tokenizer, text: str, name: str, position: int) -> np.nda
 
 
 def _separator(tokenizer: Tokenizer, source: Source) -> np.ndarray:
-    """What stands between two documents, uint16."""
+    """What separates two documents, uint16, shape (n,)."""
     if tokenizer.eot_id is not None:
         return np.array([tokenizer.eot_id], dtype=np.uint16)
     try:
         return tokenizer.encode(NEWLINE).astype(np.uint16)
     except UnknownCharacter:
         raise CorpusError(
-            f"{source.name} has several documents, and the tokenizer given knows no newline to put "
-            f"between them"
+            f"{source.name} has several documents, and the given tokenizer has no newline to "
+            f"separate them"
         ) from None

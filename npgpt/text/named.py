@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 import os
 import sysconfig
 from pathlib import Path
 from typing import Callable
 
+from ..suggest import did_you_mean
 from .download import SHAKESPEARE, fetch
 from .sources import (
     CorpusError,
@@ -30,13 +30,13 @@ CORPORA = {
 }
 _WITHOUT_NETWORK = "python-docs or python-source (no network needed), or any file or folder of text"
 
-# no source to read and learn from: tests, other people's packages, compiled code, and generated
-# tables (codec maps, and the very text of python-docs)
+# not source worth learning from: tests, other packages, compiled code, and generated tables (codec
+# maps, and the text of python-docs itself)
 _SKIPPED_FOLDERS = {
     "__pycache__", "dist-packages", "encodings", "idle_test", "lib-dynload", "pydoc_data",
     "site-packages", "test", "tests",
 }
-# written by each machine's own installation
+# generated when Python is installed
 _SKIPPED_FILES = ("_sysconfigdata", "sitecustomize", "usercustomize")
 
 
@@ -44,7 +44,7 @@ def find_source(name_or_path: str | os.PathLike[str], folder: Path, say: Say) ->
     """The source that a name of CORPORA, a file or a folder stands for.
 
     A str that is a corpus's name means that corpus: a folder of that name is "./NAME", or a Path.
-    folder keeps downloads. CorpusError for anything else, with the nearest names.
+    folder holds downloads. CorpusError for anything else, with the nearest name.
     """
     if name_or_path == "python-docs":
         return python_docs()
@@ -52,17 +52,17 @@ def find_source(name_or_path: str | os.PathLike[str], folder: Path, say: Say) ->
         return python_source()
     if name_or_path == "shakespeare":
         content = fetch(SHAKESPEARE, folder, say, _WITHOUT_NETWORK)
-        return Source("shakespeare", (_held("shakespeare", content),))
+        return Source("shakespeare", (_in_memory("shakespeare", content),))
     if not isinstance(name_or_path, (str, os.PathLike)):
         raise CorpusError(
-            f"a corpus is a name or a path, given {type(name_or_path).__name__}; "
-            f"the names are {', '.join(CORPORA)}"
+            f"corpus: expected a path or one of {', '.join(CORPORA)}, got "
+            f"{type(name_or_path).__name__}"
         )
     return _path_source(name_or_path)
 
 
 def _path_source(given: str | os.PathLike[str]) -> Source:
-    """A file's or a folder's source; an empty str is no path, though Path("") is this folder."""
+    """The source of a file or a folder; "" is neither, though Path("") is the current folder."""
     path = Path(given)
     try:
         if str(given) and path.is_dir():
@@ -71,36 +71,34 @@ def _path_source(given: str | os.PathLike[str]) -> Source:
             return file_source(path)
         there = bool(str(given)) and path.exists()
     except (OSError, ValueError) as error:
-        raise CorpusError(f"{str(given)!r:.80} is no path: {cause(error)}") from error
+        raise CorpusError(f"{str(given)!r:.80} is not a path: {cause(error)}") from error
     if there:
         raise CorpusError(f"{path} is neither a file nor a folder")
-    near = difflib.get_close_matches(str(given).lower(), CORPORA, n=2)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise CorpusError(
-        f"no corpus, file or folder {str(given)!r:.200}; {hint}the named corpora are "
-        f"{', '.join(CORPORA)}"
+        f"no corpus, file or folder {str(given)!r:.200}"
+        f"{did_you_mean(str(given).lower(), CORPORA)}; the named corpora are {', '.join(CORPORA)}"
     )
 
 
 def python_docs() -> Source:
     """CPython's help topics, the language reference in English prose, sorted by name.
 
-    Every Python carries them (pydoc_data.topics); the text differs a little with its version.
+    Every Python has them (pydoc_data.topics); the text differs a little between versions.
     """
     try:
         from pydoc_data.topics import topics
     except ImportError as error:
         raise CorpusError(
-            "this Python lacks pydoc_data, a module of its standard library; use python-source, or "
+            "this Python lacks pydoc_data, a part of its standard library; use python-source, or "
             "any file or folder of text"
         ) from error
     return Source("python-docs", tuple(
-        _held(f"python-docs {name}", topics[name].encode("utf-8")) for name in sorted(topics)
+        _in_memory(f"python-docs {name}", topics[name].encode("utf-8")) for name in sorted(topics)
     ))
 
 
 def python_source() -> Source:
-    """The standard library's .py files, in the order of their paths; differs with the version."""
+    """The standard library's .py files, in the order of their paths."""
     library = Path(sysconfig.get_path("stdlib"))
     paths = [
         path
@@ -115,6 +113,6 @@ def python_source() -> Source:
     return Source("python-source", tuple(file_document(path) for path in paths))
 
 
-def _held(name: str, content: bytes) -> Document:
+def _in_memory(name: str, content: bytes) -> Document:
     """A document whose bytes are in memory."""
     return Document(name, lambda: io.BytesIO(content))

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Callable, Iterator
 
-# encoding a block takes some thirty times its size for a moment
+# encoding a block briefly needs some thirty times its size
 BLOCK_BYTES = 1 << 18
-_LOOK_BYTES = 8192
+_SNIFF_BYTES = 8192
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class CorpusError(ValueError):
-    """A corpus that cannot be had as asked: what was given, why not, and what would fit."""
+    """A corpus cannot be loaded: what was given, why not, and what would fit."""
 
 
 def cause(error: BaseException) -> str:
-    """What went wrong in a few words, in one line and without the path that a message names."""
+    """What went wrong, in one line, without the path, which the message names."""
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(words.split())
 
@@ -42,7 +42,7 @@ class Source:
 
 
 class ContentHash:
-    """sha256 over the sha256 of each document, so that where one ends counts too; and the bytes."""
+    """The number of bytes, and the sha256 of all documents' sha256: where one ends counts too."""
 
     def __init__(self) -> None:
         self.n_bytes = 0
@@ -50,12 +50,12 @@ class ContentHash:
         self._one = hashlib.sha256()
 
     def add(self, block: bytes) -> None:
-        """Take more of the current document."""
+        """More of the current document."""
         self.n_bytes += len(block)
         self._one.update(block)
 
     def end_document(self) -> None:
-        """What is added from here on belongs to the next document."""
+        """What is added from now on belongs to the next document."""
         self._all.update(self._one.digest())
         self._one = hashlib.sha256()
 
@@ -65,7 +65,7 @@ class ContentHash:
 
 
 def content_hash(source: Source) -> ContentHash:
-    """Read a source to its end for its hash and size."""
+    """Read a source to its end, for its hash and size."""
     content = ContentHash()
     for document in source.documents:
         for _ in read_blocks(document, content):
@@ -76,7 +76,7 @@ def content_hash(source: Source) -> ContentHash:
 def read_blocks(
     document: Document, content: ContentHash | None = None, block_bytes: int = BLOCK_BYTES
 ) -> Iterator[bytes]:
-    """A document's bytes, block by block, also given to content; CorpusError if unreadable."""
+    """A document's bytes, block by block, also added to content; CorpusError if unreadable."""
     try:
         with document.open() as file:
             while block := file.read(block_bytes):
@@ -107,12 +107,12 @@ def read_text(
 def _decode(
     decoder: codecs.IncrementalDecoder, block: bytes, offset: int, name: str, final: bool = False
 ) -> str:
-    """One block as text; offset is the block's place in the document."""
-    held_back = len(decoder.getstate()[0])
+    """One block as text; offset is the block's position in the document."""
+    waiting = len(decoder.getstate()[0])
     try:
         return decoder.decode(block, final)
     except UnicodeDecodeError as error:
-        at = offset - held_back + error.start
+        at = offset - waiting + error.start
         utf16 = at == 0 and error.object[:2] in _UTF16_MARKS
         raise CorpusError(
             f"{name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at byte offset {at}"
@@ -128,8 +128,8 @@ def file_source(path: Path) -> Source:
 def folder_source(folder: Path) -> Source:
     """All text files below a folder, in the order of their paths; CorpusError if there are none.
 
-    Left out: names that begin with a dot, __pycache__, links to folders, and binary files, those
-    with a zero byte among their first 8192 (as git and grep tell them).
+    Left out: names that begin with a dot, __pycache__, links to folders, and binary files, which
+    have a zero byte among their first 8192 (the rule of git and grep).
     """
     paths = [path for path in walk(folder, _is_wanted_folder) if _is_text_file(path)]
     if not paths:
@@ -140,14 +140,14 @@ def folder_source(folder: Path) -> Source:
 
 
 def file_document(path: Path) -> Document:
-    """The document that a file holds."""
+    """A file as a document."""
     return Document(str(path), lambda: open(path, "rb"))
 
 
 def walk(folder: Path, enter: Callable[[str], bool]) -> Iterator[Path]:
     """Every file below a folder, its own files first, then folder by folder; each sorted by name.
 
-    enter is asked for the name of each folder below. CorpusError for a folder that cannot be read.
+    enter decides by its name whether a folder is entered. CorpusError for an unreadable folder.
     """
 
     def stop(error: OSError) -> None:
@@ -163,12 +163,12 @@ def _is_wanted_folder(name: str) -> bool:
 
 
 def _is_text_file(path: Path) -> bool:
-    """Whether a folder's file is one for the corpus; UTF-16 counts, to be refused by name later."""
+    """Whether a file belongs to the corpus; UTF-16 does, to be rejected with its name later."""
     if path.name.startswith(".") or not path.is_file():
         return False
     try:
         with open(path, "rb") as file:
-            start = file.read(_LOOK_BYTES)
+            start = file.read(_SNIFF_BYTES)
     except OSError as error:
         raise CorpusError(f"cannot read {path}: {cause(error)}") from error
     return b"\0" not in start or start[:2] in _UTF16_MARKS

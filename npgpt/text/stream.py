@@ -1,4 +1,4 @@
-"""Turning ids into text while they arrive."""
+"""Decoding ids to text as they arrive."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from .tokenizer import Tokenizer
 
 
 class StreamDecoder:
-    """Takes ids one by one and gives the text that is certain so far.
+    """Takes ids one by one and returns the text that is complete so far.
 
-    A token may end within a character: those bytes are held back until the rest comes. All pieces
-    and the final flush, joined, are tokenizer.decode(ids).
+    A token may end within a character, whose bytes then wait for the rest. All pieces and the final
+    flush, joined, are tokenizer.decode(ids).
 
         decoder = StreamDecoder(tokenizer)
         for token_id in ids:
@@ -24,9 +24,9 @@ class StreamDecoder:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def add(self, token_id: int) -> str:
-        """The text that this id completes, perhaps none; ValueError for an id that is none."""
+        """The text that this id completes, perhaps ""; ValueError for an id out of range."""
         return self._decoder.decode(self.tokenizer.decode_bytes([token_id]))
 
     def flush(self) -> str:
-        """What is held back, as U+FFFD, and a fresh start."""
+        """The bytes that still wait, as U+FFFD; the decoder starts afresh."""
         return self._decoder.decode(b"", final=True)

@@ -5,8 +5,8 @@
                         at watched steps `watch`, what was seen, and watch_seconds, its cost
     RUN/checkpoints/    the newest few, see `checkpoint`
     RUN/samples/        text written on the way
-    RUN/result.json     step, loss over all held-back text; once the run has finished
-    RUN/.lock           held while a process trains, see `lock`
+    RUN/result.json     step, loss over all held-out text; once the run has finished
+    RUN/.lock           held while a process trains, see `files.locked`
 
 Step N is the state after N updates. A run continued from a checkpoint equals one that was never
 interrupted, bit for bit, on the same machine with the same number of threads.
@@ -23,24 +23,23 @@ from typing import Any, Callable, Protocol
 
 import numpy as np
 
-from ..evaluation.loss import Stopped, mean_loss
+from ..evaluation.text import Stopped, evaluation_batches, mean_loss
 from ..fast.ops import FAST
-from ..files import remove_partial, replacing_file
+from ..files import locked, remove_partial, replacing_file
 from ..generation import generate
 from ..generation.fast_reader import FastReader
 from ..machine.threads import using
 from ..params import Params, init_params
 from ..probe.trace import first_break
 from ..tape import Array
-from ..text import Corpus, Tokenizer
-from .batches import evaluation_batches, training_batch
+from ..text import Corpus
+from .batches import training_batch
 from .checkpoint import FOLDER as CHECKPOINTS
 from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
-from .lock import only_writer
 from .log import RunLog, cut_log
-from .optimiser import update, zero_moments
 from .schedule import learning_rate
 from .settings import RunConfig
+from .step.adamw import clipped_update, decaying, zero_moments
 from .step.gradients import add_gradients, batches_at_a_time, choose_shards, loss_and_grads
 from .step.row_random import RowRandom
 from .step.workers import Workers
@@ -89,7 +88,7 @@ class Outcome:
     """finished, interrupted or out of time."""
     step: int
     val_loss: float | None
-    """Over the whole held-back split, in nats per token; None if there was no time for it."""
+    """Over the whole held-out split, in nats per token; None if there was no time for it."""
     checkpoint: Path
 
 
@@ -113,12 +112,12 @@ def train(
 
     `should_stop` is asked after every step; True saves and ends the run early. `watch` looks at
     the steps that the settings name, and must not change anything. Raises Diverged,
-    CorpusError for a text too short for one sequence, ValueError if another process trains in
-    run_folder, and OSError where nothing can be written.
+    CorpusError for a text too short for one sequence, InUse (a ValueError) if another process
+    trains in run_folder, and OSError where nothing can be written.
     """
     check_length(state.run, corpus)
     run_folder.mkdir(parents=True, exist_ok=True)
-    with only_writer(run_folder):
+    with locked(run_folder):
         return _train(run_folder, state, corpus, reporter, should_stop, watch)
 
 
@@ -204,9 +203,11 @@ def train_step(
     with np.errstate(over="ignore", invalid="ignore"):
         loss, grads = batch_gradients(state, tokens, workers)
         if math.isfinite(loss):
-            norm = update(state.params, grads, state.mean, state.square,
-                          step=state.step + 1, lr=lr, settings=settings,
-                          slope_decay=state.config.slope_decay)
+            norm = clipped_update(
+                state.params, grads, state.mean, state.square, step=state.step + 1, lr=lr,
+                grad_clip=settings.grad_clip, betas=(settings.beta1, settings.beta2),
+                eps=settings.adam_epsilon, weight_decay=settings.weight_decay,
+                decay_names=decaying(state.params, state.config.slope_decay))
     record = {"step": state.step + 1, "loss": loss, "lr": lr, "grad_norm": norm}
     if not math.isfinite(norm):
         broken = _first_break(state, tokens)
@@ -234,7 +235,7 @@ def batch_gradients(
         ids, targets = _batch(state, tokens, micro)
         rng = RowRandom(settings.seed, state.step, micro, settings.batch_size) if dropout else None
         loss, grads = loss_and_grads(
-            state.params, ids, targets, config, rng=rng,
+            state.params, ids, targets, config, ops=state.ops, rng=rng,
             threads=settings.threads or None, recompute=settings.recompute, workers=workers,
         )
         total += loss / settings.grad_accumulation
@@ -259,38 +260,29 @@ def evaluate(
     state: TrainingState, corpus: Corpus, n_batches: int = 0,
     on_batch: Callable[[int], bool] | None = None,
 ) -> float:
-    """Loss in nats per token on held-back text; 0 batches means all of it, see `mean_loss`."""
+    """Loss in nats per token on held-out text; 0 batches means all of it, see `mean_loss`."""
     settings, length = state.run.train, state.run.sequence_length
     batches = evaluation_batches(corpus.val, settings.batch_size, length, n_batches)
     with using(settings.threads or None):
         return mean_loss(
-            state.params, state.config, batches, ops=FAST, on_batch=on_batch,
-            together=batches_at_a_time(state.config, settings.batch_size, length),
+            state.params, state.config, batches, ops=state.ops, on_batch=on_batch,
+            workers=batches_at_a_time(state.config, settings.batch_size, length),
         )
 
 
 def write_sample(state: TrainingState, n_tokens: int) -> str:
     """Text by the model as it stands, from the beginning of a document."""
-    start = first_token(state.tokenizer)
+    start = state.tokenizer.first_id
     ids = generate(
         state.params, state.config, np.array([start]), n_tokens, temperature=0.8,
-        seed=_sample_seed(state), ops=FAST, reader=FastReader,
+        seed=_sample_seed(state), ops=state.ops,
+        reader=FastReader if state.ops == FAST else None,
     )
     return state.tokenizer.decode(ids[1:])
 
 
 def _sample_seed(state: TrainingState) -> int:
     return int(np.random.SeedSequence([state.run.train.seed, state.step]).generate_state(1)[0])
-
-
-def first_token(tokenizer: Tokenizer) -> int:
-    """What a text without a prompt starts from: end-of-text, else a line break, else token 0."""
-    if tokenizer.eot_id is not None:
-        return tokenizer.eot_id
-    try:
-        return int(tokenizer.encode("\n")[0])
-    except ValueError:
-        return 0
 
 
 def _after_step(

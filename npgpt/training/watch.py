@@ -9,12 +9,13 @@ The record of a watched step has a key "watch". It holds what was named:
                   many; first_break: the first step of the pass that has one, or null
     updates       |change| / |before| for each group, by the very update of this step; not at step 0
 
-Numbers have six digits; what is not finite is text. Entropy, gradients and activations are those of
-a *probe*: the same few sequences of held-back text at every step, without dropout, so that curves
-compare. The record says what a look cost, as watch_seconds. Measured with one thread, all four cost
-0.8 of a training step of 12 sequences: at one look in 100, 0.8 % of the time; on two cores crowded
-by other work 4.5 %. A step of fewer sequences is cheaper and a look is not: watch more rarely then.
-A run of which looking took more than 5 % says so at its end, and in its log as watch_share.
+Numbers have six digits; what is not finite is text. Entropy, gradients and activations are measured
+by a *probe*: a pass over the same few held-out sequences at every watched step, without dropout, so
+that curves can be compared. The record holds the time that it took, as watch_seconds. On one thread
+all four cost 0.8 of a training step of 12 sequences: 0.8 % of the time with a probe every 100
+steps; on two cores crowded by other work, 4.5 %. With a smaller batch a step gets cheaper but a
+probe does not, so increase --watch-every. A run whose probes took more than 5 % of the time says so
+at its end, and in its log as watch_share.
 """
 
 from __future__ import annotations
@@ -22,93 +23,103 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict
-from typing import Any
+from typing import Callable, Mapping, Sequence, Union
 
 import numpy as np
 
+from ..evaluation.text import evaluation_batches
 from ..machine.threads import one_blas_thread
 from ..params import Params
 from ..probe.activity import PARTS, Activity, Units, measure, update_ratios
 from ..tape import Array
-from .batches import evaluation_batches
 from .checkpoint import TrainingState
 
-# sequences of the probe
+# sequences that a probe passes through the model
 PROBE = 4
-# more of a run's time than looking should take
-DEAR = 0.05
+# the fraction of a run's time that probes should not exceed
+EXPENSIVE = 0.05
+
+Record = Union[int, float, str, None, Array, Sequence["Record"], Mapping[str, "Record"]]
+"""What JSON can hold, and arrays, which become lists."""
 
 
 class TrainingWatch:
-    """Looks at a run's state; hand it to `npgpt.training.train` as `watch`.
+    """Probes a run's state; hand it to `npgpt.training.train` as `watch`.
 
         train(folder, state, corpus, reporter, watch=TrainingWatch(state, corpus.val))
     """
 
-    def __init__(self, state: TrainingState, held_back: Array) -> None:
-        """Take the probe from held_back tokens (N,), spread evenly."""
+    def __init__(
+        self, state: TrainingState, held_out: Array, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        """Take the probe's sequences from held_out tokens (N,), spread evenly; `clock` in seconds.
+        """
         self.named = state.run.train.watched
-        (self.probe,) = evaluation_batches(held_back, PROBE, state.run.sequence_length, 1)
+        (self.probe,) = evaluation_batches(held_out, PROBE, state.run.sequence_length, 1)
         self._every = state.run.train.watch_every
-        self._began, self._seconds = time.perf_counter(), 0.0
+        self._clock = clock
+        self._began, self._seconds = clock(), 0.0
 
     @property
-    def share(self) -> float:
-        """Of the time since this watch was made, what looking has taken."""
-        return self._seconds / (time.perf_counter() - self._began)
+    def fraction(self) -> float:
+        """The fraction of the time since this watch was made that its probes have taken."""
+        return self._seconds / (self._clock() - self._began)
 
     def warning(self) -> str:
-        """What to say of a share that is too large, and what would be less; else ""."""
-        share = self.share
-        if share <= DEAR:
+        """What to say if the probes took too much time, and what would take less; else ""."""
+        fraction = self.fraction
+        if fraction <= EXPENSIVE:
             return ""
-        # looks that come so much more rarely take that share of the time
-        rarely = math.ceil(self._every * share * (1 - DEAR) / (DEAR * (1 - share)))
-        return (f"looking (watch) took {share:.0%} of the run's time; --watch-every {rarely} "
-                f"instead of {self._every} would take about {DEAR:.0%}")
+        # with so many steps between probes they take the fraction EXPENSIVE of the time
+        rarely = math.ceil(self._every * fraction * (1 - EXPENSIVE) / (EXPENSIVE * (1 - fraction)))
+        return (f"probes (watch) took {fraction:.0%} of the run's time; --watch-every {rarely} "
+                f"instead of {self._every} would take about {EXPENSIVE:.0%}")
 
-    def __call__(self, state: TrainingState, before: Params | None) -> dict[str, Any]:
+    def __call__(self, state: TrainingState, before: Params | None) -> dict[str, Record]:
         """What a watched step adds to its record; `before` are the parameters one step ago."""
-        started = time.perf_counter()
+        started = self._clock()
         try:
-            return self._look(state, before)
+            return self._measure(state, before)
         finally:
-            self._seconds += time.perf_counter() - started
+            self._seconds += self._clock() - started
 
-    def _look(self, state: TrainingState, before: Params | None) -> dict[str, Any]:
-        record: dict[str, Any] = {}
+    def _measure(self, state: TrainingState, before: Params | None) -> dict[str, Record]:
+        record: dict[str, Record] = {}
         parts = [part for part in PARTS if part in self.named]
         if parts:
-            # with one thread the numbers do not depend on how many there are
+            # on one thread the numbers do not depend on how many threads there are
             with one_blas_thread():
                 seen = measure(state.params, state.config, *self.probe, parts)
-            record = {part: _SHOWN[part](seen) for part in self.named if part in parts}
+            record = {part: _RECORDS[part](seen) for part in self.named if part in parts}
         if "updates" in self.named and before is not None:
             record["updates"] = update_ratios(before, state.params)
-        short: dict[str, Any] = six_digits(record)
-        return short
+        return {part: six_digits(value) for part, value in record.items()}
 
 
-def six_digits(value: Any) -> Any:
+def six_digits(value: Record) -> Record:
     """Floats rounded to six significant digits, at any depth; arrays as lists."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: six_digits(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [six_digits(part) for part in value]
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def _entropy(seen: Activity) -> dict[str, Any]:
+def _entropy(seen: Activity) -> Record:
     return {"nats": seen.nats, "bound": seen.bound, "sink": seen.sink, "nan": seen.nan_heads}
 
 
-def _activations(seen: Activity) -> dict[str, Any]:
+def _activations(seen: Activity) -> Record:
     layers = [asdict(units) for units in seen.units]
     columns = {key: [layer[key] for layer in layers] for key in Units.__dataclass_fields__}
     return {"stream": seen.stream, **columns, "nan": seen.nan, "inf": seen.inf,
             "first_break": seen.first_break}
 
 
-_SHOWN = {"entropy": _entropy, "activations": _activations, "gradients": lambda a: a.gradients}
+def _gradients(seen: Activity) -> Record:
+    return seen.gradients
+
+
+_RECORDS = {"entropy": _entropy, "activations": _activations, "gradients": _gradients}

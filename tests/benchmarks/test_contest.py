@@ -21,7 +21,7 @@ def program(path, code):
     return str(path)
 
 
-def test_a_row_tells_medians_ratios_and_the_memory_of_the_process_that_worked():
+def test_a_row_has_medians_ratios_and_the_memory_of_the_process_that_worked():
     job = ("fresh", {"work": "import", "package": "npgpt"})
     row = Row("import", "an import", {"npgpt": job, "again": job}, "again")
     result = contest.hold(row, 3, None, ())
@@ -31,7 +31,7 @@ def test_a_row_tells_medians_ratios_and_the_memory_of_the_process_that_worked():
     assert result["columns"]["npgpt"]["npgpt_ratio"] == 1.0
 
 
-def test_a_column_that_cannot_be_had_is_left_out_and_named():
+def test_a_column_that_cannot_be_measured_is_left_out_and_named():
     job = ("fresh", {"work": "import", "package": "npgpt"})
     missing = ("no_such_side", {})
     row = Row("import", "x", {"npgpt": job, "other": missing}, "npgpt")
@@ -73,7 +73,7 @@ def test_contestants_take_turns_and_none_is_always_first(monkeypatch):
     assert result["columns"]["b"]["npgpt_ratio"] == 7 / 8
 
 
-def test_a_child_that_fails_is_told_in_one_line(tmp_path):
+def test_a_child_that_fails_is_reported_in_one_line(tmp_path):
     bad = program(tmp_path / "bad", "print('long\\nstory', file=sys.stderr); sys.exit(3)")
     with pytest.raises(RuntimeError, match=r"ended with 3: story$"):
         run_child([bad])
@@ -81,7 +81,7 @@ def test_a_child_that_fails_is_told_in_one_line(tmp_path):
         run_child([str(tmp_path / "missing")])
 
 
-def test_the_memory_of_children_that_live_is_counted():
+def test_the_memory_of_living_children_is_counted():
     before = helpers_peak()
     code = "held = bytearray(30_000_000); print('there', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE,
@@ -91,15 +91,15 @@ def test_the_memory_of_children_that_live_is_counted():
         child.communicate(b"\n")
 
 
-def test_llama_bench_is_asked_for_the_work_and_tells_its_own_time(tmp_path, monkeypatch):
+def test_llama_bench_gets_the_work_and_reports_its_own_time(tmp_path, monkeypatch):
     monkeypatch.setattr(llama_cpp.GPT2Config, "named", lambda name: CONFIG)
     fake = program(tmp_path / "llama-bench", f"""
 open({str(tmp_path / 'asked')!r}, 'w').write(json.dumps(sys.argv))
 assert os.path.getsize(sys.argv[2]) > 1000
 print(json.dumps([{{"samples_ns": [6_400_000], "build_commit": "abc"}}]))""")
     once = llama_cpp.prepare("decode", 64, "q8_0", fake)
-    told = once()
-    assert told["seconds"] == 0.0064 and told["per"] == 64 and told["version"] == "abc"
+    extra = once()
+    assert extra["seconds"] == 0.0064 and extra["per"] == 64 and extra["version"] == "abc"
     asked = json.loads((tmp_path / "asked").read_text())
     assert asked[3:7] == ["-p", "0", "-n", "64"]
     assert llama_cpp.prepare("prefill", 1000, "f32", fake)()["per"] == 1
@@ -117,10 +117,10 @@ import time
 for step in range(3):
     print(f"step {step}: train loss 10.9 (took {step + 1}00.5 ms)")
 time.sleep(600)""")
-    told = llm_c.measure([fake], tmp_path)
-    assert told["seconds"] == pytest.approx(0.3005) and told["peak_bytes"] > 1e6
+    step = llm_c.measure([fake], tmp_path)
+    assert step["seconds"] == pytest.approx(0.3005) and step["peak_bytes"] > 1e6
     silent = program(tmp_path / "other", "print('no weights')")
-    with pytest.raises(RuntimeError, match="told no step 2: no weights"):
+    with pytest.raises(RuntimeError, match="printed no step 2: no weights"):
         llm_c.measure([silent], tmp_path)
 
 

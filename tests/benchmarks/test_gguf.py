@@ -34,7 +34,7 @@ def tensors(data):
     return {name: (shape, kind, start + offset) for name, (shape, kind, offset) in found.items()}
 
 
-def test_float32_tensors_lie_where_the_file_says_and_linear_weights_are_turned(tmp_path):
+def test_float32_tensors_lie_where_the_file_says_and_linear_weights_are_transposed(tmp_path):
     write_gguf(tmp_path / "m.gguf", CONFIG, "f32")
     data, params = (tmp_path / "m.gguf").read_bytes(), init_params(CONFIG)
     found = tensors(data)

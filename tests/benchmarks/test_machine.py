@@ -1,4 +1,4 @@
-"""What a figure is said to be measured on."""
+"""What a result file says about the machine it was measured on."""
 
 import json
 import re
@@ -10,12 +10,12 @@ import pytest
 from benchmarks import machine
 
 
-def test_a_machine_is_told_with_its_blas_the_day_and_the_commit():
-    told = machine.describe_machine()
-    assert json.loads(json.dumps(told)) == told
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d", told["date"])
-    assert told["cores"] >= 1 and told["threads"] >= 1
-    assert told["blas"] is None or re.search(r"\d", told["blas"])
+def test_a_machine_is_described_with_its_blas_the_day_and_the_commit():
+    found = machine.describe_machine()
+    assert json.loads(json.dumps(found)) == found
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", found["date"])
+    assert found["cores"] >= 1 and found["threads"] >= 1
+    assert found["blas"] is None or re.search(r"\d", found["blas"])
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -35,8 +35,9 @@ def test_a_commit_with_changes_has_a_mark_and_outside_of_a_checkout_is_none(tmp_
     git("commit", "-qm", "a")
     clean = machine._commit()
     assert re.fullmatch(r"[0-9a-f]{10}", clean)
-    # what a measurement writes is no change
+    # what a measurement writes is not a change
     (tmp_path / "README.md").write_text("b")
+    (tmp_path / "benchmarks" / "README.md").write_text("b")
     (tmp_path / "benchmarks" / "results" / "ops.json").write_text("{}")
     assert machine._commit() == clean
     (tmp_path / "code.py").write_text("b")

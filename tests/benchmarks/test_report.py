@@ -2,9 +2,8 @@ import json
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-import pytest
-
-from benchmarks import report
+from benchmarks import recipe, report
+from benchmarks.readme import PAGE, ROOT, with_section
 from benchmarks.suite import rows
 
 
@@ -14,32 +13,34 @@ def result(name="train-recipe", **columns):
         for column, ratio in columns.items()
     }
     machine = {"cores": 2, "processor": "<a & b>", "python": "3.12", "numpy": "2.4", "torch": None}
-    return {"name": name, "label": "a step", "rival": "eager", "bar": 0.85, "pairs": 5,
+    return {"name": name, "label": "a step", "rival": "eager", "pairs": 5,
             "columns": filled, "machine": machine}
 
 
-def test_the_table_names_ratio_goal_and_versions():
+def test_the_table_names_ratio_rival_and_versions():
     text = report.table([result(npgpt=1.0, eager=0.5, products=1.2)])
     line = text.splitlines()[2]
-    assert "| a step | 100.0 ms | 0.50 (eager) | 0.85 | met | products 1.20 |" in line
-    assert "200 MB, 1.00 of eager's" in line
+    assert "| a step | 100.0 ms | 0.50 (eager) | matmuls 1.20 | 200 MB, 1.00 of eager's |" == line
     assert "numpy 2.4" in text and "torch" not in text
 
 
 def test_a_row_without_peers_has_no_ratio():
-    assert "| a step | 100.0 ms |  | 0.85 |  |  | 200 MB |" in report.table([result(npgpt=1.0)])
+    assert "| a step | 100.0 ms |  |  | 200 MB |" in report.table([result(npgpt=1.0)])
 
 
-def test_a_goal_that_is_missed_by_less_than_the_table_shows_is_not_met():
-    assert "| 0.85 (eager) | 0.85 | **not met** |" in report.table(
-        [result(npgpt=1.0, eager=0.8501)])
+def test_a_run_has_a_line_for_the_loss_it_ends_with():
+    row = result(npgpt=1.0, eager=0.5)
+    for column, loss in (("npgpt", 1.25), ("eager", 1.5)):
+        row["columns"][column]["val_loss"] = loss
+    assert "\n| ... final loss |  |  | npgpt 1.250, eager 1.500 |  |\n" in report.table([row])
 
 
-def test_the_long_step_has_lines_for_its_floor_and_its_memory():
-    text = report.table([result("train-gpt2-1024", npgpt=1.0, products=1.3, eager=0.7)])
-    assert "| ... against its bare matrix products | 100.0 ms | 1.30 (products) | 1.20 " \
-           "| **not met** |" in text
-    assert "| ... peak memory | 200 MB | 1.00 (eager) | 1.00 | met |" in text
+def test_the_main_readme_gets_the_rows_that_pytorch_shares():
+    alone, both = result("train-six", npgpt=1.0), result(npgpt=1.0, eager=0.5)
+    assert report.figures([alone], Path("nowhere")) == ""
+    text = report.figures([alone, both, ops_result("fast", "eager")], Path("nowhere"))
+    assert text.splitlines()[2:4] == ["| a training step of a step | 100.0 ms | 0.50 |", ""]
+    assert "On 2 cores of <a & b>" in text
 
 
 def test_rows_of_several_machines_days_and_commits_are_named():
@@ -84,19 +85,29 @@ def test_a_terminal_of_80_columns_shows_them_too():
     assert "0.012 / 0.002" in short and long.startswith("  position_embedding  ")
 
 
-def test_what_int8_costs_in_loss_is_told():
+def test_the_gain_of_speculation_is_one_sentence():
+    line = report.decode_line({"chunks": {"float32": {"1": 0.02, "16": 0.07}}, "speculation": {
+        "float32": {"plain": 0.02, "speculating": 0.016}, "int8": {"plain": 0.03,
+                                                                   "speculating": 0.02}}})
+    assert "takes 16.0 ms a token instead of 20.0 in float32, 20.0 ms a token instead of 30.0 " \
+        "with int8; a chunk of 16 tokens is read in 70.0 ms (" in line
+
+
+def test_the_cost_of_int8_in_loss_is_one_sentence():
     line = report.loss_line({"corpus": "c", "step": 5, "tokens": 1000, "parameters": 2000,
                              "loss": {"float32": 2.0, "int8": 2.0012}, "difference": 0.0012})
     assert "2.001200 nats per token against 2.000000 in float32, +0.001200" in line
 
 
-def test_the_readme_changes_between_its_markers_only():
-    readme = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
-    once = report.between_markers(readme, "new")
-    assert once == f"before\n{report.BEGIN}\n\nnew\n\n{report.END}\nafter\n"
-    assert report.between_markers(once, "new") == once
-    with pytest.raises(ValueError, match="markers|two lines"):
-        report.between_markers("no markers", "new")
+def test_the_pages_say_what_the_result_files_say():
+    results = report.read_results(report.RESULTS)
+    for page, name, text in (
+        (PAGE, "speed", report.section(results, report.RESULTS)),
+        (ROOT / "README.md", "figures", report.figures(results, report.RESULTS)),
+        (PAGE, "recipe", recipe.section(json.loads((report.RESULTS / "recipe.json").read_text()))),
+    ):
+        content = page.read_text(encoding="utf-8")
+        assert with_section(content, name, text) == content, f"{page}: the section {name} is old"
 
 
 def test_the_chart_is_well_formed_whatever_the_labels_hold():

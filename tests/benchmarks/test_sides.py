@@ -74,7 +74,7 @@ def test_decoding_reads_a_prompt_and_then_its_own_tokens_one_by_one(monkeypatch,
     assert shapes == [(1, 16), *[(1, 1)] * 4] * 2
 
 
-def test_the_floor_has_every_product_of_the_linear_layers_and_the_head(monkeypatch):
+def test_the_floor_has_every_matmul_of_the_linear_layers_and_the_head(monkeypatch):
     flops, products = [], npgpt_floor.products
     monkeypatch.setattr(npgpt_floor, "products", lambda jobs: (
         flops.extend(2 * a.shape[0] * a.shape[1] * b.shape[1] for a, b, _ in jobs),
@@ -85,7 +85,7 @@ def test_the_floor_has_every_product_of_the_linear_layers_and_the_head(monkeypat
     assert sum(flops) == 3 * 3 * 2 * positions * (SMALL["n_layer"] * 12 * c * c + v * c)
 
 
-def test_the_floor_has_two_products_of_attention_forward_and_four_backward(monkeypatch):
+def test_the_floor_has_two_matmuls_of_attention_forward_and_four_backward(monkeypatch):
     flops, matmul = [], npgpt_floor.matmul
     monkeypatch.setattr(npgpt_floor, "matmul", lambda a, b: (
         flops.append(2 * a.size * b.shape[-1]), matmul(a, b))[1])

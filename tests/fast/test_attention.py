@@ -60,10 +60,10 @@ def test_long_contexts_are_the_textbook(t, s):
 
 
 @pytest.mark.parametrize("keys", [KEEP_KEYS - 1, KEEP_KEYS, KEEP_KEYS + 1])
-def test_weights_are_kept_up_to_a_length_and_then_computed_again(keys):
+def test_weights_are_saved_up_to_a_length_and_then_computed_again(keys):
     inputs, dout = example(1, 2, QUERIES + 1, keys, 3)
-    out, kept = attention.causal_attention_forward(*inputs)
-    assert bool(kept.weights) == (keys <= KEEP_KEYS)
+    out, saved = attention.causal_attention_forward(*inputs)
+    assert bool(saved.weights) == (keys <= KEEP_KEYS)
     assert_close(both_ways(attention, inputs, dout), both_ways(textbook, inputs, dout))
 
 
@@ -94,8 +94,8 @@ def test_rows_that_need_a_shift_stand_beside_rows_that_need_none(t):
     # exp overflows in the first head, and vanishes in the second
     q[0, 0], k[0, 0] = 60 * q[0, 0], 60 * k[0, 0]
     q[0, 1], k[0, 1] = 40 + np.abs(q[0, 1]), -40 - np.abs(k[0, 1])
-    out, kept = attention.causal_attention_forward(q, k, v)
-    assert kept.shifts
+    out, saved = attention.causal_attention_forward(q, k, v)
+    assert saved.shifts
     got, wanted = (both_ways(pair, (q, k, v), dout) for pair in (attention, textbook))
     # scores of thousands have a rounding of 1e-12, and exp makes it relative
     for a, b in zip(got, wanted):
@@ -137,13 +137,13 @@ def test_what_forward_dropped_gets_no_gradient():
     _, _, dv = attention.causal_attention_backward(np.eye(t)[None, None], cache)
     np.testing.assert_allclose(dv, out.swapaxes(-1, -2), rtol=1e-12)
     visible = np.tri(t, dtype=bool)
-    share = (out[0, 0][visible] == 0).mean()
-    assert 0.35 < share < 0.45
+    fraction = (out[0, 0][visible] == 0).mean()
+    assert 0.35 < fraction < 0.45
     assert not out[0, 0][~visible].any()
 
 
 @pytest.mark.parametrize("source", ["numpy", "rows"])
-def test_several_stacks_draw_the_numbers_of_one_draw(monkeypatch, source):
+def test_several_stacks_draw_what_one_draw_gives(monkeypatch, source):
     inputs, dout = example(4, 3, 6, 8, 2)
     wanted = None
     for stack in (2**17, 2 * 6 * 8, 6 * 6 * 8):
@@ -155,18 +155,18 @@ def test_several_stacks_draw_the_numbers_of_one_draw(monkeypatch, source):
         wanted = wanted or got
 
 
-def test_dropout_keeps_one_bit_for_a_visible_score():
+def test_dropout_saves_one_bit_for_a_visible_score():
     t = 2 * QUERIES
     inputs, _ = example(2, 3, t, t, 4)
-    _, kept = attention.causal_attention_forward(
+    _, saved = attention.causal_attention_forward(
         *inputs, rate=0.2, rng=np.random.default_rng(0)
     )
     # the first block of queries sees the first block of keys only
     scores = 2 * 3 * (QUERIES * QUERIES + QUERIES * t)
-    assert sum(bits.nbytes for bits in kept.bits.values()) == scores // 8
+    assert sum(bits.nbytes for bits in saved.bits.values()) == scores // 8
 
 
-# a block of dropout's numbers is float64: longer, so that a square stands out all the same
+# a block of dropout's draws is float64: longer, so that a square stands out all the same
 @pytest.mark.parametrize("rate, t", [(0.0, 16 * QUERIES), (0.1, 32 * QUERIES)])
 def test_neither_way_ever_holds_a_square_of_the_context(rate, t):
     inputs, dout = example(1, 2, t, t, 4, dtype=np.float32)
@@ -197,7 +197,7 @@ def test_any_number_of_leading_axes_will_do(lead):
     assert_close(both_ways(attention, inputs, dout), both_ways(textbook, inputs, dout))
 
 
-def test_more_queries_than_keys_and_shared_keys_are_refused():
+def test_more_queries_than_keys_and_shared_keys_are_rejected():
     (q, k, v), _ = example(1, 2, 3, 3, 4)
     with pytest.raises(ValueError, match="3 queries, 2 keys"):
         attention.causal_attention_forward(q, k[:, :, :2], v[:, :, :2])
@@ -206,7 +206,7 @@ def test_more_queries_than_keys_and_shared_keys_are_refused():
 
 
 @pytest.mark.parametrize("t", [6, QUERIES + 3])
-def test_a_key_that_is_no_number_is_not_seen_before_its_time(t):
+def test_a_key_that_is_not_a_number_is_not_seen_before_its_time(t):
     inputs, _ = example(1, 1, t, t, 3)
     wanted, _ = textbook.causal_attention_forward(*inputs)
     for bad in (np.nan, np.inf):

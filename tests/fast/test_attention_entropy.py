@@ -26,16 +26,17 @@ def both_ways(pair, qkv, dout):
 @pytest.mark.parametrize("n", [1, 2, 3])
 @pytest.mark.parametrize("t", [1, 33, scores.QUERIES, scores.QUERIES + 1, 2 * scores.QUERIES + 5,
                                scores.LONG + 5])
-@pytest.mark.parametrize("dtype, share", [("float64", 1e-12), ("float32", 2e-5)])
+@pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), ("float32", 2e-5)])
 def test_lengths_around_the_borders_of_blocks_are_the_textbook_on_any_threads(
-        monkeypatch, n, t, dtype, share):
+        monkeypatch, n, t, dtype, tolerance):
     monkeypatch.setattr(fast, "ELEMENTS", 1)
     qkv, dout = example(3, t, 8, 4, dtype)
     out, dqkv = both_ways(textbook, qkv, dout)
     with threads.using(n):
         fast_out, fast_dqkv = both_ways(fast, qkv, dout)
-    np.testing.assert_allclose(fast_out, out, rtol=share, atol=share)
-    np.testing.assert_allclose(fast_dqkv, dqkv, rtol=0, atol=share * max(np.abs(dqkv).max(), 1e-3))
+    np.testing.assert_allclose(fast_out, out, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(fast_dqkv, dqkv, rtol=0,
+                               atol=tolerance * max(np.abs(dqkv).max(), 1e-3))
     assert fast_out.dtype == fast_dqkv.dtype == dtype
 
 
@@ -74,16 +75,16 @@ def test_nan_is_not_lost():
     assert np.isnan(out).tolist() == np.isnan(wanted).tolist() == [True, False]
 
 
-def test_no_square_of_the_length_is_held_or_kept():
+def test_no_square_of_the_length_is_held_or_saved():
     t, h = 6 * scores.QUERIES, 3
     qkv, dout = example(1, t, 12, h, np.float32)
-    both_ways(fast, qkv, dout)                      # what is imported and kept for good
+    both_ways(fast, qkv, dout)                      # what is imported and cached for good
     tracemalloc.start()
     out, cache = fast.attention_entropy_forward(qkv, n_head=h)
-    kept, _ = tracemalloc.get_traced_memory()
+    saved, _ = tracemalloc.get_traced_memory()
     fast.attention_entropy_backward(dout, cache)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # three numbers a row, beside qkv; the textbook keeps two squares a head
-    assert kept < 4 * h * t * 4
+    # three numbers a row, beside qkv; the textbook saves two squares a head
+    assert saved < 4 * h * t * 4
     assert peak < h * t * t * 4

@@ -61,20 +61,20 @@ def test_rows_of_any_view_are_contiguous_and_right(view):
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
-def test_complex_numbers_are_refused_wherever_they_stand(dtype):
+def test_complex_numbers_are_rejected_wherever_they_stand(dtype):
     real = np.zeros(3)
     check_real(real, None, real.astype(np.float32))
-    with pytest.raises(TypeError, match="float32 and float64, not int64$"):
+    with pytest.raises(TypeError, match="expect float32 or float64, got int64$"):
         check_real(real, np.arange(3))
-    with pytest.raises(TypeError, match=f"not {dtype}; npgpt.ops takes complex"):
+    with pytest.raises(TypeError, match=f"got {dtype}; the textbook's ops take complex"):
         check_real(real, None, np.zeros(2, dtype))
 
 
 def test_arrays_of_one_type_are_not_copied_and_others_become_the_wider():
     single, double = np.ones(3, np.float32), np.ones(2)
-    kept = of_one_type(single, None, single)
-    assert kept[0] is kept[2] is single and kept[1] is None
+    same = of_one_type(single, None, single)
+    assert same[0] is same[2] is single and same[1] is None
     widened, nothing, same = of_one_type(single, None, double)
     assert widened.dtype == np.float64 and nothing is None and same is double
-    with pytest.raises(TypeError, match="not float16$"):
+    with pytest.raises(TypeError, match="got float16$"):
         of_one_type(single, np.ones(1, np.float16))

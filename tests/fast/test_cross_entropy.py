@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from npgpt.fast import cross_entropy as fast
 from npgpt.fast.blocks import BLOCK, run_length
-from npgpt.fast.blocks import runs as real_runs
 from npgpt.layers import cross_entropy as textbook
 from npgpt.machine import threads
 
@@ -68,9 +67,9 @@ def test_ignored_targets_count_for_nothing_and_get_no_gradient(n, vocab, ignored
     assert not dlogits[targets == -100].any()
     logits[targets == -100] = 1e3
     loss, _ = fast.cross_entropy_forward(logits, targets)
-    kept = targets != -100
-    alone, _ = fast.cross_entropy_forward(logits[kept], targets[kept])
-    np.testing.assert_allclose(loss, alone, rtol=1e-13)
+    counted = targets != -100
+    of_counted, _ = fast.cross_entropy_forward(logits[counted], targets[counted])
+    np.testing.assert_allclose(loss, of_counted, rtol=1e-13)
 
 
 @pytest.mark.parametrize("ignore_index", [0, 3, -1, 99])
@@ -86,7 +85,7 @@ def test_a_target_outside_the_vocabulary_is_named(wrong):
     targets[3] = wrong
     with pytest.raises(ValueError, match=rf"target {wrong} .*\[0, 7\)"):
         fast.cross_entropy_forward(logits, targets)
-    with pytest.raises(ValueError, match=r"targets \(5,\) do not fit logits \(1, 5, 7\)"):
+    with pytest.raises(ValueError, match=r"logits \(1, 5, 7\): targets \(1, 5\); got \(5,\)"):
         fast.cross_entropy_forward(logits[None], targets)
 
 
@@ -115,10 +114,10 @@ def test_the_arrays_given_are_left_as_they_were(dtype):
     dx, dweight, _ = fast.linear_cross_entropy_backward(np.ones((), dtype), head_cache)
     dx += 1
     dweight += 1
-    fast.linear_cross_entropy_alone(x, weight, targets)
+    fast.linear_cross_entropy_inference(x, weight, targets)
     for array, old in zip(arrays, before):
         np.testing.assert_array_equal(array, old)
-    # and a second way back knows nothing of what was done to the first one's gradients
+    # and a second backward knows nothing of what was done to the first one's gradients
     np.testing.assert_array_equal(
         fast.cross_entropy_backward(np.ones((), dtype), cache)[0] + 1, dlogits
     )
@@ -137,35 +136,25 @@ def test_the_loss_from_the_channels_is_the_textbooks_for_any_dloss(dloss):
             assert (a is None and b is None) or assert_close(a, b) is None
 
 
-@pytest.mark.parametrize("group", [1, 2, 5, 12, 13, 40])
+@pytest.mark.parametrize("positions", [1, 2, 5, 12, 13, 40])
 @pytest.mark.parametrize("ignored", ["some", "a whole group", "all"])
-def test_the_loss_alone_in_groups_is_the_loss_of_the_whole(monkeypatch, group, ignored):
+def test_the_loss_in_groups_is_the_loss_of_the_whole(positions, ignored):
     x, weight, targets = head(13, 4, 7)
     if ignored != "some":
         targets[:5 if ignored == "a whole group" else None] = -100
     wanted, _ = textbook.linear_cross_entropy_forward(x, weight, targets)
-    lengths = []
-
-    def small(start, stop, width, block=BLOCK):
-        if block == BLOCK:
-            return real_runs(start, stop, width, block)
-        cut = list(real_runs(start, stop, width, group * width))
-        lengths.extend(run.stop - run.start for run in cut)
-        return cut
-
-    monkeypatch.setattr(fast, "runs", small)
-    assert_close(fast.linear_cross_entropy_alone(x, weight, targets), wanted)
-    assert sum(lengths) == 13 and max(lengths) == min(group, 13)
+    loss = fast.linear_cross_entropy_inference(x, weight, targets, group=positions * 7)
+    assert_close(loss, wanted)
 
 
-def test_the_loss_alone_never_holds_all_the_logits():
-    # 2**24 numbers are a group: four and a half of them here
+def test_inference_never_holds_all_the_logits():
+    # a group has 2**24 logits: four and a half of them here
     n, vocab = 72, 2**20
     weight = np.linspace(-1, 1, vocab, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, n, dtype=np.float32)[:, None]
     tracemalloc.start()
     try:
-        loss = fast.linear_cross_entropy_alone(x, weight, np.arange(n))
+        loss = fast.linear_cross_entropy_inference(x, weight, np.arange(n))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -1,4 +1,4 @@
-"""The fused feed-forward networks: every bias or none, borders of runs, and what is kept."""
+"""The fused feed-forward networks: every bias or none, borders of runs, and what is saved."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLAIN = [name for name in ACTIVATIONS if name != "swiglu"]
 C, F = 5, 12
 
 
-def example(lead, channels=C, wide=F, maps_in=1, biases=(True, True, True), out=7, seed=0):
+def example(lead, channels=C, hidden=F, maps_in=1, biases=(True, True, True), out=7, seed=0):
     """x, the maps with their biases or None, and dout (..., out)."""
     rng = np.random.default_rng(seed)
     given_biases = iter(biases)
@@ -30,8 +30,8 @@ def example(lead, channels=C, wide=F, maps_in=1, biases=(True, True, True), out=
 
     arrays = [rng.standard_normal((*lead, channels))]
     for _ in range(maps_in):
-        arrays += [rng.standard_normal((channels, wide)) * channels**-0.5, bias(wide)]
-    arrays += [rng.standard_normal((wide, out)) * wide**-0.5, bias(out)]
+        arrays += [rng.standard_normal((channels, hidden)) * channels**-0.5, bias(hidden)]
+    arrays += [rng.standard_normal((hidden, out)) * hidden**-0.5, bias(out)]
     return arrays, rng.standard_normal((*lead, out))
 
 
@@ -71,67 +71,67 @@ def test_each_bias_of_swiglu_may_be_there_or_not(biases):
 @pytest.mark.parametrize("rows", [-1, 0, 1])
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_rows_around_the_borders_of_runs_and_threads_are_the_textbook(activation, rows, n):
-    wide = BLOCK // 4 + 3
-    count = 11 * run_length(wide) + rows
-    # so many numbers are shared out over the threads
-    assert count * wide >= threads.ELEMENTS
+    hidden = BLOCK // 4 + 3
+    count = 11 * run_length(hidden) + rows
+    # so many elements go over all threads
+    assert count * hidden >= threads.ELEMENTS
     with threads.using(n):
         if activation == "swiglu":
-            assert_same("swiglu", *example((count,), 2, wide, 2, out=3))
+            assert_same("swiglu", *example((count,), 2, hidden, 2, out=3))
         else:
-            arrays, dout = example((count,), 2, wide, out=3)
+            arrays, dout = example((count,), 2, hidden, out=3)
             arrays = with_slope(arrays, activation)
             assert_same("feed_forward", arrays, dout, activation=activation)
 
 
 @given(
     lead=st.lists(st.integers(0, 4), max_size=3), channels=st.integers(1, 6),
-    wide=st.integers(1, 9), out=st.integers(1, 6), activation=st.sampled_from(ACTIVATIONS),
+    hidden=st.integers(1, 9), out=st.integers(1, 6), activation=st.sampled_from(ACTIVATIONS),
 )
 @settings(max_examples=60)
-def test_any_shape_agrees_with_the_textbook(lead, channels, wide, out, activation):
+def test_any_shape_agrees_with_the_textbook(lead, channels, hidden, out, activation):
     if activation == "swiglu":
-        assert_same("swiglu", *example(lead, channels, wide, 2, out=out))
+        assert_same("swiglu", *example(lead, channels, hidden, 2, out=out))
     else:
-        arrays, dout = example(lead, channels, wide, out=out)
+        arrays, dout = example(lead, channels, hidden, out=out)
         arrays = with_slope(arrays, activation)
         assert_same("feed_forward", arrays, dout, activation=activation)
 
 
-def kept_bytes(cache, given):
+def saved_bytes(cache, given):
     """Bytes of the arrays in a cache that are not the caller's own."""
     if isinstance(cache, np.ndarray):
         theirs = any(np.shares_memory(cache, a) for a in given if a is not None)
         return 0 if theirs else cache.nbytes
     if isinstance(cache, (tuple, list)):
-        return sum(kept_bytes(part, given) for part in cache)
+        return sum(saved_bytes(part, given) for part in cache)
     return 0
 
 
 @pytest.mark.parametrize("activation", PLAIN)
-def test_the_bent_layer_and_its_slopes_are_kept_and_the_wide_one_for_a_learned_slope(activation):
+def test_activated_layer_and_slopes_are_saved_and_the_hidden_one_for_a_learned_slope(activation):
     arrays, _ = example((2, 3))
     arrays = with_slope(arrays, activation)
     _, cache = fast.feed_forward_forward(*arrays, activation=activation)
     layers = 3 if activation == "leaky_relu" else 2
-    assert kept_bytes(cache, arrays) == layers * (2 * 3 * F * 8)
+    assert saved_bytes(cache, arrays) == layers * (2 * 3 * F * 8)
 
 
 @pytest.mark.parametrize("activation", PLAIN)
-def test_without_a_way_back_the_result_is_the_same(activation):
+def test_inference_gives_the_same_out(activation):
     arrays, _ = example((2, 3))
     arrays = with_slope(arrays, activation)
     wanted, _ = fast.feed_forward_forward(*arrays, activation=activation)
-    alone = fast.feed_forward_alone(*arrays, activation=activation)
-    np.testing.assert_array_equal(alone, wanted)
+    out = fast.feed_forward_inference(*arrays, activation=activation)
+    np.testing.assert_array_equal(out, wanted)
     # that is what the op does with plain arrays
     np.testing.assert_array_equal(ops.feed_forward(*arrays, activation=activation), wanted)
 
 
-def test_swiglu_keeps_its_two_wide_layers():
+def test_swiglu_saves_its_two_hidden_layers():
     arrays, _ = example((2, 3), maps_in=2)
     _, cache = fast.swiglu_forward(*arrays)
-    assert kept_bytes(cache, arrays) == 2 * (2 * 3 * F * 8)
+    assert saved_bytes(cache, arrays) == 2 * (2 * 3 * F * 8)
 
 
 @pytest.mark.parametrize("name", ["feed_forward", "swiglu"])
@@ -140,14 +140,14 @@ def test_gradients_are_new_arrays_every_time(name):
     _, cache = getattr(fast, f"{name}_forward")(*arrays)
     backward = getattr(fast, f"{name}_backward")
     first = backward(dout, cache)
-    kept = [grad.copy() for grad in first]
+    copies = [grad.copy() for grad in first]
     for grad in first:
         grad[...] = np.nan
-    for again, grad in zip(backward(dout, cache), kept):
+    for again, grad in zip(backward(dout, cache), copies):
         np.testing.assert_array_equal(again, grad)
 
 
-def test_an_activation_nobody_knows_is_refused_with_those_that_are_known():
+def test_an_unknown_activation_is_rejected_with_those_that_are_known():
     arrays, _ = example((2, 3))
-    with pytest.raises(ValueError, match="'gelu_old' is none of gelu_new, .*leaky_relu"):
+    with pytest.raises(ValueError, match="'gelu_old'; expected one of gelu_new, .*leaky_relu"):
         fast.feed_forward_forward(*arrays, activation="gelu_old")

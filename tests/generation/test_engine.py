@@ -1,11 +1,13 @@
 """Prompts of every form go in, tokens with their log-probabilities come out, mistakes are named."""
 
 import math
+import sys
+import warnings
 
 import numpy as np
 import pytest
 
-from npgpt.generation.engine import complete, generate, stream
+from npgpt.generation.engine import complete, generate, stream, warn_of_slide
 from npgpt.generation.sampling import Sampling, generators
 
 from .lively import SMALL, lively
@@ -40,7 +42,7 @@ def test_no_new_tokens_give_the_prompt_and_read_nothing():
     np.testing.assert_array_equal(
         generate(PARAMS, SMALL, PROMPT, 0, reader=CountingReader), PROMPT
     )
-    assert CountingReader.latest.portions == []
+    assert CountingReader.latest.chunks == []
     assert complete(PARAMS, SMALL, PROMPT, 0)[0].reason == "length"
 
 
@@ -151,23 +153,23 @@ def test_a_stop_string_is_found_across_tokens_and_not_in_the_prompt():
     ([[1, 2], [3, 29, 4]], "prompt 1: 29 is outside"),
     ([np.array([[1]])], "1-D arrays"),
 ])
-def test_prompts_that_do_not_fit_are_refused(ids, says):
+def test_invalid_prompts_are_rejected(ids, says):
     with pytest.raises(ValueError, match=says):
         generate(PARAMS, SMALL, ids, 3)
 
 
 @pytest.mark.parametrize("given_settings, says", [
-    ({"max_new_tokens": -1}, "max_new_tokens=-1 must be at least 0"),
-    ({"max_new_tokens": 1.5}, "max_new_tokens=1.5 must be a whole number"),
-    ({"max_new_tokens": True}, "max_new_tokens=True must be a whole number"),
+    ({"max_new_tokens": -1}, "max_new_tokens=-1 must be an integer of at least 0"),
+    ({"max_new_tokens": 1.5}, "max_new_tokens=1.5 must be an integer"),
+    ({"max_new_tokens": True}, "max_new_tokens=True must be an integer"),
     ({"temperature": -1.0}, "temperature"),
-    ({"samples": 0}, "samples=0 must be at least 1"),
+    ({"samples": 0}, "samples=0 must be an integer of at least 1"),
     ({"stop_ids": [29]}, "stop_ids: 29 is outside the vocabulary"),
     ({"stop": "x"}, "pass decode="),
     ({"stop": "", "decode": str}, "at least one character"),
     ({"seed": -3}, "seed=-3"),
 ])
-def test_settings_that_do_not_fit_are_refused_before_any_work(given_settings, says):
+def test_invalid_settings_are_rejected_before_any_work(given_settings, says):
     arguments = {"ids": [1], "max_new_tokens": 3, **given_settings}
     with pytest.raises(ValueError, match=says):
         stream(PARAMS, SMALL, **arguments)
@@ -182,11 +184,41 @@ def test_plain_lists_of_different_lengths_are_prompts_too():
     assert [row.tolist() for row in lists] == [row.tolist() for row in arrays]
 
 
+def this_line():
+    return sys._getframe(1).f_lineno
+
+
+@pytest.mark.parametrize("prompts", [PROMPT, [[3, 1, 4], [1, 5, 9]]], ids=["one", "two"])
+def test_a_slide_is_warned_of_once_at_the_callers_line(prompts):
+    def caught(write):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            line = write(prompts, on_slide=warn_of_slide(SMALL), seed=0)
+        (warning,) = found
+        assert warning.filename == __file__ and warning.lineno == line
+        assert str(warning.message) == (
+            "text 0 outgrew the context: from here each token is predicted from the last 12 alone")
+
+    def of_generate(prompts, **settings):
+        return generate(PARAMS, SMALL, prompts, 15, **settings) is not None and this_line()
+
+    def of_complete(prompts, **settings):
+        return complete(PARAMS, SMALL, prompts, 15, **settings) and this_line()
+
+    def of_stream(prompts, **settings):
+        for _ in stream(PARAMS, SMALL, prompts, 15, **settings):
+            line = this_line() - 1
+        return line
+
+    for write in (of_generate, of_complete, of_stream):
+        caught(write)
+
+
 @pytest.mark.parametrize("write", [generate, complete, stream])
 @pytest.mark.parametrize("typed, meant", [("temprature", "temperature"), ("sample", "samples"),
                                           ("sed", "seed"), ("top_kk", "top_k")])
 def test_a_mistyped_setting_is_named_at_the_call_with_the_one_that_was_meant(write, typed, meant):
     with pytest.raises(TypeError) as error:
         write(PARAMS, SMALL, PROMPT, 3, **{typed: 1})
-    told = f"{typed!r} is no setting of generation, did you mean {meant}?; there are temperature, "
-    assert str(error.value).startswith(told) and "\n" not in str(error.value)
+    start = f"unknown setting {typed!r}, did you mean {meant!r}?; expected one of temperature, "
+    assert str(error.value).startswith(start) and "\n" not in str(error.value)

@@ -158,7 +158,7 @@ def test_a_draw_never_takes_a_token_of_probability_zero(probs, u):
         assert probs[draw(probs, u)] > 0
 
 
-def test_draws_cover_the_unit_interval_in_proportion():
+def test_draws_cover_the_unit_interval_in_prochunk():
     probs = np.array([0.0, 0.25, 0.0, 0.5, 0.25, 0.0])
     drawn = [draw(probs, (i + 0.5) / 1000) for i in range(1000)]
     assert np.bincount(drawn, minlength=6).tolist() == [0, 250, 0, 500, 250, 0]
@@ -182,31 +182,31 @@ def test_without_a_seed_two_runs_differ():
 
 
 @pytest.mark.parametrize("settings, says", [
-    ({"temperature": -0.1}, "temperature=-0.1 must be at least 0"),
-    ({"temperature": math.nan}, "temperature=nan must be a finite number"),
-    ({"temperature": "hot"}, "temperature='hot' must be a finite number"),
-    ({"temperature": True}, "temperature=True must be a finite number"),
-    ({"top_k": 0}, "top_k=0 must be at least 1"),
-    ({"top_k": 2.5}, "top_k=2.5 must be a whole number"),
-    ({"top_k": True}, "top_k=True must be a whole number"),
+    ({"temperature": -0.1}, "temperature=-0.1 must be finite, at least 0"),
+    ({"temperature": math.nan}, "temperature=nan must be finite"),
+    ({"temperature": "hot"}, "temperature='hot' must be a number"),
+    ({"temperature": True}, "temperature=True must be a number"),
+    ({"top_k": 0}, "top_k=0 must be an integer of at least 1"),
+    ({"top_k": 2.5}, "top_k=2.5 must be an integer"),
+    ({"top_k": True}, "top_k=True must be an integer"),
     ({"top_p": 0.0}, "top_p=0.0 is outside (0, 1]"),
     ({"top_p": 1.5}, "top_p=1.5 is outside (0, 1]"),
     ({"min_p": -0.5}, "min_p=-0.5 is outside [0, 1]"),
-    ({"repetition_penalty": 0.0}, "repetition_penalty=0.0 must be above 0"),
+    ({"repetition_penalty": 0.0}, "repetition_penalty=0.0 must be finite and above 0"),
 ])
-def test_settings_that_do_not_fit_are_refused_by_name(settings, says):
+def test_invalid_settings_are_rejected_by_name(settings, says):
     with pytest.raises(ValueError) as error:
         Sampling(**settings)
     assert says in str(error.value)
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, True, "one"])
-def test_a_seed_must_be_a_whole_number_of_at_least_zero(seed):
+def test_a_seed_must_be_an_integer_of_at_least_zero(seed):
     with pytest.raises(ValueError, match="seed"):
         generators(seed, 1)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_logits_of_a_diverged_model_are_refused(bad):
+def test_logits_of_a_diverged_model_are_rejected(bad):
     with pytest.raises(ValueError, match="damaged or diverged"):
         Sampling().choose(np.array([0.0, bad, 1.0]), np.random.default_rng(0))

@@ -107,7 +107,7 @@ def test_a_session_without_text_has_nothing_to_reply_to():
 
 
 @pytest.mark.parametrize("ids", [[], [29], [1.5], [[1, 2]]])
-def test_text_that_does_not_fit_is_refused_and_changes_nothing(ids):
+def test_text_that_does_not_fit_is_rejected_and_changes_nothing(ids):
     session = Session(PARAMS, SMALL)
     session.extend([1])
     with pytest.raises(ValueError):
@@ -126,6 +126,6 @@ def test_reply_settings_are_checked_at_the_call(settings):
         session.reply(**settings)
 
 
-def test_a_setting_that_there_is_not_is_named_with_the_nearest():
-    with pytest.raises(TypeError, match="'topk' is no setting of generation, did you mean top_k"):
+def test_an_unknown_setting_is_named_with_the_nearest():
+    with pytest.raises(TypeError, match="unknown setting 'topk', did you mean 'top_k'"):
         Session(PARAMS, SMALL).reply(3, topk=1)

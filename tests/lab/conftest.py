@@ -57,8 +57,8 @@ claim = "higher"
 """
 
 
-class Told:
-    """A reporter that keeps what it is told."""
+class Report:
+    """A reporter that collects what is reported."""
 
     def __init__(self):
         self.starts, self.ends, self.steps = [], [], []
@@ -109,11 +109,11 @@ def written(folder, text):
 def finished(tmp_path_factory):
     """The tiny study, run to its end with three runs at a time: for tests that only look."""
     home = tmp_path_factory.mktemp("finished")
-    study, told = written(home, toml_in(home)), Told()
+    study, report = written(home, toml_in(home)), Report()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NPGPT_CACHE", str(home / "cache"))
-        outcome = run_study(home / "out", study, told, jobs=3)
-    return SimpleNamespace(folder=home / "out", study=study, told=told, outcome=outcome)
+        outcome = run_study(home / "out", study, report, jobs=3)
+    return SimpleNamespace(folder=home / "out", study=study, report=report, outcome=outcome)
 
 
 @pytest.fixture

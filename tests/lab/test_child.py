@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of a death")
-# a parent that starts a child, tells its id, and waits to be killed
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports a death")
+# a parent that starts a child, prints its id, and waits to be killed
 PARENT = """
 import os, subprocess, sys
 code = "from npgpt.lab.child import end_with; import time; end_with(%d); print('asked', flush=True)"
@@ -38,7 +38,7 @@ def test_it_does_nothing_where_the_parent_is_gone_already():
     assert (done.returncode, done.stdout) == (1, "")
 
 
-def test_it_is_told_to_end_when_its_parent_is_killed():
+def test_it_ends_when_its_parent_is_killed():
     parent = subprocess.Popen([sys.executable, "-c", PARENT], env=ENVIRONMENT,
                               stdout=subprocess.PIPE, text=True)
     child = int(parent.stdout.readline())
@@ -51,7 +51,7 @@ def test_it_is_told_to_end_when_its_parent_is_killed():
         time.sleep(0.01)
 
 
-# the parent has threads, whose ends Linux may tell one by one; the child counts what it hears
+# the parent has threads, whose ends Linux may report one by one; the child counts the signals
 CROWDED = """
 import os, subprocess, sys, threading, time
 for _ in range(20):
@@ -78,7 +78,7 @@ os.rename(sys.argv[2] + ".part", sys.argv[2])
 """
 
 
-def test_it_is_told_once_though_each_thread_of_its_parent_ends(tmp_path):
+def test_it_gets_one_signal_though_each_thread_of_its_parent_ends(tmp_path):
     count = tmp_path / "count"
     parent = subprocess.Popen([sys.executable, "-c", CROWDED, COUNTING, str(count)],
                               env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)

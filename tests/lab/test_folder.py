@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from npgpt.lab.folder import adopt, locked, note_beginning, read_json
+from npgpt.lab.folder import adopt, held, note_beginning, read_json
 from npgpt.text import load_corpus
 
 
@@ -23,24 +23,24 @@ def test_seeds_arms_and_words_may_be_added(tmp_path, toml, write_study):
     ("1e39", "1e38", r"train.learning_rate of arm 'hot' was 1e\+39"),
     ("seeds = [1, 2]", "seeds = [2, 3]", "seed 1 is gone"),
     ('name = "hot"', 'name = "cold"', "arm 'hot' is gone"),
-    ('name = "tiny"', 'name = "other"', "its name is 'tiny' there and 'other' now"),
+    ('name = "tiny"', 'name = "other"', "its name was 'tiny' and is 'other'"),
 ])
-def test_what_would_change_runs_is_refused_by_name(tmp_path, toml, write_study, old, new, says):
+def test_what_would_change_runs_is_rejected_by_name(tmp_path, toml, write_study, old, new, says):
     folder = tmp_path / "out"
     folder.mkdir()
     adopt(folder, write_study(toml))
-    with pytest.raises(ValueError, match=says) as told:
+    with pytest.raises(ValueError, match=says) as raised:
         adopt(folder, write_study(toml.replace(old, new)))
-    assert "\n" not in str(told.value) and (folder / "study.toml").read_text() == toml
+    assert "\n" not in str(raised.value) and (folder / "study.toml").read_text() == toml
 
 
-def test_a_folder_with_runs_of_something_else_is_refused(tmp_path, study):
+def test_a_folder_with_runs_of_something_else_is_rejected(tmp_path, study):
     (tmp_path / "out/runs").mkdir(parents=True)
-    with pytest.raises(ValueError, match="has runs and no study.toml"):
+    with pytest.raises(ValueError, match="has runs but no study.toml"):
         adopt(tmp_path / "out", study)
 
 
-def test_another_text_is_refused_and_another_machine_noted(tmp_path, study):
+def test_another_text_is_rejected_and_another_machine_noted(tmp_path, study):
     story = tmp_path / "story.txt"
     note_beginning(tmp_path, load_corpus(str(story)))
     about = read_json(tmp_path / "about.json")
@@ -54,15 +54,15 @@ def test_another_text_is_refused_and_another_machine_noted(tmp_path, study):
 
 
 def test_a_folder_is_held_by_one(tmp_path):
-    with locked(tmp_path / "out"):
+    with held(tmp_path / "out"):
         with pytest.raises(ValueError, match="in use"):
-            with locked(tmp_path / "out"):
+            with held(tmp_path / "out"):
                 pass
-    with locked(tmp_path / "out"):
+    with held(tmp_path / "out"):
         pass
 
 
-def test_a_run_tells_where_it_stands(runs):
+def test_a_run_knows_how_far_it_got(runs):
     run = runs[0]
     assert run.status() == "waiting" and not run.begun
     run.place.mkdir(parents=True)

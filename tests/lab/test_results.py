@@ -9,7 +9,7 @@ from npgpt.lab.folder import adopt
 from npgpt.lab.results import gather, load_results, number
 from npgpt.lab.runner import run_study
 
-from .conftest import Told
+from .conftest import Report
 
 
 def test_a_finished_study_has_every_number_a_report_needs(finished):
@@ -31,7 +31,7 @@ def test_a_finished_study_has_every_number_a_report_needs(finished):
     assert load_results(finished.folder / "results.json") == results
 
 
-def test_the_last_loss_is_over_all_held_back_text(finished):
+def test_the_last_loss_is_over_all_held_out_text(finished):
     from npgpt.evaluation.text import score_text
     from npgpt.lab.folder import runs_of
     from npgpt.text import load_corpus
@@ -48,7 +48,7 @@ def test_learnt_slopes_are_read_from_the_last_checkpoint(tmp_path, toml, write_s
     study = write_study(toml.replace('name = "hot"', 'name = "leaky"').replace(
         "train = { learning_rate = 1e39, warmup_steps = 0 }",
         'model = { activation_function = "leaky_relu" }'))
-    run_study(tmp_path / "out", study, Told(), only=["leaky"])
+    run_study(tmp_path / "out", study, Report(), only=["leaky"])
     slopes = gather(tmp_path / "out")["runs"][2]["slopes"]
     assert set(slopes) == {"h.0.mlp.act.slope", "h.1.mlp.act.slope"}
     assert all(abs(value - 0.01) < 0.05 and value != 0.01 for value in slopes.values())
@@ -66,9 +66,9 @@ def test_numbers_that_are_not_finite_are_text():
 
 
 @pytest.mark.parametrize("content, says", [
-    (None, "no folder of a study"), ("[]", "no folder of a study"), ("{}", "no folder of a study"),
-    ('{"a": 1}', "holds no results")])
-def test_what_is_no_result_is_told(tmp_path, content, says):
+    (None, "neither a study's folder"), ("[]", "neither a study's folder"),
+    ("{}", "neither a study's folder"), ('{"a": 1}', "does not hold results")])
+def test_what_is_not_a_result_is_an_error(tmp_path, content, says):
     path = tmp_path / "results.json"
     if content is not None:
         path.write_text(content)

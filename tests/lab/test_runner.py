@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from npgpt.lab import runner
-from npgpt.lab.folder import locked, runs_of
+from npgpt.lab.folder import held, runs_of
 from npgpt.lab.runner import last_step, run_study
 from npgpt.training.log import read_log
 
-from .conftest import Told, toml_in, written
+from .conftest import Report, toml_in, written
 
 ROOT = Path(__file__).resolve().parents[2]
 # long enough to be killed in the middle
@@ -77,24 +77,24 @@ def whole(tmp_path_factory):
     study = written(home, longer(toml_in(home)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NPGPT_CACHE", str(home / "cache"))
-        run_study(home / "out", study, Told(), jobs=2)
+        run_study(home / "out", study, Report(), jobs=2)
     return numbers(home / "out", study)
 
 
 def test_a_study_runs_to_its_end_and_a_diverged_run_is_a_result(finished):
     assert (finished.outcome.reason, finished.outcome.left) == ("finished", 0)
-    assert sorted(finished.told.ends) == sorted(
+    assert sorted(finished.report.ends) == sorted(
         (run.name, "diverged" if run.arm.name == "hot" else "done")
         for run in runs_of(finished.folder, finished.study))
     results = json.loads((finished.folder / "results.json").read_text())
     assert results["complete"] and len(results["runs"]) == 6
-    again = Told()
+    again = Report()
     assert run_study(finished.folder, finished.study, again, jobs=2).reason == "finished"
     assert again.starts == []
 
 
 def test_runs_side_by_side_give_the_numbers_of_runs_in_turn(tmp_path, study, finished):
-    run_study(tmp_path / "one", study, Told(), jobs=1)
+    run_study(tmp_path / "one", study, Report(), jobs=1)
     assert numbers(tmp_path / "one", study) == numbers(finished.folder, finished.study)
 
 
@@ -110,9 +110,9 @@ def test_a_study_whose_every_process_is_killed_goes_on_to_the_numbers_of_an_unbr
         os.kill(child, signal.SIGKILL)
     process.kill()
     process.communicate()
-    told = Told()
-    assert run_study(tmp_path / "killed", long_study, told, jobs=2).reason == "finished"
-    assert told.starts[0][0] == first.name and told.starts[0][1] > 0
+    report = Report()
+    assert run_study(tmp_path / "killed", long_study, report, jobs=2).reason == "finished"
+    assert report.starts[0][0] == first.name and report.starts[0][1] > 0
     assert numbers(tmp_path / "killed", long_study) == whole
 
 
@@ -124,9 +124,9 @@ def test_where_only_the_lab_run_is_killed_its_runs_save_and_the_next_call_goes_o
     wait_for(lambda: last_step(first) > 50, process)
     process.kill()
     process.communicate()
-    told = Told()
-    assert run_study(tmp_path / "killed", long_study, told, jobs=2).reason == "finished"
-    name, step = told.starts[0]
+    report = Report()
+    assert run_study(tmp_path / "killed", long_study, report, jobs=2).reason == "finished"
+    name, step = report.starts[0]
     # in the middle, and not where a checkpoint was due
     assert name == first.name and 50 < step < 300
     assert numbers(tmp_path / "killed", long_study) == whole
@@ -142,37 +142,37 @@ def test_a_signal_has_the_runs_save_and_the_next_call_goes_on(tmp_path, long_stu
     assert process.returncode == 130, err
     assert "npgpt lab run tiny.toml" in out and "Traceback" not in err
     stood = last_step(first)
-    told = Told()
-    assert run_study(tmp_path / "out", long_study, told, jobs=2).reason == "finished"
-    assert told.starts[0] == (first.name, stood)
+    report = Report()
+    assert run_study(tmp_path / "out", long_study, report, jobs=2).reason == "finished"
+    assert report.starts[0] == (first.name, stood)
 
 
-def test_while_runs_go_a_second_call_is_refused_and_told_what_goes_even_without_a_first_call(
+def test_while_runs_go_a_second_call_raises_and_names_one_even_if_the_first_call_was_killed(
         tmp_path, long_study, monkeypatch):
     process = start("tiny.toml", tmp_path / "out", "--jobs", "1")
     first = runs_of(tmp_path / "out", long_study)[0]
     wait_for(lambda: last_step(first) > 0, process)
-    told = Told()
-    with pytest.raises(ValueError, match=f"in use by lab run, process {process.pid}"):
-        run_study(tmp_path / "out", long_study, told)
-    assert not told.readied
+    report = Report()
+    with pytest.raises(ValueError, match=f"in use by another process, {process.pid};"):
+        run_study(tmp_path / "out", long_study, report)
+    assert not report.readied
     children = runs_of_process(process)
     assert len(children) == 1
     os.kill(children[0], signal.SIGSTOP)        # still there for certain
     process.kill()
     process.communicate()
     monkeypatch.setattr(runner, "PATIENCE_SECONDS", 0.2)
-    said = []
-    named = rf"process {process.pid}, left behind .*: {first.name} \(process {children[0]}\)"
+    notes = []
+    named = rf"left behind: {first.name} \(process {children[0]}\)"
     with pytest.raises(ValueError, match=named + "; wait until they end, or end them"):
-        run_study(tmp_path / "out", long_study, told, say=said.append)
-    assert len(said) == 1 and re.search(named + "; waiting until they have saved", said[0])
+        run_study(tmp_path / "out", long_study, report, say=notes.append)
+    assert len(notes) == 1 and re.search(named + "; waiting until they have saved", notes[0])
     os.kill(children[0], signal.SIGKILL)
 
 
 def test_time_is_noted_as_it_goes_and_a_kill_does_not_lose_it(
         tmp_path, toml, write_study, monkeypatch):
-    class Looking(Told):
+    class Looking(Report):
         def going(self, runs, steps, total_steps):
             noted.extend(run.ending() for run, _ in runs if run.ending())
 
@@ -193,19 +193,19 @@ def test_time_is_noted_as_it_goes_and_a_kill_does_not_lose_it(
 def test_a_run_that_fails_stops_the_study_in_one_line_and_says_why(tmp_path, toml, write_study):
     study = write_study(toml.replace("seeds = [1, 2]", "seeds = [1]"))
     folder = tmp_path / "out"
-    run_study(folder, study, Told(), only=["none"])
+    run_study(folder, study, Report(), only=["none"])
     run = runs_of(folder, study)[0]
     run.place.parent.mkdir(exist_ok=True)
     run.place.write_text("a file where a folder must be")
-    outcome = run_study(folder, study, Told(), jobs=1)
+    outcome = run_study(folder, study, Report(), jobs=1)
     assert outcome.reason == "failed" and outcome.exit_code == 3
     assert outcome.message.startswith(f"{run.name}: ") and outcome.left == 2
     run.place.unlink()
-    assert run_study(folder, study, Told(), jobs=2).reason == "finished"
+    assert run_study(folder, study, Report(), jobs=2).reason == "finished"
 
 
-def test_a_run_that_is_killed_from_outside_is_told(tmp_path, long_study):
-    class Killer(Told):
+def test_a_run_that_is_killed_from_outside_is_reported(tmp_path, long_study):
+    class Killer(Report):
         def going(self, runs, steps, total_steps):
             for run, step in runs:
                 if step > 10:
@@ -227,30 +227,30 @@ def test_a_run_that_is_killed_from_outside_is_told(tmp_path, long_study):
 
 
 def test_only_some_arms_run_and_the_rest_later(tmp_path, study):
-    told = Told()
-    outcome = run_study(tmp_path / "out", study, told, only=["none"])
+    report = Report()
+    outcome = run_study(tmp_path / "out", study, report, only=["none"])
     assert outcome.reason == "finished"
-    assert [name for name, _ in told.starts] == ["none-seed1", "none-seed2"]
-    with pytest.raises(ValueError, match="is no arm"):
-        run_study(tmp_path / "out", study, told, only=["nothing"])
+    assert [name for name, _ in report.starts] == ["none-seed1", "none-seed2"]
+    with pytest.raises(ValueError, match="unknown arm 'nothing'"):
+        run_study(tmp_path / "out", study, report, only=["nothing"])
 
 
 def test_time_that_is_out_saves(tmp_path, toml, write_study):
     # no machine is quick enough to end it in the time there is
     endless = write_study(longer(toml).replace("max_steps = 300", "max_steps = 100_000"))
-    outcome = run_study(tmp_path / "out", endless, Told(), max_minutes=0.02)
+    outcome = run_study(tmp_path / "out", endless, Report(), max_minutes=0.02)
     assert outcome.reason == "out of time" and outcome.left == 2
 
 
 @pytest.mark.parametrize("settings, says", [
     ({"jobs": 0}, "jobs=0"), ({"max_minutes": -1.0}, "max_minutes=-1.0"),
     ({"max_minutes": float("nan")}, "max_minutes=nan")])
-def test_settings_that_do_not_fit_are_told(tmp_path, study, settings, says):
+def test_wrong_settings_are_rejected(tmp_path, study, settings, says):
     with pytest.raises(ValueError, match=says):
-        run_study(tmp_path / "out", study, Told(), **settings)
+        run_study(tmp_path / "out", study, Report(), **settings)
     assert not (tmp_path / "out").exists()
 
 
 def test_the_lock_is_free_again_when_a_study_has_ended(finished):
-    with locked(finished.folder) as held:
-        assert held is not None
+    with held(finished.folder):
+        pass

@@ -1,7 +1,11 @@
-"""What a study's file may say, and what it is told when it says something else."""
+"""What a study's file may say, and what the error says when it says something else."""
+
+import re
+from pathlib import Path
 
 import pytest
 
+from npgpt.lab import study as study_module
 from npgpt.lab.study import load_study, read_study, run_name, shipped
 
 
@@ -48,12 +52,20 @@ def test_shipped_studies_are_sound_and_bear_their_files_names(name):
     assert study.run_config(study.arms[0], 1).train.watched == ("entropy",)
 
 
+def test_the_study_that_the_readme_shows_is_sound(write_study):
+    readme = Path(study_module.__file__).with_name("README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```toml\n(.*?)^```", readme, re.M | re.S)
+    study = write_study(shown)
+    assert [arm.name for arm in study.arms] == ["gelu", "relu", "relu, faster"]
+    assert [pair.claim for pair in study.compare] == ["lower"]
+
+
 @pytest.mark.parametrize("old, new, says", [
     ('title = "A tiny study"', "", "needs title"),
     ('name = "tiny"', 'name = "a/b"', "letters, digits and hyphens"),
-    ("seeds = [1, 2]", "seeds = []", "different whole numbers"),
-    ("seeds = [1, 2]", "seeds = [1, 1]", "different whole numbers"),
-    ("seeds = [1, 2]", "seeds = [1, true]", "different whole numbers"),
+    ("seeds = [1, 2]", "seeds = []", "different integers"),
+    ("seeds = [1, 2]", "seeds = [1, 1]", "different integers"),
+    ("seeds = [1, 2]", "seeds = [1, true]", "different integers"),
     ("seeds = [1, 2]", "sedes = [1, 2]", "did you mean 'seeds'"),
     ("n_layer = 2", "n_layers = 2", "did you mean 'n_layer'"),
     ("n_head = 2", "n_head = 3", "does not divide"),
@@ -61,37 +73,37 @@ def test_shipped_studies_are_sound_and_bear_their_files_names(name):
     ("max_steps = 12", "max_minutes = 3", "--max-minutes"),
     ("max_steps = 12", "max_steps = 0", "max_steps=0"),
     ("[axes]", "[axis]", "did you mean 'axes'"),
-    ('"model.norm" = ["layernorm", "none"]', '"model.norm" = []', "not an empty one"),
+    ('"model.norm" = ["layernorm", "none"]', '"model.norm" = []', "at least one value"),
     ('"model.norm" = ["layernorm", "none"]', '"model.nrom" = ["none"]', "did you mean 'norm'"),
     ('"model.norm" = ["layernorm", "none"]', '"data.corpus" = ["a"]', "model.KEY"),
     ('["layernorm", "none"]', '["layernorm", "none", "nine"]', "arm 'nine'.*mean 'none'"),
     ('name = "hot"', 'name = "None"', "share the folder none"),
     ('name = "hot"', "", "needs name"),
     ('"none" = "softmax + GELU"', '"nnoe" = "softmax + GELU"', "did you mean 'none'"),
-    ('"none" = "softmax + GELU"', '"none" = "GELU"', "no row of the paper's table"),
+    ('"none" = "softmax + GELU"', '"none" = "GELU"', "unknown row paper='GELU'"),
     ('against = "layernorm"', 'against = "layer"', "did you mean 'layernorm'"),
     ('against = "layernorm"', 'against = "none"', "against itself"),
     ('claim = "higher"', 'claim = "better"', "must be lower or higher"),
-    ("[study]", "[study", "no valid TOML"),
+    ("[study]", "[study", "not valid TOML"),
     ("[base.data]", "[base.date]", "did you mean 'data'"),
 ])
-def test_mistakes_are_told_in_one_line_that_names_the_file(toml, write_study, old, new, says):
+def test_mistakes_are_reported_in_one_line_that_names_the_file(toml, write_study, old, new, says):
     assert old in toml
-    with pytest.raises(ValueError, match=says) as told:
+    with pytest.raises(ValueError, match=says) as raised:
         write_study(toml.replace(old, new))
-    assert "tiny.toml" in str(told.value) and "\n" not in str(told.value)
+    assert "tiny.toml" in str(raised.value) and "\n" not in str(raised.value)
 
 
-def test_a_study_without_arms_is_refused(toml, write_study):
+def test_a_study_without_arms_is_rejected(toml, write_study):
     with pytest.raises(ValueError, match="no arms"):
         write_study(toml.split("[axes]")[0])
 
 
-def test_an_unknown_study_is_told_what_there_is(tmp_path):
+def test_an_unknown_study_raises_an_error_that_lists_the_known_ones(tmp_path):
     with pytest.raises(ValueError, match="did you mean 'small'"):
         load_study("smal")
     (tmp_path / "latin.toml").write_bytes(b"name = '\xe9'")
-    with pytest.raises(ValueError, match="no UTF-8 text"):
+    with pytest.raises(ValueError, match="not UTF-8"):
         read_study(tmp_path / "latin.toml")
 
 

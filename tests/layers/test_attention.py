@@ -98,7 +98,7 @@ def test_queries_with_a_past_are_the_last_positions():
     np.testing.assert_allclose(last, whole[:, :, -T:], rtol=1e-14)
 
 
-def test_more_queries_than_keys_are_refused():
+def test_more_queries_than_keys_are_rejected():
     q, k, v = draw(0)
     with pytest.raises(ValueError, match="3 queries, 2 keys"):
         causal_attention_forward(q, k[:, :, :2], v[:, :, :2])
@@ -139,7 +139,7 @@ def test_merging_heads_undoes_splitting_them(b, t, h, d):
     np.testing.assert_array_equal(split_heads(merge_heads(heads), h), heads)
 
 
-def test_heads_that_do_not_divide_the_channels_are_refused():
+def test_heads_that_do_not_divide_the_channels_are_rejected():
     with pytest.raises(ValueError, match="n_head=3 does not divide the 8 channels"):
         split_heads(np.zeros((B, T, C)), 3)
 
@@ -147,11 +147,11 @@ def test_heads_that_do_not_divide_the_channels_are_refused():
 def test_queries_keys_and_values_lie_in_this_order():
     q, k, v = split_qkv(np.arange(6.0).reshape(1, 1, 6))
     np.testing.assert_array_equal([q[0, 0], k[0, 0], v[0, 0]], [[0, 1], [2, 3], [4, 5]])
-    with pytest.raises(ValueError, match="8 is not 3C"):
+    with pytest.raises(ValueError, match="got 8, which 3 does not divide"):
         split_qkv(np.zeros((1, 1, 8)))
 
 
-def test_every_head_attends_alone(rng):
+def test_every_head_attends_by_itself(rng):
     qkv = rng.standard_normal((B, T, 3 * C))
     out, _ = multi_head_attention_forward(qkv, n_head=H)
     for b, h in np.ndindex(B, H):

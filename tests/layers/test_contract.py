@@ -10,7 +10,7 @@ import pytest
 from npgpt.ops import TEXTBOOK as ops
 from npgpt.selfcheck.cases import WITHOUT_BATCH, Case, cases
 
-from ..misfits import MISFITS
+from ..wrong_shapes import WRONG_SHAPES
 
 CASES = cases()
 every_case = pytest.mark.parametrize("case", CASES, ids=[case.label for case in CASES])
@@ -61,7 +61,7 @@ def test_a_layer_writes_only_into_its_own_arrays(case):
 
 
 @every_case
-def test_backward_called_twice_says_the_same(case):
+def test_backward_called_twice_gives_the_same(case):
     out, cache = forward(case)
     before, dout = out.copy(), random_dout(out)
     first = [None if g is None else g.copy() for g in backward(case, dout, cache)]
@@ -115,8 +115,8 @@ def test_complex_numbers_pass_and_real_ones_among_them_mean_the_same(case):
     assert (complex_out.imag == 0).all()
 
 
-@pytest.mark.parametrize("op, inputs, settings, says", MISFITS)
-def test_shapes_that_do_not_fit_are_told_in_one_line_with_what_fits(op, inputs, settings, says):
+@pytest.mark.parametrize("op, inputs, settings, says", WRONG_SHAPES)
+def test_wrong_shapes_raise_one_line_with_what_was_expected(op, inputs, settings, says):
     with pytest.raises(ValueError) as error:
         ops.named()[op](*inputs, **settings)
     assert says in str(error.value) and "\n" not in str(error.value)

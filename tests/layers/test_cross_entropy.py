@@ -102,7 +102,7 @@ def test_a_target_outside_the_vocabulary_is_named(wrong):
 
 
 def test_targets_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match=r"targets \(3, 2\) do not fit logits \(2, 3, 5\)"):
+    with pytest.raises(ValueError, match=r"logits \(2, 3, 5\): targets \(2, 3\); got \(3, 2\)"):
         cross_entropy_forward(np.zeros((B, T, V)), np.zeros((T, B), int))
 
 

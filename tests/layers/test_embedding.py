@@ -50,7 +50,7 @@ def test_ids_of_any_integer_type_are_read_alike():
         np.testing.assert_array_equal(out, TABLE[[3, 1]])
 
 
-def test_positions_are_added_to_every_text_of_the_batch_and_their_gradients_summed():
+def test_positions_are_added_to_every_sequence_of_the_batch_and_their_gradients_summed():
     x = np.full((2, 2, 3), 100.0)
     out, cache = position_embedding_forward(x, TABLE, np.array([1, 2]))
     np.testing.assert_array_equal(out[0], [[103, 104, 105], [106, 107, 108]])
@@ -62,7 +62,7 @@ def test_positions_are_added_to_every_text_of_the_batch_and_their_gradients_summ
     assert none is None
 
 
-def test_each_text_may_have_positions_of_its_own():
+def test_each_sequence_may_have_positions_of_its_own():
     out, _ = position_embedding_forward(np.zeros((2, 1, 3)), TABLE, np.array([[3], [1]]))
     np.testing.assert_array_equal(out[:, 0], TABLE[[3, 1]])
 
@@ -100,7 +100,7 @@ def test_gradients_agree_with_the_numbers(rng):
 
 @pytest.mark.parametrize("wrong, says", [
     ([0, -1], "-1 is outside"), ([3], "3 is outside"), ([0.0], "float64"), ([True], "bool")])
-def test_rows_that_numpy_would_read_without_a_word_are_refused(wrong, says):
+def test_rows_that_numpy_would_read_without_a_word_are_rejected(wrong, says):
     from npgpt.fast.ops import FAST as fast
 
     with pytest.raises(ValueError, match=says):

@@ -23,7 +23,7 @@ def erf(x: np.ndarray) -> np.ndarray:
     return np.vectorize(math.erf)(x)
 
 
-BENT = {
+ACTIVATED = {
     "gelu_new": lambda x: x / (1 + np.exp(-2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
     "gelu": lambda x: x * (1 + erf(x / math.sqrt(2))) / 2,
     "relu": lambda x: np.maximum(x, 0),
@@ -43,7 +43,7 @@ def arrays(rng: np.random.Generator, activation: str = "", maps_in: int = 1) -> 
 
 def test_every_activation_of_the_config_has_its_functions():
     assert {*ACTIVATIONS, "swiglu"} == set(config.ACTIVATIONS)
-    assert set(BENT) == set(ACTIVATIONS)
+    assert set(ACTIVATED) == set(ACTIVATIONS)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -51,8 +51,8 @@ def test_values_agree_with_the_formula(activation, rng):
     given = arrays(rng, activation)
     out, _ = feed_forward_forward(*given, activation=activation)
     x, fc_weight, fc_bias, proj_weight, proj_bias = given[:5]
-    wide = np.einsum("btc,cf->btf", x, fc_weight) + fc_bias
-    expected = np.einsum("btf,fc->btc", BENT[activation](wide), proj_weight) + proj_bias
+    hidden = np.einsum("btc,cf->btf", x, fc_weight) + fc_bias
+    expected = np.einsum("btf,fc->btc", ACTIVATED[activation](hidden), proj_weight) + proj_bias
     np.testing.assert_allclose(out, expected, rtol=1e-11, atol=1e-13)
 
 
@@ -66,13 +66,13 @@ def test_the_default_is_gpt_2s_activation(rng):
 def test_swiglu_values_agree_with_the_formula(rng):
     x, gate_weight, gate_bias, fc_weight, fc_bias, proj_weight, proj_bias = given = arrays(
         rng, maps_in=2)
-    gate = BENT["silu"](np.einsum("btc,cf->btf", x, gate_weight) + gate_bias)
-    wide = np.einsum("btc,cf->btf", x, fc_weight) + fc_bias
-    expected = np.einsum("btf,fc->btc", gate * wide, proj_weight) + proj_bias
+    gate = ACTIVATED["silu"](np.einsum("btc,cf->btf", x, gate_weight) + gate_bias)
+    hidden = np.einsum("btc,cf->btf", x, fc_weight) + fc_bias
+    expected = np.einsum("btf,fc->btc", gate * hidden, proj_weight) + proj_bias
     np.testing.assert_allclose(swiglu_forward(*given)[0], expected, rtol=1e-11, atol=1e-13)
 
 
-def test_every_position_is_worked_on_alone(rng):
+def test_every_position_is_worked_on_by_itself(rng):
     given = arrays(rng)
     before, _ = feed_forward_forward(*given)
     given[0][:, 1] += 10.0
@@ -82,7 +82,7 @@ def test_every_position_is_worked_on_alone(rng):
 
 
 def test_an_unknown_activation_is_named_with_those_there_are(rng):
-    with pytest.raises(ValueError, match="'gelo' is none of gelu_new, gelu, relu"):
+    with pytest.raises(ValueError, match="'gelo'; expected one of gelu_new, gelu, relu"):
         feed_forward_forward(*arrays(rng), activation="gelo")
 
 

@@ -27,8 +27,8 @@ def test_a_vector_that_fits_already_is_only_copied():
 
 
 @pytest.mark.parametrize("shape", [(4,), (1, 2)])
-def test_what_does_not_fit_is_refused(shape):
-    with pytest.raises(ValueError, match="a vector of 3 numbers; got shape"):
+def test_a_vector_that_is_too_long_or_a_matrix_is_rejected(shape):
+    with pytest.raises(ValueError, match=r"x \(N,\) with N <= size=3; got x"):
         pad_zeros_forward(np.zeros(shape), size=3)
 
 

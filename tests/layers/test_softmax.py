@@ -32,7 +32,7 @@ def test_rows_are_weights_that_sum_to_1(x):
 
 @given(scores, st.integers(-1000, 1000))
 def test_a_constant_added_to_a_row_changes_nothing(x, constant):
-    x = np.round(x)     # whole numbers, so that adding the constant does not round
+    x = np.round(x)     # integers, so that adding the constant does not round
     np.testing.assert_array_equal(softmax_forward(x)[0], softmax_forward(x + constant)[0])
 
 

@@ -1,4 +1,4 @@
-"""Comparing: agreement is said, and so are missing tensors, other shapes and other precisions."""
+"""Comparing: agreement, missing tensors, other shapes and other precisions are reported."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_names_may_leave_out_the_precision(pack, tmp_path):
     assert result.ok and result.precisions == ["float32"] and result.compared > 50
 
 
-def test_the_first_difference_in_execution_order_is_told_with_its_worst_element(pack, tmp_path):
+def test_the_first_difference_in_execution_order_is_reported_with_its_worst_element(pack, tmp_path):
     def damage(tensors):
         tensors["float64/activations/ln_f"] *= 2
         tensors["float64/activations/h.1.ln_2"][1, 2, 3] += 0.5
@@ -55,7 +55,7 @@ def test_missing_tensors_are_counted_and_named(pack, tmp_path):
     assert "h.0.attn.q" in str(result)
 
 
-def test_another_shape_is_said_and_infinity_too(pack, tmp_path):
+def test_another_shape_is_reported_and_infinity_too(pack, tmp_path):
     def shape(tensors):
         tensors["float64/activations/logits"] = tensors["float64/activations/logits"][:1].copy()
 
@@ -94,5 +94,5 @@ def test_what_cannot_be_compared_is_an_error(pack, tmp_path):
     save_file({"x": np.zeros(3)}, tmp_path / "other.safetensors")
     with pytest.raises(CheckpointError, match="holds none"):
         compare_packs(pack, tmp_path / "other.safetensors")
-    with pytest.raises(CheckpointError, match="no pack that npgpt wrote"):
+    with pytest.raises(CheckpointError, match="not a pack that npgpt wrote"):
         compare_packs(tmp_path / "other.safetensors", pack)

@@ -1,4 +1,4 @@
-"""A pack holds what it promises, loads again, and is refused where it is none."""
+"""A pack holds what it promises, loads again, and is rejected if it is not one."""
 
 import json
 
@@ -44,7 +44,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
-def test_what_is_no_pack_is_named(tmp_path):
+def test_what_is_not_a_pack_is_named(tmp_path):
     with pytest.raises(CheckpointError, match="no such file"):
         read_pack(tmp_path / "none")
     (tmp_path / "pack.safetensors").write_bytes(b"nonsense")
@@ -52,13 +52,13 @@ def test_what_is_no_pack_is_named(tmp_path):
         read_pack(tmp_path)
     folder = write_pack(tmp_path / "p", tiny_config())
     (folder / "pack.json").write_text("{")
-    with pytest.raises(CheckpointError, match="no valid JSON"):
+    with pytest.raises(CheckpointError, match="not valid JSON"):
         read_pack(folder)
     (folder / "pack.json").write_text(json.dumps([1]))
     assert read_pack(folder).about == {}
 
 
-def test_a_context_of_one_position_is_refused(tmp_path):
+def test_a_context_of_one_position_is_rejected(tmp_path):
     with pytest.raises(ValueError, match="at least 2"):
         write_pack(tmp_path, GPT2Config(n_positions=1, n_embd=4, n_head=2, n_layer=1))
 

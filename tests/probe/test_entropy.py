@@ -61,7 +61,7 @@ def test_the_bound_is_the_known_one(length, bound):
     assert round(causal_bound(length), 3) == bound
 
 
-def test_looking_at_one_position_has_no_entropy():
+def test_attending_to_one_position_has_no_entropy():
     assert attention_entropy(np.eye(5)) == 0.0
     assert not np.signbit(attention_entropy(np.eye(5)))
 
@@ -102,7 +102,7 @@ def test_quartiles_have_their_borders_where_the_paper_has_them():
     assert (found.nan, found.collapse, found.overload, found.largest) == (1, 2 / 8, 2 / 8, 1.0)
 
 
-def test_shares_and_nan_sum_to_one_also_where_rounding_exceeds_the_bound():
+def test_fractions_and_nan_sum_to_one_also_where_rounding_exceeds_the_bound():
     found = quartiles(np.array([[3.0000000001, 1.0], [math.nan, 2.0]]), 3.0)
     assert sum(found.shares) + found.nan / 4 == pytest.approx(1.0)
     assert found.overload == 0.25
@@ -125,7 +125,7 @@ def test_a_sink_is_the_weight_on_the_first_position_without_its_own_row():
 @pytest.mark.parametrize("call, says", [
     (lambda: causal_bound(0), "length=0"),
     (lambda: attention_entropy(np.ones(3)), r"\(3,\)"),
-    (lambda: quartiles([], 1.0), "no entropies"),
+    (lambda: quartiles([], 1.0), "at least one head"),
     (lambda: quartiles([1.0], 0.0), "largest=0"),
     (lambda: quartiles([1.0], math.nan), "largest=nan"),
 ])

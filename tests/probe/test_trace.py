@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 
 from npgpt import GPT2, GPT2Config
-from npgpt.probe.trace import first_break, record, trace, walk
+from npgpt.probe.trace import first_break, record, trace
 from npgpt.selfcheck.cases import model_cases
+from npgpt.tape import TapeError
 
 from ..packs import port
 
 
 @pytest.mark.parametrize("case", model_cases(), ids=lambda case: case.label)
 def test_a_trace_has_the_models_loss_and_gradients(case):
+    # a trace is of the cross-entropy alone
     model = GPT2.init(case.config, 0, np.float64)
+    model.config = case.config.replace(entropy_penalty=0.0)
     loss, grads = model.loss_and_grads(case.ids, case.targets)
     traced = trace(model.params, case.ids, case.targets, case.config)
     assert float(traced.activations["loss"]) == pytest.approx(loss, rel=1e-12)
@@ -43,12 +46,13 @@ VARIANTS = [
     {"activation_function": "leaky_relu", "leaky_slope": "fixed"},
     {"frozen_biases": True, "norm": "none"},
     {"weight_norm": True, "activation_function": "swiglu"},
-    {"weight_norm": True, "frozen_biases": True, "entropy_penalty": 1e-3},
+    {"weight_norm": True, "frozen_biases": True, "lora_rank": 2},
 ]
 
 
 def small(**changes):
-    config = GPT2Config(vocab_size=11, n_positions=6, n_embd=12, n_layer=2, n_head=3, **changes)
+    config = GPT2Config(vocab_size=11, n_positions=6, n_embd=12, n_layer=2, n_head=3)
+    config = config.replace(**changes)
     rng = np.random.default_rng(1)
     params = {name: a + 0.3 * rng.standard_normal(a.shape)
               for name, a in GPT2.init(config, 0, np.float64).params.items()}
@@ -68,20 +72,25 @@ def test_every_variant_is_traced_with_the_models_gradients(changes):
 
 def test_no_two_steps_of_a_pass_have_one_name():
     config, params, ids, targets = small(weight_norm=True, frozen_biases=True)
-    names = record(params, ids, targets, config).names
+    names = list(record(params, ids, targets, config).names.values())
     assert len(set(names)) == len(names)
     assert "h.0.attn.c_attn.weight_norm" in names and "h.1.attn.c_attn.pad_zeros" in names
 
 
 @pytest.mark.parametrize("changes", [{}, {"weight_norm": True, "frozen_biases": True}])
-def test_a_walk_meets_the_names_and_values_of_a_recording(changes):
+def test_a_pass_that_keeps_nothing_shows_the_same_steps(changes):
     config, params, ids, targets = small(**changes)
-    met = []
-    walk(params, ids, targets, config, lambda name, entry: met.append((name, entry.out.value)))
-    recording = record(params, ids, targets, config)
-    assert [name for name, _ in met] == recording.names
-    for (_, value), entry in zip(met, recording.tape.entries):
-        np.testing.assert_array_equal(value, entry.out.value)
+    passes = []
+    for keep in (True, False):
+        steps = []
+        recording = record(params, ids, targets, config, steps.append, keep=keep)
+        assert [step.name for step in steps] == list(recording.names.values())
+        passes.append(steps)
+    for kept, shown in zip(*passes, strict=True):
+        assert kept.name == shown.name
+        np.testing.assert_array_equal(kept.out, shown.out)
+    with pytest.raises(TapeError, match="keeps no entries"):
+        recording.tape.backward(recording.loss)
 
 
 def test_the_first_break_is_named_in_the_order_of_execution():
@@ -95,7 +104,7 @@ def test_the_first_break_is_named_in_the_order_of_execution():
     assert first_break(params, ids, targets, config) == "embedding.token"
 
 
-def test_a_break_on_the_way_back_is_told_as_such():
+def test_a_break_on_the_way_back_is_reported_as_such():
     config, params, ids, targets = small(norm="none", final_norm=False)
     params = {name: a.astype(np.float32) for name, a in params.items()}
     # zeros on the way forward: only the gradient meets the huge matrix

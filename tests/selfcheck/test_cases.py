@@ -64,7 +64,8 @@ def test_every_variant_has_a_model():
         assert {getattr(c, name) for c in configs} == {True, False}
     slopes = {c.leaky_slope for c in configs if c.activation_function == "leaky_relu"}
     assert slopes == set(SLOPES)
-    assert {c.entropy_penalty > 0 for c in configs} == {True, False}
+    assert {c.entropy.penalty > 0 for c in configs} == {True, False}
+    assert {c.lora_rank > 0 for c in configs} == {True, False}
 
 
 def test_one_seed_gives_one_table_and_another_seed_another():

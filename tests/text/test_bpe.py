@@ -96,6 +96,8 @@ def test_behind_a_newline_a_cut_would_change_ids():
 
 
 @given(st.text(st.sampled_from(" \n\t\u3000\x1cab"), min_size=1))
+@example("a  b   ")
+@example("  ")
 def test_long_runs_of_space_are_encoded_alone_without_changing_an_id(text):
     plain = TOKENIZER.encode(text).tolist()
     pattern = bpe._LONG_SPACE
@@ -106,10 +108,11 @@ def test_long_runs_of_space_are_encoded_alone_without_changing_an_id(text):
         bpe._LONG_SPACE = pattern
 
 
+@pytest.mark.parametrize("end", ["word", ""])
 @pytest.mark.parametrize("run", [" ", "\n", "\u3000", " \n"])
-def test_a_million_spaces_before_a_word_are_encoded(run):
-    """tiktoken alone panics here, with an exception that `except Exception` does not catch."""
-    text = "x" + run * 1_000_000 + "word"
+def test_a_million_spaces_are_encoded_before_a_word_and_at_the_end(run, end):
+    """Before a word tiktoken alone panics, with an error that `except Exception` does not catch."""
+    text = "x" + run * 1_000_000 + end
     assert TOKENIZER.decode(TOKENIZER.encode(text)) == text
 
 
@@ -133,7 +136,7 @@ def test_every_id_but_the_last_stands_for_its_own_bytes():
     assert len(pieces) == 50_257
 
 
-def test_bytes_that_are_no_character_become_the_replacement_character():
+def test_bytes_that_are_not_a_character_become_the_replacement_character():
     first, *_ = TOKENIZER.encode("😀")
     assert TOKENIZER.decode([first]) == "\ufffd"
     assert TOKENIZER.decode_bytes([first]) == "😀".encode()[: len(TOKENIZER.decode_bytes([first]))]

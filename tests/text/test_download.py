@@ -60,17 +60,17 @@ def refused():
         yield f"http://127.0.0.1:{probe.getsockname()[1]}/play.txt"
 
 
-def test_a_download_is_kept_and_not_asked_for_again(serve, tmp_path):
+def test_a_download_is_stored_and_not_repeated(serve, tmp_path):
     url, asked = serve(CONTENT)
     notes = []
     for _ in range(2):
         assert fetch(download(url), tmp_path / "new", notes.append, ALTERNATIVES) == CONTENT
     assert asked == ["/play.txt"]
-    assert notes == [f"downloaded play (1,000 bytes), kept at {tmp_path / 'new' / 'play.txt'}"]
+    assert notes == [f"downloaded play (1,000 bytes), stored at {tmp_path / 'new' / 'play.txt'}"]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["play.txt"]
 
 
-def test_a_damaged_kept_file_is_downloaded_again(serve, tmp_path):
+def test_a_damaged_stored_file_is_downloaded_again(serve, tmp_path):
     url, asked = serve(CONTENT)
     (tmp_path / "play.txt").write_bytes(CONTENT[:-1] + b"!")
     assert fetch(download(url), tmp_path, print, ALTERNATIVES) == CONTENT
@@ -78,21 +78,21 @@ def test_a_damaged_kept_file_is_downloaded_again(serve, tmp_path):
 
 
 @pytest.mark.parametrize("answer, problem", [
-    ((b"x" * len(CONTENT),), "what came is not it: sha256"),
-    ((CONTENT[:-9],), "991 bytes, not 1,000"),
-    ((CONTENT + b"more",), "more than 1,000 bytes"),
-    ((CONTENT[:-9], 200, len(CONTENT)), "991 bytes, not 1,000|IncompleteRead"),
+    ((b"x" * len(CONTENT),), "it is another file: expected sha256"),
+    ((CONTENT[:-9],), "expected 1,000 bytes, got 991"),
+    ((CONTENT + b"more",), "expected 1,000 bytes, got more"),
+    ((CONTENT[:-9], 200, len(CONTENT)), "expected 1,000 bytes, got 991|IncompleteRead"),
     ((b"", 404), "Not Found"),
     ((b"", 500), "Internal Server Error"),
 ])
-def test_a_bad_answer_is_an_error_and_is_not_kept(serve, tmp_path, answer, problem):
+def test_a_bad_answer_is_an_error_and_is_not_stored(serve, tmp_path, answer, problem):
     url, _ = serve(*answer)
     with pytest.raises(CorpusError, match=problem):
         fetch(download(url), tmp_path, print, ALTERNATIVES)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_offline_one_line_tells_why_where_and_what_else(refused, tmp_path):
+def test_offline_one_line_says_why_where_and_what_else(refused, tmp_path):
     with pytest.raises(CorpusError) as error:
         fetch(download(refused), tmp_path, print, ALTERNATIVES)
     message = str(error.value)
@@ -121,9 +121,9 @@ def test_a_file_placed_by_hand_is_taken_offline(refused, tmp_path):
     assert fetch(download(refused), tmp_path, print, ALTERNATIVES) == CONTENT
 
 
-def test_a_wrong_file_placed_by_hand_is_told_offline(refused, tmp_path):
+def test_a_wrong_file_placed_by_hand_is_reported_offline(refused, tmp_path):
     (tmp_path / "play.txt").write_bytes(CONTENT.replace(b"\n", b"\r\n"))
-    with pytest.raises(CorpusError, match=r"play.txt is not it \(more than 1,000 bytes\)"):
+    with pytest.raises(CorpusError, match="play.txt is another file .expected 1,000 bytes, got mo"):
         fetch(download(refused), tmp_path, print, ALTERNATIVES)
     assert (tmp_path / "play.txt").exists()
 
@@ -133,7 +133,7 @@ def test_a_folder_that_cannot_be_written_costs_a_note_only(serve, tmp_path):
     (tmp_path / "file").write_text("in the way")
     notes = []
     assert fetch(download(url), tmp_path / "file", notes.append, ALTERNATIVES) == CONTENT
-    assert len(notes) == 1 and "downloaded play; it cannot be kept at" in notes[0]
+    assert len(notes) == 1 and "downloaded play; it cannot be stored at" in notes[0]
 
 
 def test_shakespeare_is_known_by_its_whole_hash():

@@ -71,23 +71,23 @@ def test_an_unknown_character_is_named_with_its_document_and_its_place_there():
 
 def test_a_tokenizer_without_newline_cannot_join_documents():
     assert ids_of(source_of("ab"), CharTokenizer("ab")) == [0, 1]
-    with pytest.raises(CorpusError, match="knows no newline"):
+    with pytest.raises(CorpusError, match="has no newline"):
         ids_of(source_of("ab", "ab"), CharTokenizer("ab"))
 
 
 def test_more_characters_than_ids_is_an_error_that_counts_them():
     text = "".join(map(chr, range(0x10000, 0x20001)))
-    with pytest.raises(CorpusError, match="made: .* 65,536 distinct characters, given 65,537"):
+    with pytest.raises(CorpusError, match="made: .* 65,536 distinct characters, got 65,537"):
         char_vocabulary(source_of(text))
 
 
-def test_a_tokenizer_with_too_many_ids_is_refused():
+def test_a_tokenizer_with_too_many_ids_is_rejected():
     class Large(CharTokenizer):
         vocab_size = 65_537
 
     large = Large("ab")
     large.vocab_size = 65_537
-    with pytest.raises(CorpusError, match="at most 65,536 ids; char has 65,537"):
+    with pytest.raises(CorpusError, match="at most 65,536 ids, got 65,537"):
         ids_of(source_of("ab"), large)
 
 

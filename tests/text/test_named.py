@@ -42,10 +42,10 @@ def test_every_file_of_python_source_is_utf_8():
 
 
 @pytest.mark.parametrize("name, hint", [
-    ("shakspeare", "did you mean shakespeare?"),
-    ("Shakespeare", "did you mean shakespeare?"),
-    ("python-doc", "did you mean python-docs"),
-    ("pythonsource", "did you mean python-source"),
+    ("shakspeare", "did you mean 'shakespeare'?"),
+    ("Shakespeare", "did you mean 'shakespeare'?"),
+    ("python-doc", "did you mean 'python-docs'"),
+    ("pythonsource", "did you mean 'python-source'"),
     ("no such thing", "the named corpora are python-docs, python-source, shakespeare"),
     ("", "no corpus, file or folder ''"),
     ("missing/file.txt", "no corpus, file or folder 'missing/file.txt'"),
@@ -67,12 +67,12 @@ def test_what_can_be_no_path_is_an_error_of_one_line(name):
 
 
 @pytest.mark.parametrize("name", [None, 3, ["python-docs"], b"python-docs"])
-def test_what_is_neither_name_nor_path_is_refused_by_its_type(name):
-    with pytest.raises(CorpusError, match=f"given {type(name).__name__}"):
+def test_what_is_neither_name_nor_path_is_rejected_by_its_type(name):
+    with pytest.raises(CorpusError, match=f"got {type(name).__name__}"):
         find(name)
 
 
-def test_a_pipe_is_no_corpus(tmp_path):
+def test_a_pipe_is_not_a_corpus(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(CorpusError, match="neither a file nor a folder"):
         find(tmp_path / "pipe")

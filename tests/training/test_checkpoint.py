@@ -96,7 +96,7 @@ def test_a_folder_without_checkpoints_is_named(tmp_path):
 
 @pytest.mark.parametrize("damage, says", [
     (lambda p: (p / RUN_FILE).write_text("{"), RUN_FILE),
-    (lambda p: (p / RUN_FILE).write_text("[]"), "'step'"),
+    (lambda p: (p / RUN_FILE).write_text("[]"), "is not a JSON object"),
     (lambda p: (p / RUN_FILE).write_text('{"step": "3"}'), "'step'"),
     (lambda p: changed(p, lambda r: r.update(step=-3)), "'step' is -3"),
     (lambda p: changed(p, lambda r: r.update(tokenizer={"name": "char"})), RUN_FILE),

@@ -6,10 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from npgpt.files import InUse, locked
+from npgpt.ops import TEXTBOOK
+from npgpt.tape import Op
 from npgpt.text import CorpusError
 from npgpt.training.checkpoint import checkpoints, load_checkpoint
 from npgpt.training.log import read_log
@@ -46,6 +50,29 @@ def test_the_loss_falls_below_what_counting_letters_gives(start, corpus, tmp_pat
     outcome = train(tmp_path / "run", state, corpus, Silent())
     assert outcome.reason == "finished" and outcome.step == 150
     assert outcome.val_loss < corpus.unigram_entropy() - 0.5
+
+
+def test_a_layer_of_ones_own_trains_in_place_of_the_textbooks(start, corpus, tmp_path):
+    calls = []
+
+    def layernorm_forward(x, weight, bias, *, eps):
+        calls.append("forward")
+        return TEXTBOOK.layernorm.forward(x, weight, bias, eps=eps)
+
+    def layernorm_backward(dout, cache):
+        calls.append("backward")
+        return TEXTBOOK.layernorm.backward(dout, cache)
+
+    mine = replace(TEXTBOOK, layernorm=Op("layernorm", layernorm_forward, layernorm_backward))
+    trained = {}
+    for name, ops in (("mine", mine), ("textbook", TEXTBOOK)):
+        state = start(eval_batches=1)
+        state.ops = ops
+        assert train(tmp_path / name, state, corpus, Silent()).reason == "finished"
+        trained[name] = state
+    # 5 norms in each of 12 steps of 2 batches; evaluation and samples go forward alone
+    assert calls.count("backward") == 5 * 12 * 2 < calls.count("forward")
+    same_state(trained["mine"], trained["textbook"])
 
 
 def test_a_run_writes_what_it_promises(start, corpus, tmp_path):
@@ -238,3 +265,14 @@ def test_a_text_too_short_for_one_sequence_is_named(start, corpus, tmp_path):
     with pytest.raises(CorpusError, match="513"):
         train(tmp_path / "run", state, corpus, Silent())
     assert not (tmp_path / "run").exists()
+
+
+def test_training_where_another_trains_writes_nothing(start, corpus, tmp_path):
+    with locked(tmp_path):
+        before = sorted(tmp_path.iterdir())
+        with pytest.raises(InUse):
+            train(tmp_path, start(), corpus, Silent())
+        assert sorted(tmp_path.iterdir()) == before
+    train(tmp_path, start(max_steps=1), corpus, Silent())
+    with locked(tmp_path):
+        pass

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 
 import numpy as np
 import pytest
@@ -89,7 +88,7 @@ def test_a_resumed_run_watches_on_and_logs_the_same(go, tmp_path, stop):
     assert without_times(tmp_path / "parts") == without_times(tmp_path / "whole")
 
 
-def test_the_probe_is_the_same_held_back_text_at_every_step(go, story, tmp_path):
+def test_the_probe_is_the_same_held_out_text_at_every_step(go, story, tmp_path):
     state = go("run")
     corpus = load_corpus(str(story), "char", 0.1, cache_dir=tmp_path / "cache")
     watch = TrainingWatch(state, corpus.val)
@@ -116,49 +115,48 @@ def test_a_diverged_run_names_the_first_layer_to_break(go, tmp_path):
     assert last["first_break"] and isinstance(last["grad_norm"], str)
 
 
-def test_a_watch_that_takes_too_much_time_says_so_and_what_would_fit(go, story, tmp_path):
-    state = go("run")
+class Clock:
+    """Seconds that pass when a test says so, and one in every reading."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def __call__(self):
+        self.seconds += 1.0
+        return self.seconds
+
+
+@pytest.mark.parametrize("fraction, rarely", [(0.051, 6), (0.1, 11), (0.5, 95)])
+def test_probes_that_take_too_much_time_give_a_warning_that_says_what_would_take_less(
+        go, story, tmp_path, fraction, rarely):
     corpus = load_corpus(str(story), "char", 0.1, cache_dir=tmp_path / "cache")
-    watch = TrainingWatch(state, corpus.val)
-    assert watch.share == 0 and watch.warning() == ""
-    for _ in range(3):
-        watch(state, None)
-    assert 0.5 < watch.share < 1            # it has done nothing else
-    assert re.fullmatch(r"looking \(watch\) took \d+% of the run's time; --watch-every \d+ "
-                        r"instead of 5 would take about 5%", watch.warning())
+    state, clock = go("run"), Clock()
+    watch = TrainingWatch(state, corpus.val, clock)         # begins at 1
+    assert watch.fraction == 0 and watch.warning() == ""
+    for _ in range(100):
+        watch(state, None)                                  # a second each, between two readings
+    clock.seconds = 100 / fraction                          # and one more in the next reading
+    assert watch.warning() == (
+        f"probes (watch) took {fraction:.0%} of the run's time; --watch-every {rarely} instead of "
+        f"5 would take about 5%")
+    # per step 1 of work, and a probe that takes its fraction of 5 steps
+    probe = 5 * fraction / (1 - fraction)
+    assert probe / (rarely + probe) <= 0.05 < probe / (rarely - 1 + probe)
 
 
-@pytest.mark.parametrize("share, rarely", [(0.051, 6), (0.1, 11), (0.5, 95)])
-def test_looks_as_rare_as_is_advised_take_a_twentieth(go, story, tmp_path, share, rarely):
-    corpus = load_corpus(str(story), "char", 0.1, cache_dir=tmp_path / "cache")
-    watch = TrainingWatch(go("run"), corpus.val)
-
-    class Clocked(type(watch)):
-        @property
-        def share(self):
-            return share
-
-    watch.__class__ = Clocked
-    assert f"--watch-every {rarely} instead of 5" in watch.warning()
-    # per step 1 of work, and a look that takes its share of 5 steps
-    look = 5 * share / (1 - share)
-    assert look / (rarely + look) <= 0.05 < look / (rarely - 1 + look)
-
-
-def test_at_its_end_a_run_tells_the_cost_here_and_in_its_log(story, tmp_path, monkeypatch, capsys):
+def test_at_its_end_a_run_reports_the_cost_here_and_in_its_log(
+        story, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NPGPT_CACHE", str(tmp_path / "cache"))
     settings = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
-    # four sequences looked at for one that is learned from
-    watched = ["--batch-size=1", "--grad-accumulation=1", f"--watch={ALL}", "--watch-every=1"]
-    assert main(["train", f"--corpus={story}", "--out=dear", *settings, *watched]) == 0
-    assert "npgpt: looking (watch) took" in capsys.readouterr().err
-    last = read_log(tmp_path / "dear")[-1]
-    assert set(last) == {"step", "watch_share"} and last["step"] == 12
-    assert 0.05 < last["watch_share"] < 1
-    assert main(["train", f"--corpus={story}", "--out=plain", *settings]) == 0
-    assert "looking" not in capsys.readouterr().err
-    assert "watch_share" not in read_log(tmp_path / "plain")[-1]
+    watched = [f"--watch={ALL}", "--watch-every=1"]
+    fraction = {"dear": 0.25, "cheap": 0.01}
+    for name in fraction:
+        monkeypatch.setattr(TrainingWatch, "fraction", fraction[name])
+        assert main(["train", f"--corpus={story}", f"--out={name}", *settings, *watched]) == 0
+        last, warned = read_log(tmp_path / name)[-1], capsys.readouterr().err
+        assert ("npgpt: probes (watch) took 25% of the run's time" in warned) == (name == "dear")
+        assert (last == {"step": 12, "watch_share": 0.25}) == (name == "dear")
 
 
 def test_what_is_not_finite_is_text_and_the_rest_has_six_digits(tmp_path):

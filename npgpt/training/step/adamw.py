@@ -1,15 +1,17 @@
-"""AdamW and the global norm, in blocks that stay in cache.
+"""AdamW: each parameter's step is its mean gradient over the root of its mean square.
 
-Update     m  = b1 m + (1 - b1) g            g is the gradient times grad_scale
-           v  = b2 v + (1 - b2) g^2
-           p  = p (1 - lr wd)                only for names that decay
-           p -= lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
-computed as p -= size * m / (sqrt(v) + floor) with the two corrections moved into size and floor.
+    g = grad * grad_scale                                       for clipping
+    m = b1 * m + (1 - b1) * g           v = b2 * v + (1 - b2) * g * g
+    mhat = m / (1 - b1^t)               vhat = v / (1 - b2^t)   t counts from 1
+    p = p * (1 - lr * decay)                                    for matrices and tables only
+    p = p - lr * mhat / (sqrt(vhat) + eps)
 
-A block of each of p, g, m and v is read once, taken through all steps in cache, and written once:
-seven numbers of memory traffic a parameter, whatever the number of steps.
+`adamw_reference` is that, word for word. Training uses `adamw_step`, which is tested against it: it
+computes p -= size * m / (sqrt(v) + floor) with the two corrections moved into size and floor. A
+block of each of p, g, m and v is read once, taken through all steps in cache, and written once:
+seven elements of memory traffic a parameter, whatever the number of steps.
 
-Source     Loshchilov, Hutter 2017, arXiv 1711.05101
+Source     Loshchilov, Hutter 2017, arXiv 1711.05101; decay groups as in GPT-2's training
 """
 
 from __future__ import annotations
@@ -20,15 +22,64 @@ from typing import Collection, Mapping, Sequence
 import numpy as np
 
 from ...fast.blocks import runs
-from ...layers.contract import Array
 from ...machine.threads import NORM, UPDATE, parts
+from ...tape import Array
 
-# four arrays and one of scratch; 124M parameters on two threads took 324 ms with 2**15 numbers in
+# four arrays and one of scratch; 124M parameters on two threads took 324 ms with 2**15 elements in
 # a block, 237 with 2**16, 194 with 2**17, 198 with 2**18, 245 with 2**19: short calls make the
-# threads wait for each other's turn in Python, long ones leave the cache
+# threads wait for the GIL, long ones leave the cache
 _BLOCK = 2**17
 # sums of squares outside this range are taken in float64
 _TINY, _HUGE = 1e-30, 1e30
+
+
+def adamw_reference(
+    params: Mapping[str, Array], grads: Mapping[str, Array], m: Mapping[str, Array],
+    v: Mapping[str, Array], *, step: int, lr: float, betas: Sequence[float], eps: float,
+    decay_names: Collection[str], weight_decay: float, grad_scale: float = 1.0,
+) -> None:
+    """One update of params, m and v in place, as the formula says; step counts from 1."""
+    beta1, beta2 = betas
+    for name, p in params.items():
+        g = grads[name] * grad_scale
+        m[name][...] = beta1 * m[name] + (1 - beta1) * g
+        v[name][...] = beta2 * v[name] + (1 - beta2) * g * g
+        mhat = m[name] / (1 - beta1**step)
+        vhat = v[name] / (1 - beta2**step)
+        decay = weight_decay if name in decay_names else 0.0
+        p[...] = p * (1 - lr * decay) - lr * mhat / (np.sqrt(vhat) + eps)
+
+
+def decaying(params: Mapping[str, Array], slopes: bool = False) -> set[str]:
+    """The names that weight decay applies to: matrices and tables, not biases, norms and gains.
+
+    `slopes` adds those of leaky ReLUs.
+    """
+    return {name for name, array in params.items()
+            if array.ndim >= 2 or (slopes and name.endswith(".slope"))}
+
+
+def zero_moments(params: Mapping[str, Array]) -> dict[str, Array]:
+    """Zeros of every parameter's shape and dtype."""
+    return {name: np.zeros_like(array) for name, array in params.items()}
+
+
+def clipped_update(
+    params: Mapping[str, Array], grads: Mapping[str, Array], m: Mapping[str, Array],
+    v: Mapping[str, Array], *, grad_clip: float, step: int, lr: float, betas: Sequence[float],
+    eps: float, decay_names: Collection[str], weight_decay: float,
+) -> float:
+    """Clip the gradients' global norm to `grad_clip` (0 for no limit) and take step number `step`.
+
+    In place, as `adamw_step`. Returns the norm before clipping; where it is not finite nothing is
+    changed.
+    """
+    norm = global_norm(grads)
+    if math.isfinite(norm):
+        scale = min(1.0, grad_clip / (norm + 1e-6)) if grad_clip else 1.0
+        adamw_step(params, grads, m, v, step=step, lr=lr, betas=betas, eps=eps,
+                   decay_names=decay_names, weight_decay=weight_decay, grad_scale=scale)
+    return norm
 
 
 def adamw_step(
@@ -49,7 +100,7 @@ def adamw_step(
 
     All four hold an array of one shape per name; gradients are multiplied by `grad_scale` first
     (for clipping). `weight_decay` applies to `decay_names` only. Raises ValueError for a step below
-    1 or an array whose numbers do not lie in one piece.
+    1 or an array that is not C-contiguous.
     """
     if step < 1:
         raise ValueError(f"step={step}: AdamW counts its updates from 1")
@@ -91,7 +142,7 @@ def adamw_step(
 
 
 def global_norm(grads: Mapping[str, Array]) -> float:
-    """The square root of the sum of all squares; inf or nan if any number is.
+    """The square root of the sum of all squares; inf or nan if any element is.
 
     Blocks are summed by BLAS, and the blocks' sums in float64: the same bits for any number of
     threads.
@@ -123,5 +174,5 @@ def _blocks(arrays: Mapping[str, Array]) -> list[tuple[str, slice]]:
 
 def _flat(array: Array, name: str) -> Array:
     if not array.flags.c_contiguous:
-        raise ValueError(f"{name}: AdamW works in place on C-contiguous arrays; this one is a view")
+        raise ValueError(f"{name}: AdamW works in place on C-contiguous arrays; this one is not")
     return array.reshape(-1)

@@ -1,4 +1,4 @@
-"""A block that keeps its input alone and computes the rest again in backward.
+"""Activation checkpointing: a block saves its input alone and computes the rest again in backward.
 
 Training then holds one array (B, T, C) a block instead of twelve or more, and runs every block's
 forward twice. Dropout draws the same numbers both times. Measured, time of a step, and peak memory
@@ -15,45 +15,45 @@ Source     Chen et al. 2016, arXiv 1604.06174
 from __future__ import annotations
 
 import copy
-from typing import Any, Mapping
+from typing import Callable, Mapping, Sequence, TypeVar
 
 from ... import model
 from ...config import GPT2Config
-from ...layers.contract import Array, Cache, UniformSource
+from ...layers.contract import UniformSource
 from ...ops import Ops
-from ...tape import Op
-from .play import StepTape, play
+from ...tape import Array, Cache, Op, Tape, Var
+
+V = TypeVar("V", Array, Var)
+W = TypeVar("W", Array, Var)
 
 
-def recomputed_block(
-    params: Mapping[str, Any],
+def checkpointed_block(
+    params: Mapping[str, V],
     layer: int,
-    x: Any,
+    x: V,
     config: GPT2Config,
     *,
     ops: Ops,
     rng: UniformSource | None = None,
-    attend: model.Attend,
-) -> Any:
+    attend: Callable[[int, V], V],
+) -> V:
     """model.block as one entry on the tape; attention is over the given positions alone."""
-    names = model.of_block(params, layer)
+    names = [name for name in params if name.startswith(f"h.{layer}.")]
 
-    def block(x: Any, arrays: tuple[Any, ...], source: UniformSource | None) -> Any:
-        attend = model.full_attention(config, ops=ops, rng=source)
-        return model.block(
-            dict(zip(names, arrays)), layer, x, config, ops=ops, rng=source, attend=attend
-        )
+    def block(x: W, arrays: Sequence[W], source: UniformSource | None) -> W:
+        return model.block(dict(zip(names, arrays)), layer, x, config, ops=ops, rng=source,
+                           attend=model.full_attention(config, ops=ops, rng=source))
 
-    def forward(x: Array, *arrays: Array) -> tuple[Array, Cache]:
+    def forward(*inputs: Array) -> tuple[Array, Cache]:
         # the generators as they were before, to draw the same dropout again
         source = copy.deepcopy(rng)
-        return block(x, arrays, rng), (x, arrays, source)
+        return block(inputs[0], inputs[1:], rng), (inputs, source)
 
     def backward(dout: Array, cache: Cache) -> tuple[Array, ...]:
-        x, arrays, source = cache
-        tape = StepTape()
-        inputs = [tape.watch(array) for array in (x, *arrays)]
-        out = block(inputs[0], tuple(inputs[1:]), copy.deepcopy(source))
-        return tuple(play(tape, out, dout, inputs))
+        inputs, source = cache
+        tape = Tape()
+        watched = [tape.watch(array) for array in inputs]
+        out = block(watched[0], watched[1:], copy.deepcopy(source))
+        return tuple(tape.backward(out, dout).values())
 
-    return Op("block", forward, backward)(x, *(params[name] for name in names))
+    return Op("block", forward, backward, fresh=True)(x, *(params[name] for name in names))

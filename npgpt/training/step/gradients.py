@@ -15,17 +15,22 @@ its own.
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from contextlib import nullcontext
+from typing import Mapping
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ...config import GPT2Config
-from ...fast.pointwise import add
-from ...layers.contract import Array, UniformSource
+from ...fast.ops import FAST
+from ...layers.contract import UniformSource
 from ...layers.cross_entropy import IGNORE
 from ...machine import threads as _threads
 from ...machine.threads import SHARD_PARAMETERS, SHARD_WORK, THREAD_WORK
+from ...ops import Ops
+from ...tape import Array
 from .memory import peak_memory as _peak_memory
+from .row_random import RowSource
 from .shard import Shard, shard_gradients
 from .workers import Workers
 
@@ -36,34 +41,46 @@ def loss_and_grads(
     targets: Array,
     config: GPT2Config,
     *,
+    ops: Ops = FAST,
     rng: UniformSource | None = None,
     threads: int | None = None,
     shards: int | None = None,
     recompute: bool = False,
     workers: Workers | None = None,
 ) -> tuple[float, dict[str, Array]]:
-    """Mean loss in nats over the targets that count, and its gradient for every parameter.
+    """What training minimises, in nats, and its gradient for every parameter.
 
-    The config's entropy penalty, if it has one, is in it: see `model.training_loss`.
-    ids and targets (B, T); a target of -100 is not counted. Dropout happens where `rng` is passed.
-    `threads` defaults to `threads.get_threads()`; `shards` to what suits the sizes, 1 for none
-    (with an entropy penalty always 1).
-    More than one needs a `rng` with `rows(start, stop)`, such as RowRandom, if there is dropout.
-    `recompute` keeps only each block's input and computes the rest again in backward: less memory
-    for a quarter to a third more time. `workers` compute shards where there are threads - 1 of
-    them, to the same bits. The gradients are arrays of their own.
+    Every gradient in npgpt comes from here: `GPT2.loss_and_grads`, training and the lab. The loss
+    is `model.training_loss`: the mean cross-entropy over the targets (B, T) of ids (B, T), not
+    counting targets of -100, plus the config's entropy penalty if it has one. Dropout happens where
+    `rng` is passed.
+
+        threads     how many; `threads.get_threads()` by default
+        shards      how many parts the batch is cut into; by default what suits the sizes, and 1
+                    with an entropy penalty. More than one needs an `rng` with
+                    `rows(start, stop)`, such as RowRandom, if there is dropout
+        recompute   activation checkpointing: each block saves its input alone and is computed again
+                    in backward, which takes less memory and a quarter to a third more time
+        workers     worker processes that compute shards where there are threads - 1 of them, to the
+                    same bits; with the fast ops only
+
+    The gradients are arrays of their own. Raises ValueError for shapes that differ, and for an rng
+    that cannot be cut where shards are asked for.
     """
     if ids.ndim != 2 or targets.shape != ids.shape:
         raise ValueError(f"ids and targets must both be (B, T); got {ids.shape}, {targets.shape}")
     if not (config.embd_pdrop or config.resid_pdrop or config.attn_pdrop):
         rng = None
-    with _threads.using(threads), _threads.one_blas_thread():
-        if shards is None or config.entropy_penalty:
+    # the fast ops cut their work over our threads; others leave it to BLAS's
+    held = _threads.one_blas_thread() if ops == FAST else nullcontext()
+    with _threads.using(threads), held:
+        if shards is None or config.entropy.penalty:
             shards = choose_shards(config, len(ids), ids.shape[1], rng)
         shards = min(shards, len(ids))
         if shards <= 1:
-            return shard_gradients(params, Shard(ids, targets, config, rng, 1.0, recompute))
-        return _sharded(params, ids, targets, config, rng, shards, recompute, workers)
+            whole = Shard(ids, targets, config, rng, 1.0, recompute)
+            return shard_gradients(params, whole, ops)
+        return _sharded(params, ids, targets, config, ops, rng, shards, recompute, workers)
 
 
 def choose_shards(
@@ -71,10 +88,10 @@ def choose_shards(
 ) -> int:
     """How many shards a batch (batch, length) is best cut into: 1, or one per thread."""
     n = min(_threads.get_threads(), batch)
-    if config.entropy_penalty:
+    if config.entropy.penalty:
         # it is a function of the whole batch's entropy, not a sum over its texts
         return 1
-    if rng is not None and not hasattr(rng, "rows"):
+    if rng is not None and not isinstance(rng, RowSource):
         return 1
     small = _weights(config) <= SHARD_PARAMETERS
     return n if small and _weights(config) * batch * length >= SHARD_WORK else 1
@@ -97,7 +114,7 @@ def _weights(config: GPT2Config) -> int:
 
 
 def peak_memory(
-    config: GPT2Config, batch: int, length: int, *, dtype: Any = np.float32,
+    config: GPT2Config, batch: int, length: int, *, dtype: DTypeLike = np.float32,
     recompute: bool = False, shards: int | None = None, workers: int | None = None,
     grad_accumulation: int = 1,
 ) -> int:
@@ -119,14 +136,14 @@ def add_gradients(total: dict[str, Array], more: dict[str, Array]) -> None:
     """Add `more` to `total` in place, and empty `more`: its memory is needed by the next batch."""
     while more:
         name, grad = more.popitem()
-        add(total[name], grad, out=total[name])
+        np.add(total[name], grad, out=total[name])
 
 
 def _sharded(
-    params: Mapping[str, Array], ids: Array, targets: Array, config: GPT2Config,
-    rng: Any, shards: int, recompute: bool, workers: Workers | None,
+    params: Mapping[str, Array], ids: Array, targets: Array, config: GPT2Config, ops: Ops,
+    rng: UniformSource | None, shards: int, recompute: bool, workers: Workers | None,
 ) -> tuple[float, dict[str, Array]]:
-    if rng is not None and not hasattr(rng, "rows"):
+    if rng is not None and not isinstance(rng, RowSource):
         raise ValueError("dropout in shards needs an rng with rows(start, stop), such as RowRandom")
     borders = [len(ids) * i // shards for i in range(shards + 1)]
     counts = [
@@ -140,13 +157,13 @@ def _sharded(
         # a shard's loss is a mean over its own targets: weigh it by how many it counted
         jobs.append(Shard(ids[rows], targets[rows], config, part_rng, counts[i] / total, recompute))
 
-    if workers is not None and workers.ready(shards - 1, params, rng):
+    if workers is not None and ops == FAST and workers.ready(shards - 1, params, rng):
         results = workers.gradients(params, jobs)
     else:
         results = [(0.0, {})] * shards
 
         def work(i: int) -> None:
-            results[i] = shard_gradients(params, jobs[i])
+            results[i] = shard_gradients(params, jobs[i], ops)
 
         _threads.each(work, shards, _weights(config) * ids.size >= THREAD_WORK)
     loss, grads = results[0]

@@ -6,12 +6,21 @@ over threads, nor on what was drawn before a run was interrupted.
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from typing import Any, Protocol, Sequence, runtime_checkable
 
 import numpy as np
 
-from ...layers.contract import Array
+from ...layers.contract import Array, UniformSource
 from ...machine.threads import ELEMENTS, each
+
+
+@runtime_checkable
+class RowSource(UniformSource, Protocol):
+    """A UniformSource for arrays whose first axis is the batch, and which can be cut along it."""
+
+    def rows(self, start: int, stop: int) -> UniformSource:
+        """The source of sequences start .. stop."""
+        ...
 
 
 class RowRandom:

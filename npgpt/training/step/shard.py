@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple
+from typing import Mapping, NamedTuple
 
 import numpy as np
 
 from ... import model
 from ...config import GPT2Config
-from ...layers.contract import Array, UniformSource
-from .checkpointing import recomputed_block
-from .play import STEP_OPS, StepTape, play
+from ...layers.contract import UniformSource
+from ...ops import Ops
+from ...tape import Array, Tape
+from .checkpointing import checkpointed_block
 
 
 class Shard(NamedTuple):
@@ -24,19 +25,20 @@ class Shard(NamedTuple):
     rng: UniformSource | None
     """Where dropout draws from; None for none."""
     weight: float
-    """Its share of the batch's targets: the part's mean loss is multiplied by it."""
+    """Its fraction of the batch's counted targets: the part's mean loss is multiplied by it."""
     recompute: bool
+    """Whether blocks are checkpointed, see checkpointing.py."""
 
 
-def shard_gradients(params: Mapping[str, Array], shard: Shard) -> tuple[float, dict[str, Array]]:
+def shard_gradients(
+    params: Mapping[str, Array], shard: Shard, ops: Ops
+) -> tuple[float, dict[str, Array]]:
     """The weighted loss in nats of one shard, and its gradient for every parameter."""
-    tape = StepTape()
-    watched = tape.watch(dict(params))
+    tape = Tape()
+    watched = tape.watch(params)
     loss = model.training_loss(
-        watched, shard.ids, shard.targets, shard.config, ops=STEP_OPS, rng=shard.rng,
-        run_block=recomputed_block if shard.recompute else None,
+        watched, shard.ids, shard.targets, shard.config, ops=ops, rng=shard.rng,
+        run_block=checkpointed_block if shard.recompute else None,
     )
-    value = float(loss.value) * shard.weight
-    dloss = np.full((), shard.weight, loss.value.dtype)
-    grads: list[Any] = play(tape, loss, dloss, list(watched.values()))
-    return value, dict(zip(watched, grads))
+    grads = tape.backward(loss, np.full((), shard.weight, loss.value.dtype))
+    return float(loss.value) * shard.weight, {name: grads[var] for name, var in watched.items()}

@@ -34,6 +34,7 @@ from typing import IO, TYPE_CHECKING, Any, Mapping, NamedTuple, Sequence
 import numpy as np
 
 from ...config import GPT2Config
+from ...fast.ops import FAST
 from ...layers.contract import Array, UniformSource
 from ...machine import threads
 from .row_random import RowRandom
@@ -274,7 +275,7 @@ def _reserve(shared: SharedMemory) -> None:
 
 def _here(params: Mapping[str, Array], shard: Shard) -> tuple[float, dict[str, Array]]:
     with threads.using(1):
-        return shard_gradients(params, shard)
+        return shard_gradients(params, shard, FAST)
 
 
 def _said(pipe: IO[bytes], message: str) -> bool:
@@ -347,7 +348,7 @@ def _attached(name: str) -> _Memory | None:
 
 
 def _compute(params: Mapping[str, Array], shard: Shard, into: Mapping[str, Array]) -> float:
-    loss, grads = shard_gradients(params, shard)
+    loss, grads = shard_gradients(params, shard, FAST)
     for name, grad in grads.items():
         into[name][...] = grad
     return loss

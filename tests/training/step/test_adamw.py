@@ -1,3 +1,5 @@
+"""AdamW: the formula by hand, decay groups, clipping, and the blocked version against it."""
+
 import math
 
 import numpy as np
@@ -5,9 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from npgpt.config import EntropyPenalty, GPT2Config
 from npgpt.machine import threads
+from npgpt.params import init_params, parameter_shapes
 from npgpt.training.step import adamw
-from npgpt.training.step.adamw import adamw_step, global_norm
+from npgpt.training.step.adamw import (
+    adamw_reference,
+    adamw_step,
+    clipped_update,
+    decaying,
+    global_norm,
+    zero_moments,
+)
 
 SHAPES = {"w": (300, 700), "b": (5,), "empty": (0, 3), "v": (3, 4, 5)}
 
@@ -22,21 +33,6 @@ def states(dtype, seed=0):
     return draw(), draw(), draw(), draw(square=True)
 
 
-def plain(params, grads, m, v, step, lr, betas, eps, decay_names, weight_decay, grad_scale):
-    """The formula, word for word, in float64."""
-    result = {}
-    for name in params:
-        p, g, a, b = (d[name].astype(np.float64) for d in (params, grads, m, v))
-        g = g * grad_scale
-        a = betas[0] * a + (1 - betas[0]) * g
-        b = betas[1] * b + (1 - betas[1]) * g * g
-        if name in decay_names:
-            p = p * (1 - lr * weight_decay)
-        p = p - lr * (a / (1 - betas[0]**step)) / (np.sqrt(b / (1 - betas[1]**step)) + eps)
-        result[name] = (p, a, b)
-    return result
-
-
 @pytest.mark.parametrize("dtype,tolerance", [(np.float32, 1e-6), (np.float64, 1e-14)])
 @given(
     step=st.integers(1, 5000), lr=st.floats(1e-5, 1e-1), scale=st.floats(0.01, 1.0),
@@ -49,14 +45,17 @@ def test_one_update_is_the_plain_formula(dtype, tolerance, step, lr, scale, deca
         step=step, lr=lr, betas=(0.9, 0.95), eps=eps, decay_names={"w", "v"},
         weight_decay=decay, grad_scale=scale,
     )
-    wanted = plain(params, grads, m, v, **setting)
+    wanted = [{name: a.astype(np.float64) for name, a in arrays.items()}
+              for arrays in (params, grads, m, v)]
+    adamw_reference(*wanted, **setting)
     kept = {name: g.copy() for name, g in grads.items()}
     adamw_step(params, grads, m, v, **setting)
-    for name, triple in wanted.items():
-        for got, want in zip((params[name], m[name], v[name]), triple):
-            assert got.dtype == dtype
-            np.testing.assert_allclose(got, want, rtol=20 * tolerance, atol=tolerance)
-        np.testing.assert_array_equal(grads[name], kept[name])
+    for got, want in zip((params, m, v), (wanted[0], *wanted[2:])):
+        for name, array in got.items():
+            assert array.dtype == dtype
+            np.testing.assert_allclose(array, want[name], rtol=20 * tolerance, atol=tolerance)
+    for name, array in grads.items():
+        np.testing.assert_array_equal(array, kept[name])
 
 
 def test_any_number_of_threads_gives_the_same_bits(monkeypatch):
@@ -112,3 +111,79 @@ def test_one_number_that_is_not_finite_is_seen_in_the_norm(bad):
     grads = {"a": np.ones((500, 300), np.float32), "b": np.ones(3)}
     grads["a"][321, 123] = bad
     assert not math.isfinite(global_norm(grads))
+
+
+RULE = {"lr": 1e-2, "betas": (0.9, 0.99), "eps": 1e-8, "weight_decay": 0.1}
+
+
+def test_the_first_step_moves_each_element_by_the_rate_against_its_gradients_sign():
+    params = {"b": np.array([1.0, -2.0, 3.0])}
+    grads = {"b": np.array([0.5, -4.0, 1e-3])}
+    m, v = zero_moments(params), zero_moments(params)
+    adamw_reference(params, grads, m, v, step=1, decay_names=decaying(params), **RULE)
+    np.testing.assert_allclose(params["b"], [1.0 - 1e-2, -2.0 + 1e-2, 3.0 - 1e-2], rtol=1e-6)
+
+
+def test_decay_shrinks_matrices_and_leaves_vectors():
+    params = {"w": np.ones((2, 3)), "b": np.ones(3)}
+    grads = zero_moments(params)
+    adamw_reference(params, grads, zero_moments(params), zero_moments(params), step=1,
+                    decay_names=decaying(params), **RULE)
+    np.testing.assert_allclose(params["w"], 1 - 1e-2 * 0.1, rtol=1e-12)
+    np.testing.assert_array_equal(params["b"], np.ones(3))
+
+
+def test_slopes_decay_only_where_that_is_asked_for():
+    config = GPT2Config(vocab_size=5, n_positions=3, n_embd=4, n_layer=1, n_head=2,
+                        activation_function="leaky_relu", weight_norm=True,
+                        entropy=EntropyPenalty(1.0))
+    params = init_params(config, dtype=np.float64)
+    assert decaying(params) == {name for name, a in params.items() if a.ndim == 2}
+    assert decaying(params, slopes=True) - decaying(params) == {"h.0.mlp.act.slope"}
+    grads = zero_moments(params)
+    for slope_decay in (False, True):
+        before = params["h.0.mlp.act.slope"].copy()
+        clipped_update(params, grads, zero_moments(params), zero_moments(params), step=1,
+                       grad_clip=1.0, decay_names=decaying(params, slope_decay), **RULE)
+        expected = before * (1 - 1e-3) if slope_decay else before
+        np.testing.assert_allclose(params["h.0.mlp.act.slope"], expected, rtol=1e-12)
+
+
+def test_decay_groups_of_the_124m_model_have_the_known_sizes():
+    shapes = parameter_shapes(GPT2Config())
+    with_decay = [s for s in shapes.values() if len(s) >= 2]
+    without = [s for s in shapes.values() if len(s) < 2]
+    assert (len(with_decay), sum(map(math.prod, with_decay))) == (50, 124_318_464)
+    assert (len(without), sum(map(math.prod, without))) == (98, 121_344)
+    assert decaying({"w": np.zeros((1, 1)), "b": np.zeros(1)}) == {"w"}
+
+
+@pytest.mark.parametrize("grad_clip", [0.0, 0.5, 1e9])
+@pytest.mark.parametrize("dtype, tolerance", [(np.float64, 1e-12), (np.float32, 1e-5)])
+def test_the_blocked_update_equals_the_formula_over_many_steps(grad_clip, dtype, tolerance):
+    config = GPT2Config(vocab_size=301, n_positions=7, n_embd=96, n_layer=1, n_head=2)
+    fast = init_params(config, 0, dtype)
+    slow = {name: array.copy() for name, array in fast.items()}
+    moments = [zero_moments(fast) for _ in range(4)]
+    rng = np.random.default_rng(1)
+    for step in range(1, 6):
+        grads = {name: rng.standard_normal(a.shape).astype(dtype) for name, a in fast.items()}
+        norm = math.sqrt(sum(float((g.astype(np.float64)**2).sum()) for g in grads.values()))
+        scale = min(1.0, grad_clip / (norm + 1e-6)) if grad_clip else 1.0
+        rule = {"step": step, "decay_names": decaying(fast), **RULE}
+        adamw_reference(slow, grads, *moments[2:], grad_scale=scale, **rule)
+        found = clipped_update(fast, grads, *moments[:2], grad_clip=grad_clip, **rule)
+        assert found == pytest.approx(norm, rel=1e-5)
+    for name in fast:
+        np.testing.assert_allclose(fast[name], slow[name], rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_gradient_that_is_not_finite_changes_nothing(bad):
+    params = {"w": np.ones((2, 3)), "b": np.ones(3)}
+    grads = {"w": np.ones((2, 3)), "b": np.array([1.0, bad, 1.0])}
+    m, v = zero_moments(params), zero_moments(params)
+    norm = clipped_update(params, grads, m, v, grad_clip=1.0, step=1, decay_names={"w"}, **RULE)
+    assert not math.isfinite(norm)
+    for arrays, value in ((params, 1.0), (m, 0.0), (v, 0.0)):
+        assert all((array == value).all() for array in arrays.values())

@@ -9,12 +9,13 @@ import pytest
 
 from npgpt import model
 from npgpt.config import GPT2Config
+from npgpt.fast.ops import FAST
 from npgpt.ops import TEXTBOOK as textbook
 from npgpt.params import init_params
 from npgpt.tape import Tape
-from npgpt.training.step.checkpointing import recomputed_block
-from npgpt.training.step.play import STEP_OPS, StepTape, play
+from npgpt.training.step.checkpointing import checkpointed_block
 from npgpt.training.step.row_random import RowRandom
+from npgpt.variants import plain
 
 BASE = {"vocab_size": 11, "n_positions": 7, "n_embd": 8, "n_layer": 2, "n_head": 4, "n_inner": 12,
         "attn_pdrop": 0.3, "resid_pdrop": 0.2}
@@ -39,22 +40,18 @@ def source(kind):
     return np.random.default_rng(4) if kind == "numpy" else None
 
 
-def run(block, given, rng, layer=1, tape=None, ops=STEP_OPS):
+def run(block, given, rng, layer=1, ops=FAST):
     """out, the gradients of x and of all params, and the tape as it was before backward."""
     config, params, x, dout = given
-    tape = StepTape() if tape is None else tape
+    tape = Tape()
     watched = {"x": tape.watch(x), **tape.watch(params)}
     attend = model.full_attention(config, ops=ops, rng=rng)
-    out = block(
-        {name: var for name, var in watched.items() if name != "x"}, layer, watched["x"], config,
-        ops=ops, rng=rng, attend=attend,
-    )
+    parameters = {name: var for name, var in watched.items() if name != "x"}
+    out = block(plain(parameters, config, ops), layer, watched["x"], config,
+                ops=ops, rng=rng, attend=attend)
     entries = list(tape.entries)
-    if isinstance(tape, StepTape):
-        grads = play(tape, out, dout, list(watched.values()))
-    else:
-        by_var = tape.backward(out, dout)
-        grads = [by_var[var] for var in watched.values()]
+    by_var = tape.backward(out, dout)
+    grads = [by_var[var] for var in watched.values()]
     return out.value, dict(zip(watched, grads)), entries
 
 
@@ -70,7 +67,7 @@ KINDS = [
 def test_a_block_computed_again_has_the_same_output_and_gradients(changes, rng):
     given = example(**changes)
     out, grads, _ = run(model.block, given, source(rng))
-    again, again_grads, _ = run(recomputed_block, given, source(rng))
+    again, again_grads, _ = run(checkpointed_block, given, source(rng))
     np.testing.assert_array_equal(again, out)
     assert list(again_grads) == list(grads)
     for name, grad in grads.items():
@@ -80,8 +77,8 @@ def test_a_block_computed_again_has_the_same_output_and_gradients(changes, rng):
 @pytest.mark.parametrize("changes", KINDS)
 def test_its_gradients_are_those_of_the_textbook(changes):
     given = example(**changes)
-    out, grads, _ = run(model.block, given, source("rows"), tape=Tape(), ops=textbook)
-    again, again_grads, _ = run(recomputed_block, given, source("rows"))
+    out, grads, _ = run(model.block, given, source("rows"), ops=textbook)
+    again, again_grads, _ = run(checkpointed_block, given, source("rows"))
     np.testing.assert_allclose(again, out, rtol=1e-12, atol=1e-12)
     for name, grad in grads.items():
         gap = np.linalg.norm(again_grads[name] - grad)
@@ -94,16 +91,16 @@ def test_dropout_is_drawn_on_from_where_one_forward_leaves_it(rng):
     given = example()
     plain, again = source(rng), source(rng)
     run(model.block, given, plain)
-    run(recomputed_block, given, again)
+    run(checkpointed_block, given, again)
     np.testing.assert_array_equal(again.random((B, 7)), plain.random((B, 7)))
 
 
 def test_dropout_differs_between_blocks_and_without_dropout_the_output_does():
     given = example()
     rng = source("rows")
-    first, _, _ = run(recomputed_block, given, rng)
-    second, _, _ = run(recomputed_block, given, rng)
-    without, _, _ = run(recomputed_block, given, None)
+    first, _, _ = run(checkpointed_block, given, rng)
+    second, _, _ = run(checkpointed_block, given, rng)
+    without, _, _ = run(checkpointed_block, given, None)
     assert not np.allclose(first, second)
     assert not np.allclose(first, without)
 
@@ -111,7 +108,7 @@ def test_dropout_differs_between_blocks_and_without_dropout_the_output_does():
 def test_backward_of_a_block_says_the_same_twice():
     given = example()
     config, params, x, dout = given
-    _, _, (entry,) = run(recomputed_block, given, source("rows"))
+    _, _, (entry,) = run(checkpointed_block, given, source("rows"))
     first = [grad.copy() for grad in entry.op.backward(dout, entry.cache)]
     for a, b in zip(first, entry.op.backward(dout, entry.cache)):
         np.testing.assert_array_equal(a, b)
@@ -142,12 +139,12 @@ def kept_bytes(entries, given):
 @pytest.mark.parametrize("changes", KINDS)
 def test_between_forward_and_backward_nothing_is_kept_but_the_input(changes):
     given = example(**changes)
-    _, _, plain = run(model.block, given, source("rows"))
-    _, _, (entry,) = run(recomputed_block, given, source("rows"))
+    _, _, whole = run(model.block, given, source("rows"))
+    _, _, (entry,) = run(checkpointed_block, given, source("rows"))
     assert kept_bytes([entry], given) == 0
-    assert any(part is given[2] for part in entry.cache)
+    assert entry.cache[0][0] is given[2]
     # and without recomputation that would be many times the stream
-    assert kept_bytes(plain, given) > 5 * given[2].nbytes
+    assert kept_bytes(whole, given) > 5 * given[2].nbytes
 
 
 def test_two_blocks_keep_one_stream_between_them():
@@ -155,14 +152,14 @@ def test_two_blocks_keep_one_stream_between_them():
     config, _, x, _ = given
 
     def both(params, layer, x, *args, **settings):
-        middle = recomputed_block(params, 0, x, *args, **settings)
-        return recomputed_block(params, 1, middle, *args, **settings)
+        middle = checkpointed_block(params, 0, x, *args, **settings)
+        return checkpointed_block(params, 1, middle, *args, **settings)
 
-    def plain(params, layer, x, *args, **settings):
+    def saved(params, layer, x, *args, **settings):
         return model.block(params, 1, model.block(params, 0, x, *args, **settings), *args,
                            **settings)
 
-    _, wanted, _ = run(plain, given, source("rows"))
+    _, wanted, _ = run(saved, given, source("rows"))
     _, grads, entries = run(both, given, source("rows"))
     assert [entry.op.name for entry in entries] == ["block", "block"]
     assert kept_bytes(entries, given) == x.nbytes
@@ -172,7 +169,7 @@ def test_two_blocks_keep_one_stream_between_them():
 
 def test_a_block_takes_its_own_parameters_and_not_those_of_block_ten():
     given = example(n_layer=12)
-    _, grads, (entry,) = run(recomputed_block, given, None, layer=1)
+    _, grads, (entry,) = run(checkpointed_block, given, None, layer=1)
     own = [name for name in given[1] if name.startswith("h.1.")]
     assert len(entry.inputs) == 1 + len(own)
     for name, grad in grads.items():
@@ -183,7 +180,7 @@ def test_a_block_takes_its_own_parameters_and_not_those_of_block_ten():
 def test_the_random_source_handed_in_is_copied_and_not_shared():
     given = example()
     rng = source("rows")
-    _, _, (entry,) = run(recomputed_block, given, rng)
+    _, _, (entry,) = run(checkpointed_block, given, rng)
     first = entry.op.backward(given[3], entry.cache)
     rng.random((B, 50))
     for a, b in zip(first, entry.op.backward(given[3], copy.copy(entry.cache))):

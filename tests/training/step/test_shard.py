@@ -6,6 +6,7 @@ import numpy as np
 
 from npgpt import model
 from npgpt.config import GPT2Config
+from npgpt.fast.ops import FAST
 from npgpt.params import init_params
 from npgpt.tape import Tape
 from npgpt.training.step.shard import Shard, shard_gradients
@@ -16,7 +17,7 @@ def test_a_shard_gives_the_textbook_s_gradients_times_its_weight() -> None:
     params = init_params(config, seed=1, dtype=np.float64)
     rng = np.random.default_rng(2)
     ids, targets = rng.integers(0, 11, (2, 3, 5))
-    loss, grads = shard_gradients(params, Shard(ids, targets, config, None, 0.25, False))
+    loss, grads = shard_gradients(params, Shard(ids, targets, config, None, 0.25, False), FAST)
 
     tape = Tape()
     watched = tape.watch(params)
