@@ -294,10 +294,11 @@ def test_a_sparse_gradient_alone_keeps_its_type():
 
 @pytest.mark.parametrize("fresh", [True, False])
 def test_a_backward_may_give_plain_numbers(fresh):
-    third = Op("third", lambda x: (3.0 * x, None), lambda dout, _: (3.0 * float(dout),), fresh=fresh)
+    triple = Op("triple", lambda x: (3.0 * x, None), lambda dout, _: (3.0 * float(dout),),
+                fresh=fresh)
     tape = Tape()
     x = tape.watch(np.array(1.0))
-    grads = tape.backward(add(third(x), third(x)))
+    grads = tape.backward(add(triple(x), triple(x)))
     assert grads[x] == 6.0 and isinstance(grads[x], np.ndarray)
 
 
