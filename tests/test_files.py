@@ -139,7 +139,7 @@ def test_what_is_no_file_is_never_replaced(tmp_path):
         with pytest.raises(ValueError, match="is not a regular file; name another|is a folder; "):
             with replacing_file(tmp_path / place) as beside:
                 beside.write_text("new")
-    with pytest.raises(ValueError, match="/dev/null is there and is no regular file"):
+    with pytest.raises(ValueError, match="/dev/null exists and is not a regular file"):
         place_of(Path("/dev/null"))
     assert names(tmp_path) == before and (tmp_path / "pipe").is_fifo()
 
