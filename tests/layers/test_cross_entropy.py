@@ -77,6 +77,15 @@ def test_ignored_targets_are_not_counted_and_get_no_gradient(rng):
     assert (dlogits[[1, 3]] == 0).all() and (dlogits[[0, 2]] != 0).all()
 
 
+@pytest.mark.parametrize("targets", [[1], [IGNORE, 1, IGNORE]])
+def test_the_mean_over_one_target_is_its_own_loss(targets):
+    logits = np.log(np.tile([1.0, 2.0, 7.0], (len(targets), 1)))
+    loss, cache = cross_entropy_forward(logits, np.array(targets))
+    assert float(loss) == pytest.approx(-math.log(0.2), rel=1e-14)
+    dlogits, _ = cross_entropy_backward(np.array(1.0), cache)
+    np.testing.assert_allclose(dlogits.sum(axis=0), [0.1, -0.8, 0.7], rtol=1e-14)
+
+
 def test_when_all_are_ignored_loss_and_gradient_are_0(rng):
     loss, cache = cross_entropy_forward(rng.standard_normal((3, V)), np.full(3, IGNORE))
     assert str(float(loss)) == "0.0"        # and not -0.0
