@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 from npgpt.weights import CheckpointError
 from npgpt.weights.safetensors_file import (
     read_arrays,
+    read_json,
     read_metadata,
     read_safetensors,
     write_safetensors,
@@ -47,6 +48,39 @@ def test_what_the_safetensors_library_writes_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["c"].read(np.dtype("f8")), 1.0)
     with pytest.raises(CheckpointError, match="I64"):
         found["d"].read(np.dtype("f4"))
+
+
+SIZES = {1: "BOOL U8 I8 F8_E4M3 F8_E5M2", 2: "U16 I16 F16 BF16", 4: "U32 I32 F32",
+         8: "U64 I64 F64 C64"}
+
+
+@pytest.mark.parametrize(("size", "dtype"), [
+    (size, dtype) for size, dtypes in SIZES.items() for dtype in dtypes.split()
+])
+def test_every_type_of_the_format_has_its_size_as_the_library_has_it(
+    tmp_path: Path, size: int, dtype: str
+) -> None:
+    raw = {"a": np.zeros(3 * size, "u1")}
+    header = {"a": {"dtype": dtype, "shape": [3], "data_offsets": [0, 3 * size]}}
+    write_raw(tmp_path / "f", raw, header)
+    found = read_safetensors(tmp_path / "f")["a"]
+    assert (found.dtype, found.shape) == (dtype, (3,))
+
+
+def test_tensors_may_be_named_in_another_order_than_they_lie(tmp_path: Path) -> None:
+    header = header_of(PAIR)
+    write_raw(tmp_path / "f", PAIR, {"b": header["b"], "a": header["a"]})
+    found = read_safetensors(tmp_path / "f")
+    for name, array in PAIR.items():
+        np.testing.assert_array_equal(found[name].read(np.dtype("f4")), array)
+
+
+def test_a_shape_may_have_eight_axes_and_no_more(tmp_path: Path) -> None:
+    for axes in (8, 9):
+        write_raw(tmp_path / str(axes), {"a": np.ones((1,) * axes, "f4")})
+    assert read_safetensors(tmp_path / "8")["a"].shape == (1,) * 8
+    with pytest.raises(CheckpointError, match="a has no valid shape"):
+        read_safetensors(tmp_path / "9")
 
 
 def test_the_tensors_start_where_they_can_be_mapped(tmp_path: Path) -> None:
@@ -151,8 +185,26 @@ def test_metadata_that_is_no_object_is_refused_and_what_is_no_text_is_passed_ove
         read_metadata(tmp_path / "f")
 
 
-@pytest.mark.parametrize("length", [2**64 - 1, 2**63, 10**9, 300])
+@pytest.mark.parametrize("length", [2**64 - 1, 2**63, 10**9, 300, 3])
 def test_a_header_that_announces_more_than_follows_is_refused(tmp_path: Path, length: int) -> None:
     (tmp_path / "f").write_bytes(length.to_bytes(8, "little") + b"{}")
     with pytest.raises(CheckpointError, match=f"a header of {length} bytes is announced, 2 follow"):
         read_safetensors(tmp_path / "f")
+
+
+@pytest.mark.parametrize("length", [0, 7])
+def test_a_file_without_the_length_of_a_header_is_cut_off(tmp_path: Path, length: int) -> None:
+    (tmp_path / "f").write_bytes(bytes(length))
+    with pytest.raises(CheckpointError, match=f"f: is cut off: {length} bytes"):
+        read_safetensors(tmp_path / "f")
+
+
+def test_a_header_of_more_than_32_megabytes_is_refused_unread(tmp_path: Path) -> None:
+    length = 2**25 + 1
+    with (tmp_path / "f").open("wb") as file:
+        file.write(length.to_bytes(8, "little"))
+        file.truncate(8 + length)               # a hole: it takes no room on the disk
+    with pytest.raises(CheckpointError, match=f"a header of {length} bytes is announced"):
+        read_safetensors(tmp_path / "f")
+    with pytest.raises(CheckpointError, match="f: is too large"):
+        read_json(tmp_path / "f")
