@@ -208,3 +208,13 @@ def test_a_header_of_more_than_32_megabytes_is_refused_unread(tmp_path: Path) ->
         read_safetensors(tmp_path / "f")
     with pytest.raises(CheckpointError, match="f: is too large"):
         read_json(tmp_path / "f")
+
+
+def test_a_json_file_gives_its_object_and_anything_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text('{"n_layer": 2}')
+    assert read_json(tmp_path / "f") == {"n_layer": 2}
+    for content, message in (("[1]", "f: its content is no JSON object"),
+                             ("{", "f: its content is no sound JSON")):
+        (tmp_path / "f").write_text(content)
+        with pytest.raises(CheckpointError, match=message):
+            read_json(tmp_path / "f")
