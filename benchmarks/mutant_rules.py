@@ -3,7 +3,7 @@
 A rule yields (kind, detail, edited function). `ACCEPTED` says which names of the doctor count as
 right for a kind; it was written down before the doctor's rules were tuned, and where it holds two
 names the two are one fault seen from two sides (a sum taken for a mean *is* a factor only if the
-report says so).
+report calls it so).
 """
 
 from __future__ import annotations
@@ -100,13 +100,13 @@ def _binary(node: ast.BinOp) -> Iterator[tuple[str, str, ast.AST]]:
     text = ast.unparse(node)
     if isinstance(node.op, (ast.Add, ast.Sub)):
         # 1 - t * t is one thing, not two terms; and neither is the number of axes minus one
-        numbers = isinstance(node.left, ast.Constant) or "ndim" in text
-        if not numbers:
+        counts = isinstance(node.left, ast.Constant) or "ndim" in text
+        if not counts:
             yield "missing-term", f"{text}: right term dropped", node.left
-            kept = (
+            rest = (
                 node.right if isinstance(node.op, ast.Add) else ast.UnaryOp(ast.USub(), node.right)
             )
-            yield "missing-term", f"{text}: left term dropped", kept
+            yield "missing-term", f"{text}: left term dropped", rest
             twice = ast.BinOp(node, node.op, node.right)
             yield "accumulated-twice", f"{text}: right term added twice", twice
             more = ast.BinOp(node.left, node.op, _expr("3 * e", e=node.right))
@@ -114,10 +114,10 @@ def _binary(node: ast.BinOp) -> Iterator[tuple[str, str, ast.AST]]:
         other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
         yield "term-sign", f"{text}: sign of right term", ast.BinOp(node.left, other, node.right)
     if isinstance(node.op, ast.Mult):
-        for gone, kept in ((node.right, node.left), (node.left, node.right)):
-            yield _factor_kind(gone), f"{text}: {ast.unparse(gone)} dropped", kept
+        for gone, rest in ((node.right, node.left), (node.left, node.right)):
+            yield _factor_kind(gone), f"{text}: {ast.unparse(gone)} dropped", rest
             if _is_mask(gone):
-                yield from _mask(text, gone, kept)
+                yield from _mask(text, gone, rest)
     if isinstance(node.op, ast.Div):
         yield "factor", f"{text}: division dropped", node.left
     if isinstance(node.op, ast.MatMult):
@@ -147,13 +147,13 @@ def _factor_kind(gone: ast.AST) -> str:
     return "missing-factor"
 
 
-def _mask(text: str, mask: ast.expr, kept: ast.expr) -> Iterator[tuple[str, str, ast.AST]]:
-    yield "mask-inverted", f"{text}: inverted", _expr("k * (m == 0) * m.max()", k=kept, m=mask)
-    yield "mask-not-rescaled", f"{text}: not rescaled", _expr("k * (m != 0)", k=kept, m=mask)
+def _mask(text: str, mask: ast.expr, rest: ast.expr) -> Iterator[tuple[str, str, ast.AST]]:
+    yield "mask-inverted", f"{text}: inverted", _expr("k * (m == 0) * m.max()", k=rest, m=mask)
+    yield "mask-not-rescaled", f"{text}: not rescaled", _expr("k * (m != 0)", k=rest, m=mask)
     # the files of some layers do not import numpy by its name
     numpy = "__import__('numpy')"
     drawn = f"k * {numpy}.random.default_rng(5).permutation(m.reshape(-1)).reshape(m.shape)"
-    yield "mask-redrawn", f"{text}: redrawn", _expr(drawn, k=kept, m=mask)
+    yield "mask-redrawn", f"{text}: redrawn", _expr(drawn, k=rest, m=mask)
 
 
 def _call(node: ast.Call) -> Iterator[tuple[str, str, ast.AST]]:

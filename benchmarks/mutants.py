@@ -1,4 +1,4 @@
-"""How good is the gradient doctor? Break every layer's backward in many ways, count what it says.
+"""How good is the gradient doctor? Break every layer's backward in many ways, count its reports.
 
     python -m benchmarks.mutants [--half tuned|held-out|both] [--show] [--seeds N] [--write]
 
@@ -13,9 +13,9 @@ The split: a mutant belongs to the tuned half if the first byte of the SHA-256 o
 else to the held-out half. The id is made of case, rule and place, so the split was fixed before the
 doctor had any rule. While the rules were tuned, names were only printed for the tuned half, and
 the held-out half was not scored. Three slips of the generator that the tuned half showed were
-mended for both halves alike, by what the edit is and not by what the doctor said: the number of
-axes minus one is no term of a gradient, `counted * (dloss / n)` is no mask, and of the many wrong
-variables that could stand in one place only one is tried.
+fixed for both halves alike, by what the edit is and not by what the doctor reported: the number of
+axes minus one is not a term of a gradient, `counted * (dloss / n)` is not a mask, and of the many
+wrong variables that could stand in one place only one is tried.
 
 Later, kinds of which a half held fewer than three mutants (a mask forgotten, for one) got more: the
 layers that can have them at all are taken on inputs of other shapes and settings too, and of these
@@ -50,7 +50,7 @@ from benchmarks.mutant_rules import ACCEPTED, edits
 from npgpt.gradcheck import Report, examine
 from npgpt.gradcheck.subject import Subject
 
-from .readme import put_section
+from .readme import ROOT, put_section
 
 THIN = {
     "accumulated-twice",
@@ -66,6 +66,7 @@ THIN = {
     "wrong-axis",
 }
 RESULTS = Path(__file__).parent / "results" / "mutants.json"
+PAGE = ROOT / "npgpt" / "gradcheck" / "README.md"
 Pair = tuple[Callable[..., Any], Callable[..., Any]]
 
 
@@ -142,7 +143,7 @@ def matters(mutant: Mutant, pair: Pair) -> bool:
         answers = []
         for backward in (right, pair[1]):
             out, cache = forward(*arrays, **copy.deepcopy(settings))
-            kept = copy.deepcopy(cache)
+            before = copy.deepcopy(cache)
             dout = np.random.default_rng(seed).standard_normal(out.shape)
             given = dout.copy()
             try:
@@ -150,7 +151,7 @@ def matters(mutant: Mutant, pair: Pair) -> bool:
                     grads = copy.deepcopy(backward(dout, cache))
             except Exception:
                 return False
-            answers.append((grads, not _same(kept, cache) or not np.array_equal(given, dout)))
+            answers.append((grads, not _same(before, cache) or not np.array_equal(given, dout)))
         changed = changed or answers[1][1] or not _same(answers[0][0], answers[1][0], 1e-12)
     return changed
 
@@ -171,7 +172,7 @@ def _same(a: Any, b: Any, tolerance: float = 0.0) -> bool:
 
 
 def catalogue(folder: Path) -> Iterator[tuple[Mutant, Pair]]:
-    """The mutants that matter; of two with the same source the first is kept."""
+    """The mutants that matter; of two with the same source the first counts."""
     seen = set()
     for mutant in generate():
         key = (mutant.case.name, mutant.source)
@@ -184,7 +185,7 @@ def catalogue(folder: Path) -> Iterator[tuple[Mutant, Pair]]:
 
 
 def judge(mutant: Mutant, pair: Pair, blind: bool = False) -> tuple[bool, bool, Report]:
-    """(detected, rightly named, report); a `blind` doctor reads no source, only numbers."""
+    """(detected, rightly named, report); a `blind` doctor reads no source, only gradients."""
     arrays, settings = mutant.case.inputs(0)
     subject = Subject(*pair, arrays, settings)
     subject.readable = not blind
@@ -194,7 +195,7 @@ def judge(mutant: Mutant, pair: Pair, blind: bool = False) -> tuple[bool, bool, 
 
 
 def accused(seeds: int) -> int:
-    """How many correct layers are accused over `seeds` inputs of each case."""
+    """How many correct layers are called wrong, over `seeds` inputs of each case."""
     count = 0
     for case in CASES:
         for seed in range(seeds):
@@ -214,7 +215,7 @@ def main() -> int:
     parser.add_argument("--show", action="store_true", help="print what was not named (tuned half)")
     parser.add_argument("--seeds", type=int, default=200, help="random inputs of each right layer")
     parser.add_argument("--write", action="store_true",
-                        help=f"write {RESULTS.name} and the README's table")
+                        help=f"write {RESULTS.name} and the table in npgpt/gradcheck/README.md")
     args = parser.parse_args()
     totals: Counter[tuple[str, bool, str]] = Counter()
     slowest = 0.0
@@ -230,7 +231,7 @@ def main() -> int:
             for what, answer in answers.items():
                 totals[mutant.kind, mutant.held_out, what] += answer
             if args.show and not mutant.held_out and not (detected and named):
-                print(f"{mutant.id}\n    said {report.kinds}", file=sys.stderr)
+                print(f"{mutant.id}\n    reported {report.kinds}", file=sys.stderr)
     wrongly = accused(args.seeds)
     result = {
         "table": _table(totals),
@@ -249,12 +250,12 @@ def main() -> int:
     if args.write:
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        put_section("mutants", section(result))
+        put_section("mutants", section(result), PAGE)
     return 0
 
 
 def section(result: dict[str, Any]) -> str:
-    """The README's section, from the results."""
+    """The section of the gradient check's README, from the results."""
     table = result["table"]
     sums = {half: [sum(row[half][i] for row in table.values()) for i in range(3)]
             for half in ("tuned", "held-out")}
@@ -262,19 +263,18 @@ def section(result: dict[str, Any]) -> str:
     rows = [f"| {kind} | {row['held-out'][0]} | {row['held-out'][1]} | {row['held-out'][2]} |"
             for kind, row in table.items()]
     return f"""
-### How good is the doctor?
+## How good is the doctor?
 
 All layers' backwards were broken in {every[0]} ways (`python -m benchmarks.mutants --write`), the
 catalogue split by a hash into a half that the rules were tuned on and one whose totals alone
 were looked at (more than once, as the doctor grew).
 Detected: {every[1]} of {every[0]}. Named rightly: {held[2]} of {held[0]} ({held[2] / held[0]:.1%})
-in the held-out half. npgpt's own right layers accused: {result["right_layers_accused"]} in \
+in the held-out half. npgpt's own right layers called wrong: {result["right_layers_accused"]} in \
 {result["right_layers_examined"]:,} random shapes, seeds and scales.
 The slowest report took {result["slowest_report_cpu_seconds"]:.1f} s.
 
-Not solved yet: of two faults in one gradient it names both or one and says what is left, but not
-always. A large tensor with kinks that takes no complex step gets a picture instead of a name. Where
-its own numbers are too blunt to tell it says `undecided`, which is no pass.
+Not solved yet: of two faults in one gradient it names both, or one and what is left, but not
+always. A large tensor with kinks that takes no complex step gets a picture instead of a name.
 
 <details><summary>by kind, in the held-out half</summary>
 
@@ -305,19 +305,19 @@ def render(result: dict[str, Any]) -> str:
     ]
     sums = np.zeros(6, dtype=int)
     for kind, halves in result["table"].items():
-        numbers = halves["tuned"] + halves["held-out"]
-        sums += numbers
-        lines.append(f"| {kind} | " + " | ".join(map(str, numbers)) + " |")
+        counts = halves["tuned"] + halves["held-out"]
+        sums += counts
+        lines.append(f"| {kind} | " + " | ".join(map(str, counts)) + " |")
     lines.append("| **all** | " + " | ".join(map(str, sums)) + " |")
     blind = result["named_without_reading_source"]
     for half, found, count in (("tuned", sums[2], sums[0]), ("held-out", sums[5], sums[3])):
         if count:
             lines.append(
                 f"\n{half}: {100 * found / count:.1f} % named, "
-                f"{100 * blind[half] / count:.1f} % by the numbers alone, without reading source."
+                f"{100 * blind[half] / count:.1f} % by the gradients alone, without reading source."
             )
     lines.append(
-        f"\nRight layers accused: {result['right_layers_accused']} of "
+        f"\nRight layers called wrong: {result['right_layers_accused']} of "
         f"{result['right_layers_examined']}. Slowest report: "
         f"{result['slowest_report_cpu_seconds']} s of processor time."
     )

@@ -21,7 +21,6 @@ from npgpt.lab.wording import (
     fraction,
     interval,
     p_text,
-    pair_name,
     percent,
     verdict,
 )
@@ -116,7 +115,7 @@ def _arm_row(summary: Summary, arm: ArmSummary) -> str:
 
 def _pair_row(pair: Pair) -> str:
     theirs = "" if pair.paper is None else percent(100 * pair.paper)
-    return (f"| {pair_name(pair)} | {change(*pair.percent)} | {theirs} | "
+    return (f"| {pair.name} | {change(*pair.percent)} | {theirs} | "
             f"{p_text(pair.nats.t_test)} | {p_text(pair.holm)} | {verdict(pair)} |")
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import Field, dataclass, field, fields
-from pathlib import Path
 from typing import Any, Mapping
 
 from .ids import check_integer, check_number
@@ -15,7 +13,6 @@ ACTIVATIONS = ("gelu_new", "gelu", "relu", "leaky_relu", "silu", "swiglu", "iden
 NORMS = ("layernorm", "none")
 SLOPES = ("layer", "shared", "fixed")
 _PREFIX = "entropy_"    # of EntropyPenalty's fields, where they stand flat in files and flags
-END_OF_TEXT = 50256     # the token that begins and ends a text in GPT-2's vocabulary
 
 # the four published sizes: layers, heads, channels
 SIZES: dict[str, dict[str, int]] = {
@@ -42,8 +39,7 @@ class EntropyPenalty:
     """
 
     penalty: float = _option(
-        0.0, "Adds this times the penalty on attention entropy off its target to the training "
-             "loss; 0 adds nothing")
+        0.0, "Weight in the training loss of a penalty on attention entropy off its target")
     tolerance: float = _option(
         0.2, "Distance from the target that costs nothing, as a fraction of the greatest entropy")
     target: float = _option(0.5, "Initial target of every head, likewise; it is learned")
@@ -99,7 +95,7 @@ class GPT2Config:
     n_layer: int = _option(12, "Blocks")
     n_head: int = _option(12, "Attention heads; must divide n_embd")
     n_inner: int | None = _option(
-        None, "Width of the feed-forward network; left out, 4 * n_embd")
+        None, "Width of the feed-forward network (default 4 * n_embd)")
     activation_function: str = _option("gelu_new", ", ".join(ACTIVATIONS))
     layer_norm_epsilon: float = _option(1e-5, "Added to the variance")
     resid_pdrop: float = _option(0.1, "Dropout on what blocks add to the residual stream")
@@ -107,17 +103,18 @@ class GPT2Config:
     attn_pdrop: float = _option(0.1, "Dropout on the attention weights")
     initializer_range: float = _option(0.02, "Standard deviation of the initial weights")
     tie_word_embeddings: bool = _option(True, "Use the token table as the output matrix too")
-    norm: str = _option("layernorm", "layernorm, or none: blocks without LayerNorm")
+    norm: str = _option("layernorm", "layernorm, or none for blocks without it")
     final_norm: bool = _option(True, "A LayerNorm after the last block")
     qkv_bias: bool = _option(True, "Biases on queries, keys and values")
     scale_residual_init: bool = _option(
-        True, "Start both c_proj smaller, by 1 / sqrt(2 * n_layer)")
+        True, "Scale the initial c_proj weights by 1 / sqrt(2 * n_layer)")
     leaky_slope: str = _option(
-        "layer", f"Of leaky_relu: {', '.join(SLOPES)}; learned per layer, once for all, or not")
-    slope_init: float = _option(0.01, "Its first value; with fixed, its value")
+        "layer", "Slope of leaky_relu; layer: learned per layer; shared: learned, one for all "
+                 "layers; fixed: not learned")
+    slope_init: float = _option(0.01, "Initial value of the slope")
     slope_decay: bool = _option(False, "Weight decay on learned slopes too")
     frozen_biases: bool = _option(
-        False, "No biases but those of queries and keys: the others stay zeros")
+        False, "Train biases of queries and keys only: the others stay zero")
     weight_norm: bool = _option(False, "Blocks' linear weights as gain * v / |v|")
     lora_rank: int = _option(
         0, "Rank of an update A @ B of each of a block's linear weights; 0 for none")
@@ -211,16 +208,6 @@ class GPT2Config:
     def replace(self, **changes: Any) -> GPT2Config:
         """A copy with some fields changed."""
         return self.from_dict({**self.to_dict(), **changes})
-
-    def save(self, path: Path) -> None:
-        """Write as a Hugging Face config.json."""
-        # left out, transformers would take 50256 for any vocabulary
-        end = END_OF_TEXT if self.vocab_size > END_OF_TEXT else None
-        content = {
-            "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"],
-            "bos_token_id": end, "eos_token_id": end, **self.to_dict(),
-        }
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable, Iterator, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import generation
 from . import model as _model
 from . import weights
+from .budget import budget
 from .config import GPT2Config
 from .fast.ops import FAST
-from .generation.engine import StreamSettings, warn_of_slide
-from .generation.fast_reader import FastReader
+from .generation.mixin import GenerationMixin, QuantizedGPT2
 from .generation.quantized import Weights, quantize
 from .ids import check_ids, check_integers
 from .layers.contract import UniformSource
 from .ops import Ops
-from .params import Params, budget, check_params, init_params
+from .params import Params, check_params, init_params
 from .tape import Array
 from .text import Tokenizer, tokenizer_for
 from .training.checkpoint import is_run, read_model
@@ -27,72 +25,7 @@ from .training.step.gradients import loss_and_grads as _loss_and_grads
 from .weights import CheckpointError
 
 
-class _Writes:
-    """Writing text: what GPT2 and its quantized form share."""
-
-    config: GPT2Config
-    ops: Ops
-
-    def _weights(self) -> Weights:
-        raise NotImplementedError
-
-    @overload
-    def generate(
-        self, ids: Array, max_new_tokens: int, **settings: Unpack[StreamSettings]
-    ) -> Array: ...
-
-    @overload
-    def generate(
-        self, ids: ArrayLike, max_new_tokens: int, **settings: Unpack[StreamSettings]
-    ) -> Array | list[Array]: ...
-
-    def generate(
-        self, ids: ArrayLike, max_new_tokens: int, **settings: Unpack[StreamSettings]
-    ) -> Array | list[Array]:
-        """Prompt and continuation: ids (T,) give (T + N,), and (B, T) give (B, T + N).
-
-        The settings are those of `npgpt.generation.stream`: temperature (1; 0 is greedy), top_k,
-        top_p, min_p, repetition_penalty, seed, samples, stop_ids, stop, speculate. The same seed
-        gives the same tokens. A text that outgrows the context is reported by a UserWarning, unless
-        `on_slide` is given. Raises ValueError for an empty prompt, ids outside the vocabulary and
-        invalid settings; TypeError for an unknown one.
-        """
-        return generation.generate(self._weights(), self.config, ids, max_new_tokens,
-                                   **self._completed(settings))
-
-    def stream(
-        self, ids: ArrayLike, max_new_tokens: int, **settings: Unpack[StreamSettings]
-    ) -> Iterator[generation.Token]:
-        """The tokens of the continuation as they come; settings and errors as for `generate`."""
-        return generation.stream(self._weights(), self.config, ids, max_new_tokens,
-                                 **self._completed(settings))
-
-    def complete(
-        self, ids: ArrayLike, max_new_tokens: int, **settings: Unpack[StreamSettings]
-    ) -> list[generation.Completion]:
-        """What each row wrote, with log-probabilities; settings and errors as for `generate`."""
-        return generation.complete(self._weights(), self.config, ids, max_new_tokens,
-                                   **self._completed(settings))
-
-    def session(
-        self, *, seed: int | None = None, on_slide: Callable[[int], None] | None = None
-    ) -> generation.Session:
-        """One text that a user and the model write by turns; each token is read once."""
-        return generation.Session(
-            self._weights(), self.config, seed=seed, ops=self.ops,
-            on_slide=on_slide or warn_of_slide(self.config),
-            reader=FastReader if self.ops == FAST else None)
-
-    def _completed(self, settings: StreamSettings) -> StreamSettings:
-        # the fast reader for the fast ops; whoever passes ops or a reader gets those
-        given: StreamSettings = {
-            "ops": self.ops, "on_slide": warn_of_slide(self.config), **settings}
-        if given["ops"] == FAST:
-            given.setdefault("reader", FastReader)
-        return given
-
-
-class GPT2(_Writes):
+class GPT2(GenerationMixin):
     """A GPT-2 model: a config, parameters, and the ops it computes with.
 
         model = GPT2.init(GPT2Config.named("gpt2"), seed=0)
@@ -173,15 +106,19 @@ class GPT2(_Writes):
         return _loss_and_grads(self.params, ids, targets, self.config,
                                ops=self.ops, rng=rng, threads=threads)
 
-    def _weights(self) -> Weights:
+    @property
+    def weights(self) -> Weights:
+        """What generation reads: `params`."""
         return self.params
 
     def quantized(self) -> QuantizedGPT2:
-        """This model with matrices rounded to 8 bits, for writing text: a quarter of the bytes.
+        """This model with its matrices rounded to 8 bits, for generate, stream, complete, session.
 
-        Raises ValueError, naming the parameter, where an element is not finite.
+        That is a quarter of the bytes to read for each token, and a little off, see
+        npgpt.generation.quantized. Raises ValueError, naming the parameter, for a number that is
+        not finite.
         """
-        return QuantizedGPT2(self.config, quantize(self.params, self.config))
+        return QuantizedGPT2(self.config, quantize(self.params, self.config), self.ops)
 
     def n_parameters(self) -> int:
         """How many elements the parameters have."""
@@ -204,18 +141,6 @@ class GPT2(_Writes):
         if targets.shape != ids.shape:
             raise ValueError(f"targets {targets.shape} must have the shape of ids {ids.shape}")
         return np.atleast_2d(ids), np.atleast_2d(targets)
-
-
-class QuantizedGPT2(_Writes):
-    """A model whose matrices are rounded to 8 bits: it writes text; `GPT2.quantized` makes one."""
-
-    def __init__(self, config: GPT2Config, weights: Weights) -> None:
-        self.config = config
-        self.weights = weights
-        self.ops = FAST
-
-    def _weights(self) -> Weights:
-        return self.weights
 
 
 def open_model(path: str | Path) -> tuple[GPT2, Tokenizer]:

@@ -129,7 +129,7 @@ def test_a_file_that_was_not_written_leaves_the_old_content(tmp_path):
 
 
 @posix
-def test_what_is_no_file_is_never_replaced(tmp_path):
+def test_what_is_not_a_file_is_never_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     (tmp_path / "to-the-pipe").symlink_to("pipe")
@@ -214,9 +214,9 @@ def test_a_kill_at_any_moment_leaves_only_whole_folders(tmp_path):
 @posix
 def test_a_disk_that_takes_no_more_loses_nothing(tmp_path):
     (tmp_path / "file").write_text("old")
-    told = subprocess.run([sys.executable, "-c", HIT_THE_LIMIT, str(tmp_path)],
-                          capture_output=True, text=True, check=True, cwd=HOME)
-    assert told.stdout.splitlines() == ["OSError File too large"] * 2
+    result = subprocess.run([sys.executable, "-c", HIT_THE_LIMIT, str(tmp_path)],
+                            capture_output=True, text=True, check=True, cwd=HOME)
+    assert result.stdout.splitlines() == ["OSError File too large"] * 2
     assert names(tmp_path) == ["file"] and (tmp_path / "file").read_text() == "old"
 
 

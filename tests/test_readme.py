@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import npgpt
-from npgpt.cli import VERBS, _parser, main
+from npgpt.cli import VERBS, main, parse
 from npgpt.lab.study import read_study
 
 ROOT = Path(__file__).parents[1]
@@ -118,7 +118,7 @@ def test_every_command_parses(line):
     arguments = shlex.split(line)
     assert arguments[0] in VERBS or arguments[0].startswith("--"), line
     if arguments[0] in VERBS and arguments[-1] != "--help":
-        assert callable(_parser(arguments).parse_args(arguments).run)
+        assert callable(parse(arguments).run)
 
 
 def test_the_commands_run_one_after_another(there, capsys):

@@ -1,10 +1,13 @@
-"""AdamW in the order in which PyTorch does its steps, for the last digits of a replay.
+"""AdamW with PyTorch's order of operations, for the last digits of a replay.
+
+npgpt.training.optimiser has the formula, npgpt.training.step.adamw is fast. Neither rounds as
+PyTorch does, and 90 steps of training multiply a rounding error: the book's texts need this order.
 
     p = p * (1 - lr * decay)
     m = m + (g - m) * (1 - b1)              v = v * b2 + g * g * (1 - b2)
     p = p - lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)          t counts from 1
 
-Decay takes every parameter, biases and norms too: that is PyTorch's default when nothing is said.
+Decay applies to every parameter, biases and norms too, as it does in PyTorch by default.
 
 Source     Loshchilov, Hutter 2017, arXiv 1711.05101; the order is torch.optim.AdamW's
 """
@@ -17,12 +20,12 @@ import numpy as np
 
 from ..params import Params
 
-BLOCK = 2**16       # numbers worked on at a time, so that the steps stay in the cache
+BLOCK = 2**16       # elements updated at a time, so that the steps stay in the cache
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
 class AdamW:
-    """Moments of all parameters, and the step that updates both in place."""
+    """The moments of all parameters, and a step that updates parameters and moments in place."""
 
     def __init__(self, params: Params, lr: float, weight_decay: float) -> None:
         self.params = params

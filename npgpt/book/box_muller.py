@@ -39,13 +39,13 @@ FOUR_OVER_PI = F(1.27323954473516)
 # -pi/4 in three parts, each short enough that a multiple of it is exact
 MINUS_PI_OVER_4 = (F(-0.78515625), F(-2.4187564849853515625e-4), F(-3.77489497744594108e-8))
 
-BLOCK = 2**14      # uniform numbers worked on at a time, so that the steps stay in the cache
+BLOCK = 2**14      # uniform numbers handled at a time, so that the steps stay in the cache
 
 
 def normals_from_uniforms(uniforms: Array) -> Array:
     """Normal numbers (N,) from uniform ones (N,) in [0, 1), float32 or float64; 16 divides N."""
     if uniforms.ndim != 1 or uniforms.size % 16:
-        raise ValueError(f"uniform numbers come in rows of sixteen; got shape {uniforms.shape}")
+        raise ValueError(f"expected uniform numbers (N,), N a multiple of 16; got {uniforms.shape}")
     out = np.empty_like(uniforms)
     for start in range(0, uniforms.size, BLOCK):
         rows = uniforms[start:start + BLOCK].reshape(-1, 16)
@@ -85,7 +85,7 @@ def _log(x: Array) -> Array:
 
 
 def _sine_and_cosine(angle: Array) -> tuple[Array, Array]:
-    # angles are positive; the nearest even multiple of pi/4 is taken away
+    # angles are positive; the nearest even multiple of pi/4 is subtracted
     octant = (angle * FOUR_OVER_PI).astype(np.int32)
     octant = (octant + 1) & ~1
     turns = octant.astype(F)

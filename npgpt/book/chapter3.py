@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from typing import Iterator
 
 import numpy as np
 
@@ -113,8 +113,8 @@ def _causal() -> Iterator[Figure]:
         0.2758 0.2460 0.2462 0.2319 0.0000 0.0000
         0.2175 0.1983 0.1984 0.1888 0.1971 0.0000
         0.1935 0.1663 0.1666 0.1542 0.1666 0.1529"""
-    kept = np.tril(weights)
-    yield Figure("divided by their sums", causal, kept / kept.sum(axis=-1, keepdims=True))
+    visible = np.tril(weights)
+    yield Figure("divided by their sums", causal, visible / visible.sum(axis=-1, keepdims=True))
     yield Figure("scores, the future masked", """
         0.2899 -inf -inf -inf -inf -inf
         0.4656 0.1723 -inf -inf -inf -inf
@@ -123,9 +123,9 @@ def _causal() -> Iterator[Figure]:
         0.2183 0.0874 0.0882 0.0177 0.0786 -inf
         0.3408 0.1270 0.1290 0.0198 0.1290 0.0078""",
                  np.where(np.tri(6, dtype=bool), q @ k.T, -np.inf))
-    # the textbook keeps its weights to itself: attention over one-hot values shows them
-    shown = ops.causal_attention(q, k, np.eye(6, dtype=np.float32))
-    yield Figure("their softmax", causal, shown)
+    # attention over one-hot values gives the weights themselves
+    weights = ops.causal_attention(q, k, np.eye(6, dtype=np.float32))
+    yield Figure("their softmax", causal, weights)
     yield Figure("dropout of ones, rate 0.5", """
         2. 2. 0. 2. 2. 0.
         0. 0. 0. 2. 0. 2.
@@ -141,7 +141,7 @@ def _causal() -> Iterator[Figure]:
         0.0000 0.4921 0.4925 0.0000 0.0000 0.0000
         0.0000 0.3966 0.0000 0.3775 0.0000 0.0000
         0.0000 0.3327 0.3331 0.3084 0.3331 0.0000""",
-                 ops.dropout(shown, rate=0.5, rng=TorchGenerator(123)))
+                 ops.dropout(weights, rate=0.5, rng=TorchGenerator(123)))
     q, k, v = (np.stack([part, part]) for part in _projected(TorchGenerator(123)))
     yield Figure("causal contexts, two equal texts", _twice("""
         -0.4519 0.2216
@@ -188,14 +188,15 @@ def _several_heads() -> Iterator[Figure]:
         0.5903 1.0620 0.9912""", heads_of_four @ heads_of_four.swapaxes(-1, -2))
 
 
-def _projected(rng: TorchGenerator) -> tuple[Any, Any, Any]:
+def _projected(rng: TorchGenerator) -> tuple[Array, Array, Array]:
     """Query, key and value of INPUTS, each (6, 2), by linear layers without bias."""
     q, k, v = (ops.linear(INPUTS, *rng.linear(3, 2, bias=False)) for _ in range(3))
     return q, k, v
 
 
-def _weights(q: Array, k: Array) -> Any:
-    return ops.softmax(q @ k.T / np.sqrt(np.float32(q.shape[-1])))
+def _weights(q: Array, k: Array) -> Array:
+    weights: Array = ops.softmax(q @ k.T / np.sqrt(np.float32(q.shape[-1])))
+    return weights
 
 
 def _twice(printed: str) -> str:

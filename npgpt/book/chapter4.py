@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from typing import Iterator
 
 import numpy as np
 
 from .. import model as _model
+from ..budget import budget
 from ..layers.contract import Array
 from ..ops import TEXTBOOK as ops
-from ..params import budget
-from ..tape import Tape
+from ..tape import Tape, Var
 from .figures import Figure
 from .generator import TorchGenerator
 from .initialise import GPT_CONFIG_124M, gpt2, gpt2_config
@@ -109,13 +109,14 @@ def _mean_gradients(shortcuts: bool) -> list[float]:
     rng = TorchGenerator(123)
     sizes = (3, 3, 3, 3, 3, 1)
     tape = Tape()
-    x: Any = np.array([[1.0, 0.0, -1.0]], np.float32)
+    x: Array | Var = np.array([[1.0, 0.0, -1.0]], np.float32)
     weights = []
     for n_in, n_out in zip(sizes, sizes[1:]):
         weight, bias = rng.linear(n_in, n_out)
         weights.append(tape.watch(weight))
-        bent = ops.gelu(ops.linear(x, weights[-1], bias))
-        x = ops.residual(x, bent) if shortcuts and n_in == n_out else bent
+        activated = ops.gelu(ops.linear(x, weights[-1], bias))
+        x = ops.residual(x, activated) if shortcuts and n_in == n_out else activated
+    assert isinstance(x, Var)
     grads = tape.backward(x, 2 * x.value)
     return [float(np.abs(grads[weight]).mean()) for weight in weights]
 

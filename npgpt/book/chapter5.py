@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Iterator
 
 import numpy as np
 
+from ..evaluation.text import mean_loss
 from ..gpt2 import GPT2
 from ..layers.contract import Array
 from ..ops import TEXTBOOK as ops
 from .figures import Figure
 from .generator import TorchGenerator
-from .initialise import GPT_CONFIG_124M, gpt2
+from .initialise import GPT_CONFIG_124M, BookConfig, gpt2
 from .story import Loader, decode, encode, story, training_loaders
 from .writing import keep_best, write
 
-CONFIG = {**GPT_CONFIG_124M, "context_length": 256}
+CONFIG: BookConfig = {**GPT_CONFIG_124M, "context_length": 256}
 PROMPT = "Every effort moves you"
 
 # three tokens each of "every effort moves you" and "I really like chocolate", and the next
@@ -72,17 +74,16 @@ def _data(model: GPT2) -> Iterator[Figure]:
     tokens = [sum(b * t for b, t in shapes) for shapes in sizes]
     yield Figure("tokens for training, validation, both", "4608 512 5120", [*tokens, sum(tokens)])
     rng = TorchGenerator(123)
-    yield Figure("training loss before training", "10.98758347829183", mean_loss(model, train, rng))
-    yield Figure("validation loss before training", "10.98110580444336", mean_loss(model, val, rng))
+    yield Figure("training loss before training", "10.98758347829183", evaluate(model, train, rng))
+    yield Figure("validation loss before training", "10.98110580444336", evaluate(model, val, rng))
 
 
-def mean_loss(
+def evaluate(
     model: GPT2, loader: Loader, rng: TorchGenerator, at_most: int | None = None
 ) -> float:
     """The mean loss of the loader's first batches, all when `at_most` is None; without dropout."""
-    batches = loader.batches(rng)
-    n = len(loader) if at_most is None else min(at_most, len(loader))
-    return sum(model.loss(*next(batches)) for _ in range(n)) / n
+    batches = islice(loader.batches(rng), at_most)
+    return mean_loss(model.params, model.config, batches, ops=model.ops)
 
 
 def _sampling() -> Iterator[Figure]:
@@ -98,12 +99,12 @@ def _sampling() -> Iterator[Figure]:
     best = np.argsort(-SCORES, kind="stable")[:3]
     yield Figure("three best scores", "6.7500 6.2800 4.5100", SCORES[best])
     yield Figure("their places", "3 7 0", best)
-    kept = keep_best(SCORES, 3)
+    three = keep_best(SCORES, 3)
     yield Figure("the others dropped",
-                 "4.5100 -inf -inf 6.7500 -inf -inf -inf 6.2800 -inf", kept)
+                 "4.5100 -inf -inf 6.7500 -inf -inf -inf 6.2800 -inf", three)
     yield Figure("probabilities of the three",
                  "0.0615 0.0000 0.0000 0.5775 0.0000 0.0000 0.0000 0.3610 0.0000",
-                 ops.softmax(kept))
+                 ops.softmax(three))
 
 
 def _counts(temperature: float) -> Array:

@@ -6,9 +6,10 @@ import hashlib
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, Sequence
+from typing import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 # float32 arithmetic in another order moves a result by about this much of the largest in its row
 FLOAT32_NOISE = 4e-6
@@ -21,15 +22,15 @@ class Figure:
     """One printed result: a number, a row, a matrix, or one text.
 
     name        what it is
-    printed     its numbers as printed, with white space between, an empty line counts for nothing;
-                or a text, for a computed str
+    printed     its numbers as printed, with white space between, empty lines ignored; or a text,
+                if `computed` is a str
     computed    the same numbers in the same order, any shape; or a str
     source      who printed it
     """
 
     name: str
     printed: str
-    computed: Any
+    computed: ArrayLike
     source: str = "book"
 
     def rows(self) -> list[tuple[list[str], list[str], str]]:
@@ -52,7 +53,7 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """SAME: every digit printed; ROUNDING: as near as float32 can tell; or DIFFERENT."""
+        """SAME: every digit printed; ROUNDING: as close as float32 can come; or DIFFERENT."""
         return worst([verdict for _, _, verdict in self.rows()])
 
     @property
@@ -63,7 +64,9 @@ class Figure:
 
 @dataclass(frozen=True)
 class TextFigure(Figure):
-    """A text of the book known by a digest: `printed` is the first 16 digits of its sha256."""
+    """A text of the book known by its digest: `printed` is the first 16 digits of its sha256."""
+
+    computed: str
 
     def rows(self) -> list[tuple[list[str], list[str], str]]:
         """One line: the digest, the text written here, and the verdict."""

@@ -12,9 +12,9 @@ SPLITTER = float(2**27 + 1)
 def fused_multiply_add(a: Array, b: Array | np.floating, c: Array | np.floating) -> Array:
     """a * b + c, rounded once; all float32 or all float64, the result has their dtype.
 
-    float32: the product of two is exact in float64. float64: the product and the sum are each
-    kept as a rounded number and its exact error (Dekker 1971; Knuth, TAOCP vol. 2, 4.2.2). A result
-    that lies all but exactly between two neighbours may still go to the wrong one.
+    float32: the product of two is exact in float64. float64: the product and the sum are each split
+    into a rounded number and its exact error (Dekker 1971; Knuth, TAOCP vol. 2, 4.2.2). A result
+    that lies almost exactly between two neighbours may still go to the wrong one.
     """
     if a.dtype == np.float32:
         return np.asarray(np.multiply(a, b, dtype=np.float64) + c).astype(np.float32)
@@ -29,7 +29,7 @@ def fused_multiply_add(a: Array, b: Array | np.floating, c: Array | np.floating)
 
 
 def _halves(x: Array) -> tuple[Array, Array]:
-    # two numbers of 26 bits each that add up to x: their products are exact
+    # two numbers of 26 bits each with the sum x: their products are exact
     scaled = SPLITTER * x
     high = scaled - (scaled - x)
     return high, x - high

@@ -10,25 +10,24 @@ Stream     MT19937; one draw is a word of 32 bits. A wide draw is two words, the
 Uniform    float32: the low 24 bits of a word * 2^-24; float64: the low 53 of a wide draw * 2^-53
 Normal     16 or more: box_muller.py; if 16 does not divide n, the last 16 are drawn once more.
            fewer: one pair at a time in float64, r = sqrt(-2 ln(1 - u2)), angle 2 pi u1; the sine
-           half is kept for the next number of this kind
-Dropout    keeps where a float64 uniform number is below 1 - rate, whatever the dtype
+           half is saved for the next number of this kind
+Dropout    keeps an element where a float64 uniform number is below 1 - rate, whatever the dtype
 Choice     argmax of p / e with e = -ln(1 - u), u a float64 uniform number per entry
 
 Equal to PyTorch 2.13 to the last bit, on x86-64 with AVX2 or AVX-512 and the GNU C library. On
-other processors PyTorch's own `randn` differs from this in its last bits. In which order PyTorch
-gives entries of equal score, when `multinomial` takes several, is its own affair.
+other processors PyTorch's own `randn` differs from this in its last bits. The order of entries of
+equal score, when `multinomial` takes several, may differ from PyTorch's.
 """
 
 from __future__ import annotations
 
 import math
-import operator
-from typing import Any
+from typing import Sequence
 
 import numpy as np
 
+from ..ids import check_dtype, check_integer
 from ..layers.contract import Array
-from ..params import checked_dtype
 from .box_muller import BLOCK, normals_from_uniforms
 from .fused import fused_multiply_add
 
@@ -38,32 +37,29 @@ MASK53 = np.uint64((1 << 53) - 1)
 
 
 class TorchGenerator:
-    """PyTorch's CPU generator for one seed; any whole number is a seed, its low 32 bits count.
+    """PyTorch's CPU generator for one seed, an integer of which the low 32 bits count.
 
     It can be handed to a layer as `rng=`: `random` draws what PyTorch's dropout draws.
     """
 
     def __init__(self, seed: int) -> None:
-        try:
-            self.seed = operator.index(seed)
-        except TypeError:
-            raise ValueError(f"a seed is a whole number; got {seed!r}") from None
+        self.seed = check_integer("seed", seed, -2**63, 2**64 - 1)
         self._words = np.random.RandomState(self.seed & 0xFFFFFFFF)
-        self._kept_normal: float | None = None
+        self._saved_normal: float | None = None
 
     def rand(self, *shape: int, dtype: DType = np.float32) -> Array:
         """Uniform numbers in [0, 1), as torch.rand(*shape)."""
         shape = _checked_shape(shape)
-        return self._uniform(math.prod(shape), checked_dtype(dtype)).reshape(shape)
+        return self._uniform(math.prod(shape), check_dtype(dtype)).reshape(shape)
 
-    def random(self, size: Any = None) -> Array:
+    def random(self, size: int | tuple[int, ...] | None = None) -> Array:
         """Float64 uniform numbers in [0, 1), the ones that PyTorch's dropout compares with."""
         shape = _checked_shape(() if size is None else size if isinstance(size, tuple) else (size,))
         return self._uniform(math.prod(shape), np.dtype(np.float64)).reshape(shape)
 
     def randn(self, *shape: int, dtype: DType = np.float32) -> Array:
         """Normal numbers of mean 0 and variance 1, as torch.randn(*shape)."""
-        dtype, shape = checked_dtype(dtype), _checked_shape(shape)
+        dtype, shape = check_dtype(dtype), _checked_shape(shape)
         n = math.prod(shape)
         if n < 16:
             few = [self._one_normal() for _ in range(n)]
@@ -84,9 +80,9 @@ class TorchGenerator:
         Both are uniform within 1 / sqrt(n_in). The weight is PyTorch's (n_out, n_in) seen
         transposed, as npgpt's layers take it.
         """
-        dtype = checked_dtype(dtype)
-        # PyTorch comes to this bound by sqrt(3) * (sqrt(2 / (1 + 5)) / sqrt(n_in)), and its last
-        # bit is in the numbers
+        dtype = check_dtype(dtype)
+        # PyTorch computes this bound as sqrt(3) * (sqrt(2 / (1 + 5)) / sqrt(n_in)); another way
+        # would change the last bits of the weights
         gain = math.sqrt(2.0 / (1 + math.sqrt(5) ** 2))
         weight_bound = math.sqrt(3.0) * (gain / math.sqrt(n_in))
         weight = self._between(weight_bound, n_out * n_in, dtype).reshape(n_out, n_in)
@@ -105,8 +101,8 @@ class TorchGenerator:
         if not 0.0 <= rate < 1.0:
             raise ValueError(f"dropout rate {rate} is outside [0, 1); 0 drops nothing")
         if rate == 0.0:     # PyTorch draws nothing then, and neither does the layer
-            return np.ones(shape, checked_dtype(dtype))
-        mask: Array = (self.random(shape) < 1.0 - rate).astype(checked_dtype(dtype))
+            return np.ones(shape, check_dtype(dtype))
+        mask: Array = (self.random(shape) < 1.0 - rate).astype(check_dtype(dtype))
         mask /= 1.0 - rate
         return mask
 
@@ -116,8 +112,8 @@ class TorchGenerator:
         """Indices (..., n_samples) drawn by probabilities (..., N), as torch.multinomial.
 
         The probabilities, float32 or float64, need not sum to 1. Without replacement no index
-        comes twice. ValueError for negative or infinite ones, for a row of zeros, and for too many
-        samples.
+        comes twice. Raises ValueError for negative or infinite probabilities, for a row of zeros,
+        and for too many samples.
         """
         p = np.asarray(probabilities)
         _check_probabilities(p, n_samples, replacement)
@@ -133,22 +129,22 @@ class TorchGenerator:
     def randperm(self, n: int) -> Array:
         """The numbers 0 .. n-1 in random order, as torch.randperm(n)."""
         out = np.arange(n)
-        # the place i swaps with one of the n - i places from i on
+        # place i swaps with one of the n - i places from i on
         steps = self._draw(max(n - 1, 0)) % np.arange(n, 1, -1, dtype=np.uint64)
         for i, step in enumerate(steps.tolist()):
             out[i], out[i + step] = out[i + step], out[i]
         return out
 
     def randint(self, low: int, high: int, shape: tuple[int, ...]) -> Array:
-        """Whole numbers in [low, high), as torch.randint(low, high, shape)."""
+        """Integers in [low, high), as torch.randint(low, high, shape)."""
         if low >= high:
-            raise ValueError(f"randint draws from [low, high); [{low}, {high}) is empty")
+            raise ValueError(f"expected low < high; got [{low}, {high}), which is empty")
         n = math.prod(shape)
         words = self._draw_wide(n) if high - low >= WIDE else self._draw(n)
         return (words % np.uint64(high - low)).astype(np.int64).reshape(shape) + low
 
     def draw_seed(self) -> int:
-        """A whole number in [0, 2^63): what a DataLoader and its sampler draw for themselves."""
+        """An integer in [0, 2^63): what a DataLoader and its sampler draw for themselves."""
         return int(self._draw_wide(1)[0]) & (2**63 - 1)
 
     def _draw(self, n: int) -> Array:
@@ -177,12 +173,12 @@ class TorchGenerator:
         return out
 
     def _one_normal(self) -> float:
-        if self._kept_normal is not None:
-            kept, self._kept_normal = self._kept_normal, None
-            return kept
+        if self._saved_normal is not None:
+            saved, self._saved_normal = self._saved_normal, None
+            return saved
         u1, u2 = self._uniform(2, np.dtype(np.float64)).tolist()
         radius, angle = math.sqrt(-2.0 * math.log1p(-u2)), 2.0 * math.pi * u1
-        self._kept_normal = radius * math.sin(angle)
+        self._saved_normal = radius * math.sin(angle)
         return radius * math.cos(angle)
 
     def _with_replacement(self, p: Array, n_samples: int) -> Array:
@@ -196,25 +192,19 @@ class TorchGenerator:
         return out.reshape(*p.shape[:-1], n_samples)
 
 
-def _checked_shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
-    try:
-        sizes = tuple(operator.index(size) for size in shape)
-    except TypeError:
-        raise ValueError(f"a shape is whole numbers, as in rand(2, 5); got {shape}") from None
-    if any(size < 0 for size in sizes):
-        raise ValueError(f"a shape has no negative sizes; got {shape}")
-    return sizes
+def _checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    return tuple(check_integer("size", size, 0) for size in shape)
 
 
 def _check_probabilities(p: Array, n_samples: int, replacement: bool) -> None:
     if p.dtype not in (np.float32, np.float64) or p.ndim not in (1, 2) or not p.size:
         raise ValueError(
-            f"probabilities are float32 or float64 of shape (N,) or (B, N); got {p.dtype} {p.shape}"
+            f"expected float32 or float64 probabilities (N,) or (B, N); got {p.dtype} {p.shape}"
         )
     if not (np.isfinite(p).all() and (p >= 0).all()):
         raise ValueError("probabilities must be finite and not negative")
     if not (p.sum(axis=-1) > 0).all():
-        raise ValueError("probabilities of a row are all zero: nothing can be drawn")
+        raise ValueError("the probabilities of a row are all zero: nothing can be drawn")
     if n_samples < 1 or (not replacement and n_samples > p.shape[-1]):
-        raise ValueError(f"n_samples={n_samples} of {p.shape[-1]} entries; try 1 .. {p.shape[-1]}, "
-                         f"or replacement=True")
+        raise ValueError(f"n_samples={n_samples} of {p.shape[-1]} entries; expected 1 to "
+                         f"{p.shape[-1]}, or replacement=True")

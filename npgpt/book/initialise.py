@@ -8,19 +8,33 @@ Source     S. Raschka, Build a Large Language Model (From Scratch), Manning 2024
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Mapping, TypedDict
 
 import numpy as np
 
 from ..config import GPT2Config
 from ..fast.ops import FAST
 from ..gpt2 import GPT2
+from ..layers.contract import Array
 from ..ops import Ops
 from ..params import Params, parameter_shapes
 from ..weights.book import KEYS
 from .generator import DType, TorchGenerator
 
-GPT_CONFIG_124M: dict[str, Any] = {
+
+class BookConfig(TypedDict):
+    """The book's configuration of a model, by its own names."""
+
+    vocab_size: int
+    context_length: int
+    emb_dim: int
+    n_heads: int
+    n_layers: int
+    drop_rate: float
+    qkv_bias: bool
+
+
+GPT_CONFIG_124M: BookConfig = {
     "vocab_size": 50257,
     "context_length": 1024,
     "emb_dim": 768,
@@ -31,23 +45,23 @@ GPT_CONFIG_124M: dict[str, Any] = {
 }
 
 
-def gpt2_config(cfg: Mapping[str, Any]) -> GPT2Config:
-    """The book's configuration as a GPT2Config; ValueError for a missing or unknown key."""
+def gpt2_config(cfg: Mapping[str, object]) -> GPT2Config:
+    """The book's configuration as a GPT2Config; raises ValueError for missing and unknown keys."""
     missing = [key for key in GPT_CONFIG_124M if key not in cfg]
     unknown = [key for key in cfg if key not in GPT_CONFIG_124M]
     if missing or unknown:
-        said = [f"{key!r} is missing" for key in missing]
-        said += [f"{key!r} is unknown" for key in unknown]
-        raise ValueError(f"{'; '.join(said)}; the book's keys are {', '.join(GPT_CONFIG_124M)}")
+        faults = [f"{key!r} is missing" for key in missing]
+        faults += [f"{key!r} is unknown" for key in unknown]
+        raise ValueError(f"{'; '.join(faults)}; the book's keys are {', '.join(GPT_CONFIG_124M)}")
     rate = cfg["drop_rate"]
-    return GPT2Config(
+    return GPT2Config.from_dict({
         **{ours: cfg[theirs] for theirs, ours in KEYS.items()},
-        resid_pdrop=rate, embd_pdrop=rate, attn_pdrop=rate, tie_word_embeddings=False,
-    )
+        "resid_pdrop": rate, "embd_pdrop": rate, "attn_pdrop": rate, "tie_word_embeddings": False,
+    })
 
 
 def gpt2(
-    cfg: Mapping[str, Any],
+    cfg: Mapping[str, object],
     seed: int | TorchGenerator = 123,
     dtype: DType = np.float32,
     ops: Ops = FAST,
@@ -56,8 +70,8 @@ def gpt2(
 
         model = gpt2(GPT_CONFIG_124M, seed=123)
 
-    `cfg` has the book's keys. A TorchGenerator as seed is drawn from and stays usable: the book's
-    dropout goes on where its initialisation ended. `ops` as for GPT2.
+    `cfg` has the book's keys. A TorchGenerator as seed stays usable: the book's dropout goes on
+    where its initialisation ended. `ops` as for GPT2.
     """
     config = gpt2_config(cfg)
     rng = seed if isinstance(seed, TorchGenerator) else TorchGenerator(seed)
@@ -70,7 +84,7 @@ def _draw(config: GPT2Config, rng: TorchGenerator, dtype: np.dtype) -> Params:
     shapes = parameter_shapes(config)
     params: Params = {}
 
-    def keep(name: str, weight: np.ndarray, bias: np.ndarray | None) -> None:
+    def add(name: str, weight: Array, bias: Array | None) -> None:
         params[f"{name}.weight"] = np.ascontiguousarray(weight)
         if bias is not None:
             params[f"{name}.bias"] = bias
@@ -79,14 +93,14 @@ def _draw(config: GPT2Config, rng: TorchGenerator, dtype: np.dtype) -> Params:
     params["wpe.weight"] = rng.embedding(config.n_positions, c, dtype)
     for i in range(config.n_layer):
         h = f"h.{i}"
-        # GPT-2 keeps the three side by side in one matrix
+        # GPT-2 has the three side by side in one matrix
         parts = [rng.linear(c, c, config.qkv_bias, dtype) for _ in range(3)]
         biases = [bias for _, bias in parts if bias is not None]
-        keep(f"{h}.attn.c_attn", np.concatenate([weight for weight, _ in parts], axis=1),
-             np.concatenate(biases) if biases else None)
-        keep(f"{h}.attn.c_proj", *rng.linear(c, c, dtype=dtype))
-        keep(f"{h}.mlp.c_fc", *rng.linear(c, config.inner, dtype=dtype))
-        keep(f"{h}.mlp.c_proj", *rng.linear(config.inner, c, dtype=dtype))
+        add(f"{h}.attn.c_attn", np.concatenate([weight for weight, _ in parts], axis=1),
+            np.concatenate(biases) if biases else None)
+        add(f"{h}.attn.c_proj", *rng.linear(c, c, dtype=dtype))
+        add(f"{h}.mlp.c_fc", *rng.linear(c, config.inner, dtype=dtype))
+        add(f"{h}.mlp.c_proj", *rng.linear(config.inner, c, dtype=dtype))
     head, _ = rng.linear(c, config.vocab_size, bias=False, dtype=dtype)
     params["lm_head.weight"] = head.T
     for name, shape in shapes.items():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from itertools import zip_longest
 from textwrap import fill
-from typing import Any, Callable, Iterable, Iterator, Sequence
+from typing import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..weights.cache import cached
 from . import chapter2, chapter3, chapter4, chapter5, pretrained, training
@@ -22,19 +23,20 @@ CHAPTERS = {
 COLUMN = 33     # characters for the printed numbers, and as many for the computed ones
 
 Say = Callable[[str], object]
+Computed = str | int | float | list[int | float | str]
 
 
 def replay(chapters: Sequence[int] = tuple(CHAPTERS), say: Say = print) -> list[Figure]:
     """Compute every number of these chapters, and say the table line by line.
 
-    Chapters 2 and 3 take a second, 4 and 5 half a minute and 1 GB. Of chapter 5 the section on
-    OpenAI's weights is left out, and that said, where they are not on this machine. ValueError for
+    Chapters 2 and 3 take a second, 4 and 5 half a minute and 1 GB. Where OpenAI's weights are not
+    on this machine, a line says so in place of their section of chapter 5. Raises ValueError for
     other chapters.
     """
     for chapter in chapters:
         if chapter not in CHAPTERS:
             known = ", ".join(map(str, CHAPTERS))
-            raise ValueError(f"chapter {chapter} is not replayed; there are {known}")
+            raise ValueError(f"chapter {chapter} cannot be replayed; expected some of {known}")
     figures: list[Figure] = []
     for chapter in chapters:
         title, compute = CHAPTERS[chapter]
@@ -61,12 +63,12 @@ def replay_training(epochs: int = training.EPOCHS, say: Say = print) -> list[Fig
     parted = next((figure for figure in figures if figure.verdict == DIFFERENT), None)
     if parted is not None:
         say(fill(f"parts from the book at: {parted.name}. The random numbers are the same; sums "
-                 f"are added up in another order, and training multiplies the difference.", 80))
+                 f"are taken in another order, and training multiplies the difference.", 80))
     return figures
 
 
 def tabulate(title: str, figures: Iterable[Figure], say: Say) -> list[Figure]:
-    """Say a heading and the rows of each figure as soon as it is computed."""
+    """Say a heading, and the rows of each figure as soon as they are computed."""
     say(f"\n{title}")
     say(f"  {'printed':<{COLUMN}}  {'computed here':<{COLUMN}}  agrees")
     shown = []
@@ -91,7 +93,7 @@ def summary(figures: Sequence[Figure]) -> str:
         f"{verdicts.count(DIFFERENT)} do not", 80)
 
 
-def as_records(figures: Iterable[Figure]) -> list[dict[str, Any]]:
+def as_records(figures: Iterable[Figure]) -> list[dict[str, Computed]]:
     """The figures as plain values for JSON, the computed ones in full."""
     return [
         {"name": figure.name, "printed": " ".join(figure.printed.split()), "source": figure.source,
@@ -100,7 +102,7 @@ def as_records(figures: Iterable[Figure]) -> list[dict[str, Any]]:
     ]
 
 
-def _plain(computed: Any) -> Any:
+def _plain(computed: ArrayLike) -> Computed:
     # JSON has no infinity: it is written as a word
     if isinstance(computed, (str, int)):
         return computed

@@ -1,4 +1,4 @@
-"""The short story that the book trains on, and the book's ways to cut it into batches.
+"""The short story that the book trains on, and how the book cuts it into batches.
 
 Source     E. Wharton, The Verdict, 1908; in the public domain
 """
@@ -16,7 +16,7 @@ from ..layers.contract import Array
 from ..text.bpe import BPETokenizer
 from .generator import TorchGenerator
 
-TRAIN_SHARE = 0.9       # of the characters
+TRAIN_FRACTION = 0.9       # of the characters
 
 
 @functools.cache
@@ -54,8 +54,8 @@ class Loader:
         self.batch, self.shuffle, self.drop_last = batch, shuffle, drop_last
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self.inputs), self.batch)
-        return whole if self.drop_last or not rest else whole + 1
+        full, rest = divmod(len(self.inputs), self.batch)
+        return full if self.drop_last or not rest else full + 1
 
     def batches(self, rng: TorchGenerator) -> Iterator[tuple[Array, Array]]:
         """One pass over all batches."""
@@ -69,7 +69,7 @@ class Loader:
 
 def training_loaders(length: int) -> tuple[Loader, Loader]:
     """Chapter 5's: training on the first 90 % of the characters, shuffled, and validation."""
-    cut = int(TRAIN_SHARE * len(story()))
+    cut = int(TRAIN_FRACTION * len(story()))
     train, val = encode(story()[:cut]), encode(story()[cut:])
     return (Loader(train, length, length, 2, shuffle=True, drop_last=True),
             Loader(val, length, length, 2))

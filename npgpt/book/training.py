@@ -2,21 +2,22 @@
 
 Ten epochs over the short story, nine batches of two windows of 256 tokens each; AdamW with learning
 rate 4e-4 and decay 0.1; every five steps the mean loss of five training batches and of the one for
-validation, without dropout; after each epoch fifty tokens, the likeliest each.
+validation, without dropout; after each epoch fifty tokens, always the likeliest.
 
 One generator, seeded with 123, gives the initial parameters, then every order of batches and every
-dropout mask, in turn. What can differ from the book is rounding: sums are added up in another
-order. On x86-64 with NumPy's OpenBLAS nothing does: all 18 pairs of losses and all 12 texts are the
+dropout mask, in turn. What can differ from the book is rounding: sums are taken in another order.
+On x86-64 with NumPy's OpenBLAS nothing does: all 18 pairs of losses and all 12 texts are the
 book's (benchmarks/results/book-training.json).
 """
 
 from __future__ import annotations
 
-from typing import Any, Iterator, NamedTuple
+from typing import Iterator, NamedTuple
 
 from ..gpt2 import GPT2
+from ..ids import check_integer
 from .adamw import AdamW
-from .chapter5 import CONFIG, PROMPT, mean_loss
+from .chapter5 import CONFIG, PROMPT, evaluate
 from .figures import Figure, TextFigure
 from .generator import TorchGenerator
 from .initialise import gpt2
@@ -65,7 +66,7 @@ class Sample(NamedTuple):
 def train(
     model: GPT2, rng: TorchGenerator, loaders: tuple[Loader, Loader], epochs: int = EPOCHS
 ) -> Iterator[Evaluation | Sample]:
-    """Train the model in place, drawing from rng, and tell of it on the way."""
+    """Train the model in place, drawing from rng, and yield evaluations and samples on the way."""
     training, validation = loaders
     optimiser = AdamW(model.params, LEARNING_RATE, WEIGHT_DECAY)
     step = 0
@@ -74,8 +75,8 @@ def train(
             loss, grads = model.loss_and_grads(inputs, targets, rng)
             optimiser.step(grads)
             if step % EVALUATE_EVERY == 0:
-                yield Evaluation(step, loss, mean_loss(model, training, rng, EVALUATION_BATCHES),
-                                 mean_loss(model, validation, rng, EVALUATION_BATCHES))
+                yield Evaluation(step, loss, evaluate(model, training, rng, EVALUATION_BATCHES),
+                                 evaluate(model, validation, rng, EVALUATION_BATCHES))
             step += 1
         yield Sample(epoch, _write(model, SAMPLE_TOKENS))
 
@@ -83,12 +84,10 @@ def train(
 def figures(epochs: int = EPOCHS) -> Iterator[Figure]:
     """The run's log beside the printed one; a text is compared by its sha256.
 
-    About 7 seconds a step on one core, 90 steps. ValueError unless 1 <= epochs <= 10.
+    About 7 seconds a step on one core, 90 steps. Raises ValueError unless 1 <= epochs <= 10, the
+    number of the book.
     """
-    if not 1 <= epochs <= EPOCHS:
-        raise ValueError(f"the book trains for {EPOCHS} epochs; {epochs} does not fit, "
-                         f"try 1 to {EPOCHS}")
-    return _figures(epochs)
+    return _figures(check_integer("epochs", epochs, 1, EPOCHS))
 
 
 def _figures(epochs: int) -> Iterator[Figure]:
@@ -108,5 +107,6 @@ def _figures(epochs: int) -> Iterator[Figure]:
         yield TextFigure("text drawn at temperature 1.4", PRINTED_DRAWN, drawn)
 
 
-def _write(model: GPT2, n: int, **settings: Any) -> str:
-    return decode(write(model, encode(PROMPT), n, **settings)).replace("\n", " ")
+def _write(model: GPT2, n: int, temperature: float = 0.0, top_k: int | None = None,
+           rng: TorchGenerator | None = None) -> str:
+    return decode(write(model, encode(PROMPT), n, temperature, top_k, rng)).replace("\n", " ")

@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import model as _model
 from ..gpt2 import GPT2
+from ..ids import check_integer
 from ..layers.contract import Array
 from ..ops import TEXTBOOK as ops
 from .generator import TorchGenerator
@@ -15,10 +16,10 @@ def write(
     model: GPT2, ids: Array, n: int,
     temperature: float = 0.0, top_k: int | None = None, rng: TorchGenerator | None = None,
 ) -> Array:
-    """ids (T,) and n more, from as much of what stands before as the context holds.
+    """ids (T,) and n more, each predicted from as many tokens before it as the context holds.
 
     Temperature 0 takes the likeliest token. Otherwise `rng` draws one, after the scores below the
-    k-th best were dropped and the rest divided by the temperature.
+    k-th best were dropped and the rest divided by the temperature. Raises ValueError without it.
     """
     if temperature > 0 and rng is None:
         raise ValueError(f"temperature {temperature} draws random numbers: pass rng=")
@@ -42,9 +43,7 @@ def _last_scores(model: GPT2, ids: Array) -> Array:
 
 def keep_best(scores: Array, top_k: int | None) -> Array:
     """scores (V,) with all below the k-th best set to -inf; None keeps all, as does V or more."""
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k={top_k} keeps no token; try 1 or more")
-    if top_k is None or top_k >= scores.size:
+    if top_k is None or check_integer("top_k", top_k, 1) >= scores.size:
         return scores
     kth_best = np.sort(scores)[-top_k]
     return np.where(scores < kth_best, scores.dtype.type(-np.inf), scores)

@@ -1,20 +1,23 @@
 """The command line: one file a verb. A verb parses, calls one function below, and prints.
 
-Exit codes: 0 fine, 1 a check failed, 2 usage, 3 a file cannot be read or written, 4 training
-diverged, 130 interrupted. A user's mistake gives one line on stderr; NPGPT_TRACEBACK=1 gives the
+A verb's module has DESCRIPTION and EPILOG for its help, add_arguments(parser) and run(args). Exit
+codes: 0 success, 1 a check failed, 2 usage, 3 a file cannot be read or written, 4 training
+diverged, 130 interrupted. A user's mistake gives one line on stderr; with NPGPT_TRACEBACK=1 the
 traceback too.
 """
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import sys
-from argparse import HelpFormatter
 from importlib import import_module
 from typing import Sequence
 
 from ..machine import tune
+from ..suggest import did_you_mean
+from ..version import VERSION
 from .parser import Parser
 
 # name: one line of help; the module of the same name is imported only when its verb is called
@@ -22,7 +25,7 @@ VERBS = {
     "train": "train a model on text, or continue a run",
     "generate": "write text with a trained model",
     "eval": "loss and perplexity of a model on any text",
-    "entropy": "attention entropy of every head, and the residual stream's growth",
+    "entropy": "attention entropy of every head, and growth of the residual stream",
     "inspect": "configuration, parameters, memory and FLOPs of a model",
     "lab": "studies: many training runs that answer one question",
     "gradcheck": "check every gradient against numeric derivatives",
@@ -30,15 +33,15 @@ VERBS = {
     "book": "replay the numbers of the book, beside the ones computed here",
     "pull": "download published GPT-2 weights",
     "convert": "write a model in another format",
-    "pack": "every intermediate and gradient of a small model, to compare ports with",
+    "pack": "every intermediate and gradient of a small model, to test ports",
 }
 
 
 def entry() -> int:
-    """What the command `npgpt` and `python -m npgpt` run: a tuned process, main, a safe exit.
+    """The command `npgpt` and `python -m npgpt`: tune the process, call main, force the status.
 
-    A Ctrl-C that falls into an import can make Python end the process by the signal at its very
-    end, although we have answered it: then the exit code would not be 130.
+    After a Ctrl-C during an import, Python may end the process by the signal although it was
+    handled; the exit code would then not be 130.
     """
     # before a verb loads NumPy
     tune()
@@ -58,8 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             # a terminal that cannot show a character gets a question mark, not a traceback
             stream.reconfigure(errors="replace")
     try:
-        parser = _parser(arguments)
-        args = parser.parse_args(arguments)
+        args = parse(arguments)
         return int(args.run(args))
     except SystemExit as stop:       # argparse: 0 after --help, 2 after a mistake
         return stop.code if isinstance(stop.code, int) else 2
@@ -67,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("npgpt: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # the reader is gone (| head): leave without a word, and keep Python from flushing again
+        # the reader is gone (| head): exit quietly, and keep Python from flushing again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
@@ -79,8 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def exit_code(error: Exception) -> int | None:
-    """The code that tells a user's mistake or a failing disk; None for a fault of our own."""
-    from ..evaluation.text import QuestionError
+    """The exit code of a user's mistake or a failing disk; None for a bug of our own."""
+    from ..evaluation.choices import QuestionError
     from ..text import CorpusError
     from ..training.loop import Diverged
     from ..weights import CheckpointError
@@ -98,26 +100,34 @@ def exit_code(error: Exception) -> int | None:
 
 
 def one_line(error: Exception) -> str:
-    """What an error says, without line breaks; for the system's own errors, with the file."""
+    """An error's message without line breaks; for the system's own errors, with the file."""
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _parser(arguments: list[str]) -> Parser:
-    parser = Parser(
-        prog="npgpt", description="GPT-2 in NumPy, every gradient written by hand.",
-        epilog="npgpt VERB --help tells more about a verb.",
-        formatter_class=lambda prog: HelpFormatter(prog, max_help_position=16),
-    )
-    from ..version import VERSION
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """A command line's arguments, with the verb's `run`; only that verb's module is imported.
 
+    Raises SystemExit after --help or --version, and for a mistake.
+    """
+    verb = arguments[0] if arguments else ""
+    if verb in VERBS:
+        module = import_module(f"{__name__}.{verb}")
+        parser = Parser(f"npgpt {verb}")
+        parser.description, parser.epilog = module.DESCRIPTION, module.EPILOG
+        parser.set_defaults(run=module.run)
+        module.add_arguments(parser)
+        return parser.parse_intermixed_args(arguments[1:])
+    parser = Parser("npgpt")
+    parser.usage = "npgpt VERB [options]"
+    parser.description = "GPT-2 in NumPy, every gradient written by hand."
+    parser.epilog = "\n".join(("verbs:", *(f"  {name:11}{line}" for name, line in VERBS.items()),
+                               "\nnpgpt VERB --help shows the options of a verb.\n"))
+    expected = f"; expected one of {', '.join(VERBS)}"
     parser.add_argument("--version", action="version", version=f"npgpt {VERSION}")
-    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for verb, help_line in VERBS.items():
-        if arguments and arguments[0] == verb:
-            import_module(f"{__name__}.{verb}").add_parser(subparsers)
-        else:
-            subparsers.add_parser(verb, help=help_line)
-    return parser
+    if verb and not verb.startswith("-"):
+        parser.error(f"unknown verb {verb!r}{did_you_mean(verb, VERBS) or expected}")
+    parser.parse_args(arguments)
+    parser.error(f"no verb given{expected}")

@@ -8,11 +8,21 @@ import platform
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+
+from ..book.figures import DIFFERENT, Figure
+from ..book.replay import CHAPTERS, as_records, replay, replay_training
+from ..book.training import EPOCHS
+from ..files import place_of, replacing_file
+from ..version import VERSION
+from .parser import Parser
+
+DESCRIPTION = "Replay 'Build a Large Language Model (From Scratch)' by S. Raschka in NumPy."
 EPILOG = """\
-A figure agrees when every printed digit is met; "rounding" means as near as
-float32 arithmetic in another order of adding up can come; "no" means neither.
+A figure agrees ("yes") if every printed digit is reproduced; "rounding" means
+as close as float32 arithmetic in another order of summation can come; "no"
+means neither.
 
 examples:
   npgpt book                  chapters 2 to 5, half a minute, 1 GB of memory
@@ -25,63 +35,47 @@ exit codes: 0 all agree, up to rounding; 1 a figure does not; 2 usage
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Declare the verb."""
-    parser = subparsers.add_parser(
-        "book", help="replay the numbers of the book, beside the ones computed here", epilog=EPILOG,
-        description="Replay 'Build a Large Language Model (From Scratch)' by S. Raschka in NumPy.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: Parser) -> None:
+    """Declare the verb's arguments."""
     parser.add_argument("--chapters", type=int, nargs="+", metavar="N",
                         help="chapters to replay, of 2 3 4 5 (default all)")
     parser.add_argument("--train", action="store_true",
                         help="replay chapter 5's training run instead, step by step")
     parser.add_argument("--epochs", type=int, metavar="N",
-                        help="with --train: stop after so many of its ten epochs")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.set_defaults(run=run)
+                        help="with --train: stop after N of its ten epochs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table, write the JSON if asked for, and judge."""
-    from ..book.figures import DIFFERENT
-    from ..book.replay import CHAPTERS, as_records, replay, replay_training
-    from ..book.training import EPOCHS
-    from ..files import place_of
-
     if args.epochs is not None and not args.train:
         raise ValueError("--epochs belongs to --train")
     if args.chapters is not None and args.train:
         raise ValueError("--train replays chapter 5's training run alone; leave --chapters out")
-    if args.json is not None:
-        # said now, and not after minutes of work
-        if not place_of(args.json).parent.is_dir():
-            raise ValueError(f"--json {args.json}: there is no folder {args.json.parent}")
-
-    def say(line: str) -> None:
-        # the untrained model writes what not every terminal can show
-        encoding = sys.stdout.encoding or "utf-8"
-        print(line.encode(encoding, errors="replace").decode(encoding), flush=True)
-
+    # before minutes of work, not after
+    if args.json is not None and not place_of(args.json).parent.is_dir():
+        raise ValueError(f"--json {args.json}: there is no folder {args.json.parent}")
     started = time.monotonic()
     if args.train:
-        figures = replay_training(EPOCHS if args.epochs is None else args.epochs, say)
+        figures = replay_training(EPOCHS if args.epochs is None else args.epochs, _say)
     else:
-        figures = replay(args.chapters or list(CHAPTERS), say)
+        figures = replay(args.chapters or list(CHAPTERS), _say)
     if args.json is not None:
-        _write_json(args.json, as_records(figures), time.monotonic() - started)
+        _write_json(args.json, figures, time.monotonic() - started)
     return 1 if any(figure.verdict == DIFFERENT for figure in figures) else 0
 
 
-def _write_json(path: Path, figures: list[dict[str, Any]], seconds: float) -> None:
-    import numpy
+def _say(line: str) -> None:
+    # the untrained model writes characters that not every terminal can show
+    encoding = sys.stdout.encoding or "utf-8"
+    print(line.encode(encoding, errors="replace").decode(encoding), flush=True)
 
-    from ..files import replacing_file
-    from ..version import VERSION
 
+def _write_json(path: Path, figures: list[Figure], seconds: float) -> None:
     content = {
-        "npgpt": VERSION, "numpy": numpy.__version__, "python": platform.python_version(),
-        "machine": platform.machine(), "seconds": round(seconds, 1), "figures": figures,
+        "npgpt": VERSION, "numpy": np.__version__, "python": platform.python_version(),
+        "machine": platform.machine(), "seconds": round(seconds, 1),
+        "figures": as_records(figures),
     }
     with replacing_file(path) as beside:
         beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

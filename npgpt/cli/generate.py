@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+from itertools import tee
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Iterator
 
-from .parser import add_threads, seed_number, use_threads
+from ..generation.mixin import QuantizedGPT2
+from ..generation.sampling import SamplingSettings
+from ..generation.writing import converse, stream_text
+from ..gpt2 import GPT2, open_model
+from ..text import CorpusError, Tokenizer
+from .console import note
+from .options import add_model, add_seed, add_threads, use_threads
+from .parser import Parser
 
+DESCRIPTION = "Continue a prompt, token by token."
 EPILOG = """\
 The text goes to stdout, everything else to stderr. Without a prompt, and with
 no text on stdin, the model starts a document of its own.
@@ -20,108 +29,103 @@ examples:
   npgpt generate gpt2/ --interactive
 """
 
+Writer = GPT2 | QuantizedGPT2
 
-def add_parser(subparsers: Any) -> None:
-    """Declare the verb."""
-    parser = subparsers.add_parser(
-        "generate", help="write text with a trained model", epilog=EPILOG,
-        description="Continue a prompt, token by token.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("model", type=Path, metavar="MODEL",
-                        help="a run, a checkpoint, or a folder of GPT-2 weights")
-    parser.add_argument("prompt", nargs="?", help="the text to continue; - reads stdin")
+
+def add_arguments(parser: Parser) -> None:
+    """Declare the verb's arguments."""
+    add_model(parser)
+    parser.add_argument("prompt", nargs="?", metavar="PROMPT",
+                        help="the text to continue; - reads stdin")
     parser.add_argument("--file", type=Path, metavar="FILE", help="read the prompt from a file")
     parser.add_argument("--max-new-tokens", type=int, default=200, metavar="N",
                         help="tokens to write (default 200)")
     parser.add_argument("--temperature", type=float, default=0.8, metavar="X",
                         help="0 is greedy, 1 the model's own distribution (default 0.8)")
-    parser.add_argument("--top-k", type=int, metavar="K", help="only the K likeliest tokens")
+    parser.add_argument("--top-k", type=int, metavar="K",
+                        help="choose among the K most probable tokens (default: all)")
     parser.add_argument("--top-p", type=float, metavar="P",
-                        help="only the likeliest tokens that hold P of the probability")
+                        help="choose among the most probable tokens that add up to probability P "
+                             "(default: all)")
     parser.add_argument("--min-p", type=float, metavar="P",
-                        help="only tokens at least P times as likely as the likeliest")
+                        help="choose among tokens at least P times as probable as the most "
+                             "probable one (default: all)")
     parser.add_argument("--repetition-penalty", type=float, default=1.0, metavar="X",
-                        help="above 1 makes tokens of the text less likely (default 1)")
+                        help="above 1 makes tokens of the text so far less probable (default 1)")
     parser.add_argument("--stop", action="append", default=[], metavar="TEXT",
-                        help="end when this is written; may be given again")
+                        help="end before this text; may be repeated")
     parser.add_argument("--samples", type=int, default=1, metavar="N",
-                        help="texts to write, one after another (default 1)")
-    parser.add_argument("--seed", type=seed_number, help="the same seed, the same text")
+                        help="independent continuations to write (default 1)")
+    add_seed(parser, None, "the same seed gives the same text")
     parser.add_argument("--speculate", action="store_true",
-                        help="draft from the text so far: faster where it repeats itself")
+                        help="draft tokens by prompt lookup: faster where the text repeats itself")
     parser.add_argument("--int8", action="store_true",
-                        help="round the weights to 8 bits: fewer bytes to read, which is "
-                             "quicker only where memory is slow; `npgpt eval --int8` "
-                             "measures what it costs in loss")
+                        help="round the weights to 8 bits: less to read for each token, but "
+                             "faster only where memory is slow; `npgpt eval --int8` measures "
+                             "the cost in loss")
     parser.add_argument("--interactive", action="store_true",
-                        help="read prompts line by line; the text so far stays in memory")
+                        help="read prompts line by line, all part of one text")
     add_threads(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the prompt and its continuation to stdout as it comes."""
-    from ..gpt2 import open_model
-
-    if args.samples < 1:
-        raise ValueError(f"--samples {args.samples} must be at least 1")
     if args.interactive and (args.prompt is not None or args.file is not None):
         raise ValueError("--interactive reads its prompts line by line; leave the prompt out")
     prompt = None if args.interactive else _prompt(args)
     use_threads(args.threads)
     model, tokenizer = open_model(args.model)
-    if args.int8:
-        from ..generation.quantized import quantize
-
-        model.params = quantize(model.params, model.config)
-    settings = {name: getattr(args, name) for name in (
-        "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "speculate")}
+    writer = model.quantized() if args.int8 else model
     if args.interactive:
-        return _interactive(args, model, tokenizer, settings)
-    return _write(args, model, tokenizer, prompt, settings)
+        _interact(args, writer, tokenizer)
+    else:
+        _write(args, writer, tokenizer, prompt)
+    return 0
 
 
-def _write(args: Any, model: Any, tokenizer: Any, prompt: str | None, settings: Any) -> int:
-    from ..generation import stream
-    from ..generation.fast_reader import FastReader
-    from ..generation.writing import stream_text
-
+def _write(
+    args: argparse.Namespace, model: Writer, tokenizer: Tokenizer, prompt: str | None
+) -> None:
     ids = [tokenizer.first_id] if prompt is None else tokenizer.encode(prompt)
-    ends = () if tokenizer.eot_id is None else (tokenizer.eot_id,)
+    context = model.config.n_positions
     slid: list[int] = []
-    if len(ids) > model.config.n_positions:
-        _tell(f"the prompt has {len(ids):,} tokens, more than the context of "
-              f"{model.config.n_positions}: only the last {model.config.n_positions} are read")
-    for number in range(args.samples):
-        if number:
+    tokens = model.stream(ids, args.max_new_tokens, seed=args.seed, samples=args.samples,
+                          on_slide=slid.append, decode=tokenizer.decode,
+                          stop_ids=_stop_ids(tokenizer), stop=args.stop,
+                          speculate=args.speculate, **_sampling(args))
+    if len(ids) > context:
+        note(f"the prompt has {len(ids):,} tokens, more than the context of {context}: only the "
+             f"last {context} are read")
+    # the samples are written side by side; the first is shown as it comes, the others wait
+    for sample, all_tokens in enumerate(tee(tokens, args.samples)):
+        if sample:
             _show("\n" + "-" * 40 + "\n")
-        seed = None if args.seed is None else args.seed + number
-        tokens = stream(model.params, model.config, ids, args.max_new_tokens, seed=seed,
-                        reader=FastReader, on_slide=slid.append, decode=tokenizer.decode,
-                        stop_ids=ends, **settings)
         _show(prompt or "")
-        for piece in stream_text(tokens, tokenizer, stop_ids=ends, stop=args.stop):
+        own = (token for token in all_tokens if token.row == sample)
+        for piece in stream_text(own, tokenizer, stop_ids=_stop_ids(tokenizer), stop=args.stop):
             _show(piece)
     _show("\n")
-    if slid and len(ids) <= model.config.n_positions:
-        _tell_slide(model)
-    return 0
+    if slid and len(ids) <= context:
+        _note_slide(context)
 
 
-def _interactive(args: Any, model: Any, tokenizer: Any, settings: Any) -> int:
-    from ..generation import Session
-    from ..generation.fast_reader import FastReader
-    from ..generation.writing import converse
+def _interact(args: argparse.Namespace, model: Writer, tokenizer: Tokenizer) -> None:
+    note("type a line to have it continued, or an empty line to go on; Ctrl-C ends a reply, "
+         "Ctrl-D the conversation")
+    session = model.session(seed=args.seed,
+                            on_slide=lambda row: _note_slide(model.config.n_positions))
+    converse(session, tokenizer, _lines(), _show, args.max_new_tokens, on_error=note,
+             stop_ids=_stop_ids(tokenizer), stop=args.stop, speculate=args.speculate,
+             **_sampling(args))
 
-    ends = () if tokenizer.eot_id is None else (tokenizer.eot_id,)
-    _tell("type a line and get its continuation; an empty line goes on, Ctrl-C ends a reply, "
-          "Ctrl-D ends")
-    session = Session(model.params, model.config, seed=args.seed, reader=FastReader,
-                      on_slide=lambda row: _tell_slide(model))
-    converse(session, tokenizer, _lines(), _show, args.max_new_tokens, on_error=_tell,
-             stop_ids=ends, **settings)
-    return 0
+
+def _sampling(args: argparse.Namespace) -> SamplingSettings:
+    return {"temperature": args.temperature, "top_k": args.top_k, "top_p": args.top_p,
+            "min_p": args.min_p, "repetition_penalty": args.repetition_penalty}
+
+
+def _stop_ids(tokenizer: Tokenizer) -> tuple[int, ...]:
+    return () if tokenizer.eot_id is None else (tokenizer.eot_id,)
 
 
 def _lines() -> Iterator[str]:
@@ -135,31 +139,26 @@ def _lines() -> Iterator[str]:
 
 
 def _show(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    print(text, end="", flush=True)
 
 
-def _tell(text: str) -> None:
-    print(f"npgpt: {text}", file=sys.stderr)
-
-
-def _tell_slide(model: Any) -> None:
-    _tell(f"the text outgrew the context; from there each token was predicted from the last "
-          f"{model.config.n_positions} alone")
+def _note_slide(context: int) -> None:
+    note(f"the text outgrew the context; from there on each token is predicted from the last "
+         f"{context} alone")
 
 
 def _prompt(args: argparse.Namespace) -> str | None:
-    """The prompt's text; None where none was given and nobody pipes one in."""
+    """The prompt's text; None if none was given and nothing is piped in."""
     if args.prompt is not None and args.file is not None:
-        raise ValueError("a prompt was given and --file too; one of them is enough")
+        raise ValueError("got both a PROMPT and --file; expected one of them")
     if args.file is not None:
         text, source = _decoded(args.file.read_bytes(), str(args.file)), str(args.file)
-    elif args.prompt is not None and args.prompt != "-":
-        text, source = args.prompt, "the argument"
+    elif args.prompt not in (None, "-"):
+        text, source = args.prompt, "the command line"
     elif args.prompt == "-" or not sys.stdin.isatty():
         text, source = _decoded(sys.stdin.buffer.read(), "stdin"), "stdin"
-        # echo ends its text with a line break that nobody meant as part of the prompt
-        text = text[:-1] if text.endswith("\n") else text
+        # echo adds a line break that is not meant as part of the prompt
+        text = text.removesuffix("\n")
         if not text and args.prompt is None:
             return None
     else:
@@ -171,9 +170,7 @@ def _prompt(args: argparse.Namespace) -> str | None:
 
 
 def _decoded(content: bytes, source: str) -> str:
-    from ..text import CorpusError
-
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise CorpusError(f"{source} is no UTF-8 text: byte {error.start} does not fit") from None
+        raise CorpusError(f"{source} is not UTF-8 text: invalid byte at {error.start}") from None

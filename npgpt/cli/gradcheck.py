@@ -6,13 +6,19 @@ import argparse
 import dataclasses
 import errno
 import os
-import sys
 from collections import Counter
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
 
-from .parser import seed_number
+from ..gradcheck import Report, examine_file
+from ..gradcheck.files import read_flag
+from ..gradcheck.report import Row, paint
+from ..selfcheck.check import GOAL, check_models, check_ops
+from .console import wants_color
+from .options import add_color, add_seed
+from .parser import Parser
+
+DESCRIPTION = "Check gradients in float64, by complex step or Richardson extrapolation."
 
 EPILOG = """\
 examples:
@@ -23,74 +29,59 @@ examples:
   npgpt gradcheck mine.py --shape x=2,3,8 --shape weight=8 --shape eps=1e-5
   npgpt gradcheck mine.py --shape 'ids=ids(2,3)<7' --shape bias=None
 
-A file can tell its shapes itself, in a comment above a forward:
+A file can give the shapes itself, in a comment above a forward:
   # gradcheck: x=(2,3,8) weight=(8,) bias=(8,) eps=1e-5
 
 exit codes: 0 all gradients right, 1 a finding (also: undecided), 2 usage,
-3 the file cannot be read or is no Python
+3 the file cannot be read or is not Python
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Declare the verb."""
-    parser = subparsers.add_parser(
-        "gradcheck", help="check every gradient against numeric derivatives", epilog=EPILOG,
-        description="Check gradients in float64, by complex step or Richardson extrapolation.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: Parser) -> None:
+    """Declare the verb's arguments."""
     parser.add_argument("file", nargs="?", metavar="FILE[:NAME]",
                         help="a Python file with your own pairs (default: npgpt's own layers)")
     parser.add_argument("--shape", action="append", default=[], metavar="ARG=2,3,8",
-                        help="an input of your pair, as in its header: a shape (8 is (8,), and "
-                             "scalar a single number), ids(2,3)<7, None, or a setting")
+                        help="an input of your pair, as in its header: a shape (8 is (8,), "
+                             "'scalar' a single number), ids(2,3)<7, None, or a setting")
     parser.add_argument("--ops", choices=("textbook", "fast"), default="textbook",
                         help="which of npgpt's own layers (default textbook)")
     parser.add_argument("--all", action="store_true",
                         help="a line for every tensor of the whole models too")
-    parser.add_argument("--seed", type=seed_number, default=0,
-                        help="of the random inputs (default 0)")
-    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto")
-    parser.set_defaults(run=run)
+    add_seed(parser, 0, "of the random inputs (default 0)")
+    add_color(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print a table, or the report of a user's file; 1 if anything is wrong."""
-    colour = args.color == "always" or (args.color == "auto" and sys.stdout.isatty())
     if args.file is not None:
-        return _examine_file(args, colour)
+        return _examine_file(args, wants_color(args))
     if args.shape:
         raise ValueError("--shape belongs to a FILE of your own; name it too")
-    return _examine_all(args, colour)
+    return _examine_all(args, wants_color(args))
 
 
 def _examine_all(args: argparse.Namespace, colour: bool) -> int:
-    from ..gradcheck.report import paint
-    from ..selfcheck.check import GOAL, check_models, check_ops
-
     print(_line("op or model", "input", "shape", "error", "method"))
-    wrong, above, count, worst = [], [], 0, 0.0
-    ways: Counter[str] = Counter()
-    for of_models, reports in enumerate((check_ops, check_models)):
-        for report in reports(args.ops, args.seed):
-            count += len(report.rows)
-            ways.update(f"{row.method} ({row.why})" for row in report.rows)
-            worst = max(worst, report.worst)
-            above += [f"{report.op} {row.argument}" for row in report.rows
-                      if row.ok and row.error > GOAL]
-            rows = report.rows if args.all or not of_models else [_summary(report)]
-            for row in rows:
+    reports: list[Report] = []
+    for check, whole_models in ((check_ops, False), (check_models, True)):
+        for report in check(args.ops, args.seed):
+            reports.append(report)
+            for row in [_summary(report)] if whole_models and not args.all else report.rows:
                 shape = "x".join(map(str, row.shape))
                 how = row.method.split()[0] if row.ok else "WRONG"
                 line = _line(report.op, row.argument, shape, f"{row.error:.0e}", how)
                 print(paint(line, "red", colour and not row.ok), flush=True)
-            if not report.ok:
-                wrong.append(report)
+    rows = [row for report in reports for row in report.rows]
+    wrong = [report for report in reports if not report.ok]
     for report in wrong:
         print("\n" + report.text(colour=colour))
     print()
-    for way, names in ways.items():
-        print("\n".join(wrap(f"{way}: {names} gradients", 80)))
-    print(f"\n{count} gradients, worst relative error {worst:.0e}, goal {GOAL:.0e}")
+    for method, count in Counter(f"{row.method} ({row.why})" for row in rows).items():
+        print("\n".join(wrap(f"{method}: {count} gradients", 80)))
+    worst = max(report.worst for report in reports)
+    print(f"\n{len(rows)} gradients, worst relative error {worst:.0e}, goal {GOAL:.0e}")
+    above = [f"{row.op} {row.argument}" for row in rows if row.ok and row.error > GOAL]
     if above:
         print(f"right, but above the goal: {', '.join(above)}")
     if wrong:
@@ -101,21 +92,18 @@ def _examine_all(args: argparse.Namespace, colour: bool) -> int:
 
 
 def _line(op: str, argument: str, shape: str, error: str, method: str) -> str:
-    # a long name takes the blanks before the shape: every label of npgpt fits whole
+    # a long name takes the blanks before the shape, so that no label is cut
     names = f"{op:34} {argument:20}"
     return f"{names}{shape:>{63 - len(names)}} {error:>5} {method}"
 
 
-def _summary(report: Any) -> Any:
+def _summary(report: Report) -> Row:
     """One row for a whole model: its worst tensor."""
     worst = max(report.rows, key=lambda row: (not row.ok, row.error))
     return dataclasses.replace(worst, argument=f"all {len(report.rows)} tensors", shape=())
 
 
 def _examine_file(args: argparse.Namespace, colour: bool) -> int:
-    from ..gradcheck import examine_file
-    from ..gradcheck.files import read_flag
-
     path = Path(args.file.rpartition(":")[0] if ":" in args.file else args.file)
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a Python file in it")

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import math
 from pathlib import Path
-from typing import Any
 
+from .. import weights
+from ..budget import budget
 from ..config import SIZES, GPT2Config
+from ..display.terminal import bytes_text, count_text
+from ..ids import check_integer
+from ..params import parameter_shapes
+from ..suggest import did_you_mean
+from ..text import load_corpus
+from ..training.checkpoint import is_run, newest_checkpoint, read_record
+from ..training.settings import PRESETS, RunConfig, build, resolve
+from ..training.step.gradients import peak_memory
+from ..weights.huggingface import read_config
+from .parser import Parser
 
+DESCRIPTION = "Show a model's configuration, parameters, memory and FLOPs per token."
 EPILOG = """\
 examples:
   npgpt inspect gpt2-xl              one of GPT-2's four sizes
@@ -20,128 +31,107 @@ examples:
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Declare the verb."""
-    parser = subparsers.add_parser(
-        "inspect", help="configuration, parameters, memory and FLOPs of a model", epilog=EPILOG,
-        description="Show a model's configuration, parameter table, memory and FLOPs per token.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("what", help=f"{', '.join(SIZES)}, a preset, a .toml or .json file, a run, "
-                                     "a checkpoint or a folder of weights")
+def add_arguments(parser: Parser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("what", metavar="MODEL",
+                        help=f"{', '.join(SIZES)}, a preset, a .toml or .json file, a run, "
+                             "a checkpoint or a folder of weights")
     parser.add_argument("--untied", action="store_true", help="with an output matrix of its own")
     parser.add_argument("--vocab-size", type=int, metavar="N",
                         help="for a preset or .toml by characters (default: count its corpus)")
     parser.add_argument("--batch-size", type=int, metavar="B",
-                        help="of the training step whose peak memory is told")
-    parser.add_argument("--length", type=int, metavar="T", help="its sequence length")
+                        help="sequences of the training step whose peak memory is predicted")
+    parser.add_argument("--length", type=int, metavar="T",
+                        help="tokens of each (default: as trained, or the context)")
     parser.add_argument("--recompute", action="store_true",
-                        help="as if each block's activations were computed again in the backward")
-    parser.add_argument("--all", action="store_true", help="every block's parameters, not one's")
-    parser.set_defaults(run=run)
+                        help="predict for activation checkpointing")
+    parser.add_argument("--all", action="store_true",
+                        help="list every block's parameters, not only the first one's")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print config, parameter table and cost."""
-    from ..params import budget, parameter_shapes
-    from ..training.step.gradients import peak_memory
-
-    config, run_config = _config(args)
-    train = run_config.train if run_config else None
-    batch, length = (train.batch_size, run_config.sequence_length) if train else (1, 0)
-    recompute = args.recompute or bool(train and train.recompute)
-    summed = train.grad_accumulation if train else 1
+    config, training = _model(args)
     if args.untied:
         config = config.replace(tie_word_embeddings=False)
-    batch = batch if args.batch_size is None else args.batch_size
-    length = length or config.n_positions if args.length is None else args.length
-    for name, value in (("--batch-size", batch), ("--length", length)):
-        if value < 1:
-            raise ValueError(f"{name} {value} must be at least 1")
-    if length > config.n_positions:
-        raise ValueError(f"--length {length} is more than n_positions={config.n_positions}")
-
+    peak = _peak_of_training(args, config, training)
     print(f"{args.what}\n")
     for name, value in config.to_dict().items():
         print(f"  {name:22} {config.inner if name == 'n_inner' else value}")
-    print(f"\n  {'parameter':28} {'shape':>14} {'numbers':>15}")
-    for name, shape in parameter_shapes(config).items():
-        hidden = not args.all and name.startswith("h.") and not name.startswith("h.0.")
-        if not hidden:
-            text = " x ".join(f"{n}" for n in shape)
-            print(f"  {name:28} {text:>14} {math.prod(shape):>15,}")
-        elif name == next(n for n in parameter_shapes(config) if n.startswith("h.1.")):
-            print(f"  {'h.1 ... h.' + str(config.n_layer - 1):28} {'as h.0':>14}")
-    cost = budget(config)
-    double = budget(config, "float64")
-    print(f"\n  parameters             {cost.parameters:,}")
-    print(f"  memory, float32        {_bytes(cost.parameter_bytes)}   "
-          f"(float64 {_bytes(double.parameter_bytes)})")
-    print(f"  with gradients and AdamW's moments   {_bytes(cost.training_bytes)}")
-    peak = peak_memory(config, batch, length, recompute=recompute, grad_accumulation=summed)
-    times = f"{summed} times " if summed > 1 else ""
-    again = ", recomputing" if recompute else ""
-    print(f"  peak of a training step, {times}batch {batch} x {length}{again}   {_bytes(peak)}")
-    print(f"  FLOPs per token        {_flops(cost.flops_per_token)} forward, "
-          f"{_flops(cost.training_flops_per_token)} with backward, at context "
-          f"{config.n_positions}")
+    _print_parameters(config, args.all)
+    cost, double = budget(config), budget(config, "float64")
+    for label, value in (
+        ("parameters", f"{cost.parameters:,}"),
+        ("memory", f"{bytes_text(cost.parameter_bytes)} in float32, "
+                   f"{bytes_text(double.parameter_bytes)} in float64"),
+        ("memory to train", f"{bytes_text(cost.training_bytes)} with gradients and AdamW's "
+                            f"moments"),
+        ("peak of training", peak),
+        ("FLOPs per token", f"{count_text(cost.flops_per_token)} forward, "
+                            f"{count_text(cost.training_flops_per_token)} with backward, at "
+                            f"context {config.n_positions}"),
+    ):
+        print(f"  {label:22} {value}")
     return 0
 
 
-def _config(args: argparse.Namespace) -> tuple[GPT2Config, Any]:
-    """The config, and the settings that it would be trained with, or None."""
-    from ..training.settings import PRESETS, resolve
+def _print_parameters(config: GPT2Config, every_block: bool) -> None:
+    print(f"\n  {'parameter':28} {'shape':>14} {'elements':>15}")
+    shapes = parameter_shapes(config)
+    others = [name for name in shapes if name.startswith("h.") and not name.startswith("h.0.")]
+    for name, shape in shapes.items():
+        if every_block or name not in others:
+            print(f"  {name:28} {' x '.join(map(str, shape)):>14} {math.prod(shape):>15,}")
+        elif name == others[0]:
+            last = config.n_layer - 1
+            print(f"  {'h.1' if last == 1 else f'h.1 to h.{last}':28} {'as h.0':>14}")
+    print()
 
-    path = Path(args.what)
-    if args.vocab_size is not None and path.suffix != ".toml" and (
-            args.what in SIZES or args.what not in PRESETS):
-        raise ValueError(f"--vocab-size belongs to a preset or a .toml, not to {args.what}")
-    if args.what in SIZES:
-        return (GPT2Config.named(args.what),
-                resolve(args.what) if args.what in PRESETS else None)
-    if path.suffix == ".toml" or args.what in PRESETS:
-        run = resolve(file=path) if path.suffix == ".toml" else resolve(args.what)
-        return run.model_config(_vocab_size(args, run)), run
+
+def _peak_of_training(
+    args: argparse.Namespace, config: GPT2Config, training: RunConfig | None
+) -> str:
+    """The peak memory of a training step, and of what kind of step."""
+    batch, length, summed, recompute = 1, config.n_positions, 1, False
+    if training is not None:
+        batch, length = training.train.batch_size, training.sequence_length
+        summed, recompute = training.train.grad_accumulation, training.train.recompute
+    if args.batch_size is not None:
+        batch = check_integer("--batch-size", args.batch_size, 1)
+    if args.length is not None:
+        length = check_integer("--length", args.length, 1, config.n_positions)
+    recompute = recompute or args.recompute
+    peak = peak_memory(config, batch, length, recompute=recompute, grad_accumulation=summed)
+    text = f"{bytes_text(peak)} in a step of {batch} x {length} tokens"
+    extras = [f"{summed} batches accumulated"] if summed > 1 else []
+    extras += ["activation checkpointing"] if recompute else []
+    return f"{text},\n{'':25}{', '.join(extras)}" if extras else text
+
+
+def _model(args: argparse.Namespace) -> tuple[GPT2Config, RunConfig | None]:
+    """The config, and the settings that it would be trained with, if any are known."""
+    what, path = args.what, Path(args.what)
+    trained = what in PRESETS and what not in SIZES or path.suffix == ".toml"
+    if args.vocab_size is not None and not trained:
+        raise ValueError(f"--vocab-size belongs to a preset or a .toml, not to {what}")
+    if what in SIZES:
+        return GPT2Config.named(what), resolve(what) if what in PRESETS else None
+    if trained:
+        training = resolve(file=path) if path.suffix == ".toml" else resolve(what)
+        vocab_size = _vocab_size(training) if args.vocab_size is None else args.vocab_size
+        return training.model_config(vocab_size), training
     if path.suffix == ".json":
-        from ..weights.huggingface import read_config
-
         return read_config(path), None
-    if not path.exists():
-        names = ", ".join([*SIZES, *(name for name in PRESETS if name not in SIZES)])
-        close = difflib.get_close_matches(args.what, [*SIZES, *PRESETS], n=1)
-        hint = f", did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"{args.what!r} is no size, preset or path{hint}; there are {names}")
-    from .. import weights
-    from ..training.checkpoint import is_run, newest_checkpoint, read_record
-    from ..training.settings import build
-
     if is_run(path):
         folder = newest_checkpoint(path)
-        run = build(read_record(folder)["run"])
-        return weights.load(folder)[0], run
-    return weights.load(path)[0], None
+        return weights.load(folder)[0], build(read_record(folder)["run"])
+    if path.exists():
+        return weights.load(path)[0], None
+    names = list(dict.fromkeys([*SIZES, *PRESETS]))
+    expected = f"; expected a path or one of {', '.join(names)}"
+    raise ValueError(f"unknown model {what!r}{did_you_mean(what, names) or expected}")
 
 
-def _vocab_size(args: argparse.Namespace, run: Any) -> int:
-    if args.vocab_size is not None:
-        return int(args.vocab_size)
-    from ..text import load_corpus
-
-    corpus = load_corpus(run.data.corpus, run.data.tokenizer, run.data.val_fraction)
-    return int(corpus.tokenizer.vocab_size)
-
-
-def _bytes(n: float) -> str:
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if n < 1024 or unit == "GiB":
-            return f"{n:.0f} {unit}" if unit == "bytes" else f"{n:,.2f} {unit}"
-        n /= 1024
-    raise AssertionError
-
-
-def _flops(n: float) -> str:
-    for unit in ("", " k", " M", " G"):
-        if n < 1000 or unit == " G":
-            return f"{n:.3g}{unit}"
-        n /= 1000
-    raise AssertionError
+def _vocab_size(training: RunConfig) -> int:
+    data = training.data
+    return load_corpus(data.corpus, data.tokenizer, data.val_fraction).tokenizer.vocab_size

@@ -7,71 +7,73 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
+from ..lab.folder import Run
+from ..lab.report import write_report
+from ..lab.runner import run_study
+from ..lab.study import load_study, read_study, shipped
+from ..suggest import did_you_mean
+from .console import duration, note
+from .parser import Parser
+from .signals import Interruption
+
+DESCRIPTION = "Run a study and report its results."
 EPILOG = """\
 examples:
   npgpt lab list                         the studies that come with npgpt
   npgpt lab run small                    minutes; writes studies/small
   npgpt lab report small                 studies/small/report.html and report.md
   npgpt lab run my-study.toml --jobs 4   a study of your own
-  npgpt lab run my-study.toml            after Ctrl-C or a kill: goes on
+  npgpt lab run my-study.toml            again after Ctrl-C or a kill: continues
 
-A study stopped by Ctrl-C saves its runs first. The same command goes on, and
-ends with the same numbers. A study's file may gain seeds and arms; what was run
-stays.
-exit codes: 0 done, 2 a setting does not fit, 3 a file cannot be read or
-written, 130 interrupted
+On Ctrl-C the runs are saved first. The same command continues the study, and
+ends with the same numbers. Seeds and arms may be added to a study's file;
+finished runs stay.
+exit codes: 0 done, 2 a wrong setting, 3 a file cannot be read or written, 130
+interrupted
 """
 FOLDER = Path("studies")
 ACTIONS = ("list", "run", "report")
 
 
-def add_parser(subparsers: Any) -> None:
-    """Declare the verb."""
-    parser = subparsers.add_parser(
-        "lab", help="studies: many training runs that answer one question", epilog=EPILOG,
-        usage="npgpt lab list | run STUDY [options] | report STUDY [options]",
-        description="Run a study and report what came out.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: Parser) -> None:
+    """Declare the verb's arguments."""
+    parser.usage = "npgpt lab list | run STUDY [options] | report STUDY [options]"
     parser.add_argument("action", metavar="ACTION", help=", ".join(ACTIONS))
     parser.add_argument("study", nargs="?", metavar="STUDY",
-                        help="a shipped study's name or a TOML file; to report also a study's "
-                             "folder or results.json")
+                        help="the name of a shipped study, or a TOML file; for report also a "
+                             "study's folder or results.json")
     parser.add_argument("--out", type=Path, metavar="FOLDER",
                         help="the study's folder (default studies/NAME); for report, where the "
                              "pages go (default: the study's folder)")
     parser.add_argument("--jobs", type=int, metavar="N",
-                        help="run: runs at a time (default: one per core)")
+                        help="run: training runs at a time (default: one per core)")
     parser.add_argument("--only", action="append", metavar="ARM",
-                        help="run: only this arm; may be given again")
+                        help="run: this arm only; may be repeated")
     parser.add_argument("--max-minutes", type=float, metavar="M",
                         help="run: save and stop after this many minutes")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """List, run or report."""
-    from ..lab.study import shipped
-
     if args.action not in ACTIONS:
-        raise ValueError(f"{args.action!r} is nothing lab can do; there are {', '.join(ACTIONS)}")
+        expected = f"; expected one of {', '.join(ACTIONS)}"
+        raise ValueError(f"unknown action {args.action!r}"
+                         f"{did_you_mean(args.action, ACTIONS) or expected}")
+    for flag in ("jobs", "only", "max_minutes"):
+        if args.action != "run" and getattr(args, flag) is not None:
+            raise ValueError(f"--{flag.replace('_', '-')} belongs to lab run, not to lab "
+                             f"{args.action}")
     if args.action == "list":
         if args.study is not None:
-            raise ValueError(f"lab list takes no study, given {args.study!r}")
+            raise ValueError(f"lab list takes no study; got {args.study!r}")
         return _list()
-    for flag in ("jobs", "only", "max_minutes"):
-        if args.action == "report" and getattr(args, flag) is not None:
-            raise ValueError(f"--{flag.replace('_', '-')} belongs to lab run, not to lab report")
     if args.study is None:
-        raise ValueError(f"lab {args.action} needs a study: {', '.join(shipped())}, or a file")
+        raise ValueError(f"lab {args.action} needs a study: {', '.join(shipped())}, or a TOML file")
     return _run(args) if args.action == "run" else _report(args)
 
 
 def _list() -> int:
-    from ..lab.study import read_study, shipped
-
     for name, path in shipped().items():
         study = read_study(path)
         steps = sum(study.run_config(arm, seed).train.max_steps for arm, seed in study.runs())
@@ -81,10 +83,6 @@ def _list() -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from ..lab.runner import run_study
-    from ..lab.study import load_study
-    from .train import Interruption
-
     study = load_study(args.study)
     folder = FOLDER / study.name if args.out is None else args.out
     head = (f"study      {study.title}\n"
@@ -94,12 +92,12 @@ def _run(args: argparse.Namespace) -> int:
         outcome = run_study(
             folder, study, progress, jobs=args.jobs, only=args.only,
             max_minutes=args.max_minutes or 0.0, should_stop=interruption.happened,
-            say=lambda note: print(f"npgpt: {note}", file=sys.stderr),
+            say=note,
         )
     took = duration(time.monotonic() - started)
     again = f"npgpt lab run {args.study}" + (f" --out {folder}" if args.out is not None else "")
     if outcome.reason == "failed":
-        print(f"npgpt: {outcome.message}", file=sys.stderr)
+        note(outcome.message)
         print(f"stopped    the other runs are saved; {outcome.left} are left\ncontinue   {again}")
         return outcome.exit_code if outcome.exit_code in (2, 3) else 1
     if outcome.reason != "finished":
@@ -112,28 +110,27 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from ..lab.report import write_report
-    from ..lab.study import load_study
-
     given = Path(args.study)
     source = given if given.exists() and given.suffix != ".toml" else (
         FOLDER / load_study(args.study).name)
     if not source.exists():
-        raise ValueError(f"{source} is not there; run the study first: npgpt lab run {args.study}")
+        raise ValueError(f"{source} does not exist; run the study first: "
+                         f"npgpt lab run {args.study}")
     to = args.out or (source if source.is_dir() else source.parent)
-    for path in write_report(source, to, say=lambda note: print(f"npgpt: {note}",
-                                                                file=sys.stderr)):
+    for path in write_report(source, to, say=note):
         print(f"{path}  {path.stat().st_size:,} bytes")
     return 0
 
 
 class StudyProgress:
-    """A line per run that starts or ends; in a terminal also one that is kept up to date."""
+    """A line per run that starts or ends; in a terminal also one that is kept up to date.
+
+    `head` is printed before the first run. A Reporter of `npgpt.lab.runner`.
+    """
 
     SECONDS_BETWEEN_LINES = 60.0
 
     def __init__(self, head: str) -> None:
-        """Say `head` as soon as nothing can be refused any more."""
         self._head = head
         self._live = sys.stdout.isatty()
         self._started = self._spoke = time.monotonic()
@@ -147,14 +144,14 @@ class StudyProgress:
         self._clear()
 
     def ready(self) -> None:
-        """The runs begin."""
+        """Every setting is checked and the runs begin."""
         print(self._head, flush=True)
 
-    def started(self, run: Any, step: int) -> None:
-        """A run goes."""
+    def started(self, run: Run, step: int) -> None:
+        """A run starts, or continues from `step`."""
         self._say(f"continue   {run.name} from step {step:,}" if step else f"start      {run.name}")
 
-    def finished(self, run: Any, status: str) -> None:
+    def finished(self, run: Run, status: str) -> None:
         """A run is done or has diverged."""
         seconds = run.ending().get("seconds", 0.0)
         if status == "diverged":
@@ -163,7 +160,7 @@ class StudyProgress:
             loss = float(run.result()["val_loss"])
             self._say(f"done       {run.name}  val loss {loss:.4f}  {duration(seconds)}")
 
-    def going(self, runs: list[tuple[Any, int]], steps: int, total_steps: int) -> None:
+    def going(self, runs: list[tuple[Run, int]], steps: int, total_steps: int) -> None:
         """Redraw the line, at most a few times a second."""
         now = time.monotonic()
         if self._first_steps is None:
@@ -195,12 +192,3 @@ class StudyProgress:
             sys.stdout.write("\r\033[K")
             sys.stdout.flush()
             self._drawn = False
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: 42 s, 3.5 min, 1 h 20 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.1f} min"
-    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from .parser import seed_number
+from ..budget import budget
+from ..config import GPT2Config
+from ..packs import compare_packs, tiny_config, write_pack
+from ..weights.huggingface import read_config
+from .options import add_seed
+from .parser import Parser
 
+DESCRIPTION = "Write a conformance pack, or compare two."
 EPILOG = """\
 examples:
   npgpt pack tiny my-pack              parameters, activations, gradients
@@ -15,59 +20,44 @@ examples:
   npgpt pack --compare my-pack theirs  the first tensor that differs, and why
 
 A pack is pack.safetensors, pack.json, and pack.md: a page on how to compare.
-exit codes: 0 written, or all tensors agree; 1 one differs; 2 usage; 3 a file
-does not fit
+exit codes: 0 written, or all tensors agree; 1 a tensor differs; 2 usage; 3 a
+file cannot be read or written
 """
+# a pack holds every gradient in two precisions: beyond this it would be gigabytes
+MOST_PARAMETERS = 5_000_000
 
 
-def add_parser(subparsers: Any) -> None:
-    """Declare the verb."""
-    parser = subparsers.add_parser(
-        "pack", help="every intermediate and gradient of a small model, to compare ports with",
-        description="Write a conformance pack, or compare two.", epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: Parser) -> None:
+    """Declare the verb's arguments."""
     parser.add_argument("first", metavar="CONFIG",
                         help="tiny, a config.json, or (--compare) one pack")
     parser.add_argument("second", metavar="OUT", type=Path,
                         help="the folder to write, or (--compare) the other pack")
-    parser.add_argument("--compare", action="store_true", help="hold the second pack against the "
-                                                               "first")
-    parser.add_argument("--seed", type=seed_number, default=0,
-                        help="of the random model (default 0)")
-    parser.set_defaults(run=run)
+    parser.add_argument("--compare", action="store_true",
+                        help="compare the second pack with the first")
+    add_seed(parser, 0, "of the random model (default 0)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Write or compare."""
-    from ..packs import compare_packs, write_pack
-
     if args.compare:
         comparison = compare_packs(args.first, args.second)
         print(comparison)
         return 0 if comparison.ok else 1
     if args.second.exists() and not args.second.is_dir():
-        raise ValueError(f"{args.second} is no folder; name another place")
+        raise ValueError(f"{args.second} is not a folder; name another place")
     folder = write_pack(args.second, _config(args.first), args.seed)
     for path in sorted(folder.glob("pack.*")):
         print(f"{path}  {path.stat().st_size:,} bytes")
     return 0
 
 
-# a pack holds every gradient in two precisions: beyond this it would be gigabytes
-MOST_PARAMETERS = 5_000_000
-
-
-def _config(what: str) -> Any:
-    from ..packs import tiny_config
-    from ..params import budget
-    from ..weights.huggingface import read_config
-
+def _config(what: str) -> GPT2Config:
     if what == "tiny":
         return tiny_config()
     path = Path(what)
     if path.suffix != ".json":
-        raise ValueError(f"{what!r} is no config; pass tiny, or a config.json")
+        raise ValueError(f"expected tiny or a config.json, got {what!r}")
     config = read_config(path)
     count = budget(config).parameters
     if count > MOST_PARAMETERS:

@@ -7,9 +7,13 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..training.settings import TrainSettings
+from .console import duration
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 # in a file or a pipe: a line at least this often, and at every evaluation
 SECONDS_BETWEEN_LINES = 10.0
@@ -26,13 +30,13 @@ class Progress:
         self._val: float | None = None
         self._started = time.monotonic()
         self._spoke = self._started
-        self._bar: Any = None
+        self._bar: tqdm[NoReturn] | None = None
         if sys.stderr.isatty():
-            from tqdm import tqdm
+            from tqdm import tqdm as make_bar
 
             # tqdm's own time left knows nothing of max_minutes: ours is in the postfix
-            self._bar = tqdm(total=self._last, initial=first_step, unit="step", file=sys.stderr,
-                             dynamic_ncols=True, smoothing=0.1, bar_format=BAR)
+            self._bar = make_bar(total=self._last, initial=first_step, unit="step", file=sys.stderr,
+                                 dynamic_ncols=True, smoothing=0.1, bar_format=BAR)
 
     def __enter__(self) -> Progress:
         return self
@@ -87,7 +91,7 @@ class Progress:
         if not done or step >= self._last:
             return []
         seconds = min(passed / done * (self._last - step), max(0.0, self._most_seconds - passed))
-        return [f"{seconds / 60:.1f} min left" if seconds > 90 else f"{seconds:.0f} s left"]
+        return [f"{duration(seconds)} left"]
 
     def _write(self, text: str) -> None:
         if self._bar is not None:

@@ -6,12 +6,11 @@ The derivatives come from the layers' own backward functions, with dout = 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..display import drawing
-from ..display.terminal import Curve, beside, chart, tint, wrapped
+from ..display.terminal import Curve, beside, chart, page, tint, wrapped
 from ..layers import gelu, relu, silu
 from ..layers.contract import Array
 
@@ -21,7 +20,7 @@ PAIRS = {
     "relu": (relu.relu_forward, relu.relu_backward),
     "silu": (silu.silu_forward, silu.silu_backward),
 }
-LOOK = """ReLU cuts hard at 0. GELU and SiLU bend smoothly, dip below 0 (GELU to -0.17 near
+CAPTION = """ReLU has a kink at 0. GELU and SiLU are smooth, dip below 0 (GELU to -0.17 near
     x = -0.75, SiLU to -0.28 near -1.28) and still pass a gradient below 0, where ReLU passes
     none."""
 
@@ -60,7 +59,7 @@ def gelu_demo(low: float = -4.0, high: float = 4.0, points: int = 8001) -> Activ
 def gelu_text(shown: Activations, colour: bool = False) -> str:
     """A table, both charts, and the gap; 80 columns."""
     picked = [int(np.abs(shown.x - at).argmin()) for at in np.linspace(shown.x[0], shown.x[-1], 9)]
-    lines = [wrapped(LOOK), "", f"{'':8}{'value':^36}{'derivative':^36}",
+    lines = [wrapped(CAPTION), "", f"{'':8}{'value':^36}{'derivative':^36}",
              f"{'x':>6}  " + "".join(f"{name.removeprefix('gelu '):>9}" for name in PAIRS) * 2]
     for i in picked:
         numbers = [*(a[i] for a in shown.values.values()), *(a[i] for a in shown.slopes.values())]
@@ -69,7 +68,7 @@ def gelu_text(shown: Activations, colour: bool = False) -> str:
     marks = {"gelu exact": ("g", "blue"), "silu": ("s", "pink"), "relu": ("r", "green")}
     lines.append("  ".join(tint(f"{letter} {name.removesuffix(' exact')}", paint, colour)
                            for name, (letter, paint) in marks.items())
-                 + "   (both GELUs; where lines meet, the first one shows)")
+                 + "   (g: both GELUs; where curves meet, the first is drawn)")
     panels = []
     for title, arrays, ticks in (
         ("value", shown.values, (-0.5, 0, 1, 2, 3, 4)),
@@ -81,10 +80,10 @@ def gelu_text(shown: Activations, colour: bool = False) -> str:
     lines += chart("gap: GELU tanh - GELU exact", [Curve("*", "orange", shown.x, shown.gap)],
                    (-3e-4, 0, 3e-4, 6e-4), height=10, colour=colour)
     lines += ["", f"largest gap {shown.largest_gap:.2e}, at |x| = {shown.largest_gap_at:.2f}"]
-    return "\n".join(line.rstrip() for line in lines)
+    return page(lines)
 
 
-def gelu_picture(shown: Activations) -> Any:
+def gelu_picture(shown: Activations) -> drawing.Figure:
     """A Figure of three panels: values, derivatives, gap."""
     figure = drawing.new_figure(1, 3, (12, 3.8))
     styles = {

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..display import drawing
-from ..display.terminal import bar, beside, cut, tint, wrapped
+from ..display.terminal import bar, beside, cut, page, tint, wrapped
 from ..generation.sampling import Sampling, draw, generators
 from ..gpt2 import GPT2, open_model
+from ..ids import check_integer
 from ..layers.contract import Array
 from ..text import Tokenizer, load_corpus
 from ..training.loop import new_state, train_step
@@ -20,16 +20,16 @@ from ..training.settings import resolve
 PROMPT = "The exp"
 # five seconds on one core: enough to learn which letters follow which
 TRAIN_STEPS = 1000
-LOOK = """At every step the model gives each token a score, its logit. Softmax turns the scores into
+CAPTION = """At every step the model gives each token a score, its logit. Softmax turns these into
     probabilities p. Then a number u between 0 and 1 is drawn: all tokens lie side by side, each
-    as wide as its p, and the one at u joins the text. Untrained, all are about equally likely;
-    trained, a few share most of the probability."""
+    as wide as its p, and the one at u joins the text. Untrained, all are about equally
+    probable; trained, a few have most of the probability."""
 COLUMN = 39
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One token written: the likeliest candidates, best first, and the one that was taken."""
+    """One token written: the most probable candidates, best first, and the one taken."""
 
     text: str
     """What the model has read."""
@@ -40,10 +40,10 @@ class Step:
     probabilities: Array
     """(K,) after temperature and softmax over the whole vocabulary."""
     u: float | None
-    """The uniform number in [0, 1) that chose; None for greedy."""
+    """The uniform random number in [0, 1) that chose; None for greedy."""
     taken: str
     rank: int
-    """The place of the token taken among all, 1 for the likeliest."""
+    """The rank of the token taken among all, 1 for the most probable."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,14 +65,14 @@ def generate_demo(
 
     `model` is a run or a folder of weights; without it a tiny model is trained for a few seconds
     on Python's documentation. Temperature 0 is greedy; the same seed draws the same u for both.
-    `more` tokens follow the `steps` that are shown. ValueError for an empty prompt, fewer than one
-    step or candidate, and settings that do not fit.
+    `more` tokens follow the `steps` that are shown. Raises ValueError for an empty prompt, fewer
+    than one step or candidate, and a negative temperature.
     """
     if not prompt:
         raise ValueError("the prompt is empty; give at least one character")
-    if steps < 1 or candidates < 1 or more < 0:
-        raise ValueError(f"steps={steps} and candidates={candidates} must be at least 1, "
-                         f"and more={more} at least 0")
+    for setting, value, least in (("steps", steps, 1), ("candidates", candidates, 1),
+                                  ("more", more, 0)):
+        check_integer(setting, value, least)
     sampling = Sampling(temperature)
     trained, tokenizer, name = _train_a_tiny_one() if model is None else _open(model)
     written = []
@@ -107,7 +107,7 @@ def _step(
     model: GPT2, tokenizer: Tokenizer, ids: list[int], sampling: Sampling,
     rng: np.random.Generator, candidates: int,
 ) -> Step:
-    """Take one token, which is added to ids, and tell how."""
+    """Choose one token, append it to ids, and describe the choice."""
     logits = model.logits(ids[-model.config.n_positions:])[-1]              # (V,)
     probabilities = sampling.distribution(logits)                           # (V,)
     u = None if sampling.temperature == 0.0 else float(rng.random())
@@ -125,14 +125,14 @@ def _step(
 
 def generate_text(shown: list[Writing], colour: bool = False) -> str:
     """Both models side by side, a block of candidates for each step; 80 columns."""
-    lines = [wrapped(LOOK), ""]
+    lines = [wrapped(CAPTION), ""]
     lines += beside(*[[tint(f"{w.model}, {w.vocab_size:,} tokens"[:COLUMN].ljust(COLUMN), "bold",
                             colour)] for w in shown])
     for blocks in zip(*[w.steps for w in shown]):
         lines += ["", *beside(*[_block(step, colour) for step in blocks])]
     for w in shown:
         lines += ["", tint(f"{w.model} wrote:", "bold", colour), *cut(repr(w.text))]
-    return "\n".join(line.rstrip() for line in lines)
+    return page(lines)
 
 
 def _block(step: Step, colour: bool) -> list[str]:
@@ -152,11 +152,11 @@ def _block(step: Step, colour: bool) -> list[str]:
     return lines
 
 
-def generate_picture(shown: list[Writing]) -> Any:
+def generate_picture(shown: list[Writing]) -> drawing.Figure:
     """A Figure: a row per model, a panel for each of the first four steps, all on one scale."""
     columns = min(4, len(shown[0].steps))
     figure = drawing.new_figure(len(shown), columns, (2.8 * columns, 2.6 * len(shown)),
-                                sharey=True, squeeze=False)
+                                sharey=True)
     for row, writing in enumerate(shown):
         for column in range(columns):
             axes, step = figure.axes[row * columns + column], writing.steps[column]

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..display import drawing
-from ..display.terminal import WIDTH, tint, wrapped
+from ..display.terminal import WIDTH, page, tint, wrapped
 from ..layers.contract import Array
 from ..layers.layernorm import layernorm_forward
 
-LOOK = """Each row is one position with its own mean and spread. LayerNorm takes both away, row by
+CAPTION = """Each row is one position with its own mean and spread. LayerNorm removes both, row by
     row. The variance divides by C (biased), as in GPT-2: it comes out as 1, or a little less where
-    it was so small that eps counts. Divided by C-1 (unbiased) the same numbers have variance
+    it was so small that eps matters. Divided by C-1 (unbiased) the same row has variance
     C/(C-1)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Normalised:
-    """A batch x (N, C), what LayerNorm makes of it, and both ones' statistics, (N,) each."""
+    """A batch x (N, C), LayerNorm's output, and the statistics of both, (N,) each."""
 
     x: Array
     out: Array
@@ -47,7 +46,7 @@ def layernorm_demo(
         drawn = np.random.default_rng(seed).standard_normal((3, 6))
         x = drawn * np.array([[4.0], [0.3], [1.0]]) + np.array([[0.0], [4.0], [-3.0]])
     if x.ndim != 2 or x.shape[1] < 2:
-        raise ValueError(f"a batch has shape (N, C) with C at least 2; got {x.shape}")
+        raise ValueError(f"expected a batch (N, C) with C at least 2, got {x.shape}")
     weight = np.ones(x.shape[1]) if weight is None else weight
     bias = np.zeros(x.shape[1]) if bias is None else bias
     out, _ = layernorm_forward(x, weight, bias, eps=eps)
@@ -59,7 +58,7 @@ def layernorm_demo(
 
 def layernorm_text(shown: Normalised, colour: bool = False) -> str:
     """Both batches with their statistics, and each row on a line of numbers; 80 columns."""
-    lines = [wrapped(LOOK)]
+    lines = [wrapped(CAPTION)]
     channels = min(shown.x.shape[1], 6)
     for name, batch, mean, var, unbiased in (
         ("before", shown.x, shown.mean_before, shown.var_before, shown.unbiased_before),
@@ -81,7 +80,7 @@ def layernorm_text(shown: Normalised, colour: bool = False) -> str:
     columns = WIDTH - 11
     lines.append(" " * 11 + f"{-reach:.4g}".ljust(columns // 2) + "0"
                  + f"{reach:.4g}".rjust(columns - columns // 2 - 1))
-    return "\n".join(line.rstrip() for line in lines)
+    return page(lines)
 
 
 def _column(value: float, width: int, decimals: int) -> str:
@@ -112,7 +111,7 @@ def _strip(row: Array, reach: float, colour: bool) -> str:
     return "".join(cells)
 
 
-def layernorm_picture(shown: Normalised) -> Any:
+def layernorm_picture(shown: Normalised) -> drawing.Figure:
     """A Figure of two panels on one scale: the batch before and after."""
     figure = drawing.new_figure(1, 2, (9, 3.8), sharey=True)
     for axes, title, batch in zip(figure.axes, ("before", "after"), (shown.x, shown.out)):

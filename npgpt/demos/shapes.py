@@ -1,36 +1,38 @@
-"""An input's way through the model: every entry of the tape, its shapes, FLOPs and bytes kept."""
+"""An input's way through the model: every entry of the tape, its shapes, FLOPs and saved bytes."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Iterator
+from typing import Any, Iterator, Mapping
 
 import numpy as np
 
 from .. import model
 from ..config import SIZES, GPT2Config
 from ..display import drawing
-from ..display.terminal import bar, bytes_text, count_text, tint, wrapped
+from ..display.terminal import bar, bytes_text, count_text, page, tint, wrapped
+from ..ids import check_integer
 from ..layers.contract import Array
 from ..params import parameter_shapes
+from ..suggest import did_you_mean
 from ..tape import Entry, Tape
 
 SMALL = GPT2Config(vocab_size=65, n_positions=32, n_embd=48, n_layer=2, n_head=4,
                    resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
-LOOK = """The lines stand in the order of the tape, which backward reads from the last to the first.
-    Each op keeps what its backward needs. Attention keeps T x T weights for every head, and the
-    feed-forward network its wide layer; a residual keeps nothing."""
+CAPTION = """The lines are in the order of the tape, which backward reads from last to first.
+    Each op saves what its backward needs. Attention saves T x T weights for every head, and the
+    feed-forward network its hidden layer; a residual saves nothing."""
 NOTE = """FLOPs: every multiplication, addition, exp and tanh of forward, by the textbook's layers,
-    which compute masked scores too. Backward costs about twice as much: a matrix product becomes
-    two, one for the input and one for the weights. Kept: an array that two ops keep counts once,
-    at the first; parameters and token ids are there anyway. The tape holds the results too, until
+    which compute masked scores too. Backward costs about twice as much: each matmul becomes two,
+    one for the input and one for the weights. Saved: an array that two ops save counts once, at
+    the first; parameters and token ids do not count. The tape holds the results too, until
     backward has read them."""
-# so many blocks are shown one by one; of more, the first stands for the others
+# this many blocks are shown one by one; of more, the first stands for the others
 FEW_BLOCKS = 2
 
-# operations per number of the output, counted from the formulas
-_PER_NUMBER = {"layernorm": 8, "residual": 1, "position_embedding": 1, "token_embedding": 0}
+# operations per element of the output, counted from the formulas
+_PER_ELEMENT = {"layernorm": 8, "residual": 1, "position_embedding": 1, "token_embedding": 0}
 _PER_ACTIVATION = {"gelu_new": 9, "gelu": 40, "relu": 1, "leaky_relu": 2, "silu": 5}
 
 
@@ -40,29 +42,29 @@ class Step:
 
     op: str
     parameters: str
-    """Common beginning of its parameters' names, such as "h.0.attn.c_attn"; "" if it has none."""
+    """Common prefix of its parameters' names, such as "h.0.attn.c_attn"; "" if it has none."""
     inputs: tuple[tuple[int, ...], ...]
-    """Shapes of all that goes in, parameters too; a missing bias is left out."""
+    """Shapes of all inputs, parameters too; a missing bias is left out."""
     out: tuple[int, ...]
     flops: int
     """Of the forward pass."""
-    kept: int
-    """Bytes kept for backward that no earlier entry keeps; parameters and ids do not count."""
+    saved: int
+    """Bytes saved for backward, but for those of earlier entries, parameters and ids."""
 
 
 def shapes_demo(
-    what: str | GPT2Config = "small", batch: int = 2, length: int | None = None
+    size: str | GPT2Config = "small", batch: int = 2, length: int | None = None
 ) -> list[Step]:
     """The tape of one loss, float32, entry by entry, for a config, "small" or a GPT-2 size.
 
-    `length` defaults to 16, at most the context. ValueError for what does not fit. The parameters
-    are all 0, since shapes and costs do not depend on them: that takes no memory worth mentioning.
+    `length` defaults to 16, at most the context. The parameters are all 0, since shapes and costs
+    do not depend on them: that takes next to no memory. Raises ValueError for an unknown size, and
+    a batch or length outside of its range.
     """
-    config = what if isinstance(what, GPT2Config) else _config(what)
+    config = size if isinstance(size, GPT2Config) else _config(size)
     length = min(16, config.n_positions) if length is None else length
-    if batch < 1 or not 1 <= length <= config.n_positions:
-        raise ValueError(f"batch={batch} and length={length} do not fit; the batch is at least 1, "
-                         f"the length 1 to n_positions={config.n_positions}")
+    check_integer("batch", batch, 1)
+    check_integer("length", length, 1, config.n_positions)
     ids = np.zeros((batch, length), np.int64)
     steps: list[Step] = []
     tape = Tape(lambda entry, inputs, out: steps.append(_step(entry, inputs, out, names, seen)))
@@ -78,7 +80,9 @@ def _config(name: str) -> GPT2Config:
     if name == "small":
         return SMALL
     if name not in SIZES:
-        raise ValueError(f"{name!r} is no model; there are small, {', '.join(SIZES)}")
+        known = ["small", *SIZES]
+        expected = f"; expected one of {', '.join(known)}"
+        raise ValueError(f"unknown size {name!r}{did_you_mean(name, known) or expected}")
     return GPT2Config.named(name)
 
 
@@ -91,17 +95,17 @@ def _step(
     if len({name.rpartition(".")[0] for name in own}) > 1:
         common = common.rpartition(".")[0]
     shapes = tuple(array.shape for array in inputs if array is not None)
-    kept = 0
+    saved = 0
     for array in _arrays(entry.cache):
         owner = _owner(array)
         if owner not in seen:
             seen.add(owner)
-            kept += _root(array).nbytes
+            saved += _root(array).nbytes
     flops = _flops(entry.op.name, shapes, out.shape, entry.settings)
-    return Step(entry.op.name, common, shapes, out.shape, flops, kept)
+    return Step(entry.op.name, common, shapes, out.shape, flops, saved)
 
 
-def _arrays(cache: Any) -> Iterator[Array]:
+def _arrays(cache: object) -> Iterator[Array]:
     if isinstance(cache, np.ndarray):
         yield cache
     elif isinstance(cache, (tuple, list)):
@@ -110,9 +114,9 @@ def _arrays(cache: Any) -> Iterator[Array]:
 
 
 def _root(array: Array) -> Array:
-    # a view keeps all of the array that it looks at
-    while isinstance(array.base, np.ndarray):
-        array = array.base
+    # a view keeps the whole array alive
+    while isinstance(base := array.base, np.ndarray):
+        array = base
     return array
 
 
@@ -121,7 +125,8 @@ def _owner(array: Array) -> int:
 
 
 def _flops(
-    op: str, inputs: tuple[tuple[int, ...], ...], out_shape: tuple[int, ...], settings: Any
+    op: str, inputs: tuple[tuple[int, ...], ...], out_shape: tuple[int, ...],
+    settings: Mapping[str, Any],
 ) -> int:
     """Multiplications, additions, exp and tanh of one entry's forward."""
     out, positions = math.prod(out_shape), math.prod(inputs[0][:-1])
@@ -129,50 +134,49 @@ def _flops(
         return 2 * positions * math.prod(inputs[1]) + (out if len(inputs) > 2 else 0)
     if op == "multi_head_attention":
         b, t, channels = out_shape
-        scores = b * settings["n_head"] * t * t
-        # two products of D per score, and a handful of operations for the softmax
+        scores = b * int(settings["n_head"]) * t * t
+        # two dot products of length D per score, and five operations for the softmax
         return 4 * b * t * t * channels + 5 * scores
     if op in ("feed_forward", "swiglu"):
         matrices = [math.prod(shape) for shape in inputs[1:] if len(shape) == 2]
-        wide = inputs[1][1]
+        hidden = inputs[1][1]
         each = _PER_ACTIVATION[settings.get("activation", "silu")]
-        # a bias on each wide layer, and swiglu's product of the two
+        # a bias on each hidden layer, and for swiglu their product
         extra = 1 if op == "feed_forward" else 3
-        return positions * (2 * sum(matrices) + wide * (each + extra)) + out
+        return positions * (2 * sum(matrices) + hidden * (each + extra)) + out
     if op == "linear_cross_entropy":
         return positions * (2 * math.prod(inputs[1]) + 4 * inputs[1][0])
-    return _PER_NUMBER[op] * out
+    return _PER_ELEMENT[op] * out
 
 
 def shapes_text(shown: list[Step], colour: bool = False, every_block: bool = False) -> str:
     """A table of the tape; of many blocks, the first stands for the others. 80 columns."""
-    header = f"{'op':21}{'parameters':17}{'in':>12}{'out':>12}{'FLOPs':>8}{'kept':>10}"
-    lines = [wrapped(LOOK), "", tint(header, "bold", colour)]
+    header = f"{'op':21}{'parameters':17}{'in':>12}{'out':>12}{'FLOPs':>8}{'saved':>10}"
+    lines = [wrapped(CAPTION), "", tint(header, "bold", colour)]
     places = _blocks(shown)
     blocks = max(places) + 1
-    told = False
     for step, block in zip(shown, places):
         if block > 0 and blocks > FEW_BLOCKS and not every_block:
-            if not told:
-                lines.append(tint(f"... {blocks - 1} more blocks like this one", "dim", colour))
-            told = True
+            more = tint(f"... {blocks - 1} more blocks like this one", "dim", colour)
+            if lines[-1] != more:
+                lines.append(more)
             continue
         lines.append(f"{step.op:21}{step.parameters:17}"
                      f"{_shape(step.inputs[0]):>12}{_shape(step.out):>12}"
-                     f"{count_text(step.flops):>8}{bytes_text(step.kept):>10}")
+                     f"{count_text(step.flops):>8}{bytes_text(step.saved):>10}")
     lines.append(tint(f"{f'all {len(shown)} entries':62}"
                       f"{count_text(sum(step.flops for step in shown)):>8}"
-                      f"{bytes_text(sum(step.kept for step in shown)):>10}", "bold", colour))
-    lines += ["", f"{'share of':21}{'FLOPs':>24}{'kept':>35}"]
-    for kind, flops, kept in _shares(shown):
+                      f"{bytes_text(sum(step.saved for step in shown)):>10}", "bold", colour))
+    lines += ["", f"{'part of all':21}{'FLOPs':>24}{'saved':>35}"]
+    for kind, flops, saved in _parts(shown):
         lines.append(f"{kind:21}{flops:5.0%} {tint(bar(flops, 22), 'blue', colour)} "
-                     f"{kept:5.0%} {tint(bar(kept, 22), 'orange', colour)}")
+                     f"{saved:5.0%} {tint(bar(saved, 22), 'orange', colour)}")
     lines += ["", wrapped(NOTE)]
-    return "\n".join(line.rstrip() for line in lines)
+    return page(lines)
 
 
 def _blocks(steps: list[Step]) -> list[int]:
-    """The block that each step lies in, -1 outside of all: as the parameters before it tell."""
+    """The block that each step lies in, by the parameters before it; -1 outside of all."""
     places, block = [], -1
     for step in steps:
         if step.parameters:
@@ -181,27 +185,27 @@ def _blocks(steps: list[Step]) -> list[int]:
     return places
 
 
-def _shares(steps: list[Step]) -> list[tuple[str, float, float]]:
-    """Each kind of op with its share of all FLOPs and of all bytes kept."""
-    flops, kept = sum(step.flops for step in steps), sum(step.kept for step in steps)
+def _parts(steps: list[Step]) -> list[tuple[str, float, float]]:
+    """Each kind of op with its fraction of all FLOPs and of all saved bytes."""
+    flops, saved = sum(step.flops for step in steps), sum(step.saved for step in steps)
     return [(kind, sum(s.flops for s in steps if s.op == kind) / flops,
-             sum(s.kept for s in steps if s.op == kind) / kept)
+             sum(s.saved for s in steps if s.op == kind) / saved)
             for kind in dict.fromkeys(step.op for step in steps)]
 
 
 def _shape(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "one number"
+    return "x".join(map(str, shape)) or "scalar"
 
 
-def shapes_picture(shown: list[Step]) -> Any:
-    """A Figure of two panels on one scale: each kind of op's share of FLOPs and of bytes kept."""
+def shapes_picture(shown: list[Step]) -> drawing.Figure:
+    """A Figure of two panels on one scale: each kind of op's part of FLOPs and of saved bytes."""
     figure = drawing.new_figure(1, 2, (10, 3.6), sharex=True, sharey=True)
-    kinds, flops, kept = zip(*reversed(_shares(shown)))
+    kinds, flops, saved = zip(*reversed(_parts(shown)))
     for axes, values, colour, label, total in (
         (figure.axes[0], flops, drawing.BLUE, "forward FLOPs",
          count_text(sum(step.flops for step in shown))),
-        (figure.axes[1], kept, drawing.ORANGE, "memory kept for backward",
-         bytes_text(sum(step.kept for step in shown))),
+        (figure.axes[1], saved, drawing.ORANGE, "memory saved for backward",
+         bytes_text(sum(step.saved for step in shown))),
     ):
         bars = axes.barh(kinds, [100 * value for value in values], color=colour)
         axes.bar_label(bars, fmt="{:.1f}", fontsize=8, padding=2)

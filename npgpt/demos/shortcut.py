@@ -8,22 +8,22 @@ the gradients come from the tape.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..display import drawing
-from ..display.terminal import Curve, chart, tint, wrapped
+from ..display.terminal import Curve, chart, page, tint, wrapped
+from ..ids import check_integer
 from ..layers.contract import Array
 from ..ops import TEXTBOOK as ops
-from ..tape import Tape
+from ..tape import Tape, Var
 
 DEPTHS = (6, 12, 24, 48)
-LOOK = """Without shortcuts every layer on the way back multiplies the gradient by numbers below 1:
-    the first layers of a deep network get almost none and do not learn. A shortcut hands the
-    gradient on as it is, and every layer gets its share. (The sums grow with the depth, and all
-    gradients with them. GPT-2 holds that down twice: by LayerNorm before each layer, and by
-    starting the matrices that write to the sum smaller, by 1 / sqrt(2 * blocks).)"""
+CAPTION = """Without shortcuts every layer of the backward pass multiplies the gradient by factors
+    below 1: the first layers of a deep network get almost none and do not learn. A shortcut passes
+    the gradient on unchanged, and every layer gets some. (The sums grow with the depth, and all
+    gradients with them. GPT-2 limits that twice: by LayerNorm before each layer, and by scaling
+    the initial matrices that write to the sum by 1 / sqrt(2 * blocks).)"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +39,7 @@ def shortcut_demo(
 ) -> Shortcuts:
     """Run every depth once with and once without residual connections, in float64."""
     for name, value in (("channels", channels), ("batch", batch), *(("depth", d) for d in depths)):
-        if value < 1:
-            raise ValueError(f"{name}={value} must be at least 1")
+        check_integer(name, value, 1)
     plain, residual = {}, {}
     for depth in depths:
         plain[depth] = _gradients(depth, channels, batch, seed, residual=False)
@@ -57,10 +56,10 @@ def _gradients(depth: int, channels: int, batch: int, seed: int, residual: bool)
     biases = rng.uniform(-reach, reach, (depth, channels))
     tape = Tape()
     watched = tape.watch(weights)
-    x: Any = rng.standard_normal((batch, channels))
+    x: Array | Var = rng.standard_normal((batch, channels))
     for weight, bias in zip(watched.values(), biases):
-        bent = ops.gelu(ops.linear(x, weight, bias))
-        x = ops.residual(x, bent) if residual else bent
+        activated = ops.gelu(ops.linear(x, weight, bias))
+        x = ops.residual(x, activated) if residual else activated
     targets = rng.integers(0, channels, batch)
     grads = tape.backward(ops.cross_entropy(x, targets))
     return np.array([np.abs(grads[weight]).mean() for weight in watched.values()])
@@ -68,7 +67,7 @@ def _gradients(depth: int, channels: int, batch: int, seed: int, residual: bool)
 
 def shortcut_text(shown: Shortcuts, colour: bool = False) -> str:
     """A table over the depths, and a chart of the deepest network; 80 columns."""
-    lines = [wrapped(LOOK), "", f"{'':14}{'without shortcuts':^32}{'with shortcuts':^32}",
+    lines = [wrapped(CAPTION), "", f"{'':14}{'without shortcuts':^32}{'with shortcuts':^32}",
              f"{'layers':>8}      {'first':>10}{'last':>10}{'first/last':>12}"
              f"{'first':>12}{'last':>10}{'first/last':>12}"]
     for depth, plain in shown.plain.items():
@@ -79,15 +78,15 @@ def shortcut_text(shown: Shortcuts, colour: bool = False) -> str:
     lines += ["        first, last: mean |gradient| of that layer's weights", ""]
     deepest = max(shown.plain)
     if deepest == 1:
-        lines.append("One layer has no way to go, so there is no curve to draw: try 6 layers.")
-        return "\n".join(line.rstrip() for line in lines)
+        lines.append("A single layer gives no curve to draw: try 6 layers.")
+        return page(lines)
     layers = np.arange(1, deepest + 1, dtype=float)
     curves = [Curve("r", "blue", layers, shown.residual[deepest]),
               Curve("p", "orange", layers, shown.plain[deepest])]
     lines.append(f"{tint('p', 'orange', colour)} plain   {tint('r', 'blue', colour)} residual   "
                  f"mean |gradient| by layer, {deepest} layers, logarithmic")
     lines += chart("", curves, _decades(curves), colour=colour, log=True)[1:]
-    return "\n".join(line.rstrip() for line in lines)
+    return page(lines)
 
 
 def _decades(curves: list[Curve]) -> list[float]:
@@ -99,7 +98,7 @@ def _decades(curves: list[Curve]) -> list[float]:
     return [10.0 ** power for power in range(low, high, step)] + [10.0 ** high]
 
 
-def shortcut_picture(shown: Shortcuts) -> Any:
+def shortcut_picture(shown: Shortcuts) -> drawing.Figure:
     """A Figure of two panels on one logarithmic scale: without and with shortcuts."""
     figure = drawing.new_figure(1, 2, (9.5, 3.8), sharey=True)
     colours = (drawing.BLUE, drawing.ORANGE, drawing.GREEN, drawing.PINK, drawing.SKY)

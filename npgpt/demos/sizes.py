@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from ..budget import budget
 from ..config import SIZES, GPT2Config
 from ..display import drawing
-from ..display.terminal import WIDTH, bar, tint, wrapped
-from ..params import budget
+from ..display.terminal import WIDTH, bar, page, tint, wrapped
 
-LOOK = """Tied, the token table serves at both ends, as in OpenAI's weights. Untied, the way out has
-    a matrix of the same size of its own: it counts most in the smallest model. The book's models
-    have no bias on queries, keys and values."""
-VARIANTS: dict[str, dict[str, Any]] = {
+CAPTION = """Tied, the token embedding is the output matrix too, as in OpenAI's weights. Untied, the
+    output has a matrix of its own, of the same size: that matters most in the smallest model. The
+    book's models have no bias on queries, keys and values."""
+VARIANTS: dict[str, dict[str, bool]] = {
     "tied": {},
     "untied": {"tie_word_embeddings": False},
     "tied, no qkv bias": {"qkv_bias": False},
@@ -53,7 +52,7 @@ def sizes_demo() -> list[Size]:
 
 def sizes_text(shown: list[Size], colour: bool = False) -> str:
     """A table, and bars of the parameters; 80 columns."""
-    lines = [wrapped(LOOK), "", f"{'':22}{'parameters':>16}{'MiB':>10}{'training MiB':>14}"]
+    lines = [wrapped(CAPTION), "", f"{'':22}{'parameters':>16}{'MiB':>10}{'training MiB':>14}"]
     for size in shown:
         if size.variant == "tied":
             lines.append(tint(f"{size.name}: {size.n_layer} layers, {size.n_head} heads, "
@@ -69,10 +68,10 @@ def sizes_text(shown: list[Size], colour: bool = False) -> str:
             filled = bar(size.parameters / most, WIDTH - len(label)).rstrip()
             paint = "blue" if size.variant == "tied" else "orange"
             lines.append(label + tint(filled, paint, colour))
-    return "\n".join(line.rstrip() for line in lines)
+    return page(lines)
 
 
-def sizes_picture(shown: list[Size]) -> Any:
+def sizes_picture(shown: list[Size]) -> drawing.Figure:
     """A Figure of two panels: parameters tied and untied, and the tied ones' memory."""
     figure = drawing.new_figure(1, 2, (11, 3.8))
     names = list(dict.fromkeys(size.name for size in shown))

@@ -1,33 +1,39 @@
-"""Pictures with matplotlib: one palette, one look, files that are the same for the same numbers."""
+"""Pictures with matplotlib: one palette, one style, the same file for the same numbers."""
 
 from __future__ import annotations
 
 import errno
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..files import replacing_file
 
-# M. Okabe and K. Ito's palette: told apart with every kind of colour vision
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Figure
+
+# M. Okabe and K. Ito's palette: distinguishable with every kind of colour vision
 BLUE, ORANGE, GREEN, PINK = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 SKY, YELLOW, GREY = "#56b4e9", "#e69f00", "#999999"
 SUFFIXES = (".png", ".svg")
 
 
-def new_figure(rows: int, columns: int, size: tuple[float, float], **settings: Any) -> Any:
+def new_figure(
+    rows: int, columns: int, size: tuple[float, float], *, sharex: bool = False,
+    sharey: bool = False,
+) -> Figure:
     """A matplotlib Figure of `size` inches, with rows x columns axes in `figure.axes`.
 
-    `settings` as for Figure.subplots. ImportError names the extra where matplotlib is missing.
+    `sharex` and `sharey` give all of them one scale. ImportError names the extra where matplotlib
+    is missing.
     """
     try:
-        import matplotlib  # noqa: F401   first, since a loaded part can outlive a missing whole
-        from matplotlib.figure import Figure
+        import matplotlib.figure
     except ImportError:
         raise ImportError(
             "a picture needs matplotlib; install it with: python -m pip install 'npgpt[plot]'"
         ) from None
-    figure = Figure(figsize=size, layout="constrained")
-    figure.subplots(rows, columns, **settings)
+    figure = matplotlib.figure.Figure(figsize=size, layout="constrained")
+    figure.subplots(rows, columns, sharex=sharex, sharey=sharey)
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
     return figure
@@ -36,13 +42,13 @@ def new_figure(rows: int, columns: int, size: tuple[float, float], **settings: A
 def check_path(path: Path) -> None:
     """ValueError unless path ends in .png or .svg; FileNotFoundError if its folder is missing."""
     if path.suffix not in SUFFIXES:
-        raise ValueError(f"a picture's file must end in {' or '.join(SUFFIXES)}; got {path}")
+        raise ValueError(f"expected a picture's path to end in {' or '.join(SUFFIXES)}; got {path}")
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent))
 
 
-def save(figure: Any, path: Path) -> None:
-    """Write a Figure as PNG or SVG, told by the file's ending; errors as for `check_path`."""
+def save(figure: Figure, path: Path) -> None:
+    """Write a Figure as PNG or SVG, by the path's ending; errors as for `check_path`."""
     check_path(path)
     import matplotlib
 

@@ -1,6 +1,6 @@
 """Pictures made of characters, for a terminal of 80 columns: charts, bars and paragraphs.
 
-Curves are told apart by their letters; colour, where it is wanted, only helps.
+Each curve has a letter of its own, so that colour is not needed to distinguish them.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 import textwrap
 from dataclasses import dataclass
-from typing import Sequence
+from typing import Iterable, Sequence
 
 import numpy as np
 
 from ..layers.contract import Array
 
 WIDTH = 80
-# of the 256 colours of every terminal, those nearest to the palette of the pictures; all can be
-# read on black and on white
+# of a terminal's 256 colours, those nearest to the palette of the pictures; all are legible on
+# black and on white
 _COLOURS = {"blue": "38;5;32", "orange": "38;5;208", "green": "38;5;36", "pink": "38;5;169",
             "bold": "1", "dim": "2"}
 
@@ -31,15 +31,20 @@ def wrapped(text: str) -> str:
     return textwrap.fill(" ".join(text.split()), WIDTH, break_on_hyphens=False)
 
 
+def page(lines: Iterable[str]) -> str:
+    """Lines as one text, without blanks at their ends."""
+    return "\n".join(line.rstrip() for line in lines)
+
+
 def cut(text: str) -> list[str]:
     """A text as it is, in lines of at most 80 columns."""
     return [text[start:start + WIDTH] for start in range(0, len(text), WIDTH)]
 
 
-def bar(share: float, width: int) -> str:
-    """A bar of `width` columns for a share of 1; something above 0 shows at least a dot."""
-    length = round(share * width)
-    return ("#" * length or ("." if share > 0 else "")).ljust(width)
+def bar(fraction: float, width: int) -> str:
+    """A bar that fills this fraction of `width` columns; anything above 0 shows at least a dot."""
+    length = round(fraction * width)
+    return ("#" * length or ("." if fraction > 0 else "")).ljust(width)
 
 
 def bytes_text(n: float) -> str:

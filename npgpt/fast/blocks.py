@@ -13,7 +13,6 @@ from typing import Any, Iterator
 import numpy as np
 
 from ..layers.contract import Array
-from ..machine.threads import ELEMENTS, parts
 
 # elements in a block: 512 kB of float32, a few of which fit a second-level cache of 2 MB; on one
 # thread 2**15 to 2**17 were equally fast, on two the longer calls win
@@ -56,17 +55,3 @@ def runs(start: int, stop: int, width: int, block: int = BLOCK) -> Iterator[slic
 def run_length(width: int, block: int = BLOCK) -> int:
     """How many rows `runs` puts into a slice: the size of scratch arrays."""
     return max(1, block // max(1, width))
-
-
-def add(a: Array, b: Array, out: Array | None = None) -> Array:
-    """a + b of one shape, into `out` if given; on all threads when large."""
-    total = np.empty(a.shape, np.result_type(a, b)) if out is None else out
-    if a.ndim == 0 or a.size < ELEMENTS:
-        np.add(a, b, out=total)
-    else:
-        parts(lambda i, j: _add_between(a, b, total, i, j), len(a))
-    return total
-
-
-def _add_between(a: Array, b: Array, out: Array, start: int, stop: int) -> None:
-    np.add(a[start:stop], b[start:stop], out=out[start:stop])

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..config import GPT2Config
+from ..ids import check_integer
 from ..layers.attention import merge_heads, split_heads, split_qkv
 from ..ops import TEXTBOOK, Ops
 from ..tape import Array
@@ -44,11 +45,8 @@ class KVCache:
         dtype: DTypeLike = np.float32,
     ) -> None:
         self.config = config
-        self.capacity = config.n_positions if capacity is None else capacity
-        if not 1 <= self.capacity <= config.n_positions:
-            raise ValueError(
-                f"capacity={capacity} does not fit: 1 to n_positions={config.n_positions} tokens"
-            )
+        self.capacity = check_integer(
+            "capacity", config.n_positions if capacity is None else capacity, 1, config.n_positions)
         shape = (config.n_layer, batch, config.n_head, self.capacity, config.head_size)
         self.keys = np.empty(shape, dtype)                      # (L, B, H, S, D)
         self.values = np.empty(shape, dtype)
@@ -58,15 +56,12 @@ class KVCache:
         """Where the next `count` tokens of each row lie: (R, count)."""
         start = self.lengths[list(rows)]
         if len(start) and int(start.max()) + count > self.capacity:
-            raise ValueError(
-                f"{int(start.max())} tokens and {count} more are over the cache's capacity "
-                f"of {self.capacity}"
-            )
+            raise ValueError(f"{int(start.max())} tokens and {count} more exceed the cache's "
+                             f"capacity of {self.capacity}")
         return start[:, None] + np.arange(count)
 
     def attend(self, rows: Sequence[int], ops: Ops = TEXTBOOK) -> Callable[[int, Array], Array]:
-        """The attention for `model.hidden`: new tokens see the cached ones of their row, and each
-        other.
+        """The attention for `model.hidden`: new tokens see their row's cached ones, and each other.
 
         It stores the new keys and values; call `advance` when the whole pass is done.
         """

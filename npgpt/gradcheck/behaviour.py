@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .measure import random_dout
-from .numeric import Array, choose_method, derivative, signs
+from .numeric import Array, choose_method, norm, signs
 from .report import Finding
-from .subject import Subject
+from .subject import CallError, Subject, fresh_copy
 
 DIGITS = 1e-8
 
 
-def damage(subject: Subject, rng: np.random.Generator) -> list[Finding]:
+def check_mutation(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     """Does it write into inputs, cache or dout, or answer differently the second time?"""
-    return _writes(subject, rng) or _repeats(subject, rng)
+    return _check_writes(subject, rng) or _check_repeats(subject, rng)
 
 
-def habits(subject: Subject, rng: np.random.Generator) -> list[Finding]:
-    """For a pair whose numbers are right: does it remember a call, or depend on memory layout?"""
-    for test in (_remembers, linear, _layouts, _shared):
+def check_contract(subject: Subject, rng: np.random.Generator) -> list[Finding]:
+    """For a pair whose gradients are right: does it remember a call, or depend on memory layout?"""
+    for test in (_check_stale_cache, check_linear, _check_layouts, _check_shared_input):
         found = test(subject, rng)
         if found:
             return found
@@ -40,132 +41,90 @@ def same(a: Any, b: Any) -> bool:
         return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
     if hasattr(a, "__dict__") and type(a) is type(b) and not callable(a):
         return same(vars(a), vars(b))
-    return True  # strings, sizes, files: nothing that a gradient could damage
+    return True  # strings, sizes, files: nothing that a gradient could be written into
 
 
-class Likeness:
+class AllClose:
     """Are two answers of backward the same up to rounding? Each gradient by its own size.
 
     `digits` is what the relative error may be. Where a gradient is zero in exact arithmetic,
-    rounding is measured against what it could have been: ||dout|| ||out|| / ||x||.
+    rounding is measured against the length that it could have had.
     """
 
     def __init__(self, subject: Subject, out: Array, dout: Array, digits: float = DIGITS) -> None:
         self.digits = max(digits, 2000 * subject.epsilon)
-        length = float(np.linalg.norm(dout)) * float(np.linalg.norm(np.asarray(out, np.float64)))
-        self.floors = [
-            5000 * subject.epsilon * length / max(float(np.linalg.norm(a)), 1e-3 * a.size**0.5)
-            if a is not None and a.size and a.dtype.kind == "f" else 0.0
-            for a in subject.inputs
-        ]
+        self.floors = {i: 5000 * subject.epsilon * subject.scale(i, out, dout)
+                       for i in subject.floats if subject.array(i).size}
 
     def __call__(self, first: tuple[Any, ...], second: tuple[Any, ...]) -> bool:
-        return len(first) == len(second) and all(
-            self.one(i, a, b) for i, (a, b) in enumerate(zip(first, second, strict=True))
-        )
+        return len(first) == len(second) and all(map(self.one, range(len(first)), first, second))
 
     def one(self, position: int, a: Any, b: Any) -> bool:
         """Is the gradient of one input the same in both answers?"""
         if a is None or b is None:
             return a is b
         a, b = np.asarray(a), np.asarray(b)
-        if a.shape != b.shape:
-            return False
-        if a.dtype.kind not in "fc":
-            return same(a, b)
-        gap, size = float(np.linalg.norm(a - b)), float(np.linalg.norm(a))
-        floor = self.floors[position] if position < len(self.floors) else 0.0
-        return gap <= self.digits * size + floor or not np.isfinite(gap)
+        if a.shape != b.shape or a.dtype.kind not in "fc":
+            return a.shape == b.shape and same(a, b)
+        gap = norm(a - b)
+        return gap <= self.digits * norm(a) + self.floors.get(position, 0.0) or not np.isfinite(gap)
 
 
-def _writes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
+def _check_writes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     """Inputs, cache and dout must be as they were."""
-    findings = []
     arrays = [None if a is None else a.copy() for a in subject.inputs]
     out, cache = subject.call(arrays)
-    for name, now, before in zip(subject.names, arrays, subject.inputs, strict=True):
-        if before is not None and not same(now, before):
-            findings.append(
-                Finding(
-                    "in-place",
-                    name,
-                    f"forward writes into its input {name}; a layer writes only into arrays of "
-                    "its own.",
-                    evidence="the array differs after the call",
-                )
-            )
-    try:
-        kept = copy.deepcopy(cache)
-    except Exception:  # something that cannot be copied cannot be compared either
-        kept = None
+    findings = [
+        Finding(
+            "in-place", name,
+            f"forward writes into its input {name}; a layer writes only into arrays of its own.",
+            evidence="the array differs after the call")
+        for name, now, before in zip(subject.names, arrays, subject.inputs, strict=True)
+        if before is not None and not same(now, before)
+    ]
+    before = fresh_copy(cache)
     dout = random_dout(np.shape(out), rng)
     given = dout.copy()
-    subject.backward(given, cache)
+    subject.call_backward(given, cache)
     if not same(given, dout):
-        findings.append(
-            Finding(
-                "in-place",
-                "dout",
-                "backward writes into dout. A residual connection hands the same dout to two "
-                "places, so the other one gets the damaged array.",
-                evidence="dout differs after the call",
-            )
-        )
-    if kept is not None and not same(kept, cache):
-        findings.append(
-            Finding(
-                "in-place",
-                "cache",
-                "backward writes into its cache, so a second call would answer differently.",
-                evidence="the cache differs after the call",
-            )
-        )
+        findings.append(Finding(
+            "in-place", "dout",
+            "backward writes into dout. A residual connection hands the same dout to two places, "
+            "so the other one gets the overwritten array.", evidence="dout differs after the call"))
+    if not same(before, cache):
+        findings.append(Finding(
+            "in-place", "cache",
+            "backward writes into its cache, so a second call would answer differently.",
+            evidence="the cache differs after the call"))
     return findings
 
 
-def _repeats(subject: Subject, rng: np.random.Generator) -> list[Finding]:
+def _check_repeats(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     """The same call gives the same answer, forward and backward."""
     first, cache = subject.run()
-    again, _ = subject.run()
-    if not same(first, again):
-        return [
-            Finding(
-                "not-repeatable",
-                "",
-                "forward gives another output for the same inputs. If it draws random numbers, "
-                "let it take rng= and pass np.random.default_rng(0) to the check.",
-                evidence="two calls differ",
-            )
-        ]
+    if not same(first, subject.run()[0]):
+        return [Finding(
+            "not-repeatable", "",
+            "forward gives another output for the same inputs. If it draws random numbers, let it "
+            "take rng= and pass np.random.default_rng(0) to the check.",
+            evidence="two calls differ")]
     dout = random_dout(first.shape, rng)
-    one, two, three = (_tuple(subject.backward(dout.copy(), cache)) for _ in range(3))
+    one, two, three = (_backward(subject, dout.copy(), cache) for _ in range(3))
     if same(one, two) and same(two, three):
         return []
-    like = Likeness(subject, first, dout)
-    if like(_steps(one, two), _steps(two, three)):
-        return [
-            Finding(
-                "accumulated-twice",
-                "",
-                "backward adds to an array that it keeps: with the same dout and cache its answer "
-                "grows by the same amount in every call. Let it begin with an array of its own in "
-                "each call, such as np.zeros_like(x); adding up is the caller's part.",
-                evidence="three calls with the same dout and cache",
-            )
-        ]
-    return [
-        Finding(
-            (
-                "mask-redrawn"
-                if "rng" in subject.settings or "rate" in subject.settings
-                else "not-repeatable"
-            ),
-            "",
-            "backward gives another answer for the same dout and cache: it draws random numbers "
-            "or keeps something between calls. What forward drew belongs into the cache.",
-            evidence="two calls with the same dout and cache",
-        )
-    ]
+    if AllClose(subject, first, dout)(_steps(one, two), _steps(two, three)):
+        return [Finding(
+            "accumulated-twice", "",
+            "backward adds to an array that it keeps: with the same dout and cache its answer grows"
+            " by the same amount in every call. Let it begin with an array of its own in each call,"
+            " such as np.zeros_like(x); adding up is the caller's part.",
+            evidence="three calls with the same dout and cache")]
+    drawn = "rng" in subject.settings or "rate" in subject.settings
+    return [Finding(
+        "mask-redrawn" if drawn else "not-repeatable", "",
+        "backward gives another answer for the same dout and cache: it draws random numbers or "
+        "keeps something between calls. What forward drew belongs into the cache.",
+        evidence="two calls with the same dout and cache")]
 
 
 def _steps(before: tuple[Any, ...], after: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -178,12 +137,7 @@ def _steps(before: tuple[Any, ...], after: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _elsewhere(subject: Subject, rng: np.random.Generator) -> Subject:
     """Other inputs of the same shapes, and generators that have moved on."""
-    other = subject.with_inputs(
-        tuple(
-            a + 0.3 * rng.standard_normal(a.shape) if a is not None and a.dtype.kind == "f" else a
-            for a in subject.inputs
-        )
-    )
+    other = subject.moved(0.3, rng)
     other.settings = subject.fresh_settings()
     for value in other.settings.values():
         if isinstance(value, np.random.Generator):
@@ -191,138 +145,105 @@ def _elsewhere(subject: Subject, rng: np.random.Generator) -> Subject:
     return other
 
 
-def _remembers(subject: Subject, rng: np.random.Generator) -> list[Finding]:
+def _check_stale_cache(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     """Two forwards, then two backwards: each must belong to its own cache."""
     other = _elsewhere(subject, rng)
     out, cache = subject.run()
     dout = random_dout(out.shape, rng)
-    alone = _tuple(subject.backward(dout.copy(), cache))
+    alone = _backward(subject, dout.copy(), cache)
     _, cache = subject.run()
     _, other_cache = other.run()
-    late = _tuple(subject.backward(dout.copy(), cache))
-    stale = Finding(
-        "stale-cache",
-        "",
+    evidence = ""
+    if not AllClose(subject, out, dout)(alone, _backward(subject, dout.copy(), cache)):
+        evidence = "forward on A, forward on B, then backward of A differs from backward of A alone"
+    elif same(_backward(subject, dout.copy(), other_cache), alone):
+        if _gradients_differ(subject, other, dout, rng):
+            evidence = "backward gives the same for two inputs whose true gradients differ"
+    return [] if not evidence else [Finding(
+        "stale-cache", "",
         "backward does not use the cache it is given: after another forward it answers for that "
         "one. What backward needs must travel in the cache, not in a global or an attribute.",
-        evidence=(
-            "forward on A, forward on B, then backward of A differs from backward of A alone"
-        ),
-    )
-    like = Likeness(subject, out, dout)
-    if not like(alone, late):
-        return [stale]
-    there = _tuple(subject.backward(dout.copy(), other_cache))
-    if not same(there, alone) or not _moves(subject, other, dout, rng):
-        return []
-    return [
-        Finding(
-            "stale-cache",
-            "",
-            stale.message,
-            evidence="backward gives the same for two inputs whose true gradients differ",
-        )
-    ]
+        evidence=evidence)]
 
 
-def _moves(subject: Subject, other: Subject, dout: Array, rng: np.random.Generator) -> bool:
+def _gradients_differ(
+    subject: Subject, other: Subject, dout: Array, rng: np.random.Generator
+) -> bool:
     """Do the true gradients of the two subjects differ, along a random direction of each input?"""
     for i in subject.floats:
         x = subject.array(i)
         direction = signs(x.shape, rng)
         slopes = []
         for one in (subject, other):
-            function = one.out_as_function_of(i)
-            at = one.array(i)
+            function, at = one.out_as_function_of(i), one.array(i)
             method = choose_method(function, at, rng)
-            slopes.append(
-                float(np.sum(dout * derivative(function, at, [direction], method).values[0]))
-            )
-        size = max(float(np.linalg.norm(x)), 1e-3 * x.size**0.5)
-        reach = float(np.linalg.norm(dout)) * float(np.linalg.norm(subject.run()[0])) / size
-        least = max(1e-6, 1e4 * subject.epsilon) * max(map(abs, slopes)) + 1e-9 * reach
+            slopes.append(float(np.sum(dout * method.along(function, at, direction)[0])))
+        scale = subject.scale(i, subject.run()[0], dout)
+        least = max(1e-6, 1e4 * subject.epsilon) * max(map(abs, slopes)) + 1e-9 * scale
         if abs(slopes[0] - slopes[1]) > least:
             return True
     return False
 
 
-def _tuple(grads: Any) -> tuple[Any, ...]:
-    return copy.deepcopy(grads if isinstance(grads, tuple) else (grads,))
+def _backward(subject: Subject, dout: Array, cache: Any) -> tuple[Any, ...]:
+    """What backward returns, in arrays that no later call can change."""
+    return copy.deepcopy(subject.call_backward(dout, cache))
 
 
-def linear(subject: Subject, rng: np.random.Generator) -> list[Finding]:
+def check_linear(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     """backward(2a - 3b) = 2 backward(a) - 3 backward(b)."""
     out, cache = subject.run()
     a, b = random_dout(out.shape, rng), random_dout(out.shape, rng)
-    mixed = _tuple(subject.backward(2 * a - 3 * b, cache))
-    like = Likeness(subject, out, 2 * np.abs(a) + 3 * np.abs(b), 1e-6)
-    parts = _tuple(subject.backward(a.copy(), cache)), _tuple(subject.backward(b.copy(), cache))
-    for i, (whole, first, second) in enumerate(zip(mixed, *parts, strict=True)):
-        if whole is None or not isinstance(whole, np.ndarray):
-            continue
-        expected = 2 * first - 3 * second
-        if not like.one(i, whole, expected):
-            name = subject.names[i] if i < len(subject.names) else ""
-            return [
-                Finding(
-                    "not-linear",
-                    name,
-                    "backward is not linear in dout: 2a - 3b does not give 2 times the answer for"
-                    " a minus 3 times that for b. Every true gradient is: dout enters each term"
-                    " exactly once.",
-                    evidence="two random dout",
-                )
-            ]
+    mixed, of_a, of_b = (
+        _backward(subject, dout, cache) for dout in (2 * a - 3 * b, a.copy(), b.copy()))
+    close = AllClose(subject, out, 2 * np.abs(a) + 3 * np.abs(b), 1e-6)
+    for i, (whole, first, second) in enumerate(zip(mixed, of_a, of_b, strict=True)):
+        if isinstance(whole, np.ndarray) and not close.one(i, whole, 2 * first - 3 * second):
+            return [Finding(
+                "not-linear", subject.names[i] if i < len(subject.names) else "",
+                "backward is not linear in dout, as every true gradient is: dout enters each term "
+                "exactly once.", evidence="backward(2a - 3b) is not 2 backward(a) - 3 backward(b)",
+                nonlinear=True)]
     return []
 
 
-def _layouts(subject: Subject, rng: np.random.Generator) -> list[Finding]:
+def _check_layouts(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     """Strided, Fortran-ordered, broadcast and read-only arrays give what plain ones give."""
     out, _ = subject.run()
     dout = random_dout(out.shape, rng)
     flat = np.broadcast_to(np.asarray(0.7), out.shape)
-    rows = subject.with_inputs(
-        tuple(None if a is None else _first_row(a) for a in subject.inputs)
-    )
+    rows = subject.each(_first_row)
     for words, one, change, given in (
         ("non-contiguous", subject, _strided, _strided(dout)),
         ("Fortran-ordered", subject, _fortran, _fortran(dout)),
         ("read-only", subject, _read_only, flat),
         ("broadcast (np.broadcast_to)", rows, _first_row, dout),
     ):
-        finding = _compare_layout(one, words, change, given)
-        if finding:
-            return [finding]
+        message = _compare_layout(one, change, given)
+        if message:
+            return [Finding("layout", "", message.format(words),
+                            evidence="the same values in plain arrays")]
     return []
 
 
-def _compare_layout(subject: Subject, words: str, change: Any, dout: Array) -> Finding | None:
+def _compare_layout(subject: Subject, change: Callable[[Array], Array], dout: Array) -> str:
+    """What is wrong with the changed arrays, {} for their name; or ''."""
     try:
         out, cache = subject.run()
-        expected = _tuple(subject.backward(dout.copy(), cache))
-    except Exception:  # rows that are all alike may be no input for it
-        return None
+        expected = _backward(subject, dout.copy(), cache)
+    except CallError:  # rows that are all alike may not be a valid input
+        return ""
     if not all(np.all(np.isfinite(a)) for a in (out, *expected) if isinstance(a, np.ndarray)):
-        return None
-    arrays = [None if a is None else change(a.copy()) for a in subject.inputs]
+        return ""
     try:
-        _, cache = subject.call(arrays)
-        grads = _tuple(subject.backward(dout, cache))
-    except Exception as error:
-        return Finding(
-            "layout",
-            "",
-            f"With {words} arrays a call raises {type(error).__name__}: {error}",
-            evidence="the same values in plain arrays work",
-        )
-    if Likeness(subject, out, dout)(expected, grads):
-        return None
-    return Finding(
-        "layout",
-        "",
-        f"With {words} arrays of the same values backward gives another answer.",
-        evidence="the same values in plain arrays",
-    )
+        _, cache = subject.call([None if a is None else change(a.copy()) for a in subject.inputs])
+        grads = _backward(subject, dout, cache)
+    except CallError as failed:
+        text = f"{type(failed.error).__name__}: {failed}".replace("{", "{{").replace("}", "}}")
+        return f"With {{}} arrays a call raises {text}"
+    if AllClose(subject, out, dout)(expected, grads):
+        return ""
+    return "With {} arrays of the same values backward gives another answer."
 
 
 def _first_row(a: Array) -> Array:
@@ -348,29 +269,22 @@ def _read_only(a: Array) -> Array:
     return a
 
 
-def _shared(subject: Subject, rng: np.random.Generator) -> list[Finding]:
+def _check_shared_input(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     """One array given as two inputs: each gradient stays its own part, and the tape adds them."""
     for i, j in itertools.combinations(subject.floats, 2):
         if subject.shape(i) != subject.shape(j):
             continue
-        twins = subject.with_inputs(
-            subject.inputs[:j] + (subject.inputs[i],) + subject.inputs[j + 1 :]
-        )
+        twins = subject.with_input(j, subject.array(i))
         out, cache = twins.run()
         dout = random_dout(out.shape, rng)
-        expected = _tuple(subject.backward(dout.copy(), cache))
+        expected = _backward(subject, dout.copy(), cache)
         arrays = [None if a is None else a.copy() for a in twins.inputs]
         arrays[j] = arrays[i]
         _, cache = subject.call(arrays)
-        again = _tuple(subject.backward(dout.copy(), cache))
-        if not Likeness(subject, out, dout)(expected, again):
-            return [
-                Finding(
-                    "shared-input",
-                    subject.names[i],
-                    f"When one array is given as both {subject.names[i]} and {subject.names[j]}, "
-                    "backward answers otherwise than for two equal arrays.",
-                    evidence="the same values, once as two arrays",
-                )
-            ]
+        if not AllClose(subject, out, dout)(expected, _backward(subject, dout.copy(), cache)):
+            first, second = subject.names[i], subject.names[j]
+            return [Finding(
+                "shared-input", first,
+                f"When one array is given as both {first} and {second}, backward answers otherwise "
+                "than for two equal arrays.", evidence="the same values, once as two arrays")]
     return []

@@ -1,29 +1,26 @@
-"""The examination, from first look to report: check(forward, backward, *inputs, **settings)."""
+"""The examination, from the first call to the report: check(forward, backward, *inputs)."""
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from .behaviour import damage, habits, linear
+from .behaviour import check_contract, check_linear, check_mutation
 from .diagnosis import diagnose
+from .explain import sharpened
 from .kinks import step_around
 from .large import examine_large
-from .measure import measure
+from .measure import FULL, measure, row
 from .numeric import COARSE, EPSILON, precision_name
 from .report import Finding, Report, Row
-from .sharpen import sharpened
 from .sizes import sizes
-from .structure import first_look, nothing_to_check
-from .subject import Subject
+from .structure import check_structure, nothing_to_check
+from .subject import CallError, Subject
 
-FULL = 512  # elements of a tensor that are moved one by one
-BLUNT = 1e-6  # a tolerance above this is said
+NOTED = 1e-6  # a tolerance above this gets a note
 NOT_REPEATABLE = ("accumulated-twice", "mask-redrawn", "not-repeatable")
 
 
@@ -49,36 +46,38 @@ def check(
 def examine(subject: Subject, seed: int = 0, thorough: bool = True) -> Report:
     """Examine a Subject; the same `seed` gives the same report.
 
-    `thorough=False` compares the numbers only, without the checks of behaviour and of odd sizes.
+    `thorough=False` compares the gradients only, without the checks of behaviour and of odd sizes.
+    What the pair itself raises at inputs of the check's making is raised as it is.
     """
-    started = time.perf_counter()
     report = Report(subject.op)
     rng = np.random.default_rng(seed)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        # PyTorch's word about read-only arrays, which are tried on purpose
+        # PyTorch's warning about read-only arrays, which are tried on purpose
         warnings.filterwarnings("ignore", ".*not writable.*", UserWarning)
-        _examine(subject, rng, thorough, report)
-    report.seconds = time.perf_counter() - started
+        try:
+            _examine(subject, rng, thorough, report)
+        except CallError as failed:
+            raise failed.error
     return report
 
 
 def _examine(subject: Subject, rng: np.random.Generator, thorough: bool, report: Report) -> None:
-    look = first_look(subject, rng)
-    report.findings += look.findings
-    if look.out is None:
+    structure = check_structure(subject, rng)
+    report.findings += structure.findings
+    if structure.out is None:
         return
-    positions = [i for i in look.positions if subject.array(i).size]
-    if not positions or not look.out.size:
+    positions = [i for i in structure.positions if subject.array(i).size]
+    if not positions or not structure.out.size:
         if report.ok:
-            report.findings.append(nothing_to_check(subject, look.out))
+            report.findings.append(nothing_to_check(subject, structure.out))
         return
     if thorough:
-        found = damage(subject, rng)
+        found = check_mutation(subject, rng)
         report.findings += found
         if any(finding.kind in NOT_REPEATABLE for finding in found):
             report.notes.append(
-                "No number was compared: first the same call must give the same answer."
+                "No gradient was compared: first the same call must give the same answer."
             )
             return
         subject, notes = step_around(subject, rng)
@@ -86,42 +85,33 @@ def _examine(subject: Subject, rng: np.random.Generator, thorough: bool, report:
     small = [i for i in positions if subject.array(i).size <= FULL]
     large = [i for i in positions if i not in small]
     measurement = measure(subject, rng, small)
-    report.rows += [measurement.row(i) for i in measurement.verdict]
-    findings = diagnose(sharpened(measurement), look.misshapen)
-    rows, more, methods = examine_large(subject, large, look.out, rng)
+    report.rows += [row(subject, i, verdict, measurement.method[i])
+                    for i, verdict in measurement.verdict.items()]
+    findings = diagnose(sharpened(measurement), structure.misshapen)
+    rows, more, methods = examine_large(subject, large, structure.out, rng)
     report.rows += rows
-    report.rows.sort(key=lambda row: subject.names.index(row.argument))
-    told = {(f.kind, f.argument) for f in findings + more}  # with numbers, and so only once
-    report.findings = [f for f in report.findings if (f.kind, f.argument) not in told]
+    report.rows.sort(key=lambda line: subject.names.index(line.argument))
+    named = {(f.kind, f.argument) for f in findings + more}  # with values, and so only once
+    report.findings = [f for f in report.findings if (f.kind, f.argument) not in named]
     report.findings += findings + more
     used = [*measurement.method.values(), *methods.values()]
     subject.epsilon = max((method.epsilon for method in used), default=EPSILON)
     if subject.epsilon > COARSE:
         # forward itself computes so, and its gradient is as good as it can be
-        report.findings = [
-            replace(f, evidence=f.evidence.replace("to eight digits", "as far as its digits go"))
-            for f in report.findings if f.kind != "float32"
-        ]
+        report.findings = [f for f in report.findings if f.kind != "float32"]
         report.notes.append(_coarse(subject.epsilon))
-    report.findings += [_undecided(row) for row in report.rows if row.undecided]
-    report.notes += [_told(row) for row in report.rows if _told(row)]
+    report.findings += [_undecided(line) for line in report.rows if line.undecided]
+    report.notes += [note for line in report.rows if (note := _note(line))]
     if thorough and report.ok:
         try:
-            report.findings += habits(subject, rng)
+            report.findings += check_contract(subject, rng)
             if report.ok:
                 report.findings += sizes(subject, rng)
-        except Exception as error:  # inputs of our making that forward declines
-            report.notes.append(f"Not every habit could be tried: {type(error).__name__}: {error}")
-    elif thorough and measurement.wrong and not _bend_is_told(report) and linear(subject, rng):
-        report.notes.append(
-            "backward is not linear in dout, as every true gradient is: dout enters each term "
-            "exactly once."
-        )
-
-
-def _bend_is_told(report: Report) -> bool:
-    return any("linear in dout" in f.message or "whatever dout" in f.message
-               or f.kind == "extra-term" for f in report.findings)
+        except CallError as failed:  # inputs of our making that forward rejects
+            report.notes.append(
+                f"Not all behaviour could be checked: {type(failed.error).__name__}: {failed}")
+    elif thorough and measurement.wrong and not any(f.nonlinear for f in report.findings):
+        report.notes += [finding.message for finding in check_linear(subject, rng)]
 
 
 def _coarse(epsilon: float) -> str:
@@ -134,26 +124,25 @@ def _coarse(epsilon: float) -> str:
 
 def _undecided(row: Row) -> Finding:
     return Finding(
-        "undecided",
-        row.argument,
-        f"The gradient of {row.argument} may be right, but nothing is proven: the numbers are so "
-        "uncertain here that an error of 1 % could pass (forward is very steep, bends, or computes "
-        "with few digits). Try other inputs, of about unit size and away from bends, in float64.",
+        "undecided", row.argument,
+        f"The gradient of {row.argument} may be right, but nothing is proven: the numerical one is "
+        "so uncertain here that an error of 1 % could pass (forward is very steep, has a kink, or "
+        "computes with few digits). Try other inputs, of about unit size and away from kinks, in "
+        "float64.",
         evidence=f"the error is {row.error:.0e}, what would be allowed is {row.tolerance:.0e} of "
-        "the whole gradient",
-    )
+        "the whole gradient")
 
 
-def _told(row: Row) -> str:
-    """What else there is to say of a gradient that is right."""
+def _note(row: Row) -> str:
+    """What else there is to report of a gradient that is right."""
     if row.noisy:
         return (
             f"{row.argument}: right up to rounding noise, which is {row.tolerance:.0e} of this "
             "gradient: large numbers cancel here, or it is nearly 0 beside what it could be."
         )
-    if row.ok and not row.undecided and row.tolerance > BLUNT and "float" not in row.why:
+    if row.ok and not row.undecided and row.tolerance > NOTED and not row.coarse:
         return (
-            f"{row.argument}: the numbers themselves are only known to {row.tolerance:.0e} here; "
-            "a smaller error of backward cannot be seen. Try other inputs."
+            f"{row.argument}: the numerical gradient is only known to {row.tolerance:.0e} here; a "
+            "smaller error of backward cannot be seen. Try other inputs."
         )
     return ""

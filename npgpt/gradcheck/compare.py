@@ -13,36 +13,33 @@ Noise           Where backward cancels large numbers (a saturated softmax), roun
                 what it could have been.
 Precision       All of this for float64. Where forward itself computes in float32 each bound is at
                 least a fixed multiple of that precision.
-Undecided       Where the numbers are so blunt that an error of 1 % could pass, nothing is proven.
+Undecided       Where the error bars are so wide that an error of 1 % could pass, nothing is proven.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from .numeric import EPSILON, Array, norm
 
 WHOLE = 1e-10
 ELEMENT = 1e-8
 ZERO = 1e-12
 FLOOR = 1e-13
 MOST_NOISE = 1e-6
-MOST_NOISE_OF_REACH = 1e-11
-BLUNT = 1e-2
+MOST_NOISE_OF_SCALE = 1e-11
+BLUNT = 1e-2  # an error bar above this fraction of a gradient proves nothing
 ROUNDING = 1e-9
-EPSILON = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
 class Comparison:
     """The verdict on a tensor: relative `error`, `tolerance`, `wrong` (a mask), `zero`, `noisy`.
 
-    `undecided` masks the elements that are not wrong, but of which too little is known to say more.
+    `undecided`: some elements are not wrong, but too little is known of them to prove them right.
     """
 
     error: float
@@ -51,7 +48,7 @@ class Comparison:
     ok: bool
     zero: bool = False
     noisy: bool = False
-    undecided: Array | None = None
+    undecided: bool = False
 
 
 def compare(
@@ -59,13 +56,13 @@ def compare(
     numeric: Array,
     error_bar: Array,
     magnitude: Array,
-    reach: float,
+    scale: float,
     noise: Callable[[], Array] | None = None,
     epsilon: float = EPSILON,
 ) -> Comparison:
     """Compare two gradients of one shape.
 
-    `magnitude`: per element, the sum of |dout| |d out / d x|. `reach`: the length that a
+    `magnitude`: per element, the sum of |dout| |d out / d x|. `scale`: the length that a
     gradient could have had, such as ||dout|| ||out|| / ||x||. `noise`: called only in doubt; gives
     the rounding noise of `analytic`. `epsilon`: the precision that forward computes in.
     """
@@ -73,28 +70,28 @@ def compare(
     gap = np.abs(analytic - numeric)
     bad = ~np.isfinite(analytic)
     gap = np.where(bad, np.inf, gap)
-    length = float(np.linalg.norm(numeric))
-    zero = bool(length <= ZERO * reach)
-    scale = (reach if zero else length) or 1.0
-    error = float(np.linalg.norm(gap) / scale)
-    floor = max(FLOOR, 10 * less) * reach
-    whole = max(WHOLE, 100 * less)
-    tolerance = float(whole + (3 * np.linalg.norm(error_bar) + floor) / scale)
+    length = norm(numeric)
+    zero = bool(length <= ZERO * scale)
+    unit = (scale if zero else length) or 1.0
+    error = norm(gap) / unit
+    floor = max(FLOOR, 10 * less) * scale
+    relative = max(WHOLE, 100 * less)
+    tolerance = relative + (3 * norm(error_bar) + floor) / unit
     allowed = max(ELEMENT, 1000 * less) * magnitude + 5 * error_bar + floor
-    allowed = allowed + (whole if zero else max(ZERO, 10 * less)) * scale
+    allowed = allowed + (relative if zero else max(ZERO, 10 * less)) * unit
     wrong = gap > allowed
     if error <= tolerance and not wrong.any():
         # a gradient so small beside what it could be that rounding is all that is compared
-        noise_level = max(floor, ROUNDING * reach if tolerance > BLUNT else 0.0)
-        noisy = not zero and noise_level > MOST_NOISE * scale and less == 0
-        blunt = _undecided(error_bar, numeric, scale, ROUNDING * reach)
+        noise_level = max(floor, ROUNDING * scale if tolerance > BLUNT else 0.0)
+        noisy = not zero and noise_level > MOST_NOISE * unit and less == 0
+        blunt = _undecided(error_bar, numeric, unit, ROUNDING * scale)
         return Comparison(error, tolerance, wrong, True, zero, noisy, blunt)
     most = max(MOST_NOISE, 1e4 * less) * length
-    most = max(most, MOST_NOISE_OF_REACH * reach, 100 * less * reach)
-    if noise is not None and error * scale <= most:
-        grain = np.minimum(30 * noise(), most)
-        tolerance += float(np.linalg.norm(grain)) / scale
-        wrong = gap > allowed + grain
+    most = max(most, MOST_NOISE_OF_SCALE * scale, 100 * less * scale)
+    if noise is not None and error * unit <= most:
+        forgiven = np.minimum(30 * noise(), most)
+        tolerance += norm(forgiven) / unit
+        wrong = gap > allowed + forgiven
         if error <= tolerance and not wrong.any():
             return Comparison(error, tolerance, wrong, True, zero, noisy=True)
     if not wrong.any():
@@ -102,11 +99,11 @@ def compare(
     return Comparison(error, tolerance, wrong, False, zero)
 
 
-def _undecided(error_bar: Array, numeric: Array, scale: float, rounding: float) -> Array:
-    """The elements whose numbers are so blunt that 1 % of a usual element could be missed.
+def _undecided(error_bar: Array, numeric: Array, unit: float, rounding: float) -> bool:
+    """Is an error bar so wide that 1 % of a usual element could be missed?
 
     Not where the gradient is so small beside what it could be (a saturated softmax's) that the
-    blunt numbers are mere `rounding` of that: this is noise, and is told as such.
+    error bars are mere `rounding` of that: this is noise, and is reported as such.
     """
-    usual = np.maximum(np.abs(numeric), scale / np.sqrt(max(numeric.size, 1)))
-    return np.asarray(5 * error_bar > np.maximum(BLUNT * usual, rounding))
+    usual = np.maximum(np.abs(numeric), unit / np.sqrt(max(numeric.size, 1)))
+    return bool(np.any(5 * error_bar > np.maximum(BLUNT * usual, rounding)))

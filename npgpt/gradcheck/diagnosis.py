@@ -1,6 +1,6 @@
-"""From wrong numbers to named faults: who is asked, and in which order.
+"""From wrong gradients to named faults: who is asked, and in which order.
 
-1. the numbers alone (explain): one input's gradient against everything a known fault would give;
+1. the two gradients alone (explain): one input's against everything a known fault would give;
 2. the steps of forward (paths): which named path has a wrong weight, for all wrong inputs at once;
 3. the source of backward (repair): which single change makes everything right;
 4. the single uses of a name in forward, then two paths, or a path and a factor (paths again);
@@ -14,33 +14,30 @@ and two faults together are believed only where they are fewer or where one grad
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from .behaviour import linear
+from .behaviour import check_linear
 from .combined import change_and_path
 from .elements import differing, wrong_elements
 from .explain import explain, explain_shape
+from .fault import Fault, WrongGradient, wrong_gradient
+from .large_faults import explain_large
 from .measure import Measurement, usable
-from .numeric import Array
-from .parts import dout_nowhere
+from .numeric import Array, Index
 from .paths import Cause, Paths
 from .picture import largest_block, neighbourhood, picture
-from .repair import Trial, mend
+from .places import dout_nowhere
+from .repair import Budget, Trial, repair
 from .report import Finding
-from .several import several
-from .view import Explanation, View
-from .whole import explain_whole
+from .several_faults import several
+from .subject import CallError
 
-SECONDS = 1.5  # for all that reads source; a report is to be there within two
+CHANGES = 6000  # of backward's source that are tried for one report
+FOR_ALL, FOR_SOME = 4000, 1500  # of these, for one search; what npgpt's mutants need, and more
 RESTLESS = " backward answers differently at each call, so that its faults cannot be named."
-BENT = (
-    "backward is not linear in dout, as every true gradient is: dout enters each term exactly "
-    "once. "
-)
 
 
 def diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:
@@ -49,19 +46,20 @@ def diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:
         return []
     try:
         return _Diagnosis(m, misshapen).findings()
-    except Exception:  # a pair that cannot be looked into is still wrong, and is told so
+    except CallError:  # a pair that cannot be called elsewhere is wrong all the same
         return [_unnamed(m, i) for i in m.wrong + misshapen]
 
 
 @dataclass
 class _Diagnosis:
-    """The work on one measurement; `paths` and `trials` are kept from step to step."""
+    """The work on one measurement; `paths`, `trials` and what is left of `changes` go from step to
+    step."""
 
     m: Measurement
     misshapen: list[int]
     paths: Paths = field(init=False)
     trials: list[Trial] = field(default_factory=list)
-    started: float = field(default_factory=time.thread_time)
+    changes: Budget = field(default_factory=lambda: Budget(CHANGES))
 
     def __post_init__(self) -> None:
         self.paths = Paths(self.m)
@@ -71,74 +69,78 @@ class _Diagnosis:
         every = wrong + misshapen
         if not self._repeatable():
             return [_unnamed(m, i, note=RESTLESS) for i in every]
-        named: dict[int, list[Explanation]] = {
-            i: self._second_opinion(explain(m, i)) for i in wrong}
+        named = {i: self._second_opinion(explain(m, i)) for i in wrong}
         for i in misshapen:
-            shape = explain_shape(m, i) if i in m.numeric else explain_whole(
+            shape = explain_shape(m, i) if i in m.numeric else explain_large(
                 m.subject, i, np.random.default_rng(0))
             named[i] = [shape] if shape else []
         for i in wrong:
             named[i] = named[i] or self._single_element(i)
         left = [i for i in every if not named[i]]
-        bent = any(i in m.verdict for i in left) and bool(
-            linear(m.subject, np.random.default_rng(0)))
-        if left:
-            causes = self._common_causes(named, left)
-            if causes:
-                if bent:
-                    first, inputs = causes[0]
-                    causes[0] = replace(first, message=BENT + first.message), inputs
-                return [_finding(m, inputs[0], cause, inputs) for cause, inputs in causes]
+        nonlinear = check_linear(m.subject, np.random.default_rng(0)) \
+            if any(i in m.verdict for i in left) else []
+        causes = self._common_causes(named, left) if left else []
+        if causes:
+            if nonlinear:
+                first, inputs = causes[0]
+                message = f"{nonlinear[0].message} {first.message}"
+                causes[0] = replace(first, message=message, nonlinear=True), inputs
+            return [_finding(m, inputs[0], cause, inputs) for cause, inputs in causes]
         findings = []
         for i in every:
             findings += [_finding(m, i, one, [i]) for one in named[i]] or self._last_resort(i)
-        if bent and "unexplained" in [finding.kind for finding in findings]:
-            findings.insert(0, Finding(
-                "not-linear", ", ".join(m.subject.names[i] for i in left), BENT.strip(),
-                evidence="backward(2a - 3b) is not 2 backward(a) - 3 backward(b)"))
+        if nonlinear and "unexplained" in [finding.kind for finding in findings]:
+            names = ", ".join(m.subject.names[i] for i in left)
+            findings.insert(0, replace(nonlinear[0], argument=names))
         return findings
 
     def _repeatable(self) -> bool:
-        """Does backward answer as it did before? (Its numbers have no name if not.)"""
+        """Does backward answer as it did before? (Its faults have no name if not.)"""
         m = self.m
         again = m.subject.gradients(m.douts[0])
         for i in m.analytic:
-            said = usable(m.returned[:1], i, m.subject.shape(i))
+            before = usable(m.returned[:1], i, m.subject.shape(i))
             now = usable([again], i, m.subject.shape(i))
-            if said is None or now is None or not np.array_equal(now, said, equal_nan=True):
+            if before is None or now is None or not np.array_equal(now, before, equal_nan=True):
                 return False
         return True
 
     @cached_property
-    def mended(self) -> Explanation | None:
-        """The one change of the source after which every gradient is right."""
-        return mend(self.m, trials=self.trials)
+    def repaired(self) -> Fault | None:
+        """The one change of the source after which every gradient is right; fills `trials`."""
+        return self._repair(FOR_ALL, None, self.trials)
 
-    def _second_opinion(self, found: list[Explanation]) -> list[Explanation]:
-        """`dweight = dout.sum()` is the bias's gradient, or lacks a factor: the source can tell."""
-        if len(found) == 1 and found[0].kind == "another-input" and "not of" in found[0].message:
-            if self.mended and self.mended.kind in ("missing-factor", "missing-term"):
-                return [self.mended]
+    def _repair(
+        self, most: int, positions: list[int] | None, trials: list[Trial]
+    ) -> Fault | None:
+        budget = Budget(min(most, self.changes.left))
+        self.changes.left -= budget.left
+        found = repair(self.m, budget, positions, trials)
+        self.changes.left += budget.left
         return found
 
-    def _single_element(self, i: int) -> list[Explanation]:
-        """One wrong element among many: damage, unless a path of forward leads to just that one."""
-        found = wrong_elements(self._view(i))
+    def _second_opinion(self, found: list[Fault]) -> list[Fault]:
+        """`dweight = dout.sum()` is the bias's gradient, or lacks a factor: the source decides."""
+        if len(found) == 1 and found[0].doubtful:
+            if self.repaired and self.repaired.kind in ("missing-factor", "missing-term"):
+                return [self.repaired]
+        return found
+
+    def _single_element(self, i: int) -> list[Fault]:
+        """One wrong element among many, unless a path of forward leads to just that one."""
+        found = wrong_elements(wrong_gradient(self.m, i))
         if found is None:
             return []
         return [self.paths.one([i], True) or self.paths.one([i], False) or found]
 
-    def _view(self, i: int) -> View:
-        return View(self.m, i, self.m.analytic[i], self.m.numeric[i])
-
     def _common_causes(
-        self, named: dict[int, list[Explanation]], left: list[int]
+        self, named: dict[int, list[Fault]], left: list[int]
     ) -> list[Cause]:
         """The fewest faults that explain all wrong gradients together, each with the inputs it
         reaches; or nothing, and then what explains one input alone is added to `named`."""
         every, shaped = list(named), not self.misshapen
         if any(i not in self.m.numeric for i in self.misshapen):
-            return []  # too large for numbers: its shape is all that is known
+            return []  # too large for a Jacobian: its shape is all that is known
         one = self._one_cause()
         if one:
             return [(one, every)]
@@ -149,7 +151,7 @@ class _Diagnosis:
         if 1 < len(left) < len(every):  # the others have a name of their own
             both = self._own_cause(left, [])
             if both:
-                return [(both, left)] + [(told, [i]) for i in every for told in named[i]]
+                return [(both, left)] + [(fault, [i]) for i in every for fault in named[i]]
         for i in left:
             own = self._own_cause([i], trials[i])
             named[i] = [own] if own else []
@@ -159,76 +161,75 @@ class _Diagnosis:
             return joint
         for i in left:
             if not named[i] and i not in self.misshapen:
-                named[i] = [told for told, _ in self._two_causes(i, [i], trials[i])]
+                named[i] = [fault for fault, _ in self._two_causes(i, [i], trials[i])]
         return []
 
-    def _one_cause(self) -> Explanation | None:
+    def _one_cause(self) -> Fault | None:
         """The one fault behind all wrong gradients."""
-        wrong, paths, shaped = self.m.wrong, self.paths, not self.misshapen
-        path = paths.one(wrong, True) if shaped else None
+        path = self._path(self.m.wrong, True)
         if path and path.kind in ("missing-term", "term-sign"):
             return path
-        return self._explained_twice(self.mended, wrong) or path or (
-            paths.one(wrong, False) if shaped else None)
+        change = self._counted_once(self.repaired)
+        return change or path or self._path(self.m.wrong, False)
 
-    def _own_cause(self, inputs: list[int], trials: list[Trial]) -> Explanation | None:
+    def _own_cause(self, inputs: list[int], trials: list[Trial]) -> Fault | None:
         """The one fault behind the gradients of these inputs, whatever the others have."""
         if any(i not in self.m.numeric for i in inputs):
             return None
-        shaped = not set(inputs) & set(self.misshapen)
-        path = self.paths.one(inputs, True) if shaped else None
-        seconds = min(0.4, self.started + SECONDS - time.thread_time())
-        return path or mend(self.m, inputs, seconds, trials) or (
-            self.paths.one(inputs, False) if shaped else None)
+        return self._path(inputs, True) or self._repair(FOR_SOME, inputs, trials) or self._path(
+            inputs, False)
+
+    def _path(self, inputs: list[int], assigned: bool) -> Fault | None:
+        """The one path behind these gradients, if all of them have their shape."""
+        if set(inputs) & set(self.misshapen) or (inputs == self.m.wrong and self.misshapen):
+            return None
+        return self.paths.one(inputs, assigned)
 
     def _two_causes(self, i: int, wanted: list[int], trials: list[Trial]) -> list[Cause]:
         """Two paths, or a path and a factor or a change of the source, behind one gradient."""
         return self.paths.several([i]) or [
-            (told, [i]) for told in change_and_path(self.m, i, wanted, self.paths, trials)]
+            (fault, [i]) for fault in change_and_path(self.m, i, wanted, self.paths, trials)]
 
-    def _explained_twice(
-        self, cure: Explanation | None, wrong: list[int]
-    ) -> Explanation | None:
-        """Where a factor of 2 mends, forward may use a value twice and backward count it once."""
-        if cure and cure.kind == "term-factor" and "`2.0 * " in cure.message and not self.misshapen:
-            path = self.paths.one(wrong, False)
+    def _counted_once(self, change: Fault | None) -> Fault | None:
+        """Where a factor of 2 repairs, forward may use a value twice and backward count it once."""
+        if change and change.kind == "term-factor" and change.coefficient == 2:
+            path = self._path(self.m.wrong, False)
             if path and path.kind == "missing-term":
-                return replace(cure, message=f"{cure.message} {path.message}")
-        return cure
+                return replace(change, message=f"{change.message} {path.message}")
+        return change
 
     def _last_resort(self, i: int) -> list[Finding]:
         """Several faults, as far as they have names, and the rest as a picture."""
         m = self.m
         if i in m.verdict and dout_nowhere(m.analytic[i]) and len(m.douts) > 1:
             name = m.subject.names[i]
-            return [_finding(m, i, Explanation(
+            return [_finding(m, i, Fault(
                 "missing-factor",
                 f"What backward gives for {name} does not depend on dout, which is a factor of "
                 "every term of a true gradient.",
                 "the same answer for different random dout",
+                nonlinear=True,
             ), [i])]
-        found = several(m, i, self.paths) if i in m.verdict else None
-        if found is None:
+        faults, left = several(m, i, self.paths) if i in m.verdict else ([], 0)
+        if not faults:
             return [_unnamed(m, i)]
-        before = [m.numeric[i], *(fault.predicted for fault in found.faults)]
-        findings = [
-            _finding(m, i, fault, [i], against)
-            for fault, against in zip(found.faults, before, strict=False)
-        ]
-        return findings if not found.left else [*findings, _unnamed(m, i, found.predicted)]
+        before = [m.numeric[i], *(fault.predicted for fault in faults)]
+        findings = [_finding(m, i, fault, [i], against)
+                    for fault, against in zip(faults, before, strict=False)]
+        return findings if not left else [*findings, _unnamed(m, i, faults[-1].predicted)]
 
 
 def _finding(
-    m: Measurement, i: int, cause: Explanation, inputs: list[int], against: Array | None = None
+    m: Measurement, i: int, cause: Fault, inputs: list[int], against: Array | None = None
 ) -> Finding:
     names = ", ".join(m.subject.names[j] for j in inputs)
-    return Finding(
-        cause.kind, names, cause.message, *_worst(m, i, against), evidence=cause.evidence)
+    return Finding(cause.kind, names, cause.message, *_worst(m, i, against),
+                   evidence=cause.evidence, nonlinear=cause.nonlinear)
 
 
 def _worst(
     m: Measurement, i: int, against: Array | None = None
-) -> tuple[tuple[int, ...] | None, float | None, float | None, float | None]:
+) -> tuple[Index | None, float | None, float | None, float | None]:
     """(index, analytic, numeric, error bar) of the worst wrong element, or four times None.
 
     `against` (K, N) takes the place of the truth where part of the error has a name already.
@@ -242,14 +243,14 @@ def _worst(
         gap = np.where(wrong, gap, -1.0)
     k, n = np.unravel_index(int(np.argmax(gap)), gap.shape)
     index = tuple(int(j) for j in np.unravel_index(int(n), m.subject.shape(i)))
-    bar = float(np.abs(m.douts[k]).reshape(-1) @ m.bars[i][n])
-    return index, float(m.analytic[i][k, n]), float(m.numeric[i][k, n]), bar
+    error = float(np.abs(m.douts[k]).reshape(-1) @ m.errors[i][n])
+    return index, float(m.analytic[i][k, n]), float(m.numeric[i][k, n]), error
 
 
 def _unnamed(
     m: Measurement, i: int, predicted: Array | None = None, note: str = ""
 ) -> Finding:
-    """What is wrong where no name fits; or what is left when `predicted` is all that is named."""
+    """What is wrong where nothing explains it, or what is left when `predicted` is explained."""
     name, shape = m.subject.names[i], m.subject.shape(i)
     if i not in m.verdict:
         given = np.shape(m.returned[0][i])
@@ -258,19 +259,20 @@ def _unnamed(
             name,
             f"{name} has shape {shape}, its gradient has shape {given}; they must be equal.",
         )
-    said = m.analytic[i]
+    analytic = m.analytic[i]
     if predicted is None:
         wrong = np.asarray(m.verdict[i].wrong.any(axis=0)).reshape(shape)
         message = f"The gradient of {name} is wrong and no known fault explains it: "
         predicted = m.numeric[i]
     else:
-        wrong = differing(View(m, i, said, predicted), said, predicted).reshape(shape)
+        v = WrongGradient(m, i, analytic, predicted)
+        wrong = differing(v, analytic, predicted).reshape(shape)
         message = f"What is left of the error of {name} has no known name: "
     message += f"{int(wrong.sum())} of {wrong.size} elements are wrong"
     if wrong.ndim == 0 or not wrong.any():
         return Finding("unexplained", name, message + ".", *_worst(m, i))
     first = tuple(int(n) for n in np.argwhere(wrong)[0])
-    near = neighbourhood(said[0].reshape(shape), predicted[0].reshape(shape), first)
+    near = neighbourhood(analytic[0].reshape(shape), predicted[0].reshape(shape), first)
     return Finding(
         "unexplained",
         name,

@@ -1,4 +1,4 @@
-"""Names for a wrong gradient, found in the numbers alone: no source code is read here.
+"""Names for a wrong gradient from the two gradients alone: no source code is read here.
 
 Each rule predicts from the true Jacobian what backward would return if it had one certain fault,
 for several random `dout` at once. A name is given only when the prediction meets what backward did
@@ -7,20 +7,41 @@ return to eight digits; near misses get no name.
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from .elements import extra_term
+from .fault import Fault, WrongGradient, close, fit, wrong_gradient
+from .layout import rearranged, wrong_layout
 from .measure import Measurement
-from .numeric import Array
-from .parts import dout_forgotten, dout_nowhere, elementwise, mask, repeated_ids, slices
-from .rules import another_input, factor, float32, not_finite, permuted, scaled, shuffled, zero
-from .view import Explanation, View, close, fit
+from .multiple import plain
+from .numeric import Array, norm
+from .places import dout_forgotten, dout_nowhere, elementwise, mask, repeated_ids, slices
+from .rules import factor, float32, not_finite, of_others, scaled, shuffled, zero
 
-RULES: list[Callable[[View], Explanation | None]] = [
+
+def predicted_by(
+    candidates: Callable[[WrongGradient], Iterable[Fault]]
+) -> Callable[[WrongGradient], Fault | None]:
+    """A rule from candidates: the first whose prediction meets what backward returned."""
+
+    def rule(v: WrongGradient) -> Fault | None:
+        for fault in candidates(v):
+            if fault.predicted is not None and close(v.analytic, fault.predicted):
+                return fault
+        return None
+
+    return rule
+
+
+another_input, permuted = predicted_by(of_others), predicted_by(rearranged)
+
+NEARLY = 3e-3  # what a coarse gradient may be off from a plain multiple of a prediction
+# The first that fits is believed, so the narrow come before the wide: zeros are also a factor of 0,
+# and a mask that is forgotten for every element is also a factor.
+RULES: list[Callable[[WrongGradient], Fault | None]] = [
     not_finite,
     zero,
     float32,
@@ -37,95 +58,52 @@ RULES: list[Callable[[View], Explanation | None]] = [
 ]
 
 
-def explain(m: Measurement, position: int) -> list[Explanation]:
+def explain(m: Measurement, position: int) -> list[Fault]:
     """The first rule that fits a gradient of the right shape; or one and a factor; or nothing."""
-    view = View(m, position, m.analytic[position], m.numeric[position])
-    for rule in RULES:
-        found = rule(view)
-        if found:
-            return [found]
-    return _with_factor(view)
+    v = wrong_gradient(m, position)
+    found = next((fault for rule in RULES if (fault := rule(v))), None)
+    return [found] if found else _with_factor(v)
 
 
-def _with_factor(v: View) -> list[Explanation]:
+def _with_factor(v: WrongGradient) -> list[Fault]:
     """Two faults at once: a rearrangement (which keeps the length) and a factor."""
-    ratio = float(np.linalg.norm(v.said)) / max(float(np.linalg.norm(v.true)), 1e-300)
+    ratio = norm(v.analytic) / max(norm(v.numeric), 1e-300)
     for c in (ratio, -ratio):
         if not np.isfinite(c) or c == 0:
             continue
-        scaled = View(v.m, v.position, v.said / c, v.true)
-        for rule in (another_input, permuted):
-            found = rule(scaled)
-            if found:
-                second = factor(View(v.m, v.position, c * v.true, v.true))
-                return [found] + ([second] if second else [])
-    return _factor_and_rounding(v)
-
-
-def _factor_and_rounding(v: View) -> list[Explanation]:
-    """A factor on everything, and float32 besides: then no element agrees on eight digits."""
-    c = fit(v.said, v.true)
-    whole = View(v.m, v.position, v.said, c * v.true)
+        divided = WrongGradient(v.m, v.position, v.analytic / c, v.numeric)
+        found = another_input(divided) or permuted(divided)
+        if found:
+            second = factor(WrongGradient(v.m, v.position, c * v.numeric, v.numeric))
+            return [found] + ([second] if second else [])
+    # a factor on everything, and float32 besides: then no element agrees on eight digits
+    c = fit(v.analytic, v.numeric)
+    whole = WrongGradient(v.m, v.position, v.analytic, c * v.numeric)
     rounding = float32(whole) if abs(c - 1) > 1e-5 else None
     return [scaled(v, c), rounding] if rounding else []
 
 
-def explain_shape(m: Measurement, position: int) -> Explanation | None:
+def explain_shape(m: Measurement, position: int) -> Fault | None:
     """Names for a gradient of the wrong shape: unsummed, transposed, or another input's."""
     name, shape = m.subject.names[position], m.subject.shape(position)
-    said = [np.asarray(g[position], dtype=np.float64) for g in m.returned]
-    true = [row.reshape(shape) for row in m.numeric[position]]
-    given = said[0].shape
-    told = f"{name} has shape {shape}, its gradient has shape {given}"
-
-    def fits(change: Callable[[Array], Array], goal: list[Array]) -> bool:
-        moved = [change(s) for s in said]
-        return all(a.shape == b.shape for a, b in zip(moved, goal, strict=True)) and close(
-            np.array(moved), np.array(goal)
-        )
-
+    given = np.array([np.asarray(grads[position], dtype=np.float64) for grads in m.returned])
+    text = f"{name} has shape {shape}, its gradient has shape {given.shape[1:]}"
     for other, rows in m.numeric.items():
-        if other != position and fits(
-            lambda s: s, [r.reshape(m.subject.shape(other)) for r in rows]
-        ):
-            return Explanation(
-                "another-input",
-                f"{told}: it is the gradient of {m.subject.names[other]}.",
-                f"it equals the true gradient of {m.subject.names[other]} to eight digits",
-            )
-    for order in itertools.permutations(range(len(given))):
-        if list(order) == sorted(order):
-            continue
-        for sign, words in ((1, ""), (-1, ", and its sign is wrong")):
-            if fits(lambda s: sign * s.transpose(order), true):
-                last_two = order[:-2] == tuple(range(len(given) - 2))
-                return Explanation(
-                    "transposed" if last_two else "axes-swapped",
-                    f"{told}: it is"
-                    f" {'transposed' if last_two else f'permuted by {order}'}{words}.",
-                    "transposed back it equals the numbers to eight digits",
-                )
-    for count in range(1, len(given) + 1):
-        for axes in itertools.combinations(range(len(given)), count):
-            for keep in (False, True):
-                if fits(
-                    lambda s: s.sum(axis=axes, keepdims=keep).reshape(
-                        shape if s.sum(axis=axes).size == math.prod(shape) else (-1,)
-                    ),
-                    true,
-                ):
-                    return Explanation(
-                        "missing-broadcast-sum",
-                        f"{told}: {name} was broadcast in forward, so backward must sum over ax"
-                        f"{'is' if count == 1 else 'es'} {', '.join(map(str, axes))}.",
-                        "so summed it equals the numbers to eight digits",
-                    )
-    if dout_nowhere(np.array(said)) and _broadcasts(given, shape):
-        return Explanation(
+        if other != position and given.shape[1:] == m.subject.shape(other):
+            if close(given.reshape(rows.shape), rows):
+                owner = m.subject.names[other]
+                return Fault("another-input", f"{text}: it is the gradient of {owner}.",
+                             f"it equals the true gradient of {owner} {m.digits}")
+    found = wrong_layout(
+        name, shape, given, lambda back: back.reshape(len(back), -1), m.numeric[position],
+        f"so restored it equals the numerical gradient {m.digits}")
+    if found and found.kind != "wrong-shape":
+        return found
+    if dout_nowhere(given) and _broadcasts(given.shape[1:], shape):
+        return Fault(
             "missing-factor",
-            f"{told}, and does not depend on dout: the factor that dout is in is missing.",
-            "the same answer for different random dout",
-        )
+            f"{text}, and does not depend on dout: the factor that dout is in is missing.",
+            "the same answer for different random dout", nonlinear=True)
     return None
 
 
@@ -134,3 +112,37 @@ def _broadcasts(given: tuple[int, ...], shape: tuple[int, ...]) -> bool:
         return np.broadcast_shapes(given, shape) == shape
     except ValueError:
         return False
+
+
+def sharpened(m: Measurement) -> Measurement:
+    """The measurement with the wrong gradients of coarse functions put where they nearly are.
+
+    The rules need eight digits, and derivatives of a function in float32 have four. Where what
+    backward returned is, within those, a plain multiple of the truth, of the truth rearranged or of
+    another input's, it is put in its place exactly.
+    """
+    analytic = dict(m.analytic)
+    for i in m.wrong:
+        if m.method[i].coarse:
+            v = wrong_gradient(m, i)
+            best = min(_guesses(v), key=lambda g: _gap(v.analytic, g), default=None)
+            if best is not None and _gap(v.analytic, best) <= NEARLY:
+                analytic[i] = best
+    return replace(m, analytic=analytic)
+
+
+def _gap(analytic: Array, guess: Array) -> float:
+    gap = norm(analytic - guess) / max(norm(analytic), 1e-300)
+    return gap if gap == gap else np.inf
+
+
+def _guesses(v: WrongGradient) -> Iterator[Array]:
+    if not v.analytic.any():
+        yield v.analytic
+    moved = [fault.predicted for fault in (*rearranged(v), *of_others(v))]
+    for rows in [v.numeric, *(rows for rows in moved if rows is not None)]:
+        c = fit(v.analytic, rows)
+        simple = float(plain(c))
+        factor = simple if simple and abs(c / simple - 1) < NEARLY else c
+        if rows is not v.numeric or factor != 1:  # a wrong gradient is not the true one
+            yield factor * rows

@@ -41,7 +41,7 @@ class Length(tuple[int]):
 
 
 class UnreadableFile(OSError):
-    """A file is there, but what it holds is no Python."""
+    """A file is there, but it does not hold Python."""
 
 
 def examine_file(
@@ -51,14 +51,16 @@ def examine_file(
 
     `shapes` are the header's values as a dict, such as {"x": (2, 3, 8), "ids": "ids(2,3)<7", "eps":
     1e-5}; they go before those of the comment. The file is run, as an import would run it.
-    ValueError says what is missing: the file, a pair, the shapes. Where other pairs can be
-    examined, a pair without fitting inputs gets a report that says so.
+    Where other pairs can be examined, a pair without valid inputs gets a report of that.
+
+    Raises ValueError where the file, a pair or the shapes are missing, UnreadableFile where the
+    file is not Python.
     """
     path, name = _split(str(target))
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise UnreadableFile(f"{path} is no UTF-8 text: byte {error.start} does not fit") from None
+        raise UnreadableFile(f"{path} is not UTF-8 text: invalid byte at {error.start}") from None
     module = _load(path)
     pairs = find_pairs(module)
     if name is not None and name not in pairs:
@@ -73,7 +75,9 @@ def examine_file(
     reports, mistakes = [], []
     for stem in [name] if name else list(pairs):
         try:
-            subject = _subject(*pairs[stem], headers.get(stem, ""), shapes or {}, seed)
+            values = {**read_values(headers.get(stem, "")), **(shapes or {})}
+            given = make_inputs(pairs[stem][0], values, np.random.default_rng(seed))
+            subject = Subject(*pairs[stem], *given)
         except ValueError as error:
             mistakes.append(ValueError(f"{path}: {stem}: {error}"))
             reports.append(Report(stem, findings=[Finding("undecided", "", str(mistakes[-1]))]))
@@ -84,18 +88,6 @@ def examine_file(
     return reports
 
 
-def _subject(
-    forward: Callable[..., Any],
-    backward: Callable[..., Any],
-    header: str,
-    shapes: Mapping[str, Any],
-    seed: int,
-) -> Subject:
-    values = {**read_values(header), **shapes}
-    inputs, settings = make_inputs(forward, values, np.random.default_rng(seed))
-    return Subject(forward, backward, inputs, settings)
-
-
 def _split(target: str) -> tuple[Path, str | None]:
     path, name = Path(target), None
     if not path.is_file():
@@ -103,7 +95,7 @@ def _split(target: str) -> tuple[Path, str | None]:
         if colon and tail.isidentifier() and Path(head).is_file():
             path, name = Path(head), tail.removesuffix("_forward")
         else:
-            raise ValueError(f"{target} is no file; give FILE.py or FILE.py:NAME")
+            raise ValueError(f"{target} is not a file; expected FILE.py or FILE.py:NAME")
     return path, name
 
 
@@ -132,16 +124,16 @@ def read_values(text: str) -> dict[str, Any]:
             result[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
             raise ValueError(
-                f"{name}={value} in a gradcheck header: write a shape (2,3,8), ids(2,3)<7, None "
+                f"{name}={value} in a gradcheck header: expected a shape (2,3,8), ids(2,3)<7, None "
                 "or a number"
             ) from None
     return result
 
 
 def read_flag(text: str) -> dict[str, Any]:
-    """'x=2,3,8' of the command line, or anything that a header may say, as read_values gives it.
+    """'x=2,3,8' of the command line, or anything that a header may hold, as read_values gives it.
 
-    A bare number of an input is its length: 'weight=8' is (8,). 'scale=scalar' is a single number.
+    A bare number of an input is its length: 'weight=8' is (8,). 'scale=scalar' is a scalar.
     """
     name, _, value = (part.strip() for part in text.partition("="))
     if value.isdecimal() and name != "rng":
@@ -156,8 +148,8 @@ def read_flag(text: str) -> dict[str, Any]:
         found = {}
     if list(found) != [name]:
         raise ValueError(
-            f"--shape {text!r} does not read; write --shape x=2,3,8, or 'ids=ids(2,3)<7', "
-            "bias=None, eps=1e-5"
+            f"cannot read --shape {text!r}; expected such as x=2,3,8, ids=ids(2,3)<7, bias=None or "
+            "eps=1e-5"
         )
     return found
 
@@ -182,54 +174,52 @@ def make_inputs(
     inputs: list[Any] = []
     settings: dict[str, Any] = {}
     for place, (name, parameter) in enumerate(parameters.items()):
-        if name not in values:
-            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                continue
-            if parameter.default is parameter.empty:
-                sample = " ".join(f"{p}=(2,3,8)" for p in parameters)
-                raise ValueError(
-                    f"no shape for {name}; write a line such as `# gradcheck: {sample}` "
-                    "above the forward, with shapes that fit"
-                )
-            if any(later in values for later in list(parameters)[place:]):
-                if parameter.default is None and parameter.kind != parameter.KEYWORD_ONLY:
-                    inputs.append(None)
-                elif parameter.kind != parameter.KEYWORD_ONLY:
-                    settings[name] = parameter.default
+        positional = parameter.kind != parameter.KEYWORD_ONLY
+        if name in values:
+            _take(name, values[name], parameter, rng, inputs, settings)
+        elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
-        value = values[name]
-        if isinstance(value, Length) and (
-            parameter.kind == parameter.KEYWORD_ONLY or isinstance(parameter.default, (int, float))
-        ):
-            value = value[0]
-        if name == "rng" and isinstance(value, int):
-            settings[name] = np.random.default_rng(value)
-        elif isinstance(value, str) and _IDS.fullmatch(value):
-            inputs.append(_ids(value, rng))
-        elif parameter.kind == parameter.KEYWORD_ONLY:
-            settings[name] = value
-        elif value is None:
-            inputs.append(None)
-        elif isinstance(value, (tuple, list)):
-            inputs.append(_floats(name, value, rng))
-        elif isinstance(value, np.ndarray):
-            inputs.append(value)
-        else:
-            settings[name] = value
+        elif parameter.default is parameter.empty:
+            sample = " ".join(f"{p}=(2,3,8)" for p in parameters)
+            raise ValueError(
+                f"no shape for {name}; expected a line such as `# gradcheck: {sample}` above the "
+                "forward, with the right shapes"
+            )
+        elif positional and any(later in values for later in list(parameters)[place:]):
+            if parameter.default is None:
+                inputs.append(None)
+            else:
+                settings[name] = parameter.default
     unknown = [name for name in values if name not in parameters]
     if any(p.kind == p.VAR_KEYWORD for p in parameters.values()):
         settings.update((name, values[name]) for name in unknown)
     elif unknown:
-        raise ValueError(
-            f"forward has no argument {unknown[0]}; it has {', '.join(parameters)}"
-        )
+        raise ValueError(f"forward has no argument {unknown[0]}; it has {', '.join(parameters)}")
     return tuple(inputs), settings
 
 
-def _floats(name: str, shape: Any, rng: np.random.Generator) -> Any:
-    if not all(isinstance(n, int) and n >= 0 for n in shape):
-        raise ValueError(f"{name}={shape} is no shape; write whole numbers, such as (2,3,8)")
-    return rng.standard_normal(tuple(shape))
+def _take(
+    name: str, value: Any, parameter: inspect.Parameter, rng: np.random.Generator,
+    inputs: list[Any], settings: dict[str, Any],
+) -> None:
+    """Add one value of a header to the inputs or to the settings."""
+    keyword = parameter.kind == parameter.KEYWORD_ONLY
+    if isinstance(value, Length) and (keyword or isinstance(parameter.default, (int, float))):
+        value = value[0]
+    if name == "rng" and isinstance(value, int):
+        settings[name] = np.random.default_rng(value)
+    elif isinstance(value, str) and _IDS.fullmatch(value):
+        inputs.append(_ids(value, rng))
+    elif keyword:
+        settings[name] = value
+    elif isinstance(value, (tuple, list)):
+        if not all(isinstance(n, int) and n >= 0 for n in value):
+            raise ValueError(f"{name}={value} is not a shape; expected integers, such as (2,3,8)")
+        inputs.append(rng.standard_normal(tuple(value)))
+    elif value is None or isinstance(value, np.ndarray):
+        inputs.append(value)
+    else:
+        settings[name] = value
 
 
 def _ids(value: str, rng: np.random.Generator) -> Any:
@@ -247,16 +237,16 @@ def _load(path: Path) -> ModuleType:
     name = f"_gradcheck_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ValueError(f"{path} is no Python file; its name must end in .py")
+        raise ValueError(f"{path} is not a Python file; expected a name that ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent.resolve()))  # as `python FILE` does, for its neighbours
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise UnreadableFile(
-            f"{path} is no Python that can be read: {error.msg} (line {error.lineno})"
+            f"{path} is not valid Python: {error.msg} (line {error.lineno})"
         ) from error
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # the user's own code runs here
         raise ValueError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     finally:
         sys.path.pop(0)

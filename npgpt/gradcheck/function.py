@@ -85,7 +85,7 @@ def _several(result: Any, count: int) -> tuple[Any, ...]:
 
 
 def _gradient(value: Any) -> Any:
-    """A gradient as an array; None stays, and what is no number is told by the first look."""
+    """A gradient as an array; None stays, and what is not an array is reported later."""
     if value is None or isinstance(value, (str, dict, tuple, list)):
         return value
     return to_numpy(value)

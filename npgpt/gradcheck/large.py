@@ -4,213 +4,152 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from .compare import Comparison
 from .diagnosis import diagnose
-from .measure import measure, random_dout
-from .numeric import (
-    COMPLEX_STEP,
-    EPSILON,
-    Array,
-    Method,
-    choose_method,
-    complex_step,
-    richardson,
-)
+from .fault import Fault
+from .large_faults import explain_large, few_wrong
+from .measure import FULL, measure, random_dout, row
+from .multiple import kind_of, times
+from .numeric import COMPLEX_STEP, EPSILON, Array, Method, NotComplex, choose_method, norm
+from .picture import picture
 from .report import Finding, Row
-from .sampling import DIRECTIONS, Sample, Slope, sample
-from .subject import Subject
-from .view import Explanation
-from .whole import explain_whole, few_wrong, told_few
+from .sampling import DIRECTIONS, Located, Slope, locate, sample
+from .subject import CallError, Subject
 
 MANY = 20_000  # elements from which on differences are taken along fewer directions
-SMALL = (4, 6, 3, 5, 8, 12, 7, 2)
+SMALL = (4, 6, 3, 5, 8, 12, 7, 2)  # lengths that axes are cut to
+ATTEMPTS = 24  # at cutting the inputs small
 
 
 def examine_large(
     subject: Subject, positions: list[int], out: Array, rng: np.random.Generator
 ) -> tuple[list[Row], list[Finding], dict[int, Method]]:
     """A row for each large input, the findings, the methods; for a name the inputs are cut down."""
-    rows, findings = [], []
-    wrong: dict[int, Sample] = {}
+    rows: list[Row] = []
+    wrong: dict[int, Located] = {}
     methods: dict[int, Method] = {}
-    few: dict[int, Explanation] = {}
+    few: dict[int, Fault] = {}
     for i in positions:
         x = subject.array(i)
         dout = random_dout(out.shape, rng)
         analytic = np.asarray(subject.gradients(dout)[i], dtype=np.float64)
         if analytic.shape != x.shape:
             continue
-        size = max(float(np.linalg.norm(x)), 1e-3)
-        reach = float(np.linalg.norm(dout) * np.linalg.norm(out.astype(np.float64)) / size)
-        slope, method = make_slope(subject.out_as_function_of(i), dout, x, rng)
-        count = DIRECTIONS if x.size < MANY or method.name == COMPLEX_STEP else 3
-        verdict = sample(analytic, slope, reach, rng, method.epsilon, count, locate=False)
-        if (not verdict.ok or verdict.undecided) and method.name != COMPLEX_STEP:
-            verdict, method = _aside(subject, i, dout, reach, rng, method) or (verdict, method)
+        scale = subject.scale(i, out, dout)
+        out_of = subject.out_as_function_of(i)
+        method = choose_method(out_of, x, rng)
+        slope = _slope(out_of, dout, x, method)
+        count = DIRECTIONS if x.size < MANY or method.exact else 3
+        verdict = sample(analytic, slope, scale, rng, method.epsilon, count)
+        if (not verdict.ok or verdict.undecided) and not method.exact:
+            beside = _beside_kinks(subject, i, dout, scale, rng, method)
+            verdict, method = beside or (verdict, method)
         if not verdict.ok:
-            verdict = sample(analytic, slope, reach, rng, method.epsilon, count)
+            wrong[i] = place = locate(analytic, slope, verdict, rng, method.epsilon)
+            if place.cells is not None:
+                found = few_wrong(subject.names[i], analytic, slope, place.index, rng)
+                few.update({i: found} if found else {})
         methods[i] = method
-        rows.append(
-            Row(
-                subject.op,
-                subject.names[i],
-                x.shape,
-                verdict.error,
-                method.name,
-                method.why,
-                verdict.tolerance,
-                verdict.ok,
-                verdict.zero,
-                sampled=True,
-                undecided=verdict.undecided,
-            )
-        )
-        if not verdict.ok:
-            wrong[i] = verdict
-            whole = verdict.index is not None and bool(np.all(np.isfinite(analytic)))
-            places = few_wrong(analytic, slope, verdict.index or (), rng) if whole else None
-            if places:
-                few[i] = told_few(subject.names[i], places)
+        rows.append(row(subject, i, verdict, method, sampled=True))
     smaller = _named_smaller(subject, wrong, rng) if set(wrong) - set(few) else {}
-    for i, verdict in wrong.items():
-        numbers: dict[str, Any] = {
-            "index": verdict.index,
-            "analytic": verdict.analytic,
-            "numeric": verdict.numeric,
-            "error_bar": verdict.error_bar,
-        }
-        known = smaller.get(subject.names[i])
-        own = few.get(i) or (None if known else explain_whole(subject, i, rng))
-        if own:
-            known = Finding(own.kind, subject.names[i], own.message, evidence=own.evidence)
-        if known:
-            partly = "." in verdict.picture  # a picture of nothing but wrong ones tells nothing
-            picture = known.picture or (verdict.picture if partly else "")
-            findings.append(replace(known, **numbers, picture=picture))
+    findings = []
+    for i, place in wrong.items():
+        name = subject.names[i]
+        fault = few.get(i) or (None if name in smaller else explain_large(subject, i, rng))
+        if fault:
+            finding = Finding(fault.kind, name, fault.message, evidence=fault.evidence,
+                              nonlinear=fault.nonlinear)
         else:
-            findings.append(_unnamed(subject.names[i], verdict, numbers))
+            finding = smaller.get(name) or _unnamed(name, place)
+        drawn = finding.picture
+        # a picture of nothing but wrong ones shows nothing, beside a name
+        if place.cells is not None and (finding.kind == "unexplained" or not place.cells.all()):
+            drawn = drawn or picture(place.cells)
+        findings.append(replace(
+            finding, index=place.index, analytic=place.analytic, numeric=place.numeric,
+            error_bar=place.error_bar, picture=drawn))
     return rows, findings, methods
 
 
-def _aside(
-    subject: Subject,
-    i: int,
-    dout: Array,
-    reach: float,
-    rng: np.random.Generator,
-    method: Method,
-) -> tuple[Sample, Method] | None:
+def _beside_kinks(
+    subject: Subject, i: int, dout: Array, scale: float, rng: np.random.Generator, method: Method
+) -> tuple[Comparison, Method] | None:
     """The verdict a little aside, if it is that the gradient is right there.
 
-    Among many elements some lie on or near a bend, such as ReLU's at 0, and a difference reaches
+    Among many elements some lie on or near a kink, such as ReLU's at 0, and a difference reaches
     across it. A complex step does not, nor do differences where no element is near. That a wrong
-    gradient equals the numbers by chance is out of the question, and so this can only clear a pair,
-    never accuse it.
+    gradient equals the numerical one by chance is out of the question, and so this can only prove a
+    pair right, never wrong.
     """
     x = subject.array(i)
     for attempt in range(3):
         aside = x + 0.05 * rng.standard_normal(x.shape) * np.maximum(1.0, np.abs(x))
-        if attempt > 1:  # most bends are at 0
+        if attempt > 1:  # most kinks are at 0
             aside = x + np.where(x < 0, -0.1, 0.1) * max(1.0, float(np.abs(x).max()))
-        moved = subject.with_inputs(subject.inputs[:i] + (aside,) + subject.inputs[i + 1 :])
+        moved = subject.with_input(i, aside)
         out_of = moved.out_as_function_of(i)
-        way = Method(COMPLEX_STEP, "beside the bends that differences reach across")
-        if attempt:
-            way = choose_method(out_of, aside, rng)
-            way = replace(way, why=way.why + "; taken a little beside the bends")
         try:
+            way = Method(COMPLEX_STEP, "beside the kinks that differences reach across")
+            if attempt:
+                way = choose_method(out_of, aside, rng)
+                way = replace(way, why=way.why + "; taken a little beside the kinks")
             analytic = np.asarray(moved.gradients(dout)[i], dtype=np.float64)
             slope = _slope(out_of, dout, aside, way)
-            verdict = sample(analytic, slope, reach, rng, method.epsilon, 3, locate=False)
-        except Exception:  # no complex numbers, or not at this place
+            verdict = sample(analytic, slope, scale, rng, method.epsilon, 3)
+        except (CallError, NotComplex):  # not with complex numbers, or not at this place
             continue
         if verdict.ok and not verdict.undecided:
             return verdict, way
     return None
 
 
-def _unnamed(name: str, verdict: Sample, numbers: dict[str, Any]) -> Finding:
-    c = verdict.factor
-    if verdict.analytic is not None and not np.isfinite(verdict.analytic):
-        return Finding(
-            "not-finite", name, f"The gradient of {name} holds NaN or infinity.", **numbers
-        )
-    if c is None:
-        return Finding(
-            "unexplained",
-            name,
-            f"The gradient of {name} is wrong along random directions; halving the tensor again "
-            "and again led to the element shown. In the picture the last axis runs to the "
-            "right, each cell stands for many elements, and # is a wrong one.",
-            **numbers,
-            picture=verdict.picture,
-        )
-    evidence = "the same multiple along every random direction, to eight digits"
-    if c == 0:
-        return Finding(
-            "zero-gradient",
-            name,
-            f"backward gives only zeros for {name}.",
-            evidence=evidence,
-            **numbers,
-        )
-    if abs(c + 1) < 1e-7:
-        return Finding(
-            "wrong-sign",
-            name,
-            f"The gradient of {name} has the wrong sign.",
-            evidence=evidence,
-            **numbers,
-        )
+def _unnamed(name: str, place: Located) -> Finding:
+    """A multiple of the truth, or what nothing explains."""
+    c = place.factor
+    if not np.isfinite(place.analytic):
+        return Finding("not-finite", name, f"The gradient of {name} holds NaN or infinity.")
+    if c is not None:
+        return Finding(kind_of(c), name, f"The gradient of {name} {times(c)}.",
+                       evidence="the same multiple along every random direction, to eight digits")
     return Finding(
-        "factor",
+        "unexplained",
         name,
-        f"The gradient of {name} is {c:.6g} times the true one.",
-        evidence=evidence,
-        **numbers,
+        f"The gradient of {name} is wrong along random directions; halving the tensor again "
+        "and again led to the element shown. In the picture the last axis runs to the "
+        "right, each cell stands for many elements, and # is a wrong one.",
     )
 
 
-def make_slope(
-    out_of: Callable[[Array], Array], dout: Array, x: Array, rng: np.random.Generator
-) -> tuple[Slope, Method]:
-    """A function direction -> (derivative of sum(dout * out), error bar), and its method."""
-    method = choose_method(out_of, x, rng)
-    return _slope(out_of, dout, x, method), method
-
-
 def _slope(out_of: Callable[[Array], Array], dout: Array, x: Array, method: Method) -> Slope:
+    """A function direction -> (derivative of sum(dout * out), error bar)."""
+
     def slope(direction: Array) -> tuple[float, float]:
-        if method.name == COMPLEX_STEP:
-            value = float(complex_step(lambda z: np.sum(dout * out_of(z)), x, direction))
-            return value, 16 * EPSILON * abs(value)
         # each element of out keeps the step that suits it, and the signs of dout are random, so
         # that their errors add like the sides of a right angle
-        along, bars, _ = richardson(out_of, x, direction, method.grain, 1e-9)
-        bar = float(np.linalg.norm(dout * bars))
-        value = float(np.sum(dout * along))
-        return value, bar + EPSILON * float(np.linalg.norm(dout * along))
+        along, errors, _ = method.along(out_of, x, direction, 1e-9)
+        error = norm(dout * errors)
+        return float(np.sum(dout * along)), error + EPSILON * norm(dout * along)
 
     return slope
 
 
 def _named_smaller(
-    subject: Subject, wrong: dict[int, Sample], rng: np.random.Generator
+    subject: Subject, wrong: dict[int, Located], rng: np.random.Generator
 ) -> dict[str, Finding]:
     """Findings by argument from cut-down inputs on which the same arguments are wrong, if any."""
-    for inputs in _cut(subject, rng):
-        small = subject.with_inputs(inputs)
+    for small in _cut(subject, rng):
         try:
-            small.run()
-            if any(small.array(i).size > 512 for i in small.floats):
+            out = small.run()[0]
+            if any(small.array(i).size > FULL for i in small.floats):
                 continue
-            grads = small.gradients(random_dout(small.run()[0].shape, rng))
-            fits = [i for i in small.floats if np.shape(grads[i]) == small.shape(i)]
+            grads = small.gradients(random_dout(out.shape, rng))
+            fits = [i for i in small.floats
+                    if i < len(grads) and np.shape(grads[i]) == small.shape(i)]
             measured = measure(small, rng, fits)
-        except Exception:  # sizes that the layer does not take
+        except CallError:  # sizes that the layer does not take
             continue
         if not set(wrong) <= set(measured.wrong):
             continue
@@ -218,30 +157,23 @@ def _named_smaller(
         result: dict[str, Finding] = {}
         for finding in diagnose(measured, []):
             if finding.kind in ("unexplained", "wrong-element"):
-                continue  # then a picture of the whole tensor says more
-            told = (
-                f"{finding.message} (Named on inputs cut down to {shapes}, where it is wrong"
-                " too.)"
-            )
+                continue  # then a picture of the whole tensor shows more
+            message = f"{finding.message} (Named on inputs cut down to {shapes}, where it is " \
+                "wrong too.)"
             for name in finding.argument.split(", "):
-                result.setdefault(name, replace(finding, argument=name, message=told))
+                result.setdefault(name, replace(finding, argument=name, message=message))
         return result
     return {}
 
 
-def _cut(subject: Subject, rng: np.random.Generator) -> Iterator[tuple[Array | None, ...]]:
+def _cut(subject: Subject, rng: np.random.Generator) -> Iterator[Subject]:
     """The inputs with long axes cut to short ones, equal lengths alike, in several ways."""
     lengths = sorted({n for a in subject.inputs if a is not None for n in a.shape})
-    for attempt in range(24):
+    for attempt in range(ATTEMPTS):
         if attempt == 0:
             sizes = {n: min(n, SMALL[k % 5]) for k, n in enumerate(lengths)}
         else:
             sizes = {n: int(min(n, rng.choice(SMALL))) for n in lengths}
-        least = min(sizes.values(), default=1)
-        yield tuple(None if a is None else _cut_one(a, sizes, least) for a in subject.inputs)
-
-
-def _cut_one(a: Array, sizes: dict[int, int], least: int) -> Array:
-    for axis, n in enumerate(a.shape):
-        a = a.take(range(sizes[n]), axis)
-    return np.where(a > 0, a % max(least, 1), a) if a.dtype.kind in "iu" else a
+        least = max(1, min(sizes.values(), default=1))
+        yield subject.cut(sizes).each(
+            lambda a: np.where(a > 0, a % least, a) if a.dtype.kind in "iu" else a)

@@ -1,4 +1,4 @@
-"""The numbers of an examination: what backward says and what is true, for several random `dout`.
+"""The measurement: what backward returns and what is true, for several random `dout`.
 
 Moving one element of an input gives a whole column of the Jacobian, so the true gradient for
 *every* `dout` costs no more than for one. The diagnosis lives on that: it sees a wrong backward as
@@ -19,20 +19,23 @@ from .numeric import (
     RICHARDSON,
     Array,
     Method,
+    NotComplex,
     choose_method,
     derivative,
+    norm,
     signs,
     unit_directions,
 )
 from .report import Row
-from .subject import Subject
+from .subject import CallError, Subject
 
 DOUTS = 4
+FULL = 512  # elements of a tensor that are moved one by one
 
 
 @dataclass
 class Measurement:
-    """Per input position: `jacobian` (N, M), its `bars`, `analytic` (K, N) and `numeric` (K, N).
+    """Per input position: `jacobian` (N, M), its `errors`, `analytic` (K, N) and `numeric` (K, N).
 
     K random `douts` (K, *out.shape); N elements of the input, M of the output. `analytic` lacks the
     positions whose gradient has no usable shape; `returned` holds what backward gave for each dout.
@@ -43,7 +46,7 @@ class Measurement:
     douts: Array
     returned: list[tuple[Any, ...]]
     jacobian: dict[int, Array] = field(default_factory=dict)
-    bars: dict[int, Array] = field(default_factory=dict)
+    errors: dict[int, Array] = field(default_factory=dict)
     method: dict[int, Method] = field(default_factory=dict)
     analytic: dict[int, Array] = field(default_factory=dict)
     numeric: dict[int, Array] = field(default_factory=dict)
@@ -51,26 +54,24 @@ class Measurement:
 
     @property
     def wrong(self) -> list[int]:
-        """The positions of the inputs whose gradient differs from the numbers."""
+        """The positions of the inputs whose gradient differs from the numerical one."""
         return [i for i, verdict in self.verdict.items() if not verdict.ok]
 
-    def row(self, position: int) -> Row:
-        """The line of the table for one input."""
-        verdict, method = self.verdict[position], self.method[position]
-        array = self.subject.array(position)
-        return Row(
-            self.subject.op,
-            self.subject.names[position],
-            array.shape,
-            verdict.error,
-            method.name,
-            method.why,
-            verdict.tolerance,
-            verdict.ok,
-            verdict.zero,
-            noisy=verdict.noisy,
-            undecided=_blunt(verdict),
-        )
+    @property
+    def digits(self) -> str:
+        """How well a prediction is met that counts as met, for the evidence of a finding."""
+        coarse = any(method.coarse for method in self.method.values())
+        return "as far as its digits go" if coarse else "to eight digits"
+
+
+def row(
+    subject: Subject, position: int, verdict: Comparison, method: Method, sampled: bool = False
+) -> Row:
+    """The line of the table for one input."""
+    return Row(
+        subject.op, subject.names[position], subject.shape(position), verdict.error, method.name,
+        method.why, verdict.tolerance, verdict.ok, verdict.zero,
+        sampled, verdict.noisy, verdict.undecided, method.coarse)
 
 
 def random_dout(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
@@ -85,9 +86,8 @@ def take_jacobian(
     x = subject.array(position)
     function = subject.out_as_function_of(position)
     method = method or choose_method(function, x, rng)
-    result = derivative(function, x, unit_directions(x.shape), method)
-    rows = x.size
-    return result.values.reshape(rows, -1), result.error.reshape(rows, -1), result.method
+    values, errors, method = derivative(function, x, unit_directions(x.shape), method)
+    return values.reshape(x.size, -1), errors.reshape(x.size, -1), method
 
 
 def measure(subject: Subject, rng: np.random.Generator, positions: list[int]) -> Measurement:
@@ -98,8 +98,8 @@ def measure(subject: Subject, rng: np.random.Generator, positions: list[int]) ->
     flat = douts.reshape(DOUTS, -1)
     for i in positions:
         x = subject.array(i)
-        jacobian, bars, result.method[i] = take_jacobian(subject, i, rng)
-        result.jacobian[i], result.bars[i] = jacobian, bars
+        jacobian, errors, result.method[i] = take_jacobian(subject, i, rng)
+        result.jacobian[i], result.errors[i] = jacobian, errors
         result.numeric[i] = flat @ jacobian.T
         analytic = usable(result.returned, i, x.shape)
         if analytic is None:
@@ -124,97 +124,74 @@ def usable(returned: list[tuple[Any, ...]], position: int, shape: tuple[int, ...
 
 
 def judge(m: Measurement, position: int, rng: np.random.Generator) -> Comparison:
-    """Compare one input's gradients with the numbers, over all douts together.
+    """Compare one input's gradients with the numerical ones, over all douts together.
 
-    Nobody is accused at once: in doubt the yardstick for "zero" is measured by moving the input
-    far, and then Richardson must see the fault as well as the complex step.
+    No gradient is called wrong at once: in doubt the scale for "zero" is measured by moving the
+    input far, and then Richardson must see the fault as well as the complex step.
     """
-    x = m.subject.array(position)
-    dout_length = float(np.linalg.norm(m.douts))
-    size = max(float(np.linalg.norm(x)), 1e-3 * np.sqrt(x.size), 1e-300)
-    reach = dout_length * max(float(np.linalg.norm(m.out)), 1e-300) / size
-    verdict = _compared(m, position, m.jacobian[position], m.bars[position], reach, rng)
+    scale = m.subject.scale(position, m.out, m.douts)
+    taken = m.jacobian[position], m.errors[position]
+    verdict = _compared(m, position, *taken, scale, rng)
     if verdict.ok:
-        return _cleared(m, position, reach, rng) or verdict if _blunt(verdict) else verdict
-    reach = max(reach, _far_reach(m, position, size, rng))
-    verdict = _compared(m, position, m.jacobian[position], m.bars[position], reach, rng)
-    if verdict.ok or m.method[position].name != COMPLEX_STEP:
+        return verdict.undecided and _confirmed(m, position, scale, rng) or verdict
+    scale = max(scale, _far_scale(m, position, rng))
+    verdict = _compared(m, position, *taken, scale, rng)
+    if verdict.ok or not m.method[position].exact:
         return verdict
     # where rounding makes forward flat (a sigmoid at -40 is 0), a complex step still sees a slope
-    jacobian, bars, _ = take_jacobian(
-        m.subject,
-        position,
-        rng,
-        replace(m.method[position], name=RICHARDSON, why="second opinion"),
-    )
-    if float(np.linalg.norm(bars)) > 1e-6 * float(np.linalg.norm(jacobian)):
+    way = replace(m.method[position], name=RICHARDSON, why="second opinion")
+    jacobian, errors, _ = take_jacobian(m.subject, position, rng, way)
+    if norm(errors) > 1e-6 * norm(jacobian):
         return verdict  # too rough to have an opinion
-    again = _compared(m, position, jacobian, bars, reach, rng)
+    again = _compared(m, position, jacobian, errors, scale, rng)
     return again if again.ok else verdict
 
 
-def _blunt(verdict: Comparison) -> bool:
-    return verdict.undecided is not None and bool(verdict.undecided.any())
-
-
-def _cleared(
-    m: Measurement, position: int, reach: float, rng: np.random.Generator
+def _confirmed(
+    m: Measurement, position: int, scale: float, rng: np.random.Generator
 ) -> Comparison | None:
     """The verdict by a complex step, where differences are too blunt, if it is that all is right.
 
     In a saturated softmax differences cannot confirm the complex step. That a wrong gradient equals
-    it by chance is out of the question, and so it may clear a pair here, never accuse it.
+    it by chance is out of the question, and so it may prove a pair right here, never wrong.
     """
     if m.method[position].coarse:
         return None
     way = Method(COMPLEX_STEP, "differences are too blunt here, and backward agrees with it")
     try:
-        jacobian, bars, _ = take_jacobian(m.subject, position, rng, way)
-    except Exception:  # no complex numbers
+        jacobian, errors, _ = take_jacobian(m.subject, position, rng, way)
+    except (CallError, NotComplex):
         return None
-    verdict = _compared(m, position, jacobian, bars, reach, rng)
-    if not verdict.ok or _blunt(verdict):
+    verdict = _compared(m, position, jacobian, errors, scale, rng)
+    if not verdict.ok or verdict.undecided:
         return None
     m.method[position] = way
     return verdict
 
 
 def _compared(
-    m: Measurement,
-    position: int,
-    jacobian: Array,
-    bars: Array,
-    reach: float,
+    m: Measurement, position: int, jacobian: Array, errors: Array, scale: float,
     rng: np.random.Generator,
 ) -> Comparison:
     flat = m.douts.reshape(len(m.douts), -1)
-
-    def noise() -> Array:
-        return _rounding_noise(m, position, rng)
-
+    sizes = np.abs(flat)
     return compare(
-        m.analytic[position],
-        flat @ jacobian.T,
-        np.abs(flat) @ bars.T,
-        np.abs(flat) @ np.abs(jacobian).T,
-        reach,
-        noise,
-        m.method[position].epsilon,
-    )
+        m.analytic[position], flat @ jacobian.T, sizes @ errors.T, sizes @ np.abs(jacobian).T,
+        scale, lambda: _rounding_noise(m, position, rng), m.method[position].epsilon)
 
 
-def _far_reach(m: Measurement, position: int, size: float, rng: np.random.Generator) -> float:
+def _far_scale(m: Measurement, position: int, rng: np.random.Generator) -> float:
     """The largest slope of out between here and points as far away as the input is long."""
     x = m.subject.array(position)
+    size = max(norm(x), 1e-3 * x.size**0.5)
     function = m.subject.out_as_function_of(position)
     slopes = [0.0]
-    away = rng.standard_normal((4, *x.shape))
-    away *= size / np.sqrt(max(x.size, 1))
+    away = rng.standard_normal((4, *x.shape)) * size / x.size**0.5
     for move in (-x, -2 * x, *away):
         out = function(x + move)
         if np.all(np.isfinite(out)):
-            slopes.append(float(np.linalg.norm(out.astype(np.float64) - m.out)) / size)
-    return max(slopes) * float(np.linalg.norm(m.douts))
+            slopes.append(norm(out.astype(np.float64) - m.out) / size)
+    return max(slopes) * norm(m.douts)
 
 
 def _rounding_noise(m: Measurement, position: int, rng: np.random.Generator) -> Array:
@@ -226,8 +203,8 @@ def _rounding_noise(m: Measurement, position: int, rng: np.random.Generator) -> 
         for dout in m.douts:
             _, cache = m.subject.run()
             epsilon = m.method[position].epsilon
-            grads = m.subject.backward(_nudged(dout, rng, epsilon), _nudged(cache, rng, epsilon))
-            answers.append(grads if isinstance(grads, tuple) else (grads,))
+            answers.append(m.subject.call_backward(
+                _nudged(dout, rng, epsilon), _nudged(cache, rng, epsilon)))
         again = usable(answers, position, shape)
         if again is not None:
             worst = np.maximum(worst, np.abs(again - m.analytic[position]))

@@ -1,4 +1,4 @@
-"""Derivatives by numbers alone, each with a statement of how far it can be trusted.
+"""Numerical derivatives, each with a statement of how far it can be trusted.
 
 Three ways, best first:
 
@@ -6,11 +6,11 @@ complex step   f'(x) v = Im f(x + i h v) / h,  h = 1e-20. No subtraction, so no 
                the last digits, but f must be analytic and must carry complex numbers through.
 Richardson     central differences at h, h/2, h/4, h/8, combined so that the errors of order h^2,
                h^4, h^6 cancel. The last two columns of the table estimate what error is left.
-central        (f(x + h v) - f(x - h v)) / 2h at h = 6e-6, kept when the table above does not
+central        (f(x + h v) - f(x - h v)) / 2h at h = 6e-6, used when the table above does not
                converge.
 
 A function that computes in float32 is recognised by its noise: then no complex step is tried, the
-steps are wider and the error bars say how little can be seen.
+steps are wider and the error bars show how little can be seen.
 
 A complex step is believed only after it agreed with Richardson along a random direction: `np.abs`,
 `np.var` or a hidden `.real` give a plausible and wrong answer without any warning.
@@ -30,6 +30,7 @@ from numpy.exceptions import ComplexWarning
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Index = tuple[int, ...]
 Function = Callable[[Array], Array]
 
 COMPLEX_STEP = "complex step"
@@ -38,24 +39,28 @@ CENTRAL = "central differences"
 
 STEP = 1e-20
 EPSILON = float(np.finfo(np.float64).eps)
-COARSE = 1e-11  # values that jump by more than this share of their size are no float64
+COARSE = 1e-11  # values that jump by more than this fraction of their size are not float64
 START_STEPS = (3e-2, 3e-3, 3e-4, 3e-5, 3e-6)
 WIDE_STEP = 0.3
 KINK_STEPS = (3e-5, 3e-6, 3e-7)
 COARSE_KINK_STEPS = (3e-2, 3e-3, 3e-4)
 
 
+class NotComplex(TypeError):
+    """A function lost the imaginary part of its input."""
+
+
 @dataclass(frozen=True)
 class Method:
     """How a derivative is taken (`name`), and in one plain phrase why this way (`why`).
 
-    `grain` is the rounding noise of the function's values, which limits differences: a number, or
+    `noise` is the rounding noise of the function's values, which limits differences: a number, or
     one for each value. `epsilon` is the precision that the function computes in.
     """
 
     name: str
     why: str
-    grain: Array | float = 0.0
+    noise: Array | float = 0.0
     epsilon: float = EPSILON
 
     @property
@@ -63,14 +68,19 @@ class Method:
         """Does the function compute in less than float64?"""
         return self.epsilon > COARSE
 
+    @property
+    def exact(self) -> bool:
+        """Is it the complex step, which has no error but the last digits?"""
+        return self.name == COMPLEX_STEP
 
-@dataclass(frozen=True)
-class Derivative:
-    """Directional derivatives `values` (directions, *out.shape), and `error` bars of that shape."""
-
-    values: Array
-    error: Array
-    method: Method
+    def along(
+        self, f: Function, x: Array, direction: Array, enough: float = 1e-11
+    ) -> tuple[Array, Array, str]:
+        """(the derivative of f at x along a direction, its error bar, the way it was taken)."""
+        if self.exact:
+            value = complex_step(f, x, direction)
+            return value, 8 * EPSILON * np.abs(value), COMPLEX_STEP
+        return richardson(f, x, direction, self.noise, enough)
 
 
 def complex_step(f: Function, x: Array, direction: Array) -> Array:
@@ -81,7 +91,7 @@ def complex_step(f: Function, x: Array, direction: Array) -> Array:
         warnings.simplefilter("error", ComplexWarning)
         out = np.asarray(f(z))
     if not np.iscomplexobj(out):
-        raise TypeError("the result of a complex input is not complex")
+        raise NotComplex("the result of a complex input is not complex")
     return np.asarray(out.imag / STEP)
 
 
@@ -89,64 +99,65 @@ def richardson(
     f: Function,
     x: Array,
     direction: Array,
-    grain: Array | float = 0.0,
+    noise: Array | float = 0.0,
     enough: float = 1e-11,
 ) -> tuple[Array, Array, str]:
     """Extrapolated central differences: (derivative, error bar, name of the way that won).
 
     Starts from a step of 0.03 times the size of the x that moves and tries smaller ones while the
     error bar is above `enough` of the derivative, down to where rounding is all that is left; every
-    output element keeps the answer with the smallest error bar. `grain` is the noise of f's values.
+    output element keeps the answer with the smallest error bar. `noise` is the noise of f's values.
     """
     size = max(1.0, float(np.max(np.abs(x[direction != 0]), initial=0.0)))
     length = max(1e-300, float(np.max(np.abs(direction), initial=0.0)))
-    best, error = _central(f, x, direction, 6e-6 * size / length, grain)
+    best, error = _central(f, x, direction, 6e-6 * size / length, noise)
     error = np.where(np.isfinite(error), error, np.inf)
     way = CENTRAL
     steps = list(START_STEPS)
     while steps:
-        value, bar, rounding = _table(f, x, direction, steps.pop(0) * size / length, grain)
-        better = bar < error
+        value, new_error, rounding = _table(f, x, direction, steps.pop(0) * size / length, noise)
+        better = new_error < error
         if np.mean(better | (error == 0)) > 0.5:
             way = RICHARDSON
-        best, error = np.where(better, value, best), np.where(better, bar, error)
-        if _length(error) <= enough * _length(best):
+        best, error = np.where(better, value, best), np.where(better, new_error, error)
+        if norm(error) <= enough * norm(best):
             return best, error, RICHARDSON
-        if len(steps) == len(START_STEPS) - 1 and _length(bar) <= 4 * _length(rounding):
+        if len(steps) == len(START_STEPS) - 1 and norm(new_error) <= 4 * norm(rounding):
             steps = [WIDE_STEP]  # noise is all that is left, and smaller steps have more of it
     return best, error, way
 
 
-def _length(a: Array) -> float:
+def norm(a: Array) -> float:
+    """The length of an array."""
     return float(np.linalg.norm(a))
 
 
 def _difference(
-    f: Function, x: Array, direction: Array, h: float, grain: Array | float
+    f: Function, x: Array, direction: Array, h: float, noise: Array | float
 ) -> tuple[Array, Array]:
     above = np.asarray(f(x + h * direction), dtype=np.float64)
     below = np.asarray(f(x - h * direction), dtype=np.float64)
-    rounding = (EPSILON * (np.abs(above) + np.abs(below)) + 4 * grain) / (2 * h)
+    rounding = (EPSILON * (np.abs(above) + np.abs(below)) + 4 * noise) / (2 * h)
     return (above - below) / (2 * h), rounding
 
 
 def _central(
-    f: Function, x: Array, direction: Array, h: float, grain: Array | float
+    f: Function, x: Array, direction: Array, h: float, noise: Array | float
 ) -> tuple[Array, Array]:
-    fine, rounding = _difference(f, x, direction, h, grain)
-    coarse, _ = _difference(f, x, direction, 4 * h, grain)
+    fine, rounding = _difference(f, x, direction, h, noise)
+    coarse, _ = _difference(f, x, direction, 4 * h, noise)
     return fine, np.abs(fine - coarse) + rounding
 
 
 def _table(
-    f: Function, x: Array, direction: Array, h: float, grain: Array | float, levels: int = 4
+    f: Function, x: Array, direction: Array, h: float, noise: Array | float, levels: int = 4
 ) -> tuple[Array, Array, Array]:
     """(derivative, error bar, the part of the bar that is rounding) from four halved steps."""
     row: list[Array] = []
     rounding = np.zeros(())
     error = np.zeros(())
     for level in range(levels):
-        value, rounding = _difference(f, x, direction, h / 2**level, grain)
+        value, rounding = _difference(f, x, direction, h / 2**level, noise)
         fresh = [value]
         for order, older in enumerate(row, start=1):
             fresh.append(fresh[-1] + (fresh[-1] - older) / (4.0**order - 1))
@@ -157,16 +168,16 @@ def _table(
     return row[-1], error + 2 * rounding, 2 * rounding
 
 
-def rounding_grain(f: Function, x: Array, direction: Array) -> float:
+def rounding_noise(f: Function, x: Array, direction: Array) -> float:
     """How far f's values jump by rounding: fourth differences, in which a smooth function cancels.
 
-    Units of f. 1 + tanh near -1 has a grain of 1e-16 however small its values are.
+    Units of f. 1 + tanh near -1 has a noise of 1e-16 however small its values are.
     Source     Hamming 1962, chapter 6 (noise from a difference table)
     """
     jumps, values = _fourth_differences(f, x, direction, 1e-4)
-    grain = float(np.sqrt(np.mean(np.square(jumps)))) if jumps.size else 0.0
+    noise = float(np.sqrt(np.mean(np.square(jumps)))) if jumps.size else 0.0
     size = float(np.max(np.abs(values), initial=0.0))
-    return min(grain, 1e-12 * max(size, 1.0)) if np.isfinite(grain) else 0.0
+    return min(noise, 1e-12 * max(size, 1.0)) if np.isfinite(noise) else 0.0
 
 
 def _fourth_differences(
@@ -180,27 +191,33 @@ def _fourth_differences(
     return np.abs(fourth) / np.sqrt(70), values[2]
 
 
-def coarse_grain(f: Function, x: Array, rng: np.random.Generator) -> tuple[Array, float] | None:
+def coarse_noise(f: Function, x: Array, rng: np.random.Generator) -> tuple[Array, float] | None:
     """(noise of each value of f, its precision) where f computes in less than float64; else None.
 
-    Values that move with x and are all numbers of float32 come from float32. Where the result was
-    made float64 again, the noise tells: a bend of f is in one place and grows with the step; the
+    Values that move with x and all fit into float32 come from float32. Where the result was
+    made float64 again, the noise shows it: a kink of f is in one place and grows with the step; the
     noise of rounding is everywhere and does not.
     """
     epsilon = _short_numbers(f, x, rng)
     jumps, values = _fourth_differences(f, x, signs(x.shape, rng), 3e-6)
-    if not epsilon and not _length(jumps) > COARSE * _length(values):
+    if not epsilon and not norm(jumps) > COARSE * norm(values):
         return None
     found = {h: _noise(f, x, rng, h) for h in (3e-5, 3e-6, 3e-7)}
-    sizes = {h: float(np.median([_length(jumps) for jumps in seen])) for h, seen in found.items()}
-    share = sizes[3e-6] / max(_length(values), 1e-300)
+    sizes = {h: float(np.median([norm(jumps) for jumps in seen])) for h, seen in found.items()}
+    fraction = sizes[3e-6] / max(norm(values), 1e-300)
     if not epsilon:
-        if not (COARSE < share < 5e-3 and sizes[3e-6] < 5 * sizes[3e-7]):
+        if not (COARSE < fraction < 5e-3 and sizes[3e-6] < 5 * sizes[3e-7]):
             return None
-        epsilon = 2.0**-24 if 1e-9 < share < 3e-6 else max(share, 2.0**-11 * (share > 3e-6))
-    # the middle one of the places: at most a few of them have a bend among their steps
+        epsilon = _epsilon_of(fraction)
+    # the middle one of the places: at most a few of them have a kink among their steps
     usual = 2 * np.maximum(*(np.median(found[h], axis=0) for h in (3e-5, 3e-6)))
     return np.maximum(np.where(np.isfinite(usual), usual, 0.0), epsilon * np.abs(values)), epsilon
+
+
+def _epsilon_of(noise: float) -> float:
+    if 1e-9 < noise < 3e-6:
+        return 2.0**-24
+    return max(noise, 2.0**-11) if noise > 3e-6 else noise
 
 
 def _noise(f: Function, x: Array, rng: np.random.Generator, h: float) -> list[Array]:
@@ -241,45 +258,37 @@ def precision_name(epsilon: float) -> str:
 def choose_method(f: Function, x: Array, rng: np.random.Generator) -> Method:
     """Complex step if f carries it and Richardson agrees along a random direction, else that."""
     direction = signs(x.shape, rng)
-    noise = coarse_grain(f, x, rng)
-    if noise:
-        word = precision_name(noise[1])
-        return Method(RICHARDSON, f"the function computes in {word}", *noise)
-    grain = rounding_grain(f, x, direction)
+    coarse = coarse_noise(f, x, rng)
+    if coarse:
+        word = precision_name(coarse[1])
+        return Method(RICHARDSON, f"the function computes in {word}", *coarse)
+    noise = rounding_noise(f, x, direction)
     try:
         exact = complex_step(f, x, direction)
-    except Exception as reason:  # whatever a stranger's function does with a complex number
+    except Exception as reason:  # whatever a user's function does with a complex number
         text = " ".join(str(reason).split())[:90]
-        return Method(RICHARDSON, f"a complex input is not carried through ({text})", grain)
-    value, error, _ = richardson(f, x, direction, grain)
+        return Method(RICHARDSON, f"a complex input is not carried through ({text})", noise)
+    value, error, _ = richardson(f, x, direction, noise)
     if exact.shape != value.shape:
-        return Method(RICHARDSON, "a complex input changes the shape of the result", grain)
-    gap = float(np.linalg.norm(exact - value))
-    allowed = 10 * float(np.linalg.norm(error)) + 1e-9 * float(np.linalg.norm(value))
-    trusted = float(np.linalg.norm(error)) <= 1e-3 * float(np.linalg.norm(value)) + 1e-9
+        return Method(RICHARDSON, "a complex input changes the shape of the result", noise)
+    gap = norm(exact - value)
+    allowed = 10 * norm(error) + 1e-9 * norm(value)
+    trusted = norm(error) <= 1e-3 * norm(value) + 1e-9
     if gap <= allowed and (trusted or gap <= 1e-12):
         return Method(
-            COMPLEX_STEP, "analytic: agrees with Richardson along a random direction", grain
+            COMPLEX_STEP, "analytic: agrees with Richardson along a random direction", noise
         )
-    return Method(RICHARDSON, "not analytic: a complex step disagrees with Richardson", grain)
+    return Method(RICHARDSON, "not analytic: a complex step disagrees with Richardson", noise)
 
 
-def derivative(f: Function, x: Array, directions: Iterable[Array], method: Method) -> Derivative:
-    """The derivative of f at x along each of `directions`, by the given method."""
-    values, errors = [], []
-    ways = set()
-    for direction in directions:
-        if method.name == COMPLEX_STEP:
-            value = complex_step(f, x, direction)
-            error = 8 * EPSILON * np.abs(value)
-        else:
-            value, error, way = richardson(f, x, direction, method.grain)
-            ways.add(way)
-        values.append(value)
-        errors.append(error)
-    if ways == {CENTRAL}:
+def derivative(
+    f: Function, x: Array, directions: Iterable[Array], method: Method
+) -> tuple[Array, Array, Method]:
+    """(the derivatives of f at x along each of `directions`, their error bars, the method)."""
+    values, errors, ways = zip(*(method.along(f, x, v) for v in directions), strict=True)
+    if set(ways) == {CENTRAL}:
         method = Method(CENTRAL, method.why + "; extrapolation does not converge")
-    return Derivative(np.array(values), np.array(errors), method)
+    return np.array(values), np.array(errors), method
 
 
 def unit_directions(shape: tuple[int, ...]) -> Iterable[Array]:
@@ -296,35 +305,33 @@ def signs(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
 
 def find_kinks(
-    f: Function, x: Array, limit: int = 512, grain: Array | float = 0.0, coarse: bool = False
+    f: Function, x: Array, noise: Array | float = 0.0, coarse: bool = False
 ) -> Array:
-    """A mask of the elements of x at which, or within 3e-5 of which, f bends: its slope jumps.
+    """A mask of the elements of x at which, or within 3e-5 of which, f has a kink: its slope jumps.
 
     On a smooth curve the gap between the slopes to the right and to the left shrinks with the step.
-    On a bend it stays, and beside a bend it vanishes all at once. Farther away a difference with a
-    small step does not reach it. In a `coarse` f only bends within 0.03 are told from noise.
+    On a kink it stays, and beside a kink it vanishes all at once. Farther away a difference with a
+    small step does not reach it. In a `coarse` f only kinks within 0.03 are above the noise.
     """
     found = np.zeros(x.shape, dtype=bool)
     middle = np.asarray(f(x), dtype=np.float64)
     for index, direction in enumerate(unit_directions(x.shape)):
-        if index >= limit:
-            break
         scale = max(1.0, float(np.abs(x.reshape(-1)[index])))
         gaps = []
-        size = noise = 0.0
+        size = floor = 0.0
         for h in COARSE_KINK_STEPS if coarse else KINK_STEPS:
             h *= scale
             right = (np.asarray(f(x + h * direction), dtype=np.float64) - middle) / h
             left = (middle - np.asarray(f(x - h * direction), dtype=np.float64)) / h
             gap = np.abs(right - left)
-            if np.all(np.isfinite(gap)):  # else f ends there, which is no bend
+            if np.all(np.isfinite(gap)):  # else f ends there, which is not a kink
                 gaps.append((h, gap))
                 size = float(np.max(np.abs(right) + np.abs(left), initial=0.0))
-                noise = float(np.max(1e-8 * np.abs(middle) + 16 * grain / h, initial=0.0))
+                floor = float(np.max(1e-8 * np.abs(middle) + 16 * noise / h, initial=0.0))
         jumps = [
             float(np.max(np.abs(b - a * (k / h)), initial=0.0))
             for (h, a), (k, b) in zip(gaps, gaps[1:], strict=False)
         ]
-        if max(jumps, default=0.0) > max(0.02 * size + noise, 1e-6):
+        if max(jumps, default=0.0) > max(0.02 * size + floor, 1e-6):
             found.reshape(-1)[index] = True
     return found

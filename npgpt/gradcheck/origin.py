@@ -7,41 +7,43 @@ import math
 from collections.abc import Iterator
 
 from .measure import Measurement
+from .multiple import near
 
-MOST = 5  # sources that are told
-PLACES = 3  # arrays that are told of one size
+SOURCES = 5  # that are listed
+PLACES = 3  # arrays that are listed of one size
 
 
 def origin(c: float, m: Measurement) -> str:
     """Where a factor may come from, as ': that is 8, the size of ...', or ''.
 
-    Where several sizes fit, all are told: 2 may be the batch, or the root of a head size of 4.
+    Where several sizes fit, all are listed: 2 may be the batch, or the root of a head size of 4.
     """
     fits: dict[str, list[str]] = {}
     for value, words, place in known_numbers(m):
         for scale, over in ((value, ""), (1 / value, "one over ")):
             for sign, less in ((1, ""), (-1, "minus ")):
-                if abs(c / (sign * scale) - 1) < 1e-7:
+                if near(c / (sign * scale), 1):
                     fits.setdefault(less + over + words, []).append(place)
     if not fits:
         return ""
-    texts = [_told(words, places) for words, places in fits.items()]
-    if abs(c - 2) < 1e-7:
+    texts = [_describe(words, places) for words, places in fits.items()]
+    if near(c, 2):
         texts[0] = "two, as if it had been added twice"
     if len(texts) == 1:
         return f": that is {texts[0]}"
-    more = f"; or {len(texts) - MOST} more" if len(texts) > MOST else ""
-    return f": that may be {'; or '.join(texts[:MOST])}{more}. The numbers alone cannot tell which"
+    more = f"; or {len(texts) - SOURCES} more" if len(texts) > SOURCES else ""
+    listed = "; or ".join(texts[:SOURCES])
+    return f": that may be {listed}{more}. The values alone cannot tell which"
 
 
-def _told(words: str, places: list[str]) -> str:
+def _describe(words: str, places: list[str]) -> str:
     """One size and the arrays that have it."""
     more = f" and {len(places) - PLACES} more" if len(places) > PLACES else ""
     return f"{words}{' or '.join(places[:PLACES])}{more}"
 
 
 def known_numbers(m: Measurement) -> Iterator[tuple[float, str, str]]:
-    """Numbers that a backward could have multiplied by mistake: (number, its name, where)."""
+    """Numbers that a backward could have multiplied with by mistake: (number, its name, where)."""
     yield 2.0, "two", ""
     if m.out.ndim and m.out.shape[0] > 1:
         size = m.out.shape[0]

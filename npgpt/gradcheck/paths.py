@@ -1,4 +1,4 @@
-"""Which path of the chain rule is missing? Detach each step of forward in turn and look.
+"""Which path of the chain rule is missing? Detach each step of forward in turn and found.
 
 Forward is a graph: x reaches out through `mean`, through `var`, directly. Rewritten so that one
 step keeps the value that it had at the inputs of the check, forward has the gradient without that
@@ -7,7 +7,7 @@ gives the path the weight 1 + c: 0 if it was forgotten, -1 if its sign is wrong,
 twice.
 
 A step may have no part at all, such as the maximum that a softmax subtracts. Whoever derives by
-hand takes it as constant, so where such steps are found all others are looked at with them held.
+hand takes it as constant, so where such steps are found all others are tried with them held.
 
 Needs forward's source; the derivatives are taken as the check took them.
 """
@@ -16,21 +16,22 @@ from __future__ import annotations
 
 import ast
 import itertools
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from .fault import DIGITS, Fault
 from .measure import Measurement
-from .numeric import COMPLEX_STEP, Array, complex_step, richardson, signs, unit_directions
+from .multiple import kind_of, times
+from .numeric import Array, NotComplex, norm, signs, unit_directions
 from .origin import origin
-from .source import Slot, Source, read, slots
-from .view import DIGITS, Explanation
+from .source import Slot, Source, read, shortened, slots
+from .subject import CallError
 
-DIRECTIONS = 4
-SECONDS = 0.4  # for one look at all steps
+ALONG = 4  # directions for each input
+CALLS = 8000  # of forward, for one search through all steps; more than any layer of npgpt needs
 _SAME = 1e-8  # parts that differ by less are one
 
 
@@ -45,7 +46,7 @@ class Site:
 
 
 Part = tuple[Site, Array]
-Cause = tuple[Explanation, list[int]]  # a fault and the inputs whose gradients it reaches
+Cause = tuple[Fault, list[int]]  # a fault and the inputs whose gradients it reaches
 
 
 class Graph:
@@ -54,7 +55,8 @@ class Graph:
     def __init__(self, source: Source) -> None:
         self.sites: list[Site] = []
         self.held: set[int] = set()
-        self.kept: dict[int, list[Any]] = {}
+        self.recorded: dict[int, list[Any]] = {}
+        self.runs = 0
         self._recording, self._calls = False, dict[int, int]()
         tree = source.functions[source.name]
         own = _local_names(tree)
@@ -69,12 +71,13 @@ class Graph:
     def forward(self, *inputs: Any, **settings: Any) -> Any:
         """The user's forward, with the `held` steps held."""
         self._calls.clear()
+        self.runs += 1
         return self._forward(*inputs, **settings)
 
     def record(self, run: Callable[[], Any]) -> None:
-        """Keep the values of every step of this one run."""
+        """Record the values of every step of this one run."""
         self._recording = True
-        self.kept = {}
+        self.recorded = {}
         try:
             run()
         finally:
@@ -86,11 +89,11 @@ class Graph:
         call = self._calls.get(number, 0)
         self._calls[number] = call + 1
         if self._recording:
-            self.kept.setdefault(number, []).append(np.array(value))
-        elif number in self.held and call < len(self.kept.get(number, ())):
-            kept = self.kept[number][call]
-            if kept.shape == np.shape(value) and value.dtype.kind in "fc":
-                return kept.astype(value.dtype)
+            self.recorded.setdefault(number, []).append(np.array(value))
+        elif number in self.held and call < len(self.recorded.get(number, ())):
+            held = self.recorded[number][call]
+            if held.shape == np.shape(value) and value.dtype.kind in "fc":
+                return held.astype(value.dtype)
         return value
 
 
@@ -121,34 +124,29 @@ def _described(slot: Slot) -> tuple[str, bool]:
     node, parent = slot.get(), slot.parent
     if isinstance(parent, ast.Assign) and isinstance(parent.targets[0], ast.Name):
         return f"`{parent.targets[0].id}`", True
-    text = f"`{_short(node)}`"
+    text = f"`{shortened(node)}`"
     inside = isinstance(parent, ast.expr) and not isinstance(parent, ast.Tuple)
-    return (f"{text} in `{_short(parent)}`" if inside else text), False
-
-
-def _short(node: ast.AST) -> str:
-    text = " ".join(ast.unparse(node).split())
-    return text if len(text) <= 60 else text[:57] + "..."
+    return (f"{text} in `{shortened(parent)}`" if inside else text), False
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Parts:
     """Of some inputs, along some directions: the error, the true slopes, each path's part of them.
 
-    All are rows of numbers in one order: inputs, directions, douts.
+    All are rows of values in one order: inputs, directions, douts.
     """
 
     errors: Array
     whole: Array
-    parts: list[Part]
+    of_steps: list[Part]
 
 
 class Paths:
-    """The paths of forward, looked at when they are first asked for; none if it has no source."""
+    """The paths of forward, searched when they are first asked for; none if it has no source."""
 
     def __init__(self, m: Measurement) -> None:
         self.m = m
-        self._looks: dict[tuple[int, ...], _Look] = {}
+        self._found: dict[tuple[int, ...], _Parts] = {}
         self._graph: Graph | None = None
         try:
             source = read(m.subject.forward, helpers=False) if m.subject.readable else None
@@ -158,35 +156,35 @@ class Paths:
                 self._subject = m.subject.with_inputs(m.subject.inputs)
                 self._subject.forward = graph.forward
                 graph.record(self._subject.run)
-        except Exception:  # a forward that cannot be rewritten has no path to name
+        except CallError:  # a forward that cannot be rewritten has no path to name
             self._graph = None
 
-    def one(self, wrong: list[int], assigned: bool) -> Explanation | None:
+    def one(self, wrong: list[int], assigned: bool) -> Fault | None:
         """The one step whose path has the wrong weight in all `wrong` inputs, or None.
 
         `assigned`: only the steps that forward gives a name; else only the unnamed ones.
         """
-        look = self._look_at(wrong)
-        for site, part in look.parts:
-            c = float(look.errors @ part) / float(part @ part)
-            if site.assigned == assigned and _explained(look.errors, c * part):
-                return self._told(wrong, site, 1 + c)
+        parts = self._parts_of(wrong)
+        for site, part in parts.of_steps:
+            c = float(parts.errors @ part) / float(part @ part)
+            if site.assigned == assigned and _explained(parts.errors, c * part):
+                return self._describe(wrong, site, 1 + c)
         return None
 
     def several(self, wrong: list[int]) -> list[Cause]:
         """Two paths that are forgotten or miscounted, or one or two of them and a factor on all."""
-        look = self._look_at(wrong)
+        parts = self._parts_of(wrong)
         shapes = [self.m.subject.shape(i) for i in wrong]
         seen = min(self.m.out.size, len(self.m.douts)) * sum(
-            min(int(np.prod(shape)), DIRECTIONS) for shape in shapes)
-        if seen < 6:
-            return []  # so few numbers are met by chance
+            min(int(np.prod(shape)), ALONG) for shape in shapes)
+        if seen < 6 or not np.all(np.isfinite(parts.errors)):
+            return []  # so few values are met by chance
         for count, scaled, counted in (
             (2, False, False), (1, True, False), (2, True, False), (2, False, True),
         ):
-            for chosen in itertools.combinations(look.parts[:20], count):
-                columns = np.array([part for _, part in chosen] + [look.whole] * scaled).T
-                goal = look.errors + look.whole * scaled
+            for chosen in itertools.combinations(parts.of_steps[:20], count):
+                columns = np.array([part for _, part in chosen] + [parts.whole] * scaled).T
+                goal = parts.errors + parts.whole * scaled
                 weights, *_ = np.linalg.lstsq(columns, goal, rcond=None)
                 factor = float(weights[-1]) if scaled else 1.0
                 off = weights[:count] / factor
@@ -194,43 +192,43 @@ class Paths:
                 if counted:  # such as a sum for a mean
                     plain = all(_is_count(1 + float(c)) for c in off)
                 if plain and (not scaled or abs(factor - 1) > 1e-6):
-                    if _explained(look.errors, columns @ weights - look.whole * scaled):
-                        told = []
+                    if _explained(parts.errors, columns @ weights - parts.whole * scaled):
+                        causes = []
                         for (site, part), c in zip(chosen, off, strict=True):
                             inputs = _reached(wrong, part)
-                            told.append((self._told(inputs, site, 1 + float(c)), inputs))
-                        return told + [(self._scaled(wrong, factor), wrong)] * scaled
+                            causes.append((self._describe(inputs, site, 1 + float(c)), inputs))
+                        return causes + [(self._scaled(wrong, factor), wrong)] * scaled
         return []
 
-    def predictions(self, i: int) -> list[tuple[Explanation, Array]]:
-        """What backward would say of input i with one path forgotten, doubled or reversed, each
-        with the path's own part (K, N); as many as the time allows."""
-        true = self.m.numeric[i]
+    def predictions(self, i: int) -> list[tuple[Fault, Array]]:
+        """What backward would return for input i with one path forgotten, doubled or reversed,
+        each with the path's own part (K, N)."""
+        numeric = self.m.numeric[i]
         result = []
-        look = self._look({i: list(unit_directions(self.m.subject.shape(i)))})
-        for site, part in look.parts:
-            part = part.reshape(-1, len(true)).T
+        parts = self._search({i: list(unit_directions(self.m.subject.shape(i)))})
+        for site, part in parts.of_steps:
+            part = part.reshape(-1, len(numeric)).T
             for weight in (0.0, -1.0, 2.0):
-                told = self._told([i], site, weight)
-                result.append((replace(told, predicted=true + (weight - 1) * part), part))
+                fault = self._describe([i], site, weight)
+                result.append((replace(fault, predicted=numeric + (weight - 1) * part), part))
         return result
 
-    def _look_at(self, wrong: list[int]) -> _Look:
+    def _parts_of(self, wrong: list[int]) -> _Parts:
         key = tuple(wrong)
-        if key not in self._looks:
+        if key not in self._found:
             rng = np.random.default_rng(0)
             shapes = {i: self.m.subject.shape(i) for i in wrong}
-            self._looks[key] = self._look(
-                {i: [signs(shape, rng) for _ in range(DIRECTIONS)] for i, shape in shapes.items()})
-        return self._looks[key]
+            self._found[key] = self._search(
+                {i: [signs(shape, rng) for _ in range(ALONG)] for i, shape in shapes.items()})
+        return self._found[key]
 
-    def _look(self, along: dict[int, list[Array]]) -> _Look:
+    def _search(self, along: dict[int, list[Array]]) -> _Parts:
         m, graph = self.m, self._graph
         if graph is None:
-            return _Look(np.zeros(0), np.zeros(0), [])
+            return _Parts(np.zeros(0), np.zeros(0), [])
         errors = np.concatenate([
-            (m.analytic[i] - m.numeric[i]) @ v.reshape(-1) for i, those in along.items()
-            for v in those
+            (m.analytic[i] - m.numeric[i]) @ v.reshape(-1) for i, directions in along.items()
+            for v in directions
         ])
         graph.held = set()
         parts: list[Part] = []
@@ -239,11 +237,11 @@ class Paths:
             whole = self._slopes(along)
             silent = self._find(along, whole, set(), parts) & self._moving(along)
             graph.held = silent
-            if silent and _size(self._slopes(along) - whole) <= _SAME * _size(whole):
+            if silent and norm(self._slopes(along) - whole) <= _SAME * norm(whole):
                 self._find(along, whole, silent, parts)
-        except Exception:  # a step that cannot be held
+        except (CallError, NotComplex):  # a step that cannot be held
             pass
-        return _Look(errors, whole, parts)
+        return _Parts(errors, whole, parts)
 
     def _find(
         self, along: dict[int, list[Array]], whole: Array, held: set[int], parts: list[Part]
@@ -252,20 +250,20 @@ class Paths:
         graph = self._graph
         assert graph is not None
         silent = set()
-        deadline = time.thread_time() + SECONDS
-        size = _size(whole)
+        last = graph.runs + CALLS
+        size = norm(whole)
         for site in sorted(graph.sites, key=lambda site: not site.assigned):
-            if site.number in held or site.number not in graph.kept:
+            if site.number in held or site.number not in graph.recorded:
                 continue
-            if time.thread_time() > deadline:
+            if graph.runs > last:
                 break
             graph.held = held | {site.number}
             part = whole - self._slopes(along)
-            if _size(part) <= _SAME * size:
+            if norm(part) <= _SAME * size:
                 silent.add(site.number)
             # where everything goes this way it is a factor of the whole, which has better names
-            elif _size(part - whole) > _SAME * size and not any(
-                _size(part - other) <= _SAME * _size(part) for _, other in parts
+            elif norm(part - whole) > _SAME * size and not any(
+                norm(part - other) <= _SAME * norm(part) for _, other in parts
             ):
                 parts.append((site, part))
         return silent
@@ -275,15 +273,15 @@ class Paths:
         graph = self._graph
         assert graph is not None
         graph.held = set()
-        here = dict(graph.kept)
+        here = dict(graph.recorded)
         moved = list(self.m.subject.inputs)
-        for i, those in along.items():
-            moved[i] = self.m.subject.array(i) + 1e-3 * sum(those)
+        for i, directions in along.items():
+            moved[i] = self.m.subject.array(i) + 1e-3 * sum(directions)
         try:
             graph.record(lambda: self._subject.run(tuple(moved)))
-            there = dict(graph.kept)
+            there = dict(graph.recorded)
         finally:
-            graph.kept = here
+            graph.recorded = here
         return {
             number for number, values in here.items()
             if not all(map(np.array_equal, values, there.get(number, [])))
@@ -294,59 +292,49 @@ class Paths:
         m = self.m
         flat = m.douts.reshape(len(m.douts), -1)
         rows = []
-        for i, those in along.items():
+        for i, directions in along.items():
             function, method = self._subject.out_as_function_of(i), m.method[i]
             x = m.subject.array(i)
-            for v in those:
-                slope = complex_step(function, x, v) if method.name == COMPLEX_STEP \
-                    else richardson(function, x, v, method.grain)[0]
-                rows.append(flat @ slope.reshape(-1))
+            for v in directions:
+                rows.append(flat @ method.along(function, x, v)[0].reshape(-1))
         return np.concatenate(rows)
 
-    def _told(self, wrong: list[int], site: Site, weight: float) -> Explanation:
+    def _describe(self, wrong: list[int], site: Site, weight: float) -> Fault:
         names = " and ".join(self.m.subject.names[i] for i in wrong)
         path = f"the path of {names} through {site.text} (line {site.line} of {self._name})"
         found = round(weight, 9) + 0.0
         evidence = f"this path has the weight {found:.6g} in backward, where 1 belongs"
-        if abs(weight) < 1e-6:
-            return Explanation(
-                "missing-term", f"A term is missing in backward, or detached: {path}.", evidence)
-        if abs(weight + 1) < 1e-6:
-            return Explanation("term-sign", f"One term has the wrong sign: {path}.", evidence)
-        if abs(weight - 2) < 1e-6:
-            return Explanation("accumulated-twice", f"One term is added twice: {path}.", evidence)
+        for value, kind, words in (
+            (0, "missing-term", "A term is missing in backward, or detached"),
+            (-1, "term-sign", "One term has the wrong sign"),
+            (2, "accumulated-twice", "One term is added twice"),
+        ):
+            if abs(weight - value) < 1e-6:
+                return Fault(kind, f"{words}: {path}.", evidence)
         counted = f"{path} counts {found:.6g} times{origin(weight, self.m)}"
-        return Explanation("term-factor", f"One term has a wrong factor: {counted}.", evidence)
+        return Fault("term-factor", f"One term has a wrong factor: {counted}.", evidence)
 
-    def _scaled(self, wrong: list[int], factor: float) -> Explanation:
+    def _scaled(self, wrong: list[int], factor: float) -> Fault:
         names = " and ".join(self.m.subject.names[i] for i in wrong)
-        evidence = f"least squares gives the whole the weight {factor:.9g}"
-        if abs(factor + 1) < 1e-7:
-            return Explanation(
-                "wrong-sign", f"The gradient of {names} has the wrong sign.", evidence)
-        return Explanation(
-            "factor",
-            f"The whole gradient of {names} is multiplied by {factor:.6g}{origin(factor, self.m)}.",
-            evidence,
-        )
+        kind = kind_of(factor)
+        source = origin(factor, self.m) if kind == "factor" else ""
+        return Fault(
+            kind, f"The whole gradient of {names} {times(factor)}{source}.",
+            f"least squares gives the whole the weight {factor:.9g}")
 
 
 def _reached(wrong: list[int], part: Array) -> list[int]:
     """The inputs whose gradients a path has a part in."""
-    sizes = [_size(row) for row in part.reshape(len(wrong), -1)]
+    sizes = [norm(row) for row in part.reshape(len(wrong), -1)]
     return [i for i, size in zip(wrong, sizes, strict=True) if size > _SAME * max(sizes)]
 
 
 def _explained(errors: Array, predicted: Array) -> bool:
-    return _size(errors - predicted) <= 100 * DIGITS * _size(errors)
+    return norm(errors - predicted) <= 100 * DIGITS * norm(errors)
 
 
 def _is_count(weight: float) -> bool:
-    """0, a whole number or one over a whole number, up to the sign."""
+    """0, an integer or one over an integer, up to the sign."""
     if abs(weight) < 1e-6:
         return True
     return any(abs(w) < 1e5 and abs(w - round(w)) < 1e-6 * abs(w) for w in (weight, 1 / weight))
-
-
-def _size(row: Array) -> float:
-    return float(np.linalg.norm(row))

@@ -1,4 +1,4 @@
-"""A small text picture of where a gradient is wrong, for faults that have no name."""
+"""A small text picture of where a gradient is wrong, for faults without a name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .numeric import Array
+from .numeric import Array, Index
 
 ROWS, COLUMNS = 12, 60
 
@@ -28,19 +28,19 @@ def picture(wrong: Array) -> str:
     return "\n".join(lines)
 
 
-def neighbourhood(said: Array, true: Array, index: tuple[int, ...], reach: int = 2) -> str:
-    """Both gradients beside `index` along the last axis, as two lines of numbers."""
-    if not said.ndim:
+def neighbourhood(analytic: Array, numeric: Array, index: Index, width: int = 2) -> str:
+    """Both gradients beside `index` along the last axis, as two lines."""
+    if not analytic.ndim:
         return ""
     last = index[-1]
-    columns = slice(max(0, last - reach), last + reach + 1)
+    columns = slice(max(0, last - width), last + width + 1)
     where: tuple[Any, ...] = (*index[:-1], columns)
     place = ", ".join(
-        [*map(str, index[:-1]), f"{columns.start}:{min(columns.stop, said.shape[-1])}"]
+        [*map(str, index[:-1]), f"{columns.start}:{min(columns.stop, analytic.shape[-1])}"]
     )
     lines = []
-    for who, values in (("backward", said[where]), ("numbers", true[where])):
-        lines.append(f"{who:9}" + "".join(f" {value:12.5g}" for value in values))
+    for name, values in (("analytic", analytic[where]), ("numeric", numeric[where])):
+        lines.append(f"{name:9}" + "".join(f" {value:12.5g}" for value in values))
     return f"near [{place}]\n" + "\n".join(lines)
 
 
@@ -64,12 +64,11 @@ def largest_block(wrong: Array) -> str:
         size = int(np.prod([high - low for low, high in box]))
         if size > most:
             best, most = box, size
-    parts = [
-        (
-            ":"
-            if pair == (0, n)
-            else str(pair[0]) if pair[1] - pair[0] == 1 else f"{pair[0]}:{pair[1]}"
-        )
-        for pair, n in zip(best, wrong.shape, strict=True)
-    ]
-    return f"[{', '.join(parts)}]"
+    return f"[{', '.join(map(_range, best, wrong.shape))}]"
+
+
+def _range(pair: tuple[int, int], length: int) -> str:
+    low, high = pair
+    if pair == (0, length):
+        return ":"
+    return str(low) if high - low == 1 else f"{low}:{high}"

@@ -1,4 +1,4 @@
-"""Name a fault by mending it: try small changes to backward until every gradient is right.
+"""Name a fault by repairing it: try small changes to backward until every gradient is right.
 
 The proof is the change itself. It must bring all gradients to the true ones, for several random
 `dout` at the given inputs and at others, before its name is given. Only arithmetic is changed: no
@@ -10,36 +10,36 @@ from __future__ import annotations
 import ast
 import contextlib
 import copy
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .edits import Edit, edits
+from .fault import Fault
 from .kinds import KINDS
 from .measure import Measurement, measure
-from .numeric import Array
-from .source import Source, read
-from .view import Explanation
+from .multiple import NEAR, plain
+from .numeric import Array, norm
+from .source import Source, read, shortened
+from .subject import CallError, users_code
 
-SECONDS = 1.2
-ROUNDING = 1e-9
+RIGHT = 1e-9  # the error of a repaired gradient that is rounding, as a fraction of it
 
 
 @dataclass
 class _Goal:
     """One run of backward, and the true gradients that it must return, by position."""
 
-    subject: Any
     dout: Array
     cache: Any
-    true: dict[int, Array]
+    numeric: dict[int, Array]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A change that was tried and is not enough: backward then says base + c * slope, for the
+    """A change that was tried and is not enough: backward then returns base + c * slope for the
     first dout; `c` is 1 and `slope` None where the change holds no unknown number."""
 
     function: str
@@ -48,26 +48,30 @@ class Trial:
     slope: Array | None
 
 
-def mend(
-    m: Measurement,
-    positions: list[int] | None = None,
-    seconds: float = SECONDS,
+@dataclass
+class Budget:
+    """How many changes may still be tried; a count, so that a slow machine finds as much."""
+
+    left: int
+
+
+def repair(
+    m: Measurement, budget: Budget, positions: list[int] | None = None,
     trials: list[Trial] | None = None,
-) -> Explanation | None:
+) -> Fault | None:
     """The first single change that makes the gradients at `positions` (or all) right, or None.
 
-    What did not suffice is added to `trials`.
+    What did not suffice is added to `trials`; each change tried is taken off the budget.
     """
     source = read(m.subject.backward) if m.subject.readable else None
     if source is None:
         return None
-    deadline = time.thread_time() + seconds
     wanted = list(m.numeric) if positions is None else positions
     goals = [_goal(m, k, wanted) for k in (0, 1)]
     with contextlib.redirect_stdout(None), np.errstate(all="ignore"):
         try:
             before = _answer(source, goals[0], 1.0)
-        except Exception:  # a wrong shape: then no unknown number can be solved for
+        except CallError:  # a wrong shape: then no unknown number can be solved for
             before = None
         names = list(source.functions)
         families = [
@@ -76,14 +80,15 @@ def mend(
         for of_each in zip(*families, strict=True):
             for name, family in zip(names, of_each, strict=True):
                 for edit in family:
-                    if time.thread_time() > deadline:
+                    if budget.left <= 0:
                         return None
+                    budget.left -= 1
                     answers: list[tuple[float, Array]] = []
                     c = _fits(source, edit, goals, before, answers)
                     if trials is not None and answers:
                         trials.append(_trial(name, edit, answers))
                     if c is not None and _holds_elsewhere(m, source, edit, c, wanted):
-                        return told(source, name, edit, c, positions is None)
+                        return describe_change(source, name, edit, c, positions is None)
     return None
 
 
@@ -99,8 +104,8 @@ def _trial(name: str, edit: Edit, answers: list[tuple[float, Array]]) -> Trial:
 
 def _goal(m: Measurement, k: int, wanted: list[int]) -> _Goal:
     subject = m.subject
-    true = {i: m.numeric[i][k].reshape(subject.shape(i)) for i in wanted}
-    return _Goal(subject, m.douts[k], _locked(subject.run()[1]), true)
+    numeric = {i: m.numeric[i][k].reshape(subject.shape(i)) for i in wanted}
+    return _Goal(m.douts[k], _locked(subject.run()[1]), numeric)
 
 
 def _locked(cache: Any) -> Any:
@@ -116,16 +121,14 @@ def _locked(cache: Any) -> Any:
 
 
 def _answer(source: Source, goal: _Goal, c: float) -> dict[int, Array]:
-    """The gradients that the trees as they now stand give; raises where they raise."""
+    """The gradients that the trees as they now stand give; CallError where they give none."""
     backward = source.build(_c=c)
-    grads = backward(goal.dout.copy(), goal.cache)
-    grads = grads if isinstance(grads, tuple) else (grads,)
-    result = {}
-    for i, true in goal.true.items():
-        given = np.asarray(grads[i], dtype=np.float64)
-        if given.shape != true.shape:
-            raise ValueError("shape")
-        result[i] = given
+    with users_code():
+        grads = backward(goal.dout.copy(), goal.cache)
+        grads = grads if isinstance(grads, tuple) else (grads,)
+        result = {i: np.asarray(grads[i], dtype=np.float64) for i in goal.numeric}
+        if any(result[i].shape != numeric.shape for i, numeric in goal.numeric.items()):
+            raise ValueError("expected gradients of the inputs' shapes")
     return result
 
 
@@ -140,37 +143,39 @@ def _fits(
 
     The first gradients that were seen on the way, each with its _c, are added to `answers`.
     """
+    c = start = 0.0 if edit.neutral == 1.0 else 1.0
+    try:
+        with _edited(edit):
+            first = _answer(source, goals[0], start)
+            answers.append((start, _flat(first)))
+            neutral, other = edit.neutral, before
+            if edit.fitted and not _right(first, goals[0]):
+                neutral, other = 0.0, _answer(source, goals[0], 0.0)
+            if neutral is not None:
+                if other is None:
+                    return None
+                answers.append((neutral, _flat(other)))
+                solved = _solve(first, other, goals[0].numeric, neutral)
+                if solved is None:
+                    return None
+                c = solved
+                first = _answer(source, goals[0], c)
+            if not _right(first, goals[0]):
+                return None
+            return c if all(_right(_answer(source, g, c), g) for g in goals[1:]) else None
+    except CallError:  # most changes make no sense, and that is how they show it
+        return None
+
+
+@contextlib.contextmanager
+def _edited(edit: Edit) -> Iterator[None]:
+    """With the edit in its slot, and afterwards as it was."""
     old = edit.slot.get()
     edit.slot.put(edit.new)
     if isinstance(edit.new, ast.AST):
         ast.fix_missing_locations(edit.new)
     try:
-        c = 1.0
-        start = 0.0 if edit.neutral == 1.0 else 1.0
-        first = _answer(source, goals[0], start)
-        answers.append((start, _flat(first)))
-        if edit.fitted and not _right(first, goals[0]):
-            nothing = _answer(source, goals[0], 0.0)
-            answers.append((0.0, _flat(nothing)))
-            solved = _solve(first, nothing, goals[0].true, 0.0)
-            if solved is None:
-                return None
-            c = solved
-            first = _answer(source, goals[0], c)
-        if edit.neutral is not None:
-            if before is None:
-                return None
-            answers.append((edit.neutral, _flat(before)))
-            solved = _solve(first, before, goals[0].true, edit.neutral)
-            if solved is None:
-                return None
-            c = solved
-            first = _answer(source, goals[0], c)
-        if not _right(first, goals[0]):
-            return None
-        return c if all(_right(_answer(source, g, c), g) for g in goals[1:]) else None
-    except Exception:  # most changes make no sense, and that is how they show it
-        return None
+        yield
     finally:
         edit.slot.put(old)
 
@@ -180,26 +185,26 @@ def _flat(answer: dict[int, Array]) -> Array:
 
 
 def _solve(
-    other: dict[int, Array], before: dict[int, Array], true: dict[int, Array], neutral: float
+    other: dict[int, Array], before: dict[int, Array], numeric: dict[int, Array], neutral: float
 ) -> float | None:
     """_c by least squares, from the answers at its neutral value and at the other of 0 and 1."""
-    step = np.concatenate([(other[i] - before[i]).reshape(-1) for i in true])
-    gap = np.concatenate([(true[i] - before[i]).reshape(-1) for i in true])
+    step = np.concatenate([(other[i] - before[i]).reshape(-1) for i in numeric])
+    gap = np.concatenate([(numeric[i] - before[i]).reshape(-1) for i in numeric])
     size = float(step @ step)
     if size == 0 or not np.isfinite(size):
         return None
     t = float(gap @ step) / size
-    if np.linalg.norm(gap - t * step) > 1e-6 * np.linalg.norm(gap):
+    if norm(gap - t * step) > 1e-6 * norm(gap):
         return None
     value = neutral + t * ((1.0 - neutral) - neutral)
-    nearest = round(value * 24) / 24
-    return nearest if abs(value - nearest) < 1e-7 else value
+    nearest = float(plain(value))
+    return nearest if abs(value - nearest) < NEAR else value
 
 
 def _right(answer: dict[int, Array], goal: _Goal) -> bool:
-    for i, true in goal.true.items():
-        scale = float(np.linalg.norm(true)) or 1.0
-        if not float(np.linalg.norm(answer[i] - true)) <= ROUNDING * scale + 1e-12:
+    for i, numeric in goal.numeric.items():
+        scale = norm(numeric) or 1.0
+        if not norm(answer[i] - numeric) <= RIGHT * scale + 1e-12:
             return False
     return True
 
@@ -208,22 +213,12 @@ def _holds_elsewhere(
     m: Measurement, source: Source, edit: Edit, c: float, wanted: list[int]
 ) -> bool:
     rng = np.random.default_rng(77)
-    other = m.subject.with_inputs(
-        tuple(
-            a + 0.4 * rng.standard_normal(a.shape) if a is not None and a.dtype.kind == "f" else a
-            for a in m.subject.inputs
-        )
-    )
-    measured = measure(other, rng, wanted)
-    old = edit.slot.get()
-    edit.slot.put(edit.new)
     try:
-        goal = _goal(measured, 2, wanted)
-        return _right(_answer(source, goal, c), goal)
-    except Exception:
+        goal = _goal(measure(m.subject.moved(0.4, rng), rng, wanted), 2, wanted)
+        with _edited(edit):
+            return _right(_answer(source, goal, c), goal)
+    except CallError:
         return False
-    finally:
-        edit.slot.put(old)
 
 
 def _locals(source: Source, name: str, goal: _Goal) -> dict[str, Any]:
@@ -234,17 +229,17 @@ def _locals(source: Source, name: str, goal: _Goal) -> dict[str, Any]:
     body = tree.body
     tree.body = [part for s in body for part in ((watch, s) if isinstance(s, ast.Return) else (s,))]
     try:
-        backward = source.build(_c=1.0, _seen=lambda values: seen.update(values))
-        backward(goal.dout.copy(), goal.cache)
-    except Exception:
+        with users_code():
+            source.build(_c=1.0, _seen=seen.update)(goal.dout.copy(), goal.cache)
+    except CallError:
         pass
     finally:
         tree.body = body
     return seen
 
 
-def told(source: Source, name: str, edit: Edit, c: float, every: bool) -> Explanation:
-    """The name of the fault that `edit` mends, with its line and what would be right there."""
+def describe_change(source: Source, name: str, edit: Edit, c: float, every: bool) -> Fault:
+    """The name of the fault that `edit` repairs, with its line and what would be right there."""
     old, kind = edit.slot.get(), edit.kind
     statement = isinstance(old, ast.stmt)
     line = source.line(name, old)
@@ -254,19 +249,19 @@ def told(source: Source, name: str, edit: Edit, c: float, every: bool) -> Explan
         kind = "term-sign"
     after = _written(new, c)
     where = f"line {line} of {name}"
-    around = _around(edit)
+    around = shortened(edit.slot.parent)
     parent = "" if statement or around.strip("(),") == before.strip("()") else f" in `{around}`"
-    cure = f"`{after}` would be right"
+    remedy = f"`{after}` would be right"
     if kind == "term-factor" and abs(c) < 1e-9:
         parts = ast.walk(source.functions[name])
         texts = [ast.unparse(part) for part in parts if isinstance(part, ast.expr)]
         kind = "accumulated-twice" if texts.count(before) > 1 else "extra-term"
-        cure = "without it all is right"
-    message = f"{KINDS[kind].rstrip('.')}: {where} has `{before}`{parent}; {cure}."
+        remedy = "without it all is right"
+    message = f"{KINDS[kind].rstrip('.')}: {where} has `{before}`{parent}; {remedy}."
     which = "every gradient equals" if every else "this gradient equals"
-    return Explanation(
-        kind, message, f"with this one change {which} the numbers, here and at other inputs"
-    )
+    return Fault(
+        kind, message, f"with this one change {which} the numerical one, here and at other inputs",
+        coefficient=c)
 
 
 def _written(new: Any, c: float) -> str:
@@ -288,8 +283,3 @@ def _written(new: Any, c: float) -> str:
             return ast.Constant("_c") if node.id == "_c" else node
 
     return ast.unparse(ast.fix_missing_locations(Fill().visit(copy.deepcopy(new))))
-
-
-def _around(edit: Edit) -> str:
-    text = " ".join(ast.unparse(edit.slot.parent).split())
-    return text if len(text) <= 70 else text[:67] + "..."

@@ -1,4 +1,4 @@
-"""What a check says: rows for a table, findings for a learner, and an exception."""
+"""The report of a check: rows for a table, findings for a learner, and an exception."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import html
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 WIDTH = 80
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
@@ -22,12 +21,13 @@ class GradientMismatch(AssertionError):
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: an input of an op, and how far its gradient is from the numbers.
+    """One line of the table: an input of an op, and how far its gradient is from the numerical one.
 
     `error` is ||analytic - numeric|| / ||numeric||; where the gradient is zero in exact arithmetic
     (`zero` is then true) it is relative to the size that a gradient could have had. `tolerance` is
-    what the check allowed for this row, `method` and `why` say how the numbers were taken. `noisy`:
-    right up to rounding noise; `undecided`: not wrong, but the numbers are too blunt to say more.
+    what the check allowed for this row, `method` and `why` are how the derivative was taken.
+    `noisy`: right up to rounding noise; `undecided`: not wrong, but the error bars are too wide to
+    prove it right; `coarse`: forward computes in less than float64.
     """
 
     op: str
@@ -42,10 +42,11 @@ class Row:
     sampled: bool = False
     noisy: bool = False
     undecided: bool = False
+    coarse: bool = False
 
     @property
     def remarks(self) -> str:
-        """What the table says behind the method, such as WRONG."""
+        """What the table has behind the method, such as WRONG."""
         words = {
             "sampled": self.sampled,
             "zero": self.zero,
@@ -61,8 +62,8 @@ class Finding:
     """One fault: its stable name `kind`, where it is, the two numbers, and what it means in words.
 
     `index` is the worst element of `argument`; `error_bar` is the uncertainty of `numeric`;
-    `evidence` says what the name rests on; `picture` is a small drawing of the wrong elements, or
-    empty.
+    `evidence` is what the name rests on; `picture` is a small drawing of the wrong elements, or
+    empty; `nonlinear` means that the message explains that backward is not linear in dout.
     """
 
     kind: str
@@ -74,6 +75,7 @@ class Finding:
     error_bar: float | None = None
     evidence: str = ""
     picture: str = ""
+    nonlinear: bool = False
 
 
 @dataclass(repr=False)
@@ -84,7 +86,6 @@ class Report:
     rows: list[Row] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    seconds: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -106,20 +107,6 @@ class Report:
         if not self.ok:
             raise GradientMismatch(self)
         return self
-
-    def as_dict(self) -> dict[str, Any]:
-        """The report as plain lists, numbers and strings, ready for JSON."""
-        return {
-            "op": self.op,
-            "ok": self.ok,
-            "rows": [dict(vars(row), shape=list(row.shape)) for row in self.rows],
-            "findings": [
-                dict(vars(f), index=None if f.index is None else list(f.index))
-                for f in self.findings
-            ],
-            "notes": list(self.notes),
-            "seconds": self.seconds,
-        }
 
     def __repr__(self) -> str:
         # what `assert report.ok, report` and the interpreter show
@@ -206,7 +193,7 @@ def _numbers(finding: Finding) -> str:
     at = f"[{', '.join(map(str, finding.index))}]" if finding.index else ""
     name = finding.argument.split(", ")[0]  # where one fault is in several gradients: the first
     return (
-        f"At {name}{at} backward says {finding.analytic:.9g}, the numbers say "
+        f"At {name}{at} the analytic gradient is {finding.analytic:.9g}, the numerical one "
         f"{finding.numeric:.9g}{bar}."
     )
 
@@ -247,7 +234,7 @@ def table(rows: list[Row], colour: bool = False, width: int = WIDTH) -> Iterator
 
 
 def derivations(rows: list[Row]) -> list[str]:
-    """How the numbers were taken and why so: a sentence for each way, with its inputs."""
+    """How the derivatives were taken and why so: a sentence for each way, with its inputs."""
     ways: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         ways.setdefault((row.method, row.why), []).append(row.argument)
@@ -261,7 +248,7 @@ def _several(names: list[str], most: int = 6) -> str:
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
-    """(2, 3) as 2x3, and a single number as 'scalar'."""
+    """(2, 3) as 2x3, and a scalar as 'scalar'."""
     return "x".join(map(str, shape)) or "scalar"
 
 

@@ -44,13 +44,8 @@ def check_scalar(
     subject = Subject(forward, backward, arrays, {})
     subject.op, subject.names, subject.readable = op, names, False
     report = examine(subject, seed, thorough=False)
-    for name in grads:
-        if name not in params:
-            report.findings.append(
-                Finding(
-                    "unexpected-gradient",
-                    name,
-                    "There is a gradient but no parameter of this name.",
-                )
-            )
+    report.findings += [
+        Finding("unexpected-gradient", name, "There is a gradient but no parameter of this name.")
+        for name in grads if name not in params
+    ]
     return report

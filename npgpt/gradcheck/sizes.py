@@ -11,7 +11,7 @@ from .kinks import step_around
 from .measure import measure, random_dout
 from .numeric import Array
 from .report import Finding
-from .subject import Subject
+from .subject import CallError, Subject
 
 
 def sizes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
@@ -29,12 +29,10 @@ def sizes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     lengths = sorted({n for a in subject.inputs if a is not None for n in a.shape if n > 1})
     for length in lengths:
         for size in (1, 0) if length == batch else (1,):
-            small = subject.with_inputs(
-                tuple(None if a is None else _shrunk(a, length, size) for a in subject.inputs)
-            )
+            small = subject.cut({length: size})
             try:
                 small.run()
-            except Exception:  # forward declines such an input, which is its right
+            except CallError:  # forward rejects such an input, which is its right
                 continue
             small, _ = step_around(small, rng)
             expected = tuple(size if n == length else n for n in whole)
@@ -44,24 +42,17 @@ def sizes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     return []
 
 
-def _shrunk(a: Array, length: int, size: int) -> Array:
-    for axis, n in enumerate(a.shape):
-        if n == length:
-            a = a.take(range(size), axis)
-    return a
-
-
 def holds_arrays(function: Any, depth: int = 3) -> bool:
     """Does a function use arrays from outside, which cannot shrink with its inputs?"""
     try:
         outside = inspect.getclosurevars(function)
-    except TypeError:  # no plain function: nothing is known about it
+    except TypeError:  # not a plain function: nothing is known about it
         return True
     values = [*outside.nonlocals.values(), *outside.globals.values()]
     values += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
     return any(
         depth > 0 and holds_arrays(value, depth - 1) if inspect.isfunction(value)
-        # a module such as numpy is no data; anything else with a shape or attributes may hold some
+        # a module such as numpy is not data; anything else with a shape or attributes may hold some
         else not (inspect.ismodule(value) or inspect.isclass(value) or inspect.isbuiltin(value))
         and (hasattr(value, "shape") or isinstance(value, (list, tuple, dict))
              or bool(getattr(value, "__dict__", None)))
@@ -80,7 +71,7 @@ def _stretches(small: Subject, shapes: tuple[tuple[int, ...], ...], length: int)
     )
     try:
         one, many = small.run()[0], small.with_inputs(copies).run()[0]
-    except Exception:
+    except CallError:
         return False
     return one.shape == many.shape and bool(np.allclose(one, many, rtol=1e-9, atol=0))
 
@@ -102,33 +93,27 @@ def _examine(
     kind = "size-0" if size == 0 else "size-1"
     try:
         grads = small.gradients(random_dout(out.shape, rng))
-    except ZeroDivisionError:
-        return None  # a mean over nothing: forward only got away with it
-    except Exception as error:
+    except CallError as failed:
+        if isinstance(failed.error, ZeroDivisionError):
+            return None  # a mean over nothing: forward only got away with it
         return Finding(
-            kind,
-            "",
+            kind, "",
             f"For inputs of shape {shapes} forward works, but backward raises "
-            f"{type(error).__name__}: {error}",
-        )
+            f"{type(failed.error).__name__}: {failed}")
     for i in small.floats:
         shape = small.shape(i)
         given: Any = grads[i] if i < len(grads) else None
         if np.shape(given) != shape:
             return Finding(
-                kind,
-                small.names[i],
+                kind, small.names[i],
                 f"For inputs of shape {shapes} the gradient of {small.names[i]} has shape "
-                f"{np.shape(given)} instead of {shape}.",
-            )
+                f"{np.shape(given)} instead of {shape}.")
     if any(small.array(i).size > 256 for i in small.floats):
         return None
     measured = measure(small, rng, [i for i in small.floats if small.array(i).size])
     for i in measured.wrong:
         return Finding(
-            kind,
-            small.names[i],
+            kind, small.names[i],
             f"For inputs of shape {shapes} the gradient of {small.names[i]} is wrong (relative "
-            f"error {measured.verdict[i].error:.1e}), though it is right at the given sizes.",
-        )
+            f"error {measured.verdict[i].error:.1e}), though it is right at the given sizes.")
     return None

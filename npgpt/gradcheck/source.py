@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .subject import users_code
+
 
 @dataclass
 class Slot:
@@ -46,14 +48,16 @@ class Source:
     lines: dict[str, int]
 
     def build(self, **extra: Any) -> Callable[..., Any]:
-        """Compile the trees as they now are; `extra` names are added to the namespace."""
+        """Compile the trees as they now are; `extra` names are added to the namespace. CallError
+        where they make no function."""
         module = ast.Module(list(self.functions.values()), [])
-        try:
-            code = compile(module, "<edited>", "exec")
-        except TypeError:  # a new node without a line number
-            code = compile(ast.fix_missing_locations(module), "<edited>", "exec")
-        space = dict(self.globals, **extra)
-        exec(code, space)
+        with users_code():
+            try:
+                code = compile(module, "<edited>", "exec")
+            except TypeError:  # a new node without a line number
+                code = compile(ast.fix_missing_locations(module), "<edited>", "exec")
+            space = dict(self.globals, **extra)
+            exec(code, space)
         built: Callable[..., Any] = space[self.name]
         return built
 
@@ -67,7 +71,10 @@ def read(function: Callable[..., Any], helpers: bool = True) -> Source | None:
     if not isinstance(function, types.FunctionType) or function.__name__ == "<lambda>":
         return None
     result = Source(function.__name__, {}, dict(function.__globals__), {})
-    result.globals.update(inspect.getclosurevars(function).nonlocals)
+    try:
+        result.globals.update(inspect.getclosurevars(function).nonlocals)
+    except ValueError:  # a name of an outer function that has no value yet
+        return None
     waiting = [function]
     while waiting and len(result.functions) < 6:
         one = waiting.pop(0)
@@ -114,6 +121,12 @@ def slots(tree: ast.AST) -> Iterator[Slot]:
                 if isinstance(item, ast.AST):
                     yield Slot(tree, field, index)
                     yield from slots(item)
+
+
+def shortened(node: ast.AST) -> str:
+    """A node as source, on one line of at most 64 characters."""
+    text = " ".join(ast.unparse(node).split())
+    return text if len(text) <= 64 else text[:61] + "..."
 
 
 def cuts_a_batch(function: Callable[..., Any]) -> bool:

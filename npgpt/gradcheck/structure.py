@@ -1,4 +1,4 @@
-"""Before any number: count, order, shapes and dtypes of what backward returned, in words."""
+"""Before any comparison: count, order, shapes and dtypes of what backward returned, in words."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 from .measure import random_dout
 from .numeric import Array
 from .report import Finding
-from .subject import ContractError, Subject, describe
+from .subject import CallError, ContractError, Subject, describe
 
 
 @dataclass
-class FirstLook:
+class Structure:
     """`out` of forward (None if it failed), the `findings`, and the `positions` worth measuring.
 
     `misshapen` are the positions whose gradient has another shape; their finding comes with the
-    numbers, which often show why.
+    comparison, which often shows why.
     """
 
     out: Array | None = None
@@ -28,86 +28,76 @@ class FirstLook:
     misshapen: list[int] = field(default_factory=list)
 
 
-def first_look(subject: Subject, rng: np.random.Generator) -> FirstLook:
-    """Call forward and backward once and look at what came back, without comparing a number."""
-    look = FirstLook()
+def check_structure(subject: Subject, rng: np.random.Generator) -> Structure:
+    """Call forward and backward once and check what came back, without comparing a value."""
+    result = Structure()
+    failure = "forward-raises"
     try:
         out, _ = subject.run()
-    except ContractError as error:
-        look.findings.append(Finding("contract", "", str(error)))
-        return look
-    except Exception as error:
-        look.findings.append(Finding("forward-raises", "", _raised(subject, 0, error)))
-        return look
-    if not np.all(np.isfinite(out)):
-        look.findings.append(
-            Finding(
-                "not-finite",
-                "",
-                "forward's own output holds a NaN or an infinity, so it has no derivative.",
-            )
-        )
-        return look
-    try:
+        if not np.all(np.isfinite(out)):
+            message = "forward's own output holds a NaN or an infinity, so it has no derivative."
+            result.findings.append(Finding("not-finite", "", message))
+            return result
+        failure = "backward-raises"
         grads = subject.gradients(random_dout(out.shape, rng))
     except ContractError as error:
-        look.findings.append(Finding("contract", "", str(error)))
-        return look
-    except Exception as error:
-        look.findings.append(Finding("backward-raises", "", _raised(subject, 1, error)))
-        return look
-    look.out = out
-    look.positions = list(subject.floats)
+        result.findings.append(Finding("contract", "", str(error)))
+        return result
+    except CallError as failed:
+        step = failure.removesuffix("-raises")
+        result.findings.append(Finding(failure, "", _raised(subject, step, failed.error)))
+        return result
+    result.out = out
+    result.positions = list(subject.floats)
     if not subject.floats:
-        return look
+        return result
     if len(grads) != len(subject.inputs):
-        look.findings.append(Finding("wrong-count", "", _count_text(subject, grads)))
-        look.positions = look.positions if len(grads) > len(subject.inputs) else []
-        return look
+        result.findings.append(Finding("wrong-count", "", _count_text(subject, grads)))
+        result.positions = result.positions if len(grads) > len(subject.inputs) else []
+        return result
     order = _order(subject, grads)
     if order:
-        look.findings.append(Finding("another-input", "", order))
-        look.positions = []
-        return look
+        result.findings.append(Finding("another-input", "", order))
+        result.positions = []
+        return result
     for i, grad in enumerate(grads):
         if i in subject.floats and _is_number(grad) and np.shape(grad) != subject.shape(i):
-            look.misshapen.append(i)
+            result.misshapen.append(i)
             continue
         finding = _one(subject, i, grad)
         if finding:
-            look.findings.append(finding)
-    return look
+            result.findings.append(finding)
+    return result
 
 
 def nothing_to_check(subject: Subject, out: Array) -> Finding:
-    """A check that compares no number proves nothing, and must not pass for a right one."""
+    """A check that compares nothing proves nothing, and must not pass for a right one."""
     inputs = zip(subject.names, subject.inputs, strict=True)
     given = [f"{name} {'is None' if a is None else 'has ' + _kind(a)}" for name, a in inputs]
     why = "out is empty" if subject.floats and not out.size else "; ".join(given) or "no inputs"
     return Finding(
-        "undecided",
-        "",
+        "undecided", "",
         f"Nothing was checked, because no input has a gradient ({why}). Give arrays of floats that "
         "are not empty, such as rng.standard_normal((2, 3)); integers become floats by "
-        "x.astype(float).",
-    )
+        "x.astype(float).")
 
 
 def _kind(a: Array) -> str:
     return f"dtype {a.dtype}" if a.dtype.kind != "f" else f"shape {a.shape}"
 
 
-def _raised(subject: Subject, which: int, error: Exception) -> str:
-    names = ("forward", "backward") if subject.forward in subject.users else ("f", "grad")
+def _raised(subject: Subject, step: str, error: Exception) -> str:
+    if subject.forward not in subject.users:
+        step = {"forward": "f", "backward": "grad"}[step]
     text = " ".join(str(error).split())[:200]
-    return f"{names[which]} raised {type(error).__name__}: {text}"
+    return f"{step} raised {type(error).__name__}: {text}"
 
 
 def _count_text(subject: Subject, grads: tuple[Any, ...]) -> str:
     names = ", ".join(subject.names)
     if len(grads) == 1 and isinstance(grads[0], (list, dict)):
         return (
-            f"backward returned {describe(grads[0])}; a tuple of gradients would fit, one for each "
+            f"backward returned {describe(grads[0])}; expected a tuple of gradients, one for each "
             f"array of forward ({names})."
         )
     return (
@@ -139,36 +129,24 @@ def _is_number(grad: Any) -> bool:
 
 
 def _one(subject: Subject, i: int, grad: Any) -> Finding | None:
+    """What is wrong with one gradient, without its values."""
     name, x = subject.names[i], subject.inputs[i]
     if i not in subject.floats:
-        if grad is None:
-            return None
         what = (
             "is None" if x is None else f"holds {'flags' if x.dtype.kind == 'b' else 'integer ids'}"
         )
-        return Finding(
-            "unexpected-gradient",
-            name,
-            f"{name} {what} and has no gradient; backward returned {describe(grad)}, None would "
-            "fit.",
-        )
-    assert x is not None
+        text = f"{name} {what} and has no gradient; expected None, backward returned "
+        return None if grad is None else Finding(
+            "unexpected-gradient", name, f"{text}{describe(grad)}.")
     if grad is None:
-        return Finding(
-            "missing-gradient",
-            name,
-            f"{name} has shape {x.shape}, but backward returned None for it.",
-        )
+        return Finding("missing-gradient", name,
+                       f"{name} has shape {subject.shape(i)}, but backward returned None for it.")
     if not _is_number(grad):
         return Finding("not-an-array", name, f"The gradient of {name} is {describe(grad)}.")
-    array = np.asarray(grad)
-    if array.dtype.kind not in "f":
-        return Finding("wrong-dtype", name, f"The gradient of {name} has dtype {array.dtype}.")
-    if array.dtype != np.float64:
-        return Finding(
-            "float32",
-            name,
-            f"All inputs are float64, but the gradient of {name} is {array.dtype}: digits were "
-            f"lost on the way.",
-        )
-    return None
+    dtype = np.asarray(grad).dtype
+    if dtype.kind != "f":
+        return Finding("wrong-dtype", name, f"The gradient of {name} has dtype {dtype}.")
+    return None if dtype == np.float64 else Finding(
+        "float32", name,
+        f"All inputs are float64, but the gradient of {name} is {dtype}: digits were lost on the "
+        "way.")

@@ -1,4 +1,4 @@
-"""The patient: a pair of functions with the inputs and settings it is examined on.
+"""A pair of functions with the inputs and settings that it is examined on.
 
 Every call gets fresh copies of the arrays and of the random generators, so that a pair that draws
 numbers draws the same ones each time, and one that writes into its inputs cannot spoil the next
@@ -7,29 +7,47 @@ call.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-EPSILON = float(np.finfo(np.float64).eps)
+from .numeric import EPSILON, Array, norm
 
 
 class ContractError(ValueError):
     """The pair does not keep the layer contract, so there is nothing to examine."""
 
 
+class CallError(Exception):
+    """The user's own code raised; `error` is what."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@contextlib.contextmanager
+def users_code() -> Iterator[None]:
+    """What the code inside raises becomes a CallError, so that nobody need catch more."""
+    try:
+        yield
+    except (ContractError, CallError):
+        raise
+    except Exception as error:
+        raise CallError(error) from error
+
+
 class Subject:
     """`forward` and `backward` under the layer contract, their `inputs` and `settings`.
 
-    Floating inputs are taken to float64 (complex ones are refused). `names` are forward's own names
-    for its arrays; `floats` are the positions of the inputs that have a gradient; `readable` is
-    false if the source of the pair is not the user's own; `users` are the functions whose code is;
-    `epsilon` is the precision that forward was seen to compute in.
+    Floating inputs are taken to float64 (complex ones are rejected). `names` are forward's own
+    names for its arrays; `floats` are the positions of the inputs that have a gradient; `readable`
+    is false if the source of the pair is not the user's own; `users` are the functions whose code
+    is; `epsilon` is the precision that forward was seen to compute in.
     """
 
     def __init__(
@@ -40,13 +58,16 @@ class Subject:
         settings: dict[str, Any],
     ) -> None:
         self.forward, self.backward, self.settings = forward, backward, settings
-        self.inputs = tuple(_as_array(value) for value in inputs)
+        self._take(inputs)
         self.names = argument_names(forward, len(inputs), settings)
         self.by_keyword = _by_keyword(forward, settings)
         self.op = op_name(forward)
         self.readable = True
         self.users: tuple[Callable[..., Any], ...] = (forward, backward)
         self.epsilon = EPSILON
+
+    def _take(self, inputs: tuple[Any, ...]) -> None:
+        self.inputs = tuple(_as_array(value) for value in inputs)
         self.floats = tuple(
             i for i, a in enumerate(self.inputs) if a is not None and a.dtype.kind == "f"
         )
@@ -61,16 +82,46 @@ class Subject:
         assert value is not None, f"{self.names[position]} is None"
         return value
 
+    def scale(self, position: int, out: Array, dout: Array) -> float:
+        """The length that the gradient of one input could have: ||dout|| ||out|| / ||x||."""
+        x = self.array(position)
+        size = max(norm(x), 1e-3 * float(np.sqrt(x.size)), 1e-300)
+        # in float64: the length of a float16 array overflows
+        return norm(dout) * max(norm(out.astype(np.float64)), 1e-300) / size
+
+    def with_input(self, position: int, array: Array) -> Subject:
+        """The same pair with another array for one input."""
+        return self.with_inputs(
+            self.inputs[:position] + (array,) + self.inputs[position + 1 :])
+
+    def each(self, change: Callable[[Array], Array]) -> Subject:
+        """The same pair with every array changed."""
+        return self.with_inputs(tuple(None if a is None else change(a) for a in self.inputs))
+
+    def cut(self, sizes: dict[int, int]) -> Subject:
+        """The same pair with every axis of a length in `sizes` cut to what it says there."""
+
+        def shorter(a: Array) -> Array:
+            for axis, n in enumerate(a.shape):
+                a = a.take(range(sizes.get(n, n)), axis)
+            return a
+
+        return self.each(shorter)
+
+    def moved(self, far: float, rng: np.random.Generator) -> Subject:
+        """The same pair at other values: normal noise of scale `far` on every float."""
+        return self.each(
+            lambda a: a + far * rng.standard_normal(a.shape) if a.dtype.kind == "f" else a)
+
     def with_inputs(self, inputs: tuple[Any, ...]) -> Subject:
         """The same pair on other inputs."""
-        other = Subject(self.forward, self.backward, inputs, self.settings)
-        for name in ("op", "names", "readable", "users", "epsilon"):
-            setattr(other, name, getattr(self, name))
+        other = copy.copy(self)
+        other._take(inputs)
         return other
 
     def fresh_settings(self) -> dict[str, Any]:
         """The settings, with generators and other live objects copied for this one call."""
-        return {name: _fresh(value) for name, value in self.settings.items()}
+        return {name: fresh_copy(value) for name, value in self.settings.items()}
 
     def call(self, arrays: list[Array | None]) -> Any:
         """What forward returns for these very arrays, no copies."""
@@ -79,7 +130,8 @@ class Subject:
         if self.by_keyword:  # a setting stands between the arrays
             first = next((i for i, name in enumerate(self.names) if name in self.by_keyword), first)
             settings.update(zip(self.names[first:], arrays[first:], strict=True))
-        return self.forward(*arrays[:first], **settings)
+        with users_code():
+            return self.forward(*arrays[:first], **settings)
 
     def run(self, inputs: tuple[Array | None, ...] | None = None) -> tuple[Array, Any]:
         """forward on copies of the inputs: (out as an array, cache)."""
@@ -90,7 +142,8 @@ class Subject:
                 f"forward of {self.op} returned {describe(result)}; the contract asks for two "
                 f"things, (out, cache)"
             )
-        return np.asarray(result[0]), result[1]
+        with users_code():
+            return np.asarray(result[0]), result[1]
 
     def out_as_function_of(self, position: int) -> Callable[[Array], Array]:
         """forward's output as a function of one input; the other floats follow its dtype."""
@@ -110,8 +163,12 @@ class Subject:
 
     def gradients(self, dout: Array) -> tuple[Any, ...]:
         """What backward returns for `dout`, after a forward of its own."""
-        _, cache = self.run()
-        result = self.backward(dout.copy(), cache)
+        return self.call_backward(dout.copy(), self.run()[1])
+
+    def call_backward(self, dout: Array, cache: Any) -> tuple[Any, ...]:
+        """What backward returns for this very dout and cache, as a tuple."""
+        with users_code():
+            result = self.backward(dout, cache)
         return result if isinstance(result, tuple) else (result,)
 
 
@@ -153,7 +210,7 @@ def op_name(function: Callable[..., Any]) -> str:
 
 
 def describe(value: Any) -> str:
-    """What a value is, in words that fit into a sentence."""
+    """What a value is, for the middle of a sentence."""
     if value is None:
         return "None"
     if isinstance(value, np.ndarray):
@@ -183,7 +240,8 @@ def to_numpy(value: Any) -> Array:
     return np.asarray(value)
 
 
-def _fresh(value: Any) -> Any:
+def fresh_copy(value: Any) -> Any:
+    """A copy that nobody else holds, or the value itself where it cannot be copied."""
     if value is None or isinstance(value, (bool, int, float, str)) or callable(value):
         return value
     try:

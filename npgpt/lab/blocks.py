@@ -15,7 +15,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; `links` are (words, address), and stand after it."""
+    """A paragraph, and after it `links`, each (words, address)."""
 
     text: str
     links: tuple[tuple[str, str], ...] = ()
@@ -31,7 +31,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells; the first cell of a row is its head."""
+    """Rows of cells; the first cell of a row is its header."""
 
     caption: str
     header: tuple[str, ...]
@@ -40,7 +40,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture by the name of its file, with its content for who cannot see it."""
+    """A picture by the name of its file; `alt` says what it shows to those who cannot see it."""
 
     name: str
     alt: str
@@ -49,7 +49,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Code:
-    """Text as it is; `summary` makes it fold away."""
+    """Preformatted text; with a `summary`, HTML folds it away."""
 
     text: str
     language: str = ""
@@ -60,7 +60,7 @@ Block = Union[Heading, Text, Items, Table, Picture, Code]
 
 
 def to_markdown(title: str, blocks: Sequence[Block], pictures: dict[str, str]) -> str:
-    """The report as Markdown; `pictures` are addresses by name, and one without is left out."""
+    """The report as Markdown; `pictures` are addresses by name, one for every Picture."""
     parts = [f"# {title}"]
     for block in blocks:
         if isinstance(block, Heading):
@@ -77,8 +77,7 @@ def to_markdown(title: str, blocks: Sequence[Block], pictures: dict[str, str]) -
                 _row(block.header), "|" + "---|" * len(block.header),
                 *(_row(row) for row in block.rows)]))
         elif isinstance(block, Picture):
-            if block.name in pictures:
-                parts.append(f"![{block.alt}]({pictures[block.name]})\n\n*{block.caption}*")
+            parts.append(f"![{block.alt}]({pictures[block.name]})\n\n*{block.caption}*")
         else:
             # a fence longer than any in the text
             fence = "```"
@@ -93,7 +92,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown takes for nothing else."""
+    """Text in which Markdown finds no markup."""
     for character in "\\`*_<[":
         text = text.replace(character, f"\\{character}")
     return text

@@ -37,28 +37,8 @@ STUDY_FILE = "study.toml"
 ABOUT_FILE = "about.json"
 DIVERGED = 4
 """The exit code of `npgpt train` for a run that diverged: a result, not a failure."""
-
-
-class Ending(TypedDict, total=False):
-    """The content of NAME.json, which is there as soon as the run has had a second."""
-
-    exit: int | None
-    """None while the run goes."""
-    said: str
-    """The last words of a run that diverged."""
-    seconds: float
-    """All that the run has had so far."""
-
-
-class Machine(TypedDict):
-    """What a study ran on."""
-
-    npgpt: str
-    numpy: str
-    python: str
-    system: str
-    processor: str
-    cores: int | None
+Machine = dict[str, str | int | None]
+"""What a study ran on: npgpt, numpy, python, system, processor, cores."""
 
 
 class CorpusFacts(TypedDict, total=False):
@@ -72,13 +52,6 @@ class CorpusFacts(TypedDict, total=False):
     held_back_tokens: int
     unigram: float
     """Cross-entropy in nats of counting tokens alone."""
-
-
-class About(TypedDict, total=False):
-    """The content of about.json."""
-
-    made_with: list[Machine]
-    corpus: CorpusFacts
 
 
 @dataclass(frozen=True)
@@ -120,10 +93,10 @@ class Run:
         whole = checkpoints(self.place)
         return int(whole[-1].name.rpartition("-")[2]) if whole else 0
 
-    def ending(self) -> Ending:
-        """The content of NAME.json, {} if there is none."""
-        ending: Ending = read_json(self.beside(".json"))
-        return ending
+    def ending(self) -> Any:
+        """The content of NAME.json, {} if there is none: exit, None while the run goes; seconds so
+        far; and said, the last words of a run that diverged."""
+        return read_json(self.beside(".json"))
 
     def result(self) -> dict[str, Any]:
         """The content of result.json, step and val_loss, if the run has finished; else {}."""
@@ -218,18 +191,12 @@ def _change(old: Study, new: Study) -> str:
     return ""
 
 
-def read_about(folder: Path) -> About:
-    """The content of about.json, {} if there is none."""
-    about: About = read_json(folder / ABOUT_FILE)
-    return about
-
-
 def note_beginning(folder: Path, corpus: Corpus) -> None:
     """Write about.json: machine and versions (one entry for each machine), and the corpus.
 
     Raises ValueError if the study began with another text.
     """
-    about = read_about(folder)
+    about = read_json(folder / ABOUT_FILE)
     known = about.get("corpus", {}).get("fingerprint", corpus.fingerprint)
     if known != corpus.fingerprint:
         raise ValueError(f"{corpus.name} is no longer the text that {folder} began with; "

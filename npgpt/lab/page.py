@@ -49,8 +49,8 @@ summary { cursor: pointer; }
 
 
 def to_html(title: str, blocks: Sequence[Block], pictures: dict[str, bytes]) -> str:
-    """The page; `pictures` are SVG files by name, and one without is left out."""
-    body = "\n".join(filter(None, (_html(block, pictures) for block in blocks)))
+    """The page; `pictures` are SVG files by name, one for every Picture."""
+    body = "\n".join(_html(block, pictures) for block in blocks)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -98,9 +98,7 @@ def _cell(text: str) -> str:
 
 
 def _picture(picture: Picture, pictures: dict[str, bytes]) -> str:
-    if picture.name not in pictures:
-        return ""
-    # as an image of its own: what two pictures call by one name stays apart
+    # each as an image of its own: ids that occur in two SVGs must not meet
     data = base64.b64encode(pictures[picture.name]).decode("ascii")
     return (f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{escape(picture.alt)}">\n'
             f"<figcaption>{escape(picture.caption)}</figcaption></figure>")

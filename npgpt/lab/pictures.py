@@ -67,7 +67,7 @@ def perplexity(results: Results, summary: Summary) -> Figure | None:
     arms = [arm for arm in summary.arms if arm.losses]
     if not arms:
         return None
-    figure: Figure = new_figure(1, 1, (WIDTH, 1.0 + 0.36 * len(arms)))
+    figure = new_figure(1, 1, (WIDTH, 1.0 + 0.36 * len(arms)))
     axes = figure.axes[0]
     baseline = arms[0].perplexity.mean
     axes.axvline(baseline, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
@@ -116,9 +116,7 @@ def heat_maps(results: Results, summary: Summary) -> Figure | None:
     tall = min(1.7, max(1.0, 1.5 * layers / heads))
     figure, panels = _panels(len(arms), tall)
     for panel, arm in zip(panels, arms):
-        mean = summary.mean_entropy(arm)
-        assert mean is not None
-        part = mean / summary.bound
+        part = arm.mean_entropy / summary.bound
         image = panel.imshow(part, vmin=0, vmax=1, cmap="cividis", aspect="auto")
         if layers * heads <= 36:
             for (layer, head), value in np.ndenumerate(part):
@@ -214,8 +212,7 @@ def _curve_panels(curves: dict[str, dict[int, Array]], summary: Summary, label: 
     groups = [rest[start:start + 4] for start in range(0, len(rest), 4)] or [[]]
     if zoom:
         groups = [[names[0], *group] for group in groups]
-    figure: Figure = new_figure(len(groups), 1, (WIDTH, 0.5 + 2.9 * len(groups)), sharex=True,
-                                sharey=True)
+    figure = new_figure(len(groups), 1, (WIDTH, 0.5 + 2.9 * len(groups)), sharex=True, sharey=True)
     ends, lows = [], []
     for panel, group in zip(figure.axes, groups):
         for n, name in enumerate(group):
@@ -246,8 +243,8 @@ def _panels(n: int, height: float) -> tuple[Figure, list[Axes]]:
     """A grid of n panels that share their axes, at most COLUMNS in a row."""
     columns = min(COLUMNS, n)
     rows = -(-n // columns)
-    figure: Figure = new_figure(rows, columns, (WIDTH, 0.9 + (height + 0.35) * rows), sharex=True,
-                                sharey=True, squeeze=False)
+    figure = new_figure(rows, columns, (WIDTH, 0.9 + (height + 0.35) * rows), sharex=True,
+                        sharey=True)
     for axes in figure.axes[n:]:
         axes.set_visible(False)
     for axes in figure.axes[:n]:

@@ -29,7 +29,6 @@ from .wording import (
     fraction,
     interval,
     p_text,
-    pair_name,
     percent,
     verdict,
 )
@@ -156,7 +155,7 @@ def _differences(summary: Summary) -> list[Block]:
         seeds = [100 * math.expm1(a.losses[s] - b.losses[s]) for s in pair.seeds]
         each = ", ".join(percent(value, enough_digits(seeds))[:-2] for value in seeds)
         points = None if pair.entropy is None else pair.entropy.difference
-        rows.append((pair_name(pair), each or "–", change(*pair.percent),
+        rows.append((pair.name, each or "–", change(*pair.percent),
                      percent(100 * pair.paper) if pair.paper is not None else "",
                      p_text(pair.nats.t_test), p_text(pair.holm), p_text(pair.nats.sign_flip),
                      verdict(pair), "" if points is None else change(
@@ -202,7 +201,7 @@ def _entropy(summary: Summary, with_paper: bool) -> list[Block]:
             "highest quarter, the paper's entropic overload."))
     found.append(_quartile_table(summary, arms, bound, largest))
     found.append(Picture(
-        "entropy", "Mean attention entropy of every layer over training, a panel an arm",
+        "entropy", "Mean attention entropy of every layer over training, a panel for each arm",
         "Mean over heads and seeds at every watched step. The grey band is the highest quarter."))
     sinks = [arm for arm in arms if arm.sink]
     if sinks:
@@ -218,8 +217,7 @@ def _layer_table(summary: Summary, arms: list[ArmSummary], bound: float) -> Bloc
     rows = []
     n_layer = 0
     for arm in arms:
-        mean = summary.mean_entropy(arm)
-        assert mean is not None
+        mean = arm.mean_entropy
         by_layer = mean.mean(axis=1)
         n_layer = max(n_layer, len(by_layer))
         broken = sum(int((~np.isfinite(values)).sum()) for values in arm.entropy.values())
@@ -262,7 +260,8 @@ def _quartile_table(
                      str(by_bound.nan)))
     return Table("Heads in each quarter of the entropy's range, lowest to highest, in percent of "
                  "the heads of all seeds: of the bound, and of the largest entropy observed, as "
-                 "the paper counts (its largest: 3.87). The highest quarter is entropic overload.",
+                 f"the paper counts (its largest: {paper.LARGEST_ENTROPY}). The highest quarter is "
+                 f"entropic overload.",
                  ("arm", "of the bound", "of the largest seen", "the paper", "NaN heads"),
                  (*rows, *_diverged_rows(summary, 5)))
 

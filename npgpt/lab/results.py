@@ -16,11 +16,11 @@ from ..training.log import plain, read_log
 from ..weights import CheckpointError
 from ..weights.safetensors_file import read_arrays
 from .folder import (
+    ABOUT_FILE,
     STUDY_FILE,
     CorpusFacts,
     Machine,
     Run,
-    read_about,
     read_json,
     runs_of,
     write_json,
@@ -137,7 +137,7 @@ def gather(folder: Path) -> Results:
     """The content of results.json, from what the runs have written so far."""
     study = read_study(folder / STUDY_FILE)
     runs = runs_of(folder, study)
-    about = read_about(folder)
+    about = read_json(folder / ABOUT_FILE)
     records = [_run(run) for run in runs]
     results: Results = plain({
         "study": {

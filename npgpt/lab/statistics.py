@@ -72,7 +72,7 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Paired:
         return Paired(found, math.nan, math.nan)
     stats = _scipy_stats()
     error = float(stats.sem(differences))
-    # differences that are all the same: SciPy's own t-test would warn, and 0 / 0 is no evidence
+    # SciPy's own t-test warns of differences that are all the same
     t = found.mean / error if error else math.inf if found.mean else 0.0
     return Paired(found, float(2 * stats.t.sf(abs(t), found.n - 1)), sign_flip(differences))
 

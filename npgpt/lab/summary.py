@@ -55,6 +55,12 @@ class ArmSummary:
         """The final entropy of every head of every seed, in nats, (seeds * L * H,)."""
         return np.concatenate([nats.ravel() for nats in self.entropy.values()])
 
+    @property
+    def mean_entropy(self) -> Array:
+        """Mean over seeds of the final entropy in nats, (L, H), of an arm that was watched."""
+        mean: Array = np.mean(list(self.entropy.values()), axis=0)
+        return mean
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -72,6 +78,11 @@ class Pair:
     """The mean entropy, as a fraction of the bound; None where it was not watched."""
     paper: float | None
     """The paper's ratio of perplexities minus 1."""
+
+    @property
+    def name(self) -> str:
+        """Both arms: none, ReLU / none, GELU."""
+        return f"{self.arm} / {self.against}"
 
     @property
     def percent(self) -> tuple[float, float, float]:
@@ -116,14 +127,11 @@ class Summary:
         """The arm of that name."""
         return next(arm for arm in self.arms if arm.name == name)
 
-    def mean_entropy(self, arm: ArmSummary) -> Array | None:
-        """Mean over seeds of the final entropy in nats, (L, H); None where there is none."""
-        return np.mean(list(arm.entropy.values()), axis=0) if arm.entropy else None
-
     def mean_fraction(self, arm: ArmSummary) -> float:
         """Mean of the final entropy over seeds and heads, as a fraction of the bound; or NaN."""
-        mean = self.mean_entropy(arm)
-        return math.nan if mean is None or self.bound is None else float(mean.mean()) / self.bound
+        if self.bound is None or not arm.entropy:
+            return math.nan
+        return float(arm.mean_entropy.mean()) / self.bound
 
 
 def summarise(results: Results) -> Summary:

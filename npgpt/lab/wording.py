@@ -80,11 +80,6 @@ def change(mean: float, low: float, high: float, digits: int = 2) -> str:
     return f"{text} ({percent(low, digits)[:-2]} to {percent(high, digits)[:-2]})"
 
 
-def pair_name(pair: Pair) -> str:
-    """The two arms of a comparison."""
-    return f"{pair.arm} / {pair.against}"
-
-
 def verdict(pair: Pair) -> str:
     """The verdict on one comparison, as a table's cell."""
     if len(pair.seeds) < 2:

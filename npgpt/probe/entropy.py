@@ -62,7 +62,7 @@ def causal_bound(length: int) -> float:
 def attention_entropy(weights: Array) -> Array:
     """Entropy in nats (...,) float64, averaged over the rows of weights (..., T, S).
 
-    A row with a NaN makes its head's entropy NaN. Source: arXiv 2410.09637, with NaN kept.
+    A row with a NaN makes its head's entropy NaN. Source: arXiv 2410.09637, but for the NaN.
     """
     wide = _matrices(weights).astype(np.float64)                # (..., T, S)
     # ln 1 = 0 stands in for ln 0; NaN is not 0 and goes through

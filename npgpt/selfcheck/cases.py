@@ -4,7 +4,7 @@
         op = ops.named()[case.op_name]
         check(op.forward, op.backward, *case.inputs, **case.settings)
 
-The sizes are all different, so that a mixed-up axis cannot fit by chance; the numbers are of unit
+The sizes are all different, so that a mixed-up axis cannot fit by chance; the values are of unit
 scale; tokens repeat; arrays come in the dtype asked for.
 """
 
@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..config import ACTIVATIONS, GPT2Config
 from ..layers.cross_entropy import IGNORE
 from ..tape import Array
 
-# ops of parameters or of heads alone: the batch is no axis of what they take or give
+# ops of parameters or of heads alone: what they take or give has no batch axis
 WITHOUT_BATCH = ("weight_norm", "pad_zeros", "attention_entropy", "entropy_penalty")
 # time, keys with a past, channels, heads, head size, wide channels, vocabulary, positions
 T, S, C, H, D, F, V, P = 3, 5, 8, 4, 2, 12, 7, 9
@@ -31,8 +32,8 @@ class FixedUniform:
 
     seed: int = 0
 
-    def random(self, size: Any = None) -> Any:
-        """Draw uniform numbers in [0, 1): for one shape always the same."""
+    def random(self, size: int | tuple[int, ...]) -> Array:
+        """Draw uniform values in [0, 1): for one shape always the same."""
         return np.random.default_rng(self.seed).random(size)
 
 
@@ -59,7 +60,7 @@ class ModelCase:
 class _Table:
     """Draws inputs and collects the cases."""
 
-    def __init__(self, seed: int, dtype: type | str | np.dtype) -> None:
+    def __init__(self, seed: int, dtype: DTypeLike) -> None:
         self.rng = np.random.default_rng(seed)
         self.dtype = np.dtype(dtype)
         self.cases: list[Case] = []
@@ -72,7 +73,7 @@ class _Table:
         return self.rng.standard_normal(shape).astype(self.dtype)
 
     def off_zero(self, *shape: int) -> Array:
-        """Normal numbers without those within 0.1 of 0, where a ReLU has its kink."""
+        """Normal values without those within 0.1 of 0, where a ReLU has its kink."""
         x = self.normal(*shape)
         return np.where(x < 0, x - 0.1, x + 0.1).astype(self.dtype)
 
@@ -84,7 +85,7 @@ class _Table:
 
 
 def cases(
-    seed: int = 0, dtype: type | str | np.dtype = np.float64, batch: int = 2
+    seed: int = 0, dtype: DTypeLike = np.float64, batch: int = 2
 ) -> list[Case]:
     """Examples for every op of `ops.named()`, each with a label of its own.
 

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-import re
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, Callable, Iterator
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from ..gradcheck import Report, check, check_scalar
 from ..ops import TEXTBOOK
 from ..params import init_params
 from ..tape import Array, Cache, Op, Tape
-from .cases import cases, model_cases
+from .cases import ModelCase, cases, model_cases
 
 GOAL = 1e-10
 SETS = {"textbook": TEXTBOOK, "fast": FAST}
@@ -48,11 +48,13 @@ def check_models(which: str = "textbook", seed: int = 0) -> Iterator[Report]:
         grads = tape.backward(
             model.training_loss(watched, case.ids, case.targets, config, ops=ops))
 
-        def loss(given: dict[str, Any], config: Any = config, case: Any = case) -> Any:
-            return model.training_loss(given, case.ids, case.targets, config, ops=TEXTBOOK)
-
+        loss = functools.partial(_loss, case)
         named = {name: grads[var] for name, var in watched.items()}
         yield _titled(check_scalar(loss, params, named), case.label)
+
+
+def _loss(case: ModelCase, params: dict[str, Array]) -> Array:
+    return model.training_loss(params, case.ids, case.targets, case.config, ops=TEXTBOOK)
 
 
 def _dense(op: Op) -> Callable[[Array, Cache], tuple[Array | None, ...]]:
@@ -65,7 +67,5 @@ def _dense(op: Op) -> Callable[[Array, Cache], tuple[Array | None, ...]]:
 
 def _titled(report: Report, title: str) -> Report:
     report.op = title
-    # an argument of `*slope` is named by its place too; here the name is enough
-    report.rows = [replace(row, op=title, argument=re.sub(r"^slope\d+$", "slope", row.argument))
-                   for row in report.rows]
+    report.rows = [replace(row, op=title) for row in report.rows]
     return report

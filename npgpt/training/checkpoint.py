@@ -18,7 +18,7 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, Mapping, TypedDict, cast
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from ..ops import Ops
 from ..params import Params
 from ..text import Tokenizer, tokenizer_from_dict
 from ..weights import CheckpointError
-from ..weights.safetensors_file import read_arrays, write_safetensors
+from ..weights.safetensors_file import read_arrays, read_json, write_safetensors
 from .settings import RunConfig, build
 
 FOLDER = "checkpoints"
@@ -55,6 +55,15 @@ class TrainingState:
     corpus_fingerprint: str
     ops: Ops = FAST
     """What it computes with; not saved: whoever resumes with ops of their own sets them again."""
+
+
+class RunRecord(TypedDict):
+    """The content of run.json."""
+
+    step: int
+    run: dict[str, dict[str, Any]]
+    tokenizer: Mapping[str, object]
+    corpus_fingerprint: str
 
 
 def save_checkpoint(run_folder: Path, state: TrainingState) -> Path:
@@ -141,7 +150,7 @@ def read_model(path: Path) -> tuple[GPT2Config, Params, Tokenizer]:
 
 
 def _load_model(
-    folder: Path, record: dict[str, Any]
+    folder: Path, record: RunRecord
 ) -> tuple[GPT2Config, Params, Tokenizer]:
     config, params = weights.load(folder)
     try:
@@ -170,26 +179,25 @@ def _naming_the_one_before(folder: Path) -> Iterator[None]:
         raise CheckpointError(f"{error}{hint}") from None
 
 
-def read_record(folder: Path) -> dict[str, Any]:
-    """The content of a checkpoint's run.json."""
+def read_record(folder: Path) -> RunRecord:
+    """The content of a checkpoint's run.json; raises CheckpointError, saying what is wrong."""
     path = folder / RUN_FILE
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise CheckpointError(f"{path} is no sound JSON: {error}") from None
     needed = {"step": int, "run": dict, "tokenizer": dict, "corpus_fingerprint": str}
     for key, kind in needed.items():
-        if not isinstance(record, dict) or not isinstance(record.get(key), kind):
-            raise CheckpointError(f"{path}: {key!r} is missing or no {kind.__name__}")
-    if record["step"] < 0:
-        raise CheckpointError(f"{path}: 'step' is {record['step']}, below 0")
-    return record
+        if type(record.get(key)) is not kind:
+            raise CheckpointError(f"{path}: {key!r} is missing or not of type {kind.__name__}")
+    found = cast(RunRecord, record)
+    if found["step"] < 0:
+        raise CheckpointError(f"{path}: 'step' is {found['step']}, below 0")
+    return found
 
 
 def _run_json(state: TrainingState) -> str:
-    record = {
+    record: RunRecord = {
         "step": state.step,
         "run": state.run.to_dict(),
         "tokenizer": state.tokenizer.to_dict(),
@@ -211,5 +219,5 @@ def _load_moments(path: Path, params: Params) -> tuple[Params, Params]:
                                 f"the parameter {array.dtype} {array.shape}")
     if problems:
         raise CheckpointError(f"{path}: " + "; ".join(problems))
-    return tuple({name: moments[f"{prefix}.{name}"] for name in params}     # type: ignore
-                 for prefix in ("m", "v"))
+    mean, square = ({name: moments[f"{prefix}.{name}"] for name in params} for prefix in ("m", "v"))
+    return mean, square

@@ -11,11 +11,14 @@ import math
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Mapping, Sequence, Union
 
 from ..files import replacing_file
 
 FILE = "log.jsonl"
+
+Plain = Union[None, bool, int, float, str, Sequence["Plain"], Mapping[str, "Plain"]]
+"""What JSON can hold, and numbers that are not finite."""
 
 
 class RunLog:
@@ -25,7 +28,7 @@ class RunLog:
         self.path = run_folder / FILE
         self._file = self.path.open("a", encoding="utf-8")
 
-    def write(self, record: dict[str, Any]) -> None:
+    def write(self, record: Mapping[str, Plain]) -> None:
         """Append one record; numbers that are not finite are written as text, at any depth."""
         self._file.write(json.dumps(plain(record), allow_nan=False) + "\n")
         self._file.flush()
@@ -45,8 +48,8 @@ class RunLog:
 
 
 def read_log(run_folder: Path) -> list[dict[str, Any]]:
-    """All whole records of a run, oldest first, up to the first line that is none."""
-    records = []
+    """All complete records of a run, oldest first, up to the first line that is not one."""
+    records: list[dict[str, Any]] = []
     path = run_folder / FILE
     if not path.is_file():
         return []
@@ -68,9 +71,9 @@ def cut_log(run_folder: Path, step: int) -> None:
         beside.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """`value` as JSON can hold it: numbers that are not finite become text, at any depth."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: plain(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(part) for part in value]

@@ -5,7 +5,7 @@
                         at watched steps `watch`, what was seen, and watch_seconds, its cost
     RUN/checkpoints/    the newest few, see `checkpoint`
     RUN/samples/        text written on the way
-    RUN/result.json     step, loss over all held-back text; once the run has finished
+    RUN/result.json     step, loss over all held-out text; once the run has finished
     RUN/.lock           held while a process trains, see `files.locked`
 
 Step N is the state after N updates. A run continued from a checkpoint equals one that was never
@@ -23,7 +23,7 @@ from typing import Any, Callable, Protocol
 
 import numpy as np
 
-from ..evaluation.loss import Stopped, mean_loss
+from ..evaluation.text import Stopped, evaluation_batches, mean_loss
 from ..fast.ops import FAST
 from ..files import locked, remove_partial, replacing_file
 from ..generation import generate
@@ -33,7 +33,7 @@ from ..params import Params, init_params
 from ..probe.trace import first_break
 from ..tape import Array
 from ..text import Corpus
-from .batches import evaluation_batches, training_batch
+from .batches import training_batch
 from .checkpoint import FOLDER as CHECKPOINTS
 from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
 from .log import RunLog, cut_log
@@ -88,7 +88,7 @@ class Outcome:
     """finished, interrupted or out of time."""
     step: int
     val_loss: float | None
-    """Over the whole held-back split, in nats per token; None if there was no time for it."""
+    """Over the whole held-out split, in nats per token; None if there was no time for it."""
     checkpoint: Path
 
 
@@ -260,13 +260,13 @@ def evaluate(
     state: TrainingState, corpus: Corpus, n_batches: int = 0,
     on_batch: Callable[[int], bool] | None = None,
 ) -> float:
-    """Loss in nats per token on held-back text; 0 batches means all of it, see `mean_loss`."""
+    """Loss in nats per token on held-out text; 0 batches means all of it, see `mean_loss`."""
     settings, length = state.run.train, state.run.sequence_length
     batches = evaluation_batches(corpus.val, settings.batch_size, length, n_batches)
     with using(settings.threads or None):
         return mean_loss(
             state.params, state.config, batches, ops=state.ops, on_batch=on_batch,
-            together=batches_at_a_time(state.config, settings.batch_size, length),
+            workers=batches_at_a_time(state.config, settings.batch_size, length),
         )
 
 

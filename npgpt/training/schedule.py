@@ -1,7 +1,7 @@
 """The learning rate of every step: linear warm-up, then a cosine down to the least.
 
     warm-up   lr * (step + 1) / (warmup_steps + 1)
-    cosine    least + (lr - least) * (1 + cos(pi * done)) / 2      done = share of the decay passed
+    cosine    least + (lr - least) * (1 + cos(pi * done)) / 2      done: 0 to 1 of the decay
 
 Steps count from 0, as in nanoGPT, whose convention this is.
 """

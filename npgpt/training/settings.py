@@ -9,40 +9,58 @@ A run's TOML file has three tables, and every key is a field here or in GPT2Conf
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import tomllib
 from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable, Mapping, TypeVar
 
 from ..config import GPT2Config
+from ..ids import check_integer, check_number
+from ..suggest import did_you_mean
 
-# what a run can look at while it trains, see npgpt.training.watch
+# what a run can probe while it trains, see npgpt.training.watch
 WATCHABLE = ("entropy", "gradients", "activations", "updates")
 # model settings that a run cannot choose: the tokenizer decides
 DERIVED = ("vocab_size",)
 
 
-def _setting(default: Any, meaning: str) -> Any:
+# a table of a config file as TOML and JSON give it: any values, until the dataclasses check them
+Table = dict[str, Any]
+
+T = TypeVar("T")
+
+
+def _setting(default: T, meaning: str) -> T:
     """A field with its default and, for the command line's help, what it means."""
     return field(default=default, metadata={"help": meaning})
 
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Which text is learned, and how it is cut into tokens."""
+    """Which text is learned, and how it is cut into tokens. Raises ValueError, naming the field."""
 
     corpus: str = _setting("python-docs", "A named corpus, or a file or folder of text")
     tokenizer: str = _setting("char",
                               "char: one token per character; gpt2: GPT-2's byte pair encoding")
-    val_fraction: float = _setting(0.1, "The last part of the text, held back from training")
+    val_fraction: float = _setting(0.1, "Fraction of the text, its end, held out from training")
+
+    def __post_init__(self) -> None:
+        for key in ("corpus", "tokenizer"):
+            if not isinstance(getattr(self, key), str):
+                raise ValueError(f"{key}={getattr(self, key)!r} must be a string")
+        if not 0.0 < check_number("val_fraction", self.val_fraction) < 1.0:
+            raise ValueError(f"val_fraction={self.val_fraction} must lie between 0 and 1, both "
+                             f"excluded")
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How a model is trained. Rates follow nanoGPT's conventions; see `schedule`."""
+    """How a model is trained. Rates follow nanoGPT's conventions; see `schedule`.
+
+    Raises ValueError, naming the field, what was given and what would fit.
+    """
 
     seed: int = _setting(1337, "Decides initial parameters, batches, dropout and samples")
     dtype: str = _setting("float32", "float32, or float64 at half the speed")
@@ -62,37 +80,35 @@ class TrainSettings:
     weight_decay: float = _setting(0.1,
                                    "Decay of matrices and tables, not of biases and norms")
     grad_clip: float = _setting(1.0, "Largest norm of all gradients together; 0 clips nothing")
-    eval_every: int = _setting(250, "Steps between evaluations on held-back text")
-    eval_batches: int = _setting(20, "Batches of one such evaluation; 0 takes all held-back text")
+    eval_every: int = _setting(250, "Steps between evaluations on held-out text")
+    eval_batches: int = _setting(20, "Batches of one such evaluation; 0 takes all held-out text")
     sample_every: int = _setting(500, "Steps between written samples; 0 writes none")
-    sample_tokens: int = _setting(200, "Length of a sample")
+    sample_tokens: int = _setting(200, "Tokens of a sample")
     checkpoint_every: int = _setting(250, "Steps between checkpoints; the first and last have one")
-    keep_checkpoints: int = _setting(2, "How many of the newest stay")
-    watch: str = _setting("", f"Write to the log, with commas between: {', '.join(WATCHABLE)}")
-    watch_every: int = _setting(100, "Steps between looks; the first and last are looked at")
+    keep_checkpoints: int = _setting(2, "How many of the newest checkpoints stay")
+    watch: str = _setting(
+        "", f"What to probe and log, separated by commas: {', '.join(WATCHABLE)}")
+    watch_every: int = _setting(100, "Steps between probes; the first and last step are probed")
     threads: int = _setting(0, "Threads to compute with; 0 is one per core")
-    recompute: bool = _setting(False,
-                               "Compute activations twice: less memory, more time")
+    recompute: bool = _setting(
+        False, "Activation checkpointing: compute activations twice, to save memory, not time")
 
     def __post_init__(self) -> None:
-        for name in _COUNTS:
-            value, least = getattr(self, name), _COUNTS[name]
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise ValueError(f"{name}={value!r} must be a number")
-            if not low <= value < high:
-                raise ValueError(f"{name}={value} must be {_range(low, high)}")
+        for name, least in _COUNTS.items():
+            check_integer(name, getattr(self, name), least)
+        for name, below in _RANGES.items():
+            value = check_number(name, getattr(self, name))
+            if not 0.0 <= value < below:
+                fits = "finite and at least 0" if below == math.inf else f"in [0, {below:g})"
+                raise ValueError(f"{name}={value} must be {fits}")
         if self.dtype not in ("float32", "float64"):
-            raise ValueError(f"dtype={self.dtype!r} is unknown; there are float32, float64")
+            raise ValueError(f"unknown dtype {self.dtype!r}; expected float32 or float64")
         if not isinstance(self.watch, str):
-            raise ValueError(f"watch={self.watch!r} must be a text, such as 'entropy,gradients'")
+            raise ValueError(f"watch={self.watch!r} must be a string, such as 'entropy,gradients'")
         for name in self.watched:
             if name not in WATCHABLE:
-                raise ValueError(f"watch: {name!r} is unknown{_nearest(name, WATCHABLE)}; "
-                                 f"there are {', '.join(WATCHABLE)}")
+                raise ValueError(f"watch: unknown name {name!r}{did_you_mean(name, WATCHABLE)}; "
+                                 f"expected some of {', '.join(WATCHABLE)}")
         if not isinstance(self.recompute, bool):
             raise ValueError(f"recompute={self.recompute!r} must be true or false")
         if self.min_learning_rate > self.learning_rate:
@@ -108,31 +124,28 @@ class TrainSettings:
         return (*(n for n in WATCHABLE if n in named), *sorted(named - set(WATCHABLE)))
 
     def watches(self, step: int) -> bool:
-        """Whether the state after `step` updates is looked at."""
+        """Whether the state after `step` updates is probed."""
         return bool(self.watched) and (step % self.watch_every == 0 or step == self.max_steps)
 
 
-def _range(low: float, high: float) -> str:
-    least = f"at least {low:g}"
-    return f"a finite number of {least}" if high == math.inf else f"{least} and below {high:g}"
-
-
+# the least that fits
 _COUNTS = {
     "seed": 0, "max_steps": 1, "batch_size": 1, "grad_accumulation": 1, "sequence_length": 0,
     "warmup_steps": 0, "decay_steps": 0, "eval_every": 1, "eval_batches": 0, "sample_every": 0,
     "sample_tokens": 1, "checkpoint_every": 1, "keep_checkpoints": 1, "threads": 0,
     "watch_every": 1,
 }
+# from 0 to below this
 _RANGES = {
-    "learning_rate": (0.0, math.inf), "min_learning_rate": (0.0, math.inf),
-    "beta1": (0.0, 1.0), "beta2": (0.0, 1.0), "adam_epsilon": (0.0, math.inf),
-    "weight_decay": (0.0, math.inf), "grad_clip": (0.0, math.inf), "max_minutes": (0.0, math.inf),
+    "learning_rate": math.inf, "min_learning_rate": math.inf, "beta1": 1.0, "beta2": 1.0,
+    "adam_epsilon": math.inf, "weight_decay": math.inf, "grad_clip": math.inf,
+    "max_minutes": math.inf,
 }
 
 _SMALL = {"n_layer": 4, "n_head": 4, "n_embd": 128, "n_positions": 64,
           "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
 
-PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+PRESETS: dict[str, dict[str, Table]] = {
     "python-docs": {
         "data": {"corpus": "python-docs"},
         "model": {**_SMALL},
@@ -161,11 +174,11 @@ class RunConfig:
     """The resolved settings of one run: data, model (without vocab_size) and train."""
 
     data: DataSettings = field(default_factory=DataSettings)
-    model: dict[str, Any] = field(default_factory=dict)
+    model: Table = field(default_factory=dict)
     train: TrainSettings = field(default_factory=TrainSettings)
 
     def model_config(self, vocab_size: int) -> GPT2Config:
-        """The architecture, once the tokenizer has told the vocabulary's size."""
+        """The architecture, once the tokenizer has decided the vocabulary's size."""
         return GPT2Config.from_dict({**self.model, "vocab_size": vocab_size})
 
     @property
@@ -174,7 +187,7 @@ class RunConfig:
         positions: int = self.model["n_positions"]
         return self.train.sequence_length or positions
 
-    def to_dict(self) -> dict[str, dict[str, Any]]:
+    def to_dict(self) -> dict[str, Table]:
         """Three tables of plain values; None is left out, as TOML has none."""
         tables = {"data": asdict(self.data), "model": self.model, "train": asdict(self.train)}
         return {name: {k: v for k, v in table.items() if v is not None}
@@ -182,7 +195,7 @@ class RunConfig:
 
     def to_toml(self) -> str:
         """The text of a config file that gives this very run."""
-        lines = []
+        lines: list[str] = []
         for table, values in self.to_dict().items():
             lines += [f"[{table}]", *(f"{k} = {_toml(v)}" for k, v in values.items()), ""]
         return "\n".join(lines)
@@ -198,17 +211,17 @@ def table_fields() -> dict[str, dict[str, Field[Any]]]:
 def resolve(
     preset: str | None = None,
     file: Path | None = None,
-    flags: Mapping[str, Any] | None = None,
+    flags: Table | None = None,
 ) -> RunConfig:
     """Preset, then file, then flags (by key, in any table): the later wins.
 
-    Raises ValueError for an unknown preset, table or key, suggesting the nearest, and for a value
-    that does not fit.
+    Raises ValueError for an unknown preset, table or key, suggesting the nearest, and for an
+    invalid value.
     """
     name = DEFAULT_PRESET if preset is None else preset
     if name not in PRESETS:
-        raise ValueError(f"{name!r} is no preset{_nearest(name, PRESETS)}; "
-                         f"there are {', '.join(PRESETS)}")
+        raise ValueError(f"unknown preset {name!r}{did_you_mean(name, PRESETS)}; "
+                         f"expected one of {', '.join(PRESETS)}")
     values = {table: dict(keys) for table, keys in PRESETS[name].items()}
     if file is not None:
         for table, keys in read_toml(file).items():
@@ -220,20 +233,17 @@ def resolve(
     return build(values)
 
 
-def build(values: Mapping[str, Mapping[str, Any]]) -> RunConfig:
-    """A RunConfig from three tables, with every field checked."""
+def build(values: Mapping[str, Table]) -> RunConfig:
+    """A RunConfig from three tables, with every field checked.
+
+    Raises ValueError, naming the field, for an unknown key or an invalid value.
+    """
     for table, known in table_fields().items():
         for key in values[table]:
             if key not in known:
-                raise ValueError(f"unknown key {key!r} in [{table}]{_nearest(key, known)}")
+                raise ValueError(f"unknown key {key!r} in [{table}]{did_you_mean(key, known)}")
     model = GPT2Config.from_dict(values["model"])       # checks the values
     data = DataSettings(**values["data"])
-    fraction = data.val_fraction
-    if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 < fraction < 1:
-        raise ValueError(f"val_fraction={fraction!r} must lie between 0 and 1, both excluded")
-    for key in ("corpus", "tokenizer"):
-        if not isinstance(getattr(data, key), str):
-            raise ValueError(f"{key}={getattr(data, key)!r} must be a text")
     train = TrainSettings(**values["train"])
     resolved = {k: v for k, v in model.to_dict().items() if k not in DERIVED}
     if train.sequence_length > model.n_positions:
@@ -241,33 +251,33 @@ def build(values: Mapping[str, Mapping[str, Any]]) -> RunConfig:
             f"sequence_length={train.sequence_length} is more than n_positions={model.n_positions}"
         )
     if train.recompute and model.entropy.penalty:
-        raise ValueError("recompute does not go with entropy_penalty, which needs the attention of "
-                         "every layer at once; switch one of them off")
+        raise ValueError("recompute (activation checkpointing) excludes entropy_penalty, which "
+                         "needs the attention of every layer at once; switch one of them off")
     return RunConfig(data, resolved, train)
 
 
-def read_toml(path: Path) -> dict[str, dict[str, Any]]:
+def read_toml(path: Path) -> dict[str, Table]:
     """The tables of a config file; ValueError names the file and the line or key at fault."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is no valid TOML: {error}") from None
+        raise ValueError(f"{path} is not valid TOML: {error}") from None
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no UTF-8 text: byte {error.start} does not fit") from None
+        raise ValueError(f"{path} is not UTF-8 at byte {error.start}") from None
     known = table_fields()
     for table, keys in content.items():
         if table not in known:
             place = _where(table, known)
             raise ValueError(f"{path}: {table!r} stands outside of any table{place}" if place else
-                             f"{path}: unknown table [{table}]{_nearest(table, known)}; "
-                             f"there are {', '.join(known)}")
+                             f"{path}: unknown table [{table}]{did_you_mean(table, known)}; "
+                             f"expected one of {', '.join(known)}")
         if not isinstance(keys, dict):
             raise ValueError(f"{path}: {table!r} must be a table: [{table}]")
         for key in keys:
             if key not in known[table]:
                 if key in DERIVED:
-                    raise ValueError(f"{path}: {key!r} is no setting: the tokenizer decides it")
-                place = _where(key, known) or _nearest(key, known[table])
+                    raise ValueError(f"{path}: {key!r} is not a setting: the tokenizer decides it")
+                place = _where(key, known) or did_you_mean(key, known[table])
                 raise ValueError(f"{path}: unknown key {key!r} in [{table}]{place}")
     return content
 
@@ -277,14 +287,9 @@ def _where(key: str, known: Mapping[str, Iterable[str]]) -> str:
     return f"; it belongs in [{tables[0]}]" if tables else ""
 
 
-def _nearest(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f", did you mean {close[0]!r}?" if close else ""
-
-
-def _toml(value: Any) -> str:
-    # every value is a text, a number or a truth value; for these JSON's spelling is TOML's too,
-    # except that TOML wants a point or an exponent with digits on both sides
+def _toml(value: str | float | bool) -> str:
+    # JSON's spelling is TOML's too, except that TOML wants a point or an exponent with digits on
+    # both sides
     if isinstance(value, float):
         text = repr(value)
         return text if "." in text or "e" in text else f"{text}.0"

@@ -27,11 +27,11 @@ from typing import Callable, Mapping, Sequence, Union
 
 import numpy as np
 
+from ..evaluation.text import evaluation_batches
 from ..machine.threads import one_blas_thread
 from ..params import Params
 from ..probe.activity import PARTS, Activity, Units, measure, update_ratios
 from ..tape import Array
-from .batches import evaluation_batches
 from .checkpoint import TrainingState
 
 # sequences that a probe passes through the model

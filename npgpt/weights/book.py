@@ -1,8 +1,8 @@
 """The names and layout of Build a Large Language Model from Scratch, in safetensors.
 
 Linear weights are (out, in); q, k and v are three matrices; the output head is a matrix of its own,
-which for the published weights is a copy of the token table. Beside the weights lies a config.json
-with the book's keys; without one the four published sizes are recognised by their shapes.
+which for the published weights is a copy of the token table. The config.json beside the weights has
+the book's keys; without one the four published sizes are recognised by their shapes.
 Source: chapters 4 and 5 of the book.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Mapping, Sequence
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ..params import Params
 from ..tape import Array
 from .assemble import assemble, tied
 from .configs import checked_config, found_config, published_size
-from .errors import named, refusal, shown
+from .errors import bad_file, named, shown
 from .safetensors_file import read_json
 from .stored import Stored, transposed
 
@@ -38,7 +38,7 @@ TOP = {
     "out_head.weight": "lm_head.weight",
 }
 QKV = ("att.W_query", "att.W_key", "att.W_value")
-# the model of the book is one architecture
+# the book has one architecture
 FIXED = {
     "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "norm": "layernorm",
     "final_norm": True, "frozen_biases": False, "weight_norm": False,
@@ -52,7 +52,7 @@ KEYS = {
 def load_book(
     path: Path, tensors: Mapping[str, Stored], dtype: type | str | np.dtype | None = None
 ) -> tuple[GPT2Config, Params]:
-    """Config and parameters from the tensors of `path`, which bear the book's names."""
+    """Config and parameters from the tensors of `path`, which have the book's names."""
     found, faults = _renamed(path, tensors)
     values, source = found_config(path, _read_keys, lambda: {
         **published_size(path, found), "qkv_bias": "h.0.attn.c_attn.bias" in {**found, **faults},
@@ -66,7 +66,7 @@ def load_book(
 def _renamed(
     path: Path, tensors: Mapping[str, Stored]
 ) -> tuple[dict[str, Stored], dict[str, str]]:
-    """The tensors under our names; and those that their q, k and v do not make up, with why."""
+    """The tensors under our names; and a message for each that q, k and v do not add up to."""
     found: dict[str, Stored] = {}
     thirds: dict[str, dict[str, Stored]] = {}
     for name, stored in tensors.items():
@@ -76,7 +76,7 @@ def _renamed(
         if third:
             thirds.setdefault(ours, {})[third] = _in_out(stored)
         elif ours in found:
-            raise refusal(path, f"holds {shown(ours)} twice, by the book's name and by its own")
+            raise bad_file(path, f"has {shown(ours)} twice, under the book's name and its own")
         else:
             found[ours] = _in_out(stored) if name.startswith("trf_blocks.") else stored
     missing: dict[str, list[str]] = {}
@@ -87,11 +87,11 @@ def _renamed(
         if absent:
             missing[ours] = [_books_name(ours, third) for third in absent]
         elif len({(part.shape[:-1], part.dtype) for part in three.values()}) > 1 or not all(shapes):
-            faults[ours] = f"{', '.join(QKV)} of {ours} do not fit each other: {shown(shapes)}"
+            faults[ours] = f"{', '.join(QKV)} of {ours} have different shapes: {shown(shapes)}"
         else:
             found[ours] = _joined([three[third] for third in QKV])
-    said = f"missing: {named(name for names in missing.values() for name in names)}"
-    return found, {**dict.fromkeys(missing, said), **faults}
+    lacking = f"missing: {named(name for names in missing.values() for name in names)}"
+    return found, {**dict.fromkeys(missing, lacking), **faults}
 
 
 def _books_name(ours: str, third: str) -> str:
@@ -130,11 +130,11 @@ def _joined(three: Sequence[Stored]) -> Stored:
     return Stored((*three[0].shape[:-1], width), three[0].dtype, read)
 
 
-def _read_keys(path: Path) -> dict[str, Any]:
+def _read_keys(path: Path) -> dict[str, object]:
     values = read_json(path)
     missing = [key for key in KEYS if key not in values]
     if missing:
-        raise refusal(path, f"lacks the book's keys {', '.join(missing)}")
+        raise bad_file(path, f"lacks the book's keys {', '.join(missing)}")
     result = {ours: values[theirs] for theirs, ours in KEYS.items()}
     if "drop_rate" in values:
         rate = values["drop_rate"]
@@ -144,8 +144,8 @@ def _read_keys(path: Path) -> dict[str, Any]:
     return result
 
 
-def book_config(config: GPT2Config) -> dict[str, Any]:
-    """The book's config dict; raises ValueError, naming all, if the book has no such model."""
+def book_config(config: GPT2Config) -> dict[str, object]:
+    """The book's config dict; raises ValueError, naming every reason, if it has no such model."""
     wrong = [
         f"{name}={getattr(config, name)} (the book: {needed})" for name, needed in FIXED.items()
         if getattr(config, name) != needed
@@ -163,7 +163,7 @@ def book_config(config: GPT2Config) -> dict[str, Any]:
 
 
 def book_names(config: GPT2Config, params: Params) -> dict[str, Array]:
-    """The parameters under the book's names: views of the same numbers, the head included."""
+    """The parameters under the book's names, as views of the same memory, head included."""
     result = {theirs: params[ours] for theirs, ours in TOP.items() if ours in params}
     result.setdefault("out_head.weight", params["wte.weight"])
     for layer in range(config.n_layer):

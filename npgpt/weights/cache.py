@@ -1,4 +1,4 @@
-"""Where pulled weights lie: in Hugging Face's cache folder, as HF_HOME places it."""
+"""Where pulled weights are stored: in Hugging Face's cache folder, HF_HOME."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ WEIGHTS = "model.safetensors"
 
 
 def hf_home() -> Path:
-    """HF_HOME, or what Hugging Face's own tools take without it."""
+    """HF_HOME, or the default of Hugging Face's own tools."""
     given = os.environ.get("HF_HOME")
     if given:
         return Path(given).expanduser()

@@ -1,56 +1,71 @@
-"""The config that belongs to weights: from config.json, from the weights' header, or by size."""
+"""The config that belongs to weights: from config.json, from their header, or by their size."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
-from typing import Any, Callable, Mapping
+from typing import Callable, Mapping
 
 from ..config import SIZES, GPT2Config
-from .errors import refusal, shown
+from .errors import bad_file, shown
 from .safetensors_file import parsed_json, read_metadata
 from .stored import Stored
 
-# beyond these a number in a config is a forgery; checked before anything is counted up to it
+# a larger number in a config is forged; checked before anything is allocated or counted for it
 LARGEST_COUNT = 2**31
 LARGEST_WIDTH = 2**20
 LARGEST_DEPTH = 2**14
 EMBEDDINGS = ("wte.weight", "wpe.weight")
 CONFIG = "config.json"
-# under this name the config is also noted in the header of the files that npgpt writes
+END_OF_TEXT = 50256     # the token that begins and ends a text in GPT-2's vocabulary
+# under this name the files that npgpt writes have the config in their header too
 METADATA = "npgpt.config"
-# fields that anyone may change in config.json: they touch training only
+# fields that may be changed in config.json, since they only affect training
 FREE = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "initializer_range", "scale_residual_init",
         "slope_decay", "entropy_tolerance", "entropy_target")
 
 
-def checked_config(path: Path, values: Mapping[str, Any]) -> GPT2Config:
-    """GPT2Config from values found in a file; raises CheckpointError where they make no model."""
+def write_config(path: Path, config: GPT2Config) -> None:
+    """Write a Hugging Face config.json."""
+    # left out, transformers would take 50256 for any vocabulary
+    end = END_OF_TEXT if config.vocab_size > END_OF_TEXT else None
+    content = {
+        "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"],
+        "bos_token_id": end, "eos_token_id": end, **config.to_dict(),
+    }
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def checked_config(path: Path, values: Mapping[str, object]) -> GPT2Config:
+    """GPT2Config from the values in a file; raises CheckpointError if they are invalid."""
     widths = ("n_embd", "n_head")
     for name in ("vocab_size", "n_positions", "n_inner", "n_layer", *widths):
         value = values.get(name)
         most = LARGEST_WIDTH if name in widths else LARGEST_COUNT
         most = LARGEST_DEPTH if name == "n_layer" else most
         if type(value) is int and value > most:
-            raise refusal(path, f"{name}={shown(value)} is more than any model has ({most})")
+            raise bad_file(path, f"{name}={shown(value)}: expected at most {most}")
     try:
         return GPT2Config.from_dict(values, ignore_unknown=True)
     except (ValueError, TypeError, OverflowError) as error:
-        raise refusal(path, shown(str(error))) from None
+        raise bad_file(path, shown(str(error))) from None
 
 
 def found_config(
-    path: Path, read_beside: Callable[[Path], dict[str, Any]], derive: Callable[[], dict[str, Any]]
-) -> tuple[dict[str, Any], Path]:
+    path: Path,
+    read_beside: Callable[[Path], dict[str, object]],
+    derive: Callable[[], dict[str, object]],
+) -> tuple[dict[str, object], Path]:
     """Config fields for the weights at `path`, and the file that they come from.
 
     From the config.json beside the weights, read by `read_beside`; else from the header of a file
-    that npgpt wrote; else by `derive`. Raises CheckpointError where the first two describe models
-    that compute different things: one folder's config.json may belong to another file.
+    that npgpt wrote; else by `derive`. Raises CheckpointError if the first two describe models that
+    compute different things: the config.json may belong to another file.
     """
     beside = path.with_name(CONFIG)
     inside = read_metadata(path).get(METADATA) if path.suffix == ".safetensors" else None
-    written: dict[str, Any] = {}
+    written: dict[str, object] = {}
     if inside is not None:
         written = parsed_json(path, inside.encode("utf-8", "surrogatepass"), METADATA)
     if not beside.is_file():
@@ -62,18 +77,18 @@ def found_config(
         if name in written and name not in FREE and values[name] != written[name]
     ]
     if differing:
-        raise refusal(
+        raise bad_file(
             beside, f"describes another model than {path.name}: {', '.join(differing)}; correct "
-            "it, or delete it to use what the weights say"
+            "it, or delete it to use the config of the weights"
         )
     return values, beside
 
 
-def published_size(path: Path, tensors: Mapping[str, Stored]) -> dict[str, int]:
+def published_size(path: Path, tensors: Mapping[str, Stored]) -> dict[str, object]:
     """Config fields for weights that come without a config, if they are of a published size.
 
-    The number of heads cannot be read off the weights, but those of the four sizes are known.
-    Raises CheckpointError for any other shape.
+    The shapes do not show the number of heads, but that of the four sizes is known. Raises
+    CheckpointError for any other shape.
     """
     blocks = (re.match(r"h\.(\d{1,4})\.", name) for name in tensors)
     layers = 1 + max((int(block.group(1)) for block in blocks if block), default=-1)
@@ -81,6 +96,6 @@ def published_size(path: Path, tensors: Mapping[str, Stored]) -> dict[str, int]:
     for size in SIZES.values():
         if len(wte) == len(wpe) == 2 and (layers, wte[1]) == (size["n_layer"], size["n_embd"]):
             return {**size, "vocab_size": wte[0], "n_positions": wpe[0]}
-    raise refusal(
-        path, "no config.json is beside it, and the weights do not tell n_head; place one there"
+    raise bad_file(
+        path, "has no config.json beside it, and the weights do not show n_head; place one there"
     )

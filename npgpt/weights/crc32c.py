@@ -1,8 +1,8 @@
 """CRC-32C (Castagnoli) of large data with NumPy alone.
 
 A CRC over zero start is linear: the CRC of a sum (xor) is the sum of the CRCs, and moving data one
-place forward is a fixed 32 x 32 matrix over bits. So the data is laid out in rows of L words; L
-lanes run down the rows side by side, each step being lane = advance(lane, L words) ^ row, where
+place forward is a fixed 32 x 32 matrix over bits. So the data is arranged in rows of L words; L
+lanes go down the rows side by side, one step being lane = advance(lane, L words) ^ row, where
 advance is two look-ups in tables of 65536; at the end the lanes are folded in halves.
 Source: RFC 3720 (the polynomial and its check value); LevelDB's table format (the mask).
 """
@@ -10,7 +10,6 @@ Source: RFC 3720 (the polynomial and its check value); LevelDB's table format (t
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -20,18 +19,18 @@ POLYNOMIAL = 0x82F63B78     # bits reversed, as the register shifts right
 LANES = (64, 1024, 16384)
 MASK_DELTA = 0xA282EAD8
 
-# row k of a matrix is what the register becomes if only its bit k was set
+# row k of a matrix is what a register with only bit k set becomes
 Matrix = tuple[int, ...]
 
 
-def crc32c(data: Any) -> int:
-    """The CRC-32C of any bytes-like object."""
+def crc32c(data: bytes | memoryview) -> int:
+    """The CRC-32C of some bytes."""
     raw = np.frombuffer(data, np.uint8)
     start = _times(_advance(raw.size), 0xFFFFFFFF)
     return _from_zero(raw) ^ start ^ 0xFFFFFFFF
 
 
-def masked_crc32c(data: Any) -> int:
+def masked_crc32c(data: bytes | memoryview) -> int:
     """crc32c rotated and shifted, as LevelDB's tables and TensorFlow store it."""
     crc = crc32c(data)
     return (((crc >> 15) | (crc << 17)) + MASK_DELTA) & 0xFFFFFFFF
@@ -57,7 +56,7 @@ def _from_zero(raw: Array) -> int:
 
 @lru_cache(maxsize=None)
 def _tables(words: int) -> tuple[Array, Array]:
-    """What advancing by so many words makes of the lower and of the upper half of a register."""
+    """Tables that advance the lower and the upper half of a register by so many words."""
     matrix = _advance(4 * words)
     tables = []
     for rows in (matrix[:16], matrix[16:]):

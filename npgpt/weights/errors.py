@@ -1,4 +1,4 @@
-"""CheckpointError, and how its one line is worded."""
+"""CheckpointError, and the wording of its one line."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ LONGEST_NAME = 120
 
 
 class CheckpointError(ValueError):
-    """A file of weights cannot be used; the message is one line that says which and why."""
+    """A file of weights cannot be used; the message is one line that names it and says why."""
 
 
 class Unsound(Exception):
-    """Bytes that do not parse; the reader that knows the file's name makes a refusal of it."""
+    """Bytes that do not parse; the reader that knows the file's name makes a CheckpointError."""
 
 
-def refusal(path: Path | str, *problems: str) -> CheckpointError:
+def bad_file(path: Path | str, *problems: str) -> CheckpointError:
     """The error for `path`: all problems in one line, without control characters."""
     line = f"{path}: " + "; ".join(problems)
     line = " ".join("".join(c if c.isprintable() else " " for c in line).split())
@@ -35,7 +35,7 @@ def shown(value: object) -> str:
 
 
 def named(names: Iterable[str]) -> str:
-    """Names in one phrase; those that differ only by block number are drawn together.
+    """Names in one phrase; those that differ only in the block number are merged.
 
         named(["h.0.ln_1.bias", "h.1.ln_1.bias", "wpe.weight"]) == "h.{0-1}.ln_1.bias, wpe.weight"
     """

@@ -1,17 +1,17 @@
 """Hugging Face's form: a folder of config.json and model.safetensors, whole or in shards.
 
-Read: names with `transformer.` before them or without; mask buffers are passed over; a tied
-model's `lm_head.weight` may be there or not; float16 and bfloat16 are widened.
-Written: the names that transformers itself writes, so that it loads the folder as its own. The
-variants that it does not know (no norms, slopes, gains, frozen biases, ...) are written in the same
-form under npgpt's names: npgpt reads them back, transformers has no such models.
+Read: names with or without the prefix `transformer.`; mask buffers are ignored; a tied model may or
+may not have `lm_head.weight`; float16 and bfloat16 are widened.
+Written: the names that transformers itself writes, so that it loads the folder as its own. Variants
+that it does not have (no norms, slopes, gains, frozen biases, ...) are written in the same form
+under npgpt's names, for npgpt alone.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Mapping
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ..config import GPT2Config
 from ..params import Params
 from .assemble import assemble, tied
 from .configs import checked_config, found_config, published_size
-from .errors import named, refusal, shown
+from .errors import bad_file, named, shown
 from .safetensors_file import read_json, read_safetensors
 from .stored import Stored
 
@@ -28,10 +28,10 @@ INDEX = "model.safetensors.index.json"
 PREFIX = "transformer."
 BUFFER = re.compile(r"h\.\d+\.attn\.(masked_)?bias")
 
-# other names of the same functions
+# other names for the same functions
 ACTIVATIONS = {"gelu_pytorch_tanh": "gelu_new", "gelu_fast": "gelu_new", "swish": "silu",
                "linear": "identity"}
-# fields that change the mathematics in a way npgpt does not have
+# fields that change the mathematics, with the only value that npgpt supports
 UNSUPPORTED = {
     "scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False,
     "add_cross_attention": False,
@@ -42,32 +42,36 @@ def read_tensors(path: Path) -> dict[str, Stored]:
     """The tensors of one .safetensors file, or of all the shards that an index names."""
     if not path.name.endswith(".index.json"):
         return read_safetensors(path)
-    where = read_json(path).get("weight_map")
-    if not isinstance(where, dict) or not where:
-        raise refusal(path, "has no weight_map")
-    _check_shards(path, where)
     found: dict[str, Stored] = {}
-    for shard in dict.fromkeys(where.values()):
-        expected = {name for name in where if where[name] == shard}
+    for shard, expected in _shards(path).items():
         found.update(_shard(path.with_name(shard), expected))
     return found
 
 
-def _check_shards(index: Path, where: Mapping[str, Any]) -> None:
-    """Refuse an index that points anywhere but at files beside it, before one of them is opened."""
-    entries: dict[str, list[str]] = {}
+def _shards(index: Path) -> dict[str, set[str]]:
+    """An index's shards, each with its tensors; all must be files beside the index.
+
+    Raises CheckpointError otherwise, before one of them is opened.
+    """
+    where = read_json(index).get("weight_map")
+    if not isinstance(where, dict) or not where:
+        raise bad_file(index, "has no weight_map")
+    shards: dict[str, set[str]] = {}
+    outside: dict[str, list[str]] = {}
     for name, shard in where.items():
-        if not isinstance(shard, str) or not re.fullmatch(r"[\w.-]+\.safetensors", shard):
-            entries.setdefault(shown(repr(shard)), []).append(name)
-    if entries:
-        raise refusal(index, *(
-            f"places {named(names)} in {shard}, which is no .safetensors file beside it"
-            for shard, names in entries.items()
+        if isinstance(shard, str) and re.fullmatch(r"[\w.-]+\.safetensors", shard):
+            shards.setdefault(shard, set()).add(name)
+        else:
+            outside.setdefault(shown(repr(shard)), []).append(name)
+    if outside:
+        raise bad_file(index, *(
+            f"places {named(names)} in {shard}, which is not a .safetensors file beside it"
+            for shard, names in outside.items()
         ))
-    absent = [shard for shard in dict.fromkeys(where.values())
-              if not index.with_name(shard).is_file()]
+    absent = [shown(shard) for shard in shards if not index.with_name(shard).is_file()]
     if absent:
-        raise refusal(index, f"names {', '.join(map(shown, absent))}, which is not there")
+        raise bad_file(index, f"names {', '.join(absent)}, which does not exist")
+    return shards
 
 
 def _shard(file: Path, expected: set[str]) -> dict[str, Stored]:
@@ -76,8 +80,8 @@ def _shard(file: Path, expected: set[str]) -> dict[str, Stored]:
     extra = [name for name in tensors if name not in expected]
     if missing or extra:
         problems = [f"lacks {named(missing)}"] if missing else []
-        problems += [f"holds {named(extra)}, unknown to the index"] if extra else []
-        raise refusal(file, *problems)
+        problems += [f"has {named(extra)}, which the index does not name"] if extra else []
+        raise bad_file(file, *problems)
     return tensors
 
 
@@ -89,7 +93,7 @@ def canonical(path: Path, tensors: Mapping[str, Stored]) -> dict[str, Stored]:
         if BUFFER.fullmatch(bare):
             continue
         if bare in result:
-            raise refusal(path, f"holds {shown(bare)} twice, with {PREFIX} and without")
+            raise bad_file(path, f"has {shown(bare)} twice, with {PREFIX} and without")
         result[bare] = stored
     return result
 
@@ -99,8 +103,8 @@ def load_huggingface(
 ) -> tuple[GPT2Config, Params]:
     """Config and parameters from `read_tensors(path)` and the config.json beside it."""
     found = canonical(path, tensors)
-    values, source = found_config(path, _read_fields, lambda: dict(published_size(path, found)))
-    # Hugging Face's default is tied; where no config.json speaks, equal numbers decide
+    values, source = found_config(path, _read_fields, lambda: published_size(path, found))
+    # Hugging Face's default is tied; without a config.json, equal numbers decide
     tie = values.get("tie_word_embeddings", None if source == path else True)
     values["tie_word_embeddings"] = tied(path, found, tie, source)
     config = checked_config(source, values)
@@ -108,18 +112,18 @@ def load_huggingface(
 
 
 def read_config(path: Path) -> GPT2Config:
-    """GPT2Config from a config.json of Hugging Face's or our own."""
+    """GPT2Config from a config.json, Hugging Face's or npgpt's."""
     return checked_config(path, _read_fields(path))
 
 
-def _read_fields(path: Path) -> dict[str, Any]:
+def _read_fields(path: Path) -> dict[str, object]:
     values = read_json(path)
     kind = values.get("model_type", "gpt2")
     if kind != "gpt2":
-        raise refusal(path, f"describes a model of type {shown(repr(kind))}; npgpt runs gpt2")
+        raise bad_file(path, f"model_type: expected 'gpt2', got {shown(repr(kind))}")
     for name, needed in UNSUPPORTED.items():
         if values.get(name, needed) != needed:
-            raise refusal(path, f"{name}={shown(values[name])} is not supported, only {needed}")
+            raise bad_file(path, f"{name}={shown(values[name])} is not supported, only {needed} is")
     activation = values.get("activation_function")
     if isinstance(activation, str) and activation in ACTIVATIONS:
         values["activation_function"] = ACTIVATIONS[activation]

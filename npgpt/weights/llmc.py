@@ -1,4 +1,4 @@
-"""llm.c's files: the model, and the debug state that its tests compare against.
+"""llm.c's files: the model, and the debug state that its tests compare against (written only).
 
 Both start with 256 int32. Model: magic, version (3 float32, 5 bfloat16), context T, vocabulary V,
 layers L, heads H, channels C, padded vocabulary Vp; then the tensors of TENSORS, each stacked over
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, BinaryIO, Iterator, Mapping
+from typing import BinaryIO, Iterator, Mapping
 
 import numpy as np
 
@@ -21,11 +21,12 @@ from ..params import Params
 from ..tape import Array
 from .assemble import assemble
 from .configs import checked_config
-from .errors import refusal
+from .errors import bad_file
 from .stored import MappedFile, Stored, transposed
 
 MODEL_MAGIC, STATE_MAGIC = 20240326, 20240327
 VERSIONS = {3: "F32", 5: "BF16"}
+ITEM_SIZES = {"F32": 4, "BF16": 2}
 STATE_VERSION = 2
 HEADER = 1024
 PADDING = 128
@@ -36,7 +37,7 @@ TENSORS = (
     "h.{}.ln_2.weight", "h.{}.ln_2.bias", "h.{}.mlp.c_fc.weight", "h.{}.mlp.c_fc.bias",
     "h.{}.mlp.c_proj.weight", "h.{}.mlp.c_proj.bias", "ln_f.weight", "ln_f.bias",
 )
-# what llm.c computes, and cannot be told otherwise
+# llm.c has one architecture
 FIXED = {
     "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": True,
     "norm": "layernorm", "final_norm": True, "qkv_bias": True, "frozen_biases": False,
@@ -45,7 +46,7 @@ FIXED = {
 
 
 def magic_of(path: Path) -> int:
-    """The first int32 of a file, by which llm.c's kinds are told apart."""
+    """The first int32 of a file, which identifies llm.c's kinds."""
     with path.open("rb") as file:
         return int.from_bytes(file.read(4), "little")
 
@@ -53,28 +54,27 @@ def magic_of(path: Path) -> int:
 def load_llmc(
     path: Path, dtype: type | str | np.dtype | None = None
 ) -> tuple[GPT2Config, Params]:
-    """Config and parameters of a model file."""
+    """Config and parameters of a model file; CheckpointError if it is not a sound one."""
     file = MappedFile(path)
     if file.size < HEADER:
-        raise refusal(path, f"is cut off: {file.size} bytes, the header alone has {HEADER}")
+        raise bad_file(path, f"is truncated: {file.size} bytes, the header alone has {HEADER}")
     header = np.frombuffer(file.bytes, "<i4", 256).tolist()
     magic, version, *numbers = header[:8]
     if magic != MODEL_MAGIC:
-        what = "is llm.c's debug state" if magic == STATE_MAGIC else f"starts with {magic}"
-        raise refusal(path, f"{what}; a model of llm.c starts with {MODEL_MAGIC}")
+        what = ", llm.c's debug state" if magic == STATE_MAGIC else ""
+        raise bad_file(path, f"expected llm.c's model magic {MODEL_MAGIC}, got {magic}{what}")
     if version not in VERSIONS:
-        raise refusal(path, f"has version {version}; 3 (float32) and 5 (bfloat16) can be read")
+        raise bad_file(path, f"expected version 3 (float32) or 5 (bfloat16), got {version}")
     names = ("n_positions", "vocab_size", "n_layer", "n_head", "n_embd")
     config = checked_config(path, dict(zip(names, numbers)))
     padded = numbers[5]
     if padded < config.vocab_size:
-        raise refusal(path, f"pads a vocabulary of {config.vocab_size} to {padded}")
+        raise bad_file(path, f"pads a vocabulary of {config.vocab_size} to {padded}")
     kind = VERSIONS[version]
-    # the size is known from the header alone; checked before anything is taken
-    size = {"F32": 4, "BF16": 2}[kind]
-    needed = HEADER + size * sum(math.prod(shape) for _, shape in _layout(config, padded))
+    # the header alone gives the size; checked before anything is allocated
+    needed = HEADER + ITEM_SIZES[kind] * _elements(config, padded)
     if file.size != needed:
-        raise refusal(path, f"has {file.size} bytes, its header asks for {needed}")
+        raise bad_file(path, f"its header asks for {needed} bytes, got {file.size}")
     return config, assemble(path, config, _tensors(file, config, padded, kind), dtype)
 
 
@@ -84,10 +84,10 @@ def _tensors(
     offset = HEADER
     found: dict[str, Stored] = {}
     for name, shape in _layout(config, padded):
-        kept = (config.vocab_size, shape[1]) if name == "wte.weight" else shape
-        stored = file.tensor(offset, kept, kind)
+        used = (config.vocab_size, shape[1]) if name == "wte.weight" else shape
+        stored = file.tensor(offset, used, kind)
         found[name] = transposed(stored) if _is_linear(name) else stored
-        offset += math.prod(shape) * {"F32": 4, "BF16": 2}[kind]
+        offset += math.prod(shape) * ITEM_SIZES[kind]
     return found
 
 
@@ -106,13 +106,17 @@ def _layout(config: GPT2Config, padded: int) -> Iterator[tuple[str, tuple[int, .
             yield name.format(layer), shape
 
 
+def _elements(config: GPT2Config, padded: int) -> int:
+    return sum(math.prod(shape) for _, shape in _layout(config, padded))
+
+
 def _is_linear(name: str) -> bool:
     return name.startswith("h.") and name.endswith(("c_attn.weight", "c_proj.weight",
                                                     "c_fc.weight"))
 
 
 def check_fits_llmc(config: GPT2Config) -> None:
-    """Raise ValueError, naming all, where llm.c cannot compute what the config asks for."""
+    """Raise ValueError, naming every reason, if llm.c has no such model."""
     wrong = [
         f"{name}={getattr(config, name)} (llm.c: {needed})" for name, needed in FIXED.items()
         if getattr(config, name) != needed
@@ -125,7 +129,7 @@ def check_fits_llmc(config: GPT2Config) -> None:
 
 def llmc_size(config: GPT2Config) -> int:
     """Bytes of the float32 model file."""
-    return HEADER + 4 * sum(math.prod(shape) for _, shape in _layout(config, _padded(config)))
+    return HEADER + 4 * _elements(config, _padded(config))
 
 
 def _padded(config: GPT2Config) -> int:
@@ -161,37 +165,6 @@ def write_llmc_state(
             file.write(piece)
     file.write(np.array(loss, "<f4").tobytes())
     _write_tensors(file, config, grads)
-
-
-def read_llmc_state(path: Path, config: GPT2Config) -> dict[str, Any]:
-    """A debug state of a model of this config: ids, targets, logits, loss and grads, writable."""
-    file = MappedFile(path)
-    if file.size < HEADER:
-        raise refusal(path, f"is cut off: {file.size} bytes, the header alone has {HEADER}")
-    magic, version, batch, length = np.frombuffer(file.bytes, "<i4", 4).tolist()
-    if (magic, version) != (STATE_MAGIC, STATE_VERSION):
-        raise refusal(
-            path, f"starts with {magic}, {version}; a debug state starts with {STATE_MAGIC}, "
-            f"{STATE_VERSION}"
-        )
-    tokens, vocab, padded = batch * length, config.vocab_size, _padded(config)
-    at = HEADER + 4 * (2 * tokens + tokens * vocab + 1)
-    needed = at + 4 * sum(math.prod(shape) for _, shape in _layout(config, padded))
-    if batch < 1 or length < 1 or file.size != needed:
-        raise refusal(path, f"has {file.size} bytes; B={batch}, T={length} and this config ask "
-                      f"for {needed}")
-    numbers = np.frombuffer(file.bytes, "<i4", 2 * tokens, HEADER).reshape(2, batch, length)
-    logits = np.frombuffer(file.bytes, "<f4", tokens * vocab, HEADER + 8 * tokens)
-    loss = np.frombuffer(file.bytes, "<f4", 1, at - 4)
-    grads = {}
-    for name, shape in _layout(config, padded):
-        grad = np.frombuffer(file.bytes, "<f4", math.prod(shape), at).reshape(shape)
-        at += grad.nbytes
-        grads[name] = grad[:vocab] if name == "wte.weight" else grad.T if _is_linear(name) else grad
-    return {
-        "ids": numbers[0], "targets": numbers[1],
-        "logits": logits.reshape(batch, length, vocab), "loss": float(loss[0]), "grads": grads,
-    }
 
 
 def _write_header(file: BinaryIO, numbers: list[int]) -> None:

@@ -23,7 +23,7 @@ from ..tape import Array
 from .assemble import assemble
 from .configs import checked_config
 from .crc32c import masked_crc32c
-from .errors import Unsound, refusal, shown
+from .errors import Unsound, bad_file, shown
 from .safetensors_file import MOST_AXES, read_json
 from .sorted_table import read_table, varint
 from .stored import FLOATS, MappedFile, Stored
@@ -35,13 +35,13 @@ FIELDS = {
 }
 DTYPES = {1: "F32", 2: "F64", 14: "BF16", 19: "F16"}
 PARTS = {"g": "weight", "b": "bias", "w": "weight"}
-# what an optimiser left beside the parameters
+# what an optimiser stored beside the parameters
 SLOTS = ("Adam", "Adam_1", "Momentum", "ExponentialMovingAverage")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One tensor's place, as the index gives it."""
+    """Where and how one tensor is stored, from the index."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -54,18 +54,18 @@ class Entry:
 def load_openai_tf(
     index: Path, dtype: type | str | np.dtype | None = None
 ) -> tuple[GPT2Config, Params]:
-    """Config and parameters of the checkpoint whose index file is given."""
+    """Config and parameters of the checkpoint with this index; CheckpointError if unsound."""
     table = read_table(index)
     try:
         header = _fields(table.pop("", b""))
         shards, endianness = _number(header.get(1, 1)), _number(header.get(2, 0))
         entries = {name: _entry(name, value) for name, value in table.items()}
     except (Unsound, IndexError) as error:
-        raise refusal(index, f"its entries are not sound ({error})") from None
+        raise bad_file(index, f"its entries cannot be read ({error})") from None
     if endianness != 0:
-        raise refusal(index, "was written on a big-endian machine")
+        raise bad_file(index, "is big-endian; expected little-endian")
     if "model/wte" not in entries:
-        raise refusal(index, "holds no model/wte: it is no checkpoint of GPT-2")
+        raise bad_file(index, "has no model/wte: not a checkpoint of GPT-2")
     config = _config(index.with_name(HPARAMS))
     return config, assemble(index, config, _tensors(index, entries, shards), dtype)
 
@@ -76,11 +76,11 @@ def _is_ours(name: str) -> bool:
 
 def _config(path: Path) -> GPT2Config:
     if not path.is_file():
-        raise refusal(path, "is not there; it belongs beside OpenAI's checkpoint")
+        raise bad_file(path, "does not exist; it belongs beside OpenAI's checkpoint")
     values = read_json(path)
     missing = [name for name in FIELDS if name not in values]
     if missing:
-        raise refusal(path, f"lacks {', '.join(missing)}")
+        raise bad_file(path, f"lacks {', '.join(missing)}")
     return checked_config(path, {ours: values[theirs] for theirs, ours in FIELDS.items()})
 
 
@@ -91,19 +91,19 @@ def _tensors(index: Path, entries: dict[str, Entry], shards: int) -> dict[str, S
     found: dict[str, Stored] = {}
     for name, entry in sorted(entries.items(), key=lambda item: (item[1].shard, item[1].offset)):
         if not 0 <= entry.shard < shards <= 99999:
-            raise refusal(index, f"{shown(name)} lies in shard {entry.shard} of {shards}")
+            raise bad_file(index, f"{shown(name)} is in shard {entry.shard} of {shards}")
         if entry.shard not in files:
             path = index.with_name(f"{stem}.data-{entry.shard:05d}-of-{shards:05d}")
             if not path.is_file():
-                raise refusal(path, "is not there; the index needs it")
+                raise bad_file(path, "does not exist; the index names it")
             files[entry.shard] = MappedFile(path)
         file = files[entry.shard]
         end, before = ends.get(entry.shard, (0, ""))
         if entry.offset < end:
-            raise refusal(index, f"{shown(name)} overlaps {shown(before)}")
+            raise bad_file(index, f"{shown(name)} overlaps {shown(before)}")
         if entry.offset + entry.size > file.size:
-            raise refusal(
-                file.path, f"is cut off: {shown(name)} ends at byte {entry.offset + entry.size}, "
+            raise bad_file(
+                file.path, f"is truncated: {shown(name)} ends at byte {entry.offset + entry.size}, "
                 f"the file has {file.size}"
             )
         ends[entry.shard] = entry.offset + entry.size, name
@@ -125,14 +125,14 @@ def canonical(name: str) -> str:
 
 
 def _checked(file: MappedFile, name: str, entry: Entry) -> Stored:
-    """The tensor, its checksum verified when it is read."""
+    """The tensor, whose checksum is verified when it is read."""
     shape = entry.shape[1:] if len(entry.shape) == 3 and entry.shape[0] == 1 else entry.shape
     stored = file.tensor(entry.offset, shape, entry.dtype)
 
     def read(wanted: np.dtype) -> Array:
         raw = memoryview(file.bytes)[entry.offset:entry.offset + entry.size]
         if masked_crc32c(raw) != entry.crc:
-            raise refusal(file.path, f"is damaged: {shown(name)} fails its checksum")
+            raise bad_file(file.path, f"is damaged: {shown(name)} fails its checksum")
         return stored.read(wanted)
 
     return Stored(shape, entry.dtype, read)
@@ -145,7 +145,7 @@ def _entry(name: str, value: bytes) -> Entry:
     shape, dtype = _shape(fields.get(2, b"")), DTYPES.get(kind, "")
     if _is_ours(name):
         if not dtype:
-            raise Unsound(f"{shown(name)} has TensorFlow's type {shown(kind)}, no float")
+            raise Unsound(f"{shown(name)}: expected a float, got TensorFlow's type {shown(kind)}")
         if 7 in fields:
             raise Unsound(f"{shown(name)} is stored in slices")
         if math.prod(shape) * np.dtype(FLOATS[dtype]).itemsize != size:
@@ -168,13 +168,13 @@ def _shape(value: int | bytes) -> tuple[int, ...]:
 
 def _number(value: int | bytes) -> int:
     if not isinstance(value, int):
-        raise Unsound("a number was expected")
+        raise Unsound("expected a number, got bytes")
     return value
 
 
 def _content(value: int | bytes) -> bytes:
     if not isinstance(value, bytes):
-        raise Unsound("a message was expected")
+        raise Unsound("expected a message, got a number")
     return value
 
 
@@ -183,7 +183,7 @@ def _fields(data: int | bytes) -> dict[int, int | bytes]:
 
 
 def _messages(data: bytes) -> list[tuple[int, int | bytes]]:
-    """The fields of a protocol buffer, in order: numbers as int, the rest as bytes."""
+    """The fields of a protocol buffer, in order: integers as int, everything else as bytes."""
     at, found = 0, []
     while at < len(data):
         key, at = varint(data, at)
@@ -194,11 +194,11 @@ def _messages(data: bytes) -> list[tuple[int, int | bytes]]:
         elif kind in (1, 2, 5):
             length, at = (8, at) if kind == 1 else (4, at) if kind == 5 else varint(data, at)
             if at + length > len(data):
-                raise Unsound("a field is cut off")
+                raise Unsound("a field is truncated")
             content = data[at:at + length]
             value = content if kind == 2 else int.from_bytes(content, "little")
             at += length
         else:
-            raise Unsound("a field of an unknown kind")
+            raise Unsound(f"a field of the unknown kind {kind}")
         found.append((key >> 3, value))
     return found

@@ -1,7 +1,7 @@
-"""Fetch the published weights: resumed where it stopped, checked by sha256, kept in a cache.
+"""Download the published weights: resumable, verified by sha256, stored in a cache.
 
-One file is fetched, model.safetensors, at a fixed revision; config.json is written from what is
-known of the four sizes. HF_ENDPOINT names another server with the same paths, HF_HOME the cache,
+One file is downloaded, model.safetensors, at a fixed revision; config.json is written from what is
+known about the four sizes. HF_ENDPOINT names another server with the same paths, HF_HOME the cache,
 HF_HUB_OFFLINE=1 forbids the network.
 """
 
@@ -16,16 +16,18 @@ import urllib.parse
 import urllib.request
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPException
+from email.message import Message
+from http.client import HTTPException, HTTPMessage
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Iterator
+from typing import IO, BinaryIO, Callable, Iterator
 
 from ..config import GPT2Config
 from ..files import LOCK_FILE, flush_to_disk, locked, replacing_file
 from ..params import parameter_shapes
-from .assemble import misfits
+from .assemble import mismatches
 from .cache import WEIGHTS, cached, own_folder
-from .errors import CheckpointError, refusal
+from .configs import write_config
+from .errors import CheckpointError, bad_file
 from .huggingface import canonical
 from .safetensors_file import read_safetensors
 from .writing import check_room
@@ -35,11 +37,11 @@ CONFIG = "config.json"
 UNFINISHED = ".unfinished"
 BLOCK = 2**20
 TIMEOUT = 30.0
-# seconds before each further try after a broken connection; progress starts the list anew
+# seconds before each retry after a broken connection; any progress starts the list again
 PAUSES = (1.0, 2.0, 4.0, 8.0)
 
-# what the publisher's servers give at these revisions; medium and large are checked by the sha256
-# that the server itself announces; of every size the names and shapes of the tensors are checked
+# what the publisher's servers have at these revisions; medium and large are verified by the sha256
+# that the server itself announces; names and shapes of the tensors are checked for every size
 REVISIONS = {
     "gpt2": "607a30d783dfa663caf39e06633721c8d4cfcd7e",
     "gpt2-medium": "6dcaa7a952f72f9298047fd5137cd6e4f05f41da",
@@ -51,29 +53,28 @@ SHA256 = {
     "gpt2-xl": "0f8b28eb05a8075f48b61b6f35332978c74fc7763fa9fb4051a1c30511736a6a",
 }
 
-# (bytes there, bytes in all or 0 if not known yet)
+# (bytes so far, bytes in total or 0 if not known yet)
 Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """What `pull` found or fetched."""
+    """What `pull` found or downloaded."""
 
     folder: Path
-    """Holds model.safetensors and, if npgpt fetched it, config.json."""
+    """Contains model.safetensors and, if npgpt downloaded it, config.json."""
     sha256: str
     checked_against: str
-    """Whose sha256 it equals: "npgpt", "the server", or "" where neither gave one."""
+    """Whose sha256 it equals: "npgpt", "the server", or "" if neither gave one."""
     fetched: bool
 
 
 def weights_url(name: str) -> str:
-    """Where a published size is fetched from, HF_ENDPOINT honoured; ValueError if it is none."""
+    """The address of a published size; ValueError if HF_ENDPOINT is set and not an address."""
     endpoint = (os.environ.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
     if not re.match(r"https?://[^/\s]", endpoint):
         raise ValueError(
-            f"HF_ENDPOINT={endpoint!r} is no web address; it must look like {ENDPOINT}, "
-            "or be unset"
+            f"HF_ENDPOINT={endpoint!r}: expected a web address like {ENDPOINT}; or unset it"
         )
     return f"{endpoint}/openai-community/{name}/resolve/{REVISIONS[name]}/{WEIGHTS}"
 
@@ -86,10 +87,10 @@ def pull(
 ) -> Pulled:
     """Make a published size available in `folder` (default: the cache).
 
-    What is there already is only checked. An interrupted download goes on where it stopped at the
-    next call; one that brought nothing leaves nothing. Raises ValueError for an unknown name,
-    CheckpointError where the sha256 differs or the file is of another model (it is not kept),
-    OSError with one line of advice where the server cannot be reached.
+    What is there already is only verified. The next call resumes an interrupted download; one that
+    brought nothing leaves nothing behind. Raises ValueError for an unknown name and for a folder
+    that another process uses, CheckpointError if the sha256 differs or the file is of another
+    model (it is deleted), OSError with one line of advice if the server cannot be reached.
     """
     config = GPT2Config.named(name)
     target = own_folder(name) if folder is None else Path(folder)
@@ -100,7 +101,7 @@ def pull(
         try:
             return _checked(name, hub, report)
         except CheckpointError:
-            pass            # another revision of transformers' own: left alone, and not used
+            pass            # another revision, downloaded by transformers: left alone, not used
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
         raise OSError(
             f"HF_HUB_OFFLINE is set; unset it, or place {weights_url(name)} as {target / WEIGHTS}"
@@ -122,7 +123,7 @@ def pull(
             partial.unlink()
             raise
         with replacing_file(target / CONFIG) as beside:
-            config.save(beside)
+            write_config(beside, config)
         flush_to_disk(partial)
         os.replace(partial, target / WEIGHTS)
     return Pulled(target, fetch.sha256, _whose(name, fetch.announced), True)
@@ -131,14 +132,14 @@ def pull(
 def _check_arrived(name: str, weights: Path, partial: Path, fetch: _Fetch) -> None:
     expected = SHA256.get(name) or fetch.announced
     if expected and fetch.sha256 != expected:
-        raise refusal(
-            weights, f"what arrived has sha256 {fetch.sha256} instead of {expected}; it was "
-            "thrown away, the same command starts anew"
+        raise bad_file(
+            weights, f"expected sha256 {expected}, got {fetch.sha256}; the download was deleted, "
+            "the same command starts again"
         )
-    # a page that asks for a login is no model, whatever its sum; nor is another model this one
+    # it may be a page that asks for a login, or another model
     problems = _not_of_size(name, partial)
     if problems:
-        raise refusal(weights, f"what arrived is no {name} and was thrown away", *problems)
+        raise bad_file(weights, f"the download is not {name} and was deleted", *problems)
 
 
 def _not_of_size(name: str, file: Path) -> list[str]:
@@ -146,17 +147,17 @@ def _not_of_size(name: str, file: Path) -> list[str]:
     tensors = canonical(file, read_safetensors(file))
     head, table = tensors.get("lm_head.weight"), tensors.get("wte.weight")
     if head is not None and table is not None and head.shape == table.shape:
-        del tensors["lm_head.weight"]           # the same numbers once more
-    return misfits(parameter_shapes(GPT2Config.named(name)), tensors)
+        del tensors["lm_head.weight"]           # a copy of the token table
+    return mismatches(parameter_shapes(GPT2Config.named(name)), tensors)
 
 
 def _checked(name: str, folder: Path, report: Report) -> Pulled:
-    """Weights that are there already; those of a size whose sha256 is known are read through."""
+    """Weights that are there already, verified by their sha256 if it is known."""
     path, expected = folder / WEIGHTS, SHA256.get(name)
     if expected is None:
         problems = _not_of_size(name, path)
         if problems:
-            raise refusal(path, f"is no {name}; delete it and pull again", *problems)
+            raise bad_file(path, f"is not {name}; delete it and pull again", *problems)
         return Pulled(folder, "", "", False)
     digest, done, total = hashlib.sha256(), 0, path.stat().st_size
     with path.open("rb") as file:
@@ -165,8 +166,8 @@ def _checked(name: str, folder: Path, report: Report) -> Pulled:
             done += len(block)
             report(done, total)
     if digest.hexdigest() != expected:
-        raise refusal(
-            path, f"has sha256 {digest.hexdigest()} instead of {expected}; delete it and pull again"
+        raise bad_file(
+            path, f"expected sha256 {expected}, got {digest.hexdigest()}; delete it and pull again"
         )
     return Pulled(folder, expected, "npgpt", False)
 
@@ -176,7 +177,7 @@ def _whose(name: str, announced: str) -> str:
 
 
 class _Fetch:
-    """One download into an open file, which may hold its beginning."""
+    """One download into an open file, which may contain its beginning."""
 
     def __init__(self, url: str, file: BinaryIO, report: Report) -> None:
         self.url, self.file, self.report = url, file, report
@@ -190,7 +191,7 @@ class _Fetch:
         return self._digest.hexdigest()
 
     def run(self, pauses: tuple[float, ...]) -> None:
-        """Fetch to the end; tries again after a break, from where it was."""
+        """Download to the end; after a broken connection, resume."""
         self._take_up()
         left = list(pauses)
         while True:
@@ -206,7 +207,7 @@ class _Fetch:
                 time.sleep(left.pop(0))
 
     def _take_up(self) -> None:
-        """Read what an earlier call left."""
+        """Read what an earlier call downloaded."""
         self.file.seek(0)
         while block := self.file.read(BLOCK):
             self._digest.update(block)
@@ -219,7 +220,7 @@ class _Fetch:
         self.done = 0
 
     def _attempt(self) -> None:
-        # no compression on the way: the offsets are those of the file itself
+        # no compression: the offsets are those of the file itself
         headers = {"User-Agent": "npgpt", "Accept-Encoding": "identity"}
         if self.done:
             headers["Range"] = f"bytes={self.done}-"
@@ -230,7 +231,7 @@ class _Fetch:
         except urllib.error.HTTPError as error:
             if error.code != 416 or not self.done:
                 raise
-            # nothing comes after what is there: it is whole, or longer than the file
+            # nothing follows what is there: it is complete, or longer than the file
             self._note(links, error.headers)
             if error.headers.get("Content-Range") != f"bytes */{self.done}":
                 self._start_over()
@@ -252,8 +253,8 @@ class _Fetch:
         if self.done < self.total:
             raise ConnectionError("the connection broke")
 
-    def _note(self, links: _Links, headers: Any) -> None:
-        """Keep the sha256 that the server announces; where it does, it is the file's ETag."""
+    def _note(self, links: _Links, headers: Message) -> None:
+        """Note the sha256 that the server announces, if it does, as the file's ETag."""
         for name in ("X-Linked-Etag", "ETag"):
             for seen in (*links.seen, headers):
                 etag = (seen.get(name) or "").removeprefix("W/").strip('"').lower()
@@ -263,25 +264,26 @@ class _Fetch:
 
 
 class _Links(urllib.request.HTTPRedirectHandler):
-    """Follows redirections and keeps their headers: the sha256 is in the first, not in the last."""
+    """Follows redirections and collects their headers: the sha256 is in the first."""
 
     def __init__(self) -> None:
-        self.seen: list[Any] = []
+        self.seen: list[Message] = []
 
     def redirect_request(
-        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
-    ) -> Any:
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str,
+        headers: HTTPMessage, newurl: str,
+    ) -> urllib.request.Request | None:
         self.seen.append(headers)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _range_start(headers: Any) -> int:
+def _range_start(headers: Message) -> int:
     match = re.match(r"bytes (\d+)-", headers.get("Content-Range") or "")
     return int(match[1]) if match else -1
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether trying again can help: a break or a busy server, not a full disk or a wrong name."""
+    """Whether a retry can help: a broken connection or a busy server, not a full disk."""
     if isinstance(error, urllib.error.HTTPError):
         return error.code in (408, 429) or error.code >= 500
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
@@ -292,7 +294,7 @@ def _may_pass(error: Exception) -> bool:
 
 @contextmanager
 def _made(folder: Path) -> Iterator[None]:
-    """Make a folder and hold it; if the work in it fails, what was made and is empty goes again."""
+    """Make a folder and hold it; if the work fails, empty folders that were made are removed."""
     new = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -331,10 +333,10 @@ def _advice(folder: Path, fetch: _Fetch, error: Exception) -> OSError:
     if fetch.done:
         of = f" of {fetch.total / 2**20:.0f}" if fetch.total else ""
         return OSError(
-            f"{fetch.url}: {reason}, {fetch.done / 2**20:.0f}{of} MiB are there; "
-            "the same command goes on from that point"
+            f"{fetch.url}: {reason}; {fetch.done / 2**20:.0f}{of} MiB are downloaded, the same "
+            "command resumes"
         )
     return OSError(
-        f"{fetch.url} cannot be fetched ({reason}); set HF_ENDPOINT to a server that can be "
+        f"{fetch.url} cannot be downloaded ({reason}); set HF_ENDPOINT to a server that can be "
         f"reached, or place the file as {folder / WEIGHTS}"
     )

@@ -1,4 +1,4 @@
-"""The one way in: recognise the form that lies at a path, and load it."""
+"""The one way in: recognise the form of the weights at a path, and load them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..config import SIZES, GPT2Config
 from ..params import Params
 from . import book, huggingface, llmc, openai_tf
 from .cache import cached
-from .errors import CheckpointError, refusal
+from .errors import CheckpointError, bad_file
 
 FORMS = (
     "model.safetensors or its index (Hugging Face, or with the book's names), *.ckpt.index with "
@@ -24,9 +24,9 @@ def load(
     """Config and parameters from a folder or file of weights, whatever its form.
 
     `path` may also be the name of a published size, `gpt2` to `gpt2-xl`, that was pulled before.
-    `dtype` is float32 or float64; None keeps what is stored, half precision widened to float32.
-    Parameters are mapped where the file allows it: they may be written to, the file stays as it is.
-    Raises CheckpointError (one line, all mismatches at once), or OSError if nothing can be read.
+    `dtype` is float32 or float64; None means the stored dtype, with half precision as float32.
+    Parameters are mapped if the file allows it: they may be written to, the file does not change.
+    Raises CheckpointError (one line, all mismatches at once), or OSError if it cannot be read.
     """
     file = file_at(path)
     if file.name.endswith(".index"):
@@ -38,7 +38,7 @@ def load(
         return huggingface.load_huggingface(file, tensors, dtype)
     if llmc.magic_of(file) in (llmc.MODEL_MAGIC, llmc.STATE_MAGIC):
         return llmc.load_llmc(file, dtype)
-    raise refusal(file, f"{_unusable(file)}; npgpt reads {FORMS}")
+    raise bad_file(file, f"{_unusable(file)}; npgpt reads {FORMS}")
 
 
 def file_at(given: Path | str) -> Path:
@@ -48,7 +48,7 @@ def file_at(given: Path | str) -> Path:
         return _file_in(path)
     if path.exists():
         return path
-    # TensorFlow's own way to name a checkpoint: model.ckpt, of which no file bears the name
+    # TensorFlow names a checkpoint model.ckpt, although no file has that name
     index = path.with_name(path.name + ".index")
     if index.is_file():
         return index
@@ -57,7 +57,7 @@ def file_at(given: Path | str) -> Path:
         if folder is None:
             raise CheckpointError(f"{name} is not on this machine yet; run: npgpt pull {name}")
         return _file_in(folder)
-    raise CheckpointError(f"{path}: there is no such file or folder")
+    raise CheckpointError(f"{path}: no such file or folder")
 
 
 def _file_in(folder: Path) -> Path:
@@ -65,7 +65,7 @@ def _file_in(folder: Path) -> Path:
         if (folder / name).is_file():
             return folder / name
         if (folder / name).is_dir():
-            raise refusal(folder / name, "is a folder, where the weights should be a file")
+            raise bad_file(folder / name, "expected a file of weights, got a folder")
     for pattern in ("*.safetensors.index.json", "*.safetensors", "*.index", "*.bin"):
         found = sorted(
             file for file in folder.glob(pattern) if file.name[0] != "." and file.is_file()
@@ -74,15 +74,15 @@ def _file_in(folder: Path) -> Path:
             return found[0]
         if found:
             names = ", ".join(file.name for file in found[:5])
-            raise refusal(folder, f"holds several models ({names}); name one of them")
+            raise bad_file(folder, f"contains several models ({names}); name one of them")
     names = ", ".join(sorted(file.name for file in folder.iterdir())[:8])
-    raise refusal(folder, f"holds no weights ({names or 'it is empty'}); npgpt reads {FORMS}")
+    raise bad_file(folder, f"contains no weights ({names or 'it is empty'}); npgpt reads {FORMS}")
 
 
 def _unusable(file: Path) -> str:
     with file.open("rb") as opened:
         start = opened.read(4)
     if start[:2] == b"PK" or start[:1] == b"\x80":
-        return ("is a pickle of PyTorch's, which runs code when it is read; write it again with "
+        return ("is a PyTorch pickle, which runs code when it is loaded; save it again with "
                 "save_pretrained(..., safe_serialization=True)")
-    return "is of no form known here"
+    return "has an unknown format"

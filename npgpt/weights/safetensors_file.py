@@ -1,8 +1,8 @@
 """The safetensors format: eight bytes of header length, a JSON header, then the tensors' bytes.
 
-The safetensors library writes, and has the last word on what is a sound file. Before it is asked
-every entry of the header is looked at here, so that a refusal can say which tensor is wrong and
-how. The tensors are then mapped where they lie, which the library does not offer for NumPy.
+The safetensors library writes, and has the last word on whether a file is sound. Every entry of the
+header is checked here first, so that an error can name the tensor and say what is wrong. The
+tensors are then mapped in place, which the library does not offer for NumPy.
 Source: the format's page in the safetensors repository.
 """
 
@@ -16,15 +16,15 @@ import re
 from collections import Counter
 from pathlib import Path
 from stat import S_IMODE
-from typing import Any, Mapping
+from typing import Mapping, TypeGuard
 
 import numpy as np
 
 from ..tape import Array
-from .errors import CheckpointError, named, refusal, shown
+from .errors import CheckpointError, Unsound, bad_file, named, shown
 from .stored import FLOATS, MappedFile, Stored
 
-# XL's header has 60 kB; a shape has two sizes; more is a forgery, and costly to parse or multiply
+# XL's header has 60 kB; a shape has two sizes; much more is forged, and costly to parse or multiply
 LONGEST_HEADER = 2**25
 MOST_AXES = 8
 ITEM_SIZES = {
@@ -38,60 +38,59 @@ def read_safetensors(path: Path) -> dict[str, Stored]:
     size = path.stat().st_size
     header, start = _header(path, size)
     header.pop("__metadata__", None)
-    spans: list[tuple[int, int, str]] = []
+    spans: dict[str, tuple[int, int]] = {}
     problems: list[str] = []
     for name, entry in header.items():
-        problem = _entry_problem(entry)
-        if problem:
-            problems.append(f"{shown(name)} {problem}")
-        else:
-            spans.append((*entry["data_offsets"], name))
+        try:
+            spans[name] = _span(entry)
+        except Unsound as error:
+            problems.append(f"{shown(name)}: {error}")
     if problems:
-        raise refusal(path, *problems)
-    _check_spans(path, sorted(spans), size - start)
+        raise bad_file(path, *problems)
+    _check_spans(path, spans, size - start)
     if not spans:
-        raise refusal(path, "holds no tensor")
+        raise bad_file(path, "contains no tensor")
     file = MappedFile(path)
     return {
-        name: _stored(file, dtype, shape, start + header[name]["data_offsets"][0])
+        name: _stored(file, dtype, shape, start + spans[name][0])
         for name, (dtype, shape) in _as_the_library_reads(path).items()
     }
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The texts that a file's header carries beside its tensors."""
+    """The strings in a file's header beside its tensors."""
     metadata = _header(path, path.stat().st_size)[0].get("__metadata__", {})
     if not isinstance(metadata, dict):
-        raise refusal(path, "its __metadata__ is no JSON object")
+        raise bad_file(path, "its __metadata__ is not a JSON object")
     return {key: value for key, value in metadata.items() if isinstance(value, str)}
 
 
-def _header(path: Path, size: int) -> tuple[dict[str, Any], int]:
+def _header(path: Path, size: int) -> tuple[dict[str, object], int]:
     with path.open("rb") as file:
         first = file.read(8)
         length = int.from_bytes(first, "little")
         if len(first) < 8:
-            raise refusal(path, f"is cut off: {size} bytes, a safetensors file has 8 and a header")
+            raise bad_file(path, f"is truncated: expected 8 bytes and a header, got {size} bytes")
         if length > min(LONGEST_HEADER, size - 8):
-            raise refusal(
-                path, f"is no safetensors file, or cut off: a header of {length} bytes is "
-                f"announced, {size - 8} follow"
+            raise bad_file(
+                path, f"is not a safetensors file, or truncated: expected a header of {length} "
+                f"bytes, got {size - 8}"
             )
         raw = file.read(length)
     return parsed_json(path, raw, "header"), 8 + length
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object that a file holds; raises CheckpointError for anything else."""
+def read_json(path: Path) -> dict[str, object]:
+    """The JSON object in a file; raises CheckpointError for anything else."""
     if path.stat().st_size > LONGEST_HEADER:
-        raise refusal(path, "is too large for a description of a model")
+        raise bad_file(path, "is too large for the description of a model")
     return parsed_json(path, path.read_bytes(), "content")
 
 
-def parsed_json(path: Path, raw: bytes, what: str) -> dict[str, Any]:
+def parsed_json(path: Path, raw: bytes, what: str) -> dict[str, object]:
     """The JSON object in `raw`; raises CheckpointError for anything else, or a repeated key."""
 
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         result = dict(pairs)
         if len(result) != len(pairs):
             counts = Counter(key for key, _ in pairs)
@@ -99,52 +98,53 @@ def parsed_json(path: Path, raw: bytes, what: str) -> dict[str, Any]:
         return result
 
     try:
-        parsed = json.loads(raw.decode("utf-8"), object_pairs_hook=once)
+        parsed: object = json.loads(raw.decode("utf-8"), object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
-        raise refusal(path, f"its {what} is no sound JSON ({shown(str(error))})") from None
+        raise bad_file(path, f"its {what} is not valid JSON ({shown(str(error))})") from None
     if not isinstance(parsed, dict):
-        raise refusal(path, f"its {what} is no JSON object")
+        raise bad_file(path, f"its {what} is not a JSON object")
     return parsed
 
 
-def _entry_problem(entry: Any) -> str:
+def _span(entry: object) -> tuple[int, int]:
+    """Where a tensor begins and ends, from its entry in the header; raises Unsound."""
     if not isinstance(entry, dict):
-        return "has no dtype, shape and data_offsets"
+        raise Unsound("expected an object with dtype, shape and data_offsets")
     dtype, shape, span = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
     if not isinstance(dtype, str) or dtype not in ITEM_SIZES:
-        return f"has the unknown dtype {shown(dtype)}"
-    if not isinstance(shape, list) or len(shape) > MOST_AXES or not all(map(_is_size, shape)):
-        return f"has no valid shape: {shown(shape)}"
-    if not isinstance(span, list) or len(span) != 2 or not all(map(_is_size, span)):
-        return f"has no valid data_offsets: {shown(span)}"
-    # Python's integers do not overflow, so a forged shape cannot wrap round to a small size
-    wanted = math.prod(shape) * ITEM_SIZES[dtype]
-    if span[1] - span[0] != wanted:
-        return (f"needs {shown(wanted)} bytes for {dtype} {shown(shape)}, its span "
-                f"{shown(span)} has another length")
-    return ""
+        raise Unsound(f"unknown dtype {shown(dtype)}")
+    if not _are_sizes(shape) or len(shape) > MOST_AXES:
+        raise Unsound(f"invalid shape {shown(shape)}")
+    if not _are_sizes(span) or len(span) != 2:
+        raise Unsound(f"invalid data_offsets {shown(span)}")
+    # Python's integers do not overflow, so a forged shape cannot wrap around to a small size
+    needed = math.prod(shape) * ITEM_SIZES[dtype]
+    if span[1] - span[0] != needed:
+        raise Unsound(f"{dtype} {shown(shape)} needs {shown(needed)} bytes, got {shown(span)}")
+    return span[0], span[1]
 
 
-def _is_size(value: Any) -> bool:
-    # numbers of more than 63 bits are no size of anything, and slow to print
-    return type(value) is int and 0 <= value < 2**63
+def _are_sizes(value: object) -> TypeGuard[list[int]]:
+    # integers of more than 63 bits are no sizes, and slow to print
+    return isinstance(value, list) and all(type(n) is int and 0 <= n < 2**63 for n in value)
 
 
-def _check_spans(path: Path, spans: list[tuple[int, int, str]], size: int) -> None:
+def _check_spans(path: Path, spans: Mapping[str, tuple[int, int]], size: int) -> None:
+    """Raise CheckpointError unless the spans fill `size` bytes without gap or overlap."""
     end, before = 0, "the header"
-    for begin, stop, name in spans:
+    for name, (begin, stop) in sorted(spans.items(), key=lambda item: (item[1], item[0])):
         if begin != end:
             how = "overlaps" if begin < end else f"leaves {begin - end} bytes unused after"
-            raise refusal(path, f"{shown(name)} {how} {shown(before)}")
+            raise bad_file(path, f"{shown(name)} {how} {shown(before)}")
         end, before = stop, name
     if end > size:
-        raise refusal(path, f"is cut off: its tensors need {end} bytes, it has {size}")
+        raise bad_file(path, f"is truncated: its tensors need {end} bytes, got {size}")
     if end < size:
-        raise refusal(path, f"has {size - end} bytes that belong to no tensor")
+        raise bad_file(path, f"has {size - end} bytes after its last tensor")
 
 
 def _as_the_library_reads(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Type and shape of every tensor."""
+    """The dtype and shape of every tensor."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -153,7 +153,7 @@ def _as_the_library_reads(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
             return {name: (part.get_dtype(), tuple(part.get_shape()))
                     for name, part in slices.items()}
     except SafetensorError as error:
-        raise refusal(path, f"is no sound safetensors file ({shown(str(error))})") from None
+        raise bad_file(path, f"is not a sound safetensors file ({shown(str(error))})") from None
 
 
 def _stored(file: MappedFile, dtype: str, shape: tuple[int, ...], offset: int) -> Stored:
@@ -167,7 +167,7 @@ def _stored(file: MappedFile, dtype: str, shape: tuple[int, ...], offset: int) -
 
 
 def written_size(tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> int:
-    """Bytes that `write_safetensors` will write at most, with 256 for a tensor's header entry."""
+    """The most bytes that `write_safetensors` will write, with 256 for each header entry."""
     notes = sum(len(key) + 2 * len(text) for key, text in (metadata or {}).items())
     return 256 * (1 + len(tensors)) + notes + sum(array.nbytes for array in tensors.values())
 
@@ -175,17 +175,17 @@ def written_size(tensors: Mapping[str, Array], metadata: Mapping[str, str] | Non
 def write_safetensors(
     path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write arrays, with `metadata` in the header; OSError where the disk refuses.
+    """Write arrays, with `metadata` in the header; OSError if the disk is full or read-only.
 
-    The library wants all tensors at once, each in C order: one that lies otherwise is copied.
+    The library wants all tensors at once, each in C order: any other is copied.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    # the library takes C order as given; np.array, since ascontiguousarray makes () into (1,)
+    # the library assumes C order; np.array, since ascontiguousarray makes () into (1,)
     dense = {name: array if array.flags.c_contiguous else np.array(array, order="C")
              for name, array in tensors.items()}
-    # the library makes files that their owner alone may read; an ordinary file tells what is usual
+    # the library makes files that only their owner may read; an ordinary file has the usual mode
     path.touch()
     mode = path.stat().st_mode
     try:
@@ -205,6 +205,6 @@ def read_arrays(path: Path) -> dict[str, Array]:
     try:
         return dict(load_file(path))
     except FileNotFoundError:
-        raise CheckpointError(f"{path}: there is no such file") from None
+        raise CheckpointError(f"{path}: no such file") from None
     except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise refusal(path, f"is no sound safetensors file ({shown(str(error))})") from None
+        raise bad_file(path, f"is not a sound safetensors file ({shown(str(error))})") from None

@@ -1,8 +1,8 @@
-"""The sorted table that LevelDB keeps on disk and TensorFlow writes its index as; read only.
+"""LevelDB's sorted table, in which TensorFlow writes its index; read only.
 
 A footer of 48 bytes gives the place of the index block; the index block gives the places of the
 data blocks; every block is followed by one byte for its compression and the masked crc32c of both.
-In a block each key is stored as how much it shares with the one before, and the rest.
+A block stores of each key the length of the prefix shared with the previous one, and the rest.
 Source: LevelDB's table format page.
 """
 
@@ -11,21 +11,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from .crc32c import masked_crc32c
-from .errors import Unsound, refusal
+from .errors import Unsound, bad_file
 
 FOOTER = 48
 MAGIC = 0xDB4775248B80FB57
-# the published XL index has 37 kB; anything this large is another thing
+# the published XL index has 37 kB; anything this large is something else
 LARGEST = 64 * 2**20
 
 
 def read_table(path: Path) -> dict[str, bytes]:
-    """All keys and values; raises CheckpointError where the table is not sound."""
+    """All keys and values; raises CheckpointError if the table is not sound."""
     if path.stat().st_size > LARGEST:
-        raise refusal(path, "is too large for a checkpoint's index")
+        raise bad_file(path, "is too large for a checkpoint's index")
     data = path.read_bytes()
     if len(data) < FOOTER or int.from_bytes(data[-8:], "little") != MAGIC:
-        raise refusal(path, "is no TensorFlow index, or cut off: its last bytes are not the mark")
+        raise bad_file(path, "is not a TensorFlow index, or truncated: its magic is not at the end")
     try:
         _, at = _handle(data, len(data) - FOOTER)
         index_place, _ = _handle(data, at)
@@ -36,7 +36,7 @@ def read_table(path: Path) -> dict[str, bytes]:
                 result[key.decode("utf-8")] = content
         return result
     except (Unsound, IndexError, UnicodeDecodeError) as error:
-        raise refusal(path, f"its table is not sound ({error})") from None
+        raise bad_file(path, f"its table cannot be read ({error})") from None
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
@@ -50,7 +50,7 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
             return value, at
         shift += 7
         if shift > 63:
-            raise Unsound("a number of more than 64 bits")
+            raise Unsound("a number has more than 64 bits")
 
 
 def _handle(data: bytes, at: int) -> tuple[tuple[int, int], int]:
@@ -63,11 +63,11 @@ def _block(path: Path, data: bytes, place: tuple[int, int]) -> bytes:
     offset, size = place
     end = offset + size
     if end + 5 > len(data) - FOOTER:
-        raise Unsound("a block lies outside the file")
+        raise Unsound("a block is outside the file")
     if int.from_bytes(data[end + 1:end + 5], "little") != masked_crc32c(data[offset:end + 1]):
-        raise refusal(path, f"is damaged: the block at byte {offset} fails its checksum")
+        raise bad_file(path, f"is damaged: the block at byte {offset} fails its checksum")
     if data[end] != 0:
-        raise refusal(path, "is compressed, which no published GPT-2 checkpoint is")
+        raise bad_file(path, "is compressed, which no published GPT-2 checkpoint is")
     return data[offset:end]
 
 
@@ -82,7 +82,7 @@ def _entries(block: bytes) -> list[tuple[bytes, bytes]]:
         fresh, at = varint(block, at)
         length, at = varint(block, at)
         if shared > len(key) or at + fresh + length > end:
-            raise Unsound("an entry lies outside its block")
+            raise Unsound("an entry is outside its block")
         key = key[:shared] + block[at:at + fresh]
         found.append((key, block[at + fresh:at + fresh + length]))
         at += fresh + length

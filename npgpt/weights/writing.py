@@ -1,4 +1,4 @@
-"""The way out: write a model in one of the forms, whole or not at all."""
+"""The way out: write a model in one of the forms, completely or not at all."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import errno
 import json
 import os
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Callable, Mapping
+from typing import BinaryIO, Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ..files import creating_folder, place_of, replacing_file
 from ..params import Params, check_params
 from ..tape import Array
 from .book import book_config, book_names
-from .configs import CONFIG, METADATA
+from .configs import CONFIG, METADATA, write_config
 from .huggingface import WEIGHTS, huggingface_names
 from .llmc import llmc_size, write_llmc, write_llmc_state
 from .reading import file_at, load
@@ -28,18 +28,19 @@ def save(path: Path | str, config: GPT2Config, params: Params) -> None:
     """Write a Hugging Face folder: model.safetensors and config.json.
 
     A path that ends in .safetensors is that file, with config.json beside it. A kill, a full disk
-    or a folder that cannot be written leaves what was there before whole. Raises ValueError if the
-    parameters do not fit the config or something else is in the place of a file, OSError if there
-    is no room or no permission.
+    or a read-only folder leaves what was there before intact. Raises ValueError if the parameters
+    do not match the config or the path is not that of a file, OSError if there is no room or no
+    permission.
     """
     _check(config, params)
-    _write_pair(Path(path), config, huggingface_names(params), config.save)
+    _write_pair(Path(path), config, huggingface_names(params),
+                lambda file: write_config(file, config))
 
 
 def save_book(path: Path | str, config: GPT2Config, params: Params) -> None:
-    """Write the book's names and layout, and a config.json with the book's keys; else as `save`.
+    """Write the book's names and layout, and a config.json with the book's keys.
 
-    Raises ValueError too where the book has no such model.
+    Otherwise as `save`; raises ValueError also if the book has no such model.
     """
     _check(config, params)
     text = json.dumps(book_config(config), indent=2) + "\n"
@@ -48,12 +49,9 @@ def save_book(path: Path | str, config: GPT2Config, params: Params) -> None:
 
 
 def save_llmc(path: Path | str, config: GPT2Config, params: Params) -> None:
-    """Write llm.c's model file in float32; raises ValueError where llm.c has no such model."""
+    """Write llm.c's model file in float32; raises ValueError if llm.c has no such model."""
     _check(config, params)
-    path = _bin_file(path)
-    check_room(path.parent, llmc_size(config))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing_file(path) as beside, beside.open("wb") as file:
+    with _writing_bin(path, llmc_size(config)) as file:
         write_llmc(file, config, params)
 
 
@@ -66,15 +64,22 @@ def save_llmc_state(
     loss: float,
     grads: Mapping[str, Array],
 ) -> None:
-    """Write llm.c's debug state: what its tests compare their own logits and gradients with.
+    """Write llm.c's debug state, with which its tests compare their own logits and gradients.
 
     ids and targets (B, T), logits (B, T, V), the mean loss, gradients by parameter name.
     """
+    with _writing_bin(path, llmc_size(config) + 4 * logits.size + 8 * ids.size) as file:
+        write_llmc_state(file, config, ids, targets, logits, loss, grads)
+
+
+@contextmanager
+def _writing_bin(path: Path | str, size: int) -> Iterator[BinaryIO]:
+    """A file of `size` bytes to write, which replaces `path` once it is complete."""
     path = _bin_file(path)
-    check_room(path.parent, llmc_size(config) + 4 * logits.size + 8 * ids.size)
+    check_room(path.parent, size)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing_file(path) as beside, beside.open("wb") as file:
-        write_llmc_state(file, config, ids, targets, logits, loss, grads)
+        yield file
 
 
 WRITERS: dict[str, Callable[[Path, GPT2Config, Params], None]] = {
@@ -85,16 +90,16 @@ WRITERS: dict[str, Callable[[Path, GPT2Config, Params], None]] = {
 def convert(
     src: Path | str, dst: Path | str, to: str = "hf", dtype: type | str | np.dtype | None = None
 ) -> GPT2Config:
-    """Read `src` in whatever form and write `dst` as `to`: hf, llmc or book; gives the config.
+    """Read `src` in any form and write `dst` as `to`: hf, llmc or book; returns the config.
 
-    llmc is written a piece at a time. For hf and book the safetensors library wants the whole model
-    at once: what can be mapped from `src` stays there, the rest is held in memory, for book a
-    second copy of the linear weights too, which are turned round. gpt2's published file, whose
-    498 MB cannot be mapped, took 529 MB at the most on its way to hf and 853 MB to book.
-    Raises ValueError where `dst` would replace what `src` is read from, or is no place for a file.
+    llmc is written a piece at a time. For hf and book the safetensors library wants the entire
+    model at once: what can be mapped from `src` stays there, the rest is in memory, and for book a
+    second, transposed copy of the linear weights too. gpt2's published file, whose 498 MB cannot be
+    mapped, took at most 529 MB on its way to hf and 853 MB to book.
+    Raises ValueError if `dst` would replace what `src` is read from, or cannot be a file.
     """
     if to not in WRITERS:
-        raise ValueError(f"{to!r} is no form to write; there are {', '.join(WRITERS)}")
+        raise ValueError(f"unknown form {to!r}; expected one of {', '.join(WRITERS)}")
     _check_apart(src, Path(dst), to)
     config, params = load(src, dtype)
     WRITERS[to](Path(dst), config, params)
@@ -102,7 +107,7 @@ def convert(
 
 
 def _check_apart(src: Path | str, dst: Path, to: str) -> None:
-    """Raise ValueError where writing `dst` would replace a file of `src`, or cannot be done."""
+    """Raise ValueError if writing `dst` would replace a file of `src`, or is impossible."""
     first = file_at(src)
     read = {Path(src), first}
     if ".safetensors" in first.name and first.with_name(CONFIG).exists():
@@ -122,11 +127,11 @@ def _bin_file(path: Path | str) -> Path:
 
 
 def _pair(path: Path) -> tuple[Path, Path]:
-    """The weights and the config.json that `path` stands for; ValueError if it cannot be both."""
+    """The weights and the config.json that `path` stands for; ValueError if that is impossible."""
     if path.suffix == ".safetensors":
         pair = path, path.with_name(CONFIG)
     elif path.exists() and not path.is_dir():
-        raise ValueError(f"{path} is no folder; name a folder or a .safetensors file")
+        raise ValueError(f"{path} is not a folder; name a folder or a .safetensors file")
     else:
         pair = path / WEIGHTS, path / CONFIG
     for file in pair:
@@ -140,44 +145,44 @@ def check_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(there).free
     if free < needed:
         raise OSError(
-            errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {needed / 2**20:.1f} MiB are needed, "
-            f"{free / 2**20:.1f} MiB are free", str(folder)
+            errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {needed / 2**20:.1f} MiB needed, "
+            f"{free / 2**20:.1f} MiB free", str(folder)
         )
 
 
 def _check(config: GPT2Config, params: Params) -> None:
     problems = check_params(config, params)
     problems += [
-        f"{name} has dtype {array.dtype}, float32 or float64 can be written"
+        f"{name}: expected dtype float32 or float64, got {array.dtype}"
         for name, array in params.items() if array.dtype not in (np.float32, np.float64)
     ]
     if problems:
-        raise ValueError("parameters do not fit the config: " + "; ".join(problems))
+        raise ValueError("the parameters do not match the config: " + "; ".join(problems))
 
 
 def _write_pair(
     path: Path,
     config: GPT2Config,
     tensors: Mapping[str, Array],
-    write_config: Callable[[Path], Any],
+    describe: Callable[[Path], None],
 ) -> None:
-    """Weights and config.json: in a new folder, or over the ones in a folder that is there."""
+    """Weights and config.json: in a new folder, or over those in an existing folder."""
     weights_file, config_file = _pair(path)
     folder = weights_file.parent
-    # "pt" is what transformers asks for; our own note lets a file be moved without its config.json
+    # transformers asks for "pt"; with our own entry a file can be moved without its config.json
     metadata = {"format": "pt", METADATA: json.dumps(config.to_dict())}
     check_room(folder, written_size(tensors, metadata))
 
     def write(weights: Path, settings: Path) -> None:
         write_safetensors(weights, tensors, metadata)
-        write_config(settings)
+        describe(settings)
 
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with creating_folder(folder) as beside:
             write(beside / weights_file.name, beside / CONFIG)
         return
-    # both are on disk before either takes its place
+    # both are on disk before either replaces the old one
     with ExitStack() as stack:
         settings = stack.enter_context(replacing_file(config_file))
         weights = stack.enter_context(replacing_file(weights_file))

@@ -1,4 +1,4 @@
-"""What PyTorch gave: golden.json, and the comparison of an array with what it kept of one."""
+"""What PyTorch gave: golden.json, and the comparison of an array with what was saved of one."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def golden() -> dict[str, Any]:
     return json.loads((Path(__file__).parent / "golden.json").read_text(encoding="utf-8"))
 
 
-def assert_same(array: np.ndarray, kept: dict[str, Any], what: str) -> None:
-    """The array is the kept one, to the last bit; float64 up to one unit of it."""
+def assert_same(array: np.ndarray, expected: dict[str, Any], what: str) -> None:
+    """The array is the expected one, to the last bit; float64 up to one unit of it."""
     array = np.asarray(array)
-    assert str(array.dtype) == kept["dtype"], what
-    assert list(array.shape) == kept["shape"], what
-    for place, number in kept["some"].items():
+    assert str(array.dtype) == expected["dtype"], what
+    assert list(array.shape) == expected["shape"], what
+    for place, number in expected["some"].items():
         got = array.flat[int(place)].item()
         near = abs(got - number) <= LAST_BIT * abs(number)
         assert near, f"{what}: {got} at {place}, not {number}"
     if array.dtype != np.float64:
-        assert hashlib.sha256(array.tobytes()).hexdigest() == kept["sha256"], what
+        assert hashlib.sha256(array.tobytes()).hexdigest() == expected["sha256"], what

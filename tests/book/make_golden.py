@@ -3,7 +3,7 @@
     /path/to/python-with-torch tests/book/make_golden.py
 
 Made with PyTorch 2.13 on x86-64 with AVX2. The tests read the file and need no PyTorch. Arrays are
-kept as the sha256 of their bytes and a few of their numbers.
+saved as the sha256 of their bytes and a few of their numbers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TINY = {"vocab_size": 61, "context_length": 8, "emb_dim": 12, "n_heads": 3, "n_l
         "drop_rate": 0.1, "qkv_bias": False}
 
 
-def kept(tensor: torch.Tensor) -> dict[str, Any]:
+def saved(tensor: torch.Tensor) -> dict[str, Any]:
     """What the golden file keeps of a tensor."""
     array = tensor.detach().contiguous().numpy()
     flat = array.ravel()
@@ -93,7 +93,7 @@ def sequences() -> list[dict[str, Any]]:
         for _ in range(40):
             kind = chance.choice(KINDS)
             arguments, outs = one_call(kind, chance)
-            calls.append({"kind": kind, "arguments": arguments, "outs": [kept(o) for o in outs]})
+            calls.append({"kind": kind, "arguments": arguments, "outs": [saved(o) for o in outs]})
         result.append({"seed": seed, "calls": calls})
     return result
 
@@ -191,7 +191,7 @@ def initial(cfg: dict[str, Any]) -> dict[str, Any]:
     """Initial parameters, and scores with dropout on right after."""
     torch.manual_seed(123)
     model = Model(cfg)
-    params = {name: kept(tensor) for name, tensor in in_our_names(model).items()}
+    params = {name: saved(tensor) for name, tensor in in_our_names(model).items()}
     ids = torch.arange(14).reshape(2, 7)
     return {"cfg": cfg, "params": params, "logits": model(ids).tolist()}
 

@@ -19,6 +19,6 @@ def test_the_polynomials_are_logarithm_sine_and_cosine(dtype, tolerance):
     np.testing.assert_allclose(got, expected.ravel(), rtol=0, atol=tolerance * 10)
 
 
-def test_uniform_numbers_that_do_not_come_in_sixteens_are_refused():
+def test_uniform_numbers_that_do_not_come_in_sixteens_are_rejected():
     with pytest.raises(ValueError, match=r"\(17,\)"):
         normals_from_uniforms(np.zeros(17, np.float32))

@@ -8,7 +8,7 @@ def test_every_number_of_the_chapter_is_met():
     assert [figure.name for figure in chapter2.figures() if figure.verdict != SAME] == []
 
 
-def test_words_and_signs_are_told_apart():
+def test_words_and_signs_are_separated():
     assert chapter2.words("Hello, world. Is this-- a test?") == [
         "Hello", ",", "world", ".", "Is", "this", "--", "a", "test", "?"]
     assert chapter2.words("a self-made man") == ["a", "self-made", "man"]

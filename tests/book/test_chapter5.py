@@ -20,6 +20,6 @@ def test_the_mean_loss_takes_as_many_batches_as_there_are():
     loader = Loader(np.arange(33), 8, 8, 2)
     losses = [model.loss(x, y) for x, y in loader.batches(TorchGenerator(0))]
     assert len(losses) == 2
-    assert chapter5.mean_loss(model, loader, TorchGenerator(0)) == sum(losses) / 2
-    assert chapter5.mean_loss(model, loader, TorchGenerator(0), 1) == losses[0]
-    assert chapter5.mean_loss(model, loader, TorchGenerator(0), 99) == sum(losses) / 2
+    assert chapter5.evaluate(model, loader, TorchGenerator(0)) == sum(losses) / 2
+    assert chapter5.evaluate(model, loader, TorchGenerator(0), 1) == losses[0]
+    assert chapter5.evaluate(model, loader, TorchGenerator(0), 99) == sum(losses) / 2

@@ -43,8 +43,8 @@ def test_a_mixed_sequence_of_calls_is_pytorchs(sequence):
         what = f"call {i}, {call['kind']} {call['arguments']}"
         outs = CALLS[call["kind"]](rng, *call["arguments"])
         assert len(outs) == len(call["outs"]), what
-        for out, kept in zip(outs, call["outs"]):
-            assert_same(out, kept, what)
+        for out, expected in zip(outs, call["outs"]):
+            assert_same(out, expected, what)
 
 
 def test_the_golden_sequences_hold_every_kind_of_call_and_sizes_beyond_a_thousand():
@@ -89,10 +89,10 @@ def test_an_entry_of_weight_zero_is_never_drawn():
     assert set(drawn) == {1, 3}
 
 
-def test_any_whole_number_is_a_seed_and_its_low_32_bits_count():
+def test_any_integer_is_a_seed_and_its_low_32_bits_count():
     np.testing.assert_array_equal(TorchGenerator(2**32 + 7).rand(3), TorchGenerator(7).rand(3))
     np.testing.assert_array_equal(TorchGenerator(np.int64(7)).rand(3), TorchGenerator(7).rand(3))
-    with pytest.raises(ValueError, match="whole number; got 1.5"):
+    with pytest.raises(ValueError, match="seed=1.5 must be an integer"):
         TorchGenerator(1.5)
 
 
@@ -102,23 +102,23 @@ def test_any_whole_number_is_a_seed_and_its_low_32_bits_count():
     ([0.5, np.nan], 1, "finite"),
     ([0.5, 0.5], 3, "n_samples=3 of 2 entries"),
     ([0.5, 0.5], 0, "n_samples=0"),
-    ([[[1.0]]], 1, "shape"),
+    ([[[1.0]]], 1, r"\(1, 1, 1\)"),
     ([1, 2], 1, "int64"),
 ])
-def test_probabilities_that_cannot_be_drawn_from_are_refused(p, n, message):
+def test_probabilities_that_cannot_be_drawn_from_are_rejected(p, n, message):
     with pytest.raises(ValueError, match=message):
         TorchGenerator(0).multinomial(np.array(p), n)
 
 
-def test_other_settings_that_do_not_fit_are_refused():
+def test_other_wrong_settings_are_rejected():
     rng = TorchGenerator(0)
     with pytest.raises(ValueError, match="float16"):
         rng.rand(2, dtype="float16")
-    with pytest.raises(ValueError, match=r"\[3, 3\) is empty"):
+    with pytest.raises(ValueError, match=r"\[3, 3\), which is empty"):
         rng.randint(3, 3, (2,))
-    with pytest.raises(ValueError, match=r"whole numbers, as in rand\(2, 5\); got \(\(2, 5\),\)"):
+    with pytest.raises(ValueError, match=r"size=\(2, 5\) must be an integer"):
         rng.rand((2, 5))
-    with pytest.raises(ValueError, match=r"no negative sizes; got \(2, -5\)"):
+    with pytest.raises(ValueError, match=r"size=-5 must be an integer of at least 0"):
         rng.randn(2, -5)
     with pytest.raises(ValueError, match="dropout rate 1.0"):
         rng.dropout((2,), 1.0)

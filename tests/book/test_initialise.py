@@ -6,7 +6,7 @@ import pytest
 from npgpt import model as _model
 from npgpt.book import GPT_CONFIG_124M, TorchGenerator, gpt2
 from npgpt.book.initialise import gpt2_config
-from npgpt.params import budget
+from npgpt.budget import budget
 
 from .golden import assert_same, golden
 
@@ -18,8 +18,8 @@ def test_every_parameter_and_the_scores_with_dropout_are_pytorchs(case):
     rng = TorchGenerator(123)
     model = gpt2(case["cfg"], rng)
     assert set(model.params) == set(case["params"])
-    for name, kept in case["params"].items():
-        assert_same(model.params[name], kept, name)
+    for name, expected in case["params"].items():
+        assert_same(model.params[name], expected, name)
     ids = np.arange(14).reshape(2, 7)
     scores = _model.logits(model.params, ids, model.config, rng=rng)
     np.testing.assert_allclose(scores, case["logits"], rtol=0, atol=5e-6)

@@ -43,7 +43,8 @@ def test_chapters_come_in_the_order_asked_for():
     assert f"{len(figures)} figures" in lines[-1]
 
 
-def test_openais_weights_are_replayed_where_they_are_and_else_that_is_said(monkeypatch, tmp_path):
+def test_openais_weights_are_replayed_where_they_are_and_else_a_line_says_so(
+        monkeypatch, tmp_path):
     monkeypatch.setitem(CHAPTERS, 5, ("training", lambda: iter([Figure("a", "1", [1])])))
     monkeypatch.setattr(pretrained, "figures", lambda folder: iter([
         Figure("b", "found", str(folder))
@@ -65,11 +66,11 @@ def test_openais_weights_are_replayed_where_they_are_and_else_that_is_said(monke
 
 
 def test_a_chapter_that_is_not_replayed_is_named():
-    with pytest.raises(ValueError, match="chapter 6 is not replayed; there are 2, 3, 4, 5"):
+    with pytest.raises(ValueError, match="chapter 6 cannot .* some of 2, 3, 4, 5"):
         replay([6])
 
 
-def test_where_a_training_run_parts_from_the_book_is_said(monkeypatch):
+def test_a_training_run_that_parts_from_the_book_says_where(monkeypatch):
     figures = [Figure("step 0", "9.781", 9.7812), Figure("step 5", "8.111", 8.2),
                Figure("step 10", "6.661", 6.7)]
     monkeypatch.setattr(training, "figures", lambda epochs: iter(figures[:epochs]))

@@ -55,6 +55,6 @@ def test_each_event_of_the_run_is_judged_by_what_the_book_prints_of_it(monkeypat
 
 
 @pytest.mark.parametrize("epochs", [0, 11])
-def test_epochs_beyond_the_books_are_refused(epochs):
-    with pytest.raises(ValueError, match="10 epochs"):
+def test_epochs_beyond_the_books_are_rejected(epochs):
+    with pytest.raises(ValueError, match="from 1 to 10"):
         training.figures(epochs)

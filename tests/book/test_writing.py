@@ -35,7 +35,7 @@ def test_only_the_best_are_drawn_and_the_same_generator_draws_the_same(model):
     assert not np.array_equal(ids, drawn(2))
 
 
-def test_scores_equal_to_the_kth_best_are_kept():
+def test_scores_equal_to_the_kth_best_stay():
     scores = np.array([1.0, 3.0, 2.0, 2.0], np.float32)
     np.testing.assert_array_equal(keep_best(scores, 2), [-np.inf, 3.0, 2.0, 2.0])
     np.testing.assert_array_equal(keep_best(scores, None), scores)
@@ -44,6 +44,6 @@ def test_scores_equal_to_the_kth_best_are_kept():
         keep_best(scores, 0)
 
 
-def test_drawing_without_a_generator_is_refused(model):
+def test_drawing_without_a_generator_is_rejected(model):
     with pytest.raises(ValueError, match="pass rng="):
         write(model, np.array([1]), 1, temperature=1.0)

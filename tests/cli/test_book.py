@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from npgpt.book import replay as _replay
 from npgpt.book.figures import Figure
+from npgpt.book.replay import CHAPTERS
 from npgpt.cli import main
 
 
@@ -22,7 +22,7 @@ def test_two_chapters_agree_and_are_written_as_json(tmp_path, capsys):
 
 def test_a_figure_that_does_not_agree_gives_exit_code_1(monkeypatch, capsys):
     wrong = ("a wrong one", lambda: iter([Figure("sum", "4", 5)]))
-    monkeypatch.setitem(_replay.__globals__["CHAPTERS"], 2, wrong)
+    monkeypatch.setitem(CHAPTERS, 2, wrong)
     assert main(["book", "--chapters", "2"]) == 1
     assert "1 do not" in capsys.readouterr().out
 
@@ -30,7 +30,7 @@ def test_a_figure_that_does_not_agree_gives_exit_code_1(monkeypatch, capsys):
 def test_a_terminal_without_the_letters_of_the_text_still_gets_the_table(monkeypatch):
     text = "was\u0646\u0645 refres"
     chapter = ("a text", lambda: iter([Figure("text", text, text)]))
-    monkeypatch.setitem(_replay.__globals__["CHAPTERS"], 2, chapter)
+    monkeypatch.setitem(CHAPTERS, 2, chapter)
     terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", terminal)
     assert main(["book", "--chapters", "2"]) == 0
@@ -39,8 +39,8 @@ def test_a_terminal_without_the_letters_of_the_text_still_gets_the_table(monkeyp
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["--chapters", "7"], "chapter 7 is not replayed"),
-    (["--train", "--epochs", "11"], "10 epochs"),
+    (["--chapters", "7"], "chapter 7 cannot be replayed"),
+    (["--train", "--epochs", "11"], "epochs=11 must be an integer from 1 to 10"),
     (["--epochs", "2"], "--epochs belongs to --train"),
     (["--train", "--chapters", "5"], "leave --chapters out"),
     (["--chapter", "2"], "--chapters"),

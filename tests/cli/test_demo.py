@@ -65,16 +65,16 @@ def test_generate_takes_a_trained_run(npgpt, run_folder):
 
 
 @pytest.mark.parametrize("arguments, code, says", [
-    (["gleu"], 2, "did you mean gelu"),
+    (["gleu"], 2, "did you mean 'gelu'"),
     ([], 2, "NAME"),
     (["gelu", "--size", "gpt2"], 2, "--size belongs to demo shapes"),
     (["shapes", "--seed", "1"], 2, "--seed belongs to demo generate"),
-    (["shapes", "--size", "gpt3"], 2, "gpt2-xl"),
-    (["shapes", "--length", "100"], 2, "n_positions=32"),
+    (["shapes", "--size", "gpt3"], 2, "did you mean 'gpt2'"),
+    (["shapes", "--length", "100"], 2, "length=100 must be an integer from 1 to 32"),
     (["gelu", "--out", "x.pdf"], 2, ".png or .svg"),
     (["gelu", "--out", "missing/x.png"], 3, "missing"),
     (["generate", "--model", "missing"], 3, "missing"),
-    (["gelu", "--siez", "1"], 2, "did you mean --size"),
+    (["gelu", "--siez", "1"], 2, "did you mean '--size'"),
 ])
 def test_mistakes_are_one_line(npgpt, arguments, code, says):
     got, out, err = npgpt("demo", *arguments)

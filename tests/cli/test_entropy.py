@@ -1,7 +1,6 @@
 """npgpt entropy, and npgpt train --watch, as a user meets them."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,11 +8,11 @@ import numpy as np
 import pytest
 
 from npgpt import GPT2, GPT2Config
+from npgpt.evaluation.text import evaluation_batches
 from npgpt.gpt2 import open_model
 from npgpt.probe.activity import measure
 from npgpt.probe.entropy import causal_bound
 from npgpt.text import load_corpus
-from npgpt.training.batches import evaluation_batches
 from npgpt.training.checkpoint import newest_checkpoint
 from npgpt.training.log import read_log
 
@@ -25,7 +24,7 @@ def widest(out):
     return max(len(line) for line in out.splitlines() if not line.startswith("text "))
 
 
-def test_a_run_is_looked_at_on_what_it_held_back(npgpt, run_folder, story):
+def test_a_run_is_measured_on_its_held_out_text(npgpt, run_folder, story):
     code, out, err = npgpt("entropy", run_folder, "--json", "all.json", "--sequences", "3")
     assert code == 0, err
     assert widest(out) <= 80
@@ -34,10 +33,10 @@ def test_a_run_is_looked_at_on_what_it_held_back(npgpt, run_folder, story):
     model, tokenizer = open_model(run_folder)
     ids, targets = next(evaluation_batches(load_corpus(story, tokenizer).val, 3, 8, 1))
     seen = measure(model.params, model.config, ids, targets)
-    told = json.loads(Path("all.json").read_text())
-    np.testing.assert_allclose(told["nats"], seen.nats)
-    assert told["stream"] == pytest.approx(seen.stream)
-    assert sum(told["quartiles"]["of_bound"]["shares"]) == 1
+    written = json.loads(Path("all.json").read_text())
+    np.testing.assert_allclose(written["nats"], seen.nats)
+    assert written["stream"] == pytest.approx(seen.stream)
+    assert sum(written["quartiles"]["of_bound"]["shares"]) == 1
 
 
 def test_another_text_and_length_are_taken(npgpt, run_folder, tmp_path):
@@ -67,8 +66,8 @@ def test_broken_heads_are_shown_and_counted(npgpt, run_folder):
     code, out, err = npgpt("entropy", run_folder, "--json", "all.json")
     assert code == 0, err
     assert "nan" in out and "!!" in out and "2 of 2 heads" in out and "first to break" in out
-    told = json.loads(Path("all.json").read_text())
-    assert told["nats"] == [["nan", "nan"]] and told["quartiles"]["of_greatest"] is None
+    written = json.loads(Path("all.json").read_text())
+    assert written["nats"] == [["nan", "nan"]] and written["quartiles"]["of_greatest"] is None
 
 
 @pytest.mark.parametrize("option", ["png", "svg"])
@@ -86,9 +85,9 @@ def test_without_matplotlib_one_line_names_the_extra(npgpt, run_folder, monkeypa
 
 
 @pytest.mark.parametrize("arguments, code, says", [
-    (["run", "--length", "9"], 2, "1 to 8"),
-    (["run", "--length", "0"], 2, "1 to 8"),
-    (["run", "--sequences", "0"], 2, "--sequences 0"),
+    (["run", "--length", "9"], 2, "from 1 to 8"),
+    (["run", "--length", "0"], 2, "from 1 to 8"),
+    (["run", "--sequences", "0"], 2, "--sequences=0"),
     (["run", "--png", "map.svg"], 2, ".png"),
     (["run", "--svg", "nowhere/map.svg"], 3, "no such folder"),
     (["nowhere"], 3, "nowhere"),
@@ -100,13 +99,13 @@ def test_mistakes_are_one_line(npgpt, run_folder, arguments, code, says):
 
 
 def test_a_terminal_without_blocks_gets_plain_characters(npgpt, run_folder, process):
-    told = process("entropy", run_folder, env={"PYTHONIOENCODING": "ascii"})
-    out, err = told.communicate()
-    assert told.returncode == 0, err
-    assert isinstance(told, subprocess.Popen) and out.isascii() and "?" not in out
+    running = process("entropy", run_folder, env={"PYTHONIOENCODING": "ascii"})
+    out, err = running.communicate()
+    assert running.returncode == 0, err
+    assert out.isascii() and "?" not in out
 
 
-def test_a_watched_run_tells_its_log_and_keeps_watching(npgpt, story):
+def test_a_watched_run_writes_to_its_log_and_keeps_watching(npgpt, story):
     code, _, err = npgpt("train", "--corpus", story, "--out", "run", *TINY,
                          "--watch", "entropy,gradients", "--watch-every", "2")
     assert code == 0, err
@@ -117,7 +116,7 @@ def test_a_watched_run_tells_its_log_and_keeps_watching(npgpt, story):
 
 @pytest.mark.parametrize("arguments, says", [
     (["--watch", "entropie"], "did you mean 'entropy'"),
-    (["--watch", "entropy,loss"], "there are entropy, gradients, activations, updates"),
+    (["--watch", "entropy,loss"], "expected some of entropy, gradients, activations, updates"),
     (["--watch", "entropy", "--watch-every", "0"], "watch_every=0"),
 ])
 def test_an_unknown_thing_to_watch_is_one_line(npgpt, story, arguments, says):

@@ -17,7 +17,7 @@ def figure(out, name):
     return float(re.search(rf"^{name} +([\d.,]+)", out, re.M)[1].replace(",", ""))
 
 
-def test_a_run_is_scored_on_what_it_held_back(npgpt, run_folder, story):
+def test_a_run_is_scored_on_its_held_out_text(npgpt, run_folder, story):
     code, out, err = npgpt("eval", run_folder)
     assert code == 0, err
     model, tokenizer = open_model(run_folder)
@@ -70,10 +70,10 @@ def test_questions_give_two_accuracies(npgpt, run_folder, tmp_path):
     (["run", "missing.txt"], 3, "missing.txt"),
     (["nowhere"], 3, "nowhere"),
     (["run", "--stride", "0"], 2, "stride"),
-    (["run", "--threads", "-1"], 2, "threads=-1 must be a whole number of at least 0"),
+    (["run", "--threads", "-1"], 2, "threads=-1 must be an integer of at least 0"),
     (["run", "--stride", "9"], 2, "stride"),
     (["run", "--questions", "missing.jsonl"], 3, "missing.jsonl"),
-    (["run", "story.txt", "--questions", "q.jsonl"], 2, "one of them"),
+    (["run", "story.txt", "--questions", "q.jsonl"], 2, "expected one of them"),
 ])
 def test_mistakes_are_one_line(npgpt, run_folder, arguments, code, says):
     got, _, err = npgpt("eval", *arguments)

@@ -1,4 +1,4 @@
-"""npgpt generate: where prompts come from, what goes where, and what is refused."""
+"""npgpt generate: where prompts come from, what goes where, and what is rejected."""
 
 import pytest
 
@@ -28,8 +28,8 @@ def test_rounded_weights_write_the_text_of_the_rounded_model(npgpt, run_folder):
     # weights of some size, so that rounding them changes the text
     model.params = {name: 20 * array for name, array in model.params.items()}
     model.save(newest_checkpoint(run_folder))
-    wanted = model.generate(tokenizer.encode("the cat"), 80, seed=1, int8=True,
-                            on_slide=[].append)
+    wanted = model.quantized().generate(tokenizer.encode("the cat"), 80, seed=1,
+                                        on_slide=[].append)
     arguments = ["generate", run_folder, "the cat", "--seed", "1", "--temperature", "1",
                  "--max-new-tokens", "80"]
     rounded, plain = npgpt(*arguments, "--int8"), npgpt(*arguments)
@@ -43,7 +43,7 @@ def test_without_a_prompt_the_model_begins_by_itself(npgpt, run_folder):
 
 
 @pytest.mark.parametrize("length", [8, 9, 80])
-def test_a_prompt_at_and_past_the_context_slides_and_says_so(npgpt, run_folder, length):
+def test_a_prompt_at_and_past_the_context_slides_with_a_note(npgpt, run_folder, length):
     prompt = ("the cat sat on a mat " * 4)[:length]
     code, out, err = npgpt("generate", run_folder, prompt, "--max-new-tokens", "3")
     assert code == 0 and out.startswith(prompt) and len(out) == length + 4
@@ -51,10 +51,43 @@ def test_a_prompt_at_and_past_the_context_slides_and_says_so(npgpt, run_folder, 
     assert says in err and err.count("\n") == 1
 
 
-def test_several_samples_are_set_apart(npgpt, run_folder):
-    code, out, _ = npgpt("generate", run_folder, "the", "--samples", "3", "--seed", "0",
-                         "--max-new-tokens", "2")
-    assert code == 0 and out.count("-" * 40) == 2
+BETWEEN = "\n" + "-" * 40 + "\n"
+
+
+def test_several_samples_are_set_apart_and_equal_the_librarys(npgpt, run_folder):
+    model, tokenizer = open_model(run_folder)
+    rows = model.generate(tokenizer.encode("the")[None], 6, seed=5, samples=3, on_slide=[].append)
+    code, out, _ = npgpt("generate", run_folder, "the", "--samples", "3", "--seed", "5",
+                         "--max-new-tokens", "6", "--temperature", "1")
+    assert code == 0 and out == BETWEEN.join(map(tokenizer.decode, rows)) + "\n"
+
+
+def test_samples_do_not_repeat_those_of_a_neighbouring_seed(npgpt, run_folder):
+    texts = []
+    for seed in range(3):
+        out = npgpt("generate", run_folder, "the", "--samples", "3", "--seed", seed,
+                    "--max-new-tokens", "30", "--temperature", "1")[1]
+        texts += out.removesuffix("\n").split(BETWEEN)
+    assert len(set(texts)) == 9
+    alone = npgpt("generate", run_folder, "the", "--seed", "0", "--max-new-tokens", "30",
+                  "--temperature", "1")[1]
+    assert alone == texts[0] + "\n"
+
+
+def test_samples_that_end_early_are_shown_whole(npgpt, run_folder):
+    code, out, _ = npgpt("generate", run_folder, "the", "--samples", "4", "--seed", "0",
+                         "--stop", "t", "--stop", " ", "--max-new-tokens", "90")
+    assert code == 0
+    texts = out.removesuffix("\n").split(BETWEEN)
+    assert len(texts) == 4 and all(text.startswith("the") for text in texts)
+    assert not any("t" in text[3:] or " " in text[3:] for text in texts)
+
+
+def test_the_prompt_may_follow_the_options(npgpt, run_folder):
+    settings = ["--max-new-tokens", "3", "--temperature", "0"]
+    expected = npgpt("generate", run_folder, "the dog", *settings)
+    assert npgpt("generate", run_folder, *settings, "the dog") == expected
+    assert npgpt("generate", *settings, run_folder, "the dog") == expected
 
 
 def test_a_stop_text_ends_the_writing(npgpt, run_folder):
@@ -77,9 +110,9 @@ def test_interactive_turns_share_one_text(npgpt, run_folder):
     (["run", "a", "--temperature", "-1"], 2, "temperature"),
     (["run", "a", "--top-k", "0"], 2, "top_k"),
     (["run", "a", "--max-new-tokens", "-1"], 2, "max_new_tokens"),
-    (["run", "a", "--file", "b"], 2, "one of them"),
-    (["run", "a", "--samples", "0"], 2, "--samples 0"),
-    (["run", "a", "--threads", "-2"], 2, "threads=-2 must be a whole number of at least 0"),
+    (["run", "a", "--file", "b"], 2, "expected one of them"),
+    (["run", "a", "--samples", "0"], 2, "samples=0"),
+    (["run", "a", "--threads", "-2"], 2, "threads=-2 must be an integer of at least 0"),
     (["run", "a", "--interactive"], 2, "leave the prompt out"),
     (["run", "--file", "missing.txt"], 3, "missing.txt"),
     (["nowhere", "a"], 3, "nowhere"),
@@ -93,4 +126,4 @@ def test_mistakes_are_one_line(npgpt, run_folder, arguments, code, says):
 def test_a_prompt_file_that_is_no_text_is_named(npgpt, run_folder, tmp_path):
     (tmp_path / "bad.txt").write_bytes(b"the \xff")
     code, _, err = npgpt("generate", run_folder, "--file", "bad.txt")
-    assert code == 3 and err == "npgpt: bad.txt is no UTF-8 text: byte 4 does not fit\n"
+    assert code == 3 and err == "npgpt: bad.txt is not UTF-8 text: invalid byte at 4\n"

@@ -1,5 +1,6 @@
 """The command line as a whole: codes, one-line mistakes, and nothing loaded that is not needed."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -17,13 +18,13 @@ from .conftest import ROOT
 
 
 @pytest.mark.parametrize("arguments, says", [
-    ([], "there are train, generate"),
-    (["trian"], "did you mean train"),
-    (["train", "--lerning-rate", "1"], "did you mean --learning-rate"),
+    ([], "expected one of train, generate"),
+    (["trian"], "did you mean 'train'"),
+    (["train", "--lerning-rate", "1"], "did you mean '--learning-rate'"),
     (["train", "--max-steps", "many"], "--max-steps"),
     (["generate"], "MODEL"),
     (["generate", "run", "The", "cat"], "quote"),
-    (["train", "--max-step", "3"], "did you mean --max-steps"),
+    (["train", "--max-step", "3"], "did you mean '--max-steps'"),
 ])
 def test_a_usage_mistake_is_one_line_and_code_2(npgpt, arguments, says):
     code, out, err = npgpt(*arguments)
@@ -59,15 +60,16 @@ def test_what_a_verb_prints_fits_into_80_columns(npgpt, run_folder, arguments):
     ["convert", "run", "out"], ["demo", "generate"],
 ])
 @pytest.mark.parametrize("seed", ["-1", "1.5", "x"])
-def test_a_seed_that_is_none_is_refused_by_every_verb_in_the_same_words(npgpt, arguments, seed):
+def test_what_is_not_a_seed_is_rejected_by_every_verb_in_the_same_words(npgpt, arguments, seed):
     code, out, err = npgpt(*arguments, "--seed", seed)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "--seed" in err and f"{seed!r} must be a whole number of at least 0" in err
+    assert "--seed" in err and f"expected an integer of at least 0, got {seed!r}" in err
 
 
-def test_help_lists_every_verb_and_version_tells_the_version(npgpt):
+def test_help_lists_every_verb_in_80_columns_and_version_prints_the_version(npgpt):
     code, out, _ = npgpt("--help")
-    assert code == 0 and all(verb in out for verb in VERBS)
+    assert code == 0 and all(f"  {verb} " in out for verb in VERBS)
+    assert max(map(len, out.splitlines())) <= 80
     assert npgpt("--version")[1] == f"npgpt {VERSION}\n"
 
 
@@ -76,7 +78,7 @@ def test_help_lists_every_verb_and_version_tells_the_version(npgpt):
     (Diverged("x"), 4), (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), 3),
     (TypeError("ours"), None), (AssertionError(), None),
 ])
-def test_errors_have_their_codes_and_our_own_faults_have_none(error, code):
+def test_errors_have_their_codes_and_our_own_bugs_have_none(error, code):
     assert exit_code(error) == code
 
 
@@ -139,3 +141,30 @@ def test_an_interrupt_in_code_made_from_text_still_exits_130(tmp_path):
     env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
     done = subprocess.run([sys.executable, "-m", "answered"], env=env, capture_output=True)
     assert done.returncode == 130, done.stderr
+
+
+OPTIONAL = {"tqdm", "matplotlib", "tiktoken", "scipy", "safetensors", "threadpoolctl", "torch"}
+
+
+def test_the_help_of_every_verb_loads_none_of_the_optional_packages():
+    code = ("import sys; from npgpt.cli import VERBS, main\n"
+            "for verb in VERBS: main([verb, '--help'])\n"
+            f"print(sorted({OPTIONAL} & set(sys.modules)))")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def imports_of(tree):
+    return [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verbs_imports_stand_at_its_top_and_name_no_other_verb(verb):
+    tree = ast.parse((ROOT / "npgpt" / "cli" / f"{verb}.py").read_text(encoding="utf-8"))
+    for node in imports_of(tree):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            assert node.module not in VERBS
+    late = [node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+            for function in ast.walk(tree) if isinstance(function, ast.FunctionDef)
+            for node in imports_of(function)]
+    assert set(late) <= OPTIONAL

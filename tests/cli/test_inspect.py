@@ -2,6 +2,12 @@
 
 import pytest
 
+from npgpt.config import GPT2Config
+from npgpt.display.terminal import bytes_text
+from npgpt.training.step.gradients import peak_memory
+
+from .conftest import TINY
+
 
 @pytest.mark.parametrize("what, tied, untied", [
     ("gpt2", "124,439,808", "163,037,184"),
@@ -33,13 +39,16 @@ def test_one_block_stands_for_all_unless_asked(npgpt):
 
 
 def peak(out):
-    line = next(line for line in out.splitlines() if "peak of a training step" in line)
-    words, number, unit = line.rsplit(maxsplit=2)
-    return words.strip(), float(number) * {"MiB": 1, "GiB": 1024}[unit]
+    """What stands behind the label, its second line included."""
+    after = " ".join(out.split("peak of training")[1].split())
+    return after.partition(" FLOPs")[0]
 
 
-def test_the_peak_heeds_what_a_config_says_of_batches_and_of_recomputing(npgpt, tmp_path):
-    def told(settings, *options):
+def test_the_peak_heeds_what_a_config_says_of_batches_and_of_checkpointing(npgpt, tmp_path):
+    config = GPT2Config(n_layer=6, n_embd=192, n_head=6, n_positions=256, vocab_size=65,
+                        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
+
+    def shown(settings, *options):
         (tmp_path / "long.toml").write_text(
             "[model]\nn_layer = 6\nn_embd = 192\nn_head = 6\nn_positions = 256\n[train]\n"
             f"batch_size = 8\n{settings}\n")
@@ -47,27 +56,33 @@ def test_the_peak_heeds_what_a_config_says_of_batches_and_of_recomputing(npgpt, 
         assert code == 0, err
         return peak(out)
 
-    words, plain = told("")
-    assert words == "peak of a training step, batch 8 x 256"
-    words, again = told("recompute = true")
-    assert words.endswith("batch 8 x 256, recomputing") and again < 0.6 * plain
-    assert told("", "--recompute")[1] == again
-    words, several = told("grad_accumulation = 3")
-    # one more set of gradients
-    assert words.endswith(", 3 times batch 8 x 256")
-    gradients = 4 * (6 * 12 * 192**2 + (65 + 256) * 192) / 2**20
-    assert gradients < several - plain < 1.1 * gradients
+    def predicted(batch=8, length=256, **settings):
+        return bytes_text(peak_memory(config, batch, length, **settings))
+
+    assert shown("") == f"{predicted()} in a step of 8 x 256 tokens"
+    again = f"{predicted(recompute=True)} in a step of 8 x 256 tokens, activation checkpointing"
+    assert shown("recompute = true") == shown("", "--recompute") == again
+    several = f"{predicted(grad_accumulation=3)} in a step of 8 x 256 tokens, 3 batches accumulated"
+    assert shown("grad_accumulation = 3") == several
+    assert shown("", "--batch-size", "2", "--length", "7") == (
+        f"{predicted(2, 7)} in a step of 2 x 7 tokens")
 
 
-def test_a_size_is_told_with_the_batches_of_its_preset(npgpt):
-    assert peak(npgpt("inspect", "gpt2")[1])[0].endswith("8 times batch 1 x 1024")
-    assert peak(npgpt("inspect", "gpt2-xl")[1])[0].endswith("step, batch 1 x 1024")
+def test_a_size_is_shown_with_the_batches_of_its_preset(npgpt):
+    assert peak(npgpt("inspect", "gpt2")[1]).endswith("1 x 1024 tokens, 8 batches accumulated")
+    assert peak(npgpt("inspect", "gpt2-xl")[1]).endswith("1 x 1024 tokens")
+
+
+def test_a_second_block_alone_and_many_more_are_abbreviated(npgpt, run_folder):
+    assert "h.1 to h.11 " in npgpt("inspect", "gpt2")[1]
+    two = npgpt("train", "--corpus", "story.txt", "--out", "two", *TINY, "--n-layer", "2")
+    assert two[0] == 0 and "h.1  " in npgpt("inspect", "two")[1]
 
 
 @pytest.mark.parametrize("arguments, code, says", [
-    (["gpt3"], 2, "gpt2-xl"),
-    (["gpt2", "--length", "2000"], 2, "n_positions=1024"),
-    (["gpt2", "--batch-size", "0"], 2, "--batch-size 0"),
+    (["onnx"], 2, "gpt2-xl"),
+    (["gpt2", "--length", "2000"], 2, "from 1 to 1024"),
+    (["gpt2", "--batch-size", "0"], 2, "--batch-size=0"),
     (["gpt2-lage"], 2, "did you mean 'gpt2-large'"),
     (["missing.toml"], 3, "missing.toml"),
     (["missing.json"], 3, "missing.json"),

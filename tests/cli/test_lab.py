@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from npgpt.cli.lab import StudyProgress, duration
+from npgpt.cli.lab import StudyProgress
 
 from ..lab.conftest import TOML
 
@@ -33,14 +33,14 @@ def test_a_study_is_run_and_reported(npgpt, toml):
     assert Path("pages/report.html").is_file()
 
 
-def test_a_study_out_of_time_tells_how_to_go_on(npgpt, toml):
+def test_a_study_out_of_time_shows_how_to_continue(npgpt, toml):
     code, out, _ = npgpt("lab", "run", toml, "--out", "here", "--max-minutes", "0.0001")
     assert code == 0 and "continue   npgpt lab run tiny.toml --out here" in out
     code, out, _ = npgpt("lab", "run", toml, "--out", "here", "--jobs", "1")
     assert code == 0 and "done       in" in out
 
 
-def test_a_run_that_goes_on_is_told_from_one_that_starts(capsys):
+def test_a_run_that_continues_is_set_apart_from_one_that_starts(capsys):
     progress = StudyProgress("head")
     progress.started(SimpleNamespace(name="none-seed1"), 0)
     progress.started(SimpleNamespace(name="none-seed2"), 1390)
@@ -48,7 +48,7 @@ def test_a_run_that_goes_on_is_told_from_one_that_starts(capsys):
         "start      none-seed1\ncontinue   none-seed2 from step 1,390\n")
 
 
-def test_a_failing_run_is_told_in_one_line(npgpt, toml):
+def test_a_failing_run_is_reported_in_one_line(npgpt, toml):
     Path("studies/tiny/runs").mkdir(parents=True)
     Path("studies/tiny/study.toml").write_text(STUDY)
     Path("studies/tiny/runs/layernorm-seed1").write_text("in the way")
@@ -64,7 +64,9 @@ def test_the_list_names_what_is_shipped(npgpt):
 
 
 @pytest.mark.parametrize("arguments, says", [
-    (["walk"], "there are list, run, report"),
+    (["walk"], "expected one of list, run, report"),
+    (["reprot"], "did you mean 'report'"),
+    (["list", "--jobs", "2"], "--jobs belongs to lab run, not to lab list"),
     (["list", "small"], "takes no study"),
     (["run"], "needs a study: relu-revival, small"),
     (["run", "smal"], "did you mean 'small'"),
@@ -76,9 +78,3 @@ def test_the_list_names_what_is_shipped(npgpt):
 def test_mistakes_are_one_line(npgpt, toml, arguments, says):
     code, out, err = npgpt("lab", *arguments)
     assert code == 2 and says in err and err.count("\n") == 1 and out == ""
-
-
-@pytest.mark.parametrize("seconds, told", [
-    (42, "42 s"), (200, "3.3 min"), (5400, "1 h 30 min"), (90061, "25 h 1 min")])
-def test_durations_are_said_as_people_say_them(seconds, told):
-    assert duration(seconds) == told

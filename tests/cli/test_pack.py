@@ -1,4 +1,4 @@
-"""npgpt pack: written, compared, refused."""
+"""npgpt pack: written, compared, rejected."""
 
 import json
 
@@ -36,7 +36,7 @@ def test_a_pack_of_ones_own_config(npgpt, tmp_path):
     (["big.json", "out"], 2, "124,439,808"),
     (["bad.json", "out"], 3, "JSON"),
     (["missing.json", "out"], 3, "missing.json"),
-    (["tiny", "big.json"], 2, "big.json is no folder"),
+    (["tiny", "big.json"], 2, "big.json is not a folder"),
     (["--compare", "a", "b"], 3, "no such file"),
 ])
 def test_mistakes_are_one_line(npgpt, tmp_path, arguments, code, says):

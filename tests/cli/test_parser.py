@@ -1,48 +1,43 @@
-"""The parser: options are not guessed from their beginnings."""
-
-from pathlib import Path
+"""The parser: options are not guessed from their beginnings, and arguments may follow options."""
 
 import pytest
 
-import npgpt.cli.parser
-from npgpt.cli.parser import Parser, add_model_and_text, add_threads, use_threads
+from npgpt.cli.parser import Parser
 
 
-def test_an_abbreviated_option_is_an_error_that_names_the_whole_one(capsys):
-    parser = Parser(prog="p")
-    parser.add_argument("--temperature")
-    with pytest.raises(SystemExit) as stop:
-        parser.parse_args(["--temp", "1"])
-    assert stop.value.code == 2
-    assert capsys.readouterr().err.startswith("p: unknown option --temp")
-
-
-def test_what_is_right_parses():
-    parser = Parser(prog="p")
+@pytest.fixture
+def parser():
+    parser = Parser("p")
+    parser.add_argument("model")
+    parser.add_argument("prompt", nargs="?")
     parser.add_argument("--temperature", type=float)
-    assert parser.parse_args(["--temperature", "0.5"]).temperature == 0.5
+    return parser
 
 
-def test_a_model_and_its_text_are_declared_alike_wherever_they_are_read(capsys):
-    parser = Parser(prog="p")
-    add_model_and_text(parser)
-    given = parser.parse_args(["runs/a", "b.txt", "--split", "all"])
-    assert (given.model, given.text, given.split) == (Path("runs/a"), "b.txt", "all")
-    alone = parser.parse_args(["runs/a"])
-    assert (alone.text, alone.split) == (None, None)
+def test_an_abbreviated_option_is_an_error_that_names_the_whole_one(parser, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parser.parse_intermixed_args(["m", "--temper", "1"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == (
+        "p: unknown option --temper, did you mean '--temperature'? (see p --help)\n")
+
+
+def test_one_argument_too_many_is_named(parser, capsys):
     with pytest.raises(SystemExit):
-        parser.parse_args(["runs/a", "--split", "half"])
-    assert "'half'" in capsys.readouterr().err
+        parser.parse_intermixed_args(["m", "The", "cat"])
+    assert capsys.readouterr().err == (
+        "p: unexpected argument 'cat'; quote a text of several words (see p --help)\n")
 
 
-def test_threads_are_used_as_asked_and_0_leaves_them(monkeypatch):
-    parser = Parser(prog="p")
-    add_threads(parser)
-    assert parser.parse_args([]).threads == 0
-    asked = []
-    monkeypatch.setattr(npgpt.cli.parser, "tune", asked.append)
-    use_threads(0)
-    use_threads(parser.parse_args(["--threads", "3"]).threads)
-    assert asked == [3]
-    with pytest.raises(ValueError, match="expected threads of at least 0.*got -1"):
-        use_threads(-1)
+@pytest.mark.parametrize("arguments, prompt", [
+    (["m", "--temperature", "0", "Hello"], "Hello"),
+    (["--temperature", "0", "m", "Hello"], "Hello"),
+    (["m", "Hello", "--temperature", "0"], "Hello"),
+    (["m", "--temperature", "0"], None),
+    (["m", "--temperature", "0", "-"], "-"),
+    (["m", "--temperature", "0", "-5"], "-5"),
+    (["m", "--temperature", "0", "--", "--five"], "--five"),
+])
+def test_arguments_may_stand_before_and_after_options(parser, arguments, prompt):
+    parsed = parser.parse_intermixed_args(arguments)
+    assert (parsed.model, parsed.prompt, parsed.temperature) == ("m", prompt, 0.0)

@@ -8,7 +8,7 @@ from npgpt.cli.progress import Progress
 from npgpt.training.settings import TrainSettings
 
 
-def test_lines_tell_step_loss_val_speed_and_time_left(capsys):
+def test_lines_show_step_loss_val_speed_and_time_left(capsys):
     with Progress(TrainSettings(max_steps=100), 0) as progress:
         progress.step({"step": 0, "val": 4.0})
         progress.step({"step": 1, "loss": 3.9, "tokens_per_second": 1234.5})

@@ -13,7 +13,7 @@ from npgpt.training.checkpoint import load_checkpoint
 from .conftest import TINY
 
 
-def test_a_run_says_what_it_learns_from_and_what_came_out(npgpt, story):
+def test_a_run_shows_what_it_learns_from_and_what_came_out(npgpt, story):
     code, out, err = npgpt("train", "--corpus", story, "--out", "run", *TINY)
     assert code == 0
     assert "unigram" in out and "val loss" in out and "npgpt generate run" in out
@@ -21,12 +21,12 @@ def test_a_run_says_what_it_learns_from_and_what_came_out(npgpt, story):
     assert all(len(line) <= 80 for line in out.splitlines() if str(story) not in line)
 
 
-@pytest.mark.parametrize("warmup, told", [("3", False), ("4", True), ("100", True)])
-def test_a_warm_up_longer_than_the_run_is_told_in_one_line(npgpt, story, warmup, told):
+@pytest.mark.parametrize("warmup, noted", [("3", False), ("4", True), ("100", True)])
+def test_a_warm_up_longer_than_the_run_is_noted_in_one_line(npgpt, story, warmup, noted):
     code, _, err = npgpt("train", "--corpus", story, *TINY, "--warmup-steps", warmup)
     assert code == 0
-    assert err == (f"npgpt: --warmup-steps {warmup} is no less than --max-steps 4: the learning "
-                   f"rate never reaches its highest\n" if told else "")
+    assert err == (f"npgpt: --warmup-steps {warmup} is not below --max-steps 4: the learning rate "
+                   f"never reaches its maximum\n" if noted else "")
 
 
 def test_runs_get_folders_of_their_own(npgpt, story):
@@ -52,7 +52,7 @@ def test_a_finished_run_can_be_made_longer(npgpt, run_folder):
     assert state.step == 6 and state.run.train.decay_steps == 4
 
 
-def test_a_run_goes_on_with_less_memory_to_the_same_bits(npgpt, run_folder):
+def test_a_run_continues_with_less_memory_to_the_same_bits(npgpt, run_folder):
     shutil.copytree(run_folder, "as-it-was")
     for folder, options in (("as-it-was", []), (run_folder, ["--recompute"])):
         code, _, err = npgpt("train", "--resume", folder, "--max-steps", "7", *options)
@@ -63,32 +63,32 @@ def test_a_run_goes_on_with_less_memory_to_the_same_bits(npgpt, run_folder):
 
 
 @pytest.mark.parametrize("arguments, says", [
-    (["--resume", "nowhere"], "no run folder"),
-    (["--resume", "."], "no run folder"),
+    (["--resume", "nowhere"], "not a run folder"),
+    (["--resume", "."], "not a run folder"),
     (["--resume", "run", "--seed", "3"], "--seed cannot be changed"),
-    (["--resume", "run", "--preset", "gpt2"], "--preset does not go with --resume"),
-    (["--out", "run"], "holds a run already"),
-    (["--out", "run/config.toml"], "run/config.toml: no folder; name another place"),
+    (["--resume", "run", "--preset", "gpt2"], "--preset cannot be combined with --resume"),
+    (["--out", "run"], "already holds a run"),
+    (["--out", "run/config.toml"], "run/config.toml: not a folder; name another place"),
     (["--preset", "gpt5"], "no preset"),
     (["--n-head", "3"], "does not divide"),
     (["--corpus", "python-doc"], "python-docs"),
     (["--tokenizer", "bpe"], "gpt2"),
     (["--config", "missing.toml"], "missing.toml"),
-    (["--resume", "run", "--max-steps", "3"], "behind step 4"),
-    (["--resume", "run", "--threads", "-1"], "threads=-1 must be a whole number of at least 0"),
+    (["--resume", "run", "--max-steps", "3"], "below step 4"),
+    (["--resume", "run", "--threads", "-1"], "threads=-1 must be"),
 ])
 def test_mistakes_are_one_line(npgpt, run_folder, arguments, says):
     code, out, err = npgpt("train", *arguments)
     assert code in (2, 3) and says in err and err.count("\n") == 1
 
 
-def test_a_text_that_is_too_short_is_said(npgpt, tmp_path):
+def test_a_text_that_is_too_short_is_reported(npgpt, tmp_path):
     (tmp_path / "short.txt").write_text("hello there")
     code, _, err = npgpt("train", "--corpus", "short.txt", *TINY)
     assert code == 3 and "tokens" in err and err.count("\n") == 1
 
 
-def test_a_folder_that_cannot_be_written_is_said(npgpt, story, tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported(npgpt, story, tmp_path):
     (tmp_path / "taken").write_text("a file")
     code, _, err = npgpt("train", "--corpus", story, "--out", "taken/run", *TINY)
     assert code == 3 and "taken" in err and err.count("\n") == 1
@@ -146,17 +146,13 @@ def test_a_run_that_is_being_trained_is_not_resumed_by_another(npgpt, process, r
 
 
 def test_a_run_killed_before_its_first_checkpoint_starts_afresh(npgpt, run_folder):
-    import shutil
-
     shutil.rmtree(run_folder / "checkpoints")
     code, _, err = npgpt("train", "--resume", run_folder)
     assert code == 0, err
     assert load_checkpoint(run_folder).step == 4
 
 
-def test_a_run_without_checkpoint_whose_settings_are_damaged_is_told(npgpt, run_folder):
-    import shutil
-
+def test_a_run_without_checkpoint_whose_settings_are_damaged_is_reported(npgpt, run_folder):
     shutil.rmtree(run_folder / "checkpoints")
     (run_folder / "config.toml").write_text("[train]\n")
     code, out, err = npgpt("train", "--resume", run_folder)
@@ -190,7 +186,7 @@ def test_a_full_disk_stops_the_run_in_one_line_and_keeps_what_was_whole(
     assert load_checkpoint(run_folder).step == 8
 
 
-def test_a_run_goes_on_from_an_older_checkpoint_and_keeps_the_newer_one_aside(npgpt, run_folder):
+def test_a_run_continues_from_an_older_checkpoint_and_keeps_the_newer_one_aside(npgpt, run_folder):
     npgpt("train", "--resume", run_folder, "--max-steps", "6")
     older, newer = sorted((run_folder / "checkpoints").iterdir())
     (newer / "model.safetensors").write_bytes(b"damaged")
@@ -220,7 +216,7 @@ def test_a_damaged_log_is_cut_where_it_is_damaged(npgpt, run_folder, line):
     assert log.read_text() == whole
 
 
-def test_help_tells_what_every_flag_means_and_the_presets_defaults(npgpt):
+def test_help_shows_what_every_flag_means_and_the_presets_defaults(npgpt):
     out = " ".join(npgpt("train", "--help")[1].split())
-    assert "--n-layer INT Blocks (default 4)" in out
-    assert "--threads INT Threads to compute with; 0 is one per core (default 0)" in out
+    assert "--n-layer N Blocks (default 4)" in out
+    assert "--threads N Threads to compute with; 0 is one per core (default 0)" in out

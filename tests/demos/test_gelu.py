@@ -51,11 +51,11 @@ def test_the_dip_of_gelu_below_0_is_seen_in_the_chart(shown):
     assert lines[zero + 1][9:39].count("g") >= 5
 
 
-def test_the_text_tells_the_gap(shown):
+def test_the_text_shows_the_gap(shown):
     assert "largest gap 4.73e-04, at |x| = 2.70" in gelu_text(shown)
 
 
 @pytest.mark.parametrize("settings", [{"low": 1.0, "high": 1.0}, {"points": 1}])
-def test_an_empty_range_is_refused(settings):
+def test_an_empty_range_is_rejected(settings):
     with pytest.raises(ValueError, match="points="):
         gelu_demo(**settings)

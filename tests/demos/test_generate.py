@@ -42,7 +42,7 @@ def test_each_step_is_softmax_and_one_draw(tiny):
     assert trained.text.startswith(tokenizer.decode(ids)) and len(trained.text) == 9 + 3 + 5
 
 
-def test_greedy_takes_the_likeliest_and_draws_nothing(tiny):
+def test_greedy_takes_the_most_probable_and_draws_nothing(tiny):
     for writing in generate_demo("the", steps=4, temperature=0.0):
         assert [(step.rank, step.u) for step in writing.steps] == [(1, None)] * 4
         assert [step.taken for step in writing.steps] == [step.tokens[0] for step in writing.steps]
@@ -70,7 +70,7 @@ def test_a_picture_of_dollar_signs_can_be_drawn(tiny, tmp_path):
     assert (tmp_path / "picture.png").stat().st_size > 1000
 
 
-def test_a_few_seconds_of_training_make_some_tokens_likelier(monkeypatch):
+def test_a_few_seconds_of_training_make_some_tokens_more_probable(monkeypatch):
     monkeypatch.setattr(generate, "TRAIN_STEPS", 30)
     untrained, trained = generate_demo(steps=1, more=0)
     assert trained.model == "trained for 30 steps" and trained.vocab_size > 50

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from npgpt import GPT2Config
+from npgpt.budget import budget
 from npgpt.demos.shapes import SMALL, shapes_demo, shapes_text
-from npgpt.params import budget
 
 ROOT = Path(__file__).resolve().parents[2]
 B, T, C, H, V = 2, 6, 48, 4, 65
@@ -48,39 +48,39 @@ def test_each_entry_starts_where_the_one_before_it_ended(shown):
     assert shown[-1].out == ()
 
 
-def test_bytes_kept_are_those_that_the_layers_say_they_keep(shown):
+def test_saved_bytes_are_those_that_the_layers_document(shown):
     x = B * T * C * FLOAT
     by_hand = {
         "layernorm": x + B * T * FLOAT,                             # xhat, rstd
         "linear": x,                                                # its input
         "multi_head_attention": 3 * x + B * H * T * T * FLOAT,      # qkv; weights
-        "feed_forward": x + 3 * 4 * x,                              # input; wide, tanh, bent
+        "feed_forward": x + 3 * 4 * x,                              # input; hidden, tanh, activated
         "residual": 0,
         "token_embedding": 0,                                       # ids
         "position_embedding": T * 8,                                # positions, int64
         # its input, p, and the targets made safe, with which of them count
         "linear_cross_entropy": x + B * T * (V * FLOAT + 8 + 1),
     }
-    assert [step.kept for step in shown] == [by_hand[step.op] for step in shown]
+    assert [step.saved for step in shown] == [by_hand[step.op] for step in shown]
 
 
-def test_an_array_kept_twice_counts_once():
+def test_an_array_saved_twice_counts_once():
     steps = shapes_demo(SMALL.replace(activation_function="swiglu"), length=T)
     gated = next(step for step in steps if step.op == "swiglu")
     x = B * T * C * FLOAT
-    # its input, which both linear maps keep; gate's input and sigmoid, gate, wide, their product
-    assert gated.kept == x + 5 * 4 * x
+    # its input, which both linear maps save; gate's input and sigmoid, gate, hidden, their product
+    assert gated.saved == x + 5 * 4 * x
 
 
 @pytest.mark.parametrize("activation", ["gelu_new", "gelu", "relu", "leaky_relu", "silu", "swiglu"])
-def test_flops_are_near_the_budget_which_counts_products_alone(activation):
+def test_flops_are_near_the_budget_which_counts_matmuls_alone(activation):
     config = GPT2Config(vocab_size=500, n_positions=64, n_embd=96, n_layer=3, n_head=3,
                         activation_function=activation)
     steps = shapes_demo(config, batch=2, length=64)
-    products = 2 * 64 * budget(config).flops_per_token
+    matmuls = 2 * 64 * budget(config).flops_per_token
     # and visible scores alone: the masked half costs as much again
     masked = config.n_layer * 2 * 4 * config.n_embd * 64 * 63 // 2
-    assert 1.0 < sum(step.flops for step in steps) / (products + masked) < 1.15
+    assert 1.0 < sum(step.flops for step in steps) / (matmuls + masked) < 1.15
 
 
 def test_a_linear_map_costs_two_per_weight_and_one_per_bias(shown):
@@ -89,7 +89,7 @@ def test_a_linear_map_costs_two_per_weight_and_one_per_bias(shown):
 
 def test_the_published_sizes_can_be_walked_through_in_little_memory():
     pytest.importorskip("resource")
-    # in a process of its own: what others have freed and kept would be filled with zeros by hand
+    # in a process of its own: memory that others have freed would be filled with zeros by hand
     done = subprocess.run([sys.executable, "-c", WALK], text=True, capture_output=True,
                           env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
@@ -108,15 +108,15 @@ def test_many_blocks_are_shown_by_the_first_unless_asked():
 
 
 @pytest.mark.parametrize("settings, says", [
-    ({"what": "gpt3"}, "small, gpt2"), ({"batch": 0}, "batch=0"), ({"length": 0}, "length=0"),
-    ({"length": 33}, "n_positions=32"),
+    ({"size": "onnx"}, "small, gpt2"), ({"batch": 0}, "batch=0"), ({"length": 0}, "length=0"),
+    ({"length": 33}, "length=33 must be an integer from 1 to 32"),
 ])
-def test_what_does_not_fit_is_named(settings, says):
+def test_a_wrong_setting_is_named(settings, says):
     with pytest.raises(ValueError, match=says):
         shapes_demo(**settings)
 
 
-def test_shares_are_of_all(shown):
+def test_fractions_are_of_all(shown):
     text = shapes_text(shown)
     percents = [int(word[:-1]) for line in text.splitlines() if line.startswith("feed_forward ")
                 for word in line.split() if word.endswith("%")]

@@ -12,8 +12,8 @@ def loss_of(weights, biases, x, targets, residual):
     """The network written out once more, with math.erf nowhere and no layer of ours."""
     for weight, bias in zip(weights, biases):
         z = x @ weight + bias
-        bent = z * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))) / 2
-        x = x + bent if residual else bent
+        activated = z * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))) / 2
+        x = x + activated if residual else activated
     logs = x - x.max(axis=1, keepdims=True)
     logs = logs - np.log(np.exp(logs).sum(axis=1, keepdims=True))
     return -logs[np.arange(len(x)), targets].mean()
@@ -63,6 +63,6 @@ def test_a_single_layer_is_shown_too():
 
 
 @pytest.mark.parametrize("settings", [{"depths": (0,)}, {"channels": 0}, {"batch": -1}])
-def test_nothing_at_all_is_refused(settings):
+def test_nothing_at_all_is_rejected(settings):
     with pytest.raises(ValueError, match="at least 1"):
         shortcut_demo(**settings)

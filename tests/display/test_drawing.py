@@ -34,7 +34,7 @@ def test_the_same_numbers_give_the_same_file(tmp_path):
     assert sorted(tmp_path.iterdir()) == files
 
 
-def test_other_endings_and_missing_folders_are_refused(tmp_path):
+def test_other_endings_and_missing_folders_are_rejected(tmp_path):
     with pytest.raises(ValueError, match=".png or .svg; got .*x.pdf"):
         drawing.check_path(tmp_path / "x.pdf")
     with pytest.raises(FileNotFoundError) as error:
@@ -42,7 +42,7 @@ def test_other_endings_and_missing_folders_are_refused(tmp_path):
     assert error.value.filename == str(tmp_path / "nowhere")
 
 
-def test_a_missing_matplotlib_is_told_with_the_extra_that_brings_it(monkeypatch):
+def test_a_missing_matplotlib_is_reported_with_the_extra_that_brings_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"npgpt\[plot\]"):
         drawing.new_figure(1, 1, (2, 2))

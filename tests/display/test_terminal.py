@@ -82,7 +82,7 @@ def test_counts_have_three_digits_and_a_unit(n, text):
 
 
 def test_a_bar_shows_that_something_is_there():
-    assert [bar(share, 4) for share in (0, 0.001, 0.5, 1)] == ["    ", ".   ", "##  ", "####"]
+    assert [bar(fraction, 4) for fraction in (0, 0.001, 0.5, 1)] == ["    ", ".   ", "##  ", "####"]
 
 
 def test_long_texts_are_broken_at_80_columns():

@@ -1,6 +1,5 @@
-"""Scores of text and of questions, against sums written out plainly."""
+"""Scores of text against sums written out plainly; a mean over targets, not over batches."""
 
-import json
 import math
 
 import numpy as np
@@ -8,14 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npgpt import model
+from npgpt import FAST, TEXTBOOK, model
 from npgpt.evaluation.text import (
-    ChoiceScore,
-    Question,
-    QuestionError,
+    Stopped,
     TextScore,
-    read_questions,
-    score_questions,
+    evaluation_batches,
+    mean_loss,
     score_text,
 )
 from npgpt.machine.threads import using
@@ -47,11 +44,11 @@ def plainly(ids, window, stride):
 @pytest.mark.parametrize(
     "window, stride", [(12, 12), (12, 1), (12, 5), (7, 3), (1, 1), (None, None)]
 )
-@pytest.mark.parametrize("batch_size, together", [(1, 1), (3, 1), (2, 3)])
-def test_each_token_is_scored_once_in_its_first_window(window, stride, batch_size, together):
+@pytest.mark.parametrize("batch_size, workers", [(1, 1), (3, 1), (2, 3)])
+def test_each_token_is_scored_once_in_its_first_window(window, stride, batch_size, workers):
     with using(3):
         score = score_text(PARAMS, SMALL, TEXT, window=window, stride=stride,
-                           batch_size=batch_size, together=together)
+                           batch_size=batch_size, workers=workers)
     assert score.tokens == 52
     assert math.isclose(score.nats, plainly(TEXT, window or 12, stride or 12), rel_tol=1e-12)
 
@@ -100,17 +97,17 @@ def test_a_perplexity_too_large_for_a_float_is_infinite():
     ({"ids": [3]}, "a text of 1 tokens has none to predict"),
     ({"ids": []}, "a text of 0 tokens"),
     ({"ids": [3, 29]}, "29 is outside the vocabulary"),
-    ({"ids": [[1, 2]]}, r"got shape \(1, 2\)"),
-    ({"window": 13}, "window=13 does not fit; whole numbers 1 to 12"),
+    ({"ids": [[1, 2]]}, r"got \(1, 2\)"),
+    ({"window": 13}, "window=13 must be an integer from 1 to 12"),
     ({"window": 0}, "window=0"),
-    ({"window": 6, "stride": 7}, "stride=7 does not fit; whole numbers 1 to 6"),
+    ({"window": 6, "stride": 7}, "stride=7 must be an integer from 1 to 6"),
     ({"stride": 0}, "stride=0"),
     ({"stride": 1.5}, "stride=1.5"),
-    ({"batch_size": 0}, "batch_size=0 does not fit; whole numbers at least 1"),
-    ({"together": 0}, "together=0 does not fit; whole numbers at least 1"),
+    ({"batch_size": 0}, "batch_size=0 must be an integer of at least 1"),
+    ({"workers": 0}, "workers=0 must be an integer of at least 1"),
     ({"start_id": 29}, "start_id: 29 is outside"),
 ])
-def test_text_and_settings_that_do_not_fit_are_refused(settings, says):
+def test_an_invalid_text_and_invalid_settings_are_rejected(settings, says):
     with pytest.raises(ValueError, match=says):
         score_text(PARAMS, SMALL, **{"ids": TEXT, **settings})
 
@@ -120,117 +117,64 @@ def test_bits_per_byte_needs_bytes():
         TextScore(1.0, 1).bits_per_byte(0)
 
 
-# questions
-
-def encode(text):
-    """a to z are 0 to 25, a space is 26."""
-    return np.array([26 if letter == " " else ord(letter) - 97 for letter in text], np.int64)
-
-
-def ending_score(context, ending):
-    ids = np.concatenate([encode(context), encode(" " + ending)])
-    start = len(ids) - len(ending) - 1
-    table = log_probs(ids[:-1])
-    return sum(table[i - 1, ids[i]] for i in range(start, len(ids)))
+def test_batches_of_unequal_size_weigh_by_their_tokens():
+    ids, targets = np.random.default_rng(0).integers(0, 29, (2, 5, 6))
+    parts = [(ids[:4], targets[:4]), (ids[4:], targets[4:])]
+    whole = float(model.loss(PARAMS, ids, targets, SMALL))
+    assert math.isclose(mean_loss(PARAMS, SMALL, parts, ops=TEXTBOOK), whole, rel_tol=1e-12)
 
 
-def some_questions(count):
+def test_targets_may_be_of_the_last_positions_and_some_not_counted():
+    ids, targets = np.random.default_rng(0).integers(0, 29, (2, 5, 6))
+    targets[:, :4] = -100
+    targets[1, 5] = -100
+    whole = float(model.loss(PARAMS, ids, targets, SMALL))
+    for batches in ([(ids[:2], targets[:2]), (ids[2:], targets[2:])], [(ids, targets[:, -2:])]):
+        got = mean_loss(PARAMS, SMALL, batches, ops=TEXTBOOK)
+        assert math.isclose(got, whole, rel_tol=1e-12)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 7])
+def test_batches_on_several_workers_give_the_same_bits_and_stop_in_time(workers):
+    params = init_params(SMALL)
     rng = np.random.default_rng(1)
-
-    def word(least, most):
-        return "".join(chr(97 + i) for i in rng.integers(0, 26, rng.integers(least, most + 1)))
-
-    return [
-        Question(word(1, 4), tuple(word(1, 6) for _ in range(4)), int(rng.integers(4)))
-        for _ in range(count)
-    ]
-
-
-def test_the_ending_of_highest_log_probability_is_chosen_by_sum_and_by_length():
-    questions = some_questions(60)
-    by_sum = by_length = 0
-    for question in questions:
-        sums = [ending_score(question.context, ending) for ending in question.endings]
-        means = [s / (len(ending) + 1) for s, ending in zip(sums, question.endings)]
-        by_sum += int(np.argmax(sums)) == question.label
-        by_length += int(np.argmax(means)) == question.label
-    progress = []
-    score = score_questions(PARAMS, SMALL, questions, encode, on_progress=progress.append)
-    assert score == ChoiceScore(60, by_sum, by_length)
-    assert by_sum != by_length
-    assert (score.accuracy, score.accuracy_by_length) == (by_sum / 60, by_length / 60)
-    assert len(progress) == 60 and progress[-1] == score
+    batches = [tuple(rng.integers(0, 29, (2, rows, 6))) for rows in (4, 4, 3, 4, 1)]
+    with using(2):
+        one_by_one = mean_loss(params, SMALL, batches, ops=FAST)
+        seen = []
+        at_once = mean_loss(params, SMALL, batches, ops=FAST, workers=workers,
+                            on_batch=lambda count: bool(seen.append(count)))
+        assert at_once == one_by_one
+        assert seen[-1] == 16 * 6 and len(seen) == -(-5 // workers)
+        with pytest.raises(Stopped):
+            mean_loss(params, SMALL, batches, ops=FAST, workers=workers,
+                      on_batch=lambda count: True)
 
 
-def test_a_long_context_loses_its_oldest_words():
-    # beside an ending of 1 + 5 tokens, whose last is not read, 7 of 12 positions are left
-    differs = 0
-    for question in some_questions(40):
-        whole = "thequickbrownfox" + question.context
-        endings = tuple(ending[:4] for ending in question.endings[:3]) + ("abcde",)
-        sums = [ending_score(whole[-7:], ending) for ending in endings]
-        fewer = [ending_score(whole[-6:], ending) for ending in endings]
-        best = int(np.argmax(sums))
-        differs += best != int(np.argmax(fewer))
-        asked = Question(whole, endings, best)
-        assert score_questions(PARAMS, SMALL, [asked], encode).right_by_sum == 1
-    assert differs
+def test_nothing_to_evaluate_on_is_an_error():
+    with pytest.raises(ValueError, match="shorter than one sequence"):
+        mean_loss(PARAMS, SMALL, [], ops=TEXTBOOK)
 
 
-@pytest.mark.parametrize("question, says", [
-    (Question("ab", ("a" * 12, "b"), 0), "question 1: an ending of 13 tokens exceeds the context"),
-    (Question("", ("a", "b"), 0), "question 1: context: none were given"),
-    (Question("A", ("a", "b"), 0), "question 1: context: -32 is outside"),
-])
-def test_questions_that_do_not_fit_the_model_are_named(question, says):
-    with pytest.raises(ValueError, match=says):
-        score_questions(PARAMS, SMALL, [question], encode)
+@given(n=st.integers(9, 300), batch=st.integers(1, 5), length=st.integers(1, 8))
+def test_evaluation_sees_each_target_once(n, batch, length):
+    tokens = np.arange(n, dtype=np.uint16)
+    targets = [t for _, ts in evaluation_batches(tokens, batch, length) for t in ts.ravel()]
+    assert targets == list(range(1, n))
 
 
-def test_no_questions_give_no_accuracy():
-    with pytest.raises(ValueError, match="no questions"):
-        score_questions(PARAMS, SMALL, [], encode)
+def test_a_few_evaluation_batches_spread_over_the_whole_text():
+    tokens = np.arange(1000, dtype=np.uint16)
+    starts = [ids[:, 0] for ids, _ in evaluation_batches(tokens, 2, 10, n_batches=3)]
+    flat = np.concatenate(starts)
+    assert len(flat) == 6 and flat[0] == 0 and flat[-1] == 980
+    assert (np.diff(flat.astype(int)) > 150).all()
 
 
-GOOD = {"ind": 24, "ctx": "a man sits", "endings": ["on a roof.", "down.", "up.", "in."],
-        "label": 3, "ctx_a": "", "split": "val", "source_id": "activitynet~v_x"}
-
-
-def test_questions_are_read_from_hellaswags_form(tmp_path):
-    path = tmp_path / "val.jsonl"
-    path.write_text("\n".join([json.dumps(GOOD), "", json.dumps({**GOOD, "label": "0"}), "  "]))
-    first, second = read_questions(path)
-    assert first == Question("a man sits", ("on a roof.", "down.", "up.", "in."), 3)
-    assert second.label == 0
-
-
-@pytest.mark.parametrize("line, says", [
-    (b"{", "not JSON"),
-    (b"[1]", r"a JSON object is needed; got \[1\]"),
-    (b"\xff", "not UTF-8 at byte 0"),
-    (b"[" * 100_000, "nested too deeply|not JSON"),
-    (json.dumps({**GOOD, "label": 4}).encode(), "0 to 3; got 4"),
-    (json.dumps({**GOOD, "label": ""}).encode(), "got ''"),
-    (json.dumps({**GOOD, "label": True}).encode(), "got True"),
-    (json.dumps({**GOOD, "label": -1}).encode(), "got -1"),
-    (json.dumps({**GOOD, "endings": ["one"]}).encode(), "two or more"),
-    (json.dumps({**GOOD, "endings": "four"}).encode(), "two or more texts; got 'four'"),
-    (json.dumps({**GOOD, "endings": ["one", 2]}).encode(), "must be texts; got 2"),
-    (json.dumps({**GOOD, "ctx": 5}).encode(), "'ctx' must be text; got 5"),
-    (json.dumps({"ctx": "a", "endings": ["b", "c"]}).encode(), "'label' is missing"),
-    (b'{"ctx": "a", "endings": ["b", "c"], "label": 1' + b"0" * 5000 + b"}", "label|digits"),
-])
-def test_a_line_that_does_not_fit_is_named_with_file_and_number(tmp_path, line, says):
-    path = tmp_path / "val.jsonl"
-    path.write_bytes(json.dumps(GOOD).encode() + b"\n\n" + line + b"\n")
-    questions = read_questions(path)
-    next(questions)
-    with pytest.raises(QuestionError, match=f"val.jsonl:3: .*({says})"):
-        next(questions)
-
-
-def test_a_file_without_questions_is_refused(tmp_path):
-    path = tmp_path / "empty.jsonl"
-    path.write_text("\n \n")
-    with pytest.raises(QuestionError, match="empty.jsonl: no questions"):
-        list(read_questions(path))
+@given(n=st.integers(9, 200), batch=st.integers(1, 4), n_batches=st.integers(1, 9))
+def test_a_few_batches_are_whole_windows_and_no_more_than_there_are(n, batch, n_batches):
+    batches = list(evaluation_batches(np.arange(n), batch, 8, n_batches))
+    starts = [int(row[0]) for ids, _ in batches for row in ids]
+    assert len(starts) == min(n_batches * batch, (n - 1) // 8) == len(set(starts))
+    assert all(start % 8 == 0 for start in starts)
+    assert all(ids.shape[1] == targets.shape[1] == 8 for ids, targets in batches)

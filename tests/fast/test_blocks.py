@@ -1,4 +1,4 @@
-"""Runs cover everything once; rows are views where they can be; sums go where they should."""
+"""Runs cover everything once; rows are views where they can be."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npgpt.fast import blocks
-from npgpt.fast.blocks import BLOCK, add, as_rows, check_real, of_one_type, run_length, runs
-from npgpt.machine import threads
+from npgpt.fast.blocks import BLOCK, as_rows, check_real, of_one_type, run_length, runs
 
 
 @given(
@@ -80,30 +78,3 @@ def test_arrays_of_one_type_are_not_copied_and_others_become_the_wider():
     assert widened.dtype == np.float64 and nothing is None and same is double
     with pytest.raises(TypeError, match="got float16$"):
         of_one_type(single, np.ones(1, np.float16))
-
-
-@pytest.mark.parametrize("shape", [(), (1,), (0, 4), (7, 3), (2, 3, 5), (1, 40), (41, 2, 3)])
-@pytest.mark.parametrize("n", [1, 2, 3])
-def test_sums_of_any_shape_are_numpys_wherever_they_go(monkeypatch, shape, n):
-    monkeypatch.setattr(blocks, "ELEMENTS", 8)
-    rng = np.random.default_rng(0)
-    a, b = (np.asarray(rng.standard_normal(shape)) for _ in range(2))
-    wanted = np.asarray(a + b)
-    with threads.using(n):
-        np.testing.assert_array_equal(add(a, b), wanted)
-        out = np.empty(shape)
-        assert add(a, b, out) is out
-        np.testing.assert_array_equal(out, wanted)
-        # over either of the two; the tape writes over the second
-        for place in (0, 1):
-            pair = [a.copy(), b.copy()]
-            add(*pair, pair[place])
-            np.testing.assert_array_equal(pair[place], wanted)
-            np.testing.assert_array_equal(pair[1 - place], (b, a)[place])
-
-
-def test_a_sum_has_the_wider_of_two_dtypes_and_writes_nowhere_else():
-    a, b = np.ones((3, 2), np.float32), np.full((3, 2), 2.0)
-    out = add(a, b)
-    assert out.dtype == np.float64 and (out == 3).all()
-    assert (a == 1).all() and (b == 2).all()

@@ -34,13 +34,13 @@ class CountingReader(CachedReader):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.portions = []
+        self.chunks = []
         self.interrupt = False
         CountingReader.latest = self
 
     def read(self, rows, ids, keep=1):
         logits = super().read(rows, ids, keep)
-        self.portions.append((list(rows), ids.shape[1]))
+        self.chunks.append((list(rows), ids.shape[1]))
         if self.interrupt:
             self.interrupt = False
             raise KeyboardInterrupt
@@ -48,4 +48,4 @@ class CountingReader(CachedReader):
 
     @property
     def counts(self):
-        return [count for _, count in self.portions]
+        return [count for _, count in self.chunks]

@@ -1,4 +1,4 @@
-"""A cached pass equals the full one, whatever the portions, rows and variant."""
+"""A cached pass equals the full one, whatever the chunks, rows and variant."""
 
 import numpy as np
 import pytest
@@ -18,14 +18,14 @@ def read(params, config, cache, rows, ids):
 
 
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
-@pytest.mark.parametrize("portions", [[12], [7, 1, 1, 1, 1, 1], [3, 4, 5], [1] * 12])
-def test_portions_give_what_one_full_pass_gives(config, portions):
+@pytest.mark.parametrize("chunks", [[12], [7, 1, 1, 1, 1, 1], [3, 4, 5], [1] * 12])
+def test_chunks_give_what_one_full_pass_gives(config, chunks):
     params = lively(config)
     ids = np.random.default_rng(1).integers(0, config.vocab_size, (2, 12))
     cache = KVCache(config, 2, dtype=np.float64)
-    ends = np.cumsum(portions)
+    ends = np.cumsum(chunks)
     parts = [read(params, config, cache, [0, 1], ids[:, end - n:end])
-             for end, n in zip(ends, portions)]
+             for end, n in zip(ends, chunks)]
     full = model.hidden(params, ids, config)
     assert np.abs(full).max() > 0.5
     assert_same(np.concatenate(parts, axis=1), full)
@@ -91,17 +91,17 @@ def test_a_pass_without_advance_leaves_no_trace():
     assert_same(x, model.hidden(params, ids, SMALL)[:, 5:])
 
 
-def test_more_tokens_than_the_capacity_are_refused():
+def test_more_tokens_than_the_capacity_are_rejected():
     cache = KVCache(SMALL, 2, capacity=6)
     cache.advance([1], 4)
     assert cache.positions([0], 6).tolist() == [[0, 1, 2, 3, 4, 5]]
-    with pytest.raises(ValueError, match="4 tokens and 3 more are over the cache's capacity of 6"):
+    with pytest.raises(ValueError, match="4 tokens and 3 more exceed the cache's capacity of 6"):
         cache.positions([0, 1], 3)
 
 
 @pytest.mark.parametrize("capacity", [0, 13])
-def test_a_capacity_beyond_the_context_is_refused(capacity):
-    with pytest.raises(ValueError, match="1 to n_positions=12"):
+def test_a_capacity_beyond_the_context_is_rejected(capacity):
+    with pytest.raises(ValueError, match=f"capacity={capacity} must be an integer from 1 to 12"):
         KVCache(SMALL, capacity=capacity)
 
 

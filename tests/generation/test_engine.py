@@ -42,7 +42,7 @@ def test_no_new_tokens_give_the_prompt_and_read_nothing():
     np.testing.assert_array_equal(
         generate(PARAMS, SMALL, PROMPT, 0, reader=CountingReader), PROMPT
     )
-    assert CountingReader.latest.portions == []
+    assert CountingReader.latest.chunks == []
     assert complete(PARAMS, SMALL, PROMPT, 0)[0].reason == "length"
 
 

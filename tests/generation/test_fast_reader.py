@@ -29,10 +29,10 @@ MODELS = {
 PRECISION = [(np.float64, 1e-12), (np.float32, 3e-5)]
 
 
-def close(got, full, share):
-    """Equal to a share of the largest number."""
+def close(got, full, tolerance):
+    """Equal to a tolerance, relative to the largest element."""
     assert got.shape == full.shape and got.dtype == full.dtype
-    np.testing.assert_allclose(got, full, rtol=0, atol=share * np.abs(full).max(initial=1.0))
+    np.testing.assert_allclose(got, full, rtol=0, atol=tolerance * np.abs(full).max(initial=1.0))
 
 
 @pytest.fixture(params=["streamed", "at once", "threads"])
@@ -49,19 +49,19 @@ def way(request, monkeypatch):
         yield
 
 
-@pytest.mark.parametrize(("dtype", "share"), PRECISION, ids=["float64", "float32"])
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISION, ids=["float64", "float32"])
 @pytest.mark.parametrize("config", MODELS.values(), ids=MODELS)
-def test_prefill_and_decode_equal_the_textbook_reader(config, dtype, share, way):
+def test_prefill_and_decode_equal_the_textbook_reader(config, dtype, tolerance, way):
     params = lively(config, dtype=dtype)
     fast, textbook = FastReader(params, config, 3), CachedReader(params, config, 3)
     for start, stop in ((0, 6), (6, 7), (7, 10), (10, 11), (11, 12)):
         chunk = IDS[:, start:stop]
-        close(fast.read([0, 1, 2], chunk), textbook.read([0, 1, 2], chunk), share)
+        close(fast.read([0, 1, 2], chunk), textbook.read([0, 1, 2], chunk), tolerance)
     assert fast.lengths.tolist() == [12, 12, 12]
 
 
-@pytest.mark.parametrize(("dtype", "share"), PRECISION, ids=["float64", "float32"])
-def test_ragged_rows_cuts_and_copies_equal_the_textbook_reader(dtype, share, way):
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISION, ids=["float64", "float32"])
+def test_ragged_rows_cuts_and_copies_equal_the_textbook_reader(dtype, tolerance, way):
     params = lively(dtype=dtype)
     readers = [FastReader(params, SMALL, 3), CachedReader(params, SMALL, 3)]
     for reader in readers:
@@ -73,7 +73,7 @@ def test_ragged_rows_cuts_and_copies_equal_the_textbook_reader(dtype, share, way
         assert reader.lengths.tolist() == [2, 4, 7]
     for rows in ([2, 0], [1], [0, 1, 2]):
         got, expected = (reader.read(rows, IDS[:len(rows), 5:7], 2) for reader in readers)
-        close(got, expected, share)
+        close(got, expected, tolerance)
 
 
 @settings(max_examples=40, deadline=None)
@@ -148,10 +148,10 @@ def test_a_pass_that_was_interrupted_leaves_no_trace(keep, name):
     close(reader.read([0], ids[:, 5:9]), untouched.read([0], ids[:, 5:9]), 1e-12)
 
 
-def test_more_tokens_than_the_capacity_are_refused_before_any_work():
+def test_more_tokens_than_the_capacity_are_rejected_before_any_work():
     reader = FastReader(lively(), SMALL, 1, 4)
     reader.read([0], IDS[:1, :3])
-    with pytest.raises(ValueError, match="3 tokens and 2 more are over the cache's capacity of 4"):
+    with pytest.raises(ValueError, match="3 tokens and 2 more exceed the cache's capacity of 4"):
         reader.read([0], IDS[:1, 3:5])
     assert reader.lengths.tolist() == [3]
 

@@ -44,7 +44,7 @@ def test_zeros_stay_zeros():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_number_that_is_not_finite_is_refused_by_name(bad):
+def test_a_number_that_is_not_finite_is_rejected_by_name(bad):
     params = lively()
     params["h.1.mlp.c_fc.weight"][3, 4] = bad
     with pytest.raises(ValueError, match="h.1.mlp.c_fc.weight holds numbers that are not finite"):
@@ -67,11 +67,11 @@ def test_matrices_become_int8_and_the_rest_stays():
     assert {array.dtype for array in dequantize(small).values()} == {np.dtype(np.float64)}
 
 
-@pytest.mark.parametrize(("dtype", "share"), [(np.float64, 1e-12), (np.float32, 3e-5)],
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 3e-5)],
                          ids=["float64", "float32"])
 @pytest.mark.parametrize("few", [1, 32], ids=["at once", "streamed"])
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
-def test_reading_int8_equals_reading_the_rounded_model(config, few, dtype, share, monkeypatch):
+def test_reading_int8_equals_reading_the_rounded_model(config, few, dtype, tolerance, monkeypatch):
     monkeypatch.setattr(streamed, "FEW", few)
     small = quantize(lively(config, dtype=dtype), config)
     plain = dequantize(small)
@@ -83,7 +83,7 @@ def test_reading_int8_equals_reading_the_rounded_model(config, few, dtype, share
         expected = textbook.read([0, 1, 2], chunk)
         np.testing.assert_array_equal(widening.read([0, 1, 2], chunk), expected)
         assert got.dtype == expected.dtype
-        np.testing.assert_allclose(got, expected, rtol=0, atol=share * np.abs(expected).max())
+        np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
 def test_rounding_does_something_and_not_much():

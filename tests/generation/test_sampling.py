@@ -158,7 +158,7 @@ def test_a_draw_never_takes_a_token_of_probability_zero(probs, u):
         assert probs[draw(probs, u)] > 0
 
 
-def test_draws_cover_the_unit_interval_in_proportion():
+def test_draws_cover_the_unit_interval_in_prochunk():
     probs = np.array([0.0, 0.25, 0.0, 0.5, 0.25, 0.0])
     drawn = [draw(probs, (i + 0.5) / 1000) for i in range(1000)]
     assert np.bincount(drawn, minlength=6).tolist() == [0, 250, 0, 500, 250, 0]

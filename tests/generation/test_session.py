@@ -107,7 +107,7 @@ def test_a_session_without_text_has_nothing_to_reply_to():
 
 
 @pytest.mark.parametrize("ids", [[], [29], [1.5], [[1, 2]]])
-def test_text_that_does_not_fit_is_refused_and_changes_nothing(ids):
+def test_text_that_does_not_fit_is_rejected_and_changes_nothing(ids):
     session = Session(PARAMS, SMALL)
     session.extend([1])
     with pytest.raises(ValueError):

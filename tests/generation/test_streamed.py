@@ -83,14 +83,14 @@ def test_tiles_equal_the_plain_matmul(n, rows, columns, n_threads, dtype, transp
     if transposed:
         weight = np.asfortranarray(weight)
     table = rng.standard_normal((columns, rows)).astype(dtype)
-    share = 1e-12 if dtype is np.float64 else 1e-5
+    tolerance = 1e-12 if dtype is np.float64 else 1e-5
     names = ("STREAM", "TILE", "TILE_WORK", "TILE_ROWS", "TABLE_ROWS")
     before = {name: getattr(streamed, name) for name in names}
     vars(streamed).update(STREAM=0, TILE=100, TILE_WORK=500, TILE_ROWS=7, TABLE_ROWS=5)
     try:
         with threads.using(n_threads):
-            close(linear_matmul(x, weight), x @ weight, share)
-            close(table_matmul(x, table), x @ table.T, share)
+            close(linear_matmul(x, weight), x @ weight, tolerance)
+            close(table_matmul(x, table), x @ table.T, tolerance)
     finally:
         vars(streamed).update(before)
 

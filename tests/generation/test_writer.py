@@ -50,7 +50,7 @@ def test_the_notice_of_sliding_comes_only_when_the_text_exceeds_the_context():
     # 12 tokens are read to choose the 13th; for a 14th the window moves
     generate(PARAMS, SMALL, PROMPT, 9, seed=1, on_slide=slid.append, reader=CountingReader)
     assert slid == [0]
-    assert [count for _, count in CountingReader.latest.portions] == [5] + [1] * 7 + [12]
+    assert [count for _, count in CountingReader.latest.chunks] == [5] + [1] * 7 + [12]
 
 
 def test_prompts_of_different_lengths_write_what_each_writes_alone():
@@ -71,7 +71,7 @@ def test_a_row_does_not_change_with_its_batch_mates():
 
 def test_a_prompt_that_comes_several_times_is_read_once():
     generate(PARAMS, SMALL, PROMPT, 2, samples=3, seed=0, reader=CountingReader)
-    assert CountingReader.latest.portions == [([0], 4), ([0, 1, 2], 1), ([0, 1, 2], 1)]
+    assert CountingReader.latest.chunks == [([0], 4), ([0, 1, 2], 1), ([0, 1, 2], 1)]
 
 
 def test_the_penalty_sees_prompt_and_continuation():
@@ -99,7 +99,7 @@ def test_speculation_reads_fewer_times_and_writes_the_same():
         quick = generate(params, config, prompt, 50, seed=1, temperature=temperature,
                          speculate=True, reader=CountingReader)
         np.testing.assert_array_equal(plain, quick)
-        assert len(CountingReader.latest.portions) < 40
+        assert len(CountingReader.latest.chunks) < 40
 
 
 class GivenNumbers:
@@ -132,15 +132,15 @@ def test_sampling_with_speculation_keeps_the_exact_distribution():
         total += math.prod(high - low for low, high in edges)
         if any(high == low for low, high in edges):
             continue
-        for share in (1e-6, 0.5, 1 - 1e-6):
+        for fraction in (1e-6, 0.5, 1 - 1e-6):
             reader = CountingReader(params, config, 1, 12)
-            rng = GivenNumbers(low + share * (high - low) for low, high in edges)
+            rng = GivenNumbers(low + fraction * (high - low) for low, high in edges)
             writer = Writer([prompt], [rng], reader, config)
             wanted = request(config, 4, temperature=3.0, top_p=0.95, speculate=True)
             tokens = list(writer.write(wanted))
             assert tuple(token.id for token in tokens) == continuation
             assert rng.numbers == []
-            drafted += sum(n > 1 for _, n in reader.portions[1:])
+            drafted += sum(n > 1 for _, n in reader.chunks[1:])
     assert math.isclose(total, 1.0)
     assert drafted > 50
 

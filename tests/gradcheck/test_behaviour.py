@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from npgpt.gradcheck import check
-from npgpt.gradcheck.behaviour import Likeness
+from npgpt.gradcheck.behaviour import AllClose
 from npgpt.gradcheck.subject import Subject
 
 from .pairs import dropout_forward, linear_backward, linear_forward, linear_inputs, normal
@@ -165,7 +165,7 @@ def test_a_gradient_that_grows_from_call_to_call_is_told_once_and_so(copied):
     report = check(square_forward, backward, X)
     assert report.kinds == ["accumulated-twice"]
     assert "grows by the same amount in every call" in report.findings[0].message
-    assert "No number was compared" in report.notes[0]
+    assert "No gradient was compared" in report.notes[0]
 
 
 def test_a_pair_that_writes_into_a_broadcast_array_of_its_own_making_is_found():
@@ -188,10 +188,10 @@ def test_broadcast_inputs_are_tried():
     assert report.kinds == ["layout"] and "np.broadcast_to" in report.findings[0].message
 
 
-def test_likeness_is_relative_to_each_gradient_and_forgives_rounding_of_a_zero():
+def test_closeness_is_relative_to_each_gradient_and_forgives_rounding_of_a_zero():
     subject = Subject(square_forward, None, (X,), {})
-    like = Likeness(subject, X * X, np.ones_like(X))
-    assert like((1e-12 * X,), (1e-12 * X * (1 + 1e-10),))
-    assert not like((1e-7 * X,), (1.001e-7 * X,))
-    assert like((1e-17 * X,), (-1e-17 * X,))
-    assert not like((X,), (None,)) and like((None,), (None,)) and not like((X,), (X[0],))
+    close = AllClose(subject, X * X, np.ones_like(X))
+    assert close((1e-12 * X,), (1e-12 * X * (1 + 1e-10),))
+    assert not close((1e-7 * X,), (1.001e-7 * X,))
+    assert close((1e-17 * X,), (-1e-17 * X,))
+    assert not close((X,), (None,)) and close((None,), (None,)) and not close((X,), (X[0],))

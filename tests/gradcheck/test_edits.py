@@ -20,7 +20,7 @@ def all_edits(text, **seen):
     return found
 
 
-@pytest.mark.parametrize("text, kind, mended", [
+@pytest.mark.parametrize("text, kind, repaired", [
     ("return dout @ w", "transposed", "return dout @ w.swapaxes(-1, -2)"),
     ("return dout.mean(axis=0)", "mean-for-sum", "return dout.sum(axis=0)"),
     ("return dout.sum(axis=0)", "wrong-axis", "return dout.sum(axis=-1)"),
@@ -34,10 +34,10 @@ def all_edits(text, **seen):
     ("return dout", "wrong-variable", "return w"),
     ("return np.where(dout > 0, dout, 0)", "mask-inverted", "return np.where(dout > 0, 0, dout)"),
 ])
-def test_a_fault_has_its_edit(text, kind, mended):
+def test_a_fault_has_its_edit(text, kind, repaired):
     source = f"def f(dout, w):\n    {text}"
     found = all_edits(source, dout=np.ones((2, 2)), w=np.eye(2) + 2)
-    assert (kind, f"def f(dout, w):\n    {mended}") in found
+    assert (kind, f"def f(dout, w):\n    {repaired}") in found
 
 
 def test_an_overwriting_assignment_can_become_an_addition():

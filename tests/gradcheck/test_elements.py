@@ -46,11 +46,11 @@ def test_a_term_without_dout_is_an_extra_term(added, words):
 
 
 def test_the_ratio_that_most_elements_share_is_found_among_strangers():
-    true = normal(0, 3, 20)
-    said = -2.5 * true
-    said[:, 3:7] = normal(1, 3, 4)
-    assert common_ratio(said, true) == pytest.approx(-2.5, rel=1e-9)
-    assert common_ratio(normal(2, 3, 20), true) is None
+    numeric = normal(0, 3, 20)
+    analytic = -2.5 * numeric
+    analytic[:, 3:7] = normal(1, 3, 4)
+    assert common_ratio(analytic, numeric) == pytest.approx(-2.5, rel=1e-9)
+    assert common_ratio(normal(2, 3, 20), numeric) is None
 
 
 def test_an_element_beyond_the_grasp_of_the_numbers_is_not_called_wrong():

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 
@@ -73,7 +71,7 @@ def test_a_large_gradient_of_the_wrong_shape_is_found():
     assert [(f.kind, f.argument) for f in report.findings] == [("transposed", "weight")]
 
 
-def test_nan_in_a_large_gradient_is_told_with_its_place_and_the_report_becomes_json():
+def test_nan_in_a_large_gradient_is_reported_with_its_place():
     def damage(dx, dw, db):
         dw = dw.copy()
         dw[4, 5] = np.nan
@@ -81,12 +79,11 @@ def test_nan_in_a_large_gradient_is_told_with_its_place_and_the_report_becomes_j
 
     report = check(linear_forward, damaged(linear_backward, damage), *big_inputs())
     assert [(f.kind, f.index) for f in report.findings] == [("not-finite", (4, 5))]
-    assert json.loads(json.dumps(report.as_dict()))["rows"]
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("zeros", [False, True])
-def test_bends_among_many_elements_are_no_fault_without_a_complex_step(seed, zeros):
+def test_kinks_among_many_elements_are_no_fault_without_a_complex_step(seed, zeros):
     x = normal(seed, 60, 40)
     x = np.where(x < 0, 0, x) if zeros else x
     pairs = [

@@ -1,6 +1,6 @@
 import numpy as np
 
-from npgpt.gradcheck.measure import measure, random_dout, usable
+from npgpt.gradcheck.measure import measure, random_dout, row, usable
 from npgpt.gradcheck.subject import Subject
 
 from .pairs import (
@@ -20,16 +20,17 @@ def measured(backward=linear_backward):
 
 def test_one_jacobian_gives_the_true_gradient_for_every_dout():
     m = measured()
-    for dout, row in zip(m.douts, m.numeric[1], strict=True):
+    for dout, numeric in zip(m.douts, m.numeric[1], strict=True):
         _, cache = linear_forward(*linear_inputs())
-        assert np.allclose(row.reshape(4, 5), linear_backward(dout, cache)[1], rtol=1e-13)
+        assert np.allclose(numeric.reshape(4, 5), linear_backward(dout, cache)[1], rtol=1e-13)
     assert m.wrong == []
 
 
 def test_only_the_wrong_position_is_wrong():
     m = measured(damaged(linear_backward, lambda dx, dw, db: (dx, dw + 1e-6, db)))
     assert m.wrong == [1]
-    assert not m.row(1).ok and m.row(0).ok
+    rows = [row(m.subject, i, m.verdict[i], m.method[i]) for i in (0, 1)]
+    assert rows[0].ok and not rows[1].ok
 
 
 def test_a_gradient_of_another_shape_has_no_verdict():
@@ -50,7 +51,7 @@ def test_a_random_dout_has_both_signs_and_no_small_element():
     assert np.abs(dout).min() >= 0.5
 
 
-def test_where_differences_are_too_blunt_a_complex_step_may_clear_a_gradient_only():
+def test_where_differences_are_too_blunt_a_complex_step_may_prove_a_gradient_right_only():
     def forward(x):  # so steep that it takes small steps
         return np.tanh(1e5 * x) * 1e-4, x
 
@@ -62,5 +63,5 @@ def test_where_differences_are_too_blunt_a_complex_step_may_clear_a_gradient_onl
         m = measure(
             Subject(forward, lambda d, c, f=factor: backward(d, c, f), (x,), {}),
             np.random.default_rng(0), [0])
-        proven = m.wrong == [] and not m.row(0).undecided
+        proven = m.wrong == [] and not m.verdict[0].undecided
         assert proven == (factor == 1.0)

@@ -28,4 +28,4 @@ def test_the_largest_block_is_found_among_single_elements():
 def test_the_neighbourhood_stays_inside_the_row():
     text = neighbourhood(np.arange(6.0).reshape(2, 3), np.zeros((2, 3)), (1, 0))
     assert text.splitlines()[0] == "near [1, 0:3]"
-    assert text.splitlines()[1].split() == ["backward", "3", "4", "5"]
+    assert text.splitlines()[1].split() == ["analytic", "3", "4", "5"]

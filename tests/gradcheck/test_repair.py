@@ -1,7 +1,12 @@
+import inspect
+
 import numpy as np
 import pytest
 
 from npgpt.gradcheck import check
+from npgpt.gradcheck.measure import measure
+from npgpt.gradcheck.repair import Budget, repair
+from npgpt.gradcheck.subject import Subject
 
 from .pairs import (
     attention_forward,
@@ -9,12 +14,13 @@ from .pairs import (
     layernorm_forward,
     layernorm_inputs,
     linear_forward,
+    linear_inputs,
     normal,
     softmax_backward,
 )
 
 
-def test_a_missing_transpose_inside_a_product_is_mended_at_its_line():
+def test_a_missing_transpose_inside_a_matmul_is_repaired_at_its_line():
     def backward(dout, cache):
         q, k, v, weights, softmax_cache = cache
         dv = weights.swapaxes(-1, -2) @ dout
@@ -68,21 +74,21 @@ def twice(dout, cache):
     return rstd * (dxhat - a - b - b), (dout * xhat).sum((0, 1)), dout.sum((0, 1))
 
 
-@pytest.mark.parametrize("backward, kind, cure", [
+@pytest.mark.parametrize("backward, kind, repaired", [
     (wrong_variable, "wrong-variable", "`dxhat`"),
     (missing_factor, "missing-factor", "rstd"),
     (wrong_axis, "wrong-axis", "axis=-1"),
     (sum_for_mean, "sum-for-mean", ".mean("),
     (twice, "accumulated-twice", "dxhat - a - b"),
 ])
-def test_a_fault_inside_layernorm_is_named_with_the_change_that_mends_it(backward, kind, cure):
+def test_a_fault_inside_layernorm_is_named_with_its_repair(backward, kind, repaired):
     report = check(layernorm_forward, backward, *layernorm_inputs())
     assert report.kinds == [kind]
-    assert cure in report.findings[0].message
+    assert repaired in report.findings[0].message
     assert "every gradient" in report.findings[0].evidence
 
 
-def test_the_search_does_not_touch_the_users_function_or_print():
+def test_the_search_does_not_touch_the_users_function_or_print(capsys):
     calls = []
 
     def backward(dout, cache):
@@ -92,9 +98,25 @@ def test_the_search_does_not_touch_the_users_function_or_print():
         dweight = x.reshape(-1, x.shape[-1]).T @ (dout * dout).reshape(-1, 5)
         return dout @ weight.T, dweight, dout.sum((0, 1))
 
-    report = check(linear_forward, backward, normal(0, 2, 3, 4), normal(1, 4, 5), normal(2, 5))
-    assert not report.ok
-    assert backward.__code__.co_name == "backward"
+    code, source = backward.__code__, inspect.getsource(backward)
+    subject = Subject(linear_forward, backward, linear_inputs(), {})
+    m = measure(subject, np.random.default_rng(0), [0, 1, 2])
+    before = len(calls)
+    assert capsys.readouterr().out == before * "hello\n"
+    budget = Budget(1000)
+    assert repair(m, budget).kind == "extra-factor"
+    assert budget.left < 1000 - 100 and len(calls) > before + 100  # it did call changed copies
+    assert capsys.readouterr().out == ""
+    assert backward.__code__ is code and inspect.getsource(backward) == source
+
+
+def test_a_search_ends_when_its_budget_is_spent_and_finds_the_same_each_time():
+    subject = Subject(layernorm_forward, twice, layernorm_inputs(), {})
+    m = measure(subject, np.random.default_rng(0), [0, 1, 2])
+    budgets = [Budget(3), Budget(2000), Budget(2000)]
+    nothing, *found = (repair(m, budget) for budget in budgets)
+    assert nothing is None and budgets[0].left == 0
+    assert found[0] == found[1] and budgets[1].left == budgets[2].left > 0
 
 
 def test_a_function_without_source_is_still_diagnosed_by_its_numbers():

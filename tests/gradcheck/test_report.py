@@ -1,5 +1,4 @@
 import html
-import json
 import re
 from dataclasses import replace
 
@@ -39,15 +38,9 @@ def test_long_names_do_not_break_the_table():
 
 def test_a_finding_shows_both_numbers_and_the_error_bar():
     text = " ".join(str(wrong_report()).split())
-    numbers = r"At weight\[\d, \d\] backward says \S+, the numbers say \S+ \+- \de-\d+\."
+    numbers = (r"At weight\[\d, \d\] the analytic gradient is \S+, the numerical one \S+ "
+               r"\+- \de-\d+\.")
     assert re.search(numbers, text)
-
-
-def test_a_report_becomes_json():
-    data = json.loads(json.dumps(wrong_report().as_dict()))
-    assert not data["ok"]
-    assert [f["kind"] for f in data["findings"]] == wrong_report().kinds
-    assert data["rows"][0]["shape"] == [2, 3, 4]
 
 
 def test_a_notebook_gets_escaped_html():
@@ -62,7 +55,6 @@ def test_a_right_report_says_so():
     report = check(linear_forward, linear_backward, *linear_inputs())
     assert str(report).startswith("linear: every gradient is right")
     assert report.raise_if_wrong() is report
-    assert np.isfinite(report.seconds)
 
 
 def test_every_input_says_its_derivative_why_and_what_is_allowed():
@@ -92,9 +84,9 @@ def test_large_numbers_and_shapes_stay_in_their_columns_and_within_eighty():
     text = str(check(forward, lambda d, x: (d * 1e105 * (1 + np.sin(1e3 * x)),), x))
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
-    backward, numbers = (next(line for line in lines if line.strip().startswith(word))
-                         for word in ("backward  ", "numbers  "))
-    assert len(backward) == len(numbers) and len(numbers.split()) == len(backward.split()) > 2
+    analytic, numeric = (next(line for line in lines if line.strip().startswith(word))
+                         for word in ("analytic  ", "numeric  "))
+    assert len(analytic) == len(numeric) and len(numeric.split()) == len(analytic.split()) > 2
     rows = [Row("op", "x" * 90, tuple(range(10**6, 10**6 + 12)), 1e-100, "central differences",
                 "why", 1e-10, False)]
     assert max(map(len, table(rows))) <= 80

@@ -56,7 +56,7 @@ def test_one_far_arm_does_not_press_the_others_together():
     assert any("148" in text.get_text() for text in axes.texts)
 
 
-def test_many_arms_and_many_layers_are_told_apart():
+def test_many_arms_and_many_layers_can_be_told_apart():
     many = {f"arm {n}": [2.0 + n / 10, 2.1] for n in range(9)} | {"b": [1.0, 1.1], "a": [1.0, 1.2]}
     deep = {name: [[0.5] * 3] * 12 for name in many}
     results = results_of(many, entropies=deep)

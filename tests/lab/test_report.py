@@ -47,15 +47,15 @@ def test_both_pages_are_written_and_need_nothing_else(numbers, tmp_path):
 def test_without_matplotlib_the_pages_come_without_pictures(numbers, tmp_path, monkeypatch):
     real = builtins.__import__
 
-    def refuse(name, *rest, **named):
+    def without_matplotlib(name, *rest, **named):
         if name.split(".")[0] == "matplotlib":
             raise ImportError("no matplotlib", name="matplotlib")
         return real(name, *rest, **named)
 
-    monkeypatch.setattr(builtins, "__import__", refuse)
-    said = []
-    html, markdown = write_report(numbers, tmp_path / "to", say=said.append)
-    assert len(said) == 1 and "npgpt[plot]" in said[0]
+    monkeypatch.setattr(builtins, "__import__", without_matplotlib)
+    notes = []
+    html, markdown = write_report(numbers, tmp_path / "to", say=notes.append)
+    assert len(notes) == 1 and "npgpt[plot]" in notes[0]
     assert "<img" not in html.read_text() and "![" not in markdown.read_text()
     assert "−" in markdown.read_text() and not (tmp_path / "to/pictures").exists()
 
@@ -71,14 +71,14 @@ def test_perplexity_stands_beside_the_papers():
     assert rows[0][4] == "–" and rows[1][4].startswith("−")
 
 
-def test_differences_tell_every_seed_both_tests_and_the_least_p_that_seeds_can_give():
+def test_differences_show_every_seed_both_tests_and_the_least_p_that_seeds_can_give():
     found = parts({"a": A, "b": B})
     row = table(found, "Perplexity of the first arm").rows[0]
     assert row[:2] == ("b / a", "−9.52, −7.69, −10.42") and row[6] == "0.25"
     assert any("cannot give less than 0.25" in getattr(part, "text", "") for part in found)
 
 
-def test_diverged_runs_are_told_and_their_arm_has_no_perplexity():
+def test_diverged_runs_are_reported_and_their_arm_has_no_perplexity():
     found = parts({"a": A, "b": B}, diverged={("b", s) for s in (1, 2, 3)})
     assert table(found, "Perplexity over all").rows[1][2] == "NaN at step 7"
     assert table(found, "A run diverges").rows[0] == ("b, seed 1", "7", "loss nan")
@@ -99,7 +99,7 @@ def test_the_gist_is_bold_and_the_rest_a_list():
     assert isinstance(found[2], Items) and found[2].items[0] == "“b” diverged with one seed."
 
 
-def test_a_study_that_has_not_begun_is_told_in_one_sentence():
+def test_a_study_that_has_not_begun_is_reported_in_one_sentence():
     found = parts({"a": [], "b": []}, seeds=2)
     assert [part.text for part in found if isinstance(part, Heading)] == ["How to run it"]
     assert found[1].text == "Nothing has run yet; 4 runs are waiting."
@@ -120,7 +120,7 @@ def test_nan_heads_are_counted_and_not_left_out():
     assert table(found, "Heads in each quarter").rows[1][-1] == "3"
 
 
-def test_slopes_are_told_by_layer():
+def test_slopes_are_listed_by_layer():
     results = results_of({"a": A, "b": B})
     for run in results["runs"]:
         run["slopes"] = {f"h.{n}.mlp.act.slope": 0.01 * n for n in (10, 2)} | {

@@ -31,7 +31,7 @@ def test_a_finished_study_has_every_number_a_report_needs(finished):
     assert load_results(finished.folder / "results.json") == results
 
 
-def test_the_last_loss_is_over_all_held_back_text(finished):
+def test_the_last_loss_is_over_all_held_out_text(finished):
     from npgpt.evaluation.text import score_text
     from npgpt.lab.folder import runs_of
     from npgpt.text import load_corpus

@@ -204,7 +204,7 @@ def test_a_run_that_fails_stops_the_study_in_one_line_and_says_why(tmp_path, tom
     assert run_study(folder, study, Report(), jobs=2).reason == "finished"
 
 
-def test_a_run_that_is_killed_from_outside_is_told(tmp_path, long_study):
+def test_a_run_that_is_killed_from_outside_is_reported(tmp_path, long_study):
     class Killer(Report):
         def going(self, runs, steps, total_steps):
             for run, step in runs:
@@ -245,7 +245,7 @@ def test_time_that_is_out_saves(tmp_path, toml, write_study):
 @pytest.mark.parametrize("settings, says", [
     ({"jobs": 0}, "jobs=0"), ({"max_minutes": -1.0}, "max_minutes=-1.0"),
     ({"max_minutes": float("nan")}, "max_minutes=nan")])
-def test_settings_that_do_not_fit_are_told(tmp_path, study, settings, says):
+def test_wrong_settings_are_rejected(tmp_path, study, settings, says):
     with pytest.raises(ValueError, match=says):
         run_study(tmp_path / "out", study, Report(), **settings)
     assert not (tmp_path / "out").exists()

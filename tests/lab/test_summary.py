@@ -52,7 +52,7 @@ def test_a_diverged_run_is_counted_and_its_pair_left_out():
     assert len(summary.arm("b").losses) == 2
 
 
-def test_entropy_is_a_share_of_the_bound_and_a_nan_stays():
+def test_entropy_is_a_fraction_of_the_bound_and_a_nan_stays():
     bound = math.log(24) / 4
     whole, half = [[bound] * 2] * 2, [[bound / 2] * 2] * 2
     summary = summarise(results_of({"a": A, "b": B}, entropies={"a": whole, "b": half}))
@@ -61,10 +61,10 @@ def test_entropy_is_a_share_of_the_bound_and_a_nan_stays():
     broken = summarise(results_of({"a": A}, entropies={"a": [["nan", 1.0], [1.0, 0.5]]}) | {
         "study": results_of({"a": A})["study"] | {"compare": []}})
     assert broken.largest == 1.0
-    assert np.isnan(broken.mean_entropy(broken.arm("a"))).sum() == 1
+    assert np.isnan(broken.arm("a").mean_entropy).sum() == 1
 
 
 def test_without_watching_there_is_no_entropy():
     summary = summarise(results_of({"a": A, "b": B}))
     assert summary.bound is None and summary.pairs[0].entropy is None
-    assert summary.mean_entropy(summary.arm("a")) is None
+    assert np.isnan(summary.mean_fraction(summary.arm("a")))

@@ -55,7 +55,7 @@ class CDLL(ctypes.CDLL):
         return super().__getattr__(name)
 ctypes.CDLL = CDLL
 import npgpt
-from npgpt.evaluation.loss import mean_loss
+from npgpt.evaluation.text import mean_loss
 from npgpt.fast.ops import FAST
 from npgpt.training.step.gradients import loss_and_grads
 model = npgpt.GPT2.init(npgpt.GPT2Config(vocab_size=11, n_positions=64, n_embd=64, n_head=2,

@@ -1,11 +1,12 @@
-from dataclasses import replace
-
 """npgpt's own gradients meet the goal, and a wrong one among them is found."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from npgpt.ops import TEXTBOOK as ops
+from npgpt.selfcheck.cases import cases, model_cases
 from npgpt.selfcheck.check import GOAL, SETS, check_models, check_ops
 from npgpt.tape import Op
 
@@ -14,9 +15,11 @@ from npgpt.tape import Op
 def test_every_op_is_right_to_the_goal_for_every_input(which):
     reports = list(check_ops(which))
     assert {r.op.split(",")[0] for r in reports} == set(SETS[which].named())
-    for report in reports:
+    for case, report in zip(cases(), reports, strict=True):
         assert report.ok, str(report)
-        assert report.rows and report.worst <= GOAL, str(report)
+        assert report.worst <= GOAL, str(report)
+        floats = [a for a in case.inputs if a is not None and a.dtype.kind == "f"]
+        assert report.op == case.label and len(report.rows) == len(floats)
 
 
 @pytest.mark.parametrize("which", SETS)
@@ -42,6 +45,8 @@ def wrong(name, damage):
 ])
 def test_a_wrong_gradient_among_the_ops_is_found(monkeypatch, name, damage):
     monkeypatch.setitem(SETS, "textbook", replace(ops, **{name: wrong(name, damage)}))
+    monkeypatch.setattr("npgpt.selfcheck.check.cases", lambda seed: [
+        case for case in cases(seed) if case.op_name in (name, "residual", "layernorm")])
     bad = {r.op.split(",")[0] for r in check_ops() if not r.ok}
     assert bad == {name}
 
@@ -49,4 +54,5 @@ def test_a_wrong_gradient_among_the_ops_is_found(monkeypatch, name, damage):
 def test_a_wrong_layer_makes_a_whole_model_wrong(monkeypatch):
     damaged = wrong("multi_head_attention", lambda dqkv: (0.999 * dqkv,))
     monkeypatch.setitem(SETS, "textbook", replace(ops, multi_head_attention=damaged))
+    monkeypatch.setattr("npgpt.selfcheck.check.model_cases", lambda seed: model_cases(seed)[:2])
     assert not any(report.ok for report in check_models())

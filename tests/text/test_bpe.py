@@ -136,7 +136,7 @@ def test_every_id_but_the_last_stands_for_its_own_bytes():
     assert len(pieces) == 50_257
 
 
-def test_bytes_that_are_no_character_become_the_replacement_character():
+def test_bytes_that_are_not_a_character_become_the_replacement_character():
     first, *_ = TOKENIZER.encode("😀")
     assert TOKENIZER.decode([first]) == "\ufffd"
     assert TOKENIZER.decode_bytes([first]) == "😀".encode()[: len(TOKENIZER.decode_bytes([first]))]

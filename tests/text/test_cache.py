@@ -81,7 +81,7 @@ def test_a_cut_or_longer_file_is_found(path):
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n" * 99, bytes(5000)])
-def test_somebody_else_s_file_is_told(path, content):
+def test_a_file_of_another_kind_is_recognised(path, content):
     path.write_bytes(content)
     with pytest.raises(DamagedTokens, match="not a token file"):
         read_tokens(path)

@@ -45,7 +45,7 @@ def test_a_tokenizer_survives_json(text):
     assert tokenizer_from_dict(record) == tokenizer
 
 
-def test_the_order_of_given_characters_is_kept():
+def test_given_characters_stay_in_their_order():
     assert CharTokenizer("ba").encode("ab").tolist() == [1, 0]
 
 
@@ -55,7 +55,7 @@ def test_the_order_of_given_characters_is_kept():
     ("a\udfff", "lone surrogate"),
     ("".join(map(chr, range(0x10000, 0x20001))), "got 65,537"),
 ])
-def test_a_vocabulary_that_cannot_be_is_refused(characters, message):
+def test_an_invalid_vocabulary_is_rejected(characters, message):
     with pytest.raises(ValueError, match=message):
         CharTokenizer(characters)
 

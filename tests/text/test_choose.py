@@ -22,7 +22,7 @@ def test_a_record_gives_its_tokenizer_back(tokenizer):
     (None, "unknown tokenizer None"),
     (["gpt2"], r"unknown tokenizer \['gpt2'\]"),
 ])
-def test_another_name_is_refused_with_the_nearest(name, message):
+def test_an_unknown_name_is_rejected_with_the_nearest(name, message):
     with pytest.raises(ValueError, match=message):
         tokenizer_for(name, "text")
     with pytest.raises(ValueError, match=message):
@@ -34,6 +34,6 @@ def test_another_name_is_refused_with_the_nearest(name, message):
     {"name": "char", "characters": ["a"]}, {"name": "char", "characters": ""},
     {"name": "char", "characters": "aa"},
 ])
-def test_a_record_that_is_none_is_refused(record):
+def test_an_invalid_record_is_rejected(record):
     with pytest.raises(ValueError, match="record|character"):
         tokenizer_from_dict(record)

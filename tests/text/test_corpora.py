@@ -59,7 +59,7 @@ def test_any_fraction_can_be_held_back(val_fraction):
 
 
 @pytest.mark.parametrize("val_fraction", [1, -0.1, 1.5, math.nan])
-def test_a_fraction_that_cannot_be_is_refused(book, val_fraction):
+def test_an_invalid_fraction_is_rejected(book, val_fraction):
     with pytest.raises(ValueError, match="must be in \\[0, 1\\)"):
         load_corpus(book, val_fraction=val_fraction)
 
@@ -194,7 +194,7 @@ def test_a_tokenizer_at_hand_names_a_character_that_it_does_not_know(book):
 
 
 @pytest.mark.parametrize("tokenizer", ["gtp2", None, 3])
-def test_another_tokenizer_is_refused(book, tokenizer):
+def test_another_tokenizer_is_rejected(book, tokenizer):
     with pytest.raises(ValueError, match="unknown tokenizer .*; expected char or gpt2"):
         load_corpus(book, tokenizer)
 
@@ -215,10 +215,10 @@ def test_a_short_text_says_how_many_tokens_there_are(book):
     corpus = load_corpus(book)
     n_val = len(corpus.val)
     corpus.require(n_val)
-    with pytest.raises(CorpusError, match=f"validation .* has {n_val} tokens, and {n_val + 1} "):
+    with pytest.raises(CorpusError, match=f"validation .*at least {n_val + 1} tokens, got {n_val}"):
         corpus.require(n_val + 1)
     corpus.require(n_val + 1, corpus.train)
-    with pytest.raises(CorpusError, match="training part .* has 1,908 tokens, and 1,000,000 are"):
+    with pytest.raises(CorpusError, match="training part .* at least 1,000,000 tokens, got 1,908"):
         corpus.require(1_000_000, corpus.train)
 
 

@@ -60,7 +60,7 @@ def refused():
         yield f"http://127.0.0.1:{probe.getsockname()[1]}/play.txt"
 
 
-def test_a_download_is_kept_and_not_asked_for_again(serve, tmp_path):
+def test_a_download_is_stored_and_not_repeated(serve, tmp_path):
     url, asked = serve(CONTENT)
     notes = []
     for _ in range(2):
@@ -70,7 +70,7 @@ def test_a_download_is_kept_and_not_asked_for_again(serve, tmp_path):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["play.txt"]
 
 
-def test_a_damaged_kept_file_is_downloaded_again(serve, tmp_path):
+def test_a_damaged_stored_file_is_downloaded_again(serve, tmp_path):
     url, asked = serve(CONTENT)
     (tmp_path / "play.txt").write_bytes(CONTENT[:-1] + b"!")
     assert fetch(download(url), tmp_path, print, ALTERNATIVES) == CONTENT
@@ -85,14 +85,14 @@ def test_a_damaged_kept_file_is_downloaded_again(serve, tmp_path):
     ((b"", 404), "Not Found"),
     ((b"", 500), "Internal Server Error"),
 ])
-def test_a_bad_answer_is_an_error_and_is_not_kept(serve, tmp_path, answer, problem):
+def test_a_bad_answer_is_an_error_and_is_not_stored(serve, tmp_path, answer, problem):
     url, _ = serve(*answer)
     with pytest.raises(CorpusError, match=problem):
         fetch(download(url), tmp_path, print, ALTERNATIVES)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_offline_one_line_tells_why_where_and_what_else(refused, tmp_path):
+def test_offline_one_line_says_why_where_and_what_else(refused, tmp_path):
     with pytest.raises(CorpusError) as error:
         fetch(download(refused), tmp_path, print, ALTERNATIVES)
     message = str(error.value)
@@ -121,7 +121,7 @@ def test_a_file_placed_by_hand_is_taken_offline(refused, tmp_path):
     assert fetch(download(refused), tmp_path, print, ALTERNATIVES) == CONTENT
 
 
-def test_a_wrong_file_placed_by_hand_is_told_offline(refused, tmp_path):
+def test_a_wrong_file_placed_by_hand_is_reported_offline(refused, tmp_path):
     (tmp_path / "play.txt").write_bytes(CONTENT.replace(b"\n", b"\r\n"))
     with pytest.raises(CorpusError, match="play.txt is another file .expected 1,000 bytes, got mo"):
         fetch(download(refused), tmp_path, print, ALTERNATIVES)

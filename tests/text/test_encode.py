@@ -81,7 +81,7 @@ def test_more_characters_than_ids_is_an_error_that_counts_them():
         char_vocabulary(source_of(text))
 
 
-def test_a_tokenizer_with_too_many_ids_is_refused():
+def test_a_tokenizer_with_too_many_ids_is_rejected():
     class Large(CharTokenizer):
         vocab_size = 65_537
 

@@ -67,12 +67,12 @@ def test_what_can_be_no_path_is_an_error_of_one_line(name):
 
 
 @pytest.mark.parametrize("name", [None, 3, ["python-docs"], b"python-docs"])
-def test_what_is_neither_name_nor_path_is_refused_by_its_type(name):
+def test_what_is_neither_name_nor_path_is_rejected_by_its_type(name):
     with pytest.raises(CorpusError, match=f"got {type(name).__name__}"):
         find(name)
 
 
-def test_a_pipe_is_no_corpus(tmp_path):
+def test_a_pipe_is_not_a_corpus(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(CorpusError, match="neither a file nor a folder"):
         find(tmp_path / "pipe")

@@ -77,7 +77,7 @@ def test_the_hash_knows_content_order_and_where_documents_end():
     assert content_hash(Source("s", (held(b"abc"), held(b"de")))).n_bytes == 5
 
 
-def test_reading_text_tells_the_hash_of_the_bytes():
+def test_reading_text_hashes_the_bytes():
     content = ContentHash()
     for document in (held("é中".encode()), held(b"b")):
         list(read_text(document, content, block_bytes=2))

@@ -1,4 +1,4 @@
-"""Text that is told as its ids come."""
+"""Text that is decoded as its ids come."""
 
 import pytest
 from hypothesis import given
@@ -47,6 +47,6 @@ def test_characters_come_at_once():
     assert [decoder.add(token) for token in tokenizer.encode("😀é")] == ["😀", "é"]
 
 
-def test_an_id_that_is_none_is_refused():
+def test_an_id_out_of_range_is_rejected():
     with pytest.raises(ValueError, match="50257 is outside the vocabulary"):
         StreamDecoder(BPE).add(50257)

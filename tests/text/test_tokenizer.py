@@ -78,7 +78,7 @@ def test_decode_gives_any_text_back(name, text):
 
 
 @pytest.mark.parametrize("tokenizer", BOTH, ids=repr)
-def test_no_text_is_no_ids(tokenizer):
+def test_an_empty_text_has_no_ids(tokenizer):
     assert tokenizer.encode("").shape == (0,)
     assert tokenizer.decode([]) == ""
 

@@ -1,10 +1,8 @@
 """Batches: where they are cut, and that a step's batch needs no memory of earlier ones."""
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
 
-from npgpt.training.batches import evaluation_batches, training_batch
+from npgpt.training.batches import training_batch
 
 TOKENS = np.arange(1000, dtype=np.uint16)
 
@@ -29,17 +27,3 @@ def test_every_place_of_the_text_can_be_drawn_also_the_last():
     seen = {int(training_batch(tokens, 8, 7, seed=0, step=s)[0][b, 0])
             for s in range(8) for b in range(8)}
     assert seen == {0, 1}
-
-
-@given(n=st.integers(9, 300), batch=st.integers(1, 5), length=st.integers(1, 8))
-def test_evaluation_sees_each_target_once(n, batch, length):
-    tokens = np.arange(n, dtype=np.uint16)
-    targets = [t for _, ts in evaluation_batches(tokens, batch, length) for t in ts.ravel()]
-    assert targets == list(range(1, n))
-
-
-def test_a_few_evaluation_batches_spread_over_the_whole_text():
-    starts = [ids[:, 0] for ids, _ in evaluation_batches(TOKENS, 2, 10, n_batches=3)]
-    flat = np.concatenate(starts)
-    assert len(flat) == 6 and flat[0] == 0 and flat[-1] == 980
-    assert (np.diff(flat.astype(int)) > 150).all()

@@ -192,8 +192,9 @@ def test_a_folder_without_checkpoints_is_named(tmp_path):
 @pytest.mark.parametrize("damage, says", [
     (lambda p: (p / RUN_FILE).write_text("{"), RUN_FILE),
     (lambda p: (p / RUN_FILE).unlink(), "run.json cannot be read: No such file"),
-    (lambda p: (p / RUN_FILE).write_text("[]"), "'step'"),
+    (lambda p: (p / RUN_FILE).write_text("[]"), "is not a JSON object"),
     (lambda p: (p / RUN_FILE).write_text('{"step": "3"}'), "'step'"),
+    (lambda p: changed(p, lambda r: r.update(step=True)), "'step' is missing or"),
     (lambda p: changed(p, lambda r: r.pop("run")), "'run' is missing or"),
     (lambda p: changed(p, lambda r: r.update(run=[])), "'run' is missing or"),
     (lambda p: changed(p, lambda r: r.pop("tokenizer")), "'tokenizer' is missing or"),

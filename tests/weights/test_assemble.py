@@ -27,7 +27,7 @@ def shaped(shapes: dict, dtype: str = "F32") -> dict[str, Stored]:
 def test_nothing_is_read_where_one_tensor_does_not_fit() -> None:
     tensors = shaped(parameter_shapes(SMALL))
     tensors["ln_f.bias"] = Stored((7,), "F32", never)
-    with pytest.raises(CheckpointError, match=r"shape \(7,\) instead of \(6,\): ln_f.bias"):
+    with pytest.raises(CheckpointError, match=r"expected shape \(6,\), got \(7,\): ln_f.bias"):
         assemble(HERE, SMALL, tensors)
 
 

@@ -74,7 +74,7 @@ def rewrite(file: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("form, name", FILES)
-def test_a_file_that_is_cut_off_anywhere_is_refused(tmp_path: Path, form: str, name: str) -> None:
+def test_a_file_truncated_anywhere_is_rejected(tmp_path: Path, form: str, name: str) -> None:
     folder = tmp_path / "m"
     folder.mkdir()
     FORMS[form][0](folder)
@@ -138,7 +138,7 @@ def test_mutated_files_never_crash(
         rewrite(file, before)
 
 
-def test_every_number_of_a_header_forged_in_turn_is_refused_before_memory_is_taken(
+def test_every_number_of_a_header_forged_in_turn_is_rejected_before_anything_is_allocated(
     tmp_path: Path,
 ) -> None:
     save(tmp_path, TINY, filled(TINY))

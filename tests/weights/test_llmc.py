@@ -7,7 +7,6 @@ import pytest
 
 from npgpt import GPT2, GPT2Config
 from npgpt.weights import CheckpointError, load, save_llmc, save_llmc_state
-from npgpt.weights.llmc import read_llmc_state
 
 from .conftest import SMALL, assert_equal, filled
 
@@ -55,7 +54,7 @@ def test_a_model_file_in_bfloat16_is_widened(tmp_path: Path, params) -> None:
     assert_equal(load(tmp_path / "m.bin")[1], expected)
 
 
-def test_the_debug_state_is_llmcs_byte_for_byte_and_comes_back(tmp_path: Path, params) -> None:
+def test_the_debug_state_is_llmcs_byte_for_byte(tmp_path: Path, params) -> None:
     model = GPT2(SMALL, params)
     ids = np.arange(8).reshape(2, 4)
     targets = (ids + 3) % 13
@@ -70,25 +69,19 @@ def test_the_debug_state_is_llmcs_byte_for_byte_and_comes_back(tmp_path: Path, p
          logits.astype("<f4").tobytes(), np.float32(loss).tobytes(), laid_out(grads).tobytes()]
     )
     assert content == expected
-    state = read_llmc_state(tmp_path / "s.bin", SMALL)
-    np.testing.assert_array_equal(state["ids"], ids)
-    np.testing.assert_array_equal(state["targets"], targets)
-    np.testing.assert_array_equal(state["logits"], logits)
-    assert state["loss"] == np.float32(loss)
-    assert_equal({name: state["grads"][name] for name in grads}, grads)
 
 
 @pytest.mark.parametrize("place, value, message", [
-    (0, 20240327, "is llm.c's debug state"),
-    (1, 2, "has version 2; 3 .float32. and 5 .bfloat16. can be read"),
-    (2, 0, "n_positions=0 must be a whole number"), (2, 6, "its header asks for"),
+    (0, 20240327, "got 20240327, llm.c's debug state"),
+    (1, 2, "expected version 3 .float32. or 5 .bfloat16., got 2"),
+    (2, 0, "n_positions=0 must be a"), (2, 6, "its header asks for"),
     (3, -5, "vocab_size=-5"), (3, 129, "pads a vocabulary of 129 to 128"),
-    (4, 2**31 - 1, "n_layer=2147483647 is more than any model has"),
+    (4, 2**31 - 1, "n_layer=2147483647: expected at most 16384"),
     (4, 16000, "its header asks for"), (5, 4, "n_head=4 does not divide"),
     (6, 2**31 - 1, "n_embd=2147483647"), (6, 2**20, "its header asks for"),
     (7, 2**31 - 1, "its header asks for"), (7, 12, "pads a vocabulary of 13 to 12"),
 ])
-def test_a_forged_header_is_refused(
+def test_a_forged_header_is_rejected(
     tmp_path: Path, params, place: int, value: int, message: str
 ) -> None:
     save_llmc(tmp_path / "m.bin", SMALL, params)
@@ -97,16 +90,6 @@ def test_a_forged_header_is_refused(
     (tmp_path / "m.bin").write_bytes(content)
     with pytest.raises(CheckpointError, match=message):
         load(tmp_path / "m.bin")
-
-
-def test_a_debug_state_of_another_model_is_refused(tmp_path: Path, params) -> None:
-    save_llmc(tmp_path / "m.bin", SMALL, params)
-    with pytest.raises(CheckpointError, match="a debug state starts with 20240327, 2"):
-        read_llmc_state(tmp_path / "m.bin", SMALL)
-    ids = np.zeros((1, 2), "i8")
-    save_llmc_state(tmp_path / "s.bin", SMALL, ids, ids, np.zeros((1, 2, 13)), 1.0, params)
-    with pytest.raises(CheckpointError, match="B=1, T=2 and this config ask for"):
-        read_llmc_state(tmp_path / "s.bin", SMALL.replace(n_layer=1))
 
 
 @pytest.mark.parametrize("change, message", [

@@ -61,10 +61,10 @@ def test_a_flipped_bit_of_the_index_is_noticed(folder: Path) -> None:
 
 @pytest.mark.parametrize("change, message", [
     ({"n_head": 4}, "n_head=4 does not divide"), ({"n_layer": 3}, "missing: h.2.ln_1.weight"),
-    ({"n_ctx": 9}, r"shape \(8, 6\) instead of \(9, 6\): wpe.weight"),
-    ({"n_vocab": None}, "vocab_size=None must be a whole number"),
+    ({"n_ctx": 9}, r"expected shape \(9, 6\), got \(8, 6\): wpe.weight"),
+    ({"n_vocab": None}, "vocab_size=None must be a"),
 ])
-def test_hparams_of_another_model_are_refused(folder: Path, change: dict, message: str) -> None:
+def test_hparams_of_another_model_are_rejected(folder: Path, change: dict, message: str) -> None:
     values = {**json.loads((folder / "hparams.json").read_text()), **change}
     (folder / "hparams.json").write_text(json.dumps(values))
     with pytest.raises(CheckpointError, match=message):
@@ -73,12 +73,12 @@ def test_hparams_of_another_model_are_refused(folder: Path, change: dict, messag
 
 def test_what_is_missing_is_named(folder: Path) -> None:
     (folder / DATA).rename(folder / "elsewhere")
-    with pytest.raises(CheckpointError, match=f"{DATA}: is not there"):
+    with pytest.raises(CheckpointError, match=f"{DATA}: does not exist"):
         load(folder)
     (folder / "elsewhere").rename(folder / DATA)
     (folder / "hparams.json").write_text('{"n_vocab": 13, "n_embd": 6}')
     with pytest.raises(CheckpointError, match="lacks n_ctx, n_head, n_layer"):
         load(folder)
     (folder / "hparams.json").unlink()
-    with pytest.raises(CheckpointError, match="hparams.json: is not there"):
+    with pytest.raises(CheckpointError, match="hparams.json: does not exist"):
         load(folder)

@@ -82,25 +82,25 @@ WTE = message(f1=1, f2=shape(13, 6), f4=0, f5=312, f6=0)
 
 
 @pytest.mark.parametrize("changes, expected", [
-    ({"": message(f1=1, f2=1)}, "was written on a big-endian machine"),
-    ({"model/wte": None}, "holds no model/wte"),
-    ({"model/wte": message(f1=3, f2=shape(13, 6), f5=312)}, "TensorFlow's type 3, no float"),
+    ({"": message(f1=1, f2=1)}, "is big-endian"),
+    ({"model/wte": None}, "has no model/wte"),
+    ({"model/wte": message(f1=3, f2=shape(13, 6), f5=312)}, "a float, got TensorFlow's type 3"),
     ({"model/wte": WTE + message(f7=b"")}, "is stored in slices"),
     ({"model/wte": message(f1=1, f2=shape(13, 7), f5=312)}, r"has shape \(13, 7\) and 312 bytes"),
     ({"model/wte": message(f1=1, f2=shape(2**62, 4), f5=0)}, "4611686018427387904.* and 0 bytes"),
     ({"model/wte": message(f1=1, f2=shape(2**64 - 1), f5=0)}, "a shape has a negative size"),
     ({"model/wte": message(f1=1, f2=shape(*[1] * 9), f5=4)}, "a shape of 9 axes"),
-    ({"model/wte": message(f1=1, f2=3, f5=4)}, "a message was expected"),
-    ({"model/wte": message(f1=b"x")}, "a number was expected"),
-    ({"model/wte": WTE + b"\x0b"}, "a field of an unknown kind"),
-    ({"model/wte": message(f2=b"abc")[:-1]}, "a field is cut off"),
-    ({"model/wte": b"\x08" + b"\xff" * 11}, "a number of more than 64 bits"),
-    ({"model/wte": message(f1=1, f2=shape(13, 6), f3=1, f5=312)}, "lies in shard 1 of 1"),
-    ({"model/wte": message(f1=1, f2=shape(13, 6), f4=2**40, f5=312)}, "is cut off: model/wte ends"),
+    ({"model/wte": message(f1=1, f2=3, f5=4)}, "expected a message"),
+    ({"model/wte": message(f1=b"x")}, "expected a number"),
+    ({"model/wte": WTE + b"\x0b"}, "a field of the unknown kind"),
+    ({"model/wte": message(f2=b"abc")[:-1]}, "a field is truncated"),
+    ({"model/wte": b"\x08" + b"\xff" * 11}, "a number has more than 64 bits"),
+    ({"model/wte": message(f1=1, f2=shape(13, 6), f3=1, f5=312)}, "is in shard 1 of 1"),
+    ({"model/wte": message(f1=1, f2=shape(13, 6), f4=2**40, f5=312)}, "truncated: model/wte ends"),
     ({"model/wpe": message(f1=1, f2=shape(8, 6), f5=192)}, "model/w.e overlaps model/w.e"),
-    ({"": message(f1=100_000)}, "lies in shard 0 of 100000"),
+    ({"": message(f1=100_000)}, "is in shard 0 of 100000"),
 ])
-def test_entries_that_are_not_sound_are_refused(
+def test_entries_that_are_not_sound_are_rejected(
     folder: Path, changes: dict, expected: str
 ) -> None:
     found: dict[str, bytes | None] = {"": message(f1=1), "model/wte": WTE, **changes}
@@ -114,17 +114,17 @@ def test_entries_that_are_not_sound_are_refused(
 @pytest.mark.parametrize("block, expected", [
     (b"", "a block is shorter than its own list of restarts"),
     (b"\xff" * 8, "a block is shorter than its own list of restarts"),
-    (number(5) + number(1) + number(1) + b"ab" + bytes(4) + b"\1\0\0\0", "lies outside its block"),
-    (number(0) + number(99) + number(1) + b"ab" + bytes(4) + b"\1\0\0\0", "lies outside its block"),
+    (number(5) + number(1) + number(1) + b"ab" + bytes(4) + b"\1\0\0\0", "is outside its block"),
+    (number(0) + number(99) + number(1) + b"ab" + bytes(4) + b"\1\0\0\0", "is outside its block"),
     (entries({b"\xff\xfe": b""}), "can't decode byte 0xff"),
 ])
-def test_blocks_that_are_not_sound_are_refused(tmp_path: Path, block: bytes, expected: str) -> None:
+def test_blocks_that_are_unsound_are_rejected(tmp_path: Path, block: bytes, expected: str) -> None:
     (tmp_path / "x.index").write_bytes(table(block))
     with pytest.raises(CheckpointError, match=expected):
         load(tmp_path / "x.index")
 
 
-def test_a_compressed_block_and_a_huge_file_are_refused(tmp_path: Path) -> None:
+def test_a_compressed_block_and_a_huge_file_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "x.index").write_bytes(table(entries({}), compression=1))
     with pytest.raises(CheckpointError, match="is compressed"):
         load(tmp_path / "x.index")

@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ...config import GPT2Config
-from ...fast.blocks import add
 from ...fast.ops import FAST
 from ...layers.contract import UniformSource
 from ...layers.cross_entropy import IGNORE
@@ -137,7 +136,7 @@ def add_gradients(total: dict[str, Array], more: dict[str, Array]) -> None:
     """Add `more` to `total` in place, and empty `more`: its memory is needed by the next batch."""
     while more:
         name, grad = more.popitem()
-        add(total[name], grad, out=total[name])
+        np.add(total[name], grad, out=total[name])
 
 
 def _sharded(

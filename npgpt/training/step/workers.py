@@ -106,6 +106,7 @@ class _Worker:
             env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
         )
         self._messages: SimpleQueue[str | None] = SimpleQueue()
+        self._sent = threading.Event()
         self._answers: SimpleQueue[object] = SimpleQueue()
         # the first message; its answer says that the worker is there
         self._messages.put(described)
@@ -114,7 +115,11 @@ class _Worker:
 
     def ask(self, message: str) -> None:
         """Send a message; there will be one answer to it."""
+        self._sent.clear()
         self._messages.put(message)
+        # the thread gets the GIL now, not when we release it next; it may be stuck all the same,
+        # with a long message that a stopped worker does not read
+        self._sent.wait(0.1)
 
     def answer(self, patience: float) -> object:
         """The next answer; None if the worker has ended. Raises Empty after `patience` seconds."""
@@ -137,8 +142,9 @@ class _Worker:
         pipes = self._process
         assert pipes.stdin is not None and pipes.stdout is not None
         while (message := self._messages.get()) is not None:
-            answer = _heard(pipes.stdout) if _said(pipes.stdin, message) else None
-            self._answers.put(answer)
+            there = _said(pipes.stdin, message)
+            self._sent.set()
+            self._answers.put(_heard(pipes.stdout) if there else None)
 
 
 class Workers:

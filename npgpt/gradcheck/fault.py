@@ -1,4 +1,4 @@
-"""What the rules look at: one input's gradient as backward said it and as it is."""
+"""What the rules are given, one wrong gradient, and what they give, a named fault."""
 
 from __future__ import annotations
 
@@ -7,32 +7,41 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .measure import Measurement
-from .numeric import Array
+from .numeric import Array, norm
 
 DIGITS = 1e-8
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Fault:
     """The `kind` of a fault, a sentence for a learner, and what the name rests on.
 
-    `predicted` is what backward would have said (K, N) with this fault alone, where a rule knows.
+    `predicted` is what backward would have returned (K, N) with this fault alone, where a rule
+    knows; `coefficient` the number that repairs a term; `nonlinear` means that the sentence
+    already explains that dout is not a factor of every term; `doubtful` that backward's source may
+    explain it better.
     """
 
     kind: str
     message: str
     evidence: str
     predicted: Array | None = field(default=None, compare=False, repr=False)
+    coefficient: float | None = None
+    nonlinear: bool = False
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)
-class View:
-    """One input as the rules see it: what backward `said` and what is `true`, both (K, N)."""
+class WrongGradient:
+    """One input as the rules see it: `analytic` is what backward returned, `numeric` what is true.
+
+    Both are (K, N): K random douts, N elements of the input.
+    """
 
     m: Measurement
     position: int
-    said: Array
-    true: Array
+    analytic: Array
+    numeric: Array
 
     @property
     def name(self) -> str:
@@ -59,12 +68,17 @@ class View:
         return np.asarray(douts.reshape(len(douts), -1) @ self.jacobian.T)
 
 
-def close(said: Array, predicted: Array) -> bool:
+def wrong_gradient(m: Measurement, position: int) -> WrongGradient:
+    """The gradient at one position of a measurement."""
+    return WrongGradient(m, position, m.analytic[position], m.numeric[position])
+
+
+def close(analytic: Array, predicted: Array) -> bool:
     """Equal to eight digits, as a whole; a prediction of nothing never fits."""
-    size = float(np.linalg.norm(predicted))
-    return size > 0 and float(np.linalg.norm(said - predicted)) <= DIGITS * size
+    size = norm(predicted)
+    return size > 0 and norm(analytic - predicted) <= DIGITS * size
 
 
-def fit(said: Array, true: Array) -> float:
-    """The number c that brings c * true closest to said."""
-    return float(np.sum(said * true) / max(float(np.sum(true * true)), 1e-300))
+def fit(analytic: Array, numeric: Array) -> float:
+    """The number c that brings c * numeric closest to analytic."""
+    return float(np.sum(analytic * numeric) / max(float(np.sum(numeric * numeric)), 1e-300))

@@ -8,24 +8,24 @@ from .pairs import damaged, linear_backward, linear_forward, normal
 FIXED = normal(9, 30, 30)  # a matrix that the function knows: inputs cannot be cut small
 
 
-def bent_forward(x):
+def steep_forward(x):
     return np.tanh(x) @ FIXED, x
 
 
-def bent_backward(dout, x):
+def steep_backward(dout, x):
     return ((dout @ FIXED.T) * (1 - np.tanh(x) ** 2),)
 
 
 @pytest.mark.parametrize("damage, kind, words", [
     (lambda dx: (dx.T,), "transposed", "it is transposed."),
-    (lambda dx: (-dx.T,), "transposed", "its sign is wrong"),
+    (lambda dx: (-dx.T,), "transposed", "has the wrong sign"),
     (lambda dx: (dx[::-1],), "axes-swapped", "axis 0"),
     (lambda dx: (dx.sum(),), "wrong-shape", "(30, 30)"),
-    (lambda dx: (np.stack([dx / 2, dx / 2]),), "missing-broadcast-sum", "sum over axes (0,)"),
-    (lambda dx: (dx.reshape(-1),), "wrong-shape", "the numbers are right"),
+    (lambda dx: (np.stack([dx / 2, dx / 2]),), "missing-broadcast-sum", "sum over axis 0"),
+    (lambda dx: (dx.reshape(-1),), "wrong-shape", "its elements are right"),
 ])
 def test_a_large_gradient_is_named_along_directions(damage, kind, words):
-    report = check(bent_forward, damaged(bent_backward, damage), normal(0, 30, 30))
+    report = check(steep_forward, damaged(steep_backward, damage), normal(0, 30, 30))
     assert report.kinds == [kind]
     assert words in report.findings[0].message
 
@@ -46,7 +46,7 @@ def test_several_wrong_elements_among_many_are_all_found():
         dx[11, 17] *= -1.5
         return (dx,)
 
-    report = check(bent_forward, damaged(bent_backward, damage), normal(0, 30, 30))
+    report = check(steep_forward, damaged(steep_backward, damage), normal(0, 30, 30))
     assert report.kinds == ["wrong-element"]
     message = report.findings[0].message
     assert "[3, 4] is 2 times" in message
@@ -59,6 +59,6 @@ def test_many_wrong_elements_are_a_picture():
         dx[:15, :10] *= normal(3, 15, 10)
         return (dx,)
 
-    report = check(bent_forward, damaged(bent_backward, damage), normal(0, 30, 30))
+    report = check(steep_forward, damaged(steep_backward, damage), normal(0, 30, 30))
     assert report.kinds == ["unexplained"]
     assert report.findings[0].picture.splitlines()[-1] == "." * 16

@@ -1,0 +1,49 @@
+"""Options that several verbs take, declared once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..ids import check_integer
+from ..machine import tune
+from .parser import Parser
+
+
+def add_model(parser: Parser) -> None:
+    """Declare MODEL, in any form that `open_model` reads."""
+    parser.add_argument("model", type=Path, metavar="MODEL",
+                        help="a run, a checkpoint, or a folder of GPT-2 weights")
+
+
+def add_seed(parser: Parser, default: int | None, meaning: str) -> None:
+    """Declare --seed."""
+    parser.add_argument("--seed", type=seed_number, default=default, metavar="N", help=meaning)
+
+
+def seed_number(text: str) -> int:
+    """An option's value as the seed of a random generator: an integer of at least 0."""
+    try:
+        return check_integer("seed", int(text), 0)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected an integer of at least 0, got {text!r}") from None
+
+
+def add_color(parser: Parser) -> None:
+    """Declare --color, see `console.wants_color`."""
+    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto",
+                        help="colour the output (default auto: in a terminal only)")
+
+
+def add_threads(parser: Parser) -> None:
+    """Declare --threads, with 0 as `npgpt train` takes it."""
+    parser.add_argument("--threads", type=int, default=0, metavar="N",
+                        help="threads to compute with (default 0: OMP_NUM_THREADS, or else one "
+                             "per core)")
+
+
+def use_threads(n: int) -> None:
+    """Compute with n threads from now on, unless n is 0; ValueError for a negative number."""
+    if check_integer("threads", n, 0):
+        tune(n)

@@ -1,0 +1,65 @@
+"""Which text a model is measured on: the run's own, or one that the command line names."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+from ..tape import Array
+from ..text import Tokenizer, load_corpus
+from ..training.checkpoint import is_run, newest_checkpoint, read_record
+from .console import note
+from .options import add_model
+from .parser import Parser
+
+# of a text that is not the run's own, where --split asks for a part
+VAL_FRACTION = 0.1
+
+
+class Text(NamedTuple):
+    """The tokens (N,) of one split of a corpus."""
+
+    name: str
+    split: str
+    """train, val, or all."""
+    tokens: Array
+
+
+def add_model_and_text(parser: Parser) -> None:
+    """Declare MODEL, TEXT and --split: a model, and which part of which text it reads."""
+    add_model(parser)
+    parser.add_argument("text", nargs="?", metavar="TEXT",
+                        help="a file, a folder or a named corpus (default: the run's own)")
+    parser.add_argument("--split", choices=("train", "val", "all"),
+                        help="which part (default: val of the run's own corpus, all of another)")
+
+
+def load_text(args: argparse.Namespace, tokenizer: Tokenizer, least: int = 1) -> Text:
+    """The text that MODEL, TEXT and --split choose, with at least `least` tokens.
+
+    Raises ValueError without a text to choose, CorpusError for one that cannot be read,
+    holds characters that the tokenizer lacks, or is too short.
+    """
+    name, fraction, split = choose_text(args.model, args.text, args.split)
+    corpus = load_corpus(name, tokenizer, fraction, say=note)
+    # with nothing held out, all of the text is the training part
+    tokens = corpus.val if split == "val" else corpus.train
+    corpus.require(least, tokens)
+    return Text(corpus.name, split, tokens)
+
+
+def choose_text(
+    model: Path, text: str | None, split: str | None
+) -> tuple[str, float, str]:
+    """The name of a text, the fraction of it to hold out, and the split to read."""
+    if is_run(model):
+        data = read_record(newest_checkpoint(model))["run"]["data"]
+        if text in (None, data["corpus"]):
+            split = split or "val"
+            return data["corpus"], 0.0 if split == "all" else data["val_fraction"], split
+    if text is None:
+        raise ValueError(f"{model} has no corpus of its own; name a TEXT too")
+    if split in (None, "all"):
+        return text, 0.0, "all"
+    return text, VAL_FRACTION, split

@@ -1,0 +1,29 @@
+"""What verbs print in the same way."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from npgpt.cli.console import duration, note, wants_color
+
+
+def test_a_note_goes_to_stderr(capsys):
+    note("mind the gap")
+    assert capsys.readouterr() == ("", "npgpt: mind the gap\n")
+
+
+@pytest.mark.parametrize("asked, terminal, no_color, wanted", [
+    ("always", False, "1", True), ("never", True, "", False), ("auto", True, "", True),
+    ("auto", False, "", False), ("auto", True, "1", False),
+])
+def test_colour_is_for_terminals_unless_asked_or_forbidden(
+        monkeypatch, asked, terminal, no_color, wanted):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    assert wants_color(SimpleNamespace(color=asked)) == wanted
+
+
+@pytest.mark.parametrize("seconds, text", [
+    (42, "42 s"), (200, "3.3 min"), (5400, "1 h 30 min"), (90061, "25 h 1 min")])
+def test_durations_are_in_a_unit_that_suits_them(seconds, text):
+    assert duration(seconds) == text

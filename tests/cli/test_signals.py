@@ -1,0 +1,20 @@
+"""A first signal is noted, a second one stops at once."""
+
+import signal
+
+import pytest
+
+from npgpt.cli.signals import Interruption
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_is_noted_and_the_second_raises(number, capsys):
+    before = signal.getsignal(number)
+    with Interruption() as interruption:
+        assert not interruption.happened()
+        signal.raise_signal(number)
+        assert interruption.happened()
+        assert "npgpt: stopping after this step" in capsys.readouterr().err
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    assert signal.getsignal(number) is before
