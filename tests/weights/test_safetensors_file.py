@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from npgpt.weights import CheckpointError
@@ -36,6 +37,15 @@ def test_what_is_written_is_what_the_safetensors_library_reads(tmp_path: Path, p
     size = (tmp_path / "f.safetensors").stat().st_size
     assert size <= written_size(tensors, {"format": "pt"}) <= size + 256 * (1 + len(tensors))
     assert read_metadata(tmp_path / "f.safetensors") == {"format": "pt"}
+
+
+@pytest.mark.parametrize("metadata", [None, {"note": '"' * 10_000}])
+def test_the_size_foretold_is_hardly_more_than_what_is_written(
+    tmp_path: Path, metadata: dict[str, str] | None
+) -> None:
+    write_safetensors(tmp_path / "f", PAIR, metadata)
+    size = (tmp_path / "f").stat().st_size
+    assert size <= written_size(PAIR, metadata) <= size + 256 * (1 + len(PAIR))
 
 
 def test_what_the_safetensors_library_writes_is_read(tmp_path: Path) -> None:
@@ -108,6 +118,22 @@ def test_a_disk_that_refuses_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError) as caught:
         write_safetensors(tmp_path / "missing" / "f", PAIR)
     assert caught.value.errno == errno.ENOENT
+
+
+@pytest.mark.parametrize(("theirs", "code"), [
+    ("I/O error: No space left on device (os error 28)", errno.ENOSPC), ("who knows", errno.EIO),
+])
+def test_an_error_of_the_library_while_writing_becomes_an_os_error_with_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theirs: str, code: int
+) -> None:
+    def fail(*args: object) -> None:
+        raise SafetensorError(theirs)
+
+    monkeypatch.setattr("safetensors.numpy.save_file", fail)
+    with pytest.raises(OSError) as caught:
+        write_safetensors(tmp_path / "f", PAIR)
+    assert (caught.value.errno, caught.value.strerror) == (code, os.strerror(code))
+    assert caught.value.filename == str(tmp_path / "f")
 
 
 def test_arrays_are_read_and_an_unsound_file_is_rejected(tmp_path: Path) -> None:
@@ -191,6 +217,15 @@ def test_metadata_must_be_an_object_and_only_its_strings_are_read(
     write_raw(tmp_path / "f", PAIR, {**header_of(PAIR), "__metadata__": [1]})
     with pytest.raises(CheckpointError, match="its __metadata__ is not a JSON object"):
         read_metadata(tmp_path / "f")
+
+
+def test_what_the_library_alone_rejects_is_an_error_of_one_kind_with_the_rest(
+    tmp_path: Path,
+) -> None:
+    write_raw(tmp_path / "f", PAIR, {**header_of(PAIR), "__metadata__": {"a": 3}})
+    for read, place in ((read_safetensors, tmp_path / "f"), (read_arrays, tmp_path)):
+        with pytest.raises(CheckpointError, match=f"{place.name}: is not a sound safetensors file"):
+            read(place)
 
 
 @pytest.mark.parametrize("length", [2**64 - 1, 2**63, 10**9, 300, 3])
