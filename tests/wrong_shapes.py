@@ -24,6 +24,7 @@ WRONG_SHAPES = [
     ("causal_attention", (N((2, 4, 3, 2)), N((2, 4, 3, 2)), N((2, 4, 5, 2))), {}, "v (2, 4, 5, 2)"),
     ("causal_attention", (N((2, 4, 3, 2)), N((4, 3, 2)), N((4, 3, 2))), {}, "alike before that"),
     ("causal_attention", (N(2), N(2), N(2)), {}, "q (2,)"),
+    ("causal_attention", (N(2), N((3, 2)), N((3, 2))), {}, "q (2,)"),
     ("multi_head_attention", (N((3, 24)),), {"n_head": 4}, "qkv (B, T, 3C); got qkv (3, 24)"),
     ("attention_entropy", (N((3, 24)),), {"n_head": 4}, "qkv (B, T, 3C); got qkv (3, 24)"),
     ("entropy_penalty", (N(4), N(1)), {"weight": 1.0, "tolerance": 0.1, "bound": 1.0},

@@ -49,6 +49,17 @@ def test_values_agree_with_one_query_at_a_time(keys):
         np.testing.assert_allclose(out[b, h], expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("leading", [(), (3,), (2, 1, 2)])
+def test_any_number_of_leading_axes_may_stand_before_queries_and_keys(leading, rng):
+    q, k, v = (rng.standard_normal((*leading, n, D)) for n in (T, S, S))
+    out, cache = causal_attention_forward(q, k, v)
+    for index in np.ndindex(leading):
+        np.testing.assert_allclose(out[index], one_query_at_a_time(q[index], k[index], v[index]),
+                                   rtol=1e-12)
+    grads = causal_attention_backward(out, cache)
+    assert [g.shape for g in grads] == [q.shape, k.shape, v.shape]
+
+
 @given(st.integers(0, T - 2), st.integers(0, 1000))
 def test_future_tokens_do_not_change_past_outputs(t, seed):
     q, k, v = draw(seed)

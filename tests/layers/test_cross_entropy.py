@@ -98,6 +98,18 @@ def test_another_number_can_be_the_one_ignored(rng):
         loss_of(logits[1:2], np.array([2])), rel=1e-14)
 
 
+def test_a_vocabulary_of_one_token_costs_nothing():
+    loss, cache = cross_entropy_forward(np.ones((2, 1)), np.array([0, IGNORE]))
+    assert loss == 0.0
+    np.testing.assert_array_equal(cross_entropy_backward(np.array(1.0), cache)[0], [[0], [0]])
+
+
+def test_the_gradient_has_the_type_of_the_logits_whatever_that_of_dloss():
+    _, cache = cross_entropy_forward(np.ones((2, V), np.float32), np.array([0, 1]))
+    dlogits, _ = cross_entropy_backward(np.array(1.0, np.float64), cache)
+    assert dlogits.dtype == np.float32
+
+
 def test_gradient_scales_with_dloss(rng):
     _, cache = cross_entropy_forward(rng.standard_normal((3, V)), np.array([0, 1, 2]))
     once, thrice = (cross_entropy_backward(np.array(a), cache)[0] for a in (1.0, 3.0))
@@ -118,9 +130,10 @@ def test_targets_of_another_shape_are_refused():
 def test_loss_from_the_channels_equals_the_loss_of_their_scores(rng):
     x, weight = rng.standard_normal((B, T, C)), rng.standard_normal((V, C))
     targets = rng.integers(0, V, (B, T))
-    loss, _ = linear_cross_entropy_forward(x, weight, targets)
     scores = np.einsum("btc,vc->btv", x, weight)
-    assert float(loss) == pytest.approx(loss_of(scores, targets), rel=1e-13)
+    for settings in ({}, {"ignore_index": int(targets[0, 0])}):
+        loss, _ = linear_cross_entropy_forward(x, weight, targets, **settings)
+        assert float(loss) == pytest.approx(loss_of(scores, targets, **settings), rel=1e-13)
 
 
 def test_gradients_agree_with_the_numbers(rng):
@@ -132,3 +145,5 @@ def test_gradients_agree_with_the_numbers(rng):
     prove_gradients(
         linear_cross_entropy_forward, linear_cross_entropy_backward, x, weight, targets
     )
+    prove_gradients(linear_cross_entropy_forward, linear_cross_entropy_backward, x, weight,
+                    np.array([[1, 0, 2], [4, 1, 1]]), ignore_index=1)
