@@ -171,6 +171,15 @@ def test_every_head_attends_by_itself(rng):
         np.testing.assert_allclose(out[b][:, channels], one_query_at_a_time(q, k, v), rtol=1e-12)
 
 
+def test_the_weights_of_every_head_are_dropped_as_those_of_attention_are(rng):
+    qkv = rng.standard_normal((B, T, 3 * C))
+    parts = [split_heads(part, H) for part in split_qkv(qkv)]
+    expected, _ = causal_attention_forward(*parts, rate=0.25, rng=FixedUniform(2))
+    out, _ = multi_head_attention_forward(qkv, n_head=H, rate=0.25, rng=FixedUniform(2))
+    np.testing.assert_array_equal(out, merge_heads(expected))
+    assert (out != multi_head_attention_forward(qkv, n_head=H)[0]).any()
+
+
 def test_future_tokens_do_not_change_past_outputs_of_any_head(rng):
     qkv = rng.standard_normal((B, T, 3 * C))
     before, _ = multi_head_attention_forward(qkv, n_head=H)

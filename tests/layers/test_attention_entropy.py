@@ -54,6 +54,7 @@ def test_uniform_attention_has_exactly_the_bound(t):
 def test_the_bounds_at_usual_lengths():
     bounds = [causal_bound(t) for t in (64, 128, 256, 1024)]
     np.testing.assert_allclose(bounds, [3.206, 3.878, 4.560, 5.936], atol=5e-4)
+    assert causal_bound(0) == 0.0
 
 
 def test_attention_to_one_key_alone_has_none(rng):
