@@ -16,7 +16,7 @@ WRONG_SHAPES = [
     ("weight_norm", (N((8, 4)), N(1)), {}, "v (8, 4), gain (1,)"),
     ("weight_norm", (N(4), N(4)), {}, "v (4,), gain (4,)"),
     ("token_embedding", (IDS, N(7)), {}, "weight (V, C); got weight (7,)"),
-    ("position_embedding", (N((2, 3, 8)), N((9, 7)), IDS[0]), {}, "weight (9, 7)"),
+    ("position_embedding", (N((2, 3, 8)), N((9, 7)), IDS[0]), {}, "x (2, 3, 8), weight (9, 7)"),
     ("position_embedding", (N((2, 3, 8)), N((9, 8)), IDS[0, :1]), {}, "positions (1,)"),
     ("unembedding", (N((2, 3, 8)), N((7, 9))), {}, "x (2, 3, 8), weight (7, 9)"),
     ("linear_cross_entropy", (N((2, 3, 8)), N((7, 9)), IDS), {}, "x (2, 3, 8), weight (7, 9)"),
