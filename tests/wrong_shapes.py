@@ -15,6 +15,7 @@ WRONG_SHAPES = [
     ("linear", (N((2, 3, 8)), N((2, 8, 4)), None), {}, "weight (2, 8, 4)"),
     ("weight_norm", (N((8, 4)), N(1)), {}, "v (8, 4), gain (1,)"),
     ("weight_norm", (N(4), N(4)), {}, "v (4,), gain (4,)"),
+    ("weight_norm", (N((2, 8, 4)), N((8, 4))), {}, "v (2, 8, 4), gain (8, 4)"),
     ("token_embedding", (IDS, N(7)), {}, "weight (V, C); got weight (7,)"),
     ("position_embedding", (N((2, 3, 8)), N((9, 7)), IDS[0]), {}, "x (2, 3, 8), weight (9, 7)"),
     ("position_embedding", (N((2, 3, 8)), N((9, 8)), IDS[0, :1]), {}, "positions (1,)"),
