@@ -141,7 +141,7 @@ def test_an_error_before_anything_was_written_comes_through_as_it_is(tmp_path):
 
 @pytest.fixture
 def on_the_disk(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, object]]:
-    """What is flushed and what is renamed, in order: a file or folder by its number on the disk."""
+    """What is flushed and what is renamed, in order: a file or folder by its inode."""
     events: list[tuple[str, object]] = []
     fsync, replace, rename = os.fsync, os.replace, os.rename
 
@@ -251,7 +251,7 @@ def test_a_folder_that_exists_is_not_touched(tmp_path):
     assert (place / "file").read_text() == "mine" and names(tmp_path) == ["folder"]
 
 
-def test_what_a_killed_process_of_the_same_number_left_is_not_in_the_folder(tmp_path):
+def test_what_a_killed_process_with_the_same_id_left_is_not_in_the_folder(tmp_path):
     leftover = tmp_path / f".partial-{os.getpid()}-folder"
     leftover.mkdir()
     (leftover / "old").write_text("half")

@@ -124,7 +124,7 @@ def test_an_old_checkpoint_that_cannot_be_deleted_does_not_stop_the_run(state, t
     assert first.is_dir() and newest_checkpoint(tmp_path).name == "step-00000005"
 
 
-def test_what_only_looks_like_a_checkpoint_is_none(state, tmp_path):
+def test_what_only_resembles_a_checkpoint_is_not_one(state, tmp_path):
     assert checkpoints(tmp_path) == []
     path = save_checkpoint(tmp_path, state)
     for folder in ("notes", "step-9", "aside-step-00000009", "step-00000009-old"):

@@ -40,7 +40,7 @@ def test_what_is_written_is_what_the_safetensors_library_reads(tmp_path: Path, p
 
 
 @pytest.mark.parametrize("metadata", [None, {"note": '"' * 10_000}])
-def test_the_size_foretold_is_hardly_more_than_what_is_written(
+def test_the_written_size_is_bounded_from_above_and_closely(
     tmp_path: Path, metadata: dict[str, str] | None
 ) -> None:
     write_safetensors(tmp_path / "f", PAIR, metadata)
@@ -219,9 +219,7 @@ def test_metadata_must_be_an_object_and_only_its_strings_are_read(
         read_metadata(tmp_path / "f")
 
 
-def test_what_the_library_alone_rejects_is_an_error_of_one_kind_with_the_rest(
-    tmp_path: Path,
-) -> None:
+def test_what_only_the_library_rejects_is_a_checkpoint_error_too(tmp_path: Path) -> None:
     write_raw(tmp_path / "f", PAIR, {**header_of(PAIR), "__metadata__": {"a": 3}})
     for read, place in ((read_safetensors, tmp_path / "f"), (read_arrays, tmp_path)):
         with pytest.raises(CheckpointError, match=f"{place.name}: is not a sound safetensors file"):
