@@ -62,6 +62,11 @@ def test_one_seed_gives_one_mask_and_another_seed_another():
     assert (mask(1) != mask(2)).any()
 
 
+def test_a_mask_at_rate_0_passes_everything_and_a_mask_for_complex_numbers_is_real(rng):
+    mask = dropout_mask((3,), np.ones(3, complex), 0.0, rng)
+    assert mask.dtype == np.float64 and (mask == 1).all()
+
+
 def test_two_draws_from_one_generator_differ(rng):
     first, second = (dropout_forward(np.ones(50), rate=0.5, rng=rng)[0] for _ in range(2))
     assert (first != second).any()
