@@ -17,16 +17,16 @@ from typing import BinaryIO, Iterator, Mapping
 import numpy as np
 
 from ..config import GPT2Config
-from ..params import Params
+from ..params import Params, parameter_shapes
 from ..tape import Array
-from .assemble import assemble
-from .configs import checked_config
+from .assemble import assemble, is_linear
+from .configs import checked_config, differences
 from .errors import bad_file
+from .safetensors_file import ITEM_SIZES
 from .stored import MappedFile, Stored, transposed
 
 MODEL_MAGIC, STATE_MAGIC = 20240326, 20240327
 VERSIONS = {3: "F32", 5: "BF16"}
-ITEM_SIZES = {"F32": 4, "BF16": 2}
 STATE_VERSION = 2
 HEADER = 1024
 PADDING = 128
@@ -37,18 +37,6 @@ TENSORS = (
     "h.{}.ln_2.weight", "h.{}.ln_2.bias", "h.{}.mlp.c_fc.weight", "h.{}.mlp.c_fc.bias",
     "h.{}.mlp.c_proj.weight", "h.{}.mlp.c_proj.bias", "ln_f.weight", "ln_f.bias",
 )
-# llm.c has one architecture
-FIXED = {
-    "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": True,
-    "norm": "layernorm", "final_norm": True, "qkv_bias": True, "frozen_biases": False,
-    "weight_norm": False,
-}
-
-
-def magic_of(path: Path) -> int:
-    """The first int32 of a file, which identifies llm.c's kinds."""
-    with path.open("rb") as file:
-        return int.from_bytes(file.read(4), "little")
 
 
 def load_llmc(
@@ -72,7 +60,7 @@ def load_llmc(
         raise bad_file(path, f"pads a vocabulary of {config.vocab_size} to {padded}")
     kind = VERSIONS[version]
     # the header alone gives the size; checked before anything is allocated
-    needed = HEADER + ITEM_SIZES[kind] * _elements(config, padded)
+    needed = _size(config, padded, kind)
     if file.size != needed:
         raise bad_file(path, f"its header asks for {needed} bytes, got {file.size}")
     return config, assemble(path, config, _tensors(file, config, padded, kind), dtype)
@@ -83,53 +71,36 @@ def _tensors(
 ) -> dict[str, Stored]:
     offset = HEADER
     found: dict[str, Stored] = {}
-    for name, shape in _layout(config, padded):
+    for name, shape in _layout(config, padded).items():
         used = (config.vocab_size, shape[1]) if name == "wte.weight" else shape
         stored = file.tensor(offset, used, kind)
-        found[name] = transposed(stored) if _is_linear(name) else stored
+        found[name] = transposed(stored) if is_linear(name) else stored
         offset += math.prod(shape) * ITEM_SIZES[kind]
     return found
 
 
-def _layout(config: GPT2Config, padded: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Every tensor with its stored shape, in the file's order."""
-    c = config.n_embd
-    shapes: dict[str, tuple[int, ...]] = {
-        "wte.weight": (padded, c), "wpe.weight": (config.n_positions, c),
-        "attn.c_attn.weight": (3 * c, c), "attn.c_attn.bias": (3 * c,),
-        "attn.c_proj.weight": (c, c), "mlp.c_fc.weight": (4 * c, c), "mlp.c_fc.bias": (4 * c,),
-        "mlp.c_proj.weight": (c, 4 * c),
-    }
-    for name in TENSORS:
-        shape = shapes.get(name.removeprefix("h.{}."), (c,))
-        for layer in range(config.n_layer if "{}" in name else 1):
-            yield name.format(layer), shape
+def _layout(config: GPT2Config, padded: int) -> dict[str, tuple[int, ...]]:
+    """Every tensor's stored shape, in the file's order.
 
-
-def _elements(config: GPT2Config, padded: int) -> int:
-    return sum(math.prod(shape) for _, shape in _layout(config, padded))
-
-
-def _is_linear(name: str) -> bool:
-    return name.startswith("h.") and name.endswith(("c_attn.weight", "c_proj.weight",
-                                                    "c_fc.weight"))
-
-
-def check_fits_llmc(config: GPT2Config) -> None:
-    """Raise ValueError, naming every reason, if llm.c has no such model."""
-    wrong = [
-        f"{name}={getattr(config, name)} (llm.c: {needed})" for name, needed in FIXED.items()
-        if getattr(config, name) != needed
-    ]
-    if config.inner != 4 * config.n_embd:
-        wrong.append(f"n_inner={config.n_inner} (llm.c: {4 * config.n_embd})")
+    Raises ValueError, naming every reason, if llm.c has no such model.
+    """
+    wrong = differences(config, "llm.c", tie_word_embeddings=True, qkv_bias=True)
     if wrong:
         raise ValueError(f"llm.c has no such model: {', '.join(wrong)}")
+    shapes = {**parameter_shapes(config), "wte.weight": (padded, config.n_embd)}
+    names = [name.format(layer) for name in TENSORS
+             for layer in range(config.n_layer if "{}" in name else 1)]
+    return {name: shapes[name][::-1] if is_linear(name) else shapes[name] for name in names}
+
+
+def _size(config: GPT2Config, padded: int, kind: str) -> int:
+    elements = sum(math.prod(shape) for shape in _layout(config, padded).values())
+    return HEADER + ITEM_SIZES[kind] * elements
 
 
 def llmc_size(config: GPT2Config) -> int:
-    """Bytes of the float32 model file."""
-    return HEADER + 4 * _elements(config, _padded(config))
+    """Bytes of the float32 model file; raises ValueError if llm.c has no such model."""
+    return _size(config, _padded(config), "F32")
 
 
 def _padded(config: GPT2Config) -> int:
@@ -138,7 +109,6 @@ def _padded(config: GPT2Config) -> int:
 
 def write_llmc(file: BinaryIO, config: GPT2Config, params: Params) -> None:
     """Write a float32 model file (version 3); raises ValueError if llm.c has no such model."""
-    check_fits_llmc(config)
     _write_header(file, [
         MODEL_MAGIC, 3, config.n_positions, config.vocab_size, config.n_layer, config.n_head,
         config.n_embd, _padded(config),
@@ -156,7 +126,6 @@ def write_llmc_state(
     grads: Mapping[str, Array],
 ) -> None:
     """Write a debug state: ids and targets (B, T), logits (B, T, V), gradients by name."""
-    check_fits_llmc(config)
     batch, length = ids.shape
     _write_header(file, [STATE_MAGIC, STATE_VERSION, batch, length])
     rows = logits.reshape(batch * length, -1)
@@ -174,8 +143,8 @@ def _write_header(file: BinaryIO, numbers: list[int]) -> None:
 
 
 def _write_tensors(file: BinaryIO, config: GPT2Config, tensors: Mapping[str, Array]) -> None:
-    for name, shape in _layout(config, _padded(config)):
-        array = tensors[name].T if _is_linear(name) else tensors[name]
+    for name, shape in _layout(config, _padded(config)).items():
+        array = tensors[name].T if is_linear(name) else tensors[name]
         for piece in pieces(array, "<f4"):
             file.write(piece)
         if name == "wte.weight":

@@ -29,7 +29,7 @@ PIECE = 2**20
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor in a file: its shape, its stored dtype (a key of FLOATS), and how to read it."""
+    """A tensor in a file: its shape, its stored dtype, and how to read it if that is in FLOATS."""
 
     shape: tuple[int, ...]
     dtype: str

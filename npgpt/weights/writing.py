@@ -16,7 +16,7 @@ from ..config import GPT2Config
 from ..files import creating_folder, place_of, replacing_file
 from ..params import Params, check_params
 from ..tape import Array
-from .book import book_config, book_names
+from .book import book_config, book_tensors
 from .configs import CONFIG, METADATA
 from .huggingface import WEIGHTS, huggingface_names
 from .llmc import llmc_size, write_llmc, write_llmc_state
@@ -43,8 +43,8 @@ def save_book(path: Path | str, config: GPT2Config, params: Params) -> None:
     """
     _check(config, params)
     text = json.dumps(book_config(config), indent=2) + "\n"
-    names = book_names(config, params)
-    _write_pair(Path(path), config, names, lambda file: _write_text(file, text))
+    _write_pair(Path(path), config, book_tensors(params),
+                lambda file: file.write_text(text, encoding="utf-8"))
 
 
 def save_llmc(path: Path | str, config: GPT2Config, params: Params) -> None:
@@ -163,7 +163,7 @@ def _write_pair(
     path: Path,
     config: GPT2Config,
     tensors: Mapping[str, Array],
-    write_config: Callable[[Path], None],
+    write_config: Callable[[Path], int | None],
 ) -> None:
     """Weights and config.json: in a new folder, or over those in an existing folder."""
     weights_file, config_file = _pair(path)
@@ -186,7 +186,3 @@ def _write_pair(
         settings = stack.enter_context(replacing_file(config_file))
         weights = stack.enter_context(replacing_file(weights_file))
         write(weights, settings)
-
-
-def _write_text(file: Path, text: str) -> None:
-    file.write_text(text, encoding="utf-8")
