@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Mapping
 
@@ -78,37 +79,23 @@ def mismatches(
     shapes: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Stored], linear: str = "(in, out)"
 ) -> list[str]:
     """Why `tensors` are not of these shapes: one phrase per kind of problem, see `check_shapes`."""
-    missing = [name for name in shapes if name not in tensors]
-    extra = [name for name in tensors if name not in shapes]
-    common = [name for name in shapes if name in tensors]
-    misshapen = [name for name in common if tensors[name].shape != shapes[name]]
-    flipped = {
-        name: None for name in misshapen
-        if len(shapes[name]) == 2 and tensors[name].shape == shapes[name][::-1]
-    }
-    problems = []
-    if missing:
-        problems.append(f"missing: {named(missing)}")
-    if extra:
-        problems.append(f"unknown: {named(extra)}")
-    if flipped:
-        problems.append(f"transposed: {named(flipped)}; expected linear weights as {linear}")
-        square = [
-            name for name in common if re.search(r"\.\d+\.", f".{name}") and len(shapes[name]) == 2
-            and shapes[name] == shapes[name][::-1] == tensors[name].shape
-        ]
-        if square:
-            problems.append(f"these are square, so probably they are too: {named(square)}")
-    by_shapes: dict[tuple[tuple[int, ...], tuple[int, ...]], list[str]] = {}
-    for name in misshapen:
-        if name not in flipped:
-            by_shapes.setdefault((tensors[name].shape, shapes[name]), []).append(name)
-    for (given, needed), names in by_shapes.items():
-        problems.append(f"expected shape {needed}, got {shown(given)}: {named(names)}")
-    by_dtype: dict[str, list[str]] = {}
-    for name in common:
-        if tensors[name].dtype not in FLOATS:
-            by_dtype.setdefault(tensors[name].dtype, []).append(name)
-    for kind, names in by_dtype.items():
-        problems.append(f"expected dtype {', '.join(FLOATS)}, got {kind}: {named(names)}")
-    return problems
+    by_problem: defaultdict[str, list[str]] = defaultdict(list)
+    by_problem["missing"] = [name for name in shapes if name not in tensors]
+    by_problem["unknown"] = [name for name in tensors if name not in shapes]
+    transposed = f"transposed, expected linear weights as {linear}"
+    square = []
+    for name, needed in shapes.items():
+        if name not in tensors:
+            continue
+        given, dtype = tensors[name].shape, tensors[name].dtype
+        if given == needed[::-1] != needed:
+            by_problem[transposed].append(name)
+        elif given != needed:
+            by_problem[f"expected shape {needed}, got {shown(given)}"].append(name)
+        elif len(needed) == 2 and needed[0] == needed[1] and re.search(r"\.\d+\.", f".{name}"):
+            square.append(name)
+        if dtype not in FLOATS:
+            by_problem[f"expected dtype {', '.join(FLOATS)}, got {dtype}"].append(name)
+    if transposed in by_problem:
+        by_problem["square, so probably transposed too"] = square
+    return [f"{problem}: {named(names)}" for problem, names in by_problem.items() if names]

@@ -148,5 +148,6 @@ def test_matrices_that_are_not_transposed_are_named_as_such(tmp_path: Path, para
     save_file(tensors, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError) as caught:
         load(tmp_path)
-    assert ("transposed: trf_blocks.{0-1}.ff.layers.0.weight, trf_blocks.{0-1}.ff.layers.2.weight; "
-            "expected linear weights as (out, in); these are square") in str(caught.value)
+    names = ", ".join("trf_blocks.{0-1}.ff.layers." + f"{i}.weight" for i in (0, 2))
+    assert (f"transposed, expected linear weights as (out, in): {names}; square, so probably "
+            "transposed too: trf_blocks.{0-1}.att.W_query.weight") in str(caught.value)
