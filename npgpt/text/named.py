@@ -10,16 +10,7 @@ from typing import Callable
 
 from ..suggest import did_you_mean
 from .download import SHAKESPEARE, fetch
-from .sources import (
-    CorpusError,
-    Document,
-    Source,
-    cause,
-    file_document,
-    file_source,
-    folder_source,
-    walk,
-)
+from .sources import CorpusError, Document, Source, cause, file_source, folder_source, walk
 
 Say = Callable[[str], None]
 
@@ -68,7 +59,7 @@ def _path_source(given: str | os.PathLike[str]) -> Source:
         if str(given) and path.is_dir():
             return folder_source(path)
         if path.is_file():
-            return file_source(path)
+            return file_source(str(path), [path])
         there = bool(str(given)) and path.exists()
     except (OSError, ValueError) as error:
         raise CorpusError(f"{str(given)!r:.80} is not a path: {cause(error)}") from error
@@ -110,7 +101,7 @@ def python_source() -> Source:
             f"this Python has no source files in {library}; use python-docs, or any file or folder "
             f"of text"
         )
-    return Source("python-source", tuple(file_document(path) for path in paths))
+    return file_source("python-source", paths)
 
 
 def _in_memory(name: str, content: bytes) -> Document:

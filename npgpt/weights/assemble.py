@@ -52,33 +52,25 @@ def assemble(
     """The parameters of `config`, by name and in the order of the forward pass.
 
     `dtype` is float32 or float64; None means float64 if any tensor is, else float32.
-    Raises CheckpointError as `check_shapes` does.
+    Raises CheckpointError naming every missing and unknown tensor, every wrong shape and dtype.
     """
     if dtype is None:
         has_float64 = any(stored.dtype == "F64" for stored in tensors.values())
         dtype = np.float64 if has_float64 else np.float32
     wanted, shapes = checked_dtype(dtype), parameter_shapes(config)
-    check_shapes(path, shapes, tensors)
-    return {name: tensors[name].read(wanted) for name in shapes}
-
-
-def check_shapes(
-    path: Path, shapes: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Stored],
-    linear: str = "(in, out)",
-) -> None:
-    """Raise CheckpointError naming every missing and unknown tensor, every wrong shape and dtype.
-
-    `linear` is the order of a linear weight's axes in `shapes`.
-    """
-    problems = mismatches(shapes, tensors, linear)
+    problems = mismatches(shapes, tensors)
     if problems:
         raise bad_file(path, *problems)
+    return {name: tensors[name].read(wanted) for name in shapes}
 
 
 def mismatches(
     shapes: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Stored], linear: str = "(in, out)"
 ) -> list[str]:
-    """Why `tensors` are not of these shapes: one phrase per kind of problem, see `check_shapes`."""
+    """Why `tensors` are not of these shapes: one phrase per kind of problem.
+
+    `linear` is the order of a linear weight's axes in `shapes`.
+    """
     by_problem: defaultdict[str, list[str]] = defaultdict(list)
     by_problem["missing"] = [name for name in shapes if name not in tensors]
     by_problem["unknown"] = [name for name in tensors if name not in shapes]

@@ -17,7 +17,7 @@ import numpy as np
 from ..config import GPT2Config
 from ..params import Params, parameter_shapes
 from ..tape import Array
-from .assemble import assemble, check_shapes, is_linear, tied
+from .assemble import assemble, is_linear, mismatches, tied
 from .configs import checked_config, differences, found_config, published_size
 from .errors import bad_file
 from .safetensors_file import read_json
@@ -67,7 +67,9 @@ def load_book(
     tie = values.get("tie_word_embeddings")
     values["tie_word_embeddings"] = tied(path, given, tie, source, HEAD, MARK)
     config = checked_config(source, values)
-    check_shapes(path, _books_shapes(config), given, "(out, in)")
+    problems = mismatches(_books_shapes(config), given, "(out, in)")
+    if problems:
+        raise bad_file(path, *problems)
     found = {
         ours: _joined([transposed(given[name]) if is_linear(ours) else given[name]
                        for name in book_names(ours)])

@@ -289,15 +289,16 @@ def test_threads_that_load_one_corpus_at_once_all_get_it(book):
 
 LOADER = """
 import sys
-from npgpt.text import encode, load_corpus
+from npgpt.text import encode, load_corpus, sources
 source_of = encode.read_text
 
-def read_slowly(document, content=None, block_bytes=None):
-    for piece in source_of(document, content, 16):
+def read_slowly(document, content=None):
+    for piece in source_of(document, content):
         print("piece", flush=True)
         yield piece
 
 if sys.argv[2] == "slowly":
+    sources.BLOCK_BYTES = 16
     encode.read_text = read_slowly
 corpus = load_corpus(sys.argv[1], "gpt2")
 print(corpus.n_tokens, corpus.path, corpus.notes, sep="|")
