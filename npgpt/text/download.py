@@ -40,15 +40,20 @@ def fetch(
     is neither there nor on the net: why, where to place it by hand, and the alternatives.
     """
     place = folder / f"{download.name}.txt"
-    stored, stored_problem = _read_stored(download, place)
-    if stored is not None:
-        return stored
-    content, problem = _ask_the_net(download)
-    if content is None:
+    found = ""
+    try:
+        return _checked(download, place.read_bytes())
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        found = f", and {place} cannot be used ({cause(error)})"
+    try:
+        content = _checked(download, _from_the_net(download))
+    except (OSError, ValueError) as error:
         raise CorpusError(
-            f"cannot download {download.name} ({problem}){stored_problem}: place the file from "
+            f"cannot download {download.name} ({cause(error)}){found}: place the file from "
             f"{download.url} at {place} by hand, or use {alternatives}"
-        )
+        ) from None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing_file(place) as beside:
@@ -60,42 +65,27 @@ def fetch(
     return content
 
 
-def _read_stored(download: Download, place: Path) -> tuple[bytes | None, str]:
-    """The stored file's content, or None and what is wrong with it ("" if there is none)."""
-    try:
-        content = place.read_bytes()
-    except FileNotFoundError:
-        return None, ""
-    except OSError as error:
-        return None, f", and {place} cannot be read ({cause(error)})"
-    wrong = _difference(download, content)
-    return (None, f", and {place} is another file ({wrong})") if wrong else (content, "")
-
-
-def _ask_the_net(download: Download) -> tuple[bytes | None, str]:
-    """The content of the URL, or None and why not."""
+def _from_the_net(download: Download) -> bytes:
     from http.client import HTTPException
     from urllib.request import urlopen
 
     try:
         with urlopen(download.url, timeout=TIMEOUT_SECONDS) as answer:
             # one byte more than expected shows that a file is wrong, however long it is
-            content = answer.read(download.n_bytes + 1)
+            return bytes(answer.read(download.n_bytes + 1))
     except (OSError, HTTPException) as error:
         # URLError wraps an error or a text
         reason = getattr(error, "reason", error)
-        return None, cause(reason if isinstance(reason, BaseException) else error)
-    wrong = _difference(download, content)
-    return (None, f"it is another file: {wrong}") if wrong else (content, "")
+        raise OSError(cause(reason if isinstance(reason, BaseException) else error)) from error
 
 
-def _difference(download: Download, content: bytes) -> str:
-    """How content differs from the download, in a few words; "" if it does not."""
-    if len(content) > download.n_bytes:
-        return f"expected {download.n_bytes:,} bytes, got more"
-    if len(content) < download.n_bytes:
-        return f"expected {download.n_bytes:,} bytes, got {len(content):,}"
+def _checked(download: Download, content: bytes) -> bytes:
+    """The content itself; ValueError, in a few words, if it is not the download's."""
+    length = f"{len(content):,}" if len(content) <= download.n_bytes else "more"
+    if len(content) != download.n_bytes:
+        raise ValueError(f"another file: expected {download.n_bytes:,} bytes, got {length}")
     given = hashlib.sha256(content).hexdigest()
     if given != download.sha256:
-        return f"expected sha256 {download.sha256[:12]}..., got {given[:12]}..."
-    return ""
+        raise ValueError(
+            f"another file: expected sha256 {download.sha256[:12]}..., got {given[:12]}...")
+    return content
