@@ -63,6 +63,17 @@ def place_of(path: Path) -> Path:
     return place
 
 
+def check_room(folder: Path, needed: int) -> None:
+    """Raise OSError if the disk under `folder` has no room for `needed` more bytes."""
+    there = next((p for p in (folder, *folder.absolute().parents) if p.exists()), Path("."))
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        raise OSError(
+            errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {needed / 2**20:.1f} MiB needed, "
+            f"{free / 2**20:.1f} MiB free", str(folder)
+        )
+
+
 @contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; on success it replaces `path` in one step.

@@ -10,7 +10,7 @@ from typing import Mapping
 import numpy as np
 
 from ..config import GPT2Config
-from ..params import Params, checked_dtype, parameter_shapes
+from ..params import Params, check_params, checked_dtype, parameter_shapes
 from .errors import bad_file, named, shown
 from .stored import FLOATS, Stored, same
 
@@ -91,3 +91,14 @@ def mismatches(
     if transposed in by_problem:
         by_problem["square, so probably transposed too"] = square
     return [f"{problem}: {named(names)}" for problem, names in by_problem.items() if names]
+
+
+def check_savable(config: GPT2Config, params: Params) -> None:
+    """Raise ValueError unless the parameters are those of the config, as floats."""
+    problems = check_params(config, params)
+    problems += [
+        f"{name}: expected dtype float32 or float64, got {array.dtype}"
+        for name, array in params.items() if array.dtype not in (np.float32, np.float64)
+    ]
+    if problems:
+        raise ValueError("the parameters do not match the config: " + "; ".join(problems))

@@ -11,15 +11,17 @@ Source: write_model and write_state in llm.c's train_gpt2.py.
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Iterator, Mapping
+from typing import BinaryIO, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from ..config import GPT2Config
+from ..files import check_room, place_of, replacing_file
 from ..params import Params, parameter_shapes
 from ..tape import Array
-from .assemble import assemble, is_linear
+from .assemble import assemble, check_savable, is_linear
 from .configs import checked_config, differences
 from .errors import bad_file
 from .safetensors_file import ITEM_SIZES
@@ -63,12 +65,6 @@ def load_llmc(
     needed = _size(config, padded, kind)
     if file.size != needed:
         raise bad_file(path, f"its header asks for {needed} bytes, got {file.size}")
-    return config, assemble(path, config, _tensors(file, config, padded, kind), dtype)
-
-
-def _tensors(
-    file: MappedFile, config: GPT2Config, padded: int, kind: str
-) -> dict[str, Stored]:
     offset = HEADER
     found: dict[str, Stored] = {}
     for name, shape in _layout(config, padded).items():
@@ -76,7 +72,7 @@ def _tensors(
         stored = file.tensor(offset, used, kind)
         found[name] = transposed(stored) if is_linear(name) else stored
         offset += math.prod(shape) * ITEM_SIZES[kind]
-    return found
+    return config, assemble(path, config, found, dtype)
 
 
 def _layout(config: GPT2Config, padded: int) -> dict[str, tuple[int, ...]]:
@@ -98,26 +94,23 @@ def _size(config: GPT2Config, padded: int, kind: str) -> int:
     return HEADER + ITEM_SIZES[kind] * elements
 
 
-def llmc_size(config: GPT2Config) -> int:
-    """Bytes of the float32 model file; raises ValueError if llm.c has no such model."""
-    return _size(config, _padded(config), "F32")
-
-
 def _padded(config: GPT2Config) -> int:
     return -(-config.vocab_size // PADDING) * PADDING
 
 
-def write_llmc(file: BinaryIO, config: GPT2Config, params: Params) -> None:
-    """Write a float32 model file (version 3); raises ValueError if llm.c has no such model."""
-    _write_header(file, [
+def save_llmc(path: Path | str, config: GPT2Config, params: Params) -> None:
+    """Write llm.c's model file in float32; raises ValueError if llm.c has no such model."""
+    check_savable(config, params)
+    header = [
         MODEL_MAGIC, 3, config.n_positions, config.vocab_size, config.n_layer, config.n_head,
         config.n_embd, _padded(config),
-    ])
-    _write_tensors(file, config, params)
+    ]
+    with _writing(path, header, _size(config, _padded(config), "F32")) as file:
+        _write_tensors(file, config, params)
 
 
-def write_llmc_state(
-    file: BinaryIO,
+def save_llmc_state(
+    path: Path | str,
     config: GPT2Config,
     ids: Array,
     targets: Array,
@@ -125,21 +118,40 @@ def write_llmc_state(
     loss: float,
     grads: Mapping[str, Array],
 ) -> None:
-    """Write a debug state: ids and targets (B, T), logits (B, T, V), gradients by name."""
-    batch, length = ids.shape
-    _write_header(file, [STATE_MAGIC, STATE_VERSION, batch, length])
-    rows = logits.reshape(batch * length, -1)
-    for array, kind in ((ids, "<i4"), (targets, "<i4"), (rows, "<f4")):
-        for piece in pieces(array, kind):
-            file.write(piece)
-    file.write(np.array(loss, "<f4").tobytes())
-    _write_tensors(file, config, grads)
+    """Write llm.c's debug state, with which its tests compare their own logits and gradients.
+
+    ids and targets (B, T), logits (B, T, V), the mean loss, gradients by parameter name.
+    """
+    size = _size(config, _padded(config), "F32") + 4 * logits.size + 8 * ids.size
+    with _writing(path, [STATE_MAGIC, STATE_VERSION, *ids.shape], size) as file:
+        rows = logits.reshape(ids.size, -1)
+        for array, kind in ((ids, "<i4"), (targets, "<i4"), (rows, "<f4")):
+            for piece in pieces(array, kind):
+                file.write(piece)
+        file.write(np.array(loss, "<f4").tobytes())
+        _write_tensors(file, config, grads)
 
 
-def _write_header(file: BinaryIO, numbers: list[int]) -> None:
-    header = np.zeros(256, "<i4")
-    header[:len(numbers)] = numbers
-    file.write(header.tobytes())
+def bin_file(path: Path | str) -> Path:
+    """The path itself; ValueError if no file can be written there."""
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a .bin file")
+    place_of(path)
+    return path
+
+
+@contextmanager
+def _writing(path: Path | str, header: Sequence[int], size: int) -> Iterator[BinaryIO]:
+    """A file of `size` bytes to write after its header; it replaces `path` once it is complete."""
+    path = bin_file(path)
+    check_room(path.parent, size)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing_file(path) as beside, beside.open("wb") as file:
+        numbers = np.zeros(256, "<i4")
+        numbers[:len(header)] = header
+        file.write(numbers.tobytes())
+        yield file
 
 
 def _write_tensors(file: BinaryIO, config: GPT2Config, tensors: Mapping[str, Array]) -> None:

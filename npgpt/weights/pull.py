@@ -22,17 +22,16 @@ from pathlib import Path
 from typing import IO, Callable, Iterator
 
 from ..config import GPT2Config
-from ..files import LOCK_FILE, flush_to_disk, locked, replacing_file
+from ..files import LOCK_FILE, check_room, flush_to_disk, locked, replacing_file
 from ..params import parameter_shapes
 from .assemble import mismatches
 from .cache import WEIGHTS, cached, own_folder
+from .configs import CONFIG
 from .errors import CheckpointError, bad_file
 from .huggingface import canonical
 from .safetensors_file import read_safetensors
-from .writing import check_room
 
 ENDPOINT = "https://huggingface.co"
-CONFIG = "config.json"
 UNFINISHED = ".unfinished"
 BLOCK = 2**20
 TIMEOUT = 30.0
@@ -210,7 +209,8 @@ def _attempt(url: str, partial: Path, report: Report) -> str:
             file.truncate(0)
             return _attempt(url, partial, report)
         with reply:
-            if reply.status != 206 or _range_start(reply.headers) != done:
+            continues = (reply.headers.get("Content-Range") or "").startswith(f"bytes {done}-")
+            if reply.status != 206 or not continues:
                 file.truncate(0)
                 done = 0
             length = int(reply.headers.get("Content-Length") or 0)
@@ -247,11 +247,6 @@ class _Links(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         self.seen.append(headers)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _range_start(headers: Message) -> int:
-    match = re.match(r"bytes (\d+)-", headers.get("Content-Range") or "")
-    return int(match[1]) if match else -1
 
 
 def _may_pass(error: Exception) -> bool:

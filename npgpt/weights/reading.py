@@ -9,7 +9,7 @@ import numpy as np
 from ..config import SIZES, GPT2Config
 from ..params import Params
 from . import book, huggingface, llmc, openai_tf
-from .cache import cached
+from .cache import WEIGHTS, cached
 from .errors import CheckpointError, bad_file
 
 FORMS = (
@@ -67,7 +67,7 @@ def file_at(given: Path | str) -> Path:
 
 
 def _file_in(folder: Path) -> Path:
-    for name in (huggingface.WEIGHTS, huggingface.INDEX):
+    for name in (WEIGHTS, huggingface.INDEX):
         if (folder / name).is_file():
             return folder / name
         if (folder / name).is_dir():

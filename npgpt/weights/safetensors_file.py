@@ -150,12 +150,6 @@ def _check_spans(path: Path, entries: Mapping[str, _Entry], size: int) -> None:
         raise bad_file(path, f"has {size - end} bytes after its last tensor")
 
 
-def written_size(tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> int:
-    """The most bytes that `write_safetensors` will write, with 256 for each header entry."""
-    notes = sum(len(key) + 2 * len(text) for key, text in (metadata or {}).items())
-    return 256 * (1 + len(tensors)) + notes + sum(array.nbytes for array in tensors.values())
-
-
 def write_safetensors(
     path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None
 ) -> None:

@@ -15,7 +15,6 @@ from npgpt.weights.safetensors_file import (
     read_metadata,
     read_safetensors,
     write_safetensors,
-    written_size,
 )
 
 from .raw import header_of, write_raw
@@ -32,8 +31,6 @@ def test_what_is_written_is_what_the_safetensors_library_reads(tmp_path: Path, p
     for name, array in tensors.items():
         assert theirs[name].dtype == array.dtype
         np.testing.assert_array_equal(theirs[name], array)
-    size = (tmp_path / "f.safetensors").stat().st_size
-    assert size <= written_size(tensors, {"format": "pt"}) <= size + 256 * (1 + len(tensors))
     assert read_metadata(tmp_path / "f.safetensors") == {"format": "pt"}
 
 
