@@ -30,7 +30,9 @@ def check_ops(which: str = "textbook", seed: int = 0) -> Iterator[Report]:
     for case in cases(seed):
         op = ops.named()[case.op_name]
         report = check(op.forward, _dense(op), *case.inputs, **case.settings)
-        yield _titled(report, case.label)
+        report.op = case.label
+        report.rows = [replace(row, op=case.label) for row in report.rows]
+        yield report
 
 
 def check_models(which: str = "textbook", seed: int = 0) -> Iterator[Report]:
@@ -50,7 +52,7 @@ def check_models(which: str = "textbook", seed: int = 0) -> Iterator[Report]:
 
         loss = functools.partial(_loss, case)
         named = {name: grads[var] for name, var in watched.items()}
-        yield _titled(check_scalar(loss, params, named), case.label)
+        yield check_scalar(loss, params, named, case.label)
 
 
 def _loss(case: ModelCase, params: dict[str, Array]) -> Array:
@@ -63,9 +65,3 @@ def _dense(op: Op) -> Callable[[Array, Cache], tuple[Array | None, ...]]:
         return tuple(None if g is None else np.asarray(g) for g in op.backward(dout, cache))
 
     return backward
-
-
-def _titled(report: Report, title: str) -> Report:
-    report.op = title
-    report.rows = [replace(row, op=title) for row in report.rows]
-    return report
