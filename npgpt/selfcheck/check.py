@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -18,7 +17,7 @@ from ..gradcheck import Report, check, check_scalar
 from ..ops import TEXTBOOK
 from ..params import init_params
 from ..tape import Array, Cache, Op, Tape
-from .cases import ModelCase, cases, model_cases
+from .cases import cases, model_cases
 
 GOAL = 1e-10
 SETS = {"textbook": TEXTBOOK, "fast": FAST}
@@ -50,13 +49,11 @@ def check_models(which: str = "textbook", seed: int = 0) -> Iterator[Report]:
         grads = tape.backward(
             model.training_loss(watched, case.ids, case.targets, config, ops=ops))
 
-        loss = functools.partial(_loss, case)
+        def loss(params: dict[str, Array]) -> Array:
+            return model.training_loss(params, case.ids, case.targets, config, ops=TEXTBOOK)
+
         named = {name: grads[var] for name, var in watched.items()}
         yield check_scalar(loss, params, named, case.label)
-
-
-def _loss(case: ModelCase, params: dict[str, Array]) -> Array:
-    return model.training_loss(params, case.ids, case.targets, case.config, ops=TEXTBOOK)
 
 
 def _dense(op: Op) -> Callable[[Array, Cache], tuple[Array | None, ...]]:

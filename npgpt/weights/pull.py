@@ -15,7 +15,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path
@@ -112,52 +112,51 @@ def pull(
             announced = _download(url, partial, report, pauses)
         except (OSError, HTTPException) as error:
             raise _advice(url, weights, partial, error) from error
-        expected, digest = SHA256.get(name) or announced, _sha256(partial)
         try:
             # it may be a page that asks for a login, or another model
-            problems = _problems(name, partial, expected, digest)
-            if problems:
-                raise bad_file(
-                    weights, f"the download is not {name}", *problems,
-                    "it was deleted, the same command starts again",
-                )
-        except CheckpointError:
+            pulled = _examined(name, partial, announced)
+        except CheckpointError as error:
             partial.unlink()
-            raise
+            raise CheckpointError(
+                f"{error}; it was deleted, the same command starts again") from None
         with replacing_file(target / CONFIG) as beside:
             config.save(beside)
         flush_to_disk(partial)
         os.replace(partial, weights)
-    whose = "npgpt" if name in SHA256 else "the server" if announced else ""
-    return Pulled(target, digest, whose, True)
+    return replace(pulled, fetched=True)
 
 
 def _checked(name: str, weights: Path, report: Report) -> Pulled:
-    """Weights that are there already, verified by their sha256 if it is known."""
-    expected = SHA256.get(name, "")
-    problems = _problems(name, weights, expected, _sha256(weights, report) if expected else "")
-    if problems:
-        raise bad_file(weights, f"is not {name}", *problems, "delete it and pull again")
-    return Pulled(weights.parent, expected, "npgpt" if expected else "", False)
+    """Weights that are there already, examined."""
+    try:
+        return _examined(name, weights, report=report)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; delete it and pull again") from None
 
 
-def _problems(name: str, file: Path, expected: str, digest: str) -> list[str]:
-    """How a file differs from a published size, by its sha256 and its tensors; [] if it does not.
+def _examined(
+    name: str, file: Path, announced: str = "", report: Report = lambda done, total: None
+) -> Pulled:
+    """What a file is, by its sha256, and by its tensors where npgpt does not know that.
 
-    CheckpointError if it is not a sound file.
+    Raises CheckpointError if it is not the published size.
     """
+    digest, expected = _sha256(file, report), SHA256.get(name) or announced
     if expected and digest != expected:
-        return [f"expected sha256 {expected}, got {digest}"]
-    if name in SHA256:
-        return []
-    tensors = canonical(file, read_safetensors(file))
-    head, table = tensors.get("lm_head.weight"), tensors.get("wte.weight")
-    if head is not None and table is not None and head.shape == table.shape:
-        del tensors["lm_head.weight"]           # a copy of the token table
-    return mismatches(parameter_shapes(GPT2Config.named(name)), tensors)
+        raise bad_file(file, f"is not {name}: expected sha256 {expected}, got {digest}")
+    if name not in SHA256:
+        tensors = canonical(file, read_safetensors(file))
+        head, table = tensors.get("lm_head.weight"), tensors.get("wte.weight")
+        if head is not None and table is not None and head.shape == table.shape:
+            del tensors["lm_head.weight"]           # a copy of the token table
+        problems = mismatches(parameter_shapes(GPT2Config.named(name)), tensors)
+        if problems:
+            raise bad_file(file, f"is not {name}", *problems)
+    whose = "npgpt" if name in SHA256 else "the server" if announced else ""
+    return Pulled(file.parent, digest, whose, False)
 
 
-def _sha256(path: Path, report: Report = lambda done, total: None) -> str:
+def _sha256(path: Path, report: Report) -> str:
     digest, done, total = hashlib.sha256(), 0, path.stat().st_size
     with path.open("rb") as file:
         while block := file.read(BLOCK):
