@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sysconfig
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Callable
 
@@ -43,7 +44,7 @@ def find_source(name_or_path: str | os.PathLike[str], folder: Path, say: Say) ->
         return python_source()
     if name_or_path == "shakespeare":
         content = fetch(SHAKESPEARE, folder, say, _WITHOUT_NETWORK)
-        return Source("shakespeare", (_in_memory("shakespeare", content),))
+        return Source("shakespeare", (Document("shakespeare", partial(BytesIO, content)),))
     if not isinstance(name_or_path, (str, os.PathLike)):
         raise CorpusError(
             f"corpus: expected a path or one of {', '.join(CORPORA)}, got "
@@ -84,7 +85,8 @@ def python_docs() -> Source:
             "any file or folder of text"
         ) from error
     return Source("python-docs", tuple(
-        _in_memory(f"python-docs {name}", topics[name].encode("utf-8")) for name in sorted(topics)
+        Document(f"python-docs {name}", partial(BytesIO, topics[name].encode("utf-8")))
+        for name in sorted(topics)
     ))
 
 
@@ -102,8 +104,3 @@ def python_source() -> Source:
             f"of text"
         )
     return file_source("python-source", paths)
-
-
-def _in_memory(name: str, content: bytes) -> Document:
-    """A document whose bytes are in memory."""
-    return Document(name, lambda: io.BytesIO(content))

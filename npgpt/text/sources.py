@@ -50,20 +50,18 @@ class ContentHash:
     def __init__(self) -> None:
         self.n_bytes = 0
         self._all = hashlib.sha256()
-        self._one = hashlib.sha256()
 
-    def add(self, block: bytes) -> None:
-        """More of the current document."""
-        self.n_bytes += len(block)
-        self._one.update(block)
-
-    def end_document(self) -> None:
-        """What is added from now on belongs to the next document."""
-        self._all.update(self._one.digest())
-        self._one = hashlib.sha256()
+    def reading(self, document: Document) -> Iterator[bytes]:
+        """A document's bytes, block by block; added here on the way."""
+        one = hashlib.sha256()
+        for block in read_blocks(document):
+            self.n_bytes += len(block)
+            one.update(block)
+            yield block
+        self._all.update(one.digest())
 
     def hexdigest(self) -> str:
-        """The hash of all documents that have ended."""
+        """The hash of all documents that were read to their end."""
         return self._all.hexdigest()
 
 
@@ -71,34 +69,31 @@ def content_hash(source: Source) -> ContentHash:
     """Read a source to its end, for its hash and size."""
     content = ContentHash()
     for document in source.documents:
-        for _ in read_blocks(document, content):
+        for _ in content.reading(document):
             pass
     return content
 
 
-def read_blocks(document: Document, content: ContentHash | None = None) -> Iterator[bytes]:
-    """A document's bytes, block by block, also added to content; CorpusError if unreadable."""
+def read_blocks(document: Document) -> Iterator[bytes]:
+    """A document's bytes, block by block; CorpusError if unreadable."""
     try:
         with document.open() as file:
             while block := file.read(BLOCK_BYTES):
-                if content is not None:
-                    content.add(block)
                 yield block
     except OSError as error:
         raise CorpusError(f"cannot read {document.name}: {cause(error)}") from error
-    if content is not None:
-        content.end_document()
 
 
 def read_text(document: Document, content: ContentHash | None = None) -> Iterator[str]:
-    """A document's text, piece by piece, newlines as they are.
+    """A document's text, piece by piece, newlines as they are; its bytes are added to content.
 
     CorpusError names the document and the first byte that is not UTF-8.
     """
     decoder = codecs.getincrementaldecoder("utf-8")(errors="strict")
     offset = 0
-    # no block at the end: what still waits is half a character
-    for block in chain(read_blocks(document, content), [b""]):
+    blocks = read_blocks(document) if content is None else content.reading(document)
+    # an empty block at the end: what still waits then is half a character
+    for block in chain(blocks, [b""]):
         waiting = len(decoder.getstate()[0])
         try:
             yield decoder.decode(block, final=not block)

@@ -88,9 +88,8 @@ def _config(path: Path) -> GPT2Config:
 def _tensors(index: Path, entries: dict[str, Entry], shards: int) -> dict[str, Stored]:
     stem = str(index.name).removesuffix(".index")
     files: dict[int, MappedFile] = {}
-    ends: dict[int, tuple[int, str]] = {}
     found: dict[str, Stored] = {}
-    for name, entry in sorted(entries.items(), key=lambda item: (item[1].shard, item[1].offset)):
+    for name, entry in entries.items():
         if not 0 <= entry.shard < shards <= 99999:
             raise bad_file(index, f"{shown(name)} is in shard {entry.shard} of {shards}")
         if entry.shard not in files:
@@ -99,15 +98,11 @@ def _tensors(index: Path, entries: dict[str, Entry], shards: int) -> dict[str, S
                 raise bad_file(path, "does not exist; the index names it")
             files[entry.shard] = MappedFile(path)
         file = files[entry.shard]
-        end, before = ends.get(entry.shard, (0, ""))
-        if entry.offset < end:
-            raise bad_file(index, f"{shown(name)} overlaps {shown(before)}")
         if entry.offset + entry.size > file.size:
             raise bad_file(
                 file.path, f"is truncated: {shown(name)} ends at byte {entry.offset + entry.size}, "
                 f"the file has {file.size}"
             )
-        ends[entry.shard] = entry.offset + entry.size, name
         if _is_ours(name):
             found[canonical(name)] = _checked(file, name, entry)
     return found
