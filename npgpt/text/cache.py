@@ -27,7 +27,6 @@ SUFFIX = ".tokens"
 DTYPE = np.dtype("<u2")
 _START = struct.Struct("<8sIII")
 _ALIGN = 64
-_READ_BYTES = 1 << 20
 _LEFTOVER_SECONDS = 3600.0
 
 # the threads of a process would write to the same temporary file; each process has its own
@@ -112,12 +111,9 @@ def read_tokens(path: Path) -> tuple[TokenHeader, np.ndarray]:
         expected = start + header.count * DTYPE.itemsize
         if size != expected:
             raise DamagedTokens(f"expected {expected:,} bytes, got {size:,}")
-        crc32 = 0
-        while block := file.read(_READ_BYTES):
-            crc32 = zlib.crc32(block, crc32)
-        if crc32 != header.crc32:
-            raise DamagedTokens("its tokens do not match their checksum")
         mapped = np.memmap(file, dtype=DTYPE, mode="r", offset=start, shape=(header.count,))
+    if zlib.crc32(mapped.data) != header.crc32:
+        raise DamagedTokens("its tokens do not match their checksum")
     # a plain view: every slice and sum of an np.memmap would be an np.memmap too
     return header, mapped.view(np.ndarray)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Callable
 
 from ..suggest import did_you_mean
-from .download import SHAKESPEARE, fetch
+from .shakespeare import fetch
 from .sources import CorpusError, Document, Source, cause, file_source, folder_source, walk
 
 Say = Callable[[str], None]
@@ -20,7 +20,6 @@ CORPORA = {
     "python-source": "the standard library's own source; about 10 MB, no network",
     "shakespeare": "Tiny Shakespeare, 1.1 MB; downloaded once",
 }
-_WITHOUT_NETWORK = "python-docs or python-source (no network needed), or any file or folder of text"
 
 # not source worth learning from: tests, other packages, compiled code, and generated tables (codec
 # maps, and the text of python-docs itself)
@@ -43,7 +42,7 @@ def find_source(name_or_path: str | os.PathLike[str], folder: Path, say: Say) ->
     if name_or_path == "python-source":
         return python_source()
     if name_or_path == "shakespeare":
-        content = fetch(SHAKESPEARE, folder, say, _WITHOUT_NETWORK)
+        content = fetch(folder, say)
         return Source("shakespeare", (Document("shakespeare", partial(BytesIO, content)),))
     if not isinstance(name_or_path, (str, os.PathLike)):
         raise CorpusError(

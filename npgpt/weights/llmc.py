@@ -61,10 +61,6 @@ def load_llmc(
     if padded < config.vocab_size:
         raise bad_file(path, f"pads a vocabulary of {config.vocab_size} to {padded}")
     kind = VERSIONS[version]
-    # the header alone gives the size; checked before anything is allocated
-    needed = _size(config, padded, kind)
-    if file.size != needed:
-        raise bad_file(path, f"its header asks for {needed} bytes, got {file.size}")
     offset = HEADER
     found: dict[str, Stored] = {}
     for name, shape in _layout(config, padded).items():
@@ -72,6 +68,9 @@ def load_llmc(
         stored = file.tensor(offset, used, kind)
         found[name] = transposed(stored) if is_linear(name) else stored
         offset += math.prod(shape) * ITEM_SIZES[kind]
+    # the header alone gives the size; nothing is allocated yet
+    if file.size != offset:
+        raise bad_file(path, f"its header asks for {offset} bytes, got {file.size}")
     return config, assemble(path, config, found, dtype)
 
 
@@ -89,9 +88,9 @@ def _layout(config: GPT2Config, padded: int) -> dict[str, tuple[int, ...]]:
     return {name: shapes[name][::-1] if is_linear(name) else shapes[name] for name in names}
 
 
-def _size(config: GPT2Config, padded: int, kind: str) -> int:
-    elements = sum(math.prod(shape) for shape in _layout(config, padded).values())
-    return HEADER + ITEM_SIZES[kind] * elements
+def _size(config: GPT2Config) -> int:
+    shapes = _layout(config, _padded(config)).values()
+    return HEADER + ITEM_SIZES["F32"] * sum(math.prod(shape) for shape in shapes)
 
 
 def _padded(config: GPT2Config) -> int:
@@ -105,7 +104,7 @@ def save_llmc(path: Path | str, config: GPT2Config, params: Params) -> None:
         MODEL_MAGIC, 3, config.n_positions, config.vocab_size, config.n_layer, config.n_head,
         config.n_embd, _padded(config),
     ]
-    with _writing(path, header, _size(config, _padded(config), "F32")) as file:
+    with _writing(path, header, _size(config)) as file:
         _write_tensors(file, config, params)
 
 
@@ -122,7 +121,7 @@ def save_llmc_state(
 
     ids and targets (B, T), logits (B, T, V), the mean loss, gradients by parameter name.
     """
-    size = _size(config, _padded(config), "F32") + 4 * logits.size + 8 * ids.size
+    size = _size(config) + 4 * logits.size + 8 * ids.size
     with _writing(path, [STATE_MAGIC, STATE_VERSION, *ids.shape], size) as file:
         rows = logits.reshape(ids.size, -1)
         for array, kind in ((ids, "<i4"), (targets, "<i4"), (rows, "<f4")):
