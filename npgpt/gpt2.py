@@ -19,7 +19,7 @@ from .layers.contract import UniformSource
 from .ops import Ops
 from .params import Params, check_params, init_params
 from .tape import Array
-from .text import Tokenizer, tokenizer_for
+from .text import BPETokenizer, Tokenizer
 from .training.checkpoint import is_run, read_model
 from .training.step.gradients import loss_and_grads as _loss_and_grads
 from .weights import CheckpointError
@@ -154,7 +154,7 @@ def open_model(path: str | Path) -> tuple[GPT2, Tokenizer]:
         config, params, tokenizer = read_model(path)
         return GPT2(config, params), tokenizer
     found = GPT2.load(path)
-    tokenizer = tokenizer_for("gpt2", "")
+    tokenizer = BPETokenizer()
     if found.config.vocab_size < tokenizer.vocab_size:
         raise CheckpointError(
             f"{path} brings no tokenizer, and its vocabulary of {found.config.vocab_size} is "
