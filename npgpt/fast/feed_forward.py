@@ -67,12 +67,13 @@ def feed_forward_forward(
     x, fc_weight, fc_bias, proj_weight, proj_bias, *cast = of_one_type(
         x, fc_weight, fc_bias, proj_weight, proj_bias, *slope)
     check_activation(activation, cast)
-    if cast:
-        check_leaky_relu(x, *cast)
-    kernels = leaky_kernels(*cast) if cast else KERNELS[activation]
     check_linear(x, fc_weight, fc_bias)
     rows = as_rows(x)                                           # (N, C)
     hidden = matmul(rows, fc_weight)                            # (N, F)
+    hidden_shape = (*x.shape[:-1], hidden.shape[1])
+    if cast:
+        check_leaky_relu(hidden.reshape(hidden_shape), *cast)
+    kernels = leaky_kernels(*cast) if cast else KERNELS[activation]
     activated = np.empty_like(hidden)
     # a learned slope's gradient needs the hidden layer as it was
     slopes = np.empty_like(hidden) if cast and save else hidden
@@ -86,8 +87,7 @@ def feed_forward_forward(
             kernels.forward_into(hidden[run], activated[run], scratch)
 
     in_runs(activate, hidden, 3)
-    out, proj_cache = linear_forward(                           # (..., C)
-        activated.reshape(*x.shape[:-1], hidden.shape[1]), proj_weight, proj_bias)
+    out, proj_cache = linear_forward(activated.reshape(hidden_shape), proj_weight, proj_bias)
     fc_cache = (x.shape, rows, fc_weight, fc_bias is not None)
     return out, (fc_cache, slopes, hidden if cast else None, cast, proj_cache)
 
