@@ -15,7 +15,7 @@ from ..layers.contract import Array
 from ..probe.entropy import greatest
 from .paper import ROWS, Row
 from .results import ArmRecord, Number, PairRecord, Results, RunRecord, number
-from .statistics import Estimate, Paired, estimate, holm, paired
+from .statistics import Estimate, estimate, holm, sign_flip, t_test
 
 # Holm's p must be below this
 SIGNIFICANT = 0.05
@@ -70,14 +70,16 @@ class Pair:
     against: str
     claim: str | None
     seeds: tuple[int, ...]
-    nats: Paired
+    nats: Estimate
     """Nats per token."""
-    holm: float
-    """The t-test's p, corrected for the number of comparisons."""
-    entropy: Paired | None
-    """The mean entropy, as a fraction of the bound; None where it was not watched."""
+    t_test: float
+    sign_flip: float
+    entropy: Estimate | None
+    """The mean entropy, in percent of the bound; None where it was not watched."""
     paper: float | None
     """The paper's ratio of perplexities minus 1."""
+    holm: float = math.nan
+    """The t-test's p, corrected for the number of comparisons."""
 
     @property
     def name(self) -> str:
@@ -85,15 +87,16 @@ class Pair:
         return f"{self.arm} / {self.against}"
 
     @property
-    def percent(self) -> tuple[float, float, float]:
-        """The difference of perplexity in percent: mean, low, high."""
-        d = self.nats.difference
-        return 100 * math.expm1(d.mean), 100 * math.expm1(d.low), 100 * math.expm1(d.high)
+    def percent(self) -> Estimate:
+        """The difference of perplexity in percent."""
+        mean, low, high = (100 * math.expm1(nats)
+                           for nats in (self.nats.mean, self.nats.low, self.nats.high))
+        return Estimate(mean, low, high, self.nats.n)
 
     @property
     def way(self) -> str:
         """lower or higher: the perplexity of `arm` against the other."""
-        return "lower" if self.nats.difference.mean < 0 else "higher"
+        return "lower" if self.nats.mean < 0 else "higher"
 
     @property
     def verdict(self) -> str:
@@ -102,7 +105,7 @@ class Pair:
         Where the interval is on one side of zero but Holm's p is not below 0.05, only: points that
         way, points the other way; without a claim points to lower, points to higher.
         """
-        if not self.nats.difference.excludes_zero:
+        if not self.nats.excludes_zero:
             return "cannot tell"
         significant = self.holm < SIGNIFICANT
         if self.claim is None:
@@ -120,8 +123,13 @@ class Summary:
     pairs: tuple[Pair, ...]
     bound: float | None
     """The causal bound of entropy, ln(T!)/T, in nats; None where it was not watched."""
-    largest: float | None
-    """The largest entropy observed in any head of any run."""
+    largest: float
+    """The largest entropy observed in any head of any run; NaN where it was not watched."""
+
+    @property
+    def with_paper(self) -> bool:
+        """Whether some arm repeats one of the paper's."""
+        return any(arm.paper for arm in self.arms)
 
     def arm(self, name: str) -> ArmSummary:
         """The arm of that name."""
@@ -145,9 +153,9 @@ def summarise(results: Results) -> Summary:
     bound = bounds.pop() if len(bounds) == 1 else None
     by_name = {arm.name: arm for arm in arms}
     found = [_pair(entry, by_name, bound) for entry in results["study"]["compare"]]
-    corrected = holm([pair.nats.t_test for pair in found])
+    corrected = holm([pair.t_test for pair in found])
     pairs = tuple(replace(pair, holm=p) for pair, p in zip(found, corrected))
-    return Summary(arms, pairs, bound, None if math.isnan(largest) else largest)
+    return Summary(arms, pairs, bound, largest)
 
 
 def _arm(entry: ArmRecord, all_runs: list[RunRecord]) -> ArmSummary:
@@ -172,16 +180,15 @@ def _arm(entry: ArmRecord, all_runs: list[RunRecord]) -> ArmSummary:
 def _pair(entry: PairRecord, arms: dict[str, ArmSummary], bound: float | None) -> Pair:
     a, b = arms[entry["arm"]], arms[entry["against"]]
     both = tuple(seed for seed in a.losses if seed in b.losses)
-    watched = [seed for seed in both if seed in a.entropy and seed in b.entropy]
-    entropy = paired([float(a.entropy[s].mean()) / bound for s in watched],
-                     [float(b.entropy[s].mean()) / bound for s in watched]) \
-        if bound and watched else None
+    nats = [a.losses[seed] - b.losses[seed] for seed in both]
+    entropy = [float(a.entropy[seed].mean() - b.entropy[seed].mean())
+               for seed in both if seed in a.entropy and seed in b.entropy]
     printed, against = (arm.paper.perplexity if arm.paper else None for arm in (a, b))
     ratio = math.nan if printed is None or against is None else printed / against - 1
     return Pair(
-        arm=a.name, against=b.name, claim=entry["claim"], seeds=both,
-        nats=paired([a.losses[s] for s in both], [b.losses[s] for s in both]), holm=math.nan,
-        entropy=entropy, paper=None if math.isnan(ratio) else ratio,
+        **entry, seeds=both, nats=estimate(nats), t_test=t_test(nats), sign_flip=sign_flip(nats),
+        entropy=estimate([100 * nats / bound for nats in entropy]) if bound and entropy else None,
+        paper=None if math.isnan(ratio) else ratio,
     )
 
 
