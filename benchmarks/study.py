@@ -44,7 +44,7 @@ def main() -> None:
     text = json.dumps(results, allow_nan=False)
     SAVED.write_text(text + "\n", encoding="utf-8")
     summary = summarise(results)
-    pictures = draw_all(results, summary)
+    pictures = draw_all(summary)
     for name, file in PICTURES.items():
         (RESULTS / file).write_bytes(pictures[name])
     put_section("study", section(results, summary), README)

@@ -52,7 +52,7 @@ def write_report(
     results = load_results(source)
     summary = summarise(results)
     try:
-        drawn = draw_all(results, summary)
+        drawn = draw_all(summary)
     except ImportError as error:
         drawn = {}
         say(f"the report has no pictures: {error}")

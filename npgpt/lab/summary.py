@@ -14,7 +14,7 @@ import numpy as np
 from ..layers.contract import Array
 from ..probe.entropy import greatest
 from .paper import ROWS, Row
-from .results import ArmRecord, Number, PairRecord, Results, RunRecord, number
+from .results import ArmRecord, PairRecord, Results, RunRecord, number
 from .statistics import Estimate, estimate, holm, sign_flip, t_test
 
 # Holm's p must be below this
@@ -33,8 +33,12 @@ class ArmSummary:
     """The step at which a run diverged, by seed."""
     left: int
     """Runs that are not done yet."""
-    entropy: dict[int, Array]
-    """Final attention entropy in nats, (L, H), by seed; of the runs that are done."""
+    val: dict[int, Array]
+    """(step, loss) of every evaluation on the way, (N, 2), by seed; of the runs that are done."""
+    watched: list[int]
+    """The steps at which attention entropy was measured."""
+    nats: dict[int, Array]
+    """It at these steps, in nats, (watched, L, H), by seed; of the runs that are done."""
     sink: dict[int, Array]
     """Final mean weight on the first token, (L, H), by seed."""
     slopes: dict[int, dict[str, float]]
@@ -49,6 +53,11 @@ class ArmSummary:
     def loss(self) -> Estimate:
         """The same in nats per token."""
         return estimate(list(self.losses.values()))
+
+    @property
+    def entropy(self) -> dict[int, Array]:
+        """The final attention entropy in nats, (L, H), by seed."""
+        return {seed: nats[-1] for seed, nats in self.nats.items()}
 
     @property
     def all_heads(self) -> Array:
@@ -163,6 +172,7 @@ def _arm(entry: ArmRecord, all_runs: list[RunRecord]) -> ArmSummary:
     done = [run for run in runs if run["status"] == "done"]
     watched = {run["seed"]: run["entropy"] for run in done if run["entropy"]}
     sinks = {seed: entropy["sink"][-1] for seed, entropy in watched.items()}
+    steps = min((entropy["steps"] for entropy in watched.values()), key=len, default=[])
     return ArmSummary(
         name=entry["name"],
         paper=ROWS[entry["paper"]] if entry["paper"] else None,
@@ -170,8 +180,10 @@ def _arm(entry: ArmRecord, all_runs: list[RunRecord]) -> ArmSummary:
         diverged={run["seed"]: run["diverged_at"] or 0
                   for run in runs if run["status"] == "diverged"},
         left=sum(run["status"] not in ("done", "diverged") for run in runs),
-        entropy={seed: to_array(entropy["nats"][-1]) for seed, entropy in watched.items()},
-        sink={seed: to_array(sink) for seed, sink in sinks.items() if sink},
+        val={run["seed"]: np.array(run["val"], float) for run in done if run["val"]},
+        watched=steps,
+        nats={seed: np.array(entropy["nats"], float) for seed, entropy in watched.items()},
+        sink={seed: np.array(sink, float) for seed, sink in sinks.items() if sink},
         slopes={run["seed"]: run["slopes"] for run in done if run["slopes"]},
         seconds=sum(run["seconds"] for run in runs),
     )
@@ -190,8 +202,3 @@ def _pair(entry: PairRecord, arms: dict[str, ArmSummary], bound: float | None) -
         entropy=estimate([100 * nats / bound for nats in entropy]) if bound and entropy else None,
         paper=None if math.isnan(ratio) else ratio,
     )
-
-
-def to_array(rows: list[list[Number]]) -> Array:
-    """Numbers of results.json, (rows, columns)."""
-    return np.array([[number(value) for value in row] for row in rows])
