@@ -143,10 +143,8 @@ def gather(folder: Path) -> Results:
         "study": {
             "name": study.name, "title": study.title, "question": study.question,
             "seeds": list(study.seeds), "text": study.text,
-            "arms": [{"name": arm.name, "slug": arm.slug, "paper": arm.paper,
-                      "changes": arm.changes} for arm in study.arms],
-            "compare": [{"arm": pair.arm, "against": pair.against, "claim": pair.claim}
-                        for pair in study.compare],
+            "arms": [{**vars(arm), "slug": arm.slug} for arm in study.arms],
+            "compare": [vars(pair) for pair in study.compare],
         },
         "settings": runs[0].config.to_dict(),
         "made_with": about.get("made_with", []),

@@ -61,7 +61,7 @@ class Arm:
     @property
     def slug(self) -> str:
         """The name as part of a folder's name."""
-        return _slug(self.name)
+        return re.sub(r"[^a-z0-9.]+", "-", self.name.lower()).strip("-.")
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,6 @@ class Study:
                          f"{'; '.join(names)}")
 
 
-def run_name(arm: Arm, seed: int) -> str:
-    """The name of a run's folder."""
-    return f"{arm.slug}-seed{seed}"
-
-
 def shipped() -> dict[str, Path]:
     """The studies that come with npgpt, by name."""
     return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
@@ -154,10 +149,7 @@ def read_study(path: Path) -> Study:
 def _parse(content: Toml, text: str) -> Study:
     _only(content, _TABLES, "a study")
     head = _table(content, "study")
-    _only(head, (*_TEXTS, "seeds"), "[study]")
-    for key in _TEXTS:
-        if not isinstance(head.get(key), str) or not head[key].strip():
-            raise ValueError(f"[study] needs {key} = \"...\"")
+    _check(head, _TEXTS, ("seeds",), "[study]")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", head["name"]):
         raise ValueError(f"name={head['name']!r} names a folder: letters, digits and hyphens")
     seeds = head.get("seeds")
@@ -180,28 +172,24 @@ def _parse(content: Toml, text: str) -> Study:
 def _arms(content: Toml) -> tuple[Arm, ...]:
     paper = _table(content, "paper")
     arms = _combinations(_table(content, "axes"))
-    entries = _entries(content, "arm")
-    for entry in entries:
-        _only(entry, ("name", "model", "train", "paper"), "[[arm]]")
-        if not isinstance(entry.get("name"), str) or not entry["name"].strip():
-            raise ValueError('every [[arm]] needs name = "..."')
+    for entry in _entries(content, "arm", ("name",), ("model", "train", "paper")):
         name = entry["name"].strip()
         changes = _settings({key: entry[key] for key in ("model", "train") if key in entry},
                             f"arm {name!r}:", ("model", "train"))
         arms.append(Arm(name, changes, entry.get("paper")))
     if not arms:
         raise ValueError("no arms: it needs [axes], or [[arm]] tables")
-    names = [arm.name for arm in arms]
-    slugs = [arm.slug for arm in arms]
-    for n, arm in enumerate(arms):
+    folders: dict[str, str] = {}
+    for arm in arms:
         if not arm.slug:
             raise ValueError(f"arm {arm.name!r} names a folder: it needs letters or digits")
-        if arm.slug in slugs[:n]:
-            raise ValueError(f"arms {names[slugs.index(arm.slug)]!r} and {arm.name!r} would "
-                             f"share the folder {arm.slug}; rename one of them")
+        if arm.slug in folders:
+            raise ValueError(f"arms {folders[arm.slug]!r} and {arm.name!r} would share the folder "
+                             f"{arm.slug}; rename one of them")
+        folders[arm.slug] = arm.name
     for name in paper:
-        if name not in names:
-            raise ValueError(f"[paper] unknown arm {name!r}{did_you_mean(name, names)}")
+        if name not in folders.values():
+            raise ValueError(f"[paper] unknown arm {name!r}{did_you_mean(name, folders.values())}")
     arms = [replace(arm, paper=paper.get(arm.name, arm.paper)) for arm in arms]
     for arm in arms:
         if arm.paper is not None and arm.paper not in ROWS:
@@ -239,11 +227,7 @@ def _combinations(axes: Toml) -> list[Arm]:
 
 def _comparisons(content: Toml, study: Study) -> tuple[Comparison, ...]:
     pairs = []
-    for entry in _entries(content, "compare"):
-        _only(entry, ("arm", "against", "claim"), "[[compare]]")
-        for key in ("arm", "against"):
-            if not isinstance(entry.get(key), str):
-                raise ValueError(f"every [[compare]] needs {key} = \"...\"")
+    for entry in _entries(content, "compare", ("arm", "against"), ("claim",)):
         first, second = (study.arm(entry[key]).name for key in ("arm", "against"))
         if first == second:
             raise ValueError(f"[[compare]] holds {first!r} against itself")
@@ -281,11 +265,23 @@ def _table(content: Toml, name: str) -> Toml:
     return found
 
 
-def _entries(content: Toml, name: str) -> list[Toml]:
+def _entries(
+    content: Toml, name: str, texts: tuple[str, ...], others: tuple[str, ...]
+) -> list[Toml]:
     found = content.get(name, [])
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise ValueError(f"{name} must be written as [[{name}]] tables")
+    for entry in found:
+        _check(entry, texts, others, f"[[{name}]]")
     return found
+
+
+def _check(table: Toml, texts: tuple[str, ...], others: tuple[str, ...], where: str) -> None:
+    """A table has each of the `texts`, and nothing beside them and the `others`."""
+    _only(table, (*texts, *others), where)
+    for key in texts:
+        if not isinstance(table.get(key), str) or not table[key].strip():
+            raise ValueError(f'{where} needs {key} = "..."')
 
 
 def _only(table: Toml, known: tuple[str, ...], where: str) -> None:
@@ -297,7 +293,3 @@ def _only(table: Toml, known: tuple[str, ...], where: str) -> None:
 
 def _word(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
