@@ -117,10 +117,9 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with replacing_file(folder / TENSORS) as beside:
         write_safetensors(beside, tensors)
-    with replacing_file(folder / ABOUT) as beside:
-        beside.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    with replacing_file(folder / PAGE) as beside:
-        beside.write_text(HOW_TO_COMPARE, encoding="utf-8")
+    for name, text in ((ABOUT, json.dumps(about, indent=1) + "\n"), (PAGE, HOW_TO_COMPARE)):
+        with replacing_file(folder / name) as beside:
+            beside.write_text(text, encoding="utf-8")
     return folder
 
 
@@ -130,10 +129,8 @@ def read_pack(path: str | Path) -> Pack:
     file = path / TENSORS if path.is_dir() else path
     tensors = read_arrays(file)
     about_file = file.with_name(ABOUT)
-    if not about_file.is_file():
-        return Pack(path, tensors, {})
     try:
-        about = json.loads(about_file.read_text(encoding="utf-8"))
+        about = json.loads(about_file.read_text(encoding="utf-8")) if about_file.is_file() else {}
     except ValueError as error:
         raise CheckpointError(f"{about_file} is not valid JSON: {error}") from None
     return Pack(path, tensors, about if isinstance(about, dict) else {})
