@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from itertools import zip_longest
-from textwrap import fill
-from typing import Callable, Iterable, Iterator, Sequence
+from textwrap import fill, wrap
+from typing import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..ids import check_integer
 from ..weights.cache import cached
 from . import chapter2, chapter3, chapter4, chapter5, pretrained, training
 from .figures import DIFFERENT, ROUNDING, SAME, Figure
@@ -57,7 +58,11 @@ def _pretrained(say: Say) -> list[Figure]:
 
 
 def replay_training(epochs: int = training.EPOCHS, say: Say = print) -> list[Figure]:
-    """Run chapter 5's training, ten minutes or more and 4 GB; say its log beside the book's."""
+    """Run chapter 5's training, ten minutes or more and 4 GB; say its log beside the book's.
+
+    Raises ValueError unless 1 <= epochs <= 10, the number of the book.
+    """
+    check_integer("epochs", epochs, 1, training.EPOCHS)
     figures = tabulate("Chapter 5: training", training.figures(epochs), say)
     say(summary(figures))
     parted = next((figure for figure in figures if figure.verdict == DIFFERENT), None)
@@ -76,7 +81,7 @@ def tabulate(title: str, figures: Iterable[Figure], say: Say) -> list[Figure]:
         source = "" if figure.source == "book" else f" (printed by {figure.source})"
         say(f"{figure.name}{source}")
         for printed, computed, verdict in figure.rows():
-            columns = _wrap(printed), _wrap(computed), [verdict]
+            columns = _column(printed), _column(computed), [verdict]
             for left, right, mark in zip_longest(*columns, fillvalue=""):
                 say(f"  {left:<{COLUMN}}  {right:<{COLUMN}}  {mark}".rstrip())
         shown.append(figure)
@@ -111,12 +116,5 @@ def _plain(computed: ArrayLike) -> Computed:
     return values[0] if np.ndim(computed) == 0 else values
 
 
-def _wrap(words: list[str]) -> Iterator[str]:
-    line = ""
-    for word in words:
-        if line and len(line) + 1 + len(word) > COLUMN:
-            yield line
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
-    yield line
+def _column(words: list[str]) -> list[str]:
+    return wrap(" ".join(words), COLUMN, break_long_words=False, break_on_hyphens=False)

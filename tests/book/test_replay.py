@@ -82,6 +82,14 @@ def test_a_training_run_that_parts_from_the_book_says_where(monkeypatch):
     assert "0 do not" in lines[-1]
 
 
+@pytest.mark.parametrize("epochs", [0, 11])
+def test_epochs_beyond_the_books_are_rejected_before_anything_is_said(epochs):
+    lines = []
+    with pytest.raises(ValueError, match="from 1 to 10"):
+        replay_training(epochs, lines.append)
+    assert lines == []
+
+
 def test_records_are_strict_json():
     records = as_records([Figure("a", "1\n-inf", np.array([1.0, -np.inf])), Figure("b", "x", "x")])
     text = json.dumps(records, allow_nan=False)
