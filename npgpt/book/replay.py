@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import zip_longest
 from textwrap import fill, wrap
 from typing import Callable, Iterable, Sequence
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..ids import check_integer
+from ..training.log import plain
 from ..weights.cache import cached
 from . import chapter2, chapter3, chapter4, chapter5, pretrained, training
 from .figures import DIFFERENT, ROUNDING, SAME, Figure
@@ -102,18 +102,15 @@ def as_records(figures: Iterable[Figure]) -> list[dict[str, Computed]]:
     """The figures as plain values for JSON, the computed ones in full."""
     return [
         {"name": figure.name, "printed": " ".join(figure.printed.split()), "source": figure.source,
-         "computed": _plain(figure.computed), "agrees": figure.verdict}
+         "computed": _computed(figure.computed), "agrees": figure.verdict}
         for figure in figures
     ]
 
 
-def _plain(computed: ArrayLike) -> Computed:
-    # JSON has no infinity: it is written as a word
-    if isinstance(computed, (str, int)):
-        return computed
-    flat = np.asarray(computed).ravel().tolist()
-    values = [value if math.isfinite(value) else str(value) for value in flat]
-    return values[0] if np.ndim(computed) == 0 else values
+def _computed(computed: ArrayLike) -> Computed:
+    values = np.asarray(computed).ravel().tolist()
+    found: Computed = plain(values[0] if np.ndim(computed) == 0 else values)
+    return found
 
 
 def _column(words: list[str]) -> list[str]:

@@ -164,13 +164,14 @@ def _run(run: Run) -> RunRecord:
     log, ending, status = read_log(run.place), run.ending(), run.status()
     result = run.result()
     val_loss = number(result.get("val_loss"))
+    perplexity = math.inf if val_loss > 700 else math.exp(val_loss)
     step = log[-1]["step"] if log else 0
     parameters, slopes = _learnt(run)
     return {
         "arm": run.arm.name, "seed": run.seed, "status": status,
         "step": step, "max_steps": run.max_steps,
         "val_loss": val_loss if result else None,
-        "perplexity": _perplexity(val_loss) if result else None,
+        "perplexity": perplexity if result else None,
         # the step that could not be applied, or the one whose parameters could not be saved
         "diverged_at": step if status == "diverged" else None,
         "said": ending.get("said", ""),
@@ -179,10 +180,6 @@ def _run(run: Run) -> RunRecord:
         "train": _thinned([(r["step"], number(r["loss"])) for r in log if "loss" in r]),
         "entropy": _entropy(log), "parameters": parameters, "slopes": slopes,
     }
-
-
-def _perplexity(loss: float) -> float:
-    return math.exp(loss) if loss < 700 else math.inf if loss > 0 else math.nan
 
 
 def _entropy(log: list[dict[str, Any]]) -> EntropyRecord | None:

@@ -44,19 +44,15 @@ class Reporter(Protocol):
 
     def ready(self) -> None:
         """Everything was checked; the runs begin."""
-        ...
 
     def started(self, run: Run, step: int) -> None:
         """A run goes on from that step."""
-        ...
 
     def finished(self, run: Run, status: str) -> None:
         """A run is done or has diverged."""
-        ...
 
     def going(self, runs: list[tuple[Run, int]], steps: int, total_steps: int) -> None:
         """The runs that go and their steps; steps of the whole study so far, and in the end."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -125,7 +121,12 @@ def run_study(
     with held(folder, PATIENCE_SECONDS, say):
         adopt(folder, study)
         runs = runs_of(folder, study)
-        _read_corpus(folder, runs[0].config, say)
+        # read once here, so that the runs find its tokens in the cache
+        config = runs[0].config
+        corpus = load_corpus(config.data.corpus, config.data.tokenizer, config.data.val_fraction,
+                             say=say)
+        check_length(config, corpus)
+        note_beginning(folder, corpus)
         (folder / "runs").mkdir(exist_ok=True)
         write_results(folder)
         mine = [run for run in runs if wanted is None or run.arm.name in wanted]
@@ -138,14 +139,6 @@ def run_study(
             write_results(folder)
         left = sum(run.status() in ("waiting", "unfinished") for run in mine)
         return Outcome(reason, team.exit_code, team.message, left)
-
-
-def _read_corpus(folder: Path, config: RunConfig, say: Callable[[str], None] | None) -> None:
-    """Read the text once, so that the runs find its tokens in the cache, and check its length."""
-    data = config.data
-    corpus = load_corpus(data.corpus, data.tokenizer, data.val_fraction, say=say)
-    check_length(config, corpus)
-    note_beginning(folder, corpus)
 
 
 class _Team:

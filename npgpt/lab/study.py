@@ -202,10 +202,9 @@ def _combinations(axes: Toml) -> list[Arm]:
     flat: dict[str, Any] = {}
     for key, values in axes.items():
         # TOML reads model.norm without quotes as a table
-        inner = values.items() if isinstance(values, dict) else [(None, values)]
-        flat.update({key if name is None else f"{key}.{name}": v for name, v in inner})
-    if not flat:
-        return []
+        inner = values if isinstance(values, dict) else {"": values}
+        flat |= {f"{key}.{name}".rstrip("."): value for name, value in inner.items()}
+    options = []
     for key, values in flat.items():
         table, _, name = key.partition(".")
         if table not in ("model", "train") or not name:
@@ -213,14 +212,15 @@ def _combinations(axes: Toml) -> list[Arm]:
         _settings({table: {name: None}}, "axes", ("model", "train"))
         if not isinstance(values, list) or not values:
             raise ValueError(f"[axes] {key} must be a list of at least one value")
+        options.append([(table, name, value) for value in values])
     arms = []
-    for combination in itertools.product(*flat.values()):
+    for combination in itertools.product(*options) if options else ():
         changes: Settings = {}
         words = []
-        for key, value in zip(flat, combination):
-            table, _, name = key.partition(".")
+        for table, name, value in combination:
             changes.setdefault(table, {})[name] = value
-            words.append(value if isinstance(value, str) else f"{name} {_word(value)}")
+            word = str(value).lower() if isinstance(value, bool) else value
+            words.append(value if isinstance(value, str) else f"{name} {word}")
         arms.append(Arm(", ".join(words), changes))
     return arms
 
@@ -289,7 +289,3 @@ def _only(table: Toml, known: tuple[str, ...], where: str) -> None:
         if key not in known:
             raise ValueError(f"unknown key {key!r} in {where}{did_you_mean(key, known)}; "
                              f"expected one of {', '.join(known)}")
-
-
-def _word(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

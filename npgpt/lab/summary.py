@@ -16,6 +16,7 @@ from ..probe.entropy import greatest
 from .paper import ROWS, Row
 from .results import ArmRecord, PairRecord, Results, RunRecord, number
 from .statistics import Estimate, estimate, holm, sign_flip, t_test
+from .study import Comparison
 
 # Holm's p must be below this
 SIGNIFICANT = 0.05
@@ -71,13 +72,10 @@ class ArmSummary:
         return mean
 
 
-@dataclass(frozen=True)
-class Pair:
+@dataclass(frozen=True, kw_only=True)
+class Pair(Comparison):
     """Two arms, seed by seed: arm minus against."""
 
-    arm: str
-    against: str
-    claim: str | None
     seeds: tuple[int, ...]
     nats: Estimate
     """Nats per token."""
