@@ -4,8 +4,8 @@ A stopped or killed study continues where it stood and ends with the numbers of 
 one: each run continues from its last checkpoint bit for bit, and every run computes with the same
 number of threads however many go at a time. Seeds are outermost, so a study stopped early has
 complete seeds. A run that diverges is a result; any other failure stops the study, and the other
-runs are saved. If `lab run` itself is killed, Linux asks its runs to save and stop, and the next
-call waits for that; elsewhere it waits for a minute, then names a run that still goes.
+runs are saved. If `lab run` itself is killed, its runs save and stop, and the next call waits for
+that, at most a minute; then it names a run that still goes.
 """
 
 from __future__ import annotations
@@ -131,23 +131,29 @@ def run_study(
         write_results(folder)
         mine = [run for run in runs if wanted is None or run.arm.name in wanted]
         reporter.ready()
-        team = _Team(mine, reporter, jobs)
+        alive, ours = os.pipe()
+        team = _Team(mine, reporter, jobs, alive)
         try:
             reason = team.work(why_stop, lambda: write_results(folder))
         finally:
             team.save()
+            os.close(alive)
+            os.close(ours)
             write_results(folder)
         left = sum(run.status() in ("waiting", "unfinished") for run in mine)
         return Outcome(reason, team.exit_code, team.message, left)
 
 
 class _Team:
-    """The runs that go at one time; of one that failed, its exit code and its last words."""
+    """The runs that go at one time; of one that failed, its exit code and its last words.
 
-    def __init__(self, runs: list[Run], reporter: Reporter, jobs: int) -> None:
+    `alive` is a pipe to read from, which ends when this process does: the runs' stdin.
+    """
+
+    def __init__(self, runs: list[Run], reporter: Reporter, jobs: int, alive: int) -> None:
         self._queue = [run for run in runs if run.status() in ("waiting", "unfinished")]
         self._going: list[_Going] = []
-        self._reporter, self._jobs = reporter, jobs
+        self._reporter, self._jobs, self._alive = reporter, jobs, alive
         self._steps_done = sum(run.max_steps for run in runs if run not in self._queue)
         self._total = sum(run.max_steps for run in runs)
         self.exit_code, self.message = 0, ""
@@ -198,8 +204,8 @@ class _Team:
             arguments = ["--config", str(run.beside(".toml")), "--out", str(run.place)]
         with run.beside(".txt").open("ab") as messages:
             process = subprocess.Popen(
-                [sys.executable, "-m", "npgpt.lab.child", str(os.getpid()), "train", *arguments],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=messages,
+                [sys.executable, "-m", "npgpt.lab.child", "train", *arguments],
+                stdin=self._alive, stdout=subprocess.DEVNULL, stderr=messages,
                 env=_environment(run.config.train.threads),
                 # Ctrl-C in the terminal must reach us alone: we pass it on to the runs, once
                 start_new_session=True,
