@@ -1,30 +1,7 @@
-"""Studies: which runs a question needs, from a TOML file.
+"""Studies: which runs a question needs, from a TOML file; README.md in this folder explains one.
 
-    [study]
-    name = "relu-without-norm"              letters, digits and hyphens
-    title, question                         for the report
-    seeds = [1, 2, 3]
-
-    [base.data], [base.model], [base.train]     settings of every run, as in a run's own TOML file
-
-    [axes]                                  every combination is an arm
-    "model.norm" = ["layernorm", "none"]
-    "model.activation_function" = ["gelu", "relu"]
-
-    [[arm]]                                 and arms one by one
-    name = "none, slope learnt"
-    model = { norm = "none", activation_function = "leaky_relu" }
-    paper = "softmax + ReLU"                the row of the paper's table that it repeats
-
-    [paper]                                 the same for arms that come from axes
-    "none, gelu" = "softmax + GELU"
-
-    [[compare]]                             pairs for the tests; without any: all against the first
-    arm = "none, relu"
-    against = "none, gelu"
-    claim = "lower"                         what is claimed of arm's perplexity: lower or higher
-
-The first arm is the baseline. Everything is checked before anything runs.
+It has settings of every run, axes of which every combination is an arm, arms one by one, and pairs
+of arms to compare. The first arm is the baseline. Everything is checked before anything runs.
 """
 
 from __future__ import annotations
