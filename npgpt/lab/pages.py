@@ -7,48 +7,11 @@ from __future__ import annotations
 
 import base64
 from html import escape
+from importlib.resources import files
 from typing import Mapping, NamedTuple, Sequence
 
 PICTURES = "pictures"
 """The folder of the Markdown page's pictures."""
-STYLE = """
-:root { color-scheme: light dark; --ink: #1b1b1b; --soft: #565656; --line: #cfcfcf;
-  --paper: #ffffff; --band: #f4f4f2; --link: #00558a; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --soft: #b0b0b0; --line: #4a4a4a;
-  --paper: #181818; --band: #232323; --link: #7cc4f0; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink);
-  font: 1.0625rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-main { max-width: 72rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
-h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .5rem; }
-h2 { font-size: 1.25rem; line-height: 1.3; margin: 2.6rem 0 .6rem; padding-top: .8rem;
-  border-top: 1px solid var(--line); }
-p, ul { max-width: 44rem; margin: .7rem 0; }
-ul { padding-left: 1.3rem; }
-li { margin: .35rem 0; }
-.answer { border-left: .3rem solid #0072b2; padding: .1rem 0 .1rem 1rem; font-weight: 550; }
-a { color: var(--link); }
-.scroll { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; color: var(--soft); padding: 0 0 .5rem;
-  max-width: min(44rem, calc(100vw - 2.8rem)); }
-td { white-space: nowrap; }
-tbody th { min-width: 7.5rem; }
-th, td { padding: .35rem .55rem; border-bottom: 1px solid var(--line); text-align: right;
-  vertical-align: top; }
-thead th { vertical-align: bottom; border-bottom: 2px solid var(--line); }
-th:first-child { text-align: left; font-weight: 600; }
-tbody tr:nth-child(even) { background: var(--band); }
-figure { margin: 1.2rem 0; }
-figure img { display: block; width: 100%; height: auto; max-width: 44rem; background: #fff;
-  border: 1px solid var(--line); border-radius: .3rem; }
-figcaption { color: var(--soft); font-size: .9rem; margin-top: .5rem; max-width: 44rem; }
-pre { background: var(--band); border: 1px solid var(--line); border-radius: .3rem;
-  padding: .8rem; overflow-x: auto; font-size: .82rem; line-height: 1.4; }
-summary { cursor: pointer; }
-@media (max-width: 40rem) { h1 { font-size: 1.4rem; } main { padding: 1rem .8rem 3rem; }
-  th, td { padding: .3rem .45rem; } table { font-size: .82rem; } }
-"""
 
 
 class Part(NamedTuple):
@@ -60,11 +23,12 @@ class Part(NamedTuple):
 
 def pages(title: str, parts: Sequence[Part]) -> Part:
     """Both pages, whole."""
+    style = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
     body = "\n".join(part.html for part in parts)
     html = (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
         f"<h1>{escape(title)}</h1>\n{body}\n</main>\n</body>\n</html>\n"
     )
     return Part(html, "\n\n".join([f"# {title}", *(part.markdown for part in parts)]) + "\n")
