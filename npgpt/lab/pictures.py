@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
-from typing import TYPE_CHECKING, Callable, Mapping, Sequence, TypedDict
+from typing import TYPE_CHECKING, Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -23,18 +23,10 @@ if TYPE_CHECKING:
 
 WIDTH = 5.6
 COLOURS = (BLUE, ORANGE, GREEN, PINK, "#000000", SKY, YELLOW)
-Dash = str | tuple[int, tuple[float, ...]]
-DASHES: tuple[Dash, ...] = (
+DASHES = (
     "-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (8, 2)),
     (0, (1, 2)),
 )
-
-
-class Line(TypedDict):
-    """How a curve is drawn."""
-
-    color: str | tuple[float, float, float, float]
-    linestyle: Dash
 
 
 def draw_all(summary: Summary) -> dict[str, bytes]:
@@ -156,13 +148,20 @@ def entropy_over_training(summary: Summary) -> Figure | None:
     if not arms or summary.bound is None:
         return None
     figure, panels = _panels(arms, 1.7, "step", "entropy, fraction of bound")
+    import matplotlib
+
     for panel, arm in zip(panels, arms):
         nats = np.array(list(zip(*arm.nats.values())))              # (watched, seeds, L, H)
         by_layer = nats.mean(axis=(1, 3)) / summary.bound           # (watched, L)
         n_layer = by_layer.shape[1]
-        for layer in range(n_layer):
-            panel.plot(arm.watched, by_layer[:, layer], linewidth=1.5, label=f"layer {layer}",
-                       **_layer_line(layer, n_layer))
+        if n_layer <= len(COLOURS):
+            panel.set_prop_cycle(color=COLOURS, linestyle=DASHES)
+        else:
+            panel.set_prop_cycle(
+                color=matplotlib.colormaps["viridis"](np.linspace(0, 0.9, n_layer)),
+                linestyle=[DASHES[layer % 3] for layer in range(n_layer)])
+        panel.plot(arm.watched, by_layer, linewidth=1.5,
+                   label=[f"layer {layer}" for layer in range(n_layer)])
         panel.set_xlim(0, arm.watched[-1])
         panel.set_xticks([0, arm.watched[-1]])
     _fraction_axis(figure, panels)
@@ -203,15 +202,16 @@ def _curve_panels(
     figure = new_figure(len(groups), 1, (WIDTH, 0.5 + 2.9 * len(groups)), sharex=True, sharey=True)
     ends, lows = [], []
     for panel, group in zip(figure.axes, groups):
-        lines = {name: _line(n) for n, name in enumerate(group)}
+        styles = [*zip(group, COLOURS, DASHES)]
         if reference is not None:
-            lines = {reference: Line(color="#555555", linestyle="-"), **lines}
-        for name, line in lines.items():
+            styles.insert(0, (reference, "#555555", "-"))
+        for name, colour, dash in styles:
             points = np.array(list(zip(*curves[name])))             # (N, seeds, 2)
             steps, losses = points[:, 0, 0], points[..., 1]
             low, high = losses.min(axis=1), losses.max(axis=1)
-            panel.plot(steps, losses.mean(axis=1), linewidth=1.6, label=name, **line)
-            panel.fill_between(steps, low, high, color=line["color"], alpha=0.18, linewidth=0)
+            panel.plot(steps, losses.mean(axis=1), color=colour, linestyle=dash, linewidth=1.6,
+                       label=name)
+            panel.fill_between(steps, low, high, color=colour, alpha=0.18, linewidth=0)
             shown = steps >= 0.15 * steps[-1]
             ends.append(float(np.nanmax(high[shown])))
             lows.append(float(np.nanmin(low[shown])))
@@ -261,17 +261,3 @@ def _fraction_axis(figure: Figure, panels: Sequence[Axes]) -> None:
     once = dict(zip(labels, handles))
     figure.legend(once.values(), once.keys(), loc="outside upper left", ncols=min(4, len(once)),
                   frameon=False, handlelength=2.6, columnspacing=1.2)
-
-
-def _line(n: int) -> Line:
-    return {"color": COLOURS[n % len(COLOURS)], "linestyle": DASHES[n % len(DASHES)]}
-
-
-def _layer_line(layer: int, layers: int) -> Line:
-    """A layer's line: its own colour and dashes if there are few layers, else a colour scale."""
-    if layers <= len(COLOURS):
-        return _line(layer)
-    import matplotlib
-
-    return {"color": matplotlib.colormaps["viridis"](0.9 * layer / (layers - 1)),
-            "linestyle": DASHES[layer % 3]}
