@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ..ids import check_integer
 from ..training.log import plain
 from ..weights.cache import cached
-from . import chapter2, chapter3, chapter4, chapter5, pretrained, training
+from . import chapter2, chapter3, chapter4, chapter5, training
 from .figures import DIFFERENT, ROUNDING, SAME, Figure
 
 CHAPTERS = {
@@ -54,7 +54,7 @@ def _pretrained(say: Say) -> list[Figure]:
         say("\nSection 5.5, OpenAI's weights: left out, they are not on this machine;\n"
             "to have it too: npgpt pull gpt2")
         return []
-    return tabulate("Section 5.5: OpenAI's weights", pretrained.figures(folder), say)
+    return tabulate("Section 5.5: OpenAI's weights", chapter5.pretrained_figures(folder), say)
 
 
 def replay_training(epochs: int = training.EPOCHS, say: Say = print) -> list[Figure]:
