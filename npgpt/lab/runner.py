@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Callable, Protocol
 
 from ..files import replacing_file
+from ..ids import check_integer
 from ..text import CORPORA, load_corpus
 from ..training.log import FILE as LOG_FILE
 from ..training.loop import check_length
@@ -105,9 +106,7 @@ def run_study(
     Raises ValueError for invalid settings and for a folder that is in use or holds another study;
     CorpusError for a corpus that cannot be read.
     """
-    jobs = (os.cpu_count() or 1) if jobs is None else jobs
-    if jobs < 1:
-        raise ValueError(f"jobs={jobs} must be at least 1")
+    jobs = check_integer("jobs", (os.cpu_count() or 1) if jobs is None else jobs, 1)
     if not 0 <= max_minutes < math.inf:
         raise ValueError(f"max_minutes={max_minutes} must be a number of at least 0")
     wanted = None if only is None else {study.arm(name).name for name in only}
@@ -187,8 +186,10 @@ class _Team:
         return "finished"
 
     def save(self) -> None:
-        """Ask every run that goes to save and stop, and wait until they have; if asked for the
-        second time, they stop without."""
+        """Ask every run that goes to save and stop, and wait until they have.
+
+        If this is interrupted, the end of `alive` tells them to stop without saving.
+        """
         for going in self._going:
             going.process.terminate()
         for going in self._going:

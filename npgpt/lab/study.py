@@ -112,13 +112,11 @@ def read_study(path: Path) -> Study:
     """A study's file, checked; raises ValueError as `load_study` does."""
     try:
         text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text)
+        return _parse(tomllib.loads(text), text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is not valid TOML: {error}") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8: invalid byte at {error.start}") from None
-    try:
-        return _parse(content, text)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
