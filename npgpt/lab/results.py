@@ -110,8 +110,24 @@ class Results(TypedDict):
 
 
 def write_results(folder: Path) -> Results:
-    """Gather, write FOLDER/results.json, and return it; works at any moment of a study."""
-    results = gather(folder)
+    """Write FOLDER/results.json from what the runs have written so far, and return its content."""
+    study = read_study(folder / STUDY_FILE)
+    runs = runs_of(folder, study)
+    about = read_json(folder / ABOUT_FILE)
+    records = [_run(run) for run in runs]
+    results: Results = plain({
+        "study": {
+            "name": study.name, "title": study.title, "question": study.question,
+            "seeds": list(study.seeds), "text": study.text,
+            "arms": [{**vars(arm), "slug": arm.slug} for arm in study.arms],
+            "compare": [vars(pair) for pair in study.compare],
+        },
+        "settings": runs[0].config.to_dict(),
+        "made_with": about.get("made_with", []),
+        "corpus": about.get("corpus", {}),
+        "complete": all(record["status"] in ("done", "diverged") for record in records),
+        "runs": records,
+    })
     write_json(folder / RESULTS_FILE, results)
     return results
 
@@ -131,28 +147,6 @@ def load_results(path: Path) -> Results:
     if missing:
         raise ValueError(f"{path} does not hold results of npgpt lab run: no {missing[0]}")
     return found
-
-
-def gather(folder: Path) -> Results:
-    """The content of results.json, from what the runs have written so far."""
-    study = read_study(folder / STUDY_FILE)
-    runs = runs_of(folder, study)
-    about = read_json(folder / ABOUT_FILE)
-    records = [_run(run) for run in runs]
-    results: Results = plain({
-        "study": {
-            "name": study.name, "title": study.title, "question": study.question,
-            "seeds": list(study.seeds), "text": study.text,
-            "arms": [{**vars(arm), "slug": arm.slug} for arm in study.arms],
-            "compare": [vars(pair) for pair in study.compare],
-        },
-        "settings": runs[0].config.to_dict(),
-        "made_with": about.get("made_with", []),
-        "corpus": about.get("corpus", {}),
-        "complete": all(record["status"] in ("done", "diverged") for record in records),
-        "runs": records,
-    })
-    return results
 
 
 def number(value: Number) -> float:

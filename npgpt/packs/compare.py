@@ -19,7 +19,6 @@ from .write import GREEDY, INPUTS, PRECISIONS, Pack, read_pack
 class Comparison:
     """The result of a comparison. `first` is None when all tensors agree."""
 
-    ours: Path
     theirs: Path
     precisions: list[str] = field(default_factory=list)
     compared: int = 0
@@ -60,7 +59,7 @@ def compare_packs(ours: str | Path, theirs: str | Path) -> Comparison:
     """
     reference, other = read_pack(ours), read_pack(theirs)
     order, tolerances, config = _description(reference)
-    result = Comparison(reference.path, other.path)
+    result = Comparison(other.path)
     computed = [*order, GREEDY]
     for precision, given in _by_precision(other).items():
         found = _by_precision(reference)[precision]
