@@ -12,6 +12,7 @@ from ..evaluation.text import mean_loss
 from ..gpt2 import GPT2
 from ..layers.contract import Array
 from ..ops import TEXTBOOK as ops
+from .chapter4 import ENDS
 from .figures import Figure
 from .generator import TorchGenerator
 from .initialise import GPT_CONFIG_124M, BookConfig, gpt2
@@ -20,8 +21,6 @@ from .writing import keep_best, write
 
 CONFIG: BookConfig = {**GPT_CONFIG_124M, "context_length": 256}
 PROMPT = "Every effort moves you"
-# of a table too long to print, these rows and columns are printed
-ENDS = np.array([0, 1, 2, -3, -2, -1])
 
 # three tokens each of "every effort moves you" and "I really like chocolate", and the next
 INPUTS = np.array([[16833, 3626, 6100], [40, 1107, 588]])
