@@ -207,9 +207,9 @@ def test_metadata_must_be_an_object_and_only_its_strings_are_read(
 
 def test_what_only_the_library_rejects_is_a_checkpoint_error_too(tmp_path: Path) -> None:
     write_raw(tmp_path / "f", PAIR, {**header_of(PAIR), "__metadata__": {"a": 3}})
-    for read, place in ((read_safetensors, tmp_path / "f"), (read_arrays, tmp_path)):
+    for place in (tmp_path / "f", tmp_path):
         with pytest.raises(CheckpointError, match=f"{place.name}: is not a sound safetensors file"):
-            read(place)
+            read_arrays(place)
 
 
 @pytest.mark.parametrize("length", [2**64 - 1, 2**63, 10**9, 300, 3])
