@@ -18,6 +18,7 @@ import npgpt
 from npgpt.files import (
     LOCK_FILE,
     InUse,
+    check_room,
     creating_folder,
     flush_to_disk,
     locked,
@@ -98,6 +99,12 @@ def test_a_replaced_file_has_the_new_content_and_leaves_nothing_beside(tmp_path)
             assert beside.parent == tmp_path and beside != place
         assert place.read_text() == content
     assert names(tmp_path) == ["log.json"]
+
+
+def test_a_full_disk_is_reported_before_anything_is_written(tmp_path):
+    check_room(tmp_path / "new" / "folder", 1000)
+    with pytest.raises(OSError, match="No space left on device: .* MiB needed, .* free"):
+        check_room(tmp_path / "new" / "folder", 2**60)
 
 
 def test_until_the_end_the_old_content_stays_readable(tmp_path):

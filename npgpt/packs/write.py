@@ -16,8 +16,9 @@ import numpy as np
 
 from ..config import GPT2Config
 from ..files import replacing_file
-from ..generation import generate
+from ..generation import LanguageModel
 from ..layers.cross_entropy import IGNORE
+from ..ops import TEXTBOOK
 from ..params import Params, parameter_shapes
 from ..probe.trace import Trace, trace
 from ..tape import Array
@@ -105,8 +106,8 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
         kinds = {"params": rounded, **vars(traces[precision])}
         tensors |= {f"{precision}/{kind}/{name}": np.array(array, order="C")
                     for kind in KINDS for name, array in kinds[kind].items()}
-        tensors[f"{precision}/{GREEDY}"] = generate(
-            rounded, config, ids[0], min(GREEDY_TOKENS, config.n_positions - length), temperature=0)
+        tensors[f"{precision}/{GREEDY}"] = LanguageModel(config, rounded, TEXTBOOK).generate(
+            ids[0], min(GREEDY_TOKENS, config.n_positions - length), temperature=0)
     order = [f"{kind}/{name}" for kind in KINDS[1:] for name in vars(traces["float64"])[kind]]
     about = {
         "format": "npgpt-pack", "version": 1, "config": config.to_dict(), "seed": seed,

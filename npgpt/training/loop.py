@@ -24,10 +24,8 @@ from typing import Any, Callable, Protocol
 import numpy as np
 
 from ..evaluation.text import Stopped, evaluation_batches, mean_loss
-from ..fast.ops import FAST
 from ..files import locked, remove_partial, replacing_file
-from ..generation import generate
-from ..generation.fast_reader import FastReader
+from ..generation import LanguageModel
 from ..machine.threads import using
 from ..params import Params, init_params
 from ..probe.trace import first_break
@@ -273,11 +271,9 @@ def evaluate(
 def write_sample(state: TrainingState, n_tokens: int) -> str:
     """Text by the model as it stands, from the beginning of a document."""
     start = state.tokenizer.first_id
-    ids = generate(
-        state.params, state.config, np.array([start]), n_tokens, temperature=0.8,
-        seed=_sample_seed(state), ops=state.ops,
-        reader=FastReader if state.ops == FAST else None,
-    )
+    ids = LanguageModel(state.config, state.params, state.ops).generate(
+        np.array([start]), n_tokens, temperature=0.8, seed=_sample_seed(state),
+        on_slide=lambda row: None)
     return state.tokenizer.decode(ids[1:])
 
 

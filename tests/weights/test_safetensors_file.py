@@ -17,7 +17,6 @@ from npgpt.weights.safetensors_file import (
     read_metadata,
     read_safetensors,
     write_safetensors,
-    written_size,
 )
 
 from .raw import header_of, write_raw
@@ -34,18 +33,7 @@ def test_what_is_written_is_what_the_safetensors_library_reads(tmp_path: Path, p
     for name, array in tensors.items():
         assert theirs[name].dtype == array.dtype
         np.testing.assert_array_equal(theirs[name], array)
-    size = (tmp_path / "f.safetensors").stat().st_size
-    assert size <= written_size(tensors, {"format": "pt"}) <= size + 256 * (1 + len(tensors))
     assert read_metadata(tmp_path / "f.safetensors") == {"format": "pt"}
-
-
-@pytest.mark.parametrize("metadata", [None, {"note": '"' * 10_000}])
-def test_the_written_size_is_bounded_from_above_and_closely(
-    tmp_path: Path, metadata: dict[str, str] | None
-) -> None:
-    write_safetensors(tmp_path / "f", PAIR, metadata)
-    size = (tmp_path / "f").stat().st_size
-    assert size <= written_size(PAIR, metadata) <= size + 256 * (1 + len(PAIR))
 
 
 def test_what_the_safetensors_library_writes_is_read(tmp_path: Path) -> None:
@@ -56,8 +44,6 @@ def test_what_the_safetensors_library_writes_is_read(tmp_path: Path) -> None:
     }
     np.testing.assert_array_equal(found["a"].read(np.dtype("f4")), PAIR["a"])
     np.testing.assert_array_equal(found["c"].read(np.dtype("f8")), 1.0)
-    with pytest.raises(CheckpointError, match="I64"):
-        found["d"].read(np.dtype("f4"))
 
 
 SIZES = {1: "BOOL U8 I8 F8_E4M3 F8_E5M2", 2: "U16 I16 F16 BF16", 4: "U32 I32 F32",
