@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Mapping
+from typing import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,15 +59,7 @@ class CharTokenizer(Tokenizer):
     @classmethod
     def from_text(cls, text: str) -> CharTokenizer:
         """The tokenizer of a text's distinct characters, ordered by code point."""
-        return cls.from_pieces([check_text(text)])
-
-    @classmethod
-    def from_pieces(cls, pieces: Iterable[str]) -> CharTokenizer:
-        """As from_text, for a text that comes piece by piece and need not fit into memory."""
-        seen: set[str] = set()
-        for piece in pieces:
-            seen.update(piece)
-        return cls("".join(sorted(seen)))
+        return cls("".join(sorted(set(check_text(text)))))
 
     @classmethod
     def from_dict(cls, record: Mapping[str, object]) -> CharTokenizer:
