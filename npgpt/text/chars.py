@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from .tokenizer import Tokenizer, check_row, check_text
 
 # a corpus stores its ids as uint16
-MOST_CHARACTERS = 65_536
+MOST_IDS = 65_536
 
 
 class UnknownCharacter(ValueError):
@@ -40,9 +40,9 @@ class CharTokenizer(Tokenizer):
 
     def __init__(self, characters: str) -> None:
         check_text(characters)
-        if not 0 < len(characters) <= MOST_CHARACTERS:
+        if not 0 < len(characters) <= MOST_IDS:
             raise ValueError(
-                f"a character tokenizer: expected 1 to {MOST_CHARACTERS:,} distinct characters, "
+                f"a character tokenizer: expected 1 to {MOST_IDS:,} distinct characters, "
                 f"got {len(characters):,}; for more, use the tokenizer gpt2"
             )
         self.characters = characters

@@ -13,13 +13,11 @@ from typing import Iterator
 
 import numpy as np
 
-from .chars import CharTokenizer, UnknownCharacter
+from .chars import MOST_IDS, CharTokenizer, UnknownCharacter
 from .sources import ContentHash, CorpusError, Document, Source, read_text
 from .tokenizer import Tokenizer
 
 LONGEST_STRETCH = 16 << 20
-# tokens are stored as uint16
-MOST_IDS = 65_536
 NEWLINE = "\n"
 
 
