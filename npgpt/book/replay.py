@@ -10,7 +10,7 @@ from typing import Callable, Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..weights.cache import cached
+from ..weights.reading import cached
 from . import chapter2, chapter3, chapter4, chapter5, pretrained, training
 from .figures import DIFFERENT, ROUNDING, SAME, Figure
 

@@ -23,6 +23,7 @@ from .errors import bad_file, named, shown
 from .safetensors_file import read_json, read_safetensors
 from .stored import Stored
 
+WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PREFIX = "transformer."
 BUFFER = re.compile(r"h\.\d+\.attn\.(masked_)?bias")

@@ -25,10 +25,10 @@ from ..config import GPT2Config
 from ..files import LOCK_FILE, check_room, flush_to_disk, locked, replacing_file
 from ..params import parameter_shapes
 from .assemble import mismatches
-from .cache import WEIGHTS, cached, own_folder
 from .configs import CONFIG
 from .errors import CheckpointError, bad_file
-from .huggingface import canonical
+from .huggingface import WEIGHTS, canonical
+from .reading import cached, own_folder
 from .safetensors_file import read_safetensors
 
 ENDPOINT = "https://huggingface.co"
