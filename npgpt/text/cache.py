@@ -91,7 +91,6 @@ def write_tokens(path: Path, header: TokenHeader, chunks: Iterable[np.ndarray]) 
         file.seek(0)
         file.write(_START.pack(MAGIC, VERSION, room, zlib.crc32(text)))
         file.write(text)
-        file.flush()
 
 
 def read_tokens(path: Path) -> tuple[TokenHeader, np.ndarray]:

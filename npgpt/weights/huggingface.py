@@ -44,12 +44,12 @@ def read_tensors(path: Path) -> dict[str, Stored]:
         return read_safetensors(path)
     found: dict[str, Stored] = {}
     for shard, expected in _shards(path).items():
-        tensors = read_safetensors(path.with_name(shard))
+        file = path.with_name(shard)
+        tensors = read_safetensors(file)
         if missing := expected - set(tensors):
-            raise bad_file(path.with_name(shard), f"lacks {named(sorted(missing))}")
+            raise bad_file(file, f"lacks {named(sorted(missing))}")
         if extra := set(tensors) - expected:
-            raise bad_file(
-                path.with_name(shard), f"has {named(sorted(extra))}, which the index does not name")
+            raise bad_file(file, f"has {named(sorted(extra))}, which the index does not name")
         found.update(tensors)
     return found
 
