@@ -26,9 +26,9 @@ from typing import Sequence
 
 import numpy as np
 
-from ..ids import check_integer
+from ..ids import check_dtype, check_integer
 from ..layers.contract import Array
-from ..params import checked_dtype
+from ..layers.dropout import dropout_forward
 from .box_muller import BLOCK, normals_from_uniforms
 from .fused import fused_multiply_add
 
@@ -51,7 +51,7 @@ class TorchGenerator:
     def rand(self, *shape: int, dtype: DType = np.float32) -> Array:
         """Uniform numbers in [0, 1), as torch.rand(*shape)."""
         shape = _checked_shape(shape)
-        return self._uniform(math.prod(shape), checked_dtype(dtype)).reshape(shape)
+        return self._uniform(math.prod(shape), check_dtype(dtype)).reshape(shape)
 
     def random(self, size: int | tuple[int, ...] | None = None) -> Array:
         """Float64 uniform numbers in [0, 1), the ones that PyTorch's dropout compares with."""
@@ -60,7 +60,7 @@ class TorchGenerator:
 
     def randn(self, *shape: int, dtype: DType = np.float32) -> Array:
         """Normal numbers of mean 0 and variance 1, as torch.randn(*shape)."""
-        dtype, shape = checked_dtype(dtype), _checked_shape(shape)
+        dtype, shape = check_dtype(dtype), _checked_shape(shape)
         n = math.prod(shape)
         if n < 16:
             few = [self._one_normal() for _ in range(n)]
@@ -81,7 +81,7 @@ class TorchGenerator:
         Both are uniform within 1 / sqrt(n_in). The weight is PyTorch's (n_out, n_in) seen
         transposed, as npgpt's layers take it.
         """
-        dtype = checked_dtype(dtype)
+        dtype = check_dtype(dtype)
         # PyTorch computes this bound as sqrt(3) * (sqrt(2 / (1 + 5)) / sqrt(n_in)); another way
         # would change the last bits of the weights
         gain = math.sqrt(2.0 / (1 + math.sqrt(5) ** 2))
@@ -97,15 +97,9 @@ class TorchGenerator:
     def dropout(self, shape: tuple[int, ...], rate: float, dtype: DType = np.float32) -> Array:
         """The mask that torch.nn.Dropout(rate) multiplies with: 1 / (1 - rate) or 0.
 
-        The layer `npgpt.layers.dropout` draws the same mask when given this generator as `rng`.
+        It is what the layer `npgpt.layers.dropout` makes of ones, given this generator as `rng`.
         """
-        if not 0.0 <= rate < 1.0:
-            raise ValueError(f"dropout rate {rate} is outside [0, 1); 0 drops nothing")
-        if rate == 0.0:     # PyTorch draws nothing then, and neither does the layer
-            return np.ones(shape, checked_dtype(dtype))
-        mask: Array = (self.random(shape) < 1.0 - rate).astype(checked_dtype(dtype))
-        mask /= 1.0 - rate
-        return mask
+        return dropout_forward(np.ones(shape, check_dtype(dtype)), rate=rate, rng=self)[0]
 
     def multinomial(
         self, probabilities: Array, n_samples: int = 1, replacement: bool = False
@@ -149,17 +143,16 @@ class TorchGenerator:
         return int(self._draw_wide(1)[0]) & (2**63 - 1)
 
     def _draw(self, n: int) -> Array:
-        words = self._words.randint(0, 1 << 32, size=n, dtype=np.uint32)
-        return words.astype(np.uint64)
+        return self._words.randint(0, 1 << 32, size=n, dtype=np.uint32)
 
     def _draw_wide(self, n: int) -> Array:
-        words = self._draw(2 * n)
+        words = self._draw(2 * n).astype(np.uint64)
         return words[0::2] << np.uint64(32) | words[1::2]
 
     def _uniform(self, n: int, dtype: np.dtype) -> Array:
         if dtype == np.float64:
             return (self._draw_wide(n) & MASK53) * 2.0**-53
-        words = self._words.randint(0, 1 << 32, size=n, dtype=np.uint32)
+        words = self._draw(n)
         words &= np.uint32(0xFFFFFF)
         out = words.astype(np.float32)
         out *= np.float32(2.0**-24)

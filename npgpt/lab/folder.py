@@ -31,7 +31,7 @@ from ..training.checkpoint import checkpoints
 from ..training.loop import CONFIG_FILE, RESULT_FILE
 from ..training.settings import RunConfig
 from ..version import VERSION
-from .study import Arm, Study, read_study, run_name
+from .study import Arm, Study, read_study
 
 STUDY_FILE = "study.toml"
 ABOUT_FILE = "about.json"
@@ -67,7 +67,7 @@ class Run:
     @property
     def name(self) -> str:
         """Such as layernorm-gelu-seed1."""
-        return run_name(self.arm, self.seed)
+        return f"{self.arm.slug}-seed{self.seed}"
 
     @property
     def place(self) -> Path:

@@ -5,7 +5,7 @@
                         at watched steps `watch`, what was seen, and watch_seconds, its cost
     RUN/checkpoints/    the newest few, see `checkpoint`
     RUN/samples/        text written on the way
-    RUN/result.json     step, loss over all held-back text; once the run has finished
+    RUN/result.json     step, loss over all held-out text; once the run has finished
     RUN/.lock           held while a process trains, see `files.locked`
 
 Step N is the state after N updates. A run continued from a checkpoint equals one that was never
@@ -24,10 +24,8 @@ from typing import Any, Callable, Protocol
 import numpy as np
 
 from ..evaluation.text import Stopped, evaluation_batches, mean_loss
-from ..fast.ops import FAST
 from ..files import locked, remove_partial, replacing_file
-from ..generation import generate
-from ..generation.fast_reader import FastReader
+from ..generation import LanguageModel
 from ..machine.threads import using
 from ..params import Params, init_params
 from ..probe.trace import first_break
@@ -88,7 +86,7 @@ class Outcome:
     """finished, interrupted or out of time."""
     step: int
     val_loss: float | None
-    """Over the whole held-back split, in nats per token; None if there was no time for it."""
+    """Over the whole held-out split, in nats per token; None if there was no time for it."""
     checkpoint: Path
 
 
@@ -260,7 +258,7 @@ def evaluate(
     state: TrainingState, corpus: Corpus, n_batches: int = 0,
     on_batch: Callable[[int], bool] | None = None,
 ) -> float:
-    """Loss in nats per token on held-back text; 0 batches means all of it, see `mean_loss`."""
+    """Loss in nats per token on held-out text; 0 batches means all of it, see `mean_loss`."""
     settings, length = state.run.train, state.run.sequence_length
     batches = evaluation_batches(corpus.val, settings.batch_size, length, n_batches)
     with using(settings.threads or None):
@@ -273,11 +271,9 @@ def evaluate(
 def write_sample(state: TrainingState, n_tokens: int) -> str:
     """Text by the model as it stands, from the beginning of a document."""
     start = state.tokenizer.first_id
-    ids = generate(
-        state.params, state.config, np.array([start]), n_tokens, temperature=0.8,
-        seed=_sample_seed(state), ops=state.ops,
-        reader=FastReader if state.ops == FAST else None,
-    )
+    ids = LanguageModel(state.config, state.params, state.ops).generate(
+        np.array([start]), n_tokens, temperature=0.8, seed=_sample_seed(state),
+        on_slide=lambda row: None)
     return state.tokenizer.decode(ids[1:])
 
 

@@ -10,7 +10,8 @@ from typing import Mapping
 import numpy as np
 
 from ..config import GPT2Config
-from ..params import Params, check_params, checked_dtype, parameter_shapes
+from ..ids import check_dtype
+from ..params import Params, check_params, parameter_shapes
 from .errors import bad_file, named, shown
 from .stored import FLOATS, Stored, same
 
@@ -57,7 +58,7 @@ def assemble(
     if dtype is None:
         has_float64 = any(stored.dtype == "F64" for stored in tensors.values())
         dtype = np.float64 if has_float64 else np.float32
-    wanted, shapes = checked_dtype(dtype), parameter_shapes(config)
+    wanted, shapes = check_dtype(dtype), parameter_shapes(config)
     problems = mismatches(shapes, tensors)
     if problems:
         raise bad_file(path, *problems)

@@ -25,7 +25,7 @@ from ..config import GPT2Config
 from ..files import LOCK_FILE, check_room, flush_to_disk, locked, replacing_file
 from ..params import parameter_shapes
 from .assemble import mismatches
-from .configs import CONFIG
+from .configs import CONFIG, write_config
 from .errors import CheckpointError, bad_file
 from .huggingface import WEIGHTS, canonical
 from .reading import cached, own_folder
@@ -120,7 +120,7 @@ def pull(
             raise CheckpointError(
                 f"{error}; it was deleted, the same command starts again") from None
         with replacing_file(target / CONFIG) as beside:
-            config.save(beside)
+            write_config(beside, config)
         flush_to_disk(partial)
         os.replace(partial, weights)
     return replace(pulled, fetched=True)

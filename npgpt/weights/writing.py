@@ -15,7 +15,7 @@ from ..params import Params
 from ..tape import Array
 from .assemble import check_savable
 from .book import book_config, book_tensors
-from .configs import CONFIG, METADATA
+from .configs import CONFIG, METADATA, write_config
 from .huggingface import WEIGHTS, huggingface_names
 from .llmc import bin_file, save_llmc
 from .reading import file_at, load
@@ -31,7 +31,8 @@ def save(path: Path | str, config: GPT2Config, params: Params) -> None:
     permission.
     """
     check_savable(config, params)
-    _write_pair(Path(path), config, huggingface_names(params), config.save)
+    _write_pair(Path(path), config, huggingface_names(params),
+                lambda file: write_config(file, config))
 
 
 def save_book(path: Path | str, config: GPT2Config, params: Params) -> None:
@@ -98,7 +99,7 @@ def _write_pair(
     path: Path,
     config: GPT2Config,
     tensors: Mapping[str, Array],
-    write_config: Callable[[Path], int | None],
+    describe: Callable[[Path], int | None],
 ) -> None:
     """Weights and config.json: in a new folder, or over those in an existing folder."""
     weights_file, config_file = _pair(path)
@@ -116,4 +117,4 @@ def _write_pair(
             beside = stack.enter_context(creating_folder(folder))
             weights, settings = beside / weights_file.name, beside / CONFIG
         write_safetensors(weights, tensors, metadata)
-        write_config(settings)
+        describe(settings)
