@@ -6,9 +6,9 @@ import math
 import sys
 import textwrap
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ..training.loop import Reporter
 from ..training.settings import TrainSettings
 from .console import duration
 
@@ -20,8 +20,8 @@ SECONDS_BETWEEN_LINES = 10.0
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"
 
 
-class Progress:
-    """Reports a run's steps; a Reporter of `npgpt.training.loop`."""
+class Progress(Reporter):
+    """Shows a run's steps."""
 
     def __init__(self, settings: TrainSettings, first_step: int) -> None:
         self._last = settings.max_steps
@@ -64,9 +64,6 @@ class Progress:
         lines = [piece for line in text.strip("\n").splitlines()
                  for piece in textwrap.wrap(line, 76, drop_whitespace=False) or [""]]
         self._write("\n".join(f"  | {line}".rstrip() for line in lines))
-
-    def saved(self, path: Path) -> None:
-        """Checkpoints are silent: there is one every few seconds."""
 
     def evaluating(self, seen: int, total: int) -> None:
         """Draw how far the evaluation after the last step is, in a terminal."""

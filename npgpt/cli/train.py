@@ -18,7 +18,6 @@ from ..training.checkpoint import (
     is_run,
     load_checkpoint,
 )
-from ..training.log import RunLog
 from ..training.loop import CONFIG_FILE, Diverged, check_length, new_state, train
 from ..training.settings import (
     DEFAULT_PRESET,
@@ -29,7 +28,6 @@ from ..training.settings import (
     resolve,
     table_fields,
 )
-from ..training.watch import TrainingWatch
 from .console import duration, note
 from .options import seed_number, use_threads
 from .parser import Parser
@@ -112,20 +110,17 @@ def _print_beginning(folder: Path, state: TrainingState, corpus: Corpus) -> None
 
 
 def _train(folder: Path, state: TrainingState, corpus: Corpus) -> int:
-    watch = TrainingWatch(state, corpus.val) if state.run.train.watched else None
     started = time.monotonic()
     with Interruption() as interruption, Progress(state.run.train, state.step) as progress:
         try:
-            outcome = train(folder, state, corpus, progress, interruption.happened, watch)
+            outcome = train(folder, state, corpus, progress, interruption.happened)
         except Diverged as error:
             raise Diverged(f"{error}; {_saved(folder)}; a lower --learning-rate may help") from None
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror}; {_saved(folder)}", str(folder)) from None
     took = duration(time.monotonic() - started)
-    if watch is not None and watch.warning():
-        note(watch.warning())
-        with RunLog(folder) as log:
-            log.write({"step": outcome.step, "watch_share": round(watch.fraction, 3)})
+    if outcome.warning:
+        note(outcome.warning)
     if outcome.reason != "finished":
         print(f"{outcome.reason} at step {outcome.step:,} after {took}; saved.\n"
               f"continue   npgpt train --resume {folder}")

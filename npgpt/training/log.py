@@ -13,12 +13,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Mapping, Sequence, Union
 
+import numpy as np
+
 from ..files import replacing_file
+from ..tape import Array
 
 FILE = "log.jsonl"
 
-Plain = Union[None, bool, int, float, str, Sequence["Plain"], Mapping[str, "Plain"]]
-"""What JSON can hold, and numbers that are not finite."""
+Record = Union[None, bool, int, float, str, Array, Sequence["Record"], Mapping[str, "Record"]]
+"""What JSON can hold, and what `plain` makes so: arrays, and numbers that are not finite."""
 
 
 class RunLog:
@@ -28,8 +31,8 @@ class RunLog:
         self.path = run_folder / FILE
         self._file = self.path.open("a", encoding="utf-8")
 
-    def write(self, record: Mapping[str, Plain]) -> None:
-        """Append one record; numbers that are not finite are written as text, at any depth."""
+    def write(self, record: Mapping[str, Record]) -> None:
+        """Append one record, as `plain` gives it."""
         self._file.write(json.dumps(plain(record), allow_nan=False) + "\n")
         self._file.flush()
 
@@ -71,10 +74,17 @@ def cut_log(run_folder: Path, step: int) -> None:
         beside.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
 
 
-def plain(value: object) -> Any:
-    """`value` as JSON can hold it: numbers that are not finite become text, at any depth."""
+def plain(value: object, digits: int = 17) -> Any:
+    """`value` as JSON can hold it, at any depth: arrays become lists, numbers not finite text.
+
+    Floats are rounded to so many significant digits; 17 leave them as they are.
+    """
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     if isinstance(value, Mapping):
-        return {key: plain(part) for key, part in value.items()}
+        return {key: plain(part, digits) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(part) for part in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        return [plain(part, digits) for part in value]
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else str(value)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from npgpt.config import GPT2Config
+from npgpt.fast.ops import FAST
 from npgpt.params import init_params
 from npgpt.training.step import workers as module
 from npgpt.training.step.gradients import loss_and_grads
@@ -170,7 +171,7 @@ def test_gradients_outlive_the_workers(workers: Workers) -> None:
     _, (_, grads) = workers.gradients(PARAMS, shards)
     workers.close()
     np.testing.assert_array_equal(
-        grads["wte.weight"], shard_gradients(PARAMS, shards[1])[1]["wte.weight"])
+        grads["wte.weight"], shard_gradients(PARAMS, shards[1], FAST)[1]["wte.weight"])
 
 
 def test_a_system_without_shared_memory_leaves_everything_to_threads(
