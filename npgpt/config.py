@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import Field, dataclass, field, fields
-from pathlib import Path
 from typing import Any, Mapping
 
 from .ids import check_integer, check_number
@@ -15,7 +13,6 @@ ACTIVATIONS = ("gelu_new", "gelu", "relu", "leaky_relu", "silu", "swiglu", "iden
 NORMS = ("layernorm", "none")
 SLOPES = ("layer", "shared", "fixed")
 _PREFIX = "entropy_"    # of EntropyPenalty's fields, where they stand flat in files and flags
-END_OF_TEXT = 50256     # the token that begins and ends a text in GPT-2's vocabulary
 
 # the four published sizes: layers, heads, channels
 SIZES: dict[str, dict[str, int]] = {
@@ -211,16 +208,6 @@ class GPT2Config:
     def replace(self, **changes: Any) -> GPT2Config:
         """A copy with some fields changed."""
         return self.from_dict({**self.to_dict(), **changes})
-
-    def save(self, path: Path) -> None:
-        """Write as a Hugging Face config.json."""
-        # left out, transformers would take 50256 for any vocabulary
-        end = END_OF_TEXT if self.vocab_size > END_OF_TEXT else None
-        content = {
-            "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"],
-            "bos_token_id": end, "eos_token_id": end, **self.to_dict(),
-        }
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from . import model as _model
 from . import weights
+from .budget import budget
 from .config import GPT2Config
 from .fast.ops import FAST
 from .generation.mixin import GenerationMixin, QuantizedGPT2
@@ -16,7 +17,7 @@ from .generation.quantized import Weights, quantize
 from .ids import check_ids, check_integers
 from .layers.contract import UniformSource
 from .ops import Ops
-from .params import Params, budget, check_params, init_params
+from .params import Params, check_params, init_params
 from .tape import Array
 from .text import Tokenizer, tokenizer_for
 from .training.checkpoint import is_run, read_model

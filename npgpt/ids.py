@@ -1,4 +1,4 @@
-"""Token ids and integers from outside: checked once, here.
+"""Token ids, integers and dtypes from outside: checked once, here.
 
 Inside npgpt, ids are an int64 array whose elements are rows of the token table. NumPy would read
 the last row for -1 and truncate 1.7 to 1 without a word, so whatever a caller passes is checked
@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import Any, TypeGuard
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+FLOAT_TYPES = ("float32", "float64")
 
 
 def check_ids(ids: ArrayLike, vocab_size: int, what: str = "token ids") -> NDArray[np.int64]:
@@ -77,6 +79,18 @@ def check_number(name: str, value: object) -> float:
         return float(value)
     except OverflowError:
         raise ValueError(f"{name}={str(value):.20}... is too large for a number") from None
+
+
+def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """np.dtype of a float32 or float64; anything else is a ValueError."""
+    try:
+        result = np.dtype(dtype)
+    except TypeError:
+        raise ValueError(
+            f"unknown dtype {dtype!r:.60}; expected {' or '.join(FLOAT_TYPES)}") from None
+    if result.name not in FLOAT_TYPES:
+        raise ValueError(f"unsupported dtype {result.name}; expected {' or '.join(FLOAT_TYPES)}")
+    return result
 
 
 def _is_integer(value: object) -> TypeGuard[int]:

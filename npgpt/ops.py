@@ -14,6 +14,7 @@ with yours:
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Callable
 
 from .layers import (
     attention,
@@ -33,7 +34,7 @@ from .layers import (
     softmax,
     weight_norm,
 )
-from .tape import Op
+from .tape import Array, Cache, Op
 
 
 @dataclass(frozen=True)
@@ -70,43 +71,43 @@ class Ops:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-# fresh: all that backward gives is its own. The others may hand on the array that they were given
+def _op(
+    forward: Callable[..., tuple[Array, Cache]],
+    backward: Callable[..., tuple[Array | None, ...]],
+    fresh: bool = True,
+) -> Op:
+    # fresh: every array that backward gives is its own; the others hand on what they were given
+    return Op(forward.__name__.removesuffix("_forward"), forward, backward, fresh)
+
+
 TEXTBOOK = Ops(
-    softmax=Op("softmax", softmax.softmax_forward, softmax.softmax_backward, fresh=True),
-    gelu=Op("gelu", gelu.gelu_forward, gelu.gelu_backward, fresh=True),
-    gelu_exact=Op("gelu_exact", gelu.gelu_exact_forward, gelu.gelu_exact_backward, fresh=True),
-    relu=Op("relu", relu.relu_forward, relu.relu_backward, fresh=True),
-    leaky_relu=Op("leaky_relu", relu.leaky_relu_forward, relu.leaky_relu_backward, fresh=True),
-    silu=Op("silu", silu.silu_forward, silu.silu_backward, fresh=True),
-    identity=Op("identity", identity.identity_forward, identity.identity_backward),
-    layernorm=Op("layernorm", layernorm.layernorm_forward,
-                 layernorm.layernorm_backward, fresh=True),
-    linear=Op("linear", linear.linear_forward, linear.linear_backward, fresh=True),
-    weight_norm=Op("weight_norm", weight_norm.weight_norm_forward,
-                   weight_norm.weight_norm_backward, fresh=True),
-    pad_zeros=Op("pad_zeros", pad_zeros.pad_zeros_forward,
-                 pad_zeros.pad_zeros_backward, fresh=True),
-    residual=Op("residual", residual.residual_forward, residual.residual_backward),
-    dropout=Op("dropout", dropout.dropout_forward, dropout.dropout_backward),
-    token_embedding=Op("token_embedding", embedding.token_embedding_forward,
-                       embedding.token_embedding_backward, fresh=True),
-    position_embedding=Op("position_embedding", embedding.position_embedding_forward,
-                          embedding.position_embedding_backward),
-    unembedding=Op("unembedding", embedding.unembedding_forward,
-                   embedding.unembedding_backward, fresh=True),
-    causal_attention=Op("causal_attention", attention.causal_attention_forward,
-                        attention.causal_attention_backward, fresh=True),
-    multi_head_attention=Op("multi_head_attention", attention.multi_head_attention_forward,
-                            attention.multi_head_attention_backward, fresh=True),
-    attention_entropy=Op("attention_entropy", attention_entropy.attention_entropy_forward,
-                         attention_entropy.attention_entropy_backward, fresh=True),
-    entropy_penalty=Op("entropy_penalty", attention_entropy.entropy_penalty_forward,
-                       attention_entropy.entropy_penalty_backward, fresh=True),
-    cross_entropy=Op("cross_entropy", cross_entropy.cross_entropy_forward,
-                     cross_entropy.cross_entropy_backward, fresh=True),
-    linear_cross_entropy=Op("linear_cross_entropy", cross_entropy.linear_cross_entropy_forward,
-                            cross_entropy.linear_cross_entropy_backward, fresh=True),
-    feed_forward=Op("feed_forward", feed_forward.feed_forward_forward,
-                    feed_forward.feed_forward_backward, fresh=True),
-    swiglu=Op("swiglu", feed_forward.swiglu_forward, feed_forward.swiglu_backward, fresh=True),
+    softmax=_op(softmax.softmax_forward, softmax.softmax_backward),
+    gelu=_op(gelu.gelu_forward, gelu.gelu_backward),
+    gelu_exact=_op(gelu.gelu_exact_forward, gelu.gelu_exact_backward),
+    relu=_op(relu.relu_forward, relu.relu_backward),
+    leaky_relu=_op(relu.leaky_relu_forward, relu.leaky_relu_backward),
+    silu=_op(silu.silu_forward, silu.silu_backward),
+    identity=_op(identity.identity_forward, identity.identity_backward, fresh=False),
+    layernorm=_op(layernorm.layernorm_forward, layernorm.layernorm_backward),
+    linear=_op(linear.linear_forward, linear.linear_backward),
+    weight_norm=_op(weight_norm.weight_norm_forward, weight_norm.weight_norm_backward),
+    pad_zeros=_op(pad_zeros.pad_zeros_forward, pad_zeros.pad_zeros_backward),
+    residual=_op(residual.residual_forward, residual.residual_backward, fresh=False),
+    dropout=_op(dropout.dropout_forward, dropout.dropout_backward, fresh=False),
+    token_embedding=_op(embedding.token_embedding_forward, embedding.token_embedding_backward),
+    position_embedding=_op(embedding.position_embedding_forward,
+                           embedding.position_embedding_backward, fresh=False),
+    unembedding=_op(embedding.unembedding_forward, embedding.unembedding_backward),
+    causal_attention=_op(attention.causal_attention_forward, attention.causal_attention_backward),
+    multi_head_attention=_op(attention.multi_head_attention_forward,
+                             attention.multi_head_attention_backward),
+    attention_entropy=_op(attention_entropy.attention_entropy_forward,
+                          attention_entropy.attention_entropy_backward),
+    entropy_penalty=_op(attention_entropy.entropy_penalty_forward,
+                        attention_entropy.entropy_penalty_backward),
+    cross_entropy=_op(cross_entropy.cross_entropy_forward, cross_entropy.cross_entropy_backward),
+    linear_cross_entropy=_op(cross_entropy.linear_cross_entropy_forward,
+                             cross_entropy.linear_cross_entropy_backward),
+    feed_forward=_op(feed_forward.feed_forward_forward, feed_forward.feed_forward_backward),
+    swiglu=_op(feed_forward.swiglu_forward, feed_forward.swiglu_backward),
 )

@@ -1,4 +1,4 @@
-"""The parameters: names, shapes, initial values and counts, all from a config.
+"""The parameters: names, shapes and initial values, all from a config.
 
 A model's parameters are one flat dict of arrays under GPT-2's own checkpoint names. Loading,
 saving, the optimiser and the gradient check are each one loop over it.
@@ -7,17 +7,15 @@ saving, the optimiser and the gradient check are each one loop over it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from .config import GPT2Config
+from .ids import check_dtype, check_integer
 from .layers.weight_norm import column_norms
 from .tape import Array
 
 Params = dict[str, Array]
-
-FLOAT_TYPES = ("float32", "float64")
 
 
 def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
@@ -89,11 +87,8 @@ def init_params(
     starts as the length of its column and lora_B at 0, so that neither changes anything at first.
     Same seed, same numbers, in float32 as in float64 (rounded).
     """
-    dtype = checked_dtype(dtype)
-    try:
-        rng = np.random.default_rng(seed)
-    except (TypeError, ValueError):
-        raise ValueError(f"seed={seed!r:.60} must be an integer of at least 0") from None
+    dtype = check_dtype(dtype)
+    rng = np.random.default_rng(check_integer("seed", seed, 0))
     params: Params = {}
     for name, shape in parameter_shapes(config).items():
         if name.endswith(".slope"):
@@ -125,52 +120,6 @@ def _normal(
         rows = out[start:start + step]
         rows[...] = rng.standard_normal(rows.shape) * std
     return out
-
-
-def checked_dtype(dtype: type | str | np.dtype) -> np.dtype:
-    """np.dtype of a float32 or float64; anything else is a ValueError."""
-    try:
-        result = np.dtype(dtype)
-    except TypeError:
-        raise ValueError(
-            f"unknown dtype {dtype!r:.60}; expected {' or '.join(FLOAT_TYPES)}") from None
-    if result.name not in FLOAT_TYPES:
-        raise ValueError(f"unsupported dtype {result.name}; expected {' or '.join(FLOAT_TYPES)}")
-    return result
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a model costs, known before anything is allocated."""
-
-    parameters: int
-    """Elements of all parameters."""
-    parameter_bytes: int
-    """Memory of the parameters."""
-    training_bytes: int
-    """Parameters, gradients and AdamW's two moments; activations come on top."""
-    flops_per_token: int
-    """Multiplications and additions of one forward pass at full context, per token."""
-    training_flops_per_token: int
-    """The same for forward and backward: three times as much."""
-
-
-def budget(config: GPT2Config, dtype: type | str | np.dtype = np.float32) -> Budget:
-    """Count parameters, bytes and FLOPs from the config alone."""
-    shapes = parameter_shapes(config)
-    count = sum(math.prod(shape) for shape in shapes.values())
-    size = checked_dtype(dtype).itemsize
-    # a matrix costs one multiplication and one addition per weight and token
-    matrices = sum(
-        math.prod(shape) for name, shape in shapes.items()
-        if len(shape) == 2 and name not in ("wte.weight", "wpe.weight", "lm_head.weight")
-        and ".lora_" not in name        # multiplied out once, and not for every token
-    )
-    head = config.vocab_size * config.n_embd
-    # a query meets (T + 1) / 2 keys on average, once for its scores and once for the values
-    attention = config.n_layer * 2 * config.n_embd * (config.n_positions + 1) // 2
-    flops = 2 * (matrices + head + attention)
-    return Budget(count, count * size, 4 * count * size, flops, 3 * flops)
 
 
 def check_params(config: GPT2Config, params: Params) -> list[str]:

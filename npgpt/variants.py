@@ -36,6 +36,10 @@ def plain(params: Mapping[str, V], config: GPT2Config, ops: Ops) -> Mapping[str,
     What needs no change is the same array. Weights with a gain or a low-rank update are multiplied
     out, the bias of q, k and v (3C,) has its zeros, and with leaky_relu every layer has a slope.
     """
+    leaky = config.activation_function == "leaky_relu"
+    if not (config.weight_norm or config.lora_rank or config.frozen_biases or leaky
+            or config.entropy.penalty):
+        return params
     changed: dict[str, V] = {}
     for name in params:
         stem, _, part = name.rpartition(".")
@@ -48,7 +52,7 @@ def plain(params: Mapping[str, V], config: GPT2Config, ops: Ops) -> Mapping[str,
         elif config.frozen_biases and name.endswith("attn.c_attn.bias"):
             if params[name].shape != (3 * config.n_embd,):
                 changed[name] = ops.pad_zeros(params[name], size=3 * config.n_embd)
-    if config.activation_function == "leaky_relu" and "h.0.mlp.act.slope" not in params:
+    if leaky and "h.0.mlp.act.slope" not in params:
         slope = params[SHARED_SLOPE] if SHARED_SLOPE in params else _constant_slope(params, config)
         changed |= {f"h.{i}.{SHARED_SLOPE}": slope for i in range(config.n_layer)}
     extra = {name for name in params

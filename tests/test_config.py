@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 
 import pytest
@@ -158,20 +157,3 @@ def test_an_unknown_key_is_an_error_that_suggests_the_nearest():
 def test_a_hugging_face_config_is_read_without_its_other_fields():
     values = {"n_layer": 3, "model_type": "gpt2", "summary_type": "cls_index"}
     assert GPT2Config.from_dict(values, ignore_unknown=True) == GPT2Config(n_layer=3)
-
-
-def test_a_saved_config_reads_back_as_it_was(tmp_path):
-    config = GPT2Config(n_layer=3, norm="none", n_inner=7, activation_function="swiglu")
-    config.save(tmp_path / "config.json")
-    values = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
-    assert values["model_type"] == "gpt2" and values["n_inner"] == 7
-    assert GPT2Config.from_dict(values, ignore_unknown=True) == config
-    assert GPT2Config.from_dict(config.to_dict()) == config
-
-
-@pytest.mark.parametrize("vocab_size, token", [(13, None), (50256, None), (50257, 50256),
-                                               (50304, 50256)])
-def test_the_end_of_text_is_written_only_where_the_vocabulary_has_it(tmp_path, vocab_size, token):
-    GPT2Config(vocab_size=vocab_size).save(tmp_path / "config.json")
-    values = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
-    assert values["bos_token_id"] == token and values["eos_token_id"] == token

@@ -24,7 +24,7 @@ FLOORS = {
     "arrays": 1, "version": 1, "files": 1, "suggest": 1, "ids": 1, "machine": 1, "display": 1,
     "text": 1, "layers": 1, "tape": 1, "gradcheck": 1,
     "config": 2,
-    "ops": 3, "params": 3, "variants": 3, "model": 3,
+    "ops": 3, "params": 3, "budget": 3, "variants": 3, "model": 3,
     "weights": 4, "fast": 4,
     "generation": 5, "evaluation": 5, "probe": 5,
     "training": 6,

@@ -17,7 +17,7 @@ from npgpt.params import Params, init_params
 from npgpt.selfcheck.cases import ModelCase, model_cases
 
 from .layers.test_attention import one_query_at_a_time
-from .layers.test_feed_forward import BENT
+from .layers.test_feed_forward import ACTIVATED
 
 CASES = model_cases()
 every_model = pytest.mark.parametrize("case", CASES, ids=[case.label for case in CASES])
@@ -64,16 +64,16 @@ def written_differently(params: Params, ids: np.ndarray, config: GPT2Config) -> 
                  for h in range(config.n_head)]
         x = x + linear(f"h.{i}.attn.c_proj", np.concatenate(heads, axis=1))
         normed, mlp = norm(f"h.{i}.ln_2", x), f"h.{i}.mlp"
-        wide = linear(f"{mlp}.c_fc", normed)
+        hidden = linear(f"{mlp}.c_fc", normed)
         if config.activation_function == "swiglu":
-            bent = BENT["silu"](linear(f"{mlp}.c_gate", normed)) * wide
+            activated = ACTIVATED["silu"](linear(f"{mlp}.c_gate", normed)) * hidden
         elif config.activation_function == "leaky_relu":
             name = "mlp.act.slope" if config.leaky_slope == "shared" else f"{mlp}.act.slope"
             slope = params.get(name, config.slope_init)
-            bent = np.maximum(wide, 0) + slope * np.minimum(wide, 0)
+            activated = np.maximum(hidden, 0) + slope * np.minimum(hidden, 0)
         else:
-            bent = BENT[config.activation_function](wide)
-        x = x + linear(f"{mlp}.c_proj", bent)
+            activated = ACTIVATED[config.activation_function](hidden)
+        x = x + linear(f"{mlp}.c_proj", activated)
     head = "wte.weight" if config.tie_word_embeddings else "lm_head.weight"
     return np.einsum("tc,vc->tv", norm("ln_f", x), params[head])
 

@@ -7,9 +7,9 @@ from typing import Iterator
 import numpy as np
 
 from .. import model as _model
+from ..budget import budget
 from ..layers.contract import Array
 from ..ops import TEXTBOOK as ops
-from ..params import budget
 from ..tape import Tape, Var
 from .figures import Figure
 from .generator import TorchGenerator

@@ -26,9 +26,8 @@ from typing import Sequence
 
 import numpy as np
 
-from ..ids import check_integer
+from ..ids import check_dtype, check_integer
 from ..layers.contract import Array
-from ..params import checked_dtype
 from .box_muller import BLOCK, normals_from_uniforms
 from .fused import fused_multiply_add
 
@@ -51,7 +50,7 @@ class TorchGenerator:
     def rand(self, *shape: int, dtype: DType = np.float32) -> Array:
         """Uniform numbers in [0, 1), as torch.rand(*shape)."""
         shape = _checked_shape(shape)
-        return self._uniform(math.prod(shape), checked_dtype(dtype)).reshape(shape)
+        return self._uniform(math.prod(shape), check_dtype(dtype)).reshape(shape)
 
     def random(self, size: int | tuple[int, ...] | None = None) -> Array:
         """Float64 uniform numbers in [0, 1), the ones that PyTorch's dropout compares with."""
@@ -60,7 +59,7 @@ class TorchGenerator:
 
     def randn(self, *shape: int, dtype: DType = np.float32) -> Array:
         """Normal numbers of mean 0 and variance 1, as torch.randn(*shape)."""
-        dtype, shape = checked_dtype(dtype), _checked_shape(shape)
+        dtype, shape = check_dtype(dtype), _checked_shape(shape)
         n = math.prod(shape)
         if n < 16:
             few = [self._one_normal() for _ in range(n)]
@@ -81,7 +80,7 @@ class TorchGenerator:
         Both are uniform within 1 / sqrt(n_in). The weight is PyTorch's (n_out, n_in) seen
         transposed, as npgpt's layers take it.
         """
-        dtype = checked_dtype(dtype)
+        dtype = check_dtype(dtype)
         # PyTorch computes this bound as sqrt(3) * (sqrt(2 / (1 + 5)) / sqrt(n_in)); another way
         # would change the last bits of the weights
         gain = math.sqrt(2.0 / (1 + math.sqrt(5) ** 2))
@@ -102,8 +101,8 @@ class TorchGenerator:
         if not 0.0 <= rate < 1.0:
             raise ValueError(f"dropout rate {rate} is outside [0, 1); 0 drops nothing")
         if rate == 0.0:     # PyTorch draws nothing then, and neither does the layer
-            return np.ones(shape, checked_dtype(dtype))
-        mask: Array = (self.random(shape) < 1.0 - rate).astype(checked_dtype(dtype))
+            return np.ones(shape, check_dtype(dtype))
+        mask: Array = (self.random(shape) < 1.0 - rate).astype(check_dtype(dtype))
         mask /= 1.0 - rate
         return mask
 

@@ -7,10 +7,11 @@ import math
 from pathlib import Path
 
 from .. import weights
+from ..budget import budget
 from ..config import SIZES, GPT2Config
 from ..display.terminal import bytes_text, count_text
 from ..ids import check_integer
-from ..params import budget, parameter_shapes
+from ..params import parameter_shapes
 from ..suggest import did_you_mean
 from ..text import load_corpus
 from ..training.checkpoint import is_run, newest_checkpoint, read_record

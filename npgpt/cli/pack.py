@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..budget import budget
 from ..config import GPT2Config
 from ..packs import compare_packs, tiny_config, write_pack
-from ..params import budget
 from ..weights.huggingface import read_config
 from .options import add_seed
 from .parser import Parser

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..budget import budget
 from ..config import SIZES, GPT2Config
 from ..display import drawing
 from ..display.terminal import WIDTH, bar, page, tint, wrapped
-from ..params import budget
 
 CAPTION = """Tied, the token embedding is the output matrix too, as in OpenAI's weights. Untied, the
     output has a matrix of its own, of the same size: that matters most in the smallest model. The

@@ -51,12 +51,11 @@ class FastReader(CachedReader):
         try:
             if ids.size > streamed.FEW >= len(rows) * keep:
                 # of the last block, only the last tokens need more than their keys and values
-                self._read_without_logits(rows, ids[:, :last])
+                with one_blas_thread():
+                    self._read_without_logits(rows, ids[:, :last])
                 ids = ids[:, last:]
             if not ids.size:
                 return np.empty((len(rows), 0, self.config.vocab_size), self.cache.keys.dtype)
-            if ids.size > streamed.FEW:
-                return super().read(rows, ids, keep)
             # one token of plain weights is left to BLAS and its threads
             with one_blas_thread() if self._quantized or ids.size > 1 else blas_threads():
                 return super().read(rows, ids, keep)

@@ -1,9 +1,9 @@
 """Freed memory stays with the process, instead of going back to the kernel after every op.
 
 A training step allocates and frees the same large arrays again and again. The C library of Linux
-(glibc) returns each to the kernel, which hands it out again page by page, zeroed: measured at 14 %
-of a step of nanoGPT's small recipe and 8 % of one of 124M parameters at 4 x 64 tokens. NumPy has no
-setting for it, hence `mallopt` through ctypes; other systems are left as they are.
+(glibc) returns each to the kernel, which hands it out again page by page, zeroed: measured at 3 to
+14 % of a step of nanoGPT's small recipe and 7 to 17 % of one of 124M parameters at 4 x 64 tokens.
+NumPy has no setting for it, hence `mallopt` through ctypes; other systems are left as they are.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from typing import Mapping
 import numpy as np
 
 from ..config import GPT2Config
-from ..params import Params, checked_dtype, parameter_shapes
+from ..ids import check_dtype
+from ..params import Params, parameter_shapes
 from .errors import bad_file, named, shown
 from .stored import FLOATS, Stored, same
 
@@ -48,7 +49,7 @@ def assemble(
     `faults` are parameters that could not be assembled from the file, each with its message.
     Raises CheckpointError naming every missing and unknown tensor, every wrong shape and dtype.
     """
-    wanted = checked_dtype(dtype) if dtype is not None else _widest(tensors)
+    wanted = check_dtype(dtype) if dtype is not None else _widest(tensors)
     shapes = parameter_shapes(config)
     problems = mismatches(shapes, tensors, faults)
     if problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Callable, Mapping
@@ -17,11 +18,23 @@ LARGEST_WIDTH = 2**20
 LARGEST_DEPTH = 2**14
 EMBEDDINGS = ("wte.weight", "wpe.weight")
 CONFIG = "config.json"
+END_OF_TEXT = 50256     # the token that begins and ends a text in GPT-2's vocabulary
 # under this name the files that npgpt writes have the config in their header too
 METADATA = "npgpt.config"
 # fields that may be changed in config.json, since they only affect training
 FREE = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "initializer_range", "scale_residual_init",
         "slope_decay", "entropy_tolerance", "entropy_target")
+
+
+def write_config(path: Path, config: GPT2Config) -> None:
+    """Write a Hugging Face config.json."""
+    # left out, transformers would take 50256 for any vocabulary
+    end = END_OF_TEXT if config.vocab_size > END_OF_TEXT else None
+    content = {
+        "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"],
+        "bos_token_id": end, "eos_token_id": end, **config.to_dict(),
+    }
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def checked_config(path: Path, values: Mapping[str, object]) -> GPT2Config:

@@ -26,6 +26,7 @@ from ..files import LOCK_FILE, flush_to_disk, locked, replacing_file
 from ..params import parameter_shapes
 from .assemble import mismatches
 from .cache import WEIGHTS, cached, own_folder
+from .configs import write_config
 from .errors import CheckpointError, bad_file
 from .huggingface import canonical
 from .safetensors_file import read_safetensors
@@ -122,7 +123,7 @@ def pull(
             partial.unlink()
             raise
         with replacing_file(target / CONFIG) as beside:
-            config.save(beside)
+            write_config(beside, config)
         flush_to_disk(partial)
         os.replace(partial, target / WEIGHTS)
     return Pulled(target, fetch.sha256, _whose(name, fetch.announced), True)

@@ -17,7 +17,7 @@ from ..files import creating_folder, place_of, replacing_file
 from ..params import Params, check_params
 from ..tape import Array
 from .book import book_config, book_names
-from .configs import CONFIG, METADATA
+from .configs import CONFIG, METADATA, write_config
 from .huggingface import WEIGHTS, huggingface_names
 from .llmc import llmc_size, write_llmc, write_llmc_state
 from .reading import file_at, load
@@ -33,7 +33,8 @@ def save(path: Path | str, config: GPT2Config, params: Params) -> None:
     permission.
     """
     _check(config, params)
-    _write_pair(Path(path), config, huggingface_names(params), config.save)
+    _write_pair(Path(path), config, huggingface_names(params),
+                lambda file: write_config(file, config))
 
 
 def save_book(path: Path | str, config: GPT2Config, params: Params) -> None:
@@ -163,7 +164,7 @@ def _write_pair(
     path: Path,
     config: GPT2Config,
     tensors: Mapping[str, Array],
-    write_config: Callable[[Path], None],
+    describe: Callable[[Path], None],
 ) -> None:
     """Weights and config.json: in a new folder, or over those in an existing folder."""
     weights_file, config_file = _pair(path)
@@ -174,7 +175,7 @@ def _write_pair(
 
     def write(weights: Path, settings: Path) -> None:
         write_safetensors(weights, tensors, metadata)
-        write_config(settings)
+        describe(settings)
 
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)

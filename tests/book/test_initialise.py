@@ -6,7 +6,7 @@ import pytest
 from npgpt import model as _model
 from npgpt.book import GPT_CONFIG_124M, TorchGenerator, gpt2
 from npgpt.book.initialise import gpt2_config
-from npgpt.params import budget
+from npgpt.budget import budget
 
 from .golden import assert_same, golden
 

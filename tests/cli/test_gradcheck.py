@@ -76,7 +76,7 @@ def test_shapes_may_come_from_flags(npgpt, tmp_path):
     (["mine.py", "--shape", "x=two"], (2,), "--shape"),
     (["--shape", "x=2"], (2,), "--shape belongs to a FILE"),
     (["."], (2,), ". is a folder; name a Python file"),
-    (["latin.py"], (3,), "latin.py is no UTF-8 text: byte 5 "),
+    (["latin.py"], (3,), "latin.py is not UTF-8 text: invalid byte at 5"),
     (["leaves.py"], (2,), "leaves.py cannot be imported: SystemExit: 3"),
 ])
 def test_mistakes_are_one_line(npgpt, tmp_path, arguments, codes, says):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from npgpt import GPT2Config
+from npgpt.budget import budget
 from npgpt.demos.shapes import SMALL, shapes_demo, shapes_text
-from npgpt.params import budget
 
 ROOT = Path(__file__).resolve().parents[2]
 B, T, C, H, V = 2, 6, 48, 4, 65

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from npgpt.config import SIZES
+from npgpt.config import SIZES, GPT2Config
 from npgpt.params import parameter_shapes
 from npgpt.weights import CheckpointError, load, save, save_book
-from npgpt.weights.configs import checked_config, published_size
+from npgpt.weights.configs import checked_config, published_size, write_config
 
 from .conftest import SMALL, assert_equal, filled
 from .raw import header_of, write_raw
@@ -47,7 +47,7 @@ def test_a_file_is_read_without_its_config_and_not_with_another_models(
     (tmp_path / "config.json").unlink()
     assert load(tmp_path / "a.safetensors")[0] == config
     # what touches training alone may be changed
-    config.replace(resid_pdrop=0.5).save(tmp_path / "config.json")
+    write_config(tmp_path / "config.json", config.replace(resid_pdrop=0.5))
     assert load(tmp_path / "a.safetensors")[0].resid_pdrop == 0.5
     save_book(tmp_path / "book" / "c.safetensors", SMALL, params)
     (tmp_path / "book" / "config.json").unlink()
@@ -85,3 +85,20 @@ def test_a_tie_that_is_not_a_boolean_is_rejected(tmp_path: Path, params) -> None
         CheckpointError, match="config.json: tie_word_embeddings=yes must be true or false"
     ):
         load(tmp_path)
+
+
+def test_a_saved_config_reads_back_as_it_was(tmp_path):
+    config = GPT2Config(n_layer=3, norm="none", n_inner=7, activation_function="swiglu")
+    write_config(tmp_path / "config.json", config)
+    values = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert values["model_type"] == "gpt2" and values["n_inner"] == 7
+    assert GPT2Config.from_dict(values, ignore_unknown=True) == config
+    assert GPT2Config.from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize("vocab_size, token", [(13, None), (50256, None), (50257, 50256),
+                                               (50304, 50256)])
+def test_the_end_of_text_is_written_only_where_the_vocabulary_has_it(tmp_path, vocab_size, token):
+    write_config(tmp_path / "config.json", GPT2Config(vocab_size=vocab_size))
+    values = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert values["bos_token_id"] == token and values["eos_token_id"] == token

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 from npgpt import GPT2Config
 from npgpt.params import parameter_shapes
 from npgpt.weights import CheckpointError, load, save
+from npgpt.weights.configs import write_config
 
 from .conftest import SMALL, assert_equal, filled
 from .raw import write_raw, write_zeros
@@ -100,7 +101,7 @@ def sharded(path: Path, params: dict, **changes: Any) -> Path:
         where.update({name: shard for name in part})
     index = {"metadata": {"total_size": 1}, "weight_map": {**where, **changes}}
     (path / "model.safetensors.index.json").write_text(json.dumps(index))
-    SMALL.save(path / "config.json")
+    write_config(path / "config.json", SMALL)
     return path
 
 

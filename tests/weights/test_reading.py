@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from npgpt.weights import CheckpointError, load, save, save_llmc
+from npgpt.weights.configs import write_config
 
 from .conftest import SMALL, assert_equal, filled
 
@@ -42,7 +43,7 @@ def test_what_cannot_be_loaded_says_what_it_is_and_what_could(tmp_path: Path, pa
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.safetensors.index.json"])
 def test_a_folder_in_place_of_the_weights_is_rejected(tmp_path: Path, params, name: str) -> None:
-    SMALL.save(tmp_path / "config.json")
+    write_config(tmp_path / "config.json", SMALL)
     (tmp_path / name).mkdir()
     with pytest.raises(CheckpointError, match=f"{name}: expected a file of weights, got a folder"):
         load(tmp_path)
