@@ -16,7 +16,7 @@ from ..suggest import did_you_mean
 from ..text import load_corpus
 from ..training.checkpoint import is_run, newest_checkpoint, read_record
 from ..training.settings import PRESETS, RunConfig, build, resolve
-from ..training.step.gradients import peak_memory
+from ..training.step.memory import peak_memory
 from ..weights.huggingface import read_config
 from .parser import Parser
 

@@ -19,7 +19,6 @@ from contextlib import nullcontext
 from typing import Mapping
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from ...config import GPT2Config
 from ...fast.ops import FAST
@@ -29,7 +28,6 @@ from ...machine import threads as _threads
 from ...machine.threads import SHARD_PARAMETERS, SHARD_WORK, THREAD_WORK
 from ...ops import Ops
 from ...tape import Array
-from .memory import peak_memory as _peak_memory
 from .row_random import RowSource
 from .shard import Shard, shard_gradients
 from .workers import Workers
@@ -111,25 +109,6 @@ def _weights(config: GPT2Config) -> int:
     # of matrices and tables, which are multiplied with every position
     matrices = config.n_layer * config.n_embd * (4 * config.n_embd + 2 * config.inner)
     return matrices + config.vocab_size * config.n_embd
-
-
-def peak_memory(
-    config: GPT2Config, batch: int, length: int, *, dtype: DTypeLike = np.float32,
-    recompute: bool = False, shards: int | None = None, workers: int | None = None,
-    grad_accumulation: int = 1,
-) -> int:
-    """Bytes that training needs at the highest moment of a step, by AdamW, on this machine.
-
-    Parameters, moments, gradients and activations of a batch (batch, length), in all processes:
-    `workers` defaults to those that `npgpt train` starts; of `grad_accumulation` batches a step the
-    gradients are added by `add_gradients`. Interpreters and libraries are not counted. Predicted
-    from the sizes; measured: within 10 %.
-    """
-    shards = choose_shards(config, batch, length) if shards is None else shards
-    workers = Workers(shards - 1).count if workers is None else workers
-    itemsize = np.dtype(dtype).itemsize
-    return _peak_memory(
-        config, batch, length, itemsize, shards, workers, recompute, grad_accumulation)
 
 
 def add_gradients(total: dict[str, Array], more: dict[str, Array]) -> None:
