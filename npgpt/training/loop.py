@@ -229,26 +229,26 @@ def batch_gradients(
     """Mean loss and gradients over the step's batches (several with gradient accumulation)."""
     settings, config = state.run.train, state.config
     dropout = max(config.resid_pdrop, config.embd_pdrop, config.attn_pdrop) > 0.0
-    total, summed = 0.0, None
-    if settings.grad_accumulation > 1:
-        # made before the batches' own: among those it would break up the heap
-        summed = {name: np.zeros_like(array) for name, array in state.params.items()}
-    for micro in range(settings.grad_accumulation):
+
+    def one(micro: int) -> tuple[float, Params]:
         ids, targets = _batch(state, tokens, micro)
         rng = RowRandom(settings.seed, state.step, micro, settings.batch_size) if dropout else None
-        loss, grads = loss_and_grads(
+        return loss_and_grads(
             state.params, ids, targets, config, ops=state.ops, rng=rng,
             threads=settings.threads or None, recompute=settings.recompute, workers=workers,
         )
-        total += loss / settings.grad_accumulation
-        if summed is None:
-            summed = grads
-        else:
-            add_gradients(summed, grads)
-    assert summed is not None
-    if settings.grad_accumulation > 1:
-        for array in summed.values():
-            array /= settings.grad_accumulation
+
+    batches = settings.grad_accumulation
+    if batches == 1:
+        return one(0)
+    # made before the batches' own: among those it would break up the heap
+    total, summed = 0.0, zero_moments(state.params)
+    for micro in range(batches):
+        loss, grads = one(micro)
+        total += loss / batches
+        add_gradients(summed, grads)
+    for array in summed.values():
+        array /= batches
     return total, summed
 
 
