@@ -12,7 +12,7 @@ from ..config import SIZES, GPT2Config
 from ..display.terminal import bytes_text, count_text
 from ..ids import check_integer
 from ..params import parameter_shapes
-from ..suggest import did_you_mean
+from ..suggest import unknown
 from ..text import load_corpus
 from ..training.checkpoint import is_run, newest_checkpoint, read_record
 from ..training.settings import PRESETS, RunConfig, build, resolve
@@ -127,9 +127,7 @@ def _model(args: argparse.Namespace) -> tuple[GPT2Config, RunConfig | None]:
         return weights.load(folder)[0], build(read_record(folder)["run"])
     if path.exists():
         return weights.load(path)[0], None
-    names = list(dict.fromkeys([*SIZES, *PRESETS]))
-    expected = f"; expected a path or one of {', '.join(names)}"
-    raise ValueError(f"unknown model {what!r}{did_you_mean(what, names) or expected}")
+    raise unknown("model or path", what, dict.fromkeys([*SIZES, *PRESETS]))
 
 
 def _vocab_size(training: RunConfig) -> int:

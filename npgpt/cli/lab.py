@@ -12,7 +12,7 @@ from ..lab.folder import Run
 from ..lab.report import write_report
 from ..lab.runner import run_study
 from ..lab.study import load_study, read_study, shipped
-from ..suggest import did_you_mean
+from ..suggest import unknown
 from .console import duration, note
 from .parser import Parser
 from .signals import Interruption
@@ -57,9 +57,7 @@ def add_arguments(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     """List, run or report."""
     if args.action not in ACTIONS:
-        expected = f"; expected one of {', '.join(ACTIONS)}"
-        raise ValueError(f"unknown action {args.action!r}"
-                         f"{did_you_mean(args.action, ACTIONS) or expected}")
+        raise unknown("action", args.action, ACTIONS)
     for flag in ("jobs", "only", "max_minutes"):
         if args.action != "run" and getattr(args, flag) is not None:
             raise ValueError(f"--{flag.replace('_', '-')} belongs to lab run, not to lab "

@@ -18,7 +18,7 @@ from typing import Any, Iterable, Mapping, TypeVar
 
 from ..config import GPT2Config
 from ..ids import check_integer, check_number
-from ..suggest import did_you_mean
+from ..suggest import did_you_mean, unknown
 
 # what a run can probe while it trains, see npgpt.training.watch
 WATCHABLE = ("entropy", "gradients", "activations", "updates")
@@ -217,8 +217,7 @@ def resolve(
     """
     name = DEFAULT_PRESET if preset is None else preset
     if name not in PRESETS:
-        raise ValueError(f"unknown preset {name!r}{did_you_mean(name, PRESETS)}; "
-                         f"expected one of {', '.join(PRESETS)}")
+        raise unknown("preset", name, PRESETS)
     values = {table: dict(keys) for table, keys in PRESETS[name].items()}
     if file is not None:
         for table, keys in read_toml(file).items():
