@@ -15,7 +15,7 @@ from ..lab.study import load_study, read_study, shipped
 from ..suggest import unknown
 from .console import duration, note
 from .parser import Parser
-from .signals import Interruption
+from .signals import interruption
 
 DESCRIPTION = "Run a study and report its results."
 EPILOG = """\
@@ -86,11 +86,10 @@ def _run(args: argparse.Namespace) -> int:
     head = (f"study      {study.title}\n"
             f"runs       {len(study.arms)} arms x {len(study.seeds)} seeds, in {folder}")
     started = time.monotonic()
-    with Interruption() as interruption, StudyProgress(head) as progress:
+    with interruption() as happened, StudyProgress(head) as progress:
         outcome = run_study(
             folder, study, progress, jobs=args.jobs, only=args.only,
-            max_minutes=args.max_minutes or 0.0, should_stop=interruption.happened,
-            say=note,
+            max_minutes=args.max_minutes or 0.0, should_stop=happened, say=note,
         )
     took = duration(time.monotonic() - started)
     again = f"npgpt lab run {args.study}" + (f" --out {folder}" if args.out is not None else "")

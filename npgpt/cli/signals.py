@@ -4,42 +4,34 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import contextmanager
 from types import FrameType
-from typing import Callable
+from typing import Callable, Iterator
 
 from .console import note
 
-_Handler = Callable[[int, FrameType | None], object] | int | None
 
-
-class Interruption:
+@contextmanager
+def interruption() -> Iterator[Callable[[], bool]]:
     """Within it, a first SIGINT or SIGTERM is only noted; a second one raises KeyboardInterrupt.
 
-        with Interruption() as interruption:
-            while not interruption.happened(): ...
+        with interruption() as happened:
+            while not happened(): ...
     """
+    asked = False
 
-    def __init__(self) -> None:
-        self._asked = False
-        self._previous: dict[int, _Handler] = {}
-
-    def happened(self) -> bool:
-        """Whether a signal came."""
-        return self._asked
-
-    def __enter__(self) -> Interruption:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
+    def ask(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
             raise KeyboardInterrupt
-        self._asked = True
+        asked = True
         # a line of its own, under the terminal's ^C
         print(file=sys.stderr)
         note("stopping after this step, then saving; press again to stop without saving")
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -32,7 +32,7 @@ from .console import duration, note
 from .options import seed_number, use_threads
 from .parser import Parser
 from .progress import Progress
-from .signals import Interruption
+from .signals import interruption
 
 DESCRIPTION = "Train a GPT-2 on text with hand-written gradients."
 EPILOG = """\
@@ -111,9 +111,9 @@ def _print_beginning(folder: Path, state: TrainingState, corpus: Corpus) -> None
 
 def _train(folder: Path, state: TrainingState, corpus: Corpus) -> int:
     started = time.monotonic()
-    with Interruption() as interruption, Progress(state.run.train, state.step) as progress:
+    with interruption() as happened, Progress(state.run.train, state.step) as progress:
         try:
-            outcome = train(folder, state, corpus, progress, interruption.happened)
+            outcome = train(folder, state, corpus, progress, happened)
         except Diverged as error:
             raise Diverged(f"{error}; {_saved(folder)}; a lower --learning-rate may help") from None
         except OSError as error:
@@ -132,7 +132,7 @@ def _train(folder: Path, state: TrainingState, corpus: Corpus) -> int:
         print(f"val loss   {outcome.val_loss:.4f} nats per token on all held-out text")
     print(f"model      {outcome.checkpoint}")
     print(f"try        npgpt generate {folder}{_prompt(state.tokenizer)}")
-    return 130 if interruption.happened() else 0
+    return 130 if happened() else 0
 
 
 def _prompt(tokenizer: Tokenizer) -> str:

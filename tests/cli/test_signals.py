@@ -4,16 +4,16 @@ import signal
 
 import pytest
 
-from npgpt.cli.signals import Interruption
+from npgpt.cli.signals import interruption
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_is_noted_and_the_second_raises(number, capsys):
     before = signal.getsignal(number)
-    with Interruption() as interruption:
-        assert not interruption.happened()
+    with interruption() as happened:
+        assert not happened()
         signal.raise_signal(number)
-        assert interruption.happened()
+        assert happened()
         assert "npgpt: stopping after this step" in capsys.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
