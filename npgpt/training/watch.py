@@ -28,7 +28,7 @@ from typing import Callable
 from ..evaluation.text import evaluation_batches
 from ..machine.threads import one_blas_thread
 from ..params import Params
-from ..probe.activity import PARTS, Activity, Units, measure, update_ratios
+from ..probe.activity import PARTS, Units, measure, update_ratios
 from ..tape import Array
 from .checkpoint import TrainingState
 from .log import Record, plain
@@ -80,27 +80,19 @@ class TrainingWatch:
             # on one thread the numbers do not depend on how many threads there are
             with one_blas_thread():
                 seen = measure(state.params, state.config, *self.probe, parts)
-            record = {part: _RECORDS[part](seen) for part in self.named if part in parts}
+            layers = [asdict(units) for units in seen.units]
+            measured: dict[str, Record] = {
+                "entropy": {"nats": seen.nats, "bound": seen.bound, "sink": seen.sink,
+                            "nan": seen.nan_heads},
+                "gradients": seen.gradients,
+                "activations": {"stream": seen.stream,
+                                **{key: [layer[key] for layer in layers]
+                                   for key in Units.__dataclass_fields__},
+                                "nan": seen.nan, "inf": seen.inf, "first_break": seen.first_break},
+            }
+            record = {part: measured[part] for part in parts}
         if "updates" in self.named and before is not None:
             record["updates"] = update_ratios(before, state.params)
         seconds = self._clock() - started
         self._seconds += seconds
         return {"watch": plain(record, digits=6), "watch_seconds": round(seconds, 4)}
-
-
-def _entropy(seen: Activity) -> Record:
-    return {"nats": seen.nats, "bound": seen.bound, "sink": seen.sink, "nan": seen.nan_heads}
-
-
-def _activations(seen: Activity) -> Record:
-    layers = [asdict(units) for units in seen.units]
-    columns = {key: [layer[key] for layer in layers] for key in Units.__dataclass_fields__}
-    return {"stream": seen.stream, **columns, "nan": seen.nan, "inf": seen.inf,
-            "first_break": seen.first_break}
-
-
-def _gradients(seen: Activity) -> Record:
-    return seen.gradients
-
-
-_RECORDS = {"entropy": _entropy, "activations": _activations, "gradients": _gradients}
