@@ -1,15 +1,26 @@
-"""What verbs print in the same way: notes on stderr, colour, durations."""
+"""What verbs print in the same way: notes and bars on stderr, colour, durations."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 def note(text: str) -> None:
     """Print a remark on stderr, apart from the results."""
     print(f"npgpt: {text}", file=sys.stderr)
+
+
+def bar(unit: str, total: int | None = None) -> tqdm[NoReturn]:
+    """A bar that shows how many of `total` are done, in a terminal only, and then disappears."""
+    from tqdm import tqdm as make_bar
+
+    return make_bar(total=total, unit=unit, unit_scale=True, disable=None, leave=False)
 
 
 def wants_color(args: argparse.Namespace) -> bool:

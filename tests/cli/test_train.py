@@ -69,7 +69,7 @@ def test_a_run_continues_with_less_memory_to_the_same_bits(npgpt, run_folder):
     (["--resume", "run", "--preset", "gpt2"], "--preset cannot be combined with --resume"),
     (["--out", "run"], "already holds a run"),
     (["--out", "run/config.toml"], "run/config.toml: not a folder; name another place"),
-    (["--preset", "gpt5"], "no preset"),
+    (["--preset", "gpt5"], "unknown preset"),
     (["--n-head", "3"], "does not divide"),
     (["--corpus", "python-doc"], "python-docs"),
     (["--tokenizer", "bpe"], "gpt2"),
