@@ -118,8 +118,11 @@ def _model(args: argparse.Namespace) -> tuple[GPT2Config, RunConfig | None]:
         return GPT2Config.named(what), resolve(what) if what in PRESETS else None
     if trained:
         training = resolve(file=path) if path.suffix == ".toml" else resolve(what)
-        vocab_size = _vocab_size(training) if args.vocab_size is None else args.vocab_size
-        return training.model_config(vocab_size), training
+        if args.vocab_size is not None:
+            return training.model_config(args.vocab_size), training
+        data = training.data
+        tokenizer = load_corpus(data.corpus, data.tokenizer, data.val_fraction).tokenizer
+        return training.model_config(tokenizer.vocab_size), training
     if path.suffix == ".json":
         return read_config(path), None
     if is_run(path):
@@ -128,8 +131,3 @@ def _model(args: argparse.Namespace) -> tuple[GPT2Config, RunConfig | None]:
     if path.exists():
         return weights.load(path)[0], None
     raise unknown("model or path", what, dict.fromkeys([*SIZES, *PRESETS]))
-
-
-def _vocab_size(training: RunConfig) -> int:
-    data = training.data
-    return load_corpus(data.corpus, data.tokenizer, data.val_fraction).tokenizer.vocab_size

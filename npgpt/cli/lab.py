@@ -13,9 +13,8 @@ from ..lab.report import write_report
 from ..lab.runner import run_study
 from ..lab.study import load_study, read_study, shipped
 from ..suggest import unknown
-from .console import duration, note
+from .console import duration, interruption, note
 from .parser import Parser
-from .signals import interruption
 
 if TYPE_CHECKING:
     from tqdm import tqdm

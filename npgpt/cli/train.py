@@ -28,11 +28,10 @@ from ..training.settings import (
     resolve,
     table_fields,
 )
-from .console import duration, note
+from .console import duration, interruption, note
 from .options import seed_number, use_threads
 from .parser import Parser
 from .progress import Progress
-from .signals import interruption
 
 DESCRIPTION = "Train a GPT-2 on text with hand-written gradients."
 EPILOG = """\

@@ -56,6 +56,8 @@ def _numbers_of_a_step(
     c, vocab = config.n_embd, config.vocab_size
     stream = positions * c
     block = _saved_by_a_block(config, batch, length)
+    # the gradient of the wide layer; of SwiGLU's two, and what goes into its projection once more
+    wide = config.inner * (3 if config.activation_function == "swiglu" else 1)
     block_grads = sum(size for name, size in sizes.items() if name.startswith("h.0."))
     head_grads = vocab * c
     saved = stream if recompute else block
@@ -66,22 +68,12 @@ def _numbers_of_a_step(
     live += head_grads - positions * vocab
     for _ in range(config.n_layer):
         again = block if recompute else 0
-        peak = max(peak, live + again + _wide_in_backward(config) * positions + 2 * stream)
+        peak = max(peak, live + again + wide * positions + 2 * stream)
         live += block_grads - saved
         peak = max(peak, live + again)
     if not config.tie_word_embeddings:
         live += sizes["wte.weight"]
     return max(peak, live + sizes["wpe.weight"])
-
-
-def _wide_saved(config: GPT2Config) -> int:
-    # the activation and its slopes, for a learned slope the wide layer too; SwiGLU's two maps
-    return config.inner * (3 if config.activation_function == "leaky_relu" else 2)
-
-
-def _wide_in_backward(config: GPT2Config) -> int:
-    # the gradient of the wide layer; of SwiGLU's two, and what goes into its projection once more
-    return config.inner * (3 if config.activation_function == "swiglu" else 1)
 
 
 def _saved_by_a_block(config: GPT2Config, batch: int, length: int) -> int:
@@ -91,7 +83,9 @@ def _saved_by_a_block(config: GPT2Config, batch: int, length: int) -> int:
     if config.block_norm:
         # the two normalised streams before scale and shift
         channels += 2
-    saved = positions * (channels * config.n_embd + _wide_saved(config))
+    # the activation and its slopes, for a learned slope the wide layer too; SwiGLU's two maps
+    wide = config.inner * (3 if config.activation_function == "leaky_relu" else 2)
+    saved = positions * (channels * config.n_embd + wide)
     if config.weight_norm:
         # the weights multiplied out
         maps = 3 if config.activation_function == "swiglu" else 2
