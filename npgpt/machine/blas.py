@@ -76,7 +76,7 @@ class Limits:
 
 
 class LimitsOfThread(threading.local, Limits):
-    """Limits on libraries that have a number for each thread: every thread has a list of its own."""
+    """Limits on libraries with a number for each thread: every thread has a list of its own."""
 
 
 @contextmanager
