@@ -14,7 +14,7 @@ import numpy as np
 from ..book.figures import DIFFERENT, Figure
 from ..book.replay import CHAPTERS, as_records, replay, replay_training
 from ..book.training import EPOCHS
-from ..files import place_of, replacing_file
+from ..files import place_of, write_text
 from ..version import VERSION
 from .parser import Parser
 
@@ -71,5 +71,4 @@ def _write_json(path: Path, figures: list[Figure], seconds: float) -> None:
         "machine": platform.machine(), "seconds": round(seconds, 1),
         "figures": as_records(figures),
     }
-    with replacing_file(path) as beside:
-        beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=1) + "\n")

@@ -75,7 +75,7 @@ def shapes_demo(
     watched = tape.watch({name: np.zeros(shape, np.float32)
                           for name, shape in parameter_shapes(config).items()})
     names = {var.key: name for name, var in watched.items()}
-    seen = {_owner(array) for array in (*(v.value for v in watched.values()), ids)}
+    seen = {id(_root(array)) for array in (*(v.value for v in watched.values()), ids)}
     model.loss(watched, ids, ids, config)
     return steps
 
@@ -91,10 +91,10 @@ def _step(
     shapes = tuple(array.shape for array in inputs if array is not None)
     saved = 0
     for array in _arrays(entry.cache):
-        owner = _owner(array)
-        if owner not in seen:
-            seen.add(owner)
-            saved += _root(array).nbytes
+        root = _root(array)
+        if id(root) not in seen:
+            seen.add(id(root))
+            saved += root.nbytes
     flops = _flops(entry.op.name, shapes, out.shape, entry.settings)
     return Step(entry.op.name, common, shapes, out.shape, flops, saved)
 
@@ -112,10 +112,6 @@ def _root(array: Array) -> Array:
     while isinstance(base := array.base, np.ndarray):
         array = base
     return array
-
-
-def _owner(array: Array) -> int:
-    return int(_root(array).__array_interface__["data"][0])
 
 
 def _flops(

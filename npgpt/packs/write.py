@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..config import GPT2Config
-from ..files import replacing_file
+from ..files import replacing_file, write_text
 from ..generation import generate
 from ..layers.cross_entropy import IGNORE
 from ..params import Params, parameter_shapes
@@ -117,10 +117,8 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with replacing_file(folder / TENSORS) as beside:
         write_safetensors(beside, tensors)
-    with replacing_file(folder / ABOUT) as beside:
-        beside.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    with replacing_file(folder / PAGE) as beside:
-        beside.write_text(HOW_TO_COMPARE, encoding="utf-8")
+    write_text(folder / ABOUT, json.dumps(about, indent=1) + "\n")
+    write_text(folder / PAGE, HOW_TO_COMPARE)
     return folder
 
 

@@ -14,7 +14,7 @@ from typing import Any, Mapping, Sequence, Union
 
 import numpy as np
 
-from ..files import replacing_file
+from ..files import write_text
 from ..tape import Array
 
 FILE = "log.jsonl"
@@ -65,9 +65,8 @@ def read_log(run_folder: Path) -> list[dict[str, Any]]:
 
 def cut_log(run_folder: Path, step: int) -> None:
     """Drop every record of a step after `step`, and a torn last line."""
-    kept = [record for record in read_log(run_folder) if record["step"] <= step]
-    with replacing_file(run_folder / FILE) as beside:
-        beside.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
+    lines = [json.dumps(record) + "\n" for record in read_log(run_folder) if record["step"] <= step]
+    write_text(run_folder / FILE, "".join(lines))
 
 
 def plain(value: object, digits: int = 17) -> Any:

@@ -25,7 +25,7 @@ import numpy as np
 
 from ..evaluation.text import Stopped, evaluation_batches, mean_loss
 from ..fast.ops import FAST
-from ..files import locked, remove_partial, replacing_file
+from ..files import locked, remove_partial, write_text
 from ..generation import generate
 from ..generation.fast_reader import FastReader
 from ..machine.threads import using
@@ -108,8 +108,7 @@ def train(
     run_folder.mkdir(parents=True, exist_ok=True)
     with locked(run_folder):
         remove_partial(run_folder / CHECKPOINTS)
-        with replacing_file(run_folder / CONFIG_FILE) as beside:
-            beside.write_text(state.run.to_toml(), encoding="utf-8")
+        write_text(run_folder / CONFIG_FILE, state.run.to_toml())
         # a longer run has another result
         (run_folder / RESULT_FILE).unlink(missing_ok=True)
         set_aside_newer(run_folder, state.step)
@@ -165,9 +164,8 @@ def _train(
         val = evaluate(state, corpus, on_batch=on_batch)
     except Stopped:
         return outcome("finished")
-    with replacing_file(run_folder / RESULT_FILE) as beside:
-        result = plain({"step": state.step, "val_loss": val})
-        beside.write_text(json.dumps(result) + "\n", encoding="utf-8")
+    result = plain({"step": state.step, "val_loss": val})
+    write_text(run_folder / RESULT_FILE, json.dumps(result) + "\n")
     return outcome("finished", val)
 
 
