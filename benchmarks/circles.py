@@ -17,12 +17,12 @@ PACKAGE = ROOT / "npgpt"
 CIRCLES = {
     "the textbook": "layers tape ops params model config arrays",
     "  its check": "gradcheck",
-    "the tools": "ids suggest files version variants text weights fast machine generation probe "
-                 "evaluation doctor gpt2 training display",
+    "the tools": "budget ids suggest files version variants text weights fast machine generation "
+                 "probe evaluation doctor gpt2 training display",
     "the programs": "selfcheck book demos packs lab learn view cli __main__ __init__",
 }
 # modules of one idea each, that the picture does not name
-UNNAMED = {"arrays", "ids", "suggest", "files", "version", "display", "__main__", "__init__"}
+UNNAMED = {"arrays", "budget", "ids", "suggest", "files", "version", "display", "__main__", "__init__"}
 
 
 def lines(room: str) -> int:

@@ -206,8 +206,9 @@ class Tape:
                     _accumulate(grads, owned, key, grad, entry.op.fresh)
             # a cache lives no longer than its entry, nor does a gradient that was added
             del entry, dinputs, gradient, dout, grad
+        watched, self.watched = self.watched, []    # each holds the other: let the values go
         return {var: np.asarray(grads[var.key]) if var.key in grads else np.zeros_like(var.value)
-                for var in self.watched}
+                for var in watched}
 
     def _new(self, value: Array) -> Var:
         self.shapes.append(np.shape(value))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import weakref
 from dataclasses import replace
 
@@ -192,6 +193,19 @@ def test_a_gradient_that_nobody_takes_is_freed_before_the_next_op_plays():
     tape.backward(op(np.ones(2), op(np.ones(2), x)), np.ones(2))
     assert len(untaken) == 2
     assert alive == [False]
+
+
+def test_a_played_tape_lets_go_of_what_it_watched():
+    gc.disable()
+    try:
+        tape = Tape()
+        x = tape.watch(np.ones(2))
+        value = weakref.ref(x.value)
+        grads = tape.backward(double(x), np.ones(2))
+        del x, grads
+        assert value() is None
+    finally:
+        gc.enable()
 
 
 class OneRow(SparseGradient):

@@ -48,7 +48,7 @@ def test_what_is_not_a_pack_is_named(tmp_path):
     with pytest.raises(CheckpointError, match="no such file"):
         read_pack(tmp_path / "none")
     (tmp_path / "pack.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(CheckpointError, match="no sound safetensors"):
+    with pytest.raises(CheckpointError, match="not a sound safetensors"):
         read_pack(tmp_path)
     folder = write_pack(tmp_path / "p", tiny_config())
     (folder / "pack.json").write_text("{")

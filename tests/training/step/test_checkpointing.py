@@ -140,8 +140,11 @@ def kept_bytes(entries, given):
 def test_between_forward_and_backward_nothing_is_kept_but_the_input(changes):
     given = example(**changes)
     _, _, whole = run(model.block, given, source("rows"))
-    _, _, (entry,) = run(checkpointed_block, given, source("rows"))
-    assert kept_bytes([entry], given) == 0
+    # before it may stand a variant's, which make the weights that this block reads
+    _, _, (*_, entry) = run(checkpointed_block, given, source("rows"))
+    x, *weights = entry.cache[0]
+    assert kept_bytes([entry], given) == sum(kept_bytes([entry._replace(cache=w)], given)
+                                             for w in weights)
     assert entry.cache[0][0] is given[2]
     # and without recomputation that would be many times the stream
     assert kept_bytes(whole, given) > 5 * given[2].nbytes
