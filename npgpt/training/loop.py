@@ -170,7 +170,7 @@ def _train(
 
 
 def _due(state: TrainingState, every: int) -> bool:
-    """Whether something is done after this step that is done `every` so many and after the last."""
+    """Whether the step just done is a multiple of `every`, or the run's last."""
     return state.step % every == 0 or state.step == state.run.train.max_steps
 
 
