@@ -27,7 +27,7 @@ import threading
 import time
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO, TYPE_CHECKING, Any, Mapping, NamedTuple, Sequence
+from typing import IO, TYPE_CHECKING, Any, Mapping, Sequence
 
 import numpy as np
 
@@ -55,28 +55,16 @@ PATIENCE, TIMES = 5.0, 5.0
 _LINE = 64
 
 
-class _Layout(NamedTuple):
-    """Where every array of a set of parameters lies in a piece of memory."""
-
-    places: dict[str, tuple[tuple[int, ...], np.dtype, int]]
-    size: int
-
-    @classmethod
-    def of(cls, params: Mapping[str, Array]) -> _Layout:
-        """The layout of arrays of these shapes and dtypes."""
-        places, offset = {}, 0
-        for name, array in params.items():
-            places[name] = (array.shape, array.dtype, offset)
-            offset += -(-array.nbytes // _LINE) * _LINE
-        # pieces begin with a page
-        return cls(places, max(1, -(-offset // mmap.PAGESIZE)) * mmap.PAGESIZE)
-
-    def arrays(self, memory: _Memory, piece: int) -> dict[str, Array]:
-        whole = np.asarray(memory)[piece * self.size:]
-        return {
-            name: np.ndarray(shape, dtype, whole, offset)
-            for name, (shape, dtype, offset) in self.places.items()
-        }
+def _layout(params: Mapping[str, Array]) -> np.dtype[np.void]:
+    """All these arrays as one element of a structured array, which begins with a page."""
+    offsets, end = [], 0
+    for array in params.values():
+        offsets.append(end)
+        end += -(-array.nbytes // _LINE) * _LINE
+    return np.dtype({
+        "names": list(params), "formats": [(a.dtype, a.shape) for a in params.values()],
+        "offsets": offsets, "itemsize": -(-max(1, end) // mmap.PAGESIZE) * mmap.PAGESIZE,
+    })
 
 
 class _Memory:
@@ -90,11 +78,17 @@ class _Memory:
         assert shared.buf is not None
         self.__array_interface__ = np.frombuffer(shared.buf, np.uint8).__array_interface__
 
+    def arrays(self, layout: np.dtype[np.void], piece: int) -> dict[str, Array]:
+        """Those of the element number `piece`."""
+        start = piece * layout.itemsize
+        element = np.asarray(self)[start:start + layout.itemsize].view(layout)      # (1,)
+        return {name: element[name][0, ...] for name in layout.names or ()}
+
 
 class _Worker:
     """One process, and the thread that waits for its answers: no pipe can block the caller."""
 
-    def __init__(self, memory_name: str, piece: int, layout: _Layout) -> None:
+    def __init__(self, memory_name: str, piece: int, layout: np.dtype[np.void]) -> None:
         home = str(Path(__file__).parents[3])
         path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
@@ -152,7 +146,7 @@ class Workers:
         """How many there are, or will be; 0 where there can be none."""
         self._workers: list[_Worker] = []
         self._named: SharedMemory | None = None
-        self._layout: _Layout | None = None
+        self._layout: np.dtype[np.void] = np.dtype([])
         self._params: dict[str, Array] = {}
         self._grads: list[dict[str, Array]] = []
 
@@ -165,7 +159,7 @@ class Workers:
         """
         if count != self.count or self.count == 0 or not isinstance(rng, (RowRandom, type(None))):
             return False
-        layout = _Layout.of(params)
+        layout = _layout(params)
         if layout != self._layout:
             self.close()
             self._start(layout)
@@ -177,7 +171,7 @@ class Workers:
             if answer is None:
                 self._give_up()
                 return False
-            self._grads.append(layout.arrays(self._memory, 1 + len(self._grads)))
+            self._grads.append(self._memory.arrays(layout, 1 + len(self._grads)))
         self._forget_name()
         return self.count > 0
 
@@ -221,18 +215,18 @@ class Workers:
         for worker in self._workers:
             worker.end()
         self._forget_name()
-        self._workers, self._grads, self._params, self._layout = [], [], {}, None
+        self._workers, self._grads, self._params, self._layout = [], [], {}, np.dtype([])
 
     def _give_up(self) -> None:
         self.close()
         self.count = 0
 
-    def _start(self, layout: _Layout) -> None:
+    def _start(self, layout: np.dtype[np.void]) -> None:
         try:
             # not on every system
             from multiprocessing.shared_memory import SharedMemory
 
-            self._named = SharedMemory(create=True, size=layout.size * (1 + self.count))
+            self._named = SharedMemory(create=True, size=layout.itemsize * (1 + self.count))
             _reserve(self._named)
             for piece in range(1, 1 + self.count):
                 self._workers.append(_Worker(self._named.name, piece, layout))
@@ -241,7 +235,7 @@ class Workers:
             return
         self._memory = _Memory(self._named)
         self._layout = layout
-        self._params = layout.arrays(self._memory, 0)
+        self._params = self._memory.arrays(layout, 0)
 
     def _forget_name(self) -> None:
         # once everybody has the memory, nothing can be left behind, however we end
@@ -295,11 +289,11 @@ def serve(memory_name: str, piece: int) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     # nothing that is printed may get among the answers
     os.dup2(2, 1)
-    layout: _Layout | None = _receive(sys.stdin.buffer)
+    layout: np.dtype[np.void] | None = _receive(sys.stdin.buffer)
     memory = _attached(memory_name)
     if layout is None or memory is None:
         return
-    params, ours = layout.arrays(memory, 0), layout.arrays(memory, piece)
+    params, ours = memory.arrays(layout, 0), memory.arrays(layout, piece)
     _send(answers, "ready")
     with threads.using(1), threads.one_blas_thread():
         while (message := _receive(sys.stdin.buffer)) is not None:
