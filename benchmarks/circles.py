@@ -22,7 +22,8 @@ CIRCLES = {
     "the programs": "selfcheck book demos packs lab learn view cli __main__ __init__",
 }
 # modules of one idea each, that the picture does not name
-UNNAMED = {"arrays", "budget", "ids", "suggest", "files", "version", "display", "__main__", "__init__"}
+UNNAMED = {"arrays", "budget", "ids", "suggest", "files", "version", "display", "__main__",
+           "__init__"}
 
 
 def lines(room: str) -> int:

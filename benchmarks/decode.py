@@ -25,7 +25,7 @@ import numpy as np
 
 from npgpt import GPT2Config
 from npgpt.config import SIZES
-from npgpt.generation import generate
+from npgpt.generation import LanguageModel
 from npgpt.generation.fast_reader import FastReader
 from npgpt.generation.quantized import quantize
 from npgpt.params import init_params
@@ -61,13 +61,13 @@ def speculation(weights: dict[str, Any], config: GPT2Config, rounds: int) -> dic
     prompt = np.tile(np.random.default_rng(1).integers(0, config.vocab_size, 8), PROMPT // 8)
     result: dict[str, Any] = {}
     for kind, params in weights.items():
+        model = LanguageModel(config, params)
         runs: dict[bool, list[float]] = {False: [], True: []}
         texts = {}
         for _ in range(rounds):
             for speculate in runs:
-                seconds, texts[speculate] = _timed(lambda: generate(
-                    params, config, prompt, WRITTEN, temperature=0.0, speculate=speculate,
-                    reader=FastReader))
+                seconds, texts[speculate] = _timed(lambda: model.generate(
+                    prompt, WRITTEN, temperature=0.0, speculate=speculate))
                 runs[speculate].append(seconds / WRITTEN)
         plain, drafted = (statistics.median(runs[s]) for s in (False, True))
         result[kind] = {"plain": plain, "speculating": drafted, "ratio": drafted / plain,

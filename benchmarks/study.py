@@ -44,7 +44,7 @@ def main() -> None:
     text = json.dumps(results, allow_nan=False)
     SAVED.write_text(text + "\n", encoding="utf-8")
     summary = summarise(results)
-    pictures = draw_all(results, summary)
+    pictures = draw_all(summary)
     for name, file in PICTURES.items():
         (RESULTS / file).write_bytes(pictures[name])
     put_section("study", section(results, summary), README)
@@ -115,8 +115,8 @@ def _arm_row(summary: Summary, arm: ArmSummary) -> str:
 
 def _pair_row(pair: Pair) -> str:
     theirs = "" if pair.paper is None else percent(100 * pair.paper)
-    return (f"| {pair.name} | {change(*pair.percent)} | {theirs} | "
-            f"{p_text(pair.nats.t_test)} | {p_text(pair.holm)} | {verdict(pair)} |")
+    return (f"| {pair.name} | {change(pair.percent)} | {theirs} | "
+            f"{p_text(pair.t_test)} | {p_text(pair.holm)} | {verdict(pair)} |")
 
 
 if __name__ == "__main__":

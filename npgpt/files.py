@@ -10,7 +10,8 @@ import errno
 import os
 import shutil
 import stat
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterator
 
@@ -60,6 +61,17 @@ def place_of(path: Path) -> Path:
     if not stat.S_ISREG(mode):
         raise ValueError(f"{path} exists and is not a regular file; name another place")
     return place
+
+
+def check_room(folder: Path, needed: int) -> None:
+    """Raise OSError if the disk under `folder` has no room for `needed` more bytes."""
+    there = next((p for p in (folder, *folder.absolute().parents) if p.exists()), Path("."))
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        raise OSError(
+            errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {needed / 2**20:.1f} MiB needed, "
+            f"{free / 2**20:.1f} MiB free", str(folder)
+        )
 
 
 @contextmanager
@@ -145,10 +157,15 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def remove_partial(folder: Path) -> None:
-    """Delete what a killed writer left in `folder`."""
-    for leftover in folder.glob(f"{PARTIAL}*"):
+def remove_partial(folder: Path, suffix: str = "", seconds: float = 0.0) -> None:
+    """Delete what a killed writer left in `folder`, if its name ends in `suffix`.
+
+    With `seconds`, what was written to later than that stays: its writer may be alive.
+    """
+    for leftover in folder.glob(f"{PARTIAL}*{suffix}"):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)
+            continue
+        with suppress(OSError):     # another process was quicker, or the folder is not ours
+            if not seconds or time.time() - leftover.stat().st_mtime > seconds:
+                leftover.unlink()

@@ -12,20 +12,20 @@ from . import weights
 from .budget import budget
 from .config import GPT2Config
 from .fast.ops import FAST
-from .generation.mixin import GenerationMixin, QuantizedGPT2
-from .generation.quantized import Weights, quantize
+from .generation.language_model import LanguageModel
+from .generation.quantized import quantize
 from .ids import check_ids, check_integers
 from .layers.contract import UniformSource
 from .ops import Ops
 from .params import Params, check_params, init_params
 from .tape import Array
-from .text import Tokenizer, tokenizer_for
+from .text import BPETokenizer, Tokenizer
 from .training.checkpoint import is_run, read_model
 from .training.step.gradients import loss_and_grads as _loss_and_grads
 from .weights import CheckpointError
 
 
-class GPT2(GenerationMixin):
+class GPT2(LanguageModel):
     """A GPT-2 model: a config, parameters, and the ops it computes with.
 
         model = GPT2.init(GPT2Config.named("gpt2"), seed=0)
@@ -37,15 +37,15 @@ class GPT2(GenerationMixin):
     every parameter that is missing, unknown or of the wrong shape.
     """
 
+    params: Params
+
     def __init__(self, config: GPT2Config, params: Params, ops: Ops = FAST) -> None:
         problems = check_params(config, params)
         if problems:
             raise ValueError("parameters do not match the config: " + "; ".join(problems))
         if not isinstance(ops, Ops):
             raise ValueError(f"ops must be an Ops, such as npgpt.TEXTBOOK; got {ops!r:.60}")
-        self.config = config
-        self.params = params
-        self.ops = ops
+        super().__init__(config, params, ops)
 
     @classmethod
     def init(
@@ -106,19 +106,14 @@ class GPT2(GenerationMixin):
         return _loss_and_grads(self.params, ids, targets, self.config,
                                ops=self.ops, rng=rng, threads=threads)
 
-    @property
-    def weights(self) -> Weights:
-        """What generation reads: `params`."""
-        return self.params
-
-    def quantized(self) -> QuantizedGPT2:
+    def quantized(self) -> LanguageModel:
         """This model with its matrices rounded to 8 bits, for generate, stream, complete, session.
 
         That is a quarter of the bytes to read for each token, and a little off, see
         npgpt.generation.quantized. Raises ValueError, naming the parameter, for a number that is
         not finite.
         """
-        return QuantizedGPT2(self.config, quantize(self.params, self.config), self.ops)
+        return LanguageModel(self.config, quantize(self.params, self.config), self.ops)
 
     def n_parameters(self) -> int:
         """How many elements the parameters have."""
@@ -154,7 +149,7 @@ def open_model(path: str | Path) -> tuple[GPT2, Tokenizer]:
         config, params, tokenizer = read_model(path)
         return GPT2(config, params), tokenizer
     found = GPT2.load(path)
-    tokenizer = tokenizer_for("gpt2", "")
+    tokenizer = BPETokenizer()
     if found.config.vocab_size < tokenizer.vocab_size:
         raise CheckpointError(
             f"{path} brings no tokenizer, and its vocabulary of {found.config.vocab_size} is "

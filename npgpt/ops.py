@@ -34,7 +34,7 @@ from .layers import (
     softmax,
     weight_norm,
 )
-from .tape import Array, Cache, Op
+from .tape import Array, Cache, Gradient, Op
 
 
 @dataclass(frozen=True)
@@ -71,43 +71,44 @@ class Ops:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def _op(
+def op(
     forward: Callable[..., tuple[Array, Cache]],
-    backward: Callable[..., tuple[Array | None, ...]],
+    backward: Callable[..., tuple[Gradient | None, ...]],
     fresh: bool = True,
+    inference: Callable[..., Array] | None = None,
 ) -> Op:
-    # fresh: every array that backward gives is its own; the others hand on what they were given
-    return Op(forward.__name__.removesuffix("_forward"), forward, backward, fresh)
+    """An op named by its pair; not `fresh` are those whose backward hands on what it was given."""
+    return Op(forward.__name__.removesuffix("_forward"), forward, backward, fresh, inference)
 
 
 TEXTBOOK = Ops(
-    softmax=_op(softmax.softmax_forward, softmax.softmax_backward),
-    gelu=_op(gelu.gelu_forward, gelu.gelu_backward),
-    gelu_exact=_op(gelu.gelu_exact_forward, gelu.gelu_exact_backward),
-    relu=_op(relu.relu_forward, relu.relu_backward),
-    leaky_relu=_op(relu.leaky_relu_forward, relu.leaky_relu_backward),
-    silu=_op(silu.silu_forward, silu.silu_backward),
-    identity=_op(identity.identity_forward, identity.identity_backward, fresh=False),
-    layernorm=_op(layernorm.layernorm_forward, layernorm.layernorm_backward),
-    linear=_op(linear.linear_forward, linear.linear_backward),
-    weight_norm=_op(weight_norm.weight_norm_forward, weight_norm.weight_norm_backward),
-    pad_zeros=_op(pad_zeros.pad_zeros_forward, pad_zeros.pad_zeros_backward),
-    residual=_op(residual.residual_forward, residual.residual_backward, fresh=False),
-    dropout=_op(dropout.dropout_forward, dropout.dropout_backward, fresh=False),
-    token_embedding=_op(embedding.token_embedding_forward, embedding.token_embedding_backward),
-    position_embedding=_op(embedding.position_embedding_forward,
-                           embedding.position_embedding_backward, fresh=False),
-    unembedding=_op(embedding.unembedding_forward, embedding.unembedding_backward),
-    causal_attention=_op(attention.causal_attention_forward, attention.causal_attention_backward),
-    multi_head_attention=_op(attention.multi_head_attention_forward,
-                             attention.multi_head_attention_backward),
-    attention_entropy=_op(attention_entropy.attention_entropy_forward,
-                          attention_entropy.attention_entropy_backward),
-    entropy_penalty=_op(attention_entropy.entropy_penalty_forward,
-                        attention_entropy.entropy_penalty_backward),
-    cross_entropy=_op(cross_entropy.cross_entropy_forward, cross_entropy.cross_entropy_backward),
-    linear_cross_entropy=_op(cross_entropy.linear_cross_entropy_forward,
-                             cross_entropy.linear_cross_entropy_backward),
-    feed_forward=_op(feed_forward.feed_forward_forward, feed_forward.feed_forward_backward),
-    swiglu=_op(feed_forward.swiglu_forward, feed_forward.swiglu_backward),
+    softmax=op(softmax.softmax_forward, softmax.softmax_backward),
+    gelu=op(gelu.gelu_forward, gelu.gelu_backward),
+    gelu_exact=op(gelu.gelu_exact_forward, gelu.gelu_exact_backward),
+    relu=op(relu.relu_forward, relu.relu_backward),
+    leaky_relu=op(relu.leaky_relu_forward, relu.leaky_relu_backward),
+    silu=op(silu.silu_forward, silu.silu_backward),
+    identity=op(identity.identity_forward, identity.identity_backward, fresh=False),
+    layernorm=op(layernorm.layernorm_forward, layernorm.layernorm_backward),
+    linear=op(linear.linear_forward, linear.linear_backward),
+    weight_norm=op(weight_norm.weight_norm_forward, weight_norm.weight_norm_backward),
+    pad_zeros=op(pad_zeros.pad_zeros_forward, pad_zeros.pad_zeros_backward),
+    residual=op(residual.residual_forward, residual.residual_backward, fresh=False),
+    dropout=op(dropout.dropout_forward, dropout.dropout_backward, fresh=False),
+    token_embedding=op(embedding.token_embedding_forward, embedding.token_embedding_backward),
+    position_embedding=op(embedding.position_embedding_forward,
+                          embedding.position_embedding_backward, fresh=False),
+    unembedding=op(embedding.unembedding_forward, embedding.unembedding_backward),
+    causal_attention=op(attention.causal_attention_forward, attention.causal_attention_backward),
+    multi_head_attention=op(attention.multi_head_attention_forward,
+                            attention.multi_head_attention_backward),
+    attention_entropy=op(attention_entropy.attention_entropy_forward,
+                         attention_entropy.attention_entropy_backward),
+    entropy_penalty=op(attention_entropy.entropy_penalty_forward,
+                       attention_entropy.entropy_penalty_backward),
+    cross_entropy=op(cross_entropy.cross_entropy_forward, cross_entropy.cross_entropy_backward),
+    linear_cross_entropy=op(cross_entropy.linear_cross_entropy_forward,
+                            cross_entropy.linear_cross_entropy_backward),
+    feed_forward=op(feed_forward.feed_forward_forward, feed_forward.feed_forward_backward),
+    swiglu=op(feed_forward.swiglu_forward, feed_forward.swiglu_backward),
 )

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Iterator
 
 import pytest
@@ -15,8 +17,8 @@ import pytest
 import npgpt
 from npgpt.files import (
     LOCK_FILE,
-    PARTIAL,
     InUse,
+    check_room,
     creating_folder,
     flush_to_disk,
     locked,
@@ -100,6 +102,12 @@ def test_a_replaced_file_has_the_new_content_and_leaves_nothing_beside(tmp_path)
     assert names(tmp_path) == ["log.json"]
 
 
+def test_a_full_disk_is_reported_before_anything_is_written(tmp_path):
+    check_room(tmp_path / "new" / "folder", 1000)
+    with pytest.raises(OSError, match="No space left on device: .* MiB needed, .* free"):
+        check_room(tmp_path / "new" / "folder", 2**60)
+
+
 def test_until_the_end_the_old_content_stays_readable(tmp_path):
     place = tmp_path / "file"
     place.write_text("old")
@@ -129,6 +137,61 @@ def test_a_file_that_was_not_written_leaves_the_old_content(tmp_path):
     assert place.read_text() == "old" and names(tmp_path) == ["file"]
 
 
+def test_an_error_before_anything_was_written_comes_through_as_it_is(tmp_path):
+    for write in (replacing_file(tmp_path / "file"), creating_folder(tmp_path / "folder")):
+        with pytest.raises(ZeroDivisionError):
+            with write as beside:
+                if beside.is_dir():
+                    beside.rmdir()
+                raise ZeroDivisionError
+    assert names(tmp_path) == []
+
+
+@pytest.fixture
+def on_the_disk(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, object]]:
+    """What is flushed and what is renamed, in order: a file or folder by its inode."""
+    events: list[tuple[str, object]] = []
+    fsync, replace, rename = os.fsync, os.replace, os.rename
+
+    def flushed(handle: int) -> None:
+        events.append(("flush", os.fstat(handle).st_ino))
+        fsync(handle)
+
+    def replaced(a: Path, b: Path) -> None:
+        events.append(("rename", b))
+        replace(a, b)
+
+    def renamed(a: Path, b: Path) -> None:
+        events.append(("rename", b))
+        rename(a, b)
+
+    monkeypatch.setattr("os.fsync", flushed)
+    monkeypatch.setattr("os.replace", replaced)
+    monkeypatch.setattr("os.rename", renamed)
+    return events
+
+
+@posix
+def test_content_reaches_the_disk_before_its_name_does_and_then_the_name(tmp_path, on_the_disk):
+    place = tmp_path / "file"
+    with replacing_file(place) as beside:
+        beside.write_text("content")
+    assert on_the_disk == [("flush", place.stat().st_ino), ("rename", place),
+                           ("flush", tmp_path.stat().st_ino)]
+
+
+@posix
+def test_all_that_is_in_a_folder_reaches_the_disk_before_its_name_does(tmp_path, on_the_disk):
+    place = tmp_path / "folder"
+    with creating_folder(place) as beside:
+        (beside / "inner").mkdir()
+        (beside / "inner" / "file").write_text("content")
+    inside = {p.stat().st_ino for p in (place / "inner", place / "inner" / "file")}
+    assert {number for _, number in on_the_disk[:2]} == inside
+    assert on_the_disk[2:] == [("flush", place.stat().st_ino), ("rename", place),
+                               ("flush", tmp_path.stat().st_ino)]
+
+
 @posix
 def test_what_is_not_a_file_is_never_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
@@ -136,8 +199,12 @@ def test_what_is_not_a_file_is_never_replaced(tmp_path):
     (tmp_path / "to-the-pipe").symlink_to("pipe")
     (tmp_path / "to-itself").symlink_to("to-itself")
     before = names(tmp_path)
-    for place in ("pipe", "to-the-pipe", "to-itself", "folder", "folder/.."):
-        with pytest.raises(ValueError, match="is not a regular file; name another|is a folder; "):
+    for place, message in {
+        "pipe": "pipe exists and is not a regular file", "to-the-pipe": "is not a regular file",
+        "to-itself": "is not a regular file", "folder": "folder is a folder; name a file",
+        "folder/..": "is a folder; name a file",
+    }.items():
+        with pytest.raises(ValueError, match=message):
             with replacing_file(tmp_path / place) as beside:
                 beside.write_text("new")
     with pytest.raises(ValueError, match="/dev/null exists and is not a regular file"):
@@ -192,6 +259,15 @@ def test_a_folder_that_exists_is_not_touched(tmp_path):
     assert (place / "file").read_text() == "mine" and names(tmp_path) == ["folder"]
 
 
+def test_what_a_killed_process_with_the_same_id_left_is_not_in_the_folder(tmp_path):
+    leftover = tmp_path / f".partial-{os.getpid()}-folder"
+    leftover.mkdir()
+    (leftover / "old").write_text("half")
+    with creating_folder(tmp_path / "folder") as beside:
+        (beside / "new").write_text("whole")
+    assert names(tmp_path) == ["folder"] and names(tmp_path / "folder") == ["new"]
+
+
 def test_an_error_while_filling_leaves_no_folder(tmp_path):
     with pytest.raises(RuntimeError):
         with creating_folder(tmp_path / "folder") as beside:
@@ -222,8 +298,9 @@ def test_a_disk_that_takes_no_more_loses_nothing(tmp_path):
 
 
 def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
-    (tmp_path / f"{PARTIAL}1-file").write_text("half")
-    (tmp_path / f"{PARTIAL}2-folder" / "inner").mkdir(parents=True)
+    # literally: another version of npgpt may have left it
+    (tmp_path / ".partial-1-file").write_text("half")
+    (tmp_path / ".partial-2-folder" / "inner").mkdir(parents=True)
     (tmp_path / "file").write_text("whole")
     remove_partial(tmp_path)
     assert names(tmp_path) == ["file"]
@@ -235,6 +312,36 @@ def test_flushing_takes_files_and_folders_and_names_what_is_missing(tmp_path):
     flush_to_disk(tmp_path)
     with pytest.raises(FileNotFoundError, match="missing"):
         flush_to_disk(tmp_path / "missing")
+
+
+def test_flushing_leaves_nothing_open(tmp_path):
+    (tmp_path / "file").write_text("content")
+
+    def next_handle() -> int:
+        handle = os.open(tmp_path / "file", os.O_RDONLY)
+        os.close(handle)
+        return handle
+
+    before = next_handle()
+    flush_to_disk(tmp_path / "file")
+    assert next_handle() == before
+
+
+@pytest.mark.parametrize(("system", "name", "passes"), [
+    ("nt", "folder", True), ("nt", "file", False), ("posix", "folder", False),
+])
+def test_only_a_folder_on_windows_may_be_impossible_to_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, name: str, passes: bool
+) -> None:
+    def denied(*args: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    # os.name itself decides which paths pathlib makes
+    monkeypatch.setattr("npgpt.files.os", SimpleNamespace(open=denied, name=system, O_RDONLY=0))
+    with nullcontext() if passes else pytest.raises(PermissionError):
+        flush_to_disk(tmp_path / name)
 
 
 HOLD = """
@@ -285,6 +392,11 @@ def test_a_folder_is_free_after_the_work_in_it_failed_and_no_owner_is_named(tmp_
     with locked(tmp_path):
         pass
     assert {place.name for place in tmp_path.iterdir()} <= {LOCK_FILE}
+
+
+def test_a_lock_has_the_name_that_every_version_of_npgpt_gives_it(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        assert names(tmp_path) == [".lock", ".lock-owner"]
 
 
 def test_an_owner_that_has_not_written_its_id_is_not_named(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from npgpt import GPT2, GPT2Config
 from npgpt import model as functions
 from npgpt import open_model
 from npgpt.fast.ops import FAST
+from npgpt.generation.language_model import LanguageModel
 from npgpt.generation.quantized import dequantize, quantize
 from npgpt.ops import TEXTBOOK
 from npgpt.tape import Op
@@ -177,7 +178,8 @@ def test_generation_from_rounded_weights_is_that_of_the_rounded_model(small_mode
     settings = {"seed": 2, "on_slide": lambda row: None}
     small, expected = small_model.quantized(), rounded.generate(IDS[0], 5, **settings)
     for got in (small.generate(IDS[0], 5, **settings),
-                small.generate(IDS[0], 5, ops=TEXTBOOK, **settings)):
+                LanguageModel(small.config, small.params, TEXTBOOK).generate(
+                    IDS[0], 5, **settings)):
         np.testing.assert_array_equal(got, expected)
     stream = [token.id for token in small.stream(IDS[0], 5, **settings)]
     assert stream == small.complete(IDS[0], 5, **settings)[0].ids.tolist() == expected[3:].tolist()
@@ -290,12 +292,12 @@ BAD_TARGETS = {
     "bools": ([True, 1, 2], r"targets must be integers; got True \(bool\)"),
     "strings": (["a", "b", "c"], r"targets must be integers; got 'a' \(str\)"),
     "rows of different lengths": ([[1], [1, 2]], "targets: the rows have different lengths"),
-    "past the vocabulary": ([1, 11, 2], r"target 11 is outside the vocabulary \[0, 11\)"),
-    "negative but not the ignored one": ([1, -1, 2], "target -1 is outside the vocabulary"),
-    "2**64": ([1, 2**64, 2], "target 18446744073709551616 is outside the vocabulary"),
+    "past the vocabulary": ([1, 11, 2], r"targets: 11 is outside \[0, 11\)"),
+    "negative but not the ignored one": ([1, -1, 2], "targets: -1 is outside"),
+    "2**64": ([1, 2**64, 2], "targets: 18446744073709551616 is outside"),
     "2**63 as uint64": (np.array([1, 2**63, 2], np.uint64),
-                        "target 9223372036854775808 is outside the vocabulary"),
-    "-2**63": ([1, -(2**63), 2], "target -9223372036854775808 is outside the vocabulary"),
+                        "targets: 9223372036854775808 is outside"),
+    "-2**63": ([1, -(2**63), 2], "targets: -9223372036854775808 is outside"),
 }
 
 

@@ -160,6 +160,14 @@ def test_a_var_shows_what_it_is():
 def test_an_op_without_a_var_takes_its_inference_form():
     lean = Op("lean", double.forward, double.backward, inference=lambda x: 3.0 * x)
     assert lean(np.array(1.0)) == 3.0 and lean(Tape().watch(np.array(1.0))).value == 2.0
+    scale = Op("scale", lambda x, *, by: (by * x, by), lambda dout, by: (by * dout,),
+               inference=lambda x, *, by: by * x)
+    assert scale(np.array(2.0), by=5.0) == 10.0
+
+
+def test_an_op_cannot_be_changed():
+    with pytest.raises(AttributeError, match="fresh"):
+        double.fresh = True
 
 
 def test_on_entry_sees_every_value_as_it_is_made():
@@ -229,6 +237,83 @@ def test_a_sparse_gradient_is_added_to_the_other_one_or_made_dense_at_the_end():
     np.testing.assert_array_equal(np.asarray(OneRow(0, 1.0, table), np.float32).dtype, np.float32)
     with pytest.raises(NotImplementedError):
         SparseGradient().add_to(table)
+
+
+class NeverDense(OneRow):
+    def __array__(self, dtype=None, copy=None):
+        raise AssertionError("made dense")
+
+
+def gather(first, second, like):
+    """The gradient of a value that gets `first`, then `second`; each is (gradient, fresh)."""
+    tape = Tape()
+    x = tape.watch(like)
+    total = np.zeros(1)
+    for gradient, fresh in (second, first):         # the newest entry plays first
+        one = Op("one", lambda x: (np.ones(1), None), lambda dout, _, g=gradient: (g,), fresh=fresh)
+        total = add(total, one(x))
+    return tape.backward(total)[x]
+
+
+@pytest.mark.parametrize("first_is_fresh", [True, False])
+@pytest.mark.parametrize("second_is_fresh", [True, False])
+def test_gradients_are_summed_in_the_array_of_an_op_that_gives_it_away_and_in_no_other(
+    first_is_fresh, second_is_fresh
+):
+    first, second = np.array([1.0, 2.0]), np.array([10.0, 20.0])
+    total = gather((first, first_is_fresh), (second, second_is_fresh), np.zeros(2))
+    np.testing.assert_array_equal(total, [11, 22])
+    np.testing.assert_array_equal(first, [1, 2])
+    assert np.shares_memory(total, second) == second_is_fresh
+    np.testing.assert_array_equal(second, total if second_is_fresh else [10, 20])
+
+
+@pytest.mark.parametrize("sparse_first", [True, False])
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_sparse_gradient_is_added_to_a_dense_one_without_being_made_dense(fresh, sparse_first):
+    dense = np.ones((2, 2))
+    pair = [(NeverDense(1, 5.0, dense), True), (dense, fresh)]
+    total = gather(*(pair if sparse_first else pair[::-1]), np.zeros((2, 2)))
+    np.testing.assert_array_equal(total, [[1, 1], [6, 6]])
+    assert np.shares_memory(total, dense) == fresh
+    np.testing.assert_array_equal(dense, total if fresh else 1)
+
+
+def test_what_was_summed_once_is_the_tapes_own_and_takes_the_next_sum_in_place():
+    table = np.zeros((3, 2))
+    made = []
+
+    class Watching(OneRow):
+        def add_to(self, array):
+            made.append(array)
+            super().add_to(array)
+
+    tape = Tape()
+    x = tape.watch(table)
+    pick = Op("pick", lambda x, *, row: (x[row], row),
+              lambda dout, row: (Watching(row, dout, table),))
+    total = add(add(pick(x, row=0), pick(x, row=1)), pick(x, row=1))
+    grads = tape.backward(total, np.array([1.0, 10.0]))
+    np.testing.assert_array_equal(grads[x], [[1, 10], [2, 20], [0, 0]])
+    assert all(np.shares_memory(array, grads[x]) for array in made)
+
+
+def test_a_sparse_gradient_alone_keeps_its_type():
+    table = np.zeros((2, 2), np.float32)
+    tape = Tape()
+    x = tape.watch(table)
+    row = Op("row", lambda x: (x[1], None), lambda dout, _: (OneRow(1, dout, table),))
+    assert tape.backward(row(x), np.ones(2, np.float32))[x].dtype == np.float32
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_backward_may_give_plain_numbers(fresh):
+    triple = Op("triple", lambda x: (3.0 * x, None), lambda dout, _: (3.0 * float(dout),),
+                fresh=fresh)
+    tape = Tape()
+    x = tape.watch(np.array(1.0))
+    grads = tape.backward(add(triple(x), triple(x)))
+    assert grads[x] == 6.0 and isinstance(grads[x], np.ndarray)
 
 
 def test_gradients_of_two_types_meet_in_the_wider_one():

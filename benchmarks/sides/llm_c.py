@@ -19,7 +19,7 @@ import numpy as np
 
 from npgpt import GPT2Config
 from npgpt.params import init_params
-from npgpt.weights.llmc import write_llmc
+from npgpt.weights import save_llmc
 
 from ..children import scratch_folder, wait
 
@@ -42,8 +42,7 @@ def prepare(program: str) -> Callable[[], Any]:
 
 def write_folder(folder: Path, config: GPT2Config) -> None:
     """The files that the program expects: a model, and tokens for training and validation."""
-    with (folder / "gpt2_124M.bin").open("wb") as file:
-        write_llmc(file, config, init_params(config))
+    save_llmc(folder / "gpt2_124M.bin", config, init_params(config))
     (folder / DATA).mkdir(parents=True)
     header = np.zeros(256, "<i4")
     header[:3] = TOKENS_MAGIC, TOKENS_VERSION, TOKENS

@@ -18,7 +18,7 @@ from .story import decode, encode
 from .writing import write
 
 BATCH = ("Every effort moves you", "Every day holds a")
-# of a row too long to print, the book prints these
+# of rows and columns too long to print, the book prints these
 ENDS = (0, 1, 2, -3, -2, -1)
 MEGABYTE = 1024 * 1024
 

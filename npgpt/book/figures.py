@@ -48,7 +48,9 @@ class Figure:
             here = values[start:start + len(words)]
             start += len(words)
             written = [write_as(word, value) for word, value in zip(words, here)]
-            result.append((words, written, _worst(words, written, here)))
+            noise = FLOAT32_NOISE * max((abs(v) for v in here if math.isfinite(v)), default=0.0)
+            verdict = worst([_verdict(*each, noise) for each in zip(words, written, here)])
+            result.append((words, written, verdict))
         return result
 
     @property
@@ -95,11 +97,6 @@ def write_as(printed: str, value: float) -> str:
     return text[1:] if float(text.replace(",", "")) == 0 and text[0] == "-" else text
 
 
-def _worst(printed: list[str], written: list[str], values: list[float]) -> str:
-    noise = FLOAT32_NOISE * max((abs(v) for v in values if math.isfinite(v)), default=0.0)
-    return worst([_verdict(*each, noise) for each in zip(printed, written, values)])
-
-
 def _verdict(printed: str, written: str, value: float, noise: float) -> str:
     if printed == written:
         return SAME
@@ -107,11 +104,8 @@ def _verdict(printed: str, written: str, value: float, noise: float) -> str:
         wanted = float(printed.replace(",", ""))
     except ValueError:
         return DIFFERENT
-    half_a_digit = 0.5 * 10.0 ** -_decimals(printed)
+    mantissa, _, exponent = printed.partition("e")
+    decimals = len(mantissa.partition(".")[2]) - int(exponent or 0)
+    half_a_digit = 0.5 * 10.0 ** -decimals
     near = abs(value - wanted) <= half_a_digit + noise
     return ROUNDING if near and "." in printed else DIFFERENT
-
-
-def _decimals(printed: str) -> int:
-    mantissa, _, exponent = printed.partition("e")
-    return len(mantissa.partition(".")[2]) - int(exponent or 0)

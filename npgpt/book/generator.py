@@ -28,6 +28,7 @@ import numpy as np
 
 from ..ids import check_dtype, check_integer
 from ..layers.contract import Array
+from ..layers.dropout import dropout_forward
 from .box_muller import BLOCK, normals_from_uniforms
 from .fused import fused_multiply_add
 
@@ -96,15 +97,9 @@ class TorchGenerator:
     def dropout(self, shape: tuple[int, ...], rate: float, dtype: DType = np.float32) -> Array:
         """The mask that torch.nn.Dropout(rate) multiplies with: 1 / (1 - rate) or 0.
 
-        The layer `npgpt.layers.dropout` draws the same mask when given this generator as `rng`.
+        It is what the layer `npgpt.layers.dropout` makes of ones, given this generator as `rng`.
         """
-        if not 0.0 <= rate < 1.0:
-            raise ValueError(f"dropout rate {rate} is outside [0, 1); 0 drops nothing")
-        if rate == 0.0:     # PyTorch draws nothing then, and neither does the layer
-            return np.ones(shape, check_dtype(dtype))
-        mask: Array = (self.random(shape) < 1.0 - rate).astype(check_dtype(dtype))
-        mask /= 1.0 - rate
-        return mask
+        return dropout_forward(np.ones(shape, check_dtype(dtype)), rate=rate, rng=self)[0]
 
     def multinomial(
         self, probabilities: Array, n_samples: int = 1, replacement: bool = False
@@ -148,17 +143,16 @@ class TorchGenerator:
         return int(self._draw_wide(1)[0]) & (2**63 - 1)
 
     def _draw(self, n: int) -> Array:
-        words = self._words.randint(0, 1 << 32, size=n, dtype=np.uint32)
-        return words.astype(np.uint64)
+        return self._words.randint(0, 1 << 32, size=n, dtype=np.uint32)
 
     def _draw_wide(self, n: int) -> Array:
-        words = self._draw(2 * n)
+        words = self._draw(2 * n).astype(np.uint64)
         return words[0::2] << np.uint64(32) | words[1::2]
 
     def _uniform(self, n: int, dtype: np.dtype) -> Array:
         if dtype == np.float64:
             return (self._draw_wide(n) & MASK53) * 2.0**-53
-        words = self._words.randint(0, 1 << 32, size=n, dtype=np.uint32)
+        words = self._draw(n)
         words &= np.uint32(0xFFFFFF)
         out = words.astype(np.float32)
         out *= np.float32(2.0**-24)

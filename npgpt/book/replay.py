@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from itertools import zip_longest
-from textwrap import fill
-from typing import Callable, Iterable, Iterator, Sequence
+from textwrap import fill, wrap
+from typing import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..ids import check_integer
+from ..training.log import plain
 from ..weights.cache import cached
-from . import chapter2, chapter3, chapter4, chapter5, pretrained, training
+from . import chapter2, chapter3, chapter4, chapter5, training
 from .figures import DIFFERENT, ROUNDING, SAME, Figure
 
 CHAPTERS = {
@@ -53,11 +54,15 @@ def _pretrained(say: Say) -> list[Figure]:
         say("\nSection 5.5, OpenAI's weights: left out, they are not on this machine;\n"
             "to have it too: npgpt pull gpt2")
         return []
-    return tabulate("Section 5.5: OpenAI's weights", pretrained.figures(folder), say)
+    return tabulate("Section 5.5: OpenAI's weights", chapter5.pretrained_figures(folder), say)
 
 
 def replay_training(epochs: int = training.EPOCHS, say: Say = print) -> list[Figure]:
-    """Run chapter 5's training, ten minutes or more and 4 GB; say its log beside the book's."""
+    """Run chapter 5's training, ten minutes or more and 4 GB; say its log beside the book's.
+
+    Raises ValueError unless 1 <= epochs <= 10, the number of the book.
+    """
+    check_integer("epochs", epochs, 1, training.EPOCHS)
     figures = tabulate("Chapter 5: training", training.figures(epochs), say)
     say(summary(figures))
     parted = next((figure for figure in figures if figure.verdict == DIFFERENT), None)
@@ -76,7 +81,7 @@ def tabulate(title: str, figures: Iterable[Figure], say: Say) -> list[Figure]:
         source = "" if figure.source == "book" else f" (printed by {figure.source})"
         say(f"{figure.name}{source}")
         for printed, computed, verdict in figure.rows():
-            columns = _wrap(printed), _wrap(computed), [verdict]
+            columns = _column(printed), _column(computed), [verdict]
             for left, right, mark in zip_longest(*columns, fillvalue=""):
                 say(f"  {left:<{COLUMN}}  {right:<{COLUMN}}  {mark}".rstrip())
         shown.append(figure)
@@ -97,26 +102,16 @@ def as_records(figures: Iterable[Figure]) -> list[dict[str, Computed]]:
     """The figures as plain values for JSON, the computed ones in full."""
     return [
         {"name": figure.name, "printed": " ".join(figure.printed.split()), "source": figure.source,
-         "computed": _plain(figure.computed), "agrees": figure.verdict}
+         "computed": _computed(figure.computed), "agrees": figure.verdict}
         for figure in figures
     ]
 
 
-def _plain(computed: ArrayLike) -> Computed:
-    # JSON has no infinity: it is written as a word
-    if isinstance(computed, (str, int)):
-        return computed
-    flat = np.asarray(computed).ravel().tolist()
-    values = [value if math.isfinite(value) else str(value) for value in flat]
-    return values[0] if np.ndim(computed) == 0 else values
+def _computed(computed: ArrayLike) -> Computed:
+    values = np.asarray(computed).ravel().tolist()
+    found: Computed = plain(values[0] if np.ndim(computed) == 0 else values)
+    return found
 
 
-def _wrap(words: list[str]) -> Iterator[str]:
-    line = ""
-    for word in words:
-        if line and len(line) + 1 + len(word) > COLUMN:
-            yield line
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
-    yield line
+def _column(words: list[str]) -> list[str]:
+    return wrap(" ".join(words), COLUMN, break_long_words=False, break_on_hyphens=False)

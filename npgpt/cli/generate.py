@@ -8,10 +8,10 @@ from itertools import tee
 from pathlib import Path
 from typing import Iterator
 
-from ..generation.mixin import QuantizedGPT2
+from ..generation.language_model import LanguageModel
 from ..generation.sampling import SamplingSettings
 from ..generation.writing import converse, stream_text
-from ..gpt2 import GPT2, open_model
+from ..gpt2 import open_model
 from ..text import CorpusError, Tokenizer
 from .console import note
 from .options import add_model, add_seed, add_threads, use_threads
@@ -28,8 +28,6 @@ examples:
   echo "def " | npgpt generate runs/python-source --temperature 0
   npgpt generate gpt2/ --interactive
 """
-
-Writer = GPT2 | QuantizedGPT2
 
 
 def add_arguments(parser: Parser) -> None:
@@ -84,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write(
-    args: argparse.Namespace, model: Writer, tokenizer: Tokenizer, prompt: str | None
+    args: argparse.Namespace, model: LanguageModel, tokenizer: Tokenizer, prompt: str | None
 ) -> None:
     ids = [tokenizer.first_id] if prompt is None else tokenizer.encode(prompt)
     context = model.config.n_positions
@@ -109,7 +107,7 @@ def _write(
         _note_slide(context)
 
 
-def _interact(args: argparse.Namespace, model: Writer, tokenizer: Tokenizer) -> None:
+def _interact(args: argparse.Namespace, model: LanguageModel, tokenizer: Tokenizer) -> None:
     note("type a line to have it continued, or an empty line to go on; Ctrl-C ends a reply, "
          "Ctrl-D the conversation")
     session = model.session(seed=args.seed,

@@ -66,16 +66,9 @@ def read_questions(path: Path | str) -> Iterator[Question]:
             found = True
             try:
                 yield _question(json.loads(line.decode("utf-8")))
-            except UnicodeDecodeError as error:
-                raise QuestionError(f"{path}:{number}: not UTF-8 at byte {error.start}") from None
-            except json.JSONDecodeError as error:
+            except (ValueError, RecursionError) as error:
                 raise QuestionError(
-                    f"{path}:{number}: not JSON: {error.msg} at column {error.colno}"
-                ) from None
-            except RecursionError:
-                raise QuestionError(f"{path}:{number}: nested too deeply") from None
-            except ValueError as error:
-                raise QuestionError(f"{path}:{number}: {error}") from None
+                    f"{path}:{number}: not a question in JSON: {error}") from None
     if not found:
         raise QuestionError(f"{path}: no questions; one JSON object a line is needed")
 
@@ -152,27 +145,22 @@ def _ending_scores(
 def _question(value: Any) -> Question:
     """A Question from what a line of JSON holds."""
     if not isinstance(value, dict):
-        raise ValueError(f"expected a JSON object, got {_shown(value)}")
+        raise ValueError(f"expected a JSON object, got {value!r:.60}")
     for key in ("ctx", "endings", "label"):
         if key not in value:
-            raise ValueError(f"{key!r} is missing; got {_shown(sorted(value))}")
+            raise ValueError(f"{key!r} is missing; got {sorted(value)!r:.60}")
     context, endings, label = value["ctx"], value["endings"], value["label"]
     if not isinstance(context, str) or not context:
-        raise ValueError(f"'ctx' must be text; got {_shown(context)}")
+        raise ValueError(f"'ctx' must be text; got {context!r:.60}")
     if not isinstance(endings, list) or len(endings) < 2:
-        raise ValueError(f"'endings' must be a list of two or more texts; got {_shown(endings)}")
+        raise ValueError(f"'endings' must be a list of two or more texts; got {endings!r:.60}")
     for ending in endings:
         if not isinstance(ending, str) or not ending:
-            raise ValueError(f"'endings' must be texts; got {_shown(ending)}")
+            raise ValueError(f"'endings' must be texts; got {ending!r:.60}")
     if isinstance(label, str) and label.isascii() and label.isdigit() and len(label) < 10:
         label = int(label)
     if type(label) is not int or not 0 <= label < len(endings):
         raise ValueError(
-            f"'label' must be the place of an ending, 0 to {len(endings) - 1}; got {_shown(label)}"
+            f"'label' must be the place of an ending, 0 to {len(endings) - 1}; got {label!r:.60}"
         )
     return Question(context, tuple(endings), label)
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:60] + "..."

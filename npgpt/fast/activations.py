@@ -17,8 +17,7 @@ from typing import Callable, NamedTuple
 import numpy as np
 
 from ..layers.contract import Array
-from ..machine.threads import ELEMENTS, parts
-from .blocks import check_real, run_length, runs
+from .blocks import check_real, in_runs
 
 
 class Kernels(NamedTuple):
@@ -34,12 +33,10 @@ def activate(kernels: Kernels, x: Array) -> Array:
     out = np.empty(x.shape, x.dtype)
     flat_x, flat_out = np.ravel(x), out.reshape(-1)
 
-    def work(start: int, stop: int) -> None:
-        scratch = np.empty((3, min(stop - start, run_length(1))), x.dtype)
-        for run in runs(start, stop, 1):
-            kernels.forward_into(flat_x[run], flat_out[run], scratch[:, :run.stop - run.start])
+    def work(run: slice, scratch: Array) -> None:
+        kernels.forward_into(flat_x[run], flat_out[run], scratch)
 
-    parts(work, x.size, x.size >= ELEMENTS)
+    in_runs(work, flat_x, 3)
     return out
 
 
@@ -48,12 +45,9 @@ def times_slope(kernels: Kernels, dout: Array, x: Array) -> Array:
     dx = np.empty(x.shape, x.dtype)
     flat_x, flat_dout, flat_dx = np.ravel(x), np.ravel(dout), dx.reshape(-1)
 
-    def work(start: int, stop: int) -> None:
-        scratch = np.empty((4, min(stop - start, run_length(1))), x.dtype)
-        for run in runs(start, stop, 1):
-            free = scratch[:, :run.stop - run.start]
-            kernels.forward_and_slope_into(flat_x[run], free[3], flat_dx[run], free[:3])
-            flat_dx[run] *= flat_dout[run]
+    def work(run: slice, scratch: Array) -> None:
+        kernels.forward_and_slope_into(flat_x[run], scratch[3], flat_dx[run], scratch[:3])
+        flat_dx[run] *= flat_dout[run]
 
-    parts(work, x.size, x.size >= ELEMENTS)
+    in_runs(work, flat_x, 4)
     return dx

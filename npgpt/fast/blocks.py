@@ -8,11 +8,12 @@ return from short NumPy calls wait for each other at the GIL.
 from __future__ import annotations
 
 import math
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import numpy as np
 
 from ..layers.contract import Array
+from ..machine.threads import ELEMENTS, parts
 
 # elements in a block: 512 kB of float32, a few of which fit a second-level cache of 2 MB; on one
 # thread 2**15 to 2**17 were equally fast, on two the longer calls win
@@ -47,9 +48,28 @@ def as_rows(x: Array) -> Array:
 
 def runs(start: int, stop: int, width: int, block: int = BLOCK) -> Iterator[slice]:
     """Cut rows start .. stop, each of `width` elements, into slices of about `block` elements."""
-    step = max(1, block // max(1, width))
+    step = run_length(width, block)
     for first in range(start, stop, step):
         yield slice(first, min(first + step, stop))
+
+
+def in_runs(
+    work: Callable[[slice, Array], None], like: Array, scratches: int = 0, align: int = 1
+) -> None:
+    """Call work(run, scratch) for runs that cover the rows of `like`, on all threads where it pays.
+
+    scratch (scratches, rows of the run, ...) has the shape of those rows, and may be used freely.
+    Threads start at multiples of `align` rows.
+    """
+    width = math.prod(like.shape[1:])
+
+    def part(start: int, stop: int) -> None:
+        rows = min(stop - start, run_length(width))
+        scratch = np.empty((scratches, rows, *like.shape[1:]), like.dtype)
+        for run in runs(start, stop, width):
+            work(run, scratch[:, :run.stop - run.start])
+
+    parts(part, len(like), like.size >= ELEMENTS, align)
 
 
 def run_length(width: int, block: int = BLOCK) -> int:

@@ -16,11 +16,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..layers.contract import Array, Cache
-from ..layers.cross_entropy import IGNORE, check_targets, check_targets_shape
-from ..layers.embedding import check_unembedding
-from ..machine.threads import ELEMENTS, parts
-from .blocks import as_rows, check_real, of_one_type, runs
-from .embedding import unembedding_gradients
+from ..layers.cross_entropy import IGNORE, check_targets_shape
+from ..layers.embedding import check_rows, check_unembedding
+from .blocks import as_rows, check_real, in_runs, of_one_type, runs
+from .embedding import unembedding_backward, unembedding_forward
 from .linear import matmul
 
 
@@ -30,7 +29,7 @@ def cross_entropy_forward(
     """Mean loss in nats, an array of shape (), over the targets that are not `ignore_index`.
 
     logits (..., V), targets (...) of integers. Raises ValueError as `check_targets_shape` and
-    `check_targets`, TypeError unless the logits are float32 or float64.
+    `check_rows`, TypeError unless the logits are float32 or float64.
     """
     check_real(logits)
     check_targets_shape(targets, logits.shape)
@@ -53,23 +52,19 @@ def linear_cross_entropy_forward(
     x (..., C), targets (...) of integers; gives nats, (). Raises as `unembedding_forward` and
     `cross_entropy_forward`.
     """
-    check_unembedding(x, weight)
-    x, weight = of_one_type(x, weight)
     check_targets_shape(targets, (*x.shape[:-1], weight.shape[0]))
-    rows = as_rows(x)                                           # (N, C)
-    dlogits = matmul(rows, weight.T)                           # (N, V), logits until the next line
-    loss, count = _to_gradient(dlogits, targets.reshape(-1), ignore_index)
-    return loss, (dlogits, x.shape, rows, weight)
+    dlogits, head_cache = unembedding_forward(x, weight)        # logits until the next line
+    loss, _ = _to_gradient(as_rows(dlogits), targets.reshape(-1), ignore_index)
+    return loss, (dlogits, head_cache)
 
 
 def linear_cross_entropy_backward(dloss: Array, cache: Cache) -> tuple[Array, Array, None]:
     """Give (dx, dweight, None): dx (..., C), dweight (V, C)."""
-    dlogits, shape, rows, weight = cache
-    dx, dweight = unembedding_gradients(dlogits, rows, weight)
+    dx, dweight = unembedding_backward(*cache)
     if float(dloss) != 1.0:
         dx *= float(dloss)
         dweight *= float(dloss)
-    return dx.reshape(shape), dweight, None
+    return dx, dweight, None
 
 
 def linear_cross_entropy_inference(
@@ -96,25 +91,24 @@ def _to_gradient(rows: Array, targets: Array, ignore_index: int) -> tuple[Array,
     """Turn logits (N, V) in place into dLoss/dlogits; give the loss and how many were counted."""
     vocab = rows.shape[1]
     counted = targets != ignore_index
-    check_targets(targets[counted], vocab)
+    check_rows(targets[counted], vocab, "targets")
     count = int(counted.sum())
     per_target = 1.0 / max(count, 1)
     losses = np.zeros(len(rows))
 
-    def work(start: int, stop: int) -> None:
-        for run in runs(start, stop, vocab):
-            block, counts = rows[run], counted[run]
-            at = np.flatnonzero(counts)
-            wanted = targets[run][at]
-            # subtract the row maximum: exp of a large logit overflows
-            block -= block.max(axis=-1, keepdims=True)
-            picked = block[at, wanted]
-            np.exp(block, out=block)
-            sums = block.sum(axis=-1)
-            losses[run][at] = np.log(sums[at]) - picked
-            block *= (counts * (per_target / sums)).astype(block.dtype)[:, None]
-            block[at, wanted] -= per_target
+    def work(run: slice, scratch: Array) -> None:
+        block, counts = rows[run], counted[run]
+        at = np.flatnonzero(counts)
+        wanted = targets[run][at]
+        # subtract the row maximum: exp of a large logit overflows
+        block -= block.max(axis=-1, keepdims=True)
+        picked = block[at, wanted]
+        np.exp(block, out=block)
+        sums = block.sum(axis=-1)
+        losses[run][at] = np.log(sums[at]) - picked
+        block *= (counts * (per_target / sums)).astype(block.dtype)[:, None]
+        block[at, wanted] -= per_target
 
     if rows.size:
-        parts(work, len(rows), rows.size >= ELEMENTS)
+        in_runs(work, rows)
     return np.asarray(losses.sum() * per_target, rows.dtype), count

@@ -13,8 +13,7 @@ import numpy as np
 
 from ..layers.contract import Array, Cache, UniformSource
 from ..layers.dropout import source_for
-from ..machine.threads import ELEMENTS, parts
-from .blocks import check_real, run_length, runs
+from .blocks import check_real, in_runs
 
 
 def dropout_forward(
@@ -45,14 +44,11 @@ def _masked(x: Array, bits: Array, rate: float) -> Array:
     flat_x, flat_out = np.ravel(x), out.reshape(-1)
     scale = 1.0 / (1.0 - rate)
 
-    def work(start: int, stop: int) -> None:
-        scratch = np.empty(min(stop - start, run_length(1)), x.dtype)
+    def work(run: slice, scratch: Array) -> None:
         # starts are multiples of 8, so that a run begins with a full byte of bits
-        for run in runs(start, stop, 1):
-            count = run.stop - run.start
-            passed = np.unpackbits(bits[run.start // 8:-(-run.stop // 8)], count=count)
-            mask = np.multiply(passed, scale, out=scratch[:count], casting="unsafe")
-            np.multiply(flat_x[run], mask, out=flat_out[run])
+        passed = np.unpackbits(bits[run.start // 8:-(-run.stop // 8)], count=run.stop - run.start)
+        mask = np.multiply(passed, scale, out=scratch[0], casting="unsafe")
+        np.multiply(flat_x[run], mask, out=flat_out[run])
 
-    parts(work, x.size, x.size >= ELEMENTS, align=8)
+    in_runs(work, flat_x, 1, align=8)
     return out

@@ -37,8 +37,14 @@ class Rows(SparseGradient):
         self.shape, self.dtype, self.ids, self.rows = shape, rows.dtype, ids, rows
 
     def add_to(self, array: Array) -> None:
-        """array[ids[n]] += rows[n] for every n, in place."""
-        add_rows(array, self.ids, self.rows)
+        """array[ids[n]] += rows[n] for every n, in place; ids (...), rows (..., C)."""
+        if self.ids.size == 0:
+            return
+        flat = as_rows(self.rows)                               # (N, C)
+        order = np.argsort(self.ids, axis=None, kind="stable")  # (N,)
+        sorted_ids = self.ids.reshape(-1)[order]
+        starts = np.flatnonzero(np.concatenate(([True], sorted_ids[1:] != sorted_ids[:-1])))
+        array[sorted_ids[starts]] += np.add.reduceat(flat[order], starts, axis=0)
 
 
 def token_embedding_backward(dout: Array, cache: Cache) -> tuple[None, Rows]:
@@ -57,19 +63,8 @@ def position_embedding_backward(dout: Array, cache: Cache) -> tuple[Array, Array
         batch = dout.reshape(math.prod(dout.shape[:-2]), *dout.shape[-2:])
         dtable[positions] = batch.sum(axis=0)
     else:
-        add_rows(dtable, np.broadcast_to(positions, dout.shape[:-1]), dout)
+        Rows(table_shape, np.broadcast_to(positions, dout.shape[:-1]), dout).add_to(dtable)
     return dout, dtable, None
-
-
-def add_rows(table: Array, ids: Array, rows: Array) -> None:
-    """table[ids[n]] += rows[n] for every n, in place; ids (...), rows (..., C)."""
-    if ids.size == 0:
-        return
-    flat = as_rows(rows)                                        # (N, C)
-    order = np.argsort(ids, axis=None, kind="stable")           # (N,)
-    sorted_ids = ids.reshape(-1)[order]
-    starts = np.flatnonzero(np.concatenate(([True], sorted_ids[1:] != sorted_ids[:-1])))
-    table[sorted_ids[starts]] += np.add.reduceat(flat[order], starts, axis=0)
 
 
 def unembedding_forward(x: Array, weight: Array) -> tuple[Array, Cache]:
@@ -87,13 +82,7 @@ def unembedding_forward(x: Array, weight: Array) -> tuple[Array, Cache]:
 def unembedding_backward(dout: Array, cache: Cache) -> tuple[Array, Array]:
     """Give (dx, dweight): dx (..., C), dweight (V, C)."""
     shape, rows, weight = cache
-    dx, dweight = unembedding_gradients(as_rows(dout), rows, weight)
+    drows = as_rows(dout)                                       # (N, V)
+    dx, dweight = np.empty(rows.shape, dout.dtype), np.empty(weight.shape, dout.dtype)
+    matmuls([(drows, weight, dx), (drows.T, rows, dweight)])
     return dx.reshape(shape), dweight
-
-
-def unembedding_gradients(dout: Array, x: Array, weight: Array) -> tuple[Array, Array]:
-    """(dx, dweight) of out = x @ weight.T, positions as rows: dx (N, C), dweight (V, C)."""
-    dx = np.empty(x.shape, dout.dtype)
-    dweight = np.empty(weight.shape, dout.dtype)
-    matmuls([(dout, weight, dx), (dout.T, x, dweight)])
-    return dx, dweight

@@ -14,8 +14,8 @@ import numpy as np
 
 from ..layers.contract import Array, Cache
 from ..layers.layernorm import check_layernorm
-from ..machine.threads import ELEMENTS, each, parts
-from .blocks import as_rows, of_one_type, run_length, runs
+from ..machine.threads import ELEMENTS, each
+from .blocks import as_rows, in_runs, of_one_type, run_length, runs
 
 # rows are summed in pieces of this many, whatever the number of threads: same pieces, same bits
 _PIECE = 256
@@ -37,20 +37,19 @@ def layernorm_forward(
     rstd = np.empty((count, 1), rows.dtype)
     mean_of = np.full(width, 1.0 / max(width, 1), rows.dtype)
 
-    def work(start: int, stop: int) -> None:
-        for run in runs(start, stop, width):
-            centred = xhat[run]
-            np.subtract(rows[run], (rows[run] @ mean_of)[:, None], out=centred)
-            var = np.einsum("ij,ij->i", centred, centred)
-            var *= 1.0 / max(width, 1)
-            var += eps
-            np.sqrt(var, out=var)
-            np.reciprocal(var, out=rstd[run, 0])
-            centred *= rstd[run]
-            np.multiply(centred, weight, out=out[run])
-            out[run] += bias
+    def work(run: slice, scratch: Array) -> None:
+        centred = xhat[run]
+        np.subtract(rows[run], (rows[run] @ mean_of)[:, None], out=centred)
+        var = np.einsum("ij,ij->i", centred, centred)
+        var *= 1.0 / max(width, 1)
+        var += eps
+        np.sqrt(var, out=var)
+        np.reciprocal(var, out=rstd[run, 0])
+        centred *= rstd[run]
+        np.multiply(centred, weight, out=out[run])
+        out[run] += bias
 
-    parts(work, count, rows.size >= ELEMENTS)
+    in_runs(work, rows)
     return out.reshape(x.shape), (xhat, rstd, weight)
 
 

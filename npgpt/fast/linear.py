@@ -25,13 +25,10 @@ from .blocks import as_rows, of_one_type
 _THINNEST = 32
 
 
-def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
-    """a (M, K) @ b (K, N) into out (M, N), on all threads where that pays."""
-    m, k = a.shape
-    n = b.shape[1]
-    if out is None:
-        out = np.empty((m, n), np.result_type(a, b))
-    if m * k * n < PRODUCT or max(m, n) < 2 * _THINNEST:
+def matmul(a: Array, b: Array) -> Array:
+    """a (M, K) @ b (K, N) gives (M, N), on all threads where that pays."""
+    out = np.empty((len(a), b.shape[1]), np.result_type(a, b))
+    if max(out.shape) < 2 * _THINNEST:
         np.matmul(a, b, out=out)
     else:
         matmuls([(a, b, out)])
@@ -91,14 +88,7 @@ def linear_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array | No
     """Give (dx, dweight, dbias): dx (..., I), dweight (I, O), dbias (O,) or None."""
     shape, rows, weight, has_bias = cache
     drows = as_rows(dout)                                       # (N, O)
-    dx, dweight = linear_gradients(drows, rows, weight)
+    dx, dweight = np.empty(rows.shape, dout.dtype), np.empty(weight.shape, dout.dtype)
+    matmuls([(drows, weight.T, dx), (rows.T, drows, dweight)])
     dbias = column_sums(drows) if has_bias else None
     return dx.reshape(shape), dweight, dbias
-
-
-def linear_gradients(dout: Array, x: Array, weight: Array) -> tuple[Array, Array]:
-    """(dx, dweight) of out = x @ weight, positions as rows: dx (N, I), dweight (I, O)."""
-    dx = np.empty(x.shape, dout.dtype)
-    dweight = np.empty(weight.shape, dout.dtype)
-    matmuls([(dout, weight.T, dx), (x.T, dout, dweight)])
-    return dx, dweight

@@ -13,8 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..layers.embedding import position_embedding_forward, token_embedding_forward
-from ..ops import TEXTBOOK
-from ..tape import Op
+from ..ops import TEXTBOOK, op
 from . import (
     attention,
     attention_entropy,
@@ -30,38 +29,31 @@ from . import (
     softmax,
 )
 
-# fresh: all that backward gives is its own, as in npgpt.ops
 FAST = replace(
     TEXTBOOK,
-    softmax=Op("softmax", softmax.softmax_forward, softmax.softmax_backward, fresh=True),
-    gelu=Op("gelu", gelu.gelu_forward, gelu.gelu_backward, fresh=True),
-    gelu_exact=Op("gelu_exact", gelu.gelu_exact_forward, gelu.gelu_exact_backward, fresh=True),
-    relu=Op("relu", relu.relu_forward, relu.relu_backward, fresh=True),
-    leaky_relu=Op("leaky_relu", relu.leaky_relu_forward, relu.leaky_relu_backward, fresh=True),
-    silu=Op("silu", silu.silu_forward, silu.silu_backward, fresh=True),
-    layernorm=Op("layernorm", layernorm.layernorm_forward,
-                 layernorm.layernorm_backward, fresh=True),
-    linear=Op("linear", linear.linear_forward, linear.linear_backward, fresh=True),
-    dropout=Op("dropout", dropout.dropout_forward, dropout.dropout_backward),
-    token_embedding=Op("token_embedding", token_embedding_forward,
-                       embedding.token_embedding_backward),
-    position_embedding=Op("position_embedding", position_embedding_forward,
-                          embedding.position_embedding_backward),
-    unembedding=Op("unembedding", embedding.unembedding_forward,
-                   embedding.unembedding_backward, fresh=True),
-    causal_attention=Op("causal_attention", attention.causal_attention_forward,
-                        attention.causal_attention_backward, fresh=True),
-    multi_head_attention=Op("multi_head_attention", attention.multi_head_attention_forward,
-                            attention.multi_head_attention_backward, fresh=True),
-    attention_entropy=Op("attention_entropy", attention_entropy.attention_entropy_forward,
-                         attention_entropy.attention_entropy_backward, fresh=True),
-    cross_entropy=Op("cross_entropy", cross_entropy.cross_entropy_forward,
-                     cross_entropy.cross_entropy_backward, fresh=True),
-    linear_cross_entropy=Op("linear_cross_entropy", cross_entropy.linear_cross_entropy_forward,
-                            cross_entropy.linear_cross_entropy_backward, fresh=True,
+    softmax=op(softmax.softmax_forward, softmax.softmax_backward),
+    gelu=op(gelu.gelu_forward, gelu.gelu_backward),
+    gelu_exact=op(gelu.gelu_exact_forward, gelu.gelu_exact_backward),
+    relu=op(relu.relu_forward, relu.relu_backward),
+    leaky_relu=op(relu.leaky_relu_forward, relu.leaky_relu_backward),
+    silu=op(silu.silu_forward, silu.silu_backward),
+    layernorm=op(layernorm.layernorm_forward, layernorm.layernorm_backward),
+    linear=op(linear.linear_forward, linear.linear_backward),
+    dropout=op(dropout.dropout_forward, dropout.dropout_backward, fresh=False),
+    token_embedding=op(token_embedding_forward, embedding.token_embedding_backward, fresh=False),
+    position_embedding=op(position_embedding_forward, embedding.position_embedding_backward,
+                          fresh=False),
+    unembedding=op(embedding.unembedding_forward, embedding.unembedding_backward),
+    causal_attention=op(attention.causal_attention_forward, attention.causal_attention_backward),
+    multi_head_attention=op(attention.multi_head_attention_forward,
+                            attention.multi_head_attention_backward),
+    attention_entropy=op(attention_entropy.attention_entropy_forward,
+                         attention_entropy.attention_entropy_backward),
+    cross_entropy=op(cross_entropy.cross_entropy_forward, cross_entropy.cross_entropy_backward),
+    linear_cross_entropy=op(cross_entropy.linear_cross_entropy_forward,
+                            cross_entropy.linear_cross_entropy_backward,
                             inference=cross_entropy.linear_cross_entropy_inference),
-    feed_forward=Op("feed_forward", feed_forward.feed_forward_forward,
-                    feed_forward.feed_forward_backward, fresh=True,
+    feed_forward=op(feed_forward.feed_forward_forward, feed_forward.feed_forward_backward,
                     inference=feed_forward.feed_forward_inference),
-    swiglu=Op("swiglu", feed_forward.swiglu_forward, feed_forward.swiglu_backward, fresh=True),
+    swiglu=op(feed_forward.swiglu_forward, feed_forward.swiglu_backward),
 )

@@ -11,8 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..layers.contract import Array, Cache
-from ..machine.threads import ELEMENTS, parts
-from .blocks import as_rows, check_real, runs
+from .blocks import as_rows, check_real, in_runs
 
 
 def softmax_forward(x: Array) -> tuple[Array, Cache]:
@@ -26,14 +25,13 @@ def softmax_forward(x: Array) -> tuple[Array, Cache]:
     rows = as_rows(x)                                           # (R, N)
     out = np.empty_like(rows)
 
-    def work(start: int, stop: int) -> None:
-        for run in runs(start, stop, rows.shape[1]):
-            # subtract the row maximum: exp of a large score overflows
-            np.subtract(rows[run], rows[run].max(axis=-1, keepdims=True), out=out[run])
-            np.exp(out[run], out=out[run])
-            out[run] /= out[run].sum(axis=-1, keepdims=True)
+    def work(run: slice, scratch: Array) -> None:
+        # subtract the row maximum: exp of a large score overflows
+        np.subtract(rows[run], rows[run].max(axis=-1, keepdims=True), out=out[run])
+        np.exp(out[run], out=out[run])
+        out[run] /= out[run].sum(axis=-1, keepdims=True)
 
-    parts(work, len(rows), rows.size >= ELEMENTS)
+    in_runs(work, rows)
     shaped = out.reshape(x.shape)
     return shaped, shaped
 
@@ -45,11 +43,10 @@ def softmax_backward(dout: Array, cache: Cache) -> tuple[Array]:
     out, drows = as_rows(cache), as_rows(dout)
     dx = np.empty_like(out)
 
-    def work(start: int, stop: int) -> None:
-        for run in runs(start, stop, out.shape[1]):
-            through_sum = np.einsum("ij,ij->i", drows[run], out[run])[:, None]
-            np.subtract(drows[run], through_sum, out=dx[run])
-            dx[run] *= out[run]
+    def work(run: slice, scratch: Array) -> None:
+        through_sum = np.einsum("ij,ij->i", drows[run], out[run])[:, None]
+        np.subtract(drows[run], through_sum, out=dx[run])
+        dx[run] *= out[run]
 
-    parts(work, len(out), out.size >= ELEMENTS)
+    in_runs(work, out)
     return (dx.reshape(dout.shape),)

@@ -40,14 +40,14 @@ class FastReader(CachedReader):
         super().__init__(params, config, batch, capacity, ops=streamed.STREAMED)
         self._quantized = any(isinstance(weight, Int8) for weight in params.values())
 
-    def _readable(self, params: Weights) -> Mapping[str, Array]:
+    def _readable(self, params: Weights, config: GPT2Config) -> Mapping[str, Array]:
         # the model hands its weights to its ops, and the streamed ones take int8 as it is
-        return plain(cast("Mapping[str, Array]", params), self.config, TEXTBOOK)
+        return plain(cast("Mapping[str, Array]", params), config, TEXTBOOK)
 
     def read(self, rows: Sequence[int], ids: Array, keep: int = 1) -> Array:
         """Read ids (R, T) on from what `rows` hold; the logits (R, keep, V) of the last `keep`."""
         before, last = self.lengths.copy(), ids.shape[1] - keep
-        self.cache.positions(rows, ids.shape[1])        # raises if they are too many
+        self.positions(rows, ids.shape[1])              # raises if they are too many
         try:
             if ids.size > streamed.FEW >= len(rows) * keep:
                 # of the last block, only the last tokens need more than their keys and values
@@ -55,7 +55,7 @@ class FastReader(CachedReader):
                     self._read_without_logits(rows, ids[:, :last])
                 ids = ids[:, last:]
             if not ids.size:
-                return np.empty((len(rows), 0, self.config.vocab_size), self.cache.keys.dtype)
+                return np.empty((len(rows), 0, self.config.vocab_size), self.keys.dtype)
             # one token of plain weights is left to BLAS and its threads
             with one_blas_thread() if self._quantized or ids.size > 1 else blas_threads():
                 return super().read(rows, ids, keep)
@@ -64,18 +64,18 @@ class FastReader(CachedReader):
             raise
 
     def _read_without_logits(self, rows: Sequence[int], ids: Array) -> None:
-        attend = self.cache.attend(rows, self.ops)
-        positions = self.cache.positions(rows, ids.shape[1])
+        attend = self.attend(rows, self.ops)
+        positions = self.positions(rows, ids.shape[1])
 
         def store_last(layer: int, qkv: Array) -> Array:
             if layer < self.config.n_layer - 1:
                 attended: Array = attend(layer, qkv)
                 return attended
-            self.cache.store(layer, rows, qkv)
+            self.store(layer, rows, qkv)
             raise _Stored
 
         try:
             hidden(self.params, ids, self.config, ops=self.ops, attend=store_last,
                    positions=positions)
         except _Stored:
-            self.cache.advance(rows, ids.shape[1])
+            self.advance(rows, ids.shape[1])

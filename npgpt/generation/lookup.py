@@ -38,15 +38,11 @@ def propose(text: Sequence[int], count: int) -> list[int]:
     return []
 
 
-class DraftLength:
-    """How many tokens to draft: more after a draft that held, fewer after one that did not."""
+def next_length(length: int, drafted: int, accepted: int) -> int:
+    """How many tokens to draft next, after `length`: more if the draft held, fewer if it did not.
 
-    def __init__(self) -> None:
-        self.value = FIRST_DRAFT
-
-    def learn(self, drafted: int, accepted: int) -> None:
-        """Adapt to a draft of `drafted` tokens, of which the first `accepted` were right."""
-        if drafted and accepted == drafted:
-            self.value = min(2 * self.value, LONGEST_DRAFT)
-        elif drafted:
-            self.value = max(1, min(self.value, accepted + 1))
+    Of the `drafted` tokens the first `accepted` were right; without a draft it stays as it was.
+    """
+    if drafted and accepted == drafted:
+        return min(2 * length, LONGEST_DRAFT)
+    return max(1, min(length, accepted + 1)) if drafted else length

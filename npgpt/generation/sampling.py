@@ -1,6 +1,6 @@
 """From logits to the next token: temperature, filters, and one random draw.
 
-A filter takes logits (V,) or (B, V), sets what it removes to -inf and leaves the rest as it was,
+A filter takes logits (V,), sets what it removes to -inf and leaves the rest as it was,
 so filters can be chained and the best token always stays. They are applied in this order:
 
     repetition penalty   a seen token's logit: divided by the penalty if positive, else multiplied
@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 import secrets
 from dataclasses import dataclass
-from typing import Protocol, Sequence, TypedDict
+from typing import Sequence, TypedDict
 
 import numpy as np
 
@@ -38,14 +38,6 @@ class SamplingSettings(TypedDict, total=False):
     top_p: float | None
     min_p: float | None
     repetition_penalty: float
-
-
-class UniformNumbers(Protocol):
-    """Where draws come from: a NumPy Generator, or a stand-in for one."""
-
-    def random(self) -> float:
-        """A uniform number in [0, 1)."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -105,7 +97,7 @@ class Sampling:
         return softmax_forward(self.filtered(logits, seen))[0]
 
     def choose(
-        self, logits: Array, rng: UniformNumbers, seen: Sequence[int] | Array = ()
+        self, logits: Array, rng: np.random.Generator, seen: Sequence[int] | Array = ()
     ) -> int:
         """One token id from logits (V,); takes one uniform number, or none when greedy."""
         if self.temperature == 0.0:
@@ -131,64 +123,52 @@ def with_temperature(logits: Array, temperature: float) -> Array:
     The maximum cancels in softmax; taking it off first keeps a tiny temperature from making two
     infinities out of two large logits.
     """
-    shifted: Array = logits - logits.max(axis=-1, keepdims=True)
+    shifted: Array = logits - logits.max()
     with np.errstate(over="ignore"):                            # a far loser may reach -inf
         shifted /= temperature
     return shifted
 
 
 def keep_top_k(logits: Array, k: int) -> Array:
-    """Keep the k largest logits of each row, exactly k even among equals."""
-    if k >= logits.shape[-1]:
+    """Keep the k largest logits, exactly k even among equals."""
+    if k >= len(logits):
         return logits.copy()
-    out = np.full_like(logits, -np.inf)
-    for row, kept in zip(_rows(logits), _rows(out)):
-        smallest = np.partition(row, -k)[-k]                    # the k-th largest
-        above = np.flatnonzero(row > smallest)
-        equal = np.flatnonzero(row == smallest)[:k - len(above)]
-        kept[above] = row[above]
-        kept[equal] = row[equal]
-    return out
+    smallest = np.partition(logits, -k)[-k]                     # the k-th largest
+    above = np.flatnonzero(logits > smallest)
+    equal = np.flatnonzero(logits == smallest)[:k - len(above)]
+    return _keep(logits, np.concatenate([above, equal]))
 
 
 def keep_top_p(logits: Array, p: float) -> Array:
     """Keep the fewest of the most probable tokens whose probabilities add up to p or more."""
     if p >= 1.0:
         return logits.copy()
-    out = np.full_like(logits, -np.inf)
-    for row, kept in zip(_rows(logits), _rows(out)):
-        probs = softmax_forward(row)[0]
-        # all tokens below (1 - p) / V hold less than 1 - p: those above reach p without them, so
-        # only those are sorted, a few hundred instead of 50257; the half allows for rounding
-        likely = np.flatnonzero(probs >= 0.5 * (1.0 - p) / len(row))
-        order = likely[np.argsort(-row[likely], kind="stable")]
-        mass_before = np.cumsum(probs[order]) - probs[order]
-        # the first has nothing before it but its own rounding error
-        mass_before[0] = 0.0
-        chosen = order[mass_before < p]
-        kept[chosen] = row[chosen]
-    return out
+    probs = softmax_forward(logits)[0]
+    # all tokens below (1 - p) / V hold less than 1 - p: those above reach p without them, so
+    # only those are sorted, a few hundred instead of 50257; the half allows for rounding
+    likely = np.flatnonzero(probs >= 0.5 * (1.0 - p) / len(logits))
+    order = likely[np.argsort(-logits[likely], kind="stable")]
+    mass_before = np.cumsum(probs[order]) - probs[order]
+    # the first has nothing before it but its own rounding error
+    mass_before[0] = 0.0
+    return _keep(logits, order[mass_before < p])
 
 
 def keep_min_p(logits: Array, min_p: float) -> Array:
     """Keep tokens whose probability is at least min_p times that of the most probable."""
     if min_p == 0.0:
         return logits.copy()
-    threshold = logits.max(axis=-1, keepdims=True) + math.log(min_p)
-    return np.where(logits >= threshold, logits, -np.inf).astype(logits.dtype, copy=False)
+    return _keep(logits, logits >= logits.max() + math.log(min_p))
 
 
 def penalise_repetition(
     logits: Array, seen: Sequence[int] | Array, penalty: float
 ) -> Array:
-    """Make tokens seen before less likely (penalty above 1): once, however often they came.
-
-    `seen` (N,) token ids, shared by all rows of a batch.
-    """
+    """Make tokens seen before (N,) less likely (penalty above 1): once, however often they came."""
     out = logits.copy()
     ids = np.unique(np.asarray(seen, np.int64))
-    scores = out[..., ids]
-    out[..., ids] = np.where(scores > 0, scores / penalty, scores * penalty)
+    scores = out[ids]
+    out[ids] = np.where(scores > 0, scores / penalty, scores * penalty)
     return out
 
 
@@ -219,6 +199,7 @@ def generators(seed: int | None, count: int) -> list[np.random.Generator]:
     return [np.random.default_rng(np.random.SeedSequence([root, i])) for i in range(count)]
 
 
-def _rows(array: Array) -> Array:
-    # a view, also of one row
-    return array.reshape(-1, array.shape[-1])
+def _keep(logits: Array, kept: Array) -> Array:
+    out = np.full_like(logits, -np.inf)
+    out[kept] = logits[kept]
+    return out

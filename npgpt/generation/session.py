@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Generator, Unpack
 
 import numpy as np
@@ -16,34 +15,29 @@ from numpy.typing import ArrayLike
 
 from ..config import GPT2Config
 from ..ids import check_ids
-from ..ops import TEXTBOOK, Ops
 from ..tape import Array
 from .quantized import Weights
 from .reader import CachedReader, MakeReader
 from .sampling import generators
-from .writer import OnSlide, Settings, Token, Writer, check_names, request
+from .writer import OnSlide, Request, Settings, Token, Writer, check_names
 
 
 class Session:
     """The text so far, and a reader whose cache lasts between turns.
 
-    `seed`, `on_slide`, `ops` and `reader` as for `stream`; the first reply equals its tokens.
+    `seed` and `reader` as for `LanguageModel.stream`, whose tokens the first reply equals;
+    `on_slide` too, but None says nothing.
     """
 
     def __init__(
-        self,
-        params: Weights,
-        config: GPT2Config,
-        *,
+        self, params: Weights, config: GPT2Config, *,
         seed: int | None = None,
         on_slide: OnSlide | None = None,
-        ops: Ops = TEXTBOOK,
-        reader: MakeReader | None = None,
+        reader: MakeReader = CachedReader,
     ) -> None:
         self.config = config
-        make = partial(CachedReader, ops=ops) if reader is None else reader
         self._writer = Writer([[]], generators(seed, 1),
-                              make(params, config, 1, config.n_positions), config, on_slide)
+                              reader(params, config, 1, config.n_positions), config, on_slide)
 
     @property
     def ids(self) -> Array:
@@ -65,7 +59,7 @@ class Session:
         Settings as those of `stream`. Left early (a `break`, an interrupt), the text ends with the
         last token that was yielded. Raises ValueError while there is no text to continue.
         """
-        check_names(settings)
+        check_names(settings, Settings.__annotations__)
         if not len(self.ids):
             raise ValueError("there is no text to continue; call extend with a prompt first")
-        return self._writer.write(request(self.config, max_new_tokens, **settings))
+        return self._writer.write(Request(self.config, max_new_tokens, **settings))

@@ -1,44 +1,8 @@
-"""Where a text ends before its length is reached: token ids, or strings found in the text."""
+"""Strings at which a text ends before its length is reached, and showing it up to there."""
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, Sequence
-
-from ..config import GPT2Config
-from ..ids import check_ids
-
-Decode = Callable[[Sequence[int]], str]
-
-
-class Stops:
-    """Token ids and strings that end a row; the token that completes one is the row's last.
-
-    Strings are looked for in `decode(ids)` of what was written, so they may begin and end within
-    tokens. Raises ValueError for ids outside the vocabulary, and for strings without a `decode`.
-    """
-
-    def __init__(
-        self,
-        config: GPT2Config,
-        ids: Iterable[int] = (),
-        strings: str | Sequence[str] = (),
-        decode: Decode | None = None,
-    ) -> None:
-        given = list(ids)
-        self.ids = set(check_ids(given, config.vocab_size, "stop_ids").tolist()) if given else set()
-        self.strings = checked_strings(strings)
-        if self.strings and decode is None:
-            raise ValueError("stop strings are found in text: pass decode=, from token ids to str")
-        self.decode = decode
-
-    def ended_by(self, written: Sequence[int]) -> bool:
-        """Whether the last of the written ids ends the row."""
-        if written[-1] in self.ids:
-            return True
-        if not self.strings or self.decode is None:
-            return False
-        text = self.decode(written)
-        return any(string in text for string in self.strings)
+from typing import Iterable, Sequence
 
 
 class StopGuard:

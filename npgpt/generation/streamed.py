@@ -27,7 +27,7 @@ from typing import Callable
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..fast.activations import Kernels
+from ..fast.activations import activate
 from ..fast.feed_forward import KERNELS
 from ..fast.ops import FAST
 from ..fast.relu import leaky_kernels
@@ -89,7 +89,7 @@ def feed_forward(
     """Two linear maps with an activation between, x (..., C); leaky_relu takes its slope (1,)."""
     hidden = linear(x, fc_weight, fc_bias)
     kernels = leaky_kernels(*slope) if slope else KERNELS[activation]
-    return linear(_activated(hidden, kernels), proj_weight, proj_bias)
+    return linear(activate(kernels, hidden), proj_weight, proj_bias)
 
 
 def swiglu(
@@ -97,7 +97,7 @@ def swiglu(
     fc_bias: Array | None, proj_weight: Weight, proj_bias: Array | None,
 ) -> Array:
     """The gated feed-forward network: silu(gate) * fc of x (..., C), projected back."""
-    hidden = _activated(linear(x, gate_weight, gate_bias), KERNELS["silu"])
+    hidden = activate(KERNELS["silu"], linear(x, gate_weight, gate_bias))
     hidden *= linear(x, fc_weight, fc_bias)
     return linear(hidden, proj_weight, proj_bias)
 
@@ -122,12 +122,6 @@ def causal_attention(q: Array, k: Array, v: Array) -> Array:
         np.divide(scores @ v[:, heads], sums, out=out[:, heads])
 
     parts(work, n_head, k.size >= KEYS)
-    return out
-
-
-def _activated(x: Array, kernels: Kernels) -> Array:
-    out = np.empty_like(x)
-    kernels.forward_into(x, out, np.empty((3, *x.shape), x.dtype))
     return out
 
 

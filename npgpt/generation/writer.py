@@ -16,21 +16,22 @@ same with and without it, greedy or sampled, up to logits that differ in their l
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Callable, Generator, Iterable, NamedTuple, Sequence, Unpack
 
 import numpy as np
 
 from ..config import GPT2Config
-from ..ids import check_integer
+from ..ids import check_ids, check_integer
 from ..suggest import did_you_mean
 from ..tape import Array
-from .lookup import DraftLength, propose
-from .reader import Reader
-from .sampling import Sampling, SamplingSettings, UniformNumbers, log_probability
-from .stops import Decode, Stops
+from .lookup import FIRST_DRAFT, next_length, propose
+from .reader import CachedReader
+from .sampling import Sampling, SamplingSettings, log_probability
+from .stops import checked_strings
 
 OnSlide = Callable[[int], None]
+Decode = Callable[[Sequence[int]], str]
 
 
 class Token(NamedTuple):
@@ -44,18 +45,8 @@ class Token(NamedTuple):
     """None while the row goes on; "stop" or "length" with its last token."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """How much is to be written, how it is chosen, and where it ends before that."""
-
-    limit: int
-    sampling: Sampling
-    stops: Stops
-    speculate: bool
-
-
 class Settings(SamplingSettings, total=False):
-    """How tokens are chosen and where a text ends; what each means stands at `stream`."""
+    """How tokens are chosen and where a text ends, as `LanguageModel.stream` describes it."""
 
     stop_ids: Sequence[int]
     stop: str | Sequence[str]
@@ -63,28 +54,42 @@ class Settings(SamplingSettings, total=False):
     speculate: bool
 
 
-def request(
-    config: GPT2Config,
-    max_new_tokens: int,
-    *,
-    stop_ids: Sequence[int] = (),
-    stop: str | Sequence[str] = (),
-    decode: Decode | None = None,
-    speculate: bool = False,
-    **sampling: Unpack[SamplingSettings],
-) -> Request:
-    """A Request from the settings that `stream` describes; ValueError for an invalid one."""
-    return Request(
-        check_integer("max_new_tokens", max_new_tokens, 0),
-        Sampling(**sampling),
-        Stops(config, stop_ids, stop, decode),
-        speculate,
-    )
+class Request:
+    """How much is to be written, how it is chosen, and where it ends before that.
+
+    Stop strings are looked for in `decode(ids)` of what was written, so they may begin and end
+    within tokens. Raises ValueError for an invalid setting, such as ids outside the vocabulary or
+    strings without a `decode`.
+    """
+
+    def __init__(
+        self, config: GPT2Config, max_new_tokens: int, *,
+        stop_ids: Sequence[int] = (),
+        stop: str | Sequence[str] = (),
+        decode: Decode | None = None,
+        speculate: bool = False,
+        **sampling: Unpack[SamplingSettings],
+    ) -> None:
+        self.limit = check_integer("max_new_tokens", max_new_tokens, 0)
+        self.sampling = Sampling(**sampling)
+        self.speculate = speculate
+        ids = list(stop_ids)
+        self.stop_ids = set(check_ids(ids, config.vocab_size, "stop_ids").tolist()) if ids else ()
+        self.strings = checked_strings(stop)
+        self.decode = decode
+        if self.strings and decode is None:
+            raise ValueError("stop strings are found in text: pass decode=, from token ids to str")
+
+    def ended(self, written: Sequence[int]) -> str | None:
+        """"stop" or "length" if the last of the ids written so far ends the row, else None."""
+        text = self.decode(written) if self.strings and self.decode is not None else ""
+        if written[-1] in self.stop_ids or any(string in text for string in self.strings):
+            return "stop"
+        return "length" if len(written) == self.limit else None
 
 
-def check_names(settings: Iterable[str], also: Sequence[str] = ()) -> None:
-    """TypeError for a name that is neither in Settings nor one of `also`, with the nearest."""
-    known = [*Settings.__annotations__, *also]
+def check_names(settings: Iterable[str], known: Iterable[str]) -> None:
+    """TypeError for a setting that is not among the `known` ones, with the nearest."""
     for name in settings:
         if name not in known:
             raise TypeError(f"unknown setting {name!r}{did_you_mean(name, known)}; "
@@ -97,10 +102,10 @@ class _Row:
 
     number: int
     text: list[int]
-    rng: UniformNumbers
+    rng: np.random.Generator
     start: int = 0
     slid: bool = False
-    draft_length: DraftLength = field(default_factory=DraftLength)
+    draft_length: int = FIRST_DRAFT
 
 
 class Writer:
@@ -113,8 +118,8 @@ class Writer:
     def __init__(
         self,
         texts: Sequence[Sequence[int]],
-        rngs: Sequence[UniformNumbers],
-        reader: Reader,
+        rngs: Sequence[np.random.Generator],
+        reader: CachedReader,
         config: GPT2Config,
         on_slide: OnSlide | None = None,
     ) -> None:
@@ -142,7 +147,8 @@ class Writer:
                 logits = self._read(rows, drafts)               # (R, 1 + drafted, V)
                 for row, draft, scores in zip(rows, drafts, logits):
                     chosen = self._choose(row, draft, scores, wanted)
-                    row.draft_length.learn(len(draft), len(chosen) - 1)
+                    row.draft_length = next_length(
+                        row.draft_length, len(draft), len(chosen) - 1)
                     for token in chosen:
                         row.text.append(token.id)
                         yield token
@@ -194,7 +200,7 @@ class Writer:
             min(self.context - len(row.text), row.start + wanted.limit - len(row.text) - 1)
             for row in rows
         )
-        drafts = [propose(row.text, min(room, row.draft_length.value)) for row in rows]
+        drafts = [propose(row.text, min(room, row.draft_length)) for row in rows]
         longest = max(len(draft) for draft in drafts)
         return [draft + [0] * (longest - len(draft)) for draft in drafts]
 
@@ -211,12 +217,7 @@ class Writer:
         for place, scores in enumerate(logits):
             token = wanted.sampling.choose(scores, row.rng, text)
             text.append(token)
-            written = text[row.start:]
-            reason = None
-            if wanted.stops.ended_by(written):
-                reason = "stop"
-            elif len(written) == wanted.limit:
-                reason = "length"
+            reason = wanted.ended(text[row.start:])
             chosen.append(Token(row.number, token, log_probability(scores, token), reason))
             if reason or place == len(draft) or token != draft[place]:
                 break

@@ -6,10 +6,9 @@ from typing import Callable, Generator, Iterable, Sequence, Unpack
 
 from ..text.stream import StreamDecoder
 from ..text.tokenizer import Tokenizer
-from .sampling import SamplingSettings
 from .session import Session
 from .stops import StopGuard
-from .writer import Token
+from .writer import Settings, Token
 
 
 def stream_text(
@@ -42,10 +41,7 @@ def converse(
     max_new_tokens: int,
     *,
     on_error: Callable[[str], object] | None = None,
-    stop_ids: Sequence[int] = (),
-    stop: str | Sequence[str] = (),
-    speculate: bool = False,
-    **sampling: Unpack[SamplingSettings],
+    **settings: Unpack[Settings],
 ) -> None:
     """Take turns: each of `lines` joins the text on a new line, and the model goes on from there.
 
@@ -53,6 +49,7 @@ def converse(
     break. Ctrl-C ends a reply, not the conversation; a line that cannot be encoded is reported to
     `on_error` (raised without one). Other settings as for `Session.reply`.
     """
+    settings.setdefault("decode", tokenizer.decode)
     for line in lines:
         line = line.rstrip("\r\n")
         begun = len(session.ids) > 0
@@ -66,11 +63,9 @@ def converse(
                 raise
             on_error(str(error))
             continue
-        tokens = session.reply(
-            max_new_tokens, stop_ids=stop_ids, stop=stop, decode=tokenizer.decode,
-            speculate=speculate, **sampling,
-        )
-        pieces = stream_text(tokens, tokenizer, stop_ids=stop_ids, stop=stop)
+        tokens = session.reply(max_new_tokens, **settings)
+        pieces = stream_text(tokens, tokenizer, stop_ids=settings.get("stop_ids", ()),
+                             stop=settings.get("stop", ()))
         try:
             for piece in pieces:
                 write(piece)

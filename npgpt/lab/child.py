@@ -1,42 +1,31 @@
 """npgpt as a process that does not outlive its parent.
 
-    python -m npgpt.lab.child PARENT train --resume runs/a
+    python -m npgpt.lab.child train --resume runs/a
 
-is `npgpt train --resume runs/a`, started by the process PARENT. If PARENT is killed, the run gets
-the SIGTERM on which it saves and stops. Only Linux can report a parent's death; elsewhere the run
-goes on.
+is `npgpt train --resume runs/a`, with stdin as the sign that its parent lives: a pipe whose other
+end the parent holds and never writes to. Where the parent dies, however that happens, the pipe
+ends, and the run gets the SIGTERM on which it saves and stops. (Windows knows no such signal: there
+the run ends at once, and its last checkpoint counts.)
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import runpy
 import signal
-import sys
-from types import FrameType
-
-_PR_SET_PDEATHSIG = 1
+import threading
 
 
-def end_with(parent: int) -> None:
-    """Ask Linux for one SIGTERM when `parent` dies; exit at once if it is dead already."""
-    if sys.platform != "linux":
-        return
-    # SIGHUP is free to carry the message: a run of a study has no terminal that could send it
-    signal.signal(signal.SIGHUP, _terminate_once)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGHUP)
-    if os.getppid() != parent:      # it died before we asked
-        sys.exit(1)
+def end_with_stdin() -> None:
+    """Have this process get one SIGTERM when its stdin ends."""
 
+    def wait() -> None:
+        os.read(0, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
 
-def _terminate_once(number: int, frame: FrameType | None) -> None:
-    # PR_SET_PDEATHSIG fires when a parent thread exits, so a parent with BLAS threads triggers it
-    # several times; but a second SIGTERM would mean: stop without saving
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Thread(target=wait, daemon=True).start()
 
 
 if __name__ == "__main__":
-    end_with(int(sys.argv.pop(1)))
+    end_with_stdin()
     runpy.run_module("npgpt", run_name="__main__")

@@ -110,8 +110,24 @@ class Results(TypedDict):
 
 
 def write_results(folder: Path) -> Results:
-    """Gather, write FOLDER/results.json, and return it; works at any moment of a study."""
-    results = gather(folder)
+    """Write FOLDER/results.json from what the runs have written so far, and return its content."""
+    study = read_study(folder / STUDY_FILE)
+    runs = runs_of(folder, study)
+    about = read_json(folder / ABOUT_FILE)
+    records = [_run(run) for run in runs]
+    results: Results = plain({
+        "study": {
+            "name": study.name, "title": study.title, "question": study.question,
+            "seeds": list(study.seeds), "text": study.text,
+            "arms": [{**vars(arm), "slug": arm.slug} for arm in study.arms],
+            "compare": [vars(pair) for pair in study.compare],
+        },
+        "settings": runs[0].config.to_dict(),
+        "made_with": about.get("made_with", []),
+        "corpus": about.get("corpus", {}),
+        "complete": all(record["status"] in ("done", "diverged") for record in records),
+        "runs": records,
+    })
     write_json(folder / RESULTS_FILE, results)
     return results
 
@@ -133,30 +149,6 @@ def load_results(path: Path) -> Results:
     return found
 
 
-def gather(folder: Path) -> Results:
-    """The content of results.json, from what the runs have written so far."""
-    study = read_study(folder / STUDY_FILE)
-    runs = runs_of(folder, study)
-    about = read_json(folder / ABOUT_FILE)
-    records = [_run(run) for run in runs]
-    results: Results = plain({
-        "study": {
-            "name": study.name, "title": study.title, "question": study.question,
-            "seeds": list(study.seeds), "text": study.text,
-            "arms": [{"name": arm.name, "slug": arm.slug, "paper": arm.paper,
-                      "changes": arm.changes} for arm in study.arms],
-            "compare": [{"arm": pair.arm, "against": pair.against, "claim": pair.claim}
-                        for pair in study.compare],
-        },
-        "settings": runs[0].config.to_dict(),
-        "made_with": about.get("made_with", []),
-        "corpus": about.get("corpus", {}),
-        "complete": all(record["status"] in ("done", "diverged") for record in records),
-        "runs": records,
-    })
-    return results
-
-
 def number(value: Number) -> float:
     """A number of results.json: text becomes NaN or infinity, None becomes NaN."""
     return math.nan if value is None else float(value)
@@ -166,13 +158,14 @@ def _run(run: Run) -> RunRecord:
     log, ending, status = read_log(run.place), run.ending(), run.status()
     result = run.result()
     val_loss = number(result.get("val_loss"))
+    perplexity = math.inf if val_loss > 700 else math.exp(val_loss)
     step = log[-1]["step"] if log else 0
     parameters, slopes = _learnt(run)
     return {
         "arm": run.arm.name, "seed": run.seed, "status": status,
         "step": step, "max_steps": run.max_steps,
         "val_loss": val_loss if result else None,
-        "perplexity": _perplexity(val_loss) if result else None,
+        "perplexity": perplexity if result else None,
         # the step that could not be applied, or the one whose parameters could not be saved
         "diverged_at": step if status == "diverged" else None,
         "said": ending.get("said", ""),
@@ -181,10 +174,6 @@ def _run(run: Run) -> RunRecord:
         "train": _thinned([(r["step"], number(r["loss"])) for r in log if "loss" in r]),
         "entropy": _entropy(log), "parameters": parameters, "slopes": slopes,
     }
-
-
-def _perplexity(loss: float) -> float:
-    return math.exp(loss) if loss < 700 else math.inf if loss > 0 else math.nan
 
 
 def _entropy(log: list[dict[str, Any]]) -> EntropyRecord | None:

@@ -4,8 +4,8 @@ A stopped or killed study continues where it stood and ends with the numbers of 
 one: each run continues from its last checkpoint bit for bit, and every run computes with the same
 number of threads however many go at a time. Seeds are outermost, so a study stopped early has
 complete seeds. A run that diverges is a result; any other failure stops the study, and the other
-runs are saved. If `lab run` itself is killed, Linux asks its runs to save and stop, and the next
-call waits for that; elsewhere it waits for a minute, then names a run that still goes.
+runs are saved. If `lab run` itself is killed, its runs save and stop, and the next call waits for
+that, at most a minute; then it names a run that still goes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Protocol
 
-from ..files import replacing_file
+from ..files import write_text
+from ..ids import check_integer
 from ..text import CORPORA, load_corpus
 from ..training.log import FILE as LOG_FILE
 from ..training.loop import check_length
@@ -44,19 +45,15 @@ class Reporter(Protocol):
 
     def ready(self) -> None:
         """Everything was checked; the runs begin."""
-        ...
 
     def started(self, run: Run, step: int) -> None:
         """A run goes on from that step."""
-        ...
 
     def finished(self, run: Run, status: str) -> None:
         """A run is done or has diverged."""
-        ...
 
     def going(self, runs: list[tuple[Run, int]], steps: int, total_steps: int) -> None:
         """The runs that go and their steps; steps of the whole study so far, and in the end."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -80,12 +77,17 @@ class _Going:
     before: float
     """Seconds that the run had before it was continued."""
     started: float
-    noted: float
+    noted: float = 0.0
 
-    @property
-    def seconds(self) -> float:
-        """All that the run has had."""
-        return round(self.before + time.monotonic() - self.started, 1)
+    def note(self, code: int | None) -> None:
+        """Write down all the time that the run has had and, unless `code` is None, how it ended."""
+        now = time.monotonic()
+        if code is not None or now - self.noted >= NOTE_SECONDS:
+            self.noted = now
+            write_json(self.run.beside(".json"), {
+                "exit": code, "said": _last_line(self.run) if code == DIVERGED else "",
+                "seconds": round(self.before + now - self.started, 1),
+            })
 
 
 def run_study(
@@ -104,131 +106,113 @@ def run_study(
     Raises ValueError for invalid settings and for a folder that is in use or holds another study;
     CorpusError for a corpus that cannot be read.
     """
-    jobs = (os.cpu_count() or 1) if jobs is None else jobs
-    if jobs < 1:
-        raise ValueError(f"jobs={jobs} must be at least 1")
+    jobs = check_integer("jobs", (os.cpu_count() or 1) if jobs is None else jobs, 1)
     if not 0 <= max_minutes < math.inf:
         raise ValueError(f"max_minutes={max_minutes} must be a number of at least 0")
     wanted = None if only is None else {study.arm(name).name for name in only}
     deadline = time.monotonic() + 60.0 * (max_minutes or math.inf)
+
+    def why_stop() -> str:
+        if should_stop():
+            return "interrupted"
+        return "out of time" if time.monotonic() > deadline else ""
+
     with held(folder, PATIENCE_SECONDS, say):
         adopt(folder, study)
         runs = runs_of(folder, study)
-        _read_corpus(folder, runs[0].config, say)
+        # read once here, so that the runs find its tokens in the cache
+        config = runs[0].config
+        corpus = load_corpus(config.data.corpus, config.data.tokenizer, config.data.val_fraction,
+                             say=say)
+        check_length(config, corpus)
+        note_beginning(folder, corpus)
         (folder / "runs").mkdir(exist_ok=True)
-        mine = [run for run in runs if wanted is None or run.arm.name in wanted]
         write_results(folder)
-        team = _Team(mine, reporter, jobs)
+        mine = [run for run in runs if wanted is None or run.arm.name in wanted]
         reporter.ready()
+        alive, ours = os.pipe()
+        team = _Team(mine, reporter, jobs, alive)
         try:
-            return team.work(lambda: write_results(folder), lambda: (
-                "interrupted" if should_stop() else
-                "out of time" if time.monotonic() > deadline else ""))
+            reason = team.work(why_stop, lambda: write_results(folder))
         finally:
-            team.kill()
+            team.save()
+            os.close(alive)
+            os.close(ours)
             write_results(folder)
-
-
-def _read_corpus(folder: Path, config: RunConfig, say: Callable[[str], None] | None) -> None:
-    """Read the text once, so that the runs find its tokens in the cache, and check its length."""
-    data = config.data
-    corpus = load_corpus(data.corpus, data.tokenizer, data.val_fraction, say=say)
-    check_length(config, corpus)
-    note_beginning(folder, corpus)
+        left = sum(run.status() in ("waiting", "unfinished") for run in mine)
+        return Outcome(reason, team.exit_code, team.message, left)
 
 
 class _Team:
-    """The runs that go at one time."""
+    """The runs that go at one time; of one that failed, its exit code and its last words.
 
-    def __init__(self, runs: list[Run], reporter: Reporter, jobs: int) -> None:
-        self._runs = runs
+    `alive` is a pipe to read from, which ends when this process does: the runs' stdin.
+    """
+
+    def __init__(self, runs: list[Run], reporter: Reporter, jobs: int, alive: int) -> None:
         self._queue = [run for run in runs if run.status() in ("waiting", "unfinished")]
         self._going: list[_Going] = []
-        self._reporter, self._jobs = reporter, jobs
+        self._reporter, self._jobs, self._alive = reporter, jobs, alive
         self._steps_done = sum(run.max_steps for run in runs if run not in self._queue)
         self._total = sum(run.max_steps for run in runs)
+        self.exit_code, self.message = 0, ""
 
-    def work(self, on_end: Callable[[], object], why_stop: Callable[[], str]) -> Outcome:
-        """Until nothing is left, or there is a reason to stop."""
+    def work(self, why_stop: Callable[[], str], on_end: Callable[[], object]) -> str:
+        """Until nothing is left, or there is a reason to stop: that reason, or "finished"."""
         while self._queue or self._going:
             reason = why_stop()
             if reason:
-                self.save()
-                return self._outcome(reason)
+                return reason
             while self._queue and len(self._going) < self._jobs:
                 self._start(self._queue.pop(0))
             for going in list(self._going):
-                code = going.process.poll()
+                run, code = going.run, going.process.poll()
+                going.note(code)
                 if code is None:
-                    self._note_time(going)
                     continue
-                self._note_end(going, code)
+                self._going.remove(going)
                 on_end()
-                status = going.run.status()
+                status = run.status()
                 if status not in ("done", "diverged"):
-                    self.save()
-                    said = _last_line(going.run)
                     how = f"was ended by signal {-code}" if code < 0 else f"exited with {code}"
-                    return self._outcome("failed", code if code > 0 else 1, said or how, going.run)
-                self._steps_done += going.run.max_steps
-                self._reporter.finished(going.run, status)
+                    self.message = f"{run.name}: {_last_line(run) or how}"
+                    self.exit_code = code if code > 0 else 1
+                    return "failed"
+                self._steps_done += run.max_steps
+                self._reporter.finished(run, status)
             steps = [(going.run, last_step(going.run)) for going in self._going]
             self._reporter.going(steps, self._steps_done + sum(n for _, n in steps), self._total)
             time.sleep(_POLL_SECONDS)
-        return self._outcome("finished")
+        return "finished"
 
     def save(self) -> None:
-        """Ask every run that goes to save and stop, and wait until they have."""
+        """Ask every run that goes to save and stop, and wait until they have.
+
+        If this is interrupted, the end of `alive` tells them to stop without saving.
+        """
         for going in self._going:
             going.process.terminate()
-        for going in list(self._going):
-            self._note_end(going, going.process.wait())
-
-    def kill(self) -> None:
-        """End at once what still goes, which is nothing unless an error came between."""
         for going in self._going:
-            going.process.kill()
-        for going in self._going:
-            going.process.wait()
+            going.note(going.process.wait())
 
     def _start(self, run: Run) -> None:
         step = run.saved_step()
         if run.begun:
             arguments = ["--resume", str(run.place)]
         else:
-            with replacing_file(run.beside(".toml")) as beside:
-                beside.write_text(_with_absolute_path(run.config).to_toml(), encoding="utf-8")
+            write_text(run.beside(".toml"), _with_absolute_path(run.config).to_toml())
             arguments = ["--config", str(run.beside(".toml")), "--out", str(run.place)]
         with run.beside(".txt").open("ab") as messages:
             process = subprocess.Popen(
-                [sys.executable, "-m", "npgpt.lab.child", str(os.getpid()), "train", *arguments],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=messages,
+                [sys.executable, "-m", "npgpt.lab.child", "train", *arguments],
+                stdin=self._alive, stdout=subprocess.DEVNULL, stderr=messages,
                 env=_environment(run.config.train.threads),
                 # Ctrl-C in the terminal must reach us alone: we pass it on to the runs, once
                 start_new_session=True,
             )
-        now = time.monotonic()
-        self._going.append(_Going(run, process, run.ending().get("seconds", 0.0), now, now))
+        before = run.ending().get("seconds", 0.0)
+        self._going.append(_Going(run, process, before, time.monotonic()))
         self._reporter.started(run, step)
-
-    def _note_time(self, going: _Going) -> None:
-        now = time.monotonic()
-        if now - going.noted >= NOTE_SECONDS:
-            going.noted = now
-            write_json(going.run.beside(".json"),
-                       {"exit": None, "said": "", "seconds": going.seconds})
-
-    def _note_end(self, going: _Going, code: int) -> None:
-        self._going.remove(going)
-        write_json(going.run.beside(".json"), {
-            "exit": code, "said": _last_line(going.run) if code == DIVERGED else "",
-            "seconds": going.seconds,
-        })
-
-    def _outcome(self, reason: str, code: int = 0, said: str = "",
-                 run: Run | None = None) -> Outcome:
-        left = sum(run.status() in ("waiting", "unfinished") for run in self._runs)
-        return Outcome(reason, code, f"{run.name}: {said}" if run else "", left)
 
 
 def last_step(run: Run) -> int:

@@ -34,15 +34,6 @@ class Estimate:
         return self.low > 0 or self.high < 0
 
 
-@dataclass(frozen=True)
-class Paired:
-    """Differences of pairs: their estimate and two p values, two-sided."""
-
-    difference: Estimate
-    t_test: float
-    sign_flip: float
-
-
 def estimate(values: Sequence[float]) -> Estimate:
     """Mean and 95 % interval by Student's t with n - 1 degrees of freedom; NaN values stay NaN.
 
@@ -58,32 +49,26 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - half, mean + half, n)
 
 
-def paired(first: Sequence[float], second: Sequence[float]) -> Paired:
-    """first - second, pair by pair; p values are NaN for fewer than two pairs.
-
-    Raises ValueError for sequences of different lengths.
-    """
-    if len(first) != len(second):
-        raise ValueError(f"expected two sequences of one length; got {len(first)} and "
-                         f"{len(second)} values")
-    differences = [a - b for a, b in zip(first, second)]
-    found = estimate(differences)
-    if found.n < 2 or not math.isfinite(found.mean):
-        return Paired(found, math.nan, math.nan)
-    stats = _scipy_stats()
+def t_test(differences: Sequence[float]) -> float:
+    """Student's two-sided p value of a mean of 0; NaN for fewer than two differences, and for
+    one that is not finite."""
+    if len(differences) < 2 or not np.isfinite(differences).all():
+        return math.nan
+    stats, mean = _scipy_stats(), math.fsum(differences) / len(differences)
     error = float(stats.sem(differences))
     # SciPy's own t-test warns of differences that are all the same
-    t = found.mean / error if error else math.inf if found.mean else 0.0
-    return Paired(found, float(2 * stats.t.sf(abs(t), found.n - 1)), sign_flip(differences))
+    t = mean / error if error else math.inf if mean else 0.0
+    return float(2 * stats.t.sf(abs(t), len(differences) - 1))
 
 
 def sign_flip(differences: Sequence[float]) -> float:
     """Fraction of the ways to sign the differences whose |sum| is at least the one observed.
 
     Exact for up to 16 differences; beyond, estimated from SIGNINGS random ones, always the same.
+    NaN where `t_test` is.
     """
-    if len(differences) < 2:
-        return 1.0          # either sign is as far from 0
+    if len(differences) < 2 or not np.isfinite(differences).all():
+        return math.nan
     found = _scipy_stats().permutation_test(
         (differences,), np.sum, permutation_type="samples", vectorized=True,
         n_resamples=SIGNINGS, rng=0)

@@ -1,30 +1,7 @@
-"""Studies: which runs a question needs, from a TOML file.
+"""Studies: which runs a question needs, from a TOML file; README.md in this folder explains one.
 
-    [study]
-    name = "relu-without-norm"              letters, digits and hyphens
-    title, question                         for the report
-    seeds = [1, 2, 3]
-
-    [base.data], [base.model], [base.train]     settings of every run, as in a run's own TOML file
-
-    [axes]                                  every combination is an arm
-    "model.norm" = ["layernorm", "none"]
-    "model.activation_function" = ["gelu", "relu"]
-
-    [[arm]]                                 and arms one by one
-    name = "none, slope learnt"
-    model = { norm = "none", activation_function = "leaky_relu" }
-    paper = "softmax + ReLU"                the row of the paper's table that it repeats
-
-    [paper]                                 the same for arms that come from axes
-    "none, gelu" = "softmax + GELU"
-
-    [[compare]]                             pairs for the tests; without any: all against the first
-    arm = "none, relu"
-    against = "none, gelu"
-    claim = "lower"                         what is claimed of arm's perplexity: lower or higher
-
-The first arm is the baseline. Everything is checked before anything runs.
+It has settings of every run, axes of which every combination is an arm, arms one by one, and pairs
+of arms to compare. The first arm is the baseline. Everything is checked before anything runs.
 """
 
 from __future__ import annotations
@@ -61,7 +38,7 @@ class Arm:
     @property
     def slug(self) -> str:
         """The name as part of a folder's name."""
-        return _slug(self.name)
+        return re.sub(r"[^a-z0-9.]+", "-", self.name.lower()).strip("-.")
 
 
 @dataclass(frozen=True)
@@ -111,11 +88,6 @@ class Study:
                          f"{'; '.join(names)}")
 
 
-def run_name(arm: Arm, seed: int) -> str:
-    """The name of a run's folder."""
-    return f"{arm.slug}-seed{seed}"
-
-
 def shipped() -> dict[str, Path]:
     """The studies that come with npgpt, by name."""
     return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
@@ -140,13 +112,11 @@ def read_study(path: Path) -> Study:
     """A study's file, checked; raises ValueError as `load_study` does."""
     try:
         text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text)
+        return _parse(tomllib.loads(text), text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is not valid TOML: {error}") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8: invalid byte at {error.start}") from None
-    try:
-        return _parse(content, text)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
@@ -154,10 +124,7 @@ def read_study(path: Path) -> Study:
 def _parse(content: Toml, text: str) -> Study:
     _only(content, _TABLES, "a study")
     head = _table(content, "study")
-    _only(head, (*_TEXTS, "seeds"), "[study]")
-    for key in _TEXTS:
-        if not isinstance(head.get(key), str) or not head[key].strip():
-            raise ValueError(f"[study] needs {key} = \"...\"")
+    _check(head, _TEXTS, ("seeds",), "[study]")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", head["name"]):
         raise ValueError(f"name={head['name']!r} names a folder: letters, digits and hyphens")
     seeds = head.get("seeds")
@@ -180,28 +147,24 @@ def _parse(content: Toml, text: str) -> Study:
 def _arms(content: Toml) -> tuple[Arm, ...]:
     paper = _table(content, "paper")
     arms = _combinations(_table(content, "axes"))
-    entries = _entries(content, "arm")
-    for entry in entries:
-        _only(entry, ("name", "model", "train", "paper"), "[[arm]]")
-        if not isinstance(entry.get("name"), str) or not entry["name"].strip():
-            raise ValueError('every [[arm]] needs name = "..."')
+    for entry in _entries(content, "arm", ("name",), ("model", "train", "paper")):
         name = entry["name"].strip()
         changes = _settings({key: entry[key] for key in ("model", "train") if key in entry},
                             f"arm {name!r}:", ("model", "train"))
         arms.append(Arm(name, changes, entry.get("paper")))
     if not arms:
         raise ValueError("no arms: it needs [axes], or [[arm]] tables")
-    names = [arm.name for arm in arms]
-    slugs = [arm.slug for arm in arms]
-    for n, arm in enumerate(arms):
+    folders: dict[str, str] = {}
+    for arm in arms:
         if not arm.slug:
             raise ValueError(f"arm {arm.name!r} names a folder: it needs letters or digits")
-        if arm.slug in slugs[:n]:
-            raise ValueError(f"arms {names[slugs.index(arm.slug)]!r} and {arm.name!r} would "
-                             f"share the folder {arm.slug}; rename one of them")
+        if arm.slug in folders:
+            raise ValueError(f"arms {folders[arm.slug]!r} and {arm.name!r} would share the folder "
+                             f"{arm.slug}; rename one of them")
+        folders[arm.slug] = arm.name
     for name in paper:
-        if name not in names:
-            raise ValueError(f"[paper] unknown arm {name!r}{did_you_mean(name, names)}")
+        if name not in folders.values():
+            raise ValueError(f"[paper] unknown arm {name!r}{did_you_mean(name, folders.values())}")
     arms = [replace(arm, paper=paper.get(arm.name, arm.paper)) for arm in arms]
     for arm in arms:
         if arm.paper is not None and arm.paper not in ROWS:
@@ -214,10 +177,9 @@ def _combinations(axes: Toml) -> list[Arm]:
     flat: dict[str, Any] = {}
     for key, values in axes.items():
         # TOML reads model.norm without quotes as a table
-        inner = values.items() if isinstance(values, dict) else [(None, values)]
-        flat.update({key if name is None else f"{key}.{name}": v for name, v in inner})
-    if not flat:
-        return []
+        inner = values if isinstance(values, dict) else {"": values}
+        flat |= {f"{key}.{name}".rstrip("."): value for name, value in inner.items()}
+    options = []
     for key, values in flat.items():
         table, _, name = key.partition(".")
         if table not in ("model", "train") or not name:
@@ -225,25 +187,22 @@ def _combinations(axes: Toml) -> list[Arm]:
         _settings({table: {name: None}}, "axes", ("model", "train"))
         if not isinstance(values, list) or not values:
             raise ValueError(f"[axes] {key} must be a list of at least one value")
+        options.append([(table, name, value) for value in values])
     arms = []
-    for combination in itertools.product(*flat.values()):
+    for combination in itertools.product(*options) if options else ():
         changes: Settings = {}
         words = []
-        for key, value in zip(flat, combination):
-            table, _, name = key.partition(".")
+        for table, name, value in combination:
             changes.setdefault(table, {})[name] = value
-            words.append(value if isinstance(value, str) else f"{name} {_word(value)}")
+            word = str(value).lower() if isinstance(value, bool) else value
+            words.append(value if isinstance(value, str) else f"{name} {word}")
         arms.append(Arm(", ".join(words), changes))
     return arms
 
 
 def _comparisons(content: Toml, study: Study) -> tuple[Comparison, ...]:
     pairs = []
-    for entry in _entries(content, "compare"):
-        _only(entry, ("arm", "against", "claim"), "[[compare]]")
-        for key in ("arm", "against"):
-            if not isinstance(entry.get(key), str):
-                raise ValueError(f"every [[compare]] needs {key} = \"...\"")
+    for entry in _entries(content, "compare", ("arm", "against"), ("claim",)):
         first, second = (study.arm(entry[key]).name for key in ("arm", "against"))
         if first == second:
             raise ValueError(f"[[compare]] holds {first!r} against itself")
@@ -281,11 +240,23 @@ def _table(content: Toml, name: str) -> Toml:
     return found
 
 
-def _entries(content: Toml, name: str) -> list[Toml]:
+def _entries(
+    content: Toml, name: str, texts: tuple[str, ...], others: tuple[str, ...]
+) -> list[Toml]:
     found = content.get(name, [])
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise ValueError(f"{name} must be written as [[{name}]] tables")
+    for entry in found:
+        _check(entry, texts, others, f"[[{name}]]")
     return found
+
+
+def _check(table: Toml, texts: tuple[str, ...], others: tuple[str, ...], where: str) -> None:
+    """A table has each of the `texts`, and nothing beside them and the `others`."""
+    _only(table, (*texts, *others), where)
+    for key in texts:
+        if not isinstance(table.get(key), str) or not table[key].strip():
+            raise ValueError(f'{where} needs {key} = "..."')
 
 
 def _only(table: Toml, known: tuple[str, ...], where: str) -> None:
@@ -293,11 +264,3 @@ def _only(table: Toml, known: tuple[str, ...], where: str) -> None:
         if key not in known:
             raise ValueError(f"unknown key {key!r} in {where}{did_you_mean(key, known)}; "
                              f"expected one of {', '.join(known)}")
-
-
-def _word(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")

@@ -14,8 +14,9 @@ import numpy as np
 from ..layers.contract import Array
 from ..probe.entropy import greatest
 from .paper import ROWS, Row
-from .results import ArmRecord, Number, PairRecord, Results, RunRecord, number
-from .statistics import Estimate, Paired, estimate, holm, paired
+from .results import ArmRecord, PairRecord, Results, RunRecord, number
+from .statistics import Estimate, estimate, holm, sign_flip, t_test
+from .study import Comparison
 
 # Holm's p must be below this
 SIGNIFICANT = 0.05
@@ -33,8 +34,12 @@ class ArmSummary:
     """The step at which a run diverged, by seed."""
     left: int
     """Runs that are not done yet."""
-    entropy: dict[int, Array]
-    """Final attention entropy in nats, (L, H), by seed; of the runs that are done."""
+    val: dict[int, Array]
+    """(step, loss) of every evaluation on the way, (N, 2), by seed; of the runs that are done."""
+    watched: list[int]
+    """The steps at which attention entropy was measured."""
+    nats: dict[int, Array]
+    """It at these steps, in nats, (watched, L, H), by seed; of the runs that are done."""
     sink: dict[int, Array]
     """Final mean weight on the first token, (L, H), by seed."""
     slopes: dict[int, dict[str, float]]
@@ -51,6 +56,11 @@ class ArmSummary:
         return estimate(list(self.losses.values()))
 
     @property
+    def entropy(self) -> dict[int, Array]:
+        """The final attention entropy in nats, (L, H), by seed."""
+        return {seed: nats[-1] for seed, nats in self.nats.items()}
+
+    @property
     def all_heads(self) -> Array:
         """The final entropy of every head of every seed, in nats, (seeds * L * H,)."""
         return np.concatenate([nats.ravel() for nats in self.entropy.values()])
@@ -62,22 +72,21 @@ class ArmSummary:
         return mean
 
 
-@dataclass(frozen=True)
-class Pair:
+@dataclass(frozen=True, kw_only=True)
+class Pair(Comparison):
     """Two arms, seed by seed: arm minus against."""
 
-    arm: str
-    against: str
-    claim: str | None
     seeds: tuple[int, ...]
-    nats: Paired
+    nats: Estimate
     """Nats per token."""
-    holm: float
-    """The t-test's p, corrected for the number of comparisons."""
-    entropy: Paired | None
-    """The mean entropy, as a fraction of the bound; None where it was not watched."""
+    t_test: float
+    sign_flip: float
+    entropy: Estimate | None
+    """The mean entropy, in percent of the bound; None where it was not watched."""
     paper: float | None
     """The paper's ratio of perplexities minus 1."""
+    holm: float = math.nan
+    """The t-test's p, corrected for the number of comparisons."""
 
     @property
     def name(self) -> str:
@@ -85,15 +94,16 @@ class Pair:
         return f"{self.arm} / {self.against}"
 
     @property
-    def percent(self) -> tuple[float, float, float]:
-        """The difference of perplexity in percent: mean, low, high."""
-        d = self.nats.difference
-        return 100 * math.expm1(d.mean), 100 * math.expm1(d.low), 100 * math.expm1(d.high)
+    def percent(self) -> Estimate:
+        """The difference of perplexity in percent."""
+        mean, low, high = (100 * math.expm1(nats)
+                           for nats in (self.nats.mean, self.nats.low, self.nats.high))
+        return Estimate(mean, low, high, self.nats.n)
 
     @property
     def way(self) -> str:
         """lower or higher: the perplexity of `arm` against the other."""
-        return "lower" if self.nats.difference.mean < 0 else "higher"
+        return "lower" if self.nats.mean < 0 else "higher"
 
     @property
     def verdict(self) -> str:
@@ -102,7 +112,7 @@ class Pair:
         Where the interval is on one side of zero but Holm's p is not below 0.05, only: points that
         way, points the other way; without a claim points to lower, points to higher.
         """
-        if not self.nats.difference.excludes_zero:
+        if not self.nats.excludes_zero:
             return "cannot tell"
         significant = self.holm < SIGNIFICANT
         if self.claim is None:
@@ -120,8 +130,13 @@ class Summary:
     pairs: tuple[Pair, ...]
     bound: float | None
     """The causal bound of entropy, ln(T!)/T, in nats; None where it was not watched."""
-    largest: float | None
-    """The largest entropy observed in any head of any run."""
+    largest: float
+    """The largest entropy observed in any head of any run; NaN where it was not watched."""
+
+    @property
+    def with_paper(self) -> bool:
+        """Whether some arm repeats one of the paper's."""
+        return any(arm.paper for arm in self.arms)
 
     def arm(self, name: str) -> ArmSummary:
         """The arm of that name."""
@@ -145,9 +160,9 @@ def summarise(results: Results) -> Summary:
     bound = bounds.pop() if len(bounds) == 1 else None
     by_name = {arm.name: arm for arm in arms}
     found = [_pair(entry, by_name, bound) for entry in results["study"]["compare"]]
-    corrected = holm([pair.nats.t_test for pair in found])
+    corrected = holm([pair.t_test for pair in found])
     pairs = tuple(replace(pair, holm=p) for pair, p in zip(found, corrected))
-    return Summary(arms, pairs, bound, None if math.isnan(largest) else largest)
+    return Summary(arms, pairs, bound, largest)
 
 
 def _arm(entry: ArmRecord, all_runs: list[RunRecord]) -> ArmSummary:
@@ -155,6 +170,7 @@ def _arm(entry: ArmRecord, all_runs: list[RunRecord]) -> ArmSummary:
     done = [run for run in runs if run["status"] == "done"]
     watched = {run["seed"]: run["entropy"] for run in done if run["entropy"]}
     sinks = {seed: entropy["sink"][-1] for seed, entropy in watched.items()}
+    steps = min((entropy["steps"] for entropy in watched.values()), key=len, default=[])
     return ArmSummary(
         name=entry["name"],
         paper=ROWS[entry["paper"]] if entry["paper"] else None,
@@ -162,8 +178,10 @@ def _arm(entry: ArmRecord, all_runs: list[RunRecord]) -> ArmSummary:
         diverged={run["seed"]: run["diverged_at"] or 0
                   for run in runs if run["status"] == "diverged"},
         left=sum(run["status"] not in ("done", "diverged") for run in runs),
-        entropy={seed: to_array(entropy["nats"][-1]) for seed, entropy in watched.items()},
-        sink={seed: to_array(sink) for seed, sink in sinks.items() if sink},
+        val={run["seed"]: np.array(run["val"], float) for run in done if run["val"]},
+        watched=steps,
+        nats={seed: np.array(entropy["nats"], float) for seed, entropy in watched.items()},
+        sink={seed: np.array(sink, float) for seed, sink in sinks.items() if sink},
         slopes={run["seed"]: run["slopes"] for run in done if run["slopes"]},
         seconds=sum(run["seconds"] for run in runs),
     )
@@ -172,19 +190,13 @@ def _arm(entry: ArmRecord, all_runs: list[RunRecord]) -> ArmSummary:
 def _pair(entry: PairRecord, arms: dict[str, ArmSummary], bound: float | None) -> Pair:
     a, b = arms[entry["arm"]], arms[entry["against"]]
     both = tuple(seed for seed in a.losses if seed in b.losses)
-    watched = [seed for seed in both if seed in a.entropy and seed in b.entropy]
-    entropy = paired([float(a.entropy[s].mean()) / bound for s in watched],
-                     [float(b.entropy[s].mean()) / bound for s in watched]) \
-        if bound and watched else None
+    nats = [a.losses[seed] - b.losses[seed] for seed in both]
+    entropy = [float(a.entropy[seed].mean() - b.entropy[seed].mean())
+               for seed in both if seed in a.entropy and seed in b.entropy]
     printed, against = (arm.paper.perplexity if arm.paper else None for arm in (a, b))
     ratio = math.nan if printed is None or against is None else printed / against - 1
     return Pair(
-        arm=a.name, against=b.name, claim=entry["claim"], seeds=both,
-        nats=paired([a.losses[s] for s in both], [b.losses[s] for s in both]), holm=math.nan,
-        entropy=entropy, paper=None if math.isnan(ratio) else ratio,
+        **entry, seeds=both, nats=estimate(nats), t_test=t_test(nats), sign_flip=sign_flip(nats),
+        entropy=estimate([100 * nats / bound for nats in entropy]) if bound and entropy else None,
+        paper=None if math.isnan(ratio) else ratio,
     )
-
-
-def to_array(rows: list[list[Number]]) -> Array:
-    """Numbers of results.json, (rows, columns)."""
-    return np.array([[number(value) for value in row] for row in rows])

@@ -71,13 +71,11 @@ def fraction(value: float) -> str:
     return "NaN" if math.isnan(value) else f"{100 * value:.0f} %"
 
 
-def change(mean: float, low: float, high: float, digits: int = 2) -> str:
+def change(found: Estimate, digits: int = 2) -> str:
     """A change in percent with its interval: −8.16 % (−9.10 to −7.21); `digits` or more."""
-    digits = enough_digits([mean, low, high], digits)
-    text = percent(mean, digits)
-    if math.isnan(low):
-        return text
-    return f"{text} ({percent(low, digits)[:-2]} to {percent(high, digits)[:-2]})"
+    digits = enough_digits([found.mean, found.low, found.high], digits)
+    mean, low, high = (percent(value, digits) for value in (found.mean, found.low, found.high))
+    return mean if math.isnan(found.low) else f"{mean} ({low[:-2]} to {high[:-2]})"
 
 
 def verdict(pair: Pair) -> str:
@@ -119,7 +117,7 @@ def _main(summary: Summary, pair: Pair) -> list[str]:
     first, second = (math.fsum(math.exp(arm.losses[s]) for s in pair.seeds) / len(pair.seeds)
                      for arm in arms)
     numbers = (f"“{pair.arm}” reaches perplexity {figure(first)}, “{pair.against}” "
-               f"{figure(second)}: {change(*pair.percent)} over {_seeds(len(pair.seeds))}"
+               f"{figure(second)}: {change(pair.percent)} over {_seeds(len(pair.seeds))}"
                f"{printed}.")
     if len(pair.seeds) < 2:
         return ["Cannot tell from one seed.", numbers]
@@ -135,9 +133,8 @@ def _entropy(summary: Summary, pair: Pair) -> str:
         return ""
     arms = [summary.arm(name) for name in (pair.arm, pair.against)]
     levels = [fraction(summary.mean_fraction(arm)) for arm in arms]
-    found = pair.entropy.difference
-    way = (("lower" if found.mean < 0 else "higher") if found.excludes_zero
-           else "not surely different")
+    way = ("not surely different" if not pair.entropy.excludes_zero else
+           "lower" if pair.entropy.mean < 0 else "higher")
     # all heads of all seeds, as in the table: a mean over seeds would hide some
     top = [quartiles(arm.all_heads, summary.bound).overload for arm in arms]
     printed = [arm.paper.quartiles[3] for arm in arms if arm.paper and arm.paper.quartiles]
@@ -165,7 +162,7 @@ def _scale(results: Results, summary: Summary) -> str:
     model, train = settings["model"], settings["train"]
     tokens = (train["max_steps"] * train["batch_size"] * train["grad_accumulation"]
               * (train["sequence_length"] or model["n_positions"]))
-    beside = f"; the paper has {paper.SCALE}" if any(arm.paper for arm in summary.arms) else ""
+    beside = f"; the paper has {paper.SCALE}" if summary.with_paper else ""
     return (f"The scale is {model['n_layer']} layers of {model['n_embd']} channels and "
             f"{tokens / 1e6:.3g} million tokens{beside}. Larger models may differ.")
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from .contract import Array, Cache
-from .embedding import unembedding_backward, unembedding_forward
+from .embedding import check_rows, unembedding_backward, unembedding_forward
 
 IGNORE = -100
 
@@ -29,27 +29,20 @@ def check_targets_shape(targets: Array, logits_shape: tuple[int, ...]) -> None:
                          f"{logits_shape}: targets {logits_shape[:-1]}; got {targets.shape}")
 
 
-def check_targets(targets: Array, vocab: int) -> None:
-    """Raise ValueError unless every target that counts is in [0, vocab)."""
-    if targets.size and (targets.min() < 0 or targets.max() >= vocab):
-        wrong = targets[(targets < 0) | (targets >= vocab)][0]
-        raise ValueError(f"target {wrong} is outside the vocabulary [0, {vocab})")
-
-
 def cross_entropy_forward(
     logits: Array, targets: Array, *, ignore_index: int = IGNORE
 ) -> tuple[Array, Cache]:
     """Mean loss in nats, an array of shape (), over the targets that are not `ignore_index`.
 
     logits (..., V), targets (...) of integers. Raises ValueError as `check_targets_shape` and
-    `check_targets`.
+    `check_rows`.
     """
     vocab = logits.shape[-1]
     check_targets_shape(targets, logits.shape)
     rows = logits.reshape(-1, vocab)                            # (N, V)
     flat = targets.reshape(-1)                                  # (N,)
     counted = flat != ignore_index                              # (N,)
-    check_targets(flat[counted], vocab)
+    check_rows(flat[counted], vocab, "targets")
     count = int(counted.sum())
     safe = np.where(counted, flat, 0)
 

@@ -26,19 +26,6 @@ def source_for(rate: float, rng: UniformSource | None) -> UniformSource:
     return rng
 
 
-def dropout_mask(
-    shape: tuple[int, ...], like: Array, rate: float, rng: UniformSource | None
-) -> Array:
-    """Draw the mask: 1 / (1 - rate) where a uniform number is below 1 - rate, else 0.
-
-    It has `like`'s dtype, or that of its real part. Raises ValueError as `source_for`.
-    """
-    passed = source_for(rate, rng).random(shape) < 1.0 - rate
-    mask: Array = passed.astype(like.real.dtype)
-    mask /= 1.0 - rate
-    return mask
-
-
 def dropout_forward(
     x: Array, *, rate: float, rng: UniformSource | None = None
 ) -> tuple[Array, Cache]:
@@ -48,7 +35,8 @@ def dropout_forward(
     """
     if rate == 0.0:
         return x, None
-    mask = dropout_mask(x.shape, x, rate, rng)
+    passed = source_for(rate, rng).random(x.shape) < 1.0 - rate
+    mask = passed.astype(x.real.dtype) / (1.0 - rate)
     return x * mask, mask
 
 

@@ -86,11 +86,12 @@ def unembedding_backward(dout: Array, cache: Cache) -> tuple[Array, Array]:
 
 def check_rows(rows: Array, count: int, what: str) -> None:
     """Raise ValueError unless rows are integers in [0, count): NumPy reads the last row for -1."""
-    if rows.dtype.kind not in "iu":
-        raise ValueError(f"{what}: expected integers, got {rows.dtype}")
     if rows.size and (rows.min() < 0 or rows.max() >= count):
         outside = rows[(rows < 0) | (rows >= count)][0]
         raise ValueError(f"{what}: {outside} is outside [0, {count})")
+    # an integer beyond 64 bits is a Python object: it was named above
+    if rows.dtype.kind not in "iu":
+        raise ValueError(f"{what}: expected integers, got {rows.dtype}")
 
 
 def _add_rows(table_shape: tuple[int, int], rows: Array, dout: Array) -> Array:

@@ -54,15 +54,11 @@ def normal_cdf(z: Array) -> Array:
     small = y.real <= 0.46875
     large = y.real > 4.0
     middle = ~(small | large)
-    upper[small] = 0.5 - 0.5 * _erf_small(y[small])
+    upper[small] = 0.5 - 0.5 * y[small] * _ratio(y[small] * y[small], _SMALL_P, _SMALL_Q)
     upper[middle] = 0.5 * _exp_minus_square(y[middle]) * _ratio(y[middle], _MIDDLE_P, _MIDDLE_Q)
     upper[large] = 0.5 * _erfc_large(y[large])
     phi: Array = np.where(sign < 0, upper, 1.0 - upper)
     return phi
-
-
-def _erf_small(y: Array) -> Array:
-    return y * _ratio(y * y, _SMALL_P, _SMALL_Q)
 
 
 def _erfc_large(y: Array) -> Array:

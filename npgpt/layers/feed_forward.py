@@ -40,15 +40,13 @@ ACTIVATIONS: dict[str, tuple[Forward, Backward]] = {
 
 
 def check_activation(activation: str, slopes: Sequence[Array]) -> None:
-    """Raise ValueError for an unknown activation, and unless leaky_relu alone has a slope (1,)."""
+    """Raise ValueError for an unknown activation, and unless leaky_relu alone has a slope."""
     if activation not in ACTIVATIONS:
         raise ValueError(f"unknown activation {activation!r}; expected one of "
                          f"{', '.join(ACTIVATIONS)}")
     if len(slopes) != (activation == "leaky_relu"):
         raise ValueError(f"leaky_relu expects one slope as last array, other activations none; "
                          f"got {len(slopes)} for {activation}")
-    for slope in slopes:
-        check_shapes(slope.shape == (1,), "leaky_relu expects slope (1,)", slope=slope)
 
 
 def feed_forward_forward(

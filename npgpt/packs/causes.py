@@ -8,13 +8,14 @@ equals what the port wrote is the cause.
 from __future__ import annotations
 
 import math
-from typing import Callable, Iterator
+from itertools import chain
+from typing import Iterable, Iterator
 
 import numpy as np
 
 from ..config import GPT2Config
 from ..layers.attention import split_heads, split_qkv
-from ..layers.cross_entropy import IGNORE
+from ..layers.cross_entropy import IGNORE, cross_entropy_forward
 from ..layers.erf import normal_cdf
 from ..layers.feed_forward import ACTIVATIONS
 from ..layers.softmax import softmax_forward
@@ -32,18 +33,17 @@ def likely_cause(name: str, own: Own, theirs: Array, config: GPT2Config) -> str:
     if not np.isfinite(theirs).all():
         return "an overflow: subtract the row maximum before exp, and mask with -inf before softmax"
     kind, _, short = name.partition("/")
-    makers: list[Callable[[], Iterator[Candidate]]] = [lambda: _general(own[name])]
+    special: Iterable[Candidate] = ()
     if kind == "activations":
-        makers.insert(0, lambda: _forward(short, own, config))
+        special = _forward(short, own, config)
     elif kind == "grads":
-        makers.insert(0, lambda: _gradient(short, own, config))
+        special = _gradient(short, own)
     with np.errstate(all="ignore"):
         if theirs.any() and np.array_equal(theirs, theirs.astype(np.float16)):
             return "the numbers were rounded to half precision on the way"
-        for maker in makers:
-            for sentence, candidate in maker():
-                if _explains(candidate, own[name], theirs):
-                    return sentence
+        for sentence, candidate in chain(special, _general(own[name])):
+            if _explains(candidate, own[name], theirs):
+                return sentence
         return _factor(own, own[name], theirs) or UNKNOWN
 
 
@@ -96,42 +96,50 @@ def _factor(own: Own, right: Array, theirs: Array) -> str:
 
 
 def _forward(name: str, own: Own, config: GPT2Config) -> Iterator[Candidate]:
-    last = name.rpartition(".")[2]
-    if name.startswith("embedding."):
+    acts = {full.removeprefix("activations/"): array for full, array in own.items()
+            if full.startswith("activations/")}
+    before, _, last = name.rpartition(".")
+    if before == "embedding":
         yield from _embedding(name, own)
     elif last in ("ln_1", "ln_2", "ln_f"):
-        yield from _norm(name, own, config)
+        # its input is the residual stream, which is the entry just before it
+        x = list(acts.values())[list(acts).index(name) - 1]
+        yield from _norm(x, own[f"params/{name}.weight"], own[f"params/{name}.bias"],
+                         config.layer_norm_epsilon)
     elif last in ("c_attn", "c_proj", "c_fc"):
-        yield from _linear(name, own)
+        block = before.rpartition(".")[0]
+        source = {"attn.c_attn": "ln_1", "attn.c_proj": "attn.mixed", "mlp.c_fc": "ln_2",
+                  "mlp.c_proj": "mlp.act"}[name.removeprefix(f"{block}.")]
+        if f"{block}.{source}" in acts:
+            yield from _linear(acts[f"{block}.{source}"], own[f"params/{name}.weight"],
+                               own.get(f"params/{name}.bias"))
     elif last in ("q", "k", "v"):
-        yield from _qkv(name, own, config)
+        yield from _qkv(last, acts[f"{before}.c_attn"], config.n_head)
     elif last == "weights":
-        yield from _weights(name, own)
+        yield from _weights(acts[f"{before}.q"], acts[f"{before}.k"])
     elif last == "mixed":
-        heads = own[f"activations/{name[:-5]}weights"] @ own[f"activations/{name[:-5]}v"]
+        heads = acts[f"{before}.weights"] @ acts[f"{before}.v"]
         b, h, t, d = heads.shape
         yield ("heads are merged by a bare reshape: swap heads and positions back first",
                heads.reshape(b, t, h * d))
     elif last == "act":
-        yield from _activation(own[f"activations/{name[:-3]}c_fc"])
+        yield from _activation(acts[f"{before}.c_fc"])
     elif last.startswith("residual"):
-        branch = "attn.c_proj" if last.endswith("1") else "mlp.c_proj"
-        block = name.rpartition(".")[0]
-        norm = "ln_1" if last.endswith("1") else "ln_2"
-        out = own[f"activations/{block}.{branch}"]
+        branch, norm = ("attn", "ln_1") if last.endswith("1") else ("mlp", "ln_2")
+        out = acts[f"{before}.{branch}.c_proj"]
         yield "the residual connection is missing: x must be added to the branch", out
-        if f"activations/{block}.{norm}" in own:
+        if f"{before}.{norm}" in acts:
             yield ("the residual adds the normed x instead of x itself",
-                   own[f"activations/{block}.{norm}"] + out)
+                   acts[f"{before}.{norm}"] + out)
     elif name == "logits":
         table = own.get("params/lm_head.weight", own["params/wte.weight"])
-        before = list(n for n in own if n.startswith("activations/") and "residual" in n)[-1]
-        yield "the final LayerNorm is left out", own[before] @ table.T
+        x = [array for name, array in acts.items() if "residual" in name][-1]
+        yield "the final LayerNorm is left out", x @ table.T
         if "params/lm_head.weight" in own:
             yield ("the token table is used as output matrix, but this model is not tied",
-                   own["activations/ln_f"] @ own["params/wte.weight"].T)
+                   acts["ln_f"] @ own["params/wte.weight"].T)
     elif name == "loss":
-        yield from _loss(own)
+        yield from _loss(acts["logits"], own["targets"])
 
 
 def _embedding(name: str, own: Own) -> Iterator[Candidate]:
@@ -146,29 +154,19 @@ def _embedding(name: str, own: Own) -> Iterator[Candidate]:
     yield "every position gets the first row of the position table", token + wpe[0]
 
 
-def _norm(name: str, own: Own, config: GPT2Config) -> Iterator[Candidate]:
-    order = [n for n in own if n.startswith("activations/")]
-    place = order.index(f"activations/{name}")
-    # its input is the residual stream, which is the entry just before it
-    x = own[order[place - 1]]
-    weight, bias = own[f"params/{name}.weight"], own[f"params/{name}.bias"]
+def _norm(x: Array, weight: Array, bias: Array, eps: float) -> Iterator[Candidate]:
+    n = x.shape[-1]
     centred = x - x.mean(-1, keepdims=True)
-    eps, n = config.layer_norm_epsilon, x.shape[-1]
-
-    def normed(var: Array, eps: float = eps) -> Array:
-        out: Array = centred / np.sqrt(var + eps)
-        return out
-
     var = (centred * centred).mean(-1, keepdims=True)
-    unbiased = var * n / (n - 1)
     yield ("LayerNorm divides by the unbiased variance (C - 1); GPT-2 divides by C",
-           normed(unbiased) * weight + bias)
+           centred / np.sqrt(var * n / (n - 1) + eps) * weight + bias)
     for other in (0.0, 1e-3, 1e-6, 1e-8, 1e-12):
         yield (f"eps is {other:g} in their LayerNorm, it should be {eps:g}",
-               normed(var, other) * weight + bias)
-    yield "weight and bias of the LayerNorm are not applied", normed(var)
-    yield "the bias of the LayerNorm is not added", normed(var) * weight
-    yield "the weight of the LayerNorm is not applied", normed(var) + bias
+               centred / np.sqrt(var + other) * weight + bias)
+    normed = centred / np.sqrt(var + eps)
+    yield "weight and bias of the LayerNorm are not applied", normed
+    yield "the bias of the LayerNorm is not added", normed * weight
+    yield "the weight of the LayerNorm is not applied", normed + bias
     yield "the mean is not subtracted (this is RMSNorm)", (
         x / np.sqrt((x * x).mean(-1, keepdims=True) + eps) * weight + bias)
     yield "LayerNorm is left out", x
@@ -177,69 +175,56 @@ def _norm(name: str, own: Own, config: GPT2Config) -> Iterator[Candidate]:
     yield "eps is added outside the square root", centred / (np.sqrt(var) + eps) * weight + bias
 
 
-def _linear(name: str, own: Own) -> Iterator[Candidate]:
-    weight, bias = own[f"params/{name}.weight"], own.get(f"params/{name}.bias")
-    block, _, rest = name.partition(".attn") if ".attn" in name else name.partition(".mlp")
-    source = {"c_attn": f"{block}.ln_1", "c_fc": f"{block}.ln_2"}.get(
-        name.rpartition(".")[2], f"{block}.attn.mixed" if ".attn" in name else f"{block}.mlp.act")
-    x = own.get(f"activations/{source}")
-    if x is None:
-        return
+def _linear(x: Array, weight: Array, bias: Array | None) -> Iterator[Candidate]:
     if bias is not None:
         yield "the bias is not added", x @ weight
+    shift = 0.0 if bias is None else bias
     if weight.shape[0] == weight.shape[1]:
         yield ("the weight is used transposed: here it is stored (in, out), out = x @ weight",
-               x @ weight.T + (0.0 if bias is None else bias))
-    if weight.size:
-        reordered = weight.T.reshape(weight.shape)
-        yield ("the weight is read in column order: it is stored (in, out), row by row",
-               x @ reordered + (0.0 if bias is None else bias))
+               x @ weight.T + shift)
+    yield ("the weight is read in column order: it is stored (in, out), row by row",
+           x @ weight.T.reshape(weight.shape) + shift)
 
 
-def _qkv(name: str, own: Own, config: GPT2Config) -> Iterator[Candidate]:
-    prefix, last = name[:-1], name[-1]
-    n_head = config.n_head
-    qkv = own[f"activations/{prefix}c_attn"]
+def _qkv(name: str, qkv: Array, n_head: int) -> Iterator[Candidate]:
     parts = dict(zip("qkv", split_qkv(qkv)))
     for other in "qkv":
-        if other != last:
-            yield (f"{last} holds what belongs to {other}: c_attn gives q, k, v in this order",
+        if other != name:
+            yield (f"{name} holds what belongs to {other}: c_attn gives q, k, v in this order",
                    split_heads(parts[other], n_head))
-    b, t, c = parts[last].shape
+    b, t, c = parts[name].shape
     yield ("heads are split by a bare reshape: split the channels, then swap heads and positions",
-           parts[last].reshape(b, n_head, t, c // n_head))
+           parts[name].reshape(b, n_head, t, c // n_head))
     yield ("channels are dealt to the heads in turn: a head is a run of neighbouring channels",
-           parts[last].reshape(b, t, c // n_head, n_head).transpose(0, 3, 1, 2))
+           parts[name].reshape(b, t, c // n_head, n_head).transpose(0, 3, 1, 2))
     by_head = qkv.reshape(b, t, n_head, 3, c // n_head)
     yield ("c_attn is read as q, k, v of each head in turn; it is all q, then all k, then all v",
-           by_head[..., "qkv".index(last), :].swapaxes(1, 2))
+           by_head[..., "qkv".index(name), :].swapaxes(1, 2))
 
 
-def _weights(name: str, own: Own) -> Iterator[Candidate]:
-    prefix = f"activations/{name[:-7]}"
-    q, k = own[f"{prefix}q"], own[f"{prefix}k"]
-    d, t = q.shape[-1], q.shape[-2]
+def _weights(q: Array, k: Array) -> Iterator[Candidate]:
+    _, heads, t, d = q.shape
     scores = q @ k.swapaxes(-1, -2)
+    scaled = scores / math.sqrt(d)
     mask = np.tri(t, dtype=bool)
 
-    def softmax(s: Array, visible: Array = mask) -> Array:
-        return softmax_forward(np.where(visible, s, -np.inf))[0]
+    def softmax(s: Array, visible: Array = mask, hidden: float = -math.inf) -> Array:
+        return softmax_forward(np.where(visible, s, hidden))[0]
 
-    yield "the causal mask is missing", softmax(scores / math.sqrt(d), np.ones_like(mask))
+    unmasked = softmax(scaled, np.ones_like(mask))
+    yield "the causal mask is missing", unmasked
     yield "scores are not divided by sqrt(head size)", softmax(scores)
     yield "scores are divided by the head size, not by its square root", softmax(scores / d)
     yield ("scores are divided by sqrt(channels), not by sqrt(head size)",
-           softmax(scores / math.sqrt(d * q.shape[1])))
-    yield "the mask is the wrong way round: a query sees its future, not its past", softmax(
-        scores / math.sqrt(d), mask.T)
+           softmax(scores / math.sqrt(d * heads)))
+    yield ("the mask is the wrong way round: a query sees its future, not its past",
+           softmax(scaled, mask.T))
     # the first query then sees no key at all; -1e9, which is common, makes its weights uniform
-    strict = np.where(np.tri(t, k=-1, dtype=bool), scores / math.sqrt(d), -1e9)
-    yield "the mask hides the query's own position too", softmax_forward(strict)[0]
-    yield "softmax runs over the queries instead of the keys", np.moveaxis(
-        softmax_forward(np.moveaxis(np.where(mask, scores / math.sqrt(d), -np.inf), -1, -2))[0],
-        -1, -2)
-    yield "masked after softmax: the rows no longer sum to 1", (
-        softmax_forward(scores / math.sqrt(d))[0] * mask)
+    yield ("the mask hides the query's own position too",
+           softmax(scaled, np.tri(t, k=-1, dtype=bool), -1e9))
+    yield ("softmax runs over the queries instead of the keys",
+           softmax(scaled.swapaxes(-1, -2), mask.T).swapaxes(-1, -2))
+    yield "masked after softmax: the rows no longer sum to 1", unmasked * mask
 
 
 def _activation(x: Array) -> Iterator[Candidate]:
@@ -252,22 +237,18 @@ def _activation(x: Array) -> Iterator[Candidate]:
     yield "the activation is left out", x
 
 
-def _loss(own: Own) -> Iterator[Candidate]:
-    logits, targets = own["activations/logits"], own["targets"]
+def _loss(logits: Array, targets: Array) -> Iterator[Candidate]:
     counted = targets != IGNORE
-    safe = np.where(counted, targets, 0)
-    shifted = logits - logits.max(-1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-    nats = -np.take_along_axis(log_p, safe[..., None], -1)[..., 0]
-    total = np.where(counted, nats, 0.0).sum()
-    yield "the loss is a sum, not a mean over the counted targets", np.asarray(total)
-    yield "ignored targets are counted in the mean", np.asarray(total / targets.size)
-    yield "ignored targets are counted as token 0", np.asarray(nats.mean())
-    yield "the loss is in bits (log base 2), not in nats", np.asarray(
-        total / counted.sum() / math.log(2.0))
+    loss, _ = cross_entropy_forward(logits, targets)
+    total = loss * counted.sum()
+    yield "the loss is a sum, not a mean over the counted targets", total
+    yield "ignored targets are counted in the mean", total / targets.size
+    yield ("ignored targets are counted as token 0",
+           cross_entropy_forward(logits, np.where(counted, targets, 0))[0])
+    yield "the loss is in bits (log base 2), not in nats", loss / math.log(2.0)
 
 
-def _gradient(name: str, own: Own, config: GPT2Config) -> Iterator[Candidate]:
+def _gradient(name: str, own: Own) -> Iterator[Candidate]:
     ids = own["ids"]
     if name == "wte.weight" and "dactivations/embedding.token" in own:
         dtoken = own["dactivations/embedding.token"]

@@ -19,7 +19,6 @@ from .write import GREEDY, INPUTS, PRECISIONS, Pack, read_pack
 class Comparison:
     """The result of a comparison. `first` is None when all tensors agree."""
 
-    ours: Path
     theirs: Path
     precisions: list[str] = field(default_factory=list)
     compared: int = 0
@@ -60,25 +59,33 @@ def compare_packs(ours: str | Path, theirs: str | Path) -> Comparison:
     """
     reference, other = read_pack(ours), read_pack(theirs)
     order, tolerances, config = _description(reference)
-    result = Comparison(reference.path, other.path)
-    for precision, given in _theirs(other).items():
-        own = _ours(reference, precision, order)
-        _compare_inputs(result, own, given)
-        for name in [] if result.first else [*order, GREEDY]:
+    result = Comparison(other.path)
+    computed = [*order, GREEDY]
+    for precision, given in _by_precision(other).items():
+        found = _by_precision(reference)[precision]
+        inputs = [name for name in found if name not in computed]
+        own = {name: found[name] for name in inputs + computed}
+        result.precisions.append(precision)
+        # whether theirs was computed from the same ids and parameters, as far as it holds them
+        for name in inputs:
+            result.message = _difference(own[name], given[name], 1e-6) if name in given else ""
+            if result.message:
+                result.first = name
+                result.cause = ("their inputs differ: load the parameters, ids and targets of this "
+                                "pack")
+                return result
+        for name in computed:
             if name not in given:
                 result.missing.append(name)
                 continue
             result.compared += 1
             tolerance = 0.0 if name == GREEDY else tolerances[precision][name]
-            message = _difference(own[name], given[name], tolerance)
-            if message:
-                result.first, result.message = name, message
+            result.message = _difference(own[name], given[name], tolerance)
+            if result.message:
+                result.first = name
                 result.cause = likely_cause(name, own, given[name], config)
-                break
+                return result
             result.last_right = name
-        result.precisions.append(precision)
-        if result.first:
-            return result
     if not result.compared:
         raise CheckpointError(f"{theirs} holds none of the {len(order)} tensors of {ours}; "
                               f"expected names KIND/NAME, such as {order[0]}")
@@ -104,17 +111,8 @@ def _description(pack: Pack) -> tuple[list[str], dict[str, dict[str, float]], GP
     return order, tolerances, config
 
 
-def _ours(pack: Pack, precision: str, order: list[str]) -> dict[str, Array]:
-    """Our tensors of one precision, named without it: parameters first, then in order."""
-    start = f"{precision}/"
-    parameters = [name.removeprefix(start) for name in pack.tensors
-                  if name.startswith(f"{start}params/")]
-    own = {name: pack.tensors[start + name] for name in [*parameters, *order, GREEDY]}
-    return own | {name: pack.tensors[name] for name in INPUTS}
-
-
-def _theirs(pack: Pack) -> dict[str, dict[str, Array]]:
-    """Their tensors by precision and name; names without a precision go by their dtype."""
+def _by_precision(pack: Pack) -> dict[str, dict[str, Array]]:
+    """A pack's tensors by precision and name; names without a precision go by their dtype."""
     shared = {name: pack.tensors[name] for name in INPUTS if name in pack.tensors}
     found = {}
     for precision in PRECISIONS:
@@ -126,20 +124,6 @@ def _theirs(pack: Pack) -> dict[str, dict[str, Array]]:
         return found
     doubles = any(array.dtype == np.float64 for array in pack.tensors.values())
     return {PRECISIONS[0] if doubles else PRECISIONS[1]: pack.tensors}
-
-
-def _compare_inputs(result: Comparison, own: dict[str, Array], given: dict[str, Array]) -> None:
-    """Whether theirs was computed from the same ids and parameters, as far as it holds them."""
-    for name in given:
-        if name in INPUTS or name.startswith("params/"):
-            if name not in own:
-                continue
-            message = _difference(own[name], given[name], 1e-6)
-            if message:
-                result.first, result.message = name, message
-                result.cause = ("their inputs differ: load the parameters, ids and targets of this "
-                                "pack")
-                return
 
 
 def _difference(a: Array, b: Array, tolerance: float) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import numpy as np
 
 from ..config import GPT2Config
 from ..files import replacing_file, write_text
-from ..generation import generate
+from ..generation import LanguageModel
 from ..layers.cross_entropy import IGNORE
+from ..ops import TEXTBOOK
 from ..params import Params, parameter_shapes
 from ..probe.trace import Trace, trace
 from ..tape import Array
@@ -32,38 +34,6 @@ GREEDY = "greedy/ids"
 GREEDY_TOKENS = 10
 # three sequences: so a factor of the batch size is not mistaken for a factor of 2
 BATCH, LONGEST = 3, 7
-
-HOW_TO_COMPARE = """\
-# A conformance pack of GPT-2
-
-`pack.safetensors` holds a small model and everything it computes, in float64 and in float32:
-
-| tensors | what they are |
-|---|---|
-| `ids`, `targets` | the inputs, (B, T) integers; a target of -100 is not counted in the loss |
-| `PRECISION/params/*` | the parameters; linear weights are (in, out): out = x @ weight + bias |
-| `PRECISION/activations/*` | every intermediate of the forward pass, to logits and the mean loss |
-| `PRECISION/dactivations/*` | the gradient of the loss for each of them |
-| `PRECISION/grads/*` | the gradient for each parameter |
-| `PRECISION/greedy/ids` | ids[0] continued by the likeliest token |
-
-PRECISION is `float64` or `float32`. `pack.json` holds the model's config, the order of execution
-and a tolerance for each tensor.
-
-## How to compare
-
-1. Load the parameters of one precision into your port, and run `ids` and `targets` through it in
-   that precision, without dropout.
-2. Write what you computed under the same names, as many of them as you like, to a safetensors file.
-3. Run `npgpt pack --compare THIS YOURS`. It names the first tensor that differs, in the order of
-   execution, its worst element, and the mistake that would give those numbers.
-
-By hand: go through `order` in `pack.json` from the top and stop at the first tensor whose error,
-norm(yours - ours) / norm(ours), is above its tolerance. Everything before it is correct; what comes
-after may only follow from it. The activations come first, from the ids to the loss; then the
-gradients, from the loss back. The float32 tolerances are ten times the rounding error here, and at
-least 1e-5.
-"""
 
 
 @dataclass
@@ -105,8 +75,8 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
         kinds = {"params": rounded, **vars(traces[precision])}
         tensors |= {f"{precision}/{kind}/{name}": np.array(array, order="C")
                     for kind in KINDS for name, array in kinds[kind].items()}
-        tensors[f"{precision}/{GREEDY}"] = generate(
-            rounded, config, ids[0], min(GREEDY_TOKENS, config.n_positions - length), temperature=0)
+        tensors[f"{precision}/{GREEDY}"] = LanguageModel(config, rounded, TEXTBOOK).generate(
+            ids[0], min(GREEDY_TOKENS, config.n_positions - length), temperature=0)
     order = [f"{kind}/{name}" for kind in KINDS[1:] for name in vars(traces["float64"])[kind]]
     about = {
         "format": "npgpt-pack", "version": 1, "config": config.to_dict(), "seed": seed,
@@ -118,7 +88,7 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
     with replacing_file(folder / TENSORS) as beside:
         write_safetensors(beside, tensors)
     write_text(folder / ABOUT, json.dumps(about, indent=1) + "\n")
-    write_text(folder / PAGE, HOW_TO_COMPARE)
+    write_text(folder / PAGE, files(__package__).joinpath(PAGE).read_text(encoding="utf-8"))
     return folder
 
 
@@ -128,10 +98,8 @@ def read_pack(path: str | Path) -> Pack:
     file = path / TENSORS if path.is_dir() else path
     tensors = read_arrays(file)
     about_file = file.with_name(ABOUT)
-    if not about_file.is_file():
-        return Pack(path, tensors, {})
     try:
-        about = json.loads(about_file.read_text(encoding="utf-8"))
+        about = json.loads(about_file.read_text(encoding="utf-8")) if about_file.is_file() else {}
     except ValueError as error:
         raise CheckpointError(f"{about_file} is not valid JSON: {error}") from None
     return Pack(path, tensors, about if isinstance(about, dict) else {})

@@ -11,10 +11,10 @@ that of the whole pass if gradients are asked for.
 
 from __future__ import annotations
 
-import itertools
 import math
+from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Callable, Collection
+from typing import Collection
 
 import numpy as np
 
@@ -106,16 +106,16 @@ def measure(
     if ids.ndim != 2 or ids.size == 0 or targets.shape != ids.shape:
         raise ValueError(f"expected ids and targets (N, T), N and T at least 1; got {ids.shape} "
                          f"and {targets.shape}")
-    sums = _Sums(config)
+    sums = _Sums(config, parts)
     # a model that breaks is looked at too
     with np.errstate(all="ignore"):
         for row in range(len(ids)):
             recording = record(params, ids[row:row + 1], targets[row:row + 1], config,
-                               sums.visitor(parts), keep="gradients" in parts)
+                               sums.add, keep="gradients" in parts)
             if "gradients" in parts:
                 grads = recording.tape.backward(recording.loss)
                 sums.add_gradients({n: grads[v] for n, v in recording.watched.items()})
-        return sums.result(ids.shape[1], len(ids), parts)
+        return sums.result(ids.shape[1], len(ids))
 
 
 def update_ratios(before: Params, after: Params) -> dict[str, float]:
@@ -167,57 +167,48 @@ class _Tally:
 @dataclass
 class _Sums:
     config: GPT2Config
+    parts: Collection[str]
     nats: dict[int, Array] = field(default_factory=dict)
     sink: dict[int, Array] = field(default_factory=dict)
-    tallies: dict[str, _Tally] = field(default_factory=dict)
+    tallies: defaultdict[str, _Tally] = field(default_factory=lambda: defaultdict(_Tally))
     nan: int = 0
     inf: int = 0
     breaks: dict[int, str] = field(default_factory=dict)
     grads: Params = field(default_factory=dict)
 
-    def visitor(self, parts: Collection[str]) -> Callable[[Step], None]:
-        """What looks at every step of one pass, in the order of execution."""
-        places = itertools.count()
+    def add(self, step: Step) -> None:
+        """Add one step of a pass to the sums."""
+        if "entropy" in self.parts and step.name.endswith(".attn.mixed"):
+            layer = int(step.name.split(".")[1])
+            weights = inside_attention(step)["weights"]                # (1, H, T, T)
+            self.nats[layer] = self.nats.get(layer, 0.0) + attention_entropy(weights)[0]
+            self.sink[layer] = self.sink.get(layer, 0.0) + sink_weight(weights)[0]
+        if "activations" in self.parts:
+            self._add_activation(step)
 
-        def visit(step: Step) -> None:
-            place = next(places)
-            if "entropy" in parts and step.name.endswith(".attn.mixed"):
-                self._add_attention(int(step.name.split(".")[1]), step)
-            if "activations" in parts:
-                self._add_activation(place, step)
-
-        return visit
-
-    def _add_attention(self, layer: int, step: Step) -> None:
-        weights = inside_attention(step)["weights"]                    # (1, H, T, T)
-        self.nats[layer] = self.nats.get(layer, 0.0) + attention_entropy(weights)[0]
-        self.sink[layer] = self.sink.get(layer, 0.0) + sink_weight(weights)[0]
-
-    def _add_activation(self, place: int, step: Step) -> None:
+    def _add_activation(self, step: Step) -> None:
         name, entry, _, out = step
         bad = out.size - int(np.isfinite(out).sum())
         if bad:
             n_nan = int(np.isnan(out).sum())
             self.nan += n_nan
             self.inf += bad - n_nan
-            self.breaks[place] = name
+            # the same step has the same key on every tape
+            self.breaks[entry.out] = name
         if name == "embedding.sum" or name.endswith(".residual_2"):
-            self._tally(name).add(out)
+            self.tallies[name].add(out)
         elif name.endswith(".mlp.act"):
             (slope, *_) = entry.op.backward(np.ones_like(out), entry.cache)
-            self._tally(name).add(out, np.asarray(slope))
+            self.tallies[name].add(out, np.asarray(slope))
         elif entry.op.name == "swiglu":
-            self._tally(f"{name}.act").add(*_gate(step))
+            self.tallies[f"{name}.act"].add(*_gate(step))
 
     def add_gradients(self, grads: Params) -> None:
         for name, grad in grads.items():
             self.grads[name] = self.grads[name] + grad if name in self.grads else grad
 
-    def _tally(self, name: str) -> _Tally:
-        return self.tallies.setdefault(name, _Tally())
-
-    def result(self, length: int, sequences: int, parts: Collection[str]) -> Activity:
-        layers = range(self.config.n_layer) if "activations" in parts else ()
+    def result(self, length: int, sequences: int) -> Activity:
+        layers = range(self.config.n_layer) if "activations" in self.parts else ()
         stream = ["embedding.sum"] * bool(layers) + [f"h.{i}.residual_2" for i in layers]
         return Activity(
             length, sequences,

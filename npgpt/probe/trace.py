@@ -120,27 +120,23 @@ def first_break(params: Params, ids: Array, targets: Array, config: GPT2Config) 
     ids and targets (B, T) are taken one sequence at a time, to need little memory; a break on the
     way forward comes before every break on the way back.
     """
-    forward: dict[int, str] = {}
-    back: dict[int, str] = {}
+    # by way (0 forward, 1 back) and place on it
+    breaks: dict[tuple[int, int], str] = {}
 
-    def note(breaks: dict[int, str], place: int, name: str, array: Array) -> None:
+    def note(way: int, place: int, name: str, array: Array) -> None:
         if not np.isfinite(array).all():
-            breaks[place] = name
+            breaks[way, place] = f"the gradient of {name}" if way else name
 
     with np.errstate(all="ignore"):
         for row in range(len(ids)):
             recording = record(params, ids[row:row + 1], targets[row:row + 1], config,
-                               lambda step: note(forward, step.entry.out, step.name, step.out))
-            if forward:
-                continue
+                               lambda step: note(0, step.entry.out, step.name, step.out))
             # newest entry first, then the parameters
             grads = recording.tape.backward(recording.loss, on_gradient=lambda entry, dout: note(
-                back, -entry.out, recording.names[entry.out], dout))
+                1, -entry.out, recording.names[entry.out], dout))
             for place, (name, var) in enumerate(recording.watched.items()):
-                note(back, place, name, grads[var])
-    if forward:
-        return forward[min(forward)]
-    return f"the gradient of {back[min(back)]}" if back else None
+                note(1, place, name, grads[var])
+    return breaks[min(breaks)] if breaks else None
 
 
 def inside_attention(step: Step) -> Params:

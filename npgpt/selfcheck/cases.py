@@ -84,25 +84,15 @@ class _Table:
         return ids
 
 
-def cases(
-    seed: int = 0, dtype: DTypeLike = np.float64, batch: int = 2
-) -> list[Case]:
+def cases(seed: int = 0, dtype: DTypeLike = np.float64, batch: int = 2) -> list[Case]:
     """Examples for every op of `ops.named()`, each with a label of its own.
 
     They cover every activation, biases given and left out, dropout on and off, targets that are
     ignored, and queries with a past (fewer than keys). `batch` may be 0 or 1 too.
     """
-    table = _Table(seed, dtype)
-    _add_elementwise(table, batch)
-    _add_linear_maps(table, batch)
-    _add_embeddings(table, batch)
-    _add_attention(table, batch)
-    _add_losses(table, batch)
-    _add_feed_forward(table, batch)
-    return table.cases
+    table, b = _Table(seed, dtype), batch
 
-
-def _add_elementwise(table: _Table, b: int) -> None:
+    # elementwise
     for name in ("softmax", "gelu", "gelu_exact", "silu", "identity"):
         table.add(name, table.normal(b, T, C))
     table.add("gelu_exact", 4.0 * table.normal(b, T, C), how="far from 0")
@@ -112,8 +102,7 @@ def _add_elementwise(table: _Table, b: int) -> None:
     table.add("dropout", table.normal(b, T, C), rate=0.25, rng=FixedUniform(1))
     table.add("dropout", table.normal(b, T, C), rate=0.0, how="rate 0")
 
-
-def _add_linear_maps(table: _Table, b: int) -> None:
+    # linear maps
     table.add("layernorm", table.normal(b, T, C), table.normal(C), table.normal(C))
     table.add("layernorm", table.normal(b, T, C), table.normal(C), table.normal(C), eps=0.5,
               how="large eps")
@@ -123,15 +112,13 @@ def _add_linear_maps(table: _Table, b: int) -> None:
     table.add("weight_norm", table.normal(C, F), table.normal(F))
     table.add("pad_zeros", table.normal(C), size=F)
 
-
-def _add_embeddings(table: _Table, b: int) -> None:
+    # embeddings
     table.add("token_embedding", table.ids(b, T), table.normal(V, C))
     table.add("position_embedding", table.normal(b, T, C), table.normal(P, C), np.arange(T))
     table.add("position_embedding", table.normal(b, T, C), table.normal(P, C),
               table.ids(b, T, below=P), how="rows differ")
 
-
-def _add_attention(table: _Table, b: int) -> None:
+    # attention
     def qkv(keys: int) -> tuple[Array, Array, Array]:
         return (table.normal(b, H, T, D), table.normal(b, H, keys, D), table.normal(b, H, keys, D))
 
@@ -150,8 +137,7 @@ def _add_attention(table: _Table, b: int) -> None:
     table.add("entropy_penalty", np.array([0.2, 0.7, 1.5, 0.1], table.dtype),
               np.array([0.3, 0.3, 0.3, 0.65], table.dtype), weight=0.7, tolerance=0.1, bound=2.0)
 
-
-def _add_losses(table: _Table, b: int) -> None:
+    # losses
     def some_ignored(ignore: int) -> Array:
         targets = table.ids(b, T)
         targets[..., 1] = ignore
@@ -165,8 +151,7 @@ def _add_losses(table: _Table, b: int) -> None:
     table.add("linear_cross_entropy", table.normal(b, T, C), table.normal(V, C),
               some_ignored(IGNORE), how="ignored")
 
-
-def _add_feed_forward(table: _Table, b: int) -> None:
+    # feed-forward networks
     def arrays(bias: bool = True, maps_in: int = 1) -> list[Array | None]:
         # weights of scale 1/sqrt(inputs) keep what they make at unit scale
         given: list[Array | None] = [table.normal(b, T, C)]
@@ -182,6 +167,7 @@ def _add_feed_forward(table: _Table, b: int) -> None:
     table.add("feed_forward", *arrays(bias=False), how="no bias")
     table.add("swiglu", *arrays(maps_in=2))
     table.add("swiglu", *arrays(bias=False, maps_in=2), how="no bias")
+    return table.cases
 
 
 def model_cases(seed: int = 0) -> list[ModelCase]:
@@ -190,33 +176,28 @@ def model_cases(seed: int = 0) -> list[ModelCase]:
     They cover every variant of GPT2Config; those with a penalty are for `model.training_loss`.
     Tokens repeat, and one target is ignored.
     """
-    base = {"vocab_size": V, "n_positions": S, "n_embd": C, "n_layer": 1, "n_head": H}
+    base = {"vocab_size": V, "n_positions": S, "n_embd": C, "n_layer": 1, "n_head": H, "n_inner": F}
     # two blocks of half the width take the checker no longer than one block of the whole
-    narrow = {"n_embd": C // 2, "n_head": H // 2, "n_inner": F // 2}
+    narrow = {"n_layer": 2, "n_embd": C // 2, "n_head": H // 2, "n_inner": F // 2}
+    leaky = {"activation_function": "leaky_relu"}
     variants: list[tuple[str, dict[str, Any]]] = [
-        ("GPT-2, tied, 2 blocks", {"n_layer": 2}),
-        ("GPT-2, untied", {"tie_word_embeddings": False}),
-        *((f"GPT-2, {activation}", {"activation_function": activation, "n_inner": F})
+        ("GPT-2, tied, 2 blocks", {"n_layer": 2, "n_inner": None}),
+        ("GPT-2, untied", {"tie_word_embeddings": False, "n_inner": None}),
+        *((f"GPT-2, {activation}", {"activation_function": activation})
           for activation in ACTIVATIONS if activation != "gelu_new"),
-        ("GPT-2, no norm in blocks", {"norm": "none", "n_inner": F}),
-        ("GPT-2, no norm at all", {"norm": "none", "final_norm": False, "n_inner": F}),
-        ("GPT-2, no final norm", {"final_norm": False, "n_inner": F}),
-        ("GPT-2, no qkv bias", {"qkv_bias": False, "n_inner": F}),
-        ("GPT-2, frozen biases", {"frozen_biases": True, "n_inner": F}),
-        ("GPT-2, weight norm", {"weight_norm": True, "n_inner": F}),
-        ("GPT-2, low-rank updates", {"lora_rank": 2, "n_inner": F}),
+        ("GPT-2, no norm in blocks", {"norm": "none"}),
+        ("GPT-2, no norm at all", {"norm": "none", "final_norm": False}),
+        ("GPT-2, no final norm", {"final_norm": False}),
+        ("GPT-2, no qkv bias", {"qkv_bias": False}),
+        ("GPT-2, frozen biases", {"frozen_biases": True}),
+        ("GPT-2, weight norm", {"weight_norm": True}),
+        ("GPT-2, low-rank updates", {"lora_rank": 2}),
         ("GPT-2, weight norm, swiglu, frozen",
-         {"weight_norm": True, "activation_function": "swiglu", "frozen_biases": True,
-          "n_inner": F}),
-        ("GPT-2, one slope for 2 blocks",
-         {"activation_function": "leaky_relu", "leaky_slope": "shared", "n_layer": 2,
-          **narrow}),
-        ("GPT-2, fixed slope",
-         {"activation_function": "leaky_relu", "leaky_slope": "fixed", "slope_init": 0.3,
-          "n_inner": F}),
+         {"weight_norm": True, "activation_function": "swiglu", "frozen_biases": True}),
+        ("GPT-2, one slope for 2 blocks", {**leaky, "leaky_slope": "shared", **narrow}),
+        ("GPT-2, fixed slope", {**leaky, "leaky_slope": "fixed", "slope_init": 0.3}),
         ("GPT-2, entropy penalty, no norm",
-         {"entropy_penalty": 0.5, "entropy_tolerance": 0.1, "norm": "none", "n_layer": 2,
-          **narrow}),
+         {"entropy_penalty": 0.5, "entropy_tolerance": 0.1, "norm": "none", **narrow}),
     ]
     table = _Table(seed, np.float64)
     result = []

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -18,7 +17,7 @@ from ..gradcheck import Report, check, check_scalar
 from ..ops import TEXTBOOK
 from ..params import init_params
 from ..tape import Array, Cache, Op, Tape
-from .cases import ModelCase, cases, model_cases
+from .cases import cases, model_cases
 
 GOAL = 1e-10
 SETS = {"textbook": TEXTBOOK, "fast": FAST}
@@ -30,7 +29,9 @@ def check_ops(which: str = "textbook", seed: int = 0) -> Iterator[Report]:
     for case in cases(seed):
         op = ops.named()[case.op_name]
         report = check(op.forward, _dense(op), *case.inputs, **case.settings)
-        yield _titled(report, case.label)
+        report.op = case.label
+        report.rows = [replace(row, op=case.label) for row in report.rows]
+        yield report
 
 
 def check_models(which: str = "textbook", seed: int = 0) -> Iterator[Report]:
@@ -48,13 +49,11 @@ def check_models(which: str = "textbook", seed: int = 0) -> Iterator[Report]:
         grads = tape.backward(
             model.training_loss(watched, case.ids, case.targets, config, ops=ops))
 
-        loss = functools.partial(_loss, case)
+        def loss(params: dict[str, Array]) -> Array:
+            return model.training_loss(params, case.ids, case.targets, config, ops=TEXTBOOK)
+
         named = {name: grads[var] for name, var in watched.items()}
-        yield _titled(check_scalar(loss, params, named), case.label)
-
-
-def _loss(case: ModelCase, params: dict[str, Array]) -> Array:
-    return model.training_loss(params, case.ids, case.targets, case.config, ops=TEXTBOOK)
+        yield check_scalar(loss, params, named, case.label)
 
 
 def _dense(op: Op) -> Callable[[Array, Cache], tuple[Array | None, ...]]:
@@ -63,9 +62,3 @@ def _dense(op: Op) -> Callable[[Array, Cache], tuple[Array | None, ...]]:
         return tuple(None if g is None else np.asarray(g) for g in op.backward(dout, cache))
 
     return backward
-
-
-def _titled(report: Report, title: str) -> Report:
-    report.op = title
-    report.rows = [replace(row, op=title) for row in report.rows]
-    return report

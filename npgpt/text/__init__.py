@@ -8,7 +8,7 @@
 from .bpe import BPETokenizer
 from .cache import cache_folder
 from .chars import CharTokenizer
-from .choose import tokenizer_for, tokenizer_from_dict
+from .choose import tokenizer_from_dict
 from .corpora import Corpus, load_corpus
 from .named import CORPORA
 from .sources import CorpusError
@@ -17,5 +17,5 @@ from .tokenizer import Tokenizer
 
 __all__ = [
     "BPETokenizer", "CORPORA", "CharTokenizer", "Corpus", "CorpusError", "StreamDecoder",
-    "Tokenizer", "cache_folder", "load_corpus", "tokenizer_for", "tokenizer_from_dict",
+    "Tokenizer", "cache_folder", "load_corpus", "tokenizer_from_dict",
 ]

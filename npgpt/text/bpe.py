@@ -63,14 +63,10 @@ class BPETokenizer(Tokenizer):
         "<|endoftext|>" in the text is text like any other; with special=True it is id 50256.
         """
         check_text(text)
-        if not special:
-            return np.array(_encode_plain(text), dtype=np.int64)
-        first, *others = text.split(END_OF_TEXT)
-        ids = _encode_plain(first)
-        for part in others:
-            ids.append(self.eot_id)
-            ids.extend(_encode_plain(part))
-        return np.array(ids, dtype=np.int64)
+        ids: list[int] = []
+        for part in text.split(END_OF_TEXT) if special else [text]:
+            ids += [*_encode_plain(part), self.eot_id]
+        return np.array(ids[:-1], dtype=np.int64)
 
     def decode_bytes(self, ids: ArrayLike) -> bytes:
         """The byte strings of ids, joined; 50256 gives b"<|endoftext|>".

@@ -12,15 +12,14 @@ import json
 import os
 import struct
 import threading
-import time
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Iterable, Mapping
 
 import numpy as np
 
-from ..files import PARTIAL, replacing_file
+from ..files import remove_partial, replacing_file
 
 MAGIC = b"npgpttok"
 VERSION = 1
@@ -28,7 +27,6 @@ SUFFIX = ".tokens"
 DTYPE = np.dtype("<u2")
 _START = struct.Struct("<8sIII")
 _ALIGN = 64
-_READ_BYTES = 1 << 20
 _LEFTOVER_SECONDS = 3600.0
 
 # the threads of a process would write to the same temporary file; each process has its own
@@ -82,9 +80,9 @@ def write_tokens(path: Path, header: TokenHeader, chunks: Iterable[np.ndarray]) 
     an error raised by chunks passes through. Neither leaves a file behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path.parent)
+    remove_partial(path.parent, SUFFIX, _LEFTOVER_SECONDS)
     # room for the numbers that are known only at the end
-    largest = _header_bytes(_filled(header, count=2**63, crc32=2**32))
+    largest = _header_bytes(replace(header, count=2**63, crc32=2**32))
     room = -(-(len(largest) + _START.size) // _ALIGN) * _ALIGN - _START.size
     count = crc32 = 0
     with _writing, replacing_file(path) as beside, open(beside, "wb") as file:
@@ -94,7 +92,7 @@ def write_tokens(path: Path, header: TokenHeader, chunks: Iterable[np.ndarray]) 
             file.write(tokens.data)
             count += len(tokens)
             crc32 = zlib.crc32(tokens.data, crc32)
-        text = _header_bytes(_filled(header, count=count, crc32=crc32)).ljust(room)
+        text = _header_bytes(replace(header, count=count, crc32=crc32)).ljust(room)
         file.seek(0)
         file.write(_START.pack(MAGIC, VERSION, room, zlib.crc32(text)))
         file.write(text)
@@ -113,12 +111,9 @@ def read_tokens(path: Path) -> tuple[TokenHeader, np.ndarray]:
         expected = start + header.count * DTYPE.itemsize
         if size != expected:
             raise DamagedTokens(f"expected {expected:,} bytes, got {size:,}")
-        crc32 = 0
-        while block := file.read(_READ_BYTES):
-            crc32 = zlib.crc32(block, crc32)
-        if crc32 != header.crc32:
-            raise DamagedTokens("its tokens do not match their checksum")
         mapped = np.memmap(file, dtype=DTYPE, mode="r", offset=start, shape=(header.count,))
+    if zlib.crc32(mapped.data) != header.crc32:
+        raise DamagedTokens("its tokens do not match their checksum")
     # a plain view: every slice and sum of an np.memmap would be an np.memmap too
     return header, mapped.view(np.ndarray)
 
@@ -146,20 +141,5 @@ def _read_header(file: BinaryIO, size: int) -> tuple[TokenHeader, int]:
     return header, _START.size + length
 
 
-def _filled(header: TokenHeader, count: int, crc32: int) -> dict[str, object]:
-    return {**asdict(header), "count": count, "crc32": crc32}
-
-
-def _header_bytes(record: Mapping[str, object]) -> bytes:
-    return json.dumps(record).encode("ascii")
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Delete what killed writers left: files that nothing was written to for an hour."""
-    for leftover in folder.glob(f"{PARTIAL}*{SUFFIX}"):
-        try:
-            if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
-                leftover.unlink()
-        except OSError:
-            # another process was quicker, or the folder is not ours
-            continue
+def _header_bytes(header: TokenHeader) -> bytes:
+    return json.dumps(asdict(header)).encode("ascii")

@@ -12,16 +12,6 @@ from .tokenizer import Tokenizer
 TOKENIZERS = ("char", "gpt2")
 
 
-def tokenizer_for(name: str, text: str) -> Tokenizer:
-    """The tokenizer of that name: "gpt2", or "char" with the characters of text.
-
-    ValueError for another name.
-    """
-    if check_name(name) == "gpt2":
-        return BPETokenizer()
-    return CharTokenizer.from_text(text)
-
-
 def tokenizer_from_dict(record: Mapping[str, object]) -> Tokenizer:
     """The tokenizer that Tokenizer.to_dict described; ValueError for anything else."""
     if not isinstance(record, Mapping) or "name" not in record:

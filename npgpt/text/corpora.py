@@ -21,6 +21,7 @@ from .cache import (
     read_tokens,
     write_tokens,
 )
+from .chars import CharTokenizer
 from .choose import check_name, tokenizer_from_dict
 from .encode import char_vocabulary, encode_source
 from .named import Say, find_source
@@ -107,8 +108,11 @@ def load_corpus(
     """
     if not 0 <= val_fraction < 1:
         raise ValueError(f"val_fraction={val_fraction!r} must be in [0, 1); try 0.1")
-    if not isinstance(tokenizer, Tokenizer):
-        check_name(tokenizer)
+    asked: Tokenizer | None = None      # None: the characters of the text
+    if isinstance(tokenizer, Tokenizer):
+        asked = tokenizer
+    elif check_name(tokenizer) == "gpt2":
+        asked = BPETokenizer()
     notes: list[str] = []
 
     def tell(note: str) -> None:
@@ -121,7 +125,7 @@ def load_corpus(
     content = content_hash(source)
     if not content.n_bytes:
         raise CorpusError(f"{source.name} is empty; a corpus needs text")
-    used, tokens, path = _stored_or_built(source, content, tokenizer, folder, tell)
+    used, tokens, path = _stored_or_built(source, content, asked, folder, tell)
     n_train = int(len(tokens) * (1 - val_fraction))
     return Corpus(
         name=source.name,
@@ -136,7 +140,7 @@ def load_corpus(
 
 
 def _stored_or_built(
-    source: Source, content: ContentHash, asked: str | Tokenizer, folder: Path, tell: Say
+    source: Source, content: ContentHash, asked: Tokenizer | None, folder: Path, tell: Say
 ) -> tuple[Tokenizer, np.ndarray, Path | None]:
     """The tokenizer, the tokens, and their file, None if it could not be written."""
     path = folder / _file_name(source, content, asked)
@@ -150,7 +154,7 @@ def _stored_or_built(
 
     if content.n_bytes >= _LARGE_BYTES:
         tell(f"tokenising {source.name} ({content.n_bytes / 1e6:,.0f} MB), once")
-    used = _tokenizer_for(source, asked)
+    used = char_vocabulary(source) if asked is None else asked
     header = TokenHeader(used.to_dict(), content.hexdigest(), content.n_bytes)
     try:
         write_tokens(path, header, _encode_checked(source, used, content))
@@ -165,12 +169,6 @@ def _stored_or_built(
     return used, tokens, None
 
 
-def _tokenizer_for(source: Source, asked: str | Tokenizer) -> Tokenizer:
-    if isinstance(asked, Tokenizer):
-        return asked
-    return BPETokenizer() if asked == "gpt2" else char_vocabulary(source)
-
-
 def _encode_checked(
     source: Source, tokenizer: Tokenizer, content: ContentHash
 ) -> Iterator[np.ndarray]:
@@ -182,7 +180,7 @@ def _encode_checked(
 
 
 def _tokenizer_of(
-    header: TokenHeader, content: ContentHash, asked: str | Tokenizer
+    header: TokenHeader, content: ContentHash, asked: Tokenizer | None
 ) -> Tokenizer:
     """The tokenizer of a token file; DamagedTokens if the file is of another text or tokenizer."""
     if header.source_hash != content.hexdigest():
@@ -191,17 +189,16 @@ def _tokenizer_of(
         stored = tokenizer_from_dict(header.tokenizer)
     except ValueError as error:
         raise DamagedTokens(f"it has no tokenizer: {error}") from error
-    if stored != asked if isinstance(asked, Tokenizer) else stored.name != asked:
+    if stored.name != CharTokenizer.name if asked is None else stored != asked:
         raise DamagedTokens("it was made by another tokenizer")
     return stored
 
 
-def _file_name(source: Source, content: ContentHash, asked: str | Tokenizer) -> str:
+def _file_name(source: Source, content: ContentHash, asked: Tokenizer | None) -> str:
     """A part for people to read, and a hash of all that the tokens depend on."""
-    if isinstance(asked, Tokenizer):
-        kind, wish = asked.name, asked.fingerprint
-    else:
-        kind = wish = asked
+    kind = wish = CharTokenizer.name if asked is None else asked.name
+    if not isinstance(asked, (BPETokenizer, type(None))):
+        wish = asked.fingerprint
     readable = re.sub(r"[^A-Za-z0-9.-]+", "-", Path(source.name).name)[:40].strip("-.") or "text"
     return f"{readable}-{kind}-{_sha256(str(VERSION), content.hexdigest(), wish)[:16]}{SUFFIX}"
 

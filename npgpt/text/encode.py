@@ -14,7 +14,7 @@ from typing import Iterator
 import numpy as np
 
 from .chars import CharTokenizer, UnknownCharacter
-from .sources import BLOCK_BYTES, ContentHash, CorpusError, Document, Source, read_text
+from .sources import ContentHash, CorpusError, Document, Source, read_text
 from .tokenizer import Tokenizer
 
 LONGEST_STRETCH = 16 << 20
@@ -23,7 +23,7 @@ MOST_IDS = 65_536
 NEWLINE = "\n"
 
 
-def char_vocabulary(source: Source, block_bytes: int = BLOCK_BYTES) -> CharTokenizer:
+def char_vocabulary(source: Source) -> CharTokenizer:
     """The tokenizer of every character of a source, and of the newline between its documents.
 
     CorpusError for more than 65,536 distinct characters, and for a source without text.
@@ -32,7 +32,7 @@ def char_vocabulary(source: Source, block_bytes: int = BLOCK_BYTES) -> CharToken
         documents = 0
         for document in source.documents:
             empty = True
-            for piece in read_text(document, block_bytes=block_bytes):
+            for piece in read_text(document):
                 empty = empty and not piece
                 yield piece
             documents += not empty
@@ -48,11 +48,7 @@ def char_vocabulary(source: Source, block_bytes: int = BLOCK_BYTES) -> CharToken
 
 
 def encode_source(
-    source: Source,
-    tokenizer: Tokenizer,
-    content: ContentHash | None = None,
-    block_bytes: int = BLOCK_BYTES,
-    longest_stretch: int = LONGEST_STRETCH,
+    source: Source, tokenizer: Tokenizer, content: ContentHash | None = None
 ) -> Iterator[np.ndarray]:
     """The tokens of a source, chunk after chunk, each uint16 and of shape (n,), n > 0.
 
@@ -67,7 +63,7 @@ def encode_source(
     several = False
     for document in source.documents:
         separate = several
-        for ids in _encode_document(document, tokenizer, content, block_bytes, longest_stretch):
+        for ids in _encode_document(document, tokenizer, content):
             if separate:
                 yield _separator(tokenizer, source)
                 separate = False
@@ -76,19 +72,15 @@ def encode_source(
 
 
 def _encode_document(
-    document: Document,
-    tokenizer: Tokenizer,
-    content: ContentHash | None,
-    block_bytes: int,
-    longest_stretch: int,
+    document: Document, tokenizer: Tokenizer, content: ContentHash | None
 ) -> Iterator[np.ndarray]:
     """The ids of one document; what follows the last safe cut waits for the next block."""
     waiting = ""
     position = 0
-    for piece in read_text(document, content, block_bytes):
+    for piece in read_text(document, content):
         waiting += piece
         cut = tokenizer.safe_cut(waiting)
-        if cut == 0 and len(waiting) > longest_stretch:
+        if cut == 0 and len(waiting) > LONGEST_STRETCH:
             cut = len(waiting)
         if cut:
             yield _encode(tokenizer, waiting[:cut], document.name, position)

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sysconfig
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Callable
 
 from ..suggest import did_you_mean
-from .download import SHAKESPEARE, fetch
-from .sources import (
-    CorpusError,
-    Document,
-    Source,
-    cause,
-    file_document,
-    file_source,
-    folder_source,
-    walk,
-)
+from .shakespeare import fetch
+from .sources import CorpusError, Document, Source, cause, file_source, folder_source, walk
 
 Say = Callable[[str], None]
 
@@ -28,7 +20,6 @@ CORPORA = {
     "python-source": "the standard library's own source; about 10 MB, no network",
     "shakespeare": "Tiny Shakespeare, 1.1 MB; downloaded once",
 }
-_WITHOUT_NETWORK = "python-docs or python-source (no network needed), or any file or folder of text"
 
 # not source worth learning from: tests, other packages, compiled code, and generated tables (codec
 # maps, and the text of python-docs itself)
@@ -51,8 +42,8 @@ def find_source(name_or_path: str | os.PathLike[str], folder: Path, say: Say) ->
     if name_or_path == "python-source":
         return python_source()
     if name_or_path == "shakespeare":
-        content = fetch(SHAKESPEARE, folder, say, _WITHOUT_NETWORK)
-        return Source("shakespeare", (_in_memory("shakespeare", content),))
+        content = fetch(folder, say)
+        return Source("shakespeare", (Document("shakespeare", partial(BytesIO, content)),))
     if not isinstance(name_or_path, (str, os.PathLike)):
         raise CorpusError(
             f"corpus: expected a path or one of {', '.join(CORPORA)}, got "
@@ -68,7 +59,7 @@ def _path_source(given: str | os.PathLike[str]) -> Source:
         if str(given) and path.is_dir():
             return folder_source(path)
         if path.is_file():
-            return file_source(path)
+            return file_source(str(path), [path])
         there = bool(str(given)) and path.exists()
     except (OSError, ValueError) as error:
         raise CorpusError(f"{str(given)!r:.80} is not a path: {cause(error)}") from error
@@ -93,7 +84,8 @@ def python_docs() -> Source:
             "any file or folder of text"
         ) from error
     return Source("python-docs", tuple(
-        _in_memory(f"python-docs {name}", topics[name].encode("utf-8")) for name in sorted(topics)
+        Document(f"python-docs {name}", partial(BytesIO, topics[name].encode("utf-8")))
+        for name in sorted(topics)
     ))
 
 
@@ -110,9 +102,4 @@ def python_source() -> Source:
             f"this Python has no source files in {library}; use python-docs, or any file or folder "
             f"of text"
         )
-    return Source("python-source", tuple(file_document(path) for path in paths))
-
-
-def _in_memory(name: str, content: bytes) -> Document:
-    """A document whose bytes are in memory."""
-    return Document(name, lambda: io.BytesIO(content))
+    return file_source("python-source", paths)

@@ -6,8 +6,11 @@ import codecs
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import partial
+from io import FileIO
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Callable, Iterator
+from typing import BinaryIO, Callable, Iterable, Iterator
 
 # encoding a block briefly needs some thirty times its size
 BLOCK_BYTES = 1 << 18
@@ -47,20 +50,18 @@ class ContentHash:
     def __init__(self) -> None:
         self.n_bytes = 0
         self._all = hashlib.sha256()
-        self._one = hashlib.sha256()
 
-    def add(self, block: bytes) -> None:
-        """More of the current document."""
-        self.n_bytes += len(block)
-        self._one.update(block)
-
-    def end_document(self) -> None:
-        """What is added from now on belongs to the next document."""
-        self._all.update(self._one.digest())
-        self._one = hashlib.sha256()
+    def reading(self, document: Document) -> Iterator[bytes]:
+        """A document's bytes, block by block; added here on the way."""
+        one = hashlib.sha256()
+        for block in read_blocks(document):
+            self.n_bytes += len(block)
+            one.update(block)
+            yield block
+        self._all.update(one.digest())
 
     def hexdigest(self) -> str:
-        """The hash of all documents that have ended."""
+        """The hash of all documents that were read to their end."""
         return self._all.hexdigest()
 
 
@@ -68,61 +69,48 @@ def content_hash(source: Source) -> ContentHash:
     """Read a source to its end, for its hash and size."""
     content = ContentHash()
     for document in source.documents:
-        for _ in read_blocks(document, content):
+        for _ in content.reading(document):
             pass
     return content
 
 
-def read_blocks(
-    document: Document, content: ContentHash | None = None, block_bytes: int = BLOCK_BYTES
-) -> Iterator[bytes]:
-    """A document's bytes, block by block, also added to content; CorpusError if unreadable."""
+def read_blocks(document: Document) -> Iterator[bytes]:
+    """A document's bytes, block by block; CorpusError if unreadable."""
     try:
         with document.open() as file:
-            while block := file.read(block_bytes):
-                if content is not None:
-                    content.add(block)
+            while block := file.read(BLOCK_BYTES):
                 yield block
     except OSError as error:
         raise CorpusError(f"cannot read {document.name}: {cause(error)}") from error
-    if content is not None:
-        content.end_document()
 
 
-def read_text(
-    document: Document, content: ContentHash | None = None, block_bytes: int = BLOCK_BYTES
-) -> Iterator[str]:
-    """A document's text, piece by piece, newlines as they are.
+def read_text(document: Document, content: ContentHash | None = None) -> Iterator[str]:
+    """A document's text, piece by piece, newlines as they are; its bytes are added to content.
 
     CorpusError names the document and the first byte that is not UTF-8.
     """
     decoder = codecs.getincrementaldecoder("utf-8")(errors="strict")
     offset = 0
-    for block in read_blocks(document, content, block_bytes):
-        yield _decode(decoder, block, offset, document.name)
+    blocks = read_blocks(document) if content is None else content.reading(document)
+    # an empty block at the end: what still waits then is half a character
+    for block in chain(blocks, [b""]):
+        waiting = len(decoder.getstate()[0])
+        try:
+            yield decoder.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            at = offset - waiting + error.start
+            utf16 = at == 0 and error.object[:2] in _UTF16_MARKS
+            raise CorpusError(
+                f"{document.name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at "
+                f"byte offset {at}{' (the mark of UTF-16)' if utf16 else ''}; convert it to UTF-8 "
+                f"or leave it out"
+            ) from None
         offset += len(block)
-    yield _decode(decoder, b"", offset, document.name, final=True)
 
 
-def _decode(
-    decoder: codecs.IncrementalDecoder, block: bytes, offset: int, name: str, final: bool = False
-) -> str:
-    """One block as text; offset is the block's position in the document."""
-    waiting = len(decoder.getstate()[0])
-    try:
-        return decoder.decode(block, final)
-    except UnicodeDecodeError as error:
-        at = offset - waiting + error.start
-        utf16 = at == 0 and error.object[:2] in _UTF16_MARKS
-        raise CorpusError(
-            f"{name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at byte offset {at}"
-            f"{' (the mark of UTF-16)' if utf16 else ''}; convert it to UTF-8 or leave it out"
-        ) from None
-
-
-def file_source(path: Path) -> Source:
-    """One file of UTF-8 text."""
-    return Source(str(path), (file_document(path),))
+def file_source(name: str, paths: Iterable[Path]) -> Source:
+    """Files of UTF-8 text, each a document."""
+    return Source(name, tuple(Document(str(path), partial(FileIO, path)) for path in paths))
 
 
 def folder_source(folder: Path) -> Source:
@@ -131,17 +119,15 @@ def folder_source(folder: Path) -> Source:
     Left out: names that begin with a dot, __pycache__, links to folders, and binary files, which
     have a zero byte among their first 8192 (the rule of git and grep).
     """
-    paths = [path for path in walk(folder, _is_wanted_folder) if _is_text_file(path)]
+    def is_wanted(name: str) -> bool:
+        return not name.startswith(".") and name != "__pycache__"
+
+    paths = [path for path in walk(folder, is_wanted) if _is_text_file(path)]
     if not paths:
         raise CorpusError(
             f"folder {folder} holds no text file (hidden and binary files are left out)"
         )
-    return Source(str(folder), tuple(file_document(path) for path in paths))
-
-
-def file_document(path: Path) -> Document:
-    """A file as a document."""
-    return Document(str(path), lambda: open(path, "rb"))
+    return file_source(str(folder), paths)
 
 
 def walk(folder: Path, enter: Callable[[str], bool]) -> Iterator[Path]:
@@ -156,10 +142,6 @@ def walk(folder: Path, enter: Callable[[str], bool]) -> Iterator[Path]:
     for here, folders, names in os.walk(folder, onerror=stop):
         folders[:] = sorted(name for name in folders if enter(name))
         yield from (Path(here, name) for name in sorted(names))
-
-
-def _is_wanted_folder(name: str) -> bool:
-    return not name.startswith(".") and name != "__pycache__"
 
 
 def _is_text_file(path: Path) -> bool:

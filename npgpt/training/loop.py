@@ -24,10 +24,8 @@ from typing import Any, Callable
 import numpy as np
 
 from ..evaluation.text import Stopped, evaluation_batches, mean_loss
-from ..fast.ops import FAST
 from ..files import locked, remove_partial, write_text
-from ..generation import generate
-from ..generation.fast_reader import FastReader
+from ..generation import LanguageModel
 from ..machine.threads import using
 from ..params import Params, init_params
 from ..probe.trace import first_break
@@ -273,11 +271,9 @@ def evaluate(
 def _write_sample(run_folder: Path, state: TrainingState) -> str:
     """Text by the model as it stands, from the beginning of a document; writes it to a file too."""
     seed = np.random.SeedSequence([state.run.train.seed, state.step]).generate_state(1)[0]
-    ids = generate(
-        state.params, state.config, np.array([state.tokenizer.first_id]),
-        state.run.train.sample_tokens, temperature=0.8, seed=int(seed), ops=state.ops,
-        reader=FastReader if state.ops == FAST else None,
-    )
+    ids = LanguageModel(state.config, state.params, state.ops).generate(
+        np.array([state.tokenizer.first_id]), state.run.train.sample_tokens, temperature=0.8,
+        seed=int(seed), on_slide=lambda row: None)
     text = state.tokenizer.decode(ids[1:])
     folder = run_folder / SAMPLES
     folder.mkdir(exist_ok=True)

@@ -6,8 +6,9 @@
 """
 
 from .errors import CheckpointError
+from .llmc import save_llmc, save_llmc_state
 from .reading import load
-from .writing import convert, save, save_book, save_llmc, save_llmc_state
+from .writing import convert, save, save_book
 
 __all__ = [
     "CheckpointError", "convert", "load", "save", "save_book", "save_llmc", "save_llmc_state",

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from pathlib import Path
-from types import MappingProxyType
 from typing import Mapping
 
 import numpy as np
 
 from ..config import GPT2Config
 from ..ids import check_dtype
-from ..params import Params, parameter_shapes
+from ..params import Params, check_params, parameter_shapes
 from .errors import bad_file, named, shown
 from .stored import FLOATS, Stored, same
 
 
-def tied(path: Path, tensors: dict[str, Stored], tie: object, source: Path) -> bool:
+def is_linear(name: str) -> bool:
+    """Whether a parameter is a linear weight of GPT-2's, which the book and llm.c transpose."""
+    return re.fullmatch(r"h\.\d+\.\w+\.c_\w+\.weight", name) is not None
+
+
+def tied(
+    path: Path, tensors: dict[str, Stored], tie: object, source: Path, head: str, table: str
+) -> bool:
     """Whether the output matrix is the token table; drops a second copy of it from `tensors`.
 
     `tie` is tie_word_embeddings of the config file `source`; if it is None, equal numbers decide.
+    `head` and `table` are the names of the two.
     """
     if tie is not None and not isinstance(tie, bool):
         raise bad_file(source, f"tie_word_embeddings={shown(tie)} must be true or false")
-    head, wte = tensors.get("lm_head.weight"), tensors.get("wte.weight")
-    if head is None or tie is False:
+    if head not in tensors or tie is False:
         return tie is not False
-    if wte is not None and same(head, wte):
-        del tensors["lm_head.weight"]
+    if table in tensors and same(tensors[head], tensors[table]):
+        del tensors[head]
         return True
     if tie is None:
         return False
@@ -41,69 +49,57 @@ def assemble(
     config: GPT2Config,
     tensors: Mapping[str, Stored],
     dtype: type | str | np.dtype | None = None,
-    faults: Mapping[str, str] = MappingProxyType({}),
 ) -> Params:
     """The parameters of `config`, by name and in the order of the forward pass.
 
     `dtype` is float32 or float64; None means float64 if any tensor is, else float32.
-    `faults` are parameters that could not be assembled from the file, each with its message.
     Raises CheckpointError naming every missing and unknown tensor, every wrong shape and dtype.
     """
-    wanted = check_dtype(dtype) if dtype is not None else _widest(tensors)
-    shapes = parameter_shapes(config)
-    problems = mismatches(shapes, tensors, faults)
+    if dtype is None:
+        has_float64 = any(stored.dtype == "F64" for stored in tensors.values())
+        dtype = np.float64 if has_float64 else np.float32
+    wanted, shapes = check_dtype(dtype), parameter_shapes(config)
+    problems = mismatches(shapes, tensors)
     if problems:
         raise bad_file(path, *problems)
     return {name: tensors[name].read(wanted) for name in shapes}
 
 
-def _widest(tensors: Mapping[str, Stored]) -> np.dtype:
-    has_float64 = any(stored.dtype == "F64" for stored in tensors.values())
-    return np.dtype(np.float64 if has_float64 else np.float32)
-
-
 def mismatches(
-    shapes: Mapping[str, tuple[int, ...]],
-    tensors: Mapping[str, Stored],
-    faults: Mapping[str, str] = MappingProxyType({}),
+    shapes: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Stored], linear: str = "(in, out)"
 ) -> list[str]:
-    """Why `tensors` cannot be parameters of these shapes: one phrase per kind of problem.
+    """Why `tensors` are not of these shapes: one phrase per kind of problem.
 
-    `faults`: see `assemble`. Each is reported once, and not also as missing.
+    `linear` is the order of a linear weight's axes in `shapes`.
     """
-    missing = [name for name in shapes if name not in tensors and name not in faults]
-    extra = [name for name in (*tensors, *faults) if name not in shapes]
-    common = [name for name in shapes if name in tensors]
-    misshapen = [name for name in common if tensors[name].shape != shapes[name]]
-    flipped = {
-        name: None for name in misshapen
-        if len(shapes[name]) == 2 and tensors[name].shape == shapes[name][::-1]
-    }
-    problems = list(dict.fromkeys(faults.values()))
-    if missing:
-        problems.append(f"missing: {named(missing)}")
-    if extra:
-        problems.append(f"unknown: {named(extra)}")
-    if flipped:
-        problems.append(
-            f"transposed: {named(flipped)}; expected linear weights as (in, out), got (out, in)"
-        )
-        square = [
-            name for name in common if name.startswith("h.") and len(shapes[name]) == 2
-            and shapes[name] == shapes[name][::-1] == tensors[name].shape
-        ]
-        if square:
-            problems.append(f"these are square, so probably they are too: {named(square)}")
-    by_shapes: dict[tuple[tuple[int, ...], tuple[int, ...]], list[str]] = {}
-    for name in misshapen:
-        if name not in flipped:
-            by_shapes.setdefault((tensors[name].shape, shapes[name]), []).append(name)
-    for (given, needed), names in by_shapes.items():
-        problems.append(f"expected shape {needed}, got {shown(given)}: {named(names)}")
-    by_dtype: dict[str, list[str]] = {}
-    for name in common:
-        if tensors[name].dtype not in FLOATS:
-            by_dtype.setdefault(tensors[name].dtype, []).append(name)
-    for kind, names in by_dtype.items():
-        problems.append(f"expected dtype {', '.join(FLOATS)}, got {kind}: {named(names)}")
-    return problems
+    by_problem: defaultdict[str, list[str]] = defaultdict(list)
+    by_problem["missing"] = [name for name in shapes if name not in tensors]
+    by_problem["unknown"] = [name for name in tensors if name not in shapes]
+    transposed = f"transposed, expected linear weights as {linear}"
+    square = []
+    for name, needed in shapes.items():
+        if name not in tensors:
+            continue
+        given, dtype = tensors[name].shape, tensors[name].dtype
+        if given == needed[::-1] != needed:
+            by_problem[transposed].append(name)
+        elif given != needed:
+            by_problem[f"expected shape {needed}, got {shown(given)}"].append(name)
+        elif len(needed) == 2 and needed[0] == needed[1] and re.search(r"\.\d+\.", f".{name}"):
+            square.append(name)
+        if dtype not in FLOATS:
+            by_problem[f"expected dtype {', '.join(FLOATS)}, got {dtype}"].append(name)
+    if transposed in by_problem:
+        by_problem["square, so probably transposed too"] = square
+    return [f"{problem}: {named(names)}" for problem, names in by_problem.items() if names]
+
+
+def check_savable(config: GPT2Config, params: Params) -> None:
+    """Raise ValueError unless the parameters are those of the config, as floats."""
+    problems = check_params(config, params)
+    problems += [
+        f"{name}: expected dtype float32 or float64, got {array.dtype}"
+        for name, array in params.items() if array.dtype not in (np.float32, np.float64)
+    ]
+    if problems:
+        raise ValueError("the parameters do not match the config: " + "; ".join(problems))

@@ -13,9 +13,15 @@ from .safetensors_file import parsed_json, read_metadata
 from .stored import Stored
 
 # a larger number in a config is forged; checked before anything is allocated or counted for it
-LARGEST_COUNT = 2**31
-LARGEST_WIDTH = 2**20
-LARGEST_DEPTH = 2**14
+LARGEST = {
+    "vocab_size": 2**31, "n_positions": 2**31, "n_inner": 2**31, "n_embd": 2**20, "n_head": 2**20,
+    "n_layer": 2**14,
+}
+# GPT-2 as the book and llm.c have it, of npgpt's variants
+PLAIN = {
+    "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "norm": "layernorm",
+    "final_norm": True, "frozen_biases": False, "weight_norm": False, "lora_rank": 0,
+}
 EMBEDDINGS = ("wte.weight", "wpe.weight")
 CONFIG = "config.json"
 END_OF_TEXT = 50256     # the token that begins and ends a text in GPT-2's vocabulary
@@ -39,11 +45,8 @@ def write_config(path: Path, config: GPT2Config) -> None:
 
 def checked_config(path: Path, values: Mapping[str, object]) -> GPT2Config:
     """GPT2Config from the values in a file; raises CheckpointError if they are invalid."""
-    widths = ("n_embd", "n_head")
-    for name in ("vocab_size", "n_positions", "n_inner", "n_layer", *widths):
+    for name, most in LARGEST.items():
         value = values.get(name)
-        most = LARGEST_WIDTH if name in widths else LARGEST_COUNT
-        most = LARGEST_DEPTH if name == "n_layer" else most
         if type(value) is int and value > most:
             raise bad_file(path, f"{name}={shown(value)}: expected at most {most}")
     try:
@@ -84,15 +87,28 @@ def found_config(
     return values, beside
 
 
-def published_size(path: Path, tensors: Mapping[str, Stored]) -> dict[str, object]:
+def differences(config: GPT2Config, whose: str, **also: object) -> list[str]:
+    """How a config differs from plain GPT-2, and in what `also` asks for; one phrase each."""
+    wrong = [
+        f"{name}={getattr(config, name)} ({whose}: {needed})"
+        for name, needed in {**PLAIN, **also}.items() if getattr(config, name) != needed
+    ]
+    if config.inner != 4 * config.n_embd:
+        wrong.append(f"n_inner={config.n_inner} ({whose}: {4 * config.n_embd})")
+    return wrong
+
+
+def published_size(
+    path: Path, tensors: Mapping[str, Stored], embeddings: tuple[str, str] = EMBEDDINGS
+) -> dict[str, object]:
     """Config fields for weights that come without a config, if they are of a published size.
 
     The shapes do not show the number of heads, but that of the four sizes is known. Raises
-    CheckpointError for any other shape.
+    CheckpointError for any other shape. `embeddings` are the names of the two tables.
     """
-    blocks = (re.match(r"h\.(\d{1,4})\.", name) for name in tensors)
+    blocks = (re.match(r"(?:h|trf_blocks)\.(\d{1,4})\.", name) for name in tensors)
     layers = 1 + max((int(block.group(1)) for block in blocks if block), default=-1)
-    wte, wpe = (tensors[name].shape if name in tensors else () for name in EMBEDDINGS)
+    wte, wpe = (tensors[name].shape if name in tensors else () for name in embeddings)
     for size in SIZES.values():
         if len(wte) == len(wpe) == 2 and (layers, wte[1]) == (size["n_layer"], size["n_embd"]):
             return {**size, "vocab_size": wte[0], "n_positions": wpe[0]}

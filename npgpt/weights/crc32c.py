@@ -1,9 +1,10 @@
 """CRC-32C (Castagnoli) of large data with NumPy alone.
 
-A CRC over zero start is linear: the CRC of a sum (xor) is the sum of the CRCs, and moving data one
-place forward is a fixed 32 x 32 matrix over bits. So the data is arranged in rows of L words; L
-lanes go down the rows side by side, one step being lane = advance(lane, L words) ^ row, where
-advance is two look-ups in tables of 65536; at the end the lanes are folded in halves.
+A CRC over zero start is linear: the CRC of a sum (xor) is the sum of the CRCs, and moving data n
+bytes forward multiplies the register, a polynomial over bits, by x^8n modulo POLYNOMIAL. So the
+data is arranged in rows of L words; L lanes go down the rows side by side, one step being lane =
+advance(lane, L words) ^ row, where advance is two look-ups in tables of 65536; at the end the lanes
+are folded in halves.
 Source: RFC 3720 (the polynomial and its check value); LevelDB's table format (the mask).
 """
 
@@ -18,15 +19,13 @@ from ..tape import Array
 POLYNOMIAL = 0x82F63B78     # bits reversed, as the register shifts right
 LANES = (64, 1024, 16384)
 MASK_DELTA = 0xA282EAD8
-
-# row k of a matrix is what a register with only bit k set becomes
-Matrix = tuple[int, ...]
+ONE = 1 << 31
 
 
 def crc32c(data: bytes | memoryview) -> int:
     """The CRC-32C of some bytes."""
     raw = np.frombuffer(data, np.uint8)
-    start = _times(_advance(raw.size), 0xFFFFFFFF)
+    start = _multiplied(_power(raw.size), 0xFFFFFFFF)
     return _from_zero(raw) ^ start ^ 0xFFFFFFFF
 
 
@@ -51,50 +50,39 @@ def _from_zero(raw: Array) -> int:
         low, high = _tables(half)
         left = state[:half]
         state = low[left & 0xFFFF] ^ high[left >> 16] ^ state[half:]
-    return _times(_advance(4), int(state[0]))
+    return _multiplied(_power(4), int(state[0]))
 
 
 @lru_cache(maxsize=None)
 def _tables(words: int) -> tuple[Array, Array]:
     """Tables that advance the lower and the upper half of a register by so many words."""
-    matrix = _advance(4 * words)
+    factor = _power(4 * words)
     tables = []
-    for rows in (matrix[:16], matrix[16:]):
+    for bits in (range(16), range(16, 32)):
         table = np.zeros(1, np.uint32)
-        for row in rows:
-            table = np.concatenate([table, table ^ np.uint32(row)])
+        for bit in bits:
+            table = np.concatenate([table, table ^ np.uint32(_multiplied(factor, 1 << bit))])
         tables.append(table)
     return tables[0], tables[1]
 
 
 @lru_cache(maxsize=256)
-def _advance(n_bytes: int) -> Matrix:
-    """The matrix of n zero bytes passing through the register."""
-    result = tuple(1 << bit for bit in range(32))
-    for power in range(n_bytes.bit_length()):
-        if n_bytes >> power & 1:
-            result = tuple(_times(_doubled(power), row) for row in result)
+def _power(n_bytes: int) -> int:
+    """x^8n, by which n zero bytes multiply the register."""
+    result, square = ONE, ONE >> 8
+    while n_bytes:
+        if n_bytes & 1:
+            result = _multiplied(result, square)
+        square = _multiplied(square, square)
+        n_bytes >>= 1
     return result
 
 
-@lru_cache(maxsize=None)
-def _doubled(power: int) -> Matrix:
-    """The matrix of 2**power zero bytes."""
-    if power == 0:
-        return tuple(_one_byte(1 << bit) for bit in range(32))
-    half = _doubled(power - 1)
-    return tuple(_times(half, row) for row in half)
-
-
-def _one_byte(register: int) -> int:
-    for _ in range(8):
-        register = (register >> 1) ^ (POLYNOMIAL if register & 1 else 0)
-    return register
-
-
-def _times(matrix: Matrix, register: int) -> int:
+def _multiplied(a: int, b: int) -> int:
+    """a * b modulo POLYNOMIAL; as in the register, the highest bit is the coefficient of 1."""
     result = 0
-    for bit, row in enumerate(matrix):
-        if register >> bit & 1:
-            result ^= row
+    for bit in range(31, -1, -1):
+        if a >> bit & 1:
+            result ^= b
+        b = (b >> 1) ^ (POLYNOMIAL if b & 1 else 0)
     return result

@@ -23,7 +23,6 @@ from .errors import bad_file, named, shown
 from .safetensors_file import read_json, read_safetensors
 from .stored import Stored
 
-WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PREFIX = "transformer."
 BUFFER = re.compile(r"h\.\d+\.attn\.(masked_)?bias")
@@ -106,7 +105,8 @@ def load_huggingface(
     values, source = found_config(path, _read_fields, lambda: published_size(path, found))
     # Hugging Face's default is tied; without a config.json, equal numbers decide
     tie = values.get("tie_word_embeddings", None if source == path else True)
-    values["tie_word_embeddings"] = tied(path, found, tie, source)
+    values["tie_word_embeddings"] = tied(
+        path, found, tie, source, "lm_head.weight", "wte.weight")
     config = checked_config(source, values)
     return config, assemble(path, config, found, dtype)
 

@@ -11,22 +11,24 @@ Source: write_model and write_state in llm.c's train_gpt2.py.
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Iterator, Mapping
+from typing import BinaryIO, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from ..config import GPT2Config
-from ..params import Params
+from ..files import check_room, place_of, replacing_file
+from ..params import Params, parameter_shapes
 from ..tape import Array
-from .assemble import assemble
-from .configs import checked_config
+from .assemble import assemble, check_savable, is_linear
+from .configs import checked_config, differences
 from .errors import bad_file
+from .safetensors_file import ITEM_SIZES
 from .stored import MappedFile, Stored, transposed
 
 MODEL_MAGIC, STATE_MAGIC = 20240326, 20240327
 VERSIONS = {3: "F32", 5: "BF16"}
-ITEM_SIZES = {"F32": 4, "BF16": 2}
 STATE_VERSION = 2
 HEADER = 1024
 PADDING = 128
@@ -37,18 +39,6 @@ TENSORS = (
     "h.{}.ln_2.weight", "h.{}.ln_2.bias", "h.{}.mlp.c_fc.weight", "h.{}.mlp.c_fc.bias",
     "h.{}.mlp.c_proj.weight", "h.{}.mlp.c_proj.bias", "ln_f.weight", "ln_f.bias",
 )
-# llm.c has one architecture
-FIXED = {
-    "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": True,
-    "norm": "layernorm", "final_norm": True, "qkv_bias": True, "frozen_biases": False,
-    "weight_norm": False,
-}
-
-
-def magic_of(path: Path) -> int:
-    """The first int32 of a file, which identifies llm.c's kinds."""
-    with path.open("rb") as file:
-        return int.from_bytes(file.read(4), "little")
 
 
 def load_llmc(
@@ -71,83 +61,55 @@ def load_llmc(
     if padded < config.vocab_size:
         raise bad_file(path, f"pads a vocabulary of {config.vocab_size} to {padded}")
     kind = VERSIONS[version]
-    # the header alone gives the size; checked before anything is allocated
-    needed = HEADER + ITEM_SIZES[kind] * _elements(config, padded)
-    if file.size != needed:
-        raise bad_file(path, f"its header asks for {needed} bytes, got {file.size}")
-    return config, assemble(path, config, _tensors(file, config, padded, kind), dtype)
-
-
-def _tensors(
-    file: MappedFile, config: GPT2Config, padded: int, kind: str
-) -> dict[str, Stored]:
     offset = HEADER
     found: dict[str, Stored] = {}
-    for name, shape in _layout(config, padded):
+    for name, shape in _layout(config, padded).items():
         used = (config.vocab_size, shape[1]) if name == "wte.weight" else shape
         stored = file.tensor(offset, used, kind)
-        found[name] = transposed(stored) if _is_linear(name) else stored
+        found[name] = transposed(stored) if is_linear(name) else stored
         offset += math.prod(shape) * ITEM_SIZES[kind]
-    return found
+    # the header alone gives the size; nothing is allocated yet
+    if file.size != offset:
+        raise bad_file(path, f"its header asks for {offset} bytes, got {file.size}")
+    return config, assemble(path, config, found, dtype)
 
 
-def _layout(config: GPT2Config, padded: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Every tensor with its stored shape, in the file's order."""
-    c = config.n_embd
-    shapes: dict[str, tuple[int, ...]] = {
-        "wte.weight": (padded, c), "wpe.weight": (config.n_positions, c),
-        "attn.c_attn.weight": (3 * c, c), "attn.c_attn.bias": (3 * c,),
-        "attn.c_proj.weight": (c, c), "mlp.c_fc.weight": (4 * c, c), "mlp.c_fc.bias": (4 * c,),
-        "mlp.c_proj.weight": (c, 4 * c),
-    }
-    for name in TENSORS:
-        shape = shapes.get(name.removeprefix("h.{}."), (c,))
-        for layer in range(config.n_layer if "{}" in name else 1):
-            yield name.format(layer), shape
+def _layout(config: GPT2Config, padded: int) -> dict[str, tuple[int, ...]]:
+    """Every tensor's stored shape, in the file's order.
 
-
-def _elements(config: GPT2Config, padded: int) -> int:
-    return sum(math.prod(shape) for _, shape in _layout(config, padded))
-
-
-def _is_linear(name: str) -> bool:
-    return name.startswith("h.") and name.endswith(("c_attn.weight", "c_proj.weight",
-                                                    "c_fc.weight"))
-
-
-def check_fits_llmc(config: GPT2Config) -> None:
-    """Raise ValueError, naming every reason, if llm.c has no such model."""
-    wrong = [
-        f"{name}={getattr(config, name)} (llm.c: {needed})" for name, needed in FIXED.items()
-        if getattr(config, name) != needed
-    ]
-    if config.inner != 4 * config.n_embd:
-        wrong.append(f"n_inner={config.n_inner} (llm.c: {4 * config.n_embd})")
+    Raises ValueError, naming every reason, if llm.c has no such model.
+    """
+    wrong = differences(config, "llm.c", tie_word_embeddings=True, qkv_bias=True)
     if wrong:
         raise ValueError(f"llm.c has no such model: {', '.join(wrong)}")
+    shapes = {**parameter_shapes(config), "wte.weight": (padded, config.n_embd)}
+    names = [name.format(layer) for name in TENSORS
+             for layer in range(config.n_layer if "{}" in name else 1)]
+    return {name: shapes[name][::-1] if is_linear(name) else shapes[name] for name in names}
 
 
-def llmc_size(config: GPT2Config) -> int:
-    """Bytes of the float32 model file."""
-    return HEADER + 4 * _elements(config, _padded(config))
+def _size(config: GPT2Config) -> int:
+    shapes = _layout(config, _padded(config)).values()
+    return HEADER + ITEM_SIZES["F32"] * sum(math.prod(shape) for shape in shapes)
 
 
 def _padded(config: GPT2Config) -> int:
     return -(-config.vocab_size // PADDING) * PADDING
 
 
-def write_llmc(file: BinaryIO, config: GPT2Config, params: Params) -> None:
-    """Write a float32 model file (version 3); raises ValueError if llm.c has no such model."""
-    check_fits_llmc(config)
-    _write_header(file, [
+def save_llmc(path: Path | str, config: GPT2Config, params: Params) -> None:
+    """Write llm.c's model file in float32; raises ValueError if llm.c has no such model."""
+    check_savable(config, params)
+    header = [
         MODEL_MAGIC, 3, config.n_positions, config.vocab_size, config.n_layer, config.n_head,
         config.n_embd, _padded(config),
-    ])
-    _write_tensors(file, config, params)
+    ]
+    with _writing(path, header, _size(config)) as file:
+        _write_tensors(file, config, params)
 
 
-def write_llmc_state(
-    file: BinaryIO,
+def save_llmc_state(
+    path: Path | str,
     config: GPT2Config,
     ids: Array,
     targets: Array,
@@ -155,27 +117,45 @@ def write_llmc_state(
     loss: float,
     grads: Mapping[str, Array],
 ) -> None:
-    """Write a debug state: ids and targets (B, T), logits (B, T, V), gradients by name."""
-    check_fits_llmc(config)
-    batch, length = ids.shape
-    _write_header(file, [STATE_MAGIC, STATE_VERSION, batch, length])
-    rows = logits.reshape(batch * length, -1)
-    for array, kind in ((ids, "<i4"), (targets, "<i4"), (rows, "<f4")):
-        for piece in pieces(array, kind):
-            file.write(piece)
-    file.write(np.array(loss, "<f4").tobytes())
-    _write_tensors(file, config, grads)
+    """Write llm.c's debug state, with which its tests compare their own logits and gradients.
+
+    ids and targets (B, T), logits (B, T, V), the mean loss, gradients by parameter name.
+    """
+    size = _size(config) + 4 * logits.size + 8 * ids.size
+    with _writing(path, [STATE_MAGIC, STATE_VERSION, *ids.shape], size) as file:
+        rows = logits.reshape(ids.size, -1)
+        for array, kind in ((ids, "<i4"), (targets, "<i4"), (rows, "<f4")):
+            for piece in pieces(array, kind):
+                file.write(piece)
+        file.write(np.array(loss, "<f4").tobytes())
+        _write_tensors(file, config, grads)
 
 
-def _write_header(file: BinaryIO, numbers: list[int]) -> None:
-    header = np.zeros(256, "<i4")
-    header[:len(numbers)] = numbers
-    file.write(header.tobytes())
+def bin_file(path: Path | str) -> Path:
+    """The path itself; ValueError if no file can be written there."""
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a .bin file")
+    place_of(path)
+    return path
+
+
+@contextmanager
+def _writing(path: Path | str, header: Sequence[int], size: int) -> Iterator[BinaryIO]:
+    """A file of `size` bytes to write after its header; it replaces `path` once it is complete."""
+    path = bin_file(path)
+    check_room(path.parent, size)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing_file(path) as beside, beside.open("wb") as file:
+        numbers = np.zeros(256, "<i4")
+        numbers[:len(header)] = header
+        file.write(numbers.tobytes())
+        yield file
 
 
 def _write_tensors(file: BinaryIO, config: GPT2Config, tensors: Mapping[str, Array]) -> None:
-    for name, shape in _layout(config, _padded(config)):
-        array = tensors[name].T if _is_linear(name) else tensors[name]
+    for name, shape in _layout(config, _padded(config)).items():
+        array = tensors[name].T if is_linear(name) else tensors[name]
         for piece in pieces(array, "<f4"):
             file.write(piece)
         if name == "wte.weight":

@@ -14,6 +14,7 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Mapping
 
 import numpy as np
 
@@ -57,8 +58,8 @@ def load_openai_tf(
     """Config and parameters of the checkpoint with this index; CheckpointError if unsound."""
     table = read_table(index)
     try:
-        header = _fields(table.pop("", b""))
-        shards, endianness = _number(header.get(1, 1)), _number(header.get(2, 0))
+        header = dict(_messages(table.pop("", b"")))
+        shards, endianness = _number(header, 1, 1), _number(header, 2)
         entries = {name: _entry(name, value) for name, value in table.items()}
     except (Unsound, IndexError) as error:
         raise bad_file(index, f"its entries cannot be read ({error})") from None
@@ -87,9 +88,8 @@ def _config(path: Path) -> GPT2Config:
 def _tensors(index: Path, entries: dict[str, Entry], shards: int) -> dict[str, Stored]:
     stem = str(index.name).removesuffix(".index")
     files: dict[int, MappedFile] = {}
-    ends: dict[int, tuple[int, str]] = {}
     found: dict[str, Stored] = {}
-    for name, entry in sorted(entries.items(), key=lambda item: (item[1].shard, item[1].offset)):
+    for name, entry in entries.items():
         if not 0 <= entry.shard < shards <= 99999:
             raise bad_file(index, f"{shown(name)} is in shard {entry.shard} of {shards}")
         if entry.shard not in files:
@@ -98,15 +98,11 @@ def _tensors(index: Path, entries: dict[str, Entry], shards: int) -> dict[str, S
                 raise bad_file(path, "does not exist; the index names it")
             files[entry.shard] = MappedFile(path)
         file = files[entry.shard]
-        end, before = ends.get(entry.shard, (0, ""))
-        if entry.offset < end:
-            raise bad_file(index, f"{shown(name)} overlaps {shown(before)}")
         if entry.offset + entry.size > file.size:
             raise bad_file(
                 file.path, f"is truncated: {shown(name)} ends at byte {entry.offset + entry.size}, "
                 f"the file has {file.size}"
             )
-        ends[entry.shard] = entry.offset + entry.size, name
         if _is_ours(name):
             found[canonical(name)] = _checked(file, name, entry)
     return found
@@ -139,9 +135,8 @@ def _checked(file: MappedFile, name: str, entry: Entry) -> Stored:
 
 
 def _entry(name: str, value: bytes) -> Entry:
-    fields = _fields(value)
-    numbers = [_number(fields.get(key, 0)) for key in (1, 3, 4, 5, 6)]
-    kind, shard, offset, size, crc = numbers
+    fields = dict(_messages(value))
+    kind, shard, offset, size, crc = (_number(fields, key) for key in (1, 3, 4, 5, 6))
     shape, dtype = _shape(fields.get(2, b"")), DTYPES.get(kind, "")
     if _is_ours(name):
         if not dtype:
@@ -155,9 +150,9 @@ def _entry(name: str, value: bytes) -> Entry:
 
 def _shape(value: int | bytes) -> tuple[int, ...]:
     sizes = []
-    for number, content in _messages(_content(value)):
+    for number, content in _messages(value):
         if number == 2:
-            size = _number(_fields(_content(content)).get(1, 0))
+            size = _number(dict(_messages(content)), 1)
             if size >= 2**63:
                 raise Unsound("a shape has a negative size")
             sizes.append(size)
@@ -166,24 +161,17 @@ def _shape(value: int | bytes) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _number(value: int | bytes) -> int:
+def _number(fields: Mapping[int, int | bytes], key: int, default: int = 0) -> int:
+    value = fields.get(key, default)
     if not isinstance(value, int):
         raise Unsound("expected a number, got bytes")
     return value
 
 
-def _content(value: int | bytes) -> bytes:
-    if not isinstance(value, bytes):
-        raise Unsound("expected a message, got a number")
-    return value
-
-
-def _fields(data: int | bytes) -> dict[int, int | bytes]:
-    return dict(_messages(_content(data)))
-
-
-def _messages(data: bytes) -> list[tuple[int, int | bytes]]:
+def _messages(data: int | bytes) -> list[tuple[int, int | bytes]]:
     """The fields of a protocol buffer, in order: integers as int, everything else as bytes."""
+    if not isinstance(data, bytes):
+        raise Unsound("expected a message, got a number")
     at, found = 0, []
     while at < len(data):
         key, at = varint(data, at)

@@ -15,25 +15,23 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path
-from typing import IO, BinaryIO, Callable, Iterator
+from typing import IO, Callable, Iterator
 
 from ..config import GPT2Config
-from ..files import LOCK_FILE, flush_to_disk, locked, replacing_file
+from ..files import LOCK_FILE, check_room, flush_to_disk, locked, replacing_file
 from ..params import parameter_shapes
 from .assemble import mismatches
 from .cache import WEIGHTS, cached, own_folder
-from .configs import write_config
+from .configs import CONFIG, write_config
 from .errors import CheckpointError, bad_file
 from .huggingface import canonical
 from .safetensors_file import read_safetensors
-from .writing import check_room
 
 ENDPOINT = "https://huggingface.co"
-CONFIG = "config.json"
 UNFINISHED = ".unfinished"
 BLOCK = 2**20
 TIMEOUT = 30.0
@@ -94,173 +92,146 @@ def pull(
     """
     config = GPT2Config.named(name)
     target = own_folder(name) if folder is None else Path(folder)
-    if (target / WEIGHTS).is_file():
-        return _checked(name, target, report)
+    weights = target / WEIGHTS
+    if weights.is_file():
+        return _checked(name, weights, report)
     hub = cached(name) if folder is None else None
     if hub is not None:
         try:
-            return _checked(name, hub, report)
+            return _checked(name, hub / WEIGHTS, report)
         except CheckpointError:
             pass            # another revision, downloaded by transformers: left alone, not used
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
-        raise OSError(
-            f"HF_HUB_OFFLINE is set; unset it, or place {weights_url(name)} as {target / WEIGHTS}"
-        )
     url = weights_url(name)
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+        raise OSError(f"HF_HUB_OFFLINE is set; unset it, or place {url} as {weights}")
     partial = target / (WEIGHTS + UNFINISHED)
-    with _made(target), _opened(partial) as file:
-        if (target / WEIGHTS).is_file():     # another pull has finished in the meantime
-            return _checked(name, target, report)
-        fetch = _Fetch(url, file, report)
+    with _made(target, partial):
+        if weights.is_file():     # another pull has finished in the meantime
+            return _checked(name, weights, report)
         try:
-            fetch.run(pauses)
+            announced = _download(url, partial, report, pauses)
         except (OSError, HTTPException) as error:
-            raise _advice(target, fetch, error) from error
-        file.flush()
+            raise _advice(url, weights, partial, error) from error
         try:
-            _check_arrived(name, target / WEIGHTS, partial, fetch)
-        except CheckpointError:
+            # it may be a page that asks for a login, or another model
+            pulled = _examined(name, partial, announced)
+        except CheckpointError as error:
             partial.unlink()
-            raise
+            raise CheckpointError(
+                f"{error}; it was deleted, the same command starts again") from None
         with replacing_file(target / CONFIG) as beside:
             write_config(beside, config)
         flush_to_disk(partial)
-        os.replace(partial, target / WEIGHTS)
-    return Pulled(target, fetch.sha256, _whose(name, fetch.announced), True)
+        os.replace(partial, weights)
+    return replace(pulled, fetched=True)
 
 
-def _check_arrived(name: str, weights: Path, partial: Path, fetch: _Fetch) -> None:
-    expected = SHA256.get(name) or fetch.announced
-    if expected and fetch.sha256 != expected:
-        raise bad_file(
-            weights, f"expected sha256 {expected}, got {fetch.sha256}; the download was deleted, "
-            "the same command starts again"
-        )
-    # it may be a page that asks for a login, or another model
-    problems = _not_of_size(name, partial)
-    if problems:
-        raise bad_file(weights, f"the download is not {name} and was deleted", *problems)
+def _checked(name: str, weights: Path, report: Report) -> Pulled:
+    """Weights that are there already, examined."""
+    try:
+        return _examined(name, weights, report=report)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; delete it and pull again") from None
 
 
-def _not_of_size(name: str, file: Path) -> list[str]:
-    """How the tensors of a file differ from those of a published size; [] if they do not."""
-    tensors = canonical(file, read_safetensors(file))
-    head, table = tensors.get("lm_head.weight"), tensors.get("wte.weight")
-    if head is not None and table is not None and head.shape == table.shape:
-        del tensors["lm_head.weight"]           # a copy of the token table
-    return mismatches(parameter_shapes(GPT2Config.named(name)), tensors)
+def _examined(
+    name: str, file: Path, announced: str = "", report: Report = lambda done, total: None
+) -> Pulled:
+    """What a file is, by its sha256, and by its tensors where npgpt does not know that.
 
-
-def _checked(name: str, folder: Path, report: Report) -> Pulled:
-    """Weights that are there already, verified by their sha256 if it is known."""
-    path, expected = folder / WEIGHTS, SHA256.get(name)
-    if expected is None:
-        problems = _not_of_size(name, path)
+    Raises CheckpointError if it is not the published size.
+    """
+    digest, expected = _sha256(file, report), SHA256.get(name) or announced
+    if expected and digest != expected:
+        raise bad_file(file, f"is not {name}: expected sha256 {expected}, got {digest}")
+    if name not in SHA256:
+        tensors = canonical(file, read_safetensors(file))
+        head, table = tensors.get("lm_head.weight"), tensors.get("wte.weight")
+        if head is not None and table is not None and head.shape == table.shape:
+            del tensors["lm_head.weight"]           # a copy of the token table
+        problems = mismatches(parameter_shapes(GPT2Config.named(name)), tensors)
         if problems:
-            raise bad_file(path, f"is not {name}; delete it and pull again", *problems)
-        return Pulled(folder, "", "", False)
+            raise bad_file(file, f"is not {name}", *problems)
+    whose = "npgpt" if name in SHA256 else "the server" if announced else ""
+    return Pulled(file.parent, digest, whose, False)
+
+
+def _sha256(path: Path, report: Report) -> str:
     digest, done, total = hashlib.sha256(), 0, path.stat().st_size
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
             done += len(block)
             report(done, total)
-    if digest.hexdigest() != expected:
-        raise bad_file(
-            path, f"expected sha256 {expected}, got {digest.hexdigest()}; delete it and pull again"
-        )
-    return Pulled(folder, expected, "npgpt", False)
+    return digest.hexdigest()
 
 
-def _whose(name: str, announced: str) -> str:
-    return "npgpt" if name in SHA256 else "the server" if announced else ""
+def _download(url: str, partial: Path, report: Report, pauses: tuple[float, ...]) -> str:
+    """Download to the end of a file that may hold the beginning; resume a broken connection.
+
+    Returns the sha256 that the server announces, or "".
+    """
+    left = list(pauses)
+    while True:
+        before = _size(partial)
+        try:
+            return _attempt(url, partial, report)
+        except (OSError, HTTPException) as error:
+            if _size(partial) > before:
+                left = list(pauses)
+            if not left or not _may_pass(error):
+                raise
+            time.sleep(left.pop(0))
 
 
-class _Fetch:
-    """One download into an open file, which may contain its beginning."""
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
-    def __init__(self, url: str, file: BinaryIO, report: Report) -> None:
-        self.url, self.file, self.report = url, file, report
-        self.total = 0
-        self.announced = ""
-        self._digest = hashlib.sha256()
-        self.done = 0
 
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
-
-    def run(self, pauses: tuple[float, ...]) -> None:
-        """Download to the end; after a broken connection, resume."""
-        self._take_up()
-        left = list(pauses)
-        while True:
-            before = self.done
-            try:
-                self._attempt()
-                return
-            except (OSError, HTTPException) as error:
-                if self.done > before:
-                    left = list(pauses)
-                if not left or not _may_pass(error):
-                    raise
-                time.sleep(left.pop(0))
-
-    def _take_up(self) -> None:
-        """Read what an earlier call downloaded."""
-        self.file.seek(0)
-        while block := self.file.read(BLOCK):
-            self._digest.update(block)
-            self.done += len(block)
-
-    def _start_over(self) -> None:
-        self.file.seek(0)
-        self.file.truncate()
-        self._digest = hashlib.sha256()
-        self.done = 0
-
-    def _attempt(self) -> None:
+def _attempt(url: str, partial: Path, report: Report) -> str:
+    links = _Links()
+    with partial.open("ab") as file:
+        done = file.tell()
         # no compression: the offsets are those of the file itself
         headers = {"User-Agent": "npgpt", "Accept-Encoding": "identity"}
-        if self.done:
-            headers["Range"] = f"bytes={self.done}-"
-        links = _Links()
-        request = urllib.request.Request(self.url, headers=headers)
+        if done:
+            headers["Range"] = f"bytes={done}-"
+        request = urllib.request.Request(url, headers=headers)
         try:
             reply = urllib.request.build_opener(links).open(request, timeout=TIMEOUT)
         except urllib.error.HTTPError as error:
-            if error.code != 416 or not self.done:
+            if error.code != 416 or not done:
                 raise
             # nothing follows what is there: it is complete, or longer than the file
-            self._note(links, error.headers)
-            if error.headers.get("Content-Range") != f"bytes */{self.done}":
-                self._start_over()
-                self._attempt()
-            return
+            if error.headers.get("Content-Range") == f"bytes */{done}":
+                return _announced(*links.seen, error.headers)
+            file.truncate(0)
+            return _attempt(url, partial, report)
         with reply:
-            self._note(links, reply.headers)
-            if reply.status != 206 or _range_start(reply.headers) != self.done:
-                self._start_over()
+            continues = (reply.headers.get("Content-Range") or "").startswith(f"bytes {done}-")
+            if reply.status != 206 or not continues:
+                file.truncate(0)
+                done = 0
             length = int(reply.headers.get("Content-Length") or 0)
-            self.total = self.done + length if length else 0
-            check_room(Path(self.file.name).parent, length)
+            total = done + length if length else 0
+            check_room(partial.parent, length)
             while block := reply.read(BLOCK):
-                self.file.write(block)
-                self._digest.update(block)
-                self.done += len(block)
-                self.report(self.done, self.total)
-        self.file.flush()
-        if self.done < self.total:
-            raise ConnectionError("the connection broke")
+                file.write(block)
+                done += len(block)
+                report(done, total)
+    if done < total:
+        raise ConnectionError(f"the connection broke before {total / 2**20:.0f} MiB")
+    return _announced(*links.seen, reply.headers)
 
-    def _note(self, links: _Links, headers: Message) -> None:
-        """Note the sha256 that the server announces, if it does, as the file's ETag."""
-        for name in ("X-Linked-Etag", "ETag"):
-            for seen in (*links.seen, headers):
-                etag = (seen.get(name) or "").removeprefix("W/").strip('"').lower()
-                if re.fullmatch(r"[0-9a-f]{64}", etag):
-                    self.announced = etag
-                    return
+
+def _announced(*headers: Message) -> str:
+    """The sha256 that the server announces as the file's ETag, or ""."""
+    for name in ("X-Linked-Etag", "ETag"):
+        for seen in headers:
+            etag = (seen.get(name) or "").removeprefix("W/").strip('"').lower()
+            if re.fullmatch(r"[0-9a-f]{64}", etag):
+                return etag
+    return ""
 
 
 class _Links(urllib.request.HTTPRedirectHandler):
@@ -277,11 +248,6 @@ class _Links(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _range_start(headers: Message) -> int:
-    match = re.match(r"bytes (\d+)-", headers.get("Content-Range") or "")
-    return int(match[1]) if match else -1
-
-
 def _may_pass(error: Exception) -> bool:
     """Whether a retry can help: a broken connection or a busy server, not a full disk."""
     if isinstance(error, urllib.error.HTTPError):
@@ -293,8 +259,11 @@ def _may_pass(error: Exception) -> bool:
 
 
 @contextmanager
-def _made(folder: Path) -> Iterator[None]:
-    """Make a folder and hold it; if the work fails, empty folders that were made are removed."""
+def _made(folder: Path, partial: Path) -> Iterator[None]:
+    """Make a folder and hold it; afterwards an empty download is removed.
+
+    If the work fails, empty folders that were made are removed too.
+    """
     new = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -303,7 +272,9 @@ def _made(folder: Path) -> Iterator[None]:
                 yield
             finally:
                 with suppress(OSError):
-                    (folder / LOCK_FILE).unlink()
+                    (folder / LOCK_FILE).unlink(missing_ok=True)
+                    if not _size(partial):
+                        partial.unlink(missing_ok=True)
     except BaseException:
         with suppress(OSError):
             for place in new:
@@ -311,32 +282,17 @@ def _made(folder: Path) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def _opened(partial: Path) -> Iterator[BinaryIO]:
-    """The unfinished file, open for reading and appending; deleted if nothing was written to it."""
-    with partial.open("a+b") as file:
-        try:
-            yield file
-        finally:
-            with suppress(OSError):
-                file.flush()
-                if partial.stat().st_size == 0:
-                    partial.unlink()
-
-
-def _advice(folder: Path, fetch: _Fetch, error: Exception) -> OSError:
+def _advice(url: str, weights: Path, partial: Path, error: Exception) -> Exception:
     """One line: what failed, and what to do."""
     if isinstance(error, OSError) and error.errno is not None and error.filename:
         return error                 # the disk, not the network
     reason = getattr(error, "reason", None) or error
     reason = f"{error.code} {reason}" if isinstance(error, urllib.error.HTTPError) else reason
-    if fetch.done:
-        of = f" of {fetch.total / 2**20:.0f}" if fetch.total else ""
+    if done := _size(partial):
         return OSError(
-            f"{fetch.url}: {reason}; {fetch.done / 2**20:.0f}{of} MiB are downloaded, the same "
-            "command resumes"
+            f"{url}: {reason}; {done / 2**20:.0f} MiB are downloaded, the same command resumes"
         )
     return OSError(
-        f"{fetch.url} cannot be downloaded ({reason}); set HF_ENDPOINT to a server that can be "
-        f"reached, or place the file as {folder / WEIGHTS}"
+        f"{url} cannot be downloaded ({reason}); set HF_ENDPOINT to a server that can be "
+        f"reached, or place the file as {weights}"
     )

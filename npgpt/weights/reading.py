@@ -9,7 +9,7 @@ import numpy as np
 from ..config import SIZES, GPT2Config
 from ..params import Params
 from . import book, huggingface, llmc, openai_tf
-from .cache import cached
+from .cache import WEIGHTS, cached
 from .errors import CheckpointError, bad_file
 
 FORMS = (
@@ -36,9 +36,15 @@ def load(
         if book.MARK in tensors:
             return book.load_book(file, tensors, dtype)
         return huggingface.load_huggingface(file, tensors, dtype)
-    if llmc.magic_of(file) in (llmc.MODEL_MAGIC, llmc.STATE_MAGIC):
+    with file.open("rb") as opened:
+        start = opened.read(4)
+    if int.from_bytes(start, "little") in (llmc.MODEL_MAGIC, llmc.STATE_MAGIC):
         return llmc.load_llmc(file, dtype)
-    raise bad_file(file, f"{_unusable(file)}; npgpt reads {FORMS}")
+    what = "has an unknown format"
+    if start[:2] == b"PK" or start[:1] == b"\x80":
+        what = ("is a PyTorch pickle, which runs code when it is loaded; save it again with "
+                "save_pretrained(..., safe_serialization=True)")
+    raise bad_file(file, f"{what}; npgpt reads {FORMS}")
 
 
 def file_at(given: Path | str) -> Path:
@@ -61,7 +67,7 @@ def file_at(given: Path | str) -> Path:
 
 
 def _file_in(folder: Path) -> Path:
-    for name in (huggingface.WEIGHTS, huggingface.INDEX):
+    for name in (WEIGHTS, huggingface.INDEX):
         if (folder / name).is_file():
             return folder / name
         if (folder / name).is_dir():
@@ -77,12 +83,3 @@ def _file_in(folder: Path) -> Path:
             raise bad_file(folder, f"contains several models ({names}); name one of them")
     names = ", ".join(sorted(file.name for file in folder.iterdir())[:8])
     raise bad_file(folder, f"contains no weights ({names or 'it is empty'}); npgpt reads {FORMS}")
-
-
-def _unusable(file: Path) -> str:
-    with file.open("rb") as opened:
-        start = opened.read(4)
-    if start[:2] == b"PK" or start[:1] == b"\x80":
-        return ("is a PyTorch pickle, which runs code when it is loaded; save it again with "
-                "save_pretrained(..., safe_serialization=True)")
-    return "has an unknown format"

@@ -1,8 +1,8 @@
 """The safetensors format: eight bytes of header length, a JSON header, then the tensors' bytes.
 
-The safetensors library writes, and has the last word on whether a file is sound. Every entry of the
-header is checked here first, so that an error can name the tensor and say what is wrong. The
-tensors are then mapped in place, which the library does not offer for NumPy.
+The safetensors library writes. Reading is our own: every entry of the header is checked, so that an
+error can name the tensor and say what is wrong, and the tensors are then mapped in place, which the
+library does not offer for NumPy.
 Source: the format's page in the safetensors repository.
 """
 
@@ -16,13 +16,13 @@ import re
 from collections import Counter
 from pathlib import Path
 from stat import S_IMODE
-from typing import Mapping, TypeGuard
+from typing import Mapping, NamedTuple, TypeGuard
 
 import numpy as np
 
 from ..tape import Array
 from .errors import CheckpointError, Unsound, bad_file, named, shown
-from .stored import FLOATS, MappedFile, Stored
+from .stored import MappedFile, Stored
 
 # XL's header has 60 kB; a shape has two sizes; much more is forged, and costly to parse or multiply
 LONGEST_HEADER = 2**25
@@ -38,22 +38,22 @@ def read_safetensors(path: Path) -> dict[str, Stored]:
     size = path.stat().st_size
     header, start = _header(path, size)
     header.pop("__metadata__", None)
-    spans: dict[str, tuple[int, int]] = {}
+    entries: dict[str, _Entry] = {}
     problems: list[str] = []
     for name, entry in header.items():
         try:
-            spans[name] = _span(entry)
+            entries[name] = _entry(entry)
         except Unsound as error:
             problems.append(f"{shown(name)}: {error}")
     if problems:
         raise bad_file(path, *problems)
-    _check_spans(path, spans, size - start)
-    if not spans:
+    _check_spans(path, entries, size - start)
+    if not entries:
         raise bad_file(path, "contains no tensor")
     file = MappedFile(path)
     return {
-        name: _stored(file, dtype, shape, start + spans[name][0])
-        for name, (dtype, shape) in _as_the_library_reads(path).items()
+        name: file.tensor(start + entry.begin, entry.shape, entry.dtype)
+        for name, entry in entries.items()
     }
 
 
@@ -106,8 +106,15 @@ def parsed_json(path: Path, raw: bytes, what: str) -> dict[str, object]:
     return parsed
 
 
-def _span(entry: object) -> tuple[int, int]:
-    """Where a tensor begins and ends, from its entry in the header; raises Unsound."""
+class _Entry(NamedTuple):
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+def _entry(entry: object) -> _Entry:
+    """A tensor's entry in the header, checked; raises Unsound."""
     if not isinstance(entry, dict):
         raise Unsound("expected an object with dtype, shape and data_offsets")
     dtype, shape, span = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
@@ -121,7 +128,7 @@ def _span(entry: object) -> tuple[int, int]:
     needed = math.prod(shape) * ITEM_SIZES[dtype]
     if span[1] - span[0] != needed:
         raise Unsound(f"{dtype} {shown(shape)} needs {shown(needed)} bytes, got {shown(span)}")
-    return span[0], span[1]
+    return _Entry(dtype, tuple(shape), *span)
 
 
 def _are_sizes(value: object) -> TypeGuard[list[int]]:
@@ -129,10 +136,10 @@ def _are_sizes(value: object) -> TypeGuard[list[int]]:
     return isinstance(value, list) and all(type(n) is int and 0 <= n < 2**63 for n in value)
 
 
-def _check_spans(path: Path, spans: Mapping[str, tuple[int, int]], size: int) -> None:
-    """Raise CheckpointError unless the spans fill `size` bytes without gap or overlap."""
+def _check_spans(path: Path, entries: Mapping[str, _Entry], size: int) -> None:
+    """Raise CheckpointError unless the tensors fill `size` bytes without gap or overlap."""
     end, before = 0, "the header"
-    for name, (begin, stop) in sorted(spans.items(), key=lambda item: (item[1], item[0])):
+    for begin, stop, name in sorted((e.begin, e.end, name) for name, e in entries.items()):
         if begin != end:
             how = "overlaps" if begin < end else f"leaves {begin - end} bytes unused after"
             raise bad_file(path, f"{shown(name)} {how} {shown(before)}")
@@ -141,35 +148,6 @@ def _check_spans(path: Path, spans: Mapping[str, tuple[int, int]], size: int) ->
         raise bad_file(path, f"is truncated: its tensors need {end} bytes, got {size}")
     if end < size:
         raise bad_file(path, f"has {size - end} bytes after its last tensor")
-
-
-def _as_the_library_reads(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """The dtype and shape of every tensor."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            slices = {name: file.get_slice(name) for name in file.keys()}
-            return {name: (part.get_dtype(), tuple(part.get_shape()))
-                    for name, part in slices.items()}
-    except SafetensorError as error:
-        raise bad_file(path, f"is not a sound safetensors file ({shown(str(error))})") from None
-
-
-def _stored(file: MappedFile, dtype: str, shape: tuple[int, ...], offset: int) -> Stored:
-    if dtype in FLOATS:
-        return file.tensor(offset, shape, dtype)
-
-    def read(wanted: np.dtype) -> Array:
-        raise CheckpointError(f"{file.path}: a {dtype} tensor cannot be a parameter")
-
-    return Stored(shape, dtype, read)
-
-
-def written_size(tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> int:
-    """The most bytes that `write_safetensors` will write, with 256 for each header entry."""
-    notes = sum(len(key) + 2 * len(text) for key, text in (metadata or {}).items())
-    return 256 * (1 + len(tensors)) + notes + sum(array.nbytes for array in tensors.values())
 
 
 def write_safetensors(

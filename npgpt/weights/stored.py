@@ -29,7 +29,7 @@ PIECE = 2**20
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor in a file: its shape, its stored dtype (a key of FLOATS), and how to read it."""
+    """A tensor in a file: its shape, its stored dtype, and how to read it if that is in FLOATS."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -64,15 +64,10 @@ class MappedFile:
                 piece = np.empty(min(PIECE, raw.size - start), FLOATS[dtype])
                 if file.readinto(piece.data.cast("B")) != piece.nbytes:
                     raise bad_file(self.path, "was truncated while it was read")
-                out[start:start + piece.size] = widened(piece, dtype)
+                if dtype == "BF16":
+                    piece = (piece.astype(np.uint32) << 16).view(np.float32)
+                out[start:start + piece.size] = piece
         return out.reshape(shape)
-
-
-def widened(raw: Array, dtype: str) -> Array:
-    """Stored elements as floats: bfloat16 becomes float32, others stay as they are."""
-    if dtype == "BF16":
-        return (raw.astype(np.uint32) << 16).view(np.float32)
-    return raw
 
 
 def transposed(stored: Stored) -> Stored:

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npgpt.book import TorchGenerator
-from npgpt.layers.dropout import dropout_forward
 
 from .golden import assert_same, golden
 
@@ -54,12 +53,6 @@ def test_the_golden_sequences_hold_every_kind_of_call_and_sizes_beyond_a_thousan
              if call["kind"] == "randn" and out["shape"]]
     assert any(size > 1000 for size in sizes)
     assert any(size % 16 for size in sizes)
-
-
-def test_a_layer_drops_what_pytorch_drops_when_handed_the_generator():
-    x = np.ones((5, 7), np.float32)
-    out, _ = dropout_forward(x, rate=0.1, rng=TorchGenerator(4))
-    np.testing.assert_array_equal(out, TorchGenerator(4).dropout((5, 7), 0.1))
 
 
 def test_random_takes_the_sizes_that_a_numpy_generator_takes():
@@ -120,5 +113,5 @@ def test_other_wrong_settings_are_rejected():
         rng.rand((2, 5))
     with pytest.raises(ValueError, match=r"size=-5 must be an integer of at least 0"):
         rng.randn(2, -5)
-    with pytest.raises(ValueError, match="dropout rate 1.0"):
+    with pytest.raises(ValueError, match="dropout .* got 1.0"):
         rng.dropout((2,), 1.0)

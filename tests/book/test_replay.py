@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from npgpt.book import pretrained, replay, replay_training, training
+from npgpt.book import chapter5, replay, replay_training, training
 from npgpt.book.figures import Figure, TextFigure
 from npgpt.book.replay import CHAPTERS, as_records, summary, tabulate
 
@@ -46,7 +46,7 @@ def test_chapters_come_in_the_order_asked_for():
 def test_openais_weights_are_replayed_where_they_are_and_else_a_line_says_so(
         monkeypatch, tmp_path):
     monkeypatch.setitem(CHAPTERS, 5, ("training", lambda: iter([Figure("a", "1", [1])])))
-    monkeypatch.setattr(pretrained, "figures", lambda folder: iter([
+    monkeypatch.setattr(chapter5, "pretrained_figures", lambda folder: iter([
         Figure("b", "found", str(folder))
     ]))
     monkeypatch.setenv("HF_HOME", str(tmp_path))
@@ -80,6 +80,14 @@ def test_a_training_run_that_parts_from_the_book_says_where(monkeypatch):
     lines.clear()
     replay_training(1, lines.append)
     assert "0 do not" in lines[-1]
+
+
+@pytest.mark.parametrize("epochs", [0, 11])
+def test_epochs_beyond_the_books_are_rejected_before_anything_is_said(epochs):
+    lines = []
+    with pytest.raises(ValueError, match="from 1 to 10"):
+        replay_training(epochs, lines.append)
+    assert lines == []
 
 
 def test_records_are_strict_json():

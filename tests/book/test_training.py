@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from npgpt.book import TorchGenerator, gpt2, training
 from npgpt.book.figures import DIFFERENT
@@ -52,9 +51,3 @@ def test_each_event_of_the_run_is_judged_by_what_the_book_prints_of_it(monkeypat
     assert len(losses) == 18 and all(f.verdict == DIFFERENT for f in figures if "text" in f.name)
     assert [figure.name for figure in figures[-2:]] == [
         "text after training", "text drawn at temperature 1.4"]
-
-
-@pytest.mark.parametrize("epochs", [0, 11])
-def test_epochs_beyond_the_books_are_rejected(epochs):
-    with pytest.raises(ValueError, match="from 1 to 10"):
-        training.figures(epochs)

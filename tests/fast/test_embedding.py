@@ -22,7 +22,7 @@ def test_rows_of_repeated_ids_are_all_added(lead, vocab, channels, seed):
     rows, table = rng.standard_normal((*lead, channels)), rng.standard_normal((vocab, channels))
     ids, wanted, before = np.asarray(ids), table.copy(), rows.copy()
     np.add.at(wanted, ids, rows)
-    fast.add_rows(table, ids, rows)
+    fast.Rows(table.shape, ids, rows).add_to(table)
     np.testing.assert_allclose(table, wanted, rtol=1e-12, atol=1e-12)
     np.testing.assert_array_equal(rows, before)
 
@@ -32,7 +32,7 @@ def test_one_id_only_all_ids_and_ids_at_the_ends_of_the_table(ids):
     ids = np.array(ids)
     rows = np.random.default_rng(0).standard_normal((len(ids), 3))
     table = np.ones((6, 3))
-    fast.add_rows(table, ids, rows)
+    fast.Rows(table.shape, ids, rows).add_to(table)
     for token in range(6):
         np.testing.assert_allclose(table[token], 1 + rows[ids == token].sum(axis=0), rtol=1e-12)
 

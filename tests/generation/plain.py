@@ -3,7 +3,27 @@
 import numpy as np
 
 from npgpt import model
+from npgpt.generation.language_model import LanguageModel
 from npgpt.generation.reader import CachedReader
+from npgpt.ops import TEXTBOOK
+
+
+def stream(params, config, ids, max_new_tokens, *, ops=TEXTBOOK, **settings):
+    """The textbook's tokens, and no warning where a text outgrows the context."""
+    settings.setdefault("on_slide", lambda row: None)
+    return LanguageModel(config, params, ops).stream(ids, max_new_tokens, **settings)
+
+
+def complete(params, config, ids, max_new_tokens, *, ops=TEXTBOOK, **settings):
+    """What the textbook writes, likewise."""
+    settings.setdefault("on_slide", lambda row: None)
+    return LanguageModel(config, params, ops).complete(ids, max_new_tokens, **settings)
+
+
+def generate(params, config, ids, max_new_tokens, *, ops=TEXTBOOK, **settings):
+    """Prompt and continuation by the textbook, likewise."""
+    settings.setdefault("on_slide", lambda row: None)
+    return LanguageModel(config, params, ops).generate(ids, max_new_tokens, **settings)
 
 
 def assert_same(got, full):

@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npgpt import model
-from npgpt.generation import Session, complete, generate, streamed
+from npgpt.generation import Session, streamed
 from npgpt.generation.fast_reader import FastReader
 from npgpt.generation.reader import CachedReader
 from npgpt.machine import threads
 from npgpt.tape import Op
 
 from .lively import LONG, SMALL, VARIANTS, lively
+from .plain import complete, generate
 
 IDS = np.random.default_rng(0).integers(0, 29, (3, 12))
 MODELS = {
@@ -119,7 +120,7 @@ def test_a_window_slides_as_with_the_textbook_reader():
 
 def test_a_session_may_read_with_it():
     replies = []
-    for reader in (None, FastReader):
+    for reader in (CachedReader, FastReader):
         session = Session(lively(LONG), LONG, seed=1, reader=reader)
         session.extend([3, 1, 4])
         first = [token.id for token in session.reply(5)]

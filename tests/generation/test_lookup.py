@@ -8,7 +8,7 @@ from npgpt.generation.lookup import (
     LONGEST_DRAFT,
     LONGEST_MATCH,
     SHORTEST_MATCH,
-    DraftLength,
+    next_length,
     propose,
 )
 
@@ -60,16 +60,11 @@ def test_a_draft_is_found_whenever_the_last_tokens_came_before(text):
 
 
 def test_draft_length_grows_with_success_and_shrinks_with_failure():
-    length = DraftLength()
-    assert length.value == FIRST_DRAFT
-    length.learn(0, 0)
-    assert length.value == FIRST_DRAFT
+    assert next_length(FIRST_DRAFT, 0, 0) == FIRST_DRAFT
+    length = FIRST_DRAFT
     for _ in range(9):
-        length.learn(length.value, length.value)
-    assert length.value == LONGEST_DRAFT
-    length.learn(LONGEST_DRAFT, 2)
-    assert length.value == 3
-    length.learn(3, 0)
-    assert length.value == 1
-    length.learn(1, 1)
-    assert length.value == 2
+        length = next_length(length, length, length)
+    assert length == LONGEST_DRAFT
+    assert next_length(LONGEST_DRAFT, LONGEST_DRAFT, 2) == 3
+    assert next_length(3, 3, 0) == 1
+    assert next_length(1, 1, 1) == 2

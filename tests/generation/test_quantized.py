@@ -6,13 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from npgpt.generation import generate, streamed
+from npgpt.generation import streamed
 from npgpt.generation.fast_reader import FastReader
 from npgpt.generation.quantized import Int8, dequantize, quantize, quantized
 from npgpt.generation.reader import CachedReader
 from npgpt.params import parameter_shapes
 
 from .lively import LONG, VARIANTS, lively
+from .plain import generate
 
 IDS = np.random.default_rng(0).integers(0, 29, (3, 12))
 

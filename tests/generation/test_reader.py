@@ -43,5 +43,5 @@ def test_as_many_logits_come_back_as_are_asked_for(keep, ops):
 
 def test_a_reader_has_the_models_own_precision():
     reader = CachedReader(lively(dtype=np.float32), SMALL)
-    assert reader.cache.keys.dtype == np.float32
+    assert reader.keys.dtype == np.float32
     assert reader.read([0], IDS[:1]).dtype == np.float32

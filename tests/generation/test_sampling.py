@@ -23,7 +23,6 @@ from npgpt.generation.sampling import (
 # few distinct values, so that ties are common
 coarse = st.integers(-6, 6).map(lambda n: n / 2)
 logit_rows = hnp.arrays(np.float64, st.integers(1, 40), elements=coarse | st.floats(-50, 50))
-batches = hnp.arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(1, 20)), elements=coarse)
 
 
 def softmax(logits):
@@ -58,14 +57,6 @@ def test_min_p_keeps_tokens_by_their_ratio_to_the_best(logits, min_p):
     assert kept[ratio > min_p * (1 + 1e-9)].all()
     assert not kept[ratio < min_p * (1 - 1e-9)].any()
     assert kept[logits.argmax()]
-
-
-@given(batches, st.integers(1, 20), st.floats(0.01, 1.0), st.floats(0.0, 1.0))
-def test_a_batch_is_filtered_row_by_row(logits, k, p, min_p):
-    for keep in (lambda x: keep_top_k(x, k), lambda x: keep_top_p(x, p),
-                 lambda x: keep_min_p(x, min_p), lambda x: with_temperature(x, 0.5),
-                 lambda x: penalise_repetition(x, [0, len(x.T) - 1], 1.5)):
-        np.testing.assert_array_equal(keep(logits), np.stack([keep(row) for row in logits]))
 
 
 @given(logit_rows, st.integers(1, 40), st.floats(0.01, 1.0), st.floats(0.0, 1.0))

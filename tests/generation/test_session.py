@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from npgpt.generation import Session, generate, stream
+from npgpt.generation import Session
 
 from .lively import LONG, SMALL, lively
-from .plain import CountingReader
+from .plain import CountingReader, generate, stream
 
 PARAMS = lively()
 LONG_PARAMS = lively(LONG)

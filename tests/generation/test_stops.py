@@ -4,9 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npgpt.generation.stops import StopGuard, Stops
-
-from .lively import SMALL
+from npgpt.generation.stops import StopGuard
 
 words = st.text("ab\n", max_size=12)
 
@@ -41,17 +39,6 @@ def test_nothing_is_shown_after_a_stop():
     guard = StopGuard("END")
     assert [guard.add(piece) for piece in ("one E", "ND two", "three")] == ["one ", "", ""]
     assert guard.stopped and guard.flush() == ""
-
-
-def test_a_row_ends_by_id_or_by_string():
-    def decode(ids):
-        return "".join("abcdefgh"[i] for i in ids)
-
-    stops = Stops(SMALL, ids=[7], strings=["bc"], decode=decode)
-    assert stops.ended_by([1, 7])
-    assert not stops.ended_by([7, 1])
-    assert stops.ended_by([0, 1, 2])
-    assert not stops.ended_by([0, 2, 1])
 
 
 @pytest.mark.parametrize("strings", ["", ["a", ""], [3]])

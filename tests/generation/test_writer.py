@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npgpt.fast.ops import FAST as fast
-from npgpt.generation.engine import StreamSettings, complete, generate, stream
+from npgpt.generation.language_model import LanguageModel, StreamSettings
 from npgpt.generation.sampling import Sampling, SamplingSettings, generators
-from npgpt.generation.writer import Settings, Writer, check_names, request
+from npgpt.generation.writer import Request, Settings, Writer, check_names
 from npgpt.ops import TEXTBOOK as textbook
 
 from .lively import SMALL, VARIANTS, lively
-from .plain import CountingReader, last_logits, plainly
+from .plain import CountingReader, complete, generate, last_logits, plainly
 
 PARAMS = lively()
 PROMPT = np.array([3, 1, 4, 1, 5])
@@ -136,7 +136,7 @@ def test_sampling_with_speculation_keeps_the_exact_distribution():
             reader = CountingReader(params, config, 1, 12)
             rng = GivenNumbers(low + fraction * (high - low) for low, high in edges)
             writer = Writer([prompt], [rng], reader, config)
-            wanted = request(config, 4, temperature=3.0, top_p=0.95, speculate=True)
+            wanted = Request(config, 4, temperature=3.0, top_p=0.95, speculate=True)
             tokens = list(writer.write(wanted))
             assert tuple(token.id for token in tokens) == continuation
             assert rng.numbers == []
@@ -171,10 +171,23 @@ def test_fifty_greedy_tokens_in_float32_are_those_of_the_plain_loop(ops, specula
     assert got.tolist() == expected
 
 
+def test_a_row_ends_by_id_by_string_or_by_its_length():
+    def decode(ids):
+        return "".join("abcdefgh"[i] for i in ids)
+
+    wanted = Request(SMALL, 4, stop_ids=[7], stop=["bc"], decode=decode)
+    assert wanted.ended([1, 7]) == "stop"
+    assert wanted.ended([7, 1]) is None
+    assert wanted.ended([0, 1, 2]) == "stop"
+    assert wanted.ended([0, 2, 1]) is None
+    assert wanted.ended([0, 2, 1, 3]) == "length"
+    assert wanted.ended([0, 2, 1, 7]) == "stop"
+
+
 def test_known_settings_pass_and_an_unknown_one_is_named_with_what_there_is():
-    check_names(["temperature", "stop_ids", "seed"], also=("seed",))
+    check_names(["temperature", "stop_ids"], Settings.__annotations__)
     with pytest.raises(TypeError) as error:
-        check_names(["seed"])
+        check_names(["seed"], Settings.__annotations__)
     assert str(error.value) == (
         "unknown setting 'seed'; expected one of temperature, top_k, top_p, min_p, "
         "repetition_penalty, stop_ids, stop, decode, speculate")
@@ -182,9 +195,9 @@ def test_known_settings_pass_and_an_unknown_one_is_named_with_what_there_is():
 
 def test_the_typed_settings_are_the_fields_and_parameters_that_take_them():
     assert list(SamplingSettings.__annotations__) == [field.name for field in fields(Sampling)]
-    of_request = set(inspect.signature(request).parameters) - {"config", "max_new_tokens"}
+    of_request = set(inspect.signature(Request).parameters) - {"config", "max_new_tokens"}
     assert set(Settings.__annotations__) == {*SamplingSettings.__annotations__,
                                              *of_request - {"sampling"}}
-    of_stream = set(inspect.signature(stream).parameters) - {
-        "params", "config", "ids", "max_new_tokens", "settings"}
+    of_stream = set(inspect.signature(LanguageModel.stream).parameters) - {
+        "self", "ids", "max_new_tokens", "settings"}
     assert set(StreamSettings.__annotations__) == {*Settings.__annotations__, *of_stream}

@@ -64,7 +64,7 @@ def test_a_folder_is_held_by_one(tmp_path):
 
 def test_a_run_knows_how_far_it_got(runs):
     run = runs[0]
-    assert run.status() == "waiting" and not run.begun
+    assert run.name == "layernorm-seed1" and run.status() == "waiting" and not run.begun
     run.place.mkdir(parents=True)
     (run.place / "config.toml").write_text("")
     assert run.status() == "unfinished" and run.begun

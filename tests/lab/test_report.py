@@ -2,11 +2,11 @@
 
 import builtins
 import json
+from types import SimpleNamespace
 
 import pytest
 
-from npgpt.lab.blocks import Code, Heading, Items, Table
-from npgpt.lab.report import blocks, write_report
+from npgpt.lab.report import parts, write_report
 from npgpt.lab.summary import summarise
 
 from .conftest import results_of
@@ -16,13 +16,25 @@ A, B = [2.0, 2.1, 2.2], [1.9, 2.02, 2.09]
 NATS = {"a": [[0.79, 0.7], [0.6, 0.5]], "b": [[0.1, "nan"], [0.2, 0.3]]}
 
 
-def parts(*given, **settings):
-    results = results_of(*given, **settings)
-    return blocks(results, summarise(results))
+def report_on(results):
+    """The parts of a report without pictures, as Markdown."""
+    return [part.markdown for part in parts(results, summarise(results), {})]
+
+
+def report_of(*given, **settings):
+    return report_on(results_of(*given, **settings))
 
 
 def table(found, words):
-    return next(part for part in found if isinstance(part, Table) and words in part.caption)
+    """The cells of the table whose caption begins with these words."""
+    lines = next(part for part in found if part.startswith(f"*{words}")).splitlines()[2:]
+    header, _, *rows = [tuple(cell.strip() for cell in line.strip("|").split(" | "))
+                        for line in lines]
+    return SimpleNamespace(header=header, rows=rows)
+
+
+def titles(found):
+    return [part.removeprefix("## ") for part in found if part.startswith("## ")]
 
 
 @pytest.fixture
@@ -61,31 +73,32 @@ def test_without_matplotlib_the_pages_come_without_pictures(numbers, tmp_path, m
 
 
 def test_the_papers_columns_come_with_arms_of_the_paper_only():
-    assert "the paper" in table(parts({"a": A, "b": B}), "Perplexity over all").header
-    assert "the paper" not in table(parts({"a": A, "b": B}, paper=False), "Perplexity over").header
+    assert "the paper" in table(report_of({"a": A, "b": B}), "Perplexity over all").header
+    without = report_of({"a": A, "b": B}, paper=False)
+    assert "the paper" not in table(without, "Perplexity over all").header
 
 
 def test_perplexity_stands_beside_the_papers():
-    rows = table(parts({"a": A, "b": B}), "Perplexity over all").rows
+    rows = table(report_of({"a": A, "b": B}), "Perplexity over all").rows
     assert rows[1][0] == "b" and rows[1][-2:] == ("2.936", "+9.20 %")
     assert rows[0][4] == "–" and rows[1][4].startswith("−")
 
 
 def test_differences_show_every_seed_both_tests_and_the_least_p_that_seeds_can_give():
-    found = parts({"a": A, "b": B})
+    found = report_of({"a": A, "b": B})
     row = table(found, "Perplexity of the first arm").rows[0]
     assert row[:2] == ("b / a", "−9.52, −7.69, −10.42") and row[6] == "0.25"
-    assert any("cannot give less than 0.25" in getattr(part, "text", "") for part in found)
+    assert any("cannot give less than 0.25" in part for part in found)
 
 
 def test_diverged_runs_are_reported_and_their_arm_has_no_perplexity():
-    found = parts({"a": A, "b": B}, diverged={("b", s) for s in (1, 2, 3)})
+    found = report_of({"a": A, "b": B}, diverged={("b", s) for s in (1, 2, 3)})
     assert table(found, "Perplexity over all").rows[1][2] == "NaN at step 7"
     assert table(found, "A run diverges").rows[0] == ("b, seed 1", "7", "loss nan")
 
 
 def test_diverged_runs_stand_in_the_tables_of_entropy_too():
-    found = parts({"a": A, "b": B}, diverged={("b", 2)}, entropies=NATS)
+    found = report_of({"a": A, "b": B}, diverged={("b", 2)}, entropies=NATS)
     for caption in ("Mean entropy of each layer", "Heads in each quarter", "Attention sinks"):
         seen = table(found, caption)
         assert seen.rows[-1][:2] == ("b, seed 2", "diverged at step 7")
@@ -93,16 +106,16 @@ def test_diverged_runs_stand_in_the_tables_of_entropy_too():
 
 
 def test_the_gist_is_bold_and_the_rest_a_list():
-    found = parts({"a": A, "b": B}, diverged={("b", 2)})
-    assert found[1].strong and found[1].text.startswith("At this scale")
-    assert found[1].text.endswith("over 2 seeds; the paper: −8.16 %.")
-    assert isinstance(found[2], Items) and found[2].items[0] == "“b” diverged with one seed."
+    found = report_of({"a": A, "b": B}, diverged={("b", 2)})
+    assert found[1].startswith("**At this scale")
+    assert found[1].endswith("over 2 seeds; the paper: −8.16 %.**")
+    assert found[2].startswith("- “b” diverged with one seed.\n- ")
 
 
 def test_a_study_that_has_not_begun_is_reported_in_one_sentence():
-    found = parts({"a": [], "b": []}, seeds=2)
-    assert [part.text for part in found if isinstance(part, Heading)] == ["How to run it"]
-    assert found[1].text == "Nothing has run yet; 4 runs are waiting."
+    found = report_of({"a": [], "b": []}, seeds=2)
+    assert titles(found) == ["How to run it"]
+    assert found[1] == "**Nothing has run yet; 4 runs are waiting.**"
 
 
 def test_a_section_of_which_nothing_could_be_drawn_says_so(numbers, tmp_path, monkeypatch):
@@ -114,7 +127,7 @@ def test_a_section_of_which_nothing_could_be_drawn_says_so(numbers, tmp_path, mo
 
 
 def test_nan_heads_are_counted_and_not_left_out():
-    found = parts({"a": A, "b": B}, entropies=NATS)
+    found = report_of({"a": A, "b": B}, entropies=NATS)
     assert table(found, "Mean entropy of each layer").rows[1][1:] == (
         "NaN (NaN)", "0.25 (31 %)", "NaN (NaN)", "3")
     assert table(found, "Heads in each quarter").rows[1][-1] == "3"
@@ -125,18 +138,18 @@ def test_slopes_are_listed_by_layer():
     for run in results["runs"]:
         run["slopes"] = {f"h.{n}.mlp.act.slope": 0.01 * n for n in (10, 2)} | {
             "mlp.act.slope": 0.5}
-    found = table(blocks(results, summarise(results)), "slope of leaky ReLU")
+    found = table(report_on(results), "The slope of leaky ReLU")
     assert found.header == ("arm", "shared", "layer 2", "layer 10")
     assert found.rows[0][2] == "0.0200 (0.0200 to 0.0200)"
 
 
 def test_how_to_repeat_it_comes_last_with_the_studys_text():
-    last = parts({"a": A, "b": B})[-3:]
-    assert isinstance(last[-1], Code) and last[-1].text.startswith("[study]")
-    assert last[-2].text == "npgpt lab run pair.toml\nnpgpt lab report studies/pair"
+    last = report_of({"a": A, "b": B})[-3:]
+    assert last[-1].startswith("```toml\n[study]")
+    assert last[-2] == "```sh\nnpgpt lab run pair.toml\nnpgpt lab report studies/pair\n```"
 
 
 @pytest.mark.parametrize("left", [[], [2.0]])
 def test_an_unfinished_study_has_a_report_too(left):
-    titles = [part.text for part in parts({"a": A, "b": left}) if isinstance(part, Heading)]
-    assert titles[0] == "Perplexity" and titles[-1] == "How to repeat it"
+    found = titles(report_of({"a": A, "b": left}))
+    assert found[0] == "Perplexity" and found[-1] == "How to repeat it"

@@ -6,14 +6,14 @@ import math
 import pytest
 
 from npgpt.lab.folder import adopt
-from npgpt.lab.results import gather, load_results, number
+from npgpt.lab.results import load_results, number, write_results
 from npgpt.lab.runner import run_study
 
 from .conftest import Report
 
 
 def test_a_finished_study_has_every_number_a_report_needs(finished):
-    results = gather(finished.folder)
+    results = write_results(finished.folder)
     assert results["complete"] and results["made_with"][0]["cores"] >= 1
     assert results["corpus"]["held_back_tokens"] > 0
     assert results["settings"]["model"]["n_embd"] == 16
@@ -49,7 +49,7 @@ def test_learnt_slopes_are_read_from_the_last_checkpoint(tmp_path, toml, write_s
         "train = { learning_rate = 1e39, warmup_steps = 0 }",
         'model = { activation_function = "leaky_relu" }'))
     run_study(tmp_path / "out", study, Report(), only=["leaky"])
-    slopes = gather(tmp_path / "out")["runs"][2]["slopes"]
+    slopes = write_results(tmp_path / "out")["runs"][2]["slopes"]
     assert set(slopes) == {"h.0.mlp.act.slope", "h.1.mlp.act.slope"}
     assert all(abs(value - 0.01) < 0.05 and value != 0.01 for value in slopes.values())
 
@@ -57,7 +57,7 @@ def test_learnt_slopes_are_read_from_the_last_checkpoint(tmp_path, toml, write_s
 def test_before_anything_ran_the_results_say_so(tmp_path, study):
     (tmp_path / "out").mkdir()
     adopt(tmp_path / "out", study)
-    results = gather(tmp_path / "out")
+    results = write_results(tmp_path / "out")
     assert not results["complete"] and {run["status"] for run in results["runs"]} == {"waiting"}
 
 

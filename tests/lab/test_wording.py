@@ -83,7 +83,7 @@ def test_differences_that_would_all_look_like_zero_get_more_digits():
     assert enough_digits([0.0, 0.0]) == 2 and enough_digits([math.nan]) == 2
     near = [2.0 + d for d in (1e-6, 2e-6, 3e-6)]
     pair = summarise(results_of({"a": [2.0] * 3, "b": near})).pairs[0]
-    assert change(*pair.percent) == "+0.0002 % (−0.0000 to +0.0004)"
+    assert change(pair.percent) == "+0.0002 % (−0.0000 to +0.0004)"
 
 
 def test_the_answer_names_the_scale_the_paper_and_what_diverged():

@@ -49,6 +49,17 @@ def test_values_agree_with_one_query_at_a_time(keys):
         np.testing.assert_allclose(out[b, h], expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("leading", [(), (3,), (2, 1, 2)])
+def test_any_number_of_leading_axes_may_stand_before_queries_and_keys(leading, rng):
+    q, k, v = (rng.standard_normal((*leading, n, D)) for n in (T, S, S))
+    out, cache = causal_attention_forward(q, k, v)
+    for index in np.ndindex(leading):
+        np.testing.assert_allclose(out[index], one_query_at_a_time(q[index], k[index], v[index]),
+                                   rtol=1e-12)
+    grads = causal_attention_backward(out, cache)
+    assert [g.shape for g in grads] == [q.shape, k.shape, v.shape]
+
+
 @given(st.integers(0, T - 2), st.integers(0, 1000))
 def test_future_tokens_do_not_change_past_outputs(t, seed):
     q, k, v = draw(seed)
@@ -158,6 +169,15 @@ def test_every_head_attends_by_itself(rng):
         channels = np.arange(h * D, (h + 1) * D)
         q, k, v = (qkv[b][:, part * C + channels] for part in range(3))
         np.testing.assert_allclose(out[b][:, channels], one_query_at_a_time(q, k, v), rtol=1e-12)
+
+
+def test_the_weights_of_every_head_are_dropped_as_those_of_attention_are(rng):
+    qkv = rng.standard_normal((B, T, 3 * C))
+    parts = [split_heads(part, H) for part in split_qkv(qkv)]
+    expected, _ = causal_attention_forward(*parts, rate=0.25, rng=FixedUniform(2))
+    out, _ = multi_head_attention_forward(qkv, n_head=H, rate=0.25, rng=FixedUniform(2))
+    np.testing.assert_array_equal(out, merge_heads(expected))
+    assert (out != multi_head_attention_forward(qkv, n_head=H)[0]).any()
 
 
 def test_future_tokens_do_not_change_past_outputs_of_any_head(rng):

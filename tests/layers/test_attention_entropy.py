@@ -54,6 +54,7 @@ def test_uniform_attention_has_exactly_the_bound(t):
 def test_the_bounds_at_usual_lengths():
     bounds = [causal_bound(t) for t in (64, 128, 256, 1024)]
     np.testing.assert_allclose(bounds, [3.206, 3.878, 4.560, 5.936], atol=5e-4)
+    assert causal_bound(0) == 0.0
 
 
 def test_attention_to_one_key_alone_has_none(rng):
@@ -95,6 +96,19 @@ def test_only_heads_beyond_the_tolerance_cost():
     dentropy, dtarget = entropy_penalty_backward(np.ones(()), cache)
     np.testing.assert_allclose(dentropy, [0, 0, 2 * 0.7 * 0.5], rtol=1e-14)
     np.testing.assert_allclose(dtarget, -2.0 * dentropy, rtol=1e-14)
+
+
+def test_a_head_at_the_edge_of_the_tolerance_is_free_and_just_beyond_it_pays_for_all():
+    entropy = np.array([1.5, 1.625, 0.5, 0.375])        # the target is 1, the tolerance 0.5 nats
+    out, _ = entropy_penalty_forward(entropy, np.full(4, 0.5), weight=1.0, tolerance=0.25,
+                                     bound=2.0)
+    assert float(out) == 2 * 0.625**2
+
+
+def test_without_positions_there_is_no_entropy_and_no_gradient():
+    out, cache = attention_entropy_forward(np.zeros((2, 0, 6)), n_head=2)
+    np.testing.assert_array_equal(out, [0.0, 0.0])
+    assert attention_entropy_backward(np.ones(2), cache)[0].shape == (2, 0, 6)
 
 
 def test_gradients_of_the_penalty_agree_with_the_numbers(rng):

@@ -77,6 +77,15 @@ def test_ignored_targets_are_not_counted_and_get_no_gradient(rng):
     assert (dlogits[[1, 3]] == 0).all() and (dlogits[[0, 2]] != 0).all()
 
 
+@pytest.mark.parametrize("targets", [[1], [IGNORE, 1, IGNORE]])
+def test_the_mean_over_one_target_is_its_own_loss(targets):
+    logits = np.log(np.tile([1.0, 2.0, 7.0], (len(targets), 1)))
+    loss, cache = cross_entropy_forward(logits, np.array(targets))
+    assert float(loss) == pytest.approx(-math.log(0.2), rel=1e-14)
+    dlogits, _ = cross_entropy_backward(np.array(1.0), cache)
+    np.testing.assert_allclose(dlogits.sum(axis=0), [0.1, -0.8, 0.7], rtol=1e-14)
+
+
 def test_when_all_are_ignored_loss_and_gradient_are_0(rng):
     loss, cache = cross_entropy_forward(rng.standard_normal((3, V)), np.full(3, IGNORE))
     assert str(float(loss)) == "0.0"        # and not -0.0
@@ -89,6 +98,18 @@ def test_another_number_can_be_the_one_ignored(rng):
         loss_of(logits[1:2], np.array([2])), rel=1e-14)
 
 
+def test_a_vocabulary_of_one_token_costs_nothing():
+    loss, cache = cross_entropy_forward(np.ones((2, 1)), np.array([0, IGNORE]))
+    assert loss == 0.0
+    np.testing.assert_array_equal(cross_entropy_backward(np.array(1.0), cache)[0], [[0], [0]])
+
+
+def test_the_gradient_has_the_type_of_the_logits_whatever_that_of_dloss():
+    _, cache = cross_entropy_forward(np.ones((2, V), np.float32), np.array([0, 1]))
+    dlogits, _ = cross_entropy_backward(np.array(1.0, np.float64), cache)
+    assert dlogits.dtype == np.float32
+
+
 def test_gradient_scales_with_dloss(rng):
     _, cache = cross_entropy_forward(rng.standard_normal((3, V)), np.array([0, 1, 2]))
     once, thrice = (cross_entropy_backward(np.array(a), cache)[0] for a in (1.0, 3.0))
@@ -97,7 +118,7 @@ def test_gradient_scales_with_dloss(rng):
 
 @pytest.mark.parametrize("wrong", [-1, V, 2**62, -(2**63)])
 def test_a_target_outside_the_vocabulary_is_named(wrong):
-    with pytest.raises(ValueError, match=rf"target {wrong} is outside the vocabulary \[0, 5\)"):
+    with pytest.raises(ValueError, match=rf"targets: {wrong} is outside \[0, 5\)"):
         cross_entropy_forward(np.zeros((2, V)), np.array([0, wrong]))
 
 
@@ -109,9 +130,10 @@ def test_targets_of_another_shape_are_refused():
 def test_loss_from_the_channels_equals_the_loss_of_their_scores(rng):
     x, weight = rng.standard_normal((B, T, C)), rng.standard_normal((V, C))
     targets = rng.integers(0, V, (B, T))
-    loss, _ = linear_cross_entropy_forward(x, weight, targets)
     scores = np.einsum("btc,vc->btv", x, weight)
-    assert float(loss) == pytest.approx(loss_of(scores, targets), rel=1e-13)
+    for settings in ({}, {"ignore_index": int(targets[0, 0])}):
+        loss, _ = linear_cross_entropy_forward(x, weight, targets, **settings)
+        assert float(loss) == pytest.approx(loss_of(scores, targets, **settings), rel=1e-13)
 
 
 def test_gradients_agree_with_the_numbers(rng):
@@ -123,3 +145,5 @@ def test_gradients_agree_with_the_numbers(rng):
     prove_gradients(
         linear_cross_entropy_forward, linear_cross_entropy_backward, x, weight, targets
     )
+    prove_gradients(linear_cross_entropy_forward, linear_cross_entropy_backward, x, weight,
+                    np.array([[1, 0, 2], [4, 1, 1]]), ignore_index=1)

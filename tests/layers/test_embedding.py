@@ -99,7 +99,7 @@ def test_gradients_agree_with_the_numbers(rng):
 
 
 @pytest.mark.parametrize("wrong, says", [
-    ([0, -1], "-1 is outside"), ([3], "3 is outside"), ([0.0], "float64"), ([True], "bool")])
+    ([0, -1], "-1 is outside"), ([0, 3], "3 is outside"), ([0.0], "float64"), ([True], "bool")])
 def test_rows_that_numpy_would_read_without_a_word_are_rejected(wrong, says):
     from npgpt.fast.ops import FAST as fast
 

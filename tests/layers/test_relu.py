@@ -44,8 +44,10 @@ def test_slope_gathers_its_gradient_from_all_that_is_not_positive():
 
 def test_gradient_of_relu_agrees_with_the_numbers(rng):
     prove_gradients(relu_forward, relu_backward, rng.standard_normal((2, 3, 5)))
+    prove_gradients(relu_forward, relu_backward, X)         # the kink too
 
 
 def test_gradients_of_leaky_relu_agree_with_the_numbers(rng):
     x, slope = rng.standard_normal((2, 3, 5)), np.array([0.3])
     prove_gradients(leaky_relu_forward, leaky_relu_backward, x, slope)
+    prove_gradients(leaky_relu_forward, leaky_relu_backward, X, slope)

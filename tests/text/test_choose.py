@@ -2,12 +2,7 @@
 
 import pytest
 
-from npgpt.text import BPETokenizer, CharTokenizer, tokenizer_for, tokenizer_from_dict
-
-
-def test_each_name_has_its_tokenizer():
-    assert tokenizer_for("gpt2", "") == BPETokenizer()
-    assert tokenizer_for("char", "hello") == CharTokenizer("ehlo")
+from npgpt.text import BPETokenizer, CharTokenizer, tokenizer_from_dict
 
 
 @pytest.mark.parametrize("tokenizer", [BPETokenizer(), CharTokenizer("ba\n")], ids=repr)
@@ -23,8 +18,6 @@ def test_a_record_gives_its_tokenizer_back(tokenizer):
     (["gpt2"], r"unknown tokenizer \['gpt2'\]"),
 ])
 def test_an_unknown_name_is_rejected_with_the_nearest(name, message):
-    with pytest.raises(ValueError, match=message):
-        tokenizer_for(name, "text")
     with pytest.raises(ValueError, match=message):
         tokenizer_from_dict({"name": name})
 

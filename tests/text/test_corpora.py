@@ -15,8 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npgpt.files import PARTIAL
-from npgpt.text import BPETokenizer, CharTokenizer, Corpus, CorpusError, corpora, load_corpus, named
-from npgpt.text.download import Download
+from npgpt.text import (
+    BPETokenizer,
+    CharTokenizer,
+    Corpus,
+    CorpusError,
+    corpora,
+    load_corpus,
+    shakespeare,
+)
 
 TEXT = "It was the best of times,\nit was the worst of times.\n" * 40
 
@@ -241,8 +248,7 @@ def test_counting_in_blocks_counts_all(book, monkeypatch):
 
 
 def test_shakespeare_offline_names_what_needs_no_network(monkeypatch, cache):
-    unreachable = Download("shakespeare", "http://127.0.0.1:9/input.txt", "0" * 64, 5)
-    monkeypatch.setattr(named, "SHAKESPEARE", unreachable)
+    monkeypatch.setattr(shakespeare, "URL", "http://127.0.0.1:9/input.txt")
     with pytest.raises(CorpusError) as error:
         load_corpus("shakespeare")
     message = str(error.value)
@@ -289,15 +295,16 @@ def test_threads_that_load_one_corpus_at_once_all_get_it(book):
 
 LOADER = """
 import sys
-from npgpt.text import encode, load_corpus
+from npgpt.text import encode, load_corpus, sources
 source_of = encode.read_text
 
-def read_slowly(document, content=None, block_bytes=None):
-    for piece in source_of(document, content, 16):
+def read_slowly(document, content=None):
+    for piece in source_of(document, content):
         print("piece", flush=True)
         yield piece
 
 if sys.argv[2] == "slowly":
+    sources.BLOCK_BYTES = 16
     encode.read_text = read_slowly
 corpus = load_corpus(sys.argv[1], "gpt2")
 print(corpus.n_tokens, corpus.path, corpus.notes, sep="|")

@@ -1,6 +1,5 @@
 """Documents read block by block, and folders walked in order."""
 
-import io
 import os
 import socket
 
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 from npgpt.text.sources import (
     ContentHash,
     CorpusError,
-    Document,
     Source,
     content_hash,
     file_source,
@@ -19,9 +17,11 @@ from npgpt.text.sources import (
     read_text,
 )
 
+from .slow import slow_document
 
-def held(content, name="held"):
-    return Document(name, lambda: io.BytesIO(content))
+
+def held(content, block_bytes=100):
+    return slow_document("held", content, block_bytes)
 
 
 def names(source, folder):
@@ -30,7 +30,7 @@ def names(source, folder):
 
 @given(st.text(), st.integers(1, 9))
 def test_text_is_the_same_in_blocks_of_any_size(text, block_bytes):
-    assert "".join(read_text(held(text.encode()), block_bytes=block_bytes)) == text
+    assert "".join(read_text(held(text.encode(), block_bytes))) == text
 
 
 @given(st.text(), st.binary(max_size=20), st.integers(1, 9))
@@ -41,28 +41,28 @@ def test_the_first_byte_that_is_not_utf_8_is_named_with_its_offset(text, tail, b
     except UnicodeDecodeError as expected:
         at = f"0x{content[expected.start]:02x} at byte offset {expected.start}"
         with pytest.raises(CorpusError, match=f"held is not UTF-8 text: byte {at}[ ;]"):
-            list(read_text(held(content), block_bytes=block_bytes))
+            list(read_text(held(content, block_bytes)))
     else:
-        assert "".join(read_text(held(content), block_bytes=block_bytes)) == content.decode()
+        assert "".join(read_text(held(content, block_bytes))) == content.decode()
 
 
 def test_newlines_and_a_byte_order_mark_stay_as_they_are(tmp_path):
     path = tmp_path / "text"
     path.write_bytes("\ufeffa\r\nb\rc\n".encode())
-    (document,) = file_source(path).documents
+    (document,) = file_source("text", [path]).documents
     assert "".join(read_text(document)) == "\ufeffa\r\nb\rc\n"
 
 
 def test_utf_16_is_recognised(tmp_path):
     path = tmp_path / "windows.txt"
     path.write_bytes("hello".encode("utf-16"))
-    for source in (file_source(path), folder_source(tmp_path)):
+    for source in (file_source("windows", [path]), folder_source(tmp_path)):
         with pytest.raises(CorpusError, match=r"windows.txt is not UTF-8.*\(the mark of UTF-16\)"):
             list(read_text(source.documents[0]))
 
 
 def test_a_file_that_is_gone_is_named(tmp_path):
-    (document,) = file_source(tmp_path / "gone.txt").documents
+    (document,) = file_source("gone", [tmp_path / "gone.txt"]).documents
     with pytest.raises(CorpusError, match="cannot read .*gone.txt: No such file"):
         list(read_text(document))
 
@@ -79,8 +79,8 @@ def test_the_hash_knows_content_order_and_where_documents_end():
 
 def test_reading_text_hashes_the_bytes():
     content = ContentHash()
-    for document in (held("é中".encode()), held(b"b")):
-        list(read_text(document, content, block_bytes=2))
+    for document in (held("é中".encode(), 2), held(b"b", 2)):
+        list(read_text(document, content))
     again = content_hash(Source("s", (held("é中".encode()), held(b"b"))))
     assert content.hexdigest() == again.hexdigest() and content.n_bytes == again.n_bytes == 6
 

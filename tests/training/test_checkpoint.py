@@ -12,9 +12,12 @@ from npgpt.training.checkpoint import (
     OPTIMIZER_FILE,
     RUN_FILE,
     checkpoints,
+    is_run,
     load_checkpoint,
     newest_checkpoint,
+    read_model,
     save_checkpoint,
+    set_aside_newer,
 )
 from npgpt.weights import CheckpointError
 
@@ -59,6 +62,42 @@ def test_everything_comes_back(state, tmp_path):
             assert same(getattr(again, name), getattr(state, name))
 
 
+def test_a_checkpoint_is_these_files_under_these_names(state, tmp_path):
+    from safetensors.numpy import load_file
+
+    path = save_checkpoint(tmp_path, state)
+    assert path == tmp_path / "checkpoints" / "step-00000003"
+    assert sorted(p.name for p in path.iterdir()) == [
+        "config.json", "model.safetensors", "optimizer.safetensors", "run.json"]
+    assert set(json.loads((path / "run.json").read_text())) == {
+        "step", "run", "tokenizer", "corpus_fingerprint"}
+    moments = load_file(path / "optimizer.safetensors")
+    assert same(moments, {**{f"m.{name}": a for name, a in state.mean.items()},
+                          **{f"v.{name}": a for name, a in state.square.items()}})
+
+
+def test_what_was_loaded_does_not_change_when_its_file_does(state, tmp_path):
+    file = save_checkpoint(tmp_path, state) / "model.safetensors"
+    again = load_checkpoint(tmp_path)
+    with file.open("r+b") as opened:
+        opened.write(b"\x7f" * file.stat().st_size)
+    assert same(again.params, state.params)
+
+
+def test_the_start_of_a_run_can_be_a_checkpoint(state, tmp_path):
+    state.step = 0
+    save_checkpoint(tmp_path, state)
+    assert load_checkpoint(tmp_path).step == 0
+
+
+def test_a_step_that_is_saved_already_is_not_written_again(state, tmp_path):
+    path = save_checkpoint(tmp_path, state)
+    before = load_checkpoint(path).params
+    state.params = {name: array + 1 for name, array in state.params.items()}
+    assert save_checkpoint(tmp_path, state) == path
+    assert same(load_checkpoint(path).params, before)
+
+
 def test_loaded_parameters_can_be_written_to(state, tmp_path):
     save_checkpoint(tmp_path, state)
     again = load_checkpoint(tmp_path)
@@ -73,6 +112,62 @@ def test_only_the_newest_few_stay(state, tmp_path):
         save_checkpoint(tmp_path, state)
     assert [p.name for p in checkpoints(tmp_path)] == ["step-00000010", "step-00000011"]
     assert newest_checkpoint(tmp_path).name == "step-00000011"
+
+
+def test_an_old_checkpoint_that_cannot_be_deleted_does_not_stop_the_run(state, tmp_path):
+    first = save_checkpoint(tmp_path, state)
+    first.rename(tmp_path / "on another disk")
+    first.symlink_to(tmp_path / "on another disk")
+    for step in (4, 5):
+        state.step = step
+        save_checkpoint(tmp_path, state)
+    assert first.is_dir() and newest_checkpoint(tmp_path).name == "step-00000005"
+
+
+def test_what_only_resembles_a_checkpoint_is_not_one(state, tmp_path):
+    assert checkpoints(tmp_path) == []
+    path = save_checkpoint(tmp_path, state)
+    for folder in ("notes", "step-9", "aside-step-00000009", "step-00000009-old"):
+        (path.parent / folder).mkdir()
+    (path.parent / "step-00000009").touch()
+    assert checkpoints(tmp_path) == [path] and newest_checkpoint(tmp_path) == path
+
+
+def test_a_run_is_known_by_its_checkpoints_and_a_checkpoint_by_its_record(state, tmp_path):
+    path = save_checkpoint(tmp_path / "run", state)
+    assert is_run(tmp_path / "run") and is_run(path)
+    weights.save(tmp_path / "weights", state.config, state.params)
+    assert not is_run(tmp_path / "weights") and not is_run(tmp_path / "nowhere")
+
+
+def test_checkpoints_after_a_step_are_set_aside_under_a_name_that_is_free(start, tmp_path):
+    state = start(keep_checkpoints=9)
+    for _ in range(3):
+        for step in (3, 4, 5):
+            state.step = step
+            save_checkpoint(tmp_path, state)
+        set_aside_newer(tmp_path, 4)
+        assert [p.name for p in checkpoints(tmp_path)] == ["step-00000003", "step-00000004"]
+    aside = sorted(p.name for p in (tmp_path / "checkpoints").glob("aside*"))
+    assert aside == ["aside-2-step-00000005", "aside-3-step-00000005", "aside-step-00000005"]
+    assert load_checkpoint(tmp_path / "checkpoints" / aside[0]).step == 5
+
+
+def test_the_error_about_a_damaged_checkpoint_names_the_one_before_it(start, tmp_path):
+    state, paths = start(keep_checkpoints=9), []
+    for step in (1, 2, 3, 4):
+        state.step = step
+        paths.append(save_checkpoint(tmp_path, state))
+    for path in paths:
+        (path / "config.json").write_text("{")
+    for read in (load_checkpoint, read_model):
+        for place, before in ((paths[2], paths[1]), (tmp_path, paths[2])):
+            with pytest.raises(CheckpointError) as caught:
+                read(place)
+            assert str(caught.value).endswith(f"; the one before it is {before}")
+        with pytest.raises(CheckpointError) as caught:
+            read(paths[0])
+        assert "before" not in str(caught.value)
 
 
 def test_a_full_disk_leaves_the_previous_checkpoint_and_no_litter(state, tmp_path, monkeypatch):
@@ -96,9 +191,19 @@ def test_a_folder_without_checkpoints_is_named(tmp_path):
 
 @pytest.mark.parametrize("damage, says", [
     (lambda p: (p / RUN_FILE).write_text("{"), RUN_FILE),
+    (lambda p: (p / RUN_FILE).unlink(), "run.json cannot be read: No such file"),
     (lambda p: (p / RUN_FILE).write_text("[]"), "is not a JSON object"),
     (lambda p: (p / RUN_FILE).write_text('{"step": "3"}'), "'step'"),
-    (lambda p: changed(p, lambda r: r.update(step=-3)), "'step' is -3"),
+    (lambda p: changed(p, lambda r: r.update(step=True)), "'step' is missing or"),
+    (lambda p: changed(p, lambda r: r.pop("run")), "'run' is missing or"),
+    (lambda p: changed(p, lambda r: r.update(run=[])), "'run' is missing or"),
+    (lambda p: changed(p, lambda r: r.pop("tokenizer")), "'tokenizer' is missing or"),
+    (lambda p: changed(p, lambda r: r.update(tokenizer="char")), "'tokenizer' is missing or"),
+    (lambda p: changed(p, lambda r: r.pop("corpus_fingerprint")), "'corpus_fingerprint' is"),
+    (lambda p: changed(p, lambda r: r.update(corpus_fingerprint=3)), "'corpus_fingerprint' is"),
+    (lambda p: changed(p, lambda r: r["run"].pop("train")), "run.json: settings"),
+    (lambda p: changed(p, lambda r: r["run"].update(train=3)), "run.json: settings"),
+    (lambda p: changed(p, lambda r: r.update(step=-1)), "'step' is -1"),
     (lambda p: changed(p, lambda r: r.update(tokenizer={"name": "char"})), RUN_FILE),
     (lambda p: changed(p, lambda r: r["tokenizer"].update(
         characters=r["tokenizer"]["characters"][1:])), "vocab_size"),
@@ -131,11 +236,14 @@ def test_every_moment_that_does_not_fit_is_named_at_once(state, tmp_path):
     moments = load_file(path)
     del moments["m.wte.weight"]
     moments["v.ln_f.bias"] = moments["v.ln_f.bias"].astype(np.float64)
+    moments["m.ln_f.bias"] = moments["m.ln_f.bias"][:-1]
     save_file(moments, path)
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(tmp_path)
     assert "m.wte.weight is missing" in str(caught.value)
-    assert "v.ln_f.bias is float64" in str(caught.value)
+    assert "v.ln_f.bias is float64 (16,), the parameter float32 (16,)" in str(caught.value)
+    assert "m.ln_f.bias is float32 (15,), the parameter float32 (16,)" in str(caught.value)
+    assert str(caught.value).count(";") == 2
 
 
 def test_a_run_opens_with_its_own_tokenizer(state, tmp_path):

@@ -97,7 +97,6 @@ WTE = message(f1=1, f2=shape(13, 6), f4=0, f5=312, f6=0)
     ({"model/wte": b"\x08" + b"\xff" * 11}, "a number has more than 64 bits"),
     ({"model/wte": message(f1=1, f2=shape(13, 6), f3=1, f5=312)}, "is in shard 1 of 1"),
     ({"model/wte": message(f1=1, f2=shape(13, 6), f4=2**40, f5=312)}, "truncated: model/wte ends"),
-    ({"model/wpe": message(f1=1, f2=shape(8, 6), f5=192)}, "model/w.e overlaps model/w.e"),
     ({"": message(f1=100_000)}, "is in shard 0 of 100000"),
 ])
 def test_entries_that_are_not_sound_are_rejected(

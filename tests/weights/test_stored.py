@@ -9,7 +9,7 @@ import pytest
 from npgpt import GPT2Config
 from npgpt.weights import load, save
 from npgpt.weights.configs import write_config
-from npgpt.weights.stored import MappedFile, same, transposed, widened
+from npgpt.weights.stored import MappedFile, same, transposed
 
 from .conftest import assert_equal, filled
 from .raw import write_raw
@@ -65,10 +65,11 @@ def test_loading_takes_no_memory_where_the_file_can_be_mapped_and_its_size_where
         assert_equal(loaded, params)
 
 
-def test_bfloat16_is_widened_exactly() -> None:
+def test_bfloat16_is_widened_exactly(tmp_path: Path) -> None:
     values = np.array([0.0, -0.0, 1.0, -2.5, 3.3895314e38, 1e-40, np.inf], np.float32)
     halves = (values.view(np.uint32) >> 16).astype(np.uint16)
-    back = widened(halves, "BF16")
+    (tmp_path / "raw").write_bytes(halves.tobytes())
+    back = MappedFile(tmp_path / "raw").tensor(0, (7,), "BF16").read(np.dtype("f4"))
     np.testing.assert_array_equal(back.view(np.uint32), values.view(np.uint32) & 0xFFFF0000)
 
 

@@ -9,20 +9,24 @@ import urllib.request
 
 import pytest
 
-from npgpt.text.download import SHAKESPEARE, Download, fetch
+from npgpt.text import shakespeare
+from npgpt.text.shakespeare import fetch
 from npgpt.text.sources import CorpusError
 
 CONTENT = b"To be, or not to be\n" * 50
-ALTERNATIVES = "python-docs"
+KNOWN = shakespeare.SHA256, shakespeare.N_BYTES
 
 
-def download(url):
-    return Download("play", url, hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
+@pytest.fixture(autouse=True)
+def play(monkeypatch):
+    """A shorter text in Shakespeare's place."""
+    monkeypatch.setattr(shakespeare, "SHA256", hashlib.sha256(CONTENT).hexdigest())
+    monkeypatch.setattr(shakespeare, "N_BYTES", len(CONTENT))
 
 
 @pytest.fixture
-def serve():
-    """Start a server of one answer; its URL, and the list of paths it was asked for."""
+def serve(monkeypatch):
+    """Start a server of one answer; the list of paths it was asked for."""
     servers = []
 
     def start(body, status=200, length=None):
@@ -43,7 +47,9 @@ def serve():
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         servers.append((server, thread))
-        return f"http://127.0.0.1:{server.server_port}/play.txt", asked
+        monkeypatch.setattr(
+            shakespeare, "URL", f"http://127.0.0.1:{server.server_port}/play.txt")
+        return asked
 
     yield start
     for server, thread in servers:
@@ -53,32 +59,35 @@ def serve():
 
 
 @pytest.fixture
-def refused():
+def refused(monkeypatch):
     """A URL of this machine where nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{probe.getsockname()[1]}/play.txt"
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}/play.txt"
+        monkeypatch.setattr(shakespeare, "URL", url)
+        yield url
 
 
 def test_a_download_is_stored_and_not_repeated(serve, tmp_path):
-    url, asked = serve(CONTENT)
+    asked = serve(CONTENT)
     notes = []
     for _ in range(2):
-        assert fetch(download(url), tmp_path / "new", notes.append, ALTERNATIVES) == CONTENT
+        assert fetch(tmp_path / "new", notes.append) == CONTENT
     assert asked == ["/play.txt"]
-    assert notes == [f"downloaded play (1,000 bytes), stored at {tmp_path / 'new' / 'play.txt'}"]
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["play.txt"]
+    place = tmp_path / "new" / "shakespeare.txt"
+    assert notes == [f"downloaded shakespeare (1,000 bytes), stored at {place}"]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["shakespeare.txt"]
 
 
 def test_a_damaged_stored_file_is_downloaded_again(serve, tmp_path):
-    url, asked = serve(CONTENT)
-    (tmp_path / "play.txt").write_bytes(CONTENT[:-1] + b"!")
-    assert fetch(download(url), tmp_path, print, ALTERNATIVES) == CONTENT
-    assert (tmp_path / "play.txt").read_bytes() == CONTENT
+    serve(CONTENT)
+    (tmp_path / "shakespeare.txt").write_bytes(CONTENT[:-1] + b"!")
+    assert fetch(tmp_path, print) == CONTENT
+    assert (tmp_path / "shakespeare.txt").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("answer, problem", [
-    ((b"x" * len(CONTENT),), "it is another file: expected sha256"),
+    ((b"x" * len(CONTENT),), "another file: expected sha256"),
     ((CONTENT[:-9],), "expected 1,000 bytes, got 991"),
     ((CONTENT + b"more",), "expected 1,000 bytes, got more"),
     ((CONTENT[:-9], 200, len(CONTENT)), "expected 1,000 bytes, got 991|IncompleteRead"),
@@ -86,19 +95,19 @@ def test_a_damaged_stored_file_is_downloaded_again(serve, tmp_path):
     ((b"", 500), "Internal Server Error"),
 ])
 def test_a_bad_answer_is_an_error_and_is_not_stored(serve, tmp_path, answer, problem):
-    url, _ = serve(*answer)
+    serve(*answer)
     with pytest.raises(CorpusError, match=problem):
-        fetch(download(url), tmp_path, print, ALTERNATIVES)
+        fetch(tmp_path, print)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_offline_one_line_says_why_where_and_what_else(refused, tmp_path):
     with pytest.raises(CorpusError) as error:
-        fetch(download(refused), tmp_path, print, ALTERNATIVES)
+        fetch(tmp_path, print)
     message = str(error.value)
     assert "\n" not in message and "Connection refused" in message
-    assert f"place the file from {refused} at {tmp_path / 'play.txt'} by hand" in message
-    assert message.endswith("or use python-docs")
+    assert f"place the file from {refused} at {tmp_path / 'shakespeare.txt'} by hand" in message
+    assert "or use python-docs or python-source (no network needed)" in message
 
 
 @pytest.mark.parametrize("failure, words", [
@@ -111,31 +120,32 @@ def test_any_failure_of_the_net_is_one_line(monkeypatch, tmp_path, failure, word
         raise failure
 
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
-    with pytest.raises(CorpusError, match=rf"cannot download play \({words}") as error:
-        fetch(download("http://127.0.0.1/"), tmp_path, print, ALTERNATIVES)
+    with pytest.raises(CorpusError, match=rf"cannot download shakespeare \({words}") as error:
+        fetch(tmp_path, print)
     assert "\n" not in str(error.value)
 
 
 def test_a_file_placed_by_hand_is_taken_offline(refused, tmp_path):
-    (tmp_path / "play.txt").write_bytes(CONTENT)
-    assert fetch(download(refused), tmp_path, print, ALTERNATIVES) == CONTENT
+    (tmp_path / "shakespeare.txt").write_bytes(CONTENT)
+    assert fetch(tmp_path, print) == CONTENT
 
 
 def test_a_wrong_file_placed_by_hand_is_reported_offline(refused, tmp_path):
-    (tmp_path / "play.txt").write_bytes(CONTENT.replace(b"\n", b"\r\n"))
-    with pytest.raises(CorpusError, match="play.txt is another file .expected 1,000 bytes, got mo"):
-        fetch(download(refused), tmp_path, print, ALTERNATIVES)
-    assert (tmp_path / "play.txt").exists()
+    (tmp_path / "shakespeare.txt").write_bytes(CONTENT.replace(b"\n", b"\r\n"))
+    with pytest.raises(CorpusError, match="shakespeare.txt cannot be used .another .* got more"):
+        fetch(tmp_path, print)
+    assert (tmp_path / "shakespeare.txt").exists()
 
 
 def test_a_folder_that_cannot_be_written_costs_a_note_only(serve, tmp_path):
-    url, _ = serve(CONTENT)
+    serve(CONTENT)
     (tmp_path / "file").write_text("in the way")
     notes = []
-    assert fetch(download(url), tmp_path / "file", notes.append, ALTERNATIVES) == CONTENT
-    assert len(notes) == 1 and "downloaded play; it cannot be stored at" in notes[0]
+    assert fetch(tmp_path / "file", notes.append) == CONTENT
+    assert len(notes) == 1 and "downloaded shakespeare; it cannot be stored at" in notes[0]
 
 
 def test_shakespeare_is_known_by_its_whole_hash():
-    assert len(bytes.fromhex(SHAKESPEARE.sha256)) == 32
-    assert SHAKESPEARE.sha256.startswith("86c4e6aa") and SHAKESPEARE.n_bytes == 1_115_394
+    sha256, n_bytes = KNOWN
+    assert len(bytes.fromhex(sha256)) == 32
+    assert sha256.startswith("86c4e6aa") and n_bytes == 1_115_394

@@ -1,14 +1,15 @@
-"""The page is one file, sound HTML, and readable without seeing."""
+"""The page is one file, sound HTML, and readable without seeing; the same as Markdown."""
 
 from html.parser import HTMLParser
 
-from npgpt.lab.blocks import Code, Heading, Items, Picture, Table, Text
-from npgpt.lab.page import to_html
+from npgpt.lab.pages import code, heading, items, pages, picture, table, text
 
-PARTS = [Heading("H"), Text("a < b", (("words", "https://example.org"),)), Text("so", strong=True),
-         Items(("one & two", "three")),
-         Table("Cap: tion", ("x", "y"), (("r<1", "2 (1 to 3)"),)),
-         Picture("p", 'an "alt"', "caption"), Code("a = 1\n", "toml", "fold"), Code("plain")]
+DRAWN = {"p": b"<svg/>"}
+PARTS = [heading("H"), text("a *b* < c", ("words", "https://example.org")),
+         text("so", strong=True), items(("one & two", "three *")),
+         table("Cap: tion", ("x", "y", "z"), (("r<|1", "2 (1 to 3)"),)),
+         *picture("p", DRAWN, 'an "alt"', "caption"), *picture("missing", DRAWN, "alt", "caption"),
+         code("a = '```'\n", "toml", "fold"), code("plain", "sh")]
 VOID = {"meta", "img", "br", "link"}
 
 
@@ -34,11 +35,11 @@ class Reader(HTMLParser):
 
 
 def test_the_page_is_well_formed_and_says_what_the_parts_say():
-    page = Reader(to_html("T & U", PARTS, {"p": b"<svg/>"}))
-    assert "T & U" in page.words and "a < b" in page.words and "r<1" in page.words
+    page = Reader(pages("T & U", PARTS).html)
+    assert "T & U" in page.words and "a *b* < c" in page.words and "r<|1" in page.words
     assert ("html", {"lang": "en"}) in page.tags
     scopes = [attrs.get("scope") for tag, attrs in page.tags if tag == "th"]
-    assert scopes == ["col", "col", "row"]
+    assert scopes == ["col", "col", "col", "row"]
     assert sum(tag == "caption" for tag, _ in page.tags) == 1
     assert [attrs["alt"] for tag, attrs in page.tags if tag == "img"] == ['an "alt"']
     assert sum(tag == "li" for tag, _ in page.tags) == 2 and "one & two" in page.words
@@ -46,10 +47,20 @@ def test_the_page_is_well_formed_and_says_what_the_parts_say():
 
 
 def test_nothing_is_fetched_from_anywhere():
-    page = Reader(to_html("T", PARTS, {"p": b"<svg/>"}))
+    page = Reader(pages("T", PARTS).html)
     assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
     for tag, attrs in page.tags:
         assert attrs.get("src", "data:").startswith("data:")
         assert "href" not in attrs or tag == "a"
-    style = to_html("T", [], {})
+    style = pages("T", []).html
     assert "url(" not in style and "@import" not in style and "http" not in style
+
+
+def test_in_markdown_every_part_is_written_and_characters_stay_what_they_are():
+    page = pages("T", PARTS).markdown
+    assert page.startswith(
+        "# T\n\n## H\n\na \\*b\\* \\< c [words](https://example.org)\n\n**so**\n\n")
+    assert "| x | y | z |\n|---|---|---|\n| r\\<\\|1 | 2 (1 to 3) |   |" in page
+    assert "\n\n- one & two\n- three \\*\n\n" in page
+    assert '![an "alt"](pictures/p.svg)\n\n*caption*' in page
+    assert "````toml\na = '```'\n````" in page

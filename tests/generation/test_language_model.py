@@ -7,14 +7,25 @@ import warnings
 import numpy as np
 import pytest
 
-from npgpt.generation.engine import complete, generate, stream, warn_of_slide
+from npgpt import FAST, GPT2, TEXTBOOK
+from npgpt.generation.fast_reader import FastReader
+from npgpt.generation.language_model import LanguageModel
+from npgpt.generation.quantized import quantize
+from npgpt.generation.reader import CachedReader
 from npgpt.generation.sampling import Sampling, generators
 
-from .lively import SMALL, lively
-from .plain import CountingReader, last_logits, plainly
+from .lively import LONG, SMALL, lively
+from .plain import CountingReader, complete, generate, last_logits, plainly, stream
 
 PARAMS = lively()
 PROMPT = np.array([3, 1, 4, 1, 5])
+LONG_PARAMS = lively(LONG)
+MODELS = {
+    "fast": (GPT2(LONG, LONG_PARAMS), FastReader),
+    "textbook": (GPT2(LONG, LONG_PARAMS, TEXTBOOK), CachedReader),
+    "int8": (GPT2(LONG, LONG_PARAMS).quantized(), FastReader),
+    "int8, textbook": (LanguageModel(LONG, quantize(LONG_PARAMS, LONG), TEXTBOOK), CachedReader),
+}
 
 
 def test_samples_of_one_prompt_differ_and_the_first_is_the_single_one():
@@ -190,23 +201,25 @@ def this_line():
 
 @pytest.mark.parametrize("prompts", [PROMPT, [[3, 1, 4], [1, 5, 9]]], ids=["one", "two"])
 def test_a_slide_is_warned_of_once_at_the_callers_line(prompts):
+    model = LanguageModel(SMALL, PARAMS)
+
     def caught(write):
         with warnings.catch_warnings(record=True) as found:
             warnings.simplefilter("always")
-            line = write(prompts, on_slide=warn_of_slide(SMALL), seed=0)
+            line = write(prompts, 15, seed=0)
         (warning,) = found
         assert warning.filename == __file__ and warning.lineno == line
         assert str(warning.message) == (
             "text 0 outgrew the context: from here each token is predicted from the last 12 alone")
 
-    def of_generate(prompts, **settings):
-        return generate(PARAMS, SMALL, prompts, 15, **settings) is not None and this_line()
+    def of_generate(*args, **settings):
+        return model.generate(*args, **settings) is not None and this_line()
 
-    def of_complete(prompts, **settings):
-        return complete(PARAMS, SMALL, prompts, 15, **settings) and this_line()
+    def of_complete(*args, **settings):
+        return model.complete(*args, **settings) and this_line()
 
-    def of_stream(prompts, **settings):
-        for _ in stream(PARAMS, SMALL, prompts, 15, **settings):
+    def of_stream(*args, **settings):
+        for _ in model.stream(*args, **settings):
             line = this_line() - 1
         return line
 
@@ -222,3 +235,43 @@ def test_a_mistyped_setting_is_named_at_the_call_with_the_one_that_was_meant(wri
         write(PARAMS, SMALL, PROMPT, 3, **{typed: 1})
     start = f"unknown setting {typed!r}, did you mean {meant!r}?; expected one of temperature, "
     assert str(error.value).startswith(start) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_model_reads_with_what_suits_its_ops(name):
+    model, reader = MODELS[name]
+    wanted = {"seed": 1, "top_k": 9}
+    tokens = list(stream(model.params, LONG, PROMPT, 7, reader=reader, **wanted))
+    assert list(model.stream(PROMPT, 7, **wanted)) == tokens
+    written = model.generate(PROMPT, 7, **wanted)
+    assert written[5:].tolist() == [token.id for token in tokens]
+    (completion,) = model.complete(PROMPT, 7, **wanted)
+    assert completion.ids.tolist() == written[5:].tolist() and completion.reason == "length"
+    session = model.session(seed=1)
+    session.extend(PROMPT)
+    assert [token.id for token in session.reply(7, top_k=9)] == written[5:].tolist()
+
+
+def test_a_reader_that_is_passed_wins():
+    model = MODELS["fast"][0]
+    model.generate(PROMPT, 2, seed=0, reader=CountingReader)
+    assert CountingReader.latest.chunks == [([0], 5), ([0], 1)]
+    assert model.ops is FAST
+
+
+@pytest.mark.parametrize("write", ["generate", "stream", "complete", "session"])
+def test_a_slide_is_warned_of_at_the_callers_line_unless_on_slide_is_given(write):
+    model, slid = GPT2(SMALL, lively()), []
+
+    def call(**settings):
+        if write == "session":
+            session = model.session(**settings)
+            session.extend(PROMPT)
+            return list(session.reply(9))
+        return list(getattr(model, write)(PROMPT, 9, **settings))
+
+    with pytest.warns(UserWarning, match="from here each token is predicted from the last 12") as w:
+        call(seed=0)
+    assert [warning.filename for warning in w] == [__file__]
+    call(seed=0, on_slide=slid.append)
+    assert slid == [0]
