@@ -80,7 +80,7 @@ def score_questions(
     encode: Callable[[str], Array],
     *,
     ops: Ops = TEXTBOOK,
-    on_progress: Callable[[ChoiceScore], None] | None = None,
+    on_progress: Callable[[ChoiceScore], object] | None = None,
 ) -> ChoiceScore:
     """Answer multiple-choice questions; of equal endings the first is chosen.
 
