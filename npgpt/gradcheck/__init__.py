@@ -2,10 +2,9 @@
 
 from .check import check, examine
 from .files import examine_file
-from .function import check_function
+from .function import check_function, check_scalar
 from .kinds import KINDS
 from .report import Finding, GradientMismatch, Report, Row
-from .scalar import check_scalar
 
 __all__ = [
     "KINDS",

@@ -20,19 +20,16 @@ from functools import cached_property
 import numpy as np
 
 from .behaviour import check_linear
-from .combined import change_and_path
-from .elements import differing, wrong_elements
-from .explain import explain, explain_shape
+from .explain import explain, explain_large, explain_shape
 from .fault import Fault, WrongGradient, wrong_gradient
-from .large_faults import explain_large
 from .measure import Measurement, usable
 from .numeric import Array, Index
 from .paths import Cause, Paths
 from .picture import largest_block, neighbourhood, picture
-from .places import dout_nowhere
+from .places import differing, dout_nowhere, wrong_elements
 from .repair import Budget, Trial, repair
 from .report import Finding
-from .several_faults import several
+from .several_faults import change_and_path, several
 from .subject import CallError
 
 CHANGES = 6000  # of backward's source that are tried for one report

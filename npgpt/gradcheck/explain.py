@@ -12,14 +12,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from .elements import extra_term
 from .fault import Fault, WrongGradient, close, fit, wrong_gradient
 from .layout import rearranged, wrong_layout
 from .measure import Measurement
 from .multiple import plain
-from .numeric import Array, norm
-from .places import dout_forgotten, dout_nowhere, elementwise, mask, repeated_ids, slices
+from .numeric import Array, choose_method, norm, signs
+from .places import (
+    dout_forgotten,
+    dout_nowhere,
+    elementwise,
+    extra_term,
+    mask,
+    repeated_ids,
+    slices,
+)
 from .rules import factor, float32, not_finite, of_others, scaled, shuffled, zero
+from .sampling import DIRECTIONS, along
+from .subject import Subject
 
 
 def predicted_by(
@@ -81,6 +90,22 @@ def _with_factor(v: WrongGradient) -> list[Fault]:
     whole = WrongGradient(v.m, v.position, v.analytic, c * v.numeric)
     rounding = float32(whole) if abs(c - 1) > 1e-5 else None
     return [scaled(v, c), rounding] if rounding else []
+
+
+def explain_large(subject: Subject, position: int, rng: np.random.Generator) -> Fault | None:
+    """The rearrangement, sum or factor that turned the true gradient into what backward returned.
+    """
+    x = subject.array(position)
+    dout = signs(subject.run()[0].shape, rng)
+    given = np.asarray(subject.gradients(dout)[position], dtype=np.float64)
+    function = subject.out_as_function_of(position)
+    method = choose_method(function, x, rng)
+    directions = [signs(x.shape, rng) for _ in range(DIRECTIONS)]
+    numeric = np.array([np.sum(dout * method.along(function, x, v)[0]) for v in directions])
+    return wrong_layout(
+        subject.names[position], x.shape, given[None],
+        lambda back: np.array([along(back[0], v) for v in directions]), numeric,
+        f"so restored it meets the true derivative along {DIRECTIONS} random directions")
 
 
 def explain_shape(m: Measurement, position: int) -> Fault | None:

@@ -9,14 +9,14 @@ import numpy as np
 
 from .compare import Comparison
 from .diagnosis import diagnose
+from .explain import explain_large
 from .fault import Fault
-from .large_faults import explain_large, few_wrong
 from .measure import FULL, measure, random_dout, row
 from .multiple import kind_of, times
 from .numeric import COMPLEX_STEP, EPSILON, Array, Method, NotComplex, choose_method, norm
 from .picture import picture
 from .report import Finding, Row
-from .sampling import DIRECTIONS, Located, Slope, locate, sample
+from .sampling import DIRECTIONS, Located, Slope, few_wrong, locate, sample
 from .subject import CallError, Subject
 
 MANY = 20_000  # elements from which on differences are taken along fewer directions

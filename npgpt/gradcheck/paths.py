@@ -24,9 +24,8 @@ import numpy as np
 
 from .fault import DIGITS, Fault
 from .measure import Measurement
-from .multiple import kind_of, times
+from .multiple import kind_of, origin, times
 from .numeric import Array, NotComplex, norm, signs, unit_directions
-from .origin import origin
 from .source import Slot, Source, read, shortened, slots
 from .subject import CallError
 

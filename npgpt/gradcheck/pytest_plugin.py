@@ -39,7 +39,7 @@ class GradcheckFixture:
 
     def scalar(self, f: Callable[..., Any], params: Any, grads: Any) -> Report:
         """As npgpt.gradcheck.check_scalar."""
-        from .scalar import check_scalar
+        from .function import check_scalar
 
         return _passed(check_scalar(f, params, grads))
 

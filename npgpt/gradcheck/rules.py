@@ -12,9 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from .fault import Fault, WrongGradient, close, fit
-from .multiple import kind_of, near, times
+from .multiple import kind_of, near, origin, times
 from .numeric import norm
-from .origin import origin
 
 
 def not_finite(v: WrongGradient) -> Fault | None:
