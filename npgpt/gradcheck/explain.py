@@ -75,16 +75,13 @@ def explain(m: Measurement, position: int) -> list[Fault]:
 
 
 def _with_factor(v: WrongGradient) -> list[Fault]:
-    """Two faults at once: a rearrangement (which keeps the length) and a factor."""
-    ratio = norm(v.analytic) / max(norm(v.numeric), 1e-300)
-    for c in (ratio, -ratio):
-        if not np.isfinite(c) or c == 0:
-            continue
-        divided = WrongGradient(v.m, v.position, v.analytic / c, v.numeric)
-        found = another_input(divided) or permuted(divided)
-        if found:
+    """Two faults at once: a rearrangement and a factor, or a factor and float32."""
+    for fault in rearranged(v):
+        assert fault.predicted is not None
+        c = fit(v.analytic, fault.predicted)
+        if close(v.analytic, c * fault.predicted):
             second = factor(WrongGradient(v.m, v.position, c * v.numeric, v.numeric))
-            return [found] + ([second] if second else [])
+            return [fault] + ([second] if second else [])
     # a factor on everything, and float32 besides: then no element agrees on eight digits
     c = fit(v.analytic, v.numeric)
     whole = WrongGradient(v.m, v.position, v.analytic, c * v.numeric)

@@ -20,6 +20,7 @@ Source     Squire and Trapp 1998 (complex step); Ridders 1982 (extrapolation wit
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -293,10 +294,7 @@ def derivative(
 
 def unit_directions(shape: tuple[int, ...]) -> Iterable[Array]:
     """The directions that move one element by one, in C order."""
-    for index in range(int(np.prod(shape, dtype=np.int64))):
-        direction = np.zeros(shape)
-        direction.reshape(-1)[index] = 1.0
-        yield direction
+    return (row.reshape(shape) for row in np.eye(math.prod(shape)))
 
 
 def signs(shape: tuple[int, ...], rng: np.random.Generator) -> Array:

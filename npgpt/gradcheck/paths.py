@@ -199,9 +199,8 @@ class Paths:
                         return causes + [(self._scaled(wrong, factor), wrong)] * scaled
         return []
 
-    def predictions(self, i: int) -> list[tuple[Fault, Array]]:
-        """What backward would return for input i with one path forgotten, doubled or reversed,
-        each with the path's own part (K, N)."""
+    def predictions(self, i: int) -> list[Fault]:
+        """What backward would return for input i with one path forgotten, doubled or reversed."""
         numeric = self.m.numeric[i]
         result = []
         parts = self._search({i: list(unit_directions(self.m.subject.shape(i)))})
@@ -209,7 +208,7 @@ class Paths:
             part = part.reshape(-1, len(numeric)).T
             for weight in (0.0, -1.0, 2.0):
                 fault = self._describe([i], site, weight)
-                result.append((replace(fault, predicted=numeric + (weight - 1) * part), part))
+                result.append(replace(fault, predicted=numeric + (weight - 1) * part))
         return result
 
     def _parts_of(self, wrong: list[int]) -> _Parts:

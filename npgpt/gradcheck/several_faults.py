@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .fault import Fault, WrongGradient
+from .fault import Fault, WrongGradient, close, fit
 from .layout import rearranged
 from .measure import Measurement
 from .multiple import plain
@@ -27,7 +27,6 @@ from .repair import Trial, describe_change
 from .rules import float32, of_others, scaled
 from .source import read
 
-WEIGHTS = (-1.0, -2.0, 1.0)  # by how much a path's weight is off: forgotten, reversed, doubled
 ROUNDS = 3
 LEAST = 0.25  # fraction of the elements that a fault must bring right
 
@@ -44,23 +43,20 @@ def change_and_path(
     trials = [trial for trial in trials if trial.edit.kind != "missing-term"]
     if source is None or not trials or m.subject.array(position).size < 4:
         return []
-    numeric = np.concatenate([m.numeric[i][0] for i in wanted])
-    lengths = [m.numeric[i].shape[1] for i in wanted]
-    at = sum(lengths[: wanted.index(position)])
-    gaps = np.array([trial.base for trial in trials]) - numeric
-    slopes = np.array([np.zeros_like(numeric) if t.slope is None else t.slope for t in trials])
-    finite = np.isfinite(gaps).all(axis=1) & np.isfinite(slopes).all(axis=1)
-    size = norm(m.analytic[position] - m.numeric[position])
+    bases = np.array([trial.base for trial in trials])
+    slopes = np.array([
+        np.zeros_like(bases[0]) if trial.slope is None else trial.slope for trial in trials])
+    numeric = m.numeric[position]
+    size = norm(m.analytic[position] - numeric)
     with np.errstate(all="ignore"):
-        for path, part in paths.predictions(position):
-            assert path.predicted is not None
-            if path.kind == "term-factor" or _is_multiple(path.predicted, m.numeric[position]):
+        for path in paths.predictions(position):
+            predicted = path.predicted
+            assert predicted is not None
+            if path.kind == "term-factor" or close(predicted, fit(predicted, numeric) * numeric):
                 continue  # a change of the whole explains as much
-            gap = path.predicted - m.numeric[position]
-            off = next(o for o in WEIGHTS if np.allclose(gap, o * part))
-            whole = np.zeros_like(numeric)
-            whole[at : at + part.shape[1]] = off * part[0]
-            found = _fitting(gaps - whole, slopes, finite, size)
+            goal = np.concatenate(
+                [(predicted if i == position else m.numeric[i])[0] for i in wanted])
+            found = _fitting(bases - goal, slopes, 1e-7 * size)
             if found is not None:
                 number, c = found
                 trial = trials[number]
@@ -70,22 +66,15 @@ def change_and_path(
     return []
 
 
-def _fitting(
-    gaps: Array, slopes: Array, finite: Array, size: float
-) -> tuple[int, float] | None:
+def _fitting(gaps: Array, slopes: Array, allowed: float) -> tuple[int, float] | None:
     """The first row with gap + c * slope = 0, and its c."""
     squares = np.sum(slopes * slopes, axis=1)
     c = np.where(squares > 0, -np.sum(gaps * slopes, axis=1) / np.where(squares > 0, squares, 1), 1)
     rest = np.linalg.norm(gaps + c[:, None] * slopes, axis=1)
     # 0 or an odd number such as -7.4546 would only show how to get rid of a term
     simple = (np.abs(c) > 1e-6) & (np.abs(c - plain(c)) < 4e-7)
-    fits = np.flatnonzero(finite & simple & (rest <= 1e-7 * size))
+    fits = np.flatnonzero(simple & (rest <= allowed))
     return (int(fits[0]), float(c[fits[0]])) if len(fits) else None
-
-
-def _is_multiple(a: Array, b: Array) -> bool:
-    c = float(np.sum(a * b)) / max(float(np.sum(b * b)), 1e-300)
-    return bool(norm(a - c * b) <= 1e-7 * norm(b))
 
 
 def several(m: Measurement, position: int, paths: Paths) -> tuple[list[Fault], int]:
@@ -148,4 +137,4 @@ def _candidates(v: WrongGradient, paths: Paths | None) -> Iterator[Fault | None]
     yield from of_others(v)
     yield from scaled_parts(v)
     if paths is not None:
-        yield from (fault for fault, _ in paths.predictions(v.position))
+        yield from paths.predictions(v.position)
