@@ -14,6 +14,7 @@ import numpy as np
 
 from .compare import Comparison, compare
 from .numeric import (
+    CENTRAL,
     COMPLEX_STEP,
     EPSILON,
     RICHARDSON,
@@ -21,7 +22,6 @@ from .numeric import (
     Method,
     NotComplex,
     choose_method,
-    derivative,
     norm,
     signs,
     unit_directions,
@@ -86,8 +86,11 @@ def take_jacobian(
     x = subject.array(position)
     function = subject.out_as_function_of(position)
     method = method or choose_method(function, x, rng)
-    values, errors, method = derivative(function, x, unit_directions(x.shape), method)
-    return values.reshape(x.size, -1), errors.reshape(x.size, -1), method
+    columns = [method.along(function, x, v) for v in unit_directions(x.shape)]
+    values, errors, ways = zip(*columns, strict=True)
+    if set(ways) == {CENTRAL}:
+        method = Method(CENTRAL, method.why + "; extrapolation does not converge")
+    return np.array(values).reshape(x.size, -1), np.array(errors).reshape(x.size, -1), method
 
 
 def measure(subject: Subject, rng: np.random.Generator, positions: list[int]) -> Measurement:

@@ -54,6 +54,8 @@ def origin(c: float, m: Measurement) -> str:
     Where several sizes fit, all are listed: 2 may be the batch, or the root of a head size of 4.
     """
     fits: dict[str, list[str]] = {}
+    if kind_of(c) != "factor":
+        return ""
     for value, words, place in known_numbers(m):
         for scale, over in ((value, ""), (1 / value, "one over ")):
             for sign, less in ((1, ""), (-1, "minus ")):

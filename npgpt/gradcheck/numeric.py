@@ -282,16 +282,6 @@ def choose_method(f: Function, x: Array, rng: np.random.Generator) -> Method:
     return Method(RICHARDSON, "not analytic: a complex step disagrees with Richardson", noise)
 
 
-def derivative(
-    f: Function, x: Array, directions: Iterable[Array], method: Method
-) -> tuple[Array, Array, Method]:
-    """(the derivatives of f at x along each of `directions`, their error bars, the method)."""
-    values, errors, ways = zip(*(method.along(f, x, v) for v in directions), strict=True)
-    if set(ways) == {CENTRAL}:
-        method = Method(CENTRAL, method.why + "; extrapolation does not converge")
-    return np.array(values), np.array(errors), method
-
-
 def unit_directions(shape: tuple[int, ...]) -> Iterable[Array]:
     """The directions that move one element by one, in C order."""
     return (row.reshape(shape) for row in np.eye(math.prod(shape)))

@@ -80,8 +80,7 @@ def scaled(v: WrongGradient, c: float) -> Fault:
             "backward takes the mean."
     else:
         kind = kind_of(c)
-        source = origin(c, v.m) if kind == "factor" else ""
-        text = f"The gradient of {v.name} {times(c)}{source}."
+        text = f"The gradient of {v.name} {times(c)}{origin(c, v.m)}."
     return Fault(kind, text, evidence, c * v.numeric)
 
 

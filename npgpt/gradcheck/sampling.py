@@ -144,9 +144,7 @@ def few_wrong(
     how: dict[Index, str] = {}
     index = first
     for _ in range(MOST):
-        direction = np.zeros(analytic.shape)
-        direction[index] = 1.0
-        corrected[index], _ = slope(direction)
+        corrected[index] = _at(corrected, slope, index).numeric
         given, numeric = float(analytic[index]), float(corrected[index])
         how[index] = times(given / numeric) if numeric else f"is {given:.6g} instead of 0"
         wrong = _wrong_direction(corrected, slope, rng)
