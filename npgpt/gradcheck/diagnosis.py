@@ -75,12 +75,12 @@ class _Diagnosis:
             named[i] = named[i] or self._single_element(i)
         left = [i for i in every if not named[i]]
         nonlinear = check_linear(m.subject, np.random.default_rng(0)) \
-            if any(i in m.verdict for i in left) else []
+            if any(i in m.verdict for i in left) else None
         causes = self._common_causes(named, left) if left else []
         if causes:
             if nonlinear:
                 first, inputs = causes[0]
-                message = f"{nonlinear[0].message} {first.message}"
+                message = f"{nonlinear.message} {first.message}"
                 causes[0] = replace(first, message=message, nonlinear=True), inputs
             return [_finding(m, inputs[0], cause, inputs) for cause, inputs in causes]
         findings = []
@@ -88,7 +88,7 @@ class _Diagnosis:
             findings += [_finding(m, i, one, [i]) for one in named[i]] or self._last_resort(i)
         if nonlinear and "unexplained" in [finding.kind for finding in findings]:
             names = ", ".join(m.subject.names[i] for i in left)
-            findings.insert(0, replace(nonlinear[0], argument=names))
+            findings.insert(0, replace(nonlinear, argument=names))
         return findings
 
     def _repeatable(self) -> bool:

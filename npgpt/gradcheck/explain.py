@@ -13,7 +13,6 @@ from dataclasses import replace
 import numpy as np
 
 from .fault import Fault, WrongGradient, close, fit, wrong_gradient
-from .layout import rearranged, wrong_layout
 from .measure import Measurement
 from .multiple import plain
 from .numeric import Array, choose_method, norm, signs
@@ -26,7 +25,17 @@ from .places import (
     repeated_ids,
     slices,
 )
-from .rules import factor, float32, not_finite, of_others, scaled, shuffled, zero
+from .rules import (
+    factor,
+    float32,
+    not_finite,
+    of_others,
+    rearranged,
+    scaled,
+    shuffled,
+    wrong_layout,
+    zero,
+)
 from .sampling import DIRECTIONS, along
 from .subject import Subject
 

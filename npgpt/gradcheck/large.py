@@ -11,9 +11,9 @@ from .compare import Comparison
 from .diagnosis import diagnose
 from .explain import explain_large
 from .fault import Fault
-from .measure import FULL, measure, random_dout, row
+from .measure import FULL, measure, row
 from .multiple import kind_of, times
-from .numeric import COMPLEX_STEP, EPSILON, Array, Method, NotComplex, choose_method, norm
+from .numeric import COMPLEX_STEP, EPSILON, Array, Method, NotComplex, choose_method, norm, signs
 from .picture import picture
 from .report import Finding, Row
 from .sampling import DIRECTIONS, Located, Slope, few_wrong, locate, sample
@@ -34,7 +34,7 @@ def examine_large(
     few: dict[int, Fault] = {}
     for i in positions:
         x = subject.array(i)
-        dout = random_dout(out.shape, rng)
+        dout = signs(out.shape, rng)
         analytic = np.asarray(subject.gradients(dout)[i], dtype=np.float64)
         if analytic.shape != x.shape:
             continue
@@ -145,7 +145,7 @@ def _named_smaller(
             out = small.run()[0]
             if any(small.array(i).size > FULL for i in small.floats):
                 continue
-            grads = small.gradients(random_dout(out.shape, rng))
+            grads = small.gradients(signs(out.shape, rng))
             fits = [i for i in small.floats
                     if i < len(grads) and np.shape(grads[i]) == small.shape(i)]
             measured = measure(small, rng, fits)

@@ -74,11 +74,6 @@ def row(
         sampled, verdict.noisy, verdict.undecided, method.coarse)
 
 
-def random_dout(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """A dout of unit scale with random signs; a sum-loss (all ones) is blind to softmax."""
-    return signs(shape, rng)
-
-
 def take_jacobian(
     subject: Subject, position: int, rng: np.random.Generator, method: Method | None = None
 ) -> tuple[Array, Array, Method]:
@@ -96,7 +91,7 @@ def take_jacobian(
 def measure(subject: Subject, rng: np.random.Generator, positions: list[int]) -> Measurement:
     """Run backward for several douts and take the true gradients of the inputs at `positions`."""
     out = subject.run()[0].astype(np.float64)  # the length of a float16 array overflows
-    douts = np.array([random_dout(out.shape, rng) for _ in range(DOUTS)])
+    douts = np.array([signs(out.shape, rng) for _ in range(DOUTS)])
     result = Measurement(subject, out, douts, [subject.gradients(dout) for dout in douts])
     flat = douts.reshape(DOUTS, -1)
     for i in positions:

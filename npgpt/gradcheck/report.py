@@ -147,8 +147,8 @@ class Report:
         hues = {"title": self._title[1], "heading": "bold"}
         before = ""
         for role, text in self._paragraphs():
-            if role in ("table", "heading") or role == "picture" and text or (
-                    role == "note" != before):
+            first_note = role == "note" and before != "note"
+            if role in ("table", "heading") or first_note or (role == "picture" and text):
                 yield ""
             if role == "table":
                 yield from table(self.rows, colour, width)

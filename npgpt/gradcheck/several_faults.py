@@ -17,14 +17,13 @@ from dataclasses import replace
 import numpy as np
 
 from .fault import Fault, WrongGradient, close, fit
-from .layout import rearranged
 from .measure import Measurement
 from .multiple import plain
 from .numeric import Array, norm
 from .paths import Paths
 from .places import common_ratio, differing, scaled_parts, wrong_elements
 from .repair import Trial, describe_change
-from .rules import float32, of_others, scaled
+from .rules import float32, of_others, rearranged, scaled
 from .source import read
 
 ROUNDS = 3

@@ -1,6 +1,7 @@
 import numpy as np
 
-from npgpt.gradcheck.measure import measure, random_dout, row, usable
+from npgpt.gradcheck.measure import measure, row, usable
+from npgpt.gradcheck.numeric import signs
 from npgpt.gradcheck.subject import Subject
 
 from .pairs import (
@@ -46,7 +47,7 @@ def test_a_saturated_softmax_is_not_accused_for_its_rounding():
 
 
 def test_a_random_dout_has_both_signs_and_no_small_element():
-    dout = random_dout((50,), np.random.default_rng(0))
+    dout = signs((50,), np.random.default_rng(0))
     assert dout.min() < 0 < dout.max()
     assert np.abs(dout).min() >= 0.5
 
