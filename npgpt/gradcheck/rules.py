@@ -1,8 +1,8 @@
 """The rules about values: zero, rounding, a factor, another input's gradient; and about their
 order: every permutation, flip, cut into heads and sum of axes that a backward may forget.
 
-A rule takes a WrongGradient and gives a Fault if that predicts what backward returned, else None;
-or all the Faults of its sort, each with its prediction.
+A rule takes a WrongGradient and yields the Faults of its sort: those with a prediction of what
+backward would return are for the reader to compare, those without are seen to hold.
 """
 
 from __future__ import annotations
@@ -18,56 +18,55 @@ from .multiple import kind_of, near, origin, times
 from .numeric import Array, norm
 
 
-def not_finite(v: WrongGradient) -> Fault | None:
+def not_finite(v: WrongGradient) -> Iterator[Fault]:
     """NaN or infinity."""
     if np.all(np.isfinite(v.analytic)):
-        return None
+        return
     count = int((~np.isfinite(v.analytic[0])).sum())
-    return Fault(
+    yield Fault(
         "not-finite", f"{count} of {v.analytic.shape[1]} elements are NaN or infinite.",
         "the values themselves")
 
 
-def zero(v: WrongGradient) -> Fault | None:
+def zero(v: WrongGradient) -> Iterator[Fault]:
     """Nothing comes back."""
     if np.any(v.analytic) or not np.any(v.numeric):
-        return None
-    return Fault(
+        return
+    yield Fault(
         "zero-gradient",
         f"backward returns only zeros for {v.name}, but moving {v.name} moves the output.",
         f"the true gradient has length {norm(v.numeric[0]):.3g}")
 
 
-def float32(v: WrongGradient) -> Fault | None:
+def float32(v: WrongGradient) -> Iterator[Fault]:
     """Right to about seven digits: some step ran in float32, and rounding is seen everywhere."""
     errors = np.abs(v.analytic - v.numeric)
     gap = norm(errors)
     size = norm(v.numeric)
     if not 1e-10 * size < gap < 3e-6 * size:
-        return None
+        return
     exact = bool(np.all(v.analytic == v.analytic.astype(np.float32)))
     typical = size / math.sqrt(v.numeric.size)
     small = np.all(errors <= 1e-4 * (np.abs(v.numeric) + 1e-3 * typical)) and gap < 1e-6 * size
     # one element off by 1e-6 is a wrong element; rounding leaves its dust on nearly all
     everywhere = np.mean(errors > 1e-3 * gap / size * np.abs(v.numeric)) > 0.6
     if not exact and not (small and everywhere):
-        return None
+        return
     if not exact and abs(fit(v.analytic, v.numeric) - 1) > 0.5 * gap / size:
-        return None  # a steady factor such as 1.0000003 is not rounding
+        return  # a steady factor such as 1.0000003 is not rounding
     rest = "every value is one that float32 can hold" if exact else "the errors have no pattern"
-    return Fault(
+    yield Fault(
         "float32",
         f"The gradient of {v.name} is right to about {-math.log10(gap / size):.0f} digits only: "
         "right up to the noise of float32, which is used somewhere on the way.",
         f"relative error {gap / size:.1e}; {rest}")
 
 
-def factor(v: WrongGradient) -> Fault | None:
+def factor(v: WrongGradient) -> Iterator[Fault]:
     """A multiple of the truth: wrong sign, a mean for a sum, or a number with a source."""
     c = fit(v.analytic, v.numeric)
-    if not close(v.analytic, c * v.numeric) or near(c, 1):
-        return None
-    return scaled(v, c)
+    if not near(c, 1):
+        yield scaled(v, c)
 
 
 def scaled(v: WrongGradient, c: float) -> Fault:
@@ -111,7 +110,7 @@ def of_others(v: WrongGradient) -> Iterator[Fault]:
         )
 
 
-def shuffled(v: WrongGradient) -> Fault | None:
+def shuffled(v: WrongGradient) -> Iterator[Fault]:
     """The slices along one axis, such as heads or rows, in another order."""
     analytic, numeric = v.cubes(v.analytic), v.cubes(v.numeric)
     for axis, size in enumerate(v.shape):
@@ -123,14 +122,13 @@ def shuffled(v: WrongGradient) -> Fault | None:
                     if close(analytic.take(n, axis + 1), numeric.take(k, axis + 1))]
             order += fits[:1]
         if sorted(order) == list(range(size)) and order != sorted(order):
-            return Fault(
+            yield Fault(
                 "axes-swapped",
                 f"Along axis {axis} the gradient of {v.name} has its parts in the order {order}: "
                 "they were swapped.",
                 f"each part equals another part of the true gradient {v.m.digits}",
                 v.analytic,
             )
-    return None
 
 
 def orders(ndim: int) -> Iterator[tuple[tuple[int, ...], str]]:

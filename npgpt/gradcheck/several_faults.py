@@ -86,7 +86,7 @@ def several(m: Measurement, position: int, paths: Paths) -> tuple[list[Fault], i
     left = 0
     for number in range(ROUNDS):
         v = WrongGradient(m, position, analytic, predicted)
-        last = wrong_elements(v) or (float32(v) if faults else None)
+        last = wrong_elements(v) or (next(float32(v), None) if faults else None)
         if last:
             return [*faults, last], 0
         best = _best(v, paths if number == 0 else None)
