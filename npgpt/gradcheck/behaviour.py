@@ -218,15 +218,16 @@ def _check_layouts(subject: Subject, rng: np.random.Generator) -> Finding | None
         ("read-only", subject, _read_only, flat),
         ("broadcast (np.broadcast_to)", rows, _first_row, dout),
     ):
-        message = _compare_layout(one, change, given)
+        message = _compare_layout(words, one, change, given)
         if message:
-            return Finding(
-                "layout", "", message.format(words), evidence="the same values in plain arrays")
+            return Finding("layout", "", message, evidence="the same values in plain arrays")
     return None
 
 
-def _compare_layout(subject: Subject, change: Callable[[Array], Array], dout: Array) -> str:
-    """What is wrong with the changed arrays, {} for their name; or ''."""
+def _compare_layout(
+    words: str, subject: Subject, change: Callable[[Array], Array], dout: Array
+) -> str:
+    """What is wrong with the changed arrays, which `words` name; or ''."""
     try:
         out, cache = subject.run()
         expected = _backward(subject, dout.copy(), cache)
@@ -238,11 +239,10 @@ def _compare_layout(subject: Subject, change: Callable[[Array], Array], dout: Ar
         _, cache = subject.call([None if a is None else change(a) for a in subject.copies()])
         grads = _backward(subject, dout, cache)
     except CallError as failed:
-        text = f"{type(failed.error).__name__}: {failed}".replace("{", "{{").replace("}", "}}")
-        return f"With {{}} arrays a call raises {text}"
+        return f"With {words} arrays a call raises {type(failed.error).__name__}: {failed}"
     if AllClose(subject, out, dout)(expected, grads):
         return ""
-    return "With {} arrays of the same values backward gives another answer."
+    return f"With {words} arrays of the same values backward gives another answer."
 
 
 def _first_row(a: Array) -> Array:

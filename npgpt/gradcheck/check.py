@@ -14,9 +14,8 @@ import numpy as np
 from .behaviour import check_contract, check_linear, check_mutation
 from .diagnosis import diagnose
 from .explain import sharpened
-from .kinks import step_around
 from .large import examine_large
-from .measure import FULL, measure, row
+from .measure import FULL, measure, row, step_around
 from .numeric import COARSE, EPSILON, Array, precision_name
 from .report import Finding, Report, Row
 from .structure import check_structure, nothing_to_check, sizes

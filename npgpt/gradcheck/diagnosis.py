@@ -14,7 +14,7 @@ and two faults together are believed only where they are fewer or where one grad
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -47,19 +47,15 @@ def diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:
         return [_unnamed(m, i) for i in m.wrong + misshapen]
 
 
-@dataclass
 class _Diagnosis:
     """The work on one measurement; `paths`, `trials` and what is left of `changes` go from step to
     step."""
 
-    m: Measurement
-    misshapen: list[int]
-    paths: Paths = field(init=False)
-    trials: list[Trial] = field(default_factory=list)
-    changes: Budget = field(default_factory=lambda: Budget(CHANGES))
-
-    def __post_init__(self) -> None:
-        self.paths = Paths(self.m)
+    def __init__(self, m: Measurement, misshapen: list[int]) -> None:
+        self.m, self.misshapen = m, misshapen
+        self.paths = Paths(m)
+        self.trials: list[Trial] = []
+        self.changes = Budget(CHANGES)
 
     def findings(self) -> list[Finding]:
         m, wrong, misshapen = self.m, self.m.wrong, self.misshapen
@@ -105,16 +101,7 @@ class _Diagnosis:
     @cached_property
     def repaired(self) -> Fault | None:
         """The one change of the source after which every gradient is right; fills `trials`."""
-        return self._repair(FOR_ALL, None, self.trials)
-
-    def _repair(
-        self, most: int, positions: list[int] | None, trials: list[Trial]
-    ) -> Fault | None:
-        budget = Budget(min(most, self.changes.left))
-        self.changes.left -= budget.left
-        found = repair(self.m, budget, positions, trials)
-        self.changes.left += budget.left
-        return found
+        return repair(self.m, self.changes, None, self.trials, FOR_ALL)
 
     def _second_opinion(self, found: list[Fault]) -> list[Fault]:
         """`dweight = dout.sum()` is the bias's gradient, or lacks a factor: the source decides."""
@@ -173,8 +160,10 @@ class _Diagnosis:
         """The one fault behind the gradients of these inputs, whatever the others have."""
         if any(i not in self.m.numeric for i in inputs):
             return None
-        return self._path(inputs, True) or self._repair(FOR_SOME, inputs, trials) or self._path(
-            inputs, False)
+        return (
+            self._path(inputs, True)
+            or repair(self.m, self.changes, inputs, trials, FOR_SOME)
+            or self._path(inputs, False))
 
     def _path(self, inputs: list[int], assigned: bool) -> Fault | None:
         """The one path behind these gradients, if all of them have their shape."""

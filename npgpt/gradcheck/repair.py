@@ -68,12 +68,14 @@ class Budget:
 
 def repair(
     m: Measurement, budget: Budget, positions: list[int] | None = None,
-    trials: list[Trial] | None = None,
+    trials: list[Trial] | None = None, most: int | None = None,
 ) -> Fault | None:
     """The first single change that makes the gradients at `positions` (or all) right, or None.
 
-    What did not suffice is added to `trials`; each change tried is taken off the budget.
+    What did not suffice is added to `trials`; each change tried, at `most` so many, is taken off
+    the budget.
     """
+    last = 0 if most is None else max(0, budget.left - most)
     source = read(m.subject.backward) if m.subject.readable else None
     if source is None:
         return None
@@ -92,7 +94,7 @@ def repair(
         for of_each in zip(*families, strict=True):
             for name, family in zip(names, of_each, strict=True):
                 for edit in family:
-                    if budget.left <= 0:
+                    if budget.left <= last:
                         return None
                     budget.left -= 1
                     c = _fits(source, name, edit, goals, before, trials)

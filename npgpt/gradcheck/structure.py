@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .kinks import step_around
-from .measure import measure
+from .measure import measure, step_around
 from .numeric import Array, signs
 from .report import Finding
 from .subject import CallError, ContractError, Subject, describe
