@@ -373,6 +373,7 @@ def test_a_held_folder_is_not_given_to_another_which_hears_who_holds_it(
             with locked(tmp_path):
                 pass
         assert caught.value.process == str(holder.pid)
+        assert str(caught.value).startswith(f"{tmp_path} is in use")
 
 
 def test_the_lock_of_a_killed_process_is_gone(
