@@ -44,7 +44,7 @@ Record = Union[int, float, str, None, Array, Sequence["Record"], Mapping[str, "R
 
 
 class TrainingWatch:
-    """Probes a run's state; hand it to `npgpt.training.train` as `watch`.
+    """Probes a run's state; hand it to `npgpt.training.loop.train` as `watch`.
 
         train(folder, state, corpus, reporter, watch=TrainingWatch(state, corpus.val))
     """
