@@ -2,7 +2,7 @@ from npgpt.suggest import did_you_mean
 
 
 def test_the_nearest_name_is_suggested():
-    assert did_you_mean("relo", ("gelu", "relu", "silu")) == ", did you mean 'relu'?"
+    assert did_you_mean("relo", ("gelu", "relu", "silu")) == " (did you mean 'relu'?)"
 
 
 def test_nothing_is_suggested_where_nothing_is_near():
