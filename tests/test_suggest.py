@@ -16,4 +16,4 @@ def test_anything_can_be_mistyped():
 
 def test_the_error_for_an_unknown_name_shows_the_nearest_and_all():
     error = unknown("unit", "relo", ("gelu", "relu"))
-    assert str(error) == "unknown unit 'relo', did you mean 'relu'?; expected one of gelu, relu"
+    assert str(error) == "unknown unit 'relo' (did you mean 'relu'?); expected one of gelu, relu"
