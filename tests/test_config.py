@@ -61,7 +61,7 @@ def test_a_config_cannot_be_changed_only_replaced():
 
 
 @given(st.integers(1, 2000), st.integers(1, 50))
-def test_heads_that_do_not_divide_the_channels_are_refused_with_some_that_do(channels, heads):
+def test_heads_that_do_not_divide_the_channels_are_rejected_with_some_that_do(channels, heads):
     if channels % heads == 0:
         assert GPT2Config(n_embd=channels, n_head=heads).head_size * heads == channels
         return
