@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from .config import GPT2Config
-from .ids import check_dtype, check_integer
+from .ids import FLOAT_TYPES, check_dtype, check_integer
 from .layers.weight_norm import column_norms
 from .tape import Array
 
@@ -128,9 +128,13 @@ def check_params(config: GPT2Config, params: Params) -> list[str]:
     problems = [f"{name} is missing" for name in shapes if name not in params]
     problems += [f"{name} is not a parameter of this config" for name in params
                  if name not in shapes]
-    problems += [
-        f"{name} has shape {params[name].shape}, the config needs {shape}"
-        for name, shape in shapes.items()
-        if name in params and params[name].shape != shape
-    ]
+    for name, shape in shapes.items():
+        if name not in params:
+            continue
+        array = params[name]
+        if np.shape(array) != shape:
+            problems.append(f"{name} has shape {np.shape(array)}, the config needs {shape}")
+        elif getattr(array, "dtype", None) not in FLOAT_TYPES:
+            problems.append(f"{name} is {getattr(array, 'dtype', type(array).__name__)}, expected "
+                            f"an array of {' or '.join(FLOAT_TYPES)}")
     return problems

@@ -22,6 +22,7 @@ import numpy as np
 
 from ...config import GPT2Config
 from ...fast.ops import FAST
+from ...ids import check_integer
 from ...layers.contract import UniformSource
 from ...layers.cross_entropy import IGNORE
 from ...machine import threads as _threads
@@ -67,6 +68,8 @@ def loss_and_grads(
     """
     if ids.ndim != 2 or targets.shape != ids.shape:
         raise ValueError(f"ids and targets must both be (B, T); got {ids.shape}, {targets.shape}")
+    if shards is not None:
+        check_integer("shards", shards, 1)
     if not (config.embd_pdrop or config.resid_pdrop or config.attn_pdrop):
         rng = None
     # the fast ops cut their work over our threads; others leave it to BLAS's
