@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from npgpt.files import InUse, locked
+from npgpt.machine import threads
 from npgpt.ops import TEXTBOOK
 from npgpt.tape import Op
 from npgpt.text import CorpusError
 from npgpt.training.checkpoint import checkpoints, load_checkpoint
 from npgpt.training.log import read_log
 from npgpt.training.loop import Diverged, batch_gradients, train, train_step
-from npgpt.training.step import gradients as fast_step
 from npgpt.training.step.workers import Workers
 
 from .conftest import SMALL, Silent
@@ -107,7 +107,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(start, corpus, tm
 
 def test_a_run_in_worker_processes_is_resumed_bit_for_bit_whenever_they_come(
         start, corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr(fast_step, "SHARD_WORK", 0)
+    monkeypatch.setattr(threads.THRESHOLDS, "shard_work", 0)
     settings = {"threads": 2, "max_steps": 60, "sample_every": 0}
     asked, gradients = [], Workers.gradients
     monkeypatch.setattr(Workers, "gradients", lambda self, *given: (

@@ -22,7 +22,7 @@ from typing import Collection, Mapping, Sequence
 import numpy as np
 
 from ...fast.blocks import runs
-from ...machine.threads import NORM, UPDATE, parts
+from ...machine.threads import THRESHOLDS, parts
 from ...tape import Array
 
 # four arrays and one of scratch; 124M parameters on two threads took 324 ms with 2**15 elements in
@@ -138,7 +138,7 @@ def adamw_step(
                 p *= decays[name]
             p -= t
 
-    parts(work, len(blocks), sum(p.size for p in params.values()) >= UPDATE)
+    parts(work, len(blocks), sum(p.size for p in params.values()) >= THRESHOLDS.update)
 
 
 def global_norm(grads: Mapping[str, Array]) -> float:
@@ -164,7 +164,7 @@ def global_norm(grads: Mapping[str, Array]) -> float:
                 square = float(np.dot(wide, wide))
             squares[i] = square
 
-    parts(work, len(blocks), sum(g.size for g in grads.values()) >= NORM)
+    parts(work, len(blocks), sum(g.size for g in grads.values()) >= THRESHOLDS.norm)
     return math.sqrt(math.fsum(squares)) if np.isfinite(squares).all() else float(squares.sum())
 
 
