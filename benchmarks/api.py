@@ -35,7 +35,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "npgpt.book": (),
 }
 # classes whose methods are listed too
-FACES = ("GPT2", "GPT2Config", "Ops", "Tape", "Tokenizer")
+FACES = ("GPT2", "GPT2Config", "LanguageModel", "Ops", "Tape", "Tokenizer")
 # what has no docstring of its own
 CONSTANTS = {
     "TEXTBOOK": "The textbook's ops: readable, for float32, float64 and complex step.",

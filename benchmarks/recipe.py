@@ -21,7 +21,7 @@ from typing import Any
 
 from npgpt.text import load_corpus
 from npgpt.training.log import read_log
-from npgpt.training.loop import new_state, train
+from npgpt.training.loop import Reporter, new_state, train
 from npgpt.training.settings import resolve
 
 from .machine import describe_machine
@@ -31,19 +31,10 @@ RESULTS = Path(__file__).parent / "results"
 PYTORCH = (1.898, 1.902)
 
 
-class _Quiet:
+class _Quiet(Reporter):
     def step(self, record: dict[str, Any]) -> None:
         if "val" in record:
             print(f"  step {record['step']:>5}  val {record['val']:.4f}", flush=True)
-
-    def sample(self, step: int, text: str) -> None:
-        """Samples are in the run folder."""
-
-    def saved(self, path: Path) -> None:
-        """So do checkpoints."""
-
-    def evaluating(self, seen: int, total: int) -> None:
-        """The last evaluation is short."""
 
 
 def one_run(seed: int, folder: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any, Mapping
 
 from .ids import check_integer, check_number
-from .suggest import did_you_mean
+from .suggest import did_you_mean, unknown
 
 ACTIVATIONS = ("gelu_new", "gelu", "relu", "leaky_relu", "silu", "swiglu", "identity")
 NORMS = ("layernorm", "none")
@@ -168,9 +168,7 @@ class GPT2Config:
     def named(cls, name: str, **changes: Any) -> GPT2Config:
         """One of the four published sizes, `gpt2` to `gpt2-xl`, with changes if any."""
         if name not in SIZES:
-            raise ValueError(
-                f"{name!r} is not a GPT-2 size{did_you_mean(name, SIZES)}; expected one of "
-                f"{', '.join(SIZES)}")
+            raise unknown("GPT-2 size", name, SIZES)
         return cls.from_dict({**SIZES[name], **changes})
 
     @classmethod
@@ -186,12 +184,9 @@ class GPT2Config:
         `ignore_unknown` is for a Hugging Face config.json, which holds many fields of its own.
         """
         known = cls.options()
-        unknown = [key for key in values if key not in known]
-        if unknown and not ignore_unknown:
-            raise ValueError(
-                f"unknown model setting {unknown[0]!r}{did_you_mean(unknown[0], known)}; "
-                f"expected one of {', '.join(known)}"
-            )
+        others = [key for key in values if key not in known]
+        if others and not ignore_unknown:
+            raise unknown("model setting", others[0], known)
         given = {key: values[key] for key in known if key in values}
         nested = {key: given.pop(key) for key in list(given) if key.startswith(_PREFIX)}
         penalty = EntropyPenalty(**{key.removeprefix(_PREFIX): v for key, v in nested.items()})

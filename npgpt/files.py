@@ -95,6 +95,12 @@ def replacing_file(path: Path) -> Iterator[Path]:
     flush_to_disk(path.parent)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8, whole or not at all; raises ValueError as `place_of` does."""
+    with replacing_file(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def creating_folder(path: Path) -> Iterator[Path]:
     """Yield a folder beside `path` to fill; on success it is renamed to `path`.

@@ -13,3 +13,10 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(str(word), list(known), n=1)
     return f", did you mean {near[0]!r}?" if near else ""
+
+
+def unknown(what: str, name: object, known: Iterable[str]) -> ValueError:
+    """The error for a name that is none of the known ones: the nearest of them, and all."""
+    known = list(known)
+    return ValueError(f"unknown {what} {name!r}{did_you_mean(name, known)}; "
+                      f"expected one of {', '.join(known)}")

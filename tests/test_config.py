@@ -37,7 +37,7 @@ def test_a_published_size_can_be_changed_in_part():
 
 
 def test_an_unknown_size_suggests_the_nearest():
-    with pytest.raises(ValueError, match="'gpt2-larg' is not a GPT-2 size, did you mean 'gpt2-l"):
+    with pytest.raises(ValueError, match="unknown GPT-2 size 'gpt2-larg', did you mean 'gpt2-l"):
         GPT2Config.named("gpt2-larg")
     with pytest.raises(ValueError, match=", ".join(SIZES)):
         GPT2Config.named("llama")

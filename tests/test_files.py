@@ -25,6 +25,7 @@ from npgpt.files import (
     place_of,
     remove_partial,
     replacing_file,
+    write_text,
 )
 
 HOME = Path(npgpt.__file__).parents[1]
@@ -372,6 +373,7 @@ def test_a_held_folder_is_not_given_to_another_which_hears_who_holds_it(
             with locked(tmp_path):
                 pass
         assert caught.value.process == str(holder.pid)
+        assert str(caught.value).startswith(f"{tmp_path} is in use")
 
 
 def test_the_lock_of_a_killed_process_is_gone(
@@ -425,3 +427,11 @@ def test_a_lock_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         with locked(tmp_path):
             pass
+
+
+def test_a_text_replaces_what_was_there(tmp_path):
+    path = tmp_path / "text.txt"
+    for text in ("first\n", "höher\n"):
+        write_text(path, text)
+        assert path.read_bytes() == text.encode("utf-8")
+    assert list(tmp_path.iterdir()) == [path]

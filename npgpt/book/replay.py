@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from ..ids import check_integer
 from ..training.log import plain
-from ..weights.cache import cached
+from ..weights.reading import cached
 from . import chapter2, chapter3, chapter4, chapter5, training
 from .figures import DIFFERENT, ROUNDING, SAME, Figure
 

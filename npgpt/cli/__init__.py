@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Sequence
 
 from ..machine import tune
-from ..suggest import did_you_mean
+from ..suggest import unknown
 from ..version import VERSION
 from .parser import Parser
 
@@ -125,9 +125,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.description = "GPT-2 in NumPy, every gradient written by hand."
     parser.epilog = "\n".join(("verbs:", *(f"  {name:11}{line}" for name, line in VERBS.items()),
                                "\nnpgpt VERB --help shows the options of a verb.\n"))
-    expected = f"; expected one of {', '.join(VERBS)}"
     parser.add_argument("--version", action="version", version=f"npgpt {VERSION}")
     if verb and not verb.startswith("-"):
-        parser.error(f"unknown verb {verb!r}{did_you_mean(verb, VERBS) or expected}")
+        parser.error(str(unknown("verb", verb, VERBS)))
     parser.parse_args(arguments)
-    parser.error(f"no verb given{expected}")
+    parser.error(f"no verb given; expected one of {', '.join(VERBS)}")

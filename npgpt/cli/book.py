@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from ..book.figures import DIFFERENT, Figure
 from ..book.replay import CHAPTERS, as_records, replay, replay_training
 from ..book.training import EPOCHS
-from ..files import place_of, replacing_file
+from ..files import place_of, write_text
 from ..version import VERSION
 from .parser import Parser
 
@@ -55,20 +55,14 @@ def run(args: argparse.Namespace) -> int:
     # before minutes of work, not after
     if args.json is not None and not place_of(args.json).parent.is_dir():
         raise ValueError(f"--json {args.json}: there is no folder {args.json.parent}")
-    started = time.monotonic()
+    started, say = time.monotonic(), partial(print, flush=True)
     if args.train:
-        figures = replay_training(EPOCHS if args.epochs is None else args.epochs, _say)
+        figures = replay_training(EPOCHS if args.epochs is None else args.epochs, say)
     else:
-        figures = replay(args.chapters or list(CHAPTERS), _say)
+        figures = replay(args.chapters or list(CHAPTERS), say)
     if args.json is not None:
         _write_json(args.json, figures, time.monotonic() - started)
     return 1 if any(figure.verdict == DIFFERENT for figure in figures) else 0
-
-
-def _say(line: str) -> None:
-    # the untrained model writes characters that not every terminal can show
-    encoding = sys.stdout.encoding or "utf-8"
-    print(line.encode(encoding, errors="replace").decode(encoding), flush=True)
 
 
 def _write_json(path: Path, figures: list[Figure], seconds: float) -> None:
@@ -77,5 +71,4 @@ def _write_json(path: Path, figures: list[Figure], seconds: float) -> None:
         "machine": platform.machine(), "seconds": round(seconds, 1),
         "figures": as_records(figures),
     }
-    with replacing_file(path) as beside:
-        beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=1) + "\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..demos import DEMOS
 from ..display import drawing
-from ..suggest import did_you_mean
+from ..suggest import unknown
 from .console import note, wants_color
 from .options import add_color, seed_number
 from .parser import Parser
@@ -73,9 +73,7 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     """ValueError for a wrong argument, before any work is done."""
     if args.name not in DEMOS:
-        expected = f"; expected one of {', '.join(DEMOS)}"
-        raise ValueError(f"unknown demonstration {args.name!r}"
-                         f"{did_you_mean(args.name, DEMOS) or expected}")
+        raise unknown("demonstration", args.name, DEMOS)
     for owner, options in OPTIONS.items():
         for option in options:
             if owner != args.name and getattr(args, option) is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..display.drawing import check_path, new_figure, save
 from ..evaluation.text import evaluation_batches
-from ..files import replacing_file
+from ..files import write_text
 from ..gpt2 import open_model
 from ..ids import check_integer
 from ..probe.activity import Activity, measure
@@ -69,8 +69,7 @@ def run(args: argparse.Namespace) -> int:
     print("\n" + heat_text(seen.nats, seen.bound, colour=wants_color(args),
                            ascii_only=not _has_blocks()))
     if args.json is not None:
-        with replacing_file(args.json) as beside:
-            beside.write_text(entropy_json(seen, str(args.model), name) + "\n", encoding="utf-8")
+        write_text(args.json, entropy_json(seen, str(args.model), name) + "\n")
         print(f"\nnumbers: {args.json}")
     # names without their folders: a title has one line
     title = f"{args.model.absolute().name} on {Path(name).name}"

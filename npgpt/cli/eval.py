@@ -6,7 +6,7 @@ import argparse
 import math
 from pathlib import Path
 
-from ..evaluation.choices import ChoiceScore, read_questions, score_questions
+from ..evaluation.choices import read_questions, score_questions
 from ..evaluation.text import score_text
 from ..generation.quantized import dequantize, quantize
 from ..gpt2 import GPT2, open_model
@@ -15,7 +15,7 @@ from ..tape import Array
 from ..text import Tokenizer
 from ..training.step.gradients import batches_at_a_time
 from ..weights import CheckpointError
-from .console import note
+from .console import bar, note
 from .options import add_threads, use_threads
 from .parser import Parser
 from .texts import add_model_and_text, load_text
@@ -64,21 +64,15 @@ def run(args: argparse.Namespace) -> int:
 def _score_text(
     args: argparse.Namespace, model: GPT2, params: Params, tokenizer: Tokenizer
 ) -> int:
-    from tqdm import tqdm
-
     if str(args.text).endswith(".jsonl"):
         note(f"{args.text} is scored as plain text; for multiple choice use --questions FILE")
     text = load_text(args, tokenizer)
-    with tqdm(total=len(text.tokens), unit="token", unit_scale=True, disable=None,
-              leave=False) as bar:
-        def on_progress(done: int, count: int) -> None:
-            bar.update(done - bar.n)
-
+    with bar("token", len(text.tokens)) as shown:
         score = score_text(
             params, model.config, text.tokens, stride=args.stride, batch_size=args.batch_size,
             start_id=tokenizer.eot_id if text.split == "all" else None, ops=model.ops,
             workers=batches_at_a_time(model.config, args.batch_size, model.config.n_positions),
-            on_progress=on_progress,
+            on_progress=lambda done, count: shown.update(done - shown.n),
         )
     if not math.isfinite(score.nats):
         raise CheckpointError(f"{args.model} gives a loss of {score.nats}: its weights overflow")
@@ -97,14 +91,9 @@ def _n_bytes(tokens: Array, tokenizer: Tokenizer) -> int:
 
 
 def _score_questions(path: Path, model: GPT2, params: Params, tokenizer: Tokenizer) -> int:
-    from tqdm import tqdm
-
-    with tqdm(unit="question", disable=None, leave=False) as bar:
-        def on_progress(so_far: ChoiceScore) -> None:
-            bar.update()
-
+    with bar("question") as shown:
         score = score_questions(params, model.config, read_questions(path), tokenizer.encode,
-                                ops=model.ops, on_progress=on_progress)
+                                ops=model.ops, on_progress=lambda so_far: shown.update())
     print(f"questions       {score.questions:,}")
     print(f"accuracy        {score.accuracy:.2%} by summed log-probability")
     print(f"                {score.accuracy_by_length:.2%} by log-probability per token")

@@ -87,10 +87,10 @@ def _write(
     ids = [tokenizer.first_id] if prompt is None else tokenizer.encode(prompt)
     context = model.config.n_positions
     slid: list[int] = []
+    stop_ids = _stop_ids(tokenizer)
     tokens = model.stream(ids, args.max_new_tokens, seed=args.seed, samples=args.samples,
-                          on_slide=slid.append, decode=tokenizer.decode,
-                          stop_ids=_stop_ids(tokenizer), stop=args.stop,
-                          speculate=args.speculate, **_sampling(args))
+                          on_slide=slid.append, decode=tokenizer.decode, stop_ids=stop_ids,
+                          stop=args.stop, speculate=args.speculate, **_sampling(args))
     if len(ids) > context:
         note(f"the prompt has {len(ids):,} tokens, more than the context of {context}: only the "
              f"last {context} are read")
@@ -100,7 +100,7 @@ def _write(
             _show("\n" + "-" * 40 + "\n")
         _show(prompt or "")
         own = (token for token in all_tokens if token.row == sample)
-        for piece in stream_text(own, tokenizer, stop_ids=_stop_ids(tokenizer), stop=args.stop):
+        for piece in stream_text(own, tokenizer, stop_ids=stop_ids, stop=args.stop):
             _show(piece)
     _show("\n")
     if slid and len(ids) <= context:

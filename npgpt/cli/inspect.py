@@ -12,11 +12,11 @@ from ..config import SIZES, GPT2Config
 from ..display.terminal import bytes_text, count_text
 from ..ids import check_integer
 from ..params import parameter_shapes
-from ..suggest import did_you_mean
+from ..suggest import unknown
 from ..text import load_corpus
 from ..training.checkpoint import is_run, newest_checkpoint, read_record
 from ..training.settings import PRESETS, RunConfig, build, resolve
-from ..training.step.gradients import peak_memory
+from ..training.step.memory import peak_memory
 from ..weights.huggingface import read_config
 from .parser import Parser
 
@@ -118,8 +118,11 @@ def _model(args: argparse.Namespace) -> tuple[GPT2Config, RunConfig | None]:
         return GPT2Config.named(what), resolve(what) if what in PRESETS else None
     if trained:
         training = resolve(file=path) if path.suffix == ".toml" else resolve(what)
-        vocab_size = _vocab_size(training) if args.vocab_size is None else args.vocab_size
-        return training.model_config(vocab_size), training
+        if args.vocab_size is not None:
+            return training.model_config(args.vocab_size), training
+        data = training.data
+        tokenizer = load_corpus(data.corpus, data.tokenizer, data.val_fraction).tokenizer
+        return training.model_config(tokenizer.vocab_size), training
     if path.suffix == ".json":
         return read_config(path), None
     if is_run(path):
@@ -127,11 +130,4 @@ def _model(args: argparse.Namespace) -> tuple[GPT2Config, RunConfig | None]:
         return weights.load(folder)[0], build(read_record(folder)["run"])
     if path.exists():
         return weights.load(path)[0], None
-    names = list(dict.fromkeys([*SIZES, *PRESETS]))
-    expected = f"; expected a path or one of {', '.join(names)}"
-    raise ValueError(f"unknown model {what!r}{did_you_mean(what, names) or expected}")
-
-
-def _vocab_size(training: RunConfig) -> int:
-    data = training.data
-    return load_corpus(data.corpus, data.tokenizer, data.val_fraction).tokenizer.vocab_size
+    raise unknown("model or path", what, dict.fromkeys([*SIZES, *PRESETS]))

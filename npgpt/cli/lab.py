@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 from ..lab.folder import Run
 from ..lab.report import write_report
 from ..lab.runner import run_study
 from ..lab.study import load_study, read_study, shipped
-from ..suggest import did_you_mean
-from .console import duration, note
+from ..suggest import unknown
+from .console import duration, interruption, note
 from .parser import Parser
-from .signals import Interruption
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 DESCRIPTION = "Run a study and report its results."
 EPILOG = """\
@@ -57,9 +59,7 @@ def add_arguments(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     """List, run or report."""
     if args.action not in ACTIONS:
-        expected = f"; expected one of {', '.join(ACTIONS)}"
-        raise ValueError(f"unknown action {args.action!r}"
-                         f"{did_you_mean(args.action, ACTIONS) or expected}")
+        raise unknown("action", args.action, ACTIONS)
     for flag in ("jobs", "only", "max_minutes"):
         if args.action != "run" and getattr(args, flag) is not None:
             raise ValueError(f"--{flag.replace('_', '-')} belongs to lab run, not to lab "
@@ -88,11 +88,10 @@ def _run(args: argparse.Namespace) -> int:
     head = (f"study      {study.title}\n"
             f"runs       {len(study.arms)} arms x {len(study.seeds)} seeds, in {folder}")
     started = time.monotonic()
-    with Interruption() as interruption, StudyProgress(head) as progress:
+    with interruption() as happened, StudyProgress(head) as progress:
         outcome = run_study(
             folder, study, progress, jobs=args.jobs, only=args.only,
-            max_minutes=args.max_minutes or 0.0, should_stop=interruption.happened,
-            say=note,
+            max_minutes=args.max_minutes or 0.0, should_stop=happened, say=note,
         )
     took = duration(time.monotonic() - started)
     again = f"npgpt lab run {args.study}" + (f" --out {folder}" if args.out is not None else "")
@@ -131,17 +130,19 @@ class StudyProgress:
     SECONDS_BETWEEN_LINES = 60.0
 
     def __init__(self, head: str) -> None:
+        from tqdm import tqdm as make_bar
+
         self._head = head
-        self._live = sys.stdout.isatty()
         self._started = self._spoke = time.monotonic()
         self._first_steps: int | None = None
-        self._drawn = False
+        self._bar: tqdm[NoReturn] = make_bar(
+            bar_format="{desc}", file=sys.stdout, disable=None, leave=False, dynamic_ncols=True)
 
     def __enter__(self) -> StudyProgress:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._clear()
+        self._bar.close()
 
     def ready(self) -> None:
         """Every setting is checked and the runs begin."""
@@ -165,7 +166,7 @@ class StudyProgress:
         now = time.monotonic()
         if self._first_steps is None:
             self._first_steps, self._started = steps, now
-        if now - self._spoke < (0.5 if self._live else self.SECONDS_BETWEEN_LINES):
+        if now - self._spoke < (self.SECONDS_BETWEEN_LINES if self._bar.disable else 0.5):
             return
         self._spoke = now
         parts = [f"{steps / total_steps:4.0%}"]
@@ -175,20 +176,11 @@ class StudyProgress:
             parts.append(f"{duration(left)} left")
         parts += [f"{run.name} {step / run.max_steps:.0%}" for run, step in runs]
         line = "  ".join(parts)
-        if self._live:
-            width = min(80, shutil.get_terminal_size().columns) - 1
-            sys.stdout.write("\r\033[K" + line[:width])
-            sys.stdout.flush()
-            self._drawn = True
+        if self._bar.disable:
+            self._say(line)
         else:
-            print(line[:79], flush=True)
+            self._bar.set_description_str(line[:79])
 
     def _say(self, line: str) -> None:
-        self._clear()
-        print(line[:79], flush=True)
-
-    def _clear(self) -> None:
-        if self._drawn:
-            sys.stdout.write("\r\033[K")
-            sys.stdout.flush()
-            self._drawn = False
+        self._bar.write(line[:79], file=sys.stdout)
+        sys.stdout.flush()

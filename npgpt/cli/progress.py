@@ -6,9 +6,9 @@ import math
 import sys
 import textwrap
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ..training.loop import Reporter
 from ..training.settings import TrainSettings
 from .console import duration
 
@@ -20,42 +20,39 @@ SECONDS_BETWEEN_LINES = 10.0
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"
 
 
-class Progress:
-    """Reports a run's steps; a Reporter of `npgpt.training.loop`."""
+class Progress(Reporter):
+    """Shows a run's steps."""
 
     def __init__(self, settings: TrainSettings, first_step: int) -> None:
+        from tqdm import tqdm as make_bar
+
         self._last = settings.max_steps
         self._most_seconds = 60.0 * (settings.max_minutes or math.inf)
         self._first = first_step
         self._val: float | None = None
-        self._started = time.monotonic()
-        self._spoke = self._started
-        self._bar: tqdm[NoReturn] | None = None
-        if sys.stderr.isatty():
-            from tqdm import tqdm as make_bar
-
-            # tqdm's own time left knows nothing of max_minutes: ours is in the postfix
-            self._bar = make_bar(total=self._last, initial=first_step, unit="step", file=sys.stderr,
-                                 dynamic_ncols=True, smoothing=0.1, bar_format=BAR)
+        self._started = self._spoke = time.monotonic()
+        # tqdm's own time left knows nothing of max_minutes: ours is in the postfix
+        self._bar: tqdm[NoReturn] = make_bar(
+            total=self._last, initial=first_step, unit="step", file=sys.stderr, disable=None,
+            dynamic_ncols=True, smoothing=0.1, bar_format=BAR)
 
     def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        self._bar.close()
 
     def step(self, record: dict[str, Any]) -> None:
         """Move the bar; write a line where a new validation loss is known."""
         self._val = record.get("val", self._val)
         step, now = record["step"], time.monotonic()
-        if self._bar is not None:
-            shown = {"loss": record.get("loss"), "val": self._val}
-            parts = [f"{name}={value:.3f}" for name, value in shown.items() if value is not None]
-            # without refresh: tqdm draws a few times a second, and not at every step
-            self._bar.set_postfix_str(", ".join(parts + self._left(step, now)), refresh=False)
-            self._bar.update(step - self._bar.n)
-        if "val" in record or (self._bar is None and now - self._spoke > SECONDS_BETWEEN_LINES):
+        shown = {"loss": record.get("loss"), "val": self._val}
+        parts = [f"{name}={value:.3f}" for name, value in shown.items() if value is not None]
+        # without refresh: tqdm draws a few times a second, and not at every step
+        self._bar.set_postfix_str(", ".join(parts + self._left(step, now)), refresh=False)
+        self._bar.update(step - self._bar.n)
+        late = self._bar.disable and now - self._spoke > SECONDS_BETWEEN_LINES
+        if "val" in record or late:
             self._spoke = now
             self._write(self._line(record, now))
 
@@ -65,14 +62,10 @@ class Progress:
                  for piece in textwrap.wrap(line, 76, drop_whitespace=False) or [""]]
         self._write("\n".join(f"  | {line}".rstrip() for line in lines))
 
-    def saved(self, path: Path) -> None:
-        """Checkpoints are silent: there is one every few seconds."""
-
     def evaluating(self, seen: int, total: int) -> None:
         """Draw how far the evaluation after the last step is, in a terminal."""
-        if self._bar is not None:
-            self._bar.set_description(f"evaluating {seen / total:.0%}", refresh=False)
-            self._bar.update(0)
+        self._bar.set_description(f"evaluating {seen / total:.0%}", refresh=False)
+        self._bar.update(0)
 
     def _line(self, record: dict[str, Any], now: float) -> str:
         step = record["step"]
@@ -94,7 +87,5 @@ class Progress:
         return [f"{duration(seconds)} left"]
 
     def _write(self, text: str) -> None:
-        if self._bar is not None:
-            self._bar.write(text, file=sys.stdout)
-        else:
-            print(text, flush=True)
+        self._bar.write(text, file=sys.stdout)
+        sys.stdout.flush()

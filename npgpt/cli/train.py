@@ -18,7 +18,6 @@ from ..training.checkpoint import (
     is_run,
     load_checkpoint,
 )
-from ..training.log import RunLog
 from ..training.loop import CONFIG_FILE, Diverged, check_length, new_state, train
 from ..training.settings import (
     DEFAULT_PRESET,
@@ -29,12 +28,10 @@ from ..training.settings import (
     resolve,
     table_fields,
 )
-from ..training.watch import TrainingWatch
-from .console import duration, note
+from .console import duration, interruption, note
 from .options import seed_number, use_threads
 from .parser import Parser
 from .progress import Progress
-from .signals import Interruption
 
 DESCRIPTION = "Train a GPT-2 on text with hand-written gradients."
 EPILOG = """\
@@ -112,20 +109,17 @@ def _print_beginning(folder: Path, state: TrainingState, corpus: Corpus) -> None
 
 
 def _train(folder: Path, state: TrainingState, corpus: Corpus) -> int:
-    watch = TrainingWatch(state, corpus.val) if state.run.train.watched else None
     started = time.monotonic()
-    with Interruption() as interruption, Progress(state.run.train, state.step) as progress:
+    with interruption() as happened, Progress(state.run.train, state.step) as progress:
         try:
-            outcome = train(folder, state, corpus, progress, interruption.happened, watch)
+            outcome = train(folder, state, corpus, progress, happened)
         except Diverged as error:
             raise Diverged(f"{error}; {_saved(folder)}; a lower --learning-rate may help") from None
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror}; {_saved(folder)}", str(folder)) from None
     took = duration(time.monotonic() - started)
-    if watch is not None and watch.warning():
-        note(watch.warning())
-        with RunLog(folder) as log:
-            log.write({"step": outcome.step, "watch_share": round(watch.fraction, 3)})
+    if outcome.warning:
+        note(outcome.warning)
     if outcome.reason != "finished":
         print(f"{outcome.reason} at step {outcome.step:,} after {took}; saved.\n"
               f"continue   npgpt train --resume {folder}")
@@ -137,7 +131,7 @@ def _train(folder: Path, state: TrainingState, corpus: Corpus) -> int:
         print(f"val loss   {outcome.val_loss:.4f} nats per token on all held-out text")
     print(f"model      {outcome.checkpoint}")
     print(f"try        npgpt generate {folder}{_prompt(state.tokenizer)}")
-    return 130 if interruption.happened() else 0
+    return 130 if happened() else 0
 
 
 def _prompt(tokenizer: Tokenizer) -> str:

@@ -34,12 +34,11 @@ class Activations:
     """By name: "gelu tanh", "gelu exact", "relu", "silu"."""
     slopes: dict[str, Array]
     """Their derivatives, by the same names."""
-    gap: Array
-    """gelu tanh - gelu exact."""
-    largest_gap: float
-    """The largest |gap|."""
-    largest_gap_at: float
-    """The |x| where it is."""
+
+    @property
+    def gap(self) -> Array:
+        """gelu tanh - gelu exact."""
+        return self.values["gelu tanh"] - self.values["gelu exact"]
 
 
 def gelu_demo(low: float = -4.0, high: float = 4.0, points: int = 8001) -> Activations:
@@ -51,9 +50,7 @@ def gelu_demo(low: float = -4.0, high: float = 4.0, points: int = 8001) -> Activ
     for name, (forward, backward) in PAIRS.items():
         values[name], cache = forward(x)
         (slopes[name],) = backward(np.ones_like(x), cache)
-    gap = values["gelu tanh"] - values["gelu exact"]
-    worst = int(np.abs(gap).argmax())
-    return Activations(x, values, slopes, gap, float(abs(gap[worst])), float(abs(x[worst])))
+    return Activations(x, values, slopes)
 
 
 def gelu_text(shown: Activations, colour: bool = False) -> str:
@@ -79,7 +76,8 @@ def gelu_text(shown: Activations, colour: bool = False) -> str:
     lines += [*beside(*panels), ""]
     lines += chart("gap: GELU tanh - GELU exact", [Curve("*", "orange", shown.x, shown.gap)],
                    (-3e-4, 0, 3e-4, 6e-4), height=10, colour=colour)
-    lines += ["", f"largest gap {shown.largest_gap:.2e}, at |x| = {shown.largest_gap_at:.2f}"]
+    worst = np.abs(shown.gap).argmax()
+    lines += ["", f"largest gap {abs(shown.gap[worst]):.2e}, at |x| = {abs(shown.x[worst]):.2f}"]
     return page(lines)
 
 
@@ -103,5 +101,5 @@ def gelu_picture(shown: Activations) -> drawing.Figure:
     gap.plot(shown.x, shown.gap * 1e4, color=drawing.ORANGE)
     gap.axhline(0, color=drawing.GREY, linewidth=0.6)
     gap.set(xlabel="x", ylabel="GELU tanh - GELU exact, in 1e-4",
-            title=f"gap of the two GELUs: at most {shown.largest_gap:.1e}")
+            title=f"gap of the two GELUs: at most {np.abs(shown.gap).max():.1e}")
     return figure

@@ -74,7 +74,10 @@ def generate_demo(
                                   ("more", more, 0)):
         check_integer(setting, value, least)
     sampling = Sampling(temperature)
-    trained, tokenizer, name = _train_a_tiny_one() if model is None else _open(model)
+    if model is None:
+        trained, tokenizer, name = _train_a_tiny_one()
+    else:
+        (trained, tokenizer), name = open_model(model), f"trained: {model.name}"
     written = []
     for title, writer in (("untrained", GPT2.init(trained.config, seed=0)), (name, trained)):
         (rng,) = generators(seed, 1)
@@ -84,11 +87,6 @@ def generate_demo(
         written.append(Writing(title, writer.config.vocab_size, shown[:steps],
                                tokenizer.decode(ids)))
     return written
-
-
-def _open(path: Path) -> tuple[GPT2, Tokenizer, str]:
-    model, tokenizer = open_model(path)
-    return model, tokenizer, f"trained: {path.name}"
 
 
 def _train_a_tiny_one() -> tuple[GPT2, Tokenizer, str]:
@@ -157,19 +155,18 @@ def generate_picture(shown: list[Writing]) -> drawing.Figure:
     columns = min(4, len(shown[0].steps))
     figure = drawing.new_figure(len(shown), columns, (2.8 * columns, 2.6 * len(shown)),
                                 sharey=True)
-    for row, writing in enumerate(shown):
-        for column in range(columns):
-            axes, step = figure.axes[row * columns + column], writing.steps[column]
-            places = range(1, len(step.tokens) + 1)
-            axes.bar(places, step.probabilities,
-                     color=[drawing.ORANGE if n == step.rank else drawing.BLUE for n in places])
-            # parse_math off: a token may be a dollar sign
-            axes.set_xticks(places, [repr(token)[:8] for token in step.tokens], fontsize=8,
-                            parse_math=False)
-            number = "" if step.rank in places else f" (number {step.rank})"
-            axes.set_title(f"after {step.text[-12:]!r}:\n{step.taken[:8]!r}{number} is taken",
-                           fontsize=9, parse_math=False)
-            axes.set_ylim(0, 1)
-        figure.axes[row * columns].set_ylabel(f"{writing.model}\nprobability", fontsize=9,
-                                              parse_math=False)
+    steps = [(writing, step) for writing in shown for step in writing.steps[:columns]]
+    for axes, (writing, step) in zip(figure.axes, steps):
+        places = range(1, len(step.tokens) + 1)
+        axes.bar(places, step.probabilities,
+                 color=[drawing.ORANGE if n == step.rank else drawing.BLUE for n in places])
+        # parse_math off: a token may be a dollar sign
+        axes.set_xticks(places, [repr(token)[:8] for token in step.tokens], fontsize=8,
+                        parse_math=False)
+        number = "" if step.rank in places else f" (number {step.rank})"
+        axes.set_title(f"after {step.text[-12:]!r}:\n{step.taken[:8]!r}{number} is taken",
+                       fontsize=9, parse_math=False)
+        axes.set_ylim(0, 1)
+        if step is writing.steps[0]:
+            axes.set_ylabel(f"{writing.model}\nprobability", fontsize=9, parse_math=False)
     return figure

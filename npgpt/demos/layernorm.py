@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,30 +17,26 @@ CAPTION = """Each row is one position with its own mean and spread. LayerNorm re
     C/(C-1)."""
 
 
-@dataclass(frozen=True, eq=False)
-class Normalised:
-    """A batch x (N, C), LayerNorm's output, and the statistics of both, (N,) each."""
+class Rows(NamedTuple):
+    """A batch (N, C), and the statistics of its rows, (N,) each."""
 
-    x: Array
-    out: Array
-    mean_before: Array
-    mean_after: Array
-    var_before: Array
+    batch: Array
+    mean: Array
+    var: Array
     """Biased: divided by C."""
-    var_after: Array
-    unbiased_before: Array
+    unbiased: Array
     """Divided by C - 1."""
-    unbiased_after: Array
 
 
 def layernorm_demo(
     x: Array | None = None, weight: Array | None = None, bias: Array | None = None, *,
     eps: float = 1e-5, seed: int = 0,
-) -> Normalised:
-    """Normalise x (N, C), or three drawn rows of six channels that differ in mean and spread.
+) -> dict[str, Rows]:
+    """x (N, C) "before" and "after" LayerNorm; by default three drawn rows of six channels.
 
-    weight (C,) defaults to ones and bias (C,) to zeros: then the means are 0 and the variances 1,
-    but for eps. ValueError unless x has two axes and at least two channels.
+    Those differ in mean and spread. weight (C,) defaults to ones and bias (C,) to zeros: then the
+    means are 0 and the variances 1, but for eps. ValueError unless x has two axes and at least two
+    channels.
     """
     if x is None:
         drawn = np.random.default_rng(seed).standard_normal((3, 6))
@@ -50,32 +46,26 @@ def layernorm_demo(
     weight = np.ones(x.shape[1]) if weight is None else weight
     bias = np.zeros(x.shape[1]) if bias is None else bias
     out, _ = layernorm_forward(x, weight, bias, eps=eps)
-    return Normalised(
-        x, out, x.mean(axis=1), out.mean(axis=1), x.var(axis=1), out.var(axis=1),
-        x.var(axis=1, ddof=1), out.var(axis=1, ddof=1),
-    )
+    return {name: Rows(batch, batch.mean(axis=1), batch.var(axis=1), batch.var(axis=1, ddof=1))
+            for name, batch in (("before", x), ("after", out))}
 
 
-def layernorm_text(shown: Normalised, colour: bool = False) -> str:
+def layernorm_text(shown: dict[str, Rows], colour: bool = False) -> str:
     """Both batches with their statistics, and each row on a line of numbers; 80 columns."""
     lines = [wrapped(CAPTION)]
-    channels = min(shown.x.shape[1], 6)
-    for name, batch, mean, var, unbiased in (
-        ("before", shown.x, shown.mean_before, shown.var_before, shown.unbiased_before),
-        ("after", shown.out, shown.mean_after, shown.var_after, shown.unbiased_after),
-    ):
-        lines += ["", f"{name + ' (C = ' + str(batch.shape[1]) + ')':<52}"
-                      f"{'mean':>8}{'var':>9}{'unbiased':>10}"]
-        for n, row in enumerate(batch):
-            numbers = "".join(_column(number, 7, 3) for number in row[:channels])
-            more = " .." if len(row) > channels else ""
-            lines.append(f"row {n + 1:<3}{numbers + more:<45}{_column(mean[n], 8, 3)}"
-                         f"{_column(var[n], 9, 5)}{_column(unbiased[n], 10, 5)}")
-    reach = float(max(np.abs(shown.x).max(), np.abs(shown.out).max())) or 1.0
+    for name, rows in shown.items():
+        n_channels = rows.batch.shape[1]
+        lines += ["", f"{f'{name} (C = {n_channels})':<52}{'mean':>8}{'var':>9}{'unbiased':>10}"]
+        for n, (row, mean, var, unbiased) in enumerate(zip(*rows), start=1):
+            numbers = "".join(_column(number, 7, 3) for number in row[:6])
+            more = " .." if n_channels > 6 else ""
+            lines.append(f"row {n:<3}{numbers + more:<45}{_column(mean, 8, 3)}"
+                         f"{_column(var, 9, 5)}{_column(unbiased, 10, 5)}")
+    reach = max(float(np.abs(rows.batch).max()) for rows in shown.values()) or 1.0
     lines += ["", f"o a channel, {tint('|', 'orange', colour)} the mean"
                   f", {tint('[ ]', 'orange', colour)} one standard deviation to each side"]
-    for name, batch in (("before", shown.x), ("after", shown.out)):
-        for n, row in enumerate(batch):
+    for name, rows in shown.items():
+        for n, row in enumerate(rows.batch):
             lines.append(f"{name if n == 0 else '':7}{n + 1:>3} " + _strip(row, reach, colour))
     columns = WIDTH - 11
     lines.append(" " * 11 + f"{-reach:.4g}".ljust(columns // 2) + "0"
@@ -111,19 +101,19 @@ def _strip(row: Array, reach: float, colour: bool) -> str:
     return "".join(cells)
 
 
-def layernorm_picture(shown: Normalised) -> drawing.Figure:
+def layernorm_picture(shown: dict[str, Rows]) -> drawing.Figure:
     """A Figure of two panels on one scale: the batch before and after."""
     figure = drawing.new_figure(1, 2, (9, 3.8), sharey=True)
-    for axes, title, batch in zip(figure.axes, ("before", "after"), (shown.x, shown.out)):
-        rows = np.arange(1, len(batch) + 1)
-        for n, row in zip(rows, batch):
+    for axes, (name, rows) in zip(figure.axes, shown.items()):
+        places = np.arange(1, len(rows.batch) + 1)
+        for n, row in zip(places, rows.batch):
             axes.plot(np.full(len(row), n), row, "o", color=drawing.BLUE, alpha=0.7,
                       label="a channel" if n == 1 else None)
-        axes.errorbar(rows + 0.2, batch.mean(axis=1), batch.std(axis=1), fmt="s", capsize=5,
+        axes.errorbar(places + 0.2, rows.mean, np.sqrt(rows.var), fmt="s", capsize=5,
                       color=drawing.ORANGE, label="mean, one standard deviation")
         axes.axhline(0, color=drawing.GREY, linewidth=0.6)
-        axes.set(xlabel="row of the batch", title=f"{title} LayerNorm", xticks=rows)
-        axes.set_xlim(0.5, len(batch) + 0.7)
+        axes.set(xlabel="row of the batch", title=f"{name} LayerNorm", xticks=places)
+        axes.set_xlim(0.5, len(places) + 0.7)
     figure.axes[0].set_ylabel("value of a channel")
     figure.axes[1].legend(frameon=False)
     return figure

@@ -15,7 +15,7 @@ from ..display.terminal import bar, bytes_text, count_text, page, tint, wrapped
 from ..ids import check_integer
 from ..layers.contract import Array
 from ..params import parameter_shapes
-from ..suggest import did_you_mean
+from ..suggest import unknown
 from ..tape import Entry, Tape
 
 SMALL = GPT2Config(vocab_size=65, n_positions=32, n_embd=48, n_layer=2, n_head=4,
@@ -61,7 +61,11 @@ def shapes_demo(
     do not depend on them: that takes next to no memory. Raises ValueError for an unknown size, and
     a batch or length outside of its range.
     """
-    config = size if isinstance(size, GPT2Config) else _config(size)
+    config = SMALL if size == "small" else size
+    if isinstance(config, str):
+        if config not in SIZES:
+            raise unknown("size", config, ("small", *SIZES))
+        config = GPT2Config.named(config)
     length = min(16, config.n_positions) if length is None else length
     check_integer("batch", batch, 1)
     check_integer("length", length, 1, config.n_positions)
@@ -71,19 +75,9 @@ def shapes_demo(
     watched = tape.watch({name: np.zeros(shape, np.float32)
                           for name, shape in parameter_shapes(config).items()})
     names = {var.key: name for name, var in watched.items()}
-    seen = {_owner(array) for array in (*(v.value for v in watched.values()), ids)}
+    seen = {id(_root(array)) for array in (*(v.value for v in watched.values()), ids)}
     model.loss(watched, ids, ids, config)
     return steps
-
-
-def _config(name: str) -> GPT2Config:
-    if name == "small":
-        return SMALL
-    if name not in SIZES:
-        known = ["small", *SIZES]
-        expected = f"; expected one of {', '.join(known)}"
-        raise ValueError(f"unknown size {name!r}{did_you_mean(name, known) or expected}")
-    return GPT2Config.named(name)
 
 
 def _step(
@@ -97,10 +91,10 @@ def _step(
     shapes = tuple(array.shape for array in inputs if array is not None)
     saved = 0
     for array in _arrays(entry.cache):
-        owner = _owner(array)
-        if owner not in seen:
-            seen.add(owner)
-            saved += _root(array).nbytes
+        root = _root(array)
+        if id(root) not in seen:
+            seen.add(id(root))
+            saved += root.nbytes
     flops = _flops(entry.op.name, shapes, out.shape, entry.settings)
     return Step(entry.op.name, common, shapes, out.shape, flops, saved)
 
@@ -118,10 +112,6 @@ def _root(array: Array) -> Array:
     while isinstance(base := array.base, np.ndarray):
         array = base
     return array
-
-
-def _owner(array: Array) -> int:
-    return int(_root(array).__array_interface__["data"][0])
 
 
 def _flops(

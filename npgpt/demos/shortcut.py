@@ -7,8 +7,6 @@ the gradients come from the tape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..display import drawing
@@ -26,25 +24,19 @@ CAPTION = """Without shortcuts every layer of the backward pass multiplies the g
     the initial matrices that write to the sum by 1 / sqrt(2 * blocks).)"""
 
 
-@dataclass(frozen=True, eq=False)
-class Shortcuts:
-    """Mean |gradient| of each layer's weights, first layer first, (depth,) for each depth."""
-
-    plain: dict[int, Array]
-    residual: dict[int, Array]
+WITHOUT, WITH = "without shortcuts", "with shortcuts"
+Gradients = dict[int, Array]
+"""Mean |gradient| of each layer's weights, first layer first, (depth,) for each depth."""
 
 
 def shortcut_demo(
     depths: tuple[int, ...] = DEPTHS, channels: int = 32, batch: int = 16, seed: int = 0
-) -> Shortcuts:
-    """Run every depth once with and once without residual connections, in float64."""
+) -> dict[str, Gradients]:
+    """Run every depth WITHOUT and WITH residual connections, in float64."""
     for name, value in (("channels", channels), ("batch", batch), *(("depth", d) for d in depths)):
         check_integer(name, value, 1)
-    plain, residual = {}, {}
-    for depth in depths:
-        plain[depth] = _gradients(depth, channels, batch, seed, residual=False)
-        residual[depth] = _gradients(depth, channels, batch, seed, residual=True)
-    return Shortcuts(plain, residual)
+    return {kind: {depth: _gradients(depth, channels, batch, seed, residual=kind == WITH)
+                   for depth in depths} for kind in (WITHOUT, WITH)}
 
 
 def _gradients(depth: int, channels: int, batch: int, seed: int, residual: bool) -> Array:
@@ -65,24 +57,24 @@ def _gradients(depth: int, channels: int, batch: int, seed: int, residual: bool)
     return np.array([np.abs(grads[weight]).mean() for weight in watched.values()])
 
 
-def shortcut_text(shown: Shortcuts, colour: bool = False) -> str:
+def shortcut_text(shown: dict[str, Gradients], colour: bool = False) -> str:
     """A table over the depths, and a chart of the deepest network; 80 columns."""
-    lines = [wrapped(CAPTION), "", f"{'':14}{'without shortcuts':^32}{'with shortcuts':^32}",
+    lines = [wrapped(CAPTION), "", f"{'':14}{WITHOUT:^32}{WITH:^32}",
              f"{'layers':>8}      {'first':>10}{'last':>10}{'first/last':>12}"
              f"{'first':>12}{'last':>10}{'first/last':>12}"]
-    for depth, plain in shown.plain.items():
-        other = shown.residual[depth]
+    for depth, plain in shown[WITHOUT].items():
+        other = shown[WITH][depth]
         lines.append(f"{depth:>8}      "
                      f"{plain[0]:10.1e}{plain[-1]:10.1e}{plain[0] / plain[-1]:12.1e}"
                      f"{other[0]:12.1e}{other[-1]:10.1e}{other[0] / other[-1]:12.2f}")
     lines += ["        first, last: mean |gradient| of that layer's weights", ""]
-    deepest = max(shown.plain)
+    deepest = max(shown[WITH])
     if deepest == 1:
         lines.append("A single layer gives no curve to draw: try 6 layers.")
         return page(lines)
     layers = np.arange(1, deepest + 1, dtype=float)
-    curves = [Curve("r", "blue", layers, shown.residual[deepest]),
-              Curve("p", "orange", layers, shown.plain[deepest])]
+    curves = [Curve("r", "blue", layers, shown[WITH][deepest]),
+              Curve("p", "orange", layers, shown[WITHOUT][deepest])]
     lines.append(f"{tint('p', 'orange', colour)} plain   {tint('r', 'blue', colour)} residual   "
                  f"mean |gradient| by layer, {deepest} layers, logarithmic")
     lines += chart("", curves, _decades(curves), colour=colour, log=True)[1:]
@@ -98,12 +90,11 @@ def _decades(curves: list[Curve]) -> list[float]:
     return [10.0 ** power for power in range(low, high, step)] + [10.0 ** high]
 
 
-def shortcut_picture(shown: Shortcuts) -> drawing.Figure:
+def shortcut_picture(shown: dict[str, Gradients]) -> drawing.Figure:
     """A Figure of two panels on one logarithmic scale: without and with shortcuts."""
     figure = drawing.new_figure(1, 2, (9.5, 3.8), sharey=True)
     colours = (drawing.BLUE, drawing.ORANGE, drawing.GREEN, drawing.PINK, drawing.SKY)
-    for axes, title, lines in zip(figure.axes, ("without shortcuts", "with shortcuts"),
-                                  (shown.plain, shown.residual)):
+    for axes, (title, lines) in zip(figure.axes, shown.items()):
         for number, (depth, gradients) in enumerate(lines.items()):
             axes.plot(np.arange(1, depth + 1), gradients, color=colours[number % len(colours)],
                       marker=".", label=f"{depth} layers" if depth > 1 else "1 layer")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from ..budget import budget
+from ..budget import Budget, budget
 from ..config import SIZES, GPT2Config
 from ..display import drawing
 from ..display.terminal import WIDTH, bar, page, tint, wrapped
@@ -21,33 +21,20 @@ VARIANTS: dict[str, dict[str, bool]] = {
 NOTES = {"tied": "as published", "untied, no qkv bias": "the book's count"}
 
 
-@dataclass(frozen=True)
-class Size:
-    """One size in one variant."""
+class Size(NamedTuple):
+    """One size in one variant; its cost is of float32, and activations come on top."""
 
     name: str
     variant: str
-    n_layer: int
-    n_head: int
-    n_embd: int
-    parameters: int
-    mebibytes: float
-    """Of the parameters in float32."""
-    training_mebibytes: float
-    """With gradients and AdamW's two moments; activations come on top."""
+    config: GPT2Config
+    cost: Budget
 
 
 def sizes_demo() -> list[Size]:
     """The four sizes in each of the four VARIANTS; nothing is allocated."""
-    found = []
-    for name in SIZES:
-        for variant, changes in VARIANTS.items():
-            config = GPT2Config.named(name, **changes)
-            cost = budget(config)
-            found.append(Size(name, variant, config.n_layer, config.n_head, config.n_embd,
-                              cost.parameters, cost.parameter_bytes / 2**20,
-                              cost.training_bytes / 2**20))
-    return found
+    configs = [(name, variant, GPT2Config.named(name, **changes))
+               for name in SIZES for variant, changes in VARIANTS.items()]
+    return [Size(name, variant, config, budget(config)) for name, variant, config in configs]
 
 
 def sizes_text(shown: list[Size], colour: bool = False) -> str:
@@ -55,17 +42,20 @@ def sizes_text(shown: list[Size], colour: bool = False) -> str:
     lines = [wrapped(CAPTION), "", f"{'':22}{'parameters':>16}{'MiB':>10}{'training MiB':>14}"]
     for size in shown:
         if size.variant == "tied":
-            lines.append(tint(f"{size.name}: {size.n_layer} layers, {size.n_head} heads, "
-                              f"{size.n_embd} channels", "bold", colour))
-        lines.append(f"  {size.variant:20}{size.parameters:>16,}{size.mebibytes:>10,.2f}"
-                     f"{size.training_mebibytes:>14,.0f}  {NOTES.get(size.variant, '')}")
+            config = size.config
+            lines.append(tint(f"{size.name}: {config.n_layer} layers, {config.n_head} heads, "
+                              f"{config.n_embd} channels", "bold", colour))
+        cost = size.cost
+        lines.append(f"  {size.variant:20}{cost.parameters:>16,}"
+                     f"{cost.parameter_bytes / 2**20:>10,.2f}"
+                     f"{cost.training_bytes / 2**20:>14,.0f}  {NOTES.get(size.variant, '')}")
     lines += ["", wrapped("MiB: 2^20 bytes of float32 parameters. Training: with gradients and "
                           "AdamW's two moments, before activations."), ""]
-    most = max(size.parameters for size in shown)
+    most = max(size.cost.parameters for size in shown)
     for size in shown:
         if size.variant in ("tied", "untied"):
             label = f"{size.name if size.variant == 'tied' else '':12}{size.variant:7}"
-            filled = bar(size.parameters / most, WIDTH - len(label)).rstrip()
+            filled = bar(size.cost.parameters / most, WIDTH - len(label)).rstrip()
             paint = "blue" if size.variant == "tied" else "orange"
             lines.append(label + tint(filled, paint, colour))
     return page(lines)
@@ -78,12 +68,12 @@ def sizes_picture(shown: list[Size]) -> drawing.Figure:
     tied, untied = ([size for size in shown if size.variant == v] for v in ("tied", "untied"))
     panels = (
         ("million parameters", "{:,.0f}", "with qkv bias, as published", (
-            (drawing.BLUE, "tied", [size.parameters / 1e6 for size in tied]),
-            (drawing.ORANGE, "untied", [size.parameters / 1e6 for size in untied]))),
+            (drawing.BLUE, "tied", [size.cost.parameters / 1e6 for size in tied]),
+            (drawing.ORANGE, "untied", [size.cost.parameters / 1e6 for size in untied]))),
         ("GiB, float32", "{:.1f}", "memory, tied", (
-            (drawing.BLUE, "parameters", [size.mebibytes / 1024 for size in tied]),
+            (drawing.BLUE, "parameters", [size.cost.parameter_bytes / 2**30 for size in tied]),
             (drawing.GREEN, "with gradients and AdamW's moments",
-             [size.training_mebibytes / 1024 for size in tied]))),
+             [size.cost.training_bytes / 2**30 for size in tied]))),
     )
     for axes, (unit, number, title, series) in zip(figure.axes, panels):
         for shift, (colour, label, heights) in zip((-0.2, 0.2), series):

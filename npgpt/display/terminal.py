@@ -49,28 +49,20 @@ def bar(fraction: float, width: int) -> str:
 
 def bytes_text(n: float) -> str:
     """A number of bytes in the unit that suits it: "1.50 MiB"."""
-    if n < 1024:
-        return f"{n:.0f} B"
-    for unit in ("KiB", "MiB", "GiB", "TiB"):
-        n /= 1024
-        if n < 1024 or unit == "TiB":
-            break
-    return f"{_three_digits(n)} {unit}"
+    return _in_unit(n, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
 
 
 def count_text(n: float) -> str:
     """A large number in three digits and k, M, G or T: "1.05 G"."""
-    if n < 1000:
-        return f"{n:.0f}"
-    for unit in ("k", "M", "G", "T"):
-        n /= 1000
-        if n < 1000 or unit == "T":
-            break
-    return f"{_three_digits(n)} {unit}"
+    return _in_unit(n, 1000, ("", "k", "M", "G", "T"))
 
 
-def _three_digits(n: float) -> str:
-    return f"{n:.0f}" if n >= 100 else f"{n:.1f}" if n >= 10 else f"{n:.2f}"
+def _in_unit(n: float, step: int, units: Sequence[str]) -> str:
+    size = 0
+    while n >= step and size < len(units) - 1:
+        n, size = n / step, size + 1
+    digits = 0 if size == 0 or n >= 100 else 1 if n >= 10 else 2
+    return f"{n:.{digits}f} {units[size]}".rstrip()
 
 
 @dataclass(frozen=True, eq=False)

@@ -80,7 +80,7 @@ def score_questions(
     encode: Callable[[str], Array],
     *,
     ops: Ops = TEXTBOOK,
-    on_progress: Callable[[ChoiceScore], None] | None = None,
+    on_progress: Callable[[ChoiceScore], object] | None = None,
 ) -> ChoiceScore:
     """Answer multiple-choice questions; of equal endings the first is chosen.
 
@@ -150,13 +150,11 @@ def _question(value: Any) -> Question:
         if key not in value:
             raise ValueError(f"{key!r} is missing; got {sorted(value)!r:.60}")
     context, endings, label = value["ctx"], value["endings"], value["label"]
-    if not isinstance(context, str) or not context:
-        raise ValueError(f"'ctx' must be text; got {context!r:.60}")
     if not isinstance(endings, list) or len(endings) < 2:
         raise ValueError(f"'endings' must be a list of two or more texts; got {endings!r:.60}")
-    for ending in endings:
-        if not isinstance(ending, str) or not ending:
-            raise ValueError(f"'endings' must be texts; got {ending!r:.60}")
+    for key, text in (("ctx", context), *(("endings", ending) for ending in endings)):
+        if not isinstance(text, str) or not text:
+            raise ValueError(f"{key!r} must be text; got {text!r:.60}")
     if isinstance(label, str) and label.isascii() and label.isdigit() and len(label) < 10:
         label = int(label)
     if type(label) is not int or not 0 <= label < len(endings):

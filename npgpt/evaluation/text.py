@@ -96,7 +96,7 @@ def score_text(
     batch_size: int = 1,
     workers: int = 1,
     ops: Ops = TEXTBOOK,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], object] | None = None,
 ) -> TextScore:
     """Score a text of ids (N,), memory-mapped or not.
 

@@ -52,8 +52,8 @@ def linear_cross_entropy_forward(
     x (..., C), targets (...) of integers; gives nats, (). Raises as `unembedding_forward` and
     `cross_entropy_forward`.
     """
-    check_targets_shape(targets, (*x.shape[:-1], weight.shape[0]))
-    dlogits, head_cache = unembedding_forward(x, weight)        # logits until the next line
+    dlogits, head_cache = unembedding_forward(x, weight)        # logits until the loss is taken
+    check_targets_shape(targets, dlogits.shape)
     loss, _ = _to_gradient(as_rows(dlogits), targets.reshape(-1), ignore_index)
     return loss, (dlogits, head_cache)
 

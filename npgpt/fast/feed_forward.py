@@ -110,7 +110,7 @@ def feed_forward_backward(dout: Array, cache: Cache) -> tuple[Array | None, ...]
     """Give (dx, dfc_weight, dfc_bias, dproj_weight, dproj_bias), and dslope for leaky_relu."""
     fc_cache, slopes, hidden, slope, proj_cache = cache
     dactivated, dproj_weight, dproj_bias = linear_backward(dout, proj_cache)    # (..., F)
-    dhidden = as_rows(dactivated)                               # (N, F), once times the slopes
+    dhidden = as_rows(dactivated)                   # (N, F), dactivated until multiplied
     dslopes = np.zeros(len(slopes))
 
     def through_activation(run: slice, scratch: Array) -> None:
@@ -159,7 +159,7 @@ def swiglu_forward(
         gated[run] *= up[run]
 
     in_runs(gate, up, 3)
-    # what it would save, gated, backward computes again
+    # its cache would hold gated, which backward computes again
     out, _ = linear_forward(                                    # (..., C)
         gated.reshape(*x.shape[:-1], up.shape[1]), proj_weight, proj_bias)
     gate_cache = (x.shape, rows, gate_weight, gate_bias is not None)

@@ -29,7 +29,7 @@ class _Stored(Exception):
 
 
 class FastReader(CachedReader):
-    """A Reader with streamed weights for few tokens, and the fast ops for many.
+    """A reader with streamed weights for few tokens, and the fast ops for many.
 
     `params` are a model's, or what `quantized.quantize` made of them; they are read where they lie.
     """

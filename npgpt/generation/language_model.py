@@ -144,7 +144,7 @@ class LanguageModel:
             samples             so many continuations of each prompt, its rows side by side
             on_slide            called with a row when its text first exceeds n_positions; by
                                 default one UserWarning says so
-            reader              makes the Reader, in place of the one that suits the ops
+            reader              makes the reader, in place of the one that suits the ops
         Settings:
             temperature, top_k, top_p, min_p, repetition_penalty    as in Sampling; temperature 0 is
                                 greedy, 1 the default

@@ -1,11 +1,9 @@
 """The gradient doctor: is this backward right, and if not, what is wrong with it?"""
 
-from .check import check, examine
+from .check import check, check_function, check_scalar, examine
 from .files import examine_file
-from .function import check_function
 from .kinds import KINDS
 from .report import Finding, GradientMismatch, Report, Row
-from .scalar import check_scalar
 
 __all__ = [
     "KINDS",

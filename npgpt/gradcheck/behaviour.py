@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from .measure import random_dout
 from .numeric import Array, choose_method, norm, signs
 from .report import Finding
 from .subject import CallError, Subject, fresh_copy
@@ -19,16 +18,16 @@ DIGITS = 1e-8
 
 def check_mutation(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     """Does it write into inputs, cache or dout, or answer differently the second time?"""
-    return _check_writes(subject, rng) or _check_repeats(subject, rng)
+    found = _check_writes(subject, rng)
+    if not found and (other := _check_repeats(subject, rng)):
+        found.append(other)
+    return found
 
 
-def check_contract(subject: Subject, rng: np.random.Generator) -> list[Finding]:
+def check_contract(subject: Subject, rng: np.random.Generator) -> Finding | None:
     """For a pair whose gradients are right: does it remember a call, or depend on memory layout?"""
-    for test in (_check_stale_cache, check_linear, _check_layouts, _check_shared_input):
-        found = test(subject, rng)
-        if found:
-            return found
-    return []
+    checks = (_check_stale_cache, check_linear, _check_layouts, _check_shared_input)
+    return next((found for check in checks if (found := check(subject, rng))), None)
 
 
 def same(a: Any, b: Any) -> bool:
@@ -72,7 +71,7 @@ class AllClose:
 
 def _check_writes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     """Inputs, cache and dout must be as they were."""
-    arrays = [None if a is None else a.copy() for a in subject.inputs]
+    arrays = subject.copies()
     out, cache = subject.call(arrays)
     findings = [
         Finding(
@@ -83,7 +82,7 @@ def _check_writes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
         if before is not None and not same(now, before)
     ]
     before = fresh_copy(cache)
-    dout = random_dout(np.shape(out), rng)
+    dout = signs(np.shape(out), rng)
     given = dout.copy()
     subject.call_backward(given, cache)
     if not same(given, dout):
@@ -99,32 +98,32 @@ def _check_writes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     return findings
 
 
-def _check_repeats(subject: Subject, rng: np.random.Generator) -> list[Finding]:
+def _check_repeats(subject: Subject, rng: np.random.Generator) -> Finding | None:
     """The same call gives the same answer, forward and backward."""
     first, cache = subject.run()
     if not same(first, subject.run()[0]):
-        return [Finding(
+        return Finding(
             "not-repeatable", "",
             "forward gives another output for the same inputs. If it draws random numbers, let it "
             "take rng= and pass np.random.default_rng(0) to the check.",
-            evidence="two calls differ")]
-    dout = random_dout(first.shape, rng)
+            evidence="two calls differ")
+    dout = signs(first.shape, rng)
     one, two, three = (_backward(subject, dout.copy(), cache) for _ in range(3))
     if same(one, two) and same(two, three):
-        return []
+        return None
     if AllClose(subject, first, dout)(_steps(one, two), _steps(two, three)):
-        return [Finding(
+        return Finding(
             "accumulated-twice", "",
             "backward adds to an array that it keeps: with the same dout and cache its answer grows"
             " by the same amount in every call. Let it begin with an array of its own in each call,"
             " such as np.zeros_like(x); adding up is the caller's part.",
-            evidence="three calls with the same dout and cache")]
+            evidence="three calls with the same dout and cache")
     drawn = "rng" in subject.settings or "rate" in subject.settings
-    return [Finding(
+    return Finding(
         "mask-redrawn" if drawn else "not-repeatable", "",
         "backward gives another answer for the same dout and cache: it draws random numbers or "
         "keeps something between calls. What forward drew belongs into the cache.",
-        evidence="two calls with the same dout and cache")]
+        evidence="two calls with the same dout and cache")
 
 
 def _steps(before: tuple[Any, ...], after: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -145,11 +144,11 @@ def _elsewhere(subject: Subject, rng: np.random.Generator) -> Subject:
     return other
 
 
-def _check_stale_cache(subject: Subject, rng: np.random.Generator) -> list[Finding]:
+def _check_stale_cache(subject: Subject, rng: np.random.Generator) -> Finding | None:
     """Two forwards, then two backwards: each must belong to its own cache."""
     other = _elsewhere(subject, rng)
     out, cache = subject.run()
-    dout = random_dout(out.shape, rng)
+    dout = signs(out.shape, rng)
     alone = _backward(subject, dout.copy(), cache)
     _, cache = subject.run()
     _, other_cache = other.run()
@@ -159,11 +158,11 @@ def _check_stale_cache(subject: Subject, rng: np.random.Generator) -> list[Findi
     elif same(_backward(subject, dout.copy(), other_cache), alone):
         if _gradients_differ(subject, other, dout, rng):
             evidence = "backward gives the same for two inputs whose true gradients differ"
-    return [] if not evidence else [Finding(
+    return None if not evidence else Finding(
         "stale-cache", "",
         "backward does not use the cache it is given: after another forward it answers for that "
         "one. What backward needs must travel in the cache, not in a global or an attribute.",
-        evidence=evidence)]
+        evidence=evidence)
 
 
 def _gradients_differ(
@@ -190,27 +189,27 @@ def _backward(subject: Subject, dout: Array, cache: Any) -> tuple[Any, ...]:
     return copy.deepcopy(subject.call_backward(dout, cache))
 
 
-def check_linear(subject: Subject, rng: np.random.Generator) -> list[Finding]:
+def check_linear(subject: Subject, rng: np.random.Generator) -> Finding | None:
     """backward(2a - 3b) = 2 backward(a) - 3 backward(b)."""
     out, cache = subject.run()
-    a, b = random_dout(out.shape, rng), random_dout(out.shape, rng)
+    a, b = signs(out.shape, rng), signs(out.shape, rng)
     mixed, of_a, of_b = (
         _backward(subject, dout, cache) for dout in (2 * a - 3 * b, a.copy(), b.copy()))
     close = AllClose(subject, out, 2 * np.abs(a) + 3 * np.abs(b), 1e-6)
     for i, (whole, first, second) in enumerate(zip(mixed, of_a, of_b, strict=True)):
         if isinstance(whole, np.ndarray) and not close.one(i, whole, 2 * first - 3 * second):
-            return [Finding(
+            return Finding(
                 "not-linear", subject.names[i] if i < len(subject.names) else "",
                 "backward is not linear in dout, as every true gradient is: dout enters each term "
                 "exactly once.", evidence="backward(2a - 3b) is not 2 backward(a) - 3 backward(b)",
-                nonlinear=True)]
-    return []
+                nonlinear=True)
+    return None
 
 
-def _check_layouts(subject: Subject, rng: np.random.Generator) -> list[Finding]:
+def _check_layouts(subject: Subject, rng: np.random.Generator) -> Finding | None:
     """Strided, Fortran-ordered, broadcast and read-only arrays give what plain ones give."""
     out, _ = subject.run()
-    dout = random_dout(out.shape, rng)
+    dout = signs(out.shape, rng)
     flat = np.broadcast_to(np.asarray(0.7), out.shape)
     rows = subject.each(_first_row)
     for words, one, change, given in (
@@ -219,15 +218,16 @@ def _check_layouts(subject: Subject, rng: np.random.Generator) -> list[Finding]:
         ("read-only", subject, _read_only, flat),
         ("broadcast (np.broadcast_to)", rows, _first_row, dout),
     ):
-        message = _compare_layout(one, change, given)
+        message = _compare_layout(words, one, change, given)
         if message:
-            return [Finding("layout", "", message.format(words),
-                            evidence="the same values in plain arrays")]
-    return []
+            return Finding("layout", "", message, evidence="the same values in plain arrays")
+    return None
 
 
-def _compare_layout(subject: Subject, change: Callable[[Array], Array], dout: Array) -> str:
-    """What is wrong with the changed arrays, {} for their name; or ''."""
+def _compare_layout(
+    words: str, subject: Subject, change: Callable[[Array], Array], dout: Array
+) -> str:
+    """What is wrong with the changed arrays, which `words` name; or ''."""
     try:
         out, cache = subject.run()
         expected = _backward(subject, dout.copy(), cache)
@@ -236,14 +236,13 @@ def _compare_layout(subject: Subject, change: Callable[[Array], Array], dout: Ar
     if not all(np.all(np.isfinite(a)) for a in (out, *expected) if isinstance(a, np.ndarray)):
         return ""
     try:
-        _, cache = subject.call([None if a is None else change(a.copy()) for a in subject.inputs])
+        _, cache = subject.call([None if a is None else change(a) for a in subject.copies()])
         grads = _backward(subject, dout, cache)
     except CallError as failed:
-        text = f"{type(failed.error).__name__}: {failed}".replace("{", "{{").replace("}", "}}")
-        return f"With {{}} arrays a call raises {text}"
+        return f"With {words} arrays a call raises {type(failed.error).__name__}: {failed}"
     if AllClose(subject, out, dout)(expected, grads):
         return ""
-    return "With {} arrays of the same values backward gives another answer."
+    return f"With {words} arrays of the same values backward gives another answer."
 
 
 def _first_row(a: Array) -> Array:
@@ -269,22 +268,22 @@ def _read_only(a: Array) -> Array:
     return a
 
 
-def _check_shared_input(subject: Subject, rng: np.random.Generator) -> list[Finding]:
+def _check_shared_input(subject: Subject, rng: np.random.Generator) -> Finding | None:
     """One array given as two inputs: each gradient stays its own part, and the tape adds them."""
     for i, j in itertools.combinations(subject.floats, 2):
         if subject.shape(i) != subject.shape(j):
             continue
         twins = subject.with_input(j, subject.array(i))
         out, cache = twins.run()
-        dout = random_dout(out.shape, rng)
+        dout = signs(out.shape, rng)
         expected = _backward(subject, dout.copy(), cache)
-        arrays = [None if a is None else a.copy() for a in twins.inputs]
+        arrays = twins.copies()
         arrays[j] = arrays[i]
         _, cache = subject.call(arrays)
         if not AllClose(subject, out, dout)(expected, _backward(subject, dout.copy(), cache)):
             first, second = subject.names[i], subject.names[j]
-            return [Finding(
+            return Finding(
                 "shared-input", first,
                 f"When one array is given as both {first} and {second}, backward answers otherwise "
-                "than for two equal arrays.", evidence="the same values, once as two arrays")]
-    return []
+                "than for two equal arrays.", evidence="the same values, once as two arrays")
+    return None

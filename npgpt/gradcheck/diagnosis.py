@@ -14,25 +14,22 @@ and two faults together are believed only where they are fewer or where one grad
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
 from .behaviour import check_linear
-from .combined import change_and_path
-from .elements import differing, wrong_elements
-from .explain import explain, explain_shape
+from .explain import explain, explain_large, explain_shape
 from .fault import Fault, WrongGradient, wrong_gradient
-from .large_faults import explain_large
 from .measure import Measurement, usable
 from .numeric import Array, Index
 from .paths import Cause, Paths
 from .picture import largest_block, neighbourhood, picture
-from .places import dout_nowhere
+from .places import differing, dout_nowhere, wrong_elements
 from .repair import Budget, Trial, repair
 from .report import Finding
-from .several_faults import several
+from .several_faults import change_and_path, several
 from .subject import CallError
 
 CHANGES = 6000  # of backward's source that are tried for one report
@@ -50,19 +47,15 @@ def diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:
         return [_unnamed(m, i) for i in m.wrong + misshapen]
 
 
-@dataclass
 class _Diagnosis:
     """The work on one measurement; `paths`, `trials` and what is left of `changes` go from step to
     step."""
 
-    m: Measurement
-    misshapen: list[int]
-    paths: Paths = field(init=False)
-    trials: list[Trial] = field(default_factory=list)
-    changes: Budget = field(default_factory=lambda: Budget(CHANGES))
-
-    def __post_init__(self) -> None:
-        self.paths = Paths(self.m)
+    def __init__(self, m: Measurement, misshapen: list[int]) -> None:
+        self.m, self.misshapen = m, misshapen
+        self.paths = Paths(m)
+        self.trials: list[Trial] = []
+        self.changes = Budget(CHANGES)
 
     def findings(self) -> list[Finding]:
         m, wrong, misshapen = self.m, self.m.wrong, self.misshapen
@@ -78,12 +71,12 @@ class _Diagnosis:
             named[i] = named[i] or self._single_element(i)
         left = [i for i in every if not named[i]]
         nonlinear = check_linear(m.subject, np.random.default_rng(0)) \
-            if any(i in m.verdict for i in left) else []
+            if any(i in m.verdict for i in left) else None
         causes = self._common_causes(named, left) if left else []
         if causes:
             if nonlinear:
                 first, inputs = causes[0]
-                message = f"{nonlinear[0].message} {first.message}"
+                message = f"{nonlinear.message} {first.message}"
                 causes[0] = replace(first, message=message, nonlinear=True), inputs
             return [_finding(m, inputs[0], cause, inputs) for cause, inputs in causes]
         findings = []
@@ -91,7 +84,7 @@ class _Diagnosis:
             findings += [_finding(m, i, one, [i]) for one in named[i]] or self._last_resort(i)
         if nonlinear and "unexplained" in [finding.kind for finding in findings]:
             names = ", ".join(m.subject.names[i] for i in left)
-            findings.insert(0, replace(nonlinear[0], argument=names))
+            findings.insert(0, replace(nonlinear, argument=names))
         return findings
 
     def _repeatable(self) -> bool:
@@ -108,16 +101,7 @@ class _Diagnosis:
     @cached_property
     def repaired(self) -> Fault | None:
         """The one change of the source after which every gradient is right; fills `trials`."""
-        return self._repair(FOR_ALL, None, self.trials)
-
-    def _repair(
-        self, most: int, positions: list[int] | None, trials: list[Trial]
-    ) -> Fault | None:
-        budget = Budget(min(most, self.changes.left))
-        self.changes.left -= budget.left
-        found = repair(self.m, budget, positions, trials)
-        self.changes.left += budget.left
-        return found
+        return repair(self.m, self.changes, None, self.trials, FOR_ALL)
 
     def _second_opinion(self, found: list[Fault]) -> list[Fault]:
         """`dweight = dout.sum()` is the bias's gradient, or lacks a factor: the source decides."""
@@ -176,8 +160,10 @@ class _Diagnosis:
         """The one fault behind the gradients of these inputs, whatever the others have."""
         if any(i not in self.m.numeric for i in inputs):
             return None
-        return self._path(inputs, True) or self._repair(FOR_SOME, inputs, trials) or self._path(
-            inputs, False)
+        return (
+            self._path(inputs, True)
+            or repair(self.m, self.changes, inputs, trials, FOR_SOME)
+            or self._path(inputs, False))
 
     def _path(self, inputs: list[int], assigned: bool) -> Fault | None:
         """The one path behind these gradients, if all of them have their shape."""

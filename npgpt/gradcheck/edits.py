@@ -39,8 +39,8 @@ class Edit:
 
 
 class _Function:
-    """One function: its `tree`, the `places` of values in it, the local `values` of one run, and
-    the `arrays` among these."""
+    """One function: its `tree`, the `places` of values in it, the local `values` of one run, the
+    `arrays` among these, and the names that are `used`."""
 
     def __init__(self, tree: ast.FunctionDef, values: Values) -> None:
         self.tree, self.values = tree, values
@@ -51,11 +51,8 @@ class _Function:
             if isinstance(value, (np.ndarray, float, np.floating))
             and np.asarray(value).dtype.kind in "fb"
         ]
-
-    def used(self) -> set[str]:
-        """The names that it reads."""
-        return {n.id for n in ast.walk(self.tree)
-                if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        self.used = {n.id for n in ast.walk(tree)
+                     if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
 
 
 def edits(tree: ast.FunctionDef, values: Values) -> Iterator[list[Edit]]:
@@ -202,15 +199,6 @@ def _copies(f: _Function) -> Iterator[Edit]:
             yield Edit("accumulated-twice", place, other)
 
 
-def _unused(f: _Function) -> Iterator[Edit]:
-    used = f.used()
-    yield from _added(f, [name for name in f.arrays if name not in used])
-
-
-def _terms(f: _Function) -> Iterator[Edit]:
-    yield from _added(f, f.arrays)
-
-
 def _added(f: _Function, names: list[str]) -> Iterator[Edit]:
     for name in names:
         for slot in f.terms:
@@ -219,15 +207,10 @@ def _added(f: _Function, names: list[str]) -> Iterator[Edit]:
                 yield Edit("missing-term", slot, new, neutral=0.0)
 
 
-def _factors(f: _Function) -> Iterator[Edit]:
-    yield from _multiplied(f, ("n", "1 / n"))
-
-
 def _pairs(f: _Function) -> Iterator[Edit]:
-    used = f.used()
     for a, b in itertools.combinations(f.arrays, 2):
         forms = ["_c * (e * a * b)", "_c * (e * a * (1 - b * b))", "_c * (e * (1 - a * a) * b)"]
-        if a not in used or b not in used:
+        if not {a, b} <= f.used:
             forms += ["_c * (e * (a + b))", "_c * (e * (a - b))"]
         for slot, form in itertools.product(f.terms, forms):
             new = expression(form, e=slot.get(), a=a, b=b)
@@ -316,11 +299,11 @@ FAMILIES: list[Callable[[_Function], Iterator[Edit]]] = [
     _names,
     _copies,
     _coefficients,
-    _unused,
+    lambda f: _added(f, [name for name in f.arrays if name not in f.used]),
     _conditions,
     _spare,
-    _factors,
-    _terms,
+    lambda f: _multiplied(f, ("n", "1 / n")),
+    lambda f: _added(f, f.arrays),
     _pairs,
     _rich_factors,
 ]

@@ -7,46 +7,47 @@ return to eight digits; near misses get no name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from .elements import extra_term
 from .fault import Fault, WrongGradient, close, fit, wrong_gradient
-from .layout import rearranged, wrong_layout
 from .measure import Measurement
-from .multiple import plain
-from .numeric import Array, norm
-from .places import dout_forgotten, dout_nowhere, elementwise, mask, repeated_ids, slices
-from .rules import factor, float32, not_finite, of_others, scaled, shuffled, zero
-
-
-def predicted_by(
-    candidates: Callable[[WrongGradient], Iterable[Fault]]
-) -> Callable[[WrongGradient], Fault | None]:
-    """A rule from candidates: the first whose prediction meets what backward returned."""
-
-    def rule(v: WrongGradient) -> Fault | None:
-        for fault in candidates(v):
-            if fault.predicted is not None and close(v.analytic, fault.predicted):
-                return fault
-        return None
-
-    return rule
-
-
-another_input, permuted = predicted_by(of_others), predicted_by(rearranged)
+from .multiple import near, plain
+from .numeric import Array, choose_method, norm, signs
+from .places import (
+    dout_forgotten,
+    dout_nowhere,
+    elementwise,
+    extra_term,
+    mask,
+    repeated_ids,
+    slices,
+)
+from .rules import (
+    factor,
+    float32,
+    not_finite,
+    of_others,
+    rearranged,
+    scaled,
+    shuffled,
+    wrong_layout,
+    zero,
+)
+from .sampling import DIRECTIONS, along
+from .subject import Subject
 
 NEARLY = 3e-3  # what a coarse gradient may be off from a plain multiple of a prediction
 # The first that fits is believed, so the narrow come before the wide: zeros are also a factor of 0,
 # and a mask that is forgotten for every element is also a factor.
-RULES: list[Callable[[WrongGradient], Fault | None]] = [
+RULES: list[Callable[[WrongGradient], Iterator[Fault]]] = [
     not_finite,
     zero,
     float32,
-    another_input,
-    permuted,
+    of_others,
+    rearranged,
     shuffled,
     elementwise,
     factor,
@@ -59,28 +60,44 @@ RULES: list[Callable[[WrongGradient], Fault | None]] = [
 
 
 def explain(m: Measurement, position: int) -> list[Fault]:
-    """The first rule that fits a gradient of the right shape; or one and a factor; or nothing."""
+    """The first fault that explains a gradient of the right shape; or one and a factor; or nothing.
+    """
     v = wrong_gradient(m, position)
-    found = next((fault for rule in RULES if (fault := rule(v))), None)
-    return [found] if found else _with_factor(v)
+    for fault in (fault for rule in RULES for fault in rule(v)):
+        if fault.predicted is None or close(v.analytic, fault.predicted):
+            return [fault]
+    return _with_factor(v)
 
 
 def _with_factor(v: WrongGradient) -> list[Fault]:
-    """Two faults at once: a rearrangement (which keeps the length) and a factor."""
-    ratio = norm(v.analytic) / max(norm(v.numeric), 1e-300)
-    for c in (ratio, -ratio):
-        if not np.isfinite(c) or c == 0:
-            continue
-        divided = WrongGradient(v.m, v.position, v.analytic / c, v.numeric)
-        found = another_input(divided) or permuted(divided)
-        if found:
-            second = factor(WrongGradient(v.m, v.position, c * v.numeric, v.numeric))
-            return [found] + ([second] if second else [])
+    """Two faults at once: a rearrangement and a factor, or a factor and float32."""
+    for fault in rearranged(v):
+        assert fault.predicted is not None
+        c = fit(v.analytic, fault.predicted)
+        if close(v.analytic, c * fault.predicted):
+            return [fault] if near(c, 1) else [fault, scaled(v, c)]
     # a factor on everything, and float32 besides: then no element agrees on eight digits
     c = fit(v.analytic, v.numeric)
+    if abs(c - 1) <= 1e-5:
+        return []
     whole = WrongGradient(v.m, v.position, v.analytic, c * v.numeric)
-    rounding = float32(whole) if abs(c - 1) > 1e-5 else None
-    return [scaled(v, c), rounding] if rounding else []
+    return [fault for rounding in float32(whole) for fault in (scaled(v, c), rounding)]
+
+
+def explain_large(subject: Subject, position: int, rng: np.random.Generator) -> Fault | None:
+    """The rearrangement, sum or factor that turned the true gradient into what backward returned.
+    """
+    x = subject.array(position)
+    dout = signs(subject.run()[0].shape, rng)
+    given = np.asarray(subject.gradients(dout)[position], dtype=np.float64)
+    function = subject.out_as_function_of(position)
+    method = choose_method(function, x, rng)
+    directions = [signs(x.shape, rng) for _ in range(DIRECTIONS)]
+    numeric = np.array([np.sum(dout * method.along(function, x, v)[0]) for v in directions])
+    return wrong_layout(
+        subject.names[position], x.shape, given[None],
+        lambda back: np.array([along(back[0], v) for v in directions]), numeric,
+        f"so restored it meets the true derivative along {DIRECTIONS} random directions")
 
 
 def explain_shape(m: Measurement, position: int) -> Fault | None:

@@ -204,33 +204,25 @@ def _take(
 ) -> None:
     """Add one value of a header to the inputs or to the settings."""
     keyword = parameter.kind == parameter.KEYWORD_ONLY
+    ids = _IDS.fullmatch(value) if isinstance(value, str) else None
     if isinstance(value, Length) and (keyword or isinstance(parameter.default, (int, float))):
         value = value[0]
     if name == "rng" and isinstance(value, int):
         settings[name] = np.random.default_rng(value)
-    elif isinstance(value, str) and _IDS.fullmatch(value):
-        inputs.append(_ids(value, rng))
-    elif keyword:
-        settings[name] = value
-    elif isinstance(value, (tuple, list)):
+    elif ids:
+        shape, below = ast.literal_eval(ids[1]), int(ids[2])
+        drawn = np.asarray(rng.integers(0, below, shape))
+        if drawn.size > 1:  # one id comes twice: that is where `=` for `+=` shows
+            drawn.reshape(-1)[-1] = drawn.reshape(-1)[0]
+        inputs.append(drawn)
+    elif isinstance(value, (tuple, list)) and not keyword:
         if not all(isinstance(n, int) and n >= 0 for n in value):
             raise ValueError(f"{name}={value} is not a shape; expected integers, such as (2,3,8)")
         inputs.append(rng.standard_normal(tuple(value)))
-    elif value is None or isinstance(value, np.ndarray):
+    elif (value is None or isinstance(value, np.ndarray)) and not keyword:
         inputs.append(value)
     else:
         settings[name] = value
-
-
-def _ids(value: str, rng: np.random.Generator) -> Any:
-    match = _IDS.fullmatch(value)
-    assert match is not None
-    shape = ast.literal_eval(match[1])
-    shape = shape if isinstance(shape, tuple) else (shape,)
-    ids = rng.integers(0, int(match[2]), shape)
-    if ids.size > 1:  # one id comes twice: that is where `=` for `+=` shows
-        ids.reshape(-1)[-1] = ids.reshape(-1)[0]
-    return ids
 
 
 def _load(path: Path) -> ModuleType:

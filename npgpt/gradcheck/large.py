@@ -9,14 +9,14 @@ import numpy as np
 
 from .compare import Comparison
 from .diagnosis import diagnose
+from .explain import explain_large
 from .fault import Fault
-from .large_faults import explain_large, few_wrong
-from .measure import FULL, measure, random_dout, row
+from .measure import FULL, measure, row
 from .multiple import kind_of, times
-from .numeric import COMPLEX_STEP, EPSILON, Array, Method, NotComplex, choose_method, norm
+from .numeric import COMPLEX_STEP, EPSILON, Array, Method, NotComplex, choose_method, norm, signs
 from .picture import picture
 from .report import Finding, Row
-from .sampling import DIRECTIONS, Located, Slope, locate, sample
+from .sampling import DIRECTIONS, Located, Slope, few_wrong, locate, sample
 from .subject import CallError, Subject
 
 MANY = 20_000  # elements from which on differences are taken along fewer directions
@@ -34,7 +34,7 @@ def examine_large(
     few: dict[int, Fault] = {}
     for i in positions:
         x = subject.array(i)
-        dout = random_dout(out.shape, rng)
+        dout = signs(out.shape, rng)
         analytic = np.asarray(subject.gradients(dout)[i], dtype=np.float64)
         if analytic.shape != x.shape:
             continue
@@ -145,7 +145,7 @@ def _named_smaller(
             out = small.run()[0]
             if any(small.array(i).size > FULL for i in small.floats):
                 continue
-            grads = small.gradients(random_dout(out.shape, rng))
+            grads = small.gradients(signs(out.shape, rng))
             fits = [i for i in small.floats
                     if i < len(grads) and np.shape(grads[i]) == small.shape(i)]
             measured = measure(small, rng, fits)

@@ -20,6 +20,7 @@ Source     Squire and Trapp 1998 (complex step); Ridders 1982 (extrapolation wit
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Index = tuple[int, ...]
 Function = Callable[[Array], Array]
+Difference = Callable[[float], tuple[Array, Array]]  # step -> (derivative, its rounding noise)
 
 COMPLEX_STEP = "complex step"
 RICHARDSON = "Richardson"
@@ -110,12 +112,21 @@ def richardson(
     """
     size = max(1.0, float(np.max(np.abs(x[direction != 0]), initial=0.0)))
     length = max(1e-300, float(np.max(np.abs(direction), initial=0.0)))
-    best, error = _central(f, x, direction, 6e-6 * size / length, noise)
+
+    def difference(h: float) -> tuple[Array, Array]:
+        h *= size / length
+        above = np.asarray(f(x + h * direction), dtype=np.float64)
+        below = np.asarray(f(x - h * direction), dtype=np.float64)
+        rounding = (EPSILON * (np.abs(above) + np.abs(below)) + 4 * noise) / (2 * h)
+        return (above - below) / (2 * h), rounding
+
+    best, rounding = difference(6e-6)
+    error = np.abs(best - difference(4 * 6e-6)[0]) + rounding
     error = np.where(np.isfinite(error), error, np.inf)
     way = CENTRAL
     steps = list(START_STEPS)
     while steps:
-        value, new_error, rounding = _table(f, x, direction, steps.pop(0) * size / length, noise)
+        value, new_error, rounding = _table(difference, steps.pop(0))
         better = new_error < error
         if np.mean(better | (error == 0)) > 0.5:
             way = RICHARDSON
@@ -132,32 +143,13 @@ def norm(a: Array) -> float:
     return float(np.linalg.norm(a))
 
 
-def _difference(
-    f: Function, x: Array, direction: Array, h: float, noise: Array | float
-) -> tuple[Array, Array]:
-    above = np.asarray(f(x + h * direction), dtype=np.float64)
-    below = np.asarray(f(x - h * direction), dtype=np.float64)
-    rounding = (EPSILON * (np.abs(above) + np.abs(below)) + 4 * noise) / (2 * h)
-    return (above - below) / (2 * h), rounding
-
-
-def _central(
-    f: Function, x: Array, direction: Array, h: float, noise: Array | float
-) -> tuple[Array, Array]:
-    fine, rounding = _difference(f, x, direction, h, noise)
-    coarse, _ = _difference(f, x, direction, 4 * h, noise)
-    return fine, np.abs(fine - coarse) + rounding
-
-
-def _table(
-    f: Function, x: Array, direction: Array, h: float, noise: Array | float, levels: int = 4
-) -> tuple[Array, Array, Array]:
+def _table(difference: Difference, h: float, levels: int = 4) -> tuple[Array, Array, Array]:
     """(derivative, error bar, the part of the bar that is rounding) from four halved steps."""
     row: list[Array] = []
     rounding = np.zeros(())
     error = np.zeros(())
     for level in range(levels):
-        value, rounding = _difference(f, x, direction, h / 2**level, noise)
+        value, rounding = difference(h / 2**level)
         fresh = [value]
         for order, older in enumerate(row, start=1):
             fresh.append(fresh[-1] + (fresh[-1] - older) / (4.0**order - 1))
@@ -281,26 +273,16 @@ def choose_method(f: Function, x: Array, rng: np.random.Generator) -> Method:
     return Method(RICHARDSON, "not analytic: a complex step disagrees with Richardson", noise)
 
 
-def derivative(
-    f: Function, x: Array, directions: Iterable[Array], method: Method
-) -> tuple[Array, Array, Method]:
-    """(the derivatives of f at x along each of `directions`, their error bars, the method)."""
-    values, errors, ways = zip(*(method.along(f, x, v) for v in directions), strict=True)
-    if set(ways) == {CENTRAL}:
-        method = Method(CENTRAL, method.why + "; extrapolation does not converge")
-    return np.array(values), np.array(errors), method
-
-
 def unit_directions(shape: tuple[int, ...]) -> Iterable[Array]:
     """The directions that move one element by one, in C order."""
-    for index in range(int(np.prod(shape, dtype=np.int64))):
-        direction = np.zeros(shape)
-        direction.reshape(-1)[index] = 1.0
-        yield direction
+    return (row.reshape(shape) for row in np.eye(math.prod(shape)))
 
 
 def signs(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Random entries +-(0.5 to 1.5): no element can hide, and no two cancel exactly."""
+    """Random entries +-(0.5 to 1.5): no element can hide, and no two cancel exactly.
+
+    As a dout they see what a sum-loss (all ones) does not: softmax gives it a gradient of zeros.
+    """
     return np.asarray(rng.uniform(0.5, 1.5, shape) * (rng.integers(0, 2, shape) * 2.0 - 1.0))
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,9 +25,8 @@ import numpy as np
 
 from .fault import DIGITS, Fault
 from .measure import Measurement
-from .multiple import kind_of, times
+from .multiple import kind_of, origin, times
 from .numeric import Array, NotComplex, norm, signs, unit_directions
-from .origin import origin
 from .source import Slot, Source, read, shortened, slots
 from .subject import CallError
 
@@ -46,6 +46,7 @@ class Site:
 
 
 Part = tuple[Site, Array]
+Along = dict[int, list[Array]]  # directions for some inputs
 Cause = tuple[Fault, list[int]]  # a fault and the inputs whose gradients it reaches
 
 
@@ -54,16 +55,14 @@ class Graph:
 
     def __init__(self, source: Source) -> None:
         self.sites: list[Site] = []
-        self.held: set[int] = set()
-        self.recorded: dict[int, list[Any]] = {}
         self.runs = 0
-        self._recording, self._calls = False, dict[int, int]()
-        tree = source.functions[source.name]
-        own = _local_names(tree)
-        places = [(slot, *_described(slot)) for slot in _steps(tree, own)]
-        for slot, text, assigned in places:
+        self.held: set[int] = set()
+        self.recorded: dict[int, list[Array]] = {}
+        self._recording: dict[int, list[Array]] | None = None
+        self._calls: Counter[int] = Counter()
+        places = [(slot, *_described(slot)) for slot in _steps(source.functions[source.name])]
+        for number, (slot, text, assigned) in enumerate(places):
             node = slot.get()
-            number = len(self.sites)
             self.sites.append(Site(number, text, source.line(source.name, node), assigned))
             slot.put(ast.Call(ast.Name("_site", ast.Load()), [ast.Constant(number), node], []))
         self._forward = source.build(_site=self._site)
@@ -74,22 +73,23 @@ class Graph:
         self.runs += 1
         return self._forward(*inputs, **settings)
 
-    def record(self, run: Callable[[], Any]) -> None:
-        """Record the values of every step of this one run."""
-        self._recording = True
-        self.recorded = {}
+    def record(self, run: Callable[[], Any]) -> dict[int, list[Array]]:
+        """The values of every step of this one run, by its number."""
+        found: dict[int, list[Array]] = {}
+        self._recording = found
         try:
             run()
         finally:
-            self._recording = False
+            self._recording = None
+        return found
 
     def _site(self, number: int, value: Any) -> Any:
         if not isinstance(value, (np.ndarray, np.floating, np.complexfloating)):
             return value
-        call = self._calls.get(number, 0)
-        self._calls[number] = call + 1
-        if self._recording:
-            self.recorded.setdefault(number, []).append(np.array(value))
+        call = self._calls[number]
+        self._calls[number] += 1
+        if self._recording is not None:
+            self._recording.setdefault(number, []).append(np.array(value))
         elif number in self.held and call < len(self.recorded.get(number, ())):
             held = self.recorded[number][call]
             if held.shape == np.shape(value) and value.dtype.kind in "fc":
@@ -97,15 +97,10 @@ class Graph:
         return value
 
 
-def _local_names(tree: ast.FunctionDef) -> set[str]:
-    arguments = {a.arg for a in ast.walk(tree.args) if isinstance(a, ast.arg)}
-    return arguments | {
-        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    }
-
-
-def _steps(tree: ast.FunctionDef, own: set[str]) -> Iterator[Slot]:
+def _steps(tree: ast.FunctionDef) -> Iterator[Slot]:
     """The places of forward whose value is a step on the way to out, outer ones first."""
+    own = {a.arg for a in ast.walk(tree.args) if isinstance(a, ast.arg)} | {
+        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     for statement in tree.body:
         for slot in slots(ast.Module([statement], [])):
             node = slot.get()
@@ -151,11 +146,10 @@ class Paths:
         try:
             source = read(m.subject.forward, helpers=False) if m.subject.readable else None
             if source is not None:
-                self._name = source.name
                 self._graph = graph = Graph(source)
                 self._subject = m.subject.with_inputs(m.subject.inputs)
                 self._subject.forward = graph.forward
-                graph.record(self._subject.run)
+                graph.recorded = graph.record(self._subject.run)
         except CallError:  # a forward that cannot be rewritten has no path to name
             self._graph = None
 
@@ -200,9 +194,8 @@ class Paths:
                         return causes + [(self._scaled(wrong, factor), wrong)] * scaled
         return []
 
-    def predictions(self, i: int) -> list[tuple[Fault, Array]]:
-        """What backward would return for input i with one path forgotten, doubled or reversed,
-        each with the path's own part (K, N)."""
+    def predictions(self, i: int) -> list[Fault]:
+        """What backward would return for input i with one path forgotten, doubled or reversed."""
         numeric = self.m.numeric[i]
         result = []
         parts = self._search({i: list(unit_directions(self.m.subject.shape(i)))})
@@ -210,7 +203,7 @@ class Paths:
             part = part.reshape(-1, len(numeric)).T
             for weight in (0.0, -1.0, 2.0):
                 fault = self._describe([i], site, weight)
-                result.append((replace(fault, predicted=numeric + (weight - 1) * part), part))
+                result.append(replace(fault, predicted=numeric + (weight - 1) * part))
         return result
 
     def _parts_of(self, wrong: list[int]) -> _Parts:
@@ -222,7 +215,7 @@ class Paths:
                 {i: [signs(shape, rng) for _ in range(ALONG)] for i, shape in shapes.items()})
         return self._found[key]
 
-    def _search(self, along: dict[int, list[Array]]) -> _Parts:
+    def _search(self, along: Along) -> _Parts:
         m, graph = self.m, self._graph
         if graph is None:
             return _Parts(np.zeros(0), np.zeros(0), [])
@@ -230,25 +223,21 @@ class Paths:
             (m.analytic[i] - m.numeric[i]) @ v.reshape(-1) for i, directions in along.items()
             for v in directions
         ])
-        graph.held = set()
         parts: list[Part] = []
         whole = np.zeros_like(errors)
         try:
-            whole = self._slopes(along)
-            silent = self._find(along, whole, set(), parts) & self._moving(along)
-            graph.held = silent
-            if silent and norm(self._slopes(along) - whole) <= _SAME * norm(whole):
-                self._find(along, whole, silent, parts)
+            whole = self._slopes(graph, along, set())
+            silent = self._find(graph, along, whole, set(), parts) & self._moving(graph, along)
+            if silent and norm(self._slopes(graph, along, silent) - whole) <= _SAME * norm(whole):
+                self._find(graph, along, whole, silent, parts)
         except (CallError, NotComplex):  # a step that cannot be held
             pass
         return _Parts(errors, whole, parts)
 
     def _find(
-        self, along: dict[int, list[Array]], whole: Array, held: set[int], parts: list[Part]
+        self, graph: Graph, along: Along, whole: Array, held: set[int], parts: list[Part]
     ) -> set[int]:
         """Add the part of each step to `parts`, and give the steps that have none."""
-        graph = self._graph
-        assert graph is not None
         silent = set()
         last = graph.runs + CALLS
         size = norm(whole)
@@ -257,8 +246,7 @@ class Paths:
                 continue
             if graph.runs > last:
                 break
-            graph.held = held | {site.number}
-            part = whole - self._slopes(along)
+            part = whole - self._slopes(graph, along, held | {site.number})
             if norm(part) <= _SAME * size:
                 silent.add(site.number)
             # where everything goes this way it is a factor of the whole, which has better names
@@ -268,28 +256,20 @@ class Paths:
                 parts.append((site, part))
         return silent
 
-    def _moving(self, along: dict[int, list[Array]]) -> set[int]:
+    def _moving(self, graph: Graph, along: Along) -> set[int]:
         """The steps whose value depends on one of the inputs."""
-        graph = self._graph
-        assert graph is not None
-        graph.held = set()
-        here = dict(graph.recorded)
         moved = list(self.m.subject.inputs)
         for i, directions in along.items():
             moved[i] = self.m.subject.array(i) + 1e-3 * sum(directions)
-        try:
-            graph.record(lambda: self._subject.run(tuple(moved)))
-            there = dict(graph.recorded)
-        finally:
-            graph.recorded = here
+        there = graph.record(lambda: self._subject.run(tuple(moved)))
         return {
-            number for number, values in here.items()
+            number for number, values in graph.recorded.items()
             if not all(map(np.array_equal, values, there.get(number, [])))
         }
 
-    def _slopes(self, along: dict[int, list[Array]]) -> Array:
+    def _slopes(self, graph: Graph, along: Along, held: set[int]) -> Array:
         """For each input, direction and dout, the derivative of sum(dout * out), all in a row."""
-        m = self.m
+        m, graph.held = self.m, held
         flat = m.douts.reshape(len(m.douts), -1)
         rows = []
         for i, directions in along.items():
@@ -301,7 +281,8 @@ class Paths:
 
     def _describe(self, wrong: list[int], site: Site, weight: float) -> Fault:
         names = " and ".join(self.m.subject.names[i] for i in wrong)
-        path = f"the path of {names} through {site.text} (line {site.line} of {self._name})"
+        op = self.m.subject.forward.__name__
+        path = f"the path of {names} through {site.text} (line {site.line} of {op})"
         found = round(weight, 9) + 0.0
         evidence = f"this path has the weight {found:.6g} in backward, where 1 belongs"
         for value, kind, words in (
@@ -316,10 +297,9 @@ class Paths:
 
     def _scaled(self, wrong: list[int], factor: float) -> Fault:
         names = " and ".join(self.m.subject.names[i] for i in wrong)
-        kind = kind_of(factor)
-        source = origin(factor, self.m) if kind == "factor" else ""
         return Fault(
-            kind, f"The whole gradient of {names} {times(factor)}{source}.",
+            kind_of(factor),
+            f"The whole gradient of {names} {times(factor)}{origin(factor, self.m)}.",
             f"least squares gives the whole the weight {factor:.9g}")
 
 

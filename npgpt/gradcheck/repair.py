@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -28,19 +29,29 @@ from .subject import CallError, users_code
 RIGHT = 1e-9  # the error of a repaired gradient that is rounding, as a fraction of it
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Goal:
-    """One run of backward, and the true gradients that it must return, by position."""
+    """One run of backward, and the true gradients that it must return: their `shapes` by position,
+    and all their values in a row."""
 
     dout: Array
     cache: Any
-    numeric: dict[int, Array]
+    shapes: dict[int, tuple[int, ...]]
+    numeric: Array
+
+    def met(self, answer: Array) -> bool:
+        """Are these the true gradients, each by its own size?"""
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes.values()])[:-1]
+        return all(
+            norm(analytic - numeric) <= RIGHT * (norm(numeric) or 1.0) + 1e-12
+            for analytic, numeric in zip(
+                np.split(answer, ends), np.split(self.numeric, ends), strict=True))
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A change that was tried and is not enough: backward then returns base + c * slope for the
-    first dout; `c` is 1 and `slope` None where the change holds no unknown number."""
+    """A change that was tried: backward then returns base + c * slope for the first dout; `slope`
+    is None where the change holds no unknown number."""
 
     function: str
     edit: Edit
@@ -57,16 +68,19 @@ class Budget:
 
 def repair(
     m: Measurement, budget: Budget, positions: list[int] | None = None,
-    trials: list[Trial] | None = None,
+    trials: list[Trial] | None = None, most: int | None = None,
 ) -> Fault | None:
     """The first single change that makes the gradients at `positions` (or all) right, or None.
 
-    What did not suffice is added to `trials`; each change tried is taken off the budget.
+    What did not suffice is added to `trials`; each change tried, at `most` so many, is taken off
+    the budget.
     """
+    last = 0 if most is None else max(0, budget.left - most)
     source = read(m.subject.backward) if m.subject.readable else None
     if source is None:
         return None
     wanted = list(m.numeric) if positions is None else positions
+    trials = [] if trials is None else trials
     goals = [_goal(m, k, wanted) for k in (0, 1)]
     with contextlib.redirect_stdout(None), np.errstate(all="ignore"):
         try:
@@ -80,32 +94,19 @@ def repair(
         for of_each in zip(*families, strict=True):
             for name, family in zip(names, of_each, strict=True):
                 for edit in family:
-                    if budget.left <= 0:
+                    if budget.left <= last:
                         return None
                     budget.left -= 1
-                    answers: list[tuple[float, Array]] = []
-                    c = _fits(source, edit, goals, before, answers)
-                    if trials is not None and answers:
-                        trials.append(_trial(name, edit, answers))
+                    c = _fits(source, name, edit, goals, before, trials)
                     if c is not None and _holds_elsewhere(m, source, edit, c, wanted):
                         return describe_change(source, name, edit, c, positions is None)
     return None
 
 
-def _trial(name: str, edit: Edit, answers: list[tuple[float, Array]]) -> Trial:
-    """From the answers at one or two values of the unknown number."""
-    (c, first), *more = answers
-    if not more:
-        return Trial(name, edit, first, None)
-    d, second = more[0]
-    slope = (second - first) / (d - c)
-    return Trial(name, edit, first - c * slope, slope)
-
-
 def _goal(m: Measurement, k: int, wanted: list[int]) -> _Goal:
-    subject = m.subject
-    numeric = {i: m.numeric[i][k].reshape(subject.shape(i)) for i in wanted}
-    return _Goal(m.douts[k], _locked(subject.run()[1]), numeric)
+    shapes = {i: m.subject.shape(i) for i in wanted}
+    numeric = np.concatenate([m.numeric[i][k] for i in wanted])
+    return _Goal(m.douts[k], _locked(m.subject.run()[1]), shapes, numeric)
 
 
 def _locked(cache: Any) -> Any:
@@ -120,49 +121,47 @@ def _locked(cache: Any) -> Any:
     return cache
 
 
-def _answer(source: Source, goal: _Goal, c: float) -> dict[int, Array]:
-    """The gradients that the trees as they now stand give; CallError where they give none."""
+def _answer(source: Source, goal: _Goal, c: float) -> Array:
+    """The gradients that the trees as they now stand give, in a row; CallError if they give none.
+    """
     backward = source.build(_c=c)
     with users_code():
         grads = backward(goal.dout.copy(), goal.cache)
         grads = grads if isinstance(grads, tuple) else (grads,)
-        result = {i: np.asarray(grads[i], dtype=np.float64) for i in goal.numeric}
-        if any(result[i].shape != numeric.shape for i, numeric in goal.numeric.items()):
+        result = [np.asarray(grads[i], dtype=np.float64) for i in goal.shapes]
+        if [part.shape for part in result] != list(goal.shapes.values()):
             raise ValueError("expected gradients of the inputs' shapes")
-    return result
+    return np.concatenate([part.reshape(-1) for part in result])
 
 
 def _fits(
-    source: Source,
-    edit: Edit,
-    goals: list[_Goal],
-    before: dict[int, Array] | None,
-    answers: list[tuple[float, Array]],
+    source: Source, name: str, edit: Edit, goals: list[_Goal], before: Array | None,
+    trials: list[Trial],
 ) -> float | None:
     """The _c with which the edit gives the true gradients (1.0 if it has no _c), else None.
 
-    The first gradients that were seen on the way, each with its _c, are added to `answers`.
+    What it gives for the first goal is added to `trials`.
     """
+    goal, other_goal = goals
     c = start = 0.0 if edit.neutral == 1.0 else 1.0
     try:
         with _edited(edit):
-            first = _answer(source, goals[0], start)
-            answers.append((start, _flat(first)))
+            first = _answer(source, goal, start)
+            trials.append(Trial(name, edit, first, None))
             neutral, other = edit.neutral, before
-            if edit.fitted and not _right(first, goals[0]):
-                neutral, other = 0.0, _answer(source, goals[0], 0.0)
+            if edit.fitted and not goal.met(first):
+                neutral, other = 0.0, _answer(source, goal, 0.0)
             if neutral is not None:
                 if other is None:
                     return None
-                answers.append((neutral, _flat(other)))
-                solved = _solve(first, other, goals[0].numeric, neutral)
+                slope = (other - first) / (neutral - start)
+                trials[-1] = Trial(name, edit, first - start * slope, slope)
+                solved = _solve(first - other, goal.numeric - other, neutral)
                 if solved is None:
                     return None
                 c = solved
-                first = _answer(source, goals[0], c)
-            if not _right(first, goals[0]):
-                return None
-            return c if all(_right(_answer(source, g, c), g) for g in goals[1:]) else None
+                first = _answer(source, goal, c)
+            return c if goal.met(first) and other_goal.met(_answer(source, other_goal, c)) else None
     except CallError:  # most changes make no sense, and that is how they show it
         return None
 
@@ -180,16 +179,9 @@ def _edited(edit: Edit) -> Iterator[None]:
         edit.slot.put(old)
 
 
-def _flat(answer: dict[int, Array]) -> Array:
-    return np.concatenate([part.reshape(-1) for part in answer.values()])
-
-
-def _solve(
-    other: dict[int, Array], before: dict[int, Array], numeric: dict[int, Array], neutral: float
-) -> float | None:
-    """_c by least squares, from the answers at its neutral value and at the other of 0 and 1."""
-    step = np.concatenate([(other[i] - before[i]).reshape(-1) for i in numeric])
-    gap = np.concatenate([(numeric[i] - before[i]).reshape(-1) for i in numeric])
+def _solve(step: Array, gap: Array, neutral: float) -> float | None:
+    """_c by least squares: from its neutral value to the other of 0 and 1 the gradients go a `step`
+    of the `gap` to the true ones."""
     size = float(step @ step)
     if size == 0 or not np.isfinite(size):
         return None
@@ -201,14 +193,6 @@ def _solve(
     return nearest if abs(value - nearest) < NEAR else value
 
 
-def _right(answer: dict[int, Array], goal: _Goal) -> bool:
-    for i, numeric in goal.numeric.items():
-        scale = norm(numeric) or 1.0
-        if not norm(answer[i] - numeric) <= RIGHT * scale + 1e-12:
-            return False
-    return True
-
-
 def _holds_elsewhere(
     m: Measurement, source: Source, edit: Edit, c: float, wanted: list[int]
 ) -> bool:
@@ -216,7 +200,7 @@ def _holds_elsewhere(
     try:
         goal = _goal(measure(m.subject.moved(0.4, rng), rng, wanted), 2, wanted)
         with _edited(edit):
-            return _right(_answer(source, goal, c), goal)
+            return goal.met(_answer(source, goal, c))
     except CallError:
         return False
 

@@ -129,61 +129,62 @@ class Report:
         count = len(self.findings)
         return f"{self.op}: {'one finding' if count == 1 else f'{count} findings'}", "red"
 
-    def _lines(self, colour: bool, width: int) -> Iterator[str]:
-        title, hue = self._title
-        yield from (paint(line, hue, colour) for line in _wrap(title, width, ""))
+    def _paragraphs(self) -> Iterator[tuple[str, str]]:
+        """What the report consists of, in order: (its role, its text)."""
+        yield "title", self._title[0]
         if self.rows:
-            yield ""
-            yield from table(self.rows, colour, width)
-            yield ""
-            for line in derivations(self.rows):
-                yield from _wrap(line, width, "")
+            yield "table", ""
+            yield from (("small", line) for line in derivations(self.rows))
         for number, finding in enumerate(self.findings, start=1):
-            yield ""
-            head = _wrap(f"{number}. {_heading(finding)}", width, "")
-            yield from (paint(line, "bold", colour) for line in head)
-            for text in _paragraphs(finding):
-                yield from _wrap(text, width, "   ")
-            if finding.picture:
+            yield "heading", f"{number}. {_heading(finding)}"
+            evidence = "Evidence: " + finding.evidence if finding.evidence else ""
+            for text in (finding.message, _numbers(finding), evidence):
+                yield "text", text
+            yield "picture", finding.picture
+        yield from (("note", "Note: " + note) for note in self.notes)
+
+    def _lines(self, colour: bool, width: int) -> Iterator[str]:
+        hues = {"title": self._title[1], "heading": "bold"}
+        before = ""
+        for role, text in self._paragraphs():
+            first_note = role == "note" and before != "note"
+            if role in ("table", "heading") or first_note or (role == "picture" and text):
                 yield ""
-                for line in finding.picture.splitlines():
-                    yield ("   " + line)[:width].rstrip()
-        if self.notes:
-            yield ""
-        for note in self.notes:
-            yield from _wrap("Note: " + note, width, "")
+            if role == "table":
+                yield from table(self.rows, colour, width)
+                yield ""
+            elif role == "picture":
+                yield from (("   " + line)[:width].rstrip() for line in text.splitlines())
+            else:
+                for line in _wrap(text, width, "   " if role == "text" else ""):
+                    yield paint(line, hues.get(role, ""), colour and role in hues)
+            before = role
 
     def _repr_html_(self) -> str:
-        title, hue = self._title
-        colour = {"green": "#1a7f37", "yellow": "#9a6700", "red": "#b3261e"}[hue]
-        parts = [f"<p><b style='color:{colour}'>{html.escape(title)}</b></p>"]
-        if self.rows:
-            parts.append("<table>")
-            parts.append("<tr>" + "".join(f"<th>{name}</th>" for name in _HEAD) + "</tr>")
-            for row in self.rows:
-                cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(row))
-                parts.append(f"<tr>{cells}</tr>")
-            parts.append("</table>")
-            parts += [
-                f"<p><small>{html.escape(line)}</small></p>" for line in derivations(self.rows)
-            ]
-        for number, finding in enumerate(self.findings, start=1):
-            parts.append(f"<h4>{number}. {html.escape(_heading(finding))}</h4>")
-            parts += [f"<p>{html.escape(text)}</p>" for text in _paragraphs(finding)]
-            if finding.picture:
-                parts.append(f"<pre>{html.escape(finding.picture)}</pre>")
-        parts += [f"<p><small>Note: {html.escape(note)}</small></p>" for note in self.notes]
+        colour = {"green": "#1a7f37", "yellow": "#9a6700", "red": "#b3261e"}[self._title[1]]
+        forms = {
+            "title": f"<p><b style='color:{colour}'>{{}}</b></p>",
+            "small": "<p><small>{}</small></p>",
+            "heading": "<h4>{}</h4>",
+            "text": "<p>{}</p>",
+            "picture": "<pre>{}</pre>",
+            "note": "<p><small>{}</small></p>",
+        }
+        parts = []
+        for role, text in self._paragraphs():
+            if role == "table":
+                cells = [[f"<th>{name}</th>" for name in _HEAD]]
+                cells += [[f"<td>{html.escape(c)}</td>" for c in _cells(row)] for row in self.rows]
+                rows = [f"<tr>{''.join(row)}</tr>" for row in cells]
+                parts += ["<table>", *rows, "</table>"]
+            elif text:
+                parts.append(forms[role].format(html.escape(text)))
         return "\n".join(parts)
 
 
 def _heading(finding: Finding) -> str:
     where = f" in the gradient of {finding.argument}" if finding.argument else ""
     return finding.kind + where
-
-
-def _paragraphs(finding: Finding) -> list[str]:
-    evidence = "Evidence: " + finding.evidence if finding.evidence else ""
-    return [text for text in (finding.message, _numbers(finding), evidence) if text]
 
 
 def _numbers(finding: Finding) -> str:

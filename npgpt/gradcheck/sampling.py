@@ -13,10 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .compare import WHOLE, Comparison, compare
-from .multiple import plain
+from .fault import Fault
+from .multiple import plain, times
 from .numeric import EPSILON, Array, Index, norm, signs
+from .places import list_elements
 
 DIRECTIONS = 8
+MOST = 5  # wrong elements that are searched one by one
 Slope = Callable[[Array], tuple[float, float]]  # direction -> (derivative, error bar)
 
 
@@ -128,3 +131,39 @@ def bisect(analytic: Array, slope: Slope, direction: Array) -> Index:
             gaps.append(gap if np.isfinite(gap) else np.inf)
         flat = halves[0] if gaps[0] >= gaps[1] else halves[1]
     return tuple(int(i) for i in np.unravel_index(int(flat[0]), analytic.shape))
+
+
+def few_wrong(
+    name: str, analytic: Array, slope: Slope, first: Index, rng: np.random.Generator
+) -> Fault | None:
+    """The wrong elements from `first` on, if there are few; else None.
+
+    Each one found is corrected, until nothing is wrong along random directions any more.
+    """
+    corrected = analytic.copy()
+    how: dict[Index, str] = {}
+    index = first
+    for _ in range(MOST):
+        corrected[index] = _at(corrected, slope, index).numeric
+        given, numeric = float(analytic[index]), float(corrected[index])
+        how[index] = times(given / numeric) if numeric else f"is {given:.6g} instead of 0"
+        wrong = _wrong_direction(corrected, slope, rng)
+        if wrong is None:
+            them = "it" if len(how) == 1 else "them"
+            return list_elements(
+                name, dict(sorted(how.items())),
+                f"with {them} corrected, the rest is right along {DIRECTIONS} random directions")
+        index = bisect(corrected, slope, wrong)
+        if index in how:
+            return None
+    return None
+
+
+def _wrong_direction(analytic: Array, slope: Slope, rng: np.random.Generator) -> Array | None:
+    size = norm(analytic)
+    for _ in range(DIRECTIONS):
+        direction = signs(analytic.shape, rng)
+        numeric, error = slope(direction)
+        if abs(along(analytic, direction) - numeric) > WHOLE * size + 5 * error:
+            return direction
+    return None

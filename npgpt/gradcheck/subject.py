@@ -60,7 +60,7 @@ class Subject:
         self.forward, self.backward, self.settings = forward, backward, settings
         self._take(inputs)
         self.names = argument_names(forward, len(inputs), settings)
-        self.by_keyword = _by_keyword(forward, settings)
+        self.positional = _positional(forward, len(inputs), settings)
         self.op = op_name(forward)
         self.readable = True
         self.users: tuple[Callable[..., Any], ...] = (forward, backward)
@@ -126,17 +126,17 @@ class Subject:
     def call(self, arrays: list[Array | None]) -> Any:
         """What forward returns for these very arrays, no copies."""
         settings = self.fresh_settings()
-        first = len(arrays)
-        if self.by_keyword:  # a setting stands between the arrays
-            first = next((i for i, name in enumerate(self.names) if name in self.by_keyword), first)
-            settings.update(zip(self.names[first:], arrays[first:], strict=True))
+        settings.update(zip(self.names[self.positional:], arrays[self.positional:], strict=True))
         with users_code():
-            return self.forward(*arrays[:first], **settings)
+            return self.forward(*arrays[:self.positional], **settings)
+
+    def copies(self, inputs: tuple[Array | None, ...] | None = None) -> list[Array | None]:
+        """Copies of the inputs, or of others in their place."""
+        return [None if a is None else a.copy() for a in inputs or self.inputs]
 
     def run(self, inputs: tuple[Array | None, ...] | None = None) -> tuple[Array, Any]:
         """forward on copies of the inputs: (out as an array, cache)."""
-        arrays = [None if a is None else a.copy() for a in inputs or self.inputs]
-        result = self.call(arrays)
+        result = self.call(self.copies(inputs))
         if not isinstance(result, tuple) or len(result) != 2:
             raise ContractError(
                 f"forward of {self.op} returned {describe(result)}; the contract asks for two "
@@ -196,11 +196,12 @@ def parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
         return []
 
 
-def _by_keyword(forward: Callable[..., Any], settings: Collection[str]) -> set[str]:
-    """The positional parameters that stand behind one that is given as a setting."""
-    names = [p.name for p in parameters(forward) if p.kind == p.POSITIONAL_OR_KEYWORD]
-    first = next((k for k, name in enumerate(names) if name in settings), len(names))
-    return set(names[first:]) - set(settings)
+def _positional(forward: Callable[..., Any], count: int, settings: Collection[str]) -> int:
+    """How many of its `count` arrays stand before a parameter that is given as a setting; the
+    others go by name."""
+    names = [p.name for p in parameters(forward)
+             if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return next((k for k, name in enumerate(names) if name in settings), count)
 
 
 def op_name(function: Callable[..., Any]) -> str:

@@ -25,7 +25,7 @@ from typing import Any, Callable, Iterator, Mapping, TypedDict
 
 import numpy as np
 
-from ..files import LOCK_FILE, InUse, locked, replacing_file
+from ..files import LOCK_FILE, InUse, locked, write_text
 from ..text import Corpus
 from ..training.checkpoint import checkpoints
 from ..training.loop import CONFIG_FILE, RESULT_FILE
@@ -166,8 +166,7 @@ def adopt(folder: Path, study: Study) -> None:
                              f"choose another --out, or restore the study")
     elif (folder / "runs").is_dir():
         raise ValueError(f"{folder} has runs but no {STUDY_FILE}; choose another --out")
-    with replacing_file(place) as beside:
-        beside.write_text(study.text, encoding="utf-8")
+    write_text(place, study.text)
 
 
 def _change(old: Study, new: Study) -> str:
@@ -243,5 +242,4 @@ def read_json(path: Path) -> Any:
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Write a JSON object, whole or not at all."""
-    with replacing_file(path) as beside:
-        beside.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, allow_nan=False) + "\n")

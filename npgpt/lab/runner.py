@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Protocol
 
-from ..files import replacing_file
+from ..files import write_text
 from ..ids import check_integer
 from ..text import CORPORA, load_corpus
 from ..training.log import FILE as LOG_FILE
@@ -200,8 +200,7 @@ class _Team:
         if run.begun:
             arguments = ["--resume", str(run.place)]
         else:
-            with replacing_file(run.beside(".toml")) as beside:
-                beside.write_text(_with_absolute_path(run.config).to_toml(), encoding="utf-8")
+            write_text(run.beside(".toml"), _with_absolute_path(run.config).to_toml())
             arguments = ["--config", str(run.beside(".toml")), "--out", str(run.place)]
         with run.beside(".txt").open("ab") as messages:
             process = subprocess.Popen(

@@ -75,10 +75,14 @@ class Limits:
                 library.set_threads(n)
 
 
+class LimitsOfThread(threading.local, Limits):
+    """Limits on libraries with a number for each thread: every thread has a list of its own."""
+
+
 @contextmanager
 def limited(n: int) -> Iterator[None]:
     """BLAS uses n threads in here, or fewer where another limit in force says so."""
-    limits = _limits()
+    limits = _limits or _find()
     for one in limits:
         one.enter(n)
     try:
@@ -90,41 +94,30 @@ def limited(n: int) -> Iterator[None]:
 
 def set_default(n: int) -> None:
     """Let BLAS use n threads from now on wherever there is no limit."""
-    for one in _limits():
+    for one in _limits or _find():
         one.set_default(n)
 
 
 _lock = threading.Lock()
-_local = threading.local()
-_shared: Limits | None = None
-_private: list[Library] = []
+# of the libraries with one number for the process, and of those with one for each thread
+_limits: list[Limits] = []
 
 
-def _limits() -> list[Limits]:
-    """Those of the libraries with one number for the process, and those of this thread."""
-    shared = _shared or _find()
-    if not _private:
-        return [shared]
-    if not hasattr(_local, "limits"):
-        _local.limits = Limits(_private)
-    return [shared, _local.limits]
-
-
-def _find() -> Limits:
-    global _shared
+def _find() -> list[Limits]:
     # only what is loaded can be found
     import numpy  # noqa: F401
     from threadpoolctl import ThreadpoolController
 
     with _lock:
-        if _shared is None:
+        if not _limits:
             found = ThreadpoolController().select(user_api="blas").lib_controllers
             libraries = [_library(lib) for lib in found]
-            _private.extend(library for library in libraries if library.per_thread)
-            _shared = Limits([library for library in libraries if not library.per_thread])
+            private = [library for library in libraries if library.per_thread]
+            shared = Limits([library for library in libraries if not library.per_thread])
             if hasattr(os, "register_at_fork"):
-                os.register_at_fork(after_in_child=_shared.after_fork)
-        return _shared
+                os.register_at_fork(after_in_child=shared.after_fork)
+            _limits.extend([shared, LimitsOfThread(private)] if private else [shared])
+        return _limits
 
 
 def _library(lib: LibController) -> Library:

@@ -106,11 +106,6 @@ def set_default(n: int) -> None:
     blas.set_default(n)
 
 
-def in_worker() -> bool:
-    """Whether this code runs on one of the threads of `each`, and so must not start more."""
-    return _in_worker.get()
-
-
 def one_blas_thread() -> AbstractContextManager[None]:
     """BLAS uses one thread in here, so that our own threads can use all cores."""
     return blas.limited(1)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..config import GPT2Config
-from ..files import replacing_file
+from ..files import replacing_file, write_text
 from ..generation import LanguageModel
 from ..layers.cross_entropy import IGNORE
 from ..ops import TEXTBOOK
@@ -87,10 +87,8 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with replacing_file(folder / TENSORS) as beside:
         write_safetensors(beside, tensors)
-    page = files(__package__).joinpath(PAGE).read_text(encoding="utf-8")
-    for name, text in ((ABOUT, json.dumps(about, indent=1) + "\n"), (PAGE, page)):
-        with replacing_file(folder / name) as beside:
-            beside.write_text(text, encoding="utf-8")
+    write_text(folder / ABOUT, json.dumps(about, indent=1) + "\n")
+    write_text(folder / PAGE, files(__package__).joinpath(PAGE).read_text(encoding="utf-8"))
     return folder
 
 

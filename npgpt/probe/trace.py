@@ -68,9 +68,10 @@ def record(
     is that of one layer.
     """
     names = _Names()
+    steps: dict[int, str] = {}
 
     def on_entry(entry: Entry, inputs: tuple[Array | None, ...], out: Array) -> None:
-        name = names.add(entry)
+        name = steps[entry.out] = names.of(entry)
         if on_step is not None:
             on_step(Step(name, entry, inputs, out))
 
@@ -82,7 +83,7 @@ def record(
     watched = tape.watch(params)
     names.parameters = {var.key: name for name, var in watched.items()}
     loss = model.loss(watched, ids, targets, config, ops=_APART, run_block=run_block)
-    return Recording(tape, loss, watched, names.steps)
+    return Recording(tape, loss, watched, steps)
 
 
 def trace(params: Params, ids: Array, targets: Array, config: GPT2Config) -> Trace:
@@ -164,11 +165,9 @@ def _feed_forward(
     x: Var, fc_weight: Var, fc_bias: Var | None, proj_weight: Var, proj_bias: Var | None,
     *slope: Var, activation: str,
 ) -> Var:
-    activate = {"gelu_new": TEXTBOOK.gelu, "gelu": TEXTBOOK.gelu_exact}.get(activation)
-    if activate is None:
-        activate = TEXTBOOK.named()[activation]
+    named = {**TEXTBOOK.named(), "gelu_new": TEXTBOOK.gelu, "gelu": TEXTBOOK.gelu_exact}
     hidden = TEXTBOOK.linear(x, fc_weight, fc_bias)
-    return TEXTBOOK.linear(activate(hidden, *slope), proj_weight, proj_bias)
+    return TEXTBOOK.linear(named[activation](hidden, *slope), proj_weight, proj_bias)
 
 
 def _linear_cross_entropy(x: Var, weight: Var, targets: Array) -> Var:
@@ -196,20 +195,14 @@ class _Names:
     def __init__(self) -> None:
         self.parameters: dict[int, str] = {}
         """By key; what is made from parameters alone goes by the first of them."""
-        self.steps: dict[int, str] = {}
         self._layer = self._residuals = 0
 
     def enter(self, layer: int) -> None:
         """The entries that follow are this block's."""
         self._layer, self._residuals = layer, 0
 
-    def add(self, entry: Entry) -> str:
+    def of(self, entry: Entry) -> str:
         """The name of the next entry in the order of execution."""
-        name = self._name(entry)
-        self.steps[entry.out] = name
-        return name
-
-    def _name(self, entry: Entry) -> str:
         own = [self.parameters[key] for key in entry.inputs if key in self.parameters]
         op, block = entry.op.name, f"h.{self._layer}"
         if op in self._FIXED:

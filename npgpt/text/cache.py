@@ -55,15 +55,10 @@ def cache_folder(given: str | os.PathLike[str] | None = None) -> Path:
     The first of: the folder given, $NPGPT_CACHE, $XDG_CACHE_HOME/npgpt, ~/.cache/npgpt.
     ValueError for a ~ without a home folder.
     """
-    chosen: str | os.PathLike[str] = "~/.cache/npgpt"
     xdg = os.environ.get("XDG_CACHE_HOME", "")
-    if given is not None:
-        chosen = given
-    elif own := os.environ.get("NPGPT_CACHE"):
-        chosen = own
     # the XDG specification: a relative path is to be ignored
-    elif os.path.isabs(xdg):
-        chosen = Path(xdg, "npgpt")
+    default = f"{xdg}/npgpt" if os.path.isabs(xdg) else "~/.cache/npgpt"
+    chosen = given if given is not None else os.environ.get("NPGPT_CACHE") or default
     try:
         return Path(chosen).expanduser()
     except RuntimeError as error:
@@ -96,7 +91,6 @@ def write_tokens(path: Path, header: TokenHeader, chunks: Iterable[np.ndarray]) 
         file.seek(0)
         file.write(_START.pack(MAGIC, VERSION, room, zlib.crc32(text)))
         file.write(text)
-        file.flush()
 
 
 def read_tokens(path: Path) -> tuple[TokenHeader, np.ndarray]:

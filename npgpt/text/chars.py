@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Mapping
+from typing import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from .tokenizer import Tokenizer, check_row, check_text
 
 # a corpus stores its ids as uint16
-MOST_CHARACTERS = 65_536
+MOST_IDS = 65_536
 
 
 class UnknownCharacter(ValueError):
@@ -40,9 +40,9 @@ class CharTokenizer(Tokenizer):
 
     def __init__(self, characters: str) -> None:
         check_text(characters)
-        if not 0 < len(characters) <= MOST_CHARACTERS:
+        if not 0 < len(characters) <= MOST_IDS:
             raise ValueError(
-                f"a character tokenizer: expected 1 to {MOST_CHARACTERS:,} distinct characters, "
+                f"a character tokenizer: expected 1 to {MOST_IDS:,} distinct characters, "
                 f"got {len(characters):,}; for more, use the tokenizer gpt2"
             )
         self.characters = characters
@@ -59,15 +59,7 @@ class CharTokenizer(Tokenizer):
     @classmethod
     def from_text(cls, text: str) -> CharTokenizer:
         """The tokenizer of a text's distinct characters, ordered by code point."""
-        return cls.from_pieces([check_text(text)])
-
-    @classmethod
-    def from_pieces(cls, pieces: Iterable[str]) -> CharTokenizer:
-        """As from_text, for a text that comes piece by piece and need not fit into memory."""
-        seen: set[str] = set()
-        for piece in pieces:
-            seen.update(piece)
-        return cls("".join(sorted(seen)))
+        return cls("".join(sorted(set(check_text(text)))))
 
     @classmethod
     def from_dict(cls, record: Mapping[str, object]) -> CharTokenizer:

@@ -59,16 +59,14 @@ class Corpus:
         """The tokens of train and val together."""
         return len(self.train) + len(self.val)
 
-    def require(self, length: int, split: np.ndarray | None = None) -> None:
-        """CorpusError unless a split (None: train and val) has at least `length` tokens."""
-        for tokens in (self.train, self.val) if split is None else (split,):
-            if len(tokens) < length:
-                part = "validation" if tokens is self.val else "training"
-                raise CorpusError(
-                    f"the {part} part of {self.name}: expected at least {length:,} tokens, got "
-                    f"{len(tokens):,}; use a longer text, a shorter sequence, or another "
-                    f"val_fraction"
-                )
+    def require(self, length: int, split: np.ndarray) -> None:
+        """CorpusError unless a split, train or val, has at least `length` tokens."""
+        if len(split) < length:
+            part = "validation" if split is self.val else "training"
+            raise CorpusError(
+                f"the {part} part of {self.name}: expected at least {length:,} tokens, got "
+                f"{len(split):,}; use a longer text, a shorter sequence, or another val_fraction"
+            )
 
     def unigram_entropy(self) -> float:
         """Entropy of the token frequencies of train, in nats: -sum p ln p, p = count / n.
@@ -197,7 +195,7 @@ def _tokenizer_of(
 def _file_name(source: Source, content: ContentHash, asked: Tokenizer | None) -> str:
     """A part for people to read, and a hash of all that the tokens depend on."""
     kind = wish = CharTokenizer.name if asked is None else asked.name
-    if not isinstance(asked, (BPETokenizer, type(None))):
+    if asked is not None and not isinstance(asked, BPETokenizer):
         wish = asked.fingerprint
     readable = re.sub(r"[^A-Za-z0-9.-]+", "-", Path(source.name).name)[:40].strip("-.") or "text"
     return f"{readable}-{kind}-{_sha256(str(VERSION), content.hexdigest(), wish)[:16]}{SUFFIX}"

@@ -13,13 +13,11 @@ from typing import Iterator
 
 import numpy as np
 
-from .chars import CharTokenizer, UnknownCharacter
+from .chars import MOST_IDS, CharTokenizer, UnknownCharacter
 from .sources import ContentHash, CorpusError, Document, Source, read_text
 from .tokenizer import Tokenizer
 
 LONGEST_STRETCH = 16 << 20
-# tokens are stored as uint16
-MOST_IDS = 65_536
 NEWLINE = "\n"
 
 
@@ -28,21 +26,18 @@ def char_vocabulary(source: Source) -> CharTokenizer:
 
     CorpusError for more than 65,536 distinct characters, and for a source without text.
     """
-    def pieces() -> Iterator[str]:
-        documents = 0
-        for document in source.documents:
-            empty = True
-            for piece in read_text(document):
-                empty = empty and not piece
-                yield piece
-            documents += not empty
-        if documents > 1:
-            yield NEWLINE
-
+    characters: set[str] = set()
+    documents = 0
+    for document in source.documents:
+        found: set[str] = set()
+        for piece in read_text(document):
+            found.update(piece)
+        characters |= found
+        documents += bool(found)
+    if documents > 1:
+        characters.add(NEWLINE)
     try:
-        return CharTokenizer.from_pieces(pieces())
-    except CorpusError:
-        raise
+        return CharTokenizer("".join(sorted(characters)))
     except ValueError as error:
         raise CorpusError(f"{source.name}: {error}") from error
 

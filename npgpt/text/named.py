@@ -49,25 +49,21 @@ def find_source(name_or_path: str | os.PathLike[str], folder: Path, say: Say) ->
             f"corpus: expected a path or one of {', '.join(CORPORA)}, got "
             f"{type(name_or_path).__name__}"
         )
-    return _path_source(name_or_path)
-
-
-def _path_source(given: str | os.PathLike[str]) -> Source:
-    """The source of a file or a folder; "" is neither, though Path("") is the current folder."""
-    path = Path(given)
+    path, given = Path(name_or_path), str(name_or_path)
     try:
-        if str(given) and path.is_dir():
+        # "" is not a folder, though Path("") is the current one
+        if given and path.is_dir():
             return folder_source(path)
         if path.is_file():
             return file_source(str(path), [path])
-        there = bool(str(given)) and path.exists()
+        there = bool(given) and path.exists()
     except (OSError, ValueError) as error:
-        raise CorpusError(f"{str(given)!r:.80} is not a path: {cause(error)}") from error
+        raise CorpusError(f"{given!r:.80} is not a path: {cause(error)}") from error
     if there:
         raise CorpusError(f"{path} is neither a file nor a folder")
     raise CorpusError(
-        f"no corpus, file or folder {str(given)!r:.200}"
-        f"{did_you_mean(str(given).lower(), CORPORA)}; the named corpora are {', '.join(CORPORA)}"
+        f"no corpus, file or folder {given!r:.200}{did_you_mean(given.lower(), CORPORA)}; the "
+        f"named corpora are {', '.join(CORPORA)}"
     )
 
 

@@ -122,12 +122,15 @@ def folder_source(folder: Path) -> Source:
     def is_wanted(name: str) -> bool:
         return not name.startswith(".") and name != "__pycache__"
 
-    paths = [path for path in walk(folder, is_wanted) if _is_text_file(path)]
-    if not paths:
+    files = file_source(str(folder), (
+        path for path in walk(folder, is_wanted) if path.name[0] != "." and path.is_file()
+    ))
+    documents = tuple(document for document in files.documents if _is_text(document))
+    if not documents:
         raise CorpusError(
             f"folder {folder} holds no text file (hidden and binary files are left out)"
         )
-    return file_source(str(folder), paths)
+    return Source(files.name, documents)
 
 
 def walk(folder: Path, enter: Callable[[str], bool]) -> Iterator[Path]:
@@ -144,13 +147,7 @@ def walk(folder: Path, enter: Callable[[str], bool]) -> Iterator[Path]:
         yield from (Path(here, name) for name in sorted(names))
 
 
-def _is_text_file(path: Path) -> bool:
+def _is_text(document: Document) -> bool:
     """Whether a file belongs to the corpus; UTF-16 does, to be rejected with its name later."""
-    if path.name.startswith(".") or not path.is_file():
-        return False
-    try:
-        with open(path, "rb") as file:
-            start = file.read(_SNIFF_BYTES)
-    except OSError as error:
-        raise CorpusError(f"cannot read {path}: {cause(error)}") from error
+    start = next(read_blocks(document), b"")[:_SNIFF_BYTES]
     return b"\0" not in start or start[:2] in _UTF16_MARKS

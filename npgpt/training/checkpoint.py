@@ -79,7 +79,12 @@ def save_checkpoint(run_folder: Path, state: TrainingState) -> Path:
             moments = {f"m.{name}": array for name, array in state.mean.items()}
             moments |= {f"v.{name}": array for name, array in state.square.items()}
             write_safetensors(beside / OPTIMIZER_FILE, moments)
-            (beside / RUN_FILE).write_text(_run_json(state), encoding="utf-8")
+            record: RunRecord = {
+                "step": state.step, "run": state.run.to_dict(),
+                "tokenizer": state.tokenizer.to_dict(),
+                "corpus_fingerprint": state.corpus_fingerprint,
+            }
+            (beside / RUN_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     for old in checkpoints(run_folder)[:-state.run.train.keep_checkpoints]:
         shutil.rmtree(old, ignore_errors=True)
     return place
@@ -149,9 +154,7 @@ def read_model(path: Path) -> tuple[GPT2Config, Params, Tokenizer]:
         return _load_model(folder, read_record(folder))
 
 
-def _load_model(
-    folder: Path, record: RunRecord
-) -> tuple[GPT2Config, Params, Tokenizer]:
+def _load_model(folder: Path, record: RunRecord) -> tuple[GPT2Config, Params, Tokenizer]:
     config, params = weights.load(folder)
     try:
         tokenizer = tokenizer_from_dict(record["tokenizer"])
@@ -196,28 +199,17 @@ def read_record(folder: Path) -> RunRecord:
     return found
 
 
-def _run_json(state: TrainingState) -> str:
-    record: RunRecord = {
-        "step": state.step,
-        "run": state.run.to_dict(),
-        "tokenizer": state.tokenizer.to_dict(),
-        "corpus_fingerprint": state.corpus_fingerprint,
-    }
-    return json.dumps(record, indent=1) + "\n"
-
-
 def _load_moments(path: Path, params: Params) -> tuple[Params, Params]:
-    moments = read_arrays(path)
-    problems = []
-    for prefix in ("m", "v"):
-        for name, array in params.items():
-            found = moments.get(f"{prefix}.{name}")
-            if found is None:
-                problems.append(f"{prefix}.{name} is missing")
-            elif found.shape != array.shape or found.dtype != array.dtype:
-                problems.append(f"{prefix}.{name} is {found.dtype} {found.shape}, "
-                                f"the parameter {array.dtype} {array.shape}")
+    moments, problems = read_arrays(path), []
+    expected = {f"{kind}.{name}": array for kind in ("m", "v") for name, array in params.items()}
+    for name, array in expected.items():
+        found = moments.get(name)
+        if found is None:
+            problems.append(f"{name} is missing")
+        elif found.shape != array.shape or found.dtype != array.dtype:
+            problems.append(f"{name} is {found.dtype} {found.shape}, "
+                            f"the parameter {array.dtype} {array.shape}")
     if problems:
         raise CheckpointError(f"{path}: " + "; ".join(problems))
-    mean, square = ({name: moments[f"{prefix}.{name}"] for name in params} for prefix in ("m", "v"))
+    mean, square = ({name: moments[f"{kind}.{name}"] for name in params} for kind in ("m", "v"))
     return mean, square

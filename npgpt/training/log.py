@@ -10,15 +10,17 @@ import json
 import math
 import os
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Mapping, Sequence, Union
 
-from ..files import replacing_file
+import numpy as np
+
+from ..files import write_text
+from ..tape import Array
 
 FILE = "log.jsonl"
 
-Plain = Union[None, bool, int, float, str, Sequence["Plain"], Mapping[str, "Plain"]]
-"""What JSON can hold, and numbers that are not finite."""
+Record = Union[None, bool, int, float, str, Array, Sequence["Record"], Mapping[str, "Record"]]
+"""What JSON can hold, and what `plain` makes so: arrays, and numbers that are not finite."""
 
 
 class RunLog:
@@ -28,8 +30,8 @@ class RunLog:
         self.path = run_folder / FILE
         self._file = self.path.open("a", encoding="utf-8")
 
-    def write(self, record: Mapping[str, Plain]) -> None:
-        """Append one record; numbers that are not finite are written as text, at any depth."""
+    def write(self, record: Mapping[str, Record]) -> None:
+        """Append one record, as `plain` gives it."""
         self._file.write(json.dumps(plain(record), allow_nan=False) + "\n")
         self._file.flush()
 
@@ -40,10 +42,7 @@ class RunLog:
     def __enter__(self) -> RunLog:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._file.close()
 
 
@@ -66,15 +65,21 @@ def read_log(run_folder: Path) -> list[dict[str, Any]]:
 
 def cut_log(run_folder: Path, step: int) -> None:
     """Drop every record of a step after `step`, and a torn last line."""
-    kept = [record for record in read_log(run_folder) if record["step"] <= step]
-    with replacing_file(run_folder / FILE) as beside:
-        beside.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
+    lines = [json.dumps(record) + "\n" for record in read_log(run_folder) if record["step"] <= step]
+    write_text(run_folder / FILE, "".join(lines))
 
 
-def plain(value: object) -> Any:
-    """`value` as JSON can hold it: numbers that are not finite become text, at any depth."""
+def plain(value: object, digits: int = 17) -> Any:
+    """`value` as JSON can hold it, at any depth: arrays become lists, numbers not finite text.
+
+    Floats are rounded to so many significant digits; 17 leave them as they are.
+    """
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     if isinstance(value, Mapping):
-        return {key: plain(part) for key, part in value.items()}
+        return {key: plain(part, digits) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(part) for part in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        return [plain(part, digits) for part in value]
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else str(value)

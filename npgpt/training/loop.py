@@ -19,12 +19,12 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Protocol
+from typing import Any, Callable
 
 import numpy as np
 
 from ..evaluation.text import Stopped, evaluation_batches, mean_loss
-from ..files import locked, remove_partial, replacing_file
+from ..files import locked, remove_partial, write_text
 from ..generation import LanguageModel
 from ..machine.threads import using
 from ..params import Params, init_params
@@ -34,13 +34,14 @@ from ..text import Corpus
 from .batches import training_batch
 from .checkpoint import FOLDER as CHECKPOINTS
 from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
-from .log import RunLog, cut_log
+from .log import RunLog, cut_log, plain
 from .schedule import learning_rate
 from .settings import RunConfig
-from .step.adamw import clipped_update, decaying, zero_moments
+from .step.adamw import adamw_step, clipping, decaying, global_norm, zero_moments
 from .step.gradients import add_gradients, batches_at_a_time, choose_shards, loss_and_grads
 from .step.row_random import RowRandom
 from .step.workers import Workers
+from .watch import TrainingWatch
 
 CONFIG_FILE = "config.toml"
 SAMPLES = "samples"
@@ -53,29 +54,17 @@ class Diverged(ArithmeticError):
     """The loss or a gradient is NaN or infinite; nothing of that step was applied or saved."""
 
 
-# what a watched step adds to its record: from the state, and the parameters before the update
-# (None at step 0); npgpt.training.watch makes one
-Watch = Callable[[TrainingState, Params | None], dict[str, Any]]
-
-
-class Reporter(Protocol):
-    """What a loop tells while it runs; the command line draws it."""
+class Reporter:
+    """What a loop reports while it runs: nothing, but for the methods that are overridden."""
 
     def step(self, record: dict[str, Any]) -> None:
         """A step is done; `record` is its line of the log."""
-        ...
 
     def sample(self, step: int, text: str) -> None:
         """A sample was written."""
-        ...
-
-    def saved(self, path: Path) -> None:
-        """A checkpoint was written."""
-        ...
 
     def evaluating(self, seen: int, total: int) -> None:
         """The evaluation after the last step has seen so many tokens of `total`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -88,6 +77,8 @@ class Outcome:
     val_loss: float | None
     """Over the whole held-out split, in nats per token; None if there was no time for it."""
     checkpoint: Path
+    warning: str = ""
+    """That probes took too much of the time, and what would take less; "" if they did not."""
 
 
 def new_state(run: RunConfig, corpus: Corpus) -> TrainingState:
@@ -102,76 +93,83 @@ def train(
     run_folder: Path,
     state: TrainingState,
     corpus: Corpus,
-    reporter: Reporter,
+    reporter: Reporter = Reporter(),
     should_stop: Callable[[], bool] = lambda: False,
-    watch: Watch | None = None,
 ) -> Outcome:
     """Train `state` to its last step, in place, writing to run_folder.
 
-    `should_stop` is asked after every step; True saves and ends the run early. `watch` looks at
-    the steps that the settings name, and must not change anything. Raises Diverged,
+    `should_stop` is asked after every step; True saves and ends the run early. Raises Diverged,
     CorpusError for a text too short for one sequence, InUse (a ValueError) if another process
     trains in run_folder, and OSError where nothing can be written.
     """
     check_length(state.run, corpus)
     run_folder.mkdir(parents=True, exist_ok=True)
     with locked(run_folder):
-        return _train(run_folder, state, corpus, reporter, should_stop, watch)
+        remove_partial(run_folder / CHECKPOINTS)
+        write_text(run_folder / CONFIG_FILE, state.run.to_toml())
+        # a longer run has another result
+        (run_folder / RESULT_FILE).unlink(missing_ok=True)
+        set_aside_newer(run_folder, state.step)
+        # a run that starts again at step 0 writes that step's record again
+        cut_log(run_folder, state.step or -1)
+        with RunLog(run_folder) as log:
+            return _train(run_folder, state, corpus, reporter, should_stop, log)
 
 
 def _train(
     run_folder: Path, state: TrainingState, corpus: Corpus, reporter: Reporter,
-    should_stop: Callable[[], bool], watch: Watch | None,
+    should_stop: Callable[[], bool], log: RunLog,
 ) -> Outcome:
     settings = state.run.train
     deadline = time.monotonic() + 60.0 * (settings.max_minutes or math.inf)
-    remove_partial(run_folder / CHECKPOINTS)
-    with replacing_file(run_folder / CONFIG_FILE) as beside:
-        beside.write_text(state.run.to_toml(), encoding="utf-8")
-    # a longer run has another result
-    (run_folder / RESULT_FILE).unlink(missing_ok=True)
-    set_aside_newer(run_folder, state.step)
-    # a run that starts again at step 0 writes that step's record again
-    cut_log(run_folder, state.step or -1)
-    with RunLog(run_folder) as log, _workers(state) as workers:
-        if state.step == 0:
-            record = {"step": 0, "val": evaluate(state, corpus, settings.eval_batches)}
-            if watch is not None and settings.watches(0):
-                _look(watch, state, None, record)
-            log.write(record)
-            reporter.step(record)
-        checkpoint = _save(run_folder, state, log, reporter)
-        reason = "finished"
-        while state.step < settings.max_steps:
-            due = watch is not None and settings.watches(state.step + 1)
-            before = {n: a.copy() for n, a in state.params.items()} if due else None
-            record = train_step(state, corpus.train, log, workers)
-            if watch is not None and due:
-                _look(watch, state, before, record)
-            _after_step(run_folder, state, corpus, record, log, reporter)
-            last = state.step == settings.max_steps
-            if should_stop():
-                reason = "interrupted"
-            elif time.monotonic() > deadline and not last:
-                reason = "out of time"
-            if reason != "finished" or last or state.step % settings.checkpoint_every == 0:
-                checkpoint = _save(run_folder, state, log, reporter)
-            if reason != "finished":
-                return Outcome(reason, state.step, None, checkpoint)
+    watch = TrainingWatch(state, corpus.val)
+
+    def on_step(record: dict[str, Any], before: Params | None) -> None:
+        if settings.watches(state.step):
+            record |= watch(state, before)
+        if _due(state, settings.eval_every):
+            record["val"] = evaluate(state, corpus, settings.eval_batches)
+        log.write(record)
+        reporter.step(record)
+        if state.step and settings.sample_every and _due(state, settings.sample_every):
+            reporter.sample(state.step, _write_sample(run_folder, state))
+
+    def outcome(reason: str, val_loss: float | None = None) -> Outcome:
+        warning = watch.warning()
+        if warning:
+            log.write({"step": state.step, "watch_share": round(watch.fraction, 3)})
+        return Outcome(reason, state.step, val_loss, checkpoint, warning)
 
     def on_batch(seen: int) -> bool:
         reporter.evaluating(seen, len(corpus.val) - 1)
         return should_stop() or time.monotonic() > deadline
 
+    with _workers(state) as workers:
+        if state.step == 0:
+            on_step({"step": 0}, None)
+        checkpoint = _save(run_folder, state, log)
+        while state.step < settings.max_steps:
+            due = settings.watches(state.step + 1)
+            before = {n: a.copy() for n, a in state.params.items()} if due else None
+            on_step(train_step(state, corpus.train, log, workers), before)
+            late = time.monotonic() > deadline and state.step < settings.max_steps
+            reason = "interrupted" if should_stop() else "out of time" if late else ""
+            if reason or _due(state, settings.checkpoint_every):
+                checkpoint = _save(run_folder, state, log)
+            if reason:
+                return outcome(reason)
     try:
         val = evaluate(state, corpus, on_batch=on_batch)
     except Stopped:
-        return Outcome(reason, state.step, None, checkpoint)
-    with replacing_file(run_folder / RESULT_FILE) as beside:
-        shown = val if math.isfinite(val) else str(val)
-        beside.write_text(json.dumps({"step": state.step, "val_loss": shown}) + "\n",
-                          encoding="utf-8")
-    return Outcome(reason, state.step, val, checkpoint)
+        return outcome("finished")
+    result = plain({"step": state.step, "val_loss": val})
+    write_text(run_folder / RESULT_FILE, json.dumps(result) + "\n")
+    return outcome("finished", val)
+
+
+def _due(state: TrainingState, every: int) -> bool:
+    """Whether the step just done is a multiple of `every`, or the run's last."""
+    return state.step % every == 0 or state.step == state.run.train.max_steps
 
 
 def _workers(state: TrainingState) -> Workers:
@@ -201,10 +199,12 @@ def train_step(
     with np.errstate(over="ignore", invalid="ignore"):
         loss, grads = batch_gradients(state, tokens, workers)
         if math.isfinite(loss):
-            norm = clipped_update(
+            norm = global_norm(grads)
+        if math.isfinite(norm):
+            adamw_step(
                 state.params, grads, state.mean, state.square, step=state.step + 1, lr=lr,
-                grad_clip=settings.grad_clip, betas=(settings.beta1, settings.beta2),
-                eps=settings.adam_epsilon, weight_decay=settings.weight_decay,
+                betas=(settings.beta1, settings.beta2), eps=settings.adam_epsilon,
+                weight_decay=settings.weight_decay, grad_scale=clipping(norm, settings.grad_clip),
                 decay_names=decaying(state.params, state.config.slope_decay))
     record = {"step": state.step + 1, "loss": loss, "lr": lr, "grad_norm": norm}
     if not math.isfinite(norm):
@@ -225,26 +225,26 @@ def batch_gradients(
     """Mean loss and gradients over the step's batches (several with gradient accumulation)."""
     settings, config = state.run.train, state.config
     dropout = max(config.resid_pdrop, config.embd_pdrop, config.attn_pdrop) > 0.0
-    total, summed = 0.0, None
-    if settings.grad_accumulation > 1:
-        # made before the batches' own: among those it would break up the heap
-        summed = {name: np.zeros_like(array) for name, array in state.params.items()}
-    for micro in range(settings.grad_accumulation):
+
+    def one(micro: int) -> tuple[float, Params]:
         ids, targets = _batch(state, tokens, micro)
         rng = RowRandom(settings.seed, state.step, micro, settings.batch_size) if dropout else None
-        loss, grads = loss_and_grads(
+        return loss_and_grads(
             state.params, ids, targets, config, ops=state.ops, rng=rng,
             threads=settings.threads or None, recompute=settings.recompute, workers=workers,
         )
-        total += loss / settings.grad_accumulation
-        if summed is None:
-            summed = grads
-        else:
-            add_gradients(summed, grads)
-    assert summed is not None
-    if settings.grad_accumulation > 1:
-        for array in summed.values():
-            array /= settings.grad_accumulation
+
+    batches = settings.grad_accumulation
+    if batches == 1:
+        return one(0)
+    # made before the batches' own: among those it would break up the heap
+    total, summed = 0.0, zero_moments(state.params)
+    for micro in range(batches):
+        loss, grads = one(micro)
+        total += loss / batches
+        add_gradients(summed, grads)
+    for array in summed.values():
+        array /= batches
     return total, summed
 
 
@@ -268,54 +268,26 @@ def evaluate(
         )
 
 
-def write_sample(state: TrainingState, n_tokens: int) -> str:
-    """Text by the model as it stands, from the beginning of a document."""
-    start = state.tokenizer.first_id
+def _write_sample(run_folder: Path, state: TrainingState) -> str:
+    """Text by the model as it stands, from the beginning of a document; writes it to a file too."""
+    seed = np.random.SeedSequence([state.run.train.seed, state.step]).generate_state(1)[0]
     ids = LanguageModel(state.config, state.params, state.ops).generate(
-        np.array([start]), n_tokens, temperature=0.8, seed=_sample_seed(state),
-        on_slide=lambda row: None)
-    return state.tokenizer.decode(ids[1:])
+        np.array([state.tokenizer.first_id]), state.run.train.sample_tokens, temperature=0.8,
+        seed=int(seed), on_slide=lambda row: None)
+    text = state.tokenizer.decode(ids[1:])
+    folder = run_folder / SAMPLES
+    folder.mkdir(exist_ok=True)
+    (folder / f"step-{state.step:08d}.txt").write_text(text, encoding="utf-8")
+    return text
 
 
-def _sample_seed(state: TrainingState) -> int:
-    return int(np.random.SeedSequence([state.run.train.seed, state.step]).generate_state(1)[0])
-
-
-def _after_step(
-    run_folder: Path, state: TrainingState, corpus: Corpus, record: dict[str, Any],
-    log: RunLog, reporter: Reporter,
-) -> None:
-    settings = state.run.train
-    last = state.step == settings.max_steps
-    if last or state.step % settings.eval_every == 0:
-        record["val"] = evaluate(state, corpus, settings.eval_batches)
-    log.write(record)
-    reporter.step(record)
-    if settings.sample_every and (last or state.step % settings.sample_every == 0):
-        text = write_sample(state, settings.sample_tokens)
-        folder = run_folder / SAMPLES
-        folder.mkdir(exist_ok=True)
-        (folder / f"step-{state.step:08d}.txt").write_text(text, encoding="utf-8")
-        reporter.sample(state.step, text)
-
-
-def _save(run_folder: Path, state: TrainingState, log: RunLog, reporter: Reporter) -> Path:
+def _save(run_folder: Path, state: TrainingState, log: RunLog) -> Path:
     # finite gradients can carry a parameter to infinity: that must not replace good ones
     for name, array in state.params.items():
         if not np.isfinite(array).all():
             raise Diverged(f"step {state.step}: the update left {name} with NaN or infinity")
     log.flush_to_disk()
-    path = save_checkpoint(run_folder, state)
-    reporter.saved(path)
-    return path
-
-
-def _look(
-    watch: Watch, state: TrainingState, before: Params | None, record: dict[str, Any]
-) -> None:
-    started = time.perf_counter()
-    record["watch"] = watch(state, before)
-    record["watch_seconds"] = round(time.perf_counter() - started, 4)
+    return save_checkpoint(run_folder, state)
 
 
 def _first_break(state: TrainingState, tokens: Array) -> str | None:

@@ -18,7 +18,7 @@ from typing import Any, Iterable, Mapping, TypeVar
 
 from ..config import GPT2Config
 from ..ids import check_integer, check_number
-from ..suggest import did_you_mean
+from ..suggest import did_you_mean, unknown
 
 # what a run can probe while it trains, see npgpt.training.watch
 WATCHABLE = ("entropy", "gradients", "activations", "updates")
@@ -32,9 +32,29 @@ Table = dict[str, Any]
 T = TypeVar("T")
 
 
-def _setting(default: T, meaning: str) -> T:
-    """A field with its default and, for the command line's help, what it means."""
-    return field(default=default, metadata={"help": meaning})
+def _setting(default: T, meaning: str, *, least: int = 0, below: float = math.inf) -> T:
+    """A field with its default; for the command line's help, what it means; and what fits.
+
+    An integer must be at least `least`, a float at least 0 and less than `below`.
+    """
+    return field(default=default, metadata={"help": meaning, "least": least, "below": below})
+
+
+def _check(name: str, value: object, option: Field[Any]) -> None:
+    """Raise ValueError unless the value is of the default's type and in the field's range."""
+    if isinstance(option.default, bool):
+        if not isinstance(value, bool):
+            raise ValueError(f"{name}={value!r} must be true or false")
+    elif isinstance(option.default, str):
+        if not isinstance(value, str):
+            raise ValueError(f"{name}={value!r} must be a string")
+    elif isinstance(option.default, int):
+        check_integer(name, value, option.metadata["least"])
+    else:
+        below = option.metadata["below"]
+        if not 0.0 <= check_number(name, value) < below:
+            fits = "finite and at least 0" if below == math.inf else f"in [0, {below:g})"
+            raise ValueError(f"{name}={value} must be {fits}")
 
 
 @dataclass(frozen=True)
@@ -44,15 +64,14 @@ class DataSettings:
     corpus: str = _setting("python-docs", "A named corpus, or a file or folder of text")
     tokenizer: str = _setting("char",
                               "char: one token per character; gpt2: GPT-2's byte pair encoding")
-    val_fraction: float = _setting(0.1, "Fraction of the text, its end, held out from training")
+    val_fraction: float = _setting(
+        0.1, "Fraction of the text, its end, held out from training", below=1.0)
 
     def __post_init__(self) -> None:
-        for key in ("corpus", "tokenizer"):
-            if not isinstance(getattr(self, key), str):
-                raise ValueError(f"{key}={getattr(self, key)!r} must be a string")
-        if not 0.0 < check_number("val_fraction", self.val_fraction) < 1.0:
-            raise ValueError(f"val_fraction={self.val_fraction} must lie between 0 and 1, both "
-                             f"excluded")
+        for option in fields(self):
+            _check(option.name, getattr(self, option.name), option)
+        if self.val_fraction == 0.0:
+            raise ValueError(f"val_fraction={self.val_fraction} must be above 0")
 
 
 @dataclass(frozen=True)
@@ -64,53 +83,46 @@ class TrainSettings:
 
     seed: int = _setting(1337, "Decides initial parameters, batches, dropout and samples")
     dtype: str = _setting("float32", "float32, or float64 at half the speed")
-    max_steps: int = _setting(1500, "Optimiser steps of the whole run")
+    max_steps: int = _setting(1500, "Optimiser steps of the whole run", least=1)
     max_minutes: float = _setting(0.0,
                                   "Stop (with a checkpoint) after this many minutes; 0 is no limit")
-    batch_size: int = _setting(12, "Sequences per forward pass")
-    grad_accumulation: int = _setting(1, "Forward passes per optimiser step")
+    batch_size: int = _setting(12, "Sequences per forward pass", least=1)
+    grad_accumulation: int = _setting(1, "Forward passes per optimiser step", least=1)
     sequence_length: int = _setting(0, "Tokens per sequence; 0 is the model's n_positions")
     learning_rate: float = _setting(1e-3, "The highest, reached after warm-up")
     min_learning_rate: float = _setting(1e-4, "The lowest, reached after decay_steps")
     warmup_steps: int = _setting(100, "Steps of linear warm-up")
     decay_steps: int = _setting(0, "Where the cosine decay ends; 0 is max_steps")
-    beta1: float = _setting(0.9, "AdamW's decay of the mean gradient")
-    beta2: float = _setting(0.99, "AdamW's decay of the mean squared gradient")
+    beta1: float = _setting(0.9, "AdamW's decay of the mean gradient", below=1.0)
+    beta2: float = _setting(0.99, "AdamW's decay of the mean squared gradient", below=1.0)
     adam_epsilon: float = _setting(1e-8, "AdamW's guard against division by zero")
     weight_decay: float = _setting(0.1,
                                    "Decay of matrices and tables, not of biases and norms")
     grad_clip: float = _setting(1.0, "Largest norm of all gradients together; 0 clips nothing")
-    eval_every: int = _setting(250, "Steps between evaluations on held-out text")
+    eval_every: int = _setting(250, "Steps between evaluations on held-out text", least=1)
     eval_batches: int = _setting(20, "Batches of one such evaluation; 0 takes all held-out text")
     sample_every: int = _setting(500, "Steps between written samples; 0 writes none")
-    sample_tokens: int = _setting(200, "Tokens of a sample")
-    checkpoint_every: int = _setting(250, "Steps between checkpoints; the first and last have one")
-    keep_checkpoints: int = _setting(2, "How many of the newest checkpoints stay")
+    sample_tokens: int = _setting(200, "Tokens of a sample", least=1)
+    checkpoint_every: int = _setting(
+        250, "Steps between checkpoints; the first and last have one", least=1)
+    keep_checkpoints: int = _setting(2, "How many of the newest checkpoints stay", least=1)
     watch: str = _setting(
         "", f"What to probe and log, separated by commas: {', '.join(WATCHABLE)}")
-    watch_every: int = _setting(100, "Steps between probes; the first and last step are probed")
+    watch_every: int = _setting(
+        100, "Steps between probes; the first and last step are probed", least=1)
     threads: int = _setting(0, "Threads to compute with; 0 is one per core")
     recompute: bool = _setting(
         False, "Activation checkpointing: compute activations twice, to save memory, not time")
 
     def __post_init__(self) -> None:
-        for name, least in _COUNTS.items():
-            check_integer(name, getattr(self, name), least)
-        for name, below in _RANGES.items():
-            value = check_number(name, getattr(self, name))
-            if not 0.0 <= value < below:
-                fits = "finite and at least 0" if below == math.inf else f"in [0, {below:g})"
-                raise ValueError(f"{name}={value} must be {fits}")
+        for option in fields(self):
+            _check(option.name, getattr(self, option.name), option)
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f"unknown dtype {self.dtype!r}; expected float32 or float64")
-        if not isinstance(self.watch, str):
-            raise ValueError(f"watch={self.watch!r} must be a string, such as 'entropy,gradients'")
         for name in self.watched:
             if name not in WATCHABLE:
                 raise ValueError(f"watch: unknown name {name!r}{did_you_mean(name, WATCHABLE)}; "
                                  f"expected some of {', '.join(WATCHABLE)}")
-        if not isinstance(self.recompute, bool):
-            raise ValueError(f"recompute={self.recompute!r} must be true or false")
         if self.min_learning_rate > self.learning_rate:
             raise ValueError(
                 f"min_learning_rate={self.min_learning_rate} is above "
@@ -119,28 +131,13 @@ class TrainSettings:
 
     @property
     def watched(self) -> tuple[str, ...]:
-        """What `watch` names, in the order of WATCHABLE; unknown names last."""
-        named = {name.strip() for name in self.watch.split(",")} - {""}
-        return (*(n for n in WATCHABLE if n in named), *sorted(named - set(WATCHABLE)))
+        """What `watch` names."""
+        return tuple(name.strip() for name in self.watch.split(",") if name.strip())
 
     def watches(self, step: int) -> bool:
         """Whether the state after `step` updates is probed."""
         return bool(self.watched) and (step % self.watch_every == 0 or step == self.max_steps)
 
-
-# the least that fits
-_COUNTS = {
-    "seed": 0, "max_steps": 1, "batch_size": 1, "grad_accumulation": 1, "sequence_length": 0,
-    "warmup_steps": 0, "decay_steps": 0, "eval_every": 1, "eval_batches": 0, "sample_every": 0,
-    "sample_tokens": 1, "checkpoint_every": 1, "keep_checkpoints": 1, "threads": 0,
-    "watch_every": 1,
-}
-# from 0 to below this
-_RANGES = {
-    "learning_rate": math.inf, "min_learning_rate": math.inf, "beta1": 1.0, "beta2": 1.0,
-    "adam_epsilon": math.inf, "weight_decay": math.inf, "grad_clip": math.inf,
-    "max_minutes": math.inf,
-}
 
 _SMALL = {"n_layer": 4, "n_head": 4, "n_embd": 128, "n_positions": 64,
           "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
@@ -220,8 +217,7 @@ def resolve(
     """
     name = DEFAULT_PRESET if preset is None else preset
     if name not in PRESETS:
-        raise ValueError(f"unknown preset {name!r}{did_you_mean(name, PRESETS)}; "
-                         f"expected one of {', '.join(PRESETS)}")
+        raise unknown("preset", name, PRESETS)
     values = {table: dict(keys) for table, keys in PRESETS[name].items()}
     if file is not None:
         for table, keys in read_toml(file).items():
@@ -238,10 +234,7 @@ def build(values: Mapping[str, Table]) -> RunConfig:
 
     Raises ValueError, naming the field, for an unknown key or an invalid value.
     """
-    for table, known in table_fields().items():
-        for key in values[table]:
-            if key not in known:
-                raise ValueError(f"unknown key {key!r} in [{table}]{did_you_mean(key, known)}")
+    _check_keys(values)
     model = GPT2Config.from_dict(values["model"])       # checks the values
     data = DataSettings(**values["data"])
     train = TrainSettings(**values["train"])
@@ -264,22 +257,27 @@ def read_toml(path: Path) -> dict[str, Table]:
         raise ValueError(f"{path} is not valid TOML: {error}") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 at byte {error.start}") from None
+    _check_keys(content, f"{path}: ")
+    return content
+
+
+def _check_keys(tables: Mapping[str, object], where: str = "") -> None:
+    """Raise ValueError, beginning with `where`, for an unknown table or key."""
     known = table_fields()
-    for table, keys in content.items():
+    for table, keys in tables.items():
         if table not in known:
             place = _where(table, known)
-            raise ValueError(f"{path}: {table!r} stands outside of any table{place}" if place else
-                             f"{path}: unknown table [{table}]{did_you_mean(table, known)}; "
+            raise ValueError(f"{where}{table!r} stands outside of any table{place}" if place else
+                             f"{where}unknown table [{table}]{did_you_mean(table, known)}; "
                              f"expected one of {', '.join(known)}")
         if not isinstance(keys, dict):
-            raise ValueError(f"{path}: {table!r} must be a table: [{table}]")
+            raise ValueError(f"{where}{table!r} must be a table: [{table}]")
         for key in keys:
             if key not in known[table]:
                 if key in DERIVED:
-                    raise ValueError(f"{path}: {key!r} is not a setting: the tokenizer decides it")
+                    raise ValueError(f"{where}{key!r} is not a setting: the tokenizer decides it")
                 place = _where(key, known) or did_you_mean(key, known[table])
-                raise ValueError(f"{path}: unknown key {key!r} in [{table}]{place}")
-    return content
+                raise ValueError(f"{where}unknown key {key!r} in [{table}]{place}")
 
 
 def _where(key: str, known: Mapping[str, Iterable[str]]) -> str:

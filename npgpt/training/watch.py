@@ -1,4 +1,4 @@
-"""A watch over a training run: what `npgpt train --watch` writes to log.jsonl.
+"""A watch over a training run: what the setting `watch` adds to log.jsonl.
 
 The record of a watched step has a key "watch". It holds what was named:
 
@@ -23,31 +23,24 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict
-from typing import Callable, Mapping, Sequence, Union
-
-import numpy as np
+from typing import Callable
 
 from ..evaluation.text import evaluation_batches
 from ..machine.threads import one_blas_thread
 from ..params import Params
-from ..probe.activity import PARTS, Activity, Units, measure, update_ratios
+from ..probe.activity import PARTS, Units, measure, update_ratios
 from ..tape import Array
 from .checkpoint import TrainingState
+from .log import Record, plain
 
 # sequences that a probe passes through the model
 PROBE = 4
 # the fraction of a run's time that probes should not exceed
 EXPENSIVE = 0.05
 
-Record = Union[int, float, str, None, Array, Sequence["Record"], Mapping[str, "Record"]]
-"""What JSON can hold, and arrays, which become lists."""
-
 
 class TrainingWatch:
-    """Probes a run's state; hand it to `npgpt.training.train` as `watch`.
-
-        train(folder, state, corpus, reporter, watch=TrainingWatch(state, corpus.val))
-    """
+    """Probes a run's state, and counts the time that this takes."""
 
     def __init__(
         self, state: TrainingState, held_out: Array, clock: Callable[[], float] = time.perf_counter
@@ -76,50 +69,30 @@ class TrainingWatch:
                 f"instead of {self._every} would take about {EXPENSIVE:.0%}")
 
     def __call__(self, state: TrainingState, before: Params | None) -> dict[str, Record]:
-        """What a watched step adds to its record; `before` are the parameters one step ago."""
-        started = self._clock()
-        try:
-            return self._measure(state, before)
-        finally:
-            self._seconds += self._clock() - started
+        """What a watched step adds to its record: watch and watch_seconds.
 
-    def _measure(self, state: TrainingState, before: Params | None) -> dict[str, Record]:
+        `before` are the parameters one step ago, None at step 0.
+        """
+        started = self._clock()
         record: dict[str, Record] = {}
         parts = [part for part in PARTS if part in self.named]
         if parts:
             # on one thread the numbers do not depend on how many threads there are
             with one_blas_thread():
                 seen = measure(state.params, state.config, *self.probe, parts)
-            record = {part: _RECORDS[part](seen) for part in self.named if part in parts}
+            layers = [asdict(units) for units in seen.units]
+            measured: dict[str, Record] = {
+                "entropy": {"nats": seen.nats, "bound": seen.bound, "sink": seen.sink,
+                            "nan": seen.nan_heads},
+                "gradients": seen.gradients,
+                "activations": {"stream": seen.stream,
+                                **{key: [layer[key] for layer in layers]
+                                   for key in Units.__dataclass_fields__},
+                                "nan": seen.nan, "inf": seen.inf, "first_break": seen.first_break},
+            }
+            record = {part: measured[part] for part in parts}
         if "updates" in self.named and before is not None:
             record["updates"] = update_ratios(before, state.params)
-        return {part: six_digits(value) for part, value in record.items()}
-
-
-def six_digits(value: Record) -> Record:
-    """Floats rounded to six significant digits, at any depth; arrays as lists."""
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, Mapping):
-        return {key: six_digits(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [six_digits(part) for part in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def _entropy(seen: Activity) -> Record:
-    return {"nats": seen.nats, "bound": seen.bound, "sink": seen.sink, "nan": seen.nan_heads}
-
-
-def _activations(seen: Activity) -> Record:
-    layers = [asdict(units) for units in seen.units]
-    columns = {key: [layer[key] for layer in layers] for key in Units.__dataclass_fields__}
-    return {"stream": seen.stream, **columns, "nan": seen.nan, "inf": seen.inf,
-            "first_break": seen.first_break}
-
-
-def _gradients(seen: Activity) -> Record:
-    return seen.gradients
-
-
-_RECORDS = {"entropy": _entropy, "activations": _activations, "gradients": _gradients}
+        seconds = self._clock() - started
+        self._seconds += seconds
+        return {"watch": plain(record, digits=6), "watch_seconds": round(seconds, 4)}

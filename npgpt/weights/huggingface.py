@@ -23,6 +23,7 @@ from .errors import bad_file, named, shown
 from .safetensors_file import read_json, read_safetensors
 from .stored import Stored
 
+WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PREFIX = "transformer."
 BUFFER = re.compile(r"h\.\d+\.attn\.(masked_)?bias")
@@ -43,7 +44,13 @@ def read_tensors(path: Path) -> dict[str, Stored]:
         return read_safetensors(path)
     found: dict[str, Stored] = {}
     for shard, expected in _shards(path).items():
-        found.update(_shard(path.with_name(shard), expected))
+        file = path.with_name(shard)
+        tensors = read_safetensors(file)
+        if missing := expected - set(tensors):
+            raise bad_file(file, f"lacks {named(sorted(missing))}")
+        if extra := set(tensors) - expected:
+            raise bad_file(file, f"has {named(sorted(extra))}, which the index does not name")
+        found.update(tensors)
     return found
 
 
@@ -71,17 +78,6 @@ def _shards(index: Path) -> dict[str, set[str]]:
     if absent:
         raise bad_file(index, f"names {', '.join(absent)}, which does not exist")
     return shards
-
-
-def _shard(file: Path, expected: set[str]) -> dict[str, Stored]:
-    tensors = read_safetensors(file)
-    missing = sorted(expected - set(tensors))
-    extra = [name for name in tensors if name not in expected]
-    if missing or extra:
-        problems = [f"lacks {named(missing)}"] if missing else []
-        problems += [f"has {named(extra)}, which the index does not name"] if extra else []
-        raise bad_file(file, *problems)
-    return tensors
 
 
 def canonical(path: Path, tensors: Mapping[str, Stored]) -> dict[str, Stored]:

@@ -125,8 +125,7 @@ def save_llmc_state(
     with _writing(path, [STATE_MAGIC, STATE_VERSION, *ids.shape], size) as file:
         rows = logits.reshape(ids.size, -1)
         for array, kind in ((ids, "<i4"), (targets, "<i4"), (rows, "<f4")):
-            for piece in pieces(array, kind):
-                file.write(piece)
+            _write(file, array, kind)
         file.write(np.array(loss, "<f4").tobytes())
         _write_tensors(file, config, grads)
 
@@ -155,16 +154,14 @@ def _writing(path: Path | str, header: Sequence[int], size: int) -> Iterator[Bin
 
 def _write_tensors(file: BinaryIO, config: GPT2Config, tensors: Mapping[str, Array]) -> None:
     for name, shape in _layout(config, _padded(config)).items():
-        array = tensors[name].T if is_linear(name) else tensors[name]
-        for piece in pieces(array, "<f4"):
-            file.write(piece)
+        _write(file, tensors[name].T if is_linear(name) else tensors[name], "<f4")
         if name == "wte.weight":
             file.write(bytes(4 * (shape[0] - config.vocab_size) * config.n_embd))
 
 
-def pieces(array: Array, dtype: str) -> Iterator[memoryview]:
-    """The bytes of an array, in C order and as `dtype`, a few megabytes at a time."""
+def _write(file: BinaryIO, array: Array, dtype: str) -> None:
+    """Write an array in C order and as `dtype`, a few megabytes at a time."""
     rows = array.reshape(1, -1) if array.ndim < 2 else array
     step = max(1, 2**20 // max(1, math.prod(rows.shape[1:])))
     for start in range(0, len(rows), step):
-        yield np.ascontiguousarray(rows[start:start + step], dtype).data.cast("B")
+        file.write(np.ascontiguousarray(rows[start:start + step], dtype).data)

@@ -25,10 +25,10 @@ from ..config import GPT2Config
 from ..files import LOCK_FILE, check_room, flush_to_disk, locked, replacing_file
 from ..params import parameter_shapes
 from .assemble import mismatches
-from .cache import WEIGHTS, cached, own_folder
 from .configs import CONFIG, write_config
 from .errors import CheckpointError, bad_file
-from .huggingface import canonical
+from .huggingface import WEIGHTS, canonical
+from .reading import cached, own_folder
 from .safetensors_file import read_safetensors
 
 ENDPOINT = "https://huggingface.co"
@@ -288,11 +288,7 @@ def _advice(url: str, weights: Path, partial: Path, error: Exception) -> Excepti
         return error                 # the disk, not the network
     reason = getattr(error, "reason", None) or error
     reason = f"{error.code} {reason}" if isinstance(error, urllib.error.HTTPError) else reason
+    advice = f"set HF_ENDPOINT to a server that can be reached, or place the file as {weights}"
     if done := _size(partial):
-        return OSError(
-            f"{url}: {reason}; {done / 2**20:.0f} MiB are downloaded, the same command resumes"
-        )
-    return OSError(
-        f"{url} cannot be downloaded ({reason}); set HF_ENDPOINT to a server that can be "
-        f"reached, or place the file as {weights}"
-    )
+        advice = f"{done / 2**20:.0f} MiB are downloaded, the same command resumes"
+    return OSError(f"{url} cannot be downloaded ({reason}); {advice}")

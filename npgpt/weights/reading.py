@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ import numpy as np
 from ..config import SIZES, GPT2Config
 from ..params import Params
 from . import book, huggingface, llmc, openai_tf
-from .cache import WEIGHTS, cached
 from .errors import CheckpointError, bad_file
 
 FORMS = (
@@ -67,7 +67,7 @@ def file_at(given: Path | str) -> Path:
 
 
 def _file_in(folder: Path) -> Path:
-    for name in (WEIGHTS, huggingface.INDEX):
+    for name in (huggingface.WEIGHTS, huggingface.INDEX):
         if (folder / name).is_file():
             return folder / name
         if (folder / name).is_dir():
@@ -83,3 +83,27 @@ def _file_in(folder: Path) -> Path:
             raise bad_file(folder, f"contains several models ({names}); name one of them")
     names = ", ".join(sorted(file.name for file in folder.iterdir())[:8])
     raise bad_file(folder, f"contains no weights ({names or 'it is empty'}); npgpt reads {FORMS}")
+
+
+def hf_home() -> Path:
+    """HF_HOME, or the default of Hugging Face's own tools: the folder of pulled weights."""
+    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("HF_HOME") or f"{caches}/huggingface").expanduser()
+
+
+def own_folder(name: str) -> Path:
+    """The folder that `npgpt pull` fills for a published size."""
+    return hf_home() / "npgpt" / name
+
+
+def cached(name: str) -> Path | None:
+    """The folder with a published size, pulled by npgpt or by transformers; else None."""
+    own = own_folder(name)
+    if (own / huggingface.WEIGHTS).is_file():
+        return own
+    hub = Path(os.environ.get("HF_HUB_CACHE") or hf_home() / "hub").expanduser()
+    for repository in (f"models--openai-community--{name}", f"models--{name}"):
+        for weights in sorted((hub / repository / "snapshots").glob(f"*/{huggingface.WEIGHTS}")):
+            if weights.is_file():
+                return weights.parent
+    return None

@@ -15,9 +15,8 @@ from ..params import Params
 from ..tape import Array
 from .assemble import check_savable
 from .book import book_config, book_tensors
-from .cache import WEIGHTS
 from .configs import CONFIG, METADATA, write_config
-from .huggingface import huggingface_names
+from .huggingface import WEIGHTS, huggingface_names
 from .llmc import bin_file, save_llmc
 from .reading import file_at, load
 from .safetensors_file import write_safetensors

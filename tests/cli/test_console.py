@@ -1,10 +1,11 @@
-"""What verbs print in the same way."""
+"""What verbs have in common at the terminal."""
 
+import signal
 from types import SimpleNamespace
 
 import pytest
 
-from npgpt.cli.console import duration, note, wants_color
+from npgpt.cli.console import duration, interruption, note, wants_color
 
 
 def test_a_note_goes_to_stderr(capsys):
@@ -27,3 +28,16 @@ def test_colour_is_for_terminals_unless_asked_or_forbidden(
     (42, "42 s"), (200, "3.3 min"), (5400, "1 h 30 min"), (90061, "25 h 1 min")])
 def test_durations_are_in_a_unit_that_suits_them(seconds, text):
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_first_signal_is_noted_and_a_second_one_raises(number, capsys):
+    before = signal.getsignal(number)
+    with interruption() as happened:
+        assert not happened()
+        signal.raise_signal(number)
+        assert happened()
+        assert "npgpt: stopping after this step" in capsys.readouterr().err
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    assert signal.getsignal(number) is before

@@ -4,7 +4,7 @@ import pytest
 
 from npgpt.config import GPT2Config
 from npgpt.display.terminal import bytes_text
-from npgpt.training.step.gradients import peak_memory
+from npgpt.training.step.memory import peak_memory
 
 from .conftest import TINY
 

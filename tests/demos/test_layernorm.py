@@ -10,27 +10,27 @@ from npgpt.demos.layernorm import layernorm_demo, layernorm_text
 
 
 def test_every_row_comes_out_with_mean_0_and_variance_1():
-    shown = layernorm_demo()
-    for row, mean, var, unbiased in zip(
-            shown.out.tolist(), shown.mean_after, shown.var_after, shown.unbiased_after):
+    after = layernorm_demo()["after"]
+    for row, mean, var, unbiased in zip(*after):
+        row = row.tolist()
         assert mean == pytest.approx(statistics.fmean(row), abs=1e-12)
         assert mean == pytest.approx(0, abs=1e-12)
         assert var == pytest.approx(statistics.pvariance(row), rel=1e-9)
         assert unbiased == pytest.approx(statistics.variance(row), rel=1e-9)
-    np.testing.assert_allclose(shown.var_after, 1.0, atol=2e-4)
-    np.testing.assert_allclose(shown.unbiased_after, 6 / 5, atol=3e-4)
+    np.testing.assert_allclose(after.var, 1.0, atol=2e-4)
+    np.testing.assert_allclose(after.unbiased, 6 / 5, atol=3e-4)
 
 
 def test_rows_go_in_with_means_and_spreads_of_their_own():
-    shown = layernorm_demo(seed=3)
-    assert np.ptp(shown.mean_before) > 3
-    assert shown.var_before.max() > 5 * shown.var_before.min()
+    before = layernorm_demo(seed=3)["before"]
+    assert np.ptp(before.mean) > 3
+    assert before.var.max() > 5 * before.var.min()
 
 
 def test_weight_and_bias_become_spread_and_mean():
-    shown = layernorm_demo(np.array([[1.0, 2.0, 6.0]]), np.full(3, 3.0), np.full(3, -1.0))
-    assert shown.mean_after[0] == pytest.approx(-1.0)
-    assert shown.var_after[0] == pytest.approx(9.0, rel=1e-4)
+    after = layernorm_demo(np.array([[1.0, 2.0, 6.0]]), np.full(3, 3.0), np.full(3, -1.0))["after"]
+    assert after.mean[0] == pytest.approx(-1.0)
+    assert after.var[0] == pytest.approx(9.0, rel=1e-4)
 
 
 @pytest.mark.parametrize("x", [np.ones(3), np.ones((2, 1)), np.ones((1, 2, 3))])

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from npgpt.demos.shortcut import shortcut_demo, shortcut_text
+from npgpt.demos.shortcut import WITH, WITHOUT, shortcut_demo, shortcut_text
 
 
 def loss_of(weights, biases, x, targets, residual):
@@ -27,7 +27,7 @@ def test_the_gradients_are_those_of_the_network(residual):
     weights = [rng.uniform(-0.5, 0.5, (channels, channels)) for _ in range(depth)]
     biases = rng.uniform(-0.5, 0.5, (depth, channels))
     x, targets = rng.standard_normal((batch, channels)), rng.integers(0, channels, batch)
-    found = (shown.residual if residual else shown.plain)[depth]
+    found = shown[WITH if residual else WITHOUT][depth]
     for layer in range(depth):
         sizes = []
         for i in np.ndindex(channels, channels):
@@ -42,16 +42,16 @@ def test_the_gradients_are_those_of_the_network(residual):
 
 def test_without_shortcuts_early_layers_get_almost_nothing_and_with_them_their_share():
     shown = shortcut_demo()
-    assert list(shown.plain) == [6, 12, 24, 48]
-    lost = [shown.plain[depth][0] / shown.plain[depth][-1] for depth in shown.plain]
+    assert list(shown[WITHOUT]) == [6, 12, 24, 48]
+    lost = [gradients[0] / gradients[-1] for gradients in shown[WITHOUT].values()]
     assert lost == sorted(lost, reverse=True) and lost[-1] < 1e-20
-    for depth, gradients in shown.residual.items():
+    for depth, gradients in shown[WITH].items():
         assert gradients.shape == (depth,)
         assert gradients.min() > gradients.max() / 100
 
 
 def test_with_shortcuts_the_gradients_grow_with_the_depth():
-    sizes = [gradients.mean() for gradients in shortcut_demo().residual.values()]
+    sizes = [gradients.mean() for gradients in shortcut_demo()[WITH].values()]
     assert sizes == sorted(sizes) and sizes[-1] > 1000 * sizes[0]
 
 

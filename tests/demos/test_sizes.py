@@ -19,13 +19,13 @@ def test_the_counts_are_the_published_ones():
     found = {(size.name, size.variant): size for size in sizes_demo()}
     assert len(found) == 16
     for key, count in PUBLISHED.items():
-        assert found[key].parameters == count
-        assert found[key].mebibytes == count * 4 / 2**20
-        assert found[key].training_mebibytes == count * 16 / 2**20
+        cost = found[key].cost
+        assert (cost.parameters, cost.parameter_bytes) == (count, 4 * count)
+        assert cost.training_bytes == 16 * count
 
 
 def test_the_books_memory_is_met_to_its_digits():
-    found = {size.name: size.mebibytes for size in sizes_demo()
+    found = {size.name: size.cost.parameter_bytes / 2**20 for size in sizes_demo()
              if size.variant == "untied, no qkv bias"}
     printed = {"gpt2": 621.83, "gpt2-medium": 1549.58, "gpt2-large": 3197.56, "gpt2-xl": 6247.68}
     assert found == {name: pytest.approx(mib, abs=0.005) for name, mib in printed.items()}

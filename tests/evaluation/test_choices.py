@@ -112,7 +112,7 @@ def test_questions_are_read_from_hellaswags_form(tmp_path):
     (json.dumps({**GOOD, "label": -1}).encode(), "got -1"),
     (json.dumps({**GOOD, "endings": ["one"]}).encode(), "two or more"),
     (json.dumps({**GOOD, "endings": "four"}).encode(), "two or more texts; got 'four'"),
-    (json.dumps({**GOOD, "endings": ["one", 2]}).encode(), "must be texts; got 2"),
+    (json.dumps({**GOOD, "endings": ["one", 2]}).encode(), "'endings' must be text; got 2"),
     (json.dumps({**GOOD, "ctx": 5}).encode(), "'ctx' must be text; got 5"),
     (json.dumps({"ctx": "a", "endings": ["b", "c"]}).encode(), "'label' is missing"),
     (b'{"ctx": "a", "endings": ["b", "c"], "label": 1' + b"0" * 5000 + b"}", "label|digits"),

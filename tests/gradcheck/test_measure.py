@@ -1,6 +1,9 @@
 import numpy as np
+import pytest
 
-from npgpt.gradcheck.measure import measure, random_dout, row, usable
+from npgpt.gradcheck import check, check_function
+from npgpt.gradcheck.measure import measure, row, usable
+from npgpt.gradcheck.numeric import signs
 from npgpt.gradcheck.subject import Subject
 
 from .pairs import (
@@ -46,7 +49,7 @@ def test_a_saturated_softmax_is_not_accused_for_its_rounding():
 
 
 def test_a_random_dout_has_both_signs_and_no_small_element():
-    dout = random_dout((50,), np.random.default_rng(0))
+    dout = signs((50,), np.random.default_rng(0))
     assert dout.min() < 0 < dout.max()
     assert np.abs(dout).min() >= 0.5
 
@@ -65,3 +68,41 @@ def test_where_differences_are_too_blunt_a_complex_step_may_prove_a_gradient_rig
             np.random.default_rng(0), [0])
         proven = m.wrong == [] and not m.verdict[0].undecided
         assert proven == (factor == 1.0)
+
+
+X = np.array([[0.0, 0.5, -0.3], [1.0, 0.0, -2e-6]])
+
+
+@pytest.mark.parametrize("at_zero", [0.0, 0.5, 1.0])
+def test_any_choice_of_slope_at_a_kink_is_right_and_the_step_aside_is_told(at_zero):
+    def backward(dout, x):
+        return (dout * np.where(x == 0, at_zero, x > 0),)
+
+    report = check(lambda x: (np.where(x.real > 0, x, 0), x), backward, X)
+    assert report.ok, str(report)
+    assert "kink" in report.notes[0] and "3 elements" in report.notes[0]
+
+
+def test_a_wrong_slope_beside_the_kink_is_still_wrong():
+    report = check_function(lambda x: np.abs(x).sum(), lambda x: np.sign(x) * 2, X)
+    assert report.kinds == ["factor"]
+
+
+def test_smooth_inputs_are_not_moved():
+    report = check(lambda x: (np.sin(x), x), lambda dout, x: (dout * np.cos(x),), X)
+    assert report.ok and not report.notes
+
+
+def test_a_step_never_leaves_where_the_function_is_defined():
+    from npgpt.gradcheck import check
+
+    steep = np.array([1e-3, 0.01, 0.5, 3.0])
+    report = check(lambda x: (np.log(x), x), lambda d, x: (d / x,), steep)
+    assert report.ok, report
+
+    def guarded(x):
+        if (np.real(x) <= 0).any():
+            raise ValueError("log of what is not positive")
+        return np.log(x), x
+
+    assert check(guarded, lambda d, x: (d / x,), np.array([0.2, 0.5, 3.0])).ok

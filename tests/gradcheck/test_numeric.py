@@ -9,7 +9,6 @@ from npgpt.gradcheck.numeric import (
     choose_method,
     coarse_noise,
     complex_step,
-    derivative,
     find_kinks,
     richardson,
     rounding_noise,
@@ -74,13 +73,6 @@ def test_a_function_that_loses_complex_numbers_gets_richardson_and_a_reason(f):
 def test_comparisons_and_maximum_pass_a_complex_step():
     x = normal(0, 30)
     assert choose_method(lambda z: np.maximum(z, 0) * z, x, rng()).name == COMPLEX_STEP
-
-
-def test_derivatives_along_unit_directions_are_the_columns_of_the_jacobian():
-    matrix = normal(0, 3, 4)
-    method = choose_method(lambda x: matrix @ x, normal(1, 4), rng())
-    values, _, _ = derivative(lambda x: matrix @ x, normal(1, 4), unit_directions((4,)), method)
-    assert np.allclose(values, matrix.T, rtol=1e-15)
 
 
 def test_kinks_are_found_on_and_just_beside_them_and_nowhere_else():

@@ -125,9 +125,7 @@ def test_a_default_that_is_set_within_a_limit_holds_after_it():
 
 def test_a_blas_with_a_number_for_each_thread_is_limited_on_each(monkeypatch, other):
     library = fake(per_thread=True)
-    monkeypatch.setattr(blas, "_shared", blas.Limits([]))
-    monkeypatch.setattr(blas, "_private", [library])
-    monkeypatch.setattr(blas, "_local", threading.local())
+    monkeypatch.setattr(blas, "_limits", [blas.Limits([]), blas.LimitsOfThread([library])])
     with blas.limited(1):
         assert (library.get_threads(), other(library.get_threads)) == (1, 4)
         seen = []

@@ -67,11 +67,6 @@ def test_the_largest_vocabulary_works():
     assert tokenizer.decode([65_535]) == characters[-1]
 
 
-def test_pieces_give_the_vocabulary_of_the_whole():
-    pieces = (part for part in ("one ", "two", "", " three"))
-    assert CharTokenizer.from_pieces(pieces) == CharTokenizer.from_text("one two three")
-
-
 def test_the_example_in_the_docstring_runs():
     result = doctest.testmod(chars)
     assert result.attempted and not result.failed

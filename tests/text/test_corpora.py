@@ -221,9 +221,9 @@ def test_a_text_that_changes_while_it_is_read_is_an_error(book, cache, monkeypat
 def test_a_short_text_says_how_many_tokens_there_are(book):
     corpus = load_corpus(book)
     n_val = len(corpus.val)
-    corpus.require(n_val)
+    corpus.require(n_val, corpus.val)
     with pytest.raises(CorpusError, match=f"validation .*at least {n_val + 1} tokens, got {n_val}"):
-        corpus.require(n_val + 1)
+        corpus.require(n_val + 1, corpus.val)
     corpus.require(n_val + 1, corpus.train)
     with pytest.raises(CorpusError, match="training part .* at least 1,000,000 tokens, got 1,908"):
         corpus.require(1_000_000, corpus.train)

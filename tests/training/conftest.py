@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from npgpt.text import load_corpus
-from npgpt.training.loop import new_state
+from npgpt.training.loop import Reporter, new_state
 from npgpt.training.settings import resolve
 
 SMALL = {
@@ -15,20 +15,17 @@ SMALL = {
 }
 
 
-class Silent:
-    """A reporter that keeps what it is told."""
+class Silent(Reporter):
+    """A reporter that collects what it is given."""
 
     def __init__(self):
-        self.records, self.samples, self.paths = [], [], []
+        self.records, self.samples = [], []
 
     def step(self, record):
         self.records.append(dict(record))
 
     def sample(self, step, text):
         self.samples.append((step, text))
-
-    def saved(self, path):
-        self.paths.append(path)
 
     def evaluating(self, seen, total):
         assert 0 < seen <= total

@@ -3,7 +3,9 @@
 import json
 import math
 
-from npgpt.training.log import FILE, RunLog, cut_log, read_log
+import numpy as np
+
+from npgpt.training.log import FILE, RunLog, cut_log, plain, read_log
 
 
 def test_records_come_back_in_order(tmp_path):
@@ -44,3 +46,9 @@ def test_numbers_that_are_not_finite_are_text_at_any_depth(tmp_path):
     cut_log(tmp_path, 1)
     assert read_log(tmp_path) == [
         {"step": 1, "watch": {"nats": [[0.5, "nan"], ["inf", 2]], "first": None}}]
+
+
+def test_arrays_become_lists_and_floats_are_rounded_to_the_digits_asked_for():
+    record = {"a": np.array([[1 / 3, math.nan]]), "n": 3, "t": (2 / 3e9, None)}
+    assert plain(record) == {"a": [[1 / 3, "nan"]], "n": 3, "t": [2 / 3e9, None]}
+    assert plain(record, digits=6) == {"a": [[0.333333, "nan"]], "n": 3, "t": [6.66667e-10, None]}

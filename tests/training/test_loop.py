@@ -16,6 +16,7 @@ from npgpt.machine import threads
 from npgpt.ops import TEXTBOOK
 from npgpt.tape import Op
 from npgpt.text import CorpusError
+from npgpt.training import loop
 from npgpt.training.checkpoint import checkpoints, load_checkpoint
 from npgpt.training.log import read_log
 from npgpt.training.loop import Diverged, batch_gradients, train, train_step
@@ -226,6 +227,21 @@ def test_a_step_that_diverges_changes_nothing(start, corpus):
     for name, array in before.items():
         np.testing.assert_array_equal(state.params[name], array)
         assert not state.mean[name].any()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_gradient_that_is_not_finite_changes_nothing(start, corpus, monkeypatch, bad):
+    state = start()
+    before = {name: array.copy() for name, array in state.params.items()}
+    grads = {name: np.ones_like(array) for name, array in before.items()}
+    grads["ln_f.bias"][1] = bad
+    monkeypatch.setattr(loop, "batch_gradients", lambda *given: (1.0, grads))
+    with pytest.raises(Diverged, match="the first bad gradient is ln_f.bias"):
+        train_step(state, corpus.train)
+    assert state.step == 0
+    for name, array in before.items():
+        np.testing.assert_array_equal(state.params[name], array)
+        assert not state.mean[name].any() and not state.square[name].any()
 
 
 def test_an_update_into_infinity_is_never_saved(start, corpus, tmp_path):

@@ -115,7 +115,7 @@ def test_a_run_config_knows_its_sequence_length():
 
 def test_what_is_watched_and_when():
     train = TrainSettings(watch="updates, entropy,", watch_every=40, max_steps=100)
-    assert train.watched == ("entropy", "updates")
+    assert train.watched == ("updates", "entropy")
     assert [step for step in range(101) if train.watches(step)] == [0, 40, 80, 100]
     assert not TrainSettings().watches(0)
     with pytest.raises(ValueError, match="unknown name 'gradient', did you mean 'gradients'"):

@@ -97,6 +97,7 @@ def test_a_forged_header_is_rejected(
     ({"tie_word_embeddings": False}, "tie_word_embeddings=False"), ({"n_inner": 10}, "n_inner=10"),
     ({"qkv_bias": False, "final_norm": False}, "final_norm=False .* qkv_bias=False"),
     ({"frozen_biases": True, "weight_norm": True}, "frozen_biases=True .* weight_norm=True"),
+    ({"lora_rank": 2}, "lora_rank=2 .llm.c: 0"),
 ])
 def test_a_model_that_llmc_does_not_have_is_not_written(
     tmp_path: Path, change: dict, message: str

@@ -89,7 +89,7 @@ def test_a_connection_that_breaks_is_taken_up_where_it_broke(hub: Hub) -> None:
 
 def test_a_later_call_goes_on_where_an_earlier_one_stopped(hub: Hub, tmp_path: Path) -> None:
     hub.break_after = [1_000_000]
-    with pytest.raises(OSError, match="before 4 MiB; 1 MiB are downloaded, the same") as caught:
+    with pytest.raises(OSError, match="before 4 MiB.; 1 MiB are downloaded, the same") as caught:
         pull("gpt2", pauses=())
     assert str(caught.value).isprintable()
     assert not (tmp_path / "home" / "npgpt" / "gpt2" / "model.safetensors").exists()

@@ -7,6 +7,7 @@ import pytest
 
 from npgpt.weights import CheckpointError, load, save, save_llmc
 from npgpt.weights.configs import write_config
+from npgpt.weights.reading import cached, hf_home, own_folder
 
 from .conftest import SMALL, assert_equal, filled
 
@@ -76,3 +77,24 @@ def test_a_published_name_is_found_in_the_cache_and_a_folder_of_that_name_first(
     assert_equal(load("gpt2")[1], filled(SMALL, 1))
     save_llmc(tmp_path / "gpt2" / "m.bin", SMALL, filled(SMALL, 2))
     assert_equal(load("gpt2")[1], filled(SMALL, 2))
+
+
+def test_the_cache_is_where_huggingfaces_own_tools_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HF_HOME", "XDG_CACHE_HOME", "HF_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert hf_home() == tmp_path / ".cache" / "huggingface"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert hf_home() == tmp_path / "xdg" / "huggingface"
+    weights = tmp_path / "hub" / "models--gpt2" / "snapshots" / "1" / "model.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"")
+    assert cached("gpt2") is None
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    assert cached("gpt2") == weights.parent
+    own = own_folder("gpt2") / "model.safetensors"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"")
+    assert cached("gpt2") == own.parent == tmp_path / "xdg" / "huggingface" / "npgpt" / "gpt2"

@@ -64,22 +64,9 @@ def zero_moments(params: Mapping[str, Array]) -> dict[str, Array]:
     return {name: np.zeros_like(array) for name, array in params.items()}
 
 
-def clipped_update(
-    params: Mapping[str, Array], grads: Mapping[str, Array], m: Mapping[str, Array],
-    v: Mapping[str, Array], *, grad_clip: float, step: int, lr: float, betas: Sequence[float],
-    eps: float, decay_names: Collection[str], weight_decay: float,
-) -> float:
-    """Clip the gradients' global norm to `grad_clip` (0 for no limit) and take step number `step`.
-
-    In place, as `adamw_step`. Returns the norm before clipping; where it is not finite nothing is
-    changed.
-    """
-    norm = global_norm(grads)
-    if math.isfinite(norm):
-        scale = min(1.0, grad_clip / (norm + 1e-6)) if grad_clip else 1.0
-        adamw_step(params, grads, m, v, step=step, lr=lr, betas=betas, eps=eps,
-                   decay_names=decay_names, weight_decay=weight_decay, grad_scale=scale)
-    return norm
+def clipping(norm: float, grad_clip: float) -> float:
+    """The `grad_scale` that brings gradients of this norm to `grad_clip` at most; 0: no limit."""
+    return min(1.0, grad_clip / (norm + 1e-6)) if grad_clip else 1.0
 
 
 def adamw_step(

@@ -19,7 +19,6 @@ from contextlib import nullcontext
 from typing import Mapping
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from ...config import GPT2Config
 from ...fast.ops import FAST
@@ -29,7 +28,6 @@ from ...machine import threads as _threads
 from ...machine.threads import THRESHOLDS
 from ...ops import Ops
 from ...tape import Array
-from .memory import peak_memory as _peak_memory
 from .row_random import RowSource
 from .shard import Shard, shard_gradients
 from .workers import Workers
@@ -87,14 +85,13 @@ def choose_shards(
     config: GPT2Config, batch: int, length: int, rng: UniformSource | None = None
 ) -> int:
     """How many shards a batch (batch, length) is best cut into: 1, or one per thread."""
-    n = min(_threads.get_threads(), batch)
-    if config.entropy.penalty:
-        # it is a function of the whole batch's entropy, not a sum over its texts
-        return 1
-    if rng is not None and not isinstance(rng, RowSource):
-        return 1
     small = _weights(config) <= THRESHOLDS.shard_parameters
-    return n if small and _weights(config) * batch * length >= THRESHOLDS.shard_work else 1
+    pays = _weights(config) * batch * length >= THRESHOLDS.shard_work
+    can_be_cut = rng is None or isinstance(rng, RowSource)
+    # a penalty is a function of the whole batch's entropy, not a sum over its sequences
+    if not (small and pays and can_be_cut) or config.entropy.penalty:
+        return 1
+    return min(_threads.get_threads(), batch)
 
 
 def batches_at_a_time(config: GPT2Config, batch: int, length: int) -> int:
@@ -113,25 +110,6 @@ def _weights(config: GPT2Config) -> int:
     return matrices + config.vocab_size * config.n_embd
 
 
-def peak_memory(
-    config: GPT2Config, batch: int, length: int, *, dtype: DTypeLike = np.float32,
-    recompute: bool = False, shards: int | None = None, workers: int | None = None,
-    grad_accumulation: int = 1,
-) -> int:
-    """Bytes that training needs at the highest moment of a step, by AdamW, on this machine.
-
-    Parameters, moments, gradients and activations of a batch (batch, length), in all processes:
-    `workers` defaults to those that `npgpt train` starts; of `grad_accumulation` batches a step the
-    gradients are added by `add_gradients`. Interpreters and libraries are not counted. Predicted
-    from the sizes; measured: within 10 %.
-    """
-    shards = choose_shards(config, batch, length) if shards is None else shards
-    workers = Workers(shards - 1).count if workers is None else workers
-    itemsize = np.dtype(dtype).itemsize
-    return _peak_memory(
-        config, batch, length, itemsize, shards, workers, recompute, grad_accumulation)
-
-
 def add_gradients(total: dict[str, Array], more: dict[str, Array]) -> None:
     """Add `more` to `total` in place, and empty `more`: its memory is needed by the next batch."""
     while more:
@@ -146,16 +124,15 @@ def _sharded(
     if rng is not None and not isinstance(rng, RowSource):
         raise ValueError("dropout in shards needs an rng with rows(start, stop), such as RowRandom")
     borders = [len(ids) * i // shards for i in range(shards + 1)]
-    counts = [
-        int((targets[a:b] != IGNORE).sum()) for a, b in zip(borders, borders[1:])
-    ]
-    total = max(1, sum(counts))
+    counted = targets != IGNORE
+    total = max(1, int(counted.sum()))
     jobs = []
-    for i in range(shards):
-        rows = slice(borders[i], borders[i + 1])
-        part_rng = None if rng is None else rng.rows(rows.start, rows.stop)
+    for start, stop in zip(borders, borders[1:]):
+        part_rng = None if rng is None else rng.rows(start, stop)
         # a shard's loss is a mean over its own targets: weigh it by how many it counted
-        jobs.append(Shard(ids[rows], targets[rows], config, part_rng, counts[i] / total, recompute))
+        weight = int(counted[start:stop].sum()) / total
+        jobs.append(
+            Shard(ids[start:stop], targets[start:stop], config, part_rng, weight, recompute))
 
     if workers is not None and ops == FAST and workers.ready(shards - 1, params, rng):
         results = workers.gradients(params, jobs)

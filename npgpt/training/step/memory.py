@@ -7,30 +7,46 @@ of its table, and then every block on the way back trades its activations for it
 from __future__ import annotations
 
 import math
+import sys
+
+import numpy as np
+from numpy.typing import DTypeLike
 
 from ...config import GPT2Config
 from ...fast.attention import KEEP_KEYS
 from ...fast.scores import QUERIES
 from ...params import parameter_shapes
+from .gradients import choose_shards
 
 # threads that allocate at the same time leave gaps in the heap: 0 to 13 % in what was measured
 GAPS = 0.04
 
 
 def peak_memory(
-    config: GPT2Config, batch: int, length: int, itemsize: int, shards: int, workers: int,
-    recompute: bool, batches: int,
+    config: GPT2Config, batch: int, length: int, *, dtype: DTypeLike = np.float32,
+    recompute: bool = False, shards: int | None = None, workers: int | None = None,
+    grad_accumulation: int = 1,
 ) -> int:
-    """Bytes at the highest moment: parameters, two moments, gradients and activations."""
+    """Bytes that training needs at the highest moment of a step, by AdamW, on this machine.
+
+    Parameters, moments, gradients and activations of a batch (batch, length), in all processes:
+    by default the shards that `loss_and_grads` would choose, and the workers of `npgpt train`. With
+    `grad_accumulation` above 1, batches follow each other into one step, and their gradients are
+    added by `add_gradients`. Interpreters and libraries are not counted. Predicted from the sizes;
+    measured: within 10 %.
+    """
+    shards = max(1, choose_shards(config, batch, length) if shards is None else shards)
+    if workers is None:
+        workers = shards - 1 if sys.executable else 0
     sizes = {name: math.prod(shape) for name, shape in parameter_shapes(config).items()}
-    rows = -(-batch // max(1, shards))
-    step = max(1, shards) * _numbers_of_a_step(config, sizes, rows, length, recompute)
+    rows = -(-batch // shards)
+    step = shards * _numbers_of_a_step(config, sizes, rows, length, recompute)
     # worker processes share a copy of the parameters, and each a set of gradients
     sets = 3 + (1 + workers if workers else 0)
     # the sum of the batches so far is there while the next one's gradients are made
-    sets += 1 if batches > 1 else 0
-    total = itemsize * (sets * sum(sizes.values()) + step)
-    return total if shards <= 1 else int(total * (1 + GAPS))
+    sets += 1 if grad_accumulation > 1 else 0
+    total = np.dtype(dtype).itemsize * (sets * sum(sizes.values()) + step)
+    return total if shards == 1 else int(total * (1 + GAPS))
 
 
 def _numbers_of_a_step(
@@ -40,6 +56,8 @@ def _numbers_of_a_step(
     c, vocab = config.n_embd, config.vocab_size
     stream = positions * c
     block = _saved_by_a_block(config, batch, length)
+    # the gradient of the wide layer; of SwiGLU's two, and what goes into its projection once more
+    wide = config.inner * (3 if config.activation_function == "swiglu" else 1)
     block_grads = sum(size for name, size in sizes.items() if name.startswith("h.0."))
     head_grads = vocab * c
     saved = stream if recompute else block
@@ -50,22 +68,12 @@ def _numbers_of_a_step(
     live += head_grads - positions * vocab
     for _ in range(config.n_layer):
         again = block if recompute else 0
-        peak = max(peak, live + again + _wide_in_backward(config) * positions + 2 * stream)
+        peak = max(peak, live + again + wide * positions + 2 * stream)
         live += block_grads - saved
         peak = max(peak, live + again)
     if not config.tie_word_embeddings:
         live += sizes["wte.weight"]
     return max(peak, live + sizes["wpe.weight"])
-
-
-def _wide_saved(config: GPT2Config) -> int:
-    # the activation and its slopes, for a learned slope the wide layer too; SwiGLU's two maps
-    return config.inner * (3 if config.activation_function == "leaky_relu" else 2)
-
-
-def _wide_in_backward(config: GPT2Config) -> int:
-    # the gradient of the wide layer; of SwiGLU's two, and what goes into its projection once more
-    return config.inner * (3 if config.activation_function == "swiglu" else 1)
 
 
 def _saved_by_a_block(config: GPT2Config, batch: int, length: int) -> int:
@@ -75,7 +83,9 @@ def _saved_by_a_block(config: GPT2Config, batch: int, length: int) -> int:
     if config.block_norm:
         # the two normalised streams before scale and shift
         channels += 2
-    saved = positions * (channels * config.n_embd + _wide_saved(config))
+    # the activation and its slopes, for a learned slope the wide layer too; SwiGLU's two maps
+    wide = config.inner * (3 if config.activation_function == "leaky_relu" else 2)
+    saved = positions * (channels * config.n_embd + wide)
     if config.weight_norm:
         # the weights multiplied out
         maps = 3 if config.activation_function == "swiglu" else 2

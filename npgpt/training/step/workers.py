@@ -7,8 +7,8 @@
 A small model's step is thousands of NumPy calls of some microseconds. Threads of one process need
 the GIL between any two of them, and one that finds it taken sleeps, which costs more than the call:
 two threads take 0.65 of one thread's time instead of half. A process has a GIL of its own.
-Parameters and gradients lie in shared memory; the batch goes through pipes, as a line of JSON. The
-gradients are bit for bit those of the threads.
+Parameters and gradients lie in shared memory; the batch goes through pipes, pickled. The gradients
+are bit for bit those of the threads.
 
 Workers start beside the first steps, which take threads meanwhile; where one dies or stops
 answering, its shard is computed here. They end with `close`, and when this process does. Processes
@@ -18,22 +18,19 @@ and memory are the standard library's: nothing here needs Linux, where alone it 
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 import mmap
 import os
+import pickle
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Mapping, NamedTuple, Sequence
+from typing import IO, TYPE_CHECKING, Any, Mapping, Sequence
 
 import numpy as np
 
-from ...config import GPT2Config
 from ...fast.ops import FAST
 from ...layers.contract import Array, UniformSource
 from ...machine import threads
@@ -58,28 +55,16 @@ PATIENCE, TIMES = 5.0, 5.0
 _LINE = 64
 
 
-class _Layout(NamedTuple):
-    """Where every array of a set of parameters lies in a piece of memory."""
-
-    places: dict[str, tuple[tuple[int, ...], str, int]]
-    size: int
-
-    @classmethod
-    def of(cls, described: Mapping[str, tuple[Sequence[int], str]]) -> _Layout:
-        """The layout of arrays of these shapes and dtypes."""
-        places, offset = {}, 0
-        for name, (shape, dtype) in described.items():
-            places[name] = (tuple(shape), dtype, offset)
-            offset += -(-np.dtype(dtype).itemsize * math.prod(shape) // _LINE) * _LINE
-        # pieces begin with a page
-        return cls(places, max(1, -(-offset // mmap.PAGESIZE)) * mmap.PAGESIZE)
-
-    def arrays(self, memory: _Memory, piece: int) -> dict[str, Array]:
-        whole = np.asarray(memory)[piece * self.size:]
-        return {
-            name: np.ndarray(shape, dtype, whole, offset)
-            for name, (shape, dtype, offset) in self.places.items()
-        }
+def _layout(params: Mapping[str, Array]) -> np.dtype[np.void]:
+    """All these arrays as one element of a structured array, which begins with a page."""
+    offsets, end = [], 0
+    for array in params.values():
+        offsets.append(end)
+        end += -(-array.nbytes // _LINE) * _LINE
+    return np.dtype({
+        "names": list(params), "formats": [(a.dtype, a.shape) for a in params.values()],
+        "offsets": offsets, "itemsize": -(-max(1, end) // mmap.PAGESIZE) * mmap.PAGESIZE,
+    })
 
 
 class _Memory:
@@ -93,11 +78,17 @@ class _Memory:
         assert shared.buf is not None
         self.__array_interface__ = np.frombuffer(shared.buf, np.uint8).__array_interface__
 
+    def arrays(self, layout: np.dtype[np.void], piece: int) -> dict[str, Array]:
+        """Those of the element number `piece`."""
+        start = piece * layout.itemsize
+        element = np.asarray(self)[start:start + layout.itemsize].view(layout)      # (1,)
+        return {name: element[name][0, ...] for name in layout.names or ()}
+
 
 class _Worker:
     """One process, and the thread that waits for its answers: no pipe can block the caller."""
 
-    def __init__(self, memory_name: str, piece: int, described: str) -> None:
+    def __init__(self, memory_name: str, piece: int, layout: np.dtype[np.void]) -> None:
         home = str(Path(__file__).parents[3])
         path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
@@ -105,16 +96,16 @@ class _Worker:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
         )
-        self._messages: SimpleQueue[str | None] = SimpleQueue()
+        self._messages: SimpleQueue[object] = SimpleQueue()
         self._sent = threading.Event()
         self._answers: SimpleQueue[object] = SimpleQueue()
         # the first message; its answer says that the worker is there
-        self._messages.put(described)
+        self._messages.put(layout)
         self._thread = threading.Thread(target=self._talk, daemon=True, name="npgpt-worker")
         self._thread.start()
 
-    def ask(self, message: str) -> None:
-        """Send a message; there will be one answer to it."""
+    def ask(self, message: object) -> None:
+        """Send a message, anything but None; there will be one answer to it."""
         self._sent.clear()
         self._messages.put(message)
         # the thread gets the GIL now, not when we release it next; it may be stuck all the same,
@@ -142,9 +133,9 @@ class _Worker:
         pipes = self._process
         assert pipes.stdin is not None and pipes.stdout is not None
         while (message := self._messages.get()) is not None:
-            there = _said(pipes.stdin, message)
+            there = _send(pipes.stdin, message)
             self._sent.set()
-            self._answers.put(_heard(pipes.stdout) if there else None)
+            self._answers.put(_receive(pipes.stdout) if there else None)
 
 
 class Workers:
@@ -155,7 +146,7 @@ class Workers:
         """How many there are, or will be; 0 where there can be none."""
         self._workers: list[_Worker] = []
         self._named: SharedMemory | None = None
-        self._layout: _Layout | None = None
+        self._layout: np.dtype[np.void] = np.dtype([])
         self._params: dict[str, Array] = {}
         self._grads: list[dict[str, Array]] = []
 
@@ -168,7 +159,7 @@ class Workers:
         """
         if count != self.count or self.count == 0 or not isinstance(rng, (RowRandom, type(None))):
             return False
-        layout = _Layout.of({name: (a.shape, a.dtype.str) for name, a in params.items()})
+        layout = _layout(params)
         if layout != self._layout:
             self.close()
             self._start(layout)
@@ -180,7 +171,7 @@ class Workers:
             if answer is None:
                 self._give_up()
                 return False
-            self._grads.append(layout.arrays(self._memory, 1 + len(self._grads)))
+            self._grads.append(self._memory.arrays(layout, 1 + len(self._grads)))
         self._forget_name()
         return self.count > 0
 
@@ -196,7 +187,7 @@ class Workers:
             for name, array in params.items():
                 self._params[name][...] = array
             for worker, shard in zip(self._workers, shards[1:]):
-                worker.ask(_written(shard))
+                worker.ask((shard, np.geterr()))
             started = time.monotonic()
             results, whole = [_here(params, shards[0])], True
             patience = max(PATIENCE, TIMES * (time.monotonic() - started))
@@ -224,27 +215,27 @@ class Workers:
         for worker in self._workers:
             worker.end()
         self._forget_name()
-        self._workers, self._grads, self._params, self._layout = [], [], {}, None
+        self._workers, self._grads, self._params, self._layout = [], [], {}, np.dtype([])
 
     def _give_up(self) -> None:
         self.close()
         self.count = 0
 
-    def _start(self, layout: _Layout) -> None:
+    def _start(self, layout: np.dtype[np.void]) -> None:
         try:
             # not on every system
             from multiprocessing.shared_memory import SharedMemory
 
-            self._named = SharedMemory(create=True, size=layout.size * (1 + self.count))
+            self._named = SharedMemory(create=True, size=layout.itemsize * (1 + self.count))
             _reserve(self._named)
             for piece in range(1, 1 + self.count):
-                self._workers.append(_Worker(self._named.name, piece, json.dumps(layout.places)))
+                self._workers.append(_Worker(self._named.name, piece, layout))
         except (ImportError, OSError):
             self._give_up()
             return
         self._memory = _Memory(self._named)
         self._layout = layout
-        self._params = layout.arrays(self._memory, 0)
+        self._params = self._memory.arrays(layout, 0)
 
     def _forget_name(self) -> None:
         # once everybody has the memory, nothing can be left behind, however we end
@@ -255,10 +246,7 @@ class Workers:
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
 
@@ -278,35 +266,22 @@ def _here(params: Mapping[str, Array], shard: Shard) -> tuple[float, dict[str, A
         return shard_gradients(params, shard, FAST)
 
 
-def _said(pipe: IO[bytes], message: str) -> bool:
-    """Write a message as a line; False if nobody is there to read it."""
+def _send(pipe: IO[bytes], message: object) -> bool:
+    """Write a message; False if nobody is there to read it."""
     try:
-        pipe.write(message.encode() + b"\n")
+        pickle.dump(message, pipe)
         pipe.flush()
     except OSError:
         return False
     return True
 
 
-def _heard(pipe: IO[bytes]) -> Any:
+def _receive(pipe: IO[bytes]) -> Any:
     """Read a message; None if the other side is gone."""
-    line = pipe.readline()
-    return json.loads(line) if line.endswith(b"\n") else None
-
-
-def _written(shard: Shard) -> str:
-    return json.dumps({
-        **shard._asdict(), "ids": shard.ids.tolist(), "targets": shard.targets.tolist(),
-        "config": shard.config.to_dict(), "errors": np.geterr(),
-        "rng": shard.rng.state() if isinstance(shard.rng, RowRandom) else None,
-    })
-
-
-def _read(message: dict[str, Any]) -> Shard:
-    ids, targets = (np.asarray(message[name], np.int64) for name in ("ids", "targets"))
-    rng = None if message["rng"] is None else RowRandom.from_state(message["rng"])
-    config = GPT2Config.from_dict(message["config"])
-    return Shard(ids, targets, config, rng, message["weight"], message["recompute"])
+    try:
+        return pickle.load(pipe)
+    except (EOFError, pickle.UnpicklingError):
+        return None
 
 
 def serve(memory_name: str, piece: int) -> None:
@@ -314,22 +289,24 @@ def serve(memory_name: str, piece: int) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     # nothing that is printed may get among the answers
     os.dup2(2, 1)
-    described = _heard(sys.stdin.buffer)
+    layout: np.dtype[np.void] | None = _receive(sys.stdin.buffer)
     memory = _attached(memory_name)
-    if described is None or memory is None:
+    if layout is None or memory is None:
         return
-    layout = _Layout.of({name: (shape, dtype) for name, (shape, dtype, _) in described.items()})
-    params, ours = layout.arrays(memory, 0), layout.arrays(memory, piece)
-    _said(answers, json.dumps("ready"))
+    params, ours = memory.arrays(layout, 0), memory.arrays(layout, piece)
+    _send(answers, "ready")
     with threads.using(1), threads.one_blas_thread():
-        while (message := _heard(sys.stdin.buffer)) is not None:
+        while (message := _receive(sys.stdin.buffer)) is not None:
+            shard, error_state = message
             answer: float | str
             try:
-                with np.errstate(**message["errors"]):
-                    answer = _compute(params, _read(message), ours)
+                with np.errstate(**error_state):
+                    answer, grads = shard_gradients(params, shard, FAST)
+                for name, grad in grads.items():
+                    ours[name][...] = grad
             except Exception as error:
                 answer = str(error) if isinstance(error, ValueError) else repr(error)
-            if not _said(answers, json.dumps(answer)):
+            if not _send(answers, answer):
                 return
 
 
@@ -345,10 +322,3 @@ def _attached(name: str) -> _Memory | None:
     with contextlib.suppress(FileNotFoundError):
         return _Memory(shared_memory.SharedMemory(name))
     return None
-
-
-def _compute(params: Mapping[str, Array], shard: Shard, into: Mapping[str, Array]) -> float:
-    loss, grads = shard_gradients(params, shard, FAST)
-    for name, grad in grads.items():
-        into[name][...] = grad
-    return loss

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from npgpt.config import GPT2Config
-from npgpt.training.step.gradients import peak_memory
+from npgpt.training.step.memory import peak_memory
 
 # a process of its own, because a peak never goes down again
 MEASURE = """
@@ -14,7 +14,8 @@ import numpy as np
 from npgpt.config import GPT2Config
 from npgpt.machine import threads, tune
 from npgpt.training.step.adamw import adamw_step
-from npgpt.training.step.gradients import add_gradients, loss_and_grads, peak_memory
+from npgpt.training.step.gradients import add_gradients, loss_and_grads
+from npgpt.training.step.memory import peak_memory
 from npgpt.params import init_params
 
 values, batch, length, recompute, shards, batches = json.loads(sys.argv[1])
@@ -115,7 +116,8 @@ from npgpt import GPT2Config
 from npgpt.machine import threads, tune
 from npgpt.training.step.adamw import adamw_step
 from npgpt.training.step.workers import Workers
-from npgpt.training.step.gradients import loss_and_grads, peak_memory
+from npgpt.training.step.gradients import loss_and_grads
+from npgpt.training.step.memory import peak_memory
 from npgpt.params import init_params
 
 values, batch, length = json.loads(sys.argv[1])
