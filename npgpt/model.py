@@ -11,17 +11,15 @@ With plain arrays the functions compute, with Vars from `tape.watch(params)` the
 from __future__ import annotations
 
 from functools import reduce
-from typing import Callable, Mapping, TypeVar
+from typing import Callable, Mapping
 
 import numpy as np
 
 from .config import GPT2Config
 from .layers.contract import UniformSource
 from .ops import TEXTBOOK, Ops
-from .tape import Array, Var
+from .tape import Array, V
 from .variants import plain, with_entropy_penalty
-
-V = TypeVar("V", Array, Var)    # what goes in comes out: arrays, or values on a tape
 
 
 def hidden(

@@ -14,7 +14,7 @@ needs it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping, NamedTuple, overload
+from typing import Any, Callable, Mapping, NamedTuple, TypeVar, overload
 
 import numpy as np
 
@@ -60,6 +60,7 @@ class SparseGradient:
 
 
 Gradient = Array | SparseGradient
+V = TypeVar("V", Array, Var)    # what goes in comes out: arrays, or values on a tape
 
 
 @dataclass(frozen=True)
