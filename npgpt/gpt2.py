@@ -40,6 +40,7 @@ class GPT2(LanguageModel):
     params: Params
 
     def __init__(self, config: GPT2Config, params: Params, ops: Ops = FAST) -> None:
+        _check_config(config)
         problems = check_params(config, params)
         if problems:
             raise ValueError("parameters do not match the config: " + "; ".join(problems))
@@ -51,10 +52,12 @@ class GPT2(LanguageModel):
     def init(
         cls, config: GPT2Config, seed: int = 0, dtype: type | str | np.dtype = np.float32
     ) -> GPT2:
-        """A model with initial parameters drawn from `seed`."""
-        if not isinstance(config, GPT2Config):
-            raise ValueError(f"a GPT2Config is needed, such as GPT2Config.named('gpt2'); "
-                             f"got {config!r:.60}")
+        """A model with initial parameters drawn from `seed`.
+
+        Raises ValueError for another config than a GPT2Config, a seed that is not an integer of at
+        least 0, and another dtype than float32 and float64.
+        """
+        _check_config(config)
         return cls(config, init_params(config, seed, dtype))
 
     @classmethod
@@ -68,7 +71,8 @@ class GPT2(LanguageModel):
     def save(self, path: str | Path) -> None:
         """Write a Hugging Face folder: model.safetensors with config.json beside it.
 
-        A path that ends in .safetensors names the file itself.
+        A path that ends in .safetensors names the file itself. Raises ValueError if the parameters
+        do not match the config, OSError if there is no room or no permission.
         """
         weights.save(Path(path), self.config, self.params)
 
@@ -136,6 +140,12 @@ class GPT2(LanguageModel):
         if targets.shape != ids.shape:
             raise ValueError(f"targets {targets.shape} must have the shape of ids {ids.shape}")
         return np.atleast_2d(ids), np.atleast_2d(targets)
+
+
+def _check_config(config: object) -> None:
+    if not isinstance(config, GPT2Config):
+        raise ValueError(f"expected a GPT2Config, such as GPT2Config.named('gpt2'); "
+                         f"got {config!r:.60}")
 
 
 def open_model(path: str | Path) -> tuple[GPT2, Tokenizer]:

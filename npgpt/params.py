@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from .config import GPT2Config
-from .ids import check_dtype, check_integer
+from .ids import FLOAT_TYPES, check_dtype, check_integer
 from .layers.weight_norm import column_norms
 from .tape import Array
 
@@ -85,7 +85,8 @@ def init_params(
     The two matrices that write to the residual stream (both c_proj) are drawn with
     initializer_range / sqrt(2 * n_layer), unless config.scale_residual_init is False. A gain
     starts as the length of its column and lora_B at 0, so that neither changes anything at first.
-    Same seed, same numbers, in float32 as in float64 (rounded).
+    Same seed, same numbers, in float32 as in float64 (rounded). Raises ValueError for a seed that
+    is not an integer of at least 0, and another dtype than float32 and float64.
     """
     dtype = check_dtype(dtype)
     rng = np.random.default_rng(check_integer("seed", seed, 0))
@@ -128,9 +129,13 @@ def check_params(config: GPT2Config, params: Params) -> list[str]:
     problems = [f"{name} is missing" for name in shapes if name not in params]
     problems += [f"{name} is not a parameter of this config" for name in params
                  if name not in shapes]
-    problems += [
-        f"{name} has shape {params[name].shape}, the config needs {shape}"
-        for name, shape in shapes.items()
-        if name in params and params[name].shape != shape
-    ]
+    for name, shape in shapes.items():
+        if name not in params:
+            continue
+        array = params[name]
+        if np.shape(array) != shape:
+            problems.append(f"{name} has shape {np.shape(array)}, the config needs {shape}")
+        elif getattr(array, "dtype", None) not in FLOAT_TYPES:
+            problems.append(f"{name} is {getattr(array, 'dtype', type(array).__name__)}, expected "
+                            f"an array of {' or '.join(FLOAT_TYPES)}")
     return problems

@@ -87,8 +87,11 @@ class Op:
     def __call__(self, *inputs: Array | Var | None, **settings: Any) -> Array | Var:
         """Arrays in, array out. A Var among the inputs: a Var out, and an entry on its tape.
 
-        Raises TapeError if the Vars lie on different tapes.
+        Raises TapeError for Vars on different tapes, and for an array or a Var as keyword.
         """
+        for name, value in settings.items():
+            if isinstance(value, (Var, np.ndarray)):
+                raise TapeError(f"{self.name}: expected {name} by position; keywords are settings")
         tapes = {id(i.tape): i.tape for i in inputs if isinstance(i, Var)}
         if len(tapes) > 1:
             raise TapeError(f"{self.name}: the inputs lie on {len(tapes)} tapes; expected one")
@@ -97,8 +100,7 @@ class Op:
         out, cache = self.forward(*_values(inputs), **settings)
         if not tapes:
             return out
-        (tape,) = tapes.values()
-        return tape.write(self, inputs, settings, out, cache)
+        return next(iter(tapes.values())).write(self, inputs, settings, out, cache)
 
 
 def _values(inputs: tuple[Array | Var | None, ...]) -> tuple[Array | None, ...]:
@@ -147,19 +149,18 @@ class Tape:
         """
         if isinstance(values, Mapping):
             return {name: self.watch(array) for name, array in values.items()}
-        if isinstance(values, Var):
-            raise TapeError(f"watch takes arrays; got {values!r}, which lies on a tape already")
-        self._must_be_fresh()
-        var = self._new(np.asarray(values))
-        self.watched.append(var)
-        return var
+        self._check_not_played()
+        if np.asarray(values).dtype.kind not in "fc":
+            raise TapeError(f"watch takes arrays of floats; got {values!r:.60}")
+        self.watched.append(self._new(np.asarray(values)))
+        return self.watched[-1]
 
     def write(
         self, op: Op, inputs: tuple[Array | Var | None, ...], settings: dict[str, Any],
         out: Array, cache: Cache,
     ) -> Var:
         """Add one entry; ops call this. Raises TapeError on a tape that was played already."""
-        self._must_be_fresh()
+        self._check_not_played()
         var = self._new(out)
         keys = tuple(i.key if isinstance(i, Var) else None for i in inputs)
         entry = Entry(op, keys, settings, var.key, cache)
@@ -173,16 +174,16 @@ class Tape:
         self, result: Var, dout: Array | None = None,
         on_gradient: Callable[[Entry, Array], None] | None = None,
     ) -> dict[Var, Array]:
-        """Gradients of `result` for every watched Var; zeros where it does not depend on one.
+        """Gradients of `result` for the watched Vars, each an array of its own; zeros for no part.
 
         `dout` is dLoss/dresult and has result's shape; a result of one element needs none.
-        `on_gradient` sees each entry and its dout, newest entry first. Entries are dropped as they
-        are played: each cache is freed as soon as it was used. Raises TapeError for a Var of
-        another tape, a tape played already or without entries, a gradient of the wrong shape.
+        `on_gradient` sees each entry and its dout, newest entry first. Each cache is freed as soon
+        as it was used. Raises TapeError for a Var of another tape, a tape that was played or keeps
+        no entries, a gradient of the wrong shape.
         """
         if not isinstance(result, Var) or result.tape is not self:
             raise TapeError(f"backward needs a Var of this tape; got {result!r}")
-        self._must_be_fresh()
+        self._check_not_played()
         if not self._keep:
             raise TapeError("this tape keeps no entries; record on a Tape(keep=True)")
         if dout is None and result.value.size != 1:
@@ -208,32 +209,30 @@ class Tape:
             # a cache lives no longer than its entry, nor does a gradient that was added
             del entry, dinputs, gradient, dout, grad
         watched, self.watched = self.watched, []    # each holds the other: let the values go
-        return {var: np.asarray(grads[var.key]) if var.key in grads else np.zeros_like(var.value)
-                for var in watched}
+        return {var: np.zeros_like(var.value) if (grad := grads.get(var.key)) is None
+                else np.asarray(grad) if var.key in owned else np.array(grad) for var in watched}
 
     def _new(self, value: Array) -> Var:
         self.shapes.append(np.shape(value))
         return Var(value, self, len(self.shapes) - 1)
 
-    def _must_be_fresh(self) -> None:
+    def _check_not_played(self) -> None:
         if self.played:
             raise TapeError("this tape was played already; record a new one")
 
     def _check_gradients(self, entry: Entry, dinputs: tuple[Gradient | None, ...]) -> None:
+        name, n = entry.op.name, len(entry.inputs)
         given = len(dinputs) if isinstance(dinputs, tuple) else type(dinputs).__name__
-        if given != len(entry.inputs):
-            raise TapeError(f"{entry.op.name}: backward must give a tuple of {len(entry.inputs)}, "
-                            f"one gradient per input; got {given}")
+        if given != n:
+            raise TapeError(f"{name}: backward must give a tuple of {n} gradients; got {given}")
         for key, grad in zip(entry.inputs, dinputs):
             if key is not None:
-                self._check_shape(entry.op.name, grad, key)
+                self._check_shape(name, grad, key)
 
     def _check_shape(self, who: str, grad: Gradient | None, key: int) -> None:
-        if grad is None:
-            raise TapeError(f"{who}: no gradient for an input of shape {self.shapes[key]}")
-        shape = grad.shape if isinstance(grad, SparseGradient) else np.shape(grad)
+        shape = getattr(grad, "shape", None if grad is None else np.shape(grad))
         if shape != self.shapes[key]:
-            raise TapeError(f"{who}: gradient of shape {shape} for a value of {self.shapes[key]}")
+            raise TapeError(f"{who}: expected a gradient of shape {self.shapes[key]}; got {shape}")
 
 
 def _accumulate(

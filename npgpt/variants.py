@@ -39,7 +39,8 @@ def plain(params: Mapping[str, V], config: GPT2Config, ops: Ops) -> Mapping[str,
             or config.entropy.penalty):
         return params
     changed: dict[str, V] = {}
-    for name in params:
+    # a gain is taken before an update is added, in whatever order the names come
+    for name in sorted(params, key=lambda name: name.endswith(".lora_B")):
         stem, _, part = name.rpartition(".")
         weight = f"{stem}.weight"
         if part == "gain":

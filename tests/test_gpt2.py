@@ -214,6 +214,19 @@ def test_tokens_come_one_by_one_or_with_their_log_probabilities(small_model):
 def test_what_is_no_config_is_refused_with_what_would_be_one(config):
     with pytest.raises(ValueError, match="GPT2Config.named"):
         GPT2.init(config)
+    with pytest.raises(ValueError, match="GPT2Config.named"):
+        GPT2(config, {})
+
+
+@pytest.mark.parametrize("array, says", [
+    (np.ones(8, np.int64), "ln_f.bias is int64, expected an array of float32 or float64"),
+    (np.ones(8, np.float16), "ln_f.bias is float16"),
+    ([1.0] * 8, "ln_f.bias is list"),
+    (None, "ln_f.bias"),
+])
+def test_parameters_that_are_not_floats_are_named(small_model, array, says):
+    with pytest.raises(ValueError, match=says):
+        GPT2(small_model.config, {**small_model.params, "ln_f.bias": array})
 
 
 def test_a_session_writes_what_generate_writes(small_model):

@@ -32,6 +32,17 @@ def test_a_low_rank_update_changes_nothing_at_first_and_then_adds_its_product():
     np.testing.assert_allclose(made, params["h.1.mlp.c_fc.weight"] + update, rtol=1e-14)
 
 
+def test_the_order_of_the_parameters_does_not_matter():
+    config = SMALL.replace(lora_rank=3, weight_norm=True)
+    rng = np.random.default_rng(0)
+    params = {name: a + rng.standard_normal(a.shape)
+              for name, a in init_params(config, 3, np.float64).items()}
+    made, again = (plain(dict(items), config, TEXTBOOK)
+                   for items in (params.items(), reversed(params.items())))
+    for name, array in made.items():
+        np.testing.assert_array_equal(again[name], array)
+
+
 def test_plain_parameters_come_back_as_they_are():
     params = init_params(SMALL)
     assert plain(params, SMALL, TEXTBOOK) is params

@@ -130,7 +130,7 @@ def _flops(
     if op in ("feed_forward", "swiglu"):
         matrices = [math.prod(shape) for shape in inputs[1:] if len(shape) == 2]
         hidden = inputs[1][1]
-        each = _PER_ACTIVATION[settings.get("activation", "silu")]
+        each = _PER_ACTIVATION.get(settings.get("activation", "silu"), 1)
         # a bias on each hidden layer, and for swiglu their product
         extra = 1 if op == "feed_forward" else 3
         return positions * (2 * sum(matrices) + hidden * (each + extra)) + out

@@ -14,10 +14,12 @@ Textbook   npgpt.layers.feed_forward
 
 from __future__ import annotations
 
+from typing import Sequence
+
 import numpy as np
 
 from ..layers.contract import Array, Cache
-from ..layers.feed_forward import check_activation, check_swiglu
+from ..layers.feed_forward import ACTIVATIONS, check_activation, check_swiglu
 from ..layers.linear import check_linear
 from ..layers.relu import check_leaky_relu
 from .activations import Kernels
@@ -27,24 +29,31 @@ from .linear import column_sums, linear_backward, linear_forward, matmul, matmul
 from .relu import RELU, leaky_kernels, slope_gradient
 from .silu import SILU
 
-
-def _identity_into(x: Array, out: Array, scratch: Array) -> None:
-    np.copyto(out, x)
-
-
-def _identity_and_slope_into(x: Array, out: Array, slope: Array, scratch: Array) -> None:
-    np.copyto(out, x)
-    slope.fill(1.0)
-
-
-# by Hugging Face's names, as layers/feed_forward.py has them; leaky_relu's depend on its slope
+# by Hugging Face's names, as layers/feed_forward.py has them
 KERNELS: dict[str, Kernels] = {
     "gelu_new": GELU,
     "gelu": GELU_EXACT,
     "relu": RELU,
     "silu": SILU,
-    "identity": Kernels(_identity_into, _identity_and_slope_into),
 }
+
+
+def kernels_of(activation: str, slope: Sequence[Array]) -> Kernels:
+    """The kernels of an activation; what has none of its own takes the textbook's pair."""
+    if slope:
+        return leaky_kernels(*slope)
+    if activation in KERNELS:
+        return KERNELS[activation]
+    forward, backward = ACTIVATIONS[activation]
+
+    def forward_into(x: Array, out: Array, scratch: Array) -> None:
+        out[...] = forward(x)[0]
+
+    def forward_and_slope_into(x: Array, out: Array, slope: Array, scratch: Array) -> None:
+        out[...], cache = forward(x)
+        slope[...] = backward(np.ones_like(x), cache)[0]
+
+    return Kernels(forward_into, forward_and_slope_into)
 
 
 def feed_forward_forward(
@@ -73,7 +82,7 @@ def feed_forward_forward(
     hidden_shape = (*x.shape[:-1], hidden.shape[1])
     if cast:
         check_leaky_relu(hidden.reshape(hidden_shape), *cast)
-    kernels = leaky_kernels(*cast) if cast else KERNELS[activation]
+    kernels = kernels_of(activation, cast)
     activated = np.empty_like(hidden)
     # a learned slope's gradient needs the hidden layer as it was
     slopes = np.empty_like(hidden) if cast and save else hidden

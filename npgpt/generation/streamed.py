@@ -28,9 +28,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..fast.activations import activate
-from ..fast.feed_forward import KERNELS
+from ..fast.feed_forward import kernels_of
 from ..fast.ops import FAST
-from ..fast.relu import leaky_kernels
+from ..fast.silu import SILU
 from ..machine.threads import THRESHOLDS, each, get_threads, parts
 from ..tape import Array, Op
 from .quantized import Int8, Weight
@@ -88,8 +88,7 @@ def feed_forward(
 ) -> Array:
     """Two linear maps with an activation between, x (..., C); leaky_relu takes its slope (1,)."""
     hidden = linear(x, fc_weight, fc_bias)
-    kernels = leaky_kernels(*slope) if slope else KERNELS[activation]
-    return linear(activate(kernels, hidden), proj_weight, proj_bias)
+    return linear(activate(kernels_of(activation, slope), hidden), proj_weight, proj_bias)
 
 
 def swiglu(
@@ -97,7 +96,7 @@ def swiglu(
     fc_bias: Array | None, proj_weight: Weight, proj_bias: Array | None,
 ) -> Array:
     """The gated feed-forward network: silu(gate) * fc of x (..., C), projected back."""
-    hidden = activate(KERNELS["silu"], linear(x, gate_weight, gate_bias))
+    hidden = activate(SILU, linear(x, gate_weight, gate_bias))
     hidden *= linear(x, fc_weight, fc_bias)
     return linear(hidden, proj_weight, proj_bias)
 

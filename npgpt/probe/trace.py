@@ -13,7 +13,7 @@ one step, h.0.mlp. What is made from parameters alone bears its op's name: h.0.m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Mapping, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ import numpy as np
 from .. import model
 from ..config import GPT2Config
 from ..layers.attention import causal_attention_forward, split_heads, split_qkv
-from ..ops import TEXTBOOK
+from ..ops import TEXTBOOK, Ops
 from ..params import Params
 from ..tape import Array, Entry, Op, Tape, Var
 
@@ -60,9 +60,9 @@ class Trace:
 
 def record(
     params: Params, ids: Array, targets: Array, config: GPT2Config,
-    on_step: Callable[[Step], None] | None = None, keep: bool = True,
+    on_step: Callable[[Step], None] | None = None, keep: bool = True, ops: Ops = TEXTBOOK,
 ) -> Recording:
-    """Run ids and targets (B, T) forward with the textbook's layers, onto a new tape.
+    """Run ids and targets (B, T) forward, onto a new tape; the loss is the cross-entropy alone.
 
     `on_step` sees each step as it is made. With `keep=False` there is no way back, and the memory
     is that of one layer.
@@ -82,7 +82,7 @@ def record(
     tape = Tape(on_entry, keep)
     watched = tape.watch(params)
     names.parameters = {var.key: name for name, var in watched.items()}
-    loss = model.loss(watched, ids, targets, config, ops=_APART, run_block=run_block)
+    loss = model.loss(watched, ids, targets, config, ops=_apart(ops), run_block=run_block)
     return Recording(tape, loss, watched, steps)
 
 
@@ -114,7 +114,9 @@ def trace(params: Params, ids: Array, targets: Array, config: GPT2Config) -> Tra
                  {name: grads[recording.watched[name]] for name in order})
 
 
-def first_break(params: Params, ids: Array, targets: Array, config: GPT2Config) -> str | None:
+def first_break(
+    params: Params, ids: Array, targets: Array, config: GPT2Config, ops: Ops = TEXTBOOK
+) -> str | None:
     """Where NaN or infinity first stands: "h.2.mlp.act", or "the gradient of h.2.mlp.act", as the
     order of execution goes; None where every element is finite.
 
@@ -155,35 +157,37 @@ def inside_attention(step: Step) -> Params:
 class _Composite(Op):
     """An op made of other ops: they are written to the tape, and it is not."""
 
-    call: Callable[..., Any] = lambda: None
+    call: Callable[..., Any] = field(kw_only=True)
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         return self.call(*inputs, **settings)
 
 
-def _feed_forward(
-    x: Var, fc_weight: Var, fc_bias: Var | None, proj_weight: Var, proj_bias: Var | None,
-    *slope: Var, activation: str,
-) -> Var:
-    named = {**TEXTBOOK.named(), "gelu_new": TEXTBOOK.gelu, "gelu": TEXTBOOK.gelu_exact}
-    hidden = TEXTBOOK.linear(x, fc_weight, fc_bias)
-    return TEXTBOOK.linear(named[activation](hidden, *slope), proj_weight, proj_bias)
+def _apart(ops: Ops) -> Ops:
+    """The ops, with the composite layers made of the others, so that each step has a name."""
+
+    def feed_forward(
+        x: Var, fc_weight: Var, fc_bias: Var | None, proj_weight: Var, proj_bias: Var | None,
+        *slope: Var, activation: str,
+    ) -> Var:
+        name = {"gelu_new": "gelu", "gelu": "gelu_exact"}.get(activation, activation)
+        hidden = ops.linear(x, fc_weight, fc_bias)
+        return ops.linear(ops.named()[name](hidden, *slope), proj_weight, proj_bias)
+
+    def linear_cross_entropy(x: Var, weight: Var, targets: Array) -> Var:
+        return ops.cross_entropy(ops.unembedding(x, weight), targets)
+
+    return replace(ops, feed_forward=_composite(feed_forward),
+                   linear_cross_entropy=_composite(linear_cross_entropy))
 
 
-def _linear_cross_entropy(x: Var, weight: Var, targets: Array) -> Var:
-    return TEXTBOOK.cross_entropy(TEXTBOOK.unembedding(x, weight), targets)
+def _composite(call: Callable[..., Var]) -> Op:
+    # its ops are written to the tape, and it is not: it has no pair of its own
+    return _Composite(call.__name__, _no_pair, _no_pair, call=call)
 
 
-def _never(*arrays: Any) -> Any:
+def _no_pair(*arrays: Any) -> Any:
     raise NotImplementedError("a composite op has no pair of its own")
-
-
-_APART = replace(
-    TEXTBOOK,
-    feed_forward=_Composite("feed_forward", _never, _never, call=_feed_forward),
-    linear_cross_entropy=_Composite("linear_cross_entropy", _never, _never,
-                                    call=_linear_cross_entropy),
-)
 
 
 class _Names:

@@ -24,9 +24,11 @@ from typing import Any, Callable
 import numpy as np
 
 from ..evaluation.text import Stopped, evaluation_batches, mean_loss
+from ..fast.ops import FAST
 from ..files import locked, remove_partial, write_text
 from ..generation import LanguageModel
 from ..machine.threads import using
+from ..ops import TEXTBOOK
 from ..params import Params, init_params
 from ..probe.trace import first_break
 from ..tape import Array
@@ -292,8 +294,10 @@ def _save(run_folder: Path, state: TrainingState, log: RunLog) -> Path:
 
 def _first_break(state: TrainingState, tokens: Array) -> str | None:
     """Where the numbers of the step's batches first break, computed again without dropout."""
+    # the fast ops compute several steps at once: the textbook's name each
+    ops = TEXTBOOK if state.ops == FAST else state.ops
     for micro in range(state.run.train.grad_accumulation):
-        broken = first_break(state.params, *_batch(state, tokens, micro), state.config)
+        broken = first_break(state.params, *_batch(state, tokens, micro), state.config, ops)
         if broken:
             return broken
     return None

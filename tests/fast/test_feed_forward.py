@@ -13,6 +13,7 @@ from npgpt.config import ACTIVATIONS
 from npgpt.fast import feed_forward as fast
 from npgpt.fast.blocks import BLOCK, run_length
 from npgpt.fast.ops import FAST as ops
+from npgpt.generation import streamed
 from npgpt.layers import feed_forward as textbook
 from npgpt.machine import threads
 
@@ -65,6 +66,20 @@ def test_each_bias_may_be_there_or_not(activation, biases):
 @pytest.mark.parametrize("biases", list(itertools.product([True, False], repeat=3)))
 def test_each_bias_of_swiglu_may_be_there_or_not(biases):
     assert_same("swiglu", *example((2, 3), maps_in=2, biases=biases))
+
+
+def test_an_activation_without_kernels_takes_the_textbooks_pair(monkeypatch):
+    def tanh_forward(x):
+        return np.tanh(x), np.tanh(x)
+
+    def tanh_backward(dout, out):
+        return (dout * (1 - out * out),)
+
+    monkeypatch.setitem(textbook.ACTIVATIONS, "tanh", (tanh_forward, tanh_backward))
+    assert_same("feed_forward", *example((2, 3)), activation="tanh")
+    x, *arrays = example((2, 3))[0]
+    np.testing.assert_allclose(streamed.feed_forward(x, *arrays, activation="tanh"),
+                               ops.feed_forward(x, *arrays, activation="tanh"), rtol=1e-12)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

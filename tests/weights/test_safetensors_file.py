@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from npgpt.weights import CheckpointError
@@ -61,6 +61,8 @@ def test_every_type_of_the_format_has_its_size_as_the_library_has_it(
     write_raw(tmp_path / "f", raw, header)
     found = read_safetensors(tmp_path / "f")["a"]
     assert (found.dtype, found.shape) == (dtype, (3,))
+    with safe_open(tmp_path / "f", framework="np") as theirs:
+        assert theirs.get_slice("a").get_dtype() == dtype
 
 
 def test_tensors_may_be_named_in_another_order_than_they_lie(tmp_path: Path) -> None:

@@ -38,7 +38,10 @@ def adamw_reference(
     v: Mapping[str, Array], *, step: int, lr: float, betas: Sequence[float], eps: float,
     decay_names: Collection[str], weight_decay: float, grad_scale: float = 1.0,
 ) -> None:
-    """One update of params, m and v in place, as the formula says; step counts from 1."""
+    """One update of params, m and v in place, as the formula says; step counts from 1.
+
+    grads, m and v have params' names and shapes, which may be any.
+    """
     beta1, beta2 = betas
     for name, p in params.items():
         g = grads[name] * grad_scale

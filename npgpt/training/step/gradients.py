@@ -22,6 +22,7 @@ import numpy as np
 
 from ...config import GPT2Config
 from ...fast.ops import FAST
+from ...ids import check_integer
 from ...layers.contract import UniformSource
 from ...layers.cross_entropy import IGNORE
 from ...machine import threads as _threads
@@ -62,11 +63,13 @@ def loss_and_grads(
         workers     worker processes that compute shards where there are threads - 1 of them, to the
                     same bits; with the fast ops only
 
-    The gradients are arrays of their own. Raises ValueError for shapes that differ, and for an rng
-    that cannot be cut where shards are asked for.
+    The gradients are arrays of their own. Raises ValueError for shapes that differ, for an rng that
+    cannot be cut where shards are asked for, and for `recompute` with an entropy penalty.
     """
     if ids.ndim != 2 or targets.shape != ids.shape:
         raise ValueError(f"ids and targets must both be (B, T); got {ids.shape}, {targets.shape}")
+    if shards is not None:
+        check_integer("shards", shards, 1)
     if not (config.embd_pdrop or config.resid_pdrop or config.attn_pdrop):
         rng = None
     # the fast ops cut their work over our threads; others leave it to BLAS's

@@ -7,8 +7,8 @@
 A small model's step is thousands of NumPy calls of some microseconds. Threads of one process need
 the GIL between any two of them, and one that finds it taken sleeps, which costs more than the call:
 two threads take 0.65 of one thread's time instead of half. A process has a GIL of its own.
-Parameters and gradients lie in shared memory; the batch goes through pipes, pickled. The gradients
-are bit for bit those of the threads.
+Parameters and gradients lie in shared memory; the batch goes through pipes, as a line of JSON. The
+gradients are bit for bit those of the threads.
 
 Workers start beside the first steps, which take threads meanwhile; where one dies or stops
 answering, its shard is computed here. They end with `close`, and when this process does. Processes
@@ -18,9 +18,9 @@ and memory are the standard library's: nothing here needs Linux, where alone it 
 from __future__ import annotations
 
 import contextlib
+import json
 import mmap
 import os
-import pickle
 import subprocess
 import sys
 import threading
@@ -31,6 +31,7 @@ from typing import IO, TYPE_CHECKING, Any, Mapping, Sequence
 
 import numpy as np
 
+from ...config import GPT2Config
 from ...fast.ops import FAST
 from ...layers.contract import Array, UniformSource
 from ...machine import threads
@@ -55,16 +56,15 @@ PATIENCE, TIMES = 5.0, 5.0
 _LINE = 64
 
 
-def _layout(params: Mapping[str, Array]) -> np.dtype[np.void]:
-    """All these arrays as one element of a structured array, which begins with a page."""
+def _layout(described: Mapping[str, tuple[Sequence[int], str]]) -> np.dtype[np.void]:
+    """Arrays of these shapes and dtypes as one element of a structured array, of whole pages."""
+    formats = [np.dtype((dtype, tuple(shape))) for shape, dtype in described.values()]
     offsets, end = [], 0
-    for array in params.values():
+    for one in formats:
         offsets.append(end)
-        end += -(-array.nbytes // _LINE) * _LINE
-    return np.dtype({
-        "names": list(params), "formats": [(a.dtype, a.shape) for a in params.values()],
-        "offsets": offsets, "itemsize": -(-max(1, end) // mmap.PAGESIZE) * mmap.PAGESIZE,
-    })
+        end += -(-one.itemsize // _LINE) * _LINE
+    return np.dtype({"names": list(described), "formats": formats, "offsets": offsets,
+                     "itemsize": -(-max(1, end) // mmap.PAGESIZE) * mmap.PAGESIZE})
 
 
 class _Memory:
@@ -88,7 +88,7 @@ class _Memory:
 class _Worker:
     """One process, and the thread that waits for its answers: no pipe can block the caller."""
 
-    def __init__(self, memory_name: str, piece: int, layout: np.dtype[np.void]) -> None:
+    def __init__(self, memory_name: str, piece: int, described: str) -> None:
         home = str(Path(__file__).parents[3])
         path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
@@ -96,16 +96,16 @@ class _Worker:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
         )
-        self._messages: SimpleQueue[object] = SimpleQueue()
+        self._messages: SimpleQueue[str | None] = SimpleQueue()
         self._sent = threading.Event()
         self._answers: SimpleQueue[object] = SimpleQueue()
         # the first message; its answer says that the worker is there
-        self._messages.put(layout)
+        self._messages.put(described)
         self._thread = threading.Thread(target=self._talk, daemon=True, name="npgpt-worker")
         self._thread.start()
 
-    def ask(self, message: object) -> None:
-        """Send a message, anything but None; there will be one answer to it."""
+    def ask(self, message: str) -> None:
+        """Send a message; there will be one answer to it."""
         self._sent.clear()
         self._messages.put(message)
         # the thread gets the GIL now, not when we release it next; it may be stuck all the same,
@@ -146,7 +146,7 @@ class Workers:
         """How many there are, or will be; 0 where there can be none."""
         self._workers: list[_Worker] = []
         self._named: SharedMemory | None = None
-        self._layout: np.dtype[np.void] = np.dtype([])
+        self._described: dict[str, tuple[tuple[int, ...], str]] = {}
         self._params: dict[str, Array] = {}
         self._grads: list[dict[str, Array]] = []
 
@@ -159,10 +159,10 @@ class Workers:
         """
         if count != self.count or self.count == 0 or not isinstance(rng, (RowRandom, type(None))):
             return False
-        layout = _layout(params)
-        if layout != self._layout:
+        described = {name: (a.shape, a.dtype.str) for name, a in params.items()}
+        if described != self._described:
             self.close()
-            self._start(layout)
+            self._start(described)
         while len(self._grads) < self.count:
             try:
                 answer = self._workers[len(self._grads)].answer(0)
@@ -171,7 +171,8 @@ class Workers:
             if answer is None:
                 self._give_up()
                 return False
-            self._grads.append(self._memory.arrays(layout, 1 + len(self._grads)))
+            piece = 1 + len(self._grads)
+            self._grads.append(self._memory.arrays(_layout(described), piece))
         self._forget_name()
         return self.count > 0
 
@@ -187,7 +188,7 @@ class Workers:
             for name, array in params.items():
                 self._params[name][...] = array
             for worker, shard in zip(self._workers, shards[1:]):
-                worker.ask((shard, np.geterr()))
+                worker.ask(_written(shard))
             started = time.monotonic()
             results, whole = [_here(params, shards[0])], True
             patience = max(PATIENCE, TIMES * (time.monotonic() - started))
@@ -215,13 +216,14 @@ class Workers:
         for worker in self._workers:
             worker.end()
         self._forget_name()
-        self._workers, self._grads, self._params, self._layout = [], [], {}, np.dtype([])
+        self._workers, self._grads, self._params, self._described = [], [], {}, {}
 
     def _give_up(self) -> None:
         self.close()
         self.count = 0
 
-    def _start(self, layout: np.dtype[np.void]) -> None:
+    def _start(self, described: dict[str, tuple[tuple[int, ...], str]]) -> None:
+        layout = _layout(described)
         try:
             # not on every system
             from multiprocessing.shared_memory import SharedMemory
@@ -229,12 +231,12 @@ class Workers:
             self._named = SharedMemory(create=True, size=layout.itemsize * (1 + self.count))
             _reserve(self._named)
             for piece in range(1, 1 + self.count):
-                self._workers.append(_Worker(self._named.name, piece, layout))
+                self._workers.append(_Worker(self._named.name, piece, json.dumps(described)))
         except (ImportError, OSError):
             self._give_up()
             return
         self._memory = _Memory(self._named)
-        self._layout = layout
+        self._described = described
         self._params = self._memory.arrays(layout, 0)
 
     def _forget_name(self) -> None:
@@ -266,10 +268,10 @@ def _here(params: Mapping[str, Array], shard: Shard) -> tuple[float, dict[str, A
         return shard_gradients(params, shard, FAST)
 
 
-def _send(pipe: IO[bytes], message: object) -> bool:
-    """Write a message; False if nobody is there to read it."""
+def _send(pipe: IO[bytes], message: str) -> bool:
+    """Write a message as a line; False if nobody is there to read it."""
     try:
-        pickle.dump(message, pipe)
+        pipe.write(message.encode() + b"\n")
         pipe.flush()
     except OSError:
         return False
@@ -278,10 +280,23 @@ def _send(pipe: IO[bytes], message: object) -> bool:
 
 def _receive(pipe: IO[bytes]) -> Any:
     """Read a message; None if the other side is gone."""
-    try:
-        return pickle.load(pipe)
-    except (EOFError, pickle.UnpicklingError):
-        return None
+    line = pipe.readline()
+    return json.loads(line) if line.endswith(b"\n") else None
+
+
+def _written(shard: Shard) -> str:
+    return json.dumps({
+        **shard._asdict(), "ids": shard.ids.tolist(), "targets": shard.targets.tolist(),
+        "config": shard.config.to_dict(), "errors": np.geterr(),
+        "rng": shard.rng.state() if isinstance(shard.rng, RowRandom) else None,
+    })
+
+
+def _read(message: dict[str, Any]) -> Shard:
+    ids, targets = (np.asarray(message[name], np.int64) for name in ("ids", "targets"))
+    rng = None if message["rng"] is None else RowRandom.from_state(message["rng"])
+    config = GPT2Config.from_dict(message["config"])
+    return Shard(ids, targets, config, rng, message["weight"], message["recompute"])
 
 
 def serve(memory_name: str, piece: int) -> None:
@@ -289,24 +304,24 @@ def serve(memory_name: str, piece: int) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     # nothing that is printed may get among the answers
     os.dup2(2, 1)
-    layout: np.dtype[np.void] | None = _receive(sys.stdin.buffer)
+    described = _receive(sys.stdin.buffer)
     memory = _attached(memory_name)
-    if layout is None or memory is None:
+    if described is None or memory is None:
         return
+    layout = _layout(described)
     params, ours = memory.arrays(layout, 0), memory.arrays(layout, piece)
-    _send(answers, "ready")
+    _send(answers, json.dumps("ready"))
     with threads.using(1), threads.one_blas_thread():
         while (message := _receive(sys.stdin.buffer)) is not None:
-            shard, error_state = message
             answer: float | str
             try:
-                with np.errstate(**error_state):
-                    answer, grads = shard_gradients(params, shard, FAST)
+                with np.errstate(**message["errors"]):
+                    answer, grads = shard_gradients(params, _read(message), FAST)
                 for name, grad in grads.items():
                     ours[name][...] = grad
             except Exception as error:
                 answer = str(error) if isinstance(error, ValueError) else repr(error)
-            if not _send(answers, answer):
+            if not _send(answers, json.dumps(answer)):
                 return
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -6,7 +8,7 @@ from npgpt.config import GPT2Config
 from npgpt.machine import threads
 from npgpt.ops import TEXTBOOK as textbook
 from npgpt.params import init_params
-from npgpt.tape import Tape
+from npgpt.tape import Op, Tape
 from npgpt.training.step.gradients import (
     add_gradients,
     batches_at_a_time,
@@ -164,6 +166,32 @@ def test_gradients_are_arrays_that_nobody_else_holds():
     _, again = loss_and_grads(params, ids, targets, config)
     for name, grad in again.items():
         np.testing.assert_array_equal(grad, before[name])
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("recompute", [False, True])
+def test_a_users_layer_may_hand_one_array_to_two_parameters(shards, recompute):
+    """What its backward shares, or may not be written into, never reaches a sum in place."""
+    def layernorm_forward(x, weight, bias, *, eps):
+        out, cache = textbook.layernorm.forward(x, weight + bias, np.zeros_like(bias), eps=eps)
+        return out, cache
+
+    def layernorm_backward(dout, cache):
+        dx, dweight, _ = textbook.layernorm.backward(dout, cache)
+        return dx, dweight, np.broadcast_to(dweight, dweight.shape)
+
+    mine = replace(textbook, layernorm=Op("layernorm", layernorm_forward, layernorm_backward))
+    given = example(batch=4, length=9)
+    got, wanted = (loss_and_grads(*given, ops=mine, shards=n, recompute=r)
+                   for n, r in ((shards, recompute), (1, False)))
+    assert_same(got, wanted, 1e-12)
+    np.testing.assert_array_equal(got[1]["ln_f.weight"], got[1]["ln_f.bias"])
+
+
+@pytest.mark.parametrize("shards", [0, -3, True, 2.5, "2"])
+def test_the_number_of_shards_is_an_integer_of_at_least_1(shards):
+    with pytest.raises(ValueError, match="shards=.* must be an integer of at least 1"):
+        loss_and_grads(*example(), shards=shards)
 
 
 def test_small_models_are_cut_into_shards_and_large_ones_are_not(two_threads):
