@@ -205,7 +205,7 @@ class GPT2Config:
         }
 
     def replace(self, **changes: Any) -> GPT2Config:
-        """A copy with some fields changed; raises ValueError as `from_dict`."""
+        """A copy with some fields changed. Raises ValueError as `from_dict`."""
         return self.from_dict({**self.to_dict(), **changes})
 
 
