@@ -135,7 +135,7 @@ class TorchGenerator:
         return out
 
     def randint(self, low: int, high: int, shape: tuple[int, ...]) -> Array:
-        """Integers (shape) in [low, high), as torch.randint; raises ValueError unless low < high."""
+        """Integers (shape) in [low, high) as torch.randint; raises ValueError unless low < high."""
         if low >= high:
             raise ValueError(f"expected low < high; got [{low}, {high}), which is empty")
         n = math.prod(shape)

@@ -47,8 +47,7 @@ class Thresholds:
     shard_parameters: int = 2**25
     # below this many weights times positions a batch is not cut, and below the second its shards
     # go one after the other where there are no worker processes: 2 blocks of 16 channels on B5 T16
-    # took 1.1 ms on one thread, 4.4 in shards on two; 4 of 64 on B12 T64 20 and 20; of 128, 51 and
-    # 35
+    # took 1.1 ms on one thread, 4.4 in shards on two; 4 of 64 on B12 T64 20, 20; of 128 51, 35
     shard_work: int = 2**23
     thread_work: int = 2**27
 
