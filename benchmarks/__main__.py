@@ -27,7 +27,7 @@ from .children import run_child
 from .contest import hold
 from .limits import UNITS
 from .machine import describe_machine
-from .report import op_lines, shown
+from .report import op_lines
 from .suite import rows
 
 RESULTS = Path(__file__).parent / "results"
@@ -96,10 +96,9 @@ def _show(result: dict[str, Any]) -> None:
         # a round of the limits is not the same work for all: only their rates compare
         times = "" if "limits" in column else (
             f"{column['median'] * 1e3:12.2f} ms   npgpt / this {column['npgpt_ratio']:6.3f}   ")
-        print(f"  {shown(name):14}{times}peak {column['peak_bytes'] / 1e6:7.0f} MB")
+        print(f"  {name:14}{times}peak {column['peak_bytes'] / 1e6:7.0f} MB")
         for limit, rate in column.get("limits", {}).items():
-            limit, unit = limit.replace("product", "matmul"), UNITS.get(limit, "GFLOP/s")
-            print(f"      {limit:20}{rate:10.1f} {unit}", flush=True)
+            print(f"      {limit:20}{rate:10.1f} {UNITS.get(limit, 'GFLOP/s')}", flush=True)
     if result["name"] == "ops":
         print("\n".join(["", *op_lines(result)]), flush=True)
 

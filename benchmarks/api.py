@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
-import pkgutil
 import re
 from pathlib import Path
 from types import ModuleType
@@ -18,20 +17,26 @@ from typing import Iterator
 from .readme import ROOT, put_section
 
 README = ROOT / "npgpt" / "README.md"
-# room -> its public names, wherever in the room they are defined; none are those it exports
-ROOMS: dict[str, tuple[str, ...]] = {
+# module -> its public names, as they are imported from it; none are those it exports
+MODULES: dict[str, tuple[str, ...]] = {
     "npgpt": (),
     "npgpt.text": (),
     "npgpt.weights": (),
     "npgpt.generation": (),
-    "npgpt.evaluation": ("score_text", "read_questions", "score_questions"),
-    "npgpt.probe": ("trace", "first_break", "attention_entropy", "causal_bound", "quartiles"),
-    "npgpt.training": ("resolve", "new_state", "train", "loss_and_grads", "load_checkpoint",
-                       "adamw_reference"),
+    "npgpt.evaluation.text": ("score_text",),
+    "npgpt.evaluation.choices": ("read_questions", "score_questions"),
+    "npgpt.probe.trace": ("Trace", "trace", "first_break"),
+    "npgpt.probe.entropy": ("attention_entropy", "causal_bound", "quartiles"),
+    "npgpt.training.settings": ("resolve",),
+    "npgpt.training.loop": ("new_state", "train"),
+    "npgpt.training.checkpoint": ("load_checkpoint",),
+    "npgpt.training.step.gradients": ("loss_and_grads",),
+    "npgpt.training.step.adamw": ("adamw_reference",),
     "npgpt.machine": (),
     "npgpt.gradcheck": (),
     "npgpt.packs": (),
-    "npgpt.lab": ("shipped", "load_study", "run_study"),
+    "npgpt.lab.study": ("shipped", "load_study"),
+    "npgpt.lab.runner": ("run_study",),
     "npgpt.book": (),
 }
 # classes whose methods are listed too
@@ -48,25 +53,25 @@ CONSTANTS = {
 
 
 def page() -> str:
-    """The section `api`: a heading and a table for each room."""
+    """The section `api`: a heading and a table for each module."""
     parts = []
-    for room in ROOMS:
-        lines = [f"| {name} | {sentence} |" for name, sentence in entries(room)]
+    for module in MODULES:
+        lines = [f"| {name} | {sentence} |" for name, sentence in entries(module)]
         if lines:
-            head = [f"## {room}", "", "| name | what it is |", "|---|---|"]
+            head = [f"## {module}", "", "| name | what it is |", "|---|---|"]
             parts.append("\n".join([*head, *lines]))
     return "\n\n".join(parts)
 
 
-def entries(room: str) -> Iterator[tuple[str, str]]:
-    """Name with parameters, and first sentence, of everything public in a room."""
-    module = importlib.import_module(room)
-    for name in ROOMS[room] or exported(module):
-        found = getattr(module, name) if hasattr(module, name) else _within(module, name)
+def entries(module: str) -> Iterator[tuple[str, str]]:
+    """Name with parameters, and first sentence, of everything public in a module."""
+    imported = importlib.import_module(module)
+    for name in MODULES[module] or exported(imported):
         if name.startswith("__"):
             continue
-        if inspect.ismodule(found):
-            found = _within(module, name)
+        if not hasattr(imported, name):
+            raise ValueError(f"{module} has no {name}; see MODULES in benchmarks/api.py")
+        found = getattr(imported, name)
         yield f"`{name}{_parameters(found)}`", _sentence(name, found)
         if name in FACES:
             for method, member in vars(found).items():
@@ -81,16 +86,6 @@ def exported(module: ModuleType) -> list[str]:
     return list(names) if names is not None else [
         name for name, found in vars(module).items()
         if not name.startswith("_") and getattr(found, "__module__", None) == module.__name__]
-
-
-def _within(room: ModuleType, name: str) -> object:
-    """A function or class of that name, defined in one of the room's modules."""
-    for info in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
-        module = importlib.import_module(info.name)
-        found = vars(module).get(name)
-        if getattr(found, "__module__", None) == info.name:
-            return found
-    raise ValueError(f"{room.__name__} has no {name}; see ROOMS in benchmarks/api.py")
 
 
 def _parameters(found: object) -> str:

@@ -9,7 +9,7 @@ BETTER, WORSE = "#0072b2", "#d55e00"
 # a longer ratio is cut off here; the number beside it is exact
 LONGEST = 2.5
 # not rivals: the floor, and npgpt itself with other settings
-_NOT_PEERS = ("npgpt", "products", "kept", "float32")
+_NOT_PEERS = ("npgpt", "matmuls", "plain", "float32")
 
 Bar = tuple[str, str, float]
 

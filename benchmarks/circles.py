@@ -15,15 +15,15 @@ README = ROOT / "README.md"
 PACKAGE = ROOT / "npgpt"
 # every room and module of the package, in the order to read them
 CIRCLES = {
-    "the textbook": "layers tape ops params model config arrays",
+    "the textbook": "layers tape ops params model config",
+    "  beside it": "variants ids suggest arrays",
     "  its check": "gradcheck",
-    "the tools": "budget ids suggest files version variants text weights fast machine generation "
-                 "probe evaluation doctor gpt2 training display",
-    "the programs": "selfcheck book demos packs lab learn view cli __main__ __init__",
+    "the tools": "budget files version text weights fast machine generation probe evaluation gpt2 "
+                 "training display",
+    "the programs": "selfcheck book demos packs lab cli __main__ __init__",
 }
 # modules of one idea each, that the picture does not name
-UNNAMED = {"arrays", "budget", "ids", "suggest", "files", "version", "display", "__main__",
-           "__init__"}
+UNNAMED = {"budget", "files", "version", "display", "__main__", "__init__"}
 
 
 def lines(room: str) -> int:

@@ -34,17 +34,17 @@ def limit_lines(results: list[dict[str, Any]]) -> str:
 def _matmuls(
     ours: dict[str, float], theirs: dict[str, float] | None, rows: dict[str, Any]
 ) -> str:
-    text = (f"**Matmuls.** NumPy's BLAS reaches {ours['products 1024']:.0f} GFLOP/s on matmuls "
-            f"of 1024 positions, {ours['products 256']:.0f} of 256")
+    text = (f"**Matmuls.** NumPy's BLAS reaches {ours['matmuls 1024']:.0f} GFLOP/s on matmuls "
+            f"of 1024 positions, {ours['matmuls 256']:.0f} of 256")
     if theirs is None:
         return text + "."
-    text += f"; PyTorch's {theirs['products 1024']:.0f} and {theirs['products 256']:.0f}."
+    text += f"; PyTorch's {theirs['matmuls 1024']:.0f} and {theirs['matmuls 256']:.0f}."
     fractions = []
     for name, row in rows.items():
         columns = row["columns"]
-        if name.startswith("train-") and {"npgpt", "products", "eager"} <= set(columns):
+        if name.startswith("train-") and {"npgpt", "matmuls", "eager"} <= set(columns):
             ours, least, whole = (columns[name]["median"] * 1e3
-                                  for name in ("npgpt", "products", "eager"))
+                                  for name in ("npgpt", "matmuls", "eager"))
             fractions.append(f"{row['label']}: {least / whole:.2f}, which leaves "
                              f"{_ms(max(0.0, whole - least))} for everything else; npgpt needs "
                              f"{_ms(ours - least)}")
@@ -65,10 +65,10 @@ def _prefill(ours: dict[str, float], rows: dict[str, Any]) -> str:
     columns = rows["prefill"]["columns"] if "prefill" in rows else {}
     if "transformers" not in columns:
         return ""
-    least = 2 * BLOCK_WEIGHTS * PREFILLED / ours["products 1024"] / 1e9
+    least = 2 * BLOCK_WEIGHTS * PREFILLED / ours["matmuls 1024"] / 1e9
     theirs = columns["transformers"]["median"]
     return (f"**Prefill** multiplies {PREFILLED} positions with the weights of 12 blocks: at "
-            f"{ours['products 1024']:.0f} GFLOP/s that takes {least * 1e3:.0f} ms, before "
+            f"{ours['matmuls 1024']:.0f} GFLOP/s that takes {least * 1e3:.0f} ms, before "
             f"attention and everything else; {least / theirs:.2f} of the {theirs * 1e3:.0f} ms "
             "that transformers needs for all of it.")
 

@@ -265,9 +265,10 @@ def section(result: dict[str, Any]) -> str:
     return f"""
 ## How good is the doctor?
 
-All layers' backwards were broken in {every[0]} ways (`python -m benchmarks.mutants --write`), the
-catalogue split by a hash into a half that the rules were tuned on and one whose totals alone
-were looked at (more than once, as the doctor grew).
+The doctor is the part of the check that names the fault. To measure it, all layers' backwards
+were broken in {every[0]} ways (`python -m benchmarks.mutants --write`). A hash divides these
+mutants into two halves. The rules were tuned on one; of the other, which is held out, only totals
+were looked at, though more than once while the rules were written.
 Detected: {every[1]} of {every[0]}. Named rightly: {held[2]} of {held[0]} ({held[2] / held[0]:.1%})
 in the held-out half. npgpt's own right layers called wrong: {result["right_layers_accused"]} in \
 {result["right_layers_examined"]:,} random shapes, seeds and scales.

@@ -31,8 +31,6 @@ PEERS = (
 PROGRAMS = {"llama.cpp": ("prefill", "decode"), "llm.c": ("train-gpt2-64",)}
 # what the main README shows of them
 FIGURES = ("train-recipe", "train-gpt2-64", "train-gpt2-1024", "decode")
-# what the result files call a column, where the page has a better word for it
-SHOWN = {"products": "matmuls", "kept": "plain"}
 
 
 def main() -> int:
@@ -118,24 +116,19 @@ def table(results: list[dict[str, Any]]) -> str:
         if result["name"] in APART:
             continue
         columns, rival = result["columns"], result["rival"]
-        ratio = f"{columns[rival]['npgpt_ratio']:.2f} ({shown(rival)})" if rival in columns else ""
+        ratio = f"{columns[rival]['npgpt_ratio']:.2f} ({rival})" if rival in columns else ""
         others = ", ".join(
-            f"{shown(name)} {column['npgpt_ratio']:.2f}" for name, column in columns.items()
+            f"{name} {column['npgpt_ratio']:.2f}" for name, column in columns.items()
             if name not in ("npgpt", rival)
         )
         ours = duration(columns["npgpt"]["median"])
         lines.append(
             f"| {result['label']} | {ours} | {ratio} | {others} | {_memory(columns, rival)} |")
         if "val_loss" in columns["npgpt"]:
-            losses = ", ".join(f"{shown(name)} {column['val_loss']:.3f}"
+            losses = ", ".join(f"{name} {column['val_loss']:.3f}"
                                for name, column in columns.items())
             lines.append(f"| ... final loss |  |  | {losses} |  |")
     return "\n".join([*lines, "", _reading(results)])
-
-
-def shown(column: str) -> str:
-    """A column of the result files as the pages call it."""
-    return SHOWN.get(column, column)
 
 
 def _reading(results: list[dict[str, Any]]) -> str:
@@ -245,7 +238,7 @@ def _memory(columns: dict[str, Any], rival: str) -> str:
     ours = columns["npgpt"]["peak_bytes"]
     text = f"{ours / 1e6:.0f} MB"
     if rival in columns:
-        text += f", {ours / columns[rival]['peak_bytes']:.2f} of {shown(rival)}'s"
+        text += f", {ours / columns[rival]['peak_bytes']:.2f} of {rival}'s"
     return text
 
 

@@ -36,7 +36,7 @@ RATE = 0.1
 PENALTY = {"weight": 0.1, "tolerance": 0.1, "bound": 6.0}
 # of the limits: matmuls of (positions, in, out), forward and both backward, REPEATS times; and a
 # matrix as large as all weights that 124M reads for a token
-LIMIT_SHAPES = {"products 1024": (1024, 768, 3072), "products 256": (256, 768, 3072)}
+LIMIT_SHAPES = {"matmuls 1024": (1024, 768, 3072), "matmuls 256": (256, 768, 3072)}
 REPEATS = 10
 WEIGHTS_READ = (40448, 3072)
 

@@ -47,8 +47,8 @@ def rows(llama: str | None = None, llmc: str | None = None) -> list[Row]:
         *(_training(size, llmc) for size in ("recipe", "six", "gpt2-64", "gpt2-1024")),
         Row("recompute", "124M step, B1 T1024, with activation checkpointing", {
             "npgpt": ("npgpt_gpt", {"work": "train", "size": "gpt2-1024", "recompute": True}),
-            "kept": ("npgpt_gpt", {"work": "train", "size": "gpt2-1024"}),
-        }, "kept"),
+            "plain": ("npgpt_gpt", {"work": "train", "size": "gpt2-1024"}),
+        }, "plain"),
         Row("prefill", "124M, prefill of 1000 tokens, last logits", {
             "npgpt": ("npgpt_gpt", {"work": "prefill", "tokens": 1000}),
             **_transformers("prefill", 1000, "compiled", "bf16"), **_llama("prefill", 1000, llama),
@@ -79,7 +79,7 @@ def _training(size: str, llmc: str | None) -> Row:
     others = {"llm.c": ("llm_c", {"program": llmc})} if llmc and size == "gpt2-64" else {}
     return Row(f"train-{size}", LABELS[size], {
         "npgpt": ("npgpt_gpt", job),
-        "products": ("npgpt_floor", {"size": size}),
+        "matmuls": ("npgpt_floor", {"size": size}),
         "eager": ("torch_gpt", {**job, "mode": "eager"}),
         "compiled": ("torch_gpt", {**job, "mode": "compiled"}),
         "bf16": ("torch_gpt", {**job, "mode": "bf16"}),

@@ -7,12 +7,12 @@ from typing import Iterable
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """`, did you mean 'relu'?` for the nearest of the known names; empty if none is near.
+    """` (did you mean 'relu'?)` for the nearest of the known names; empty if none is near.
 
         raise ValueError(f"unknown activation {word!r}{did_you_mean(word, ACTIVATIONS)}")
     """
     near = difflib.get_close_matches(str(word), list(known), n=1)
-    return f", did you mean {near[0]!r}?" if near else ""
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> ValueError:

@@ -36,7 +36,7 @@ def test_a_model_is_its_config_and_parameters(small_config):
     assert model.n_parameters() == sum(a.size for a in model.params.values())
 
 
-def test_parameters_that_do_not_fit_the_config_are_refused_all_at_once(small_config):
+def test_parameters_that_do_not_fit_the_config_are_rejected_all_at_once(small_config):
     params = GPT2.init(small_config).params
     with pytest.raises(ValueError, match="h.2.ln_1.weight is missing; .*h.2.mlp.c_proj.bias"):
         GPT2(small_config.replace(n_layer=3), params)
@@ -211,7 +211,7 @@ def test_tokens_come_one_by_one_or_with_their_log_probabilities(small_model):
 
 
 @pytest.mark.parametrize("config", ["gpt2", {"n_layer": 2}, None])
-def test_what_is_no_config_is_refused_with_what_would_be_one(config):
+def test_what_is_no_config_is_rejected_with_what_would_be_one(config):
     with pytest.raises(ValueError, match="GPT2Config.named"):
         GPT2.init(config)
     with pytest.raises(ValueError, match="GPT2Config.named"):
@@ -284,7 +284,7 @@ BAD_IDS = {
 
 
 @pytest.mark.parametrize(("ids", "message"), BAD_IDS.values(), ids=BAD_IDS)
-def test_bad_ids_are_refused_with_what_was_given(ids, message, small_model):
+def test_bad_ids_are_rejected_with_what_was_given(ids, message, small_model):
     before = copy.deepcopy(small_model.params)
     for use in (small_model.logits, lambda x: small_model.loss(x, x),
                 lambda x: small_model.loss_and_grads(x, x)):
@@ -315,7 +315,7 @@ BAD_TARGETS = {
 
 
 @pytest.mark.parametrize(("targets", "message"), BAD_TARGETS.values(), ids=BAD_TARGETS)
-def test_bad_targets_are_refused_with_what_was_given(targets, message, small_model):
+def test_bad_targets_are_rejected_with_what_was_given(targets, message, small_model):
     for use in (small_model.loss, small_model.loss_and_grads):
         with pytest.raises(ValueError, match=message):
             use([3, 1, 3], targets)
@@ -328,6 +328,6 @@ def test_ids_and_targets_of_any_integer_type_mean_the_same(dtype, small_model):
         IDS.tolist(), targets.tolist())
 
 
-def test_a_model_in_another_precision_than_those_there_are_is_refused():
+def test_a_model_in_another_precision_than_those_there_are_is_rejected():
     with pytest.raises(ValueError, match="expected float32 or float64"):
         GPT2.init(GPT2Config(n_layer=1), dtype="float16")

@@ -162,7 +162,7 @@ def test_the_entropy_penalty_is_in_the_training_loss_alone():
     assert model.training_loss(params, IDS, TARGETS, without) == loss
 
 
-def test_the_penalty_and_a_stand_in_for_blocks_are_refused_together(small_model):
+def test_the_penalty_and_a_stand_in_for_blocks_are_rejected_together(small_model):
     config = small_model.config.replace(entropy_penalty=0.1)
     with pytest.raises(ValueError, match="does not save; switch one off"):
         model.training_loss(small_model.params, IDS, TARGETS, config, run_block=model.block)

@@ -130,7 +130,7 @@ def test_all_that_does_not_fit_is_named_at_once():
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "x"])
-def test_a_seed_that_is_none_is_refused_with_what_fits(seed):
+def test_a_seed_that_is_none_is_rejected_with_what_fits(seed):
     with pytest.raises(ValueError, match=f"seed={seed!r} must be an integer of at least 0"):
         init_params(SMALL, seed)
 
@@ -141,6 +141,6 @@ def test_single_and_double_precision_go_by_any_of_their_names(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float16", np.int32, np.complex128, "bfloat16", "much"])
-def test_any_other_dtype_is_refused_with_those_that_fit(dtype):
+def test_any_other_dtype_is_rejected_with_those_that_fit(dtype):
     with pytest.raises(ValueError, match="expected float32 or float64"):
         init_params(SMALL, dtype=dtype)

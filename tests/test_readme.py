@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import npgpt
 from npgpt.cli import VERBS, main, parse
 from npgpt.lab.study import read_study
 
@@ -71,25 +70,12 @@ def there(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("NPGPT_CACHE", str(tmp_path / "cache"))
     monkeypatch.delitem(sys.modules, "mine", raising=False)
-    _public_names(monkeypatch)
     Path("mine.py").write_text(MINE)
     Path("my-texts").mkdir()
     Path("my-texts/one.txt").write_text("the cat sat on the mat, and the dog looked on\n" * 90)
     Path("my-text.txt").write_text("The cat sat on the mat.\n" * 9)
     yield tmp_path
     sys.modules.pop("mine", None)
-
-
-def _public_names(monkeypatch):
-    # for as long as the package itself does not export them
-    from npgpt.fast.ops import FAST
-    from npgpt.gpt2 import open_model
-    from npgpt.ops import TEXTBOOK, Ops
-
-    for name, value in {"TEXTBOOK": TEXTBOOK, "FAST": FAST, "Ops": Ops,
-                        "open_model": lambda path: open_model(Path(path))}.items():
-        if name not in npgpt.__all__:
-            monkeypatch.setattr(npgpt, name, value, raising=False)
 
 
 @pytest.mark.parametrize("code", [code for _, code in PYTHON], ids=[name for name, _ in PYTHON])

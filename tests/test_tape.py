@@ -358,23 +358,23 @@ def test_a_tape_error_is_a_value_error():
     assert issubclass(TapeError, ValueError)
 
 
-def test_inputs_on_two_tapes_are_refused():
+def test_inputs_on_two_tapes_are_rejected():
     with pytest.raises(TapeError, match="add: the inputs lie on 2 tapes"):
         add(Tape().watch(np.ones(1)), Tape().watch(np.ones(1)))
 
 
-def test_a_var_of_another_tape_is_refused():
+def test_a_var_of_another_tape_is_rejected():
     other = Tape().watch(np.array(1.0))
     with pytest.raises(TapeError, match=r"a Var of this tape; got Var\(shape=\(\)"):
         Tape().backward(other)
 
 
-def test_a_plain_array_as_result_is_refused():
+def test_a_plain_array_as_result_is_rejected():
     with pytest.raises(TapeError, match=r"a Var of this tape; got array\(1.\)"):
         Tape().backward(np.array(1.0))
 
 
-def test_watching_a_var_is_refused():
+def test_watching_a_var_is_rejected():
     tape = Tape()
     with pytest.raises(TapeError, match=r"watch takes arrays of floats; got Var\("):
         tape.watch(tape.watch(np.ones(2)))
@@ -397,7 +397,7 @@ def test_a_result_of_many_numbers_needs_dout():
         tape.backward(double(x))
 
 
-def test_dout_of_another_shape_is_refused():
+def test_dout_of_another_shape_is_rejected():
     tape = Tape()
     x = tape.watch(np.ones((2, 3)))
     with pytest.raises(TapeError, match=r"dout: expected a gradient of shape \(2, 3\); got \(3,\)"):
@@ -411,7 +411,7 @@ def test_dout_of_another_shape_is_refused():
     ((np.ones(2),), "tuple of 2 gradients; got 1"),
     (np.ones((2, 2)), "tuple of 2 gradients; got ndarray"),
 ])
-def test_gradients_that_do_not_fit_the_inputs_are_refused(given, message):
+def test_gradients_that_do_not_fit_the_inputs_are_rejected(given, message):
     wrong = Op("wrong", lambda a, b: (a + b, None), lambda dout, _: given)
     tape = Tape()
     y = wrong(tape.watch(np.ones(2)), tape.watch(np.ones(2)))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy import matmul
 
 from npgpt import GPT2Config
-from npgpt.fast.linear import matmuls as products
+from npgpt.fast.linear import matmuls
 from npgpt.fast.scores import cut_blocks, cut_stacks
 from npgpt.machine import threads
 from npgpt.training.step.gradients import choose_shards
@@ -69,8 +69,8 @@ def _matmuls(config: GPT2Config, batch: int, length: int) -> Callable[[], None]:
     def once() -> None:
         for weight in weights:
             k, m = weight.shape
-            products([(inputs[k], weight, outputs[m])])
-            products([
+            matmuls([(inputs[k], weight, outputs[m])])
+            matmuls([
                 (outputs[m], weight.T, dinputs[k]), (inputs[k].T, outputs[m], dweights[k, m])
             ])
         for _ in range(config.n_layer):

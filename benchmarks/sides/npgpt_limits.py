@@ -13,7 +13,7 @@ from typing import Any, Callable
 import numpy as np
 
 from npgpt.fast.gelu import gelu_forward
-from npgpt.fast.linear import matmuls as products
+from npgpt.fast.linear import matmuls
 from npgpt.generation.streamed import TILE
 from npgpt.machine import threads
 
@@ -48,8 +48,8 @@ def prepare() -> Callable[[], Any]:
                 started = time.perf_counter()
                 for _ in range(REPEATS):
                     # forward, then backward for both
-                    products([(x, weight, out)])
-                    products([(dout, weight.T, dx), (x.T, dout, dweight)])
+                    matmuls([(x, weight, out)])
+                    matmuls([(dout, weight.T, dx), (x.T, dout, dweight)])
                 rates[name] = matmul_flops(name) / (time.perf_counter() - started) / 1e9
 
         def widen(i: int) -> None:

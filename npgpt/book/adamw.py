@@ -1,7 +1,7 @@
 """AdamW with PyTorch's order of operations, for the last digits of a replay.
 
-npgpt.training.optimiser has the formula, npgpt.training.step.adamw is fast. Neither rounds as
-PyTorch does, and 90 steps of training multiply a rounding error: the book's texts need this order.
+npgpt.training.step.adamw has the formula, and a fast form of it. Neither rounds as PyTorch does,
+and 90 steps of training multiply a rounding error: the book's texts need this order.
 
     p = p * (1 - lr * decay)
     m = m + (g - m) * (1 - b1)              v = v * b2 + g * g * (1 - b2)

@@ -23,12 +23,12 @@ CHAPTERS = {
 }
 COLUMN = 33     # characters for the printed numbers, and as many for the computed ones
 
-Say = Callable[[str], object]
+Report = Callable[[str], object]
 Computed = str | int | float | list[int | float | str]
 
 
-def replay(chapters: Sequence[int] = tuple(CHAPTERS), say: Say = print) -> list[Figure]:
-    """Compute every number of these chapters, and say the table line by line.
+def replay(chapters: Sequence[int] = tuple(CHAPTERS), report: Report = print) -> list[Figure]:
+    """Compute every number of these chapters, and report the table line by line.
 
     Chapters 2 and 3 take a second, 4 and 5 half a minute and 1 GB. Where OpenAI's weights are not
     on this machine, a line says so in place of their section of chapter 5. Raises ValueError for
@@ -41,49 +41,49 @@ def replay(chapters: Sequence[int] = tuple(CHAPTERS), say: Say = print) -> list[
     figures: list[Figure] = []
     for chapter in chapters:
         title, compute = CHAPTERS[chapter]
-        figures += tabulate(f"Chapter {chapter}: {title}", compute(), say)
+        figures += tabulate(f"Chapter {chapter}: {title}", compute(), report)
         if chapter == 5:
-            figures += _pretrained(say)
-    say(summary(figures))
+            figures += _pretrained(report)
+    report(summary(figures))
     return figures
 
 
-def _pretrained(say: Say) -> list[Figure]:
+def _pretrained(report: Report) -> list[Figure]:
     folder = cached("gpt2")
     if folder is None:
-        say("\nSection 5.5, OpenAI's weights: left out, they are not on this machine;\n"
-            "to have it too: npgpt pull gpt2")
+        report("\nSection 5.5, OpenAI's weights: left out, they are not on this machine;\n"
+               "to have it too: npgpt pull gpt2")
         return []
-    return tabulate("Section 5.5: OpenAI's weights", chapter5.pretrained_figures(folder), say)
+    return tabulate("Section 5.5: OpenAI's weights", chapter5.pretrained_figures(folder), report)
 
 
-def replay_training(epochs: int = training.EPOCHS, say: Say = print) -> list[Figure]:
-    """Run chapter 5's training, ten minutes or more and 4 GB; say its log beside the book's.
+def replay_training(epochs: int = training.EPOCHS, report: Report = print) -> list[Figure]:
+    """Run chapter 5's training, ten minutes or more and 4 GB; report its log beside the book's.
 
     Raises ValueError unless 1 <= epochs <= 10, the number of the book.
     """
     check_integer("epochs", epochs, 1, training.EPOCHS)
-    figures = tabulate("Chapter 5: training", training.figures(epochs), say)
-    say(summary(figures))
+    figures = tabulate("Chapter 5: training", training.figures(epochs), report)
+    report(summary(figures))
     parted = next((figure for figure in figures if figure.verdict == DIFFERENT), None)
     if parted is not None:
-        say(fill(f"parts from the book at: {parted.name}. The random numbers are the same; sums "
-                 f"are taken in another order, and training multiplies the difference.", 80))
+        report(fill(f"parts from the book at: {parted.name}. The random numbers are the same; sums "
+                    f"are taken in another order, and training multiplies the difference.", 80))
     return figures
 
 
-def tabulate(title: str, figures: Iterable[Figure], say: Say) -> list[Figure]:
-    """Say a heading, and the rows of each figure as soon as they are computed."""
-    say(f"\n{title}")
-    say(f"  {'printed':<{COLUMN}}  {'computed here':<{COLUMN}}  agrees")
+def tabulate(title: str, figures: Iterable[Figure], report: Report) -> list[Figure]:
+    """Report a heading, and the rows of each figure as soon as they are computed."""
+    report(f"\n{title}")
+    report(f"  {'printed':<{COLUMN}}  {'computed here':<{COLUMN}}  agrees")
     shown = []
     for figure in figures:
         source = "" if figure.source == "book" else f" (printed by {figure.source})"
-        say(f"{figure.name}{source}")
+        report(f"{figure.name}{source}")
         for printed, computed, verdict in figure.rows():
             columns = _column(printed), _column(computed), [verdict]
             for left, right, mark in zip_longest(*columns, fillvalue=""):
-                say(f"  {left:<{COLUMN}}  {right:<{COLUMN}}  {mark}".rstrip())
+                report(f"  {left:<{COLUMN}}  {right:<{COLUMN}}  {mark}".rstrip())
         shown.append(figure)
     return shown
 

@@ -55,11 +55,11 @@ def run(args: argparse.Namespace) -> int:
     # before minutes of work, not after
     if args.json is not None and not place_of(args.json).parent.is_dir():
         raise ValueError(f"--json {args.json}: there is no folder {args.json.parent}")
-    started, say = time.monotonic(), partial(print, flush=True)
+    started, report = time.monotonic(), partial(print, flush=True)
     if args.train:
-        figures = replay_training(EPOCHS if args.epochs is None else args.epochs, say)
+        figures = replay_training(EPOCHS if args.epochs is None else args.epochs, report)
     else:
-        figures = replay(args.chapters or list(CHAPTERS), say)
+        figures = replay(args.chapters or list(CHAPTERS), report)
     if args.json is not None:
         _write_json(args.json, figures, time.monotonic() - started)
     return 1 if any(figure.verdict == DIFFERENT for figure in figures) else 0

@@ -90,7 +90,7 @@ def _run(args: argparse.Namespace) -> int:
     with interruption() as happened, StudyProgress(head) as progress:
         outcome = run_study(
             folder, study, progress, jobs=args.jobs, only=args.only,
-            max_minutes=args.max_minutes or 0.0, should_stop=happened, say=note,
+            max_minutes=args.max_minutes or 0.0, should_stop=happened, report=note,
         )
     took = duration(time.monotonic() - started)
     again = f"npgpt lab run {args.study}" + (f" --out {folder}" if args.out is not None else "")
@@ -115,7 +115,7 @@ def _report(args: argparse.Namespace) -> int:
         raise ValueError(f"{source} does not exist; run the study first: "
                          f"npgpt lab run {args.study}")
     to = args.out or (source if source.is_dir() else source.parent)
-    for path in write_report(source, to, say=note):
+    for path in write_report(source, to, report=note):
         print(f"{path}  {path.stat().st_size:,} bytes")
     return 0
 
@@ -147,16 +147,16 @@ class StudyProgress:
 
     def started(self, run: Run, step: int) -> None:
         """A run starts, or continues from `step`."""
-        self._say(f"continue   {run.name} from step {step:,}" if step else f"start      {run.name}")
+        self._put(f"continue   {run.name} from step {step:,}" if step else f"start      {run.name}")
 
     def finished(self, run: Run, status: str) -> None:
         """A run is done or has diverged."""
         seconds = run.ending().get("seconds", 0.0)
         if status == "diverged":
-            self._say(f"diverged   {run.name}: {run.ending().get('said', '')}"[:79])
+            self._put(f"diverged   {run.name}: {run.ending().get('said', '')}"[:79])
         else:
             loss = float(run.result()["val_loss"])
-            self._say(f"done       {run.name}  val loss {loss:.4f}  {duration(seconds)}")
+            self._put(f"done       {run.name}  val loss {loss:.4f}  {duration(seconds)}")
 
     def going(self, runs: list[tuple[Run, int]], steps: int, total_steps: int) -> None:
         """Redraw the line, at most a few times a second."""
@@ -174,10 +174,10 @@ class StudyProgress:
         parts += [f"{run.name} {step / run.max_steps:.0%}" for run, step in runs]
         line = "  ".join(parts)
         if self._bar.disable:
-            self._say(line)
+            self._put(line)
         else:
             self._bar.set_description_str(line[:79])
 
-    def _say(self, line: str) -> None:
+    def _put(self, line: str) -> None:
         self._bar.write(line[:79], file=sys.stdout)
         sys.stdout.flush()

@@ -29,4 +29,4 @@ class Parser(argparse.ArgumentParser):
             message = f"unknown option {unknown[1]}{nearest}"
         elif unknown:
             message = f"unexpected argument {unknown[1]!r}; quote a text of several words"
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")

@@ -42,7 +42,7 @@ def load_text(args: argparse.Namespace, tokenizer: Tokenizer, least: int = 1) ->
     holds characters that the tokenizer lacks, or is too short.
     """
     name, fraction, split = choose_text(args.model, args.text, args.split)
-    corpus = load_corpus(name, tokenizer, fraction, say=note)
+    corpus = load_corpus(name, tokenizer, fraction, report=note)
     # with nothing held out, all of the text is the training part
     tokens = corpus.val if split == "val" else corpus.train
     corpus.require(least, tokens)

@@ -152,10 +152,10 @@ def _corpus(settings: RunConfig, state: TrainingState | None) -> Corpus:
     """The run's text as tokens; on resuming it must be the very text that the run began with."""
     data = settings.data
     if state is None:
-        return load_corpus(data.corpus, data.tokenizer, data.val_fraction, say=note)
+        return load_corpus(data.corpus, data.tokenizer, data.val_fraction, report=note)
     changed = f"has {data.corpus} changed since the run began? restore it, or start a new run"
     try:
-        corpus = load_corpus(data.corpus, state.tokenizer, data.val_fraction, say=note)
+        corpus = load_corpus(data.corpus, state.tokenizer, data.val_fraction, report=note)
     except CorpusError as error:
         raise CorpusError(f"{error}; {changed}") from None
     if state.corpus_fingerprint != corpus.fingerprint:

@@ -119,7 +119,7 @@ def runs_of(folder: Path, study: Study) -> list[Run]:
 
 @contextmanager
 def held(
-    folder: Path, patience: float = 0.0, say: Callable[[str], None] | None = None,
+    folder: Path, patience: float = 0.0, report: Callable[[str], None] | None = None,
 ) -> Iterator[None]:
     """Hold a study's folder. Raises ValueError if another `lab run` holds it, or runs it started.
 
@@ -133,9 +133,9 @@ def held(
                        f"{', '.join(runs)}")
             if time.monotonic() >= deadline:
                 raise ValueError(f"{problem}; wait until they end, or end them")
-            if say is not None:
-                say(f"{problem}; waiting until they have saved")
-                say = None
+            if report is not None:
+                report(f"{problem}; waiting until they have saved")
+                report = None
             time.sleep(0.05)
         yield
 

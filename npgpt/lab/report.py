@@ -39,11 +39,11 @@ Drawn = Mapping[str, bytes]
 
 
 def write_report(
-    source: Path, to: Path, say: Callable[[str], None] = lambda note: None
+    source: Path, to: Path, report: Callable[[str], None] = lambda note: None
 ) -> list[Path]:
     """Report on a study's folder or results.json, into the folder `to`; returns the pages' paths.
 
-    Without matplotlib the pages have no pictures, and `say` gets a message that says so. Raises
+    Without matplotlib the pages have no pictures, and `report` gets a message that says so. Raises
     ImportError without SciPy, ValueError if `source` does not hold results of a study, OSError
     where nothing can be written.
     """
@@ -55,7 +55,7 @@ def write_report(
         drawn = draw_all(summary)
     except ImportError as error:
         drawn = {}
-        say(f"the report has no pictures: {error}")
+        report(f"the report has no pictures: {error}")
     html, markdown = pages(results["study"]["title"], parts(results, summary, drawn))
     contents = {to / PICTURES / f"{name}.svg": svg for name, svg in drawn.items()}
     contents |= {to / HTML_FILE: html.encode(), to / MARKDOWN_FILE: markdown.encode()}

@@ -93,7 +93,7 @@ class _Going:
 def run_study(
     folder: Path, study: Study, reporter: Reporter, *, jobs: int | None = None,
     only: list[str] | None = None, max_minutes: float = 0.0,
-    should_stop: Callable[[], bool] = lambda: False, say: Callable[[str], None] | None = None,
+    should_stop: Callable[[], bool] = lambda: False, report: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Run what is left of the study in `folder`, and write results.json.
 
@@ -101,7 +101,7 @@ def run_study(
     only            names of arms; None is all
     max_minutes     then save and stop; 0 is no limit
     should_stop     asked several times a second; True saves and stops
-    say             gets messages: on the corpus, and on runs that are waited for
+    report          gets messages: on the corpus, and on runs that are waited for
 
     Raises ValueError for invalid settings and for a folder that is in use or holds another study;
     CorpusError for a corpus that cannot be read.
@@ -117,13 +117,13 @@ def run_study(
             return "interrupted"
         return "out of time" if time.monotonic() > deadline else ""
 
-    with held(folder, PATIENCE_SECONDS, say):
+    with held(folder, PATIENCE_SECONDS, report):
         adopt(folder, study)
         runs = runs_of(folder, study)
         # read once here, so that the runs find its tokens in the cache
         config = runs[0].config
         corpus = load_corpus(config.data.corpus, config.data.tokenizer, config.data.val_fraction,
-                             say=say)
+                             report=report)
         check_length(config, corpus)
         note_beginning(folder, corpus)
         (folder / "runs").mkdir(exist_ok=True)

@@ -6,5 +6,5 @@ One file a layer: the mathematics first, then forward, then backward. All keep o
     x_backward(dout, cache)         -> one gradient per array, None for integer ids
 
 Nothing is exported from here on purpose: `npgpt.layers.gelu` is the module with the derivation,
-`npgpt.ops.gelu` is the op that a tape records.
+`TEXTBOOK.gelu` of `npgpt.ops` is the op that a tape records.
 """

@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple, Sequence
 
 if TYPE_CHECKING:
@@ -39,12 +39,14 @@ class Limits:
         # (number of threads, who asked for it)
         self._active: list[tuple[int, int]] = []
         self._before: list[int] = []
+        self._applied: list[int] = []
 
     def enter(self, n: int) -> None:
         """Use at most n threads until `leave(n)`."""
         with self._lock:
             if not self._active:
                 self._before = [library.get_threads() for library in self._libraries]
+                self._applied = self._before
             self._active.append((n, threading.get_ident()))
             self._apply()
 
@@ -57,7 +59,7 @@ class Limits:
     def set_default(self, n: int) -> None:
         """Use n threads wherever there is no limit."""
         with self._lock:
-            self._before = [n] * len(self._libraries)
+            self._before, self._applied = [n] * len(self._libraries), []
             self._apply()
 
     def after_fork(self) -> None:
@@ -70,19 +72,33 @@ class Limits:
 
     def _apply(self) -> None:
         wanted = [min(self._active)[0]] * len(self._libraries) if self._active else self._before
-        for library, n in zip(self._libraries, wanted):
-            if library.get_threads() != n:
+        # set only where it changes: decoding enters a nested limit for every matmul
+        if wanted != self._applied:
+            for library, n in zip(self._libraries, wanted):
                 library.set_threads(n)
+            self._applied = wanted
 
 
 class LimitsOfThread(threading.local, Limits):
     """Limits on libraries with a number for each thread: every thread has a list of its own."""
 
 
-@contextmanager
-def limited(n: int) -> Iterator[None]:
+def limited(n: int) -> AbstractContextManager[None]:
     """BLAS uses n threads in here, or fewer where another limit in force says so."""
-    limits = _limits or _find()
+    return _limited(_limits or _find(), n)
+
+
+def limited_here(n: int) -> AbstractContextManager[None]:
+    """The same for the calling thread alone, in libraries that have a number for each thread."""
+    private = (_limits or _find())[1:]
+    return _limited(private, n) if private else _NOTHING
+
+
+_NOTHING = nullcontext()
+
+
+@contextmanager
+def _limited(limits: Sequence[Limits], n: int) -> Iterator[None]:
     for one in limits:
         one.enter(n)
     try:

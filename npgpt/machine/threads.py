@@ -157,7 +157,7 @@ def _share(work: Callable[[int], None], count: int, others: int) -> None:
         outside = _in_worker.set(True)
         try:
             # NumPy keeps its floating-point error settings per thread: take the caller's along
-            with np.errstate(**error_state), one_blas_thread():
+            with np.errstate(**error_state), blas.limited_here(1):
                 for i in left:
                     work(i)
         except BaseException as error:  # handed to the caller's thread, which raises it

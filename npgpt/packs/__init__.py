@@ -4,10 +4,7 @@
     print(compare_packs("my-pack", "their-pack"))     # the first tensor that differs, and why
 """
 
-from ..probe.trace import Trace, trace
 from .compare import Comparison, compare_packs
 from .write import read_pack, tiny_config, write_pack
 
-__all__ = [
-    "Comparison", "Trace", "compare_packs", "read_pack", "tiny_config", "trace", "write_pack",
-]
+__all__ = ["Comparison", "compare_packs", "read_pack", "tiny_config", "write_pack"]

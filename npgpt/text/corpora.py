@@ -24,7 +24,7 @@ from .cache import (
 from .chars import CharTokenizer
 from .choose import check_name, tokenizer_from_dict
 from .encode import char_vocabulary, encode_source
-from .named import Say, find_source
+from .named import Report, find_source
 from .sources import ContentHash, CorpusError, Source, cause, content_hash
 from .tokenizer import Tokenizer
 
@@ -88,7 +88,7 @@ def load_corpus(
     tokenizer: str | Tokenizer = "char",
     val_fraction: float = 0.1,
     cache_dir: str | os.PathLike[str] | None = None,
-    say: Say | None = None,
+    report: Report | None = None,
 ) -> Corpus:
     """A named corpus (npgpt.text.CORPORA), a file, or a folder of UTF-8 text, as tokens.
 
@@ -98,7 +98,7 @@ def load_corpus(
     tokenizer       "char" (its vocabulary: all characters of the text), "gpt2", or a Tokenizer
     val_fraction    val is what follows the first int(n_tokens * (1 - val_fraction)) tokens
     cache_dir       folder for downloads and token files; None: see npgpt.text.cache_folder
-    say             is called with each note as it comes up; Corpus.notes has them all
+    report          is called with each note as it comes up; Corpus.notes has them all
 
     The text is read once for its hash, and tokenised only if there is no sound token file for it.
     Where none can be written the tokens stay in memory, and a note says so.
@@ -113,17 +113,17 @@ def load_corpus(
         asked = BPETokenizer()
     notes: list[str] = []
 
-    def tell(note: str) -> None:
-        notes.append(note)
-        if say is not None:
-            say(note)
+    def note(text: str) -> None:
+        notes.append(text)
+        if report is not None:
+            report(text)
 
     folder = cache_folder(cache_dir)
-    source = find_source(name_or_path, folder, tell)
+    source = find_source(name_or_path, folder, note)
     content = content_hash(source)
     if not content.n_bytes:
         raise CorpusError(f"{source.name} is empty; a corpus needs text")
-    used, tokens, path = _stored_or_built(source, content, asked, folder, tell)
+    used, tokens, path = _stored_or_built(source, content, asked, folder, note)
     n_train = int(len(tokens) * (1 - val_fraction))
     return Corpus(
         name=source.name,
@@ -138,7 +138,7 @@ def load_corpus(
 
 
 def _stored_or_built(
-    source: Source, content: ContentHash, asked: Tokenizer | None, folder: Path, tell: Say
+    source: Source, content: ContentHash, asked: Tokenizer | None, folder: Path, report: Report
 ) -> tuple[Tokenizer, np.ndarray, Path | None]:
     """The tokenizer, the tokens, and their file, None if it could not be written."""
     path = folder / _file_name(source, content, asked)
@@ -148,17 +148,17 @@ def _stored_or_built(
     except (FileNotFoundError, NotADirectoryError):
         pass
     except (DamagedTokens, OSError) as error:
-        tell(f"the token file {path} cannot be used: {cause(error)}; the text is tokenised again")
+        report(f"the token file {path} cannot be used: {cause(error)}; the text is tokenised again")
 
     if content.n_bytes >= _LARGE_BYTES:
-        tell(f"tokenising {source.name} ({content.n_bytes / 1e6:,.0f} MB), once")
+        report(f"tokenising {source.name} ({content.n_bytes / 1e6:,.0f} MB), once")
     used = char_vocabulary(source) if asked is None else asked
     header = TokenHeader(used.to_dict(), content.hexdigest(), content.n_bytes)
     try:
         write_tokens(path, header, _encode_checked(source, used, content))
         return used, read_tokens(path)[1], path
     except (DamagedTokens, OSError) as error:
-        tell(
+        report(
             f"cannot write the token file {path} ({cause(error)}): the tokens stay in memory for "
             f"this run; set NPGPT_CACHE to another folder"
         )

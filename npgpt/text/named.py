@@ -13,7 +13,7 @@ from ..suggest import did_you_mean
 from .shakespeare import fetch
 from .sources import CorpusError, Document, Source, cause, file_source, folder_source, walk
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 CORPORA = {
     "python-docs": "the Python language reference, English prose; about 0.5 MB, no network",
@@ -31,7 +31,7 @@ _SKIPPED_FOLDERS = {
 _SKIPPED_FILES = ("_sysconfigdata", "sitecustomize", "usercustomize")
 
 
-def find_source(name_or_path: str | os.PathLike[str], folder: Path, say: Say) -> Source:
+def find_source(name_or_path: str | os.PathLike[str], folder: Path, report: Report) -> Source:
     """The source that a name of CORPORA, a file or a folder stands for.
 
     A str that is a corpus's name means that corpus: a folder of that name is "./NAME", or a Path.
@@ -42,7 +42,7 @@ def find_source(name_or_path: str | os.PathLike[str], folder: Path, say: Say) ->
     if name_or_path == "python-source":
         return python_source()
     if name_or_path == "shakespeare":
-        content = fetch(folder, say)
+        content = fetch(folder, report)
         return Source("shakespeare", (Document("shakespeare", partial(BytesIO, content)),))
     if not isinstance(name_or_path, (str, os.PathLike)):
         raise CorpusError(

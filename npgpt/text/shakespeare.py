@@ -15,11 +15,11 @@ N_BYTES = 1_115_394
 TIMEOUT_SECONDS = 20.0
 
 
-def fetch(folder: Path, say: Callable[[str], None]) -> bytes:
+def fetch(folder: Path, report: Callable[[str], None]) -> bytes:
     """The text: from folder/shakespeare.txt, or from the net and then stored there.
 
-    say is called with where it was stored, or why it was not. CorpusError, in one line, if the file
-    is neither there nor on the net: why, where to place it by hand, and the alternatives.
+    report is called with where it was stored, or why it was not. CorpusError, in one line, if the
+    file is neither there nor on the net: why, where to place it by hand, and the alternatives.
     """
     place = folder / "shakespeare.txt"
     found = ""
@@ -42,9 +42,9 @@ def fetch(folder: Path, say: Callable[[str], None]) -> bytes:
         with replacing_file(place) as beside:
             beside.write_bytes(content)
     except OSError as error:
-        say(f"downloaded shakespeare; it cannot be stored at {place} ({cause(error)})")
+        report(f"downloaded shakespeare; it cannot be stored at {place} ({cause(error)})")
     else:
-        say(f"downloaded shakespeare ({N_BYTES:,} bytes), stored at {place}")
+        report(f"downloaded shakespeare ({N_BYTES:,} bytes), stored at {place}")
     return content
 
 

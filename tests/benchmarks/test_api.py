@@ -1,5 +1,8 @@
 """The list of public names is what the docstrings say today."""
 
+import importlib
+import re
+from operator import attrgetter
 from types import ModuleType
 
 import pytest
@@ -21,6 +24,14 @@ def test_all_names_of_the_package_are_listed():
         assert any(line.startswith((f"`{name}`", f"`{name}(")) for line in listed), name
 
 
+def test_every_name_is_imported_from_where_the_page_says():
+    content = api.README.read_text(encoding="utf-8").split("<!-- api -->")[1]
+    for section in content.split("\n## ")[1:]:
+        module = importlib.import_module(section.split()[0])
+        for name in re.findall(r"^\| `([\w.]+)", section, re.M):
+            assert not isinstance(attrgetter(name)(module), ModuleType), (module, name)
+
+
 def test_functions_have_their_parameters_and_faces_their_methods():
     found = dict(api.entries("npgpt"))
     assert found["`Tape.watch(values)`"].startswith("Put an array")
@@ -34,7 +45,7 @@ def test_a_room_without_all_exports_what_it_defines():
 
 
 def test_a_name_that_is_gone_and_a_silent_one_are_errors(monkeypatch):
-    monkeypatch.setitem(api.ROOMS, "npgpt.packs", ("no_such_name",))
+    monkeypatch.setitem(api.MODULES, "npgpt.packs", ("no_such_name",))
     with pytest.raises(ValueError, match="npgpt.packs has no no_such_name"):
         list(api.entries("npgpt.packs"))
     with pytest.raises(ValueError, match="f has no docstring"):

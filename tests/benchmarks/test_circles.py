@@ -25,7 +25,7 @@ def test_the_lengths_in_the_readme_are_about_right(circle):
 
 
 def test_the_picture_names_the_rooms_that_exist(monkeypatch):
-    monkeypatch.setitem(circles.CIRCLES, "the tools", "text no_such_room ids")
+    monkeypatch.setitem(circles.CIRCLES, "the tools", "text no_such_room files")
     assert circles.lines("no_such_room") == 0
     line = next(line for line in circles.picture().splitlines() if "the tools" in line)
     assert line.split()[:3] == ["the", "tools", "text"] and line.split()[3][0].isdigit()

@@ -2,9 +2,9 @@
 
 from benchmarks.limits import WEIGHTS, limit_lines
 
-NUMPY = {"products 1024": 270.0, "products 256": 240.0, "reading": 4 * WEIGHTS / 20e6,
+NUMPY = {"matmuls 1024": 270.0, "matmuls 256": 240.0, "reading": 4 * WEIGHTS / 20e6,
          "widening": WEIGHTS / 15e6, "multiplying": WEIGHTS / 6e6, "gelu 1": 0.8, "gelu all": 1.2}
-TORCH = {"products 1024": 310.0, "products 256": 290.0, "reading": 30.0}
+TORCH = {"matmuls 1024": 310.0, "matmuls 256": 290.0, "reading": 30.0}
 
 
 def row(name, **medians):
@@ -17,7 +17,7 @@ def limits(**rates):
 
 
 def test_without_limits_there_is_no_list():
-    assert limit_lines([row("train-six", products=1.0, eager=2.0)]) == ""
+    assert limit_lines([row("train-six", matmuls=1.0, eager=2.0)]) == ""
 
 
 def test_without_training_rows_the_rates_stand_alone_and_without_npgpt_nothing():
@@ -37,7 +37,7 @@ def test_numpy_alone_has_its_own_rates():
 def test_bounds_stand_beside_what_they_bound():
     text = limit_lines([
         limits(npgpt=NUMPY, eager=TORCH),
-        row("train-six", npgpt=1.5, products=1.0, eager=2.0),
+        row("train-six", npgpt=1.5, matmuls=1.0, eager=2.0),
         row("prefill", npgpt=1.0, transformers=1.0),
         row("decode", npgpt=0.02, transformers=0.025),
         row("decode-int8", npgpt=0.03, float32=0.021),
@@ -46,7 +46,7 @@ def test_bounds_stand_beside_what_they_bound():
            "500 ms\n" in text
     assert "which leaves 0.0 ms for everything else; npgpt needs 1000 ms" in limit_lines([
         limits(npgpt=NUMPY, eager=TORCH),
-        row("train-six", npgpt=2.0, products=1.0, eager=0.5)])
+        row("train-six", npgpt=2.0, matmuls=1.0, eager=0.5)])
     # 2 * 84.9 million weights * 1000 positions at 270 GFLOP/s
     assert "that takes 629 ms" in text and "0.63 of the 1000 ms that transformers needs" in text
     assert "take 20.0 ms, whoever computes it; transformers takes 25.0 ms" in text

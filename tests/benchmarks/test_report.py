@@ -18,7 +18,7 @@ def result(name="train-recipe", **columns):
 
 
 def test_the_table_names_ratio_rival_and_versions():
-    text = report.table([result(npgpt=1.0, eager=0.5, products=1.2)])
+    text = report.table([result(npgpt=1.0, eager=0.5, matmuls=1.2)])
     line = text.splitlines()[2]
     assert "| a step | 100.0 ms | 0.50 (eager) | matmuls 1.20 | 200 MB, 1.00 of eager's |" == line
     assert "numpy 2.4" in text and "torch" not in text

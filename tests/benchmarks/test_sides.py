@@ -75,10 +75,10 @@ def test_decoding_reads_a_prompt_and_then_its_own_tokens_one_by_one(monkeypatch,
 
 
 def test_the_floor_has_every_matmul_of_the_linear_layers_and_the_head(monkeypatch):
-    flops, products = [], npgpt_floor.products
-    monkeypatch.setattr(npgpt_floor, "products", lambda jobs: (
+    flops, matmuls = [], npgpt_floor.matmuls
+    monkeypatch.setattr(npgpt_floor, "matmuls", lambda jobs: (
         flops.extend(2 * a.shape[0] * a.shape[1] * b.shape[1] for a, b, _ in jobs),
-        products(jobs)))
+        matmuls(jobs)))
     assert npgpt_floor.prepare("recipe")() == {"per": 3}
     c, v, positions = SMALL["n_embd"], SMALL["vocab_size"], 4 * 6
     # forward, and twice as much backward

@@ -19,14 +19,14 @@ def test_an_abbreviated_option_is_an_error_that_names_the_whole_one(parser, caps
         parser.parse_intermixed_args(["m", "--temper", "1"])
     assert stop.value.code == 2
     assert capsys.readouterr().err == (
-        "p: unknown option --temper, did you mean '--temperature'? (see p --help)\n")
+        "p: unknown option --temper (did you mean '--temperature'?); see p --help\n")
 
 
 def test_one_argument_too_many_is_named(parser, capsys):
     with pytest.raises(SystemExit):
         parser.parse_intermixed_args(["m", "The", "cat"])
     assert capsys.readouterr().err == (
-        "p: unexpected argument 'cat'; quote a text of several words (see p --help)\n")
+        "p: unexpected argument 'cat'; quote a text of several words; see p --help\n")
 
 
 @pytest.mark.parametrize("arguments, prompt", [

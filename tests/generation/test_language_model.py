@@ -233,7 +233,7 @@ def test_a_slide_is_warned_of_once_at_the_callers_line(prompts):
 def test_a_mistyped_setting_is_named_at_the_call_with_the_one_that_was_meant(write, typed, meant):
     with pytest.raises(TypeError) as error:
         write(PARAMS, SMALL, PROMPT, 3, **{typed: 1})
-    start = f"unknown setting {typed!r}, did you mean {meant!r}?; expected one of temperature, "
+    start = f"unknown setting {typed!r} (did you mean {meant!r}?); expected one of temperature, "
     assert str(error.value).startswith(start) and "\n" not in str(error.value)
 
 

@@ -127,5 +127,5 @@ def test_reply_settings_are_checked_at_the_call(settings):
 
 
 def test_an_unknown_setting_is_named_with_the_nearest():
-    with pytest.raises(TypeError, match="unknown setting 'topk', did you mean 'top_k'"):
+    with pytest.raises(TypeError, match=r"unknown setting 'topk' \(did you mean 'top_k'"):
         Session(PARAMS, SMALL).reply(3, topk=1)

@@ -27,7 +27,7 @@ def test_the_pieces_joined_are_the_text_before_the_first_stop(pieces, strings):
 
 
 @given(words, st.lists(st.text("ab\n", min_size=1, max_size=4), max_size=3))
-def test_what_is_held_back_could_be_the_start_of_a_stop(text, strings):
+def test_what_is_buffered_could_be_the_start_of_a_stop(text, strings):
     guard = StopGuard(strings)
     shown = "".join(guard.add(character) for character in text)
     held = text[len(shown):]

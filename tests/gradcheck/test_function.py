@@ -110,8 +110,8 @@ def test_constants_of_a_function_do_not_shrink_with_its_input():
 
 def test_the_module_needs_no_framework():
     code = "import npgpt.gradcheck, sys; print('torch' in sys.modules or 'jax' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "False"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
 
 
 class Tensor:

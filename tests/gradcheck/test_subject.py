@@ -21,7 +21,7 @@ def test_floats_are_taken_to_float64_and_ids_stay():
     assert subject.floats == (0,)
 
 
-def test_inputs_that_are_no_numbers_are_refused():
+def test_inputs_that_are_no_numbers_are_rejected():
     with pytest.raises(ContractError, match="floats, integers or booleans"):
         Subject(linear_forward, linear_backward, (np.array(["a"]),), {})
     with pytest.raises(ContractError, match="complex"):

@@ -66,7 +66,7 @@ def test_without_matplotlib_the_pages_come_without_pictures(numbers, tmp_path, m
 
     monkeypatch.setattr(builtins, "__import__", without_matplotlib)
     notes = []
-    html, markdown = write_report(numbers, tmp_path / "to", say=notes.append)
+    html, markdown = write_report(numbers, tmp_path / "to", report=notes.append)
     assert len(notes) == 1 and "npgpt[plot]" in notes[0]
     assert "<img" not in html.read_text() and "![" not in markdown.read_text()
     assert "−" in markdown.read_text() and not (tmp_path / "to/pictures").exists()

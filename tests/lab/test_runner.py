@@ -167,7 +167,7 @@ def test_while_runs_go_a_second_call_raises_and_names_one_even_if_the_first_call
     notes = []
     named = rf"left behind: {first.name} \(process {children[0]}\)"
     with pytest.raises(ValueError, match=named + "; wait until they end, or end them"):
-        run_study(tmp_path / "out", long_study, report, say=notes.append)
+        run_study(tmp_path / "out", long_study, report, report=notes.append)
     assert len(notes) == 1 and re.search(named + "; waiting until they have saved", notes[0])
     os.kill(children[0], signal.SIGKILL)
 

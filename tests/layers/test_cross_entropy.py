@@ -122,7 +122,7 @@ def test_a_target_outside_the_vocabulary_is_named(wrong):
         cross_entropy_forward(np.zeros((2, V)), np.array([0, wrong]))
 
 
-def test_targets_of_another_shape_are_refused():
+def test_targets_of_another_shape_are_rejected():
     with pytest.raises(ValueError, match=r"logits \(2, 3, 5\): targets \(2, 3\); got \(3, 2\)"):
         cross_entropy_forward(np.zeros((B, T, V)), np.zeros((T, B), int))
 

@@ -157,8 +157,8 @@ def test_tiktoken_is_imported_only_when_a_text_is_encoded():
 def test_no_network_and_no_cache_are_needed(tmp_path):
     program = (
         "import socket\n"
-        "def refuse(*args, **kwargs): raise AssertionError('the network was asked')\n"
-        "socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse\n"
+        "def reject(*args, **kwargs): raise AssertionError('the network was asked')\n"
+        "socket.socket.connect = socket.create_connection = socket.getaddrinfo = reject\n"
         "import npgpt.text\n"
         "assert npgpt.text.BPETokenizer().encode('Every').tolist() == [6109]\n"
     )

@@ -147,11 +147,11 @@ def test_a_token_file_of_another_text_or_tokenizer_is_not_believed(book, tmp_pat
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_a_cache_that_cannot_be_written_leaves_the_tokens_in_memory(book, tmp_path, place):
     (tmp_path / "file").write_text("in the way")
-    said = []
-    corpus = load_corpus(book, cache_dir=tmp_path / place, say=said.append)
+    notes = []
+    corpus = load_corpus(book, cache_dir=tmp_path / place, report=notes.append)
     assert corpus.tokenizer.decode(whole(corpus)) == TEXT
-    assert corpus.path is None and corpus.notes == tuple(said) and len(said) == 1
-    assert "stay in memory" in said[0] and "NPGPT_CACHE" in said[0]
+    assert corpus.path is None and corpus.notes == tuple(notes) and len(notes) == 1
+    assert "stay in memory" in notes[0] and "NPGPT_CACHE" in notes[0]
     with pytest.raises(ValueError, match="read-only"):
         corpus.train[0] = 1
 
@@ -268,7 +268,7 @@ def test_a_text_larger_than_the_memory_in_use_is_loaded(tmp_path):
     notes = []
     tracemalloc.start()
     try:
-        corpus = load_corpus(path, say=notes.append)
+        corpus = load_corpus(path, report=notes.append)
         corpus.unigram_entropy()
         _, peak = tracemalloc.get_traced_memory()
     finally:

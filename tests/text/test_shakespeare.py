@@ -59,7 +59,7 @@ def serve(monkeypatch):
 
 
 @pytest.fixture
-def refused(monkeypatch):
+def offline(monkeypatch):
     """A URL of this machine where nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -101,12 +101,12 @@ def test_a_bad_answer_is_an_error_and_is_not_stored(serve, tmp_path, answer, pro
     assert list(tmp_path.iterdir()) == []
 
 
-def test_offline_one_line_says_why_where_and_what_else(refused, tmp_path):
+def test_offline_one_line_says_why_where_and_what_else(offline, tmp_path):
     with pytest.raises(CorpusError) as error:
         fetch(tmp_path, print)
     message = str(error.value)
     assert "\n" not in message and "Connection refused" in message
-    assert f"place the file from {refused} at {tmp_path / 'shakespeare.txt'} by hand" in message
+    assert f"place the file from {offline} at {tmp_path / 'shakespeare.txt'} by hand" in message
     assert "or use python-docs or python-source (no network needed)" in message
 
 
@@ -125,12 +125,12 @@ def test_any_failure_of_the_net_is_one_line(monkeypatch, tmp_path, failure, word
     assert "\n" not in str(error.value)
 
 
-def test_a_file_placed_by_hand_is_taken_offline(refused, tmp_path):
+def test_a_file_placed_by_hand_is_taken_offline(offline, tmp_path):
     (tmp_path / "shakespeare.txt").write_bytes(CONTENT)
     assert fetch(tmp_path, print) == CONTENT
 
 
-def test_a_wrong_file_placed_by_hand_is_reported_offline(refused, tmp_path):
+def test_a_wrong_file_placed_by_hand_is_reported_offline(offline, tmp_path):
     (tmp_path / "shakespeare.txt").write_bytes(CONTENT.replace(b"\n", b"\r\n"))
     with pytest.raises(CorpusError, match="shakespeare.txt cannot be used .another .* got more"):
         fetch(tmp_path, print)

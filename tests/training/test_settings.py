@@ -118,7 +118,7 @@ def test_what_is_watched_and_when():
     assert train.watched == ("updates", "entropy")
     assert [step for step in range(101) if train.watches(step)] == [0, 40, 80, 100]
     assert not TrainSettings().watches(0)
-    with pytest.raises(ValueError, match="unknown name 'gradient', did you mean 'gradients'"):
+    with pytest.raises(ValueError, match=r"unknown name 'gradient' \(did you mean 'gradients'"):
         TrainSettings(watch="gradient")
 
 

@@ -102,7 +102,7 @@ def test_a_written_file_may_be_read_by_whom_the_umask_lets(
     assert (tmp_path / "f").stat().st_mode & 0o777 == mode
 
 
-def test_a_disk_that_refuses_is_an_os_error(tmp_path: Path) -> None:
+def test_a_folder_that_is_missing_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError) as caught:
         write_safetensors(tmp_path / "missing" / "f", PAIR)
     assert caught.value.errno == errno.ENOENT

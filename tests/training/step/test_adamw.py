@@ -79,7 +79,7 @@ def test_names_that_do_not_decay_stay_where_no_gradient_moves_them():
     np.testing.assert_array_equal(params["b"], 1.0)
 
 
-def test_step_zero_and_arrays_in_pieces_are_refused():
+def test_step_zero_and_arrays_in_pieces_are_rejected():
     one = {"w": np.ones((4, 4))}
     setting = dict(lr=0.1, betas=(0.9, 0.99), eps=1e-8, decay_names=(), weight_decay=0.0)
     with pytest.raises(ValueError, match="counts its updates from 1"):

@@ -211,7 +211,7 @@ def test_dropout_in_shards_needs_a_source_by_rows():
         loss_and_grads(*given, rng=np.random.default_rng(0), shards=2)
 
 
-def test_ids_and_targets_of_different_shapes_are_refused():
+def test_ids_and_targets_of_different_shapes_are_rejected():
     params, ids, targets, config = example()
     with pytest.raises(ValueError, match=r"\(5, 40\), \(5, 39\)"):
         loss_and_grads(params, ids, targets[:, :-1], config)
