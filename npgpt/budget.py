@@ -30,7 +30,7 @@ class Budget:
 
 
 def budget(config: GPT2Config, dtype: DTypeLike = np.float32) -> Budget:
-    """Count parameters, bytes and FLOPs from the config alone."""
+    """Count parameters, bytes and FLOPs from the config. Raises ValueError as `check_dtype`."""
     shapes = parameter_shapes(config)
     count = sum(math.prod(shape) for shape in shapes.values())
     size = check_dtype(dtype).itemsize

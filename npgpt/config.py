@@ -166,7 +166,10 @@ class GPT2Config:
 
     @classmethod
     def named(cls, name: str, **changes: Any) -> GPT2Config:
-        """One of the four published sizes, `gpt2` to `gpt2-xl`, with changes if any."""
+        """One of the four published sizes, `gpt2` to `gpt2-xl`, with changes if any.
+
+        Raises ValueError for an unknown name, and as `from_dict`.
+        """
         if name not in SIZES:
             raise unknown("GPT-2 size", name, SIZES)
         return cls.from_dict({**SIZES[name], **changes})
@@ -182,6 +185,7 @@ class GPT2Config:
         """Build from a mapping by the names of `options`; an unknown one suggests the nearest.
 
         `ignore_unknown` is for a Hugging Face config.json, which holds many fields of its own.
+        Raises ValueError for an unknown name and, as the constructor, for a value.
         """
         known = cls.options()
         others = [key for key in values if key not in known]
@@ -201,7 +205,7 @@ class GPT2Config:
         }
 
     def replace(self, **changes: Any) -> GPT2Config:
-        """A copy with some fields changed."""
+        """A copy with some fields changed. Raises ValueError as `from_dict`."""
         return self.from_dict({**self.to_dict(), **changes})
 
 

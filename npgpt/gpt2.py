@@ -48,7 +48,11 @@ class GPT2(LanguageModel):
     def init(
         cls, config: GPT2Config, seed: int = 0, dtype: type | str | np.dtype = np.float32
     ) -> GPT2:
-        """A model with initial parameters drawn from `seed`."""
+        """A model with initial parameters drawn from `seed`.
+
+        Raises ValueError for another config than a GPT2Config, a seed that is not an integer of at
+        least 0, and another dtype than float32 and float64.
+        """
         _check_config(config)
         return cls(config, init_params(config, seed, dtype))
 
@@ -63,7 +67,8 @@ class GPT2(LanguageModel):
     def save(self, path: str | Path) -> None:
         """Write a Hugging Face folder: model.safetensors with config.json beside it.
 
-        A path that ends in .safetensors names the file itself.
+        A path that ends in .safetensors names the file itself. Raises ValueError if the parameters
+        do not match the config, OSError if there is no room or no permission.
         """
         weights.save(Path(path), self.config, self.params)
 

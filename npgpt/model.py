@@ -11,17 +11,15 @@ With plain arrays the functions compute, with Vars from `tape.watch(params)` the
 from __future__ import annotations
 
 from functools import reduce
-from typing import Callable, Mapping, TypeVar
+from typing import Callable, Mapping
 
 import numpy as np
 
 from .config import GPT2Config
 from .layers.contract import UniformSource
 from .ops import TEXTBOOK, Ops
-from .tape import Array, Var
+from .tape import Array, V
 from .variants import plain, with_entropy_penalty
-
-V = TypeVar("V", Array, Var)    # what goes in comes out: arrays, or values on a tape
 
 
 def hidden(
@@ -38,7 +36,8 @@ def hidden(
 
     `attend` maps (layer, qkv) to the mixed values: by default attention over ids alone; a KV cache
     is another such function. `positions` (T,) or (B, T) defaults to 0 .. T-1; `run_block` to
-    `block`, whose signature a stand-in has too.
+    `block`, whose signature a stand-in has too. Raises ValueError for ids or positions outside
+    their tables and for shapes that do not match, KeyError for a parameter that is missing.
     """
     params = plain(params, config, ops)
     attend = attend or full_attention(config, ops=ops, rng=rng)
@@ -60,7 +59,7 @@ def block(
     ops: Ops = TEXTBOOK, rng: UniformSource | None = None,
     attend: Callable[[int, V], V],
 ) -> V:
-    """One transformer block: x (B, T, C) plus what attention, then the feed-forward, add to it."""
+    """x (B, T, C) plus what attention, then the feed-forward, add to it; raises as `hidden`."""
     h = f"h.{layer}"
     normed = _norm(params, f"{h}.ln_1", x, config, ops) if config.block_norm else x
     qkv = ops.linear(normed, *_weight_and_bias(params, f"{h}.attn.c_attn"))     # (B, T, 3C)
@@ -93,7 +92,7 @@ def logits(
     params: Mapping[str, V], ids: Array, config: GPT2Config, *,
     ops: Ops = TEXTBOOK, rng: UniformSource | None = None,
 ) -> V:
-    """Scores of the next token (B, T, V) from ids (B, T)."""
+    """Scores of the next token (B, T, V) from ids (B, T); raises as `hidden`."""
     x = hidden(params, ids, config, ops=ops, rng=rng)
     return ops.unembedding(x, head_weight(params, config))
 
@@ -103,7 +102,7 @@ def loss(
     ops: Ops = TEXTBOOK, rng: UniformSource | None = None,
     attend: Callable[[int, V], V] | None = None, run_block: Callable[..., V] | None = None,
 ) -> V:
-    """Mean cross-entropy () in nats of targets (B, T); a target of -100 is not counted."""
+    """Mean cross-entropy () in nats of targets (B, T), -100 not counted; raises as `hidden`."""
     x = hidden(params, ids, config, ops=ops, rng=rng, attend=attend, run_block=run_block)
     return ops.linear_cross_entropy(x, head_weight(params, config), targets)
 

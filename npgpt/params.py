@@ -85,7 +85,8 @@ def init_params(
     The two matrices that write to the residual stream (both c_proj) are drawn with
     initializer_range / sqrt(2 * n_layer), unless config.scale_residual_init is False. A gain
     starts as the length of its column and lora_B at 0, so that neither changes anything at first.
-    Same seed, same numbers, in float32 as in float64 (rounded).
+    Same seed, same numbers, in float32 as in float64 (rounded). Raises ValueError for a seed that
+    is not an integer of at least 0, and another dtype than float32 and float64.
     """
     dtype = check_dtype(dtype)
     rng = np.random.default_rng(check_integer("seed", seed, 0))

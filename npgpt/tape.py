@@ -14,7 +14,7 @@ needs it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping, NamedTuple, overload
+from typing import Any, Callable, Mapping, NamedTuple, TypeVar, overload
 
 import numpy as np
 
@@ -60,6 +60,7 @@ class SparseGradient:
 
 
 Gradient = Array | SparseGradient
+V = TypeVar("V", Array, Var)    # what goes in comes out: arrays, or values on a tape
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,6 @@ class Tape:
         """
         if isinstance(values, Mapping):
             return {name: self.watch(array) for name, array in values.items()}
-        if isinstance(values, Var):
-            raise TapeError(f"watch takes arrays; got {values!r}, which lies on a tape already")
         self._check_not_played()
         if np.asarray(values).dtype.kind not in "fc":
             raise TapeError(f"watch takes arrays of floats; got {values!r:.60}")

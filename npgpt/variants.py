@@ -14,16 +14,14 @@ Source     Salimans, Kingma 2016, arXiv 1602.07868 (weight norm); Hu et al. 2021
 
 from __future__ import annotations
 
-from typing import Callable, Mapping, TypeVar, cast
+from typing import Callable, Mapping, cast
 
 import numpy as np
 
 from .config import GPT2Config
 from .layers.attention_entropy import causal_bound
 from .ops import Ops
-from .tape import Array, Var
-
-V = TypeVar("V", Array, Var)
+from .tape import V, Var
 
 SHARED_SLOPE = "mlp.act.slope"
 # parameters that are not GPT-2's own, by the last part of their names

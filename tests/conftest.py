@@ -7,6 +7,7 @@ HYPOTHESIS_PROFILE=explore draws new ones, and more.
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from typing import Iterator
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import settings
 
 from npgpt import GPT2, GPT2Config
 from npgpt.machine import threads
+from npgpt.machine.threads import THRESHOLDS
 
 settings.register_profile("same", derandomize=True, deadline=None, max_examples=50)
 settings.register_profile("explore", deadline=None, max_examples=1000)
@@ -49,3 +51,11 @@ def two_threads() -> Iterator[None]:
     """Two threads, whatever the machine, and back to what was."""
     with threads.using(2):
         yield
+
+
+@pytest.fixture
+def every_size_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cuts over threads pay from the first element on, and what is tested may be small."""
+    for field in fields(THRESHOLDS):
+        if field.name != "shard_parameters":        # the one that bounds from above
+            monkeypatch.setattr(THRESHOLDS, field.name, 0)

@@ -40,7 +40,9 @@ MASK53 = np.uint64((1 << 53) - 1)
 class TorchGenerator:
     """PyTorch's CPU generator for one seed, an integer of which the low 32 bits count.
 
-    It can be handed to a layer as `rng=`: `random` draws what PyTorch's dropout draws.
+    It can be handed to a layer as `rng=`: `random` draws what PyTorch's dropout draws. Its
+    methods raise ValueError for a negative size, and another dtype
+    than float32 and float64.
     """
 
     def __init__(self, seed: int) -> None:
@@ -79,8 +81,9 @@ class TorchGenerator:
         """Initial weight (n_in, n_out) and bias (n_out,) or None of torch.nn.Linear(n_in, n_out).
 
         Both are uniform within 1 / sqrt(n_in). The weight is PyTorch's (n_out, n_in) seen
-        transposed, as npgpt's layers take it.
+        transposed, as npgpt's layers take it. Raises ValueError for n_in below 1 too.
         """
+        check_integer("n_in", n_in, 1)
         dtype = check_dtype(dtype)
         # PyTorch computes this bound as sqrt(3) * (sqrt(2 / (1 + 5)) / sqrt(n_in)); another way
         # would change the last bits of the weights
@@ -98,6 +101,7 @@ class TorchGenerator:
         """The mask that torch.nn.Dropout(rate) multiplies with: 1 / (1 - rate) or 0.
 
         It is what the layer `npgpt.layers.dropout` makes of ones, given this generator as `rng`.
+        Raises ValueError for a rate outside [0, 1) too.
         """
         return dropout_forward(np.ones(shape, check_dtype(dtype)), rate=rate, rng=self)[0]
 
@@ -123,7 +127,7 @@ class TorchGenerator:
 
     def randperm(self, n: int) -> Array:
         """The numbers 0 .. n-1 in random order, as torch.randperm(n)."""
-        out = np.arange(n)
+        out = np.arange(check_integer("n", n, 0))
         # place i swaps with one of the n - i places from i on
         steps = self._draw(max(n - 1, 0)) % np.arange(n, 1, -1, dtype=np.uint64)
         for i, step in enumerate(steps.tolist()):
@@ -131,7 +135,7 @@ class TorchGenerator:
         return out
 
     def randint(self, low: int, high: int, shape: tuple[int, ...]) -> Array:
-        """Integers in [low, high), as torch.randint(low, high, shape)."""
+        """Integers (shape) in [low, high) as torch.randint; raises ValueError unless low < high."""
         if low >= high:
             raise ValueError(f"expected low < high; got [{low}, {high}), which is empty")
         n = math.prod(shape)

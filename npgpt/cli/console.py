@@ -8,10 +8,9 @@ import signal
 import sys
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Callable, Iterator, NoReturn
+from typing import Callable, Iterator, NoReturn
 
-if TYPE_CHECKING:
-    from tqdm import tqdm
+from tqdm import tqdm
 
 
 def note(text: str) -> None:
@@ -21,9 +20,7 @@ def note(text: str) -> None:
 
 def bar(unit: str, total: int | None = None) -> tqdm[NoReturn]:
     """A bar that shows how many of `total` are done, in a terminal only, and then disappears."""
-    from tqdm import tqdm as make_bar
-
-    return make_bar(total=total, unit=unit, unit_scale=True, disable=None, leave=False)
+    return tqdm(total=total, unit=unit, unit_scale=True, disable=None, leave=False)
 
 
 def wants_color(args: argparse.Namespace) -> bool:

@@ -6,7 +6,9 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
+
+from tqdm import tqdm
 
 from ..lab.folder import Run
 from ..lab.report import write_report
@@ -15,9 +17,6 @@ from ..lab.study import load_study, read_study, shipped
 from ..suggest import unknown
 from .console import duration, interruption, note
 from .parser import Parser
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 DESCRIPTION = "Run a study and report its results."
 EPILOG = """\
@@ -130,12 +129,10 @@ class StudyProgress:
     SECONDS_BETWEEN_LINES = 60.0
 
     def __init__(self, head: str) -> None:
-        from tqdm import tqdm as make_bar
-
         self._head = head
         self._started = self._spoke = time.monotonic()
         self._first_steps: int | None = None
-        self._bar: tqdm[NoReturn] = make_bar(
+        self._bar: tqdm[NoReturn] = tqdm(
             bar_format="{desc}", file=sys.stdout, disable=None, leave=False, dynamic_ncols=True)
 
     def __enter__(self) -> StudyProgress:

@@ -6,14 +6,13 @@ import math
 import sys
 import textwrap
 import time
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
+
+from tqdm import tqdm
 
 from ..training.loop import Reporter
 from ..training.settings import TrainSettings
 from .console import duration
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 # in a file or a pipe: a line at least this often, and at every evaluation
 SECONDS_BETWEEN_LINES = 10.0
@@ -24,15 +23,13 @@ class Progress(Reporter):
     """Shows a run's steps."""
 
     def __init__(self, settings: TrainSettings, first_step: int) -> None:
-        from tqdm import tqdm as make_bar
-
         self._last = settings.max_steps
         self._most_seconds = 60.0 * (settings.max_minutes or math.inf)
         self._first = first_step
         self._val: float | None = None
         self._started = self._spoke = time.monotonic()
         # tqdm's own time left knows nothing of max_minutes: ours is in the postfix
-        self._bar: tqdm[NoReturn] = make_bar(
+        self._bar: tqdm[NoReturn] = tqdm(
             total=self._last, initial=first_step, unit="step", file=sys.stderr, disable=None,
             dynamic_ncols=True, smoothing=0.1, bar_format=BAR)
 

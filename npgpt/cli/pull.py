@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
+
+from tqdm import tqdm
 
 from ..config import SIZES
 from ..weights.pull import pull
 from .parser import Parser
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 DESCRIPTION = "Download published GPT-2 weights, resumably and checked by sha256."
 EPILOG = """\
@@ -40,10 +39,8 @@ def run(args: argparse.Namespace) -> int:
         # the bar appears with the first bytes, when their number is known (0: unknown)
         nonlocal bar
         if bar is None:
-            from tqdm import tqdm as make_bar
-
-            bar = make_bar(initial=done, total=total or None, unit="B", unit_scale=True,
-                           unit_divisor=1024, file=sys.stderr, disable=None)
+            bar = tqdm(initial=done, total=total or None, unit="B", unit_scale=True,
+                       unit_divisor=1024, file=sys.stderr, disable=None)
         bar.update(done - bar.n)
 
     try:

@@ -32,7 +32,7 @@ import numpy as np
 from ..layers.attention import check_attention, split_heads, split_qkv
 from ..layers.contract import Array, Cache, UniformSource
 from ..layers.dropout import source_for
-from ..machine.threads import ELEMENTS, each
+from ..machine.threads import THRESHOLDS, each
 from .blocks import check_real, of_one_type
 from .scores import Stack, ahead, cut_blocks, cut_stacks, visible_maximum
 
@@ -150,7 +150,7 @@ def _attend(
 
     # exp of a large score overflows: that is seen in its sum, and done again
     with np.errstate(over="ignore", invalid="ignore"):
-        each(work, len(stacks), b * h * t * s >= ELEMENTS)
+        each(work, len(stacks), b * h * t * s >= THRESHOLDS.elements)
     return saved
 
 
@@ -194,7 +194,7 @@ def _attend_backward(dout: Array, saved: _Saved, dq: Array, dk: Array, dv: Array
             dk[part], dv[part] = dkeys, dvalues
 
     with np.errstate(over="ignore", invalid="ignore"):
-        each(work, len(stacks), b * h * t * s >= ELEMENTS)
+        each(work, len(stacks), b * h * t * s >= THRESHOLDS.elements)
 
 
 def _add_matmul(total: Array, a: Array, b: Array, first: bool) -> None:

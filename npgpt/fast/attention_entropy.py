@@ -23,7 +23,7 @@ import numpy as np
 
 from ..layers.attention import split_heads, split_qkv
 from ..layers.contract import Array, Cache
-from ..machine.threads import ELEMENTS, each
+from ..machine.threads import THRESHOLDS, each
 from .blocks import check_real
 from .scores import ahead, cut_blocks, cut_stacks, visible_maximum
 
@@ -54,7 +54,7 @@ def attention_entropy_forward(qkv: Array, *, n_head: int) -> tuple[Array, Cache]
             mean[run] = -np.einsum("bhnm,bhnm->bhn", e, z)[..., None] / sums
             row[run] = np.log(sums) + mean[run]
 
-    each(work, len(stacks), b * h * t * t >= ELEMENTS)
+    each(work, len(stacks), b * h * t * t >= THRESHOLDS.elements)
     return row.sum(axis=(0, 2, 3)) / max(1, b * t), (qkv, n_head, shift, inverse, mean)
 
 
@@ -83,7 +83,7 @@ def attention_entropy_backward(dout: Array, cache: Cache) -> tuple[Array]:
             dkeys[:, :, :seen] += z.swapaxes(-1, -2) @ (q[run] * inverse[run])
         np.multiply(dkeys, scale[part.heads], out=dk[part])
 
-    each(work, len(stacks), b * h * t * t >= ELEMENTS)
+    each(work, len(stacks), b * h * t * t >= THRESHOLDS.elements)
     return (dqkv,)
 
 

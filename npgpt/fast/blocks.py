@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterator
 import numpy as np
 
 from ..layers.contract import Array
-from ..machine.threads import ELEMENTS, parts
+from ..machine.threads import THRESHOLDS, parts
 
 # elements in a block: 512 kB of float32, a few of which fit a second-level cache of 2 MB; on one
 # thread 2**15 to 2**17 were equally fast, on two the longer calls win
@@ -69,7 +69,7 @@ def in_runs(
         for run in runs(start, stop, width):
             work(run, scratch[:, :run.stop - run.start])
 
-    parts(part, len(like), like.size >= ELEMENTS, align)
+    parts(part, len(like), like.size >= THRESHOLDS.elements, align)
 
 
 def run_length(width: int, block: int = BLOCK) -> int:

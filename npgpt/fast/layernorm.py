@@ -14,7 +14,7 @@ import numpy as np
 
 from ..layers.contract import Array, Cache
 from ..layers.layernorm import check_layernorm
-from ..machine.threads import ELEMENTS, each
+from ..machine.threads import THRESHOLDS, each
 from .blocks import as_rows, in_runs, of_one_type, run_length, runs
 
 # rows are summed in pieces of this many, whatever the number of threads: same pieces, same bits
@@ -81,5 +81,5 @@ def layernorm_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
             dxr -= scaled
             dxr *= rstd[run]
 
-    each(work, pieces, drows.size >= ELEMENTS)
+    each(work, pieces, drows.size >= THRESHOLDS.elements)
     return dx.reshape(dout.shape), dweights.sum(axis=0), dbiases.sum(axis=0)

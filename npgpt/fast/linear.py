@@ -18,7 +18,7 @@ import numpy as np
 
 from ..layers.contract import Array, Cache
 from ..layers.linear import check_linear
-from ..machine.threads import PRODUCT, each, get_threads
+from ..machine.threads import THRESHOLDS, each, get_threads
 from .blocks import as_rows, of_one_type
 
 # a piece thinner than this wastes the kernels of BLAS
@@ -39,7 +39,7 @@ def matmuls(jobs: list[tuple[Array, Array, Array]]) -> None:
     """Several matmuls at once: each (a, b, out) is out = a @ b; one dispatch for all of them."""
     n = get_threads()
     work = sum(a.shape[0] * a.shape[1] * b.shape[1] for a, b, _ in jobs)
-    if n == 1 or work < PRODUCT:
+    if n == 1 or work < THRESHOLDS.matmul:
         for a, b, out in jobs:
             np.matmul(a, b, out=out)
         return

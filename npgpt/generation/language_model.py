@@ -90,7 +90,7 @@ class LanguageModel:
 
         ids (T,) give (T + N,), and (B, T) give (B, T + N); with samples=S, a first axis of B * S
         rows. Rows that end early are filled up with their last token. A list of 1-D arrays, of any
-        lengths, gives a list of 1-D arrays, unfilled.
+        lengths, gives a list of 1-D arrays, unfilled. Raises as `stream`.
         """
         rows = [
             np.concatenate([row.prompt, row.ids])
@@ -109,7 +109,8 @@ class LanguageModel:
     ) -> list[Completion]:
         """What each row writes, with log-probabilities and the reason of its end.
 
-        `on_token` is called with every Token as it comes; other settings as for `stream`.
+        `on_token` is called with every Token as it comes; other settings as for `stream`. Raises as
+        `stream`.
         """
         prompts = _prompts(ids, self.config)
         tokens = self.stream(prompts, max_new_tokens, **settings)

@@ -21,7 +21,7 @@ from typing import Mapping, NamedTuple
 import numpy as np
 
 from ..config import GPT2Config
-from ..machine.threads import ELEMENTS, each, parts
+from ..machine.threads import THRESHOLDS, each, parts
 from ..ops import TEXTBOOK
 from ..params import Params, parameter_shapes
 from ..tape import Array
@@ -60,7 +60,7 @@ class Int8(NamedTuple):
         def work(start: int, stop: int) -> None:
             np.multiply(self.values[start:stop], scale[start:stop], out=out[start:stop])
 
-        parts(work, len(out), self.size >= ELEMENTS)
+        parts(work, len(out), self.size >= THRESHOLDS.elements)
         return out
 
     def take(self, rows: Array) -> Array:
@@ -119,5 +119,5 @@ def quantized(weight: Array, name: str = "weight", *, by_rows: bool) -> Int8:
         np.rint(block, out=block)
         np.copyto(out[run], block, casting="unsafe")
 
-    each(work, len(starts), weight.size >= ELEMENTS)
+    each(work, len(starts), weight.size >= THRESHOLDS.elements)
     return Int8(out, scale)

@@ -31,7 +31,7 @@ from ..fast.activations import activate
 from ..fast.feed_forward import kernels_of
 from ..fast.ops import FAST
 from ..fast.silu import SILU
-from ..machine.threads import KEYS, STREAM, each, get_threads, parts
+from ..machine.threads import THRESHOLDS, each, get_threads, parts
 from ..tape import Array, Op
 from .quantized import Int8, Weight
 
@@ -120,7 +120,7 @@ def causal_attention(q: Array, k: Array, v: Array) -> Array:
         sums = scores.sum(axis=-1, keepdims=True)
         np.divide(scores @ v[:, heads], sums, out=out[:, heads])
 
-    parts(work, n_head, k.size >= KEYS)
+    parts(work, n_head, k.size >= THRESHOLDS.keys)
     return out
 
 
@@ -197,7 +197,8 @@ def table_matmul(x: Array, table: Weight) -> Array:
 
 def _pieces(values: Array, tokens: int) -> int:
     # one for each thread if that pays, and none of them empty
-    return max(1, min(get_threads(), len(values))) if values.size * tokens >= STREAM else 1
+    pays = values.size * tokens >= THRESHOLDS.stream
+    return max(1, min(get_threads(), len(values))) if pays else 1
 
 
 def _add_up(x: Array, values: Array, out: Array) -> None:

@@ -34,7 +34,9 @@ def check(
     backward(dout, cache) -> a gradient for each input
 
     Integer and boolean inputs and None have no gradient. Nothing is raised for a wrong gradient:
-    read `report.ok`, print the report, or call `report.raise_if_wrong()`.
+    read `report.ok`, print the report, or call `report.raise_if_wrong()`. Raises ContractError, a
+    ValueError, for inputs that are not numbers; what the pair itself raises at inputs of the
+    check's making is raised as it is.
 
     >>> def square_forward(x): return x * x, x
     >>> def square_backward(dout, x): return (2 * dout * x,)
@@ -49,7 +51,8 @@ def check_function(f: Callable[..., Any], grad: Callable[..., Any], x: Any) -> R
 
     `f(x)` gives a number and `grad(x)` its gradient; or `f(x)` gives an array and `grad(x, dout)`
     the gradient of sum(dout * f(x)). `x` is an array, or a tuple of arrays for `f(*x)`, and then
-    `grad` returns a tuple. f and grad are called with NumPy arrays, mostly of float64.
+    `grad` returns a tuple. f and grad are called with NumPy arrays, mostly of float64. Raises as
+    `check`.
 
     >>> check_function(lambda x: np.sum(x**3), lambda x: 3 * x**2, np.array([1.0, 2.0])).ok
     True
@@ -91,7 +94,7 @@ def check_scalar(
 
     `grads` has params' names. Tensors of up to 512 elements are moved element by element, larger
     ones along signed random directions with bisection to a wrong element. For a complex step f must
-    return the complex loss it is given (no `float`); else Richardson is used.
+    return the complex loss it is given (no `float`); else Richardson is used. Raises as `check`.
 
     >>> p = {"w": np.array([1.0, 2.0])}
     >>> check_scalar(lambda p: (p["w"] ** 2).sum(), p, {"w": 2 * p["w"]}).ok

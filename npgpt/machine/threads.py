@@ -7,7 +7,7 @@ its own threads would compete with ours for the same cores.
 *The cut does not depend on luck.* Which part an element belongs to follows from shapes and the
 number of threads alone, so a result is the same bits in every run.
 
-Handing work to a thread and waiting for it costs some 90 microseconds; the sizes below are where
+Handing work to a thread and waiting for it costs some 90 microseconds; `THRESHOLDS` says where
 that was measured to be repaid.
 """
 
@@ -18,6 +18,7 @@ import os
 import threading
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Callable, Iterator
@@ -27,20 +28,31 @@ import numpy as np
 from ..ids import check_integer
 from . import blas
 
-# elementwise work on fewer elements than this stays on one thread
-ELEMENTS = 2**18
-# and so does a matmul of fewer multiply-adds
-PRODUCT = 2**23
-# so do updates and norms of fewer parameters; one thread's memory is quick enough for them
-UPDATE, NORM = 2**21, 2**24
-# decoding: weights times tokens for a matmul, and keys times channels for attention
-STREAM, KEYS = 2**20, 2**20
-# above this many weights in matrices and tables, adding up the shards' gradients costs too much
-SHARD_PARAMETERS = 2**25
-# below this many weights times positions a batch is not cut, and below the second its shards go one
-# after the other where there are no worker processes: 2 blocks of 16 channels on B5 T16 took 1.1 ms
-# on one thread, 4.4 in shards on two; 4 of 64 on B12 T64 20 and 20; of 128, 51 and 35
-SHARD_WORK, THREAD_WORK = 2**23, 2**27
+
+@dataclass
+class Thresholds:
+    """From which size on work is cut over threads; every call reads them anew."""
+
+    # elementwise work on fewer elements than this stays on one thread
+    elements: int = 2**18
+    # and so does a matmul of fewer multiply-adds
+    matmul: int = 2**23
+    # so do updates and norms of fewer parameters; one thread's memory is quick enough for them
+    update: int = 2**21
+    norm: int = 2**24
+    # decoding: weights times tokens for a matmul, and keys times channels for attention
+    stream: int = 2**20
+    keys: int = 2**20
+    # above this many weights in matrices and tables, adding up shards' gradients costs too much
+    shard_parameters: int = 2**25
+    # below this many weights times positions a batch is not cut, and below the second its shards
+    # go one after the other where there are no worker processes: 2 blocks of 16 channels on B5 T16
+    # took 1.1 ms on one thread, 4.4 in shards on two; 4 of 64 on B12 T64 20, 20; of 128 51, 35
+    shard_work: int = 2**23
+    thread_work: int = 2**27
+
+
+THRESHOLDS = Thresholds()
 
 _default: int | None = None
 _asked: ContextVar[int | None] = ContextVar("threads", default=None)

@@ -58,7 +58,10 @@ class CharTokenizer(Tokenizer):
 
     @classmethod
     def from_text(cls, text: str) -> CharTokenizer:
-        """The tokenizer of a text's distinct characters, ordered by code point."""
+        """The tokenizer of a text's distinct characters, ordered by code point.
+
+        Raises ValueError for an empty text, too many characters, and a lone surrogate.
+        """
         return cls("".join(sorted(set(check_text(text)))))
 
     @classmethod

@@ -28,8 +28,7 @@ def both_ways(pair, qkv, dout):
                                scores.LONG + 5])
 @pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), ("float32", 2e-5)])
 def test_lengths_around_the_borders_of_blocks_are_the_textbook_on_any_threads(
-        monkeypatch, n, t, dtype, tolerance):
-    monkeypatch.setattr(fast, "ELEMENTS", 1)
+        every_size_on_threads, n, t, dtype, tolerance):
     qkv, dout = example(3, t, 8, 4, dtype)
     out, dqkv = both_ways(textbook, qkv, dout)
     with threads.using(n):
@@ -48,8 +47,7 @@ def test_any_cut_into_stacks_is_the_textbook(monkeypatch, heads_in_a_stack):
         np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-14)
 
 
-def test_the_number_of_threads_does_not_change_a_bit(monkeypatch):
-    monkeypatch.setattr(fast, "ELEMENTS", 1)
+def test_the_number_of_threads_does_not_change_a_bit(every_size_on_threads):
     qkv, dout = example(7, 33, 8, 4, np.float32)
     results = []
     for n in (1, 2, 3):

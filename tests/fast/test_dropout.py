@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from npgpt.fast import blocks
 from npgpt.fast import dropout as fast
 from npgpt.fast.blocks import BLOCK
 from npgpt.layers import dropout
@@ -14,8 +13,7 @@ from npgpt.machine import threads
 
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 9, BLOCK - 1, BLOCK + 1, 3 * BLOCK + 13])
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_dropout_by_bits_is_the_textbooks_mask_at_every_border(monkeypatch, size, n):
-    monkeypatch.setattr(blocks, "ELEMENTS", 1)
+def test_dropout_by_bits_is_the_textbooks_mask_at_every_border(every_size_on_threads, size, n):
     x, dout = np.random.default_rng(3).standard_normal((2, size))
     wanted, mask = dropout.dropout_forward(x, rate=0.3, rng=np.random.default_rng(4))
     with threads.using(n):

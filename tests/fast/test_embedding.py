@@ -61,8 +61,7 @@ def test_positions_without_a_batch_and_with_two_leading_axes_are_right_too():
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 @pytest.mark.parametrize("lead", [(), (5,), (2, 3), (0, 3)])
-def test_unembedding_of_any_leading_axes_is_the_textbook_when_cut(monkeypatch, n, lead):
-    monkeypatch.setattr("npgpt.fast.linear.PRODUCT", 0)
+def test_unembedding_of_any_leading_axes_is_the_textbook_when_cut(every_size_on_threads, n, lead):
     rng = np.random.default_rng(0)
     x, weight, dout = (rng.standard_normal(s) for s in ((*lead, 70), (65, 70), (*lead, 65)))
     with threads.using(n):

@@ -89,7 +89,7 @@ def test_rows_around_the_borders_of_runs_and_threads_are_the_textbook(activation
     hidden = BLOCK // 4 + 3
     count = 11 * run_length(hidden) + rows
     # so many elements go over all threads
-    assert count * hidden >= threads.ELEMENTS
+    assert count * hidden >= threads.THRESHOLDS.elements
     with threads.using(n):
         if activation == "swiglu":
             assert_same("swiglu", *example((count,), 2, hidden, 2, out=3))

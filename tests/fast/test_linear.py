@@ -31,7 +31,7 @@ def dispatches(monkeypatch):
         noted.append(count)
         threads.each(work, count, pays)
 
-    monkeypatch.setattr(fast, "PRODUCT", 0)
+    monkeypatch.setattr(threads.THRESHOLDS, "matmul", 0)
     monkeypatch.setattr(fast, "each", each)
     return noted
 
@@ -96,7 +96,7 @@ def test_any_matmul_into_any_place_is_numpys(m, k, columns, n, strides):
         a, b = normal(k, m).T, normal(columns, k).T
         out = np.full((columns, 2 * m), np.nan)[:, ::2].T
     with pytest.MonkeyPatch.context() as patch, threads.using(n):
-        patch.setattr(fast, "PRODUCT", 0)
+        patch.setattr(threads.THRESHOLDS, "matmul", 0)
         matmuls([(a, b, out)])
     assert_close(np.ascontiguousarray(out), np.ascontiguousarray(a @ b))
 

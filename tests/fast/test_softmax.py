@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from npgpt.fast import blocks
 from npgpt.fast import softmax as fast
 from npgpt.fast.blocks import BLOCK
 from npgpt.layers import softmax
@@ -14,8 +13,7 @@ from npgpt.machine import threads
 
 @pytest.mark.parametrize("rows", [1, 4, 5, 6, 11])
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_softmax_around_the_borders_of_runs_is_the_textbook(monkeypatch, rows, n):
-    monkeypatch.setattr(blocks, "ELEMENTS", 1)
+def test_softmax_around_the_borders_of_runs_is_the_textbook(every_size_on_threads, rows, n):
     width = BLOCK // 5
     x, dout = np.random.default_rng(rows).standard_normal((2, rows, width))
     x[0, 3], x[-1, 7] = 1e4, -np.inf

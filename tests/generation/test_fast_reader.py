@@ -42,8 +42,8 @@ def way(request, monkeypatch):
     if request.param == "at once":
         monkeypatch.setattr(streamed, "FEW", 1)
     if request.param == "threads":
-        monkeypatch.setattr(streamed, "STREAM", 0)
-        monkeypatch.setattr(streamed, "KEYS", 0)
+        monkeypatch.setattr(threads.THRESHOLDS, "stream", 0)
+        monkeypatch.setattr(threads.THRESHOLDS, "keys", 0)
         with threads.using(2):
             yield
     else:
@@ -85,16 +85,14 @@ def test_any_chunks_and_any_number_of_kept_logits_equal_the_full_logits(chunks, 
     ids = np.random.default_rng(len(chunks)).integers(0, 29, (2, 64))
     full = model.logits(params, ids[:, :20], LONG)
     reader = FastReader(params, LONG, 2)
-    before, start = streamed.FEW, 0
-    streamed.FEW = few
-    try:
+    start = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streamed, "FEW", few)
         for count, keep in chunks:
             keep = min(keep, count)
             logits = reader.read([0, 1], ids[:, start:start + count], keep)
             start += count
             close(logits, full[:, start - keep:start], 1e-12)
-    finally:
-        streamed.FEW = before
 
 
 def test_speculation_and_sampling_write_the_same_tokens(way):
@@ -159,7 +157,7 @@ def test_more_tokens_than_the_capacity_are_rejected_before_any_work():
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_the_same_threads_give_the_same_bits_and_others_nearly_the_same(n, monkeypatch):
-    monkeypatch.setattr(streamed, "STREAM", 0)
+    monkeypatch.setattr(threads.THRESHOLDS, "stream", 0)
     params = lively(LONG, dtype=np.float32)
     ids = np.random.default_rng(2).integers(0, 29, (1, 60))
 

@@ -1,5 +1,7 @@
 """The streamed ops are the textbook's, for few tokens and many, in float and in int8."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -58,8 +60,8 @@ def test_attention_of_the_last_positions_equals_the_textbook(
     count, seen, two_threads, monkeypatch
 ):
     q, k, v = drawn(2, 3, count, 4), drawn(2, 3, seen, 4), drawn(2, 3, seen, 4)
-    for keys in (streamed.KEYS, 0):
-        monkeypatch.setattr(streamed, "KEYS", keys)
+    for keys in (threads.THRESHOLDS.keys, 0):
+        monkeypatch.setattr(threads.THRESHOLDS, "keys", keys)
         close(STREAMED.causal_attention(q, k, v), TEXTBOOK.causal_attention(q, k, v), 1e-12)
 
 
@@ -73,6 +75,16 @@ def test_gradients_are_those_of_the_fast_ops():
     np.testing.assert_array_equal(*grads)
 
 
+@contextmanager
+def small_tiles():
+    """Tiles that small matrices have several of, on all threads."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threads.THRESHOLDS, "stream", 0)
+        for name, size in {"TILE": 100, "TILE_WORK": 500, "TILE_ROWS": 7, "TABLE_ROWS": 5}.items():
+            patch.setattr(streamed, name, size)
+        yield
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 9), st.integers(1, 70), st.integers(1, 40), st.integers(1, 3),
        st.sampled_from([np.float32, np.float64]), st.booleans())
@@ -84,15 +96,9 @@ def test_tiles_equal_the_plain_matmul(n, rows, columns, n_threads, dtype, transp
         weight = np.asfortranarray(weight)
     table = rng.standard_normal((columns, rows)).astype(dtype)
     tolerance = 1e-12 if dtype is np.float64 else 1e-5
-    names = ("STREAM", "TILE", "TILE_WORK", "TILE_ROWS", "TABLE_ROWS")
-    before = {name: getattr(streamed, name) for name in names}
-    vars(streamed).update(STREAM=0, TILE=100, TILE_WORK=500, TILE_ROWS=7, TABLE_ROWS=5)
-    try:
-        with threads.using(n_threads):
-            close(linear_matmul(x, weight), x @ weight, tolerance)
-            close(table_matmul(x, table), x @ table.T, tolerance)
-    finally:
-        vars(streamed).update(before)
+    with small_tiles(), threads.using(n_threads):
+        close(linear_matmul(x, weight), x @ weight, tolerance)
+        close(table_matmul(x, table), x @ table.T, tolerance)
 
 
 @settings(max_examples=40, deadline=None)
@@ -102,13 +108,7 @@ def test_tiles_of_int8_equal_the_widened_matmul(n, rows, columns, n_threads):
     x = rng.standard_normal((n, rows))
     linear = quantized(rng.standard_normal((rows, columns)), by_rows=False)
     table = quantized(rng.standard_normal((columns, rows)), by_rows=True)
-    names = ("STREAM", "TILE", "TILE_WORK", "TILE_ROWS", "TABLE_ROWS")
-    before = {name: getattr(streamed, name) for name in names}
-    vars(streamed).update(STREAM=0, TILE=100, TILE_WORK=500, TILE_ROWS=7, TABLE_ROWS=5)
-    try:
-        with threads.using(n_threads):
-            got, got_table = linear_matmul(x, linear), table_matmul(x, table)
-    finally:
-        vars(streamed).update(before)
+    with small_tiles(), threads.using(n_threads):
+        got, got_table = linear_matmul(x, linear), table_matmul(x, table)
     np.testing.assert_allclose(got, x @ linear.widened(), rtol=0, atol=1e-12 * rows * 10)
     np.testing.assert_allclose(got_table, x @ table.widened().T, rtol=0, atol=1e-12 * rows * 10)

@@ -25,15 +25,15 @@ child.wait()
 """
 # the child counts its signals
 CHILD = """
-import os, signal, sys, time
+import os, signal, sys, threading
 from npgpt.lab.child import end_with_stdin
 heard = []
 signal.signal(signal.SIGTERM, lambda *news: heard.append(news))
 end_with_stdin()
+(waiting,) = set(threading.enumerate()) - {threading.main_thread()}
 print("asked", flush=True)
-while not heard:
-    time.sleep(0.01)
-time.sleep(0.3)
+# when the thread that waits for the end has ended, every signal has been sent
+waiting.join()
 with open(sys.argv[1] + ".part", "w") as file:
     file.write(str(len(heard)))
 os.rename(sys.argv[1] + ".part", sys.argv[1])

@@ -24,12 +24,11 @@ import os, sys, time
 import numpy as np
 from npgpt.cli import main
 from npgpt.machine import threads, tune
-from npgpt.training.step import gradients
 from npgpt.training.step.workers import Workers
 
 assert not hasattr(os, "sched_getaffinity") and sys.modules["fcntl"] is None
 tune(2)
-gradients.SHARD_WORK = 0
+threads.THRESHOLDS.shard_work = 0
 # by the command line, with workers for as many steps as they are there for
 answered, answers = [], Workers.gradients
 def counted(self, params, shards):

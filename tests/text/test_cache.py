@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +109,7 @@ def test_what_a_killed_writer_left_is_removed_after_an_hour_and_not_before(path)
     for file in (old, fresh, stranger):
         file.write_bytes(b"half")
     for file in (old, stranger):
-        os.utime(file, (time.time() - 4000,) * 2)
+        os.utime(file, (fresh.stat().st_mtime - 4000,) * 2)
     write_tokens(path, HEADER, [TOKENS])
     assert not old.exists() and fresh.exists() and stranger.exists()
 

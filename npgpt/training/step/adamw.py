@@ -22,7 +22,7 @@ from typing import Collection, Mapping, Sequence
 import numpy as np
 
 from ...fast.blocks import runs
-from ...machine.threads import NORM, UPDATE, parts
+from ...machine.threads import THRESHOLDS, parts
 from ...tape import Array
 
 # four arrays and one of scratch; 124M parameters on two threads took 324 ms with 2**15 elements in
@@ -38,7 +38,10 @@ def adamw_reference(
     v: Mapping[str, Array], *, step: int, lr: float, betas: Sequence[float], eps: float,
     decay_names: Collection[str], weight_decay: float, grad_scale: float = 1.0,
 ) -> None:
-    """One update of params, m and v in place, as the formula says; step counts from 1."""
+    """One update of params, m and v in place, as the formula says; step counts from 1.
+
+    grads, m and v have params' names and shapes, which may be any.
+    """
     beta1, beta2 = betas
     for name, p in params.items():
         g = grads[name] * grad_scale
@@ -125,7 +128,7 @@ def adamw_step(
                 p *= decays[name]
             p -= t
 
-    parts(work, len(blocks), sum(p.size for p in params.values()) >= UPDATE)
+    parts(work, len(blocks), sum(p.size for p in params.values()) >= THRESHOLDS.update)
 
 
 def global_norm(grads: Mapping[str, Array]) -> float:
@@ -151,7 +154,7 @@ def global_norm(grads: Mapping[str, Array]) -> float:
                 square = float(np.dot(wide, wide))
             squares[i] = square
 
-    parts(work, len(blocks), sum(g.size for g in grads.values()) >= NORM)
+    parts(work, len(blocks), sum(g.size for g in grads.values()) >= THRESHOLDS.norm)
     return math.sqrt(math.fsum(squares)) if np.isfinite(squares).all() else float(squares.sum())
 
 

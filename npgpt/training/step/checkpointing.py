@@ -21,9 +21,8 @@ from ... import model
 from ...config import GPT2Config
 from ...layers.contract import UniformSource
 from ...ops import Ops
-from ...tape import Array, Cache, Op, Tape, Var
+from ...tape import Array, Cache, Op, Tape, V, Var
 
-V = TypeVar("V", Array, Var)
 W = TypeVar("W", Array, Var)
 
 

@@ -26,7 +26,7 @@ from ...ids import check_integer
 from ...layers.contract import UniformSource
 from ...layers.cross_entropy import IGNORE
 from ...machine import threads as _threads
-from ...machine.threads import SHARD_PARAMETERS, SHARD_WORK, THREAD_WORK
+from ...machine.threads import THRESHOLDS
 from ...ops import Ops
 from ...tape import Array
 from .row_random import RowSource
@@ -65,8 +65,8 @@ def loss_and_grads(
         workers     worker processes that compute shards where there are threads - 1 of them, to the
                     same bits; with the fast ops only
 
-    The gradients are arrays of their own. Raises ValueError for shapes that differ, and for an rng
-    that cannot be cut where shards are asked for.
+    The gradients are arrays of their own. Raises ValueError for shapes that differ, for an rng that
+    cannot be cut where shards are asked for, and for `recompute` with an entropy penalty.
     """
     if ids.ndim != 2 or targets.shape != ids.shape:
         raise ValueError(f"ids and targets must both be (B, T); got {ids.shape}, {targets.shape}")
@@ -75,8 +75,8 @@ def loss_and_grads(
     if not (config.embd_pdrop or config.resid_pdrop or config.attn_pdrop):
         rng = None
     # the fast ops cut their work over our threads; others leave it to BLAS's
-    held = _threads.one_blas_thread() if ops == FAST else nullcontext()
-    with _threads.using(threads), held:
+    blas_limit = _threads.one_blas_thread() if ops == FAST else nullcontext()
+    with _threads.using(threads), blas_limit:
         if shards is None or config.entropy.penalty:
             shards = choose_shards(config, len(ids), ids.shape[1], rng)
         shards = min(shards, len(ids))
@@ -90,8 +90,8 @@ def choose_shards(
     config: GPT2Config, batch: int, length: int, rng: UniformSource | None = None
 ) -> int:
     """How many shards a batch (batch, length) is best cut into: 1, or one per thread."""
-    small = _weights(config) <= SHARD_PARAMETERS
-    pays = _weights(config) * batch * length >= SHARD_WORK
+    small = _weights(config) <= THRESHOLDS.shard_parameters
+    pays = _weights(config) * batch * length >= THRESHOLDS.shard_work
     can_be_cut = rng is None or isinstance(rng, RowSource)
     # a penalty is a function of the whole batch's entropy, not a sum over its sequences
     if not (small and pays and can_be_cut) or config.entropy.penalty:
@@ -104,8 +104,8 @@ def batches_at_a_time(config: GPT2Config, batch: int, length: int) -> int:
 
     As many as threads, for models that are small enough to be cut and large enough for threads.
     """
-    pays = _weights(config) * batch * length >= THREAD_WORK
-    small = _weights(config) <= SHARD_PARAMETERS
+    pays = _weights(config) * batch * length >= THRESHOLDS.thread_work
+    small = _weights(config) <= THRESHOLDS.shard_parameters
     return _threads.get_threads() if pays and small else 1
 
 
@@ -142,12 +142,13 @@ def _sharded(
     if workers is not None and ops == FAST and workers.ready(shards - 1, params, rng):
         results = workers.gradients(params, jobs)
     else:
-        results = [(0.0, {})] * shards
+        done: dict[int, tuple[float, dict[str, Array]]] = {}
 
         def work(i: int) -> None:
-            results[i] = shard_gradients(params, jobs[i], ops)
+            done[i] = shard_gradients(params, jobs[i], ops)
 
-        _threads.each(work, shards, _weights(config) * ids.size >= THREAD_WORK)
+        _threads.each(work, shards, _weights(config) * ids.size >= THRESHOLDS.thread_work)
+        results = [done[i] for i in range(shards)]
     loss, grads = results[0]
     names = list(grads)
 
@@ -156,5 +157,5 @@ def _sharded(
             np.add(grads[names[i]], others[names[i]], out=grads[names[i]])
 
     size = sum(g.size for g in grads.values())
-    _threads.each(gather, len(names), size >= _threads.ELEMENTS)
+    _threads.each(gather, len(names), size >= THRESHOLDS.elements)
     return loss + sum(r[0] for r in results[1:]), grads

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Sequence, runtime_checkable
 import numpy as np
 
 from ...layers.contract import Array, UniformSource
-from ...machine.threads import ELEMENTS, each
+from ...machine.threads import THRESHOLDS, each
 
 
 @runtime_checkable
@@ -52,7 +52,7 @@ class RowRandom:
         def draw(row: int) -> None:
             self._generators[row].random(dtype=np.float32, out=out[row])
 
-        each(draw, len(self), out.size >= ELEMENTS // 8)
+        each(draw, len(self), out.size >= THRESHOLDS.elements // 8)
         return out
 
     def rows(self, start: int, stop: int) -> RowRandom:

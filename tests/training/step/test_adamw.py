@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from npgpt.config import EntropyPenalty, GPT2Config
 from npgpt.machine import threads
 from npgpt.params import init_params, parameter_shapes
-from npgpt.training.step import adamw
 from npgpt.training.step.adamw import (
     adamw_reference,
     adamw_step,
@@ -58,10 +57,7 @@ def test_one_update_is_the_plain_formula(dtype, tolerance, step, lr, scale, deca
         np.testing.assert_array_equal(array, kept[name])
 
 
-def test_any_number_of_threads_gives_the_same_bits(monkeypatch):
-    # few enough for a test are otherwise too few for threads
-    monkeypatch.setattr(adamw, "UPDATE", 0)
-    monkeypatch.setattr(adamw, "NORM", 0)
+def test_any_number_of_threads_gives_the_same_bits(every_size_on_threads):
     results = []
     for n in (1, 2, 3):
         params, grads, m, v = states(np.float32)

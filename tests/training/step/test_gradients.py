@@ -9,7 +9,6 @@ from npgpt.machine import threads
 from npgpt.ops import TEXTBOOK as textbook
 from npgpt.params import init_params
 from npgpt.tape import Op, Tape
-from npgpt.training.step import gradients as step
 from npgpt.training.step.gradients import (
     add_gradients,
     batches_at_a_time,
@@ -22,8 +21,8 @@ BASE = {"vocab_size": 61, "n_positions": 200, "n_embd": 24, "n_layer": 2, "n_hea
 
 
 @pytest.fixture(autouse=True)
-def every_size_on_threads(monkeypatch):
-    monkeypatch.setattr(step, "THREAD_WORK", 0)
+def shards_on_threads(monkeypatch):
+    monkeypatch.setattr(threads.THRESHOLDS, "thread_work", 0)
 
 
 def example(dtype=np.float64, batch=5, length=40, **changes):
@@ -133,7 +132,7 @@ def test_the_same_number_of_threads_gives_the_same_bits(shards):
 def test_any_number_of_threads_is_as_near_to_float64_as_one_thread(vocab_size, n_embd, shards):
     """Other cuts of a sum round differently: what threads add must not exceed what float32 does."""
     given = example(np.float32, batch=6, length=150, n_embd=n_embd, vocab_size=vocab_size)
-    assert shards is None or 900 * n_embd >= threads.ELEMENTS
+    assert shards is None or 900 * n_embd >= threads.THRESHOLDS.elements
     wide = {name: array.astype(np.float64) for name, array in given[0].items()}
     truth = loss_and_grads(wide, *given[1:], rng=RowRandom(0, 0, 0, 6), threads=1, shards=shards)
 
@@ -236,7 +235,7 @@ def test_gradients_are_added_in_place_and_what_was_added_is_let_go():
 
 def test_evaluation_takes_a_batch_a_thread_where_threads_pay(monkeypatch, two_threads):
     small, large = GPT2Config.from_dict(BASE), GPT2Config.named("gpt2")
-    monkeypatch.setattr(step, "THREAD_WORK", 2**27)
+    monkeypatch.setattr(threads.THRESHOLDS, "thread_work", 2**27)
     assert batches_at_a_time(small, 4, 40) == 1
     assert batches_at_a_time(small, 200, 200) == 2
     assert batches_at_a_time(large, 4, 64) == 1
