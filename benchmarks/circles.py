@@ -23,7 +23,7 @@ CIRCLES = {
     "the programs": "selfcheck book demos packs lab cli __main__ __init__",
 }
 # modules of one idea each, that the picture does not name
-UNNAMED = {"budget", "files", "version", "display", "__main__", "__init__"}
+UNNAMED = {"budget", "opening", "files", "version", "display", "__main__", "__init__"}
 
 
 def lines(room: str) -> int:

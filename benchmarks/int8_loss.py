@@ -19,7 +19,7 @@ from typing import Any
 from npgpt.evaluation.text import score_text
 from npgpt.fast.ops import FAST as ops
 from npgpt.generation.quantized import dequantize, quantize
-from npgpt.gpt2 import open_model
+from npgpt.opening import open_model
 from npgpt.text import CorpusError, load_corpus
 from npgpt.training.checkpoint import newest_checkpoint, read_record
 

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .config import EntropyPenalty, GPT2Config
     from .fast.ops import FAST
-    from .gpt2 import GPT2, open_model
+    from .gpt2 import GPT2
+    from .opening import open_model
     from .ops import TEXTBOOK, Ops
     from .tape import Op, Tape, TapeError, Var
     from .version import VERSION as __version__
 
 _HOMES = {
     "EntropyPenalty": "config", "GPT2Config": "config", "FAST": "fast.ops", "GPT2": "gpt2",
-    "open_model": "gpt2", "TEXTBOOK": "ops", "Ops": "ops", "Op": "tape", "Tape": "tape",
+    "open_model": "opening", "TEXTBOOK": "ops", "Ops": "ops", "Op": "tape", "Tape": "tape",
     "TapeError": "tape", "Var": "tape", "__version__": "version",
 }
 

@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 
 from . import model as _model
 from . import weights
-from .budget import budget
 from .config import GPT2Config
 from .fast.ops import FAST
 from .generation.language_model import LanguageModel
@@ -19,10 +18,7 @@ from .layers.contract import UniformSource
 from .ops import Ops
 from .params import Params, check_params, init_params
 from .tape import Array
-from .text import BPETokenizer, Tokenizer
-from .training.checkpoint import is_run, read_model
 from .training.step.gradients import loss_and_grads as _loss_and_grads
-from .weights import CheckpointError
 
 
 class GPT2(LanguageModel):
@@ -121,7 +117,7 @@ class GPT2(LanguageModel):
 
     def n_parameters(self) -> int:
         """How many elements the parameters have."""
-        return budget(self.config).parameters
+        return sum(array.size for array in self.params.values())
 
     def _checked(self, ids: ArrayLike) -> Array:
         array = check_ids(ids, self.config.vocab_size)
@@ -146,23 +142,3 @@ def _check_config(config: object) -> None:
     if not isinstance(config, GPT2Config):
         raise ValueError(f"expected a GPT2Config, such as GPT2Config.named('gpt2'); "
                          f"got {config!r:.60}")
-
-
-def open_model(path: str | Path) -> tuple[GPT2, Tokenizer]:
-    """A model and its tokenizer from a run, a checkpoint, or any published form of GPT-2.
-
-    Weights that bring no tokenizer take GPT-2's, if their vocabulary is that large. Raises
-    CheckpointError, saying what is wrong with which file.
-    """
-    path = Path(path)
-    if is_run(path):
-        config, params, tokenizer = read_model(path)
-        return GPT2(config, params), tokenizer
-    found = GPT2.load(path)
-    tokenizer = BPETokenizer()
-    if found.config.vocab_size < tokenizer.vocab_size:
-        raise CheckpointError(
-            f"{path} brings no tokenizer, and its vocabulary of {found.config.vocab_size} is "
-            f"smaller than GPT-2's {tokenizer.vocab_size}"
-        )
-    return found, tokenizer

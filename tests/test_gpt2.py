@@ -10,13 +10,11 @@ import pytest
 import npgpt
 from npgpt import GPT2, GPT2Config
 from npgpt import model as functions
-from npgpt import open_model
 from npgpt.fast.ops import FAST
 from npgpt.generation.language_model import LanguageModel
 from npgpt.generation.quantized import dequantize, quantize
 from npgpt.ops import TEXTBOOK
 from npgpt.tape import Op
-from npgpt.weights import CheckpointError
 
 IDS, TARGETS = np.array([[3, 1, 3], [0, 7, 10]]), np.array([[1, 3, 4], [7, -100, 2]])
 
@@ -240,13 +238,6 @@ def test_parameters_that_were_replaced_are_the_ones_that_write(small_model):
     small_model.params = {name: array.copy() for name, array in small_model.params.items()}
     small_model.params["wte.weight"][4] *= 100.0
     assert small_model.generate([4], 1, temperature=0)[1] == small_model.logits([4])[0].argmax()
-
-
-def test_a_model_is_opened_by_a_path_or_by_text(small_model, tmp_path):
-    small_model.save(tmp_path / "model")
-    for path in (tmp_path / "model", str(tmp_path / "model")):
-        with pytest.raises(CheckpointError, match="brings no tokenizer"):
-            open_model(path)
 
 
 OUTSIDE = r"is outside the vocabulary \[0, 11\)"

@@ -12,8 +12,8 @@ from pathlib import Path
 from ..display.drawing import check_path, new_figure, save
 from ..evaluation.text import evaluation_batches
 from ..files import write_text
-from ..gpt2 import open_model
 from ..ids import check_integer
+from ..opening import open_model
 from ..probe.activity import Activity, measure
 from ..probe.entropy import COLLAPSE, greatest, quartiles, uniform_sink
 from ..probe.heatmap import SHADES, heat_picture, heat_text

@@ -9,7 +9,8 @@ from pathlib import Path
 from ..evaluation.choices import read_questions, score_questions
 from ..evaluation.text import score_text
 from ..generation.quantized import dequantize, quantize
-from ..gpt2 import GPT2, open_model
+from ..gpt2 import GPT2
+from ..opening import open_model
 from ..params import Params
 from ..tape import Array
 from ..text import Tokenizer

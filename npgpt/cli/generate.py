@@ -11,7 +11,7 @@ from typing import Iterator
 from ..generation.language_model import LanguageModel
 from ..generation.sampling import SamplingSettings
 from ..generation.writing import converse, stream_text
-from ..gpt2 import open_model
+from ..opening import open_model
 from ..text import CorpusError, Tokenizer
 from .console import note
 from .options import add_model, add_seed, add_threads, use_threads

@@ -10,9 +10,10 @@ import numpy as np
 from ..display import drawing
 from ..display.terminal import bar, beside, cut, page, tint, wrapped
 from ..generation.sampling import Sampling, draw, generators
-from ..gpt2 import GPT2, open_model
+from ..gpt2 import GPT2
 from ..ids import check_integer
 from ..layers.contract import Array
+from ..opening import open_model
 from ..text import Tokenizer, load_corpus
 from ..training.loop import new_state, train_step
 from ..training.settings import resolve

@@ -9,7 +9,7 @@ import pytest
 
 from npgpt import GPT2, GPT2Config
 from npgpt.evaluation.text import evaluation_batches
-from npgpt.gpt2 import open_model
+from npgpt.opening import open_model
 from npgpt.probe.activity import measure
 from npgpt.probe.entropy import causal_bound
 from npgpt.text import load_corpus

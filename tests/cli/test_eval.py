@@ -8,7 +8,7 @@ import pytest
 
 from npgpt.evaluation.text import score_text
 from npgpt.generation.quantized import dequantize, quantize
-from npgpt.gpt2 import open_model
+from npgpt.opening import open_model
 from npgpt.text import load_corpus
 from npgpt.training.checkpoint import newest_checkpoint
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from npgpt.gpt2 import open_model
+from npgpt.opening import open_model
 from npgpt.training.checkpoint import newest_checkpoint
 
 

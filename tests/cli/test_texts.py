@@ -6,7 +6,7 @@ import pytest
 
 from npgpt.cli.parser import Parser
 from npgpt.cli.texts import add_model_and_text, choose_text, load_text
-from npgpt.gpt2 import open_model
+from npgpt.opening import open_model
 from npgpt.text import CorpusError, load_corpus
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from npgpt import weights
-from npgpt.gpt2 import open_model
+from npgpt.opening import open_model
 from npgpt.training.checkpoint import (
     OPTIMIZER_FILE,
     RUN_FILE,

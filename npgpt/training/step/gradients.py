@@ -16,7 +16,7 @@ its own.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Mapping
+from typing import TYPE_CHECKING, Mapping
 
 import numpy as np
 
@@ -31,7 +31,9 @@ from ...ops import Ops
 from ...tape import Array
 from .row_random import RowSource
 from .shard import Shard, shard_gradients
-from .workers import Workers
+
+if TYPE_CHECKING:
+    from .workers import Workers
 
 
 def loss_and_grads(
