@@ -273,8 +273,7 @@ def test_a_small_part_loads_a_small_part():
     assert loaded <= {"npgpt.tape", "npgpt.arrays"}
     circle = loaded_by("from npgpt import TEXTBOOK; from npgpt import model")
     rooms = {m.split(".")[1] for m in circle if m.startswith("npgpt.")}
-    # of the tools, one module each for checks, messages and a study's variants
-    assert rooms <= {*CIRCLES["the textbook"].split(), "ids", "suggest", "variants"}
+    assert rooms <= {*CIRCLES["the textbook"].split(), *CIRCLES["  beside it"].split()}
 
 
 def test_the_model_loads_nothing_heavy():
