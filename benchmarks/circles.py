@@ -19,7 +19,7 @@ CIRCLES = {
     "  beside it": "variants ids suggest arrays",
     "  its check": "gradcheck",
     "the tools": "budget files version text weights fast machine generation probe evaluation gpt2 "
-                 "training display",
+                 "opening training display",
     "the programs": "selfcheck book demos packs lab cli __main__ __init__",
 }
 # modules of one idea each, that the picture does not name

@@ -46,8 +46,8 @@ def of_textbook(name, x, dout):
     return out, backward(dout, cache)[0]
 
 
-def test_every_activation_of_the_textbook_has_its_kernels():
-    assert {*KERNELS, "leaky_relu"} == set(TEXTBOOK)
+def test_every_activation_of_the_textbook_but_identity_has_its_kernels():
+    assert {*KERNELS, "leaky_relu", "identity"} == set(TEXTBOOK)
 
 
 @pytest.mark.parametrize("name", KERNELS)
