@@ -171,7 +171,7 @@ class StudyProgress:
         if gained:
             left = (now - self._started) / gained * (total_steps - steps)
             parts.append(f"{duration(left)} left")
-        parts += [f"{run.name} {step / run.max_steps:.0%}" for run, step in runs]
+        parts += [f"{run.name} {step / run.config.train.max_steps:.0%}" for run, step in runs]
         line = "  ".join(parts)
         if self._bar.disable:
             self._put(line)
