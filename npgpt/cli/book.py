@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..book.figures import DIFFERENT, Figure
+from ..book.figures import DIFFERENT
 from ..book.replay import CHAPTERS, as_records, replay, replay_training
 from ..book.training import EPOCHS
 from ..files import place_of, write_text
@@ -61,14 +61,10 @@ def run(args: argparse.Namespace) -> int:
     else:
         figures = replay(args.chapters or list(CHAPTERS), report)
     if args.json is not None:
-        _write_json(args.json, figures, time.monotonic() - started)
+        content = {
+            "npgpt": VERSION, "numpy": np.__version__, "python": platform.python_version(),
+            "machine": platform.machine(), "seconds": round(time.monotonic() - started, 1),
+            "figures": as_records(figures),
+        }
+        write_text(args.json, json.dumps(content, indent=1) + "\n")
     return 1 if any(figure.verdict == DIFFERENT for figure in figures) else 0
-
-
-def _write_json(path: Path, figures: list[Figure], seconds: float) -> None:
-    content = {
-        "npgpt": VERSION, "numpy": np.__version__, "python": platform.python_version(),
-        "machine": platform.machine(), "seconds": round(seconds, 1),
-        "figures": as_records(figures),
-    }
-    write_text(path, json.dumps(content, indent=1) + "\n")

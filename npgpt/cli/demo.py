@@ -55,7 +55,14 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compute one demonstration, print it, draw it if asked."""
-    _check(args)
+    if args.name not in DEMOS:
+        raise unknown("demonstration", args.name, DEMOS)
+    for owner, options in OPTIONS.items():
+        for option in options:
+            if owner != args.name and getattr(args, option) is not None:
+                raise ValueError(f"--{option} belongs to demo {owner}, not to demo {args.name}")
+    if args.out is not None:
+        drawing.check_path(args.out)
     room = import_module(f"..demos.{args.name}", __package__)
     if args.name == "generate" and args.model is None:
         note("training a tiny model for some seconds; --model RUN shows yours")
@@ -68,15 +75,3 @@ def run(args: argparse.Namespace) -> int:
         drawing.save(getattr(room, f"{args.name}_picture")(shown), args.out)
         print(f"\npicture: {args.out}")
     return 0
-
-
-def _check(args: argparse.Namespace) -> None:
-    """ValueError for a wrong argument, before any work is done."""
-    if args.name not in DEMOS:
-        raise unknown("demonstration", args.name, DEMOS)
-    for owner, options in OPTIONS.items():
-        for option in options:
-            if owner != args.name and getattr(args, option) is not None:
-                raise ValueError(f"--{option} belongs to demo {owner}, not to demo {args.name}")
-    if args.out is not None:
-        drawing.check_path(args.out)

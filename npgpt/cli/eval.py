@@ -12,7 +12,6 @@ from ..generation.quantized import dequantize, quantize
 from ..gpt2 import GPT2
 from ..opening import open_model
 from ..params import Params
-from ..tape import Array
 from ..text import Tokenizer
 from ..training.step.gradients import batches_at_a_time
 from ..weights import CheckpointError
@@ -77,18 +76,14 @@ def _score_text(
         )
     if not math.isfinite(score.nats):
         raise CheckpointError(f"{args.model} gives a loss of {score.nats}: its weights overflow")
+    n_bytes = sum(len(tokenizer.decode_bytes(text.tokens[start:start + BLOCK]))
+                  for start in range(0, len(text.tokens), BLOCK))
     print(f"text            {text.name} ({text.split})")
     print(f"tokens scored   {score.tokens:,}")
     print(f"loss            {score.loss:.4f} nats per token")
     print(f"perplexity      {score.perplexity:.3f}")
-    print(f"bits per byte   {score.bits_per_byte(_n_bytes(text.tokens, tokenizer)):.4f}")
+    print(f"bits per byte   {score.bits_per_byte(n_bytes):.4f}")
     return 0
-
-
-def _n_bytes(tokens: Array, tokenizer: Tokenizer) -> int:
-    """The length of the tokens' text in UTF-8."""
-    return sum(len(tokenizer.decode_bytes(tokens[start:start + BLOCK]))
-               for start in range(0, len(tokens), BLOCK))
 
 
 def _score_questions(path: Path, model: GPT2, params: Params, tokenizer: Tokenizer) -> int:

@@ -66,19 +66,16 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "list":
         if args.study is not None:
             raise ValueError(f"lab list takes no study; got {args.study!r}")
-        return _list()
+        for name, path in shipped().items():
+            study = read_study(path)
+            steps = sum(study.run_config(arm, seed).train.max_steps for arm, seed in study.runs())
+            print(f"{name:16} {study.title}")
+            print(f"{'':16} {len(study.arms)} arms x {len(study.seeds)} seeds, "
+                  f"{steps:,} steps in all")
+        return 0
     if args.study is None:
         raise ValueError(f"lab {args.action} needs a study: {', '.join(shipped())}, or a TOML file")
     return _run(args) if args.action == "run" else _report(args)
-
-
-def _list() -> int:
-    for name, path in shipped().items():
-        study = read_study(path)
-        steps = sum(study.run_config(arm, seed).train.max_steps for arm, seed in study.runs())
-        print(f"{name:16} {study.title}")
-        print(f"{'':16} {len(study.arms)} arms x {len(study.seeds)} seeds, {steps:,} steps in all")
-    return 0
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -171,7 +168,7 @@ class StudyProgress:
         if gained:
             left = (now - self._started) / gained * (total_steps - steps)
             parts.append(f"{duration(left)} left")
-        parts += [f"{run.name} {step / run.max_steps:.0%}" for run, step in runs]
+        parts += [f"{run.name} {step / run.config.train.max_steps:.0%}" for run, step in runs]
         line = "  ".join(parts)
         if self._bar.disable:
             self._put(line)

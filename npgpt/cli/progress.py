@@ -43,15 +43,23 @@ class Progress(Reporter):
         """Move the bar; write a line where a new validation loss is known."""
         self._val = record.get("val", self._val)
         step, now = record["step"], time.monotonic()
+        left = self._left(step, now)
         shown = {"loss": record.get("loss"), "val": self._val}
         parts = [f"{name}={value:.3f}" for name, value in shown.items() if value is not None]
         # without refresh: tqdm draws a few times a second, and not at every step
-        self._bar.set_postfix_str(", ".join(parts + self._left(step, now)), refresh=False)
+        self._bar.set_postfix_str(", ".join(parts + left), refresh=False)
         self._bar.update(step - self._bar.n)
         late = self._bar.disable and now - self._spoke > SECONDS_BETWEEN_LINES
         if "val" in record or late:
             self._spoke = now
-            self._write(self._line(record, now))
+            line = [f"step {step:>6,}/{self._last:,}"]
+            if "loss" in record:
+                line.append(f"loss {record['loss']:.4f}")
+            if "val" in record:
+                line.append(f"val {record['val']:.4f}")
+            if "tokens_per_second" in record:
+                line.append(f"{record['tokens_per_second']:,.0f} tokens/s")
+            self._write("  ".join(line + left))
 
     def sample(self, step: int, text: str) -> None:
         """Show a sample, set off from the figures."""
@@ -63,17 +71,6 @@ class Progress(Reporter):
         """Draw how far the evaluation after the last step is, in a terminal."""
         self._bar.set_description(f"evaluating {seen / total:.0%}", refresh=False)
         self._bar.update(0)
-
-    def _line(self, record: dict[str, Any], now: float) -> str:
-        step = record["step"]
-        parts = [f"step {step:>6,}/{self._last:,}"]
-        if "loss" in record:
-            parts.append(f"loss {record['loss']:.4f}")
-        if "val" in record:
-            parts.append(f"val {record['val']:.4f}")
-        if "tokens_per_second" in record:
-            parts.append(f"{record['tokens_per_second']:,.0f} tokens/s")
-        return "  ".join(parts + self._left(step, now))
 
     def _left(self, step: int, now: float) -> list[str]:
         """The time to the last step or to max_minutes, whichever comes first; [] if not known."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import NamedTuple
 
 from ..tape import Array
@@ -41,25 +40,15 @@ def load_text(args: argparse.Namespace, tokenizer: Tokenizer, least: int = 1) ->
     Raises ValueError without a text to choose, CorpusError for one that cannot be read,
     holds characters that the tokenizer lacks, or is too short.
     """
-    name, fraction, split = choose_text(args.model, args.text, args.split)
-    corpus = load_corpus(name, tokenizer, fraction, report=note)
+    name, split, fraction = args.text, args.split or "all", VAL_FRACTION
+    if is_run(args.model):
+        data = read_record(newest_checkpoint(args.model))["run"]["data"]
+        if name in (None, data["corpus"]):
+            name, split, fraction = data["corpus"], args.split or "val", data["val_fraction"]
+    if name is None:
+        raise ValueError(f"{args.model} has no corpus of its own; name a TEXT too")
+    corpus = load_corpus(name, tokenizer, 0.0 if split == "all" else fraction, report=note)
     # with nothing held out, all of the text is the training part
     tokens = corpus.val if split == "val" else corpus.train
     corpus.require(least, tokens)
     return Text(corpus.name, split, tokens)
-
-
-def choose_text(
-    model: Path, text: str | None, split: str | None
-) -> tuple[str, float, str]:
-    """The name of a text, the fraction of it to hold out, and the split to read."""
-    if is_run(model):
-        data = read_record(newest_checkpoint(model))["run"]["data"]
-        if text in (None, data["corpus"]):
-            split = split or "val"
-            return data["corpus"], 0.0 if split == "all" else data["val_fraction"], split
-    if text is None:
-        raise ValueError(f"{model} has no corpus of its own; name a TEXT too")
-    if split in (None, "all"):
-        return text, 0.0, "all"
-    return text, VAL_FRACTION, split

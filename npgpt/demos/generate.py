@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..display import drawing
-from ..display.terminal import bar, beside, cut, page, tint, wrapped
+from ..display.terminal import WIDTH, bar, beside, page, tint, wrapped
 from ..generation.sampling import Sampling, draw, generators
 from ..gpt2 import GPT2
 from ..ids import check_integer
@@ -130,7 +130,9 @@ def generate_text(shown: list[Writing], colour: bool = False) -> str:
     for blocks in zip(*[w.steps for w in shown]):
         lines += ["", *beside(*[_block(step, colour) for step in blocks])]
     for w in shown:
-        lines += ["", tint(f"{w.model} wrote:", "bold", colour), *cut(repr(w.text))]
+        lines += ["", tint(f"{w.model} wrote:", "bold", colour)]
+        text = repr(w.text)
+        lines += [text[start:start + WIDTH] for start in range(0, len(text), WIDTH)]
     return page(lines)
 
 

@@ -36,11 +36,6 @@ def page(lines: Iterable[str]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def cut(text: str) -> list[str]:
-    """A text as it is, in lines of at most 80 columns."""
-    return [text[start:start + WIDTH] for start in range(0, len(text), WIDTH)]
-
-
 def bar(fraction: float, width: int) -> str:
     """A bar that fills this fraction of `width` columns; anything above 0 shows at least a dot."""
     length = round(fraction * width)

@@ -79,19 +79,9 @@ class Run:
         return self.place.with_name(self.name + suffix)
 
     @property
-    def max_steps(self) -> int:
-        """Its last step."""
-        return self.config.train.max_steps
-
-    @property
     def begun(self) -> bool:
         """Whether it is continued rather than started."""
         return bool(checkpoints(self.place)) or (self.place / CONFIG_FILE).is_file()
-
-    def saved_step(self) -> int:
-        """The step of the newest checkpoint, 0 if there is none."""
-        whole = checkpoints(self.place)
-        return int(whole[-1].name.rpartition("-")[2]) if whole else 0
 
     def ending(self) -> Any:
         """The content of NAME.json, {} if there is none: exit, None while the run goes; seconds so
@@ -101,7 +91,7 @@ class Run:
     def result(self) -> dict[str, Any]:
         """The content of result.json, step and val_loss, if the run has finished; else {}."""
         found = read_json(self.place / RESULT_FILE)
-        return found if found.get("step") == self.max_steps else {}
+        return found if found.get("step") == self.config.train.max_steps else {}
 
     def status(self) -> str:
         """done, diverged, unfinished or waiting."""

@@ -18,6 +18,7 @@ from ..probe.entropy import quartiles
 from . import paper
 from .pages import PICTURES, Part, code, heading, items, pages, picture, table, text
 from .results import Results, load_results, number
+from .statistics import estimate
 from .study import shipped
 from .summary import SIGNIFICANT, ArmSummary, Summary, summarise
 from .wording import (
@@ -100,7 +101,8 @@ def _perplexity(results: Results, summary: Summary, drawn: Drawn) -> list[Part]:
         found = arm.perplexity
         against = "–" if arm is summary.arms[0] else percent(100 * (found.mean / baseline - 1))
         row = [arm.name, _runs(arm), interval(found) if found.n else _nothing(arm),
-               interval(arm.loss, 4) if found.n else _nothing(arm), against]
+               interval(estimate(list(arm.losses.values())), 4) if found.n else _nothing(arm),
+               against]
         if arm.paper and arm.paper.perplexity is not None:
             row.append(figure(arm.paper.perplexity))
             if arm.paper.over_baseline:

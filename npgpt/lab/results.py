@@ -163,7 +163,7 @@ def _run(run: Run) -> RunRecord:
     parameters, slopes = _learnt(run)
     return {
         "arm": run.arm.name, "seed": run.seed, "status": status,
-        "step": step, "max_steps": run.max_steps,
+        "step": step, "max_steps": run.config.train.max_steps,
         "val_loss": val_loss if result else None,
         "perplexity": perplexity if result else None,
         # the step that could not be applied, or the one whose parameters could not be saved

@@ -16,16 +16,16 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Protocol
 
 from ..files import write_text
 from ..ids import check_integer
-from ..text import CORPORA, load_corpus
+from ..text import load_corpus
+from ..training.checkpoint import checkpoints
 from ..training.log import FILE as LOG_FILE
 from ..training.loop import check_length
-from ..training.settings import RunConfig
 from .folder import DIVERGED, Run, adopt, held, note_beginning, runs_of, write_json
 from .results import write_results
 from .study import Study
@@ -153,8 +153,9 @@ class _Team:
         self._queue = [run for run in runs if run.status() in ("waiting", "unfinished")]
         self._going: list[_Going] = []
         self._reporter, self._jobs, self._alive = reporter, jobs, alive
-        self._steps_done = sum(run.max_steps for run in runs if run not in self._queue)
-        self._total = sum(run.max_steps for run in runs)
+        self._steps_done = sum(run.config.train.max_steps for run in runs
+                               if run not in self._queue)
+        self._total = sum(run.config.train.max_steps for run in runs)
         self.exit_code, self.message = 0, ""
 
     def work(self, why_stop: Callable[[], str], on_end: Callable[[], object]) -> str:
@@ -178,7 +179,7 @@ class _Team:
                     self.message = f"{run.name}: {_last_line(run) or how}"
                     self.exit_code = code if code > 0 else 1
                     return "failed"
-                self._steps_done += run.max_steps
+                self._steps_done += run.config.train.max_steps
                 self._reporter.finished(run, status)
             steps = [(going.run, last_step(going.run)) for going in self._going]
             self._reporter.going(steps, self._steps_done + sum(n for _, n in steps), self._total)
@@ -196,17 +197,22 @@ class _Team:
             going.note(going.process.wait())
 
     def _start(self, run: Run) -> None:
-        step = run.saved_step()
+        saved = checkpoints(run.place)
+        step = int(saved[-1].name.rpartition("-")[2]) if saved else 0
         if run.begun:
             arguments = ["--resume", str(run.place)]
         else:
-            write_text(run.beside(".toml"), _with_absolute_path(run.config).to_toml())
+            write_text(run.beside(".toml"), run.config.to_toml())
             arguments = ["--config", str(run.beside(".toml")), "--out", str(run.place)]
+        threads = run.config.train.threads
+        # the runs use the very package that runs now, whether it is installed or not
+        home = str(Path(__file__).resolve().parents[2])
+        path = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
         with run.beside(".txt").open("ab") as messages:
             process = subprocess.Popen(
                 [sys.executable, "-m", "npgpt.lab.child", "train", *arguments],
                 stdin=self._alive, stdout=subprocess.DEVNULL, stderr=messages,
-                env=_environment(run.config.train.threads),
+                env={**os.environ, **(_ONE_THREAD if threads == 1 else {}), "PYTHONPATH": path},
                 # Ctrl-C in the terminal must reach us alone: we pass it on to the runs, once
                 start_new_session=True,
             )
@@ -230,21 +236,6 @@ def last_step(run: Run) -> int:
         except (ValueError, KeyError, TypeError):
             continue        # torn by a kill, or being written
     return 0
-
-
-def _with_absolute_path(config: RunConfig) -> RunConfig:
-    """The corpus by its absolute path, if it is a file: a run must find it from any folder."""
-    path = Path(config.data.corpus)
-    if config.data.corpus in CORPORA or not path.exists():
-        return config
-    return replace(config, data=replace(config.data, corpus=str(path.resolve())))
-
-
-def _environment(threads: int) -> dict[str, str]:
-    # the runs use the very package that runs now, whether it is installed or not
-    home = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, **(_ONE_THREAD if threads == 1 else {}), "PYTHONPATH": path}
 
 
 def _last_line(run: Run) -> str:

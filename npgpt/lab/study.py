@@ -17,9 +17,6 @@ from ..suggest import did_you_mean
 from ..training.settings import RunConfig, build, resolve, table_fields
 from .paper import ROWS
 
-SHIPPED = Path(__file__).parent / "studies"
-_TABLES = ("study", "base", "axes", "arm", "paper", "compare")
-_TEXTS = ("name", "title", "question")
 CLAIMS = ("lower", "higher")
 
 Settings = dict[str, dict[str, Any]]
@@ -90,7 +87,8 @@ class Study:
 
 def shipped() -> dict[str, Path]:
     """The studies that come with npgpt, by name."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
+    folder = Path(__file__).parent / "studies"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
 def load_study(what: str) -> Study:
@@ -99,13 +97,11 @@ def load_study(what: str) -> Study:
     Raises ValueError, in one line that names the file, the key and what would fit.
     """
     known = shipped()
-    if what in known:
-        return read_study(known[what])
-    path = Path(what)
-    if path.is_file():
-        return read_study(path)
-    raise ValueError(f"unknown study {what!r}{did_you_mean(what, known)}; expected one of "
-                     f"{', '.join(known)}, or a TOML file")
+    path = known.get(what, Path(what))
+    if not path.is_file():
+        raise ValueError(f"unknown study {what!r}{did_you_mean(what, known)}; expected one of "
+                         f"{', '.join(known)}, or a TOML file")
+    return read_study(path)
 
 
 def read_study(path: Path) -> Study:
@@ -122,9 +118,9 @@ def read_study(path: Path) -> Study:
 
 
 def _parse(content: Toml, text: str) -> Study:
-    _only(content, _TABLES, "a study")
+    _only(content, ("study", "base", "axes", "arm", "paper", "compare"), "a study")
     head = _table(content, "study")
-    _check(head, _TEXTS, ("seeds",), "[study]")
+    _check(head, ("name", "title", "question"), ("seeds",), "[study]")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", head["name"]):
         raise ValueError(f"name={head['name']!r} names a folder: letters, digits and hyphens")
     seeds = head.get("seeds")

@@ -51,11 +51,6 @@ class ArmSummary:
         return estimate([math.exp(loss) for loss in self.losses.values()])
 
     @property
-    def loss(self) -> Estimate:
-        """The same in nats per token."""
-        return estimate(list(self.losses.values()))
-
-    @property
     def entropy(self) -> dict[int, Array]:
         """The final attention entropy in nats, (L, H), by seed."""
         return {seed: nats[-1] for seed, nats in self.nats.items()}

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from npgpt.cli.parser import Parser
-from npgpt.cli.texts import add_model_and_text, choose_text, load_text
+from npgpt.cli.texts import add_model_and_text, load_text
 from npgpt.opening import open_model
 from npgpt.text import CorpusError, load_corpus
 
@@ -27,19 +28,29 @@ def test_model_text_and_split_are_parsed(capsys):
 
 
 def test_a_runs_own_text_is_its_held_out_part(run_folder, story):
-    own = str(story)
+    _, tokenizer = open_model(run_folder)
+    corpus = load_corpus(story, tokenizer)
+    whole = load_corpus(story, tokenizer, 0.0).train
+    parts = {"val": corpus.val, "train": corpus.train, "all": whole}
     for model in (run_folder, sorted((run_folder / "checkpoints").iterdir())[-1]):
-        assert choose_text(model, None, None) == (own, 0.1, "val")
-        assert choose_text(model, own, None) == (own, 0.1, "val")
-        assert choose_text(model, None, "train") == (own, 0.1, "train")
-        assert choose_text(model, None, "all") == (own, 0.0, "all")
+        for arguments, split in (((), "val"), ((story,), "val"), (("--split", "train"), "train"),
+                                 (("--split", "all"), "all")):
+            text = load_text(parsed(model, *arguments), tokenizer)
+            assert (text.name, text.split) == (corpus.name, split)
+            np.testing.assert_array_equal(text.tokens, parts[split])
 
 
-def test_another_text_is_read_whole_unless_a_split_is_named(run_folder):
-    assert choose_text(run_folder, "other.txt", None) == ("other.txt", 0.0, "all")
-    assert choose_text(Path("weights"), "other.txt", "val") == ("other.txt", 0.1, "val")
+def test_another_text_is_read_whole_unless_a_split_is_named(run_folder, story, tmp_path):
+    _, tokenizer = open_model(run_folder)
+    other = tmp_path / "other.txt"
+    other.write_bytes(story.read_bytes())
+    text = load_text(parsed(run_folder, other), tokenizer)
+    assert text.split == "all" and len(text.tokens) == load_corpus(story, tokenizer).n_tokens
+    text = load_text(parsed("weights", other, "--split", "val"), tokenizer)
+    assert text.split == "val"
+    np.testing.assert_array_equal(text.tokens, load_corpus(other, tokenizer, 0.1).val)
     with pytest.raises(ValueError, match="weights has no corpus of its own; name a TEXT"):
-        choose_text(Path("weights"), None, None)
+        load_text(parsed("weights"), tokenizer)
 
 
 def test_the_chosen_part_is_loaded_and_must_be_long_enough(run_folder, story):

@@ -12,7 +12,6 @@ from npgpt.display.terminal import (
     bytes_text,
     chart,
     count_text,
-    cut,
     tint,
     wrapped,
 )
@@ -87,4 +86,3 @@ def test_a_bar_shows_that_something_is_there():
 
 def test_long_texts_are_broken_at_80_columns():
     assert max(map(len, wrapped("word " * 60).splitlines())) <= 80
-    assert cut("a  b" * 30) == [("a  b" * 30)[:80], ("a  b" * 30)[80:]]
