@@ -125,13 +125,12 @@ def _counts() -> Iterator[Figure]:
     c = GPT_CONFIG_124M["emb_dim"]
     yield Figure("parameters of a feed-forward network", "4,722,432", 8 * c * c + 5 * c)
     yield Figure("parameters of an attention", "2,360,064", 4 * c * c + c)
-    for name, sizes, untied, tied, megabytes in (
+    for name, (emb_dim, n_layers, n_heads), untied, tied, megabytes in (
         ("small", (768, 12, 12), "163,009,536", "124,412,160", "621.83"),
         ("medium", (1024, 24, 16), "406,212,608", "354,749,440", "1549.58"),
         ("large", (1280, 36, 20), "838,220,800", "773,891,840", "3197.56"),
         ("xl", (1600, 48, 25), "1,637,792,000", "1,557,380,800", "6247.68"),
     ):
-        emb_dim, n_layers, n_heads = sizes
         config = gpt2_config({**GPT_CONFIG_124M, "emb_dim": emb_dim, "n_layers": n_layers,
                               "n_heads": n_heads})
         cost = budget(config)

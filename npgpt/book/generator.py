@@ -15,8 +15,7 @@ Dropout    keeps an element where a float64 uniform number is below 1 - rate, wh
 Choice     argmax of p / e with e = -ln(1 - u), u a float64 uniform number per entry
 
 Equal to PyTorch 2.13 to the last bit, on x86-64 with AVX2 or AVX-512 and the GNU C library. On
-other processors PyTorch's own `randn` differs from this in its last bits. The order of entries of
-equal score, when `multinomial` takes several, may differ from PyTorch's.
+other processors PyTorch's own `randn` differs from this in its last bits.
 """
 
 from __future__ import annotations
@@ -28,12 +27,10 @@ import numpy as np
 
 from ..ids import check_dtype, check_integer
 from ..layers.contract import Array
-from ..layers.dropout import dropout_forward
 from .box_muller import BLOCK, normals_from_uniforms
 from .fused import fused_multiply_add
 
 DType = type | str | np.dtype
-WIDE = 1 << 28          # from this range on, randint takes wide draws
 MASK53 = np.uint64((1 << 53) - 1)
 
 
@@ -97,33 +94,24 @@ class TorchGenerator:
         """The initial table (n_rows, n_columns) of torch.nn.Embedding: normal numbers."""
         return self.randn(n_rows, n_columns, dtype=dtype)
 
-    def dropout(self, shape: tuple[int, ...], rate: float, dtype: DType = np.float32) -> Array:
-        """The mask that torch.nn.Dropout(rate) multiplies with: 1 / (1 - rate) or 0.
+    def multinomial(self, probabilities: Array) -> Array:
+        """One index (..., 1) drawn by probabilities (..., N), as torch.multinomial.
 
-        It is what the layer `npgpt.layers.dropout` makes of ones, given this generator as `rng`.
-        Raises ValueError for a rate outside [0, 1) too.
-        """
-        return dropout_forward(np.ones(shape, check_dtype(dtype)), rate=rate, rng=self)[0]
-
-    def multinomial(
-        self, probabilities: Array, n_samples: int = 1, replacement: bool = False
-    ) -> Array:
-        """Indices (..., n_samples) drawn by probabilities (..., N), as torch.multinomial.
-
-        The probabilities, float32 or float64, need not sum to 1. Without replacement no index
-        comes twice. Raises ValueError for negative or infinite probabilities, for a row of zeros,
-        and for too many samples.
+        The probabilities, float32 or float64, need not sum to 1. Raises ValueError for negative or
+        infinite probabilities, and for a row of zeros.
         """
         p = np.asarray(probabilities)
-        _check_probabilities(p, n_samples, replacement)
-        if replacement and n_samples > 1:
-            return self._with_replacement(p, n_samples)
+        if p.dtype not in (np.float32, np.float64) or p.ndim not in (1, 2) or not p.size:
+            raise ValueError("expected float32 or float64 probabilities (N,) or (B, N); got "
+                             f"{p.dtype} {p.shape}")
+        if not (np.isfinite(p).all() and (p >= 0).all()):
+            raise ValueError("probabilities must be finite and not negative")
+        if not (p.sum(axis=-1) > 0).all():
+            raise ValueError("the probabilities of a row are all zero: nothing can be drawn")
         waits = -np.log1p(-self.random(p.shape))
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             score = p / waits.astype(p.dtype)
-        if n_samples == 1:
-            return np.asarray(score.argmax(axis=-1, keepdims=True))
-        return np.argsort(-score, axis=-1, kind="stable")[..., :n_samples]
+        return np.asarray(score.argmax(axis=-1, keepdims=True))
 
     def randperm(self, n: int) -> Array:
         """The numbers 0 .. n-1 in random order, as torch.randperm(n)."""
@@ -133,14 +121,6 @@ class TorchGenerator:
         for i, step in enumerate(steps.tolist()):
             out[i], out[i + step] = out[i + step], out[i]
         return out
-
-    def randint(self, low: int, high: int, shape: tuple[int, ...]) -> Array:
-        """Integers (shape) in [low, high) as torch.randint; raises ValueError unless low < high."""
-        if low >= high:
-            raise ValueError(f"expected low < high; got [{low}, {high}), which is empty")
-        n = math.prod(shape)
-        words = self._draw_wide(n) if high - low >= WIDE else self._draw(n)
-        return (words % np.uint64(high - low)).astype(np.int64).reshape(shape) + low
 
     def draw_seed(self) -> int:
         """An integer in [0, 2^63): what a DataLoader and its sampler draw for themselves."""
@@ -179,30 +159,6 @@ class TorchGenerator:
         self._saved_normal = radius * math.sin(angle)
         return radius * math.cos(angle)
 
-    def _with_replacement(self, p: Array, n_samples: int) -> Array:
-        rows = p.reshape(-1, p.shape[-1])
-        out = np.empty((len(rows), n_samples), np.int64)
-        for row, chosen in zip(rows, out):
-            reached = np.cumsum(row, dtype=p.dtype)
-            reached /= reached[-1]
-            reached[-1] = 1
-            chosen[...] = np.searchsorted(reached, self.random(n_samples), side="left")
-        return out.reshape(*p.shape[:-1], n_samples)
-
 
 def _checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(check_integer("size", size, 0) for size in shape)
-
-
-def _check_probabilities(p: Array, n_samples: int, replacement: bool) -> None:
-    if p.dtype not in (np.float32, np.float64) or p.ndim not in (1, 2) or not p.size:
-        raise ValueError(
-            f"expected float32 or float64 probabilities (N,) or (B, N); got {p.dtype} {p.shape}"
-        )
-    if not (np.isfinite(p).all() and (p >= 0).all()):
-        raise ValueError("probabilities must be finite and not negative")
-    if not (p.sum(axis=-1) > 0).all():
-        raise ValueError("the probabilities of a row are all zero: nothing can be drawn")
-    if n_samples < 1 or (not replacement and n_samples > p.shape[-1]):
-        raise ValueError(f"n_samples={n_samples} of {p.shape[-1]} entries; expected 1 to "
-                         f"{p.shape[-1]}, or replacement=True")

@@ -7,7 +7,6 @@ from textwrap import fill, wrap
 from typing import Callable, Iterable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ..ids import check_integer
 from ..training.log import plain
@@ -42,19 +41,15 @@ def replay(chapters: Sequence[int] = tuple(CHAPTERS), report: Report = print) ->
     for chapter in chapters:
         title, compute = CHAPTERS[chapter]
         figures += tabulate(f"Chapter {chapter}: {title}", compute(), report)
-        if chapter == 5:
-            figures += _pretrained(report)
+        folder = cached("gpt2") if chapter == 5 else None
+        if folder is not None:
+            pretrained = chapter5.pretrained_figures(folder)
+            figures += tabulate("Section 5.5: OpenAI's weights", pretrained, report)
+        elif chapter == 5:
+            report("\nSection 5.5, OpenAI's weights: left out, they are not on this machine;\n"
+                   "to have it too: npgpt pull gpt2")
     report(summary(figures))
     return figures
-
-
-def _pretrained(report: Report) -> list[Figure]:
-    folder = cached("gpt2")
-    if folder is None:
-        report("\nSection 5.5, OpenAI's weights: left out, they are not on this machine;\n"
-               "to have it too: npgpt pull gpt2")
-        return []
-    return tabulate("Section 5.5: OpenAI's weights", chapter5.pretrained_figures(folder), report)
 
 
 def replay_training(epochs: int = training.EPOCHS, report: Report = print) -> list[Figure]:
@@ -102,15 +97,10 @@ def as_records(figures: Iterable[Figure]) -> list[dict[str, Computed]]:
     """The figures as plain values for JSON, the computed ones in full."""
     return [
         {"name": figure.name, "printed": " ".join(figure.printed.split()), "source": figure.source,
-         "computed": _computed(figure.computed), "agrees": figure.verdict}
+         "computed": plain(np.ravel(figure.computed).tolist() if np.ndim(figure.computed)
+                           else np.asarray(figure.computed).item()), "agrees": figure.verdict}
         for figure in figures
     ]
-
-
-def _computed(computed: ArrayLike) -> Computed:
-    values = np.asarray(computed).ravel().tolist()
-    found: Computed = plain(values[0] if np.ndim(computed) == 0 else values)
-    return found
 
 
 def _column(words: list[str]) -> list[str]:

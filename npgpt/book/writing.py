@@ -24,7 +24,10 @@ def write(
     if temperature > 0 and rng is None:
         raise ValueError(f"temperature {temperature} draws random numbers: pass rng=")
     for _ in range(n):
-        scores = _last_scores(model, ids[-model.config.n_positions:])       # (V,)
+        read = ids[None, -model.config.n_positions:]
+        # the head for the last position alone: for all of them it would cost more than the blocks
+        last = _model.hidden(model.params, read, model.config, ops=model.ops)[0, -1]
+        scores = model.ops.unembedding(last, _model.head_weight(model.params, model.config))  # (V,)
         if temperature > 0 and rng is not None:
             probabilities = ops.softmax(keep_best(scores, top_k) / scores.dtype.type(temperature))
             (chosen,) = rng.multinomial(probabilities)
@@ -32,13 +35,6 @@ def write(
             chosen = scores.argmax()
         ids = np.append(ids, chosen)
     return ids
-
-
-def _last_scores(model: GPT2, ids: Array) -> Array:
-    # the head for the last position alone: for all of them it would cost more than the blocks
-    last = _model.hidden(model.params, ids[None], model.config, ops=model.ops)[0, -1]
-    scores: Array = model.ops.unembedding(last, _model.head_weight(model.params, model.config))
-    return scores
 
 
 def keep_best(scores: Array, top_k: int | None) -> Array:

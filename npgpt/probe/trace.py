@@ -133,7 +133,7 @@ def first_break(
     with np.errstate(all="ignore"):
         for row in range(len(ids)):
             recording = record(params, ids[row:row + 1], targets[row:row + 1], config,
-                               lambda step: note(0, step.entry.out, step.name, step.out))
+                               lambda step: note(0, step.entry.out, step.name, step.out), ops=ops)
             # newest entry first, then the parameters
             grads = recording.tape.backward(recording.loss, on_gradient=lambda entry, dout: note(
                 1, -entry.out, recording.names[entry.out], dout))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Mapping
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -63,16 +61,6 @@ class CharTokenizer(Tokenizer):
         Raises ValueError for an empty text, too many characters, and a lone surrogate.
         """
         return cls("".join(sorted(set(check_text(text)))))
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, object]) -> CharTokenizer:
-        """The tokenizer that to_dict described; ValueError for a record without characters."""
-        characters = record.get("characters")
-        if not isinstance(characters, str):
-            raise ValueError(
-                f"a char tokenizer's record: expected a str as `characters`, got {characters!r:.80}"
-            )
-        return cls(characters)
 
     def to_dict(self) -> dict[str, str]:
         """Its name, and its characters in the order of their ids."""

@@ -18,7 +18,12 @@ def tokenizer_from_dict(record: Mapping[str, object]) -> Tokenizer:
         raise ValueError(f"a tokenizer's record: expected a dict with a `name`, got {record!r:.80}")
     if check_name(record["name"]) == "gpt2":
         return BPETokenizer()
-    return CharTokenizer.from_dict(record)
+    characters = record.get("characters")
+    if not isinstance(characters, str):
+        raise ValueError(
+            f"a char tokenizer's record: expected a str as `characters`, got {characters!r:.80}"
+        )
+    return CharTokenizer(characters)
 
 
 def check_name(name: object) -> str:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npgpt.book import TorchGenerator
+from npgpt.ops import TEXTBOOK
 
 from .golden import assert_same, golden
 
@@ -21,13 +22,18 @@ CALLS = {
     "few_normals": lambda rng, m, dtype: [rng.randn(m, dtype=dtype)],
     "linear": lambda rng, n, m, bias, dtype: _linear(rng, n, m, bias, dtype),
     "embedding": lambda rng, n, m, dtype: [rng.embedding(n, m, dtype)],
-    "dropout": lambda rng, n, m, rate, dtype: [rng.dropout((n, m), rate, dtype)],
-    "choice": lambda rng, n, m, k, again, dtype: [rng.multinomial(weights(n, m, dtype), k, again)],
+    "dropout": lambda rng, n, m, rate, dtype: [
+        TEXTBOOK.dropout(np.ones((n, m), dtype), rate=rate, rng=rng)],
+    "choice": lambda rng, n, m, k, again, dtype: [rng.multinomial(weights(n, m, dtype))],
     "randperm": lambda rng, n: [rng.randperm(n)],
-    "randint": lambda rng, low, high, n: [rng.randint(low, high, (n,))],
     "draw_seed": lambda rng: [np.array(rng.draw_seed())],
 }
-CALLS["choices"] = CALLS["choices_again"] = CALLS["choice"]
+# calls of PyTorch's that the book does not make: their numbers are drawn and passed over
+PASSED_OVER = {
+    "choices": lambda rng, n, m, k, again, dtype: rng.random(n * m),
+    "choices_again": lambda rng, n, m, k, again, dtype: rng.random(m * k),
+    "randint": lambda rng, low, high, n: rng.random(n) if high - low >= 2**28 else rng.rand(n),
+}
 
 
 def _linear(rng, n, m, bias, dtype):
@@ -39,6 +45,9 @@ def _linear(rng, n, m, bias, dtype):
 def test_a_mixed_sequence_of_calls_is_pytorchs(sequence):
     rng = TorchGenerator(sequence["seed"])
     for i, call in enumerate(sequence["calls"]):
+        if call["kind"] in PASSED_OVER:
+            PASSED_OVER[call["kind"]](rng, *call["arguments"])
+            continue
         what = f"call {i}, {call['kind']} {call['arguments']}"
         outs = CALLS[call["kind"]](rng, *call["arguments"])
         assert len(outs) == len(call["outs"]), what
@@ -48,7 +57,7 @@ def test_a_mixed_sequence_of_calls_is_pytorchs(sequence):
 
 def test_the_golden_sequences_hold_every_kind_of_call_and_sizes_beyond_a_thousand():
     calls = [call for sequence in golden()["sequences"] for call in sequence["calls"]]
-    assert {call["kind"] for call in calls} == set(CALLS)
+    assert {call["kind"] for call in calls} == {*CALLS, *PASSED_OVER}
     sizes = [out["shape"][0] for call in calls for out in call["outs"]
              if call["kind"] == "randn" and out["shape"]]
     assert any(size > 1000 for size in sizes)
@@ -67,18 +76,10 @@ def test_a_permutation_holds_every_number_once(n, seed):
     assert sorted(TorchGenerator(seed).randperm(n).tolist()) == list(range(n))
 
 
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
-def test_without_replacement_no_index_comes_twice(n, wanted, seed):
-    k = min(n, wanted)
-    drawn = TorchGenerator(seed).multinomial(np.ones(n, np.float32), k)
-    assert len(set(drawn.tolist())) == k
-
-
 def test_an_entry_of_weight_zero_is_never_drawn():
     p = np.array([0, 1, 0, 2, 0], np.float64)
     rng = TorchGenerator(1)
     drawn = [int(rng.multinomial(p)[0]) for _ in range(200)]
-    drawn += rng.multinomial(p, 200, replacement=True).tolist()
     assert set(drawn) == {1, 3}
 
 
@@ -89,29 +90,23 @@ def test_any_integer_is_a_seed_and_its_low_32_bits_count():
         TorchGenerator(1.5)
 
 
-@pytest.mark.parametrize("p, n, message", [
-    ([0.0, 0.0], 1, "all zero"),
-    ([0.5, -0.5], 1, "not negative"),
-    ([0.5, np.nan], 1, "finite"),
-    ([0.5, 0.5], 3, "n_samples=3 of 2 entries"),
-    ([0.5, 0.5], 0, "n_samples=0"),
-    ([[[1.0]]], 1, r"\(1, 1, 1\)"),
-    ([1, 2], 1, "int64"),
+@pytest.mark.parametrize("p, message", [
+    ([0.0, 0.0], "all zero"),
+    ([0.5, -0.5], "not negative"),
+    ([0.5, np.nan], "finite"),
+    ([[[1.0]]], r"\(1, 1, 1\)"),
+    ([1, 2], "int64"),
 ])
-def test_probabilities_that_cannot_be_drawn_from_are_rejected(p, n, message):
+def test_probabilities_that_cannot_be_drawn_from_are_rejected(p, message):
     with pytest.raises(ValueError, match=message):
-        TorchGenerator(0).multinomial(np.array(p), n)
+        TorchGenerator(0).multinomial(np.array(p))
 
 
 def test_other_wrong_settings_are_rejected():
     rng = TorchGenerator(0)
     with pytest.raises(ValueError, match="float16"):
         rng.rand(2, dtype="float16")
-    with pytest.raises(ValueError, match=r"\[3, 3\), which is empty"):
-        rng.randint(3, 3, (2,))
     with pytest.raises(ValueError, match=r"size=\(2, 5\) must be an integer"):
         rng.rand((2, 5))
     with pytest.raises(ValueError, match=r"size=-5 must be an integer of at least 0"):
         rng.randn(2, -5)
-    with pytest.raises(ValueError, match="dropout .* got 1.0"):
-        rng.dropout((2,), 1.0)

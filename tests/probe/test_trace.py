@@ -1,9 +1,12 @@
 """The trace: the same numbers as the model, and a name for every step."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from npgpt import GPT2, GPT2Config
+from npgpt.ops import TEXTBOOK
 from npgpt.probe.trace import first_break, record, trace
 from npgpt.selfcheck.cases import model_cases
 from npgpt.tape import TapeError
@@ -113,3 +116,14 @@ def test_a_break_on_the_way_back_is_reported_as_such():
     params["h.1.mlp.c_proj.weight"][...] = 3e38
     params["wte.weight"] *= 100.0
     assert first_break(params, ids, targets, config) == "the gradient of h.1.mlp.act"
+
+
+def test_the_first_break_of_other_ops_is_theirs():
+    config, params, ids, targets = small()
+
+    def broken(x):
+        return np.full_like(x, np.nan), None
+
+    ops = replace(TEXTBOOK, gelu=replace(TEXTBOOK.gelu, forward=broken,
+                                         backward=lambda dout, cache: (dout,)))
+    assert first_break(params, ids, targets, config, ops) == "h.0.mlp.act"
