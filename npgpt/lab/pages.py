@@ -103,6 +103,4 @@ def _row(cells: Sequence[str]) -> str:
 
 def _plain(words: str) -> str:
     """Text in which Markdown finds no markup."""
-    for character in "\\`*_<[":
-        words = words.replace(character, f"\\{character}")
-    return words
+    return words.translate({ord(character): f"\\{character}" for character in "\\`*_<["})
