@@ -103,7 +103,7 @@ def _windows() -> Iterator[Figure]:
 
 def _embedding() -> Iterator[Figure]:
     rng = TorchGenerator(123)
-    table = rng.embedding(6, 3)
+    table = rng.randn(6, 3)
     yield Figure("token table", """
         0.3374 -0.1778 -0.1690
         0.9178 1.5810 1.3010
@@ -119,9 +119,9 @@ def _embedding() -> Iterator[Figure]:
         -2.8400 -0.7849 -1.4096
         0.9178 1.5810 1.3010""", ops.token_embedding(np.array([2, 3, 5, 1]), table))
     inputs, _ = next(Loader(encode(story()), 4, 4, 8).batches(rng))
-    tokens = ops.token_embedding(inputs, rng.embedding(50257, 256))
+    tokens = ops.token_embedding(inputs, rng.randn(50257, 256))
     yield Figure("shape of a batch, embedded", "8 4 256", tokens.shape)
-    positions = rng.embedding(4, 256)
+    positions = rng.randn(4, 256)
     yield Figure("shape of the positions", "4 256", positions.shape)
     both = ops.position_embedding(tokens, positions, np.arange(4))
     yield Figure("shape of their sum", "8 4 256", both.shape)

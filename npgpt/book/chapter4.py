@@ -38,8 +38,8 @@ def figures() -> Iterator[Figure]:
 def _without_blocks(batch: Array) -> Iterator[Figure]:
     rng = TorchGenerator(123)
     vocab, c = GPT_CONFIG_124M["vocab_size"], GPT_CONFIG_124M["emb_dim"]
-    tokens = rng.embedding(vocab, c)
-    positions = rng.embedding(GPT_CONFIG_124M["context_length"], c)
+    tokens = rng.randn(vocab, c)
+    positions = rng.randn(GPT_CONFIG_124M["context_length"], c)
     head, _ = rng.linear(c, vocab, bias=False)
     x = ops.position_embedding(ops.token_embedding(batch, tokens), positions, np.arange(4))
     x = ops.dropout(x, rate=GPT_CONFIG_124M["drop_rate"], rng=rng)

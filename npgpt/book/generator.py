@@ -58,7 +58,7 @@ class TorchGenerator:
         return self._uniform(math.prod(shape), np.dtype(np.float64)).reshape(shape)
 
     def randn(self, *shape: int, dtype: DType = np.float32) -> Array:
-        """Normal numbers of mean 0 and variance 1, as torch.randn(*shape)."""
+        """Normal numbers of mean 0 and variance 1, as torch.randn(*shape) and nn.Embedding."""
         dtype, shape = check_dtype(dtype), _checked_shape(shape)
         n = math.prod(shape)
         if n < 16:
@@ -89,10 +89,6 @@ class TorchGenerator:
         weight = self._between(weight_bound, n_out * n_in, dtype).reshape(n_out, n_in)
         drawn_bias = self._between(1 / math.sqrt(n_in), n_out, dtype) if bias else None
         return weight.T, drawn_bias
-
-    def embedding(self, n_rows: int, n_columns: int, dtype: DType = np.float32) -> Array:
-        """The initial table (n_rows, n_columns) of torch.nn.Embedding: normal numbers."""
-        return self.randn(n_rows, n_columns, dtype=dtype)
 
     def multinomial(self, probabilities: Array) -> Array:
         """One index (..., 1) drawn by probabilities (..., N), as torch.multinomial.

@@ -89,8 +89,8 @@ def _draw(config: GPT2Config, rng: TorchGenerator, dtype: np.dtype) -> Params:
         if bias is not None:
             params[f"{name}.bias"] = bias
 
-    params["wte.weight"] = rng.embedding(config.vocab_size, c, dtype)
-    params["wpe.weight"] = rng.embedding(config.n_positions, c, dtype)
+    params["wte.weight"] = rng.randn(config.vocab_size, c, dtype=dtype)
+    params["wpe.weight"] = rng.randn(config.n_positions, c, dtype=dtype)
     for i in range(config.n_layer):
         h = f"h.{i}"
         # GPT-2 has the three side by side in one matrix

@@ -13,7 +13,7 @@ one step, h.0.mlp. What is made from parameters alone bears its op's name: h.0.m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Mapping, NamedTuple
 
 import numpy as np
@@ -153,14 +153,11 @@ def inside_attention(step: Step) -> Params:
     return {"q": q, "k": k, "v": v, "weights": weights}
 
 
-@dataclass(frozen=True)
 class _Composite(Op):
     """An op made of other ops: they are written to the tape, and it is not."""
 
-    call: Callable[..., Any] = field(kw_only=True)
-
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
-        return self.call(*inputs, **settings)
+        return self.forward(*inputs, **settings)
 
 
 def _apart(ops: Ops) -> Ops:
@@ -181,13 +178,9 @@ def _apart(ops: Ops) -> Ops:
                    linear_cross_entropy=_composite(linear_cross_entropy))
 
 
-def _composite(call: Callable[..., Var]) -> Op:
-    # its ops are written to the tape, and it is not: it has no pair of its own
-    return _Composite(call.__name__, _no_pair, _no_pair, call=call)
-
-
-def _no_pair(*arrays: Any) -> Any:
-    raise NotImplementedError("a composite op has no pair of its own")
+def _composite(call: Callable[..., Any]) -> Op:
+    # it never is on the tape, so nothing asks for a backward of its own
+    return _Composite(call.__name__, forward=call, backward=call)
 
 
 class _Names:

@@ -21,7 +21,7 @@ CALLS = {
     "randn": lambda rng, n, m, dtype: [rng.randn(n, m, dtype=dtype)],
     "few_normals": lambda rng, m, dtype: [rng.randn(m, dtype=dtype)],
     "linear": lambda rng, n, m, bias, dtype: _linear(rng, n, m, bias, dtype),
-    "embedding": lambda rng, n, m, dtype: [rng.embedding(n, m, dtype)],
+    "embedding": lambda rng, n, m, dtype: [rng.randn(n, m, dtype=dtype)],
     "dropout": lambda rng, n, m, rate, dtype: [
         TEXTBOOK.dropout(np.ones((n, m), dtype), rate=rate, rng=rng)],
     "choice": lambda rng, n, m, k, again, dtype: [rng.multinomial(weights(n, m, dtype))],

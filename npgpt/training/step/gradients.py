@@ -29,7 +29,7 @@ from ...machine import threads as _threads
 from ...machine.threads import THRESHOLDS
 from ...ops import Ops
 from ...tape import Array
-from .row_random import RowSource
+from .row_random import RowRandom
 from .shard import Shard, shard_gradients
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def loss_and_grads(
 
         threads     how many; `threads.get_threads()` by default
         shards      how many parts the batch is cut into; by default what suits the sizes, and 1
-                    with an entropy penalty. More than one needs an `rng` with
-                    `rows(start, stop)`, such as RowRandom, if there is dropout
+                    with an entropy penalty. More than one needs a RowRandom as `rng`, if there is
+                    dropout
         recompute   activation checkpointing: each block saves its input alone and is computed again
                     in backward, which takes less memory and a quarter to a third more time
         workers     worker processes that compute shards where there are threads - 1 of them, to the
@@ -92,7 +92,7 @@ def choose_shards(
     """How many shards a batch (batch, length) is best cut into: 1, or one per thread."""
     small = _weights(config) <= THRESHOLDS.shard_parameters
     pays = _weights(config) * batch * length >= THRESHOLDS.shard_work
-    can_be_cut = rng is None or isinstance(rng, RowSource)
+    can_be_cut = rng is None or isinstance(rng, RowRandom)
     # a penalty is a function of the whole batch's entropy, not a sum over its sequences
     if not (small and pays and can_be_cut) or config.entropy.penalty:
         return 1
@@ -126,8 +126,8 @@ def _sharded(
     params: Mapping[str, Array], ids: Array, targets: Array, config: GPT2Config, ops: Ops,
     rng: UniformSource | None, shards: int, recompute: bool, workers: Workers | None,
 ) -> tuple[float, dict[str, Array]]:
-    if rng is not None and not isinstance(rng, RowSource):
-        raise ValueError("dropout in shards needs an rng with rows(start, stop), such as RowRandom")
+    if rng is not None and not isinstance(rng, RowRandom):
+        raise ValueError("dropout in shards needs a RowRandom, which can be cut like the batch")
     borders = [len(ids) * i // shards for i in range(shards + 1)]
     counted = targets != IGNORE
     total = max(1, int(counted.sum()))

@@ -6,21 +6,12 @@ over threads, nor on what was drawn before a run was interrupted.
 
 from __future__ import annotations
 
-from typing import Any, Protocol, Sequence, runtime_checkable
+from typing import Any, Sequence
 
 import numpy as np
 
-from ...layers.contract import Array, UniformSource
+from ...layers.contract import Array
 from ...machine.threads import THRESHOLDS, each
-
-
-@runtime_checkable
-class RowSource(UniformSource, Protocol):
-    """A UniformSource for arrays whose first axis is the batch, and which can be cut along it."""
-
-    def rows(self, start: int, stop: int) -> UniformSource:
-        """The source of sequences start .. stop."""
-        ...
 
 
 class RowRandom:
