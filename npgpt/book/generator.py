@@ -101,7 +101,7 @@ class TorchGenerator:
             raise ValueError("expected float32 or float64 probabilities (N,) or (B, N); got "
                              f"{p.dtype} {p.shape}")
         if not (np.isfinite(p).all() and (p >= 0).all() and (p.sum(axis=-1) > 0).all()):
-            raise ValueError("probabilities must be finite, not negative and, in a row, not all zero")
+            raise ValueError("probabilities must be finite, not negative, not all zero in a row")
         waits = -np.log1p(-self.random(p.shape))
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             score = p / waits.astype(p.dtype)
