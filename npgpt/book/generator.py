@@ -100,10 +100,8 @@ class TorchGenerator:
         if p.dtype not in (np.float32, np.float64) or p.ndim not in (1, 2) or not p.size:
             raise ValueError("expected float32 or float64 probabilities (N,) or (B, N); got "
                              f"{p.dtype} {p.shape}")
-        if not (np.isfinite(p).all() and (p >= 0).all()):
-            raise ValueError("probabilities must be finite and not negative")
-        if not (p.sum(axis=-1) > 0).all():
-            raise ValueError("the probabilities of a row are all zero: nothing can be drawn")
+        if not (np.isfinite(p).all() and (p >= 0).all() and (p.sum(axis=-1) > 0).all()):
+            raise ValueError("probabilities must be finite, not negative, not all zero in a row")
         waits = -np.log1p(-self.random(p.shape))
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             score = p / waits.astype(p.dtype)

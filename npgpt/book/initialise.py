@@ -75,13 +75,7 @@ def gpt2(
     """
     config = gpt2_config(cfg)
     rng = seed if isinstance(seed, TorchGenerator) else TorchGenerator(seed)
-    params = _draw(config, rng, np.dtype(dtype))
-    return GPT2(config, params, ops)
-
-
-def _draw(config: GPT2Config, rng: TorchGenerator, dtype: np.dtype) -> Params:
     c = config.n_embd
-    shapes = parameter_shapes(config)
     params: Params = {}
 
     def add(name: str, weight: Array, bias: Array | None) -> None:
@@ -103,7 +97,8 @@ def _draw(config: GPT2Config, rng: TorchGenerator, dtype: np.dtype) -> Params:
         add(f"{h}.mlp.c_proj", *rng.linear(config.inner, c, dtype=dtype))
     head, _ = rng.linear(c, config.vocab_size, bias=False, dtype=dtype)
     params["lm_head.weight"] = head.T
+    shapes = parameter_shapes(config)
     for name, shape in shapes.items():
         if name not in params:      # the LayerNorms
             params[name] = np.full(shape, 1.0 if name.endswith(".weight") else 0.0, dtype)
-    return {name: params[name] for name in shapes}
+    return GPT2(config, {name: params[name] for name in shapes}, ops)

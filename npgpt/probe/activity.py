@@ -183,10 +183,8 @@ class _Sums:
             weights = inside_attention(step)["weights"]                # (1, H, T, T)
             self.nats[layer] = self.nats.get(layer, 0.0) + attention_entropy(weights)[0]
             self.sink[layer] = self.sink.get(layer, 0.0) + sink_weight(weights)[0]
-        if "activations" in self.parts:
-            self._add_activation(step)
-
-    def _add_activation(self, step: Step) -> None:
+        if "activations" not in self.parts:
+            return
         name, entry, _, out = step
         bad = out.size - int(np.isfinite(out).sum())
         if bad:

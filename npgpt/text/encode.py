@@ -57,11 +57,9 @@ def encode_source(
         )
     several = False
     for document in source.documents:
-        separate = several
-        for ids in _encode_document(document, tokenizer, content):
-            if separate:
+        for i, ids in enumerate(_encode_document(document, tokenizer, content)):
+            if i == 0 and several:
                 yield _separator(tokenizer, source)
-                separate = False
             several = True
             yield ids.astype(np.uint16)
 

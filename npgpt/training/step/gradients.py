@@ -139,7 +139,7 @@ def _sharded(
         jobs.append(
             Shard(ids[start:stop], targets[start:stop], config, part_rng, weight, recompute))
 
-    if workers is not None and ops == FAST and workers.ready(shards - 1, params, rng):
+    if workers is not None and ops == FAST and workers.ready(shards - 1, params):
         results = workers.gradients(params, jobs)
     else:
         done: dict[int, tuple[float, dict[str, Array]]] = {}

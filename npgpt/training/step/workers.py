@@ -33,7 +33,7 @@ import numpy as np
 
 from ...config import GPT2Config
 from ...fast.ops import FAST
-from ...layers.contract import Array, UniformSource
+from ...layers.contract import Array
 from ...machine import threads
 from .row_random import RowRandom
 from .shard import Shard, shard_gradients
@@ -150,14 +150,12 @@ class Workers:
         self._params: dict[str, Array] = {}
         self._grads: list[dict[str, Array]] = []
 
-    def ready(
-        self, count: int, params: Mapping[str, Array], rng: UniformSource | None = None
-    ) -> bool:
+    def ready(self, count: int, params: Mapping[str, Array]) -> bool:
         """Whether `count` workers can take a shard of these parameters' step now.
 
-        Starts them if they are not there yet. `rng` is None or a RowRandom: no other can be sent.
+        Starts them if they are not there yet.
         """
-        if count != self.count or self.count == 0 or not isinstance(rng, (RowRandom, type(None))):
+        if count != self.count or self.count == 0:
             return False
         described = {name: (a.shape, a.dtype.str) for name, a in params.items()}
         if described != self._described:
