@@ -74,12 +74,8 @@ def read_questions(path: Path | str) -> Iterator[Question]:
 
 
 def score_questions(
-    params: Mapping[str, Array],
-    config: GPT2Config,
-    questions: Iterable[Question],
-    encode: Callable[[str], Array],
-    *,
-    ops: Ops = TEXTBOOK,
+    params: Mapping[str, Array], config: GPT2Config, questions: Iterable[Question],
+    encode: Callable[[str], Array], *, ops: Ops = TEXTBOOK,
     on_progress: Callable[[ChoiceScore], object] | None = None,
 ) -> ChoiceScore:
     """Answer multiple-choice questions; of equal endings the first is chosen.

@@ -60,12 +60,8 @@ class TextScore:
 
 
 def mean_loss(
-    params: Mapping[str, Array],
-    config: GPT2Config,
-    batches: Iterable[tuple[Array, Array]],
-    *,
-    ops: Ops,
-    workers: int = 1,
+    params: Mapping[str, Array], config: GPT2Config, batches: Iterable[tuple[Array, Array]], *,
+    ops: Ops, workers: int = 1,
     on_batch: Callable[[int], bool] | None = None,
 ) -> float:
     """Mean cross-entropy in nats over every target of the batches, without dropout.
@@ -86,16 +82,9 @@ def mean_loss(
 
 
 def score_text(
-    params: Mapping[str, Array],
-    config: GPT2Config,
-    ids: ArrayLike,
-    *,
-    window: int | None = None,
-    stride: int | None = None,
-    start_id: int | None = None,
-    batch_size: int = 1,
-    workers: int = 1,
-    ops: Ops = TEXTBOOK,
+    params: Mapping[str, Array], config: GPT2Config, ids: ArrayLike, *,
+    window: int | None = None, stride: int | None = None, start_id: int | None = None,
+    batch_size: int = 1, workers: int = 1, ops: Ops = TEXTBOOK,
     on_progress: Callable[[int, int], object] | None = None,
 ) -> TextScore:
     """Score a text of ids (N,), memory-mapped or not.

@@ -101,18 +101,9 @@ def feed_forward_forward(
     return out, (fc_cache, slopes, hidden if cast else None, cast, proj_cache)
 
 
-def feed_forward_inference(
-    x: Array,
-    fc_weight: Array,
-    fc_bias: Array | None,
-    proj_weight: Array,
-    proj_bias: Array | None,
-    *slope: Array,
-    activation: str = "gelu_new",
-) -> Array:
+def feed_forward_inference(*arrays: Array, activation: str = "gelu_new") -> Array:
     """The same out, for no backward: no slope is computed, and nothing saved."""
-    return feed_forward_forward(x, fc_weight, fc_bias, proj_weight, proj_bias, *slope,
-                                activation=activation, save=False)[0]
+    return feed_forward_forward(*arrays, activation=activation, save=False)[0]
 
 
 def feed_forward_backward(dout: Array, cache: Cache) -> tuple[Array | None, ...]:

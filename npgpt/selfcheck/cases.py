@@ -20,8 +20,6 @@ from ..config import ACTIVATIONS, GPT2Config
 from ..layers.cross_entropy import IGNORE
 from ..tape import Array
 
-# ops of parameters or of heads alone: what they take or give has no batch axis
-WITHOUT_BATCH = ("weight_norm", "pad_zeros", "attention_entropy", "entropy_penalty")
 # time, keys with a past, channels, heads, head size, wide channels, vocabulary, positions
 T, S, C, H, D, F, V, P = 3, 5, 8, 4, 2, 12, 7, 9
 

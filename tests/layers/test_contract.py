@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from npgpt.ops import TEXTBOOK as ops
-from npgpt.selfcheck.cases import WITHOUT_BATCH, Case, cases
+from npgpt.selfcheck.cases import Case, cases
 
+from ..selfcheck.test_cases import WITHOUT_BATCH
 from ..wrong_shapes import WRONG_SHAPES
 
 CASES = cases()

@@ -73,18 +73,9 @@ def clipping(norm: float, grad_clip: float) -> float:
 
 
 def adamw_step(
-    params: Mapping[str, Array],
-    grads: Mapping[str, Array],
-    m: Mapping[str, Array],
-    v: Mapping[str, Array],
-    *,
-    step: int,
-    lr: float,
-    betas: Sequence[float],
-    eps: float,
-    decay_names: Collection[str],
-    weight_decay: float,
-    grad_scale: float = 1.0,
+    params: Mapping[str, Array], grads: Mapping[str, Array], m: Mapping[str, Array],
+    v: Mapping[str, Array], *, step: int, lr: float, betas: Sequence[float], eps: float,
+    decay_names: Collection[str], weight_decay: float, grad_scale: float = 1.0,
 ) -> None:
     """Update params, m and v in place with update number `step`, counted from 1.
 
