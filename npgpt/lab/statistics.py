@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from importlib import import_module
 from types import ModuleType
 from typing import Sequence
 
@@ -88,8 +89,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def _scipy_stats() -> ModuleType:
     try:
-        from scipy import stats
+        return import_module("scipy.stats")
     except ImportError:
         raise ImportError("a study's report needs SciPy; install it with: python -m pip install "
                           "'npgpt[lab]'") from None
-    return stats
