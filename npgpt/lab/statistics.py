@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from importlib import import_module
 from types import ModuleType
 from typing import Sequence
 
@@ -89,7 +88,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def _scipy_stats() -> ModuleType:
     try:
-        return import_module("scipy.stats")
+        from scipy import stats
     except ImportError:
         raise ImportError("a study's report needs SciPy; install it with: python -m pip install "
                           "'npgpt[lab]'") from None
+    module: ModuleType = stats
+    return module
