@@ -19,21 +19,23 @@ Example = tuple[str, list[Any], dict[str, Any]]
 
 def prepare(which: str) -> Callable[[], Any]:
     """A callable that times every op's forward and backward: {op: [seconds, seconds]}."""
-    ops = {"fast": fast, "textbook": textbook}[which]
+    ops = {"fast": fast, "textbook": textbook}[which].named()
     # a training step holds BLAS to one thread and cuts the work itself; the textbook leaves it be
     held = one_blas_thread if which == "fast" else nullcontext
     chosen = examples()
 
     def once() -> dict[str, list[float]]:
         result = {}
-        for name, (op, inputs, settings) in chosen.items():
+        for name, (op_name, inputs, settings) in chosen.items():
+            # looked up beforehand: that takes longer than the backward of a residual
+            op = ops[op_name]
             with held():
                 started = time.perf_counter()
-                out, cache = ops.named()[op].forward(*inputs, **settings)
+                out, cache = op.forward(*inputs, **settings)
                 forward = time.perf_counter() - started
                 dout = np.ones_like(out)
                 started = time.perf_counter()
-                grads = ops.named()[op].backward(dout, cache)
+                grads = op.backward(dout, cache)
                 result[name] = [forward, time.perf_counter() - started]
             # not while the next op is timed: letting go of 200 MB takes longer than many an op
             del out, cache, dout, grads
