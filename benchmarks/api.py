@@ -33,7 +33,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "npgpt.training.step.gradients": ("loss_and_grads",),
     "npgpt.training.step.adamw": ("adamw_reference",),
     "npgpt.machine": (),
-    "npgpt.gradcheck": (),
+    "npgpt.doctor": (),
     "npgpt.packs": (),
     "npgpt.lab.study": ("shipped", "load_study"),
     "npgpt.lab.runner": ("run_study",),

@@ -47,8 +47,8 @@ import numpy as np
 
 from benchmarks.mutant_cases import CASES, Case
 from benchmarks.mutant_rules import ACCEPTED, edits
-from npgpt.gradcheck import Report, examine
-from npgpt.gradcheck.subject import Subject
+from npgpt.doctor import Report, examine
+from npgpt.doctor.subject import Subject
 
 from .readme import ROOT, put_section
 
@@ -215,7 +215,7 @@ def main() -> int:
     parser.add_argument("--show", action="store_true", help="print what was not named (tuned half)")
     parser.add_argument("--seeds", type=int, default=200, help="random inputs of each right layer")
     parser.add_argument("--write", action="store_true",
-                        help=f"write {RESULTS.name} and the table in npgpt/gradcheck/README.md")
+                        help=f"write {RESULTS.name} and the table in npgpt/doctor/README.md")
     args = parser.parse_args()
     totals: Counter[tuple[str, bool, str]] = Counter()
     slowest = 0.0

@@ -278,7 +278,7 @@ def test_a_small_part_loads_a_small_part():
 
 def test_the_model_loads_nothing_heavy():
     heavy = {"tiktoken", "tqdm", "safetensors", "threadpoolctl", "matplotlib", "torch", "scipy",
-             "npgpt.training.loop", "npgpt.cli", "npgpt.lab", "npgpt.gradcheck", "npgpt.probe"}
+             "npgpt.training.loop", "npgpt.cli", "npgpt.lab", "npgpt.doctor", "npgpt.probe"}
     assert loaded_by("from npgpt import GPT2, open_model") & heavy == set()
 
 

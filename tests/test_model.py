@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from npgpt import GPT2Config, Tape, model
 from npgpt.config import EntropyPenalty
-from npgpt.gradcheck import check_scalar
+from npgpt.doctor import check_scalar
 from npgpt.layers.cross_entropy import IGNORE
 from npgpt.ops import TEXTBOOK as ops
 from npgpt.params import Params, init_params

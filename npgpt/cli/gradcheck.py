@@ -10,9 +10,9 @@ from collections import Counter
 from pathlib import Path
 from textwrap import wrap
 
-from ..gradcheck import Report, examine_file
-from ..gradcheck.files import read_flag
-from ..gradcheck.report import Row, paint
+from ..doctor import Report, examine_file
+from ..doctor.files import read_flag
+from ..doctor.report import Row, paint
 from ..selfcheck.check import GOAL, check_models, check_ops
 from .console import wants_color
 from .options import add_color, add_seed

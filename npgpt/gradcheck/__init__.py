@@ -1,19 +1,16 @@
-"""The gradient doctor: is this backward right, and if not, what is wrong with it?"""
+"""Is this gradient right? Numeric derivatives against your own backward; proof.py is the idea.
 
-from .check import check, check_function, check_scalar, examine
-from .files import examine_file
-from .kinds import KINDS
-from .report import Finding, GradientMismatch, Report, Row
+    report = check(forward, backward, x, weight, eps=1e-5)
+    assert report.ok, report
+
+`npgpt.doctor` has the same three functions and also names what is wrong.
+"""
+
+from .check import check, check_function, check_scalar
+from .pair import ContractError, constant
+from .report import GradientMismatch, Report, Row
 
 __all__ = [
-    "KINDS",
-    "Finding",
-    "GradientMismatch",
-    "Report",
-    "Row",
-    "check",
-    "check_function",
-    "check_scalar",
-    "examine",
-    "examine_file",
+    "ContractError", "GradientMismatch", "Report", "Row", "check", "check_function", "check_scalar",
+    "constant",
 ]

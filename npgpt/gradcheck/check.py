@@ -1,245 +1,106 @@
-"""The examination, from the first call to the report, of a pair, of any callable on arrays and its
-gradient, or of the loss of a whole model.
+"""The check: what backward gives against numeric derivatives, input by input.
+
+For one array the whole idea is in proof.py. Here a gradient may also be right at a kink (either
+slope counts), where it is zero (up to rounding), where an input is masked with minus infinity (that
+element does not move), and in a tensor of millions (random signed directions are moved instead of
+elements; a single wrong element shows along each).
 """
 
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from .behaviour import check_contract, check_linear, check_mutation
-from .diagnosis import diagnose
-from .explain import sharpened
-from .large import examine_large
-from .measure import FULL, measure, row, step_around
-from .numeric import COARSE, EPSILON, Array, precision_name
-from .report import Finding, Report, Row
-from .structure import check_structure, nothing_to_check, sizes
-from .subject import CallError, ContractError, Subject, describe, to_numpy
+from .compare import Agreement, agree
+from .numeric import EPSILON, Way, norm, sides, signs, ways
+from .pair import Array, ContractError, Pair, describe, to_numpy
+from .report import Report, Row
 
-NOTED = 1e-6  # a tolerance above this gets a note
-NOT_REPEATABLE = ("accumulated-twice", "mask-redrawn", "not-repeatable")
+DOUTS = 2           # the second sees a backward that is not linear in dout
+ONE_BY_ONE = 512    # elements of a tensor that are moved one by one
+DIRECTIONS = 8      # in which a larger one is moved
 
 
 def check(
     forward: Callable[..., Any], backward: Callable[..., Any], *inputs: Any, **settings: Any
 ) -> Report:
-    """Examine a pair under the layer contract, and name what is wrong with its gradients.
+    """Check the gradients of a pair against numeric derivatives, for random `dout`.
 
     forward(*inputs, **settings) -> (out, cache)
     backward(dout, cache) -> a gradient for each input
 
-    Integer and boolean inputs and None have no gradient. Nothing is raised for a wrong gradient:
+    Integers, booleans, None and `constant(x)` have no gradient. A wrong gradient raises nothing:
     read `report.ok`, print the report, or call `report.raise_if_wrong()`. Raises ContractError, a
-    ValueError, for inputs that are not numbers; what the pair itself raises at inputs of the
-    check's making is raised as it is.
+    ValueError, for inputs or outputs that are not real numbers, and what the pair itself raises.
 
     >>> def square_forward(x): return x * x, x
     >>> def square_backward(dout, x): return (2 * dout * x,)
     >>> check(square_forward, square_backward, np.array([1.0, -2.0])).ok
     True
     """
-    return examine(Subject(forward, backward, inputs, settings))
+    pair, rng = Pair.of(forward, backward, inputs, settings), np.random.default_rng(0)
+    out = pair.run()[0].astype(np.float64)
+    # where out is infinite, such as the logarithm of a masked probability, no gradient is asked for
+    douts = [signs(out.shape, rng) * np.isfinite(out) for _ in range(DOUTS)]
+    if out.ndim == 0:
+        douts[0] = np.ones(())      # the user's own numbers
+    returned = [pair.gradients(dout) for dout in douts]
+    rows = [_row(pair, i, out, douts, returned, rng) for i in pair.floats if pair.array(i).size]
+    name = getattr(forward, "__name__", type(forward).__name__)
+    return Report(name.removesuffix("_forward"), tuple(rows))
 
 
-def check_function(f: Callable[..., Any], grad: Callable[..., Any], x: Any) -> Report:
-    """Examine any callable on arrays through NumPy: hand-written, PyTorch, JAX.
+def check_function(f: Callable[..., Any], grad: Callable[..., Any], *x: Any) -> Report:
+    """Check any function of arrays: hand-written, PyTorch's or JAX's, through NumPy.
 
-    `f(x)` gives a number and `grad(x)` its gradient; or `f(x)` gives an array and `grad(x, dout)`
-    the gradient of sum(dout * f(x)). `x` is an array, or a tuple of arrays for `f(*x)`, and then
-    `grad` returns a tuple. f and grad are called with NumPy arrays, mostly of float64. Raises as
+    `f(*x)` gives a number and `grad(*x)` its gradients; or `f(*x)` gives an array and
+    `grad(*x, dout)` the gradients of sum(dout * f(*x)). A tuple as the only x is spread. Raises as
     `check`.
 
     >>> check_function(lambda x: np.sum(x**3), lambda x: 3 * x**2, np.array([1.0, 2.0])).ok
     True
     """
-    inputs = x if isinstance(x, tuple) else (x,)
+    inputs = x[0] if len(x) == 1 and isinstance(x[0], tuple) else x
 
-    def forward(*arrays: Any) -> tuple[Array, tuple[Any, ...]]:
-        return _one_array(f(*arrays)), arrays
+    def backward(dout: Array, arrays: tuple[Array, ...]) -> tuple[Any, ...]:
+        takes_dout = bool(dout.ndim) or not _takes(grad, len(arrays))
+        if takes_dout and not _takes(grad, len(arrays) + 1):
+            raise ContractError(f"f returns shape {dout.shape}, so grad must take a dout of that "
+                                "shape too: grad(x, dout)")
+        given = grad(*arrays, dout) if takes_dout else grad(*arrays)
+        several = isinstance(given, (tuple, list)) and (len(arrays) > 1 or len(given) == 1)
+        values = [v if v is None else to_numpy(v) for v in (given if several else (given,))]
+        return tuple(v if v is None or takes_dout else dout * v for v in values)
 
-    def backward(dout: Array, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
-        plain, with_dout = _takes(grad, len(arrays)), _takes(grad, len(arrays) + 1)
-        if with_dout and (dout.ndim or not plain):
-            return tuple(map(_gradient, _several(grad(*arrays, dout), len(arrays))))
-        if dout.size != 1:
-            raise ContractError(
-                f"f returns an array of shape {dout.shape}, so grad must take a dout of that shape "
-                "as well: grad(x, dout) gives the gradient of sum(dout * f(x)). Or let f return a "
-                "number."
-            )
-        result = map(_gradient, _several(grad(*arrays), len(arrays)))
-        return tuple(None if g is None else dout.reshape(()) * g for g in result)
-
-    subject = Subject(forward, backward, inputs, {})
-    subject.readable, subject.users = False, (f, grad)
-    subject.op = getattr(f, "__name__", type(f).__name__)
-    subject.names = Subject(f, grad, inputs, {}).names
-    return examine(subject)
+    return check(lambda *arrays: (f(*arrays), arrays), backward, *inputs)
 
 
-def check_scalar(
-    f: Callable[[dict[str, Array]], Any],
-    params: Mapping[str, Any],
-    grads: Mapping[str, Any],
-    op: str = "model",
-    seed: int = 0,
-) -> Report:
-    """Examine the gradients of a loss `f(params) -> number` over a dict of tensors, one row for
-    each.
+def check_scalar(f: Callable[[Any], Any], params: Mapping[str, Any], grads: Any) -> Report:
+    """Check the gradients of a loss `f(params)`, a number, by the names in the dict; nested too.
 
-    `grads` has params' names. Tensors of up to 512 elements are moved element by element, larger
-    ones along signed random directions with bisection to a wrong element. For a complex step f must
-    return the complex loss it is given (no `float`); else Richardson is used. Raises as `check`.
-
-    >>> p = {"w": np.array([1.0, 2.0])}
-    >>> check_scalar(lambda p: (p["w"] ** 2).sum(), p, {"w": 2 * p["w"]}).ok
-    True
+    `grads` is a dict of the same names, or a function of params that gives one. Raises as `check`.
     """
-    names = list(params)
-    given = tuple(None if grads.get(n) is None else np.asarray(grads[n], np.float64) for n in names)
+    names, arrays = zip(*_flat(params))
+    given = dict(_flat(grads(params) if callable(grads) else grads))
 
-    def forward(*arrays: Any) -> tuple[Any, None]:
-        return f(dict(zip(names, arrays, strict=True))), None
+    def forward(*moved: Array) -> tuple[Any, None]:
+        return f(_nested(params, iter(moved))), None
 
-    def backward(dout: Array, cache: None) -> tuple[Any, ...]:
-        return tuple(None if g is None else dout * g for g in given)
-
-    arrays = tuple(np.asarray(params[n], np.float64) for n in names)
-    subject = Subject(forward, backward, arrays, {})
-    subject.op, subject.names, subject.readable = op, names, False
-    report = examine(subject, seed, thorough=False)
-    report.findings += [
-        Finding("unexpected-gradient", name, "There is a gradient but no parameter of this name.")
-        for name in grads if name not in params
-    ]
-    return report
+    if np.ndim(to_numpy(f(params))):
+        raise ContractError(f"f returned {describe(f(params))}; expected a number")
+    pair_report = check(forward, lambda dout, _: tuple(
+        None if given.get(name) is None else dout * to_numpy(given[name]) for name in names), *arrays)
+    return pair_report
 
 
-def examine(subject: Subject, seed: int = 0, thorough: bool = True) -> Report:
-    """Examine a Subject; the same `seed` gives the same report.
-
-    `thorough=False` compares the gradients only, without the checks of behaviour and of odd sizes.
-    What the pair itself raises at inputs of the check's making is raised as it is.
-    """
-    report = Report(subject.op)
-    rng = np.random.default_rng(seed)
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        # PyTorch's warning about read-only arrays, which are tried on purpose
-        warnings.filterwarnings("ignore", ".*not writable.*", UserWarning)
-        try:
-            _examine(subject, rng, thorough, report)
-        except CallError as failed:
-            raise failed.error
-    return report
-
-
-def _examine(subject: Subject, rng: np.random.Generator, thorough: bool, report: Report) -> None:
-    structure = check_structure(subject, rng)
-    report.findings += structure.findings
-    if structure.out is None:
-        return
-    positions = [i for i in structure.positions if subject.array(i).size]
-    if not positions or not structure.out.size:
-        if report.ok:
-            report.findings.append(nothing_to_check(subject, structure.out))
-        return
-    if thorough:
-        report.findings += check_mutation(subject, rng)
-        if any(kind in NOT_REPEATABLE for kind in report.kinds):
-            report.notes.append(
-                "No gradient was compared: first the same call must give the same answer."
-            )
-            return
-        subject, notes = step_around(subject, rng)
-        report.notes += notes
-    small = [i for i in positions if subject.array(i).size <= FULL]
-    large = [i for i in positions if i not in small]
-    measurement = measure(subject, rng, small)
-    report.rows += [row(subject, i, verdict, measurement.method[i])
-                    for i, verdict in measurement.verdict.items()]
-    findings = diagnose(sharpened(measurement), structure.misshapen)
-    rows, more, methods = examine_large(subject, large, structure.out, rng)
-    report.rows += rows
-    report.rows.sort(key=lambda line: subject.names.index(line.argument))
-    named = {(f.kind, f.argument) for f in findings + more}  # with values, and so only once
-    report.findings = [f for f in report.findings if (f.kind, f.argument) not in named]
-    report.findings += findings + more
-    used = [*measurement.method.values(), *methods.values()]
-    subject.epsilon = max((method.epsilon for method in used), default=EPSILON)
-    if subject.epsilon > COARSE:
-        # forward itself computes so, and its gradient is as good as it can be
-        report.findings = [f for f in report.findings if f.kind != "float32"]
-        report.notes.append(_coarse(subject.epsilon))
-    report.findings += [_undecided(line) for line in report.rows if line.undecided]
-    report.notes += [note for line in report.rows if (note := _note(line))]
-    if thorough and report.ok:
-        try:
-            found = check_contract(subject, rng) or sizes(subject, rng)
-            report.findings += [found] if found else []
-        except CallError as failed:  # inputs of our making that forward rejects
-            report.notes.append(
-                f"Not all behaviour could be checked: {type(failed.error).__name__}: {failed}")
-    elif thorough and measurement.wrong and not any(f.nonlinear for f in report.findings):
-        if found := check_linear(subject, rng):
-            report.notes.append(found.message)
-
-
-def _coarse(epsilon: float) -> str:
-    return (
-        f"forward computes in {precision_name(epsilon)}: errors of a gradient below about "
-        f"{max(1e-4, 1000 * epsilon):.0e} cannot be seen. For a sharp check let it compute in "
-        "float64: x.double() in PyTorch, jax_enable_x64 in JAX, no astype(np.float32) in NumPy."
-    )
-
-
-def _undecided(row: Row) -> Finding:
-    return Finding(
-        "undecided", row.argument,
-        f"The gradient of {row.argument} may be right, but nothing is proven: the numerical one is "
-        "so uncertain here that an error of 1 % could pass (forward is very steep, has a kink, or "
-        "computes with few digits). Try other inputs, of about unit size and away from kinks, in "
-        "float64.",
-        evidence=f"the error is {row.error:.0e}, what would be allowed is {row.tolerance:.0e} of "
-        "the whole gradient")
-
-
-def _note(row: Row) -> str:
-    """What else there is to report of a gradient that is right."""
-    if row.noisy:
-        return (
-            f"{row.argument}: right up to rounding noise, which is {row.tolerance:.0e} of this "
-            "gradient: large numbers cancel here, or it is nearly 0 beside what it could be."
-        )
-    if row.ok and not row.undecided and row.tolerance > NOTED and not row.coarse:
-        return (
-            f"{row.argument}: the numerical gradient is only known to {row.tolerance:.0e} here; a "
-            "smaller error of backward cannot be seen. Try other inputs."
-        )
-    return ""
-
-
-def _one_array(out: Any) -> Array:
-    if isinstance(out, (tuple, list, dict)) or out is None:
-        raise ContractError(
-            f"f returned {describe(out)}; it must return one number or one array (np.concatenate "
-            "joins several)"
-        )
-    array = to_numpy(out)
-    if array.dtype.kind not in "fciub":
-        raise ContractError(f"f returned {describe(out)}; it must return a number or an array")
-    return array
-
-
-def _takes(grad: Callable[..., Any], count: int) -> bool:
-    """Can grad be called with so many arrays? Yes where Python does not know."""
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    """Whether a function can be called with so many arrays; yes where Python does not know."""
     try:
-        inspect.signature(grad).bind(*range(count))
+        inspect.signature(function).bind(*range(count))
     except TypeError:
         return False
     except ValueError:
@@ -247,20 +108,131 @@ def _takes(grad: Callable[..., Any], count: int) -> bool:
     return True
 
 
-def _several(result: Any, count: int) -> tuple[Any, ...]:
-    """What grad returned as one gradient for each input."""
-    if isinstance(result, dict):
-        raise ContractError(
-            f"grad returned {describe(result)}; it must return an array, or a tuple with one for "
-            "each input"
-        )
-    if isinstance(result, (tuple, list)) and (count > 1 or len(result) == 1):
-        return tuple(result)
-    return (np.asarray(result),) if isinstance(result, (tuple, list)) else (result,)
+def _flat(tree: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
+    """(dotted name, array) of every leaf."""
+    return [leaf for name, value in tree.items() for leaf in (
+        _flat(value, f"{above}{name}.") if isinstance(value, Mapping) else [(above + name, value)])]
 
 
-def _gradient(value: Any) -> Any:
-    """A gradient as an array; None stays, and what is not an array is reported later."""
-    if value is None or isinstance(value, (str, dict, tuple, list)):
-        return value
-    return to_numpy(value)
+def _nested(tree: Mapping[str, Any], leaves: Any) -> dict[str, Any]:
+    return {name: _nested(value, leaves) if isinstance(value, Mapping) else next(leaves)
+            for name, value in tree.items()}
+
+
+def _row(
+    pair: Pair, i: int, out: Array, douts: list[Array], returned: list[tuple[Any, ...]],
+    rng: np.random.Generator,
+) -> Row:
+    x, name = pair.array(i), pair.names[i]
+    given, problem = _given(returned, i, pair, np.isfinite(out).all())
+    if problem:
+        return Row(name, x.shape, np.inf, 0.0, "", problem, "wrong")
+    moves = _moves(x, rng)
+    if not moves:
+        return Row(name, x.shape, 0.0, 0.0, "", "no element of it is finite", "undecided")
+    found: list[tuple[Agreement, Way]] = []
+    for way in ways(pair.out_as_function_of(i), x, rng):
+        found.append((_Gradient(pair, i, out, douts, moves, way, rng).verdict(given), way))
+        if found[-1][0].verdict == "right":
+            break
+    verdict, way = found[-1] if found[-1][0].verdict == "right" else found[0]
+    why = way.why + f"; along {len(moves)} random directions" * (x.size > ONE_BY_ONE)
+    return Row(name, x.shape, verdict.error, verdict.tolerance, way.name, why, verdict.verdict)
+
+
+def _given(
+    returned: list[tuple[Any, ...]], i: int, pair: Pair, finite: bool
+) -> tuple[Array, str]:
+    """What backward gave for one input, for each dout: (K, *x.shape); or what is wrong with it."""
+    x, name, arrays = pair.array(i), pair.names[i], []
+    for gradients in returned:
+        if len(gradients) != len(pair.inputs):
+            return x, (f"backward returned {len(gradients)} gradients for {len(pair.inputs)} "
+                       "inputs; expected one each, None for what has none")
+        value = gradients[i]
+        if value is None:
+            return x, f"backward gave None; if {name} has no gradient, pass constant({name})"
+        array = to_numpy(value)
+        if array.shape != x.shape or array.dtype.kind not in "fiu":
+            return x, f"backward gave {describe(array)}; expected shape {x.shape}"
+        if finite and np.isnan(array).any():
+            place = [int(n) for n in np.argwhere(np.isnan(array))[0]]
+            return x, f"backward gave NaN at {place}"
+        arrays.append(array.astype(np.float64))
+    return np.array(arrays), ""
+
+
+def _moves(x: Array, rng: np.random.Generator) -> list[Array]:
+    """The directions that x is moved in; infinite elements, such as masks, stay where they are."""
+    free = np.isfinite(x)
+    if x.size > ONE_BY_ONE:
+        return [signs(x.shape, rng) * free for _ in range(DIRECTIONS * bool(free.any()))]
+    units = np.eye(x.size)[free.reshape(-1)]
+    return [row.reshape(x.shape) for row in units]
+
+
+class _Gradient:
+    """The true gradient of one input along `moves`, taken one way, for K douts."""
+
+    def __init__(
+        self, pair: Pair, i: int, out: Array, douts: list[Array], moves: list[Array], way: Way,
+        rng: np.random.Generator,
+    ) -> None:
+        self.pair, self.i, self.moves, self.way, self.rng = pair, i, moves, way, rng
+        self.f, self.x = pair.out_as_function_of(i), pair.array(i)
+        self.finite = np.isfinite(out)
+        self.douts, self.weights = douts, np.array([dout.reshape(-1) for dout in douts])   # (K, M)
+        free = self.x[np.isfinite(self.x)]
+        size = max(norm(free), 1e-3 * max(self.x.size, 1) ** 0.5)
+        self.scale = norm(self.weights) * norm(out[self.finite]) / size
+
+    def verdict(self, given: Array) -> Agreement:
+        """Whether the gradients `given`, (K, *x.shape), are right."""
+        along = self._along(given)
+        numeric, bar, reach = self._taken(self.x)
+
+        def noise() -> tuple[Array, Array]:
+            """How far a unit in the last place of x and dout moves both gradients."""
+            nudged = np.where(np.isfinite(self.x), self.x * (1 + 2 * EPSILON * signs(
+                self.x.shape, self.rng)), self.x)
+            inputs = (*self.pair.inputs[:self.i], nudged, *self.pair.inputs[self.i + 1:])
+            pair = replace(self.pair, inputs=inputs)
+            again = np.array([to_numpy(pair.gradients(
+                dout * (1 + 2 * self.way.epsilon * signs(dout.shape, self.rng)))[self.i])
+                for dout in self.douts])
+            return np.abs(self._taken(nudged)[0] - numeric), np.abs(self._along(again) - along)
+
+        found = agree(along, numeric, bar, reach, self.scale, self.way.epsilon, noise)
+        kinks = found.wrong.any(axis=0)
+        if found.verdict != "wrong" or not all(
+                self._between(along[:, n], self.moves[n]) for n in np.flatnonzero(kinks)):
+            return found
+        return agree(np.where(kinks, numeric, along), numeric, bar, reach, self.scale,
+                     self.way.epsilon, noise)
+
+    def _along(self, gradients: Array) -> Array:
+        """The slopes (K, N) that gradients (K, *x.shape) give along the moves."""
+        return np.array([[np.sum(np.where(v == 0, 0.0, g) * v) for v in self.moves]
+                         for g in gradients])
+
+    def _taken(self, x: Array) -> tuple[Array, Array, Array]:
+        """The true slopes (K, N), their error bars, and the sums of |dout| |d out/d x|."""
+        rows = []
+        for v in self.moves:
+            value, error, _ = self.way.along(self.f, x, v)
+            value, error = (np.where(self.finite, a, 0.0).reshape(-1) for a in (value, error))
+            size = np.abs(self.weights)
+            rows.append((self.weights @ value, size @ error, size @ np.abs(value)))
+        numeric, bar, reach = (np.array(column).T for column in zip(*rows))
+        return numeric, bar, reach
+
+    def _between(self, given: Array, v: Array) -> bool:
+        """Whether f has a kink along v, and each slope given (K,) is made of its two sides."""
+        left, right, bar = (np.where(self.finite, a, 0.0).reshape(-1)
+                            for a in sides(self.f, self.x, v))
+        if not (np.abs(left - right) > 1e-4 * (np.abs(left) + np.abs(right)) + 100 * bar).any():
+            return False
+        ends = np.array([self.weights * left, self.weights * right])                       # (2, K, M)
+        slack = np.abs(self.weights) @ (5 * bar + 1e-7 * (np.abs(left) + np.abs(right)))
+        low, high = ends.min(axis=0).sum(axis=1) - slack, ends.max(axis=0).sum(axis=1) + slack
+        return bool(np.all((low <= given) & (given <= high)))

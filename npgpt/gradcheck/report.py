@@ -1,271 +1,73 @@
-"""The report of a check: rows for a table, findings for a learner, and an exception."""
+"""The report of a check: a row for each input, as a table; and an exception."""
 
 from __future__ import annotations
 
-import html
-import textwrap
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-WIDTH = 80
-_COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
+_HEAD = ("input", "shape", "error", "allowed", "derivative", "")
 
 
 class GradientMismatch(AssertionError):
-    """A gradient is wrong; the message is the whole report, and `report` holds it."""
+    """A gradient is wrong, or nothing is proven; the message is the report, as is `report`."""
 
     def __init__(self, report: Report) -> None:
-        super().__init__("\n" + str(report))
+        super().__init__(f"\n{report}")
         self.report = report
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: an input of an op, and how far its gradient is from the numerical one.
+    """One input: how far its gradient is from the numeric one.
 
-    `error` is ||analytic - numeric|| / ||numeric||; where the gradient is zero in exact arithmetic
-    (`zero` is then true) it is relative to the size that a gradient could have had. `tolerance` is
-    what the check allowed for this row, `method` and `why` are how the derivative was taken.
-    `noisy`: right up to rounding noise; `undecided`: not wrong, but the error bars are too wide to
-    prove it right; `coarse`: forward computes in less than float64.
+    `error` is ||given - numeric|| / ||numeric||, or relative to what the gradient could have been
+    where it is zero; `tolerance` is what was allowed; `method` is how the derivative was taken and
+    `why` so, or what is wrong; `verdict` is "right", "wrong" or "undecided".
     """
 
-    op: str
     argument: str
     shape: tuple[int, ...]
     error: float
+    tolerance: float
     method: str
     why: str
-    tolerance: float = 1e-10
-    ok: bool = True
-    zero: bool = False
-    sampled: bool = False
-    noisy: bool = False
-    undecided: bool = False
-    coarse: bool = False
-
-    @property
-    def remarks(self) -> str:
-        """What the table has behind the method, such as WRONG."""
-        words = {
-            "sampled": self.sampled,
-            "zero": self.zero,
-            "right up to noise": self.noisy,
-            "UNDECIDED": self.undecided,
-            "WRONG": not self.ok,
-        }
-        return ", ".join(word for word, holds in words.items() if holds)
+    verdict: str
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One fault: its stable name `kind`, where it is, the two numbers, and what it means in words.
-
-    `index` is the worst element of `argument`; `error_bar` is the uncertainty of `numeric`;
-    `evidence` is what the name rests on; `picture` is a small drawing of the wrong elements, or
-    empty; `nonlinear` means that the message explains that backward is not linear in dout.
-    """
-
-    kind: str
-    argument: str
-    message: str
-    index: tuple[int, ...] | None = None
-    analytic: float | None = None
-    numeric: float | None = None
-    error_bar: float | None = None
-    evidence: str = ""
-    picture: str = ""
-    nonlinear: bool = False
-
-
-@dataclass(repr=False)
+@dataclass(frozen=True, repr=False)
 class Report:
-    """The answer of a check: `ok` is true when there are no findings; print it to read it."""
+    """The answer of a check; print it to read it."""
 
     op: str
-    rows: list[Row] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    rows: tuple[Row, ...]
 
     @property
     def ok(self) -> bool:
-        """True when every gradient is right; false when one is wrong or nothing is proven."""
-        return not self.findings
-
-    @property
-    def kinds(self) -> list[str]:
-        """The names of the faults found, in the order of the report."""
-        return [finding.kind for finding in self.findings]
+        """Whether every gradient is proven right; false where there was nothing to check."""
+        return bool(self.rows) and all(row.verdict == "right" for row in self.rows)
 
     @property
     def worst(self) -> float:
-        """The largest error of any row; 0.0 when there is none."""
+        """The largest error of any row; 0.0 without rows."""
         return max((row.error for row in self.rows), default=0.0)
 
     def raise_if_wrong(self) -> Report:
-        """Raise GradientMismatch with the report if there is a finding; else return it."""
+        """Raise GradientMismatch unless every gradient is right; else return the report."""
         if not self.ok:
             raise GradientMismatch(self)
         return self
 
     def __repr__(self) -> str:
-        # what `assert report.ok, report` and the interpreter show
-        return self.text()
-
-    def __str__(self) -> str:
-        return self.text()
-
-    def text(self, colour: bool = False, width: int = WIDTH) -> str:
-        """The report as plain text of at most `width` columns; ANSI colours only when asked for."""
-        return "\n".join(self._lines(colour, width))
-
-    @property
-    def _title(self) -> tuple[str, str]:
-        """The heading, and its colour."""
-        if self.ok:
-            return f"{self.op}: every gradient is right", "green"
-        if set(self.kinds) == {"undecided"}:
-            return f"{self.op}: undecided", "yellow"
-        count = len(self.findings)
-        return f"{self.op}: {'one finding' if count == 1 else f'{count} findings'}", "red"
-
-    def _paragraphs(self) -> Iterator[tuple[str, str]]:
-        """What the report consists of, in order: (its role, its text)."""
-        yield "title", self._title[0]
-        if self.rows:
-            yield "table", ""
-            yield from (("small", line) for line in derivations(self.rows))
-        for number, finding in enumerate(self.findings, start=1):
-            yield "heading", f"{number}. {_heading(finding)}"
-            evidence = "Evidence: " + finding.evidence if finding.evidence else ""
-            for text in (finding.message, _numbers(finding), evidence):
-                yield "text", text
-            yield "picture", finding.picture
-        yield from (("note", "Note: " + note) for note in self.notes)
-
-    def _lines(self, colour: bool, width: int) -> Iterator[str]:
-        hues = {"title": self._title[1], "heading": "bold"}
-        before = ""
-        for role, text in self._paragraphs():
-            first_note = role == "note" and before != "note"
-            if role in ("table", "heading") or first_note or (role == "picture" and text):
-                yield ""
-            if role == "table":
-                yield from table(self.rows, colour, width)
-                yield ""
-            elif role == "picture":
-                yield from (("   " + line)[:width].rstrip() for line in text.splitlines())
-            else:
-                for line in _wrap(text, width, "   " if role == "text" else ""):
-                    yield paint(line, hues.get(role, ""), colour and role in hues)
-            before = role
-
-    def _repr_html_(self) -> str:
-        colour = {"green": "#1a7f37", "yellow": "#9a6700", "red": "#b3261e"}[self._title[1]]
-        forms = {
-            "title": f"<p><b style='color:{colour}'>{{}}</b></p>",
-            "small": "<p><small>{}</small></p>",
-            "heading": "<h4>{}</h4>",
-            "text": "<p>{}</p>",
-            "picture": "<pre>{}</pre>",
-            "note": "<p><small>{}</small></p>",
-        }
-        parts = []
-        for role, text in self._paragraphs():
-            if role == "table":
-                cells = [[f"<th>{name}</th>" for name in _HEAD]]
-                cells += [[f"<td>{html.escape(c)}</td>" for c in _cells(row)] for row in self.rows]
-                rows = [f"<tr>{''.join(row)}</tr>" for row in cells]
-                parts += ["<table>", *rows, "</table>"]
-            elif text:
-                parts.append(forms[role].format(html.escape(text)))
-        return "\n".join(parts)
-
-
-def _heading(finding: Finding) -> str:
-    where = f" in the gradient of {finding.argument}" if finding.argument else ""
-    return finding.kind + where
-
-
-def _numbers(finding: Finding) -> str:
-    if finding.analytic is None or finding.numeric is None or finding.index is None:
-        return ""
-    bar = f" +- {finding.error_bar:.0e}" if finding.error_bar else ""
-    at = f"[{', '.join(map(str, finding.index))}]" if finding.index else ""
-    name = finding.argument.split(", ")[0]  # where one fault is in several gradients: the first
-    return (
-        f"At {name}{at} the analytic gradient is {finding.analytic:.9g}, the numerical one "
-        f"{finding.numeric:.9g}{bar}."
-    )
-
-
-_HEAD = ("input", "shape", "error", "allowed", "derivative", "")
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    return (
-        row.argument,
-        shape_text(row.shape),
-        f"{row.error:.1e}",
-        f"{row.tolerance:.1e}",
-        row.method,
-        row.remarks,
-    )
-
-
-def table(rows: list[Row], colour: bool = False, width: int = WIDTH) -> Iterator[str]:
-    """The rows as lines of text: input, shape, relative error, what is allowed, how it was taken.
-
-    Long names lose their beginning and long shapes their middle, so that a line fits `width`.
-    """
-    cells = [_HEAD, *(_cells(row) for row in rows)]
-    names, shapes, *rest = (max(map(len, column)) for column in zip(*cells, strict=True))
-    room = width - sum(rest) - 2 * (len(rest) + 1)
-    shapes = min(shapes, max(8, room - min(names, 16)))
-    names = min(names, max(8, room - shapes))
-    for row, (name, shape, error, allowed, method, remarks) in zip([None, *rows], cells):
-        if len(shape) > shapes:
-            shape = shape[: shapes // 2 - 1] + ".." + shape[-(shapes - shapes // 2 - 1) :]
-        line = (
-            f"{name[-names:]:{names}}  {shape:{shapes}}  {error:>{rest[0]}}  "
-            f"{allowed:>{rest[1]}}  {method:{rest[2]}}  {remarks}"
-        )
-        wrong = row is not None and not row.ok
-        yield paint(line.rstrip()[:width], "red", colour and wrong)
-
-
-def derivations(rows: list[Row]) -> list[str]:
-    """How the derivatives were taken and why so: a sentence for each way, with its inputs."""
-    ways: dict[tuple[str, str], list[str]] = {}
-    for row in rows:
-        ways.setdefault((row.method, row.why), []).append(row.argument)
-    return [
-        f"{_several(names)}: {method} ({why})." for (method, why), names in ways.items()
-    ]
-
-
-def _several(names: list[str], most: int = 6) -> str:
-    return ", ".join(names) if len(names) <= most else f"{len(names)} inputs"
-
-
-def shape_text(shape: tuple[int, ...]) -> str:
-    """(2, 3) as 2x3, and a scalar as 'scalar'."""
-    return "x".join(map(str, shape)) or "scalar"
-
-
-def paint(text: str, colour: str, on: bool) -> str:
-    """`text` in an ANSI colour when `on`, else as it is."""
-    return f"\033[{_COLOURS[colour]}m{text}\033[0m" if on else text
-
-
-def _wrap(text: str, width: int, indent: str) -> list[str]:
-    lines: list[str] = []
-    for paragraph in text.splitlines():
-        lines += textwrap.wrap(
-            paragraph,
-            width,
-            initial_indent=indent,
-            subsequent_indent=indent,
-            break_on_hyphens=False,
-        )
-    return lines
+        verdicts = {row.verdict for row in self.rows}
+        worst = next((v for v in ("wrong", "undecided", "right") if v in verdicts), "")
+        title = {"wrong": "a gradient is wrong", "undecided": "undecided",
+                 "right": "every gradient is right", "": "no input has a gradient to check"}[worst]
+        lines = [_HEAD] + [
+            (row.argument, "x".join(map(str, row.shape)) or "scalar", f"{row.error:.1e}",
+             f"{row.tolerance:.1e}", row.method, "" if row.verdict == "right" else row.verdict)
+            for row in self.rows
+        ]
+        widths = [max(map(len, column)) for column in zip(*lines)]
+        table = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip()
+                 for line in lines[:1 if not self.rows else None]]
+        reasons = [f"{row.argument}: {row.why}" for row in self.rows if row.why]
+        return "\n".join([f"{self.op}: {title}", "", *table, "", *reasons])

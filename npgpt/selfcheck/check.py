@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import model
 from ..fast.ops import FAST
-from ..gradcheck import Report, check, check_scalar
+from ..doctor import Report, check, check_scalar
 from ..ops import TEXTBOOK
 from ..params import init_params
 from ..tape import Array, Cache, Op, Tape

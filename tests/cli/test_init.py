@@ -115,7 +115,7 @@ def test_a_closed_pipe_ends_quietly(process):
 def test_a_verb_loads_nothing_that_it_does_not_need():
     code = ("import sys; from npgpt.cli import main; main(['inspect', 'gpt2']); "
             "print([m for m in ('tiktoken', 'tqdm', 'matplotlib', 'torch', 'safetensors', "
-            "'npgpt.book', 'npgpt.gradcheck', 'hypothesis') if m in sys.modules])")
+            "'npgpt.book', 'npgpt.doctor', 'hypothesis') if m in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 

@@ -1,0 +1,53 @@
+"""The `gradcheck` fixture for pytest: a wrong gradient fails the test with the doctor's report.
+
+def test_my_layer(gradcheck):
+    gradcheck(my_forward, my_backward, x, weight, eps=1e-5)
+    gradcheck.function(f, grad, x)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .report import Report
+
+
+class GradcheckFixture:
+    """Call it with a pair; each method fails the test with the report, or returns the report."""
+
+    def __call__(
+        self,
+        forward: Callable[..., Any],
+        backward: Callable[..., Any],
+        *inputs: Any,
+        **settings: Any,
+    ) -> Report:
+        """As npgpt.doctor.check."""
+        return _passed("check", forward, backward, *inputs, **settings)
+
+    def function(self, f: Callable[..., Any], grad: Callable[..., Any], x: Any) -> Report:
+        """As npgpt.doctor.check_function."""
+        return _passed("check_function", f, grad, x)
+
+    def scalar(self, f: Callable[..., Any], params: Any, grads: Any) -> Report:
+        """As npgpt.doctor.check_scalar."""
+        return _passed("check_scalar", f, params, grads)
+
+
+def _passed(name: str, *arguments: Any, **settings: Any) -> Report:
+    from npgpt import gradcheck as face  # late: every run of pytest loads this plugin
+
+    report: Report = getattr(face, name)(*arguments, **settings)
+    if not report.ok:
+        pytest.fail(str(report), pytrace=False)
+    return report
+
+
+@pytest.fixture
+def gradcheck() -> GradcheckFixture:
+    """Examine gradients: gradcheck(forward, backward, *inputs, **settings)."""
+    return GradcheckFixture()

@@ -1,0 +1,61 @@
+"""The whole gradient check in forty lines: read this first, then write your own.
+
+The derivative of every input element is taken by a complex step, Im f(x + ih) / h with h = 1e-30,
+which loses no digits, and weighed with a random `dout`: a sum, which is a `dout` of ones, cannot
+see a wrong softmax or LayerNorm. What `backward` gives must agree to 13 digits.
+
+The rest of the room is this same check for functions that carry no complex numbers, for large
+tensors, kinks, rounding and masks; it shares no code with this file, so each can vouch for the
+other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+STEP = 1e-30
+TOLERANCE = 1e-13
+
+
+def prove_gradients(
+    forward: Callable[..., Any], backward: Callable[..., Any], *inputs: Any, **settings: Any
+) -> None:
+    """Assert that backward gives the gradient of every input, for a random signed dout.
+
+    Inputs are float64 arrays, or arrays of integers or None, which have no gradient. Raises
+    AssertionError for a wrong one.
+    """
+    out, cache = forward(*inputs, **settings)
+    dout = np.random.default_rng(7).standard_normal(np.shape(out))
+    given = backward(dout, cache)
+    assert isinstance(given, tuple) and len(given) == len(inputs)
+    for position, gradient in enumerate(given):
+        x = inputs[position]
+        if x is None or x.dtype.kind != "f":
+            assert gradient is None, f"input {position} has no gradient; backward gave one"
+            continue
+        assert x.dtype == np.float64, "a proof needs float64"
+        assert gradient.shape == x.shape
+        numeric = complex_step_gradient(forward, inputs, position, dout, settings)
+        # a gradient that is 0 in exact arithmetic is measured against dout
+        size = max(float(np.linalg.norm(numeric)), 1e-3 * float(np.linalg.norm(dout)))
+        error = float(np.linalg.norm(gradient - numeric)) / (size or 1.0)
+        assert error <= TOLERANCE, f"input {position}: relative error {error:.1e}"
+
+
+def complex_step_gradient(
+    forward: Callable[..., Any], inputs: tuple[Any, ...], position: int, dout: Any,
+    settings: dict[str, Any],
+) -> Any:
+    """d sum(dout * out) / d inputs[position], element by element."""
+    x = inputs[position]
+    gradient = np.empty(x.shape)
+    for index in np.ndindex(*x.shape):
+        moved = x.astype(np.complex128)
+        moved[index] += 1j * STEP
+        out, _ = forward(*inputs[:position], moved, *inputs[position + 1:], **settings)
+        gradient[index] = (dout * np.imag(out)).sum() / STEP
+    return gradient

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from npgpt.doctor.compare import compare
+
+from .pairs import normal
+
+
+def verdict(analytic, numeric, error=0.0, scale=1.0, noise=None):
+    errors = np.full(numeric.shape, error)
+    return compare(analytic, numeric, errors, np.abs(numeric), scale, noise)
+
+
+def test_equal_gradients_agree():
+    g = normal(0, 50)
+    assert verdict(g, g).ok
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_one_element_wrong_by_a_millionth_is_wrong_at_any_size(size):
+    g = normal(0, size)
+    bad = g.copy()
+    bad[3] *= 1 + 1e-6
+    result = verdict(bad, g)
+    assert not result.ok
+    assert np.flatnonzero(result.wrong).tolist() == [3]
+
+
+def test_the_error_bar_widens_the_tolerance():
+    g = normal(0, 50)
+    assert verdict(g + 1e-9, g, error=1e-9).ok
+    assert not verdict(g + 1e-9, g).ok
+
+
+def test_a_zero_gradient_is_measured_against_its_scale():
+    zeros = np.zeros(5)
+    assert verdict(zeros + 1e-16, zeros).ok
+    assert verdict(zeros + 1e-16, zeros).zero
+    assert not verdict(zeros + 1e-8, zeros).ok
+
+
+def test_noise_is_forgiven_only_while_it_is_small():
+    g = normal(0, 50)
+    assert verdict(g * (1 + 1e-8), g, noise=lambda: 1e-8 * np.abs(g)).noisy
+    assert not verdict(g * 1.1, g, noise=lambda: np.abs(g)).ok
+
+
+def test_nan_is_wrong():
+    g = normal(0, 5)
+    assert not verdict(np.where(np.arange(5) == 2, np.nan, g), g).ok
+
+
+def test_a_wide_error_bar_leaves_it_undecided():
+    g = np.array([40.0, 33.0, 0.4])
+    result = compare(g, g, np.array([0.5, 1e-9, 1e-9]), g, 1.0)
+    assert result.ok and result.undecided
+    assert not compare(g, g, 1e-9 * g, g, 1.0).undecided
+
+
+def test_the_precision_of_forward_widens_every_bound():
+    g = normal(0, 50)
+    assert not verdict(g * (1 + 1e-6), g).ok
+    assert compare(g * (1 + 1e-6), g, 0 * g, np.abs(g), 1.0, epsilon=6e-8).ok
+    assert not compare(g * (1 + 1e-3), g, 0 * g, np.abs(g), 1.0, epsilon=6e-8).ok
+
+
+def test_a_gradient_that_is_nearly_nothing_is_right_up_to_noise():
+    g = 1e-9 * normal(0, 50)
+    assert verdict(g, g, scale=10.0).noisy and not verdict(g, g, scale=1e-6).noisy
+
+
+def test_rounding_of_a_nearly_vanished_gradient_is_noise_and_not_undecided():
+    g = 1e-11 * normal(0, 50)
+    result = compare(g, g, np.full(50, 1e-13), np.abs(g), 1.0)
+    assert result.ok and result.noisy and not result.undecided
