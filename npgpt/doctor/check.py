@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
+from ..gradcheck.numeric import COARSE, EPSILON, precision_name
 from .behaviour import check_contract, check_linear, check_mutation
 from .diagnosis import diagnose
 from .explain import sharpened
 from .large import examine_large
 from .measure import FULL, measure, row, step_around
-from .numeric import COARSE, EPSILON, Array, precision_name
 from .report import Finding, Report, Row
 from .structure import check_structure, nothing_to_check, sizes
 from .subject import CallError, ContractError, Subject, describe, to_numpy

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .numeric import EPSILON, Array, norm
+from ..arrays import Array
+from ..gradcheck.numeric import EPSILON, norm
 
 WHOLE = 1e-10
 ELEMENT = 1e-8

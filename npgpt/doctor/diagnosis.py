@@ -19,11 +19,11 @@ from functools import cached_property
 
 import numpy as np
 
+from ..arrays import Array
 from .behaviour import check_linear
 from .explain import explain, explain_large, explain_shape
 from .fault import Fault, WrongGradient, wrong_gradient
 from .measure import Measurement, usable
-from .numeric import Array, Index
 from .paths import Cause, Paths
 from .picture import largest_block, neighbourhood, picture
 from .places import differing, dout_nowhere, wrong_elements
@@ -215,7 +215,7 @@ def _finding(
 
 def _worst(
     m: Measurement, i: int, against: Array | None = None
-) -> tuple[Index | None, float | None, float | None, float | None]:
+) -> tuple[tuple[int, ...] | None, float | None, float | None, float | None]:
     """(index, analytic, numeric, error bar) of the worst wrong element, or four times None.
 
     `against` (K, N) takes the place of the truth where part of the error has a name already.

@@ -12,10 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..arrays import Array
+from ..gradcheck.numeric import norm, signs, ways
 from .fault import Fault, WrongGradient, close, fit, wrong_gradient
 from .measure import Measurement
 from .multiple import near, plain
-from .numeric import Array, choose_method, norm, signs
 from .places import (
     dout_forgotten,
     dout_nowhere,
@@ -91,7 +92,7 @@ def explain_large(subject: Subject, position: int, rng: np.random.Generator) -> 
     dout = signs(subject.run()[0].shape, rng)
     given = np.asarray(subject.gradients(dout)[position], dtype=np.float64)
     function = subject.out_as_function_of(position)
-    method = choose_method(function, x, rng)
+    method = ways(function, x, rng)[0]
     directions = [signs(x.shape, rng) for _ in range(DIRECTIONS)]
     numeric = np.array([np.sum(dout * method.along(function, x, v)[0]) for v in directions])
     return wrong_layout(

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..arrays import Array
+from ..gradcheck.numeric import norm
 from .measure import Measurement
-from .numeric import Array, norm
 
 DIGITS = 1e-8
 

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..arrays import Array
+from ..gradcheck.numeric import COMPLEX_STEP, EPSILON, NotComplex, Way, norm, signs, ways
 from .compare import Comparison
 from .diagnosis import diagnose
 from .explain import explain_large
 from .fault import Fault
 from .measure import FULL, measure, row
 from .multiple import kind_of, times
-from .numeric import COMPLEX_STEP, EPSILON, Array, Method, NotComplex, choose_method, norm, signs
 from .picture import picture
 from .report import Finding, Row
 from .sampling import DIRECTIONS, Located, Slope, few_wrong, locate, sample
@@ -26,11 +27,11 @@ ATTEMPTS = 24  # at cutting the inputs small
 
 def examine_large(
     subject: Subject, positions: list[int], out: Array, rng: np.random.Generator
-) -> tuple[list[Row], list[Finding], dict[int, Method]]:
+) -> tuple[list[Row], list[Finding], dict[int, Way]]:
     """A row for each large input, the findings, the methods; for a name the inputs are cut down."""
     rows: list[Row] = []
     wrong: dict[int, Located] = {}
-    methods: dict[int, Method] = {}
+    methods: dict[int, Way] = {}
     few: dict[int, Fault] = {}
     for i in positions:
         x = subject.array(i)
@@ -40,7 +41,7 @@ def examine_large(
             continue
         scale = subject.scale(i, out, dout)
         out_of = subject.out_as_function_of(i)
-        method = choose_method(out_of, x, rng)
+        method = ways(out_of, x, rng)[0]
         slope = _slope(out_of, dout, x, method)
         count = DIRECTIONS if x.size < MANY or method.exact else 3
         verdict = sample(analytic, slope, scale, rng, method.epsilon, count)
@@ -75,8 +76,8 @@ def examine_large(
 
 
 def _beside_kinks(
-    subject: Subject, i: int, dout: Array, scale: float, rng: np.random.Generator, method: Method
-) -> tuple[Comparison, Method] | None:
+    subject: Subject, i: int, dout: Array, scale: float, rng: np.random.Generator, method: Way
+) -> tuple[Comparison, Way] | None:
     """The verdict a little aside, if it is that the gradient is right there.
 
     Among many elements some lie on or near a kink, such as ReLU's at 0, and a difference reaches
@@ -92,9 +93,9 @@ def _beside_kinks(
         moved = subject.with_input(i, aside)
         out_of = moved.out_as_function_of(i)
         try:
-            way = Method(COMPLEX_STEP, "beside the kinks that differences reach across")
+            way = Way(COMPLEX_STEP, "beside the kinks that differences reach across")
             if attempt:
-                way = choose_method(out_of, aside, rng)
+                way = ways(out_of, aside, rng)[0]
                 way = replace(way, why=way.why + "; taken a little beside the kinks")
             analytic = np.asarray(moved.gradients(dout)[i], dtype=np.float64)
             slope = _slope(out_of, dout, aside, way)
@@ -123,13 +124,13 @@ def _unnamed(name: str, place: Located) -> Finding:
     )
 
 
-def _slope(out_of: Callable[[Array], Array], dout: Array, x: Array, method: Method) -> Slope:
+def _slope(out_of: Callable[[Array], Array], dout: Array, x: Array, method: Way) -> Slope:
     """A function direction -> (derivative of sum(dout * out), error bar)."""
 
     def slope(direction: Array) -> tuple[float, float]:
         # each element of out keeps the step that suits it, and the signs of dout are random, so
         # that their errors add like the sides of a right angle
-        along, errors, _ = method.along(out_of, x, direction, 1e-9)
+        along, errors, _ = method.along(out_of, x, direction)
         error = norm(dout * errors)
         return float(np.sum(dout * along)), error + EPSILON * norm(dout * along)
 

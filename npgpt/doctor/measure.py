@@ -16,22 +16,21 @@ from typing import Any
 
 import numpy as np
 
-from .compare import Comparison, compare
-from .numeric import (
+from ..arrays import Array
+from ..gradcheck.numeric import (
     CENTRAL,
     COMPLEX_STEP,
     EPSILON,
     RICHARDSON,
-    Array,
     Function,
-    Method,
     NotComplex,
-    choose_method,
-    find_kinks,
+    Way,
     norm,
     signs,
     unit_directions,
+    ways,
 )
+from .compare import Comparison, compare
 from .report import Row
 from .subject import CallError, Subject
 
@@ -54,7 +53,7 @@ class Measurement:
     returned: list[tuple[Any, ...]]
     jacobian: dict[int, Array] = field(default_factory=dict)
     errors: dict[int, Array] = field(default_factory=dict)
-    method: dict[int, Method] = field(default_factory=dict)
+    method: dict[int, Way] = field(default_factory=dict)
     analytic: dict[int, Array] = field(default_factory=dict)
     numeric: dict[int, Array] = field(default_factory=dict)
     verdict: dict[int, Comparison] = field(default_factory=dict)
@@ -72,7 +71,7 @@ class Measurement:
 
 
 def row(
-    subject: Subject, position: int, verdict: Comparison, method: Method, sampled: bool = False
+    subject: Subject, position: int, verdict: Comparison, method: Way, sampled: bool = False
 ) -> Row:
     """The line of the table for one input."""
     return Row(
@@ -99,10 +98,10 @@ def step_around(subject: Subject, rng: np.random.Generator) -> tuple[Subject, li
         for _ in range(4):
             function = subject.out_as_function_of(i)
             x = subject.array(i)
-            method = choose_method(function, x, rng)
+            method = ways(function, x, rng)[0]
             if method.exact:
                 break
-            found = find_kinks(function, x, method.noise, method.coarse)
+            found = method.kinks(function, x)
             if not found.any():
                 break
             step = found * STEP * rng.choice([-1.0, 1.0], x.shape) * np.maximum(1.0, np.abs(x))
@@ -125,16 +124,16 @@ def step_around(subject: Subject, rng: np.random.Generator) -> tuple[Subject, li
 
 
 def take_jacobian(
-    subject: Subject, position: int, rng: np.random.Generator, method: Method | None = None
-) -> tuple[Array, Array, Method]:
+    subject: Subject, position: int, rng: np.random.Generator, method: Way | None = None
+) -> tuple[Array, Array, Way]:
     """The Jacobian (N, M) of out by one input, its error bars, and the method used."""
     x = subject.array(position)
     function = subject.out_as_function_of(position)
-    method = method or choose_method(function, x, rng)
+    method = method or ways(function, x, rng)[0]
     columns = [method.along(function, x, v) for v in unit_directions(x.shape)]
-    values, errors, ways = zip(*columns, strict=True)
-    if set(ways) == {CENTRAL}:
-        method = Method(CENTRAL, method.why + "; extrapolation does not converge")
+    values, errors, taken = zip(*columns, strict=True)
+    if set(taken) == {CENTRAL}:
+        method = Way(CENTRAL, method.why + "; extrapolation does not converge")
     return np.array(values).reshape(x.size, -1), np.array(errors).reshape(x.size, -1), method
 
 
@@ -205,7 +204,7 @@ def _confirmed(
     """
     if m.method[position].coarse:
         return None
-    way = Method(COMPLEX_STEP, "differences are too blunt here, and backward agrees with it")
+    way = Way(COMPLEX_STEP, "differences are too blunt here, and backward agrees with it")
     try:
         jacobian, errors, _ = take_jacobian(m.subject, position, rng, way)
     except (CallError, NotComplex):

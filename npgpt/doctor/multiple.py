@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from ..arrays import Array
 from .measure import Measurement
-from .numeric import Array
 
 SOURCES = 5  # of a number that are listed
 PLACES = 3  # arrays that are listed of one size

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .numeric import Array, Index
+from ..arrays import Array
 
 ROWS, COLUMNS = 12, 60
 
@@ -28,7 +28,7 @@ def picture(wrong: Array) -> str:
     return "\n".join(lines)
 
 
-def neighbourhood(analytic: Array, numeric: Array, index: Index, width: int = 2) -> str:
+def neighbourhood(analytic: Array, numeric: Array, index: tuple[int, ...], width: int = 2) -> str:
     """Both gradients beside `index` along the last axis, as two lines."""
     if not analytic.ndim:
         return ""

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..arrays import Array
+from ..gradcheck.numeric import norm
 from .fault import DIGITS, Fault, WrongGradient, close, fit
 from .measure import usable
 from .multiple import NEAR, near, times
-from .numeric import Array, Index, norm
 from .picture import largest_block
 from .source import cuts_a_batch
 from .subject import CallError
@@ -84,7 +85,7 @@ def wrong_elements(v: WrongGradient) -> Fault | None:
 
 
 def list_elements(
-    name: str, how: dict[Index, str], evidence: str, predicted: Array | None = None,
+    name: str, how: dict[tuple[int, ...], str], evidence: str, predicted: Array | None = None,
     nonlinear: bool = False,
 ) -> Fault:
     """The name for a few wrong elements: their places, and how each is wrong."""

@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
+from ..gradcheck.numeric import norm
 from .edits import Edit, edits
 from .fault import Fault
 from .kinds import KINDS
 from .measure import Measurement, measure
 from .multiple import NEAR, plain
-from .numeric import Array, norm
 from .source import Source, read, shortened
 from .subject import CallError, users_code
 

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from ..arrays import Array
+from ..gradcheck.numeric import norm
 from .fault import DIGITS, Fault, WrongGradient, close, fit
 from .multiple import kind_of, near, origin, times
-from .numeric import Array, norm
 
 
 def not_finite(v: WrongGradient) -> Iterator[Fault]:

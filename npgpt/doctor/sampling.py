@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import Array
+from ..gradcheck.numeric import EPSILON, norm, signs
 from .compare import WHOLE, Comparison, compare
 from .fault import Fault
 from .multiple import plain, times
-from .numeric import EPSILON, Array, Index, norm, signs
 from .places import list_elements
 
 DIRECTIONS = 8
@@ -31,7 +32,7 @@ class Located:
     it is wrong if it is not a multiple.
     """
 
-    index: Index
+    index: tuple[int, ...]
     analytic: float
     numeric: float
     error_bar: float
@@ -91,7 +92,7 @@ def locate(
 
 
 def _at(
-    analytic: Array, slope: Slope, index: Index, factor: float | None = None,
+    analytic: Array, slope: Slope, index: tuple[int, ...], factor: float | None = None,
     cells: Array | None = None,
 ) -> Located:
     direction = np.zeros(analytic.shape)
@@ -119,7 +120,7 @@ def _only(places: Array, values: Array, shape: tuple[int, ...]) -> Array:
     return v
 
 
-def bisect(analytic: Array, slope: Slope, direction: Array) -> Index:
+def bisect(analytic: Array, slope: Slope, direction: Array) -> tuple[int, ...]:
     """The index of a wrong element: keep halving the set that shows the larger error."""
     flat = np.arange(analytic.size)
     while len(flat) > 1:
@@ -134,14 +135,14 @@ def bisect(analytic: Array, slope: Slope, direction: Array) -> Index:
 
 
 def few_wrong(
-    name: str, analytic: Array, slope: Slope, first: Index, rng: np.random.Generator
+    name: str, analytic: Array, slope: Slope, first: tuple[int, ...], rng: np.random.Generator
 ) -> Fault | None:
     """The wrong elements from `first` on, if there are few; else None.
 
     Each one found is corrected, until nothing is wrong along random directions any more.
     """
     corrected = analytic.copy()
-    how: dict[Index, str] = {}
+    how: dict[tuple[int, ...], str] = {}
     index = first
     for _ in range(MOST):
         corrected[index] = _at(corrected, slope, index).numeric

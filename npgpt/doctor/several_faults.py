@@ -16,10 +16,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..arrays import Array
+from ..gradcheck.numeric import norm
 from .fault import Fault, WrongGradient, close, fit
 from .measure import Measurement
 from .multiple import plain
-from .numeric import Array, norm
 from .paths import Paths
 from .places import common_ratio, differing, scaled_parts, wrong_elements
 from .repair import Trial, describe_change

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
+from ..gradcheck.numeric import signs
 from .measure import measure, step_around
-from .numeric import Array, signs
 from .report import Finding
 from .subject import CallError, ContractError, Subject, describe
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from .numeric import EPSILON, Array, norm
+from ..arrays import Array
+from ..gradcheck.numeric import EPSILON, norm
 
 
 class ContractError(ValueError):

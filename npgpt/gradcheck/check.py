@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from .compare import Agreement, agree
-from .numeric import EPSILON, Way, norm, sides, signs, ways
-from .pair import Array, ContractError, Pair, describe, to_numpy
+from .numeric import EPSILON, Way, norm, signs, ways
+from .pair import ContractError, Pair, describe, to_numpy
 from .report import Report, Row
 
 DOUTS = 2           # the second sees a backward that is not linear in dout
@@ -229,8 +230,8 @@ class _Gradient:
     def _between(self, given: Array, v: Array) -> bool:
         """Whether f has a kink along v, and each slope given (K,) is made of its two sides."""
         left, right, bar = (np.where(self.finite, a, 0.0).reshape(-1)
-                            for a in sides(self.f, self.x, v))
-        if not (np.abs(left - right) > 1e-4 * (np.abs(left) + np.abs(right)) + 100 * bar).any():
+                            for a in self.way.sides(self.f, self.x, v))
+        if not (np.abs(left - right) > 1e-4 * (np.abs(left) + np.abs(right)) + 30 * bar).any():
             return False
         ends = np.array([self.weights * left, self.weights * right])                       # (2, K, M)
         slack = np.abs(self.weights) @ (5 * bar + 1e-7 * (np.abs(left) + np.abs(right)))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import Array
 from .numeric import EPSILON, norm
-from .pair import Array
 
 WHOLE = 1e-10       # of the whole gradient's length: a complex step has 15 digits, Richardson 11
 ELEMENT = 1e-8      # of an element's own sum of |dout| |d out/d x|: one wrong among a million shows

@@ -15,6 +15,7 @@ Source     Squire and Trapp 1998 (complex step); Ridders 1982 (extrapolation wit
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,10 +24,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.exceptions import ComplexWarning
 
-from .pair import Array
+from ..arrays import Array
 
 Function = Callable[[Array], Array]
 
+COMPLEX_STEP, RICHARDSON, CENTRAL = "complex step", "Richardson", "central differences"
 STEP = 1e-20
 EPSILON = float(np.finfo(np.float64).eps)
 COARSE = 1e-11      # values whose rounding noise is a larger fraction of them are not float64
@@ -58,12 +60,58 @@ class Way:
     noise: Array | float = 0.0
     epsilon: float = EPSILON
 
+    @property
+    def exact(self) -> bool:
+        """Whether it is the complex step, which has no error but the last digits."""
+        return self.name == COMPLEX_STEP
+
+    @property
+    def coarse(self) -> bool:
+        """Whether the function computes in less than float64."""
+        return self.epsilon > COARSE
+
     def along(self, f: Function, x: Array, direction: Array) -> Slope:
         """The derivative of f at x along a direction; raises NotComplex as `complex_step`."""
-        if self.name != "complex step":
+        if not self.exact:
             return richardson(f, x, direction, self.noise)
         value = complex_step(f, x, direction)
         return Slope(value, 8 * EPSILON * np.abs(value), self.name)
+
+    def sides(
+        self, f: Function, x: Array, direction: Array, h: float = 1e-5
+    ) -> tuple[Array, Array, Array]:
+        """The slopes to the left and to the right, and how well they are known.
+
+        On a kink, such as ReLU's at 0, they differ, and backward may give either.
+        """
+        h *= (1000 if self.coarse else 1) * max(1.0, _reach(x, direction))
+        middle = np.asarray(f(x), np.float64)
+        slopes, error = [], 32 * (EPSILON * np.abs(middle) + self.noise) / h
+        with np.errstate(all="ignore"):
+            for step in (-h, h):
+                a, b, c = (
+                    (tried(f, x + part * direction, middle.shape) - middle) / part
+                    for part in (step, step / 2, step / 4))
+                slopes.append((8 * c - 6 * b + a) / 3)
+                error = error + np.abs(slopes[-1] - (2 * c - b))
+        return *slopes, _finite(error)
+
+    def kinks(self, f: Function, x: Array) -> Array:
+        """A mask of the elements of x at which, or within 1e-5 of which, f has a kink.
+
+        On a kink the slopes of the two sides differ, however small the step; beside one they agree
+        all at once. On a smooth curve, however steep, they approach each other slowly.
+        """
+        found = []
+        for v in unit_directions(x.shape):
+            gaps = []
+            for h in (1e-5, 1e-6):
+                left, right, error = self.sides(f, x, v, h)
+                gaps.append(np.abs(left - right))
+            size = 0.02 * np.max(np.abs([left, right]), initial=0.0)
+            gone = gaps[1] <= 1e-6 * size + 64 * (EPSILON * np.abs(f(x)) + self.noise) / 1e-6
+            found.append(bool(np.any((gaps[1] > size + error) | (gaps[0] > size) & gone)))
+        return np.array(found).reshape(x.shape)
 
 
 def ways(f: Function, x: Array, rng: np.random.Generator) -> list[Way]:
@@ -78,26 +126,26 @@ def ways(f: Function, x: Array, rng: np.random.Generator) -> list[Way]:
     direction = signs(x.shape, rng) * np.where(x == 0, 1.0, size)
     noise, epsilon = rounding_noise(f, x, rng)
     if epsilon > COARSE:
-        return [Way("Richardson", f"forward computes with {-np.log10(epsilon):.0f} digits",
-                    noise, epsilon)]
+        word = precision_name(epsilon)
+        return [Way(RICHARDSON, f"the function computes in {word}", noise, epsilon)]
     try:
         exact = complex_step(f, x, direction)
     except Exception as error:      # whatever the user's code does with a complex number
         reason = " ".join(str(error).split())[:60]
-        return [Way("Richardson", f"complex numbers are not carried through ({reason})", noise)]
+        return [Way(RICHARDSON, f"complex numbers are not carried through ({reason})", noise)]
     value, bar, _ = richardson(f, x, direction, noise)
-    differences = Way("Richardson", "a second opinion", noise)
-    complex_way = Way("complex step", "analytic: agrees with Richardson", noise)
+    differences = Way(RICHARDSON, "a second opinion", noise)
+    complex_way = Way(COMPLEX_STEP, "analytic: agrees with Richardson", noise)
     if exact.shape != value.shape:
-        return [Way("Richardson", "a complex input changes the shape of the output", noise)]
+        return [Way(RICHARDSON, "a complex input changes the shape of the output", noise)]
     known = np.isfinite(exact) & np.isfinite(bar)
     gap, bar = norm((exact - value)[known]), norm(bar[known])
     if not known.any() or bar > 1e-3 * norm(value[known]) + 1e-9:
-        rough = Way("Richardson", "the function is steep, or ends nearby", noise)
-        return [rough, Way("complex step", "differences are too rough to tell", noise)]
+        rough = Way(RICHARDSON, "the function is steep, or ends nearby", noise)
+        return [rough, Way(COMPLEX_STEP, "differences are too rough to tell", noise)]
     if gap <= 10 * bar + 1e-9 * norm(value[known]):
         return [complex_way, differences]
-    return [Way("Richardson", "not analytic: a complex step disagrees", noise)]
+    return [Way(RICHARDSON, "not analytic: a complex step disagrees", noise)]
 
 
 def complex_step(f: Function, x: Array, direction: Array) -> Array:
@@ -119,7 +167,7 @@ def richardson(f: Function, x: Array, direction: Array, noise: Array | float = 0
     Tries smaller steps until the error bars are small enough, or rounding is all that is left.
     Where f is not defined on both sides, or raises there, the error bar is infinite.
     """
-    reach = float(np.max(np.abs(x[direction != 0]), initial=0.0))
+    reach = _reach(x, direction)
     length = float(np.max(np.abs(direction), initial=0.0)) or 1.0
     shape = np.shape(f(x))
 
@@ -134,13 +182,13 @@ def richardson(f: Function, x: Array, direction: Array, noise: Array | float = 0
     with np.errstate(all="ignore"):
         best, rounding = difference(6e-6 * max(1.0, reach))
         error = _finite(np.abs(best - difference(24e-6 * max(1.0, reach))[0]) + rounding)
-        method = "central"
+        method = CENTRAL
         for h in _steps(reach):
             value, bar, rounding = _table(difference, h)
             better = bar < error
             best, error = np.where(better, value, best), np.where(better, bar, error)
             if np.mean(better | (error == 0)) > 0.5:
-                method = "Richardson"
+                method = RICHARDSON
             # below the rounding of a step, smaller ones only have more of it
             if norm(error) <= ENOUGH * norm(best) or (h < 1 and norm(bar) <= 4 * norm(rounding)):
                 break
@@ -149,6 +197,11 @@ def richardson(f: Function, x: Array, direction: Array, noise: Array | float = 0
             value, bar, _ = _table(difference, 0.3 * max(1.0, reach))
         best, error = np.where(bar < error, value, best), np.minimum(error, bar)
     return Slope(best, error, method)
+
+
+def _reach(x: Array, direction: Array) -> float:
+    """The size of the largest element that moves."""
+    return float(np.max(np.abs(x[direction != 0]), initial=0.0))
 
 
 def _steps(reach: float) -> Iterator[float]:
@@ -176,56 +229,47 @@ def _table(
     return row[-1], _finite(error + 2 * rounding), _finite(2 * rounding)
 
 
-def sides(f: Function, x: Array, direction: Array) -> tuple[Array, Array, Array]:
-    """The slopes to the left and to the right, and how well they are known, each like f's output.
-
-    On a kink, such as ReLU's at 0, they differ, and backward may give either.
-    """
-    h = 1e-5 * max(1.0, float(np.max(np.abs(x[direction != 0]), initial=0.0)))
-    middle = np.asarray(f(x), np.float64)
-    found = []
-    with np.errstate(all="ignore"):
-        for step in (-h, h):
-            a, b, c = (
-                (tried(f, x + part * direction, middle.shape) - middle) / part
-                for part in (step, step / 2, step / 4))
-            value = (8 * c - 6 * b + a) / 3
-            found.append((value, np.abs(value - (2 * c - b)) + 16 * EPSILON * np.abs(middle) / h))
-    (left, left_error), (right, right_error) = found
-    return left, right, _finite(left_error + right_error)
-
-
-def rounding_noise(
-    f: Function, x: Array, rng: np.random.Generator
-) -> tuple[Array, float]:
+def rounding_noise(f: Function, x: Array, rng: np.random.Generator) -> tuple[Array, float]:
     """(how far each value of f jumps by rounding, the precision that this shows).
 
-    From fourth differences, in which a smooth function cancels. Rounding does not shrink with the
-    step, a kink does; and a jump is in one place only, so the middle one of three places counts.
+    Values that move with x and all fit into float32 come from float32. Where the result was made
+    float64 again, fourth differences show it, in which a smooth function cancels: rounding does not
+    shrink with the step, a kink does; and a jump is in one place only, so the middle one of five
+    places counts.
     """
-    values = np.asarray(f(x))
-    kind = values.dtype if values.dtype.kind == "f" else np.dtype(np.float64)
-    epsilon = float(np.finfo(kind).eps) / 2
-    values = values.astype(np.float64)
+    values = np.asarray(f(x), np.float64)
     scale = np.where(np.isfinite(x), np.clip(np.abs(x), 1e-3, 1.0), 0.0)
-    jumps: dict[float, list[Array]] = {3e-5: [], 1e-6: []}
-    with np.errstate(all="ignore"):
-        for _ in range(3):
-            direction = signs(x.shape, rng) * scale
-            for h, seen in jumps.items():
-                aside = 1e-4 * rng.uniform(-1, 1)
-                fourth = sum(
-                    weight * tried(f, x + (aside + k * h) * direction, values.shape)
-                    for k, weight in zip(range(-2, 3), (1, -4, 6, -4, 1)))
-                seen.append(np.abs(np.asarray(fourth)) / np.sqrt(70))
-        far, near = (np.median(seen, axis=0) for seen in jumps.values())
-    steady = np.isfinite(near) & (near > 0.1 * far)
-    noise = np.maximum(np.where(steady, 2 * near, 0.0), epsilon * np.abs(values))
-    noise = np.where(np.isfinite(noise), noise, 0.0)
+
+    def row(h: float) -> Array:
+        """f at five places in a row, a little aside from x."""
+        direction, aside = signs(x.shape, rng) * scale, 1e-4 * rng.uniform(-1, 1)
+        return np.array([tried(f, x + (aside + k * h) * direction, values.shape)
+                         for k in range(-2, 3)])
+
+    def jumps(row: Array) -> Array:
+        return np.asarray(np.abs(np.tensordot([1, -4, 6, -4, 1], row, 1)) / np.sqrt(70))
+
+    known = np.isfinite(values)
     # sums that cancel to almost nothing are float64 still
-    size = np.max(np.abs(values[np.isfinite(values)]), initial=1e-3 * float(np.max(scale, initial=0)))
-    seen_epsilon = float(np.median(noise)) / size if size and noise.size else 0.0
-    return noise, max(epsilon, seen_epsilon if seen_epsilon > COARSE else 0.0)
+    size = float(np.max(np.abs(values[known]), initial=1e-3 * float(np.max(scale, initial=0.0))))
+    with np.errstate(all="ignore"):
+        first = row(1e-2)
+        moving = first[:, np.ptp(first, axis=0) > COARSE * size]
+        for kind in (np.float16, np.float32):
+            if moving.size and np.array_equal(moving.astype(kind), moving):
+                epsilon = float(np.finfo(kind).eps) / 2
+                break
+        else:
+            epsilon = EPSILON
+            near = jumps(row(3e-6))
+            if norm(near[known]) <= COARSE * size:
+                return np.where(near <= 1e-12 * size, near, 0.0), epsilon
+        far, near = (np.median([jumps(row(h)) for _ in range(5)], axis=0) for h in (1e-4, 3e-6))
+    noise = np.where(known & (near > 0.1 * far), 2 * near, 0.0)
+    shown = float(np.median(noise)) / size if size and noise.size else 0.0
+    if epsilon == EPSILON and shown > COARSE:
+        epsilon = 2.0**-24 if 1e-9 < shown < 3e-6 else shown
+    return np.maximum(noise, np.where(known, epsilon * np.abs(values), 0.0)), epsilon
 
 
 def tried(f: Function, x: Array, shape: tuple[int, ...]) -> Array:
@@ -237,6 +281,18 @@ def tried(f: Function, x: Array, shape: tuple[int, ...]) -> Array:
     except Exception:       # the user's code may reject what lies outside of its domain
         return np.full(shape, np.nan)
     return out if out.shape == shape else np.full(shape, np.nan)
+
+
+def unit_directions(shape: tuple[int, ...]) -> list[Array]:
+    """The directions that move one element by one, in C order."""
+    return [row.reshape(shape) for row in np.eye(math.prod(shape))]
+
+
+def precision_name(epsilon: float) -> str:
+    """float32 for 6e-8, and so on; else what the noise is."""
+    if 1e-9 < epsilon < 3e-6:
+        return "float32"
+    return "float16" if epsilon >= 3e-6 else f"numbers with a noise of {epsilon:.0e}"
 
 
 def signs(shape: tuple[int, ...], rng: np.random.Generator) -> Array:

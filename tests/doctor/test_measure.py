@@ -3,7 +3,7 @@ import pytest
 
 from npgpt.doctor import check, check_function
 from npgpt.doctor.measure import measure, row, usable
-from npgpt.doctor.numeric import signs
+from npgpt.gradcheck.numeric import signs
 from npgpt.doctor.subject import Subject
 
 from .pairs import (
