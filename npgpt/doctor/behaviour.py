@@ -11,8 +11,9 @@ import numpy as np
 
 from ..arrays import Array
 from ..gradcheck.numeric import norm, signs, ways
+from ..gradcheck.pair import fresh_copy
 from .report import Finding
-from .subject import CallError, Subject, fresh_copy
+from .subject import CallError, Subject
 
 DIGITS = 1e-8
 
@@ -138,7 +139,7 @@ def _steps(before: tuple[Any, ...], after: tuple[Any, ...]) -> tuple[Any, ...]:
 def _elsewhere(subject: Subject, rng: np.random.Generator) -> Subject:
     """Other inputs of the same shapes, and generators that have moved on."""
     other = subject.moved(0.3, rng)
-    other.settings = subject.fresh_settings()
+    other.settings = {name: fresh_copy(value) for name, value in subject.settings.items()}
     for value in other.settings.values():
         if isinstance(value, np.random.Generator):
             value.random(3)

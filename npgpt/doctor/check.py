@@ -13,6 +13,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..gradcheck.numeric import COARSE, EPSILON, precision_name
+from ..gradcheck.pair import ContractError, describe, to_numpy
 from .behaviour import check_contract, check_linear, check_mutation
 from .diagnosis import diagnose
 from .explain import sharpened
@@ -20,7 +21,7 @@ from .large import examine_large
 from .measure import FULL, measure, row, step_around
 from .report import Finding, Report, Row
 from .structure import check_structure, nothing_to_check, sizes
-from .subject import CallError, ContractError, Subject, describe, to_numpy
+from .subject import CallError, Subject
 
 NOTED = 1e-6  # a tolerance above this gets a note
 NOT_REPEATABLE = ("accumulated-twice", "mask-redrawn", "not-repeatable")
@@ -212,11 +213,6 @@ def _undecided(row: Row) -> Finding:
 
 def _note(row: Row) -> str:
     """What else there is to report of a gradient that is right."""
-    if row.noisy:
-        return (
-            f"{row.argument}: right up to rounding noise, which is {row.tolerance:.0e} of this "
-            "gradient: large numbers cancel here, or it is nearly 0 beside what it could be."
-        )
     if row.ok and not row.undecided and row.tolerance > NOTED and not row.coarse:
         return (
             f"{row.argument}: the numerical gradient is only known to {row.tolerance:.0e} here; a "

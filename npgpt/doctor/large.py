@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..arrays import Array
+from ..gradcheck.compare import Agreement
 from ..gradcheck.numeric import COMPLEX_STEP, EPSILON, NotComplex, Way, norm, signs, ways
-from .compare import Comparison
 from .diagnosis import diagnose
 from .explain import explain_large
 from .fault import Fault
@@ -45,10 +45,10 @@ def examine_large(
         slope = _slope(out_of, dout, x, method)
         count = DIRECTIONS if x.size < MANY or method.exact else 3
         verdict = sample(analytic, slope, scale, rng, method.epsilon, count)
-        if (not verdict.ok or verdict.undecided) and not method.exact:
+        if verdict.verdict != "right" and not method.exact:
             beside = _beside_kinks(subject, i, dout, scale, rng, method)
             verdict, method = beside or (verdict, method)
-        if not verdict.ok:
+        if verdict.verdict == "wrong":
             wrong[i] = place = locate(analytic, slope, verdict, rng, method.epsilon)
             if place.cells is not None:
                 found = few_wrong(subject.names[i], analytic, slope, place.index, rng)
@@ -77,7 +77,7 @@ def examine_large(
 
 def _beside_kinks(
     subject: Subject, i: int, dout: Array, scale: float, rng: np.random.Generator, method: Way
-) -> tuple[Comparison, Way] | None:
+) -> tuple[Agreement, Way] | None:
     """The verdict a little aside, if it is that the gradient is right there.
 
     Among many elements some lie on or near a kink, such as ReLU's at 0, and a difference reaches
@@ -102,7 +102,7 @@ def _beside_kinks(
             verdict = sample(analytic, slope, scale, rng, method.epsilon, 3)
         except (CallError, NotComplex):  # not with complex numbers, or not at this place
             continue
-        if verdict.ok and not verdict.undecided:
+        if verdict.verdict == "right":
             return verdict, way
     return None
 

@@ -11,26 +11,14 @@ that sit on one step off it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
-from ..gradcheck.numeric import (
-    CENTRAL,
-    COMPLEX_STEP,
-    EPSILON,
-    RICHARDSON,
-    Function,
-    NotComplex,
-    Way,
-    norm,
-    signs,
-    unit_directions,
-    ways,
-)
-from .compare import Comparison, compare
+from ..gradcheck.compare import Agreement, Gradient, judged
+from ..gradcheck.numeric import Function, Way, signs, unit_directions, ways
 from .report import Row
 from .subject import CallError, Subject
 
@@ -56,12 +44,12 @@ class Measurement:
     method: dict[int, Way] = field(default_factory=dict)
     analytic: dict[int, Array] = field(default_factory=dict)
     numeric: dict[int, Array] = field(default_factory=dict)
-    verdict: dict[int, Comparison] = field(default_factory=dict)
+    verdict: dict[int, Agreement] = field(default_factory=dict)
 
     @property
     def wrong(self) -> list[int]:
         """The positions of the inputs whose gradient differs from the numerical one."""
-        return [i for i, verdict in self.verdict.items() if not verdict.ok]
+        return [i for i, verdict in self.verdict.items() if verdict.verdict == "wrong"]
 
     @property
     def digits(self) -> str:
@@ -71,13 +59,13 @@ class Measurement:
 
 
 def row(
-    subject: Subject, position: int, verdict: Comparison, method: Way, sampled: bool = False
+    subject: Subject, position: int, verdict: Agreement, method: Way, sampled: bool = False
 ) -> Row:
     """The line of the table for one input."""
     return Row(
         subject.op, subject.names[position], subject.shape(position), verdict.error, method.name,
-        method.why, verdict.tolerance, verdict.ok, verdict.zero,
-        sampled, verdict.noisy, verdict.undecided, method.coarse)
+        method.why, verdict.tolerance, verdict.verdict != "wrong", verdict.zero,
+        sampled, verdict.verdict == "undecided", method.coarse)
 
 
 def _is_defined(function: Function, x: Array) -> bool:
@@ -123,36 +111,22 @@ def step_around(subject: Subject, rng: np.random.Generator) -> tuple[Subject, li
     return subject, notes
 
 
-def take_jacobian(
-    subject: Subject, position: int, rng: np.random.Generator, method: Way | None = None
-) -> tuple[Array, Array, Way]:
-    """The Jacobian (N, M) of out by one input, its error bars, and the method used."""
-    x = subject.array(position)
-    function = subject.out_as_function_of(position)
-    method = method or ways(function, x, rng)[0]
-    columns = [method.along(function, x, v) for v in unit_directions(x.shape)]
-    values, errors, taken = zip(*columns, strict=True)
-    if set(taken) == {CENTRAL}:
-        method = Way(CENTRAL, method.why + "; extrapolation does not converge")
-    return np.array(values).reshape(x.size, -1), np.array(errors).reshape(x.size, -1), method
-
-
 def measure(subject: Subject, rng: np.random.Generator, positions: list[int]) -> Measurement:
     """Run backward for several douts and take the true gradients of the inputs at `positions`."""
     out = subject.run()[0].astype(np.float64)  # the length of a float16 array overflows
     douts = np.array([signs(out.shape, rng) for _ in range(DOUTS)])
     result = Measurement(subject, out, douts, [subject.gradients(dout) for dout in douts])
-    flat = douts.reshape(DOUTS, -1)
     for i in positions:
         x = subject.array(i)
-        jacobian, errors, result.method[i] = take_jacobian(subject, i, rng)
-        result.jacobian[i], result.errors[i] = jacobian, errors
-        result.numeric[i] = flat @ jacobian.T
-        analytic = usable(result.returned, i, x.shape)
-        if analytic is None:
-            continue
-        result.analytic[i] = analytic
-        result.verdict[i] = judge(result, i, rng)
+        moves = unit_directions(x.shape)
+        gradients = [Gradient(subject, i, out, douts, moves, way)
+                     for way in ways(subject.out_as_function_of(i), x, rng)]
+        analytic, gradient = usable(result.returned, i, x.shape), gradients[0]
+        if analytic is not None:
+            result.analytic[i] = analytic
+            result.verdict[i], gradient = judged(gradients, analytic.reshape(DOUTS, *x.shape))
+        result.jacobian[i], result.errors[i] = gradient.taken
+        result.numeric[i], result.method[i] = gradient.numeric, gradient.way
     return result
 
 
@@ -168,105 +142,3 @@ def usable(returned: list[tuple[Any, ...]], position: int, shape: tuple[int, ...
             return None
         rows.append(array.astype(np.float64).reshape(-1))
     return np.array(rows)
-
-
-def judge(m: Measurement, position: int, rng: np.random.Generator) -> Comparison:
-    """Compare one input's gradients with the numerical ones, over all douts together.
-
-    No gradient is called wrong at once: in doubt the scale for "zero" is measured by moving the
-    input far, and then Richardson must see the fault as well as the complex step.
-    """
-    scale = m.subject.scale(position, m.out, m.douts)
-    taken = m.jacobian[position], m.errors[position]
-    verdict = _compared(m, position, *taken, scale, rng)
-    if verdict.ok:
-        return verdict.undecided and _confirmed(m, position, scale, rng) or verdict
-    scale = max(scale, _far_scale(m, position, rng))
-    verdict = _compared(m, position, *taken, scale, rng)
-    if verdict.ok or not m.method[position].exact:
-        return verdict
-    # where rounding makes forward flat (a sigmoid at -40 is 0), a complex step still sees a slope
-    way = replace(m.method[position], name=RICHARDSON, why="second opinion")
-    jacobian, errors, _ = take_jacobian(m.subject, position, rng, way)
-    if norm(errors) > 1e-6 * norm(jacobian):
-        return verdict  # too rough to have an opinion
-    again = _compared(m, position, jacobian, errors, scale, rng)
-    return again if again.ok else verdict
-
-
-def _confirmed(
-    m: Measurement, position: int, scale: float, rng: np.random.Generator
-) -> Comparison | None:
-    """The verdict by a complex step, where differences are too blunt, if it is that all is right.
-
-    In a saturated softmax differences cannot confirm the complex step. That a wrong gradient equals
-    it by chance is out of the question, and so it may prove a pair right here, never wrong.
-    """
-    if m.method[position].coarse:
-        return None
-    way = Way(COMPLEX_STEP, "differences are too blunt here, and backward agrees with it")
-    try:
-        jacobian, errors, _ = take_jacobian(m.subject, position, rng, way)
-    except (CallError, NotComplex):
-        return None
-    verdict = _compared(m, position, jacobian, errors, scale, rng)
-    if not verdict.ok or verdict.undecided:
-        return None
-    m.method[position] = way
-    return verdict
-
-
-def _compared(
-    m: Measurement, position: int, jacobian: Array, errors: Array, scale: float,
-    rng: np.random.Generator,
-) -> Comparison:
-    flat = m.douts.reshape(len(m.douts), -1)
-    sizes = np.abs(flat)
-    return compare(
-        m.analytic[position], flat @ jacobian.T, sizes @ errors.T, sizes @ np.abs(jacobian).T,
-        scale, lambda: _rounding_noise(m, position, rng), m.method[position].epsilon)
-
-
-def _far_scale(m: Measurement, position: int, rng: np.random.Generator) -> float:
-    """The largest slope of out between here and points as far away as the input is long."""
-    x = m.subject.array(position)
-    size = max(norm(x), 1e-3 * x.size**0.5)
-    function = m.subject.out_as_function_of(position)
-    slopes = [0.0]
-    away = rng.standard_normal((4, *x.shape)) * size / x.size**0.5
-    for move in (-x, -2 * x, *away):
-        out = function(x + move)
-        if np.all(np.isfinite(out)):
-            slopes.append(norm(out.astype(np.float64) - m.out) / size)
-    return max(slopes) * norm(m.douts)
-
-
-def _rounding_noise(m: Measurement, position: int, rng: np.random.Generator) -> Array:
-    """How far backward's answer moves when dout and its cache move by a unit in the last place."""
-    worst = np.zeros_like(m.analytic[position])
-    shape = m.subject.shape(position)
-    for _ in range(4):
-        answers = []
-        for dout in m.douts:
-            _, cache = m.subject.run()
-            epsilon = m.method[position].epsilon
-            answers.append(m.subject.call_backward(
-                _nudged(dout, rng, epsilon), _nudged(cache, rng, epsilon)))
-        again = usable(answers, position, shape)
-        if again is not None:
-            worst = np.maximum(worst, np.abs(again - m.analytic[position]))
-    return np.asarray(np.where(np.isfinite(worst), worst, 0.0))
-
-
-def _nudged(value: Any, rng: np.random.Generator, epsilon: float = EPSILON) -> Any:
-    """The same nest of tuples, lists and dicts, its floats moved by about one rounding error."""
-    if isinstance(value, np.ndarray) and value.dtype in (np.float64, np.float32):
-        # the second term: a sigmoid computed as 1 + tanh has an absolute error, however small it is
-        relative, absolute = 1.4 * epsilon * rng.standard_normal((2, *value.shape))
-        return (value * (1 + relative) + absolute).astype(value.dtype)
-    if isinstance(value, (tuple, list)):
-        parts = [_nudged(part, rng, epsilon) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    if isinstance(value, dict):
-        return {key: _nudged(part, rng, epsilon) for key, part in value.items()}
-    return value

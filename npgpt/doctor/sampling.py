@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import Array
+from ..gradcheck.compare import WHOLE, Agreement, agree
 from ..gradcheck.numeric import EPSILON, norm, signs
-from .compare import WHOLE, Comparison, compare
 from .fault import Fault
 from .multiple import plain, times
 from .places import list_elements
@@ -56,7 +56,7 @@ def along(analytic: Array, direction: Array) -> float:
 def sample(
     analytic: Array, slope: Slope, scale: float, rng: np.random.Generator,
     epsilon: float = EPSILON, count: int = DIRECTIONS,
-) -> Comparison:
+) -> Agreement:
     """Compare `analytic` with the true derivative along signed random directions.
 
     `slope(v)` gives the true derivative along v (of analytic's shape) and its error bar; `scale` is
@@ -66,11 +66,11 @@ def sample(
     directions = [signs(analytic.shape, rng) for _ in range(count)]
     given, true, errors = _slopes(analytic, slope, directions)
     typical = np.full(count, norm(true) / count**0.5)
-    return compare(given, true, errors, typical, scale * count**0.5, epsilon=epsilon)
+    return agree(given, true, errors, typical, scale * count**0.5, epsilon=epsilon)
 
 
 def locate(
-    analytic: Array, slope: Slope, verdict: Comparison, rng: np.random.Generator,
+    analytic: Array, slope: Slope, verdict: Agreement, rng: np.random.Generator,
     epsilon: float = EPSILON,
 ) -> Located:
     """Find a wrong element of a gradient that is wrong along random directions, by bisection."""

@@ -13,9 +13,10 @@ import numpy as np
 
 from ..arrays import Array
 from ..gradcheck.numeric import signs
+from ..gradcheck.pair import ContractError, describe
 from .measure import measure, step_around
 from .report import Finding
-from .subject import CallError, ContractError, Subject, describe
+from .subject import CallError, Subject
 
 
 @dataclass

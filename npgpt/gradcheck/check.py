@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
-from .compare import Agreement, agree
-from .numeric import EPSILON, Way, norm, signs, ways
+from .compare import Gradient, judged
+from .numeric import signs, unit_directions, ways
 from .pair import ContractError, Pair, describe, to_numpy
 from .report import Report, Row
 
@@ -43,12 +42,15 @@ def check(
     >>> check(square_forward, square_backward, np.array([1.0, -2.0])).ok
     True
     """
-    pair, rng = Pair.of(forward, backward, inputs, settings), np.random.default_rng(0)
-    out = pair.run()[0].astype(np.float64)
+    pair, rng = Pair(forward, backward, inputs, settings), np.random.default_rng(0)
+    out = pair.run()[0]
+    if out.dtype.kind not in "fiub":
+        raise ContractError(f"forward's out is {describe(out)}; expected real numbers")
+    out = out.astype(np.float64)
     # where out is infinite, such as the logarithm of a masked probability, no gradient is asked for
-    douts = [signs(out.shape, rng) * np.isfinite(out) for _ in range(DOUTS)]
+    douts = np.array([signs(out.shape, rng) * np.isfinite(out) for _ in range(DOUTS)])
     if out.ndim == 0:
-        douts[0] = np.ones(())      # the user's own numbers
+        douts[0] = 1.0      # the user's own numbers
     returned = [pair.gradients(dout) for dout in douts]
     rows = [_row(pair, i, out, douts, returned, rng) for i in pair.floats if pair.array(i).size]
     name = getattr(forward, "__name__", type(forward).__name__)
@@ -93,9 +95,11 @@ def check_scalar(f: Callable[[Any], Any], params: Mapping[str, Any], grads: Any)
 
     if np.ndim(to_numpy(f(params))):
         raise ContractError(f"f returned {describe(f(params))}; expected a number")
-    pair_report = check(forward, lambda dout, _: tuple(
-        None if given.get(name) is None else dout * to_numpy(given[name]) for name in names), *arrays)
-    return pair_report
+    def backward(dout: Array, cache: None) -> tuple[Any, ...]:
+        return tuple(None if given.get(name) is None else dout * to_numpy(given[name])
+                     for name in names)
+
+    return check(forward, backward, *arrays)
 
 
 def _takes(function: Callable[..., Any], count: int) -> bool:
@@ -121,22 +125,20 @@ def _nested(tree: Mapping[str, Any], leaves: Any) -> dict[str, Any]:
 
 
 def _row(
-    pair: Pair, i: int, out: Array, douts: list[Array], returned: list[tuple[Any, ...]],
+    pair: Pair, i: int, out: Array, douts: Array, returned: list[tuple[Any, ...]],
     rng: np.random.Generator,
 ) -> Row:
     x, name = pair.array(i), pair.names[i]
-    given, problem = _given(returned, i, pair, np.isfinite(out).all())
+    given, problem = _given(returned, i, pair, bool(np.isfinite(out).all()))
     if problem:
         return Row(name, x.shape, np.inf, 0.0, "", problem, "wrong")
     moves = _moves(x, rng)
     if not moves:
         return Row(name, x.shape, 0.0, 0.0, "", "no element of it is finite", "undecided")
-    found: list[tuple[Agreement, Way]] = []
-    for way in ways(pair.out_as_function_of(i), x, rng):
-        found.append((_Gradient(pair, i, out, douts, moves, way, rng).verdict(given), way))
-        if found[-1][0].verdict == "right":
-            break
-    verdict, way = found[-1] if found[-1][0].verdict == "right" else found[0]
+    verdict, gradient = judged(
+        [Gradient(pair, i, out, douts, moves, way)
+         for way in ways(pair.out_as_function_of(i), x, rng)], given)
+    way = gradient.way
     why = way.why + f"; along {len(moves)} random directions" * (x.size > ONE_BY_ONE)
     return Row(name, x.shape, verdict.error, verdict.tolerance, way.name, why, verdict.verdict)
 
@@ -168,72 +170,4 @@ def _moves(x: Array, rng: np.random.Generator) -> list[Array]:
     free = np.isfinite(x)
     if x.size > ONE_BY_ONE:
         return [signs(x.shape, rng) * free for _ in range(DIRECTIONS * bool(free.any()))]
-    units = np.eye(x.size)[free.reshape(-1)]
-    return [row.reshape(x.shape) for row in units]
-
-
-class _Gradient:
-    """The true gradient of one input along `moves`, taken one way, for K douts."""
-
-    def __init__(
-        self, pair: Pair, i: int, out: Array, douts: list[Array], moves: list[Array], way: Way,
-        rng: np.random.Generator,
-    ) -> None:
-        self.pair, self.i, self.moves, self.way, self.rng = pair, i, moves, way, rng
-        self.f, self.x = pair.out_as_function_of(i), pair.array(i)
-        self.finite = np.isfinite(out)
-        self.douts, self.weights = douts, np.array([dout.reshape(-1) for dout in douts])   # (K, M)
-        free = self.x[np.isfinite(self.x)]
-        size = max(norm(free), 1e-3 * max(self.x.size, 1) ** 0.5)
-        self.scale = norm(self.weights) * norm(out[self.finite]) / size
-
-    def verdict(self, given: Array) -> Agreement:
-        """Whether the gradients `given`, (K, *x.shape), are right."""
-        along = self._along(given)
-        numeric, bar, reach = self._taken(self.x)
-
-        def noise() -> tuple[Array, Array]:
-            """How far a unit in the last place of x and dout moves both gradients."""
-            nudged = np.where(np.isfinite(self.x), self.x * (1 + 2 * EPSILON * signs(
-                self.x.shape, self.rng)), self.x)
-            inputs = (*self.pair.inputs[:self.i], nudged, *self.pair.inputs[self.i + 1:])
-            pair = replace(self.pair, inputs=inputs)
-            again = np.array([to_numpy(pair.gradients(
-                dout * (1 + 2 * self.way.epsilon * signs(dout.shape, self.rng)))[self.i])
-                for dout in self.douts])
-            return np.abs(self._taken(nudged)[0] - numeric), np.abs(self._along(again) - along)
-
-        found = agree(along, numeric, bar, reach, self.scale, self.way.epsilon, noise)
-        kinks = found.wrong.any(axis=0)
-        if found.verdict != "wrong" or not all(
-                self._between(along[:, n], self.moves[n]) for n in np.flatnonzero(kinks)):
-            return found
-        return agree(np.where(kinks, numeric, along), numeric, bar, reach, self.scale,
-                     self.way.epsilon, noise)
-
-    def _along(self, gradients: Array) -> Array:
-        """The slopes (K, N) that gradients (K, *x.shape) give along the moves."""
-        return np.array([[np.sum(np.where(v == 0, 0.0, g) * v) for v in self.moves]
-                         for g in gradients])
-
-    def _taken(self, x: Array) -> tuple[Array, Array, Array]:
-        """The true slopes (K, N), their error bars, and the sums of |dout| |d out/d x|."""
-        rows = []
-        for v in self.moves:
-            value, error, _ = self.way.along(self.f, x, v)
-            value, error = (np.where(self.finite, a, 0.0).reshape(-1) for a in (value, error))
-            size = np.abs(self.weights)
-            rows.append((self.weights @ value, size @ error, size @ np.abs(value)))
-        numeric, bar, reach = (np.array(column).T for column in zip(*rows))
-        return numeric, bar, reach
-
-    def _between(self, given: Array, v: Array) -> bool:
-        """Whether f has a kink along v, and each slope given (K,) is made of its two sides."""
-        left, right, bar = (np.where(self.finite, a, 0.0).reshape(-1)
-                            for a in self.way.sides(self.f, self.x, v))
-        if not (np.abs(left - right) > 1e-4 * (np.abs(left) + np.abs(right)) + 30 * bar).any():
-            return False
-        ends = np.array([self.weights * left, self.weights * right])                       # (2, K, M)
-        slack = np.abs(self.weights) @ (5 * bar + 1e-7 * (np.abs(left) + np.abs(right)))
-        low, high = ends.min(axis=0).sum(axis=1) - slack, ends.max(axis=0).sum(axis=1) + slack
-        return bool(np.all((low <= given) & (given <= high)))
+    return [v for v, moves in zip(unit_directions(x.shape), free.reshape(-1)) if moves]

@@ -94,7 +94,8 @@ class Way:
                     for part in (step, step / 2, step / 4))
                 slopes.append((8 * c - 6 * b + a) / 3)
                 error = error + np.abs(slopes[-1] - (2 * c - b))
-        return *slopes, _finite(error)
+        left, right = slopes
+        return left, right, _finite(error)
 
     def kinks(self, f: Function, x: Array) -> Array:
         """A mask of the elements of x at which, or within 1e-5 of which, f has a kink.
@@ -139,11 +140,11 @@ def ways(f: Function, x: Array, rng: np.random.Generator) -> list[Way]:
     if exact.shape != value.shape:
         return [Way(RICHARDSON, "a complex input changes the shape of the output", noise)]
     known = np.isfinite(exact) & np.isfinite(bar)
-    gap, bar = norm((exact - value)[known]), norm(bar[known])
-    if not known.any() or bar > 1e-3 * norm(value[known]) + 1e-9:
-        rough = Way(RICHARDSON, "the function is steep, or ends nearby", noise)
-        return [rough, Way(COMPLEX_STEP, "differences are too rough to tell", noise)]
-    if gap <= 10 * bar + 1e-9 * norm(value[known]):
+    gap, rough = norm((exact - value)[known]), norm(bar[known])
+    if not known.any() or rough > 1e-3 * norm(value[known]) + 1e-9:
+        steep = Way(RICHARDSON, "the function is steep, or ends nearby", noise)
+        return [steep, Way(COMPLEX_STEP, "differences are too rough to tell", noise)]
+    if gap <= 10 * rough + 1e-9 * norm(value[known]):
         return [complex_way, differences]
     return [Way(RICHARDSON, "not analytic: a complex step disagrees", noise)]
 
@@ -261,7 +262,7 @@ def rounding_noise(f: Function, x: Array, rng: np.random.Generator) -> tuple[Arr
                 break
         else:
             epsilon = EPSILON
-            near = jumps(row(3e-6))
+            near = np.max([jumps(row(3e-6)) for _ in range(3)], axis=0)
             if norm(near[known]) <= COARSE * size:
                 return np.where(near <= 1e-12 * size, near, 0.0), epsilon
         far, near = (np.median([jumps(row(h)) for _ in range(5)], axis=0) for h in (1e-4, 3e-6))

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -31,36 +30,26 @@ class constant(NamedTuple):
     value: Any
 
 
-@dataclass(frozen=True)
 class Pair:
     """forward(*inputs, **settings) -> (out, cache) and backward(dout, cache) -> gradients.
 
-    `floats` are the positions of the inputs that have a gradient, `names` forward's own names.
+    Inputs become arrays, floats float64. `names` are forward's own names for them, `floats` the
+    positions of those that have a gradient. Raises ContractError for an input that is not an array
+    of floats, integers or booleans.
     """
 
-    forward: Callable[..., Any]
-    backward: Callable[..., Any]
-    inputs: tuple[Array | None, ...]
-    settings: dict[str, Any]
-    names: tuple[str, ...]
-    floats: tuple[int, ...]
-
-    @classmethod
-    def of(
-        cls, forward: Callable[..., Any], backward: Callable[..., Any], inputs: tuple[Any, ...],
+    def __init__(
+        self, forward: Callable[..., Any], backward: Callable[..., Any], inputs: Sequence[Any],
         settings: dict[str, Any],
-    ) -> Pair:
-        """A pair with its inputs as arrays, floats as float64.
-
-        Raises ContractError for an input that is not an array of floats, integers or booleans.
-        """
+    ) -> None:
+        self.forward, self.backward, self.settings = forward, backward, settings
         fixed = [isinstance(value, constant) for value in inputs]
-        arrays = tuple(
+        self.inputs = tuple(
             as_array(value.value if fix else value) for value, fix in zip(inputs, fixed))
-        floats = tuple(i for i, a in enumerate(arrays)
-                       if a is not None and a.dtype.kind == "f" and not fixed[i])
-        names = argument_names(forward, len(arrays), settings)
-        return cls(forward, backward, arrays, settings, names, floats)
+        self.floats = tuple(i for i, a in enumerate(self.inputs)
+                            if a is not None and a.dtype.kind == "f" and not fixed[i])
+        self.names = argument_names(forward, len(inputs), settings)
+        self.by_place = _before_settings(forward, len(inputs), settings)
 
     def array(self, position: int) -> Array:
         """One input that is not None."""
@@ -68,51 +57,74 @@ class Pair:
         assert value is not None, f"{self.names[position]} is None"
         return value
 
-    def run(self, moved: Array | None = None, position: int = -1) -> tuple[Array, Any]:
-        """forward's (out, cache), with `moved` as the input at `position`.
+    def with_inputs(self, inputs: Sequence[Array | None]) -> Self:
+        """The same pair on other arrays of the same kinds."""
+        other = copy.copy(self)
+        other.inputs = tuple(as_array(value) for value in inputs)
+        return other
 
-        The other floats take its dtype, so that a complex number can pass through all of forward.
+    def with_input(self, position: int, array: Array) -> Self:
+        """The same pair with another array for one input."""
+        return self.with_inputs(self.inputs[:position] + (array,) + self.inputs[position + 1:])
+
+    def copies(self) -> list[Array | None]:
+        """Copies of the inputs."""
+        return [None if a is None else a.copy() for a in self.inputs]
+
+    def call(self, arrays: Sequence[Array | None]) -> Any:
+        """What forward returns for these very arrays."""
+        settings = {name: fresh_copy(value) for name, value in self.settings.items()}
+        # arrays behind a parameter that is given as a setting go by name
+        settings.update(zip(self.names[self.by_place:], arrays[self.by_place:]))
+        return self.forward(*arrays[:self.by_place], **settings)
+
+    def call_backward(self, dout: Array, cache: Any) -> tuple[Any, ...]:
+        """What backward returns for this very dout and cache, as a tuple."""
+        result = self.backward(dout, cache)
+        return result if isinstance(result, tuple) else (result,)
+
+    def run(self, arrays: Sequence[Array | None] | None = None) -> tuple[Array, Any]:
+        """forward's (out, cache), on copies of the inputs unless `arrays` are given.
+
         Raises ContractError unless forward returns two things, the first of them numbers.
         """
-        arrays = [None if a is None else a.copy() for a in self.inputs]
-        if moved is not None:
-            arrays = [a if a is None or a.dtype.kind != "f" else a.astype(moved.dtype)
-                      for a in arrays]
-            arrays[position] = moved
-        settings = {name: _fresh(value) for name, value in self.settings.items()}
-        # arrays behind a parameter that is given as a setting go by name
-        by_place = _before_settings(self.forward, len(arrays), settings)
-        settings.update(zip(self.names[by_place:], arrays[by_place:]))
-        result = self.forward(*arrays[:by_place], **settings)
+        result = self.call(self.copies() if arrays is None else arrays)
         if not isinstance(result, tuple) or len(result) != 2:
-            raise ContractError(f"forward returned {describe(result)}; expected (out, cache)")
-        out = to_numpy(result[0])
-        if out.dtype.kind not in "fciub" or (moved is None and out.dtype.kind == "c"):
-            raise ContractError(f"forward's out is {describe(out)}; expected real numbers")
-        return out, result[1]
+            raise ContractError(f"forward returned {describe(result)}; the contract asks for two "
+                                "things, (out, cache)")
+        return to_numpy(result[0]), result[1]
+
+    def gradients(self, dout: Array) -> tuple[Any, ...]:
+        """What backward gives for `dout`, after a forward of its own."""
+        return self.call_backward(dout.copy(), self.run()[1])
 
     def out_as_function_of(self, position: int) -> Callable[[Array], Array]:
-        """forward's out as a function of one input."""
-        return lambda x: self.run(x, position)[0]
+        """forward's out as a function of one input; the other floats follow its dtype.
 
-    def gradients(self, dout: Array, cache: Any = None) -> tuple[Any, ...]:
-        """What backward gives for dout, as a tuple, after a forward of its own."""
-        result = self.backward(dout.copy(), self.run()[1] if cache is None else cache)
-        return tuple(result) if isinstance(result, (tuple, list)) else (result,)
+        So a complex number can pass through all of forward.
+        """
+        def function(x: Array) -> Array:
+            arrays = [a if a is None or a.dtype.kind != "f" else a.astype(x.dtype)
+                      for a in self.copies()]
+            arrays[position] = x.copy()
+            return self.run(arrays)[0]
+
+        return function
 
 
 def argument_names(
-    forward: Callable[..., Any], count: int, settings: dict[str, Any]
-) -> tuple[str, ...]:
+    forward: Callable[..., Any], count: int, settings: Collection[str] = ()
+) -> list[str]:
     """forward's own names for its first `count` arrays; x0, x1, ... where it has none."""
-    names, rest = [], "x"
+    names, rest = [], ""
     for parameter in parameters(forward):
         if parameter.kind == parameter.VAR_POSITIONAL:
             rest = parameter.name
         elif parameter.kind != parameter.VAR_KEYWORD and parameter.name not in settings:
             names.append(parameter.name)
-    extra = range(count - len(names))
-    return tuple((names + [f"{rest}{i}" for i in extra])[:count])
+    extra = count - len(names)
+    more = [rest] if rest and extra == 1 else [f"{rest or 'x'}{i}" for i in range(extra)]
+    return (names + more)[:count]
 
 
 def parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -124,14 +136,14 @@ def parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def _before_settings(
-    forward: Callable[..., Any], count: int, settings: dict[str, Any]
+    forward: Callable[..., Any], count: int, settings: Collection[str]
 ) -> int:
-    """How many of the arrays stand before a parameter that is given by name."""
+    """How many of `count` arrays stand before a parameter that is given by name."""
     for place, parameter in enumerate(parameters(forward)):
-        if parameter.name in settings or parameter.kind == parameter.KEYWORD_ONLY:
-            return min(place, count)
         if parameter.kind == parameter.VAR_POSITIONAL:
             break
+        if parameter.name in settings or parameter.kind == parameter.KEYWORD_ONLY:
+            return min(place, count)
     return count
 
 
@@ -144,8 +156,7 @@ def as_array(value: Any) -> Array | None:
         return array.astype(np.float64)
     if array.dtype.kind in "iub":
         return array
-    raise ContractError(
-        f"inputs are arrays of floats, integers or booleans; got {describe(array)}")
+    raise ContractError(f"inputs are arrays of floats, integers or booleans, got {describe(array)}")
 
 
 def to_numpy(value: Any) -> Array:
@@ -164,7 +175,7 @@ def describe(value: Any) -> str:
     return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
-def _fresh(value: Any) -> Any:
+def fresh_copy(value: Any) -> Any:
     """A copy that nobody else holds, or the value itself where it cannot be copied."""
     if value is None or isinstance(value, (bool, int, float, str)) or callable(value):
         return value

@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from .. import model
-from ..fast.ops import FAST
 from ..doctor import Report, check, check_scalar
+from ..fast.ops import FAST
 from ..ops import TEXTBOOK
 from ..params import init_params
 from ..tape import Array, Cache, Op, Tape

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from npgpt.doctor.subject import ContractError, Subject, argument_names, describe, op_name
+from npgpt.doctor.subject import Subject, op_name
+from npgpt.gradcheck.pair import ContractError, argument_names, describe
 
 from .pairs import dropout_backward, dropout_forward, linear_backward, linear_forward, linear_inputs
 
