@@ -213,6 +213,11 @@ def _undecided(row: Row) -> Finding:
 
 def _note(row: Row) -> str:
     """What else there is to report of a gradient that is right."""
+    if row.noisy:
+        return (
+            f"{row.argument}: right up to rounding noise, which is {row.tolerance:.0e} of this "
+            "gradient: large numbers cancel here, or it is nearly 0 beside what it could be."
+        )
     if row.ok and not row.undecided and row.tolerance > NOTED and not row.coarse:
         return (
             f"{row.argument}: the numerical gradient is only known to {row.tolerance:.0e} here; a "

@@ -65,7 +65,7 @@ def row(
     return Row(
         subject.op, subject.names[position], subject.shape(position), verdict.error, method.name,
         method.why, verdict.tolerance, verdict.verdict != "wrong", verdict.zero,
-        sampled, verdict.verdict == "undecided", method.coarse)
+        sampled, verdict.noisy, verdict.verdict == "undecided", method.coarse)
 
 
 def _is_defined(function: Function, x: Array) -> bool:

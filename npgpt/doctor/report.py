@@ -26,7 +26,7 @@ class Row:
     `error` is ||analytic - numeric|| / ||numeric||; where the gradient is zero in exact arithmetic
     (`zero` is then true) it is relative to the size that a gradient could have had. `tolerance` is
     what the check allowed for this row, `method` and `why` are how the derivative was taken.
-    `undecided`: not wrong, but the error bars are too wide to
+    `noisy`: right up to rounding noise; `undecided`: not wrong, but the error bars are too wide to
     prove it right; `coarse`: forward computes in less than float64.
     """
 
@@ -40,6 +40,7 @@ class Row:
     ok: bool = True
     zero: bool = False
     sampled: bool = False
+    noisy: bool = False
     undecided: bool = False
     coarse: bool = False
 
@@ -49,6 +50,7 @@ class Row:
         words = {
             "sampled": self.sampled,
             "zero": self.zero,
+            "right up to noise": self.noisy,
             "UNDECIDED": self.undecided,
             "WRONG": not self.ok,
         }

@@ -95,6 +95,7 @@ def check_scalar(f: Callable[[Any], Any], params: Mapping[str, Any], grads: Any)
 
     if np.ndim(to_numpy(f(params))):
         raise ContractError(f"f returned {describe(f(params))}; expected a number")
+
     def backward(dout: Array, cache: None) -> tuple[Any, ...]:
         return tuple(None if given.get(name) is None else dout * to_numpy(given[name])
                      for name in names)

@@ -31,6 +31,7 @@ class Agreement:
     """The verdict, "right", "wrong" or "undecided"; relative error; what is allowed; which differ.
 
     `zero`: the true gradient is zero up to rounding, and errors are relative to what it could be.
+    `noisy`: rounding alone could be a larger part of it than a millionth.
     """
 
     verdict: str
@@ -38,6 +39,7 @@ class Agreement:
     tolerance: float
     wrong: Array
     zero: bool = False
+    noisy: bool = False
 
 
 def agree(
@@ -62,7 +64,7 @@ def agree(
         if doubt:
             if noise is None:
                 break
-            of_numeric, of_given = noise()
+            of_numeric, of_given = (np.where(np.isfinite(a), a, 0.0) for a in noise())
             most = max(MOST_NOISE, 1e4 * digits) * max(length, 1e-5 * scale)
             floor = floor + NOISE * of_numeric.max() + np.minimum(NOISE * of_given, most)
         allowed = max(ELEMENT, 1000 * digits) * reach + BARS * bar + floor
@@ -79,7 +81,8 @@ def agree(
     usual = np.maximum(np.abs(numeric), unit / max(gap.size, 1) ** 0.5)
     blunt = ~known | (BARS * bar > np.maximum(BLUNT * usual, 1e-9 * scale))
     verdict = "undecided" if blunt.any() else "right"
-    return Agreement(verdict, norm(gap) / unit, bound / unit, wrong, zero)
+    noisy = not zero and not digits and (doubt or norm(floor) > MOST_NOISE * length)
+    return Agreement(verdict, norm(gap) / unit, bound / unit, wrong, zero, noisy)
 
 
 @dataclass(frozen=True, eq=False)

@@ -191,7 +191,7 @@ def richardson(f: Function, x: Array, direction: Array, noise: Array | float = 0
             if np.mean(better | (error == 0)) > 0.5:
                 method = RICHARDSON
             # below the rounding of a step, smaller ones only have more of it
-            if norm(error) <= ENOUGH * norm(best) or (h < 1 and norm(bar) <= 4 * norm(rounding)):
+            if norm(error) <= ENOUGH * norm(best) or norm(bar) <= 4 * norm(rounding) < np.inf:
                 break
     if norm(error) > ENOUGH * norm(best) and np.isfinite(norm(rounding)):
         with np.errstate(all="ignore"):
@@ -253,20 +253,25 @@ def rounding_noise(f: Function, x: Array, rng: np.random.Generator) -> tuple[Arr
     known = np.isfinite(values)
     # sums that cancel to almost nothing are float64 still
     size = float(np.max(np.abs(values[known]), initial=1e-3 * float(np.max(scale, initial=0.0))))
+    def steady(far: float, near: float, rows: int) -> Array:
+        """What does not shrink with the step."""
+        wide, narrow = (np.median([jumps(row(h)) for _ in range(rows)], axis=0)
+                        for h in (far, near))
+        return np.where(known & (narrow > 0.1 * wide), 2 * narrow, 0.0)
+
     with np.errstate(all="ignore"):
-        first = row(1e-2)
-        moving = first[:, np.ptp(first, axis=0) > COARSE * size]
+        first = np.sort(row(1e-2), axis=0)
+        # a jump has two values only
+        moving = first[:, (np.diff(first, axis=0) > 100 * COARSE * size).all(axis=0)]
         for kind in (np.float16, np.float32):
             if moving.size and np.array_equal(moving.astype(kind), moving):
                 epsilon = float(np.finfo(kind).eps) / 2
                 break
         else:
-            epsilon = EPSILON
-            near = np.max([jumps(row(3e-6)) for _ in range(3)], axis=0)
-            if norm(near[known]) <= COARSE * size:
-                return np.where(near <= 1e-12 * size, near, 0.0), epsilon
-        far, near = (np.median([jumps(row(h)) for _ in range(5)], axis=0) for h in (1e-4, 3e-6))
-    noise = np.where(known & (near > 0.1 * far), 2 * near, 0.0)
+            epsilon, noise = EPSILON, steady(1e-3, 1e-4, 2)
+            if norm(noise) <= COARSE * size:
+                return np.minimum(noise, 1e-12 * size), epsilon
+        noise = steady(1e-4, 3e-6, 5)
     shown = float(np.median(noise)) / size if size and noise.size else 0.0
     if epsilon == EPSILON and shown > COARSE:
         epsilon = 2.0**-24 if 1e-9 < shown < 3e-6 else shown

@@ -11,7 +11,8 @@ def test_names_come_from_forward():
     assert argument_names(linear_forward, 3) == ["x", "weight", "bias"]
     assert argument_names(lambda a, *rest: a, 2) == ["a", "rest"]
     assert argument_names(lambda a, *rest: a, 3) == ["a", "rest0", "rest1"]
-    assert argument_names(lambda *, eps: eps, 1) == ["x0"]
+    assert argument_names(lambda *, eps: eps, 1) == ["eps"]
+    assert argument_names(lambda **settings: settings, 1) == ["x0"]
     assert op_name(linear_forward) == "linear"
 
 
