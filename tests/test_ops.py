@@ -5,11 +5,10 @@ import pytest
 
 from npgpt import Op, Tape, Var
 from npgpt.fast.ops import FAST
+from npgpt.gradcheck.proof import prove_gradients
 from npgpt.ops import TEXTBOOK as ops
 from npgpt.selfcheck.cases import cases
 from npgpt.tape import SparseGradient
-
-from .proof import prove_gradients
 
 CASES = cases()
 every_case = pytest.mark.parametrize("case", CASES, ids=[case.label for case in CASES])

@@ -17,7 +17,7 @@ import numpy as np
 from ..arrays import Array
 from .compare import Gradient, judged
 from .numeric import signs, unit_directions, ways
-from .pair import ContractError, Pair, describe, to_numpy
+from .pair import ContractError, Pair, argument_names, describe, to_numpy
 from .report import Report, Row
 
 DOUTS = 2           # the second sees a backward that is not linear in dout
@@ -42,19 +42,7 @@ def check(
     >>> check(square_forward, square_backward, np.array([1.0, -2.0])).ok
     True
     """
-    pair, rng = Pair(forward, backward, inputs, settings), np.random.default_rng(0)
-    out = pair.run()[0]
-    if out.dtype.kind not in "fiub":
-        raise ContractError(f"forward's out is {describe(out)}; expected real numbers")
-    out = out.astype(np.float64)
-    # where out is infinite, such as the logarithm of a masked probability, no gradient is asked for
-    douts = np.array([signs(out.shape, rng) * np.isfinite(out) for _ in range(DOUTS)])
-    if out.ndim == 0:
-        douts[0] = 1.0      # the user's own numbers
-    returned = [pair.gradients(dout) for dout in douts]
-    rows = [_row(pair, i, out, douts, returned, rng) for i in pair.floats if pair.array(i).size]
-    name = getattr(forward, "__name__", type(forward).__name__)
-    return Report(name.removesuffix("_forward"), tuple(rows))
+    return _checked(Pair(forward, backward, inputs, settings), forward)
 
 
 def check_function(f: Callable[..., Any], grad: Callable[..., Any], *x: Any) -> Report:
@@ -79,7 +67,9 @@ def check_function(f: Callable[..., Any], grad: Callable[..., Any], *x: Any) -> 
         values = [v if v is None else to_numpy(v) for v in (given if several else (given,))]
         return tuple(v if v is None or takes_dout else dout * v for v in values)
 
-    return check(lambda *arrays: (f(*arrays), arrays), backward, *inputs)
+    pair = Pair(lambda *arrays: (f(*arrays), arrays), backward, inputs, {})
+    pair.names = argument_names(f, len(inputs))
+    return _checked(pair, f)
 
 
 def check_scalar(f: Callable[[Any], Any], params: Mapping[str, Any], grads: Any) -> Report:
@@ -100,7 +90,25 @@ def check_scalar(f: Callable[[Any], Any], params: Mapping[str, Any], grads: Any)
         return tuple(None if given.get(name) is None else dout * to_numpy(given[name])
                      for name in names)
 
-    return check(forward, backward, *arrays)
+    pair = Pair(forward, backward, arrays, {})
+    pair.names = list(names)
+    return _checked(pair, f)
+
+
+def _checked(pair: Pair, function: Callable[..., Any]) -> Report:
+    """A row for every input of the pair that has a gradient; `function` is what the user wrote."""
+    rng, out = np.random.default_rng(0), pair.run()[0]
+    if out.dtype.kind not in "fiub":
+        raise ContractError(f"forward's out is {describe(out)}; expected real numbers")
+    out = out.astype(np.float64)
+    # where out is infinite, such as the logarithm of a masked probability, no gradient is asked for
+    douts = np.array([signs(out.shape, rng) * np.isfinite(out) for _ in range(DOUTS)])
+    if out.ndim == 0:
+        douts[0] = 1.0      # the user's own numbers
+    returned = [pair.gradients(dout) for dout in douts]
+    rows = [_row(pair, i, out, douts, returned, rng) for i in pair.floats if pair.array(i).size]
+    name = getattr(function, "__name__", type(function).__name__)
+    return Report(name.removesuffix("_forward"), tuple(rows))
 
 
 def _takes(function: Callable[..., Any], count: int) -> bool:

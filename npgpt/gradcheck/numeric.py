@@ -253,6 +253,7 @@ def rounding_noise(f: Function, x: Array, rng: np.random.Generator) -> tuple[Arr
     known = np.isfinite(values)
     # sums that cancel to almost nothing are float64 still
     size = float(np.max(np.abs(values[known]), initial=1e-3 * float(np.max(scale, initial=0.0))))
+
     def steady(far: float, near: float, rows: int) -> Array:
         """What does not shrink with the step."""
         wide, narrow = (np.median([jumps(row(h)) for _ in range(rows)], axis=0)

@@ -3,8 +3,8 @@ import pytest
 
 from npgpt.doctor import check, check_function
 from npgpt.doctor.measure import measure, row, usable
-from npgpt.gradcheck.numeric import signs
 from npgpt.doctor.subject import Subject
+from npgpt.gradcheck.numeric import signs
 
 from .pairs import (
     damaged,

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from npgpt.gradcheck.numeric import (
     COMPLEX_STEP,
-    RICHARDSON,
     EPSILON,
+    RICHARDSON,
     Way,
     complex_step,
     richardson,

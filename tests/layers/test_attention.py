@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from npgpt.gradcheck.proof import prove_gradients
 from npgpt.layers.attention import (
     causal_attention_backward,
     causal_attention_forward,
@@ -17,8 +18,6 @@ from npgpt.layers.attention import (
     split_qkv,
 )
 from npgpt.selfcheck.cases import FixedUniform
-
-from ..proof import prove_gradients
 
 B, H, T, S, D, C = 2, 4, 3, 5, 2, 8
 

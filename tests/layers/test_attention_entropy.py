@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from npgpt.gradcheck.proof import prove_gradients
 from npgpt.layers.attention_entropy import (
     attention_entropy_backward,
     attention_entropy_forward,
@@ -14,8 +15,6 @@ from npgpt.layers.attention_entropy import (
     entropy_penalty_backward,
     entropy_penalty_forward,
 )
-
-from ..proof import prove_gradients
 
 SETTINGS = {"weight": 0.7, "tolerance": 0.1, "bound": 2.0}
 

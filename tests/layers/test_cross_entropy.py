@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from npgpt.gradcheck.proof import prove_gradients
 from npgpt.layers.cross_entropy import (
     IGNORE,
     cross_entropy_backward,
@@ -15,8 +16,6 @@ from npgpt.layers.cross_entropy import (
     linear_cross_entropy_backward,
     linear_cross_entropy_forward,
 )
-
-from ..proof import prove_gradients
 
 B, T, C, V = 2, 3, 8, 5
 some_logits = arrays(np.float64, (B, T, V), elements=st.floats(-50.0, 50.0))

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from npgpt.gradcheck.proof import prove_gradients
 from npgpt.layers.dropout import dropout_backward, dropout_forward
 from npgpt.selfcheck.cases import FixedUniform
-
-from ..proof import prove_gradients
 
 
 @given(st.floats(0.01, 0.95), st.integers(0, 100))

@@ -7,6 +7,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from hypothesis.strategies import integers
 
 from npgpt import Tape
+from npgpt.gradcheck.proof import prove_gradients
 from npgpt.layers.embedding import (
     position_embedding_backward,
     position_embedding_forward,
@@ -16,8 +17,6 @@ from npgpt.layers.embedding import (
     unembedding_forward,
 )
 from npgpt.ops import TEXTBOOK as ops
-
-from ..proof import prove_gradients
 
 TABLE = np.arange(12.0).reshape(4, 3)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from npgpt import config
+from npgpt.gradcheck.proof import prove_gradients
 from npgpt.layers.feed_forward import (
     ACTIVATIONS,
     feed_forward_backward,
@@ -13,8 +14,6 @@ from npgpt.layers.feed_forward import (
     swiglu_backward,
     swiglu_forward,
 )
-
-from ..proof import prove_gradients
 
 B, T, C, F = 2, 3, 4, 16
 

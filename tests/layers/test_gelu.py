@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from npgpt.gradcheck.proof import prove_gradients
 from npgpt.layers.gelu import (
     gelu_backward,
     gelu_exact_backward,
     gelu_exact_forward,
     gelu_forward,
 )
-
-from ..proof import prove_gradients
 
 PAIRS = {
     "gelu": (gelu_forward, gelu_backward),

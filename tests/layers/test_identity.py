@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from npgpt.gradcheck.proof import prove_gradients
 from npgpt.layers.identity import identity_backward, identity_forward
-
-from ..proof import prove_gradients
 
 
 def test_nothing_happens_on_the_way_there_or_back(rng):

@@ -7,9 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from npgpt.gradcheck.proof import prove_gradients
 from npgpt.layers.layernorm import layernorm_backward, layernorm_forward
-
-from ..proof import prove_gradients
 
 inputs = arrays(
     np.float64,

@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from npgpt.gradcheck.proof import prove_gradients
 from npgpt.layers.linear import linear_backward, linear_forward
-
-from ..proof import prove_gradients
 
 
 def test_values_agree_with_a_hand_calculation():

@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from npgpt.gradcheck.proof import prove_gradients
 from npgpt.layers.pad_zeros import pad_zeros_backward, pad_zeros_forward
-
-from ..proof import prove_gradients
 
 
 def test_zeros_stand_behind_the_numbers():

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from npgpt.gradcheck.proof import prove_gradients
 from npgpt.layers.relu import (
     leaky_relu_backward,
     leaky_relu_forward,
     relu_backward,
     relu_forward,
 )
-
-from ..proof import prove_gradients
 
 X = np.array([[-2.0, -0.5, 0.0], [0.5, 3.0, -1.0]])
 

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from npgpt import Tape
+from npgpt.gradcheck.proof import prove_gradients
 from npgpt.layers.residual import residual_backward, residual_forward
 from npgpt.ops import TEXTBOOK as ops
-
-from ..proof import prove_gradients
 
 
 def test_it_adds():

@@ -4,9 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from npgpt.gradcheck.proof import prove_gradients
 from npgpt.layers.silu import silu_backward, silu_forward
-
-from ..proof import prove_gradients
 
 
 def test_values_agree_with_the_formula_written_with_exp():

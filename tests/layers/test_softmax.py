@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from npgpt.gradcheck.proof import prove_gradients
 from npgpt.layers.softmax import softmax_backward, softmax_forward
-
-from ..proof import prove_gradients
 
 scores = arrays(
     np.float64,

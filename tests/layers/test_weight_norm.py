@@ -4,9 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from npgpt.gradcheck.proof import prove_gradients
 from npgpt.layers.weight_norm import column_norms, weight_norm_backward, weight_norm_forward
-
-from ..proof import prove_gradients
 
 
 def test_every_output_has_the_length_its_gain_says_in_the_direction_of_v(rng):
