@@ -7,12 +7,14 @@ saving, the optimiser and the gradient check are each one loop over it.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from .config import GPT2Config
 from .ids import FLOAT_TYPES, check_dtype, check_integer
 from .layers.weight_norm import column_norms
+from .suggest import one_line, shown
 from .tape import Array
 
 Params = dict[str, Array]
@@ -123,11 +125,23 @@ def _normal(
     return out
 
 
-def check_params(config: GPT2Config, params: Params) -> list[str]:
+def require_params(config: GPT2Config, params: Mapping[str, Array]) -> None:
+    """Raise ValueError, with the ways in which they do not, unless params fit the config."""
+    problems = check_params(config, params)
+    if problems:
+        more = f"; and {len(problems) - 20} more" if len(problems) > 20 else ""
+        raise ValueError("parameters do not match the config: " + "; ".join(problems[:20]) + more)
+
+
+def check_params(config: GPT2Config, params: Mapping[str, Array]) -> list[str]:
     """Every way in which params do not fit the config, one plain sentence each; [] if they fit."""
+    if not isinstance(params, Mapping):
+        return [f"expected a dict of arrays by name, got {shown(params)}"]
+    if config.n_layer > len(params):        # a damaged config may ask for a thousand million
+        return [f"expected {config.n_layer} blocks, got {len(params)} parameters in all"]
     shapes = parameter_shapes(config)
     problems = [f"{name} is missing" for name in shapes if name not in params]
-    problems += [f"{name} is not a parameter of this config" for name in params
+    problems += [f"{one_line(str(name))[:80]} is not a parameter of this config" for name in params
                  if name not in shapes]
     for name, shape in shapes.items():
         if name not in params:

@@ -12,6 +12,7 @@ from typing import Mapping, TypedDict
 
 import numpy as np
 
+from ..checked import checked
 from ..config import GPT2Config
 from ..fast.ops import FAST
 from ..gpt2 import GPT2
@@ -60,6 +61,7 @@ def gpt2_config(cfg: Mapping[str, object]) -> GPT2Config:
     })
 
 
+@checked
 def gpt2(
     cfg: Mapping[str, object],
     seed: int | TorchGenerator = 123,

@@ -20,12 +20,14 @@ from typing import Callable, Iterable, Iterator, Mapping, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..checked import checked
 from ..config import GPT2Config
 from ..ids import check_ids, check_integer
 from ..layers.cross_entropy import IGNORE
 from ..machine.threads import each
 from ..model import head_weight, hidden
 from ..ops import TEXTBOOK, Ops
+from ..params import require_params
 from ..tape import Array
 
 
@@ -81,6 +83,7 @@ def mean_loss(
     return total / count
 
 
+@checked
 def score_text(
     params: Mapping[str, Array], config: GPT2Config, ids: ArrayLike, *,
     window: int | None = None, stride: int | None = None, start_id: int | None = None,
@@ -105,6 +108,7 @@ def score_text(
     check_integer("stride", step, 1, width)
     check_integer("batch_size", batch_size, 1)
     check_integer("workers", workers, 1)
+    require_params(config, params)
     ids = np.asanyarray(ids)
     if ids.ndim != 1:
         raise ValueError(f"a text has ids of shape (N,); got {ids.shape}")

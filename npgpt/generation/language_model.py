@@ -21,6 +21,7 @@ from typing import Callable, Generator, Sequence, TypeGuard, Unpack, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..checked import checked
 from ..config import GPT2Config
 from ..fast.ops import FAST
 from ..ids import check_ids, check_integer
@@ -68,6 +69,7 @@ class LanguageModel:
 
     params: Weights
 
+    @checked
     def __init__(self, config: GPT2Config, params: Weights, ops: Ops = FAST) -> None:
         self.config = config
         self.params = params
@@ -103,6 +105,7 @@ class LanguageModel:
         longest = max(len(row) for row in rows)
         return np.stack([np.pad(row, (0, longest - len(row)), mode="edge") for row in rows])
 
+    @checked
     def complete(
         self, ids: ArrayLike, max_new_tokens: int, *,
         on_token: Callable[[Token], None] | None = None, **settings: Unpack[StreamSettings],
@@ -130,6 +133,7 @@ class LanguageModel:
             for i, row in enumerate(rows)
         ]
 
+    @checked
     def stream(
         self, ids: ArrayLike, max_new_tokens: int, *,
         seed: int | None = None,
@@ -169,6 +173,7 @@ class LanguageModel:
             on_slide or warn_of_slide(self.config),
         ).write(wanted)
 
+    @checked
     def session(self, *, seed: int | None = None, on_slide: OnSlide | None = None) -> Session:
         """One text that a user and the model write by turns; see Session."""
         return Session(self.params, self.config, seed=seed, reader=self._reader(),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Mapping
 
+from ..checked import checked
 from ..suggest import did_you_mean
 from ..training.settings import RunConfig, build, resolve, table_fields
 from .paper import ROWS
@@ -91,13 +92,14 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def load_study(what: str) -> Study:
+@checked
+def load_study(what: Path | str) -> Study:
     """The shipped study of that name, or the TOML file at that path.
 
     Raises ValueError, in one line that names the file, the key and what would fit.
     """
     known = shipped()
-    path = known.get(what, Path(what))
+    path = known.get(str(what), Path(what))
     if not path.is_file():
         raise ValueError(f"unknown study {what!r}{did_you_mean(what, known)}; expected one of "
                          f"{', '.join(known)}, or a TOML file")

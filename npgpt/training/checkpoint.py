@@ -23,6 +23,7 @@ from typing import Any, Iterator, Mapping, TypedDict, cast
 import numpy as np
 
 from .. import weights
+from ..checked import checked
 from ..config import GPT2Config
 from ..fast.ops import FAST
 from ..files import creating_folder
@@ -113,12 +114,13 @@ def newest_checkpoint(path: Path) -> Path:
     return found[-1]
 
 
-def load_checkpoint(path: Path) -> TrainingState:
+@checked
+def load_checkpoint(path: Path | str) -> TrainingState:
     """The whole state of a run folder's newest checkpoint, or of one checkpoint folder.
 
     Raises CheckpointError, saying which file does not fit and how.
     """
-    folder = newest_checkpoint(path)
+    folder = newest_checkpoint(Path(path))
     with _naming_the_one_before(folder):
         record = read_record(folder)
         try:

@@ -23,6 +23,7 @@ from typing import Any, Callable
 
 import numpy as np
 
+from ..checked import checked
 from ..evaluation.text import Stopped, evaluation_batches, mean_loss
 from ..fast.ops import FAST
 from ..files import locked, remove_partial, write_text
@@ -83,6 +84,7 @@ class Outcome:
     """That probes took too much of the time, and what would take less; "" if they did not."""
 
 
+@checked
 def new_state(run: RunConfig, corpus: Corpus) -> TrainingState:
     """Step 0: freshly drawn parameters and empty moments."""
     config = run.model_config(corpus.tokenizer.vocab_size)
@@ -91,8 +93,9 @@ def new_state(run: RunConfig, corpus: Corpus) -> TrainingState:
                          run, corpus.tokenizer, corpus.fingerprint)
 
 
+@checked
 def train(
-    run_folder: Path,
+    run_folder: Path | str,
     state: TrainingState,
     corpus: Corpus,
     reporter: Reporter = Reporter(),
@@ -104,6 +107,7 @@ def train(
     CorpusError for a text too short for one sequence, InUse (a ValueError) if another process
     trains in run_folder, and OSError where nothing can be written.
     """
+    run_folder = Path(run_folder)
     check_length(state.run, corpus)
     run_folder.mkdir(parents=True, exist_ok=True)
     with locked(run_folder):

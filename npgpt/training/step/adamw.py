@@ -21,7 +21,9 @@ from typing import Collection, Mapping, Sequence
 
 import numpy as np
 
+from ...checked import checked
 from ...fast.blocks import runs
+from ...ids import check_integer, check_number
 from ...machine.threads import THRESHOLDS, parts
 from ...tape import Array
 
@@ -33,6 +35,7 @@ _BLOCK = 2**17
 _TINY, _HUGE = 1e-30, 1e30
 
 
+@checked
 def adamw_reference(
     params: Mapping[str, Array], grads: Mapping[str, Array], m: Mapping[str, Array],
     v: Mapping[str, Array], *, step: int, lr: float, betas: Sequence[float], eps: float,
@@ -40,8 +43,17 @@ def adamw_reference(
 ) -> None:
     """One update of params, m and v in place, as the formula says; step counts from 1.
 
-    grads, m and v have params' names and shapes, which may be any.
+    grads, m and v have params' names and shapes, which may be any. Raises ValueError for others,
+    a step below 1 and numbers that are not finite.
     """
+    check_integer("step", step, 1)
+    for what, number in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay),
+                         ("grad_scale", grad_scale), *(("betas", beta) for beta in betas)):
+        check_number(what, number, finite=True)
+    for name, p in params.items():
+        for what, arrays in (("grads", grads), ("m", m), ("v", v)):
+            if name not in arrays or np.shape(arrays[name]) != p.shape:
+                raise ValueError(f"{what} must have {name} {p.shape}, as params have")
     beta1, beta2 = betas
     for name, p in params.items():
         g = grads[name] * grad_scale
