@@ -33,6 +33,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
     A bool is no integer, an int is a float, a dict may be any mapping, a path is not empty. What is
     annotated with something that no object is an instance of, such as ArrayLike, is not examined.
+    NumPy's numbers arrive as Python's, which do not wrap around.
     """
     signature = inspect.signature(function)
     wanted: dict[str, Any] = {}
@@ -43,13 +44,15 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
             wanted.update({name: _annotation(p, function) for name, p in
                            signature.parameters.items()})
         try:
-            given = signature.bind(*args, **kwargs).arguments
+            given = signature.bind(*args, **kwargs)
         except TypeError:
             return function(*args, **kwargs)        # Python says it best
-        for name, value in given.items():
+        for name, value in given.arguments.items():
             if not _fits(value, wanted[name]):
                 raise ValueError(f"{name}={shown(value)} must be {_phrase(wanted[name])}")
-        return function(*args, **kwargs)
+            if isinstance(value, np.generic):
+                given.arguments[name] = value.item()
+        return function(*given.args, **given.kwargs)
 
     return call
 
@@ -97,15 +100,18 @@ def _is_one(value: object, hint: Any) -> bool:
     if kind is dict:
         return isinstance(value, Mapping)
     try:
-        return isinstance(value, os.PathLike if _is_path(hint) else kind)
+        # an array of one number without an axis only looks like a list
+        return isinstance(value, os.PathLike if _is_path(hint) else kind) and not (
+            kind in _LISTS and isinstance(value, np.ndarray) and value.ndim == 0)
     except TypeError:       # a protocol, a type variable: nothing to be an instance of
         return True
 
 
+_LISTS = (Collection, Iterable, Sequence)
 _PHRASES: dict[Any, str] = {
     bool: "True or False", int: "an integer", float: "a number", dict: "a mapping",
     Mapping: "a mapping", AnyCallable: "a function", np.ndarray: "an array", None: "None",
-    type(None): "None", Collection: "a list", Sequence: "a list", Iterable: "a list",
+    type(None): "None", **dict.fromkeys(_LISTS, "a list"),
 }
 
 

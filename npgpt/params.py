@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .config import GPT2Config
 from .ids import FLOAT_TYPES, check_dtype, check_integer
@@ -79,6 +81,23 @@ def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def count_parameters(config: GPT2Config) -> int:
+    """How many elements the parameters have, without a list of them: blocks may be very many."""
+    one, two = (sum(map(math.prod, parameter_shapes(replace(config, n_layer=n)).values()))
+                for n in (1, 2))
+    return one + (config.n_layer - 1) * (two - one)
+
+
+def check_room_for(config: GPT2Config, dtype: DTypeLike = np.float32, copies: int = 1) -> None:
+    """Raise ValueError unless so many copies of the parameters fit into this machine's memory."""
+    from .machine.memory import check_memory
+
+    # an array of its own for each name costs half a kilobyte however small it is
+    needed = copies * (check_dtype(dtype).itemsize * count_parameters(config)
+                       + 512 * len(parameter_shapes(replace(config, n_layer=1))) * config.n_layer)
+    check_memory(needed, f"a model of {count_parameters(config):,} parameters")
+
+
 def init_params(
     config: GPT2Config, seed: int = 0, dtype: type | str | np.dtype = np.float32
 ) -> Params:
@@ -88,9 +107,11 @@ def init_params(
     initializer_range / sqrt(2 * n_layer), unless config.scale_residual_init is False. A gain
     starts as the length of its column and lora_B at 0, so that neither changes anything at first.
     Same seed, same numbers, in float32 as in float64 (rounded). Raises ValueError for a seed that
-    is not an integer of at least 0, and another dtype than float32 and float64.
+    is not an integer of at least 0, another dtype than float32 and float64, and more parameters
+    than memory.
     """
     dtype = check_dtype(dtype)
+    check_room_for(config, dtype)
     rng = np.random.default_rng(check_integer("seed", seed, 0))
     params: Params = {}
     for name, shape in parameter_shapes(config).items():

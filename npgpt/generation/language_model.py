@@ -25,7 +25,9 @@ from ..checked import checked
 from ..config import GPT2Config
 from ..fast.ops import FAST
 from ..ids import check_ids, check_integer
+from ..machine.memory import check_memory
 from ..ops import Ops
+from ..suggest import shown
 from ..tape import Array
 from .fast_reader import FastReader
 from .quantized import Weights
@@ -158,15 +160,21 @@ class LanguageModel:
             speculate           draft by prompt look-up; the same tokens, sooner in repetitive text
 
         Raises, at the call and before any work, ValueError for an empty prompt, ids outside the
-        vocabulary, max_new_tokens below 0 and invalid settings; TypeError for an unknown setting.
+        vocabulary, max_new_tokens below 0, more of it than memory, and invalid settings; TypeError
+        for an unknown setting.
         """
         check_names(settings, StreamSettings.__annotations__)
         prompts = _prompts(ids, self.config)
         wanted = Request(self.config, max_new_tokens, **settings)
         check_integer("samples", samples, 1)
+        longest = max(len(prompt) for prompt in prompts) + wanted.limit
+        capacity = min(self.config.n_positions, longest)
+        # keys and values, the text, and 4 KB for a generator
+        row = 8 * self.config.n_layer * self.config.n_embd * capacity + 64 * longest + 4096
+        check_memory(len(prompts) * samples * row,
+                     f"samples={shown(samples)} with max_new_tokens={shown(max_new_tokens)}")
         texts = [prompt.tolist() for prompt in prompts for _ in range(samples)]
         rngs = generators(seed, len(texts))
-        capacity = min(self.config.n_positions, max(len(text) for text in texts) + wanted.limit)
         make = reader or self._reader()
         return Writer(
             texts, rngs, make(self.params, self.config, len(texts), capacity), self.config,

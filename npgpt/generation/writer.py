@@ -24,7 +24,8 @@ import numpy as np
 from ..checked import checked
 from ..config import GPT2Config
 from ..ids import check_ids, check_integer
-from ..suggest import did_you_mean
+from ..machine.memory import check_memory
+from ..suggest import did_you_mean, shown
 from ..tape import Array
 from .lookup import FIRST_DRAFT, next_length, propose
 from .reader import CachedReader
@@ -73,6 +74,8 @@ class Request:
         **sampling: Unpack[SamplingSettings],
     ) -> None:
         self.limit = check_integer("max_new_tokens", max_new_tokens, 0)
+        # a token of a text is a Python int in a list
+        check_memory(64 * self.limit, f"max_new_tokens={shown(max_new_tokens)}")
         self.sampling = Sampling(**sampling)
         self.speculate = speculate
         ids = list(stop_ids)

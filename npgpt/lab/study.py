@@ -7,6 +7,7 @@ of arms to compare. The first arm is the baseline. Everything is checked before 
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import tomllib
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from ..suggest import did_you_mean
 from ..training.settings import RunConfig, build, resolve, table_fields
 from .paper import ROWS
 
+# a study of more would not end, nor would their list
+MOST_ARMS = 10_000
 CLAIMS = ("lower", "higher")
 
 Settings = dict[str, dict[str, Any]]
@@ -186,6 +189,9 @@ def _combinations(axes: Toml) -> list[Arm]:
         if not isinstance(values, list) or not values:
             raise ValueError(f"[axes] {key} must be a list of at least one value")
         options.append([(table, name, value) for value in values])
+    count = math.prod(map(len, options))
+    if count > MOST_ARMS:
+        raise ValueError(f"[axes] has {count:,} combinations; expected at most {MOST_ARMS:,}")
     arms = []
     for combination in itertools.product(*options) if options else ():
         changes: Settings = {}

@@ -22,7 +22,7 @@ from ..generation import LanguageModel
 from ..ids import check_integer
 from ..layers.cross_entropy import IGNORE
 from ..ops import TEXTBOOK
-from ..params import Params, parameter_shapes
+from ..params import Params, check_room_for, parameter_shapes
 from ..probe.trace import Trace, trace
 from ..tape import Array
 from ..weights import CheckpointError
@@ -62,6 +62,7 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
     """
     folder = Path(folder)
     rng = np.random.default_rng(check_integer("seed", seed, 0))
+    check_room_for(config, np.float64, copies=8)
     params = _unit_scale_params(config, rng)
     if config.n_positions < 2:
         raise ValueError("expected n_positions of at least 2, got 1: nothing to attend to")

@@ -28,6 +28,7 @@ from ..evaluation.text import Stopped, evaluation_batches, mean_loss
 from ..fast.ops import FAST
 from ..files import locked, remove_partial, write_text
 from ..generation import LanguageModel
+from ..machine.memory import check_memory
 from ..machine.threads import using
 from ..ops import TEXTBOOK
 from ..params import Params, init_params
@@ -42,6 +43,7 @@ from .schedule import learning_rate
 from .settings import RunConfig
 from .step.adamw import adamw_step, clipping, decaying, global_norm, zero_moments
 from .step.gradients import add_gradients, batches_at_a_time, choose_shards, loss_and_grads
+from .step.memory import peak_memory
 from .step.row_random import RowRandom
 from .step.workers import Workers
 from .watch import TrainingWatch
@@ -86,8 +88,14 @@ class Outcome:
 
 @checked
 def new_state(run: RunConfig, corpus: Corpus) -> TrainingState:
-    """Step 0: freshly drawn parameters and empty moments."""
+    """Step 0: freshly drawn parameters and empty moments.
+
+    Raises ValueError where the machine has not the memory that a step needs.
+    """
     config = run.model_config(corpus.tokenizer.vocab_size)
+    check_memory(peak_memory(config, run.train.batch_size, run.sequence_length,
+                             dtype=run.train.dtype, recompute=run.train.recompute, workers=0),
+                 f"a step of {run.train.batch_size} x {run.sequence_length} tokens")
     params = init_params(config, run.train.seed, run.train.dtype)
     return TrainingState(0, config, params, zero_moments(params), zero_moments(params),
                          run, corpus.tokenizer, corpus.fingerprint)

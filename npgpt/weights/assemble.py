@@ -11,7 +11,7 @@ import numpy as np
 
 from ..config import GPT2Config
 from ..ids import check_dtype
-from ..params import Params, require_params, parameter_shapes
+from ..params import Params, parameter_shapes, require_params
 from .errors import bad_file, named, shown
 from .stored import FLOATS, Stored, same
 
