@@ -75,6 +75,8 @@ def _members(hint: Any) -> tuple[Any, ...]:
 
 def _fits(value: object, hint: Any) -> bool:
     members = _members(hint)
+    if any(str(getattr(m, "__module__", "")).startswith("numpy._typing") for m in members):
+        return True     # ArrayLike, DTypeLike
     if isinstance(value, str) and any(_is_path(member) for member in members):
         return value != "" and "\0" not in value
     return any(_is_one(value, member) for member in members)

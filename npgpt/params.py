@@ -20,6 +20,7 @@ from .suggest import one_line, shown
 from .tape import Array
 
 Params = dict[str, Array]
+_UNKNOWN = "is not a parameter of this config"
 
 
 def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
@@ -146,9 +147,16 @@ def _normal(
     return out
 
 
-def require_params(config: GPT2Config, params: Mapping[str, Array]) -> None:
-    """Raise ValueError, with the ways in which they do not, unless params fit the config."""
+def require_params(
+    config: GPT2Config, params: Mapping[str, Array], others: bool = False
+) -> None:
+    """Raise ValueError, with the ways in which they do not, unless params fit the config.
+
+    `others` allows parameters that the config does not have.
+    """
     problems = check_params(config, params)
+    if others:
+        problems = [problem for problem in problems if not problem.endswith(_UNKNOWN)]
     if problems:
         more = f"; and {len(problems) - 20} more" if len(problems) > 20 else ""
         raise ValueError("parameters do not match the config: " + "; ".join(problems[:20]) + more)
@@ -162,7 +170,7 @@ def check_params(config: GPT2Config, params: Mapping[str, Array]) -> list[str]:
         return [f"expected {config.n_layer} blocks, got {len(params)} parameters in all"]
     shapes = parameter_shapes(config)
     problems = [f"{name} is missing" for name in shapes if name not in params]
-    problems += [f"{one_line(str(name))[:80]} is not a parameter of this config" for name in params
+    problems += [f"{one_line(str(name))[:80]} {_UNKNOWN}" for name in params
                  if name not in shapes]
     for name, shape in shapes.items():
         if name not in params:

@@ -159,7 +159,7 @@ class Tape:
             return {name: self.watch(array) for name, array in values.items()}
         self._check_not_played()
         if np.asarray(values).dtype.kind not in "fc":
-            raise TapeError(f"watch takes arrays of floats; got {np.asarray(values).dtype}")
+            raise TapeError(f"watch takes arrays of floats; got {_shown(values)}")
         self.watched.append(self._new(np.asarray(values)))
         return self.watched[-1]
 
@@ -190,8 +190,7 @@ class Tape:
         no entries, a gradient of the wrong shape.
         """
         if not isinstance(result, Var) or result.tape is not self:
-            what = result if isinstance(result, Var) else type(result).__name__
-            raise TapeError(f"backward needs a Var of this tape; got {what}")
+            raise TapeError(f"backward needs a Var of this tape; got {_shown(result)}")
         self._check_not_played()
         if not self._keep:
             raise TapeError("this tape keeps no entries; record on a Tape(keep=True)")
@@ -245,6 +244,10 @@ class Tape:
         shape = getattr(grad, "shape", None if grad is None else np.shape(grad))
         if shape != self.shapes[key]:
             raise TapeError(f"{who}: expected a gradient of shape {self.shapes[key]}; got {shape}")
+
+
+def _shown(value: object) -> str:
+    return " ".join(f"{value!r:.60}".split())
 
 
 def _check_callable(name: str, value: object) -> None:

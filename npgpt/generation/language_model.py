@@ -120,6 +120,9 @@ class LanguageModel:
         prompts = _prompts(ids, self.config)
         tokens = self.stream(prompts, max_new_tokens, **settings)
         samples = settings.get("samples", 1)
+        # a Token in a list, its id and its log-probability
+        check_memory(200 * len(prompts) * samples * max_new_tokens,
+                     f"max_new_tokens={max_new_tokens}")
         rows: list[list[Token]] = [[] for _ in range(len(prompts) * samples)]
         for token in tokens:
             rows[token.row].append(token)
@@ -160,19 +163,18 @@ class LanguageModel:
             speculate           draft by prompt look-up; the same tokens, sooner in repetitive text
 
         Raises, at the call and before any work, ValueError for an empty prompt, ids outside the
-        vocabulary, max_new_tokens below 0, more of it than memory, and invalid settings; TypeError
+        vocabulary, max_new_tokens below 0, more rows than memory, and invalid settings; TypeError
         for an unknown setting.
         """
         check_names(settings, StreamSettings.__annotations__)
         prompts = _prompts(ids, self.config)
         wanted = Request(self.config, max_new_tokens, **settings)
         check_integer("samples", samples, 1)
-        longest = max(len(prompt) for prompt in prompts) + wanted.limit
-        capacity = min(self.config.n_positions, longest)
+        longest = max(len(prompt) for prompt in prompts)
+        capacity = min(self.config.n_positions, longest + wanted.limit)
         # keys and values, the text, and 4 KB for a generator
         row = 8 * self.config.n_layer * self.config.n_embd * capacity + 64 * longest + 4096
-        check_memory(len(prompts) * samples * row,
-                     f"samples={shown(samples)} with max_new_tokens={shown(max_new_tokens)}")
+        check_memory(len(prompts) * samples * row, f"samples={shown(samples)}")
         texts = [prompt.tolist() for prompt in prompts for _ in range(samples)]
         rngs = generators(seed, len(texts))
         make = reader or self._reader()

@@ -29,9 +29,6 @@ from ..ids import check_floats, check_ids, check_integer, check_number
 from ..layers.softmax import softmax_forward
 from ..tape import Array
 
-# the largest logit that a penalty makes
-_MOST = 1e300
-
 
 class SamplingSettings(TypedDict, total=False):
     """The fields of Sampling, as keywords."""
@@ -178,7 +175,8 @@ def penalise_repetition(
     with np.errstate(over="ignore"):
         changed = np.where(scores > 0, scores / penalty, scores * penalty)
     # an extreme penalty must not make infinities, whose differences are NaN
-    out[ids] = np.where(np.isfinite(scores), np.clip(changed, -_MOST, _MOST), scores)
+    most = np.finfo(out.dtype).max / 1024
+    out[ids] = np.where(np.isfinite(scores), np.clip(changed, -most, most), scores)
     return out
 
 

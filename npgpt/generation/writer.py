@@ -24,13 +24,15 @@ import numpy as np
 from ..checked import checked
 from ..config import GPT2Config
 from ..ids import check_ids, check_integer
-from ..machine.memory import check_memory
-from ..suggest import did_you_mean, shown
+from ..suggest import did_you_mean
 from ..tape import Array
 from .lookup import FIRST_DRAFT, next_length, propose
 from .reader import CachedReader
 from .sampling import Sampling, SamplingSettings, log_probability
 from .stops import checked_strings
+
+# a stream of as many would take years
+MOST_TOKENS = 2**31 - 1
 
 OnSlide = Callable[[int], None]
 Decode = Callable[[Sequence[int]], str]
@@ -73,9 +75,7 @@ class Request:
         speculate: bool = False,
         **sampling: Unpack[SamplingSettings],
     ) -> None:
-        self.limit = check_integer("max_new_tokens", max_new_tokens, 0)
-        # a token of a text is a Python int in a list
-        check_memory(64 * self.limit, f"max_new_tokens={shown(max_new_tokens)}")
+        self.limit = check_integer("max_new_tokens", max_new_tokens, 0, MOST_TOKENS)
         self.sampling = Sampling(**sampling)
         self.speculate = speculate
         ids = list(stop_ids)

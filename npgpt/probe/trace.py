@@ -91,7 +91,7 @@ def record(
 @checked
 def trace(params: Params, ids: Array, targets: Array, config: GPT2Config) -> Trace:
     """Run ids and targets (B, T) forward and backward with the textbook's layers."""
-    require_params(config, params)
+    require_params(config, params, others=True)
     ids, targets = check_batch(ids, targets, config.vocab_size)
     activations: Params = {}
 
@@ -129,7 +129,7 @@ def first_break(
     ids and targets (B, T) are taken one sequence at a time, to need little memory; a break on the
     way forward comes before every break on the way back.
     """
-    require_params(config, params)
+    require_params(config, params, others=True)
     ids, targets = check_batch(ids, targets, config.vocab_size)
     # by way (0 forward, 1 back) and place on it
     breaks: dict[tuple[int, int], str] = {}
