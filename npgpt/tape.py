@@ -81,9 +81,8 @@ class Op:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise TapeError(f"an op's name must be a str, got {type(self.name).__name__}")
-        _check_callable("inference", self.inference)
-        for half in (self.forward, self.backward):
-            _check_callable(f"{self.name}: forward and backward", half or 0)
+        for half in ("forward", "backward", "inference"):
+            _check_callable(f"{self.name}: {half}", getattr(self, half), half == "inference")
 
     @overload
     def __call__(self, *inputs: Array | None, **settings: Any) -> Array: ...
@@ -196,7 +195,10 @@ class Tape:
             raise TapeError("this tape keeps no entries; record on a Tape(keep=True)")
         if dout is None and result.value.size != 1:
             raise TapeError(f"result has shape {result.shape}: pass dout of that shape")
-        dout = np.ones_like(result.value) if dout is None else np.asarray(dout)
+        try:
+            dout = np.ones_like(result.value) if dout is None else np.asarray(dout)
+        except ValueError:
+            raise TapeError("dout must be an array of numbers; its rows differ") from None
         if dout.dtype.kind not in "fiuc":
             raise TapeError(f"dout must be an array of numbers; got {dout.dtype}")
         _check_callable("on_gradient", on_gradient)
@@ -250,8 +252,8 @@ def _shown(value: object) -> str:
     return " ".join(f"{value!r:.60}".split())
 
 
-def _check_callable(name: str, value: object) -> None:
-    if value is not None and not callable(value):
+def _check_callable(name: str, value: object, or_none: bool = True) -> None:
+    if not callable(value) and not (or_none and value is None):
         raise TapeError(f"{name} must be a function, got {type(value).__name__}")
 
 

@@ -1,12 +1,12 @@
 """Every public function with right arguments, and the wrong values that each argument is tried on.
 
-`CALLS` is made by `library_calls(folder)`; what `accepts` lists by argument, in the words of
-`wrong_values`, is right for it all the same. benchmarks/api.py lists the names.
+`RIGHT` lists which of the wrong values are right for which argument all the same.
+benchmarks/api.py has the list of public names.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import copy
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
@@ -24,6 +24,7 @@ from npgpt.gradcheck.subject import Subject
 from npgpt.lab.runner import run_study
 from npgpt.lab.study import load_study
 from npgpt.machine import tune
+from npgpt.machine.threads import get_threads
 from npgpt.probe.entropy import attention_entropy, causal_bound, quartiles
 from npgpt.probe.trace import first_break, trace
 from npgpt.text import (
@@ -42,12 +43,11 @@ from npgpt.training.step.gradients import loss_and_grads
 
 
 class Call(NamedTuple):
-    """A public function, right arguments, and what is right for each beside those."""
+    """A public function and right arguments."""
 
     name: str
     function: Callable[..., Any]
     right: dict[str, Any]
-    accepts: dict[str, str] = {}
 
 
 def wrong_values() -> dict[str, Any]:
@@ -56,7 +56,7 @@ def wrong_values() -> dict[str, Any]:
         "None": None, "True": True, "-1": -1, "0": 0, "2**63": 2**63, "10**400": 10**400,
         "1e-320": 1e-320, "1.5": 1.5, "nan": float("nan"), "inf": float("inf"), "1j": 1j,
         "''": "", "b'x'": b"x", "[]": [], "[[]]": [[]], "{}": {}, "object": object(),
-        "function": lambda *given, **settings: None, "a type": int, "ragged": [[1, 2], [3]],
+        "function": lambda *given, **settings: None, "ragged": [[1, 2], [3]],
         "complex": np.ones(3, complex), "objects": np.array([object()] * 3),
         "dates": np.array(["2020-01-01"] * 3, "M8[D]"), "strings": np.array(["a", "b", "c"]),
         "3-d": np.ones((2, 3, 4)), "0-d": np.array(1), "0-d float": np.array(1.0),
@@ -68,21 +68,92 @@ def wrong_values() -> dict[str, Any]:
 
 # the words for an argument in a message that does not have its name
 WORDS = {
-    "ids": ("token ids", "prompt", "ids"), "params": ("parameters", "params"),
-    "config": ("GPT2Config",), "dtype": ("dtype",), "characters": ("text", "characters"),
-    "name": ("GPT-2 size", "name"), "record": ("record", "tokenizer"),
-    "x": ("inputs",), "what": ("study",), "chapters": ("chapter", "chapters"),
-    "values": ("values", "setting"), "to": ("form",), "stop": ("stop",),
-    "strings": ("stop strings", "strings"), "name_or_path": ("corpus", "path"),
-    "cfg": ("keys", "cfg"), "subject": ("Subject",), "questions": ("question",),
-    "tokenizer": ("tokenizer",), "encode": ("context", "encode"), "max_new_tokens": ("max_new",),
-    "penalty": ("entropy_penalty",), "tolerance": ("entropy_tolerance",),
-    "target": ("entropy_target", "target"), "path": ("path", "no such file", "name too long"),
-    "preset": ("preset",), "result": ("Var",), "values_of_a_tape": ("watch",), "run": ("RunConfig",),
+    "ids": ("token ids", "prompt", "a text"), "params": ("parameters",), "config": ("GPT2Config",),
+    "characters": ("text", "character tokenizer"), "name": ("GPT-2 size",),
+    "record": ("tokenizer",), "x": ("inputs",), "text": ("character",), "entropies": ("entropy",),
+    "what": ("study",), "chapters": ("chapter",), "values": ("setting", "watch"), "to": ("form",),
+    "strings": ("stop strings",), "name_or_path": ("corpus", "is not a path"), "cfg": ("keys",),
+    "subject": ("Subject",), "questions": ("question",), "encode": ("context",),
+    "target": ("is not a file",), "path": ("no such file", "name too long"), "result": ("Var",),
 }
-COUNT, NUMBER = "2**63 10**400 int8", "0 2**63 1.5 int8 1e-320"
-FLAG, MAYBE, ANY_FUNCTION = "True", "None", "function None"
-FLOATS = "0 1.5 -1 1e-320 nan inf True None"
+# by what is right: where it is right. Large numbers are right for a config, which allocates nothing
+_RIGHT = {
+    "0|2**63|1e-320|1.5|int8":
+        "EntropyPenalty penalty, generate temperature, session temperature, Sampling "
+        "temperature",
+    "0|1e-320":
+        "EntropyPenalty tolerance, EntropyPenalty target, GPT2Config resid_pdrop, GPT2Config "
+        "embd_pdrop, GPT2Config attn_pdrop, GPT2Config.replace resid_pdrop, load_corpus "
+        "val_fraction",
+    "0|2**63|10**400|int8":
+        "GPT2.init seed, GPT2Config lora_rank, check_scalar seed, examine seed, examine_file "
+        "seed, write_pack seed",
+    "None":
+        "GPT2.load dtype, GPT2.loss_and_grads rng, Tape.backward result, weights.load dtype, "
+        "weights.convert dtype, resolve preset, resolve file, loss_and_grads rng",
+    "None|int8":
+        "GPT2.loss_and_grads threads, score_text window, score_text stride, loss_and_grads "
+        "threads, tune threads",
+    "2**63|10**400|int8":
+        "GPT2Config vocab_size, GPT2Config n_positions, GPT2Config n_layer, GPT2Config.named "
+        "n_layer, GPT2Config.replace n_layer",
+    "2**63|10**400": "GPT2Config n_embd",
+    "None|2**63|10**400|int8":
+        "GPT2Config n_inner, generate top_k, Sampling top_k, loss_and_grads shards",
+    "2**63|1e-320|1.5|int8":
+        "GPT2Config layer_norm_epsilon, GPT2Config initializer_range, generate "
+        "repetition_penalty, Sampling repetition_penalty, quartiles largest",
+    "True":
+        "GPT2Config tie_word_embeddings, GPT2Config final_norm, GPT2Config qkv_bias, "
+        "GPT2Config scale_residual_init, GPT2Config slope_decay, GPT2Config frozen_biases, "
+        "GPT2Config weight_norm, GPT2Config.from_dict ignore_unknown, BPETokenizer.encode "
+        "special, generate speculate, loss_and_grads recompute",
+    "-1|0|2**63|1e-320|1.5|int8":
+        "GPT2Config slope_init, adamw_reference lr, adamw_reference eps, adamw_reference "
+        "weight_decay, adamw_reference grad_scale",
+    "{}":
+        "GPT2Config.from_dict values, adamw_reference params, check_scalar params, "
+        "check_scalar grads",
+    "very long": "Op name, CharTokenizer.from_text text",
+    "function": "Op forward, Op backward, generate decode",
+    "None|function":
+        "Op inference, Tape on_entry, Tape.backward on_gradient, load_corpus report, generate "
+        "on_slide, complete on_token, session on_slide, score_text on_progress, "
+        "score_questions on_progress",
+    "1e-320|1.5|nan|inf|1j|[]|[[]]|{}|complex|3-d|0-d float|empty": "Tape.watch values",
+    "complex": "Tape.backward dout",
+    "''|very long":
+        "BPETokenizer.encode text, BPETokenizer.safe_cut text, CharTokenizer.safe_cut text",
+    "[]": "BPETokenizer.decode ids, CharTokenizer.decode_bytes ids",
+    "''": "CharTokenizer.encode text",
+    "0|int8":
+        "StreamDecoder.add ids, generate max_new_tokens, complete max_new_tokens, stream "
+        "max_new_tokens, session max_new_tokens",
+    "None|very long": "cache_folder given, load_corpus cache_dir",
+    "ragged": "generate ids, complete ids, stream ids",
+    "None|1e-320": "generate top_p, Sampling top_p",
+    "None|0|1e-320": "generate min_p, Sampling min_p",
+    "''|[]|{}|empty|empty rows": "generate stop_ids",
+    "[]|{}|strings|empty|empty rows|very long": "generate stop, StopGuard strings",
+    "None|0|2**63|10**400|int8": "generate seed, stream seed, session seed",
+    "int8":
+        "generate samples, stream samples, score_text batch_size, score_text workers, "
+        "causal_bound length, adamw_reference step",
+    "None|0|int8": "score_text start_id",
+    "3-d": "attention_entropy weights",
+    "-1|0|2**63|1e-320|1.5|nan|inf|3-d|0-d|0-d float|negative id|uint64|int8":
+        "quartiles entropies",
+    "None|{}": "resolve flags, examine_file shapes",
+    "None|True|-1|0|2**63|1e-320|1.5|nan|inf|[]|[[]]|3-d|0-d|0-d float|empty|empty rows|"
+    "negative id|uint64|booleans|int8":
+        "check x, check_function x",
+    "-1|0|2**63|int8": "TorchGenerator seed, gpt2 of the book seed",
+    "''|[]": "replay chapters",
+    "''|b'x'|[]|[[]]|{}|ragged|complex|objects|dates|strings|3-d|empty|empty rows|huge id|"
+    "negative id|uint64|booleans|very long": "adamw_reference decay_names",
+}
+RIGHT = {argument: values.split("|") for values, arguments in _RIGHT.items()
+         for argument in arguments.split(", ")}
 
 
 def library_calls(folder: Path) -> list[Call]:
@@ -115,9 +186,9 @@ def library_calls(folder: Path) -> list[Call]:
     def backward(dout: Any, x: Any) -> Any:
         return (2 * dout * x,)
 
-    def backward_of_a_tape(values: Any, result: Any, dout: Any, on_gradient: Any) -> Any:
+    def backward_of_a_tape(result: Any, dout: Any, on_gradient: Any) -> Any:
         tape = Tape()
-        out = TEXTBOOK.gelu(tape.watch(values))
+        out = TEXTBOOK.gelu(tape.watch(np.ones(3)))
         return tape.backward(out if result is None else result, dout, on_gradient)
 
     def session(seed: Any, on_slide: Any, ids: Any, max_new_tokens: Any, temperature: Any) -> Any:
@@ -127,6 +198,13 @@ def library_calls(folder: Path) -> list[Call]:
 
     def stream(**settings: Any) -> Any:
         return list(zip(model.stream(**settings, on_slide=lambda row: None), range(2)))
+
+    def tune_for_now(threads: Any) -> None:
+        before = get_threads()
+        try:
+            tune(threads)
+        finally:
+            tune(before)
 
     ones = {"a": np.ones(3)}
     return [
@@ -147,8 +225,9 @@ def library_calls(folder: Path) -> list[Call]:
         Call("Op", Op, {"name": "square", "forward": forward, "backward": backward,
                         "inference": None}),
         Call("Tape", Tape, {"on_entry": None}),
+        Call("Tape.watch", lambda values: Tape().watch(values), {"values": np.ones(3)}),
         Call("Tape.backward", backward_of_a_tape, {
-            "values": np.ones(3), "result": None, "dout": np.ones(3), "on_gradient": None}),
+            "result": None, "dout": np.ones(3), "on_gradient": None}),
         Call("open_model", npgpt.open_model, {"path": folder / "run"}),
         Call("BPETokenizer.encode", bpe.encode, {"text": "a b", "special": False}),
         Call("BPETokenizer.decode", bpe.decode, {"ids": [1, 2]}),
@@ -178,7 +257,7 @@ def library_calls(folder: Path) -> list[Call]:
         Call("generate", model.generate, {
             "ids": [1, 2], "max_new_tokens": 2, "temperature": 1.0, "top_k": 3, "top_p": 0.9,
             "min_p": 0.1, "repetition_penalty": 1.1, "stop_ids": [3], "stop": "x", "decode": str,
-            "speculate": False, "seed": 0, "samples": 1, "on_slide": None, "reader": None}),
+            "speculate": False, "seed": 0, "samples": 1, "on_slide": None}),
         Call("complete", model.complete, {"ids": [1, 2], "max_new_tokens": 2, "on_token": None}),
         Call("stream", stream, {"ids": [1, 2], "max_new_tokens": 2, "samples": 1, "seed": 0}),
         Call("session", session, {"seed": 0, "on_slide": None, "ids": [1, 2], "max_new_tokens": 2,
@@ -206,11 +285,11 @@ def library_calls(folder: Path) -> list[Call]:
         Call("loss_and_grads", loss_and_grads, {
             "params": params, "ids": ids, "targets": ids, "config": config, "ops": FAST,
             "rng": None, "threads": 1, "shards": 1, "recompute": False}),
-        Call("adamw_reference", lambda **given: adamw_reference(**given), {
+        Call("adamw_reference", lambda **given: adamw_reference(**copy.deepcopy(given)), {
             "params": ones, "grads": ones, "m": ones, "v": ones, "step": 1, "lr": 0.1,
             "betas": (0.9, 0.99), "eps": 1e-8, "decay_names": ["a"], "weight_decay": 0.1,
             "grad_scale": 1.0}),
-        Call("tune", tune, {"threads": 2}),
+        Call("tune", tune_for_now, {"threads": 2}),
         Call("check", lambda x: doctor.check(forward, backward, x), {"x": np.ones(3)}),
         Call("check_function", lambda x: doctor.check_function(
             lambda x: (x * x).sum(), lambda x: 2 * x, x), {"x": np.ones(3)}),
@@ -226,8 +305,7 @@ def library_calls(folder: Path) -> list[Call]:
         Call("write_pack", packs.write_pack,
              {"folder": folder / "pack2", "config": packs.tiny_config(), "seed": 0}),
         Call("load_study", load_study, {"what": "small"}),
-        Call("run_study", lambda **given: run_study(reporter=None, **given),
-             {"folder": folder / "study", "study": None, "jobs": 1, "max_minutes": 0.0}),
+        Call("run_study", lambda study: run_study(folder, study, reporter=None), {"study": None}),
         Call("TorchGenerator", TorchGenerator, {"seed": 1}),
         Call("gpt2 of the book", gpt2,
              {"cfg": small_book, "seed": 1, "dtype": "float32", "ops": FAST}),

@@ -27,6 +27,7 @@ from ..fast.ops import FAST
 from ..ids import check_ids, check_integer
 from ..machine.memory import check_memory
 from ..ops import Ops
+from ..params import parameter_shapes
 from ..suggest import shown
 from ..tape import Array
 from .fast_reader import FastReader
@@ -73,6 +74,8 @@ class LanguageModel:
 
     @checked
     def __init__(self, config: GPT2Config, params: Weights, ops: Ops = FAST) -> None:
+        if config.n_layer > len(params) or parameter_shapes(config).keys() - params.keys():
+            raise ValueError("params lack some of the config's; see npgpt.GPT2, which names them")
         self.config = config
         self.params = params
         self.ops = ops
@@ -119,7 +122,7 @@ class LanguageModel:
         """
         prompts = _prompts(ids, self.config)
         tokens = self.stream(prompts, max_new_tokens, **settings)
-        samples = settings.get("samples", 1)
+        samples = int(settings.get("samples", 1))
         # a Token in a list, its id and its log-probability
         check_memory(200 * len(prompts) * samples * max_new_tokens,
                      f"max_new_tokens={max_new_tokens}")

@@ -46,10 +46,13 @@ def adamw_reference(
     grads, m and v have params' names and shapes, which may be any. Raises ValueError for others,
     a step below 1 and numbers that are not finite.
     """
+    if len(betas) != 2:
+        raise ValueError(f"betas must be two numbers; got {len(betas)}")
     check_integer("step", step, 1, 2**53)
     for what, number in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay),
                          ("grad_scale", grad_scale), *(("betas", beta) for beta in betas)):
         check_number(what, number, finite=True)
+    decayed = [name for name in decay_names if isinstance(name, str)]
     for name, p in params.items():
         for what, arrays in (("grads", grads), ("m", m), ("v", v)):
             if name not in arrays or np.shape(arrays[name]) != p.shape:
@@ -61,7 +64,7 @@ def adamw_reference(
         v[name][...] = beta2 * v[name] + (1 - beta2) * g * g
         mhat = m[name] / (1 - beta1**step)
         vhat = v[name] / (1 - beta2**step)
-        decay = weight_decay if name in list(decay_names) else 0.0
+        decay = weight_decay if name in decayed else 0.0
         p[...] = p * (1 - lr * decay) - lr * mhat / (np.sqrt(vhat) + eps)
 
 
