@@ -301,3 +301,24 @@ def test_training_where_another_trains_writes_nothing(start, corpus, tmp_path):
     train(tmp_path, start(max_steps=1), corpus, Silent())
     with locked(tmp_path):
         pass
+
+
+def test_no_checkpoint_is_written_before_the_disk_has_the_log_up_to_it(
+    start, corpus, tmp_path, monkeypatch
+):
+    log, on_disk = tmp_path / "log.jsonl", []
+    fsync, save = os.fsync, loop.save_checkpoint
+
+    def synced(handle):
+        fsync(handle)
+        if log.exists() and os.path.samestat(os.fstat(handle), log.stat()):
+            on_disk[:] = read_log(tmp_path)
+
+    def saved(folder, state):
+        assert [record["step"] for record in on_disk] == list(range(state.step + 1))
+        return save(folder, state)
+
+    monkeypatch.setattr("os.fsync", synced)
+    monkeypatch.setattr(loop, "save_checkpoint", saved)
+    train(tmp_path, start(), corpus, Silent())
+    assert len(on_disk) == SMALL["max_steps"] + 1
