@@ -142,7 +142,8 @@ def test_every_number_has_a_smallest_value_and_none_beyond_its_bounds_is_taken()
                 "checkpoint_every", "keep_checkpoints", "watch_every"}
     base = TrainSettings(min_learning_rate=0.0)
     for name, default in asdict(base).items():
-        outside = {int: [int(name in from_one) - 1], float: [-1e-9, math.inf]}.get(type(default), [])
+        least = int(name in from_one)
+        outside = {int: [least - 1], float: [-1e-9, math.inf]}.get(type(default), [])
         for value in outside + [1.0] * name.startswith("beta"):
             with pytest.raises(ValueError, match=re.escape(f"{name}={value} must be")) as caught:
                 replace(base, **{name: value})
@@ -150,4 +151,4 @@ def test_every_number_has_a_smallest_value_and_none_beyond_its_bounds_is_taken()
                 "in [0, 1)" if name.startswith("beta") else "finite and at least 0"
             assert fits in str(caught.value)
         if outside:
-            replace(base, **{name: type(default)(name in from_one)})
+            replace(base, **{name: type(default)(least)})
