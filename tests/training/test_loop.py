@@ -285,6 +285,17 @@ def test_time_runs_out_with_a_checkpoint(start, corpus, tmp_path):
     assert load_checkpoint(tmp_path / "run").step == outcome.step
 
 
+def test_a_stop_in_the_last_evaluation_leaves_a_finished_run_without_a_result(
+    start, corpus, tmp_path
+):
+    outcome = train(tmp_path / "run", start(), corpus, Silent(), after(SMALL["max_steps"] + 1))
+    assert (outcome.reason, outcome.step, outcome.val_loss) == ("finished", 12, None)
+    assert not (tmp_path / "run" / "result.json").exists()
+    state = load_checkpoint(tmp_path / "run")
+    assert train(tmp_path / "run", state, corpus, Silent()).val_loss is not None
+    assert (tmp_path / "run" / "result.json").exists()
+
+
 def test_a_text_too_short_for_one_sequence_is_named(start, corpus, tmp_path):
     state = start(n_positions=512, sequence_length=512)
     with pytest.raises(CorpusError, match="513"):
