@@ -20,6 +20,8 @@ from npgpt.training import loop
 from npgpt.training.checkpoint import checkpoints, load_checkpoint
 from npgpt.training.log import read_log
 from npgpt.training.loop import Diverged, batch_gradients, train, train_step
+from npgpt.training.step.gradients import loss_and_grads
+from npgpt.training.step.row_random import RowRandom
 from npgpt.training.step.workers import Workers
 
 from .conftest import SMALL, Silent
@@ -275,6 +277,26 @@ def test_accumulated_gradients_are_the_mean_over_the_batches(start, corpus):
     assert loss == pytest.approx((parts[0][0] + parts[1][0]) / 2, rel=1e-12)
     for name, grad in grads.items():
         np.testing.assert_allclose(grad, (parts[0][1][name] + parts[1][1][name]) / 2, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["resid_pdrop", "embd_pdrop", "attn_pdrop"])
+def test_each_kind_of_dropout_is_drawn_for_the_step_and_the_batch(start, corpus, kind):
+    none = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+    state = start(grad_accumulation=1, **{**none, kind: 0.4})
+    state.step = 3
+    ids, targets = loop.training_batch(corpus.train, 3, 8, seed=1337, step=3, micro=0)
+    loss, grads = loss_and_grads(
+        state.params, ids, targets, state.config, rng=RowRandom(1337, 3, 0, 3))
+    assert loss != loss_and_grads(state.params, ids, targets, state.config)[0]
+    got_loss, got = batch_gradients(state, corpus.train)
+    assert got_loss == loss and all((got[name] == grads[name]).all() for name in grads)
+
+
+def test_a_run_has_a_worker_for_each_thread_but_one_where_enough_steps_remain(start, monkeypatch):
+    monkeypatch.setattr(threads.THRESHOLDS, "shard_work", 0)
+    for wanted, settings in {2: {"threads": 3}, 0: {"threads": 1}, 1: {"threads": 2}}.items():
+        assert loop._workers(start(max_steps=20, **settings)).count == wanted
+        assert loop._workers(start(max_steps=19, **settings)).count == 0
 
 
 def test_time_runs_out_with_a_checkpoint(start, corpus, tmp_path):
