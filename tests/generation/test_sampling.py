@@ -66,6 +66,8 @@ def test_filters_leave_kept_logits_and_their_input_as_they_were(logits, k, p, mi
         kept = np.isfinite(filtered)
         np.testing.assert_array_equal(filtered[kept], logits[kept])
         assert filtered.dtype == logits.dtype and not np.shares_memory(filtered, logits)
+    penalise_repetition(logits, [0], 2.0)
+    with_temperature(logits, 0.5)
     np.testing.assert_array_equal(logits, before)
 
 
@@ -154,6 +156,13 @@ def test_extreme_temperatures_give_a_distribution(temperature):
 def test_a_draw_never_takes_a_token_of_probability_zero(probs, u):
     if probs.sum() > 0:
         assert probs[draw(probs, u)] > 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_last_draw_takes_the_last_token_that_has_a_probability(dtype):
+    for total in (0.3, 1.0, 7.0):
+        probs = np.array([0.5 * total, 0.5 * total, 0.0], dtype)
+        assert draw(probs, np.nextafter(1.0, 0.0)) == 1
 
 
 def test_draws_cover_the_unit_interval_in_proportion():
