@@ -162,7 +162,7 @@ def test_a_draw_never_takes_a_token_of_probability_zero(probs, u):
 def test_the_last_draw_takes_the_last_token_that_has_a_probability(dtype):
     for total in (0.3, 1.0, 7.0):
         probs = np.array([0.5 * total, 0.5 * total, 0.0], dtype)
-        assert draw(probs, np.nextafter(1.0, 0.0)) == 1
+        assert draw(probs, math.nextafter(1.0, 0.0)) == 1
 
 
 def test_draws_cover_the_unit_interval_in_proportion():
