@@ -306,6 +306,31 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
     assert names(tmp_path) == ["file"]
 
 
+def test_of_what_killed_writers_left_the_recent_and_other_kinds_of_file_can_stay(tmp_path):
+    hour_ago = time.time() - 3600
+    for name, written in (("old.bin", hour_ago), ("old.txt", hour_ago), ("new.bin", time.time())):
+        path = tmp_path / f".partial-{os.getpid()}-{name}"
+        path.touch()
+        os.utime(path, (written, written))
+    remove_partial(tmp_path, ".bin", seconds=1800)
+    assert [name[-7:] for name in names(tmp_path)] == ["new.bin", "old.txt"]
+    remove_partial(tmp_path, ".bin")
+    assert [name[-7:] for name in names(tmp_path)] == ["old.txt"]
+
+
+def test_what_a_killed_writer_left_and_cannot_be_removed_stays(tmp_path, monkeypatch):
+    def denied(*args: object, **kwargs: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    (tmp_path / f".partial-{os.getpid()}-file").touch()
+    (tmp_path / f".partial-{os.getpid()}-folder").mkdir()
+    before = names(tmp_path)
+    monkeypatch.setattr("pathlib.Path.unlink", denied)
+    monkeypatch.setattr("os.rmdir", denied)
+    remove_partial(tmp_path)
+    assert names(tmp_path) == before
+
+
 def test_flushing_takes_files_and_folders_and_names_what_is_missing(tmp_path):
     (tmp_path / "file").write_text("content")
     flush_to_disk(tmp_path / "file")

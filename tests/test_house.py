@@ -256,6 +256,19 @@ def test_nothing_is_pickled():
     assert found == []
 
 
+def test_no_text_is_read_or_written_in_the_encoding_of_the_machine():
+    found = []
+    for name, path in NAMES.items():
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Call):
+                function, given = ast.unparse(node.func), [ast.unparse(a) for a in node.args]
+                texts = function.endswith((".read_text", ".write_text")) or (
+                    re.search(r"\bopen$", function) and {"'r'", "'w'", "'a'", "'x'"} & {*given})
+                if texts and "encoding" not in {keyword.arg for keyword in node.keywords}:
+                    found.append(f"{name}:{node.lineno}: {ast.unparse(node)}")
+    assert found == []
+
+
 def loaded_by(statement: str) -> set[str]:
     code = f"import sys; {statement}; print(*sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,

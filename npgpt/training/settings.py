@@ -286,10 +286,5 @@ def _where(key: str, known: Mapping[str, Iterable[str]]) -> str:
 
 
 def _toml(value: str | float | bool) -> str:
-    # JSON's spelling is TOML's too, except that TOML wants a point or an exponent with digits on
-    # both sides
-    if isinstance(value, float):
-        text = repr(value)
-        return text if "." in text or "e" in text else f"{text}.0"
-    # JSON leaves DEL as it is, TOML forbids it
+    # JSON's spelling is TOML's too, except that JSON leaves DEL as it is and TOML forbids it
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
