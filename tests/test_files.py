@@ -18,10 +18,12 @@ import npgpt
 from npgpt.files import (
     LOCK_FILE,
     InUse,
+    aside,
     check_room,
     creating_folder,
     flush_to_disk,
     locked,
+    pinned,
     place_of,
     remove_partial,
     replacing_file,
@@ -297,13 +299,63 @@ def test_a_disk_that_takes_no_more_loses_nothing(tmp_path):
     assert names(tmp_path) == ["file"] and (tmp_path / "file").read_text() == "old"
 
 
-def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
+@pytest.fixture
+def ended() -> int:
+    """The id of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path, ended):
     # literally: another version of npgpt may have left it
-    (tmp_path / ".partial-1-file").write_text("half")
-    (tmp_path / ".partial-2-folder" / "inner").mkdir(parents=True)
+    for process in (ended, os.getpid(), 10**30):
+        (tmp_path / f".partial-{process}-file").write_text("half")
+    (tmp_path / f".partial-{ended}-folder" / "inner").mkdir(parents=True)
     (tmp_path / "file").write_text("whole")
     remove_partial(tmp_path)
     assert names(tmp_path) == ["file"]
+
+
+@posix
+def test_what_another_live_process_writes_is_not_removed(tmp_path, holder):
+    live = [f".partial-{holder.pid}-file", f".partial-{os.getppid()}-folder"]
+    (tmp_path / live[0]).write_text("half")
+    (tmp_path / live[1]).mkdir()
+    remove_partial(tmp_path)
+    assert set(live) <= set(names(tmp_path))
+
+
+def test_whoever_holds_a_folder_clears_what_killed_writers_left_in_it(tmp_path, ended):
+    (tmp_path / f".partial-{ended}-result.json").write_text("half")
+    with locked(tmp_path):
+        assert ".lock" in names(tmp_path) and not list(tmp_path.glob(".partial*"))
+
+
+def test_what_is_set_aside_has_a_name_that_is_free(tmp_path):
+    for expected in ("aside-file", "aside-2-file", "aside-3-file"):
+        assert aside(tmp_path / "file") == tmp_path / expected
+        (tmp_path / expected).touch()
+
+
+@posix
+@pytest.mark.parametrize("go", [
+    lambda folder: folder.rename(folder.with_name("elsewhere")),
+    lambda folder: folder.rmdir(),
+    lambda folder: (folder.rmdir(), folder.mkdir()),
+    lambda folder: (folder.rename(folder.with_name("elsewhere")), folder.mkdir()),
+    lambda folder: (folder.rmdir(), folder.touch()),
+])
+def test_a_folder_that_was_renamed_deleted_or_replaced_is_noticed(tmp_path, go):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    with pinned(folder) as in_place, pinned(tmp_path / "link") as behind_a_link:
+        (folder / "file").write_text("content")
+        (folder / "file").unlink()
+        assert in_place() and behind_a_link()
+        go(folder)
+        assert not in_place() and not behind_a_link()
 
 
 def test_flushing_takes_files_and_folders_and_names_what_is_missing(tmp_path):

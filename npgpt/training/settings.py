@@ -14,7 +14,7 @@ import math
 import tomllib
 from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Iterable, Mapping, TypeVar
+from typing import Any, Iterable, Iterator, Mapping, TypeVar
 
 from ..config import GPT2Config
 from ..ids import check_integer, check_number
@@ -247,6 +247,17 @@ def build(values: Mapping[str, Table]) -> RunConfig:
         raise ValueError("recompute (activation checkpointing) excludes entropy_penalty, which "
                          "needs the attention of every layer at once; switch one of them off")
     return RunConfig(data, resolved, train)
+
+
+def differences(
+    tables: Mapping[str, Table], others: Mapping[str, Table]
+) -> Iterator[tuple[str, str, object, object]]:
+    """Table, key and both values of every setting that differs; None stands for one left out."""
+    for table in {**tables, **others}:
+        mine, other = tables.get(table, {}), others.get(table, {})
+        for key in sorted({*mine, *other}):
+            if mine.get(key) != other.get(key):
+                yield table, key, mine.get(key), other.get(key)
 
 
 def read_toml(path: Path) -> dict[str, Table]:

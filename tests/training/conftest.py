@@ -1,5 +1,7 @@
 """A text of our own to learn, and small runs on it."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,15 @@ class Silent(Reporter):
 
     def evaluating(self, seen, total):
         assert 0 < seen <= total
+
+
+def without_checksums(checkpoint):
+    """Make a checkpoint what the version before checksums wrote; returns it."""
+    (checkpoint / "checksums.json").unlink()
+    record = json.loads((checkpoint / "run.json").read_text())
+    assert record.pop("checksums") == "checksums.json"
+    (checkpoint / "run.json").write_text(json.dumps(record, indent=1) + "\n")
+    return checkpoint
 
 
 @pytest.fixture
