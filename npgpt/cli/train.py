@@ -21,6 +21,7 @@ from ..training.checkpoint import (
 )
 from ..training.loop import CONFIG_FILE, Diverged, FolderGone, check_length, new_state, train
 from ..training.settings import (
+    CHANGEABLE,
     DEFAULT_PRESET,
     PRESETS,
     RunConfig,
@@ -51,8 +52,6 @@ examples:
 exit codes: 0 done, 2 a wrong setting, 3 a file cannot be read or written, 4
 diverged (the last good checkpoint is kept), 130 interrupted (after saving)
 """
-# what may be changed on resuming a run
-CHANGEABLE = ("max_steps", "max_minutes", "threads", "recompute")
 
 
 def add_arguments(parser: Parser) -> None:

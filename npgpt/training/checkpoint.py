@@ -34,7 +34,7 @@ from ..text import Tokenizer, tokenizer_from_dict
 from ..weights import CheckpointError
 from ..weights.checksums import CHECKSUMS, damaged_files, measured, write_checksums
 from ..weights.configs import CONFIG, written_config
-from ..weights.errors import bad_file, shown
+from ..weights.errors import bad_file, named, shown
 from ..weights.huggingface import WEIGHTS
 from ..weights.safetensors_file import read_json, read_safetensors, write_safetensors
 from ..weights.stored import Stored
@@ -221,10 +221,15 @@ def _load_model(folder: Path, record: RunRecord) -> tuple[GPT2Config, Params, To
     config, params = weights.load(folder / WEIGHTS)
     tokenizer = build_tokenizer(folder, record, config)
     check_copies(folder, record, config)
+    check_finite(folder / WEIGHTS, params)
+    return config, params, tokenizer
+
+
+def check_finite(file: Path, params: Params) -> None:
+    """Raise CheckpointError, naming them, if parameters from `file` have NaN or infinity."""
     bad = [name for name, array in params.items() if not np.isfinite(array).all()]
     if bad:
-        raise CheckpointError(f"{folder}: {', '.join(bad)} hold NaN or infinite numbers")
-    return config, params, tokenizer
+        raise bad_file(file, f"{named(bad)} hold NaN or infinite numbers")
 
 
 def build_tokenizer(folder: Path, record: RunRecord, config: GPT2Config) -> Tokenizer:

@@ -24,6 +24,8 @@ from ..suggest import did_you_mean, unknown
 WATCHABLE = ("entropy", "gradients", "activations", "updates")
 # model settings that a run cannot choose: the tokenizer decides
 DERIVED = ("vocab_size",)
+# what may be changed on resuming a run
+CHANGEABLE = ("max_steps", "max_minutes", "threads", "recompute")
 
 
 # a table of a config file as TOML and JSON give it: any values, until the dataclasses check them
