@@ -161,7 +161,9 @@ def locked(folder: Path) -> Iterator[None]:
         remove_partial(folder)
         yield
     finally:
-        owner.unlink(missing_ok=True)
+        with suppress(OSError):     # the folder may be gone, and its name another's
+            if owner.read_text(encoding="utf-8") == str(os.getpid()):
+                owner.unlink()
         lock.release()
 
 

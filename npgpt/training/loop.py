@@ -175,6 +175,7 @@ def _train(
         log.write(record)
         reporter.step(record)
         if state.step and settings.sample_every and _due(state, settings.sample_every):
+            check_place()
             reporter.sample(state.step, _write_sample(run_folder, state))
 
     def outcome(reason: str, val_loss: float | None = None) -> Outcome:

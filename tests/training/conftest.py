@@ -21,13 +21,16 @@ class Silent(Reporter):
     """A reporter that collects what it is given."""
 
     def __init__(self):
-        self.records, self.samples = [], []
+        self.records, self.samples, self.notes = [], [], []
 
     def step(self, record):
         self.records.append(dict(record))
 
     def sample(self, step, text):
         self.samples.append((step, text))
+
+    def note(self, text):
+        self.notes.append(text)
 
     def evaluating(self, seen, total):
         assert 0 < seen <= total
