@@ -90,7 +90,7 @@ def replacing_file(path: Path) -> Iterator[Path]:
     A link stays, and its target is replaced. Raises ValueError as `place_of` does.
     """
     path = place_of(path)
-    beside = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
+    beside = _beside(path)
     try:
         yield beside
         flush_to_disk(beside)
@@ -99,6 +99,10 @@ def replacing_file(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
         raise
     flush_to_disk(path.parent)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -117,7 +121,7 @@ def creating_folder(path: Path) -> Iterator[Path]:
         raise FileExistsError(f"{path} exists already")
     if path.is_symlink():
         path = Path(os.path.realpath(path))
-    beside = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
+    beside = _beside(path)
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
@@ -182,6 +186,18 @@ def remove_partial(folder: Path, suffix: str = "", seconds: float = 0.0) -> None
         with suppress(OSError):     # another process was quicker, or the folder is not ours
             if not seconds or time.time() - leftover.stat().st_mtime > seconds:
                 leftover.unlink()
+
+
+def remove_folder(path: Path) -> None:
+    """Delete a folder that a kill must not leave half deleted under its name; a link stays.
+
+    What cannot be deleted is left, for `remove_partial` to try again.
+    """
+    gone = _beside(path)
+    with suppress(OSError):
+        if not path.is_symlink():
+            path.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _is_live(process: str) -> bool:

@@ -71,7 +71,7 @@ def verify(given: Path | str) -> Report:
     """
     path = Path(given)
     if is_checkpoint(path):
-        return Report("checkpoint", _checkpoint(path))
+        return Report("checkpoint", _checkpoint(path)[0])
     if is_run(path) or (path / CONFIG_FILE).is_file():
         return _run(path)
     tokens = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
@@ -81,22 +81,29 @@ def verify(given: Path | str) -> Report:
 
 
 def _run(folder: Path) -> Report:
-    files, sound = [], None
+    files, sound, settings = [], None, None
     for place in sorted((folder / saved.FOLDER).glob("*step-*"), key=step_of):
-        found = _checkpoint(place) if step_of(place) >= 0 and is_checkpoint(place) else []
+        if step_of(place) < 0 or not place.is_dir():
+            continue
+        try:
+            found, run = _checkpoint(place)
+        except OSError:
+            if place.exists():
+                raise
+            continue
         # one that training has deleted meanwhile is not damaged
         if place.exists():
             files += [Checked(f"{place.name}/{f.name}", f.what, f.damaged) for f in found]
             if place in saved.checkpoints(folder) and not any(f.damaged for f in found):
-                sound = place
+                sound, settings = place, run
     newest = max(map(step_of, saved.checkpoints(folder)), default=-1)
-    before = [_config(folder / CONFIG_FILE, sound), _log(folder / LOG_FILE, newest)]
+    before = [_config(folder / CONFIG_FILE, settings), _log(folder / LOG_FILE, newest)]
     if (folder / RESULT_FILE).is_file():
         before.append(_result(folder / RESULT_FILE, newest))
     return Report("run", before + files, sound)
 
 
-def _config(path: Path, checkpoint: Path | None) -> Checked:
+def _config(path: Path, used: RunConfig | None) -> Checked:
     if not path.is_file():
         return Checked(path.name, "is missing", True)
     try:
@@ -104,17 +111,12 @@ def _config(path: Path, checkpoint: Path | None) -> Checked:
         build(tables)
     except (ValueError, TypeError, KeyError) as error:
         return Checked(path.name, str(error).removeprefix(f"{path}: "), True)
-    if checkpoint is None:
+    if used is None:
         return Checked(path.name, "settings")
-    there = _settings(checkpoint).to_dict()
     edits = [f"{key} = {mine!r} (the checkpoint: {other!r})"
-             for _, key, mine, other in differences(tables, there)
+             for _, key, mine, other in differences(tables, used.to_dict())
              if key not in (*CHANGEABLE, "decay_steps")]
     return Checked(path.name, "; ".join(edits) or "settings, as in the checkpoint", bool(edits))
-
-
-def _settings(checkpoint: Path) -> RunConfig:
-    return saved.build_run(checkpoint, saved.read_record(checkpoint))
 
 
 def _log(path: Path, newest: int) -> Checked:
@@ -141,8 +143,11 @@ def _result(path: Path, newest: int) -> Checked:
     return Checked(path.name, f"of step {step}", step != newest)
 
 
-def _checkpoint(folder: Path) -> list[Checked]:
-    """Every file of a checkpoint; under the name "" what its copies contradict each other in."""
+def _checkpoint(folder: Path) -> tuple[list[Checked], RunConfig | None]:
+    """Every file of a checkpoint, and the settings in it.
+
+    Under the name "" stands in what its copies contradict each other.
+    """
     found: dict[str, str] = {}
 
     def attempt(check: Callable[[], T]) -> T | None:
@@ -158,8 +163,7 @@ def _checkpoint(folder: Path) -> list[Checked]:
     record = attempt(lambda: saved.read_record(folder))
     model = attempt(lambda: load(folder / WEIGHTS))
     params = model[1] if model else {}
-    if record:
-        attempt(lambda: saved.build_run(folder, record))
+    run = attempt(lambda: saved.build_run(folder, record)) if record else None
     if record and model:
         attempt(lambda: saved.build_tokenizer(folder, record, model[0]))
         attempt(lambda: saved.check_copies(folder, record, model[0]))
@@ -170,7 +174,7 @@ def _checkpoint(folder: Path) -> list[Checked]:
     return [Checked(name, found[name], True) for name in found if name not in names] + [
         Checked(name, found.get(name, ("" if name == CHECKSUMS else by_checksum) + what),
                 name in found)
-        for name, what in CHECKPOINT_FILES.items() if name in names]
+        for name, what in CHECKPOINT_FILES.items() if name in names], run
 
 
 def _check_moments(folder: Path, params: Params) -> None:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ import numpy as np
 from .. import weights
 from ..config import GPT2Config
 from ..fast.ops import FAST
-from ..files import aside, creating_folder
+from ..files import aside, creating_folder, remove_folder
 from ..ops import Ops
 from ..params import Params
 from ..text import Tokenizer, tokenizer_from_dict
@@ -96,7 +95,7 @@ def save_checkpoint(run_folder: Path, state: TrainingState) -> Path:
             (beside / RUN_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
             write_checksums(beside, measured(beside))
     for old in checkpoints(run_folder)[:-state.run.train.keep_checkpoints]:
-        shutil.rmtree(old, ignore_errors=True)
+        remove_folder(old)
     return place
 
 
