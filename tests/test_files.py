@@ -10,20 +10,14 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Iterator
 
 import pytest
 
 import npgpt
 from npgpt.files import (
-    LOCK_FILE,
-    InUse,
-    aside,
     check_room,
     creating_folder,
     flush_to_disk,
-    locked,
-    pinned,
     place_of,
     remove_partial,
     replacing_file,
@@ -299,65 +293,6 @@ def test_a_disk_that_takes_no_more_loses_nothing(tmp_path):
     assert names(tmp_path) == ["file"] and (tmp_path / "file").read_text() == "old"
 
 
-@pytest.fixture
-def ended() -> int:
-    """The id of a process that has ended."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
-
-
-def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path, ended):
-    # literally: another version of npgpt may have left it
-    for process in (ended, os.getpid(), 10**30):
-        (tmp_path / f".partial-{process}-file").write_text("half")
-    (tmp_path / f".partial-{ended}-folder" / "inner").mkdir(parents=True)
-    (tmp_path / "file").write_text("whole")
-    remove_partial(tmp_path)
-    assert names(tmp_path) == ["file"]
-
-
-@posix
-def test_what_another_live_process_writes_is_not_removed(tmp_path, holder):
-    live = [f".partial-{holder.pid}-file", f".partial-{os.getppid()}-folder"]
-    (tmp_path / live[0]).write_text("half")
-    (tmp_path / live[1]).mkdir()
-    remove_partial(tmp_path)
-    assert set(live) <= set(names(tmp_path))
-
-
-def test_whoever_holds_a_folder_clears_what_killed_writers_left_in_it(tmp_path, ended):
-    (tmp_path / f".partial-{ended}-result.json").write_text("half")
-    with locked(tmp_path):
-        assert ".lock" in names(tmp_path) and not list(tmp_path.glob(".partial*"))
-
-
-def test_what_is_set_aside_has_a_name_that_is_free(tmp_path):
-    for expected in ("aside-file", "aside-2-file", "aside-3-file"):
-        assert aside(tmp_path / "file") == tmp_path / expected
-        (tmp_path / expected).touch()
-
-
-@posix
-@pytest.mark.parametrize("go", [
-    lambda folder: folder.rename(folder.with_name("elsewhere")),
-    lambda folder: folder.rmdir(),
-    lambda folder: (folder.rmdir(), folder.mkdir()),
-    lambda folder: (folder.rename(folder.with_name("elsewhere")), folder.mkdir()),
-    lambda folder: (folder.rmdir(), folder.touch()),
-])
-def test_a_folder_that_was_renamed_deleted_or_replaced_is_noticed(tmp_path, go):
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    (tmp_path / "link").symlink_to("folder")
-    with pinned(folder) as in_place, pinned(tmp_path / "link") as behind_a_link:
-        (folder / "file").write_text("content")
-        (folder / "file").unlink()
-        assert in_place() and behind_a_link()
-        go(folder)
-        assert not in_place() and not behind_a_link()
-
-
 def test_flushing_takes_files_and_folders_and_names_what_is_missing(tmp_path):
     (tmp_path / "file").write_text("content")
     flush_to_disk(tmp_path / "file")
@@ -394,91 +329,6 @@ def test_only_a_folder_on_windows_may_be_impossible_to_open(
     monkeypatch.setattr("npgpt.files.os", SimpleNamespace(open=denied, name=system, O_RDONLY=0))
     with nullcontext() if passes else pytest.raises(PermissionError):
         flush_to_disk(tmp_path / name)
-
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from npgpt.files import locked
-with locked(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-@pytest.fixture
-def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that holds tmp_path."""
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], cwd=HOME,
-                               stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None and process.stdout.readline() == "held\n"
-    yield process
-    process.kill()
-    process.communicate()
-
-
-def test_a_held_folder_is_not_given_to_another_which_hears_who_holds_it(
-    holder: subprocess.Popen[str], tmp_path: Path
-) -> None:
-    for _ in range(2):        # the first failure must not have wiped the owner's id
-        with pytest.raises(InUse, match=f"in use by another process, {holder.pid}; wait") as caught:
-            with locked(tmp_path):
-                pass
-        assert caught.value.process == str(holder.pid)
-        assert str(caught.value).startswith(f"{tmp_path} is in use")
-
-
-def test_the_lock_of_a_killed_process_is_gone(
-    holder: subprocess.Popen[str], tmp_path: Path
-) -> None:
-    holder.kill()
-    holder.wait()
-    with locked(tmp_path), pytest.raises(InUse, match=f"process, {os.getpid()}; wait"):
-        with locked(tmp_path):
-            pass
-
-
-def test_a_folder_is_free_after_the_work_in_it_failed_and_no_owner_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError):
-        with locked(tmp_path):
-            raise ZeroDivisionError
-    with locked(tmp_path):
-        pass
-    assert {place.name for place in tmp_path.iterdir()} <= {LOCK_FILE}
-
-
-def test_a_lock_has_the_name_that_every_version_of_npgpt_gives_it(tmp_path: Path) -> None:
-    with locked(tmp_path):
-        assert names(tmp_path) == [".lock", ".lock-owner"]
-
-
-def test_an_owner_that_has_not_written_its_id_is_not_named(tmp_path: Path) -> None:
-    with locked(tmp_path):
-        (tmp_path / ".lock-owner").unlink()
-        with pytest.raises(InUse, match=r"another process, \?; wait"):
-            with locked(tmp_path):
-                pass
-
-
-@pytest.mark.parametrize("error", [
-    NotImplementedError(), OSError(errno.ENOLCK, "no locks"), OSError(errno.EOPNOTSUPP, "nor here"),
-])
-def test_on_a_disk_without_locks_the_work_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    def acquire(*args: object, **kwargs: object) -> None:
-        raise error
-
-    monkeypatch.setattr("filelock.FileLock.acquire", acquire)
-    with locked(tmp_path), locked(tmp_path):
-        (tmp_path / "work").touch()
-
-
-def test_a_lock_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / LOCK_FILE).mkdir()
-    with pytest.raises(OSError):
-        with locked(tmp_path):
-            pass
 
 
 def test_a_text_replaces_what_was_there(tmp_path):

@@ -119,5 +119,5 @@ def _write_pair(
             weights, settings = beside / weights_file.name, beside / CONFIG
         write_safetensors(weights, tensors, metadata)
         describe(settings)
-    # it was that of the weights before
-    (folder / CHECKSUMS).unlink(missing_ok=True)
+        if weights_file.exists():       # a table of checksums is that of the weights before
+            (folder / CHECKSUMS).unlink(missing_ok=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from npgpt.files import InUse, locked
+from npgpt.text import load_corpus
 from npgpt.training.checkpoint import load_checkpoint
 
 from .conftest import TINY
@@ -144,6 +146,20 @@ def test_a_run_that_is_being_trained_is_not_resumed_by_another(npgpt, process, r
     code, _, err = npgpt("train", "--resume", run_folder, "--max-steps", "100000",
                          "--max-minutes", "0.0001")
     assert code == 0, err
+
+
+def test_nobody_else_goes_on_from_the_state_that_a_run_has_read(npgpt, run_folder, monkeypatch):
+    asked = []
+
+    def while_it_prepares(*given, **named):
+        with pytest.raises(InUse), locked(run_folder):
+            pass
+        asked.append(given)
+        return load_corpus(*given, **named)
+
+    monkeypatch.setattr("npgpt.cli.train.load_corpus", while_it_prepares)
+    assert npgpt("train", "--resume", run_folder, "--max-steps", "5")[0] == 0
+    assert len(asked) == 1 and load_checkpoint(run_folder).step == 5
 
 
 def test_a_run_killed_before_its_first_checkpoint_starts_afresh(npgpt, run_folder):

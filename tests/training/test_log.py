@@ -38,8 +38,9 @@ def test_cutting_drops_later_steps_and_a_torn_line(tmp_path):
     assert (tmp_path / FILE).read_text().splitlines() == before[:4]
 
 
-DAMAGE = [b"nonsense", b"5", b"[]", b'{"a": 1}', b'{"step": true}', b'{"step": 1.0}', b"", b"\0" * 9,
-          b"\xff\xfe", b"[" * 100_000, b'{"step": ' + b"9" * 5000 + b"}", b'{"step": 3, "lo']
+DAMAGE = [b"nonsense", b"5", b"[]", b'{"a": 1}', b'{"step": true}', b'{"step": 1.0}', b"",
+          b"\0" * 9, b"\xff\xfe", b"[" * 100_000,
+          b'{"step": ' + b"9" * 5000 + b"}", b'{"step": 3, "lo']
 
 
 def written(folder, steps=range(6)):
