@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from npgpt import GPT2, GPT2Config
+from npgpt.budget import count_parameters
 from npgpt.machine.memory import _memory, check_memory
-from npgpt.params import count_parameters, init_params
+from npgpt.params import init_params
 from npgpt.training.loop import new_state
 from npgpt.training.settings import resolve
 
