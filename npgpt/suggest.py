@@ -6,12 +6,14 @@ import difflib
 from typing import Iterable
 
 
-def did_you_mean(word: object, known: Iterable[str]) -> str:
+def did_you_mean(word: object, known: Iterable[str], cutoff: float = 0.6) -> str:
     """` (did you mean 'relu'?)` for the nearest of the known names; empty if none is near.
 
         raise ValueError(f"unknown activation {word!r}{did_you_mean(word, ACTIVATIONS)}")
+
+    `cutoff` is how alike the two must be, as difflib measures it: 1 is equal.
     """
-    near = difflib.get_close_matches(str(word), list(known), n=1)
+    near = difflib.get_close_matches(str(word), list(known), n=1, cutoff=cutoff)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 

@@ -10,9 +10,10 @@ from typing import Mapping
 import numpy as np
 
 from ..config import GPT2Config
+from ..documents import shown
 from ..ids import check_dtype
 from ..params import Params, check_params, parameter_shapes
-from .errors import bad_file, named, shown
+from .errors import bad_file, named
 from .stored import FLOATS, Stored, same
 
 

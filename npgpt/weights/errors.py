@@ -6,9 +6,7 @@ import re
 from pathlib import Path
 from typing import Iterable
 
-# a forged file may hold a million bad names; the line stays readable
-LONGEST_LINE = 4000
-LONGEST_NAME = 120
+from ..documents import one_line, shown
 
 
 class CheckpointError(ValueError):
@@ -21,17 +19,8 @@ class Unsound(Exception):
 
 def bad_file(path: Path | str, *problems: str) -> CheckpointError:
     """The error for `path`: all problems in one line, without control characters."""
-    line = f"{path}: " + "; ".join(problems)
-    line = " ".join("".join(c if c.isprintable() else " " for c in line).split())
-    if len(line) > LONGEST_LINE:
-        line = line[:LONGEST_LINE] + " ..."
-    return CheckpointError(line)
-
-
-def shown(value: object) -> str:
-    """A value out of a file, shortened for a message."""
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= LONGEST_NAME else text[:LONGEST_NAME] + "..."
+    # a forged file may hold a million bad names; the line stays readable
+    return CheckpointError(f"{one_line(str(path))}: {one_line('; '.join(problems))}")
 
 
 def named(names: Iterable[str]) -> str:
