@@ -10,7 +10,6 @@ that, at most a minute; then it names a run that still goes.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import subprocess
@@ -20,11 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Protocol
 
+from ..documents import open_regular
 from ..files import write_text
 from ..ids import check_integer
 from ..text import load_corpus
 from ..training.checkpoint import checkpoints
 from ..training.log import FILE as LOG_FILE
+from ..training.log import parse_record
 from ..training.loop import check_length
 from .folder import DIVERGED, Run, adopt, held, note_beginning, runs_of, write_json
 from .results import write_results
@@ -224,17 +225,16 @@ class _Team:
 def last_step(run: Run) -> int:
     """The newest step in the run's log, 0 if there is none."""
     try:
-        with (run.place / LOG_FILE).open("rb") as file:
+        with open_regular(run.place / LOG_FILE) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - (1 << 16)))
             lines = file.read().splitlines()
     except OSError:
         return 0
     for line in reversed(lines):
-        try:
-            return int(json.loads(line)["step"])
-        except (ValueError, KeyError, TypeError):
-            continue        # torn by a kill, or being written
+        # a line may be torn by a kill, or being written
+        if record := parse_record(line):
+            return int(record["step"])
     return 0
 
 

@@ -18,19 +18,21 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator, Mapping, TypedDict, cast
+from typing import Any, Iterator, Mapping, TypedDict
 
 import numpy as np
 
 from .. import weights
 from ..config import GPT2Config
+from ..documents import check_type, read_json
 from ..fast.ops import FAST
 from ..files import creating_folder
+from ..ids import check_integer
 from ..ops import Ops
 from ..params import Params
 from ..text import Tokenizer, tokenizer_from_dict
 from ..weights import CheckpointError
-from ..weights.safetensors_file import read_arrays, read_json, write_safetensors
+from ..weights.safetensors_file import read_arrays, write_safetensors
 from .settings import RunConfig, build
 
 FOLDER = "checkpoints"
@@ -121,16 +123,12 @@ def load_checkpoint(path: Path) -> TrainingState:
     folder = newest_checkpoint(path)
     with _naming_the_one_before(folder):
         record = read_record(folder)
-        try:
-            run = build(record["run"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{folder / RUN_FILE}: settings do not fit: {error}") from None
         config, mapped, tokenizer = _load_model(folder, record)
         # a copy: what is mapped from the file would go when the file does
         params = {name: np.array(array) for name, array in mapped.items()}
         mean, square = _load_moments(folder / OPTIMIZER_FILE, params)
-    return TrainingState(record["step"], config, params, mean, square, run, tokenizer,
-                         record["corpus_fingerprint"])
+    return TrainingState(record["step"], config, params, mean, square,
+                         build(record["run"]), tokenizer, record["corpus_fingerprint"])
 
 
 def set_aside_newer(run_folder: Path, step: int) -> None:
@@ -186,16 +184,15 @@ def read_record(folder: Path) -> RunRecord:
     """The content of a checkpoint's run.json; raises CheckpointError, saying what is wrong."""
     path = folder / RUN_FILE
     try:
-        record = read_json(path)
+        found = check_type(read_json(path, CheckpointError), RunRecord, path, CheckpointError)
+        check_integer("step", found["step"], 0)
+        build(found["run"])
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
-    needed = {"step": int, "run": dict, "tokenizer": dict, "corpus_fingerprint": str}
-    for key, kind in needed.items():
-        if type(record.get(key)) is not kind:
-            raise CheckpointError(f"{path}: {key!r} is missing or not of type {kind.__name__}")
-    found = cast(RunRecord, record)
-    if found["step"] < 0:
-        raise CheckpointError(f"{path}: 'step' is {found['step']}, below 0")
+    except CheckpointError:
+        raise
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from None
     return found
 
 

@@ -10,10 +10,11 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any, Mapping, Sequence, Union
+from typing import Any, Literal, Mapping, Sequence, TypedDict, Union
 
 import numpy as np
 
+from ..documents import LARGEST, check_type, open_regular, parse_json
 from ..files import write_text
 from ..tape import Array
 
@@ -21,6 +22,21 @@ FILE = "log.jsonl"
 
 Record = Union[None, bool, int, float, str, Array, Sequence["Record"], Mapping[str, "Record"]]
 """What JSON can hold, and what `plain` makes so: arrays, and numbers that are not finite."""
+
+Number = Union[float, Literal["nan", "inf", "-inf"], None]
+"""A number as `plain` gives it: text where it is not finite."""
+
+
+class _Step(TypedDict):
+    step: int
+
+
+class LogRecord(_Step, total=False):
+    """What others than the run itself read of a line; it has more."""
+
+    loss: Number
+    val: Number
+    watch: dict[str, Any]
 
 
 class RunLog:
@@ -52,15 +68,23 @@ def read_log(run_folder: Path) -> list[dict[str, Any]]:
     path = run_folder / FILE
     if not path.is_file():
         return []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            break
-        if not isinstance(record, dict) or type(record.get("step")) is not int:
-            break
-        records.append(record)
+    with open_regular(path) as file:
+        for line in iter(lambda: file.readline(LARGEST), b""):
+            record = parse_record(line)
+            if record is None:
+                break
+            records.append(record)
     return records
+
+
+def parse_record(line: bytes) -> dict[str, Any] | None:
+    """The record in one line of a log; None if it is torn or damaged."""
+    try:
+        record = parse_json(line, "the line")
+        check_type(record, LogRecord, "the line")
+    except ValueError:
+        return None
+    return record
 
 
 def cut_log(run_folder: Path, step: int) -> None:

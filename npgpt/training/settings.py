@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Iterable, Mapping, TypeVar
 
 from ..config import GPT2Config
+from ..documents import parse_toml, read_text
 from ..ids import check_integer, check_number
 from ..suggest import did_you_mean, unknown
 
@@ -235,6 +235,9 @@ def build(values: Mapping[str, Table]) -> RunConfig:
     Raises ValueError, naming the field, for an unknown key or an invalid value.
     """
     _check_keys(values)
+    for table in table_fields():
+        if table not in values:
+            raise ValueError(f"the table {table!r} is missing")
     model = GPT2Config.from_dict(values["model"])       # checks the values
     data = DataSettings(**values["data"])
     train = TrainSettings(**values["train"])
@@ -251,12 +254,7 @@ def build(values: Mapping[str, Table]) -> RunConfig:
 
 def read_toml(path: Path) -> dict[str, Table]:
     """The tables of a config file; ValueError names the file and the line or key at fault."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is not valid TOML: {error}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 at byte {error.start}") from None
+    content = parse_toml(read_text(path), path)
     _check_keys(content, f"{path}: ")
     return content
 
