@@ -96,7 +96,7 @@ class RunRecord(TypedDict):
     said: str
     seconds: float
     val: Curve
-    train: list[list[float]]
+    train: Sequence[Sequence[Number]]
     entropy: EntropyRecord | None
     parameters: int | None
     slopes: dict[str, float]
