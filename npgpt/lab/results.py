@@ -233,7 +233,7 @@ def _run(run: Run) -> RunRecord:
 
 def _entropy(log: list[dict[str, Any]]) -> EntropyRecord | None:
     watched = [(r["step"], r["watch"]["entropy"]) for r in log
-               if isinstance(r.get("watch"), dict) and "entropy" in r["watch"]]
+               if "entropy" in r.get("watch", ())]
     if not watched:
         return None
     return {

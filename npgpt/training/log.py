@@ -27,16 +27,34 @@ Number = Union[float, Literal["nan", "inf", "-inf"], None]
 """A number as `plain` gives it: text where it is not finite."""
 
 
+class _Measured(TypedDict):
+    bound: Number
+    nats: list[list[Number]]
+
+
+class EntropySeen(_Measured, total=False):
+    """Attention entropy as `watch` saw it; nats and sink are [L][H]."""
+
+    sink: list[list[Number]] | None
+    nan: int
+
+
+class Seen(TypedDict, total=False):
+    """What a report reads of the probes."""
+
+    entropy: EntropySeen
+
+
 class _Step(TypedDict):
     step: int
 
 
 class LogRecord(_Step, total=False):
-    """What others than the run itself read of a line; it has more."""
+    """What a report reads of a line."""
 
     loss: Number
     val: Number
-    watch: dict[str, Any]
+    watch: Seen
 
 
 class RunLog:

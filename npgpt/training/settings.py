@@ -226,7 +226,12 @@ def resolve(
         for table, known in table_fields().items():
             if key in known:
                 values[table][key] = value
-    return build(values)
+    try:
+        return build(values)
+    except ValueError as error:
+        if file is None or any(key in str(error) for key in flags or ()):
+            raise
+        raise ValueError(f"{file}: {error}") from None
 
 
 def build(values: Mapping[str, Table]) -> RunConfig:
