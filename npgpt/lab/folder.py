@@ -187,7 +187,7 @@ def adopt(folder: Path, study: Study) -> None:
     for any other change.
     """
     place = folder / STUDY_FILE
-    if place.is_file():
+    if place.exists():
         change = _change(read_study(place), study)
         if change:
             raise ValueError(f"{folder} holds a study with other settings: {change}; "

@@ -166,7 +166,7 @@ def load_results(path: Path) -> Results:
 
     Raises ValueError for anything else.
     """
-    if (path / STUDY_FILE).is_file():
+    if (path / STUDY_FILE).exists():
         return write_results(path)
     file = path / RESULTS_FILE if path.is_dir() else path
     if not file.exists():

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Mapping
 
-from ..documents import parse_toml, read_text
+from ..documents import one_line, parse_toml, read_text
 from ..suggest import did_you_mean
 from ..training.settings import RunConfig, build, resolve, table_fields
 from .paper import ROWS
@@ -111,7 +111,7 @@ def read_study(path: Path) -> Study:
     try:
         return _parse(content, text)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path}: {one_line(str(error))}") from None
 
 
 def _parse(content: Toml, text: str) -> Study:

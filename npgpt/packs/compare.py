@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from ..config import GPT2Config
-from ..documents import check_type, shown
+from ..documents import check_type, one_line, shown
 from ..tape import Array
 from ..weights import CheckpointError
 from .causes import likely_cause
@@ -122,7 +122,8 @@ def _description(pack: Pack) -> tuple[list[str], dict[str, dict[str, float]], GP
         raise CheckpointError(f"{pack.path} is damaged: it lacks {shown(error.args[0])}; "
                               "write it again") from None
     except ValueError as error:
-        raise CheckpointError(f"{pack.path} is damaged: {error}; write it again") from None
+        raise CheckpointError(f"{pack.path} is damaged: {one_line(str(error))}; "
+                              "write it again") from None
     return order, tolerances, config
 
 

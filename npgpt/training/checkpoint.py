@@ -24,7 +24,7 @@ import numpy as np
 
 from .. import weights
 from ..config import GPT2Config
-from ..documents import check_type, read_json
+from ..documents import check_type, one_line, read_json
 from ..fast.ops import FAST
 from ..files import creating_folder
 from ..ids import check_integer
@@ -102,12 +102,12 @@ def checkpoints(run_folder: Path) -> list[Path]:
 
 def is_run(path: Path) -> bool:
     """Whether `path` is a run folder or one of its checkpoints."""
-    return (path / FOLDER).is_dir() or (path / RUN_FILE).is_file()
+    return (path / FOLDER).is_dir() or (path / RUN_FILE).exists()
 
 
 def newest_checkpoint(path: Path) -> Path:
     """`path` itself if it is a checkpoint, else the newest one of the run at `path`."""
-    if (path / RUN_FILE).is_file():
+    if (path / RUN_FILE).exists():
         return path
     found = checkpoints(path)
     if not found:
@@ -192,7 +192,7 @@ def read_record(folder: Path) -> RunRecord:
     except CheckpointError:
         raise
     except ValueError as error:
-        raise CheckpointError(f"{path}: {error}") from None
+        raise CheckpointError(f"{path}: {one_line(str(error))}") from None
     return found
 
 

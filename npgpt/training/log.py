@@ -84,7 +84,7 @@ def read_log(run_folder: Path) -> list[dict[str, Any]]:
     """All complete records of a run, oldest first, up to the first line that is not one."""
     records: list[dict[str, Any]] = []
     path = run_folder / FILE
-    if not path.is_file():
+    if not path.exists():
         return []
     with open_regular(path) as file:
         for line in iter(lambda: file.readline(LARGEST), b""):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Iterable, Mapping, TypeVar
 
 from ..config import GPT2Config
-from ..documents import parse_toml, read_text
+from ..documents import one_line, parse_toml, read_text
 from ..ids import check_integer, check_number
 from ..suggest import did_you_mean, unknown
 
@@ -231,7 +231,7 @@ def resolve(
     except ValueError as error:
         if file is None or any(key in str(error) for key in flags or ()):
             raise
-        raise ValueError(f"{file}: {error}") from None
+        raise ValueError(f"{file}: {one_line(str(error))}") from None
 
 
 def build(values: Mapping[str, Table]) -> RunConfig:
@@ -260,27 +260,30 @@ def build(values: Mapping[str, Table]) -> RunConfig:
 def read_toml(path: Path) -> dict[str, Table]:
     """The tables of a config file; ValueError names the file and the line or key at fault."""
     content = parse_toml(read_text(path), path)
-    _check_keys(content, f"{path}: ")
+    try:
+        _check_keys(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {one_line(str(error))}") from None
     return content
 
 
-def _check_keys(tables: Mapping[str, object], where: str = "") -> None:
-    """Raise ValueError, beginning with `where`, for an unknown table or key."""
+def _check_keys(tables: Mapping[str, object]) -> None:
+    """Raise ValueError for an unknown table or key."""
     known = table_fields()
     for table, keys in tables.items():
         if table not in known:
             place = _where(table, known)
-            raise ValueError(f"{where}{table!r} stands outside of any table{place}" if place else
-                             f"{where}unknown table [{table}]{did_you_mean(table, known)}; "
+            raise ValueError(f"{table!r} stands outside of any table{place}" if place else
+                             f"unknown table [{table}]{did_you_mean(table, known)}; "
                              f"expected one of {', '.join(known)}")
         if not isinstance(keys, dict):
-            raise ValueError(f"{where}{table!r} must be a table: [{table}]")
+            raise ValueError(f"{table!r} must be a table: [{table}]")
         for key in keys:
             if key not in known[table]:
                 if key in DERIVED:
-                    raise ValueError(f"{where}{key!r} is not a setting: the tokenizer decides it")
+                    raise ValueError(f"{key!r} is not a setting: the tokenizer decides it")
                 place = _where(key, known) or did_you_mean(key, known[table])
-                raise ValueError(f"{where}unknown key {key!r} in [{table}]{place}")
+                raise ValueError(f"unknown key {key!r} in [{table}]{place}")
 
 
 def _where(key: str, known: Mapping[str, Iterable[str]]) -> str:

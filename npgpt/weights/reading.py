@@ -17,6 +17,8 @@ FORMS = (
     "model.safetensors or its index (Hugging Face, or with the book's names), *.ckpt.index with "
     "hparams.json (OpenAI), a .bin of llm.c"
 )
+# a checkpoint of training has moments beside its weights, which are not weights
+OPTIMIZER = "optimizer."
 
 
 def load(
@@ -75,7 +77,8 @@ def _file_in(folder: Path, given: str = "") -> Path:
             return folder / name
     for pattern in ("*.safetensors.index.json", "*.safetensors", "*.index", "*.bin"):
         found = sorted(
-            file for file in folder.glob(pattern) if file.name[0] != "." and file.is_file()
+            file for file in folder.glob(pattern)
+            if not file.name.startswith((".", OPTIMIZER)) and file.is_file()
         )
         if len(found) == 1:
             return found[0]
