@@ -32,6 +32,7 @@ from npgpt.weights import CheckpointError, load, save, save_book, save_llmc
 
 from .lab.conftest import results_of
 from .stories import write_story
+from .training.conftest import without_checksums
 
 TINY = tiny_config()
 QUESTION = {"ctx": "a man sits", "endings": ["on a roof.", "down."], "label": 1}
@@ -80,6 +81,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             "watch": "entropy"})
         corpus = load_corpus(run.data.corpus)
         train(home / "run", new_state(run, corpus), corpus)
+        without_checksums(home / RUN)
         (home / "run.toml").write_text(run.to_toml())
         shutil.copy(shipped()["small"], home / "study.toml")
         (home / "results.json").write_text(json.dumps(results_of(

@@ -75,11 +75,7 @@ def found_config(
     header of a file that npgpt wrote; without either by `derive`. Raises CheckpointError if the two
     describe models that compute different things: the config.json may belong to another file.
     """
-    beside = path.with_name(CONFIG)
-    inside = read_metadata(path).get(METADATA) if path.suffix == ".safetensors" else None
-    written: dict[str, object] = {}
-    if inside is not None:
-        written = parse_json(inside.encode(), f"{path}: its {METADATA}", CheckpointError)
+    beside, written = path.with_name(CONFIG), written_config(path)
     if not beside.exists():
         return (written or derive()), path
     values = read_beside(beside)
@@ -107,6 +103,13 @@ def check_keys(path: Path, values: Mapping[str, object], known: Iterable[str]) -
         meant = "" if key in known else did_you_mean(key, absent, ALIKE)
         if meant:
             raise bad_file(path, f"unknown key {shown(key)}{meant}")
+
+
+def written_config(path: Path) -> dict[str, object]:
+    """The config fields in the header of a .safetensors file, {} if npgpt did not write it."""
+    inside = read_metadata(path).get(METADATA) if path.suffix == ".safetensors" else None
+    return {} if inside is None else parse_json(
+        inside.encode(), f"{path}: its {METADATA}", CheckpointError)
 
 
 def differences(config: GPT2Config, whose: str, **also: object) -> list[str]:
