@@ -32,6 +32,8 @@ from typing import (
     is_typeddict,
 )
 
+from .suggest import one_line, shown
+
 # far above what any description of a model or a run needs
 LARGEST = 2**25
 LARGEST_TOML = 2**20
@@ -40,7 +42,6 @@ MOST_DOTS = 256
 # a float has room for 308
 MOST_DIGITS = 300
 LONGEST_LINE = 500
-LONGEST_VALUE = 120
 _MISSING = object()
 _BUILTIN: dict[Any, Any] = {Sequence: list, Mapping: dict}
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
@@ -130,27 +131,16 @@ def check_type(value: object, kind: type[T], where: object, error: Error = Value
     """
     problem = _mismatch(value, kind, "")
     if problem:
-        raise error(f"{where}: {one_line(problem)}")
+        raise error(f"{where}: {one_line(problem, LONGEST_LINE)}")
     return cast(T, value)
-
-
-def shown(value: object) -> str:
-    """A value from outside, shortened for a message."""
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "..."
-
-
-def one_line(text: str, longest: int = LONGEST_LINE) -> str:
-    """A text in one line without control characters, shortened."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= longest else text[:longest] + " ..."
 
 
 def _cause(problem: Exception) -> str:
     # in Python's own words the digits are too many for one of its settings, not for us
     if "sys.set_int_max_str_digits" in str(problem):
         return _TOO_LONG
-    return _TOO_DEEP if isinstance(problem, RecursionError) else one_line(str(problem))
+    text = _TOO_DEEP if isinstance(problem, RecursionError) else str(problem)
+    return one_line(text, LONGEST_LINE)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -165,7 +155,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{shown(text)} is not a finite number")
+        raise ValueError(f"{one_line(text, 60)} is not a finite number")
     return value
 
 
@@ -220,7 +210,7 @@ def _parts(value: Any, kind: Any, args: tuple[Any, ...]) -> Iterator[tuple[str, 
             if key in value or key in kind.__required_keys__:
                 yield f".{key}", value.get(key, _MISSING), hint
     elif type(value) is dict and args:
-        yield from ((f".{shown(key)}", part, args[1]) for key, part in value.items())
+        yield from ((f".{one_line(key, 60)}", part, args[1]) for key, part in value.items())
     elif type(value) is list and args:
         hints = args if get_origin(kind) is tuple else args * len(value)
         yield from ((f"[{i}]", part, hint) for i, (part, hint) in enumerate(zip(value, hints)))

@@ -16,14 +16,12 @@ from npgpt.documents import (
     LARGEST,
     check_type,
     decode,
-    one_line,
     open_regular,
     parse_json,
     parse_toml,
     read_bytes,
     read_json,
     read_text,
-    shown,
 )
 
 
@@ -37,8 +35,8 @@ class Bad(ValueError):
     (b"[1]", r"is not a JSON object: got \[1\]"),
     (b"\xff\xfe{", "is not UTF-8 text: invalid byte 0xff at 0"),
     (b"\xef\xbb\xbf{\xff}", "is not UTF-8 text: invalid byte 0xff at 4"),
-    (b'{"a": 1, "b": 2, "a": 3}', "is not valid JSON: a given twice"),
-    (b'{"a": {"b": 1, "b": 1}}', "is not valid JSON: b given twice"),
+    (b'{"a": 1, "b": 2, "a": 3}', "is not valid JSON: 'a' given twice"),
+    (b'{"a": {"b": 1, "b": 1}}', "is not valid JSON: 'b' given twice"),
     (b'{"a": NaN}', "is not valid JSON: NaN is not a finite number"),
     (b'{"a": -Infinity}', "is not valid JSON: -Infinity is not a finite number"),
     (b'{"a": 1e999}', "is not valid JSON: 1e999 is not a finite number"),
@@ -172,7 +170,7 @@ GOOD: dict[str, Any] = {
     ({"inner": {"n": 1, "curve": [[1, []]]}}, "f: inner.curve[0][1]: expected"),
     ({"parts": {}}, "f: parts: expected a list, got {}"),
     ({"parts": [GOOD["inner"], {"n": 1}]}, "f: parts[1].curve: is missing"),
-    ({"numbers": {"a": "1"}}, "f: numbers.a: expected a number, got 1"),
+    ({"numbers": {"a": "1"}}, "f: numbers.a: expected a number, got '1'"),
     ({"record": []}, "f: record: expected an object, got []"),
     ({"on": 1}, "f: on: expected true or false, got 1"),
 ])
@@ -181,12 +179,6 @@ def test_the_first_place_that_is_not_as_the_type_says_is_named(document: Any, sa
     with pytest.raises(Bad) as caught:
         check_type(document, Outer, "f", Bad)
     assert str(caught.value).startswith(says)
-
-
-def test_a_value_is_shortened_for_a_message() -> None:
-    assert shown("x" * 1000) == "x" * 120 + "..." and shown([1, 2]) == "[1, 2]"
-    assert one_line("a\x1b[2J\r\n  b\u2028c") == "a [2J b c"
-    assert one_line("x" * 1000) == "x" * 500 + " ..."
 
 
 JSON = st.recursive(

@@ -11,7 +11,8 @@ from typing import Any, Sequence, TypedDict
 
 import numpy as np
 
-from ..documents import check_type, read_json, shown
+from ..documents import check_type, read_json
+from ..suggest import shown
 from ..training.checkpoint import read_model
 from ..training.log import Number, plain, read_log
 from ..weights import CheckpointError

@@ -9,8 +9,10 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from ..checked import checked
 from ..config import GPT2Config
-from ..documents import check_type, one_line, shown
+from ..documents import LONGEST_LINE, check_type
+from ..suggest import one_line, shown
 from ..tape import Array
 from ..weights import CheckpointError
 from .causes import likely_cause
@@ -60,6 +62,7 @@ class Comparison:
         return "\n".join(textwrap.fill(line, 80, subsequent_indent="  ") for line in lines)
 
 
+@checked
 def compare_packs(ours: str | Path, theirs: str | Path) -> Comparison:
     """Compare another pack with one that npgpt wrote, tensor by tensor in the order of execution.
 
@@ -122,7 +125,7 @@ def _description(pack: Pack) -> tuple[list[str], dict[str, dict[str, float]], GP
         raise CheckpointError(f"{pack.path} is damaged: it lacks {shown(error.args[0])}; "
                               "write it again") from None
     except ValueError as error:
-        raise CheckpointError(f"{pack.path} is damaged: {one_line(str(error))}; "
+        raise CheckpointError(f"{pack.path} is damaged: {one_line(str(error), LONGEST_LINE)}; "
                               "write it again") from None
     return order, tolerances, config
 

@@ -19,6 +19,7 @@ from typing import BinaryIO, Iterable, Mapping
 
 import numpy as np
 
+from ..checked import checked
 from ..documents import open_regular, parse_json
 from ..files import remove_partial, replacing_file
 
@@ -50,6 +51,7 @@ class TokenHeader:
     dtype: str = DTYPE.str
 
 
+@checked
 def cache_folder(given: str | os.PathLike[str] | None = None) -> Path:
     """The folder for downloads and token files; it need not exist yet.
 

@@ -24,8 +24,9 @@ from typing import Any, Container, Iterator, Mapping, TypedDict
 import numpy as np
 
 from .. import weights
+from ..checked import checked
 from ..config import GPT2Config
-from ..documents import check_type, read_json, shown
+from ..documents import check_type, read_json
 from ..fast.ops import FAST
 from ..files import aside, creating_folder, remove_folder
 from ..ops import Ops
@@ -34,7 +35,7 @@ from ..text import Tokenizer, tokenizer_from_dict
 from ..weights import CheckpointError
 from ..weights.checksums import CHECKSUMS, damaged_files, measured, write_checksums
 from ..weights.configs import CONFIG, written_config
-from ..weights.errors import bad_file, named
+from ..weights.errors import bad_file, named, shown
 from ..weights.huggingface import WEIGHTS
 from ..weights.safetensors_file import read_safetensors, write_safetensors
 from ..weights.stored import Stored
@@ -131,13 +132,14 @@ def newest_checkpoint(path: Path) -> Path:
     return found[-1]
 
 
-def load_checkpoint(path: Path) -> TrainingState:
+@checked
+def load_checkpoint(path: Path | str) -> TrainingState:
     """The whole state of a run folder's newest checkpoint, or of one checkpoint folder.
 
     Raises CheckpointError, saying which file is damaged or does not fit, how, and which checkpoint
     before it is sound.
     """
-    folder = newest_checkpoint(path)
+    folder = newest_checkpoint(Path(path))
     with _naming_the_one_before(folder):
         return _load(folder)
 

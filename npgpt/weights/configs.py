@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Callable, Iterable, Mapping
 
 from ..config import SIZES, GPT2Config
-from ..documents import parse_json, shown
+from ..documents import parse_json
 from ..suggest import did_you_mean
-from .errors import CheckpointError, bad_file
+from .errors import CheckpointError, bad_file, shown
 from .safetensors_file import read_metadata
 from .stored import Stored
 

@@ -6,7 +6,10 @@ import re
 from pathlib import Path
 from typing import Iterable
 
-from ..documents import one_line, shown
+from ..documents import LONGEST_LINE
+from ..suggest import one_line
+
+LONGEST_NAME = 120
 
 
 class CheckpointError(ValueError):
@@ -20,7 +23,13 @@ class Unsound(Exception):
 def bad_file(path: Path | str, *problems: str) -> CheckpointError:
     """The error for `path`: all problems in one line, without control characters."""
     # a forged file may hold a million bad names; the line stays readable
-    return CheckpointError(f"{one_line(str(path))}: {one_line('; '.join(problems))}")
+    return CheckpointError(f"{one_line(str(path))}: {one_line('; '.join(problems), LONGEST_LINE)}")
+
+
+def shown(value: object) -> str:
+    """A value out of a file, shortened for a message."""
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= LONGEST_NAME else text[:LONGEST_NAME] + "..."
 
 
 def named(names: Iterable[str]) -> str:

@@ -16,11 +16,11 @@ from typing import Mapping
 import numpy as np
 
 from ..config import GPT2Config
-from ..documents import read_json, shown
+from ..documents import read_json
 from ..params import Params
 from .assemble import assemble, tied
 from .configs import check_keys, checked_config, found_config, published_size
-from .errors import CheckpointError, bad_file, named
+from .errors import CheckpointError, bad_file, named, shown
 from .safetensors_file import read_safetensors
 from .stored import Stored
 

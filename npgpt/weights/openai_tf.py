@@ -19,13 +19,13 @@ from typing import Mapping
 import numpy as np
 
 from ..config import GPT2Config
-from ..documents import read_json, shown
+from ..documents import read_json
 from ..params import Params
 from ..tape import Array
 from .assemble import assemble
 from .configs import checked_config
 from .crc32c import masked_crc32c
-from .errors import CheckpointError, Unsound, bad_file
+from .errors import CheckpointError, Unsound, bad_file, shown
 from .safetensors_file import MOST_AXES
 from .sorted_table import read_table, varint
 from .stored import FLOATS, MappedFile, Stored

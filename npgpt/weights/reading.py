@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..checked import checked
 from ..config import SIZES, GPT2Config
 from ..documents import open_regular
 from ..params import Params
@@ -21,6 +22,7 @@ FORMS = (
 OPTIMIZER = "optimizer."
 
 
+@checked
 def load(
     path: Path | str, dtype: type | str | np.dtype | None = None
 ) -> tuple[GPT2Config, Params]:

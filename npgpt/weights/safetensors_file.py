@@ -18,9 +18,9 @@ from typing import Mapping, NamedTuple, TypeGuard
 
 import numpy as np
 
-from ..documents import LARGEST, open_regular, parse_json, shown
+from ..documents import LARGEST, open_regular, parse_json
 from ..tape import Array
-from .errors import CheckpointError, Unsound, bad_file
+from .errors import CheckpointError, Unsound, bad_file, shown
 from .stored import MappedFile, Stored
 
 # a shape has two sizes; much more is forged, and costly to multiply

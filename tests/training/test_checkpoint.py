@@ -196,7 +196,7 @@ def test_a_folder_without_checkpoints_is_named(tmp_path):
     (lambda p: (p / RUN_FILE).write_text("{"), RUN_FILE),
     (lambda p: (p / RUN_FILE).unlink(), "run.json cannot be read: No such file"),
     (lambda p: (p / RUN_FILE).write_text("[]"), "is not a JSON object"),
-    (lambda p: (p / RUN_FILE).write_text('{"step": "3"}'), "step: expected an integer, got 3"),
+    (lambda p: (p / RUN_FILE).write_text('{"step": "3"}'), "step: expected an integer, got '3'"),
     (lambda p: changed(p, lambda r: r.update(step=True)), "step: expected an integer, got True"),
     (lambda p: changed(p, lambda r: r.pop("run")), "run: is missing"),
     (lambda p: changed(p, lambda r: r.update(run=[])), "run: expected an object"),

@@ -188,7 +188,7 @@ def test_a_header_that_is_not_sound_is_rejected(
     (b"\xff\xfe", "its header is not UTF-8 text"),
     (b"[" * 100_000, "its header is not valid JSON"),
     (b"9" * 10_000, "its header is not valid JSON"),
-    (b'{"a": 1, "b": 2, "a": 3}', "a given twice"),
+    (b'{"a": 1, "b": 2, "a": 3}', "'a' given twice"),
     (b"{}", "contains no tensor"),
 ])
 def test_a_header_that_is_not_json_is_rejected(tmp_path: Path, text: bytes, message: str) -> None:
