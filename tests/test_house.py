@@ -31,7 +31,7 @@ FLOORS = {
     "weights": 4, "fast": 4,
     "generation": 5, "evaluation": 5, "probe": 5,
     "training": 6,
-    "gpt2": 7, "opening": 8, "selfcheck": 7,
+    "gpt2": 7, "opening": 8, "verify": 8, "selfcheck": 7,
     "lab": 9, "book": 9, "demos": 9, "packs": 9,
     "cli": 10, "__main__": 11, "__init__": 11,
 }

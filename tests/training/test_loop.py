@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from npgpt.text import CorpusError
 from npgpt.training import loop
 from npgpt.training.checkpoint import checkpoints, load_checkpoint
 from npgpt.training.log import read_log
-from npgpt.training.loop import Diverged, batch_gradients, train, train_step
+from npgpt.training.loop import Diverged, FolderGone, batch_gradients, train, train_step
 from npgpt.training.step.gradients import loss_and_grads
 from npgpt.training.step.row_random import RowRandom
 from npgpt.training.step.workers import Workers
@@ -209,10 +210,33 @@ def test_killed_at_random_moments_the_newest_checkpoint_always_loads(
 
 def test_what_a_killed_writer_left_is_cleared_when_the_run_goes_on(start, corpus, tmp_path):
     train(tmp_path, start(), corpus, Silent(), after(1))
-    (tmp_path / "checkpoints" / ".partial-1-step-00000009").mkdir()
-    state = load_checkpoint(tmp_path)
-    train(tmp_path, state, corpus, Silent(), after(1))
-    assert all(path.name.startswith("step-") for path in (tmp_path / "checkpoints").iterdir())
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / "checkpoints" / f".partial-{ended.pid}-step-00000009").mkdir()
+    for name in ("config.toml", "result.json", "log.jsonl"):
+        (tmp_path / f".partial-{ended.pid}-{name}").write_text("half")
+    train(tmp_path, load_checkpoint(tmp_path), corpus, Silent(), after(1))
+    assert not list(tmp_path.rglob(".partial*"))
+
+
+def test_a_damaged_log_is_reported_and_only_its_damaged_lines_are_lost(start, corpus, tmp_path):
+    train(tmp_path, start(), corpus, Silent(), after(5))
+    log = tmp_path / "log.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join([*lines[:3], lines[3][1:], *lines[4:]]))
+    reporter = Silent()
+    train(tmp_path, load_checkpoint(tmp_path), corpus, reporter, after(1))
+    assert log.read_text().splitlines(keepends=True)[:5] == [*lines[:3], *lines[4:]]
+    assert reporter.notes == [f"{log}: 1 damaged line left out; the file as it was is "
+                              f"{tmp_path / 'aside-log.jsonl'}"]
+
+
+def test_a_run_that_goes_on_from_an_older_checkpoint_sets_its_later_log_aside(
+        start, corpus, tmp_path):
+    train(tmp_path, start(), corpus, Silent(), after(8))
+    log = (tmp_path / "log.jsonl").read_text()
+    train(tmp_path, load_checkpoint(checkpoints(tmp_path)[0]), corpus, Silent(), after(1))
+    assert (tmp_path / "aside-log.jsonl").read_text() == log
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -355,3 +379,64 @@ def test_no_checkpoint_is_written_before_the_disk_has_the_log_up_to_it(
     monkeypatch.setattr(loop, "save_checkpoint", saved)
     train(tmp_path, start(), corpus, Silent())
     assert len(on_disk) == SMALL["max_steps"] + 1
+
+
+@pytest.mark.parametrize("go", [
+    lambda folder: folder.rename(folder.with_name("elsewhere")),
+    lambda folder: shutil.rmtree(folder),
+    lambda folder: (shutil.rmtree(folder), folder.mkdir(), (folder / "mine").touch()),
+    lambda folder: shutil.rmtree(folder / "checkpoints") or folder.rename(folder.with_name("x")),
+])
+@pytest.mark.parametrize("step", [1, 4, 6, 12])
+def test_a_run_whose_folder_goes_away_saves_its_state_elsewhere_and_says_so(
+        start, corpus, tmp_path, go, step):
+    class Rude(Silent):
+        def step(self, record):
+            if record["step"] == step:
+                go(tmp_path / "run")
+
+    whole = start()
+    train(tmp_path / "whole", whole, corpus, Silent())
+    with pytest.raises(FolderGone) as caught:
+        train(tmp_path / "run", start(), corpus, Rude())
+    saved = tmp_path / "aside-run"
+    assert str(caught.value) == (
+        f"{tmp_path / 'run'} was renamed, deleted or replaced while the run went on; the state "
+        f"after step {load_checkpoint(saved).step} is saved, npgpt train --resume {saved} "
+        f"continues")
+    assert step <= load_checkpoint(saved).step <= step + 1
+    assert sorted(path.name for path in tmp_path.glob("run/*")) in ([], ["mine"])
+    state = load_checkpoint(saved)
+    train(saved, state, corpus, Silent())
+    same_state(state, whole)
+
+
+def test_a_run_whose_folder_goes_away_while_the_last_evaluation_goes_does_not_succeed(
+        start, corpus, tmp_path):
+    class Rude(Silent):
+        def evaluating(self, seen, total):
+            if seen < 100:
+                (tmp_path / "run").rename(tmp_path / "elsewhere")
+
+    with pytest.raises(FolderGone):
+        train(tmp_path / "run", start(), corpus, Rude())
+    assert load_checkpoint(tmp_path / "aside-run").step == 12
+    assert not (tmp_path / "elsewhere" / "result.json").exists()
+
+
+def test_a_run_whose_folder_goes_away_with_all_above_it_says_so(start, corpus, tmp_path):
+    class Rude(Silent):
+        def step(self, record):
+            if record["step"] == 2:
+                shutil.rmtree(tmp_path / "runs")
+                (tmp_path / "runs").touch()
+
+    with pytest.raises(FolderGone, match="the state after step 3 cannot be saved as .*aside-run: "):
+        train(tmp_path / "runs" / "run", start(), corpus, Rude())
+
+
+def test_a_caller_may_hold_the_folder(start, corpus, tmp_path):
+    with locked(tmp_path):
+        assert train(tmp_path, start(max_steps=1), corpus, Silent(), held=True).step == 1
+        with pytest.raises(InUse):
+            train(tmp_path, start(max_steps=1), corpus, Silent())
