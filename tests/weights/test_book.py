@@ -10,6 +10,7 @@ from safetensors.numpy import load_file, save_file
 from npgpt import GPT2Config
 from npgpt.config import SIZES
 from npgpt.weights import CheckpointError, load, save_book
+from npgpt.weights.book import book_names
 
 from .conftest import SMALL, assert_equal, filled
 
