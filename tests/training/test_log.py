@@ -123,3 +123,19 @@ def test_arrays_become_lists_and_floats_are_rounded_to_the_digits_asked_for():
     record = {"a": np.array([[1 / 3, math.nan]]), "n": 3, "t": (2 / 3e9, None)}
     assert plain(record) == {"a": [[1 / 3, "nan"]], "n": 3, "t": [2 / 3e9, None]}
     assert plain(record, digits=6) == {"a": [[0.333333, "nan"]], "n": 3, "t": [6.66667e-10, None]}
+
+
+def test_a_record_can_be_read_as_soon_as_it_is_written(tmp_path):
+    with RunLog(tmp_path) as log:
+        log.write({"step": 1})
+        assert read_log(tmp_path) == [{"step": 1}]
+
+
+@pytest.mark.parametrize("line", [
+    b"[1]", b"3", b"null", b"{}", b'{"loss": 1.5}', b'{"step": true}', b'{"step": "2"}', b"\xff",
+])
+def test_a_line_that_is_not_a_record_of_a_step_is_not_read(line, tmp_path):
+    (tmp_path / FILE).write_bytes(b'{"step": 1}\n' + line + b"\n")
+    assert read_log(tmp_path) == [{"step": 1}]
+    cut_log(tmp_path, 9)
+    assert (tmp_path / FILE).read_bytes() == b'{"step": 1}\n'
