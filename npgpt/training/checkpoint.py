@@ -256,8 +256,9 @@ def check_copies(folder: Path, record: RunRecord, config: GPT2Config) -> None:
     if step_of(folder) not in (-1, record["step"]):
         problems.append(f"step is {record['step']} in {RUN_FILE}, {step_of(folder)} in the name of "
                         f"the folder")
+    settings: object = record["run"].get("model")
     copies: dict[str, Mapping[str, object]] = {
-        CONFIG: config.to_dict(), RUN_FILE: record["run"].get("model", {}),
+        CONFIG: config.to_dict(), RUN_FILE: settings if isinstance(settings, dict) else {},
         f"the header of {WEIGHTS}": written_config(folder / WEIGHTS),
     }
     for name in config.to_dict():
@@ -276,12 +277,12 @@ def _naming_the_one_before(folder: Path) -> Iterator[None]:
         yield
     except CheckpointError as error:
         for older in reversed(checkpoints(folder.parent.parent)):
-            if step_of(older) < step_of(folder) and is_sound(older):
+            if step_of(older) < step_of(folder) and _is_sound(older):
                 raise CheckpointError(f"{error}; the sound one before it is {older}") from None
         raise
 
 
-def is_sound(folder: Path) -> bool:
+def _is_sound(folder: Path) -> bool:
     """Whether a checkpoint can be loaded, with all that is checked then."""
     try:
         _load(folder)

@@ -106,6 +106,21 @@ def test_a_changed_text_is_noticed_on_resuming(npgpt, run_folder, story):
     assert code == 3 and "changed since the run began" in err and err.count("\n") == 1
 
 
+def test_a_text_that_was_moved_is_named_on_resuming_and_must_be_the_same(
+        npgpt, run_folder, story, tmp_path):
+    story.rename("moved.txt")
+    code, _, err = npgpt("train", "--resume", run_folder)
+    assert code == 3 and "say with --corpus where it is" in err
+    Path("other.txt").write_text("the cat sat on a mat and looked at the dog\n" * 30)
+    code, _, err = npgpt("train", "--resume", run_folder, "--corpus", "other.txt")
+    assert code == 3 and err.count("\n") == 1
+    code, _, err = npgpt("train", "--resume", run_folder, "--corpus", "moved.txt",
+                         "--max-steps", "5")
+    assert (code, err) == (0, "")
+    assert load_checkpoint(run_folder).run.data.corpus == str(tmp_path / "moved.txt")
+    assert npgpt("eval", run_folder)[0] == 0
+
+
 def test_a_diverged_run_exits_4_and_keeps_its_last_good_checkpoint(npgpt, story):
     code, _, err = npgpt("train", "--corpus", story, "--out", "run", *TINY,
                          "--learning-rate", "1e39", "--warmup-steps", "0")
