@@ -178,7 +178,7 @@ def _checkpoint(folder: Path) -> tuple[list[Checked], RunConfig | None]:
 
 
 def _check_moments(folder: Path, params: Params) -> None:
-    moments = saved.read_moments(folder, params)
+    moments = saved.stored_moments(folder, params)
     bad = [name for name, stored in moments.items()
            if np.isnan(stored.read(np.dtype(np.float64 if stored.dtype == "F64" else np.float32)))
            .any()]

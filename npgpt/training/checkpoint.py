@@ -36,7 +36,12 @@ from ..weights.checksums import CHECKSUMS, damaged_files, measured, write_checks
 from ..weights.configs import CONFIG, written_config
 from ..weights.errors import bad_file, named, shown
 from ..weights.huggingface import WEIGHTS
-from ..weights.safetensors_file import read_json, read_safetensors, write_safetensors
+from ..weights.safetensors_file import (
+    read_arrays,
+    read_json,
+    read_safetensors,
+    write_safetensors,
+)
 from ..weights.stored import Stored
 from .settings import RunConfig, build
 
@@ -146,11 +151,10 @@ def _load(folder: Path) -> TrainingState:
     config, mapped, tokenizer = _load_model(folder, record)
     # a copy: what is mapped from the file would go when the file does
     params = {name: np.array(array) for name, array in mapped.items()}
-    moments = read_moments(folder, params)
-    mean, square = (
-        {name: np.array(moments[f"{kind}.{name}"].read(array.dtype))
-         for name, array in params.items()}
-        for kind in ("m", "v"))
+    stored_moments(folder, params)
+    # read, not mapped: in memory at once, in half the time
+    moments = read_arrays(folder / OPTIMIZER_FILE)
+    mean, square = ({name: moments[f"{kind}.{name}"] for name in params} for kind in "mv")
     return TrainingState(record["step"], config, params, mean, square, run, tokenizer,
                          record["corpus_fingerprint"])
 
@@ -308,7 +312,7 @@ def read_record(folder: Path) -> RunRecord:
     return found
 
 
-def read_moments(folder: Path, params: Params) -> dict[str, Stored]:
+def stored_moments(folder: Path, params: Params) -> dict[str, Stored]:
     """AdamW's moments in the optimizer's file, as m.NAME and v.NAME.
 
     Raises CheckpointError, naming every one that is missing or not like its parameter.
