@@ -160,8 +160,8 @@ def _saved_elsewhere(run_folder: Path, state: TrainingState, log: RunLog) -> str
         write_text(place / LOG_FILE, log.text())
     except OSError as error:
         return f"{what}; the state after step {state.step} cannot be saved as {place}: {error}"
-    return (f"{what}; the state after step {state.step} is saved, npgpt train --resume {place} "
-            f"continues")
+    return (f"{what}; the state after step {state.step} is saved; continue with "
+            f"npgpt train --resume {place}")
 
 
 def _train(

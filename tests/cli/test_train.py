@@ -13,6 +13,7 @@ from npgpt.files import InUse, locked
 from npgpt.text import load_corpus
 from npgpt.training.checkpoint import load_checkpoint
 
+from ..training.conftest import without_checksums
 from .conftest import TINY
 
 
@@ -270,6 +271,16 @@ def test_an_edited_config_is_not_silently_ignored(npgpt, run_folder, old, new, s
     assert code == 0 and says in err and err.count("\n") == 1
     assert config.read_text() == whole
     assert npgpt("train", "--resume", run_folder)[2] == ""
+
+
+def test_a_setting_changed_in_an_old_checkpoint_differs_from_the_config(npgpt, run_folder):
+    for checkpoint in (run_folder / "checkpoints").iterdir():
+        record = json.loads((without_checksums(checkpoint) / "run.json").read_text())
+        record["run"]["train"]["learning_rate"] = 0.5
+        (checkpoint / "run.json").write_text(json.dumps(record))
+    assert "learning_rate = 0.001 (the" in npgpt("verify", run_folder)[1]
+    code, _, err = npgpt("train", "--resume", run_folder)
+    assert code == 0 and "learning_rate = 0.001 (the checkpoint: 0.5)" in err
 
 
 def test_what_a_killed_longer_run_asked_for_is_noted_unless_it_is_asked_for_again(

@@ -33,8 +33,8 @@ def test_a_run_whose_folder_goes_away_saves_its_state_elsewhere_and_says_so(
     saved = tmp_path / "aside-run"
     assert str(caught.value) == (
         f"{tmp_path / 'run'} was renamed, deleted or replaced while the run went on; the state "
-        f"after step {load_checkpoint(saved).step} is saved, npgpt train --resume {saved} "
-        f"continues")
+        f"after step {load_checkpoint(saved).step} is saved; continue with "
+        f"npgpt train --resume {saved}")
     assert step <= load_checkpoint(saved).step <= step + 1
     assert sorted(path.name for path in tmp_path.glob("run/*")) in ([], ["mine"])
     assert verify(saved).damaged == 0
