@@ -1,6 +1,3 @@
-import numpy as np
-
-
 class LayerNorm:
     def __init__(self, gain, shift, eps=1e-5):
         self.gain, self.shift, self.eps = gain, shift, eps

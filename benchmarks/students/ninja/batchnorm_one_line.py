@@ -1,6 +1,3 @@
-import numpy as np
-
-
 def bn_forward(hprebn, bngain, bnbias):
     n = hprebn.shape[0]
     mean = hprebn.mean(0, keepdims=True)

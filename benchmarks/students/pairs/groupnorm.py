@@ -1,6 +1,3 @@
-import numpy as np
-
-
 def groupnorm_forward(x, gamma, beta, G, eps=1e-5):
     N, C, L = x.shape
     xg = x.reshape(N, G, C // G * L)

@@ -1,6 +1,3 @@
-import numpy as np
-
-
 def linear_forward(x, W, b):
     out = x @ W + b
     cache = (x, W)
