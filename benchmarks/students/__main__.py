@@ -3,10 +3,10 @@
     python -m benchmarks.students [--show] [--write] [--style STYLE] [--only NAME]
 
 Every right piece is proven right, and every fault wrong, by `proof.py`, which does not use the
-check. Then each goes to the entry point that fits it (`entry.py`). A right piece is *accused* if its
-report is not ok, or the check raises. A fault is *detected* if its report is not ok, *named* if the
-first finding's kind is one that the fault accepts, and *placed* if besides it names the faulty line
-or what that line assigns. The set was written before the doctor was measured on it.
+check. Then each goes to the entry point that fits it (`entry.py`). A right piece is *accused* if
+its report is not ok, or the check raises. A fault is *detected* if its report is not ok, *named* if
+the first finding's kind is one that the fault accepts, and *placed* if besides it names the faulty
+line or what that line assigns. The set was written before the doctor was measured on it.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def _adapter(module: ModuleType, inputs: Inputs) -> tuple[Any, Any, Any]:
 
 
 def _pair(module: ModuleType, inputs: Inputs) -> tuple[Any, Any, list[Any], dict[str, Any]] | None:
-    """(forward, backward, arrays, settings) if USE is a pair under the layer contract, else None."""
+    """(forward, backward, arrays, settings), or None if USE is not a pair under the contract."""
     there, back = (ast.parse(module.USE[half]).body for half in ("forward", "backward"))
     if len(there) != 1 or not ast.unparse(there[0]).startswith("out, cache = "):
         return None

@@ -10,8 +10,8 @@ from ..piece import Piece, pieces
 
 @dataclass(frozen=True)
 class Fault:
-    """`before` becomes `after` in the piece `name`; an empty `after` removes the line. Both are as they
-    stand in the file, the first line without its indentation.
+    """`before` becomes `after` in the piece `name`; an empty `after` removes the line. Both are as
+    they stand in the file, the first line without its indentation.
 
     `sentence` is what its author needs to be told. `accepted` are the kinds (separated by spaces)
     of which a report's first finding must have one; among them are names that the check does not
