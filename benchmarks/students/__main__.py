@@ -75,8 +75,8 @@ def placed(fault: Fault, finding: Finding, wrong: list[str]) -> bool:
         return True
     arguments = set(re.split(r",? and |, ", finding.argument))
     names = targets(fault)
-    if not names:  # a return: what it returns at this place
-        return arguments <= {*wrong}
+    if not names:  # a return: exactly the gradients that are wrong
+        return arguments == {*wrong}
     given = {f"d{a}" for a in arguments} | arguments
     return bool(names & given) or any(re.search(rf"\b{re.escape(n)}\b", text)
                                       for n in names if len(n) > 1)

@@ -43,7 +43,7 @@ def conv_backward_naive(dout, cache):
 
 
 USE = {
-    "inputs": "x=(N=2,C=3,H=6,W=7) w=(F=4,C,K=5,K) b=(F)",
-    "forward": "out, cache = conv_forward_naive(x, w, b, {'stride': 2, 'pad': 1})",
+    "inputs": "x=(N=2,C=4,H=6,W=7) w=(F=3,C,K=5,K) b=(F)",
+    "forward": "out, cache = conv_forward_naive(x, w, b, {'stride': 3, 'pad': 1})",
     "backward": "dx, dw, db = conv_backward_naive(dout, cache)",
 }
