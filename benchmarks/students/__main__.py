@@ -57,21 +57,30 @@ def targets(fault: Fault) -> set[str]:
         nodes: list[ast.expr] = list(statement.targets)
     else:
         nodes = [statement.target] if isinstance(statement, ast.AugAssign) else []
-    found = set()
-    for node in (each for top in nodes for each in ast.walk(top)):
-        if isinstance(node, ast.Name):
-            found.add(node.id)
-        elif isinstance(node, ast.Attribute):
-            found.add(node.attr)
-        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-            found.add(str(node.slice.value))
-    return found - {"self", "grads", "g"}
+    return set().union(*map(_names, nodes)) - {"self", "grads", "g"}
+
+
+def _names(node: ast.expr) -> set[str]:
+    """`self.grads["W1"]` is grads and W1."""
+    if isinstance(node, ast.Tuple):
+        return set().union(*map(_names, node.elts))
+    if isinstance(node, ast.Name):
+        return {node.id}
+    if isinstance(node, ast.Attribute):
+        return {node.attr}
+    if isinstance(node, ast.Subscript):
+        key = {str(node.slice.value)} if isinstance(node.slice, ast.Constant) else set()
+        return _names(node.value) | key
+    return set()
 
 
 def placed(fault: Fault, finding: Finding, wrong: list[str]) -> bool:
     """Does a finding name the faulty line, or what it assigns? `wrong` are proof's symptoms."""
     text = f"{finding.message} {finding.evidence}"
-    if re.search(rf"\bline {fault.line}\b", text) or {"raises", "writes", "remembers"} & {*wrong}:
+    lines = range(fault.line, fault.line + fault.before.count("\n") + 1)
+    if {int(n) for n in re.findall(r"\bline (\d+)", text)} & {*lines}:
+        return True
+    if {"raises", "writes", "remembers"} & {*wrong}:
         return True
     arguments = set(re.split(r",? and |, ", finding.argument))
     names = targets(fault)
