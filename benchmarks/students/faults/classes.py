@@ -227,4 +227,7 @@ CLASSES = (
     Fault("conv1d_class", "self.dweight = np.zeros_like(self.weight)",
           "self.dweight = np.zeros_like(self.weight, dtype=np.float32)",
           "The filter's gradient is summed in float32.", "float32", "dtype"),
+    Fault("residual_block", "        self.t = np.tanh(x)\n        return self.t",
+          "        Tanh.t = np.tanh(x)\n        return self.t",
+          "t is stored on the class, so all Tanh layers share it.", "stale-cache", "stale"),
 )

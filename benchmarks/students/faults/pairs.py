@@ -251,4 +251,9 @@ PAIRS = (
     Fault("nll", "dlogp[np.arange(len(y)), y] = -w / w.sum() * dloss",
           "dlogp[np.arange(len(y)), y] = -1 / w.sum() * dloss",
           "The weight of the row is missing.", "missing-factor", "path"),
+    Fault("mish", "    return out, (x, t)\n\n\ndef mish_backward(dout, cache):\n    x, t = cache",
+          "    global last\n    last = x, t\n    return out, None\n\n\n"
+          "def mish_backward(dout, cache):\n    x, t = last",
+          "What backward needs lies in a global, which the next forward overwrites: two layers in "
+          "one net share it.", "stale-cache", "stale"),
 )
