@@ -61,13 +61,13 @@ def targets(fault: Fault) -> set[str]:
 
 
 def _names(node: ast.expr) -> set[str]:
-    """`self.grads["W1"]` is grads and W1."""
+    """`self.grads["W1"]` is grads and W1, `self.W.grad` is W."""
     if isinstance(node, ast.Tuple):
         return set().union(*map(_names, node.elts))
     if isinstance(node, ast.Name):
         return {node.id}
     if isinstance(node, ast.Attribute):
-        return {node.attr}
+        return _names(node.value) if node.attr == "grad" else {node.attr}
     if isinstance(node, ast.Subscript):
         key = {str(node.slice.value)} if isinstance(node.slice, ast.Constant) else set()
         return _names(node.value) | key
