@@ -232,7 +232,7 @@ CLASSES = (
           "count"),
     Fault("accumulating", "self.g.grad += (dout * self.y).sum(axis=0)",
           "self.g.grad += (dout * self.y * self.g.data).sum(axis=0)",
-          "g multiplies y, so its gradient is the sum of dout * y; here g itself is in it once more.",
+          "g multiplies y, so its gradient is the sum of dout * y; here g is in it once more.",
           "extra-factor", "path"),
     Fault("accumulating", "dout = dout * self.g.data", "",
           "dout must be multiplied by the gain g before it goes on to W and x.",
