@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..checked import checked
 from ..config import SIZES, GPT2Config
 from ..params import Params
 from . import book, huggingface, llmc, openai_tf
@@ -18,6 +19,7 @@ FORMS = (
 )
 
 
+@checked
 def load(
     path: Path | str, dtype: type | str | np.dtype | None = None
 ) -> tuple[GPT2Config, Params]:
@@ -33,6 +35,9 @@ def load(
         return openai_tf.load_openai_tf(file, dtype)
     if file.name.endswith((".safetensors", ".safetensors.index.json")):
         tensors = huggingface.read_tensors(file)
+        if all(name.startswith(("m.", "v.")) for name in tensors):
+            raise bad_file(file, "contains AdamW's moments and no model; the model of a "
+                                 f"checkpoint is its {huggingface.WEIGHTS}")
         if book.MARK in tensors:
             return book.load_book(file, tensors, dtype)
         return huggingface.load_huggingface(file, tensors, dtype)
