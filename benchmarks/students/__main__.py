@@ -128,7 +128,7 @@ def measure(style: str, only: str, show: bool) -> dict[str, Any]:
             answers[f"{piece.style}/{fault.id}"] = " ".join(
                 [first.kind or "nothing"] + ["named"] * named + ["placed"] * there)
             if show and not there:
-                print(f"{fault.id}\n  line {fault.line}; wrong: {', '.join(wrong)}; told: "
+                print(f"{fault.id}\n  line {fault.line}; wrong: {', '.join(wrong)}; should say: "
                       f"{fault.sentence}\n  accepted {fault.accepted}; {entry} says "
                       f"{first.kind or 'nothing'} of {first.argument}: {first.message} "
                       f"{first.evidence}\n", file=sys.stderr)
