@@ -229,6 +229,7 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
     assert (tmp_path / "link").is_symlink() and (tmp_path / "to-a-folder").is_symlink()
 
 
+@pytest.mark.smoke
 @posix
 def test_a_kill_at_any_moment_leaves_one_whole_file(tmp_path):
     place = tmp_path / "file"
@@ -365,6 +366,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
+@pytest.mark.smoke
 def test_a_held_folder_is_not_given_to_another_which_hears_who_holds_it(
     holder: subprocess.Popen[str], tmp_path: Path
 ) -> None:

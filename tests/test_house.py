@@ -106,6 +106,7 @@ def circle_in(graph: dict[str, set[str]]) -> list[str]:
     return next((found for node in sorted(graph) if (found := walk(node, []))), [])
 
 
+@pytest.mark.smoke
 def test_imports_only_point_down():
     upward = [
         f"{name} (floor {floor_of(name)}) imports {other} (floor {floor_of(other)})"
@@ -135,6 +136,7 @@ def test_layers_import_numpy_and_layers_only():
     assert strangers == []
 
 
+@pytest.mark.smoke
 def test_no_imports_run_in_a_circle():
     graph = {name: ours(path) for name, path in NAMES.items()}
     rooms: dict[str, set[str]] = {}
@@ -209,6 +211,15 @@ def test_every_folder_of_tests_is_a_package():
     assert [f.name for f in folders if not (f / "__init__.py").is_file()] == []
 
 
+def test_every_room_has_tests_in_the_minutes_worth():
+    # the single files too that a learner reads first
+    wanted = {path.parent for path in TESTS.glob("*/test_*.py")} | {
+        TESTS / f"test_{name}.py" for name in ("tape", "model", "gpt2", "house")}
+    marked = {path for path in TESTS.rglob("test_*.py")
+              if "pytest.mark.smoke" in path.read_text(encoding="utf-8")}
+    assert wanted - marked - {place for path in marked for place in path.parents} == set()
+
+
 def test_every_public_function_and_class_says_what_it_does():
     silent = [
         f"{name}.{node.name}"
@@ -263,6 +274,7 @@ def loaded_by(statement: str) -> set[str]:
     return set(answer.stdout.split())
 
 
+@pytest.mark.smoke
 def test_importing_npgpt_loads_nothing_else():
     loaded = {m for m in loaded_by("import npgpt") if m.startswith("npgpt")}
     assert loaded == {"npgpt"}

@@ -99,6 +99,7 @@ def test_every_study_shown_can_be_read(there):
             assert read_study(Path("study.toml")).arms, name
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("line", COMMANDS)
 def test_every_command_parses(line):
     arguments = shlex.split(line)

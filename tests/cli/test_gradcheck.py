@@ -71,6 +71,7 @@ def test_a_wrong_layer_gives_a_report_and_exit_code_1(npgpt, few, monkeypatch):
     assert code == 1 and " WRONG\n" in out and out.splitlines()[-1] == "1 WRONG: gelu"
 
 
+@pytest.mark.smoke
 def test_a_users_own_file_is_examined(npgpt, tmp_path):
     (tmp_path / "mine.py").write_text(RIGHT)
     for what in ("mine.py", "mine.py:scale"):

@@ -16,6 +16,8 @@ from npgpt import model as functions
 from npgpt.fast.ops import FAST
 from npgpt.ops import TEXTBOOK, Ops
 
+pytestmark = pytest.mark.smoke
+
 HERE = Path(__file__).parent
 CASES = ("tied_gelu_new", "untied_gelu", "tied_relu_deep")
 OPS = {"textbook": TEXTBOOK, "fast": FAST}

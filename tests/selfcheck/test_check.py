@@ -37,6 +37,7 @@ def wrong(name, damage):
     return Op(name, right.forward, lambda dout, cache: damage(*right.backward(dout, cache)))
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name, damage", [
     ("linear", lambda dx, dw, db: (dx, 7 * dw, db)),
     ("softmax", lambda dx: (np.zeros_like(dx),)),

@@ -56,6 +56,7 @@ def test_tokens_stay_readable_when_the_file_is_replaced_or_deleted(path):
     np.testing.assert_array_equal(tokens, TOKENS)
 
 
+@pytest.mark.smoke
 def test_a_damaged_byte_anywhere_is_found(path):
     whole = path.read_bytes()
     header_end = len(whole) - TOKENS.nbytes

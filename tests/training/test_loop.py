@@ -76,6 +76,7 @@ def test_a_layer_of_ones_own_trains_in_place_of_the_textbooks(start, corpus, tmp
     same_state(trained["mine"], trained["textbook"])
 
 
+@pytest.mark.smoke
 def test_a_run_writes_what_it_promises(start, corpus, tmp_path):
     reporter = Silent()
     outcome = train(tmp_path / "run", start(), corpus, reporter)
@@ -91,6 +92,7 @@ def test_a_run_writes_what_it_promises(start, corpus, tmp_path):
     assert (tmp_path / "run" / "config.toml").is_file()
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("stop", [1, 4, 7, 11])
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(start, corpus, tmp_path, stop):
     whole = start()
@@ -179,12 +181,13 @@ def child(folder, text_file, cache):
     )
 
 
+@pytest.mark.parametrize("times", [pytest.param(2, marks=pytest.mark.smoke), 10])
 def test_killed_at_random_moments_the_newest_checkpoint_always_loads(
-        start, corpus, text_file, tmp_path):
-    rng = np.random.default_rng(0)
+        start, corpus, text_file, tmp_path, times):
+    rng = np.random.default_rng(times)
     folder, cache = tmp_path / "run", tmp_path / "cache"
     steps, kills = [], 0
-    for _ in range(12):
+    for _ in range(times):
         process = child(folder, text_file, cache)
         for _ in range(rng.integers(1, 5)):
             process.stdout.readline()

@@ -14,6 +14,8 @@ from npgpt.weights import CheckpointError, convert, load, save, save_book, save_
 
 from .conftest import SMALL, assert_equal, filled
 
+pytestmark = pytest.mark.smoke
+
 ROOT = Path(__file__).parent.parent.parent
 OTHER = filled(SMALL, seed=1)
 
