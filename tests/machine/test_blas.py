@@ -64,7 +64,7 @@ def test_overlapping_limits_of_two_threads_leave_what_was_there_before(three, ot
 
 def test_many_threads_at_once_leave_what_was_there_before(three):
     def work(i):
-        for _ in range(200):
+        for _ in range(50):
             with blas.limited(1 + i % 2), blas.limited(1):
                 assert in_use() == {1}
 

@@ -58,7 +58,7 @@ print(peak() - before, predicted)
 NO_DROPOUT = {"embd_pdrop": 0.0, "attn_pdrop": 0.0, "resid_pdrop": 0.0}
 CASES = {
     "long context": ({"vocab_size": 300, "n_positions": 512, "n_embd": 192, "n_layer": 5,
-                      "n_head": 3}, 8, 512),
+                      "n_head": 3}, 4, 512),
     "large vocabulary": ({"vocab_size": 30000, "n_positions": 256, "n_embd": 192, "n_layer": 3,
                           "n_head": 3}, 2, 256),
     "mostly parameters": ({"vocab_size": 9000, "n_positions": 64, "n_embd": 512, "n_layer": 5,
