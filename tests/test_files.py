@@ -366,7 +366,6 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
-@pytest.mark.smoke
 def test_a_held_folder_is_not_given_to_another_which_hears_who_holds_it(
     holder: subprocess.Popen[str], tmp_path: Path
 ) -> None:
