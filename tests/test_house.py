@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Iterator
 
 import pytest
@@ -17,6 +18,8 @@ from benchmarks.circles import CIRCLES
 from npgpt import config
 from npgpt.layers import feed_forward
 from npgpt.ops import TEXTBOOK as ops
+
+from .conftest import pytest_cmdline_main
 
 PACKAGE = Path(npgpt.__file__).parent
 TESTS = Path(__file__).parent
@@ -218,6 +221,23 @@ def test_every_room_has_tests_in_the_minutes_worth():
     marked = {path for path in TESTS.rglob("test_*.py")
               if "pytest.mark.smoke" in path.read_text(encoding="utf-8")}
     assert wanted - marked - {place for path in marked for place in path.parents} == set()
+
+
+@pytest.mark.parametrize("source, inside, wanted", [
+    ("TESTPATHS", {}, "auto"), ("ARGS", {}, None),
+    ("TESTPATHS", {"PYTEST_XDIST_WORKER": "gw0"}, None),
+])
+def test_the_whole_suite_has_a_process_per_core_and_none_of_them_starts_more(
+        monkeypatch, source, inside, wanted):
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    for name, value in inside.items():
+        monkeypatch.setenv(name, value)
+    config = SimpleNamespace(
+        args_source=pytest.Config.ArgsSource[source],
+        pluginmanager=SimpleNamespace(hasplugin=lambda name: name == "xdist"),
+        option=SimpleNamespace(numprocesses=None, dist="no"))
+    pytest_cmdline_main(config)
+    assert config.option.numprocesses == wanted
 
 
 def test_every_public_function_and_class_says_what_it_does():
