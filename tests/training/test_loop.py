@@ -166,7 +166,7 @@ else:
 
 class Loud(Silent):
     def step(self, record):
-        """Go on when somebody writes a line, or nobody can any more."""
+        # it goes on when somebody writes a line, or nobody can any more
         print(record["step"], flush=True)
         sys.stdin.readline()
 
