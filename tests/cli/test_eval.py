@@ -19,6 +19,7 @@ def figure(out, name):
     return float(re.search(rf"^{name} +([\d.,]+)", out, re.M)[1].replace(",", ""))
 
 
+@pytest.mark.smoke
 def test_a_run_is_scored_on_its_held_out_text(npgpt, run_folder, story):
     code, out, err = npgpt("eval", run_folder)
     assert code == 0, err

@@ -105,6 +105,7 @@ def test_interactive_turns_share_one_text(npgpt, run_folder):
     assert "'Q'" in err and err.count("> ") == 4
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("arguments, code, says", [
     (["run", ""], 2, "is empty"),
     (["run", "a QUIZ"], 2, "'Q'"),

@@ -39,6 +39,7 @@ def test_runs_get_folders_of_their_own(npgpt, story):
         assert Path(expected, "log.jsonl").is_file()
 
 
+@pytest.mark.smoke
 def test_the_resolved_config_repeats_the_run(npgpt, run_folder):
     config = run_folder / "config.toml"
     assert tomllib.loads(config.read_text())["train"]["max_steps"] == 4
@@ -129,6 +130,7 @@ def test_a_diverged_run_exits_4_and_keeps_its_last_good_checkpoint(npgpt, story)
     assert load_checkpoint(Path("run")).step == 0
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_saves_exits_130_and_can_be_continued(npgpt, process, story, number):
     long = ["--max-steps", "100000", "--eval-every", "100000", "--sample-every", "0",

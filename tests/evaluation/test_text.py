@@ -42,6 +42,7 @@ def plainly(ids, window, stride):
     return nats
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     "window, stride", [(12, 12), (12, 1), (12, 5), (7, 3), (1, 1), (None, None)]
 )

@@ -16,6 +16,8 @@ from npgpt.weights.checksums import CHECKSUMS, damaged_files, measured, write_ch
 
 from .conftest import SMALL, assert_equal, filled
 
+pytestmark = pytest.mark.smoke
+
 ROOT = Path(__file__).parent.parent.parent
 OTHER = filled(SMALL, seed=1)
 
