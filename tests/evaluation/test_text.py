@@ -105,8 +105,8 @@ def test_a_perplexity_too_large_for_a_float_is_infinite():
     ({"window": 6, "stride": 7}, "stride=7 must be an integer from 1 to 6"),
     ({"stride": 0}, "stride=0"),
     ({"stride": 1.5}, "stride=1.5"),
-    ({"batch_size": 0}, "batch_size=0 must be an integer of at least 1"),
-    ({"workers": 0}, "workers=0 must be an integer of at least 1"),
+    ({"batch_size": 0}, "batch_size=0 must be an integer from 1 to 2147483647"),
+    ({"workers": 0}, "workers=0 must be an integer from 1 to 2147483647"),
     ({"start_id": 29}, "start_id: 29 is outside"),
 ])
 def test_an_invalid_text_and_invalid_settings_are_rejected(settings, says):
