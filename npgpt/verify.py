@@ -13,6 +13,7 @@ from typing import Callable, TypeVar
 import numpy as np
 
 from .config import SIZES
+from .documents import open_regular, read_json
 from .params import Params
 from .text.cache import MAGIC, SUFFIX, DamagedTokens, read_tokens
 from .training import checkpoint as saved
@@ -28,7 +29,7 @@ from .weights.huggingface import WEIGHTS
 from .weights.llmc import MODEL_MAGIC, STATE_MAGIC
 from .weights.pull import SHA256
 from .weights.reading import file_at
-from .weights.safetensors_file import read_json
+from .weights.stored import FLOATS
 
 T = TypeVar("T")
 
@@ -109,8 +110,8 @@ def _config(path: Path, used: RunConfig | None) -> Checked:
     try:
         tables = read_toml(path)
         build(tables)
-    except (ValueError, TypeError, KeyError) as error:
-        return Checked(path.name, str(error).removeprefix(f"{path}: "), True)
+    except ValueError as error:
+        return Checked(path.name, str(error).removeprefix(str(path)).lstrip(": "), True)
     if used is None:
         return Checked(path.name, "settings")
     edits = [f"{key} = {mine!r} (the checkpoint: {other!r})"
@@ -129,8 +130,8 @@ def _log(path: Path, newest: int) -> Checked:
         return Checked(path.name, f"damaged lines: {damaged}, the first is line {first}; "
                                   "--resume keeps all others", True)
     if max(steps, default=-1) < newest:
-        return Checked(path.name, f"ends at step {max(steps, default=-1)}, the newest checkpoint "
-                                  f"is of step {newest}", True)
+        end = f"ends at step {max(steps)}" if steps else "holds no record"
+        return Checked(path.name, f"{end}, the newest checkpoint is of step {newest}", True)
     span = f", steps {min(steps)} to {max(steps)}" if steps else ""
     return Checked(path.name, f"{len(steps):,} records{span}")
 
@@ -138,15 +139,15 @@ def _log(path: Path, newest: int) -> Checked:
 def _result(path: Path, newest: int) -> Checked:
     try:
         step = read_json(path).get("step")
-    except CheckpointError as error:
-        return Checked(path.name, str(error).removeprefix(f"{path}: "), True)
+    except ValueError as error:
+        return Checked(path.name, str(error).removeprefix(str(path)).lstrip(": "), True)
     return Checked(path.name, f"of step {step}", step != newest)
 
 
 def _checkpoint(folder: Path) -> tuple[list[Checked], RunConfig | None]:
     """Every file of a checkpoint, and the settings in it.
 
-    Under the name "" stands in what its copies contradict each other.
+    Under the name "." stands in what its copies contradict each other.
     """
     found: dict[str, str] = {}
 
@@ -155,7 +156,7 @@ def _checkpoint(folder: Path) -> tuple[list[Checked], RunConfig | None]:
             return check()
         except CheckpointError as error:
             text = str(error)
-            name = next((n for n in CHECKPOINT_FILES if text.startswith(str(folder / n))), "")
+            name = next((n for n in CHECKPOINT_FILES if text.startswith(str(folder / n))), ".")
             found.setdefault(name, text.removeprefix(str(folder / name)).lstrip(": "))
             return None
 
@@ -178,10 +179,9 @@ def _checkpoint(folder: Path) -> tuple[list[Checked], RunConfig | None]:
 
 
 def _check_moments(folder: Path, params: Params) -> None:
-    moments = saved.read_moments(folder, params)
-    bad = [name for name, stored in moments.items()
-           if np.isnan(stored.read(np.dtype(np.float64 if stored.dtype == "F64" else np.float32)))
-           .any()]
+    moments = saved.stored_moments(folder, params)
+    bad = [name for name, stored in moments.items() if stored.dtype in FLOATS
+           and np.isnan(stored.read(np.dtype(FLOATS[stored.dtype]))).any()]
     if bad:
         raise CheckpointError(f"{folder / saved.OPTIMIZER_FILE}: {', '.join(bad)} hold NaN")
 
@@ -199,7 +199,7 @@ def _weights(given: Path | str) -> list[Checked]:
     if file.name in found:
         return list(found.values())
     try:
-        config, params = load(file)
+        _, params = load(file)
         saved.check_finite(file, params)
     except CheckpointError as error:
         if not _is_weights(file):
@@ -213,7 +213,7 @@ def _weights(given: Path | str) -> list[Checked]:
 
 def _is_weights(file: Path) -> bool:
     """Whether a file that cannot be loaded is damaged, rather than of another kind."""
-    with file.open("rb") as opened:
+    with open_regular(file, CheckpointError) as opened:
         start = int.from_bytes(opened.read(4), "little")
     return start in (MODEL_MAGIC, STATE_MAGIC) or file.name.endswith(
         (".safetensors", ".safetensors.index.json", ".index"))

@@ -27,6 +27,7 @@ tricky = st.text(st.sampled_from("ab 1é中.'\"s \n\t\r\x1c\x1f\x85\xa0\u2028\u3
 anything = st.one_of(tricky, st.text())
 
 
+@pytest.mark.smoke
 def test_the_shipped_table_is_openai_s_byte_for_byte():
     lines = [
         base64.b64encode(piece) + b" %d\n" % rank for piece, rank in bpe.mergeable_ranks().items()
@@ -64,6 +65,7 @@ def merged(piece):
     return [ranks()[part] for part in parts]
 
 
+@pytest.mark.smoke
 @given(anything)
 @example("I'll we've 'S can't  stop\n\n  now   ")
 def test_ids_are_those_of_the_definition_written_out(text):

@@ -192,21 +192,22 @@ def test_a_folder_without_checkpoints_is_named(tmp_path):
         load_checkpoint(tmp_path)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("damage, says", [
     (lambda p: (p / RUN_FILE).write_text("{"), RUN_FILE),
     (lambda p: (p / RUN_FILE).unlink(), "run.json cannot be read: No such file"),
     (lambda p: (p / RUN_FILE).write_text("[]"), "is not a JSON object"),
-    (lambda p: (p / RUN_FILE).write_text('{"step": "3"}'), "'step'"),
-    (lambda p: changed(p, lambda r: r.update(step=True)), "'step' is missing or"),
-    (lambda p: changed(p, lambda r: r.pop("run")), "'run' is missing or"),
-    (lambda p: changed(p, lambda r: r.update(run=[])), "'run' is missing or"),
-    (lambda p: changed(p, lambda r: r.pop("tokenizer")), "'tokenizer' is missing or"),
-    (lambda p: changed(p, lambda r: r.update(tokenizer="char")), "'tokenizer' is missing or"),
-    (lambda p: changed(p, lambda r: r.pop("corpus_fingerprint")), "'corpus_fingerprint' is"),
-    (lambda p: changed(p, lambda r: r.update(corpus_fingerprint=3)), "'corpus_fingerprint' is"),
-    (lambda p: changed(p, lambda r: r["run"].pop("train")), "run.json: settings"),
-    (lambda p: changed(p, lambda r: r["run"].update(train=3)), "run.json: settings"),
-    (lambda p: changed(p, lambda r: r.update(step=-1)), "'step' is -1"),
+    (lambda p: (p / RUN_FILE).write_text('{"step": "3"}'), "step: expected an integer, got '3'"),
+    (lambda p: changed(p, lambda r: r.update(step=True)), "step: expected an integer, got True"),
+    (lambda p: changed(p, lambda r: r.pop("run")), "run: is missing"),
+    (lambda p: changed(p, lambda r: r.update(run=[])), "run: expected an object"),
+    (lambda p: changed(p, lambda r: r.pop("tokenizer")), "tokenizer: is missing"),
+    (lambda p: changed(p, lambda r: r.update(tokenizer="char")), "tokenizer: expected an object"),
+    (lambda p: changed(p, lambda r: r.pop("corpus_fingerprint")), "corpus_fingerprint: is missing"),
+    (lambda p: changed(p, lambda r: r.update(corpus_fingerprint=3)), "expected a string"),
+    (lambda p: changed(p, lambda r: r["run"].pop("train")), "table 'train' is missing"),
+    (lambda p: changed(p, lambda r: r["run"].update(train=3)), "run.json: run.train: expected"),
+    (lambda p: changed(p, lambda r: r.update(step=-1)), "step: expected at least 0, got -1"),
     (lambda p: changed(p, lambda r: r.update(tokenizer={"name": "char"})), RUN_FILE),
     (lambda p: changed(p, lambda r: r["tokenizer"].update(
         characters=r["tokenizer"]["characters"][1:])), "vocab_size"),
