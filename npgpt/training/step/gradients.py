@@ -71,7 +71,7 @@ def loss_and_grads(
     The gradients are arrays of their own. Raises ValueError for shapes that differ, for an rng that
     cannot be cut where shards are asked for, and for `recompute` with an entropy penalty.
     """
-    check_params(config, params)
+    check_params(config, params, others=True)
     ids, targets = check_batch(ids, targets, config.vocab_size)
     if shards is not None:
         check_integer("shards", shards, 1)
