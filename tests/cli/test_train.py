@@ -13,6 +13,7 @@ from npgpt.files import InUse, locked
 from npgpt.text import load_corpus
 from npgpt.training.checkpoint import load_checkpoint
 
+from ..training.conftest import without_checksums
 from .conftest import TINY
 
 
@@ -104,6 +105,21 @@ def test_a_changed_text_is_noticed_on_resuming(npgpt, run_folder, story):
     story.write_text(story.read_text() + "Q")
     code, _, err = npgpt("train", "--resume", run_folder)
     assert code == 3 and "changed since the run began" in err and err.count("\n") == 1
+
+
+def test_a_text_that_was_moved_is_named_on_resuming_and_must_be_the_same(
+        npgpt, run_folder, story, tmp_path):
+    story.rename("moved.txt")
+    code, _, err = npgpt("train", "--resume", run_folder)
+    assert code == 3 and "say with --corpus where it is" in err
+    Path("other.txt").write_text("the cat sat on a mat and looked at the dog\n" * 30)
+    code, _, err = npgpt("train", "--resume", run_folder, "--corpus", "other.txt")
+    assert code == 3 and err.count("\n") == 1
+    code, _, err = npgpt("train", "--resume", run_folder, "--corpus", "moved.txt",
+                         "--max-steps", "5")
+    assert (code, err) == (0, "")
+    assert load_checkpoint(run_folder).run.data.corpus == str(tmp_path / "moved.txt")
+    assert npgpt("eval", run_folder)[0] == 0
 
 
 def test_a_diverged_run_exits_4_and_keeps_its_last_good_checkpoint(npgpt, story):
@@ -255,6 +271,16 @@ def test_an_edited_config_is_not_silently_ignored(npgpt, run_folder, old, new, s
     assert code == 0 and says in err and err.count("\n") == 1
     assert config.read_text() == whole
     assert npgpt("train", "--resume", run_folder)[2] == ""
+
+
+def test_a_setting_changed_in_an_old_checkpoint_differs_from_the_config(npgpt, run_folder):
+    for checkpoint in (run_folder / "checkpoints").iterdir():
+        record = json.loads((without_checksums(checkpoint) / "run.json").read_text())
+        record["run"]["train"]["learning_rate"] = 0.5
+        (checkpoint / "run.json").write_text(json.dumps(record))
+    assert "learning_rate = 0.001 (the" in npgpt("verify", run_folder)[1]
+    code, _, err = npgpt("train", "--resume", run_folder)
+    assert code == 0 and "learning_rate = 0.001 (the checkpoint: 0.5)" in err
 
 
 def test_what_a_killed_longer_run_asked_for_is_noted_unless_it_is_asked_for_again(

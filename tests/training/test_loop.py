@@ -2,7 +2,6 @@
 
 import math
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from npgpt.text import CorpusError
 from npgpt.training import loop
 from npgpt.training.checkpoint import checkpoints, load_checkpoint
 from npgpt.training.log import read_log
-from npgpt.training.loop import Diverged, FolderGone, batch_gradients, train, train_step
+from npgpt.training.loop import Diverged, batch_gradients, train, train_step
 from npgpt.training.step.gradients import loss_and_grads
 from npgpt.training.step.row_random import RowRandom
 from npgpt.training.step.workers import Workers
@@ -379,60 +378,6 @@ def test_no_checkpoint_is_written_before_the_disk_has_the_log_up_to_it(
     monkeypatch.setattr(loop, "save_checkpoint", saved)
     train(tmp_path, start(), corpus, Silent())
     assert len(on_disk) == SMALL["max_steps"] + 1
-
-
-@pytest.mark.parametrize("go", [
-    lambda folder: folder.rename(folder.with_name("elsewhere")),
-    lambda folder: shutil.rmtree(folder),
-    lambda folder: (shutil.rmtree(folder), folder.mkdir(), (folder / "mine").touch()),
-    lambda folder: shutil.rmtree(folder / "checkpoints") or folder.rename(folder.with_name("x")),
-])
-@pytest.mark.parametrize("step", [1, 4, 6, 12])
-def test_a_run_whose_folder_goes_away_saves_its_state_elsewhere_and_says_so(
-        start, corpus, tmp_path, go, step):
-    class Rude(Silent):
-        def step(self, record):
-            if record["step"] == step:
-                go(tmp_path / "run")
-
-    whole = start()
-    train(tmp_path / "whole", whole, corpus, Silent())
-    with pytest.raises(FolderGone) as caught:
-        train(tmp_path / "run", start(), corpus, Rude())
-    saved = tmp_path / "aside-run"
-    assert str(caught.value) == (
-        f"{tmp_path / 'run'} was renamed, deleted or replaced while the run went on; the state "
-        f"after step {load_checkpoint(saved).step} is saved, npgpt train --resume {saved} "
-        f"continues")
-    assert step <= load_checkpoint(saved).step <= step + 1
-    assert sorted(path.name for path in tmp_path.glob("run/*")) in ([], ["mine"])
-    state = load_checkpoint(saved)
-    train(saved, state, corpus, Silent())
-    same_state(state, whole)
-
-
-def test_a_run_whose_folder_goes_away_while_the_last_evaluation_goes_does_not_succeed(
-        start, corpus, tmp_path):
-    class Rude(Silent):
-        def evaluating(self, seen, total):
-            if seen < 100:
-                (tmp_path / "run").rename(tmp_path / "elsewhere")
-
-    with pytest.raises(FolderGone):
-        train(tmp_path / "run", start(), corpus, Rude())
-    assert load_checkpoint(tmp_path / "aside-run").step == 12
-    assert not (tmp_path / "elsewhere" / "result.json").exists()
-
-
-def test_a_run_whose_folder_goes_away_with_all_above_it_says_so(start, corpus, tmp_path):
-    class Rude(Silent):
-        def step(self, record):
-            if record["step"] == 2:
-                shutil.rmtree(tmp_path / "runs")
-                (tmp_path / "runs").touch()
-
-    with pytest.raises(FolderGone, match="the state after step 3 cannot be saved as .*aside-run: "):
-        train(tmp_path / "runs" / "run", start(), corpus, Rude())
 
 
 def test_a_caller_may_hold_the_folder(start, corpus, tmp_path):
