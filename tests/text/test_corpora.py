@@ -301,6 +301,7 @@ source_of = encode.read_text
 def read_slowly(document, content=None):
     for piece in source_of(document, content):
         print("piece", flush=True)
+        sys.stdin.readline()
         yield piece
 
 if sys.argv[2] == "slowly":
@@ -314,7 +315,11 @@ print(corpus.n_tokens, corpus.path, corpus.notes, sep="|")
 def test_a_process_killed_while_it_tokenises_leaves_nothing_that_harms(book, cache):
     for n_pieces in (2, 40, 100):
         program = [sys.executable, "-c", LOADER, str(book), "slowly"]
-        with subprocess.Popen(program, stdout=subprocess.PIPE) as loader:
+        with subprocess.Popen(
+                program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as loader:
+            # it waits for a line after each piece, so that a kill is never too late
+            loader.stdin.write(b"\n" * (n_pieces - 1))
+            loader.stdin.flush()
             for _ in range(n_pieces):
                 assert loader.stdout.readline() == b"piece\n"
             loader.send_signal(signal.SIGKILL)
