@@ -168,7 +168,7 @@ def test_invalid_prompts_are_rejected(ids, says):
 
 
 @pytest.mark.parametrize("given_settings, says", [
-    ({"max_new_tokens": -1}, "max_new_tokens=-1 must be an integer of at least 0"),
+    ({"max_new_tokens": -1}, "max_new_tokens=-1 must be an integer from 0"),
     ({"max_new_tokens": 1.5}, "max_new_tokens=1.5 must be an integer"),
     ({"max_new_tokens": True}, "max_new_tokens=True must be an integer"),
     ({"temperature": -1.0}, "temperature"),
