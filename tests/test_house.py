@@ -27,19 +27,19 @@ HOME = PACKAGE.parent
 
 # Imports only point down: a room may use rooms of lower floors, and of its own without a circle.
 FLOORS = {
-    "arrays": 1, "version": 1, "files": 1, "suggest": 1, "ids": 1, "machine": 1, "display": 1,
-    "text": 1, "layers": 1, "tape": 1, "gradcheck": 1,
+    "arrays": 1, "version": 1, "files": 1, "documents": 1, "suggest": 1, "ids": 1, "machine": 1,
+    "checked": 1, "display": 1, "text": 1, "layers": 1, "tape": 1, "gradcheck": 1,
     "config": 2,
     "ops": 3, "params": 3, "budget": 3, "variants": 3, "model": 3,
     "weights": 4, "fast": 4,
     "generation": 5, "evaluation": 5, "probe": 5,
     "training": 6,
-    "gpt2": 7, "opening": 8, "selfcheck": 7,
+    "gpt2": 7, "opening": 8, "verify": 8, "selfcheck": 7,
     "lab": 9, "book": 9, "demos": 9, "packs": 9,
     "cli": 10, "__main__": 11, "__init__": 11,
 }
 # these know NumPy, the word Array and themselves, and no other room
-ALONE = {"arrays", "layers", "tape", "files", "suggest", "ids", "gradcheck", "version"}
+ALONE = {"arrays", "layers", "tape", "files", "suggest", "gradcheck", "version"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [path for path in MODULES
           if path.parent.name == "layers" and path.stem not in ("__init__", "contract")]
@@ -284,6 +284,19 @@ def test_nothing_is_pickled():
             if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
                 if not (isinstance(node.value, ast.Constant) and node.value.value is False):
                     found.append(f"{name} allows pickle")
+    assert found == []
+
+
+def test_no_text_is_read_or_written_in_the_encoding_of_the_machine():
+    found = []
+    for name, path in NAMES.items():
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Call):
+                function, given = ast.unparse(node.func), [ast.unparse(a) for a in node.args]
+                texts = function.endswith((".read_text", ".write_text")) or (
+                    re.search(r"\bopen$", function) and {"'r'", "'w'", "'a'", "'x'"} & {*given})
+                if texts and "encoding" not in {keyword.arg for keyword in node.keywords}:
+                    found.append(f"{name}:{node.lineno}: {ast.unparse(node)}")
     assert found == []
 
 

@@ -120,10 +120,11 @@ def fake(per_thread):
 def test_a_default_that_is_set_within_a_limit_holds_after_it():
     library = fake(per_thread=False)
     limits = blas.Limits([library])
-    limits.enter(1)
+    limit = blas.Limit(1)
+    limits.enter(limit)
     limits.set_default(2)
     assert library.get_threads() == 1
-    limits.leave(1)
+    limits.leave(limit)
     assert library.get_threads() == 2
 
 

@@ -118,6 +118,13 @@ def test_a_million_spaces_are_encoded_before_a_word_and_at_the_end(run, end):
     assert TOKENIZER.decode(TOKENIZER.encode(text)) == text
 
 
+def test_runs_of_space_just_short_of_a_long_one_take_no_longer():
+    """In three megabytes, a search that starts anew within a run takes 15,000 million steps."""
+    program = ("from npgpt.text import BPETokenizer; text = ('a' + ' ' * 9999) * 300; "
+               "t = BPETokenizer(); assert t.decode(t.encode(text)) == text")
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
 @pytest.mark.parametrize("sign", ["a", "ab", ".", "7", "中"])
 def test_very_long_pieces_are_encoded(sign):
     text = sign * 200_000

@@ -89,7 +89,7 @@ def test_a_file_of_another_kind_is_recognised(path, content):
 
 def test_the_numbers_of_a_file_are_little_endian(path):
     whole = path.read_bytes()
-    assert whole.startswith(b"npgpttok\x01\0\0\0")
+    assert whole.startswith(b"npgpttok\x02\0\0\0")
     assert whole[-4:] == b"\x03\0\x04\0"
 
 
@@ -105,8 +105,9 @@ def test_an_error_of_the_chunks_leaves_the_old_file_and_no_other(path):
 
 
 def test_what_a_killed_writer_left_is_removed_after_an_hour_and_not_before(path):
-    old, fresh = (path.parent / f"{PARTIAL}{n}-other.tokens" for n in (1, 2))
-    stranger = path.parent / f"{PARTIAL}3-mine.txt"
+    # more than any process id: another live process's file would stay
+    old, fresh = (path.parent / f"{PARTIAL}{2**30 + n}-other.tokens" for n in (1, 2))
+    stranger = path.parent / f"{PARTIAL}{2**30 + 3}-mine.txt"
     for file in (old, fresh, stranger):
         file.write_bytes(b"half")
     for file in (old, stranger):
