@@ -1,0 +1,32 @@
+"""The campaign's short form: some cases of every kind, the same in every run."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from . import page
+from .__main__ import KINDS
+from .outcome import tallied
+
+# cases of each group
+SHORT = {"files": 12, "kills": 3}
+
+
+@pytest.mark.parametrize("kind", SHORT)
+def test_every_case_is_handled_correctly(kind: str, tmp_path: Path) -> None:
+    outcomes = import_module(f"{__package__}.{kind}").run(SHORT[kind], tmp_path)
+    groups = {name: tally.to_dict() for name, tally in tallied(outcomes).items()}
+    assert groups
+    result = {"minutes": 0, "groups": groups}
+    assert page.unexplained(result) == 0, "\n".join(page.lines(kind, result))
+
+
+def test_every_kind_has_a_short_form() -> None:
+    assert list(SHORT) == list(KINDS)
+
+
+def test_the_page_is_written_from_the_results() -> None:
+    assert page.section(page.read()) in page.PAGE.read_text(encoding="utf-8")
