@@ -135,7 +135,8 @@ def _serve(connection: Connection, folder: Path) -> None:
     warnings.simplefilter("error")
     formats = {format.name: format for format in _formats(folder)}
     subject = None
-    resource.setrlimit(resource.RLIMIT_AS, (_used() + ROOM,) * 2)
+    # what is written to; a file may be mapped, however large
+    resource.setrlimit(resource.RLIMIT_DATA, (_used() + ROOM,) * 2)
     while True:
         try:
             name, number = connection.recv()

@@ -42,6 +42,8 @@ class Plan:
     do: str = ""
     match: str = ""
     """Only events are counted that have this in the path."""
+    strace: str = ""
+    """What strace injects, such as write:error=ENOSPC:when=3; "trace" for nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Ended:
     err: str
     events: list[str]
     """Each event as NAME PATH; empty if the child was killed."""
+    calls: list[str]
+    """With strace, each system call as strace writes it."""
 
 
 class Nursery:
@@ -77,10 +81,14 @@ class Nursery:
         self.process.wait()
         self.process.stdout.close()
 
-    def run(self, arguments: list[str], folder: Path, plan: Plan = Plan()) -> Ended:
-        """`npgpt ARGUMENTS` in that folder."""
+    def run(
+        self, arguments: list[str], folder: Path, plan: Plan = Plan(),
+        served: dict[str, str] | None = None,
+    ) -> Ended:
+        """`npgpt ARGUMENTS` in that folder; `served`: where npgpt pull goes, and what is gpt2."""
         assert self.process.stdin is not None and self.process.stdout is not None
-        order = {"arguments": arguments, "folder": str(folder), "plan": asdict(plan)}
+        order = {"arguments": arguments, "folder": str(folder), "plan": asdict(plan),
+                 "served": served}
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         return Ended(**json.loads(self.process.stdout.readline()))
@@ -145,13 +153,15 @@ def serve() -> None:
         child = os.fork()
         if child == 0:
             _be_a_command(cli, order, folder, notes)
+        calls = _traced(child, folder, order["plan"]["strace"]) if order["plan"]["strace"] else []
         _, status = os.waitpid(child, 0)
         code = os.waitstatus_to_exitcode(status)
         out, err = ((notes / name).read_text(errors="replace") for name in ("out", "err"))
         seen = notes / "events"
         events = json.loads(seen.read_text()) if seen.exists() else []
         seen.unlink(missing_ok=True)
-        print(json.dumps({"code": code, "out": out, "err": err, "events": events}), flush=True)
+        print(json.dumps({"code": code, "out": out, "err": err, "events": events, "calls": calls}),
+              flush=True)
 
 
 def _warm_up(cli: Any) -> None:
@@ -169,6 +179,35 @@ def _warm_up(cli: Any) -> None:
         os.chdir("/")
 
 
+def _take_for_gpt2(endpoint: str, sha256: str) -> None:
+    """In the child: the server's model is gpt2, and small."""
+    from npgpt.config import SIZES
+    from npgpt.weights import pull
+
+    from ..weights.hub import SERVED
+
+    SIZES["gpt2"] = SERVED
+    pull.SHA256["gpt2"] = sha256
+    os.environ.update(HF_ENDPOINT=endpoint, no_proxy="127.0.0.1", HF_HOME=os.path.abspath("home"))
+
+
+def _traced(child: int, folder: Path, inject: str) -> list[str]:
+    """Let a child that has stopped itself go on under strace; what it calls, line by line."""
+    os.waitpid(child, os.WUNTRACED)
+    given = [] if inject == "trace" else ["-e", f"inject={inject}"]
+    strace = subprocess.Popen(["strace", "-y", "-s", "200", "-e", "trace=all", *given,
+                               "-p", str(child)], text=True, errors="replace",
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert strace.stderr is not None
+    first = strace.stderr.readline()            # "strace: Process N attached", or why not
+    os.kill(child, signal.SIGCONT)
+    lines = [line.rstrip("\n") for line in strace.stderr]
+    strace.wait()
+    if "attached" not in first:
+        raise RuntimeError(first)
+    return lines
+
+
 def _be_a_command(cli: Any, order: dict[str, Any], folder: Path, notes: Path) -> None:
     """In the child: run the command line and end the process."""
     code = 70
@@ -183,8 +222,13 @@ def _be_a_command(cli: Any, order: dict[str, Any], folder: Path, notes: Path) ->
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        if order["served"]:
+            _take_for_gpt2(**order["served"])
         watch = Watch(folder, Plan(**order["plan"]))
-        watch.install()
+        if order["plan"]["strace"]:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        else:
+            watch.install()
         try:
             code = cli.main(order["arguments"])
         finally:
