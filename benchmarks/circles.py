@@ -19,11 +19,11 @@ CIRCLES = {
     "  beside it": "variants ids suggest arrays",
     "  its check": "gradcheck",
     "the tools": "budget files version text weights fast machine generation probe evaluation gpt2 "
-                 "opening training display",
+                 "opening training verify display",
     "the programs": "selfcheck book demos packs lab cli __main__ __init__",
 }
 # modules of one idea each, that the picture does not name
-UNNAMED = {"budget", "opening", "files", "version", "display", "__main__", "__init__"}
+UNNAMED = {"budget", "opening", "verify", "files", "version", "display", "__main__", "__init__"}
 
 
 def lines(room: str) -> int:

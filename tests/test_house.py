@@ -31,7 +31,7 @@ FLOORS = {
     "weights": 4, "fast": 4,
     "generation": 5, "evaluation": 5, "probe": 5,
     "training": 6,
-    "gpt2": 7, "opening": 8, "selfcheck": 7,
+    "gpt2": 7, "opening": 8, "verify": 8, "selfcheck": 7,
     "lab": 9, "book": 9, "demos": 9, "packs": 9,
     "cli": 10, "__main__": 11, "__init__": 11,
 }
@@ -253,6 +253,19 @@ def test_nothing_is_pickled():
             if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
                 if not (isinstance(node.value, ast.Constant) and node.value.value is False):
                     found.append(f"{name} allows pickle")
+    assert found == []
+
+
+def test_no_text_is_read_or_written_in_the_encoding_of_the_machine():
+    found = []
+    for name, path in NAMES.items():
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Call):
+                function, given = ast.unparse(node.func), [ast.unparse(a) for a in node.args]
+                texts = function.endswith((".read_text", ".write_text")) or (
+                    re.search(r"\bopen$", function) and {"'r'", "'w'", "'a'", "'x'"} & {*given})
+                if texts and "encoding" not in {keyword.arg for keyword in node.keywords}:
+                    found.append(f"{name}:{node.lineno}: {ast.unparse(node)}")
     assert found == []
 
 

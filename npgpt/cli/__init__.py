@@ -31,6 +31,7 @@ VERBS = {
     "gradcheck": "check every gradient against numeric derivatives",
     "demo": "demonstrations of the architecture, as numbers and pictures",
     "book": "replay the numbers of the book, beside the ones computed here",
+    "verify": "say what is damaged in a run, a checkpoint, a model or tokens",
     "pull": "download published GPT-2 weights",
     "convert": "write a model in another format",
     "pack": "every intermediate and gradient of a small model, to test ports",

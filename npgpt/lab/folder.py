@@ -25,11 +25,11 @@ from typing import Any, Callable, Iterator, Mapping, TypedDict
 
 import numpy as np
 
-from ..files import LOCK_FILE, InUse, locked, write_text
+from ..files import LOCK_FILE, InUse, locked, remove_partial, write_text
 from ..text import Corpus
 from ..training.checkpoint import checkpoints
 from ..training.loop import CONFIG_FILE, RESULT_FILE
-from ..training.settings import RunConfig
+from ..training.settings import RunConfig, differences
 from ..version import VERSION
 from .study import Arm, Study, read_study
 
@@ -117,6 +117,7 @@ def held(
     """
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
+        remove_partial(folder / "runs")
         deadline = time.monotonic() + patience
         while runs := _left_behind(folder):
             problem = (f"{folder} is in use by runs that a killed lab run left behind: "
@@ -170,13 +171,9 @@ def _change(old: Study, new: Study) -> str:
     for arm in old.arms:
         if arm.name not in arms:
             return f"arm {arm.name!r} is gone"
-        before = old.run_config(arm, 0).to_dict()
-        after = new.run_config(arms[arm.name], 0).to_dict()
-        for table in before:
-            for key in sorted(before[table].keys() | after[table].keys()):
-                was, now = before[table].get(key), after[table].get(key)
-                if was != now:
-                    return f"{table}.{key} of arm {arm.name!r} was {was!r} and is {now!r}"
+        before, after = old.run_config(arm, 0), new.run_config(arms[arm.name], 0)
+        for table, key, was, now in differences(before.to_dict(), after.to_dict()):
+            return f"{table}.{key} of arm {arm.name!r} was {was!r} and is {now!r}"
     return ""
 
 

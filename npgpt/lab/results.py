@@ -11,10 +11,9 @@ from typing import Any, Sequence, TypedDict
 
 import numpy as np
 
-from ..training.checkpoint import checkpoints
+from ..training.checkpoint import read_model
 from ..training.log import plain, read_log
 from ..weights import CheckpointError
-from ..weights.safetensors_file import read_arrays
 from .folder import (
     ABOUT_FILE,
     STUDY_FILE,
@@ -200,14 +199,10 @@ def _thinned(curve: list[tuple[int, float]]) -> list[list[float]]:
 
 def _learnt(run: Run) -> tuple[int | None, dict[str, float]]:
     """Number of parameters, and the learnt slopes, of the newest checkpoint."""
-    saved = checkpoints(run.place)
-    if not saved:
-        return None, {}
     try:
-        params = read_arrays(saved[-1] / "model.safetensors")
+        _, params, _ = read_model(run.place)
     except (CheckpointError, OSError):
         return None, {}
-    # a checkpoint has Hugging Face's names
-    slopes = {name.removeprefix("transformer."): float(np.asarray(array).reshape(-1)[0])
+    slopes = {name: float(np.asarray(array).reshape(-1)[0])
               for name, array in params.items() if name.endswith("mlp.act.slope")}
     return sum(int(array.size) for array in params.values()), slopes

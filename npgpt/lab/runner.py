@@ -10,7 +10,6 @@ that, at most a minute; then it names a run that still goes.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import subprocess
@@ -25,6 +24,7 @@ from ..ids import check_integer
 from ..text import load_corpus
 from ..training.checkpoint import checkpoints
 from ..training.log import FILE as LOG_FILE
+from ..training.log import record_of
 from ..training.loop import check_length
 from .folder import DIVERGED, Run, adopt, held, note_beginning, runs_of, write_json
 from .results import write_results
@@ -230,12 +230,9 @@ def last_step(run: Run) -> int:
             lines = file.read().splitlines()
     except OSError:
         return 0
-    for line in reversed(lines):
-        try:
-            return int(json.loads(line)["step"])
-        except (ValueError, KeyError, TypeError):
-            continue        # torn by a kill, or being written
-    return 0
+    # the last may be torn by a kill, or being written
+    records = (record_of(line) for line in reversed(lines))
+    return next((int(record["step"]) for record in records if record), 0)
 
 
 def _last_line(run: Run) -> str:

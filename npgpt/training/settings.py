@@ -14,7 +14,7 @@ import math
 import tomllib
 from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Iterable, Mapping, TypeVar
+from typing import Any, Iterable, Iterator, Mapping, TypeVar
 
 from ..config import GPT2Config
 from ..ids import check_integer, check_number
@@ -24,6 +24,8 @@ from ..suggest import did_you_mean, unknown
 WATCHABLE = ("entropy", "gradients", "activations", "updates")
 # model settings that a run cannot choose: the tokenizer decides
 DERIVED = ("vocab_size",)
+# what may be changed on resuming a run
+CHANGEABLE = ("max_steps", "max_minutes", "threads", "recompute")
 
 
 # a table of a config file as TOML and JSON give it: any values, until the dataclasses check them
@@ -249,6 +251,17 @@ def build(values: Mapping[str, Table]) -> RunConfig:
     return RunConfig(data, resolved, train)
 
 
+def differences(
+    tables: Mapping[str, Table], others: Mapping[str, Table]
+) -> Iterator[tuple[str, str, object, object]]:
+    """Table, key and both values of every setting that differs; None stands for one left out."""
+    for table in {**tables, **others}:
+        mine, other = tables.get(table, {}), others.get(table, {})
+        for key in sorted({*mine, *other}):
+            if mine.get(key) != other.get(key):
+                yield table, key, mine.get(key), other.get(key)
+
+
 def read_toml(path: Path) -> dict[str, Table]:
     """The tables of a config file; ValueError names the file and the line or key at fault."""
     try:
@@ -286,10 +299,5 @@ def _where(key: str, known: Mapping[str, Iterable[str]]) -> str:
 
 
 def _toml(value: str | float | bool) -> str:
-    # JSON's spelling is TOML's too, except that TOML wants a point or an exponent with digits on
-    # both sides
-    if isinstance(value, float):
-        text = repr(value)
-        return text if "." in text or "e" in text else f"{text}.0"
-    # JSON leaves DEL as it is, TOML forbids it
+    # JSON's spelling is TOML's too, except that JSON leaves DEL as it is and TOML forbids it
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -66,11 +66,7 @@ def found_config(
     that npgpt wrote; else by `derive`. Raises CheckpointError if the first two describe models that
     compute different things: the config.json may belong to another file.
     """
-    beside = path.with_name(CONFIG)
-    inside = read_metadata(path).get(METADATA) if path.suffix == ".safetensors" else None
-    written: dict[str, object] = {}
-    if inside is not None:
-        written = parsed_json(path, inside.encode("utf-8", "surrogatepass"), METADATA)
+    beside, written = path.with_name(CONFIG), written_config(path)
     if not beside.is_file():
         return (written or derive()), path
     values = read_beside(beside)
@@ -85,6 +81,13 @@ def found_config(
             "it, or delete it to use the config of the weights"
         )
     return values, beside
+
+
+def written_config(path: Path) -> dict[str, object]:
+    """The config fields in the header of a .safetensors file, {} if npgpt did not write it."""
+    inside = read_metadata(path).get(METADATA) if path.suffix == ".safetensors" else None
+    return {} if inside is None else parsed_json(
+        path, inside.encode("utf-8", "surrogatepass"), METADATA)
 
 
 def differences(config: GPT2Config, whose: str, **also: object) -> list[str]:

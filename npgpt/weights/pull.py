@@ -25,6 +25,7 @@ from ..config import GPT2Config
 from ..files import LOCK_FILE, check_room, flush_to_disk, locked, replacing_file
 from ..params import parameter_shapes
 from .assemble import mismatches
+from .checksums import write_checksums
 from .configs import CONFIG, write_config
 from .errors import CheckpointError, bad_file
 from .huggingface import WEIGHTS, canonical
@@ -121,6 +122,8 @@ def pull(
                 f"{error}; it was deleted, the same command starts again") from None
         with replacing_file(target / CONFIG) as beside:
             write_config(beside, config)
+        write_checksums(
+            target, {WEIGHTS: {"bytes": _size(partial), "sha256": pulled.sha256}})
         flush_to_disk(partial)
         os.replace(partial, weights)
     return replace(pulled, fetched=True)

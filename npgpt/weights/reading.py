@@ -33,6 +33,9 @@ def load(
         return openai_tf.load_openai_tf(file, dtype)
     if file.name.endswith((".safetensors", ".safetensors.index.json")):
         tensors = huggingface.read_tensors(file)
+        if all(name.startswith(("m.", "v.")) for name in tensors):
+            raise bad_file(file, "contains AdamW's moments and no model; the model of a "
+                                 f"checkpoint is its {huggingface.WEIGHTS}")
         if book.MARK in tensors:
             return book.load_book(file, tensors, dtype)
         return huggingface.load_huggingface(file, tensors, dtype)

@@ -15,6 +15,7 @@ from ..params import Params
 from ..tape import Array
 from .assemble import check_savable
 from .book import book_config, book_tensors
+from .checksums import CHECKSUMS
 from .configs import CONFIG, METADATA, write_config
 from .huggingface import WEIGHTS, huggingface_names
 from .llmc import bin_file, save_llmc
@@ -118,3 +119,5 @@ def _write_pair(
             weights, settings = beside / weights_file.name, beside / CONFIG
         write_safetensors(weights, tensors, metadata)
         describe(settings)
+        if weights_file.exists():       # a table of checksums is that of the weights before
+            (folder / CHECKSUMS).unlink(missing_ok=True)

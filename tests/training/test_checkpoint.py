@@ -21,6 +21,8 @@ from npgpt.training.checkpoint import (
 )
 from npgpt.weights import CheckpointError
 
+from .conftest import without_checksums
+
 
 def same(a, b):
     return a.keys() == b.keys() and all(
@@ -68,9 +70,9 @@ def test_a_checkpoint_is_these_files_under_these_names(state, tmp_path):
     path = save_checkpoint(tmp_path, state)
     assert path == tmp_path / "checkpoints" / "step-00000003"
     assert sorted(p.name for p in path.iterdir()) == [
-        "config.json", "model.safetensors", "optimizer.safetensors", "run.json"]
+        "checksums.json", "config.json", "model.safetensors", "optimizer.safetensors", "run.json"]
     assert set(json.loads((path / "run.json").read_text())) == {
-        "step", "run", "tokenizer", "corpus_fingerprint"}
+        "step", "run", "tokenizer", "corpus_fingerprint", "checksums"}
     moments = load_file(path / "optimizer.safetensors")
     assert same(moments, {**{f"m.{name}": a for name, a in state.mean.items()},
                           **{f"v.{name}": a for name, a in state.square.items()}})
@@ -153,18 +155,19 @@ def test_checkpoints_after_a_step_are_set_aside_under_a_name_that_is_free(start,
     assert load_checkpoint(tmp_path / "checkpoints" / aside[0]).step == 5
 
 
-def test_the_error_about_a_damaged_checkpoint_names_the_one_before_it(start, tmp_path):
+def test_the_error_about_a_damaged_checkpoint_names_the_sound_one_before_it(start, tmp_path):
     state, paths = start(keep_checkpoints=9), []
-    for step in (1, 2, 3, 4):
+    for step in (1, 2, 3, 4, 5):
         state.step = step
         paths.append(save_checkpoint(tmp_path, state))
-    for path in paths:
+    paths[1] = without_checksums(paths[1])
+    for path in (paths[0], *paths[2:]):
         (path / "config.json").write_text("{")
     for read in (load_checkpoint, read_model):
-        for place, before in ((paths[2], paths[1]), (tmp_path, paths[2])):
+        for place in (paths[2], paths[3], tmp_path):
             with pytest.raises(CheckpointError) as caught:
                 read(place)
-            assert str(caught.value).endswith(f"; the one before it is {before}")
+            assert str(caught.value).endswith(f"; the sound one before it is {paths[1]}")
         with pytest.raises(CheckpointError) as caught:
             read(paths[0])
         assert "before" not in str(caught.value)
@@ -214,14 +217,14 @@ def test_a_folder_without_checkpoints_is_named(tmp_path):
     (lambda p: (p / "config.json").write_text("{"), "config.json"),
 ])
 def test_damage_is_named_with_the_file(state, tmp_path, damage, says):
-    damage(save_checkpoint(tmp_path, state))
+    damage(without_checksums(save_checkpoint(tmp_path, state)))
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(tmp_path)
     assert says in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_settings_of_another_version_are_an_error_not_a_crash(state, tmp_path):
-    path = save_checkpoint(tmp_path, state)
+    path = without_checksums(save_checkpoint(tmp_path, state))
     record = json.loads((path / RUN_FILE).read_text())
     record["run"]["train"]["tempo"] = 3
     (path / RUN_FILE).write_text(json.dumps(record))
@@ -232,7 +235,7 @@ def test_settings_of_another_version_are_an_error_not_a_crash(state, tmp_path):
 def test_every_moment_that_does_not_fit_is_named_at_once(state, tmp_path):
     from safetensors.numpy import load_file, save_file
 
-    path = save_checkpoint(tmp_path, state) / OPTIMIZER_FILE
+    path = without_checksums(save_checkpoint(tmp_path, state)) / OPTIMIZER_FILE
     moments = load_file(path)
     del moments["m.wte.weight"]
     moments["v.ln_f.bias"] = moments["v.ln_f.bias"].astype(np.float64)
@@ -241,8 +244,8 @@ def test_every_moment_that_does_not_fit_is_named_at_once(state, tmp_path):
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(tmp_path)
     assert "m.wte.weight is missing" in str(caught.value)
-    assert "v.ln_f.bias is float64 (16,), the parameter float32 (16,)" in str(caught.value)
-    assert "m.ln_f.bias is float32 (15,), the parameter float32 (16,)" in str(caught.value)
+    assert "v.ln_f.bias is F64 (16,), the parameter F32 (16,)" in str(caught.value)
+    assert "m.ln_f.bias is F32 (15,), the parameter F32 (16,)" in str(caught.value)
     assert str(caught.value).count(";") == 2
 
 

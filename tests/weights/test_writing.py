@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from npgpt.weights import CheckpointError, convert, load, save, save_book, save_llmc
+from npgpt.weights.checksums import CHECKSUMS, damaged_files, measured, write_checksums
 
 from .conftest import SMALL, assert_equal, filled
 
@@ -28,6 +29,17 @@ def test_saving_over_a_model_replaces_it_and_leaves_nothing_else(tmp_path: Path,
          {**OTHER, "lm_head.weight": OTHER["wte.weight"] + 1})
     assert set(content(tmp_path / "m")) == {"model.safetensors", "config.json"}
     assert not load(tmp_path / "m")[0].tie_word_embeddings
+
+
+def test_what_replaces_a_pulled_model_is_not_compared_with_its_checksum(
+    tmp_path: Path, params
+) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"pulled")
+    write_checksums(tmp_path, measured(tmp_path))
+    save(tmp_path / "beside.safetensors", SMALL, params)
+    assert (tmp_path / CHECKSUMS).is_file() and damaged_files(tmp_path) == {}
+    save(tmp_path, SMALL, params)
+    assert not (tmp_path / CHECKSUMS).exists()
 
 
 def test_a_model_may_be_saved_over_the_file_it_is_mapped_from(tmp_path: Path, params) -> None:

@@ -2,10 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from npgpt import model
 from npgpt.config import GPT2Config
-from npgpt.machine import threads
+from npgpt.fast.ops import FAST
+from npgpt.machine import blas, threads
 from npgpt.ops import TEXTBOOK as textbook
 from npgpt.params import init_params
 from npgpt.tape import Op, Tape
@@ -209,6 +211,28 @@ def test_dropout_in_shards_needs_a_source_by_rows():
     given = example()
     with pytest.raises(ValueError, match="RowRandom"):
         loss_and_grads(*given, rng=np.random.default_rng(0), shards=2)
+
+
+def test_one_shard_takes_any_source_of_random_numbers():
+    given = example(embd_pdrop=0.1, resid_pdrop=0.1)
+    first, again = (loss_and_grads(*given, rng=np.random.default_rng(3), shards=1)[0]
+                    for _ in range(2))
+    assert first == again != loss_and_grads(*given, shards=1)[0]
+
+
+@pytest.mark.parametrize("ops, blas_threads", [(FAST, 1), (textbook, 2)])
+def test_the_fast_ops_use_the_threads_asked_for_and_others_leave_them_to_blas(ops, blas_threads):
+    class Looking(RowRandom):
+        def random(self, size=None):
+            seen.add((threads.get_threads(), *(
+                lib["num_threads"] for lib in threadpool_info()
+                if lib["user_api"] == "blas" and "scipy.libs" not in lib["filepath"])))
+            return super().random(size)
+
+    seen = set()
+    with blas.limited(2):
+        loss_and_grads(*example(), ops=ops, rng=Looking(0, 0, 0, 5), threads=3, shards=1)
+    assert seen == {(3, blas_threads)}
 
 
 def test_ids_and_targets_of_different_shapes_are_rejected():
