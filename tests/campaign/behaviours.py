@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 # pieces after which a client that still reads is one that would read for ever
-ENOUGH = 400
+ENOUGH = 120
 ESCAPES = b"\x1b]0;owned\x07\x1b[2J\x1b[31m"
 
 
@@ -134,7 +134,7 @@ def silent(request: Request) -> None:
 def trickled_headers(request: Request) -> None:
     """A header line now and then."""
     request.send(b"HTTP/1.1 200 OK\r\n")
-    request.for_ever(b"X-More: 1\r\n", 0.05)
+    request.for_ever(b"X-More: 1\r\n", 0.005)
 
 
 def first_then(first: Hostile, then: Hostile, times: int = 2) -> Hostile:
@@ -255,8 +255,8 @@ BEHAVIOURS: dict[str, dict[str, Hostile]] = {
         "without length, for ever": endless(b"", b"\0" * 65536),
         "chunked, for ever": endless(_CHUNKED, b"10000\r\n" + b"\0" * 65536 + b"\r\n"),
         "empty chunk extensions, for ever": endless(_CHUNKED, b"1;" + b"x" * 999 + b"\r\na\r\n"),
-        "a byte now and then": endless(b"Content-Length: 900000\r\n", b"\0", 0.05),
-        "a byte now and then, without length": endless(b"", b"\0", 0.05),
+        "a byte now and then": endless(b"Content-Length: 900000\r\n", b"\0", 0.03),
+        "a byte now and then, without length": endless(b"", b"\0", 0.03),
     },
     "breaking off": {
         "at once": breaks(0.0), "at a third": breaks(0.3), "at the end": breaks(0.999),

@@ -10,6 +10,7 @@ process that has imported npgpt forks one child a command, which takes a few hun
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import io
 import json
@@ -141,10 +142,18 @@ class Watch:
             raise OSError(code, os.strerror(code), path)
 
 
+def _end_with_parent() -> None:
+    """Have this process killed when its parent ends, where the system can do that."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(1, signal.SIGKILL)
+
+
 def serve() -> None:
     """Fork a child for each line of stdin, and answer how it ended."""
     from npgpt import cli
 
+    _end_with_parent()
     _warm_up(cli)
     for line in sys.stdin:
         order = json.loads(line)
@@ -216,6 +225,7 @@ def _be_a_command(cli: Any, order: dict[str, Any], folder: Path, notes: Path) ->
     """In the child: run the command line and end the process."""
     code = 70
     try:
+        _end_with_parent()
         os.chdir(folder)
         os.environ["NPGPT_CACHE"] = str(folder / "cache")
         for number, name, mode in ((0, os.devnull, os.O_RDONLY),

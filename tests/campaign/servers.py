@@ -7,6 +7,7 @@ be taken for it; and a pull from an honest server then ends well.
 from __future__ import annotations
 
 import hashlib
+import select
 import shutil
 import socketserver
 import struct
@@ -14,7 +15,7 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from socket import SO_LINGER, SOL_SOCKET
+from socket import MSG_PEEK, SO_LINGER, SOL_SOCKET
 from typing import Iterator
 
 import pytest
@@ -42,8 +43,9 @@ class Server(socketserver.ThreadingTCPServer):
         self.body, self.sha256 = body, hashlib.sha256(body).hexdigest()
         self.behave: Hostile = honest
         self.requests = 0
-        self.patient = False
-        """Whether a client read on where no client should."""
+        self.case = 0
+        self.patient = 0
+        """The last case in which a client read on where no client should."""
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that is gone is no fault of the server's."""
@@ -66,6 +68,8 @@ class Connection(socketserver.StreamRequestHandler):
                    for key, _, value in (line.partition(":") for line in lines[1:])}
         asked = headers.get("range", "")
         start = int(asked[6:].rstrip("-")) if asked.startswith("bytes=") else None
+        if self.server.patient == self.server.case:
+            return              # enough was seen, and the case should end
         self.server.behave(Request(
             path, start, self.server.requests, self.server.body, self.server.sha256,
             self.wfile.write, self.reset, self.patience, self.server.server_address[1]))
@@ -75,20 +79,27 @@ class Connection(socketserver.StreamRequestHandler):
         self.connection.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
 
+    def gone(self) -> bool:
+        """Whether the client has closed the connection: it sends nothing more otherwise."""
+        if not select.select([self.connection], [], [], 0)[0]:
+            return False
+        return not self.connection.recv(1, MSG_PEEK)
+
     def patience(self, piece: bytes, pause: float) -> None:
         """Send a piece again and again until the client leaves, or has waited far too long."""
-        sent = 0
+        sent, case = 0, self.server.case
         try:
             for _ in range(ENOUGH):
+                if self.gone():
+                    return
                 self.wfile.write(piece)
-                self.wfile.flush()
                 sent += len(piece)
                 if sent > 8 * len(self.server.body):
                     break
                 time.sleep(pause)
         except OSError:
             return
-        self.server.patient = True
+        self.server.patient = case
 
 
 @contextmanager
@@ -123,9 +134,9 @@ def _case(
     (folder / "to").mkdir(parents=True)
     if half:
         (folder / "to" / f"{FILE}.unfinished").write_bytes(server.body[:len(server.body) // 2])
-    server.behave, server.requests, server.patient = behave, 0, False
+    server.behave, server.requests, server.case = behave, 0, server.case + 1
     ended = _pull(nursery, folder, server)
-    if server.patient:
+    if server.patient == server.case:
         return "it reads on for ever"
     fault = fault_of_command(ended.code, ended.err, (0, 2, 3)) or _fault(ended, folder, server)
     if fault:
