@@ -16,7 +16,7 @@ PACKAGE = ROOT / "npgpt"
 # every room and module of the package, in the order to read them
 CIRCLES = {
     "the textbook": "layers tape ops params model config",
-    "  beside it": "variants ids suggest arrays",
+    "  beside it": "variants ids checked suggest arrays",
     "  its check": "gradcheck",
     "the tools": "budget files version text weights fast machine generation probe evaluation gpt2 "
                  "opening training verify display",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from .config import GPT2Config
 from .ids import check_dtype
-from .params import parameter_shapes
+from .params import count_parameters, parameter_shapes
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Budget:
 
 def budget(config: GPT2Config, dtype: DTypeLike = np.float32) -> Budget:
     """Count parameters, bytes and FLOPs from the config. Raises ValueError as `check_dtype`."""
-    shapes = parameter_shapes(config)
-    count = sum(math.prod(shape) for shape in shapes.values())
+    shapes = parameter_shapes(replace(config, n_layer=1))
+    count = count_parameters(config)
     size = check_dtype(dtype).itemsize
     # a matrix costs one multiplication and one addition per weight and token
-    matrices = sum(
+    matrices = config.n_layer * sum(
         math.prod(shape) for name, shape in shapes.items()
         if len(shape) == 2 and name not in ("wte.weight", "wpe.weight", "lm_head.weight")
         and ".lora_" not in name        # multiplied out once, and not for every token

@@ -12,12 +12,13 @@ from typing import Mapping, TypedDict
 
 import numpy as np
 
+from ..checked import checked
 from ..config import GPT2Config
 from ..fast.ops import FAST
 from ..gpt2 import GPT2
 from ..layers.contract import Array
 from ..ops import Ops
-from ..params import Params, parameter_shapes
+from ..params import Params, check_room_for, parameter_shapes
 from ..weights.book import KEYS
 from .generator import DType, TorchGenerator
 
@@ -60,6 +61,7 @@ def gpt2_config(cfg: Mapping[str, object]) -> GPT2Config:
     })
 
 
+@checked
 def gpt2(
     cfg: Mapping[str, object],
     seed: int | TorchGenerator = 123,
@@ -83,6 +85,7 @@ def gpt2(
         if bias is not None:
             params[f"{name}.bias"] = bias
 
+    check_room_for(config, dtype, copies=2)
     params["wte.weight"] = rng.randn(config.vocab_size, c, dtype=dtype)
     params["wpe.weight"] = rng.randn(config.n_positions, c, dtype=dtype)
     for i in range(config.n_layer):

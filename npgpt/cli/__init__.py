@@ -15,8 +15,8 @@ import sys
 from importlib import import_module
 from typing import Sequence
 
+from .. import suggest
 from ..machine import tune
-from ..suggest import unknown
 from ..version import VERSION
 from .parser import Parser
 
@@ -104,8 +104,8 @@ def one_line(error: Exception) -> str:
     """An error's message without line breaks; for the system's own errors, with the file."""
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+        return suggest.one_line(f"{where}{error.strerror}")
+    return suggest.one_line(str(error)) or type(error).__name__
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -128,6 +128,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
                                "\nnpgpt VERB --help shows the options of a verb.\n"))
     parser.add_argument("--version", action="version", version=f"npgpt {VERSION}")
     if verb and not verb.startswith("-"):
-        parser.error(str(unknown("verb", verb, VERBS)))
+        parser.error(str(suggest.unknown("verb", verb, VERBS)))
     parser.parse_args(arguments)
     parser.error(f"no verb given; expected one of {', '.join(VERBS)}")

@@ -77,7 +77,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_parameters(config: GPT2Config, every_block: bool) -> None:
     print(f"\n  {'parameter':28} {'shape':>14} {'elements':>15}")
-    shapes = parameter_shapes(config)
+    # blocks that are not listed need no names
+    listed = config if every_block else config.replace(n_layer=min(config.n_layer, 2))
+    shapes = parameter_shapes(listed)
     others = [name for name in shapes if name.startswith("h.") and not name.startswith("h.0.")]
     for name, shape in shapes.items():
         if every_block or name not in others:

@@ -9,11 +9,14 @@ from typing import Any, Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
+from ..checked import checked
 from ..config import GPT2Config
 from ..ids import check_ids
 from ..layers.cross_entropy import IGNORE
 from ..model import head_weight, hidden
 from ..ops import TEXTBOOK, Ops
+from ..params import require_params
+from ..suggest import shown
 from ..tape import Array
 
 
@@ -51,6 +54,7 @@ class ChoiceScore:
         return self.right_by_length / self.questions
 
 
+@checked
 def read_questions(path: Path | str) -> Iterator[Question]:
     """Questions from a file of JSON lines with `ctx`, `endings` and `label`, as HellaSwag's.
 
@@ -73,6 +77,7 @@ def read_questions(path: Path | str) -> Iterator[Question]:
         raise QuestionError(f"{path}: no questions; one JSON object a line is needed")
 
 
+@checked
 def score_questions(
     params: Mapping[str, Array], config: GPT2Config, questions: Iterable[Question],
     encode: Callable[[str], Array], *, ops: Ops = TEXTBOOK,
@@ -85,9 +90,12 @@ def score_questions(
     so far. Raises ValueError for no questions, and where context or ending gives no token or an
     ending alone exceeds n_positions.
     """
+    require_params(config, params)
     score = ChoiceScore(0, 0, 0)
     for question in questions:
         try:
+            if not isinstance(question, Question):
+                raise ValueError(f"expected a Question, got {shown(question)}")
             sums, lengths = _ending_scores(params, config, question, encode, ops)
         except ValueError as error:
             raise ValueError(f"question {score.questions + 1}: {error}") from None

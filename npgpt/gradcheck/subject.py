@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -226,7 +226,10 @@ def describe(value: Any) -> str:
 def _as_array(value: Any) -> Array | None:
     if value is None:
         return None
-    array = to_numpy(value)
+    try:
+        array = to_numpy(value)
+    except ValueError:
+        raise ContractError("inputs are arrays; got a list of rows of other lengths") from None
     if array.dtype.kind == "f":
         return array.astype(np.float64)
     if array.dtype.kind in "iub":
@@ -239,6 +242,19 @@ def to_numpy(value: Any) -> Array:
     if hasattr(value, "detach"):
         value = value.detach().cpu().resolve_conj().numpy()
     return np.asarray(value)
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """The generator of a seed; ContractError for another than an integer of at least 0."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ContractError(f"seed must be an integer of at least 0, got {describe(seed)}")
+    return np.random.default_rng(int(seed))
+
+
+def check_mapping(name: str, value: Any) -> None:
+    """ContractError unless a value is a dict, or another mapping of names."""
+    if not isinstance(value, Mapping):
+        raise ContractError(f"{name} must be a dict, got {describe(value)}")
 
 
 def fresh_copy(value: Any) -> Any:

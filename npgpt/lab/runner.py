@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Protocol
 
+from ..checked import checked
 from ..files import write_text
 from ..ids import check_integer
 from ..text import load_corpus
@@ -90,8 +91,9 @@ class _Going:
             })
 
 
+@checked
 def run_study(
-    folder: Path, study: Study, reporter: Reporter, *, jobs: int | None = None,
+    folder: Path | str, study: Study, reporter: Reporter, *, jobs: int | None = None,
     only: list[str] | None = None, max_minutes: float = 0.0,
     should_stop: Callable[[], bool] = lambda: False, report: Callable[[str], None] | None = None,
 ) -> Outcome:
@@ -106,6 +108,7 @@ def run_study(
     Raises ValueError for invalid settings and for a folder that is in use or holds another study;
     CorpusError for a corpus that cannot be read.
     """
+    folder = Path(folder)
     jobs = check_integer("jobs", (os.cpu_count() or 1) if jobs is None else jobs, 1)
     if not 0 <= max_minutes < math.inf:
         raise ValueError(f"max_minutes={max_minutes} must be a number of at least 0")

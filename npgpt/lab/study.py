@@ -7,16 +7,20 @@ of arms to compare. The first arm is the baseline. Everything is checked before 
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Mapping
 
+from ..checked import checked
 from ..suggest import did_you_mean
 from ..training.settings import RunConfig, build, resolve, table_fields
 from .paper import ROWS
 
+# a study of more would not end, nor would their list
+MOST_ARMS = 10_000
 CLAIMS = ("lower", "higher")
 
 Settings = dict[str, dict[str, Any]]
@@ -91,13 +95,14 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def load_study(what: str) -> Study:
+@checked
+def load_study(what: Path | str) -> Study:
     """The shipped study of that name, or the TOML file at that path.
 
     Raises ValueError, in one line that names the file, the key and what would fit.
     """
     known = shipped()
-    path = known.get(what, Path(what))
+    path = known.get(str(what), Path(what))
     if not path.is_file():
         raise ValueError(f"unknown study {what!r}{did_you_mean(what, known)}; expected one of "
                          f"{', '.join(known)}, or a TOML file")
@@ -184,6 +189,9 @@ def _combinations(axes: Toml) -> list[Arm]:
         if not isinstance(values, list) or not values:
             raise ValueError(f"[axes] {key} must be a list of at least one value")
         options.append([(table, name, value) for value in values])
+    count = math.prod(map(len, options))
+    if count > MOST_ARMS:
+        raise ValueError(f"[axes] has {count:,} combinations; expected at most {MOST_ARMS:,}")
     arms = []
     for combination in itertools.product(*options) if options else ():
         changes: Settings = {}

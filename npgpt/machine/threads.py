@@ -54,6 +54,9 @@ class Thresholds:
 
 THRESHOLDS = Thresholds()
 
+# more than any machine has; OpenBLAS takes an int of 32 bits
+MOST = 2**15
+
 _default: int | None = None
 _asked: ContextVar[int | None] = ContextVar("threads", default=None)
 _in_worker: ContextVar[bool] = ContextVar("in_worker", default=False)
@@ -88,7 +91,7 @@ def using(n: int | None) -> Iterator[None]:
     if n is None:
         yield
         return
-    before = _asked.set(check_integer("threads", n, 1))
+    before = _asked.set(check_integer("threads", n, 1, MOST))
     try:
         yield
     finally:
@@ -101,8 +104,8 @@ def set_default(n: int) -> None:
     Raises ValueError for n below 1.
     """
     global _default
-    _default = check_integer("threads", n, 1)
-    blas.set_default(n)
+    _default = check_integer("threads", n, 1, MOST)
+    blas.set_default(_default)
 
 
 def one_blas_thread() -> AbstractContextManager[None]:

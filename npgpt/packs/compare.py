@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..checked import checked
 from ..config import GPT2Config
 from ..tape import Array
 from ..weights import CheckpointError
@@ -50,6 +51,7 @@ class Comparison:
         return "\n".join(textwrap.fill(line, 80, subsequent_indent="  ") for line in lines)
 
 
+@checked
 def compare_packs(ours: str | Path, theirs: str | Path) -> Comparison:
     """Compare another pack with one that npgpt wrote, tensor by tensor in the order of execution.
 

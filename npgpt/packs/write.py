@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from ..checked import checked
 from ..config import GPT2Config
 from ..files import replacing_file, write_text
 from ..generation import LanguageModel
+from ..ids import check_integer
 from ..layers.cross_entropy import IGNORE
 from ..ops import TEXTBOOK
-from ..params import Params, parameter_shapes
+from ..params import Params, check_room_for, parameter_shapes
 from ..probe.trace import Trace, trace
 from ..tape import Array
 from ..weights import CheckpointError
@@ -51,6 +53,7 @@ def tiny_config() -> GPT2Config:
                       resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
 
 
+@checked
 def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
     """Write a pack of a random model of this config; returns the folder.
 
@@ -58,7 +61,8 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
     small to be noticed. Raises ValueError for a context of one position.
     """
     folder = Path(folder)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_integer("seed", seed, 0))
+    check_room_for(config, np.float64, copies=8)
     params = _unit_scale_params(config, rng)
     if config.n_positions < 2:
         raise ValueError("expected n_positions of at least 2, got 1: nothing to attend to")
@@ -79,7 +83,7 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
             ids[0], min(GREEDY_TOKENS, config.n_positions - length), temperature=0)
     order = [f"{kind}/{name}" for kind in KINDS[1:] for name in vars(traces["float64"])[kind]]
     about = {
-        "format": "npgpt-pack", "version": 1, "config": config.to_dict(), "seed": seed,
+        "format": "npgpt-pack", "version": 1, "config": config.to_dict(), "seed": int(seed),
         "how_to_compare": PAGE, "order": order,
         "tolerances": {"float64": {name: 1e-10 for name in order},
                        "float32": {name: _float32_tolerance(tensors, name) for name in order}},
@@ -92,6 +96,7 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
     return folder
 
 
+@checked
 def read_pack(path: str | Path) -> Pack:
     """A pack's folder, or a safetensors file alone; raises CheckpointError if it cannot be read."""
     path = Path(path)

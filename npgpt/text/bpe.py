@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checked import checked
 from .tokenizer import Tokenizer, check_row, check_text
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class BPETokenizer(Tokenizer):
     vocab_size = N_RANKS + 1
     eot_id = N_RANKS
 
+    @checked
     def encode(self, text: str, *, special: bool = False) -> NDArray[np.int64]:
         """The ids of a text, shape (T,); ValueError for lone surrogates.
 
@@ -85,7 +87,7 @@ class BPETokenizer(Tokenizer):
         No piece of GPT-2's pattern has white space after another character, so a piece ends there
         whatever follows. After white space that need not be so ("a", two newlines, "b").
         """
-        match = _LAST_WORD_END.match(text)
+        match = _LAST_WORD_END.match(check_text(text))
         return match.end() if match else 0
 
 

@@ -19,6 +19,7 @@ from typing import BinaryIO, Iterable, Mapping
 
 import numpy as np
 
+from ..checked import checked
 from ..files import remove_partial, replacing_file
 
 MAGIC = b"npgpttok"
@@ -49,6 +50,7 @@ class TokenHeader:
     dtype: str = DTYPE.str
 
 
+@checked
 def cache_folder(given: str | os.PathLike[str] | None = None) -> Path:
     """The folder for downloads and token files; it need not exist yet.
 

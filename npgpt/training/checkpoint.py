@@ -24,6 +24,7 @@ from typing import Any, Container, Iterator, Mapping, NotRequired, TypedDict, ca
 import numpy as np
 
 from .. import weights
+from ..checked import checked
 from ..config import GPT2Config
 from ..fast.ops import FAST
 from ..files import aside, creating_folder, remove_folder
@@ -127,13 +128,14 @@ def newest_checkpoint(path: Path) -> Path:
     return found[-1]
 
 
-def load_checkpoint(path: Path) -> TrainingState:
+@checked
+def load_checkpoint(path: Path | str) -> TrainingState:
     """The whole state of a run folder's newest checkpoint, or of one checkpoint folder.
 
     Raises CheckpointError, saying which file is damaged or does not fit, how, and which checkpoint
     before it is sound.
     """
-    folder = newest_checkpoint(path)
+    folder = newest_checkpoint(Path(path))
     with _naming_the_one_before(folder):
         return _load(folder)
 

@@ -24,10 +24,12 @@ from typing import Any, Callable
 
 import numpy as np
 
+from ..checked import checked
 from ..evaluation.text import Stopped, evaluation_batches, mean_loss
 from ..fast.ops import FAST
 from ..files import aside, locked, pinned, remove_partial, write_text
 from ..generation import LanguageModel
+from ..machine.memory import check_memory
 from ..machine.threads import using
 from ..ops import TEXTBOOK
 from ..params import Params, init_params
@@ -42,6 +44,7 @@ from .schedule import learning_rate
 from .settings import RunConfig
 from .step.adamw import adamw_step, clipping, decaying, global_norm, zero_moments
 from .step.gradients import add_gradients, batches_at_a_time, choose_shards, loss_and_grads
+from .step.memory import peak_memory
 from .step.row_random import RowRandom
 from .step.workers import Workers
 from .watch import TrainingWatch
@@ -91,16 +94,24 @@ class Outcome:
     """That probes took too much of the time, and what would take less; "" if they did not."""
 
 
+@checked
 def new_state(run: RunConfig, corpus: Corpus) -> TrainingState:
-    """Step 0: freshly drawn parameters and empty moments."""
+    """Step 0: freshly drawn parameters and empty moments.
+
+    Raises ValueError where the machine has not the memory that a step needs.
+    """
     config = run.model_config(corpus.tokenizer.vocab_size)
+    check_memory(peak_memory(config, run.train.batch_size, run.sequence_length,
+                             dtype=run.train.dtype, recompute=run.train.recompute, workers=0),
+                 f"a step of {run.train.batch_size} x {run.sequence_length} tokens")
     params = init_params(config, run.train.seed, run.train.dtype)
     return TrainingState(0, config, params, zero_moments(params), zero_moments(params),
                          run, corpus.tokenizer, corpus.fingerprint)
 
 
+@checked
 def train(
-    run_folder: Path,
+    run_folder: Path | str,
     state: TrainingState,
     corpus: Corpus,
     reporter: Reporter = Reporter(),
@@ -114,6 +125,7 @@ def train(
     sequence, InUse (a ValueError) if another process trains in run_folder, FolderGone if that is
     renamed, deleted or replaced meanwhile, and OSError where nothing can be written.
     """
+    run_folder = Path(run_folder)
     check_length(state.run, corpus)
     run_folder.mkdir(parents=True, exist_ok=True)
     with nullcontext() if held else locked(run_folder), pinned(run_folder) as in_place:

@@ -16,9 +16,10 @@ from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Mapping, TypeVar
 
+from ..checked import checked
 from ..config import GPT2Config
 from ..ids import check_integer, check_number
-from ..suggest import did_you_mean, unknown
+from ..suggest import did_you_mean, shown, unknown
 
 # what a run can probe while it trains, see npgpt.training.watch
 WATCHABLE = ("entropy", "gradients", "activations", "updates")
@@ -46,10 +47,10 @@ def _check(name: str, value: object, option: Field[Any]) -> None:
     """Raise ValueError unless the value is of the default's type and in the field's range."""
     if isinstance(option.default, bool):
         if not isinstance(value, bool):
-            raise ValueError(f"{name}={value!r} must be true or false")
+            raise ValueError(f"{name}={shown(value)} must be true or false")
     elif isinstance(option.default, str):
         if not isinstance(value, str):
-            raise ValueError(f"{name}={value!r} must be a string")
+            raise ValueError(f"{name}={shown(value)} must be a string")
     elif isinstance(option.default, int):
         check_integer(name, value, option.metadata["least"])
     else:
@@ -120,7 +121,7 @@ class TrainSettings:
         for option in fields(self):
             _check(option.name, getattr(self, option.name), option)
         if self.dtype not in ("float32", "float64"):
-            raise ValueError(f"unknown dtype {self.dtype!r}; expected float32 or float64")
+            raise ValueError(f"unknown dtype {shown(self.dtype)}; expected float32 or float64")
         for name in self.watched:
             if name not in WATCHABLE:
                 raise ValueError(f"watch: unknown name {name!r}{did_you_mean(name, WATCHABLE)}; "
@@ -207,9 +208,10 @@ def table_fields() -> dict[str, dict[str, Field[Any]]]:
             "train": {option.name: option for option in fields(TrainSettings)}}
 
 
+@checked
 def resolve(
     preset: str | None = None,
-    file: Path | None = None,
+    file: Path | str | None = None,
     flags: Table | None = None,
 ) -> RunConfig:
     """Preset, then file, then flags (by key, in any table): the later wins.
@@ -222,7 +224,7 @@ def resolve(
         raise unknown("preset", name, PRESETS)
     values = {table: dict(keys) for table, keys in PRESETS[name].items()}
     if file is not None:
-        for table, keys in read_toml(file).items():
+        for table, keys in read_toml(Path(file)).items():
             values[table].update(keys)
     for key, value in (flags or {}).items():
         for table, known in table_fields().items():

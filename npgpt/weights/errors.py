@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Iterable
 
+from ..suggest import one_line
+
 # a forged file may hold a million bad names; the line stays readable
 LONGEST_LINE = 4000
 LONGEST_NAME = 120
@@ -21,8 +23,7 @@ class Unsound(Exception):
 
 def bad_file(path: Path | str, *problems: str) -> CheckpointError:
     """The error for `path`: all problems in one line, without control characters."""
-    line = f"{path}: " + "; ".join(problems)
-    line = " ".join("".join(c if c.isprintable() else " " for c in line).split())
+    line = one_line(f"{path}: " + "; ".join(problems))
     if len(line) > LONGEST_LINE:
         line = line[:LONGEST_LINE] + " ..."
     return CheckpointError(line)

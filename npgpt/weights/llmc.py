@@ -17,6 +17,7 @@ from typing import BinaryIO, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from ..checked import checked
 from ..config import GPT2Config
 from ..files import check_room, place_of, replacing_file
 from ..params import Params, parameter_shapes
@@ -97,6 +98,7 @@ def _padded(config: GPT2Config) -> int:
     return -(-config.vocab_size // PADDING) * PADDING
 
 
+@checked
 def save_llmc(path: Path | str, config: GPT2Config, params: Params) -> None:
     """Write llm.c's model file in float32; raises ValueError if llm.c has no such model."""
     check_savable(config, params)
@@ -108,6 +110,7 @@ def save_llmc(path: Path | str, config: GPT2Config, params: Params) -> None:
         _write_tensors(file, config, params)
 
 
+@checked
 def save_llmc_state(
     path: Path | str,
     config: GPT2Config,

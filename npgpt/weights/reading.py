@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..checked import checked
 from ..config import SIZES, GPT2Config
 from ..params import Params
 from . import book, huggingface, llmc, openai_tf
@@ -18,6 +19,7 @@ FORMS = (
 )
 
 
+@checked
 def load(
     path: Path | str, dtype: type | str | np.dtype | None = None
 ) -> tuple[GPT2Config, Params]:

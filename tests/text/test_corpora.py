@@ -200,7 +200,7 @@ def test_a_tokenizer_at_hand_names_a_character_that_it_does_not_know(book):
         load_corpus(book, CharTokenizer("abc"))
 
 
-@pytest.mark.parametrize("tokenizer", ["gtp2", None, 3])
+@pytest.mark.parametrize("tokenizer", ["gtp2", "GPT2", "gpt2 "])
 def test_another_tokenizer_is_rejected(book, tokenizer):
     with pytest.raises(ValueError, match="unknown tokenizer .*; expected char or gpt2"):
         load_corpus(book, tokenizer)

@@ -192,7 +192,7 @@ def test_a_users_layer_may_hand_one_array_to_two_parameters(shards, recompute):
 
 @pytest.mark.parametrize("shards", [0, -3, True, 2.5, "2"])
 def test_the_number_of_shards_is_an_integer_of_at_least_1(shards):
-    with pytest.raises(ValueError, match="shards=.* must be an integer of at least 1"):
+    with pytest.raises(ValueError, match="shards=.* must be an integer"):
         loss_and_grads(*example(), shards=shards)
 
 
