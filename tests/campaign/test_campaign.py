@@ -12,7 +12,7 @@ from .__main__ import KINDS
 from .outcome import tallied
 
 # cases of each group
-SHORT = {"files": 12, "kills": 3}
+SHORT = {"files": 12, "syscalls": 2, "kills": 3, "resumes": 1, "damage": 2, "servers": 3, "inputs": 2}
 
 
 @pytest.mark.parametrize("kind", SHORT)
