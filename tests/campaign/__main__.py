@@ -1,4 +1,4 @@
-"""The campaign: every way to damage, kill and deceive npgpt that could be thought of, by the thousand.
+"""The campaign: every way to damage, kill and deceive npgpt that we could think of.
 
     python -m tests.campaign                       everything; an hour
     python -m tests.campaign --only files kills    some kinds

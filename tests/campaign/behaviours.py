@@ -260,7 +260,8 @@ BEHAVIOURS: dict[str, dict[str, Hostile]] = {
     },
     "breaking off": {
         "at once": breaks(0.0), "at a third": breaks(0.3), "at the end": breaks(0.999),
-        "with a reset, at once": breaks(0.0, True), "with a reset, in the middle": breaks(0.5, True),
+        "with a reset, at once": breaks(0.0, True),
+        "with a reset, in the middle": breaks(0.5, True),
         "twice, then honest": first_then(breaks(0.4), honest, 4),
         "then another content": first_then(breaks(0.4), blob(None, _flipped)),
         "then a page": first_then(breaks(0.4), status(b"200 OK", b"", b"<html></html>")),

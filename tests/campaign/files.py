@@ -14,16 +14,17 @@ import shutil
 import tempfile
 import traceback
 import warnings
+from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 from .formats import FORMATS, Fault, Format, checksum_formats, same
 from .mutations import Mutation, mutation
 from .outcome import Outcome, fault_of_error
 
-# a case takes milliseconds: so much of the processor's time is a hang, and so long a sleep; a worker
-# that a busy machine keeps waiting for the processor does neither
+# a case takes milliseconds: so much of the processor's time is a hang, and so long a sleep; a
+# worker that a busy machine keeps waiting for the processor does neither
 HANG_SECONDS, ASLEEP_SECONDS = 60.0, 5.0
 ROOM = 3 * 2**29
 
@@ -48,11 +49,8 @@ def run(count: int, scratch: Path) -> Iterator[Outcome]:
 
 def _formats(scratch: Path) -> list[Format]:
     """FORMATS, and the files of checksums, which only a written checkpoint shows."""
-    place = Path(tempfile.mkdtemp(dir=scratch))
-    FORMATS[0].material(place)
-    found = FORMATS[:4] + checksum_formats(place) + FORMATS[4:]
-    shutil.rmtree(place)
-    return found
+    newest = _made(FORMATS[0].material, scratch)
+    return FORMATS[:4] + checksum_formats(newest) + FORMATS[4:]
 
 
 def again(name: str, number: int, scratch: Path) -> str:
@@ -157,12 +155,20 @@ def _used() -> int:
     return pages * resource.getpagesize()
 
 
+@cache
+def _made(material: Callable[[Path], object], scratch: Path) -> Path:
+    """A folder with the material, made once for all formats that are part of it."""
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    material(folder)
+    return folder
+
+
 class Subject:
     """A format in a folder of its own, and its file as it was."""
 
     def __init__(self, format: Format, folder: Path) -> None:
         self.format, self.folder = format, folder
-        format.material(folder)
+        shutil.copytree(_made(format.material, folder.parent), folder, dirs_exist_ok=True)
         self.path = sorted(folder.glob(format.file))[-1]
         self.content = self.path.read_bytes()
         # what else the folder holds, to be put in its place, and put back where a reader writes

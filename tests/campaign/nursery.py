@@ -189,7 +189,7 @@ def _warm_up(cli: Any) -> None:
         os.chdir("/")
 
 
-def _take_for_gpt2(endpoint: str, sha256: str, n_embd: str = "") -> None:
+def _take_for_gpt2(endpoint: str, sha256: str, n_embd: str = "", timeout: str = "30") -> None:
     """In the child: the server's model is gpt2, and small; nobody waits for long."""
     from npgpt.config import SIZES
     from npgpt.weights import pull
@@ -198,7 +198,7 @@ def _take_for_gpt2(endpoint: str, sha256: str, n_embd: str = "") -> None:
 
     SIZES["gpt2"] = {**SERVED, "n_embd": int(n_embd)} if n_embd else SERVED
     pull.SHA256["gpt2"] = sha256
-    pull.TIMEOUT = 0.5
+    pull.TIMEOUT = float(timeout)
     # as if each pause were over at once
     time.sleep = lambda seconds: None
     os.environ.update(HF_ENDPOINT=endpoint, no_proxy="127.0.0.1", HF_HOME=os.path.abspath("home"))

@@ -86,7 +86,8 @@ def _failures(results: dict[str, Any]) -> str:
             for failure in group["failures"]:
                 why = reason(failure["fault"]) or "**not fixed yet**"
                 fault = "".join(c if c.isprintable() else "?" for c in failure["fault"])
-                rows.append(f"| {name} | {failure['count']:,} | {fault.replace('|', '/')} | {why} |")
+                fault = fault.replace("|", "/")
+                rows.append(f"| {name} | {failure['count']:,} | {fault} | {why} |")
     if not rows:
         return "No case failed."
     return "\n".join(["| group | failed | how | why it stays |", "|---|---|---|---|", *rows])

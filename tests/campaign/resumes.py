@@ -35,9 +35,9 @@ SETTINGS: dict[str, dict[str, object]] = {
 
 
 def run(count: int, scratch: Path) -> Iterator[Outcome]:
-    """At most `count` steps of each kind of run."""
+    """At most `count` steps of each kind of run; of three times as many kinds, if not of all."""
     with Nursery() as nursery:
-        for name, changes in SETTINGS.items():
+        for name, changes in list(SETTINGS.items())[:3 * count]:
             expected = reference(nursery, scratch, **changes)
             for step in moments(STEPS, count):
                 folder = fresh(scratch, "stopped")

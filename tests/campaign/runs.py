@@ -1,4 +1,4 @@
-"""A small training run, undisturbed and disturbed, and what must hold of it after any disturbance."""
+"""A small training run, undisturbed and disturbed, and what must hold after any disturbance."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _steps_logged(run: Path) -> list[int]:
 
 
 def fault_of_resuming(nursery: Nursery, folder: Path, expected: Reference) -> str:
-    """What is wrong with how a disturbed run goes on to its end; as the undisturbed one, it is ""."""
+    """What is wrong with how a disturbed run goes on to its end, if anything."""
     run = folder / "run"
     begun = checkpoints(run) or (run / "config.toml").is_file()
     ended = nursery.run(RESUME if begun else expected.arguments, folder)

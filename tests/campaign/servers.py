@@ -30,6 +30,9 @@ from .nursery import Ended, Nursery
 from .outcome import Outcome, fault_of_command
 
 FILE = "model.safetensors"
+# seconds that a client waits for the next byte: short where it waits in vain
+SHORT, LONG = "0.5", "30"
+WAITING = ("silence", "now and then", "for ever", "trickle")
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -117,17 +120,19 @@ def serving(folder: Path) -> Iterator[Server]:
 
 
 def run(count: int, scratch: Path) -> Iterator[Outcome]:
-    """At most `count` behaviours of each group, each towards an empty folder and a half download."""
+    """At most `count` behaviours of each group, each from the beginning and after half of it."""
     with Nursery() as nursery, serving(scratch) as server:
         for group, behaviours in BEHAVIOURS.items():
             for name, behave in list(behaviours.items())[:count]:
                 for half in (False, True):
                     words = f"{name}, {'after half of it' if half else 'from the beginning'}"
-                    yield Outcome(group, words, _case(nursery, scratch, server, behave, half))
+                    timeout = SHORT if any(word in name for word in WAITING) else LONG
+                    yield Outcome(group, words,
+                                  _case(nursery, scratch, server, behave, half, timeout))
 
 
 def _case(
-    nursery: Nursery, scratch: Path, server: Server, behave: Hostile, half: bool
+    nursery: Nursery, scratch: Path, server: Server, behave: Hostile, half: bool, timeout: str
 ) -> str:
     folder = scratch / "pull"
     shutil.rmtree(folder, ignore_errors=True)
@@ -135,7 +140,7 @@ def _case(
     if half:
         (folder / "to" / f"{FILE}.unfinished").write_bytes(server.body[:len(server.body) // 2])
     server.behave, server.requests, server.case = behave, 0, server.case + 1
-    ended = _pull(nursery, folder, server)
+    ended = _pull(nursery, folder, server, timeout)
     if server.patient == server.case:
         return "it reads on for ever"
     fault = fault_of_command(ended.code, ended.err, (0, 2, 3)) or _fault(ended, folder, server)
@@ -150,9 +155,9 @@ def _case(
     return _fault(ended, folder, server)
 
 
-def _pull(nursery: Nursery, folder: Path, server: Server) -> Ended:
+def _pull(nursery: Nursery, folder: Path, server: Server, timeout: str = LONG) -> Ended:
     served = {"endpoint": f"http://127.0.0.1:{server.server_address[1]}", "sha256": server.sha256,
-              "n_embd": "4"}
+              "n_embd": "4", "timeout": timeout}
     return nursery.run(["pull", "gpt2", "--to", "to"], folder, served=served)
 
 
@@ -161,5 +166,5 @@ def _fault(ended: Ended, folder: Path, server: Server) -> str:
     if file.exists() and file.read_bytes() != server.body:
         return "another content is taken for the model"
     if (ended.code == 0) != file.is_file():
-        return f"exit code {ended.code}, and the file is {'there' if file.is_file() else 'not there'}"
+        return f"exit code {ended.code}, and the file is {'' if file.is_file() else 'not '}there"
     return ""

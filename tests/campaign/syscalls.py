@@ -186,7 +186,7 @@ def _fault(job: Job, ended: Ended, folder: Path) -> str:
 
 
 def numbered(calls: list[str], folder: Path) -> list[tuple[str, int, str]]:
-    """The calls on files of the folder: name, how many of that name came before it, and the line."""
+    """The calls on files of the folder: name, its number among those of the name, and the line."""
     counts: Counter[str] = Counter()
     found = []
     for line in calls:
