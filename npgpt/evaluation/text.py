@@ -30,7 +30,6 @@ from ..ops import TEXTBOOK, Ops
 from ..params import require_params
 from ..tape import Array
 
-
 # windows side by side: none has so many
 MOST = 2**31 - 1
 
