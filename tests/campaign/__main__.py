@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from . import page
+from .materials import scratch_folder
 from .outcome import tallied
 
 # every kind is a module with run(count, scratch); how many cases of each group, where all there are
@@ -28,8 +28,6 @@ KINDS = {
     "files": 1000, "syscalls": 10**6, "kills": 10**6, "resumes": 10**6, "damage": 10**6,
     "servers": 10**6, "inputs": 10**6,
 }
-# a file system in memory: what is asked is whether the order of things is right, not the disk
-MEMORY = Path("/dev/shm")
 
 
 def main() -> int:
@@ -49,15 +47,15 @@ def main() -> int:
     if args.page:
         page.write()
         return 0
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as scratch:
+    with scratch_folder() as scratch:
         if args.case:
             from .files import again
 
-            print(again(args.case[0], int(args.case[1]), Path(scratch)))
+            print(again(args.case[0], int(args.case[1]), scratch))
             return 0
         unexplained = 0
         for kind in args.only:
-            result = _run(kind, args.count or KINDS[kind], Path(scratch))
+            result = _run(kind, args.count or KINDS[kind], scratch)
             print("\n".join(page.lines(kind, result)), flush=True)
             unexplained += page.unexplained(result)
             if args.write:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Iterator
 
 import numpy as np
 
@@ -24,6 +27,7 @@ from npgpt.weights import save, save_book, save_llmc
 
 from ..stories import write_story
 
+MEMORY = Path("/dev/shm")
 GOLDEN = Path(__file__).parents[1] / "golden"
 TINY = {
     "n_layer": 1, "n_head": 2, "n_embd": 8, "n_positions": 8, "batch_size": 2, "max_steps": 6,
@@ -69,6 +73,16 @@ arm = "none"
 against = "layernorm"
 claim = "higher"
 """
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder that is removed afterwards, in memory where there is a place for that.
+
+    What is asked is whether things are done in the right order, not how the disk is.
+    """
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
+        yield Path(folder)
 
 
 def settings(folder: Path, **changes: object) -> RunConfig:

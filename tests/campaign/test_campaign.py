@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
 from . import page
 from .__main__ import KINDS
+from .materials import scratch_folder
 from .outcome import tallied
 
 # cases of each group
@@ -18,9 +18,10 @@ SHORT = {
 
 
 @pytest.mark.parametrize("kind", SHORT)
-def test_every_case_is_handled_correctly(kind: str, tmp_path: Path) -> None:
-    outcomes = import_module(f"{__package__}.{kind}").run(SHORT[kind], tmp_path)
-    groups = {name: tally.to_dict() for name, tally in tallied(outcomes).items()}
+def test_every_case_is_handled_correctly(kind: str) -> None:
+    with scratch_folder() as scratch:
+        outcomes = import_module(f"{__package__}.{kind}").run(SHORT[kind], scratch)
+        groups = {name: tally.to_dict() for name, tally in tallied(outcomes).items()}
     assert groups
     result = {"minutes": 0, "groups": groups}
     assert page.unexplained(result) == 0, "\n".join(page.lines(kind, result))
