@@ -37,6 +37,9 @@ def run(count: int, scratch: Path) -> Iterator[Outcome]:
                     harm(harmed)
                     if harmed.is_file() and harmed.read_bytes() == path.read_bytes():
                         continue        # some files are alike at every step
+                    yield Outcome("npgpt verify of a damaged run",
+                                  f"{place.name}/{path.name}: {words}",
+                                  _verified(nursery, folder, f"{place.name}/{path.name}"))
                     yield Outcome(
                         f"a file of the {which} checkpoint" + ("" if which == "newest" else "s"),
                         f"{place.name}/{path.name}: {words}",
@@ -95,6 +98,20 @@ def _contents(folder: Path) -> dict[str, bytes]:
     """Every file, but for locks."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*")
             if path.is_file() and not path.name.startswith(".lock")}
+
+
+def _verified(nursery: Nursery, folder: Path, file: str) -> str:
+    """What is wrong with how `npgpt verify` answers to a damaged file, if anything."""
+    before = _contents(folder)
+    ended = nursery.run(["verify", "run"], folder)
+    if fault := fault_of_command(ended.code, ended.err, (1,)):
+        return fault
+    # against another checkpoint's sums, it is the other files that differ
+    known = [line for line in ended.out.splitlines()
+             if file in line or CHECKSUMS in file and file.partition("/")[0] in line]
+    if not any("damaged" in line.lower() for line in known):
+        return "the damaged file is not named"
+    return "" if _contents(folder) == before else "files were changed"
 
 
 def _answer(

@@ -163,8 +163,11 @@ def _cached(folder: Path) -> None:
     load_corpus(folder / "story.txt", "char", 0.1, folder / "cache")
 
 
-def command(*arguments: str) -> Callable[[Path], Any]:
-    """A reader that calls the command line in the folder; returns its output."""
+def command(*arguments: str, text: bool = False) -> Callable[[Path], Any]:
+    """A reader that calls the command line in the folder; returns its output.
+
+    Only a `text` that is the user's own may hold control characters.
+    """
 
     def read(folder: Path) -> Any:
         out, err, before = io.StringIO(), io.StringIO(), os.getcwd()
@@ -176,6 +179,10 @@ def command(*arguments: str) -> Callable[[Path], Any]:
             os.chdir(before)
         if fault := fault_of_command(code, err.getvalue()):
             raise Fault(fault)
+        # a terminal shows half a surrogate pair as a question mark
+        shown = out.getvalue().encode("utf-8", "replace").decode().replace("\n", "")
+        if not text and not shown.isprintable():
+            raise Fault("control characters on stdout")
         return out.getvalue() if code == 0 else code
     return read
 
@@ -225,6 +232,16 @@ FORMATS = [
            _weights("openai")),
     Format("token cache", _cached, "cache/*.tokens", _corpus("story.txt", "char"),
            protected=True),
+    *(Format(f"npgpt verify, {name}", materials.write_run, file, command("verify", "run"), slow=2)
+      for name, file in (
+          ("a checkpoint's run.json", CHECKPOINT + "run.json"),
+          ("a checkpoint's weights", CHECKPOINT + "model.safetensors"),
+          ("a run's config.toml", "run/config.toml"), ("a run's log.jsonl", "run/log.jsonl"),
+          ("a run's result.json", "run/result.json"))),
+    *(Format(f"npgpt verify, {name}", material, file, command("verify", where), slow=2)
+      for name, material, file, where in (
+          ("config.json of weights", materials.write_models, "hf/config.json", "hf"),
+          ("token cache", _cached, "cache/*.tokens", "cache"))),
     Format("study, TOML", materials.write_study, "tiny.toml", _study),
     *(Format(f"study's folder, {name}", materials.write_study, f"study/{file}", _report,
              slow=4)
@@ -245,7 +262,7 @@ FORMATS = [
     # a prompt may come from a pipe with a name, which waits for its writer
     Format("prompt", _write_prompt, "prompt.txt",
            command("generate", "run", "--file", "prompt.txt", "--max-new-tokens", "3", "--seed",
-                   "0", "--threads", "1"), without=("fifo",)),
+                   "0", "--threads", "1", text=True), without=("fifo",)),
     # a text may be large: it is read to its end, block by block
     Format("text, by characters", materials.write_texts, "story.txt",
            _corpus("story.txt", "char"), without=(LARGE,)),

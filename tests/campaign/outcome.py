@@ -60,7 +60,8 @@ def fault_of_line(line: str) -> str:
     """What is wrong with one line for a terminal; "" if nothing is."""
     if not line.strip():
         return "an empty message"
-    if not line.isprintable():
+    # a terminal shows half a surrogate pair as a question mark
+    if not line.encode("utf-8", "replace").decode().isprintable():
         return "a message with control characters"
     if len(line) > LONGEST_LINE:
         return f"a message of more than {LONGEST_LINE} characters"
