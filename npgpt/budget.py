@@ -10,7 +10,8 @@ from numpy.typing import DTypeLike
 
 from .config import GPT2Config
 from .ids import check_dtype
-from .params import count_parameters, parameter_shapes
+from .machine.memory import check_memory
+from .params import parameter_shapes
 
 
 @dataclass(frozen=True)
@@ -45,3 +46,18 @@ def budget(config: GPT2Config, dtype: DTypeLike = np.float32) -> Budget:
     attention = config.n_layer * 2 * config.n_embd * (config.n_positions + 1) // 2
     flops = 2 * (matrices + head + attention)
     return Budget(count, count * size, 4 * count * size, flops, 3 * flops)
+
+
+def count_parameters(config: GPT2Config) -> int:
+    """How many elements the parameters have, without a list of them: blocks may be very many."""
+    one, two = (sum(map(math.prod, parameter_shapes(replace(config, n_layer=n)).values()))
+                for n in (1, 2))
+    return one + (config.n_layer - 1) * (two - one)
+
+
+def check_room_for(config: GPT2Config, dtype: DTypeLike = np.float32, copies: int = 1) -> None:
+    """Raise ValueError unless so many copies of the parameters fit into this machine's memory."""
+    # an array of its own for each name costs half a kilobyte however small it is
+    needed = copies * (check_dtype(dtype).itemsize * count_parameters(config)
+                       + 512 * len(parameter_shapes(replace(config, n_layer=1))) * config.n_layer)
+    check_memory(needed, f"a model of {count_parameters(config):,} parameters")

@@ -216,10 +216,8 @@ class GPT2Config:
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(
-            f"{name}={shown(value)} is unknown{did_you_mean(value, choices)}; "
-            f"expected one of {', '.join(choices)}"
-        )
+        raise ValueError(f"{name}={shown(value)} is unknown{did_you_mean(value, choices)}; "
+                         f"expected one of {', '.join(choices)}")
 
 
 def _divisors_near(n: int, wanted: int, how_many: int = 4) -> str:

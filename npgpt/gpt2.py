@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from . import model as _model
 from . import weights
+from .budget import check_room_for
 from .checked import checked
 from .config import GPT2Config
 from .fast.ops import FAST
@@ -17,7 +18,7 @@ from .generation.quantized import quantize
 from .ids import check_ids, check_integers
 from .layers.contract import UniformSource
 from .ops import Ops
-from .params import Params, init_params, require_params
+from .params import Params, check_params, init_params
 from .suggest import shown
 from .tape import Array
 from .training.step.gradients import loss_and_grads as _loss_and_grads
@@ -39,7 +40,7 @@ class GPT2(LanguageModel):
 
     def __init__(self, config: GPT2Config, params: Params, ops: Ops = FAST) -> None:
         _check_config(config)
-        require_params(config, params)
+        check_params(config, params)
         if not isinstance(ops, Ops):
             raise ValueError(f"ops must be an Ops, such as npgpt.TEXTBOOK; got {shown(ops)}")
         super().__init__(config, params, ops)
@@ -54,6 +55,7 @@ class GPT2(LanguageModel):
         least 0, and another dtype than float32 and float64.
         """
         _check_config(config)
+        check_room_for(config, dtype)
         return cls(config, init_params(config, seed, dtype))
 
     @classmethod

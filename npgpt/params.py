@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from .config import GPT2Config
 from .ids import FLOAT_TYPES, check_dtype, check_integer
@@ -20,7 +18,6 @@ from .suggest import one_line, shown
 from .tape import Array
 
 Params = dict[str, Array]
-_UNKNOWN = "is not a parameter of this config"
 
 
 def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
@@ -82,23 +79,6 @@ def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def count_parameters(config: GPT2Config) -> int:
-    """How many elements the parameters have, without a list of them: blocks may be very many."""
-    one, two = (sum(map(math.prod, parameter_shapes(replace(config, n_layer=n)).values()))
-                for n in (1, 2))
-    return one + (config.n_layer - 1) * (two - one)
-
-
-def check_room_for(config: GPT2Config, dtype: DTypeLike = np.float32, copies: int = 1) -> None:
-    """Raise ValueError unless so many copies of the parameters fit into this machine's memory."""
-    from .machine.memory import check_memory
-
-    # an array of its own for each name costs half a kilobyte however small it is
-    needed = copies * (check_dtype(dtype).itemsize * count_parameters(config)
-                       + 512 * len(parameter_shapes(replace(config, n_layer=1))) * config.n_layer)
-    check_memory(needed, f"a model of {count_parameters(config):,} parameters")
-
-
 def init_params(
     config: GPT2Config, seed: int = 0, dtype: type | str | np.dtype = np.float32
 ) -> Params:
@@ -108,11 +88,9 @@ def init_params(
     initializer_range / sqrt(2 * n_layer), unless config.scale_residual_init is False. A gain
     starts as the length of its column and lora_B at 0, so that neither changes anything at first.
     Same seed, same numbers, in float32 as in float64 (rounded). Raises ValueError for a seed that
-    is not an integer of at least 0, another dtype than float32 and float64, and more parameters
-    than memory.
+    is not an integer of at least 0, and another dtype than float32 and float64.
     """
     dtype = check_dtype(dtype)
-    check_room_for(config, dtype)
     rng = np.random.default_rng(check_integer("seed", seed, 0))
     params: Params = {}
     for name, shape in parameter_shapes(config).items():
@@ -147,38 +125,27 @@ def _normal(
     return out
 
 
-def require_params(
-    config: GPT2Config, params: Mapping[str, Array], others: bool = False
-) -> None:
-    """Raise ValueError, with the ways in which they do not, unless params fit the config.
+def check_params(config: GPT2Config, params: Mapping[str, Array], others: bool = False) -> None:
+    """Raise ValueError with the ways in which params do not match the config.
 
-    `others` allows parameters that the config does not have.
+    `others` allows parameters that it does not have.
     """
-    problems = check_params(config, params)
-    if others:
-        problems = [problem for problem in problems if not problem.endswith(_UNKNOWN)]
-    if problems:
-        more = f"; and {len(problems) - 20} more" if len(problems) > 20 else ""
-        raise ValueError("parameters do not match the config: " + "; ".join(problems[:20]) + more)
-
-
-def check_params(config: GPT2Config, params: Mapping[str, Array]) -> list[str]:
-    """Every way in which params do not fit the config, one plain sentence each; [] if they fit."""
     if not isinstance(params, Mapping):
-        return [f"expected a dict of arrays by name, got {shown(params)}"]
+        raise ValueError(f"parameters: expected a dict of arrays by name, got {shown(params)}")
     if config.n_layer > len(params):        # a damaged config may ask for a thousand million
-        return [f"expected {config.n_layer} blocks, got {len(params)} parameters in all"]
+        raise ValueError(f"{len(params)} parameters are too few for {config.n_layer} blocks")
     shapes = parameter_shapes(config)
-    problems = [f"{name} is missing" for name in shapes if name not in params]
-    problems += [f"{one_line(str(name))[:80]} {_UNKNOWN}" for name in params
-                 if name not in shapes]
+    problems = [f"{name} is missing" for name in shapes if params.get(name) is None]
+    unknown = [] if others else [one_line(str(name))[:80] for name in params if name not in shapes]
+    problems += [f"{name} is not a parameter of this config" for name in unknown]
     for name, shape in shapes.items():
-        if name not in params:
+        if (array := params.get(name)) is None:
             continue
-        array = params[name]
         if np.shape(array) != shape:
             problems.append(f"{name} has shape {np.shape(array)}, the config needs {shape}")
         elif getattr(array, "dtype", None) not in FLOAT_TYPES:
             problems.append(f"{name} is {getattr(array, 'dtype', type(array).__name__)}, expected "
                             f"an array of {' or '.join(FLOAT_TYPES)}")
-    return problems
+    if problems:
+        more = f"; and {len(problems) - 20} more" if len(problems) > 20 else ""
+        raise ValueError("parameters do not match the config: " + "; ".join(problems[:20]) + more)

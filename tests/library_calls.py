@@ -13,7 +13,7 @@ from typing import Any, Callable, NamedTuple
 import numpy as np
 
 import npgpt
-from npgpt import FAST, GPT2, TEXTBOOK, EntropyPenalty, GPT2Config, Op, Tape
+from npgpt import FAST, GPT2, TEXTBOOK, EntropyPenalty, GPT2Config, Tape
 from npgpt import gradcheck as doctor
 from npgpt import packs, weights
 from npgpt.book import GPT_CONFIG_124M, TorchGenerator, gpt2, replay, replay_training
@@ -68,6 +68,7 @@ def wrong_values() -> dict[str, Any]:
 
 # the words for an argument in a message that does not have its name
 WORDS = {
+    "dout": ("inhomogeneous",),
     "ids": ("token ids", "prompt", "a text"), "params": ("parameters",), "config": ("GPT2Config",),
     "characters": ("text", "character tokenizer"), "name": ("GPT-2 size",),
     "record": ("tokenizer",), "x": ("inputs",), "text": ("character",), "entropies": ("entropy",),
@@ -114,12 +115,11 @@ _RIGHT = {
     "{}":
         "GPT2Config.from_dict values, adamw_reference params, check_scalar params, "
         "check_scalar grads",
-    "very long": "Op name, CharTokenizer.from_text text",
-    "function": "Op forward, Op backward, generate decode",
+    "very long": "CharTokenizer.from_text text",
+    "function": "generate decode",
     "None|function":
-        "Op inference, Tape on_entry, Tape.backward on_gradient, load_corpus report, generate "
-        "on_slide, complete on_token, session on_slide, score_text on_progress, "
-        "score_questions on_progress",
+        "load_corpus report, generate on_slide, complete on_token, session on_slide, score_text "
+        "on_progress, score_questions on_progress",
     "1e-320|1.5|nan|inf|1j|[]|[[]]|{}|complex|3-d|0-d float|empty": "Tape.watch values",
     "complex": "Tape.backward dout",
     "''|very long":
@@ -186,10 +186,10 @@ def library_calls(folder: Path) -> list[Call]:
     def backward(dout: Any, x: Any) -> Any:
         return (2 * dout * x,)
 
-    def backward_of_a_tape(result: Any, dout: Any, on_gradient: Any) -> Any:
+    def backward_of_a_tape(result: Any, dout: Any) -> Any:
         tape = Tape()
         out = TEXTBOOK.gelu(tape.watch(np.ones(3)))
-        return tape.backward(out if result is None else result, dout, on_gradient)
+        return tape.backward(out if result is None else result, dout)
 
     def session(seed: Any, on_slide: Any, ids: Any, max_new_tokens: Any, temperature: Any) -> Any:
         session = model.session(seed=seed, on_slide=on_slide)
@@ -222,12 +222,9 @@ def library_calls(folder: Path) -> list[Call]:
         Call("GPT2Config.from_dict", GPT2Config.from_dict,
              {"values": config.to_dict(), "ignore_unknown": False}),
         Call("GPT2Config.replace", config.replace, {"n_layer": 3, "resid_pdrop": 0.1}),
-        Call("Op", Op, {"name": "square", "forward": forward, "backward": backward,
-                        "inference": None}),
-        Call("Tape", Tape, {"on_entry": None}),
         Call("Tape.watch", lambda values: Tape().watch(values), {"values": np.ones(3)}),
         Call("Tape.backward", backward_of_a_tape, {
-            "result": None, "dout": np.ones(3), "on_gradient": None}),
+            "result": None, "dout": np.ones(3)}),
         Call("open_model", npgpt.open_model, {"path": folder / "run"}),
         Call("BPETokenizer.encode", bpe.encode, {"text": "a b", "special": False}),
         Call("BPETokenizer.decode", bpe.decode, {"ids": [1, 2]}),

@@ -12,13 +12,14 @@ from typing import Mapping, TypedDict
 
 import numpy as np
 
+from ..budget import check_room_for
 from ..checked import checked
 from ..config import GPT2Config
 from ..fast.ops import FAST
 from ..gpt2 import GPT2
 from ..layers.contract import Array
 from ..ops import Ops
-from ..params import Params, check_room_for, parameter_shapes
+from ..params import Params, parameter_shapes
 from ..weights.book import KEYS
 from .generator import DType, TorchGenerator
 

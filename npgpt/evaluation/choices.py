@@ -15,7 +15,7 @@ from ..ids import check_ids
 from ..layers.cross_entropy import IGNORE
 from ..model import head_weight, hidden
 from ..ops import TEXTBOOK, Ops
-from ..params import require_params
+from ..params import check_params
 from ..suggest import shown
 from ..tape import Array
 
@@ -90,7 +90,7 @@ def score_questions(
     so far. Raises ValueError for no questions, and where context or ending gives no token or an
     ending alone exceeds n_positions.
     """
-    require_params(config, params)
+    check_params(config, params)
     score = ChoiceScore(0, 0, 0)
     for question in questions:
         try:

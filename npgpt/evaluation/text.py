@@ -27,7 +27,7 @@ from ..layers.cross_entropy import IGNORE
 from ..machine.threads import each
 from ..model import head_weight, hidden
 from ..ops import TEXTBOOK, Ops
-from ..params import require_params
+from ..params import check_params
 from ..tape import Array
 
 # windows side by side: none has so many
@@ -111,7 +111,7 @@ def score_text(
     check_integer("stride", step, 1, width)
     check_integer("batch_size", batch_size, 1, MOST)
     check_integer("workers", workers, 1, MOST)
-    require_params(config, params)
+    check_params(config, params)
     ids = check_integers(ids, "ids")
     if ids.ndim != 1:
         raise ValueError(f"a text has ids of shape (N,); got {ids.shape}")

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..budget import check_room_for
 from ..checked import checked
 from ..config import GPT2Config
 from ..files import replacing_file, write_text
@@ -22,7 +23,7 @@ from ..generation import LanguageModel
 from ..ids import check_integer
 from ..layers.cross_entropy import IGNORE
 from ..ops import TEXTBOOK
-from ..params import Params, check_room_for, parameter_shapes
+from ..params import Params, parameter_shapes
 from ..probe.trace import Trace, trace
 from ..tape import Array
 from ..weights import CheckpointError

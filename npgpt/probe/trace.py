@@ -24,7 +24,7 @@ from ..config import GPT2Config
 from ..ids import check_batch
 from ..layers.attention import causal_attention_forward, split_heads, split_qkv
 from ..ops import TEXTBOOK, Ops
-from ..params import Params, require_params
+from ..params import Params, check_params
 from ..tape import Array, Entry, Op, Tape, Var
 
 
@@ -91,7 +91,7 @@ def record(
 @checked
 def trace(params: Params, ids: Array, targets: Array, config: GPT2Config) -> Trace:
     """Run ids and targets (B, T) forward and backward with the textbook's layers."""
-    require_params(config, params, others=True)
+    check_params(config, params, others=True)
     ids, targets = check_batch(ids, targets, config.vocab_size)
     activations: Params = {}
 
@@ -129,7 +129,7 @@ def first_break(
     ids and targets (B, T) are taken one sequence at a time, to need little memory; a break on the
     way forward comes before every break on the way back.
     """
-    require_params(config, params, others=True)
+    check_params(config, params, others=True)
     ids, targets = check_batch(ids, targets, config.vocab_size)
     # by way (0 forward, 1 back) and place on it
     breaks: dict[tuple[int, int], str] = {}

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..config import GPT2Config
 from ..ids import check_dtype
-from ..params import Params, parameter_shapes, require_params
+from ..params import Params, check_params, parameter_shapes
 from .errors import bad_file, named, shown
 from .stored import FLOATS, Stored, same
 
@@ -96,4 +96,4 @@ def mismatches(
 
 def check_savable(config: GPT2Config, params: Params) -> None:
     """Raise ValueError unless the parameters are those of the config, as floats."""
-    require_params(config, params)
+    check_params(config, params)

@@ -29,7 +29,7 @@ from ...layers.cross_entropy import IGNORE
 from ...machine import threads as _threads
 from ...machine.threads import THRESHOLDS
 from ...ops import Ops
-from ...params import require_params
+from ...params import check_params
 from ...tape import Array
 from .row_random import RowRandom
 from .shard import Shard, shard_gradients
@@ -71,7 +71,7 @@ def loss_and_grads(
     The gradients are arrays of their own. Raises ValueError for shapes that differ, for an rng that
     cannot be cut where shards are asked for, and for `recompute` with an entropy penalty.
     """
-    require_params(config, params)
+    check_params(config, params)
     ids, targets = check_batch(ids, targets, config.vocab_size)
     if shards is not None:
         check_integer("shards", shards, 1)

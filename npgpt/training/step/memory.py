@@ -13,10 +13,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ...budget import count_parameters
 from ...config import GPT2Config
 from ...fast.attention import KEEP_KEYS
 from ...fast.scores import QUERIES
-from ...params import count_parameters, parameter_shapes
+from ...params import parameter_shapes
 from .gradients import choose_shards
 
 # threads that allocate at the same time leave gaps in the heap: 0 to 13 % in what was measured
