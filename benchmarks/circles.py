@@ -18,12 +18,13 @@ CIRCLES = {
     "the textbook": "layers tape ops params model config",
     "  beside it": "variants ids checked suggest arrays",
     "  its check": "gradcheck",
-    "the tools": "budget files version text weights fast machine generation probe evaluation gpt2 "
-                 "opening training verify display",
+    "the tools": "budget documents files version text weights fast machine generation probe "
+                 "evaluation gpt2 opening training verify display",
     "the programs": "selfcheck book demos packs lab cli __main__ __init__",
 }
 # modules of one idea each, that the picture does not name
-UNNAMED = {"budget", "opening", "verify", "files", "version", "display", "__main__", "__init__"}
+UNNAMED = {"budget", "opening", "verify", "documents", "files", "version", "display", "__main__",
+           "__init__"}
 
 
 def lines(room: str) -> int:

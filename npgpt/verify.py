@@ -13,6 +13,7 @@ from typing import Callable, TypeVar
 import numpy as np
 
 from .config import SIZES
+from .documents import open_regular, read_json
 from .params import Params
 from .text.cache import MAGIC, SUFFIX, DamagedTokens, read_tokens
 from .training import checkpoint as saved
@@ -28,7 +29,6 @@ from .weights.huggingface import WEIGHTS
 from .weights.llmc import MODEL_MAGIC, STATE_MAGIC
 from .weights.pull import SHA256
 from .weights.reading import file_at
-from .weights.safetensors_file import read_json
 
 T = TypeVar("T")
 
@@ -109,8 +109,8 @@ def _config(path: Path, used: RunConfig | None) -> Checked:
     try:
         tables = read_toml(path)
         build(tables)
-    except (ValueError, TypeError, KeyError) as error:
-        return Checked(path.name, str(error).removeprefix(f"{path}: "), True)
+    except ValueError as error:
+        return Checked(path.name, str(error).removeprefix(str(path)).lstrip(": "), True)
     if used is None:
         return Checked(path.name, "settings")
     edits = [f"{key} = {mine!r} (the checkpoint: {other!r})"
@@ -138,8 +138,8 @@ def _log(path: Path, newest: int) -> Checked:
 def _result(path: Path, newest: int) -> Checked:
     try:
         step = read_json(path).get("step")
-    except CheckpointError as error:
-        return Checked(path.name, str(error).removeprefix(f"{path}: "), True)
+    except ValueError as error:
+        return Checked(path.name, str(error).removeprefix(str(path)).lstrip(": "), True)
     return Checked(path.name, f"of step {step}", step != newest)
 
 
@@ -213,7 +213,7 @@ def _weights(given: Path | str) -> list[Checked]:
 
 def _is_weights(file: Path) -> bool:
     """Whether a file that cannot be loaded is damaged, rather than of another kind."""
-    with file.open("rb") as opened:
+    with open_regular(file, CheckpointError) as opened:
         start = int.from_bytes(opened.read(4), "little")
     return start in (MODEL_MAGIC, STATE_MAGIC) or file.name.endswith(
         (".safetensors", ".safetensors.index.json", ".index"))

@@ -24,9 +24,8 @@ HOME = PACKAGE.parent
 
 # Imports only point down: a room may use rooms of lower floors, and of its own without a circle.
 FLOORS = {
-    "arrays": 1, "version": 1, "files": 1, "suggest": 1, "ids": 1, "machine": 1, "display": 1,
-    "checked": 1,
-    "text": 1, "layers": 1, "tape": 1, "gradcheck": 1,
+    "arrays": 1, "version": 1, "files": 1, "documents": 1, "suggest": 1, "ids": 1, "machine": 1,
+    "checked": 1, "display": 1, "text": 1, "layers": 1, "tape": 1, "gradcheck": 1,
     "config": 2,
     "ops": 3, "params": 3, "budget": 3, "variants": 3, "model": 3,
     "weights": 4, "fast": 4,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, Mapping
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..checked import checked
 from ..config import GPT2Config
+from ..documents import open_regular, parse_json
 from ..ids import check_ids
 from ..layers.cross_entropy import IGNORE
 from ..model import head_weight, hidden
@@ -18,6 +18,9 @@ from ..ops import TEXTBOOK, Ops
 from ..params import check_params
 from ..suggest import shown
 from ..tape import Array
+
+# in bytes; HellaSwag's longest has 2 kB
+LONGEST_LINE = 2**20
 
 
 class QuestionError(ValueError):
@@ -63,16 +66,17 @@ def read_questions(path: Path | str) -> Iterator[Question]:
     """
     path = Path(path)
     found = False
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
+    with open_regular(path, QuestionError) as file:
+        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), 1):
             if not line.strip():
                 continue
             found = True
             try:
-                yield _question(json.loads(line.decode("utf-8")))
-            except (ValueError, RecursionError) as error:
-                raise QuestionError(
-                    f"{path}:{number}: not a question in JSON: {error}") from None
+                if len(line) > LONGEST_LINE:
+                    raise ValueError(f"expected a line of at most {LONGEST_LINE:,} bytes")
+                yield _question(parse_json(line, "the line"))
+            except ValueError as error:
+                raise QuestionError(f"{path}:{number}: not a question in JSON: {error}") from None
     if not found:
         raise QuestionError(f"{path}: no questions; one JSON object a line is needed")
 
@@ -146,10 +150,8 @@ def _ending_scores(
     return sums, np.array([len(ending) for ending in endings])
 
 
-def _question(value: Any) -> Question:
-    """A Question from what a line of JSON holds."""
-    if not isinstance(value, dict):
-        raise ValueError(f"expected a JSON object, got {value!r:.60}")
+def _question(value: Mapping[str, Any]) -> Question:
+    """A Question from the object in a line of JSON."""
     for key in ("ctx", "endings", "label"):
         if key not in value:
             raise ValueError(f"{key!r} is missing; got {sorted(value)!r:.60}")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Callable, Protocol
 
 from ..checked import checked
+from ..documents import open_regular
 from ..files import write_text
 from ..ids import check_integer
 from ..text import load_corpus
@@ -227,7 +228,7 @@ class _Team:
 def last_step(run: Run) -> int:
     """The newest step in the run's log, 0 if there is none."""
     try:
-        with (run.place / LOG_FILE).open("rb") as file:
+        with open_regular(run.place / LOG_FILE) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - (1 << 16)))
             lines = file.read().splitlines()

@@ -15,6 +15,7 @@ from typing import Sequence
 import numpy as np
 
 COVERAGE = 0.95
+LARGEST_EXPONENT = 709.0
 # all the signings of 16 differences; of more differences, as many drawn at random
 SIGNINGS = 2**16
 
@@ -32,6 +33,16 @@ class Estimate:
     def excludes_zero(self) -> bool:
         """Whether the interval lies on one side of 0."""
         return self.low > 0 or self.high < 0
+
+
+def exp(nats: float) -> float:
+    """A perplexity; infinite where a float has no room for it."""
+    return math.inf if nats > LARGEST_EXPONENT else math.exp(nats)
+
+
+def expm1(nats: float) -> float:
+    """A ratio of perplexities minus 1, likewise."""
+    return math.inf if nats > LARGEST_EXPONENT else math.expm1(nats)
 
 
 def estimate(values: Sequence[float]) -> Estimate:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import itertools
 import math
 import re
-import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Mapping
 
 from ..checked import checked
-from ..suggest import did_you_mean
+from ..documents import LONGEST_LINE, parse_toml, read_text
+from ..suggest import did_you_mean, one_line
 from ..training.settings import RunConfig, build, resolve, table_fields
 from .paper import ROWS
 
@@ -103,7 +103,7 @@ def load_study(what: Path | str) -> Study:
     """
     known = shipped()
     path = known.get(str(what), Path(what))
-    if not path.is_file():
+    if not path.exists():
         raise ValueError(f"unknown study {what!r}{did_you_mean(what, known)}; expected one of "
                          f"{', '.join(known)}, or a TOML file")
     return read_study(path)
@@ -111,15 +111,12 @@ def load_study(what: Path | str) -> Study:
 
 def read_study(path: Path) -> Study:
     """A study's file, checked; raises ValueError as `load_study` does."""
+    text = read_text(path).replace("\r\n", "\n")
+    content = parse_toml(text, path)
     try:
-        text = path.read_text(encoding="utf-8")
-        return _parse(tomllib.loads(text), text)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is not valid TOML: {error}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8: invalid byte at {error.start}") from None
+        return _parse(content, text)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path}: {one_line(str(error), LONGEST_LINE)}") from None
 
 
 def _parse(content: Toml, text: str) -> Study:

@@ -5,15 +5,26 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypedDict
 
 import numpy as np
 
 from ..checked import checked
 from ..config import GPT2Config
+from ..documents import LONGEST_LINE, check_type
+from ..suggest import one_line, shown
 from ..tape import Array
 from ..weights import CheckpointError
 from .causes import likely_cause
-from .write import GREEDY, INPUTS, PRECISIONS, Pack, read_pack
+from .write import ABOUT, GREEDY, INPUTS, PRECISIONS, Pack, read_pack
+
+
+class About(TypedDict):
+    """What a comparison reads of pack.json."""
+
+    order: list[str]
+    tolerances: dict[str, dict[str, float]]
+    config: dict[str, Any]
 
 
 @dataclass
@@ -100,16 +111,22 @@ def _description(pack: Pack) -> tuple[list[str], dict[str, dict[str, float]], GP
     if about.get("format") != "npgpt-pack":
         raise CheckpointError(f"{pack.path} is not a pack that npgpt wrote: it has no pack.json")
     try:
-        order, tolerances = about["order"], about["tolerances"]
-        config = GPT2Config.from_dict(about["config"])
+        found = check_type(about, About, ABOUT)
+        order, tolerances = found["order"], found["tolerances"]
+        config = GPT2Config.from_dict(found["config"])
         for precision in PRECISIONS:
             for name in order:
-                float(tolerances[precision][name])
-                pack.tensors[f"{precision}/{name}"]
+                tolerances[precision][name], pack.tensors[f"{precision}/{name}"]
             pack.tensors[f"{precision}/{GREEDY}"]
         pack.tensors["ids"], pack.tensors["targets"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{pack.path} is damaged ({error}); write it again") from None
+        if not order:
+            raise ValueError("its order is empty")
+    except KeyError as error:
+        raise CheckpointError(f"{pack.path} is damaged: it lacks {shown(error.args[0])}; "
+                              "write it again") from None
+    except ValueError as error:
+        raise CheckpointError(f"{pack.path} is damaged: {one_line(str(error), LONGEST_LINE)}; "
+                              "write it again") from None
     return order, tolerances, config
 
 

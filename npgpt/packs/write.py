@@ -18,6 +18,7 @@ import numpy as np
 from ..budget import check_room_for
 from ..checked import checked
 from ..config import GPT2Config
+from ..documents import read_json
 from ..files import replacing_file, write_text
 from ..generation import LanguageModel
 from ..ids import check_integer
@@ -103,12 +104,8 @@ def read_pack(path: str | Path) -> Pack:
     path = Path(path)
     file = path / TENSORS if path.is_dir() else path
     tensors = read_arrays(file)
-    about_file = file.with_name(ABOUT)
-    try:
-        about = json.loads(about_file.read_text(encoding="utf-8")) if about_file.is_file() else {}
-    except ValueError as error:
-        raise CheckpointError(f"{about_file} is not valid JSON: {error}") from None
-    return Pack(path, tensors, about if isinstance(about, dict) else {})
+    about = file.with_name(ABOUT)
+    return Pack(path, tensors, read_json(about, CheckpointError) if about.exists() else {})
 
 
 def _unit_scale_params(config: GPT2Config, rng: np.random.Generator) -> Params:

@@ -19,13 +19,14 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Container, Iterator, Mapping, NotRequired, TypedDict, cast
+from typing import Any, Container, Iterator, Mapping, TypedDict
 
 import numpy as np
 
 from .. import weights
 from ..checked import checked
 from ..config import GPT2Config
+from ..documents import check_type, read_json
 from ..fast.ops import FAST
 from ..files import aside, creating_folder, remove_folder
 from ..ops import Ops
@@ -36,7 +37,7 @@ from ..weights.checksums import CHECKSUMS, damaged_files, measured, write_checks
 from ..weights.configs import CONFIG, written_config
 from ..weights.errors import bad_file, named, shown
 from ..weights.huggingface import WEIGHTS
-from ..weights.safetensors_file import read_json, read_safetensors, write_safetensors
+from ..weights.safetensors_file import read_safetensors, write_safetensors
 from ..weights.stored import Stored
 from .settings import RunConfig, build
 
@@ -64,15 +65,18 @@ class TrainingState:
     """What it computes with; not saved: whoever resumes with ops of their own sets them again."""
 
 
-class RunRecord(TypedDict):
+class _Checked(TypedDict, total=False):
+    checksums: str
+    """The name of the file of checksums, so that its loss is noticed."""
+
+
+class RunRecord(_Checked):
     """The content of run.json."""
 
     step: int
     run: dict[str, dict[str, Any]]
     tokenizer: Mapping[str, object]
     corpus_fingerprint: str
-    checksums: NotRequired[str]
-    """The name of the file of checksums, so that its loss is noticed."""
 
 
 def save_checkpoint(run_folder: Path, state: TrainingState) -> Path:
@@ -115,7 +119,7 @@ def is_run(path: Path) -> bool:
 
 def is_checkpoint(path: Path) -> bool:
     """Whether `path` is a checkpoint, even one that has lost a file."""
-    return any((path / name).is_file() for name in (RUN_FILE, OPTIMIZER_FILE))
+    return any((path / name).exists() for name in (RUN_FILE, OPTIMIZER_FILE))
 
 
 def newest_checkpoint(path: Path) -> Path:
@@ -214,7 +218,7 @@ def build_run(folder: Path, record: RunRecord) -> RunConfig:
     """The settings in run.json; raises CheckpointError if they are not settings of this version."""
     try:
         return build(record["run"])
-    except (KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
         raise bad_file(folder / RUN_FILE, f"settings do not fit: {error}") from None
 
 
@@ -294,16 +298,11 @@ def read_record(folder: Path) -> RunRecord:
     """The content of a checkpoint's run.json; raises CheckpointError, saying what is wrong."""
     path = folder / RUN_FILE
     try:
-        record = read_json(path)
+        found = check_type(read_json(path, CheckpointError), RunRecord, path, CheckpointError)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
-    needed = {"step": int, "run": dict, "tokenizer": dict, "corpus_fingerprint": str}
-    for key, kind in needed.items():
-        if type(record.get(key)) is not kind:
-            raise CheckpointError(f"{path}: {key!r} is missing or not of type {kind.__name__}")
-    found = cast(RunRecord, record)
     if found["step"] < 0:
-        raise CheckpointError(f"{path}: 'step' is {found['step']}, below 0")
+        raise CheckpointError(f"{path}: step: expected at least 0, got {found['step']}")
     return found
 
 

@@ -12,10 +12,11 @@ import math
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Mapping, NamedTuple, Sequence, Union
+from typing import Any, Literal, Mapping, NamedTuple, Sequence, TypedDict, Union
 
 import numpy as np
 
+from ..documents import check_type, parse_json, read_bytes
 from ..files import aside, replacing_file
 from ..tape import Array
 
@@ -23,6 +24,42 @@ FILE = "log.jsonl"
 
 Record = Union[None, bool, int, float, str, Array, Sequence["Record"], Mapping[str, "Record"]]
 """What JSON can hold, and what `plain` makes so: arrays, and numbers that are not finite."""
+
+Number = Union[float, Literal["nan", "inf", "-inf"], None]
+"""A number as `plain` gives it: text where it is not finite."""
+
+# of a run of a million steps; more is no log of one
+LARGEST = 2**30
+
+
+class _Measured(TypedDict):
+    bound: Number
+    nats: list[list[Number]]
+
+
+class EntropySeen(_Measured, total=False):
+    """Attention entropy as `watch` saw it; nats and sink are [L][H]."""
+
+    sink: list[list[Number]] | None
+    nan: int
+
+
+class Seen(TypedDict, total=False):
+    """What a report reads of the probes."""
+
+    entropy: EntropySeen
+
+
+class _Step(TypedDict):
+    step: int
+
+
+class LogRecord(_Step, total=False):
+    """What a report reads of a line."""
+
+    loss: Number
+    val: Number
+    watch: Seen
 
 
 class RunLog:
@@ -57,9 +94,10 @@ class Line(NamedTuple):
 
 def read_lines(path: Path) -> list[Line]:
     """All lines of a log, oldest first, without one that a kill tore at the end; [] if no file."""
-    if not path.is_file():
+    if not path.exists():
         return []
-    *whole, last = [Line(raw, record_of(raw)) for raw in path.read_bytes().split(b"\n")]
+    content = read_bytes(path, most=LARGEST)
+    *whole, last = [Line(raw, record_of(raw)) for raw in content.split(b"\n")]
     # a kill may have come between a record and its line break
     return whole + [last] if last.record is not None else whole
 
@@ -67,10 +105,11 @@ def read_lines(path: Path) -> list[Line]:
 def record_of(line: bytes) -> dict[str, Any] | None:
     """The record in a line of a log, None if there is none."""
     try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
+        record = parse_json(line, "the line")
+        check_type(record, LogRecord, "the line")
+    except ValueError:
         return None
-    return record if isinstance(record, dict) and type(record.get("step")) is int else None
+    return record
 
 
 def read_log(run_folder: Path) -> list[dict[str, Any]]:

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Mapping, TypeVar
 
 from ..checked import checked
 from ..config import GPT2Config
+from ..documents import LONGEST_LINE, parse_toml, read_text
 from ..ids import check_integer, check_number
-from ..suggest import did_you_mean, shown, unknown
+from ..suggest import did_you_mean, one_line, shown, unknown
 
 # what a run can probe while it trains, see npgpt.training.watch
 WATCHABLE = ("entropy", "gradients", "activations", "updates")
@@ -230,7 +230,12 @@ def resolve(
         for table, known in table_fields().items():
             if key in known:
                 values[table][key] = value
-    return build(values)
+    try:
+        return build(values)
+    except ValueError as error:
+        if file is None or any(key in str(error) for key in flags or ()):
+            raise
+        raise ValueError(f"{file}: {one_line(str(error), LONGEST_LINE)}") from None
 
 
 def build(values: Mapping[str, Table]) -> RunConfig:
@@ -239,6 +244,9 @@ def build(values: Mapping[str, Table]) -> RunConfig:
     Raises ValueError, naming the field, for an unknown key or an invalid value.
     """
     _check_keys(values)
+    for table in table_fields():
+        if table not in values:
+            raise ValueError(f"the table {table!r} is missing")
     model = GPT2Config.from_dict(values["model"])       # checks the values
     data = DataSettings(**values["data"])
     train = TrainSettings(**values["train"])
@@ -266,33 +274,31 @@ def differences(
 
 def read_toml(path: Path) -> dict[str, Table]:
     """The tables of a config file; ValueError names the file and the line or key at fault."""
+    content = parse_toml(read_text(path), path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is not valid TOML: {error}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 at byte {error.start}") from None
-    _check_keys(content, f"{path}: ")
+        _check_keys(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {one_line(str(error), LONGEST_LINE)}") from None
     return content
 
 
-def _check_keys(tables: Mapping[str, object], where: str = "") -> None:
-    """Raise ValueError, beginning with `where`, for an unknown table or key."""
+def _check_keys(tables: Mapping[str, object]) -> None:
+    """Raise ValueError for an unknown table or key."""
     known = table_fields()
     for table, keys in tables.items():
         if table not in known:
             place = _where(table, known)
-            raise ValueError(f"{where}{table!r} stands outside of any table{place}" if place else
-                             f"{where}unknown table [{table}]{did_you_mean(table, known)}; "
+            raise ValueError(f"{table!r} stands outside of any table{place}" if place else
+                             f"unknown table [{table}]{did_you_mean(table, known)}; "
                              f"expected one of {', '.join(known)}")
         if not isinstance(keys, dict):
-            raise ValueError(f"{where}{table!r} must be a table: [{table}]")
+            raise ValueError(f"{table!r} must be a table: [{table}]")
         for key in keys:
             if key not in known[table]:
                 if key in DERIVED:
-                    raise ValueError(f"{where}{key!r} is not a setting: the tokenizer decides it")
+                    raise ValueError(f"{key!r} is not a setting: the tokenizer decides it")
                 place = _where(key, known) or did_you_mean(key, known[table])
-                raise ValueError(f"{where}unknown key {key!r} in [{table}]{place}")
+                raise ValueError(f"unknown key {key!r} in [{table}]{place}")
 
 
 def _where(key: str, known: Mapping[str, Iterable[str]]) -> str:

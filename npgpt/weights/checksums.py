@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Container, Mapping
 
+from ..documents import read_json
 from ..files import write_text
 from .errors import CheckpointError
-from .safetensors_file import read_json
 
 CHECKSUMS = "checksums.json"
 BLOCK = 2**20
@@ -91,7 +91,7 @@ def damaged_files(folder: Path, unread: Container[str] = ()) -> dict[str, str]:
 
 def _entries(path: Path) -> dict[str, Entry]:
     """The table of a folder's checksums; raises CheckpointError unless it is what was written."""
-    files = read_json(path).get("files")
+    files = read_json(path, CheckpointError).get("files")
     sound = isinstance(files, dict) and all(
         Path(name).name == name and isinstance(entry, dict) and type(entry.get("bytes")) is int
         for name, entry in files.items())

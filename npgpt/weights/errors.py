@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 from typing import Iterable
 
+from ..documents import LONGEST_LINE
 from ..suggest import one_line
 
-# a forged file may hold a million bad names; the line stays readable
-LONGEST_LINE = 4000
 LONGEST_NAME = 120
 
 
@@ -23,10 +22,8 @@ class Unsound(Exception):
 
 def bad_file(path: Path | str, *problems: str) -> CheckpointError:
     """The error for `path`: all problems in one line, without control characters."""
-    line = one_line(f"{path}: " + "; ".join(problems))
-    if len(line) > LONGEST_LINE:
-        line = line[:LONGEST_LINE] + " ..."
-    return CheckpointError(line)
+    # a forged file may hold a million bad names; the line stays readable
+    return CheckpointError(f"{one_line(str(path))}: {one_line('; '.join(problems), LONGEST_LINE)}")
 
 
 def shown(value: object) -> str:

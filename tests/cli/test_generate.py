@@ -126,4 +126,4 @@ def test_mistakes_are_one_line(npgpt, run_folder, arguments, code, says):
 def test_a_prompt_file_that_is_no_text_is_named(npgpt, run_folder, tmp_path):
     (tmp_path / "bad.txt").write_bytes(b"the \xff")
     code, _, err = npgpt("generate", run_folder, "--file", "bad.txt")
-    assert code == 3 and err == "npgpt: bad.txt is not UTF-8 text: invalid byte at 4\n"
+    assert code == 3 and err == "npgpt: bad.txt is not UTF-8 text: invalid byte 0xff at 4\n"

@@ -88,7 +88,7 @@ def test_a_file_of_another_kind_is_recognised(path, content):
 
 def test_the_numbers_of_a_file_are_little_endian(path):
     whole = path.read_bytes()
-    assert whole.startswith(b"npgpttok\x01\0\0\0")
+    assert whole.startswith(b"npgpttok\x02\0\0\0")
     assert whole[-4:] == b"\x03\0\x04\0"
 
 

@@ -70,7 +70,7 @@ def test_what_a_file_gets_wrong_is_named_with_what_would_fit(tmp_path, text, say
 def test_a_file_that_is_not_utf8_is_named(tmp_path):
     path = tmp_path / "run.toml"
     path.write_bytes(b"[train]\nseed = \xff\n")
-    with pytest.raises(ValueError, match="not UTF-8 at byte 15"):
+    with pytest.raises(ValueError, match="not UTF-8 text: invalid byte 0xff at 15"):
         read_toml(path)
 
 
