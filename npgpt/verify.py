@@ -29,6 +29,7 @@ from .weights.huggingface import WEIGHTS
 from .weights.llmc import MODEL_MAGIC, STATE_MAGIC
 from .weights.pull import SHA256
 from .weights.reading import file_at
+from .weights.stored import FLOATS
 
 T = TypeVar("T")
 
@@ -129,8 +130,8 @@ def _log(path: Path, newest: int) -> Checked:
         return Checked(path.name, f"damaged lines: {damaged}, the first is line {first}; "
                                   "--resume keeps all others", True)
     if max(steps, default=-1) < newest:
-        return Checked(path.name, f"ends at step {max(steps, default=-1)}, the newest checkpoint "
-                                  f"is of step {newest}", True)
+        end = f"ends at step {max(steps)}" if steps else "holds no record"
+        return Checked(path.name, f"{end}, the newest checkpoint is of step {newest}", True)
     span = f", steps {min(steps)} to {max(steps)}" if steps else ""
     return Checked(path.name, f"{len(steps):,} records{span}")
 
@@ -146,7 +147,7 @@ def _result(path: Path, newest: int) -> Checked:
 def _checkpoint(folder: Path) -> tuple[list[Checked], RunConfig | None]:
     """Every file of a checkpoint, and the settings in it.
 
-    Under the name "" stands in what its copies contradict each other.
+    Under the name "." stands in what its copies contradict each other.
     """
     found: dict[str, str] = {}
 
@@ -155,7 +156,7 @@ def _checkpoint(folder: Path) -> tuple[list[Checked], RunConfig | None]:
             return check()
         except CheckpointError as error:
             text = str(error)
-            name = next((n for n in CHECKPOINT_FILES if text.startswith(str(folder / n))), "")
+            name = next((n for n in CHECKPOINT_FILES if text.startswith(str(folder / n))), ".")
             found.setdefault(name, text.removeprefix(str(folder / name)).lstrip(": "))
             return None
 
@@ -178,10 +179,9 @@ def _checkpoint(folder: Path) -> tuple[list[Checked], RunConfig | None]:
 
 
 def _check_moments(folder: Path, params: Params) -> None:
-    moments = saved.read_moments(folder, params)
-    bad = [name for name, stored in moments.items()
-           if np.isnan(stored.read(np.dtype(np.float64 if stored.dtype == "F64" else np.float32)))
-           .any()]
+    moments = saved.stored_moments(folder, params)
+    bad = [name for name, stored in moments.items() if stored.dtype in FLOATS
+           and np.isnan(stored.read(np.dtype(FLOATS[stored.dtype]))).any()]
     if bad:
         raise CheckpointError(f"{folder / saved.OPTIMIZER_FILE}: {', '.join(bad)} hold NaN")
 
@@ -199,7 +199,7 @@ def _weights(given: Path | str) -> list[Checked]:
     if file.name in found:
         return list(found.values())
     try:
-        config, params = load(file)
+        _, params = load(file)
         saved.check_finite(file, params)
     except CheckpointError as error:
         if not _is_weights(file):

@@ -225,6 +225,7 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
     assert (tmp_path / "link").is_symlink() and (tmp_path / "to-a-folder").is_symlink()
 
 
+@pytest.mark.smoke
 @posix
 def test_a_kill_at_any_moment_leaves_one_whole_file(tmp_path):
     place = tmp_path / "file"

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Iterator
 
 import pytest
@@ -17,6 +18,8 @@ from benchmarks.circles import CIRCLES
 from npgpt import config
 from npgpt.layers import feed_forward
 from npgpt.ops import TEXTBOOK as ops
+
+from .conftest import pytest_cmdline_main
 
 PACKAGE = Path(npgpt.__file__).parent
 TESTS = Path(__file__).parent
@@ -106,6 +109,7 @@ def circle_in(graph: dict[str, set[str]]) -> list[str]:
     return next((found for node in sorted(graph) if (found := walk(node, []))), [])
 
 
+@pytest.mark.smoke
 def test_imports_only_point_down():
     upward = [
         f"{name} (floor {floor_of(name)}) imports {other} (floor {floor_of(other)})"
@@ -135,6 +139,7 @@ def test_layers_import_numpy_and_layers_only():
     assert strangers == []
 
 
+@pytest.mark.smoke
 def test_no_imports_run_in_a_circle():
     graph = {name: ours(path) for name, path in NAMES.items()}
     rooms: dict[str, set[str]] = {}
@@ -209,6 +214,32 @@ def test_every_folder_of_tests_is_a_package():
     assert [f.name for f in folders if not (f / "__init__.py").is_file()] == []
 
 
+def test_every_room_has_tests_in_the_minutes_worth():
+    # the single files too that a learner reads first
+    wanted = {path.parent for path in TESTS.glob("*/test_*.py")} | {
+        TESTS / f"test_{name}.py" for name in ("tape", "model", "gpt2", "house")}
+    marked = {path for path in TESTS.rglob("test_*.py")
+              if "pytest.mark.smoke" in path.read_text(encoding="utf-8")}
+    assert wanted - marked - {place for path in marked for place in path.parents} == set()
+
+
+@pytest.mark.parametrize("source, inside, wanted", [
+    ("TESTPATHS", {}, "auto"), ("ARGS", {}, None),
+    ("TESTPATHS", {"PYTEST_XDIST_WORKER": "gw0"}, None),
+])
+def test_the_whole_suite_has_a_process_per_core_and_none_of_them_starts_more(
+        monkeypatch, source, inside, wanted):
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    for name, value in inside.items():
+        monkeypatch.setenv(name, value)
+    config = SimpleNamespace(
+        args_source=pytest.Config.ArgsSource[source],
+        pluginmanager=SimpleNamespace(hasplugin=lambda name: name == "xdist"),
+        option=SimpleNamespace(numprocesses=None, dist="no"))
+    pytest_cmdline_main(config)
+    assert config.option.numprocesses == wanted
+
+
 def test_every_public_function_and_class_says_what_it_does():
     silent = [
         f"{name}.{node.name}"
@@ -276,6 +307,7 @@ def loaded_by(statement: str) -> set[str]:
     return set(answer.stdout.split())
 
 
+@pytest.mark.smoke
 def test_importing_npgpt_loads_nothing_else():
     loaded = {m for m in loaded_by("import npgpt") if m.startswith("npgpt")}
     assert loaded == {"npgpt"}

@@ -78,6 +78,7 @@ def written_differently(params: Params, ids: np.ndarray, config: GPT2Config) -> 
     return np.einsum("tc,vc->tv", norm("ln_f", x), params[head])
 
 
+@pytest.mark.smoke
 @every_model
 def test_logits_agree_with_the_model_written_differently(case: ModelCase):
     params = unit_scale_params(case.config)
@@ -174,6 +175,7 @@ def test_the_key_bias_has_no_gradient_and_its_neighbours_have(small_model):
     assert np.abs(k).max() < 1e-15 and np.abs(q).min() > 1e-9 and np.abs(v).min() > 1e-9
 
 
+@pytest.mark.smoke
 @given(st.integers(0, 2), st.integers(0, 10))
 def test_future_tokens_do_not_change_past_outputs(t, other):
     config = GPT2Config(vocab_size=11, n_positions=5, n_embd=8, n_layer=2, n_head=4)

@@ -11,6 +11,8 @@ from npgpt.tape import SparseGradient
 
 from .proof import prove_gradients
 
+pytestmark = pytest.mark.smoke
+
 CASES = cases()
 every_case = pytest.mark.parametrize("case", CASES, ids=[case.label for case in CASES])
 

@@ -9,6 +9,8 @@ from npgpt import GPT2Config
 from npgpt.ids import check_dtype
 from npgpt.params import check_params, init_params, parameter_shapes
 
+pytestmark = pytest.mark.smoke
+
 SMALL = GPT2Config(vocab_size=11, n_positions=5, n_embd=8, n_layer=2, n_head=4)
 
 

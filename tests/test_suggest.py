@@ -1,3 +1,6 @@
+import numpy as np
+import pytest
+
 from npgpt.suggest import did_you_mean, one_line, shown, unknown
 
 
@@ -28,3 +31,25 @@ def test_anything_can_be_mistyped():
 def test_the_error_for_an_unknown_name_shows_the_nearest_and_all():
     error = unknown("unit", "relo", ("gelu", "relu"))
     assert str(error) == "unknown unit 'relo' (did you mean 'relu'?); expected one of gelu, relu"
+
+
+class Loud:
+    def __repr__(self):
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("value, text", [
+    ("a", "'a'"), (np.ones((2, 2)), "array([[1., 1.], [1., 1.]])"),
+    ("x" * 99, "'" + "x" * 56 + "..."),
+    (Loud(), "a value of type Loud"), (10**5000, "a value of type int"),
+], ids=["text", "array", "long", "loud", "huge"])
+def test_a_value_is_shown_on_one_line_whatever_it_is(value, text):
+    assert shown(value) == text and len(shown(value)) <= 60
+
+
+def test_a_text_from_outside_cannot_steer_the_terminal():
+    assert one_line("a\x1b[31mb\r\n\tc\u202ed\x07 ") == "a [31mb c d"
+
+
+def test_a_word_of_a_million_letters_is_like_none_and_that_is_seen_at_once():
+    assert did_you_mean("relu" * 250_000, ["relu", "gelu"]) == ""

@@ -14,6 +14,8 @@ from npgpt.fast.ops import FAST
 from npgpt.ops import TEXTBOOK, Ops
 from npgpt.tape import SparseGradient
 
+pytestmark = pytest.mark.smoke
+
 double = Op("double", lambda x: (2.0 * x, None), lambda dout, _: (2.0 * dout,))
 add = Op("add", lambda a, b: (a + b, None), lambda dout, _: (dout, dout))
 times = Op("times", lambda a, b: (a * b, (a, b)), lambda dout, c: (dout * c[1], dout * c[0]))

@@ -104,10 +104,10 @@ def test_contradicting_copies_are_named_where_there_is_no_checksum(run):
     record = json.loads((third / "run.json").read_text())
     record["step"], record["run"]["model"]["attn_pdrop"] = 5, 0.3
     (third / "run.json").write_text(json.dumps(record))
-    assert damaged(third) == {"": "step is 5 in run.json, 12 in the name of the folder; attn_pdrop "
-                                  "is 0.1 in config.json, 0.3 in run.json, 0.1 in the header of "
-                                  "model.safetensors"}
-    assert "step-00000012/" in damaged(run)
+    says = ("step is 5 in run.json, 12 in the name of the folder; attn_pdrop is 0.1 in "
+            "config.json, 0.3 in run.json, 0.1 in the header of model.safetensors")
+    assert damaged(third) == {".": says}
+    assert "step-00000012/." in damaged(run)
 
 
 def test_numbers_that_are_nan_are_damage(run):
@@ -145,6 +145,7 @@ def test_a_run_that_is_to_become_longer_is_sound(run):
     (lambda p: p.write_text("x" + p.read_text()), "damaged lines: 1, the first is line 1"),
     (lambda p: p.write_text(p.read_text().replace('"step": 8', '"step" 8')), "is line 9"),
     (lambda p: p.write_text("".join(p.read_text().splitlines(True)[:9])), "ends at step 8"),
+    (lambda p: p.write_text(""), "holds no record, the newest checkpoint is of step 12"),
 ])
 def test_a_damaged_log_is_named(run, change, says):
     change(run / "log.jsonl")

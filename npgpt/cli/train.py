@@ -25,6 +25,7 @@ from ..training.settings import (
     DEFAULT_PRESET,
     PRESETS,
     RunConfig,
+    Table,
     build,
     differences,
     read_toml,
@@ -157,7 +158,8 @@ def _corpus(settings: RunConfig, state: TrainingState | None) -> Corpus:
     data = settings.data
     if state is None:
         return load_corpus(data.corpus, data.tokenizer, data.val_fraction, report=note)
-    changed = f"has {data.corpus} changed since the run began? restore it, or start a new run"
+    changed = (f"has {data.corpus} changed since the run began? restore it, say with --corpus "
+               f"where it is, or start a new run")
     try:
         corpus = load_corpus(data.corpus, state.tokenizer, data.val_fraction, report=note)
     except CorpusError as error:
@@ -169,12 +171,14 @@ def _corpus(settings: RunConfig, state: TrainingState | None) -> Corpus:
 
 def _new_settings(args: argparse.Namespace, given: dict[str, object]) -> RunConfig:
     settings = resolve(args.preset, args.config, given)
-    name = settings.data.corpus
-    if name in CORPORA or not Path(name).exists():
-        return settings
-    # absolute: the run must find its text from any folder
-    data = dataclasses.replace(settings.data, corpus=str(Path(name).resolve()))
+    data = dataclasses.replace(settings.data, corpus=_from_anywhere(settings.data.corpus))
     return dataclasses.replace(settings, data=data)
+
+
+def _from_anywhere(corpus: str) -> str:
+    """An absolute path, or a corpus's name: the run must find its text from any folder."""
+    named = corpus in CORPORA or not Path(corpus).exists()
+    return corpus if named else str(Path(corpus).resolve())
 
 
 def _new_folder(out: Path | None, settings: RunConfig) -> Path:
@@ -225,8 +229,7 @@ def _resumed(
         for table in table_fields():
             if table not in tables:
                 raise ValueError(f"{path / CONFIG_FILE}: the table [{table}] is missing")
-        tables["train"].update(given)
-        return build(tables), None
+        return build(_changed(tables, given)), None
     state = load_checkpoint(path)
     if args.max_steps is not None and args.max_steps < state.step:
         raise ValueError(f"--max-steps {args.max_steps} is below step {state.step}, which "
@@ -235,10 +238,17 @@ def _resumed(
     if args.max_steps is not None and not state.run.train.decay_steps:
         # 0 stands for max_steps: a longer run must not change the learning rates already used
         tables["train"]["decay_steps"] = state.run.train.max_steps
-    tables["train"].update(given)
-    saved, state.run = state.run, build(tables)
+    saved, state.run = state.run, build(_changed(tables, given))
     _note_edits(folder / CONFIG_FILE, saved, state.run)
     return state.run, state
+
+
+def _changed(tables: dict[str, Table], given: dict[str, object]) -> dict[str, Table]:
+    """Settings with those of the command line, each in its table."""
+    for table, fields in table_fields().items():
+        tables[table].update({name: given[name] for name in given if name in fields})
+    tables["data"]["corpus"] = _from_anywhere(tables["data"]["corpus"])
+    return tables
 
 
 def _note_edits(file: Path, saved: RunConfig, used: RunConfig) -> None:

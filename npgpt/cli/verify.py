@@ -8,7 +8,7 @@ import textwrap
 from ..verify import verify
 from .parser import Parser
 
-DESCRIPTION = "Check the files of a run, a checkpoint, a model or a token cache; change nothing."
+DESCRIPTION = "Check the files of a run, a checkpoint, a model or a token cache."
 EPILOG = """\
 examples:
   npgpt verify runs/python-docs                    all that is in a run

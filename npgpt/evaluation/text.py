@@ -125,7 +125,7 @@ def score_text(
     def read(begin: int, end: int) -> Array:
         # of start + ids, without joining them: ids may be a memory map larger than memory
         shift = len(start)
-        part = ids[max(0, begin - shift):max(0, end - shift)]
+        part = ids[max(0, begin - shift):end - shift]
         return np.concatenate([start[begin:end], check_ids(part, config.vocab_size)])
 
     batches = _batches(read, _windows(count, width, step), batch_size)

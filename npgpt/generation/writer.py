@@ -34,6 +34,10 @@ from .stops import checked_strings
 # a stream of as many would take years
 MOST_TOKENS = 2**31 - 1
 
+# transformers' names for what is another here
+ELSEWHERE = {"do_sample": "temperature=0 is greedy", "num_return_sequences": "samples",
+             "eos_token_id": "stop_ids", "stop_strings": "stop", "typical_p": "min_p or top_p"}
+
 OnSlide = Callable[[int], None]
 Decode = Callable[[Sequence[int]], str]
 
@@ -97,8 +101,8 @@ def check_names(settings: Iterable[str], known: Iterable[str]) -> None:
     """TypeError for a setting that is not among the `known` ones, with the nearest."""
     for name in settings:
         if name not in known:
-            raise TypeError(f"unknown setting {name!r}{did_you_mean(name, known)}; "
-                            f"expected one of {', '.join(known)}")
+            hint = f" (here {ELSEWHERE[name]})" if name in ELSEWHERE else did_you_mean(name, known)
+            raise TypeError(f"unknown setting {name!r}{hint}; expected one of {', '.join(known)}")
 
 
 @dataclass

@@ -37,7 +37,7 @@ from ..weights.checksums import CHECKSUMS, damaged_files, measured, write_checks
 from ..weights.configs import CONFIG, written_config
 from ..weights.errors import bad_file, named, shown
 from ..weights.huggingface import WEIGHTS
-from ..weights.safetensors_file import read_safetensors, write_safetensors
+from ..weights.safetensors_file import read_arrays, read_safetensors, write_safetensors
 from ..weights.stored import Stored
 from .settings import RunConfig, build
 
@@ -150,11 +150,10 @@ def _load(folder: Path) -> TrainingState:
     config, mapped, tokenizer = _load_model(folder, record)
     # a copy: what is mapped from the file would go when the file does
     params = {name: np.array(array) for name, array in mapped.items()}
-    moments = read_moments(folder, params)
-    mean, square = (
-        {name: np.array(moments[f"{kind}.{name}"].read(array.dtype))
-         for name, array in params.items()}
-        for kind in ("m", "v"))
+    stored_moments(folder, params)
+    # read, not mapped: in memory at once, in half the time
+    moments = read_arrays(folder / OPTIMIZER_FILE)
+    mean, square = ({name: moments[f"{kind}.{name}"] for name in params} for kind in "mv")
     return TrainingState(record["step"], config, params, mean, square, run, tokenizer,
                          record["corpus_fingerprint"])
 
@@ -260,8 +259,9 @@ def check_copies(folder: Path, record: RunRecord, config: GPT2Config) -> None:
     if step_of(folder) not in (-1, record["step"]):
         problems.append(f"step is {record['step']} in {RUN_FILE}, {step_of(folder)} in the name of "
                         f"the folder")
+    settings: object = record["run"].get("model")
     copies: dict[str, Mapping[str, object]] = {
-        CONFIG: config.to_dict(), RUN_FILE: record["run"].get("model", {}),
+        CONFIG: config.to_dict(), RUN_FILE: settings if isinstance(settings, dict) else {},
         f"the header of {WEIGHTS}": written_config(folder / WEIGHTS),
     }
     for name in config.to_dict():
@@ -280,12 +280,12 @@ def _naming_the_one_before(folder: Path) -> Iterator[None]:
         yield
     except CheckpointError as error:
         for older in reversed(checkpoints(folder.parent.parent)):
-            if step_of(older) < step_of(folder) and is_sound(older):
+            if step_of(older) < step_of(folder) and _is_sound(older):
                 raise CheckpointError(f"{error}; the sound one before it is {older}") from None
         raise
 
 
-def is_sound(folder: Path) -> bool:
+def _is_sound(folder: Path) -> bool:
     """Whether a checkpoint can be loaded, with all that is checked then."""
     try:
         _load(folder)
@@ -306,7 +306,7 @@ def read_record(folder: Path) -> RunRecord:
     return found
 
 
-def read_moments(folder: Path, params: Params) -> dict[str, Stored]:
+def stored_moments(folder: Path, params: Params) -> dict[str, Stored]:
     """AdamW's moments in the optimizer's file, as m.NAME and v.NAME.
 
     Raises CheckpointError, naming every one that is missing or not like its parameter.

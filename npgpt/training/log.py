@@ -67,7 +67,7 @@ class RunLog:
 
     def __init__(self, run_folder: Path) -> None:
         self.path = run_folder / FILE
-        self._file = self.path.open("a", encoding="utf-8")
+        self._file = self.path.open("a+", encoding="utf-8")
 
     def write(self, record: Mapping[str, Record]) -> None:
         """Append one record, as `plain` gives it."""
@@ -77,6 +77,11 @@ class RunLog:
     def flush_to_disk(self) -> None:
         """Have the disk hold every line: a checkpoint must not know more than the log."""
         os.fsync(self._file.fileno())
+
+    def text(self) -> str:
+        """All of the log, even if the file has been renamed or deleted."""
+        self._file.seek(0)
+        return self._file.read()
 
     def __enter__(self) -> RunLog:
         return self

@@ -39,6 +39,7 @@ from ..text import Corpus
 from .batches import training_batch
 from .checkpoint import FOLDER as CHECKPOINTS
 from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
+from .log import FILE as LOG_FILE
 from .log import RunLog, cut_log, plain
 from .schedule import learning_rate
 from .settings import RunConfig
@@ -143,11 +144,11 @@ def train(
             except OSError:
                 if in_place():
                     raise
-                raise FolderGone(_saved_elsewhere(run_folder, state)) from None
+                raise FolderGone(_saved_elsewhere(run_folder, state, log)) from None
 
 
-def _saved_elsewhere(run_folder: Path, state: TrainingState) -> str:
-    """Save the state of a run whose folder is gone as a run of its own; what happened, and where.
+def _saved_elsewhere(run_folder: Path, state: TrainingState, log: RunLog) -> str:
+    """Save a run whose folder is gone under another name; returns what happened, and where it is.
 
     The folder that may now have the name is another's.
     """
@@ -156,10 +157,11 @@ def _saved_elsewhere(run_folder: Path, state: TrainingState) -> str:
     try:
         save_checkpoint(place, state)
         write_text(place / CONFIG_FILE, state.run.to_toml())
+        write_text(place / LOG_FILE, log.text())
     except OSError as error:
         return f"{what}; the state after step {state.step} cannot be saved as {place}: {error}"
-    return (f"{what}; the state after step {state.step} is saved, npgpt train --resume {place} "
-            f"continues")
+    return (f"{what}; the state after step {state.step} is saved; continue with "
+            f"npgpt train --resume {place}")
 
 
 def _train(
@@ -179,12 +181,12 @@ def _train(
         return _save(run_folder, state, log)
 
     def on_step(record: dict[str, Any], before: Params | None) -> None:
-        check_place()
         if settings.watches(state.step):
             record |= watch(state, before)
         if _due(state, settings.eval_every):
             record["val"] = evaluate(state, corpus, settings.eval_batches)
         log.write(record)
+        check_place()
         reporter.step(record)
         if state.step and settings.sample_every and _due(state, settings.sample_every):
             check_place()

@@ -25,8 +25,8 @@ from ..suggest import did_you_mean, one_line, shown, unknown
 WATCHABLE = ("entropy", "gradients", "activations", "updates")
 # model settings that a run cannot choose: the tokenizer decides
 DERIVED = ("vocab_size",)
-# what may be changed on resuming a run
-CHANGEABLE = ("max_steps", "max_minutes", "threads", "recompute")
+# what may be changed on resuming a run; of the corpus, where it is: its content is compared
+CHANGEABLE = ("max_steps", "max_minutes", "threads", "recompute", "corpus")
 
 
 # a table of a config file as TOML and JSON give it: any values, until the dataclasses check them

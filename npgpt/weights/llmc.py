@@ -164,7 +164,6 @@ def _write_tensors(file: BinaryIO, config: GPT2Config, tensors: Mapping[str, Arr
 
 def _write(file: BinaryIO, array: Array, dtype: str) -> None:
     """Write an array in C order and as `dtype`, a few megabytes at a time."""
-    rows = array.reshape(1, -1) if array.ndim < 2 else array
-    step = max(1, 2**20 // max(1, math.prod(rows.shape[1:])))
-    for start in range(0, len(rows), step):
-        file.write(np.ascontiguousarray(rows[start:start + step], dtype).data)
+    step = max(1, 2**20 // max(1, math.prod(array.shape[1:])))
+    for start in range(0, len(array), step):
+        file.write(np.ascontiguousarray(array[start:start + step], dtype).data)

@@ -17,9 +17,10 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Iterator
 
+from ..budget import count_parameters
 from ..config import GPT2Config
 from ..files import LOCK_FILE, flush_to_disk, locked, replacing_file
-from ..params import count_parameters, parameter_shapes
+from ..params import parameter_shapes
 from ..suggest import one_line
 from .assemble import mismatches
 from .checksums import write_checksums

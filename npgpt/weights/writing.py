@@ -119,7 +119,6 @@ def _write_pair(
             settings = stack.enter_context(replacing_file(config_file))
             weights = stack.enter_context(replacing_file(weights_file))
         else:
-            folder.parent.mkdir(parents=True, exist_ok=True)
             beside = stack.enter_context(creating_folder(folder))
             weights, settings = beside / weights_file.name, beside / CONFIG
         write_safetensors(weights, tensors, metadata)

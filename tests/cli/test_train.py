@@ -13,6 +13,7 @@ from npgpt.files import InUse, locked
 from npgpt.text import load_corpus
 from npgpt.training.checkpoint import load_checkpoint
 
+from ..training.conftest import without_checksums
 from .conftest import TINY
 
 
@@ -38,6 +39,7 @@ def test_runs_get_folders_of_their_own(npgpt, story):
         assert Path(expected, "log.jsonl").is_file()
 
 
+@pytest.mark.smoke
 def test_the_resolved_config_repeats_the_run(npgpt, run_folder):
     config = run_folder / "config.toml"
     assert tomllib.loads(config.read_text())["train"]["max_steps"] == 4
@@ -106,6 +108,21 @@ def test_a_changed_text_is_noticed_on_resuming(npgpt, run_folder, story):
     assert code == 3 and "changed since the run began" in err and err.count("\n") == 1
 
 
+def test_a_text_that_was_moved_is_named_on_resuming_and_must_be_the_same(
+        npgpt, run_folder, story, tmp_path):
+    story.rename("moved.txt")
+    code, _, err = npgpt("train", "--resume", run_folder)
+    assert code == 3 and "say with --corpus where it is" in err
+    Path("other.txt").write_text("the cat sat on a mat and looked at the dog\n" * 30)
+    code, _, err = npgpt("train", "--resume", run_folder, "--corpus", "other.txt")
+    assert code == 3 and err.count("\n") == 1
+    code, _, err = npgpt("train", "--resume", run_folder, "--corpus", "moved.txt",
+                         "--max-steps", "5")
+    assert (code, err) == (0, "")
+    assert load_checkpoint(run_folder).run.data.corpus == str(tmp_path / "moved.txt")
+    assert npgpt("eval", run_folder)[0] == 0
+
+
 def test_a_diverged_run_exits_4_and_keeps_its_last_good_checkpoint(npgpt, story):
     code, _, err = npgpt("train", "--corpus", story, "--out", "run", *TINY,
                          "--learning-rate", "1e39", "--warmup-steps", "0")
@@ -113,6 +130,7 @@ def test_a_diverged_run_exits_4_and_keeps_its_last_good_checkpoint(npgpt, story)
     assert load_checkpoint(Path("run")).step == 0
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_saves_exits_130_and_can_be_continued(npgpt, process, story, number):
     long = ["--max-steps", "100000", "--eval-every", "100000", "--sample-every", "0",
@@ -255,6 +273,16 @@ def test_an_edited_config_is_not_silently_ignored(npgpt, run_folder, old, new, s
     assert code == 0 and says in err and err.count("\n") == 1
     assert config.read_text() == whole
     assert npgpt("train", "--resume", run_folder)[2] == ""
+
+
+def test_a_setting_changed_in_an_old_checkpoint_differs_from_the_config(npgpt, run_folder):
+    for checkpoint in (run_folder / "checkpoints").iterdir():
+        record = json.loads((without_checksums(checkpoint) / "run.json").read_text())
+        record["run"]["train"]["learning_rate"] = 0.5
+        (checkpoint / "run.json").write_text(json.dumps(record))
+    assert "learning_rate = 0.001 (the" in npgpt("verify", run_folder)[1]
+    code, _, err = npgpt("train", "--resume", run_folder)
+    assert code == 0 and "learning_rate = 0.001 (the checkpoint: 0.5)" in err
 
 
 def test_what_a_killed_longer_run_asked_for_is_noted_unless_it_is_asked_for_again(

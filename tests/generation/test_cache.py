@@ -9,6 +9,8 @@ from npgpt.generation.cache import KVCache
 from .lively import SMALL, VARIANTS, lively
 from .plain import assert_same
 
+pytestmark = pytest.mark.smoke
+
 
 def read(params, config, cache, rows, ids):
     positions = cache.positions(rows, ids.shape[1])

@@ -61,6 +61,7 @@ def test_prefill_and_decode_equal_the_textbook_reader(config, dtype, tolerance, 
     assert fast.lengths.tolist() == [12, 12, 12]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISION, ids=["float64", "float32"])
 def test_ragged_rows_cuts_and_copies_equal_the_textbook_reader(dtype, tolerance, way):
     params = lively(dtype=dtype)
@@ -77,6 +78,7 @@ def test_ragged_rows_cuts_and_copies_equal_the_textbook_reader(dtype, tolerance,
         close(got, expected, tolerance)
 
 
+@pytest.mark.smoke
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(0, 5)), min_size=1, max_size=4),
        st.sampled_from([1, 4, 32]))

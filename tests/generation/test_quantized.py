@@ -39,6 +39,18 @@ def test_each_row_has_a_scale_of_its_own():
     np.testing.assert_allclose(quantized(weight, by_rows=True).scale, [[100 / 127], [40 / 127]])
 
 
+@pytest.mark.parametrize("by_rows", [False, True])
+def test_a_tall_matrix_on_threads_is_rounded_by_the_formula(
+    by_rows, two_threads, every_size_on_threads, rng
+):
+    weight = rng.standard_normal((300, 5))
+    scale = np.abs(weight).max(axis=1 if by_rows else 0, keepdims=True) / 127
+    small = quantized(weight, by_rows=by_rows)
+    np.testing.assert_array_equal(small.scale, scale)
+    np.testing.assert_array_equal(small.values, np.rint(weight / scale))
+    np.testing.assert_array_equal(small.widened(), small.values * scale)
+
+
 def test_zeros_stay_zeros():
     small = quantized(np.array([[0.0, 1e-320], [2.0, 0.0]]), by_rows=False)
     np.testing.assert_allclose(small.widened(), [[0, 0], [2, 0]])

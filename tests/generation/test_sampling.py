@@ -30,6 +30,7 @@ def softmax(logits):
     return exps / exps.sum(axis=-1, keepdims=True)
 
 
+@pytest.mark.smoke
 @given(logit_rows, st.integers(1, 50))
 def test_top_k_keeps_exactly_k_and_none_smaller_than_one_it_removes(logits, k):
     kept = np.isfinite(keep_top_k(logits, k))
@@ -38,6 +39,7 @@ def test_top_k_keeps_exactly_k_and_none_smaller_than_one_it_removes(logits, k):
         assert logits[kept].min() >= logits[~kept].max()
 
 
+@pytest.mark.smoke
 @given(logit_rows, st.floats(0.01, 0.999))
 def test_top_p_keeps_the_fewest_most_probable_tokens_that_hold_p(logits, p):
     kept = np.isfinite(keep_top_p(logits, p))

@@ -27,6 +27,7 @@ from .pairs import (
 )
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_right_pair_has_no_finding_and_errors_at_rounding_level(name):
     forward, backward, inputs = PAIRS[name]
@@ -108,6 +109,7 @@ def test_integer_ids_and_none_have_no_gradient():
     assert [row.argument for row in report.rows] == ["x", "weight"]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
 @pytest.mark.parametrize("error", [1e-6, 1e-3])
 def test_one_slightly_wrong_element_cannot_hide_at_any_scale(size, error):
@@ -194,6 +196,7 @@ def test_no_right_pair_is_accused_at_any_shape(name, rows, columns, seed):
     assert report.ok, str(report)
 
 
+@pytest.mark.smoke
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from(sorted(PAIRS)), st.integers(0, 10**6), st.floats(1e-6, 10))
 def test_any_change_of_a_gradient_is_found(name, seed, size):

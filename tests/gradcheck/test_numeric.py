@@ -17,6 +17,8 @@ from npgpt.gradcheck.numeric import (
 
 from .pairs import normal
 
+pytestmark = pytest.mark.smoke
+
 
 def rng():
     return np.random.default_rng(0)

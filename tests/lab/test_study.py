@@ -8,6 +8,8 @@ import pytest
 from npgpt.lab import study as study_module
 from npgpt.lab.study import load_study, read_study, shipped
 
+pytestmark = pytest.mark.smoke
+
 
 def test_axes_give_every_combination_and_arms_come_after(study):
     assert [arm.name for arm in study.arms] == ["layernorm", "none", "hot"]

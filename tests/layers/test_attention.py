@@ -20,6 +20,8 @@ from npgpt.selfcheck.cases import FixedUniform
 
 from ..proof import prove_gradients
 
+pytestmark = pytest.mark.smoke
+
 B, H, T, S, D, C = 2, 4, 3, 5, 2, 8
 
 

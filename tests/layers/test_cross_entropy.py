@@ -18,6 +18,8 @@ from npgpt.layers.cross_entropy import (
 
 from ..proof import prove_gradients
 
+pytestmark = pytest.mark.smoke
+
 B, T, C, V = 2, 3, 8, 5
 some_logits = arrays(np.float64, (B, T, V), elements=st.floats(-50.0, 50.0))
 some_targets = arrays(np.int64, (B, T), elements=st.integers(0, V - 1))

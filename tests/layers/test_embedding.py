@@ -19,6 +19,8 @@ from npgpt.ops import TEXTBOOK as ops
 
 from ..proof import prove_gradients
 
+pytestmark = pytest.mark.smoke
+
 TABLE = np.arange(12.0).reshape(4, 3)
 
 

@@ -16,6 +16,8 @@ from npgpt.layers.feed_forward import (
 
 from ..proof import prove_gradients
 
+pytestmark = pytest.mark.smoke
+
 B, T, C, F = 2, 3, 4, 16
 
 

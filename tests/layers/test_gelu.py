@@ -16,6 +16,8 @@ from npgpt.layers.gelu import (
 
 from ..proof import prove_gradients
 
+pytestmark = pytest.mark.smoke
+
 PAIRS = {
     "gelu": (gelu_forward, gelu_backward),
     "gelu_exact": (gelu_exact_forward, gelu_exact_backward),

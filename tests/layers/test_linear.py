@@ -7,6 +7,8 @@ from npgpt.layers.linear import linear_backward, linear_forward
 
 from ..proof import prove_gradients
 
+pytestmark = pytest.mark.smoke
+
 
 def test_values_agree_with_a_hand_calculation():
     weight = np.array([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])     # (in, out)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -10,6 +11,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from npgpt.layers.softmax import softmax_backward, softmax_forward
 
 from ..proof import prove_gradients
+
+pytestmark = pytest.mark.smoke
 
 scores = arrays(
     np.float64,

@@ -9,6 +9,8 @@ from npgpt import GPT2, GPT2Config
 from npgpt.packs import read_pack, tiny_config, write_pack
 from npgpt.weights import CheckpointError
 
+pytestmark = pytest.mark.smoke
+
 
 def test_a_pack_is_a_model_with_everything_it_computes(tmp_path):
     pack = read_pack(write_pack(tmp_path / "pack", tiny_config()))

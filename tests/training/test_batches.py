@@ -1,8 +1,11 @@
 """Batches: where they are cut, and that a step's batch needs no memory of earlier ones."""
 
 import numpy as np
+import pytest
 
 from npgpt.training.batches import training_batch
+
+pytestmark = pytest.mark.smoke
 
 TOKENS = np.arange(1000, dtype=np.uint16)
 

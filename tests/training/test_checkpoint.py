@@ -192,6 +192,7 @@ def test_a_folder_without_checkpoints_is_named(tmp_path):
         load_checkpoint(tmp_path)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("damage, says", [
     (lambda p: (p / RUN_FILE).write_text("{"), RUN_FILE),
     (lambda p: (p / RUN_FILE).unlink(), "run.json cannot be read: No such file"),

@@ -19,6 +19,15 @@ def test_records_come_back_in_order(tmp_path):
     assert read_log(tmp_path) == [{"step": 1, "loss": 2.5}, {"step": 2, "loss": 0.1 + 0.2}]
 
 
+def test_an_open_log_is_read_even_when_its_file_is_gone(tmp_path):
+    written(tmp_path, [1])
+    with RunLog(tmp_path) as log:
+        log.write({"step": 2})
+        whole = (tmp_path / FILE).read_text()
+        (tmp_path / FILE).unlink()
+        assert log.text() == whole and whole.count("\n") == 2
+
+
 def test_a_loss_that_is_not_finite_is_still_valid_json(tmp_path):
     with RunLog(tmp_path) as log:
         log.write({"step": 1, "loss": math.nan, "grad_norm": math.inf})

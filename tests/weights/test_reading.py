@@ -11,6 +11,8 @@ from npgpt.weights.reading import cached, hf_home, own_folder
 
 from .conftest import SMALL, assert_equal, filled
 
+pytestmark = pytest.mark.smoke
+
 
 def test_one_file_of_another_name_in_a_folder_is_found(tmp_path: Path, params) -> None:
     save(tmp_path / "my-best.safetensors", SMALL, params)

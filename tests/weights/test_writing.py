@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from npgpt.weights import CheckpointError, convert, load, save, save_book, save_
 from npgpt.weights.checksums import CHECKSUMS, damaged_files, measured, write_checksums
 
 from .conftest import SMALL, assert_equal, filled
+
+pytestmark = pytest.mark.smoke
 
 ROOT = Path(__file__).parent.parent.parent
 OTHER = filled(SMALL, seed=1)
@@ -96,6 +99,25 @@ def test_what_the_model_is_read_from_is_not_written_over(tmp_path: Path, params)
     assert [content(tmp_path / name) for name in ("m", "l")] == before
     convert(tmp_path / "m", tmp_path / "m" / "m.bin", "llmc")
     assert_equal(load(tmp_path / "m" / "m.bin")[1], params)
+
+
+def test_a_file_that_needs_no_config_json_may_get_one_beside_it(tmp_path: Path, params) -> None:
+    save(tmp_path, SMALL, params)
+    (tmp_path / "config.json").unlink()
+    convert(tmp_path / "model.safetensors", tmp_path / "other.safetensors")
+    assert set(content(tmp_path)) == {"model.safetensors", "other.safetensors", "config.json"}
+    assert_equal(load(tmp_path / "other.safetensors")[1], params)
+
+
+@pytest.mark.parametrize("write", [save, save_book, save_llmc])
+def test_a_disk_with_too_little_room_is_named_before_anything_is_written(
+    tmp_path: Path, params, write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = sum(array.nbytes for array in params.values())
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=size - 1))
+    with pytest.raises(OSError, match="No space left on device"):
+        write(tmp_path / "new" / "m.bin", SMALL, params)
+    assert content(tmp_path) == {}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX's")

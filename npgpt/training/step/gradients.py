@@ -148,7 +148,9 @@ def _sharded(
         done: dict[int, tuple[float, dict[str, Array]]] = {}
 
         def work(i: int) -> None:
-            done[i] = shard_gradients(params, jobs[i], ops)
+            # one thread's work also where shards go in turn: the bits are those of a worker process
+            with _threads.using(1):
+                done[i] = shard_gradients(params, jobs[i], ops)
 
         _threads.each(work, shards, _weights(config) * ids.size >= THRESHOLDS.thread_work)
         results = [done[i] for i in range(shards)]

@@ -59,6 +59,7 @@ def assert_same(got, wanted, tolerance):
         assert gap <= tolerance * (np.linalg.norm(grad.astype(float)) + 0.01 * whole), name
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("shards", [1, 2, 3, 5, 9])
 @pytest.mark.parametrize("recompute", [False, True])
 def test_the_step_is_the_textbook_for_any_shards_with_ignored_targets(shards, recompute):
@@ -68,6 +69,7 @@ def test_the_step_is_the_textbook_for_any_shards_with_ignored_targets(shards, re
     assert_same(got, wanted, 1e-12)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("changes", [
     {"activation_function": "swiglu"}, {"activation_function": "leaky_relu"},
     {"tie_word_embeddings": False}, {"norm": "none", "final_norm": False}, {"qkv_bias": False},
@@ -113,6 +115,7 @@ def test_a_batch_with_nothing_to_predict_has_loss_and_gradients_of_zero():
     assert all(not g.any() for g in grads.values())
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("shards", [None, 1, 2])
 def test_the_same_number_of_threads_gives_the_same_bits(shards):
     given = example(np.float32, batch=6, length=150, n_embd=48)
@@ -124,6 +127,19 @@ def test_the_same_number_of_threads_gives_the_same_bits(shards):
         assert loss == runs[0][0]
         for name, grad in grads.items():
             np.testing.assert_array_equal(grad, runs[0][1][name])
+
+
+def test_shards_that_go_one_after_the_other_give_the_bits_of_those_on_threads(
+        monkeypatch, every_size_on_threads):
+    """Each is one thread's work, as in a worker process, however long its own ops are."""
+    given = example(np.float32, batch=6, length=150, n_embd=48)
+    runs = []
+    for least in (0, 2**62):
+        monkeypatch.setattr(threads.THRESHOLDS, "thread_work", least)
+        runs.append(loss_and_grads(*given, rng=RowRandom(0, 0, 0, 6), threads=2, shards=2))
+    assert runs[0][0] == runs[1][0]
+    for name, grad in runs[0][1].items():
+        np.testing.assert_array_equal(grad, runs[1][1][name], err_msg=name)
 
 
 @pytest.mark.parametrize("vocab_size, n_embd, shards", [
