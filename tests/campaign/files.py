@@ -80,12 +80,14 @@ class _Worker:
     def ask(self, name: str, number: int) -> tuple[Outcome, bool]:
         """The outcome of one case, and whether the worker can be asked again."""
         self.ours.send((name, number))
-        words = f"case {number}"
+        words = ""
         try:
             words = self._answer()
             return Outcome(name, words, self._answer()), True
         except EOFError:
             self.process.join()
+            if not words:
+                raise RuntimeError(f"{name}: cannot be read as it is") from None
             fault = f"the process ended with {self.process.exitcode}"
         except TimeoutError as error:
             fault = f"a hang: {error}"
