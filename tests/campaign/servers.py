@@ -32,7 +32,7 @@ from .outcome import Outcome, fault_of_command
 FILE = "model.safetensors"
 # seconds that a client waits for the next byte: short where it waits in vain
 SHORT, LONG = "0.5", "30"
-WAITING = ("silence", "now and then", "for ever", "trickle")
+WAITING = ("silence", "now and then", "for ever", "trickle", "https:")
 
 
 class Server(socketserver.ThreadingTCPServer):
