@@ -165,7 +165,8 @@ def _arms(content: Toml) -> tuple[Arm, ...]:
             raise ValueError(f"[paper] unknown arm {name!r}{did_you_mean(name, folders.values())}")
     arms = [replace(arm, paper=paper.get(arm.name, arm.paper)) for arm in arms]
     for arm in arms:
-        if arm.paper is not None and arm.paper not in ROWS:
+        # a list: what TOML gives for paper may be unhashable
+        if arm.paper is not None and arm.paper not in list(ROWS):
             raise ValueError(f"arm {arm.name!r}: unknown row paper={arm.paper!r}; the paper's "
                              f"table has {'; '.join(ROWS)}")
     return tuple(arms)

@@ -26,8 +26,9 @@ MODELS = {
     "no final norm": SMALL.replace(final_norm=False),
     "another width": SMALL.replace(n_inner=5, layer_norm_epsilon=0.1),
 }
-# rounding alone moves float32's logits by 1e-5 where there is no norm, on some processors more
-PRECISION = [(np.float64, 1e-12), (np.float32, 3e-5)]
+# float64 finds what is wrong, float32 that its rounding stays what it is: where there is no norm it
+# moves logits by 1e-5, by 2e-5 without AVX
+PRECISION = [(np.float64, 1e-12), (np.float32, 1e-4)]
 
 
 def close(got, full, tolerance):

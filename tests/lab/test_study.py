@@ -82,6 +82,8 @@ def test_the_study_that_the_readme_shows_is_sound(write_study):
     ('name = "hot"', "", "needs name"),
     ('"none" = "softmax + GELU"', '"nnoe" = "softmax + GELU"', "did you mean 'none'"),
     ('"none" = "softmax + GELU"', '"none" = "GELU"', "unknown row paper='GELU'"),
+    ('"none" = "softmax + GELU"', '"none" = ["GELU"]', r"unknown row paper=\['GELU'\]"),
+    ('"none" = "softmax + GELU"', '"none" = { a = 1 }', "unknown row paper={'a': 1}"),
     ('against = "layernorm"', 'against = "layer"', "did you mean 'layernorm'"),
     ('against = "layernorm"', 'against = "none"', "against itself"),
     ('claim = "higher"', 'claim = "better"', "must be lower or higher"),
