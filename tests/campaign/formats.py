@@ -203,7 +203,9 @@ FORMATS = [
     *(Format(f"checkpoint, {file}", materials.write_run, CHECKPOINT + file, _checkpoint,
              protected=True)
       for file in ("model.safetensors", "optimizer.safetensors", "config.json", "run.json")),
-    Format("a run's log.jsonl", _write_run_and_log, "run/log.jsonl", _log),
+    # what is lost of it is found by reading it here too
+    Format("a run's log.jsonl", _write_run_and_log, "run/log.jsonl", _log,
+           without=(LARGE, "endless device")),
     Format("settings, config.toml", materials.write_run, "run/config.toml", _settings),
     Format("settings, as inspect reads them", _named_config, "run/config.toml",
            command("inspect", "run/config.toml", "--vocab-size", "65")),
