@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 # pieces after which a client that still reads is one that would read for ever
-ENOUGH = 120
+ENOUGH = 600
 ESCAPES = b"\x1b]0;owned\x07\x1b[2J\x1b[31m"
 
 
@@ -254,7 +254,8 @@ BEHAVIOURS: dict[str, dict[str, Hostile]] = {
                 + b"\r\nContent-Length: 0\r\n")),
         "without length, for ever": endless(b"", b"\0" * 65536),
         "chunked, for ever": endless(_CHUNKED, b"10000\r\n" + b"\0" * 65536 + b"\r\n"),
-        "empty chunk extensions, for ever": endless(_CHUNKED, b"1;" + b"x" * 999 + b"\r\na\r\n"),
+        "chunk extensions, for ever": endless(
+            _CHUNKED, b"1000;" + b"x" * 999 + b"\r\n" + b"a" * 4096 + b"\r\n"),
         "a byte now and then": endless(b"Content-Length: 900000\r\n", b"\0", 0.03),
         "a byte now and then, without length": endless(b"", b"\0", 0.03),
     },

@@ -192,13 +192,13 @@ def _warm_up(cli: Any) -> None:
 def _take_for_gpt2(endpoint: str, sha256: str, n_embd: str = "", timeout: str = "30") -> None:
     """In the child: the server's model is gpt2, and small; nobody waits for long."""
     from npgpt.config import SIZES
-    from npgpt.weights import pull
+    from npgpt.weights import download, pull
 
     from ..weights.hub import SERVED
 
     SIZES["gpt2"] = {**SERVED, "n_embd": int(n_embd)} if n_embd else SERVED
     pull.SHA256["gpt2"] = sha256
-    pull.TIMEOUT = float(timeout)
+    download.TIMEOUT = download.PATIENCE = download.WINDOW = float(timeout)
     # as if each pause were over at once
     time.sleep = lambda seconds: None
     os.environ.update(HF_ENDPOINT=endpoint, no_proxy="127.0.0.1", HF_HOME=os.path.abspath("home"))
