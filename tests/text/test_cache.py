@@ -105,8 +105,9 @@ def test_an_error_of_the_chunks_leaves_the_old_file_and_no_other(path):
 
 
 def test_what_a_killed_writer_left_is_removed_after_an_hour_and_not_before(path):
-    old, fresh = (path.parent / f"{PARTIAL}{n}-other.tokens" for n in (1, 2))
-    stranger = path.parent / f"{PARTIAL}3-mine.txt"
+    # more than any process id: another live process's file would stay
+    old, fresh = (path.parent / f"{PARTIAL}{2**30 + n}-other.tokens" for n in (1, 2))
+    stranger = path.parent / f"{PARTIAL}{2**30 + 3}-mine.txt"
     for file in (old, fresh, stranger):
         file.write_bytes(b"half")
     for file in (old, stranger):
