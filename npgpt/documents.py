@@ -41,6 +41,7 @@ DEEPEST = 64
 MOST_DOTS = 256
 # a float has room for 308
 MOST_DIGITS = 300
+# a message has a path of its own beside it: together they stay within 500
 LONGEST_LINE = 400
 _MISSING = object()
 _BUILTIN: dict[Any, Any] = {Sequence: list, Mapping: dict}

@@ -27,10 +27,12 @@ def test_every_case_is_handled_correctly(kind: str) -> None:
     assert page.unexplained(result) == 0, "\n".join(page.lines(kind, result))
 
 
+@pytest.mark.smoke
 def test_every_kind_has_a_short_form() -> None:
     assert list(SHORT) == list(KINDS)
 
 
+@pytest.mark.smoke
 def test_the_page_is_written_from_the_results() -> None:
     results = page.read()
     assert sorted(results) == sorted(KINDS)
