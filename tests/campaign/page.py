@@ -14,10 +14,7 @@ RESULTS, PAGE = HERE / "results.json", HERE / "README.md"
 SHOWN_OF_MACHINE = ("date", "commit", "system", "python", "numpy", "processor")
 
 # a failure that stays, by words in its fault, with the reason
-REASONS: dict[str, str] = {
-    "left behind: step-": "the call that failed was the removal itself; the next start of the run "
-                          "removes it",
-}
+REASONS: dict[str, str] = {}
 
 
 def reason(fault: str) -> str:

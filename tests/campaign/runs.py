@@ -141,8 +141,13 @@ def fault_of_resuming(nursery: Nursery, folder: Path, expected: Reference) -> st
     return f"on resuming: {fault}" if fault else fault_at_the_end(run, expected)
 
 
-def fault_at_the_end(run: Path, expected: Reference, older: bool = True) -> str:
-    """What is wrong with a run that has ended; without `older`, its newest checkpoint counts."""
+def fault_at_the_end(
+    run: Path, expected: Reference, older: bool = True, clean: bool = True
+) -> str:
+    """What is wrong with a run that has ended; without `older`, its newest checkpoint counts.
+
+    Without `clean`, partial files may be there: the removal itself may be what failed.
+    """
     if older and (fault := fault_at_rest(run, expected)):
         return f"at the end: {fault}"
     newest = checkpoints(run)[-1]
@@ -155,7 +160,7 @@ def fault_at_the_end(run: Path, expected: Reference, older: bool = True) -> str:
     if result_of(run) != expected.result:
         return "the result is not that of the undisturbed run"
     left = [path.name for path in run.rglob(f"{PARTIAL}*")]
-    return f"left behind: {left[0].split('-', 2)[-1]}" if left else ""
+    return f"left behind: {left[0].split('-', 2)[-1]}" if left and clean else ""
 
 
 def disturbed(

@@ -115,7 +115,7 @@ def jobs(nursery: Nursery, scratch: Path, hub: Hub) -> Iterator[Job]:
 
 def _fault_of_run(nursery: Nursery, ended: Ended, folder: Path, expected: Reference) -> str:
     if ended.code == 0:
-        return fault_at_the_end(folder / "run", expected)
+        return fault_at_the_end(folder / "run", expected, clean=False)
     return fault_at_rest(folder / "run", expected) or fault_of_resuming(nursery, folder, expected)
 
 
