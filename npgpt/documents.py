@@ -41,7 +41,8 @@ DEEPEST = 64
 MOST_DOTS = 256
 # a float has room for 308
 MOST_DIGITS = 300
-LONGEST_LINE = 500
+# a message has a path of its own beside it: together they stay within 500
+LONGEST_LINE = 400
 _MISSING = object()
 _BUILTIN: dict[Any, Any] = {Sequence: list, Mapping: dict}
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}

@@ -265,7 +265,8 @@ def _note_edits(file: Path, saved: RunConfig, used: RunConfig) -> None:
              for table, key, mine, there in differences(tables, saved.to_dict())
              if mine != used.to_dict()[table].get(key)]
     if edits:
-        note(f"{file} has {', '.join(edits)}; the settings of the checkpoint count")
+        more = f" and {len(edits) - 3} more" if len(edits) > 3 else ""
+        note(f"{file} has {', '.join(edits[:3])}{more}; the settings of the checkpoint count")
 
 
 def _flags(names: tuple[str, ...] | list[str]) -> str:

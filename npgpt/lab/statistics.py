@@ -56,7 +56,8 @@ def estimate(values: Sequence[float]) -> Estimate:
     mean = math.fsum(values) / n
     if n == 1 or not math.isfinite(mean):
         return Estimate(mean, math.nan, math.nan, n)
-    half = float(stats.t.ppf((1 + COVERAGE) / 2, n - 1) * stats.sem(values))
+    with np.errstate(over="ignore", invalid="ignore"):
+        half = float(stats.t.ppf((1 + COVERAGE) / 2, n - 1) * stats.sem(values))
     return Estimate(mean, mean - half, mean + half, n)
 
 

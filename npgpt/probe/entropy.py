@@ -109,7 +109,7 @@ def quartiles(entropies: ArrayLike, largest: float) -> Quartiles:
                          f"causal_bound(128); got largest={largest}")
     with np.errstate(over="ignore"):
         known = values[~np.isnan(values)] / largest
-    quarter = np.clip(np.floor(4.0 * known), 0, 3)
+        quarter = np.clip(np.floor(4.0 * known), 0, 3)
     low, middle, high, top = (float((quarter == q).sum() / values.size) for q in range(4))
     collapse = float((known < COLLAPSE).sum() / values.size)
     return Quartiles((low, middle, high, top), values.size - known.size, collapse, float(largest))
