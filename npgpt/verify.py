@@ -21,7 +21,7 @@ from .training.checkpoint import is_checkpoint, is_run, step_of
 from .training.log import FILE as LOG_FILE
 from .training.log import read_lines
 from .training.loop import CONFIG_FILE, RESULT_FILE
-from .training.settings import CHANGEABLE, RunConfig, build, differences, read_toml
+from .training.settings import CHANGEABLE, RunConfig, differences, read_whole_toml
 from .weights import CheckpointError, load
 from .weights.checksums import CHECKSUMS, damaged_files, sha256
 from .weights.configs import CONFIG
@@ -108,8 +108,7 @@ def _config(path: Path, used: RunConfig | None) -> Checked:
     if not path.is_file():
         return Checked(path.name, "is missing", True)
     try:
-        tables = read_toml(path)
-        build(tables)
+        tables = read_whole_toml(path)
     except ValueError as error:
         return Checked(path.name, str(error).removeprefix(str(path)).lstrip(": "), True)
     if used is None:

@@ -124,7 +124,7 @@ def test_numbers_that_are_nan_are_damage(run):
 @pytest.mark.parametrize("change, says", [
     (lambda p: p.unlink(), "is missing"),
     (lambda p: p.write_text("[train"), "is not valid TOML"),
-    (lambda p: p.write_text("[data]\n"), "'model'"),
+    (lambda p: p.write_text("[data]\n"), "n_layer = 12 (the checkpoint: "),
     (lambda p: p.write_text(p.read_text().replace("0.001", "0.002")), "learning_rate = 0.002"),
     (lambda p: p.write_text(p.read_text().replace("attn_pdrop = 0.1", "attn_pdrop = 0.2")),
      "attn_pdrop = 0.2 (the checkpoint: 0.1)"),
@@ -132,6 +132,13 @@ def test_numbers_that_are_nan_are_damage(run):
 def test_a_damaged_or_edited_config_is_named(run, change, says):
     change(run / "config.toml")
     assert set(damaged(run)) == {"config.toml"} and says in damaged(run)["config.toml"]
+
+
+def test_a_config_of_an_earlier_version_without_keys_that_came_later_is_sound(run):
+    config = run / "config.toml"
+    assert "lora_rank = 0\n" in config.read_text()
+    config.write_text(config.read_text().replace("lora_rank = 0\n", ""))
+    assert damaged(run) == {}
 
 
 def test_a_run_that_is_to_become_longer_is_sound(run):

@@ -29,6 +29,7 @@ from ..training.settings import (
     build,
     differences,
     read_toml,
+    read_whole_toml,
     resolve,
     table_fields,
 )
@@ -256,7 +257,7 @@ def _note_edits(file: Path, saved: RunConfig, used: RunConfig) -> None:
     if not file.is_file():
         return
     try:
-        tables = read_toml(file)
+        tables = read_whole_toml(file)
     except ValueError as error:
         note(f"{error}; it is written anew, with the settings of the checkpoint")
         return

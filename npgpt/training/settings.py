@@ -282,6 +282,15 @@ def read_toml(path: Path) -> dict[str, Table]:
     return content
 
 
+def read_whole_toml(path: Path) -> dict[str, Table]:
+    """The tables of a config file, with the default of each key that it leaves out.
+
+    A file of an earlier version leaves out what came later. Raises ValueError as `read_toml`, and
+    for an invalid value.
+    """
+    return build({"data": {}, "model": {}, "train": {}, **read_toml(path)}).to_dict()
+
+
 def _check_keys(tables: Mapping[str, object]) -> None:
     """Raise ValueError for an unknown table or key."""
     known = table_fields()

@@ -260,7 +260,7 @@ def test_a_damaged_line_of_the_log_is_reported_and_costs_no_other(npgpt, run_fol
      "run/config.toml has learning_rate = 0.01 (the checkpoint: 0.001); the settings of the "
      "checkpoint count"),
     ("max_steps = 4\n", "max_steps = 9\n", "max_steps = 9 (the checkpoint: 4)"),
-    ("beta1 = 0.9\n", "", "beta1 = None (the checkpoint: 0.9)"),
+    ("max_steps = 4\n", "", "max_steps = 1500 (the checkpoint: 4)"),
     ("[train]", "[train", "run/config.toml is not valid TOML"),
     ("n_layer", "n_layers", "unknown key 'n_layers'"),
 ])
@@ -273,6 +273,14 @@ def test_an_edited_config_is_not_silently_ignored(npgpt, run_folder, old, new, s
     assert code == 0 and says in err and err.count("\n") == 1
     assert config.read_text() == whole
     assert npgpt("train", "--resume", run_folder)[2] == ""
+
+
+def test_a_config_of_an_earlier_version_without_keys_that_came_later_is_not_edited(
+        npgpt, run_folder):
+    config = run_folder / "config.toml"
+    config.write_text(config.read_text().replace("lora_rank = 0\n", ""))
+    code, _, err = npgpt("train", "--resume", run_folder)
+    assert (code, err) == (0, "") and "lora_rank = 0\n" in config.read_text()
 
 
 def test_a_setting_changed_in_an_old_checkpoint_differs_from_the_config(npgpt, run_folder):
