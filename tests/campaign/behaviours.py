@@ -255,7 +255,7 @@ BEHAVIOURS: dict[str, dict[str, Hostile]] = {
         "without length, for ever": endless(b"", b"\0" * 65536),
         "chunked, for ever": endless(_CHUNKED, b"10000\r\n" + b"\0" * 65536 + b"\r\n"),
         "chunk extensions, for ever": endless(
-            _CHUNKED, b"1000;" + b"x" * 999 + b"\r\n" + b"a" * 4096 + b"\r\n"),
+            _CHUNKED, b"10000;" + b"x" * 999 + b"\r\n" + b"a" * 65536 + b"\r\n"),
         "a byte now and then": endless(b"Content-Length: 900000\r\n", b"\0", 0.03),
         "a byte now and then, without length": endless(b"", b"\0", 0.03),
     },
