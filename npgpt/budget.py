@@ -58,6 +58,8 @@ def count_parameters(config: GPT2Config) -> int:
 def check_room_for(config: GPT2Config, dtype: DTypeLike = np.float32, copies: int = 1) -> None:
     """Raise ValueError unless so many copies of the parameters fit into this machine's memory."""
     # an array of its own for each name costs half a kilobyte however small it is
-    needed = copies * (check_dtype(dtype).itemsize * count_parameters(config)
+    count = count_parameters(config)
+    needed = copies * (check_dtype(dtype).itemsize * count
                        + 512 * len(parameter_shapes(replace(config, n_layer=1))) * config.n_layer)
-    check_memory(needed, f"a model of {count_parameters(config):,} parameters")
+    many = f"{count:,}" if count < 10**18 else "over 10^18"
+    check_memory(needed, f"a model of {many} parameters")

@@ -49,7 +49,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)        # Python says it best
         for name, value in given.arguments.items():
             if not _fits(value, wanted[name]):
-                raise ValueError(f"{name}={shown(value)} must be {_phrase(wanted[name])}")
+                raise ValueError(f"{name}={shown(value)} must be {_phrase(value, wanted[name])}")
             if isinstance(value, np.generic):
                 given.arguments[name] = value.item()
         return function(*given.args, **given.kwargs)
@@ -77,9 +77,13 @@ def _fits(value: object, hint: Any) -> bool:
     members = _members(hint)
     if any(str(getattr(m, "__module__", "")).startswith("numpy._typing") for m in members):
         return True     # ArrayLike, DTypeLike
-    if isinstance(value, str) and any(_is_path(member) for member in members):
-        return value != "" and "\0" not in value
+    if _is_text_of_path(value, members):
+        return value != "" and "\0" not in str(value)
     return any(_is_one(value, member) for member in members)
+
+
+def _is_text_of_path(value: object, members: tuple[Any, ...]) -> bool:
+    return isinstance(value, str) and any(_is_path(member) for member in members)
 
 
 def _is_path(hint: Any) -> bool:
@@ -117,9 +121,11 @@ _PHRASES: dict[Any, str] = {
 }
 
 
-def _phrase(hint: Any) -> str:
-    phrases = []
-    for member in _members(hint):
+def _phrase(value: object, hint: Any) -> str:
+    phrases, members = [], _members(hint)
+    if _is_text_of_path(value, members):
+        return "a path that is not empty and holds no NUL"
+    for member in members:
         kind = get_origin(member) or member
         name = "path" if _is_path(member) else getattr(kind, "__name__", str(kind))
         article = "an" if name[0] in "aeiouAEIO" else "a"

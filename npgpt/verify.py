@@ -15,20 +15,20 @@ import numpy as np
 from .config import SIZES
 from .documents import open_regular, read_json
 from .params import Params
-from .text.cache import MAGIC, SUFFIX, DamagedTokens, read_tokens
+from .text.cache import MAGIC, SUFFIX, DamagedTokens, EarlierTokens, read_tokens
 from .training import checkpoint as saved
 from .training.checkpoint import is_checkpoint, is_run, step_of
 from .training.log import FILE as LOG_FILE
 from .training.log import read_lines
 from .training.loop import CONFIG_FILE, RESULT_FILE
 from .training.settings import CHANGEABLE, RunConfig, differences, read_whole_toml
-from .weights import CheckpointError, load
+from .weights import CheckpointError
 from .weights.checksums import CHECKSUMS, damaged_files, sha256
 from .weights.configs import CONFIG
 from .weights.huggingface import WEIGHTS
 from .weights.llmc import MODEL_MAGIC, STATE_MAGIC
 from .weights.pull import SHA256
-from .weights.reading import file_at
+from .weights.reading import file_at, read
 from .weights.stored import FLOATS
 
 T = TypeVar("T")
@@ -67,10 +67,12 @@ class Report:
 def verify(given: Path | str) -> Report:
     """Examine what lies at a path, or a published size by its name.
 
-    Raises CheckpointError for what is none of the things that npgpt writes or reads, and OSError
+    A file of a checkpoint stands for the checkpoint: what it is to be stands in the others. Raises CheckpointError for what is none of the things that npgpt writes or reads, and OSError
     for a file that cannot be read.
     """
     path = Path(given)
+    if path.is_file() and is_checkpoint(path.parent):
+        path = path.parent
     if is_checkpoint(path):
         return Report("checkpoint", _checkpoint(path)[0])
     if is_run(path) or (path / CONFIG_FILE).is_file():
@@ -78,7 +80,13 @@ def verify(given: Path | str) -> Report:
     tokens = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
     if path.is_dir() and tokens or path.is_file() and _is_tokens(path):
         return Report("tokens", [_tokens(file) for file in tokens])
-    return Report("weights", _weights(given))
+    try:
+        return Report("weights", _weights(given))
+    except CheckpointError as error:
+        if path.is_file() or path.is_dir():
+            also = "it is no run, checkpoint or token file either"
+            raise CheckpointError(f"{error}; {also}") from None
+        raise
 
 
 def _run(folder: Path) -> Report:
@@ -161,7 +169,7 @@ def _checkpoint(folder: Path) -> tuple[list[Checked], RunConfig | None]:
 
     found.update(attempt(lambda: saved.damage(folder)) or {})
     record = attempt(lambda: saved.read_record(folder))
-    model = attempt(lambda: load(folder / WEIGHTS))
+    model = attempt(lambda: read(file_at(folder / WEIGHTS)))
     params = model[1] if model else {}
     run = attempt(lambda: saved.build_run(folder, record)) if record else None
     if record and model:
@@ -198,7 +206,7 @@ def _weights(given: Path | str) -> list[Checked]:
     if file.name in found:
         return list(found.values())
     try:
-        _, params = load(file)
+        _, params = read(file)
         saved.check_finite(file, params)
     except CheckpointError as error:
         if not _is_weights(file):
@@ -226,6 +234,8 @@ def _is_tokens(file: Path) -> bool:
 def _tokens(file: Path) -> Checked:
     try:
         header, _ = read_tokens(file)
+    except EarlierTokens:
+        return Checked(file.name, "of an earlier version; npgpt train builds it anew")
     except DamagedTokens as error:
         return Checked(file.name, f"{error}; npgpt train builds it anew", True)
     return Checked(file.name, f"{header.count:,} tokens, crc32")

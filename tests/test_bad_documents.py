@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
@@ -67,6 +68,8 @@ KINDS = {
                    CheckpointError),
     "a book's config": Kind("book/config.json", lambda file: load(file.parent), CheckpointError),
 }
+if find_spec("scipy") is None:      # of the extra `lab`
+    del KINDS["results"]
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 from npgpt import weights
 from npgpt.params import init_params
 from npgpt.text import load_corpus
+from npgpt.text.cache import MAGIC, VERSION
 from npgpt.training.checkpoint import checkpoints
 from npgpt.training.loop import Reporter, new_state, train
 from npgpt.training.settings import resolve
@@ -190,6 +191,26 @@ def test_a_token_file_is_checked_alone_and_with_its_folder(trained, tmp_path):
     assert "not a token file" in damaged(file)[file.name]
 
 
+def test_a_token_file_of_an_earlier_version_is_not_damaged(trained, tmp_path):
+    file, = shutil.copytree(trained / "cache", tmp_path / "cache").glob("*.tokens")
+    content = bytearray(file.read_bytes())
+    for version, kind in ((VERSION - 1, False), (VERSION + 1, True), (0, True)):
+        content[len(MAGIC)] = version
+        file.write_bytes(content)
+        (checked,) = verify(file).files
+        assert checked.damaged == kind, version
+        assert kind or checked.what == "of an earlier version; npgpt train builds it anew"
+
+
+@pytest.mark.parametrize("name", CHECKPOINT_FILES)
+def test_a_file_of_a_checkpoint_stands_for_all_of_it(run, name):
+    newest = checkpoints(run)[-1]
+    assert verify(newest / name) == verify(newest)
+    assert (verify(newest / name).kind, damaged(newest / name)) == ("checkpoint", {})
+    flip(newest / "model.safetensors")
+    assert set(damaged(newest / name)) == {"model.safetensors"}
+
+
 @pytest.fixture
 def model(trained, tmp_path):
     config, params = weights.load(checkpoints(trained / "run")[-1] / "model.safetensors")
@@ -243,8 +264,9 @@ def test_what_is_nothing_that_npgpt_knows_is_an_error(tmp_path, content):
     path = tmp_path / "thing"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(CheckpointError, match="thing"):
+    with pytest.raises(CheckpointError, match="thing") as error:
         verify(path)
+    assert ("it is no run, checkpoint or token file either" in str(error.value)) == path.exists()
     path.unlink(missing_ok=True)
     path.mkdir()
     with pytest.raises(CheckpointError, match="contains no weights"):

@@ -38,10 +38,11 @@ def run(args: argparse.Namespace) -> int:
         before = f"{'damaged' if file.damaged else 'ok':11}{file.name:{NAME}} "
         lines = textwrap.wrap(file.what, WIDTH - 12 - NAME, max_lines=8)
         print(before + f"\n{'':{12 + NAME}}".join(lines))
+    files = f"{len(report.files)} file{'s' if len(report.files) != 1 else ''}"
     if not report.damaged:
-        print(f"sound      {len(report.files)} files")
+        print(f"sound      {files}")
         return 0
-    print(f"damaged    {report.damaged} of {len(report.files)} files")
+    print(f"damaged    {report.damaged} of {files}")
     if report.kind == "run":
         print(f"continue   npgpt train --resume {report.sound}" if report.sound else
               "continue   no checkpoint is sound")

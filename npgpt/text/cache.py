@@ -39,6 +39,10 @@ class DamagedTokens(ValueError):
     """A token file that cannot be used: what is wrong with it."""
 
 
+class EarlierTokens(DamagedTokens):
+    """A token file as an earlier version of npgpt wrote it."""
+
+
 @dataclass(frozen=True)
 class TokenHeader:
     """The header of a token file."""
@@ -122,7 +126,8 @@ def _read_header(file: BinaryIO, size: int) -> tuple[TokenHeader, int]:
         raise DamagedTokens("it is not a token file")
     _, version, length, crc32 = _START.unpack(start)
     if version != VERSION:
-        raise DamagedTokens(f"expected version {VERSION}, got {version}")
+        kind = EarlierTokens if 0 < version < VERSION else DamagedTokens
+        raise kind(f"expected version {VERSION}, got {version}")
     # the length itself may be damaged: do not allocate gigabytes for it
     text = file.read(min(length, size))
     if len(text) < length or zlib.crc32(text) != crc32:

@@ -37,6 +37,7 @@ from ..weights.checksums import CHECKSUMS, damaged_files, measured, write_checks
 from ..weights.configs import CONFIG, written_config
 from ..weights.errors import bad_file, named, shown
 from ..weights.huggingface import WEIGHTS
+from ..weights.reading import file_at, read
 from ..weights.safetensors_file import read_arrays, read_safetensors, write_safetensors
 from ..weights.stored import Stored
 from .settings import RunConfig, build
@@ -222,7 +223,7 @@ def build_run(folder: Path, record: RunRecord) -> RunConfig:
 
 
 def _load_model(folder: Path, record: RunRecord) -> tuple[GPT2Config, Params, Tokenizer]:
-    config, params = weights.load(folder / WEIGHTS)
+    config, params = read(file_at(folder / WEIGHTS))
     tokenizer = build_tokenizer(folder, record, config)
     check_copies(folder, record, config)
     check_finite(folder / WEIGHTS, params)

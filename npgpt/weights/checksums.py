@@ -17,7 +17,7 @@ from typing import Container, Mapping
 
 from ..documents import read_json
 from ..files import write_text
-from .errors import CheckpointError
+from .errors import CheckpointError, bad_file
 
 CHECKSUMS = "checksums.json"
 BLOCK = 2**20
@@ -74,19 +74,39 @@ def damaged_files(folder: Path, unread: Container[str] = ()) -> dict[str, str]:
         return {CHECKSUMS: "is damaged"}
 
     def problem(name: str) -> str:
-        path, entry = folder / name, entries[name]
-        if not path.is_file():
-            return "is missing"
-        size = path.stat().st_size
-        if size != entry["bytes"]:
-            return f"has {size:,} bytes, expected {entry['bytes']:,}"
-        kinds = () if name in unread else [kind for kind in KINDS if kind in entry]
-        wrong = [kind for kind in kinds if KINDS[kind](path) != entry[kind]]
-        return f"does not match its {wrong[0]}" if wrong else ""
+        return _problem(folder / name, entries[name], read=name not in unread)
 
     with ThreadPoolExecutor() as threads:
         found = dict(zip(entries, threads.map(problem, entries)))
     return {name: what for name, what in found.items() if what}
+
+
+def check_crc32(*files: Path) -> None:
+    """Raise CheckpointError if files of one folder differ from the crc32 in its table.
+
+    Nothing is compared without a table, nor with a sha256, which takes longer than loading does.
+    """
+    table = files[0].with_name(CHECKSUMS)
+    if not table.is_file():
+        return
+    entries = _entries(table)
+    for file in files:
+        entry = entries.get(file.name, {})
+        problem = _problem(file, entry) if "crc32" in entry else ""
+        if problem:
+            raise bad_file(file, problem)
+
+
+def _problem(path: Path, entry: Entry, read: bool = True) -> str:
+    """How a file differs from its entry, "" if it does not; its content counts with `read`."""
+    if not path.is_file():
+        return "is not a regular file" if path.exists() else "is missing"
+    size = path.stat().st_size
+    if size != entry["bytes"]:
+        return f"has {size:,} bytes, expected {entry['bytes']:,}"
+    kinds = [kind for kind in KINDS if kind in entry] if read else []
+    wrong = [kind for kind in kinds if KINDS[kind](path) != entry[kind]]
+    return f"does not match its {wrong[0]}" if wrong else ""
 
 
 def _entries(path: Path) -> dict[str, Entry]:

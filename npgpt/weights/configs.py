@@ -80,7 +80,7 @@ def found_config(
         return (written or derive()), path
     values = read_beside(beside)
     differing = [
-        f"{name}={shown(values[name])} (written with {shown(written[name])})"
+        f"{name}={_like(values[name], written[name])} (written with {shown(written[name])})"
         for name in values
         if name in written and name not in FREE and values[name] != written[name]
     ]
@@ -90,6 +90,11 @@ def found_config(
             "it, or delete it to use the config of the weights"
         )
     return {**written, **values}, beside
+
+
+def _like(value: object, written: object) -> str:
+    # the string "2" is not the number 2
+    return shown(value if type(value) is type(written) else repr(value))
 
 
 def check_keys(path: Path, values: Mapping[str, object], known: Iterable[str]) -> None:

@@ -12,6 +12,8 @@ from ..config import SIZES, GPT2Config
 from ..documents import open_regular
 from ..params import Params
 from . import book, huggingface, llmc, openai_tf
+from .checksums import check_crc32
+from .configs import CONFIG
 from .errors import CheckpointError, bad_file
 
 FORMS = (
@@ -31,9 +33,18 @@ def load(
     `path` may also be the name of a published size, `gpt2` to `gpt2-xl`, that was pulled before.
     `dtype` is float32 or float64; None means the stored dtype, with half precision as float32.
     Parameters are mapped if the file allows it: they may be written to, the file does not change.
+    A checkpoint of training is compared with its checksums first.
     Raises CheckpointError (one line, all mismatches at once), or OSError if it cannot be read.
     """
     file = file_at(path)
+    check_crc32(file, file.with_name(CONFIG))
+    return read(file, dtype)
+
+
+def read(
+    file: Path, dtype: type | str | np.dtype | None = None
+) -> tuple[GPT2Config, Params]:
+    """What `load` gives from a file that `file_at` found, for whoever compared the checksums."""
     if file.name.endswith(".index"):
         return openai_tf.load_openai_tf(file, dtype)
     if file.name.endswith((".safetensors", ".safetensors.index.json")):

@@ -1,6 +1,6 @@
 """The campaign: every way to damage, kill and deceive npgpt that we could think of.
 
-    python -m tests.campaign                       everything; an hour
+    python -m tests.campaign                       everything; a quarter of an hour
     python -m tests.campaign --only files kills    some kinds
     python -m tests.campaign --count 50            at most so many cases of each group
     python -m tests.campaign --write               and write results.json and README.md

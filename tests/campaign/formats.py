@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Callable
 
@@ -273,6 +274,8 @@ FORMATS = [
     Format("folder of texts", materials.write_texts, "texts/two.md", _corpus("texts", "gpt2"),
            without=(LARGE,)),
 ]
+if find_spec("scipy") is None:      # of the extra `lab`: a report needs it
+    FORMATS = [one for one in FORMATS if one.read not in (_report, _report_of_results)]
 
 
 def checksum_formats(folder: Path) -> list[Format]:

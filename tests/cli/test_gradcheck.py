@@ -1,5 +1,6 @@
 """npgpt gradcheck: the table of our own layers, and a user's own file, right and wrong."""
 
+import os
 import re
 from dataclasses import replace
 
@@ -95,12 +96,14 @@ def test_shapes_may_come_from_flags(npgpt, tmp_path):
     (["mine.py", "--shape", "x=two"], (2,), "--shape"),
     (["--shape", "x=2"], (2,), "--shape belongs to a FILE"),
     (["."], (2,), ". is a folder; name a Python file"),
+    (["pipe"], (2,), "pipe is not a regular file; name a Python file"),
     (["latin.py"], (3,), "latin.py is not UTF-8 text: invalid byte at 5"),
     (["leaves.py"], (2,), "leaves.py cannot be imported: SystemExit: 3"),
 ])
 def test_mistakes_are_one_line(npgpt, tmp_path, arguments, codes, says):
     (tmp_path / "mine.py").write_text(RIGHT)
     (tmp_path / "latin.py").write_bytes(b"# caf\xe9")
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "leaves.py").write_text("raise SystemExit(3)")
     code, _, err = npgpt("gradcheck", *arguments)
     assert code in codes and says in err and err.count("\n") == 1

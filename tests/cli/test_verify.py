@@ -58,6 +58,7 @@ def test_a_checkpoint_weights_and_the_token_cache_are_checked_too(npgpt, run_fol
                        "weights/model.safetensors": "weights", "cache": "tokens"}.items():
         code, out, err = npgpt("verify", path)
         assert (code, err) == (0, "") and out.startswith(f"{kind:11}{path}\n")
+        assert out.endswith("sound      5 files\n" if kind == "checkpoint" else "1 file\n")
 
 
 @pytest.mark.parametrize("path", ["nowhere", "story.txt", "empty", "gpt2"])

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from npgpt import weights
+from npgpt import GPT2, weights
 from npgpt.opening import open_model
 from npgpt.training.checkpoint import (
     OPTIMIZER_FILE,
@@ -222,6 +222,25 @@ def test_damage_is_named_with_the_file(state, tmp_path, damage, says):
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(tmp_path)
     assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_weights_of_a_checkpoint_are_compared_with_their_checksums_when_they_are_loaded_alone(
+        state, tmp_path, name):
+    folder = save_checkpoint(tmp_path, state)
+    file = folder / name
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    (folder / OPTIMIZER_FILE).unlink()      # no part of the model
+    assert weights.load(folder)[0] == state.config
+    file.write_bytes(content)
+    for path in (folder, folder / "model.safetensors"):
+        for load in (weights.load, GPT2.load):
+            with pytest.raises(CheckpointError, match=f"{name}: does not match its crc32"):
+                load(path)
+    without_checksums(folder)
+    if name == "model.safetensors":
+        weights.load(folder)
 
 
 def test_settings_of_another_version_are_an_error_not_a_crash(state, tmp_path):

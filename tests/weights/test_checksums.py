@@ -59,7 +59,7 @@ def test_what_is_wrong_with_a_file_is_said_in_a_few_words(folder):
     }
     (folder / "empty").mkdir()
     assert damaged_files(folder, unread=("a.json", "b.safetensors", "empty")) == {
-        "b.safetensors": "has 5 bytes, expected 256", "empty": "is missing"}
+        "b.safetensors": "has 5 bytes, expected 256", "empty": "is not a regular file"}
 
 
 def test_a_file_is_compared_with_the_sha256_of_a_download_too(folder):

@@ -44,6 +44,10 @@ def test_a_file_is_read_without_its_config_and_not_with_another_models(
     assert "n_head=2 (written with 3), activation_function=gelu_new (written with relu)" in str(
         e.value
     )
+    text = json.dumps({**config.to_dict(), "n_head": "3"})
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"n_head='3' \(written with 3\)"):
+        load(tmp_path / "a.safetensors")
     (tmp_path / "config.json").unlink()
     assert load(tmp_path / "a.safetensors")[0] == config
     # what touches training alone may be changed
