@@ -12,6 +12,7 @@ from typing import Callable, TypeVar
 
 import numpy as np
 
+from .checked import checked
 from .config import SIZES
 from .documents import open_regular, read_json
 from .params import Params
@@ -64,6 +65,7 @@ class Report:
         return sum(file.damaged for file in self.files)
 
 
+@checked
 def verify(given: Path | str) -> Report:
     """Examine what lies at a path, or a published size by its name.
 
@@ -140,7 +142,10 @@ def _log(path: Path, newest: int) -> Checked:
         end = f"ends at step {max(steps)}" if steps else "holds no record"
         return Checked(path.name, f"{end}, the newest checkpoint is of step {newest}", True)
     span = f", steps {min(steps)} to {max(steps)}" if steps else ""
-    return Checked(path.name, f"{len(steps):,} records{span}")
+    # no damage: damaged lines are left out on resuming
+    lacking = 1 + max(steps) - min(steps) - len(set(steps)) if steps else 0
+    without = f", {lacking:,} of them missing" if lacking else ""
+    return Checked(path.name, f"{len(steps):,} records{span}{without}")
 
 
 def _result(path: Path, newest: int) -> Checked:

@@ -40,6 +40,7 @@ from npgpt.training.loop import new_state, train
 from npgpt.training.settings import resolve
 from npgpt.training.step.adamw import adamw_reference
 from npgpt.training.step.gradients import loss_and_grads
+from npgpt.verify import verify
 
 
 class Call(NamedTuple):
@@ -276,6 +277,7 @@ def library_calls(folder: Path) -> list[Call]:
         Call("causal_bound", causal_bound, {"length": 3}),
         Call("quartiles", quartiles, {"entropies": [0.1, 0.2], "largest": 1.0}),
         Call("resolve", resolve, {"preset": "python-docs", "file": None, "flags": {}}),
+        Call("verify", verify, {"given": folder / "model"}),
         Call("new_state", new_state, {"run": run, "corpus": corpus}),
         Call("train", train, {"run_folder": folder / "run", "state": state, "corpus": corpus}),
         Call("load_checkpoint", load_checkpoint, {"path": folder / "run"}),

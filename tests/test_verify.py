@@ -17,6 +17,7 @@ from npgpt.training.settings import resolve
 from npgpt.verify import verify
 from npgpt.weights import CheckpointError
 from npgpt.weights.checksums import CHECKSUMS, sha256, write_checksums
+from npgpt.weights.pull import SHA256
 
 from .stories import write_story
 from .training.conftest import SMALL, without_checksums
@@ -66,6 +67,12 @@ def test_a_run_of_an_earlier_version_is_sound_too(run):
         without_checksums(checkpoint)
     report = verify(run)
     assert report.damaged == 0 and not any("crc32" in file.what for file in report.files)
+
+
+def test_steps_that_the_log_lacks_are_counted(run):
+    lines = (run / "log.jsonl").read_text().splitlines(keepends=True)
+    (run / "log.jsonl").write_text("".join(lines[:3] + lines[5:]))
+    assert "11 records, steps 0 to 12, 2 of them missing" in [f.what for f in verify(run).files]
 
 
 def test_nothing_is_changed_by_looking(run):
@@ -254,7 +261,7 @@ def test_a_published_model_is_found_by_its_name_and_compared_with_its_sha256(
         verify("gpt2")
     shutil.copytree(model, tmp_path / "hub" / "npgpt" / "gpt2")
     assert damaged("gpt2") == {"model.safetensors": "is not gpt2 as published: another sha256"}
-    monkeypatch.setitem(verify.__globals__["SHA256"], "gpt2", sha256(model / "model.safetensors"))
+    monkeypatch.setitem(SHA256, "gpt2", sha256(model / "model.safetensors"))
     assert damaged("gpt2") == {}
     assert "sha256 as published" in verify("gpt2").files[0].what
 

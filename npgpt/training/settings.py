@@ -226,10 +226,11 @@ def resolve(
     if file is not None:
         for table, keys in read_toml(Path(file)).items():
             values[table].update(keys)
+    homes = {key: table for table, known in table_fields().items() for key in known}
     for key, value in (flags or {}).items():
-        for table, known in table_fields().items():
-            if key in known:
-                values[table][key] = value
+        if key not in homes:
+            raise ValueError(f"unknown setting {shown(key)}{did_you_mean(key, homes)}")
+        values[homes[key]][key] = value
     try:
         return build(values)
     except ValueError as error:

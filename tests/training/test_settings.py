@@ -88,6 +88,8 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path):
     ({"sequence_length": 65}, "more than n_positions=64"),
     ({"val_fraction": 1.0}, "val_fraction=1.0"),
     ({"corpus": 3}, "corpus=3"),
+    ({"n_layers": 3}, "unknown setting 'n_layers' (did you mean 'n_layer'?)"),
+    ({5: 3}, "unknown setting 5"),
 ])
 def test_an_invalid_value_is_named(flags, says):
     with pytest.raises(ValueError) as caught:
