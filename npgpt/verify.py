@@ -69,7 +69,8 @@ class Report:
 def verify(given: Path | str) -> Report:
     """Examine what lies at a path, or a published size by its name.
 
-    A file of a checkpoint stands for the checkpoint: what it is to be stands in the others. Raises CheckpointError for what is none of the things that npgpt writes or reads, and OSError
+    A file of a checkpoint stands for the checkpoint, whose other files say what it should be.
+    Raises CheckpointError for what is none of the things that npgpt writes or reads, and OSError
     for a file that cannot be read.
     """
     path = Path(given)
