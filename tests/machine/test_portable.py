@@ -17,6 +17,8 @@ names = ("memfd_create register_at_fork fork forkpty posix_fallocate posix_fadvi
 for name in [*names, *(name for name in dir(os) if name.startswith("sched_"))]:
     if hasattr(os, name):
         delattr(os, name)
+# where there is no affinity, it counts all
+os.process_cpu_count = os.cpu_count
 del signal.SIGHUP
 """
 PROGRAM = """
