@@ -16,14 +16,15 @@ PACKAGE = ROOT / "npgpt"
 # every room and module of the package, in the order to read them
 CIRCLES = {
     "the textbook": "layers tape ops params model config",
-    "  beside it": "variants ids suggest arrays",
+    "  beside it": "variants ids checked suggest arrays",
     "  its check": "gradcheck",
-    "the tools": "budget files version text weights fast machine generation probe evaluation gpt2 "
-                 "opening training display",
+    "the tools": "budget documents files version text weights fast machine generation probe "
+                 "evaluation doctor gpt2 opening training verify display",
     "the programs": "selfcheck book demos packs lab cli __main__ __init__",
 }
 # modules of one idea each, that the picture does not name
-UNNAMED = {"budget", "opening", "files", "version", "display", "__main__", "__init__"}
+UNNAMED = {"budget", "opening", "verify", "documents", "files", "version", "display", "__main__",
+           "__init__"}
 
 
 def lines(room: str) -> int:

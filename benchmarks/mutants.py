@@ -66,7 +66,7 @@ THIN = {
     "wrong-axis",
 }
 RESULTS = Path(__file__).parent / "results" / "mutants.json"
-PAGE = ROOT / "npgpt" / "gradcheck" / "README.md"
+PAGE = ROOT / "npgpt" / "doctor" / "README.md"
 Pair = tuple[Callable[..., Any], Callable[..., Any]]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from .config import GPT2Config
 from .ids import check_dtype
+from .machine.memory import check_memory
 from .params import parameter_shapes
 
 
@@ -31,11 +32,11 @@ class Budget:
 
 def budget(config: GPT2Config, dtype: DTypeLike = np.float32) -> Budget:
     """Count parameters, bytes and FLOPs from the config. Raises ValueError as `check_dtype`."""
-    shapes = parameter_shapes(config)
-    count = sum(math.prod(shape) for shape in shapes.values())
+    shapes = parameter_shapes(replace(config, n_layer=1))
+    count = count_parameters(config)
     size = check_dtype(dtype).itemsize
     # a matrix costs one multiplication and one addition per weight and token
-    matrices = sum(
+    matrices = config.n_layer * sum(
         math.prod(shape) for name, shape in shapes.items()
         if len(shape) == 2 and name not in ("wte.weight", "wpe.weight", "lm_head.weight")
         and ".lora_" not in name        # multiplied out once, and not for every token
@@ -45,3 +46,20 @@ def budget(config: GPT2Config, dtype: DTypeLike = np.float32) -> Budget:
     attention = config.n_layer * 2 * config.n_embd * (config.n_positions + 1) // 2
     flops = 2 * (matrices + head + attention)
     return Budget(count, count * size, 4 * count * size, flops, 3 * flops)
+
+
+def count_parameters(config: GPT2Config) -> int:
+    """How many elements the parameters have, without a list of them: blocks may be very many."""
+    one, two = (sum(map(math.prod, parameter_shapes(replace(config, n_layer=n)).values()))
+                for n in (1, 2))
+    return one + (config.n_layer - 1) * (two - one)
+
+
+def check_room_for(config: GPT2Config, dtype: DTypeLike = np.float32, copies: int = 1) -> None:
+    """Raise ValueError unless so many copies of the parameters fit into this machine's memory."""
+    # an array of its own for each name costs half a kilobyte however small it is
+    count = count_parameters(config)
+    needed = copies * (check_dtype(dtype).itemsize * count
+                       + 512 * len(parameter_shapes(replace(config, n_layer=1))) * config.n_layer)
+    many = f"{count:,}" if count < 10**18 else "over 10^18"
+    check_memory(needed, f"a model of {many} parameters")

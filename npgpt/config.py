@@ -6,8 +6,9 @@ import math
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, Mapping
 
-from .ids import check_integer, check_number
-from .suggest import did_you_mean, unknown
+from .checked import checked
+from .ids import check_integer, check_number, unwrap_numpy
+from .suggest import did_you_mean, shown, unknown
 
 ACTIVATIONS = ("gelu_new", "gelu", "relu", "leaky_relu", "silu", "swiglu", "identity")
 NORMS = ("layernorm", "none")
@@ -45,6 +46,7 @@ class EntropyPenalty:
     target: float = _option(0.5, "Initial target of every head, likewise; it is learned")
 
     def __post_init__(self) -> None:
+        unwrap_numpy(self)
         for name, most in (("penalty", math.inf), ("tolerance", 1.0), ("target", 1.0)):
             value = check_number(f"entropy_{name}", getattr(self, name))
             if not (0.0 <= value <= most and math.isfinite(value)):
@@ -121,6 +123,7 @@ class GPT2Config:
     entropy: EntropyPenalty = EntropyPenalty()
 
     def __post_init__(self) -> None:
+        unwrap_numpy(self)
         for name in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head"):
             check_integer(name, getattr(self, name), 1)
         check_integer("lora_rank", self.lora_rank, 0)
@@ -145,9 +148,9 @@ class GPT2Config:
             if isinstance(option.default, bool) and not isinstance(
                     getattr(self, option.name), bool):
                 raise ValueError(
-                    f"{option.name}={getattr(self, option.name)!r} must be true or false")
+                    f"{option.name}={shown(getattr(self, option.name))} must be true or false")
         if not isinstance(self.entropy, EntropyPenalty):
-            raise ValueError(f"entropy={self.entropy!r:.60} must be an EntropyPenalty")
+            raise ValueError(f"entropy={shown(self.entropy)} must be an EntropyPenalty")
 
     @property
     def inner(self) -> int:
@@ -165,6 +168,7 @@ class GPT2Config:
         return self.norm == "layernorm"
 
     @classmethod
+    @checked
     def named(cls, name: str, **changes: Any) -> GPT2Config:
         """One of the four published sizes, `gpt2` to `gpt2-xl`, with changes if any.
 
@@ -181,6 +185,7 @@ class GPT2Config:
         return {option.name: option for option in fields(cls) if option.name != "entropy"} | nested
 
     @classmethod
+    @checked
     def from_dict(cls, values: Mapping[str, Any], ignore_unknown: bool = False) -> GPT2Config:
         """Build from a mapping by the names of `options`; an unknown one suggests the nearest.
 
@@ -210,11 +215,9 @@ class GPT2Config:
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(
-            f"{name}={value!r} is unknown{did_you_mean(str(value), choices)}; "
-            f"expected one of {', '.join(choices)}"
-        )
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name}={shown(value)} is unknown{did_you_mean(value, choices)}; "
+                         f"expected one of {', '.join(choices)}")
 
 
 def _divisors_near(n: int, wanted: int, how_many: int = 4) -> str:

@@ -1,4 +1,4 @@
-"""Atomic writes, which a kill at any moment cannot leave half done; and the lock of a folder.
+"""Atomic writes, which a kill at any moment cannot leave half done; and the hold on a folder.
 
 Content is written beside its place, flushed to disk and renamed, and then the folder is flushed: a
 rename alone can reach the disk before the content does.
@@ -13,7 +13,7 @@ import stat
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 PARTIAL = ".partial-"
 LOCK_FILE = ".lock"
@@ -34,16 +34,22 @@ class InUse(ValueError):
 
 def flush_to_disk(path: Path) -> None:
     """fsync a file or a folder; does nothing for a folder on Windows, which cannot open one."""
+    handle = _opened(path)
+    if handle is not None:
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _opened(path: Path) -> int | None:
+    """A handle of a file or a folder; None for a folder on Windows."""
     try:
-        handle = os.open(path, os.O_RDONLY)
+        return os.open(path, os.O_RDONLY)
     except PermissionError:
         if path.is_dir() and os.name == "nt":
-            return
+            return None
         raise
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def place_of(path: Path) -> Path:
@@ -84,7 +90,7 @@ def replacing_file(path: Path) -> Iterator[Path]:
     A link stays, and its target is replaced. Raises ValueError as `place_of` does.
     """
     path = place_of(path)
-    beside = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
+    beside = _beside(path)
     try:
         yield beside
         flush_to_disk(beside)
@@ -93,6 +99,10 @@ def replacing_file(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
         raise
     flush_to_disk(path.parent)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -111,7 +121,7 @@ def creating_folder(path: Path) -> Iterator[Path]:
         raise FileExistsError(f"{path} exists already")
     if path.is_symlink():
         path = Path(os.path.realpath(path))
-    beside = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
+    beside = _beside(path)
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
@@ -130,8 +140,9 @@ def creating_folder(path: Path) -> Iterator[Path]:
 def locked(folder: Path) -> Iterator[None]:
     """Hold an existing folder against other processes; raises InUse if one of them holds it.
 
-    The lock is the operating system's: it ends with its process, however that ends, so a lock file
-    that is left behind locks nobody out. On a disk without locks the folder is not held.
+    What killed writers left in the folder is deleted. The lock is the operating system's: it ends
+    with its process, however that ends, so a lock file that is left behind locks nobody out. On a
+    disk without locks the folder is not held.
     """
     from filelock import FileLock, Timeout
 
@@ -151,21 +162,85 @@ def locked(folder: Path) -> Iterator[None]:
         return
     try:
         owner.write_text(str(os.getpid()), encoding="utf-8")
+        remove_partial(folder)
         yield
     finally:
-        owner.unlink(missing_ok=True)
+        with suppress(OSError):     # the folder may be gone, and its name another's
+            if owner.read_text(encoding="utf-8") == str(os.getpid()):
+                owner.unlink()
         lock.release()
 
 
 def remove_partial(folder: Path, suffix: str = "", seconds: float = 0.0) -> None:
     """Delete what a killed writer left in `folder`, if its name ends in `suffix`.
 
-    With `seconds`, what was written to later than that stays: its writer may be alive.
+    What another live process writes stays. With `seconds`, so does what was written to later than
+    that: its writer may be a thread of this process, or be on another machine.
     """
     for leftover in folder.glob(f"{PARTIAL}*{suffix}"):
+        if _is_live(leftover.name.removeprefix(PARTIAL).partition("-")[0]):
+            continue
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
             continue
         with suppress(OSError):     # another process was quicker, or the folder is not ours
             if not seconds or time.time() - leftover.stat().st_mtime > seconds:
                 leftover.unlink()
+
+
+def remove_folder(path: Path) -> None:
+    """Delete a folder that a kill must not leave half deleted under its name; a link stays.
+
+    What cannot be deleted is left, for `remove_partial` to try again.
+    """
+    gone = _beside(path)
+    with suppress(OSError):
+        if not path.is_symlink():
+            path.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _is_live(process: str) -> bool:
+    """Whether a process id is that of another process, and not of one that has ended."""
+    # on Windows, to ask would be to end it
+    if os.name != "posix" or not process.isdecimal() or int(process) == os.getpid():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def aside(path: Path) -> Path:
+    """A free name beside `path`, for what must not be lost: aside-NAME, aside-2-NAME, ..."""
+    number, free = 1, path.with_name(f"aside-{path.name}")
+    while free.exists():
+        number += 1
+        free = path.with_name(f"aside-{number}-{path.name}")
+    return free
+
+
+@contextmanager
+def pinned(folder: Path) -> Iterator[Callable[[], bool]]:
+    """Yield a function that says whether `folder` still leads to the folder that it leads to now.
+
+    It does not once that one is renamed, deleted or replaced.
+    """
+    # held open: the number of a deleted folder may be given to the next one
+    handle = _opened(folder)
+
+    def is_there() -> bool:
+        try:
+            # Windows lets nobody rename a folder with an open file
+            return handle is None or os.path.samestat(os.fstat(handle), os.stat(folder))
+        except OSError:
+            return False
+
+    try:
+        yield is_there
+    finally:
+        if handle is not None:
+            os.close(handle)

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 
 from . import model as _model
 from . import weights
+from .budget import check_room_for
+from .checked import checked
 from .config import GPT2Config
 from .fast.ops import FAST
 from .generation.language_model import LanguageModel
@@ -17,6 +19,7 @@ from .ids import check_ids, check_integers
 from .layers.contract import UniformSource
 from .ops import Ops
 from .params import Params, check_params, init_params
+from .suggest import shown
 from .tape import Array
 from .training.step.gradients import loss_and_grads as _loss_and_grads
 
@@ -37,11 +40,9 @@ class GPT2(LanguageModel):
 
     def __init__(self, config: GPT2Config, params: Params, ops: Ops = FAST) -> None:
         _check_config(config)
-        problems = check_params(config, params)
-        if problems:
-            raise ValueError("parameters do not match the config: " + "; ".join(problems))
+        check_params(config, params)
         if not isinstance(ops, Ops):
-            raise ValueError(f"ops must be an Ops, such as npgpt.TEXTBOOK; got {ops!r:.60}")
+            raise ValueError(f"ops must be an Ops, such as npgpt.TEXTBOOK; got {shown(ops)}")
         super().__init__(config, params, ops)
 
     @classmethod
@@ -54,9 +55,11 @@ class GPT2(LanguageModel):
         least 0, and another dtype than float32 and float64.
         """
         _check_config(config)
+        check_room_for(config, dtype)
         return cls(config, init_params(config, seed, dtype))
 
     @classmethod
+    @checked
     def load(cls, path: str | Path, dtype: type | str | np.dtype | None = None) -> GPT2:
         """A model from its files: what `save` wrote, or any published form of GPT-2's weights.
 
@@ -64,6 +67,7 @@ class GPT2(LanguageModel):
         """
         return cls(*weights.load(Path(path), dtype))
 
+    @checked
     def save(self, path: str | Path) -> None:
         """Write a Hugging Face folder: model.safetensors with config.json beside it.
 
@@ -90,6 +94,7 @@ class GPT2(LanguageModel):
         ids, targets = self._checked_pair(ids, targets)
         return float(_model.loss(self.params, ids, targets, self.config, ops=self.ops))
 
+    @checked
     def loss_and_grads(
         self, ids: ArrayLike, targets: ArrayLike, rng: UniformSource | None = None,
         threads: int | None = None,
@@ -141,4 +146,4 @@ class GPT2(LanguageModel):
 def _check_config(config: object) -> None:
     if not isinstance(config, GPT2Config):
         raise ValueError(f"expected a GPT2Config, such as GPT2Config.named('gpt2'); "
-                         f"got {config!r:.60}")
+                         f"got {shown(config)}")

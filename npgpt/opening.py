@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .checked import checked
 from .gpt2 import GPT2
 from .text import BPETokenizer, Tokenizer
 from .training.checkpoint import is_run, read_model
 from .weights import CheckpointError
 
 
+@checked
 def open_model(path: str | Path) -> tuple[GPT2, Tokenizer]:
     """A model and its tokenizer from a run, a checkpoint, or any published form of GPT-2.
 

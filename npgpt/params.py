@@ -7,12 +7,14 @@ saving, the optimiser and the gradient check are each one loop over it.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from .config import GPT2Config
 from .ids import FLOAT_TYPES, check_dtype, check_integer
 from .layers.weight_norm import column_norms
+from .suggest import one_line, shown
 from .tape import Array
 
 Params = dict[str, Array]
@@ -123,19 +125,27 @@ def _normal(
     return out
 
 
-def check_params(config: GPT2Config, params: Params) -> list[str]:
-    """Every way in which params do not fit the config, one plain sentence each; [] if they fit."""
+def check_params(config: GPT2Config, params: Mapping[str, Array], others: bool = False) -> None:
+    """Raise ValueError with the ways in which params do not match the config.
+
+    `others` allows parameters that it does not have.
+    """
+    if not isinstance(params, Mapping):
+        raise ValueError(f"parameters: expected a dict of arrays by name, got {shown(params)}")
+    if config.n_layer > len(params):        # a damaged config may ask for a thousand million
+        raise ValueError(f"{len(params)} parameters are too few for {config.n_layer} blocks")
     shapes = parameter_shapes(config)
-    problems = [f"{name} is missing" for name in shapes if name not in params]
-    problems += [f"{name} is not a parameter of this config" for name in params
-                 if name not in shapes]
+    problems = [f"{name} is missing" for name in shapes if params.get(name) is None]
+    unknown = [] if others else [one_line(str(name))[:80] for name in params if name not in shapes]
+    problems += [f"{name} is not a parameter of this config" for name in unknown]
     for name, shape in shapes.items():
-        if name not in params:
+        if (array := params.get(name)) is None:
             continue
-        array = params[name]
         if np.shape(array) != shape:
             problems.append(f"{name} has shape {np.shape(array)}, the config needs {shape}")
         elif getattr(array, "dtype", None) not in FLOAT_TYPES:
             problems.append(f"{name} is {getattr(array, 'dtype', type(array).__name__)}, expected "
                             f"an array of {' or '.join(FLOAT_TYPES)}")
-    return problems
+    if problems:
+        more = f"; and {len(problems) - 20} more" if len(problems) > 20 else ""
+        raise ValueError("parameters do not match the config: " + "; ".join(problems[:20]) + more)

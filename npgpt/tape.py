@@ -7,8 +7,7 @@
 
 An Op is a name with its pair of functions. Called with plain arrays it computes and writes nothing:
 that is inference. The tape knows no layer; the order of writing is already a topological order.
-Entries refer to values by integer keys, so an array lives only as long as a cache or the caller
-needs it.
+Entries refer to values by integer keys: an array lives only as long as a cache or caller needs it.
 """
 
 from __future__ import annotations
@@ -151,7 +150,7 @@ class Tape:
             return {name: self.watch(array) for name, array in values.items()}
         self._check_not_played()
         if np.asarray(values).dtype.kind not in "fc":
-            raise TapeError(f"watch takes arrays of floats; got {values!r:.60}")
+            raise TapeError(f"watch takes arrays of floats; values are {np.asarray(values).dtype}")
         self.watched.append(self._new(np.asarray(values)))
         return self.watched[-1]
 
@@ -182,13 +181,15 @@ class Tape:
         no entries, a gradient of the wrong shape.
         """
         if not isinstance(result, Var) or result.tape is not self:
-            raise TapeError(f"backward needs a Var of this tape; got {result!r}")
+            raise TapeError(f"backward needs a result of this tape; got {type(result).__name__}")
         self._check_not_played()
         if not self._keep:
             raise TapeError("this tape keeps no entries; record on a Tape(keep=True)")
         if dout is None and result.value.size != 1:
             raise TapeError(f"result has shape {result.shape}: pass dout of that shape")
         dout = np.ones_like(result.value) if dout is None else np.asarray(dout)
+        if dout.dtype.kind not in "fiuc":
+            raise TapeError(f"dout must be an array of numbers; got {dout.dtype}")
         self._check_shape("dout", dout, result.key)
         self.played = True
         grads: dict[int, Gradient] = {result.key: dout}

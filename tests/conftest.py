@@ -1,12 +1,19 @@
-"""What all tests share: Hypothesis's profile, and a small model.
+"""What all tests share: a process for each core, Hypothesis's profile, and a small model.
 
 Hypothesis draws the same examples in every run, so that a failure is never a matter of luck;
 HYPOTHESIS_PROFILE=explore draws new ones, and more.
+
+Bounds in float64 hold for any processor's kernels. What only adds, multiplies, divides and takes
+roots, in an order of its own, is within some units of the last place: 1e-15. exp, log and tanh
+differ between kernels, by up to 4 units: 1e-14. Matmuls and sums, whose order BLAS and NumPy
+choose: 1e-12. Golden numbers were made in float32 elsewhere, and are met as float32 can: 1e-6 to
+1e-4.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import fields
 from typing import Iterator
 
@@ -21,6 +28,24 @@ from npgpt.machine.threads import THRESHOLDS
 settings.register_profile("same", derandomize=True, deadline=None, max_examples=50)
 settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+# a job that a script starts in the background ignores SIGINT, and so would every process that
+# tests start and interrupt
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """The whole suite runs on all cores where pytest-xdist is installed and no -n says otherwise.
+
+    Some files or folders run in one process: others would only start to import the same.
+    """
+    whole = config.args_source == pytest.Config.ArgsSource.TESTPATHS
+    # one of those processes comes here too, and must not start its own
+    if (whole and "PYTEST_XDIST_WORKER" not in os.environ
+            and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None):
+        config.option.numprocesses, config.option.dist = "auto", "worksteal"
 
 
 @pytest.fixture

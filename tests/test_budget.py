@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from npgpt import GPT2Config
-from npgpt.budget import budget
+from npgpt.budget import budget, check_room_for
 from npgpt.config import SIZES
 from npgpt.params import parameter_shapes
 
@@ -58,3 +58,12 @@ def test_the_largest_size_is_counted_without_allocating_it():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10 * 2**20
+
+
+@pytest.mark.parametrize("changes", [
+    {"n_layer": 10**9}, {"n_positions": 10**400}, {"n_embd": 10**5000, "n_head": 1},
+], ids=["layers", "positions", "channels"])
+def test_a_model_beyond_any_machine_is_rejected_in_a_short_line(changes):
+    with pytest.raises(ValueError, match="^a model of .* parameters needs .* GiB of memory") as e:
+        check_room_for(SMALL.replace(**changes))
+    assert len(str(e.value)) < 200

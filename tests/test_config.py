@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from npgpt import GPT2Config
 from npgpt.config import ACTIVATIONS, NORMS, SIZES, EntropyPenalty
 
+pytestmark = pytest.mark.smoke
+
 
 def test_the_defaults_are_gpt_2s_smallest_with_hugging_faces_names():
     config = GPT2Config()

@@ -10,18 +10,14 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Iterator
 
 import pytest
 
 import npgpt
 from npgpt.files import (
-    LOCK_FILE,
-    InUse,
     check_room,
     creating_folder,
     flush_to_disk,
-    locked,
     place_of,
     remove_partial,
     replacing_file,
@@ -229,6 +225,7 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
     assert (tmp_path / "link").is_symlink() and (tmp_path / "to-a-folder").is_symlink()
 
 
+@pytest.mark.smoke
 @posix
 def test_a_kill_at_any_moment_leaves_one_whole_file(tmp_path):
     place = tmp_path / "file"
@@ -297,15 +294,6 @@ def test_a_disk_that_takes_no_more_loses_nothing(tmp_path):
     assert names(tmp_path) == ["file"] and (tmp_path / "file").read_text() == "old"
 
 
-def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
-    # literally: another version of npgpt may have left it
-    (tmp_path / ".partial-1-file").write_text("half")
-    (tmp_path / ".partial-2-folder" / "inner").mkdir(parents=True)
-    (tmp_path / "file").write_text("whole")
-    remove_partial(tmp_path)
-    assert names(tmp_path) == ["file"]
-
-
 def test_flushing_takes_files_and_folders_and_names_what_is_missing(tmp_path):
     (tmp_path / "file").write_text("content")
     flush_to_disk(tmp_path / "file")
@@ -342,91 +330,6 @@ def test_only_a_folder_on_windows_may_be_impossible_to_open(
     monkeypatch.setattr("npgpt.files.os", SimpleNamespace(open=denied, name=system, O_RDONLY=0))
     with nullcontext() if passes else pytest.raises(PermissionError):
         flush_to_disk(tmp_path / name)
-
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from npgpt.files import locked
-with locked(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-@pytest.fixture
-def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that holds tmp_path."""
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], cwd=HOME,
-                               stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None and process.stdout.readline() == "held\n"
-    yield process
-    process.kill()
-    process.communicate()
-
-
-def test_a_held_folder_is_not_given_to_another_which_hears_who_holds_it(
-    holder: subprocess.Popen[str], tmp_path: Path
-) -> None:
-    for _ in range(2):        # the first failure must not have wiped the owner's id
-        with pytest.raises(InUse, match=f"in use by another process, {holder.pid}; wait") as caught:
-            with locked(tmp_path):
-                pass
-        assert caught.value.process == str(holder.pid)
-        assert str(caught.value).startswith(f"{tmp_path} is in use")
-
-
-def test_the_lock_of_a_killed_process_is_gone(
-    holder: subprocess.Popen[str], tmp_path: Path
-) -> None:
-    holder.kill()
-    holder.wait()
-    with locked(tmp_path), pytest.raises(InUse, match=f"process, {os.getpid()}; wait"):
-        with locked(tmp_path):
-            pass
-
-
-def test_a_folder_is_free_after_the_work_in_it_failed_and_no_owner_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError):
-        with locked(tmp_path):
-            raise ZeroDivisionError
-    with locked(tmp_path):
-        pass
-    assert {place.name for place in tmp_path.iterdir()} <= {LOCK_FILE}
-
-
-def test_a_lock_has_the_name_that_every_version_of_npgpt_gives_it(tmp_path: Path) -> None:
-    with locked(tmp_path):
-        assert names(tmp_path) == [".lock", ".lock-owner"]
-
-
-def test_an_owner_that_has_not_written_its_id_is_not_named(tmp_path: Path) -> None:
-    with locked(tmp_path):
-        (tmp_path / ".lock-owner").unlink()
-        with pytest.raises(InUse, match=r"another process, \?; wait"):
-            with locked(tmp_path):
-                pass
-
-
-@pytest.mark.parametrize("error", [
-    NotImplementedError(), OSError(errno.ENOLCK, "no locks"), OSError(errno.EOPNOTSUPP, "nor here"),
-])
-def test_on_a_disk_without_locks_the_work_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    def acquire(*args: object, **kwargs: object) -> None:
-        raise error
-
-    monkeypatch.setattr("filelock.FileLock.acquire", acquire)
-    with locked(tmp_path), locked(tmp_path):
-        (tmp_path / "work").touch()
-
-
-def test_a_lock_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / LOCK_FILE).mkdir()
-    with pytest.raises(OSError):
-        with locked(tmp_path):
-            pass
 
 
 def test_a_text_replaces_what_was_there(tmp_path):

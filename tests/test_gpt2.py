@@ -16,6 +16,8 @@ from npgpt.generation.quantized import dequantize, quantize
 from npgpt.ops import TEXTBOOK
 from npgpt.tape import Op
 
+pytestmark = pytest.mark.smoke
+
 IDS, TARGETS = np.array([[3, 1, 3], [0, 7, 10]]), np.array([[1, 3, 4], [7, -100, 2]])
 
 

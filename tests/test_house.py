@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Iterator
 
 import pytest
@@ -18,25 +19,27 @@ from npgpt import config
 from npgpt.layers import feed_forward
 from npgpt.ops import TEXTBOOK as ops
 
+from .conftest import pytest_cmdline_main
+
 PACKAGE = Path(npgpt.__file__).parent
 TESTS = Path(__file__).parent
 HOME = PACKAGE.parent
 
 # Imports only point down: a room may use rooms of lower floors, and of its own without a circle.
 FLOORS = {
-    "arrays": 1, "version": 1, "files": 1, "suggest": 1, "ids": 1, "machine": 1, "display": 1,
-    "text": 1, "layers": 1, "tape": 1, "gradcheck": 1,
+    "arrays": 1, "version": 1, "files": 1, "documents": 1, "suggest": 1, "ids": 1, "machine": 1,
+    "checked": 1, "display": 1, "text": 1, "layers": 1, "tape": 1, "gradcheck": 1,
     "config": 2,
     "ops": 3, "params": 3, "budget": 3, "variants": 3, "model": 3,
     "weights": 4, "fast": 4,
-    "generation": 5, "evaluation": 5, "probe": 5,
+    "generation": 5, "evaluation": 5, "probe": 5, "doctor": 5,
     "training": 6,
-    "gpt2": 7, "opening": 8, "selfcheck": 7,
+    "gpt2": 7, "opening": 8, "verify": 8, "selfcheck": 7,
     "lab": 9, "book": 9, "demos": 9, "packs": 9,
     "cli": 10, "__main__": 11, "__init__": 11,
 }
 # these know NumPy, the word Array and themselves, and no other room
-ALONE = {"arrays", "layers", "tape", "files", "suggest", "ids", "gradcheck", "version"}
+ALONE = {"arrays", "layers", "tape", "files", "suggest", "gradcheck", "version"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [path for path in MODULES
           if path.parent.name == "layers" and path.stem not in ("__init__", "contract")]
@@ -106,6 +109,7 @@ def circle_in(graph: dict[str, set[str]]) -> list[str]:
     return next((found for node in sorted(graph) if (found := walk(node, []))), [])
 
 
+@pytest.mark.smoke
 def test_imports_only_point_down():
     upward = [
         f"{name} (floor {floor_of(name)}) imports {other} (floor {floor_of(other)})"
@@ -135,6 +139,7 @@ def test_layers_import_numpy_and_layers_only():
     assert strangers == []
 
 
+@pytest.mark.smoke
 def test_no_imports_run_in_a_circle():
     graph = {name: ours(path) for name, path in NAMES.items()}
     rooms: dict[str, set[str]] = {}
@@ -209,6 +214,32 @@ def test_every_folder_of_tests_is_a_package():
     assert [f.name for f in folders if not (f / "__init__.py").is_file()] == []
 
 
+def test_every_room_has_tests_in_the_minutes_worth():
+    # the single files too that a learner reads first
+    wanted = {path.parent for path in TESTS.glob("*/test_*.py")} | {
+        TESTS / f"test_{name}.py" for name in ("tape", "model", "gpt2", "house")}
+    marked = {path for path in TESTS.rglob("test_*.py")
+              if "pytest.mark.smoke" in path.read_text(encoding="utf-8")}
+    assert wanted - marked - {place for path in marked for place in path.parents} == set()
+
+
+@pytest.mark.parametrize("source, inside, wanted", [
+    ("TESTPATHS", {}, "auto"), ("ARGS", {}, None),
+    ("TESTPATHS", {"PYTEST_XDIST_WORKER": "gw0"}, None),
+])
+def test_the_whole_suite_has_a_process_per_core_and_none_of_them_starts_more(
+        monkeypatch, source, inside, wanted):
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    for name, value in inside.items():
+        monkeypatch.setenv(name, value)
+    config = SimpleNamespace(
+        args_source=pytest.Config.ArgsSource[source],
+        pluginmanager=SimpleNamespace(hasplugin=lambda name: name == "xdist"),
+        option=SimpleNamespace(numprocesses=None, dist="no"))
+    pytest_cmdline_main(config)
+    assert config.option.numprocesses == wanted
+
+
 def test_every_public_function_and_class_says_what_it_does():
     silent = [
         f"{name}.{node.name}"
@@ -256,6 +287,19 @@ def test_nothing_is_pickled():
     assert found == []
 
 
+def test_no_text_is_read_or_written_in_the_encoding_of_the_machine():
+    found = []
+    for name, path in NAMES.items():
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Call):
+                function, given = ast.unparse(node.func), [ast.unparse(a) for a in node.args]
+                texts = function.endswith((".read_text", ".write_text")) or (
+                    re.search(r"\bopen$", function) and {"'r'", "'w'", "'a'", "'x'"} & {*given})
+                if texts and "encoding" not in {keyword.arg for keyword in node.keywords}:
+                    found.append(f"{name}:{node.lineno}: {ast.unparse(node)}")
+    assert found == []
+
+
 def loaded_by(statement: str) -> set[str]:
     code = f"import sys; {statement}; print(*sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
@@ -263,6 +307,7 @@ def loaded_by(statement: str) -> set[str]:
     return set(answer.stdout.split())
 
 
+@pytest.mark.smoke
 def test_importing_npgpt_loads_nothing_else():
     loaded = {m for m in loaded_by("import npgpt") if m.startswith("npgpt")}
     assert loaded == {"npgpt"}

@@ -78,6 +78,7 @@ def written_differently(params: Params, ids: np.ndarray, config: GPT2Config) -> 
     return np.einsum("tc,vc->tv", norm("ln_f", x), params[head])
 
 
+@pytest.mark.smoke
 @every_model
 def test_logits_agree_with_the_model_written_differently(case: ModelCase):
     params = unit_scale_params(case.config)
@@ -171,9 +172,10 @@ def test_the_penalty_and_a_stand_in_for_blocks_are_rejected_together(small_model
 def test_the_key_bias_has_no_gradient_and_its_neighbours_have(small_model):
     _, grads = small_model.loss_and_grads(IDS, TARGETS)
     q, k, v = np.split(grads["h.0.attn.c_attn.bias"], 3)
-    assert np.abs(k).max() < 1e-15 and np.abs(q).min() > 1e-9 and np.abs(v).min() > 1e-9
+    assert np.abs(k).max() < 1e-14 and np.abs(q).min() > 1e-9 and np.abs(v).min() > 1e-9
 
 
+@pytest.mark.smoke
 @given(st.integers(0, 2), st.integers(0, 10))
 def test_future_tokens_do_not_change_past_outputs(t, other):
     config = GPT2Config(vocab_size=11, n_positions=5, n_embd=8, n_layer=2, n_head=4)

@@ -10,6 +10,8 @@ from npgpt.ops import TEXTBOOK as ops
 from npgpt.selfcheck.cases import cases
 from npgpt.tape import SparseGradient
 
+pytestmark = pytest.mark.smoke
+
 CASES = cases()
 every_case = pytest.mark.parametrize("case", CASES, ids=[case.label for case in CASES])
 

@@ -9,6 +9,8 @@ from npgpt import GPT2Config
 from npgpt.ids import check_dtype
 from npgpt.params import check_params, init_params, parameter_shapes
 
+pytestmark = pytest.mark.smoke
+
 SMALL = GPT2Config(vocab_size=11, n_positions=5, n_embd=8, n_layer=2, n_head=4)
 
 
@@ -114,7 +116,7 @@ def test_a_table_drawn_in_several_runs_of_rows_equals_one_drawn_at_once():
 
 
 def test_parameters_that_fit_have_no_problems():
-    assert check_params(SMALL, init_params(SMALL)) == []
+    check_params(SMALL, init_params(SMALL))
 
 
 def test_all_that_does_not_fit_is_named_at_once():
@@ -122,11 +124,14 @@ def test_all_that_does_not_fit_is_named_at_once():
     del params["wpe.weight"]
     params["lm_head.weight"] = params["wte.weight"]
     params["ln_f.bias"] = np.zeros(9, np.float32)
-    assert check_params(SMALL, params) == [
-        "wpe.weight is missing",
-        "lm_head.weight is not a parameter of this config",
-        "ln_f.bias has shape (9,), the config needs (8,)",
-    ]
+    with pytest.raises(ValueError) as caught:
+        check_params(SMALL, params)
+    assert str(caught.value) == (
+        "parameters do not match the config: wpe.weight is missing; lm_head.weight is not a "
+        "parameter of this config; ln_f.bias has shape (9,), the config needs (8,)")
+    del params["ln_f.bias"]
+    with pytest.raises(ValueError, match="config: wpe.weight is missing; ln_f.bias is missing$"):
+        check_params(SMALL, params, others=True)
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "x"])

@@ -14,6 +14,8 @@ from npgpt.fast.ops import FAST
 from npgpt.ops import TEXTBOOK, Ops
 from npgpt.tape import SparseGradient
 
+pytestmark = pytest.mark.smoke
+
 double = Op("double", lambda x: (2.0 * x, None), lambda dout, _: (2.0 * dout,))
 add = Op("add", lambda a, b: (a + b, None), lambda dout, _: (dout, dout))
 times = Op("times", lambda a, b: (a * b, (a, b)), lambda dout, c: (dout * c[1], dout * c[0]))
@@ -350,7 +352,7 @@ def test_an_array_given_by_keyword_is_rejected():
 
 @pytest.mark.parametrize("values", [None, "abc", [1, 2], np.array([True])])
 def test_only_arrays_of_floats_are_watched(values):
-    with pytest.raises(TapeError, match="watch takes arrays of floats; got"):
+    with pytest.raises(TapeError, match="watch takes arrays of floats; values are"):
         Tape().watch(values)
 
 
@@ -365,18 +367,18 @@ def test_inputs_on_two_tapes_are_rejected():
 
 def test_a_var_of_another_tape_is_rejected():
     other = Tape().watch(np.array(1.0))
-    with pytest.raises(TapeError, match=r"a Var of this tape; got Var\(shape=\(\)"):
+    with pytest.raises(TapeError, match="a result of this tape; got Var"):
         Tape().backward(other)
 
 
 def test_a_plain_array_as_result_is_rejected():
-    with pytest.raises(TapeError, match=r"a Var of this tape; got array\(1.\)"):
+    with pytest.raises(TapeError, match="a result of this tape; got ndarray"):
         Tape().backward(np.array(1.0))
 
 
 def test_watching_a_var_is_rejected():
     tape = Tape()
-    with pytest.raises(TapeError, match=r"watch takes arrays of floats; got Var\("):
+    with pytest.raises(TapeError, match="watch takes arrays of floats; values are object"):
         tape.watch(tape.watch(np.ones(2)))
 
 

@@ -12,6 +12,8 @@ from typing import Mapping, TypedDict
 
 import numpy as np
 
+from ..budget import check_room_for
+from ..checked import checked
 from ..config import GPT2Config
 from ..fast.ops import FAST
 from ..gpt2 import GPT2
@@ -60,6 +62,7 @@ def gpt2_config(cfg: Mapping[str, object]) -> GPT2Config:
     })
 
 
+@checked
 def gpt2(
     cfg: Mapping[str, object],
     seed: int | TorchGenerator = 123,
@@ -83,6 +86,7 @@ def gpt2(
         if bias is not None:
             params[f"{name}.bias"] = bias
 
+    check_room_for(config, dtype, copies=2)
     params["wte.weight"] = rng.randn(config.vocab_size, c, dtype=dtype)
     params["wpe.weight"] = rng.randn(config.n_positions, c, dtype=dtype)
     for i in range(config.n_layer):

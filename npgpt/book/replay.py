@@ -8,7 +8,9 @@ from typing import Callable, Iterable, Sequence
 
 import numpy as np
 
+from ..checked import checked
 from ..ids import check_integer
+from ..suggest import shown
 from ..training.log import plain
 from ..weights.reading import cached
 from . import chapter2, chapter3, chapter4, chapter5, training
@@ -26,6 +28,7 @@ Report = Callable[[str], object]
 Computed = str | int | float | list[int | float | str]
 
 
+@checked
 def replay(chapters: Sequence[int] = tuple(CHAPTERS), report: Report = print) -> list[Figure]:
     """Compute every number of these chapters, and report the table line by line.
 
@@ -34,9 +37,10 @@ def replay(chapters: Sequence[int] = tuple(CHAPTERS), report: Report = print) ->
     other chapters.
     """
     for chapter in chapters:
-        if chapter not in CHAPTERS:
+        if not isinstance(chapter, int) or chapter not in CHAPTERS:
             known = ", ".join(map(str, CHAPTERS))
-            raise ValueError(f"chapter {chapter} cannot be replayed; expected some of {known}")
+            raise ValueError(
+                f"chapter {shown(chapter)} cannot be replayed; expected some of {known}")
     figures: list[Figure] = []
     for chapter in chapters:
         title, compute = CHAPTERS[chapter]
@@ -52,6 +56,7 @@ def replay(chapters: Sequence[int] = tuple(CHAPTERS), report: Report = print) ->
     return figures
 
 
+@checked
 def replay_training(epochs: int = training.EPOCHS, report: Report = print) -> list[Figure]:
     """Run chapter 5's training, ten minutes or more and 4 GB; report its log beside the book's.
 

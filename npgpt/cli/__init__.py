@@ -15,8 +15,8 @@ import sys
 from importlib import import_module
 from typing import Sequence
 
+from .. import suggest
 from ..machine import tune
-from ..suggest import unknown
 from ..version import VERSION
 from .parser import Parser
 
@@ -31,6 +31,7 @@ VERBS = {
     "gradcheck": "check every gradient against numeric derivatives",
     "demo": "demonstrations of the architecture, as numbers and pictures",
     "book": "replay the numbers of the book, beside the ones computed here",
+    "verify": "say what is damaged in a run, a checkpoint, a model or tokens",
     "pull": "download published GPT-2 weights",
     "convert": "write a model in another format",
     "pack": "every intermediate and gradient of a small model, to test ports",
@@ -103,8 +104,8 @@ def one_line(error: Exception) -> str:
     """An error's message without line breaks; for the system's own errors, with the file."""
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+        return suggest.one_line(f"{where}{error.strerror}")
+    return suggest.one_line(str(error)) or type(error).__name__
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -127,6 +128,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
                                "\nnpgpt VERB --help shows the options of a verb.\n"))
     parser.add_argument("--version", action="version", version=f"npgpt {VERSION}")
     if verb and not verb.startswith("-"):
-        parser.error(str(unknown("verb", verb, VERBS)))
+        parser.error(str(suggest.unknown("verb", verb, VERBS)))
     parser.parse_args(arguments)
     parser.error(f"no verb given; expected one of {', '.join(VERBS)}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..gpt2 import GPT2
-from ..training.checkpoint import is_run, newest_checkpoint
+from ..training.checkpoint import is_run, sound_weights
 from ..weights import convert, load, save_llmc_state
 from .options import add_seed
 from .parser import Parser
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if is_run(dst):
         raise ValueError(f"{dst} is a run of npgpt train; name another place")
     # a plain string may be the name of pulled weights
-    config = convert(newest_checkpoint(src) if is_run(src) else args.src, dst, args.to, args.dtype)
+    config = convert(sound_weights(src) if is_run(src) else args.src, dst, args.to, args.dtype)
     print(f"{dst}: {config.n_layer} layers, {config.n_head} heads, {config.n_embd} channels")
     if state is not None:
         _write_state(dst, state, args.seed)

@@ -8,6 +8,7 @@ from itertools import tee
 from pathlib import Path
 from typing import Iterator
 
+from ..documents import decode, read_text
 from ..generation.language_model import LanguageModel
 from ..generation.sampling import SamplingSettings
 from ..generation.writing import converse, stream_text
@@ -150,11 +151,11 @@ def _prompt(args: argparse.Namespace) -> str | None:
     if args.prompt is not None and args.file is not None:
         raise ValueError("got both a PROMPT and --file; expected one of them")
     if args.file is not None:
-        text, source = _decoded(args.file.read_bytes(), str(args.file)), str(args.file)
+        text, source = read_text(args.file, CorpusError), str(args.file)
     elif args.prompt not in (None, "-"):
         text, source = args.prompt, "the command line"
     elif args.prompt == "-" or not sys.stdin.isatty():
-        text, source = _decoded(sys.stdin.buffer.read(), "stdin"), "stdin"
+        text, source = decode(sys.stdin.buffer.read(), "stdin", CorpusError), "stdin"
         # echo adds a line break that is not meant as part of the prompt
         text = text.removesuffix("\n")
         if not text and args.prompt is None:
@@ -165,10 +166,3 @@ def _prompt(args: argparse.Namespace) -> str | None:
         raise ValueError(f"the prompt from {source} is empty; give at least one character, or no "
                          f"prompt at all")
     return text
-
-
-def _decoded(content: bytes, source: str) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{source} is not UTF-8 text: invalid byte at {error.start}") from None

@@ -107,6 +107,8 @@ def _examine_file(args: argparse.Namespace, colour: bool) -> int:
     path = Path(args.file.rpartition(":")[0] if ":" in args.file else args.file)
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a Python file in it")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is not a regular file; name a Python file")
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     shapes = {name: value for text in args.shape for name, value in read_flag(text).items()}

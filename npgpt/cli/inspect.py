@@ -14,10 +14,10 @@ from ..ids import check_integer
 from ..params import parameter_shapes
 from ..suggest import unknown
 from ..text import load_corpus
-from ..training.checkpoint import is_run, newest_checkpoint, read_record
-from ..training.settings import PRESETS, RunConfig, build, resolve
+from ..training.checkpoint import build_run, is_run, newest_checkpoint, read_record
+from ..training.settings import PRESETS, RunConfig, resolve
 from ..training.step.memory import peak_memory
-from ..weights.huggingface import read_config
+from ..weights.huggingface import WEIGHTS, read_config
 from .parser import Parser
 
 DESCRIPTION = "Show a model's configuration, parameters, memory and FLOPs per token."
@@ -77,7 +77,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_parameters(config: GPT2Config, every_block: bool) -> None:
     print(f"\n  {'parameter':28} {'shape':>14} {'elements':>15}")
-    shapes = parameter_shapes(config)
+    # blocks that are not listed need no names
+    listed = config if every_block else config.replace(n_layer=min(config.n_layer, 2))
+    shapes = parameter_shapes(listed)
     others = [name for name in shapes if name.startswith("h.") and not name.startswith("h.0.")]
     for name, shape in shapes.items():
         if every_block or name not in others:
@@ -127,7 +129,7 @@ def _model(args: argparse.Namespace) -> tuple[GPT2Config, RunConfig | None]:
         return read_config(path), None
     if is_run(path):
         folder = newest_checkpoint(path)
-        return weights.load(folder)[0], build(read_record(folder)["run"])
+        return weights.load(folder / WEIGHTS)[0], build_run(folder, read_record(folder))
     if path.exists():
         return weights.load(path)[0], None
     raise unknown("model or path", what, dict.fromkeys([*SIZES, *PRESETS]))

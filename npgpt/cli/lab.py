@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from ..lab.folder import Run
 from ..lab.report import write_report
+from ..lab.results import number
 from ..lab.runner import run_study
 from ..lab.study import load_study, read_study, shipped
 from ..suggest import unknown
@@ -152,7 +153,7 @@ class StudyProgress:
         if status == "diverged":
             self._put(f"diverged   {run.name}: {run.ending().get('said', '')}"[:79])
         else:
-            loss = float(run.result()["val_loss"])
+            loss = number(run.result()["val_loss"])
             self._put(f"done       {run.name}  val loss {loss:.4f}  {duration(seconds)}")
 
     def going(self, runs: list[tuple[Run, int]], steps: int, total_steps: int) -> None:

@@ -72,6 +72,10 @@ class Progress(Reporter):
         self._bar.set_description(f"evaluating {seen / total:.0%}", refresh=False)
         self._bar.update(0)
 
+    def note(self, text: str) -> None:
+        """Write a remark to stderr, as `console.note` does."""
+        self._bar.write(f"npgpt: {text}", file=sys.stderr)
+
     def _left(self, step: int, now: float) -> list[str]:
         """The time to the last step or to max_minutes, whichever comes first; [] if not known."""
         done, passed = step - self._first, now - self._started

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..tape import Array
 from ..text import Tokenizer, load_corpus
-from ..training.checkpoint import is_run, newest_checkpoint, read_record
+from ..training.checkpoint import build_run, is_run, newest_checkpoint, read_record
 from .console import note
 from .options import add_model
 from .parser import Parser
@@ -42,9 +42,10 @@ def load_text(args: argparse.Namespace, tokenizer: Tokenizer, least: int = 1) ->
     """
     name, split, fraction = args.text, args.split or "all", VAL_FRACTION
     if is_run(args.model):
-        data = read_record(newest_checkpoint(args.model))["run"]["data"]
-        if name in (None, data["corpus"]):
-            name, split, fraction = data["corpus"], args.split or "val", data["val_fraction"]
+        folder = newest_checkpoint(args.model)
+        data = build_run(folder, read_record(folder)).data
+        if name in (None, data.corpus):
+            name, split, fraction = data.corpus, args.split or "val", data.val_fraction
     if name is None:
         raise ValueError(f"{args.model} has no corpus of its own; name a TEXT too")
     corpus = load_corpus(name, tokenizer, 0.0 if split == "all" else fraction, report=note)

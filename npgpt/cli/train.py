@@ -6,25 +6,30 @@ import argparse
 import dataclasses
 import errno
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from ..files import locked
 from ..text import CORPORA, Corpus, CorpusError, Tokenizer, load_corpus
 from ..training.checkpoint import (
     FOLDER,
-    RUN_FILE,
     TrainingState,
     checkpoints,
+    is_checkpoint,
     is_run,
     load_checkpoint,
 )
-from ..training.loop import CONFIG_FILE, Diverged, check_length, new_state, train
+from ..training.loop import CONFIG_FILE, Diverged, FolderGone, check_length, new_state, train
 from ..training.settings import (
+    CHANGEABLE,
     DEFAULT_PRESET,
     PRESETS,
     RunConfig,
+    Table,
     build,
+    differences,
     read_toml,
+    read_whole_toml,
     resolve,
     table_fields,
 )
@@ -49,8 +54,6 @@ examples:
 exit codes: 0 done, 2 a wrong setting, 3 a file cannot be read or written, 4
 diverged (the last good checkpoint is kept), 130 interrupted (after saving)
 """
-# what may be changed on resuming a run
-CHANGEABLE = ("max_steps", "max_minutes", "threads", "recompute")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -74,21 +77,22 @@ def run(args: argparse.Namespace) -> int:
     """Train; print what is learned from, how it goes, and what came out."""
     given = {name: getattr(args, name) for fields in table_fields().values() for name in fields
              if getattr(args, name) is not None}
-    if args.resume is None:
-        settings, state = _new_settings(args, given), None
-        folder = _new_folder(args.out, settings)
-    else:
-        folder = _resumed_folder(args, given)
-        # `train` holds the lock too; here it is taken before any work or output
-        with locked(folder):
-            settings, state = _resumed(args, given)
-    use_threads(settings.train.threads)
-    corpus = _corpus(settings, state)
-    check_length(settings, corpus)
-    if state is None:
-        state = new_state(settings, corpus)
-    _print_beginning(folder, state, corpus)
-    return _train(folder, state, corpus)
+    with ExitStack() as stack:
+        if args.resume is None:
+            settings, state = _new_settings(args, given), None
+            folder = _new_folder(args.out, settings)
+        else:
+            folder = _resumed_folder(args, given)
+            # from before the state is read: nobody else goes on from it meanwhile
+            stack.enter_context(locked(folder))
+            settings, state = _resumed(args, given, folder)
+        use_threads(settings.train.threads)
+        corpus = _corpus(settings, state)
+        check_length(settings, corpus)
+        if state is None:
+            state = new_state(settings, corpus)
+        _print_beginning(folder, state, corpus)
+        return _train(folder, state, corpus, held=args.resume is not None)
 
 
 def _print_beginning(folder: Path, state: TrainingState, corpus: Corpus) -> None:
@@ -108,13 +112,15 @@ def _print_beginning(folder: Path, state: TrainingState, corpus: Corpus) -> None
              f"{settings.max_steps:,}: the learning rate never reaches its maximum")
 
 
-def _train(folder: Path, state: TrainingState, corpus: Corpus) -> int:
+def _train(folder: Path, state: TrainingState, corpus: Corpus, held: bool) -> int:
     started = time.monotonic()
     with interruption() as happened, Progress(state.run.train, state.step) as progress:
         try:
-            outcome = train(folder, state, corpus, progress, happened)
+            outcome = train(folder, state, corpus, progress, happened, held=held)
         except Diverged as error:
             raise Diverged(f"{error}; {_saved(folder)}; a lower --learning-rate may help") from None
+        except FolderGone:
+            raise
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror}; {_saved(folder)}", str(folder)) from None
     took = duration(time.monotonic() - started)
@@ -153,7 +159,8 @@ def _corpus(settings: RunConfig, state: TrainingState | None) -> Corpus:
     data = settings.data
     if state is None:
         return load_corpus(data.corpus, data.tokenizer, data.val_fraction, report=note)
-    changed = f"has {data.corpus} changed since the run began? restore it, or start a new run"
+    changed = (f"has {data.corpus} changed since the run began? restore it, say with --corpus "
+               f"where it is, or start a new run")
     try:
         corpus = load_corpus(data.corpus, state.tokenizer, data.val_fraction, report=note)
     except CorpusError as error:
@@ -165,12 +172,14 @@ def _corpus(settings: RunConfig, state: TrainingState | None) -> Corpus:
 
 def _new_settings(args: argparse.Namespace, given: dict[str, object]) -> RunConfig:
     settings = resolve(args.preset, args.config, given)
-    name = settings.data.corpus
-    if name in CORPORA or not Path(name).exists():
-        return settings
-    # absolute: the run must find its text from any folder
-    data = dataclasses.replace(settings.data, corpus=str(Path(name).resolve()))
+    data = dataclasses.replace(settings.data, corpus=_from_anywhere(settings.data.corpus))
     return dataclasses.replace(settings, data=data)
+
+
+def _from_anywhere(corpus: str) -> str:
+    """An absolute path, or a corpus's name: the run must find its text from any folder."""
+    named = corpus in CORPORA or not Path(corpus).exists()
+    return corpus if named else str(Path(corpus).resolve())
 
 
 def _new_folder(out: Path | None, settings: RunConfig) -> Path:
@@ -201,7 +210,7 @@ def _resumed_folder(args: argparse.Namespace, given: dict[str, object]) -> Path:
     path: Path = args.resume
     if not is_run(path) and not (path / CONFIG_FILE).is_file():
         raise ValueError(f"{path} is not a run folder; npgpt train writes one")
-    if not (path / RUN_FILE).is_file():
+    if not is_checkpoint(path):
         return path
     # one checkpoint of a run, perhaps not its newest: continue from there, in the run's folder
     above = path.absolute().parent
@@ -212,7 +221,7 @@ def _resumed_folder(args: argparse.Namespace, given: dict[str, object]) -> Path:
 
 
 def _resumed(
-    args: argparse.Namespace, given: dict[str, object]
+    args: argparse.Namespace, given: dict[str, object], folder: Path
 ) -> tuple[RunConfig, TrainingState | None]:
     """Settings, with the flags that may change them, and state; None before any checkpoint."""
     path: Path = args.resume
@@ -221,8 +230,7 @@ def _resumed(
         for table in table_fields():
             if table not in tables:
                 raise ValueError(f"{path / CONFIG_FILE}: the table [{table}] is missing")
-        tables["train"].update(given)
-        return build(tables), None
+        return build(_changed(tables, given)), None
     state = load_checkpoint(path)
     if args.max_steps is not None and args.max_steps < state.step:
         raise ValueError(f"--max-steps {args.max_steps} is below step {state.step}, which "
@@ -231,9 +239,35 @@ def _resumed(
     if args.max_steps is not None and not state.run.train.decay_steps:
         # 0 stands for max_steps: a longer run must not change the learning rates already used
         tables["train"]["decay_steps"] = state.run.train.max_steps
-    tables["train"].update(given)
-    state.run = build(tables)
+    saved, state.run = state.run, build(_changed(tables, given))
+    _note_edits(folder / CONFIG_FILE, saved, state.run)
     return state.run, state
+
+
+def _changed(tables: dict[str, Table], given: dict[str, object]) -> dict[str, Table]:
+    """Settings with those of the command line, each in its table."""
+    for table, fields in table_fields().items():
+        tables[table].update({name: given[name] for name in given if name in fields})
+    tables["data"]["corpus"] = _from_anywhere(tables["data"]["corpus"])
+    return tables
+
+
+def _note_edits(file: Path, saved: RunConfig, used: RunConfig) -> None:
+    """Say where config.toml has a setting of its own: those of the checkpoint count."""
+    if not file.is_file():
+        return
+    try:
+        tables = read_whole_toml(file)
+    except ValueError as error:
+        note(f"{error}; it is written anew, with the settings of the checkpoint")
+        return
+    # without what a run that was killed before its first new checkpoint asked for, once again
+    edits = [f"{key} = {mine!r} (the checkpoint: {there!r})"
+             for table, key, mine, there in differences(tables, saved.to_dict())
+             if mine != used.to_dict()[table].get(key)]
+    if edits:
+        more = f" and {len(edits) - 3} more" if len(edits) > 3 else ""
+        note(f"{file} has {', '.join(edits[:3])}{more}; the settings of the checkpoint count")
 
 
 def _flags(names: tuple[str, ...] | list[str]) -> str:

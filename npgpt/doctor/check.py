@@ -21,7 +21,7 @@ from .large import examine_large
 from .measure import FULL, measure, row, step_around
 from .report import Finding, Report, Row
 from .structure import check_structure, nothing_to_check, sizes
-from .subject import CallError, Subject
+from .subject import CallError, Subject, check_mapping, generator
 
 NOTED = 1e-6  # a tolerance above this gets a note
 NOT_REPEATABLE = ("accumulated-twice", "mask-redrawn", "not-repeatable")
@@ -102,16 +102,18 @@ def check_scalar(
     >>> check_scalar(lambda p: (p["w"] ** 2).sum(), p, {"w": 2 * p["w"]}).ok
     True
     """
+    check_mapping("params", params)
+    check_mapping("grads", grads)
     names = list(params)
-    given = tuple(None if grads.get(n) is None else np.asarray(grads[n], np.float64) for n in names)
+    given = tuple(None if grads.get(n) is None else _real(n, grads[n]) for n in names)
 
     def forward(*arrays: Any) -> tuple[Any, None]:
-        return f(dict(zip(names, arrays, strict=True))), None
+        return _one_array(f(dict(zip(names, arrays, strict=True)))), None
 
     def backward(dout: Array, cache: None) -> tuple[Any, ...]:
         return tuple(None if g is None else dout * g for g in given)
 
-    arrays = tuple(np.asarray(params[n], np.float64) for n in names)
+    arrays = tuple(_real(n, params[n]) for n in names)
     subject = Subject(forward, backward, arrays, {})
     subject.op, subject.names, subject.readable = op, names, False
     report = examine(subject, seed, thorough=False)
@@ -122,14 +124,23 @@ def check_scalar(
     return report
 
 
+def _real(name: str, value: Any) -> Array:
+    array = to_numpy(value)
+    if array.dtype.kind not in "fiub":
+        raise ContractError(f"{name} must be an array of real numbers, got {describe(array)}")
+    return array.astype(np.float64)
+
+
 def examine(subject: Subject, seed: int = 0, thorough: bool = True) -> Report:
     """Examine a Subject; the same `seed` gives the same report.
 
     `thorough=False` compares the gradients only, without the checks of behaviour and of odd sizes.
     What the pair itself raises at inputs of the check's making is raised as it is.
     """
+    if not isinstance(subject, Subject):
+        raise ContractError(f"examine takes a Subject, got {describe(subject)}")
     report = Report(subject.op)
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         # PyTorch's warning about read-only arrays, which are tried on purpose

@@ -17,6 +17,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
+import math
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -26,14 +27,19 @@ from typing import Any
 
 import numpy as np
 
+from ..gradcheck.pair import describe
 from .check import examine
 from .report import Finding, Report
-from .subject import Subject
+from .subject import Subject, check_mapping, generator
 
 _HEADER = re.compile(r"#\s*gradcheck:\s*(?P<body>.*)")
 _DEF = re.compile(r"def\s+(?P<name>\w+)_forward\s*\(")
 _PAIR = re.compile(r"(\w+)\s*=\s*(ids\s*\([^)]*\)\s*<\s*\d+|\([^)]*\)|[^\s,]+)")
 _IDS = re.compile(r"ids\s*(\([^)]*\))\s*<\s*(\d+)")
+
+
+# a gigabyte of float64: a check of that many would not end
+MOST_ELEMENTS = 10**8
 
 
 class Length(tuple[int]):
@@ -56,6 +62,11 @@ def examine_file(
     Raises ValueError where the file, a pair or the shapes are missing, UnreadableFile where the
     file is not Python.
     """
+    if not isinstance(target, (str, Path)):
+        raise ValueError(f"target must be a path, got {describe(target)}")
+    if shapes is not None:
+        check_mapping("shapes", shapes)
+    generator(seed)
     path, name = _split(str(target))
     try:
         text = path.read_text(encoding="utf-8")
@@ -211,6 +222,8 @@ def _take(
         settings[name] = np.random.default_rng(value)
     elif ids:
         shape, below = ast.literal_eval(ids[1]), int(ids[2])
+        if math.prod(np.atleast_1d(shape).tolist()) > MOST_ELEMENTS:
+            raise ValueError(f"{name}={value} has more than {MOST_ELEMENTS:,} elements")
         drawn = np.asarray(rng.integers(0, below, shape))
         if drawn.size > 1:  # one id comes twice: that is where `=` for `+=` shows
             drawn.reshape(-1)[-1] = drawn.reshape(-1)[0]
@@ -218,6 +231,9 @@ def _take(
     elif isinstance(value, (tuple, list)) and not keyword:
         if not all(isinstance(n, int) and n >= 0 for n in value):
             raise ValueError(f"{name}={value} is not a shape; expected integers, such as (2,3,8)")
+        if math.prod(value) > MOST_ELEMENTS:
+            raise ValueError(f"{name}={value} has {math.prod(value):,} elements; expected at most "
+                             f"{MOST_ELEMENTS:,}")
         inputs.append(rng.standard_normal(tuple(value)))
     elif (value is None or isinstance(value, np.ndarray)) and not keyword:
         inputs.append(value)

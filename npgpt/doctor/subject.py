@@ -6,14 +6,14 @@ What the user's own code raises comes as a CallError, so that nobody need catch 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 
 from ..arrays import Array
 from ..gradcheck.numeric import EPSILON, norm
-from ..gradcheck.pair import ContractError, Pair
+from ..gradcheck.pair import ContractError, Pair, describe
 
 
 class CallError(Exception):
@@ -97,3 +97,16 @@ def op_name(function: Callable[..., Any]) -> str:
     """gelu_forward is the forward of gelu."""
     name = getattr(function, "__name__", type(function).__name__)
     return str(name).removesuffix("_forward")
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """The generator of a seed; ContractError for another than an integer of at least 0."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ContractError(f"seed must be an integer of at least 0, got {describe(seed)}")
+    return np.random.default_rng(int(seed))
+
+
+def check_mapping(name: str, value: Any) -> None:
+    """ContractError unless a value is a dict, or another mapping of names."""
+    if not isinstance(value, Mapping):
+        raise ContractError(f"{name} must be a dict, got {describe(value)}")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
+from ..checked import checked
 from ..config import GPT2Config
+from ..documents import open_regular, parse_json
 from ..ids import check_ids
 from ..layers.cross_entropy import IGNORE
 from ..model import head_weight, hidden
 from ..ops import TEXTBOOK, Ops
+from ..params import check_params
+from ..suggest import shown
 from ..tape import Array
+
+# in bytes; HellaSwag's longest has 2 kB
+LONGEST_LINE = 2**20
 
 
 class QuestionError(ValueError):
@@ -51,6 +57,7 @@ class ChoiceScore:
         return self.right_by_length / self.questions
 
 
+@checked
 def read_questions(path: Path | str) -> Iterator[Question]:
     """Questions from a file of JSON lines with `ctx`, `endings` and `label`, as HellaSwag's.
 
@@ -59,20 +66,22 @@ def read_questions(path: Path | str) -> Iterator[Question]:
     """
     path = Path(path)
     found = False
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
+    with open_regular(path, QuestionError) as file:
+        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), 1):
             if not line.strip():
                 continue
             found = True
             try:
-                yield _question(json.loads(line.decode("utf-8")))
-            except (ValueError, RecursionError) as error:
-                raise QuestionError(
-                    f"{path}:{number}: not a question in JSON: {error}") from None
+                if len(line) > LONGEST_LINE:
+                    raise ValueError(f"expected a line of at most {LONGEST_LINE:,} bytes")
+                yield _question(parse_json(line, "the line"))
+            except ValueError as error:
+                raise QuestionError(f"{path}:{number}: not a question in JSON: {error}") from None
     if not found:
         raise QuestionError(f"{path}: no questions; one JSON object a line is needed")
 
 
+@checked
 def score_questions(
     params: Mapping[str, Array], config: GPT2Config, questions: Iterable[Question],
     encode: Callable[[str], Array], *, ops: Ops = TEXTBOOK,
@@ -85,9 +94,12 @@ def score_questions(
     so far. Raises ValueError for no questions, and where context or ending gives no token or an
     ending alone exceeds n_positions.
     """
+    check_params(config, params)
     score = ChoiceScore(0, 0, 0)
     for question in questions:
         try:
+            if not isinstance(question, Question):
+                raise ValueError(f"expected a Question, got {shown(question)}")
             sums, lengths = _ending_scores(params, config, question, encode, ops)
         except ValueError as error:
             raise ValueError(f"question {score.questions + 1}: {error}") from None
@@ -138,10 +150,8 @@ def _ending_scores(
     return sums, np.array([len(ending) for ending in endings])
 
 
-def _question(value: Any) -> Question:
-    """A Question from what a line of JSON holds."""
-    if not isinstance(value, dict):
-        raise ValueError(f"expected a JSON object, got {value!r:.60}")
+def _question(value: Mapping[str, Any]) -> Question:
+    """A Question from the object in a line of JSON."""
     for key in ("ctx", "endings", "label"):
         if key not in value:
             raise ValueError(f"{key!r} is missing; got {sorted(value)!r:.60}")

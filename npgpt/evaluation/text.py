@@ -20,13 +20,18 @@ from typing import Callable, Iterable, Iterator, Mapping, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..checked import checked
 from ..config import GPT2Config
-from ..ids import check_ids, check_integer
+from ..ids import check_ids, check_integer, check_integers
 from ..layers.cross_entropy import IGNORE
 from ..machine.threads import each
 from ..model import head_weight, hidden
 from ..ops import TEXTBOOK, Ops
+from ..params import check_params
 from ..tape import Array
+
+# windows side by side: none has so many
+MOST = 2**31 - 1
 
 
 class Stopped(Exception):
@@ -81,6 +86,7 @@ def mean_loss(
     return total / count
 
 
+@checked
 def score_text(
     params: Mapping[str, Array], config: GPT2Config, ids: ArrayLike, *,
     window: int | None = None, stride: int | None = None, start_id: int | None = None,
@@ -103,9 +109,10 @@ def score_text(
     step = width if stride is None else stride
     check_integer("window", width, 1, config.n_positions)
     check_integer("stride", step, 1, width)
-    check_integer("batch_size", batch_size, 1)
-    check_integer("workers", workers, 1)
-    ids = np.asanyarray(ids)
+    check_integer("batch_size", batch_size, 1, MOST)
+    check_integer("workers", workers, 1, MOST)
+    check_params(config, params)
+    ids = check_integers(ids, "ids")
     if ids.ndim != 1:
         raise ValueError(f"a text has ids of shape (N,); got {ids.shape}")
     start = np.zeros(0, np.int64)
@@ -118,7 +125,7 @@ def score_text(
     def read(begin: int, end: int) -> Array:
         # of start + ids, without joining them: ids may be a memory map larger than memory
         shift = len(start)
-        part = ids[max(0, begin - shift):max(0, end - shift)]
+        part = ids[max(0, begin - shift):end - shift]
         return np.concatenate([start[begin:end], check_ids(part, config.vocab_size)])
 
     batches = _batches(read, _windows(count, width, step), batch_size)

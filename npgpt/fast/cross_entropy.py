@@ -109,6 +109,5 @@ def _to_gradient(rows: Array, targets: Array, ignore_index: int) -> tuple[Array,
         block *= (counts * (per_target / sums)).astype(block.dtype)[:, None]
         block[at, wanted] -= per_target
 
-    if rows.size:
-        in_runs(work, rows)
+    in_runs(work, rows)
     return np.asarray(losses.sum() * per_target, rows.dtype), count

@@ -21,10 +21,14 @@ from typing import Callable, Generator, Sequence, TypeGuard, Unpack, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..checked import checked
 from ..config import GPT2Config
 from ..fast.ops import FAST
 from ..ids import check_ids, check_integer
+from ..machine.memory import check_memory
 from ..ops import Ops
+from ..params import parameter_shapes
+from ..suggest import shown
 from ..tape import Array
 from .fast_reader import FastReader
 from .quantized import Weights
@@ -68,7 +72,10 @@ class LanguageModel:
 
     params: Weights
 
+    @checked
     def __init__(self, config: GPT2Config, params: Weights, ops: Ops = FAST) -> None:
+        if config.n_layer > len(params) or parameter_shapes(config).keys() - params.keys():
+            raise ValueError("params lack some of the config's; see npgpt.GPT2, which names them")
         self.config = config
         self.params = params
         self.ops = ops
@@ -103,6 +110,7 @@ class LanguageModel:
         longest = max(len(row) for row in rows)
         return np.stack([np.pad(row, (0, longest - len(row)), mode="edge") for row in rows])
 
+    @checked
     def complete(
         self, ids: ArrayLike, max_new_tokens: int, *,
         on_token: Callable[[Token], None] | None = None, **settings: Unpack[StreamSettings],
@@ -114,7 +122,10 @@ class LanguageModel:
         """
         prompts = _prompts(ids, self.config)
         tokens = self.stream(prompts, max_new_tokens, **settings)
-        samples = settings.get("samples", 1)
+        samples = int(settings.get("samples", 1))
+        # a Token in a list, its id and its log-probability
+        check_memory(200 * len(prompts) * samples * max_new_tokens,
+                     f"max_new_tokens={max_new_tokens}")
         rows: list[list[Token]] = [[] for _ in range(len(prompts) * samples)]
         for token in tokens:
             rows[token.row].append(token)
@@ -130,6 +141,7 @@ class LanguageModel:
             for i, row in enumerate(rows)
         ]
 
+    @checked
     def stream(
         self, ids: ArrayLike, max_new_tokens: int, *,
         seed: int | None = None,
@@ -154,21 +166,27 @@ class LanguageModel:
             speculate           draft by prompt look-up; the same tokens, sooner in repetitive text
 
         Raises, at the call and before any work, ValueError for an empty prompt, ids outside the
-        vocabulary, max_new_tokens below 0 and invalid settings; TypeError for an unknown setting.
+        vocabulary, max_new_tokens below 0, more rows than memory, and invalid settings; TypeError
+        for an unknown setting.
         """
         check_names(settings, StreamSettings.__annotations__)
         prompts = _prompts(ids, self.config)
         wanted = Request(self.config, max_new_tokens, **settings)
         check_integer("samples", samples, 1)
+        longest = max(len(prompt) for prompt in prompts)
+        capacity = min(self.config.n_positions, longest + wanted.limit)
+        # keys and values, the text, and 4 KB for a generator
+        row = 8 * self.config.n_layer * self.config.n_embd * capacity + 64 * longest + 4096
+        check_memory(len(prompts) * samples * row, f"samples={shown(samples)}")
         texts = [prompt.tolist() for prompt in prompts for _ in range(samples)]
         rngs = generators(seed, len(texts))
-        capacity = min(self.config.n_positions, max(len(text) for text in texts) + wanted.limit)
         make = reader or self._reader()
         return Writer(
             texts, rngs, make(self.params, self.config, len(texts), capacity), self.config,
             on_slide or warn_of_slide(self.config),
         ).write(wanted)
 
+    @checked
     def session(self, *, seed: int | None = None, on_slide: OnSlide | None = None) -> Session:
         """One text that a user and the model write by turns; see Session."""
         return Session(self.params, self.config, seed=seed, reader=self._reader(),

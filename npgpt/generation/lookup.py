@@ -45,4 +45,4 @@ def next_length(length: int, drafted: int, accepted: int) -> int:
     """
     if drafted and accepted == drafted:
         return min(2 * length, LONGEST_DRAFT)
-    return max(1, min(length, accepted + 1)) if drafted else length
+    return min(length, accepted + 1) if drafted else length

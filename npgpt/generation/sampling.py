@@ -25,7 +25,7 @@ from typing import Sequence, TypedDict
 
 import numpy as np
 
-from ..ids import check_integer, check_number
+from ..ids import check_floats, check_ids, check_integer, check_number
 from ..layers.softmax import softmax_forward
 from ..tape import Array
 
@@ -64,7 +64,7 @@ class Sampling:
         if not 0.0 <= temperature < math.inf:
             raise ValueError(f"temperature={temperature} must be finite, at least 0; 0 is greedy")
         if self.top_k is not None:
-            check_integer("top_k", self.top_k, 1)
+            check_integer("top_k", self.top_k, 1, hint="; leave it out to keep every token")
         if self.top_p is not None and not 0.0 < check_number("top_p", self.top_p) <= 1.0:
             raise ValueError(f"top_p={self.top_p} is outside (0, 1]; 1 keeps every token")
         if self.min_p is not None and not 0.0 <= check_number("min_p", self.min_p) <= 1.0:
@@ -107,7 +107,9 @@ class Sampling:
         return int(left[draw(softmax_forward(filtered[left])[0], float(rng.random()))])
 
     def _penalised(self, logits: Array, seen: Sequence[int] | Array) -> Array:
-        out = np.asarray(logits, np.float64)
+        out = check_floats("logits", logits)
+        if out.ndim != 1 or not out.size:
+            raise ValueError(f"logits must have shape (V,); got {out.shape}")
         if not math.isfinite(out.max()):
             raise ValueError(
                 f"the largest logit is {out.max()}; the model's parameters are damaged or diverged"
@@ -166,9 +168,15 @@ def penalise_repetition(
 ) -> Array:
     """Make tokens seen before (N,) less likely (penalty above 1): once, however often they came."""
     out = logits.copy()
-    ids = np.unique(np.asarray(seen, np.int64))
+    if not len(seen):
+        return out
+    ids = np.unique(check_ids(seen, len(logits), "seen"))
     scores = out[ids]
-    out[ids] = np.where(scores > 0, scores / penalty, scores * penalty)
+    with np.errstate(over="ignore"):
+        changed = np.where(scores > 0, scores / penalty, scores * penalty)
+    # an extreme penalty must not make infinities, whose differences are NaN
+    most = np.finfo(out.dtype).max / 1024
+    out[ids] = np.where(np.isfinite(scores), np.clip(changed, -most, most), scores)
     return out
 
 

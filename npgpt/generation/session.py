@@ -13,6 +13,7 @@ from typing import Generator, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..checked import checked
 from ..config import GPT2Config
 from ..ids import check_ids
 from ..tape import Array
@@ -29,6 +30,7 @@ class Session:
     `on_slide` too, but None says nothing.
     """
 
+    @checked
     def __init__(
         self, params: Weights, config: GPT2Config, *,
         seed: int | None = None,

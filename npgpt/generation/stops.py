@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Sequence
+from typing import Collection
+
+from ..checked import checked
+from ..suggest import shown
 
 
 class StopGuard:
@@ -12,7 +15,8 @@ class StopGuard:
         guard.add("one\\n"), guard.add("two"), guard.flush()        # "one", "\\ntwo", ""
     """
 
-    def __init__(self, strings: str | Sequence[str] = ()) -> None:
+    @checked
+    def __init__(self, strings: str | Collection[str] = ()) -> None:
         self.strings = checked_strings(strings)
         self.stopped = False
         self._buffer = ""
@@ -38,12 +42,13 @@ class StopGuard:
         return ready
 
 
-def checked_strings(strings: str | Iterable[str]) -> tuple[str, ...]:
+def checked_strings(strings: str | Collection[str]) -> tuple[str, ...]:
     """One string or several as a tuple; ValueError for an empty one or for none at all."""
     several = (strings,) if isinstance(strings, str) else tuple(strings)
     for string in several:
         if not isinstance(string, str) or not string:
-            raise ValueError(f"stop strings must be text of at least one character; got {string!r}")
+            raise ValueError(
+                f"stop strings must be text of at least one character; got {shown(string)}")
     return several
 
 

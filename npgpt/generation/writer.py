@@ -17,10 +17,11 @@ same with and without it, greedy or sampled, up to logits that differ in their l
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Generator, Iterable, NamedTuple, Sequence, Unpack
+from typing import Callable, Collection, Generator, Iterable, NamedTuple, Sequence, Unpack
 
 import numpy as np
 
+from ..checked import checked
 from ..config import GPT2Config
 from ..ids import check_ids, check_integer
 from ..suggest import did_you_mean
@@ -29,6 +30,13 @@ from .lookup import FIRST_DRAFT, next_length, propose
 from .reader import CachedReader
 from .sampling import Sampling, SamplingSettings, log_probability
 from .stops import checked_strings
+
+# a stream of as many would take years
+MOST_TOKENS = 2**31 - 1
+
+# transformers' names for what is another here
+ELSEWHERE = {"do_sample": "temperature=0 is greedy", "num_return_sequences": "samples",
+             "eos_token_id": "stop_ids", "stop_strings": "stop", "typical_p": "min_p or top_p"}
 
 OnSlide = Callable[[int], None]
 Decode = Callable[[Sequence[int]], str]
@@ -48,8 +56,8 @@ class Token(NamedTuple):
 class Settings(SamplingSettings, total=False):
     """How tokens are chosen and where a text ends, as `LanguageModel.stream` describes it."""
 
-    stop_ids: Sequence[int]
-    stop: str | Sequence[str]
+    stop_ids: Collection[int]
+    stop: str | Collection[str]
     decode: Decode | None
     speculate: bool
 
@@ -62,15 +70,16 @@ class Request:
     strings without a `decode`.
     """
 
+    @checked
     def __init__(
         self, config: GPT2Config, max_new_tokens: int, *,
-        stop_ids: Sequence[int] = (),
-        stop: str | Sequence[str] = (),
+        stop_ids: Collection[int] = (),
+        stop: str | Collection[str] = (),
         decode: Decode | None = None,
         speculate: bool = False,
         **sampling: Unpack[SamplingSettings],
     ) -> None:
-        self.limit = check_integer("max_new_tokens", max_new_tokens, 0)
+        self.limit = check_integer("max_new_tokens", max_new_tokens, 0, MOST_TOKENS)
         self.sampling = Sampling(**sampling)
         self.speculate = speculate
         ids = list(stop_ids)
@@ -92,8 +101,8 @@ def check_names(settings: Iterable[str], known: Iterable[str]) -> None:
     """TypeError for a setting that is not among the `known` ones, with the nearest."""
     for name in settings:
         if name not in known:
-            raise TypeError(f"unknown setting {name!r}{did_you_mean(name, known)}; "
-                            f"expected one of {', '.join(known)}")
+            hint = f" (here {ELSEWHERE[name]})" if name in ELSEWHERE else did_you_mean(name, known)
+            raise TypeError(f"unknown setting {name!r}{hint}; expected one of {', '.join(known)}")
 
 
 @dataclass

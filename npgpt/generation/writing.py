@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Generator, Iterable, Sequence, Unpack
+from typing import Callable, Collection, Generator, Iterable, Unpack
 
 from ..text.stream import StreamDecoder
 from ..text.tokenizer import Tokenizer
@@ -15,8 +15,8 @@ def stream_text(
     tokens: Iterable[Token],
     tokenizer: Tokenizer,
     *,
-    stop_ids: Sequence[int] = (),
-    stop: str | Sequence[str] = (),
+    stop_ids: Collection[int] = (),
+    stop: str | Collection[str] = (),
 ) -> Generator[str, None, None]:
     """The text of one row's tokens, in pieces that are safe to print at once.
 

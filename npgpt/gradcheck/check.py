@@ -124,6 +124,8 @@ def _takes(function: Callable[..., Any], count: int) -> bool:
 
 def _flat(tree: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
     """(dotted name, array) of every leaf."""
+    if not isinstance(tree, Mapping):
+        raise ContractError(f"expected a dict of arrays by name, got {describe(tree)}")
     return [leaf for name, value in tree.items() for leaf in (
         _flat(value, f"{above}{name}.") if isinstance(value, Mapping) else [(above + name, value)])]
 

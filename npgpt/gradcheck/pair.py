@@ -151,7 +151,10 @@ def as_array(value: Any) -> Array | None:
     """An input as an array of its own, floats as float64; None stays. Raises ContractError."""
     if value is None:
         return None
-    array = to_numpy(value)
+    try:
+        array = to_numpy(value)
+    except ValueError:
+        raise ContractError("inputs are arrays; got a list of rows of other lengths") from None
     if array.dtype.kind == "f":
         return array.astype(np.float64)
     if array.dtype.kind in "iub":

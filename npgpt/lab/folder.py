@@ -21,24 +21,38 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping, TypedDict
+from typing import Callable, Iterator, Literal, Mapping, TypedDict, TypeVar
 
 import numpy as np
 
-from ..files import LOCK_FILE, InUse, locked, write_text
+from ..documents import check_type, read_json
+from ..files import LOCK_FILE, InUse, locked, remove_partial, write_text
 from ..text import Corpus
 from ..training.checkpoint import checkpoints
+from ..training.log import Number
 from ..training.loop import CONFIG_FILE, RESULT_FILE
-from ..training.settings import RunConfig
+from ..training.settings import RunConfig, differences
 from ..version import VERSION
 from .study import Arm, Study, read_study
+
+T = TypeVar("T")
 
 STUDY_FILE = "study.toml"
 ABOUT_FILE = "about.json"
 DIVERGED = 4
 """The exit code of `npgpt train` for a run that diverged: a result, not a failure."""
-Machine = dict[str, str | int | None]
-"""What a study ran on: npgpt, numpy, python, system, processor, cores."""
+Status = Literal["done", "diverged", "unfinished", "waiting"]
+
+
+class Machine(TypedDict):
+    """What a study ran on."""
+
+    npgpt: str
+    numpy: str
+    python: str
+    system: str
+    processor: str
+    cores: int | None
 
 
 class CorpusFacts(TypedDict, total=False):
@@ -52,6 +66,31 @@ class CorpusFacts(TypedDict, total=False):
     held_back_tokens: int
     unigram: float
     """Cross-entropy in nats of counting tokens alone."""
+
+
+class About(TypedDict, total=False):
+    """The content of about.json."""
+
+    made_with: list[Machine]
+    corpus: CorpusFacts
+
+
+class Ending(TypedDict, total=False):
+    """The content of NAME.json."""
+
+    exit: int | None
+    """None while the run goes."""
+    said: str
+    """The last words of a run that diverged."""
+    seconds: float
+    """So far."""
+
+
+class Result(TypedDict, total=False):
+    """The content of result.json."""
+
+    step: int
+    val_loss: Number
 
 
 @dataclass(frozen=True)
@@ -83,18 +122,17 @@ class Run:
         """Whether it is continued rather than started."""
         return bool(checkpoints(self.place)) or (self.place / CONFIG_FILE).is_file()
 
-    def ending(self) -> Any:
-        """The content of NAME.json, {} if there is none: exit, None while the run goes; seconds so
-        far; and said, the last words of a run that diverged."""
-        return read_json(self.beside(".json"))
+    def ending(self) -> Ending:
+        """The content of NAME.json, {} if there is none."""
+        return read_record(self.beside(".json"), Ending)
 
-    def result(self) -> dict[str, Any]:
-        """The content of result.json, step and val_loss, if the run has finished; else {}."""
-        found = read_json(self.place / RESULT_FILE)
+    def result(self) -> Result:
+        """The content of result.json, if the run has finished; else {}."""
+        found = read_record(self.place / RESULT_FILE, Result)
         return found if found.get("step") == self.config.train.max_steps else {}
 
-    def status(self) -> str:
-        """done, diverged, unfinished or waiting."""
+    def status(self) -> Status:
+        """What became of it so far."""
         if self.result():
             return "done"
         if self.place.is_dir() and self.ending().get("exit") == DIVERGED:
@@ -117,6 +155,7 @@ def held(
     """
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
+        remove_partial(folder / "runs")
         deadline = time.monotonic() + patience
         while runs := _left_behind(folder):
             problem = (f"{folder} is in use by runs that a killed lab run left behind: "
@@ -149,7 +188,7 @@ def adopt(folder: Path, study: Study) -> None:
     for any other change.
     """
     place = folder / STUDY_FILE
-    if place.is_file():
+    if place.exists():
         change = _change(read_study(place), study)
         if change:
             raise ValueError(f"{folder} holds a study with other settings: {change}; "
@@ -170,13 +209,9 @@ def _change(old: Study, new: Study) -> str:
     for arm in old.arms:
         if arm.name not in arms:
             return f"arm {arm.name!r} is gone"
-        before = old.run_config(arm, 0).to_dict()
-        after = new.run_config(arms[arm.name], 0).to_dict()
-        for table in before:
-            for key in sorted(before[table].keys() | after[table].keys()):
-                was, now = before[table].get(key), after[table].get(key)
-                if was != now:
-                    return f"{table}.{key} of arm {arm.name!r} was {was!r} and is {now!r}"
+        before, after = old.run_config(arm, 0), new.run_config(arms[arm.name], 0)
+        for table, key, was, now in differences(before.to_dict(), after.to_dict()):
+            return f"{table}.{key} of arm {arm.name!r} was {was!r} and is {now!r}"
     return ""
 
 
@@ -185,7 +220,7 @@ def note_beginning(folder: Path, corpus: Corpus) -> None:
 
     Raises ValueError if the study began with another text.
     """
-    about = read_json(folder / ABOUT_FILE)
+    about = read_record(folder / ABOUT_FILE, About)
     known = about.get("corpus", {}).get("fingerprint", corpus.fingerprint)
     if known != corpus.fingerprint:
         raise ValueError(f"{corpus.name} is no longer the text that {folder} began with; "
@@ -221,13 +256,15 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def read_json(path: Path) -> Any:
-    """A JSON object from a file, {} if the file is missing, torn or holds something else."""
+def read_record(path: Path, kind: type[T]) -> T:
+    """The content of one of a study's JSON files, {} if there is none.
+
+    They are written whole or not at all. Raises ValueError for one that is damaged.
+    """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return check_type(read_json(path) if path.exists() else {}, kind, path)
+    except ValueError as error:
+        raise ValueError(f"{error}; delete the file to go on without it") from None
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from ..display.drawing import BLUE, GREEN, GREY, ORANGE, PINK, SKY, YELLOW, new_figure
 from ..layers.contract import Array
 from ..probe.entropy import causal_bound
+from .statistics import exp
 from .summary import ArmSummary, Summary
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ def draw_all(summary: Summary) -> dict[str, bytes]:
 
 
 def perplexity(summary: Summary) -> Figure | None:
-    """Every seed a dot, the mean a bar with its interval; one row for each arm."""
-    arms = [arm for arm in summary.arms if arm.losses]
+    """Every seed a dot, the mean a bar with its interval; one row for each arm of finite mean."""
+    arms = [arm for arm in summary.arms if math.isfinite(arm.perplexity.mean)]
     if not arms:
         return None
     figure = new_figure(1, 1, (WIDTH, 1.0 + 0.36 * len(arms)))
@@ -65,7 +66,7 @@ def perplexity(summary: Summary) -> Figure | None:
     low = high = baseline
     for row, arm in enumerate(arms):
         found = arm.perplexity
-        values = [math.exp(loss) for loss in arm.losses.values()]
+        values = [exp(loss) for loss in arm.losses.values()]
         if found.mean > most:
             # one far arm would squeeze all others together: its value is written instead
             axes.annotate(f"{found.mean:.3g} \N{RIGHTWARDS ARROW}", (1, row),

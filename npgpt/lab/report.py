@@ -18,7 +18,7 @@ from ..probe.entropy import quartiles
 from . import paper
 from .pages import PICTURES, Part, code, heading, items, pages, picture, table, text
 from .results import Results, load_results, number
-from .statistics import estimate
+from .statistics import estimate, exp, expm1
 from .study import shipped
 from .summary import SIGNIFICANT, ArmSummary, Summary, summarise
 from .wording import (
@@ -120,7 +120,7 @@ def _perplexity(results: Results, summary: Summary, drawn: Drawn) -> list[Part]:
     unigram = number(corpus.get("unigram"))
     if math.isfinite(unigram):
         section.append(text(f"Counting tokens alone reaches {figure(unigram, 4)} nats, perplexity "
-                            f"{figure(math.exp(unigram), 2)}."))
+                            f"{figure(exp(unigram), 2)}."))
     return section + picture(
         "perplexity", drawn, "Perplexity of every arm: " + "; ".join(
             f"{arm.name} {interval(arm.perplexity)}" for arm in summary.arms if arm.losses),
@@ -134,7 +134,7 @@ def _differences(summary: Summary) -> list[Part]:
     rows = []
     for pair in summary.pairs:
         a, b = summary.arm(pair.arm), summary.arm(pair.against)
-        seeds = [100 * math.expm1(a.losses[s] - b.losses[s]) for s in pair.seeds]
+        seeds = [100 * expm1(a.losses[s] - b.losses[s]) for s in pair.seeds]
         each = ", ".join(percent(value, enough_digits(seeds))[:-2] for value in seeds)
         rows.append((
             pair.name, each or "–", change(pair.percent),
@@ -251,7 +251,7 @@ def _loss(summary: Summary, drawn: Drawn) -> list[Part]:
 
 
 def _diverged(results: Results) -> list[Part]:
-    rows = [(f"{run['arm']}, seed {run['seed']}", f"{run['diverged_at']:,}", run["said"])
+    rows = [(f"{run['arm']}, seed {run['seed']}", f"{run['diverged_at'] or 0:,}", run["said"])
             for run in results["runs"] if run["status"] == "diverged"]
     return [table("A run diverges when its loss, a gradient or a parameter is not a finite number; "
                   "it ends there.", ("run", "step", "its last words"), rows)] if rows else []

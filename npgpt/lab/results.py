@@ -11,28 +11,33 @@ from typing import Any, Sequence, TypedDict
 
 import numpy as np
 
-from ..training.checkpoint import checkpoints
-from ..training.log import plain, read_log
+from ..documents import check_type, read_json
+from ..suggest import shown
+from ..training.checkpoint import read_model
+from ..training.log import Number, plain, read_log
 from ..weights import CheckpointError
-from ..weights.safetensors_file import read_arrays
 from .folder import (
     ABOUT_FILE,
     STUDY_FILE,
+    About,
     CorpusFacts,
     Machine,
     Run,
-    read_json,
+    Status,
+    read_record,
     runs_of,
     write_json,
 )
+from .paper import ROWS
+from .statistics import exp
 from .study import Settings, read_study
 
 RESULTS_FILE = "results.json"
+# the entropies of all heads at all watched steps: of a large study hundreds of megabytes
+LARGEST = 2**30
 # a training curve is thinned to so many means
 POINTS = 120
 
-Number = float | str | None
-"""A number of results.json: text where it is not finite, None where there is none."""
 Curve = Sequence[tuple[int, Number]]
 """(step, value), oldest first."""
 
@@ -82,8 +87,7 @@ class RunRecord(TypedDict):
 
     arm: str
     seed: int
-    status: str
-    """As of `Run.status`."""
+    status: Status
     step: int
     max_steps: int
     val_loss: Number
@@ -92,17 +96,42 @@ class RunRecord(TypedDict):
     said: str
     seconds: float
     val: Curve
-    train: list[list[float]]
+    train: Sequence[Sequence[Number]]
     entropy: EntropyRecord | None
     parameters: int | None
     slopes: dict[str, float]
+
+
+class ModelScale(TypedDict):
+    """What a report says of the model; the table has all of its settings."""
+
+    n_layer: int
+    n_embd: int
+    n_positions: int
+
+
+class TrainScale(TypedDict):
+    """What a report says of training; the table has all of its settings."""
+
+    max_steps: int
+    batch_size: int
+    grad_accumulation: int
+    sequence_length: int
+    threads: int
+
+
+class SettingsRecord(TypedDict):
+    """The settings of the first arm's first run."""
+
+    model: ModelScale
+    train: TrainScale
 
 
 class Results(TypedDict):
     """The content of results.json."""
 
     study: StudyRecord
-    settings: Settings
+    settings: SettingsRecord
     made_with: list[Machine]
     corpus: CorpusFacts
     complete: bool
@@ -113,7 +142,7 @@ def write_results(folder: Path) -> Results:
     """Write FOLDER/results.json from what the runs have written so far, and return its content."""
     study = read_study(folder / STUDY_FILE)
     runs = runs_of(folder, study)
-    about = read_json(folder / ABOUT_FILE)
+    about = read_record(folder / ABOUT_FILE, About)
     records = [_run(run) for run in runs]
     results: Results = plain({
         "study": {
@@ -137,16 +166,43 @@ def load_results(path: Path) -> Results:
 
     Raises ValueError for anything else.
     """
-    if (path / STUDY_FILE).is_file():
+    if (path / STUDY_FILE).exists():
         return write_results(path)
-    found: Results = read_json(path if path.is_file() else path / RESULTS_FILE)
-    if not found:
+    file = path / RESULTS_FILE if path.is_dir() else path
+    if not file.exists():
         raise ValueError(f"{path} is neither a study's folder nor a results file; "
                          f"npgpt lab run writes one")
-    missing = [key for key in Results.__required_keys__ if key not in found]
-    if missing:
-        raise ValueError(f"{path} does not hold results of npgpt lab run: no {missing[0]}")
+    found = check_type(read_json(file, most=LARGEST), Results, file)
+    try:
+        _check_results(found)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
     return found
+
+
+def _check_results(found: Results) -> None:
+    """Raise ValueError unless the names are those of the arms, and entropies can be averaged."""
+    arms = [arm["name"] for arm in found["study"]["arms"]]
+    if not arms:
+        raise ValueError("study.arms is empty")
+    for arm in found["study"]["arms"]:
+        if arm["paper"] is not None and arm["paper"] not in ROWS:
+            raise ValueError(f"unknown row of the paper {shown(arm['paper'])}")
+    named = [pair[key] for pair in found["study"]["compare"] for key in ("arm", "against")]
+    for name in named + [run["arm"] for run in found["runs"]]:
+        if name not in arms:
+            raise ValueError(f"unknown arm {shown(name)}; expected one of {', '.join(arms)}")
+    shapes: dict[str, tuple[int, ...]] = {}
+    for run in found["runs"]:
+        if run["entropy"]:
+            nats, sinks = run["entropy"]["nats"], run["entropy"]["sink"]
+            measured = [heads for heads in [*nats, *sinks] if heads is not None]
+            widths = {tuple(len(layer) for layer in heads) for heads in measured}
+            shape = shapes.setdefault(run["arm"], next(iter(widths), ()))
+            if (widths != {shape} or not shape or len(set(shape)) > 1 or 0 in shape
+                    or not len(run["entropy"]["steps"]) == len(nats) == len(sinks)):
+                raise ValueError(f"the entropies of arm {shown(run['arm'])} are not all [L][H], "
+                                 "one for each step")
 
 
 def number(value: Number) -> float:
@@ -158,14 +214,13 @@ def _run(run: Run) -> RunRecord:
     log, ending, status = read_log(run.place), run.ending(), run.status()
     result = run.result()
     val_loss = number(result.get("val_loss"))
-    perplexity = math.inf if val_loss > 700 else math.exp(val_loss)
     step = log[-1]["step"] if log else 0
     parameters, slopes = _learnt(run)
     return {
         "arm": run.arm.name, "seed": run.seed, "status": status,
         "step": step, "max_steps": run.config.train.max_steps,
         "val_loss": val_loss if result else None,
-        "perplexity": perplexity if result else None,
+        "perplexity": exp(val_loss) if result else None,
         # the step that could not be applied, or the one whose parameters could not be saved
         "diverged_at": step if status == "diverged" else None,
         "said": ending.get("said", ""),
@@ -178,7 +233,7 @@ def _run(run: Run) -> RunRecord:
 
 def _entropy(log: list[dict[str, Any]]) -> EntropyRecord | None:
     watched = [(r["step"], r["watch"]["entropy"]) for r in log
-               if isinstance(r.get("watch"), dict) and "entropy" in r["watch"]]
+               if "entropy" in r.get("watch", ())]
     if not watched:
         return None
     return {
@@ -200,14 +255,10 @@ def _thinned(curve: list[tuple[int, float]]) -> list[list[float]]:
 
 def _learnt(run: Run) -> tuple[int | None, dict[str, float]]:
     """Number of parameters, and the learnt slopes, of the newest checkpoint."""
-    saved = checkpoints(run.place)
-    if not saved:
-        return None, {}
     try:
-        params = read_arrays(saved[-1] / "model.safetensors")
+        _, params, _ = read_model(run.place)
     except (CheckpointError, OSError):
         return None, {}
-    # a checkpoint has Hugging Face's names
-    slopes = {name.removeprefix("transformer."): float(np.asarray(array).reshape(-1)[0])
+    slopes = {name: float(np.asarray(array).reshape(-1)[0])
               for name, array in params.items() if name.endswith("mlp.act.slope")}
     return sum(int(array.size) for array in params.values()), slopes

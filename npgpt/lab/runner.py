@@ -10,7 +10,6 @@ that, at most a minute; then it names a run that still goes.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import subprocess
@@ -20,11 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Protocol
 
+from ..checked import checked
+from ..documents import open_regular
 from ..files import write_text
 from ..ids import check_integer
 from ..text import load_corpus
 from ..training.checkpoint import checkpoints
 from ..training.log import FILE as LOG_FILE
+from ..training.log import record_of
 from ..training.loop import check_length
 from .folder import DIVERGED, Run, adopt, held, note_beginning, runs_of, write_json
 from .results import write_results
@@ -90,8 +92,9 @@ class _Going:
             })
 
 
+@checked
 def run_study(
-    folder: Path, study: Study, reporter: Reporter, *, jobs: int | None = None,
+    folder: Path | str, study: Study, reporter: Reporter, *, jobs: int | None = None,
     only: list[str] | None = None, max_minutes: float = 0.0,
     should_stop: Callable[[], bool] = lambda: False, report: Callable[[str], None] | None = None,
 ) -> Outcome:
@@ -106,6 +109,7 @@ def run_study(
     Raises ValueError for invalid settings and for a folder that is in use or holds another study;
     CorpusError for a corpus that cannot be read.
     """
+    folder = Path(folder)
     jobs = check_integer("jobs", (os.cpu_count() or 1) if jobs is None else jobs, 1)
     if not 0 <= max_minutes < math.inf:
         raise ValueError(f"max_minutes={max_minutes} must be a number of at least 0")
@@ -224,18 +228,15 @@ class _Team:
 def last_step(run: Run) -> int:
     """The newest step in the run's log, 0 if there is none."""
     try:
-        with (run.place / LOG_FILE).open("rb") as file:
+        with open_regular(run.place / LOG_FILE) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - (1 << 16)))
             lines = file.read().splitlines()
     except OSError:
         return 0
-    for line in reversed(lines):
-        try:
-            return int(json.loads(line)["step"])
-        except (ValueError, KeyError, TypeError):
-            continue        # torn by a kill, or being written
-    return 0
+    # the last may be torn by a kill, or being written
+    records = (record_of(line) for line in reversed(lines))
+    return next((int(record["step"]) for record in records if record), 0)
 
 
 def _last_line(run: Run) -> str:

@@ -15,6 +15,7 @@ from typing import Sequence
 import numpy as np
 
 COVERAGE = 0.95
+LARGEST_EXPONENT = 709.0
 # all the signings of 16 differences; of more differences, as many drawn at random
 SIGNINGS = 2**16
 
@@ -34,6 +35,16 @@ class Estimate:
         return self.low > 0 or self.high < 0
 
 
+def exp(nats: float) -> float:
+    """A perplexity; infinite where a float has no room for it."""
+    return math.inf if nats > LARGEST_EXPONENT else math.exp(nats)
+
+
+def expm1(nats: float) -> float:
+    """A ratio of perplexities minus 1, likewise."""
+    return math.inf if nats > LARGEST_EXPONENT else math.expm1(nats)
+
+
 def estimate(values: Sequence[float]) -> Estimate:
     """Mean and 95 % interval by Student's t with n - 1 degrees of freedom; NaN values stay NaN.
 
@@ -45,7 +56,8 @@ def estimate(values: Sequence[float]) -> Estimate:
     mean = math.fsum(values) / n
     if n == 1 or not math.isfinite(mean):
         return Estimate(mean, math.nan, math.nan, n)
-    half = float(stats.t.ppf((1 + COVERAGE) / 2, n - 1) * stats.sem(values))
+    with np.errstate(over="ignore", invalid="ignore"):
+        half = float(stats.t.ppf((1 + COVERAGE) / 2, n - 1) * stats.sem(values))
     return Estimate(mean, mean - half, mean + half, n)
 
 

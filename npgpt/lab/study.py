@@ -7,16 +7,20 @@ of arms to compare. The first arm is the baseline. Everything is checked before 
 from __future__ import annotations
 
 import itertools
+import math
 import re
-import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Mapping
 
-from ..suggest import did_you_mean
+from ..checked import checked
+from ..documents import LONGEST_LINE, parse_toml, read_text
+from ..suggest import did_you_mean, one_line
 from ..training.settings import RunConfig, build, resolve, table_fields
 from .paper import ROWS
 
+# a study of more would not end, nor would their list
+MOST_ARMS = 10_000
 CLAIMS = ("lower", "higher")
 
 Settings = dict[str, dict[str, Any]]
@@ -91,14 +95,15 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def load_study(what: str) -> Study:
+@checked
+def load_study(what: Path | str) -> Study:
     """The shipped study of that name, or the TOML file at that path.
 
     Raises ValueError, in one line that names the file, the key and what would fit.
     """
     known = shipped()
-    path = known.get(what, Path(what))
-    if not path.is_file():
+    path = known.get(str(what), Path(what))
+    if not path.exists():
         raise ValueError(f"unknown study {what!r}{did_you_mean(what, known)}; expected one of "
                          f"{', '.join(known)}, or a TOML file")
     return read_study(path)
@@ -106,15 +111,12 @@ def load_study(what: str) -> Study:
 
 def read_study(path: Path) -> Study:
     """A study's file, checked; raises ValueError as `load_study` does."""
+    text = read_text(path).replace("\r\n", "\n")
+    content = parse_toml(text, path)
     try:
-        text = path.read_text(encoding="utf-8")
-        return _parse(tomllib.loads(text), text)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is not valid TOML: {error}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8: invalid byte at {error.start}") from None
+        return _parse(content, text)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path}: {one_line(str(error), LONGEST_LINE)}") from None
 
 
 def _parse(content: Toml, text: str) -> Study:
@@ -163,7 +165,8 @@ def _arms(content: Toml) -> tuple[Arm, ...]:
             raise ValueError(f"[paper] unknown arm {name!r}{did_you_mean(name, folders.values())}")
     arms = [replace(arm, paper=paper.get(arm.name, arm.paper)) for arm in arms]
     for arm in arms:
-        if arm.paper is not None and arm.paper not in ROWS:
+        # a list: what TOML gives for paper may be unhashable
+        if arm.paper is not None and arm.paper not in list(ROWS):
             raise ValueError(f"arm {arm.name!r}: unknown row paper={arm.paper!r}; the paper's "
                              f"table has {'; '.join(ROWS)}")
     return tuple(arms)
@@ -184,6 +187,9 @@ def _combinations(axes: Toml) -> list[Arm]:
         if not isinstance(values, list) or not values:
             raise ValueError(f"[axes] {key} must be a list of at least one value")
         options.append([(table, name, value) for value in values])
+    count = math.prod(map(len, options))
+    if count > MOST_ARMS:
+        raise ValueError(f"[axes] has {count:,} combinations; expected at most {MOST_ARMS:,}")
     arms = []
     for combination in itertools.product(*options) if options else ():
         changes: Settings = {}

@@ -15,7 +15,7 @@ from ..layers.contract import Array
 from ..probe.entropy import greatest
 from .paper import ROWS, Row
 from .results import ArmRecord, PairRecord, Results, RunRecord, number
-from .statistics import Estimate, estimate, holm, sign_flip, t_test
+from .statistics import Estimate, estimate, exp, expm1, holm, sign_flip, t_test
 from .study import Comparison
 
 # Holm's p must be below this
@@ -48,7 +48,7 @@ class ArmSummary:
     @property
     def perplexity(self) -> Estimate:
         """Mean over the seeds that are done, with its 95 % interval."""
-        return estimate([math.exp(loss) for loss in self.losses.values()])
+        return estimate([exp(loss) for loss in self.losses.values()])
 
     @property
     def entropy(self) -> dict[int, Array]:
@@ -91,7 +91,7 @@ class Pair(Comparison):
     @property
     def percent(self) -> Estimate:
         """The difference of perplexity in percent."""
-        mean, low, high = (100 * math.expm1(nats)
+        mean, low, high = (100 * expm1(nats)
                            for nats in (self.nats.mean, self.nats.low, self.nats.high))
         return Estimate(mean, low, high, self.nats.n)
 
@@ -152,12 +152,12 @@ def summarise(results: Results) -> Summary:
     arms = tuple(_arm(entry, results["runs"]) for entry in results["study"]["arms"])
     bounds = {number(run["entropy"]["bound"]) for run in results["runs"] if run["entropy"]}
     largest = greatest([greatest(arm.all_heads) for arm in arms if arm.entropy])
-    bound = bounds.pop() if len(bounds) == 1 else None
+    bound = bounds.pop() if len(bounds) == 1 else 0.0
     by_name = {arm.name: arm for arm in arms}
     found = [_pair(entry, by_name, bound) for entry in results["study"]["compare"]]
     corrected = holm([pair.t_test for pair in found])
     pairs = tuple(replace(pair, holm=p) for pair, p in zip(found, corrected))
-    return Summary(arms, pairs, bound, largest)
+    return Summary(arms, pairs, bound or None, largest)
 
 
 def _arm(entry: ArmRecord, all_runs: list[RunRecord]) -> ArmSummary:

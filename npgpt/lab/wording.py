@@ -8,7 +8,7 @@ from typing import Sequence
 from ..probe.entropy import quartiles
 from . import paper
 from .results import Results
-from .statistics import Estimate
+from .statistics import Estimate, exp
 from .summary import SIGNIFICANT, Pair, Summary
 
 # what a verdict on the first comparison says, and how claims with it are listed
@@ -114,7 +114,7 @@ def _main(summary: Summary, pair: Pair) -> list[str]:
         return [f"Cannot tell: {' and '.join(broken)}." if broken else
                 f"Cannot tell yet: no seed has both “{pair.arm}” and “{pair.against}”."]
     printed = "" if pair.paper is None else f"; the paper: {percent(100 * pair.paper)}"
-    first, second = (math.fsum(math.exp(arm.losses[s]) for s in pair.seeds) / len(pair.seeds)
+    first, second = (math.fsum(exp(arm.losses[s]) for s in pair.seeds) / len(pair.seeds)
                      for arm in arms)
     numbers = (f"“{pair.arm}” reaches perplexity {figure(first)}, “{pair.against}” "
                f"{figure(second)}: {change(pair.percent)} over {_seeds(len(pair.seeds))}"

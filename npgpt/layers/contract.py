@@ -5,13 +5,14 @@ Each layer checks its own arrays, in its own file; its fast version calls the sa
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..arrays import Array, Cache
 
 __all__ = ["Array", "Cache", "UniformSource", "check_shapes"]
 
 
+@runtime_checkable
 class UniformSource(Protocol):
     """Anything that draws uniform numbers in [0, 1): a numpy Generator, or a stand-in for one."""
 

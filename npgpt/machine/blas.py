@@ -15,6 +15,7 @@ import itertools
 import os
 import threading
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple, Sequence
 
 if TYPE_CHECKING:
@@ -30,30 +31,38 @@ class Library(NamedTuple):
     """Whether a number set by one thread holds for that thread alone."""
 
 
+@dataclass(frozen=True, eq=False)
+class Limit:
+    """So many threads, and the thread that asked for it."""
+
+    n: int
+    owner: int = field(default_factory=threading.get_ident)
+
+
 class Limits:
     """The limits in force on some libraries."""
 
     def __init__(self, libraries: Sequence[Library]) -> None:
         self._libraries = libraries
         self._lock = threading.Lock()
-        # (number of threads, who asked for it)
-        self._active: list[tuple[int, int]] = []
+        self._active: list[Limit] = []
         self._before: list[int] = []
         self._applied: list[int] = []
 
-    def enter(self, n: int) -> None:
-        """Use at most n threads until `leave(n)`."""
+    def enter(self, limit: Limit) -> None:
+        """Use at most as many threads as a limit says, until it is left."""
         with self._lock:
-            if not self._active:
+            # they differ after a `leave` that an interrupt cut short: then what was before is known
+            if not self._active and self._applied == self._before:
                 self._before = [library.get_threads() for library in self._libraries]
                 self._applied = self._before
-            self._active.append((n, threading.get_ident()))
+            self._active.append(limit)
             self._apply()
 
-    def leave(self, n: int) -> None:
-        """End one limit of n threads that this thread asked for."""
+    def leave(self, limit: Limit) -> None:
+        """End a limit, if it was entered and not left yet."""
         with self._lock:
-            self._active.remove((n, threading.get_ident()))
+            self._active = [other for other in self._active if other is not limit]
             self._apply()
 
     def set_default(self, n: int) -> None:
@@ -66,12 +75,13 @@ class Limits:
         """Forget the limits of threads that a forked child does not have."""
         self._lock = threading.Lock()
         had, here = bool(self._active), threading.get_ident()
-        self._active = [limit for limit in self._active if limit[1] == here]
+        self._active = [limit for limit in self._active if limit.owner == here]
         if had:
             self._apply()
 
     def _apply(self) -> None:
-        wanted = [min(self._active)[0]] * len(self._libraries) if self._active else self._before
+        least = min((limit.n for limit in self._active), default=None)
+        wanted = self._before if least is None else [least] * len(self._libraries)
         # set only where it changes: decoding enters a nested limit for every matmul
         if wanted != self._applied:
             for library, n in zip(self._libraries, wanted):
@@ -99,13 +109,22 @@ _NOTHING = nullcontext()
 
 @contextmanager
 def _limited(limits: Sequence[Limits], n: int) -> Iterator[None]:
-    for one in limits:
-        one.enter(n)
+    limit = Limit(n)
     try:
+        for one in limits:
+            one.enter(limit)
         yield
     finally:
-        for one in limits:
-            one.leave(n)
+        try:
+            _leave(limits, limit)
+        except BaseException:       # Ctrl-C comes at any moment, this one included
+            _leave(limits, limit)
+            raise
+
+
+def _leave(limits: Sequence[Limits], limit: Limit) -> None:
+    for one in limits:
+        one.leave(limit)
 
 
 def set_default(n: int) -> None:

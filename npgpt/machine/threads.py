@@ -54,6 +54,9 @@ class Thresholds:
 
 THRESHOLDS = Thresholds()
 
+# more than any machine has; OpenBLAS takes an int of 32 bits
+MOST = 2**15
+
 _default: int | None = None
 _asked: ContextVar[int | None] = ContextVar("threads", default=None)
 _in_worker: ContextVar[bool] = ContextVar("in_worker", default=False)
@@ -88,11 +91,12 @@ def using(n: int | None) -> Iterator[None]:
     if n is None:
         yield
         return
-    before = _asked.set(check_integer("threads", n, 1))
+    before = _asked.get()
     try:
+        _asked.set(check_integer("threads", n, 1, MOST))
         yield
     finally:
-        _asked.reset(before)
+        _asked.set(before)
 
 
 def set_default(n: int) -> None:
@@ -101,8 +105,8 @@ def set_default(n: int) -> None:
     Raises ValueError for n below 1.
     """
     global _default
-    _default = check_integer("threads", n, 1)
-    blas.set_default(n)
+    _default = check_integer("threads", n, 1, MOST)
+    blas.set_default(_default)
 
 
 def one_blas_thread() -> AbstractContextManager[None]:
@@ -151,11 +155,13 @@ def _share(work: Callable[[int], None], count: int, others: int) -> None:
     _start_threads(others)
     left = iter(range(count))
     error_state = np.geterr()
-    done: SimpleQueue[BaseException | None] = SimpleQueue()
+    errors: list[BaseException | None] = []
+    done: SimpleQueue[None] = SimpleQueue()
 
     def take_part() -> BaseException | None:
-        outside = _in_worker.set(True)
+        outside = _in_worker.get()
         try:
+            _in_worker.set(True)
             # NumPy keeps its floating-point error settings per thread: take the caller's along
             with np.errstate(**error_state), blas.limited_here(1):
                 for i in left:
@@ -163,17 +169,26 @@ def _share(work: Callable[[int], None], count: int, others: int) -> None:
         except BaseException as error:  # handed to the caller's thread, which raises it
             return error
         finally:
-            _in_worker.reset(outside)
+            _in_worker.set(outside)
         return None
 
+    def help_out() -> None:
+        errors.append(take_part())
+        done.put(None)
+
     for _ in range(others):
-        _jobs.put(lambda: done.put(take_part()))
-    errors = [take_part()]
-    # every other thread must have left before we return: it writes into our caller's arrays
-    errors += [done.get() for _ in range(others)]
-    for error in errors:
-        if error is not None:
-            raise error
+        _jobs.put(help_out)
+    own = [take_part()]
+    # every other thread must have left before we return, even for Ctrl-C: it writes into our
+    # caller's arrays
+    while len(errors) < others:
+        try:
+            done.get()
+        except KeyboardInterrupt as error:
+            own.append(error)
+    for failure in own + errors:
+        if failure is not None:
+            raise failure
 
 
 def _start_threads(wanted: int) -> None:

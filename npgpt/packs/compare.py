@@ -5,14 +5,26 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypedDict
 
 import numpy as np
 
+from ..checked import checked
 from ..config import GPT2Config
+from ..documents import LONGEST_LINE, check_type
+from ..suggest import one_line, shown
 from ..tape import Array
 from ..weights import CheckpointError
 from .causes import likely_cause
-from .write import GREEDY, INPUTS, PRECISIONS, Pack, read_pack
+from .write import ABOUT, GREEDY, INPUTS, PRECISIONS, Pack, read_pack
+
+
+class About(TypedDict):
+    """What a comparison reads of pack.json."""
+
+    order: list[str]
+    tolerances: dict[str, dict[str, float]]
+    config: dict[str, Any]
 
 
 @dataclass
@@ -50,6 +62,7 @@ class Comparison:
         return "\n".join(textwrap.fill(line, 80, subsequent_indent="  ") for line in lines)
 
 
+@checked
 def compare_packs(ours: str | Path, theirs: str | Path) -> Comparison:
     """Compare another pack with one that npgpt wrote, tensor by tensor in the order of execution.
 
@@ -98,16 +111,22 @@ def _description(pack: Pack) -> tuple[list[str], dict[str, dict[str, float]], GP
     if about.get("format") != "npgpt-pack":
         raise CheckpointError(f"{pack.path} is not a pack that npgpt wrote: it has no pack.json")
     try:
-        order, tolerances = about["order"], about["tolerances"]
-        config = GPT2Config.from_dict(about["config"])
+        found = check_type(about, About, ABOUT)
+        order, tolerances = found["order"], found["tolerances"]
+        config = GPT2Config.from_dict(found["config"])
         for precision in PRECISIONS:
             for name in order:
-                float(tolerances[precision][name])
-                pack.tensors[f"{precision}/{name}"]
+                tolerances[precision][name], pack.tensors[f"{precision}/{name}"]
             pack.tensors[f"{precision}/{GREEDY}"]
         pack.tensors["ids"], pack.tensors["targets"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{pack.path} is damaged ({error}); write it again") from None
+        if not order:
+            raise ValueError("its order is empty")
+    except KeyError as error:
+        raise CheckpointError(f"{pack.path} is damaged: it lacks {shown(error.args[0])}; "
+                              "write it again") from None
+    except ValueError as error:
+        raise CheckpointError(f"{pack.path} is damaged: {one_line(str(error), LONGEST_LINE)}; "
+                              "write it again") from None
     return order, tolerances, config
 
 
@@ -133,9 +152,11 @@ def _difference(a: Array, b: Array, tolerance: float) -> str:
     bad = int(b.size - np.isfinite(b).sum())
     if bad:
         return f"{bad} of {b.size} elements are NaN or infinite"
-    gap = np.abs(a.astype(np.float64) - b)
-    size = float(np.linalg.norm(a))
-    error = float(np.linalg.norm(gap)) / max(size, 1e-30)
+    # numbers of a damaged pack may overflow: then the error is infinite, or NaN
+    with np.errstate(over="ignore", invalid="ignore"):
+        gap = np.abs(a.astype(np.float64) - b)
+        size = float(np.linalg.norm(a))
+        error = float(np.linalg.norm(gap) / max(size, 1e-30))
     # a gradient that is zero in exact arithmetic, such as the key bias's, is noise on both sides
     if error <= tolerance or float(gap.max(initial=0.0)) < 1e-14:
         return ""

@@ -15,9 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from ..budget import check_room_for
+from ..checked import checked
 from ..config import GPT2Config
+from ..documents import read_json
 from ..files import replacing_file, write_text
 from ..generation import LanguageModel
+from ..ids import check_integer
 from ..layers.cross_entropy import IGNORE
 from ..ops import TEXTBOOK
 from ..params import Params, parameter_shapes
@@ -51,6 +55,7 @@ def tiny_config() -> GPT2Config:
                       resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
 
 
+@checked
 def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
     """Write a pack of a random model of this config; returns the folder.
 
@@ -58,7 +63,8 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
     small to be noticed. Raises ValueError for a context of one position.
     """
     folder = Path(folder)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_integer("seed", seed, 0))
+    check_room_for(config, np.float64, copies=8)
     params = _unit_scale_params(config, rng)
     if config.n_positions < 2:
         raise ValueError("expected n_positions of at least 2, got 1: nothing to attend to")
@@ -79,7 +85,7 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
             ids[0], min(GREEDY_TOKENS, config.n_positions - length), temperature=0)
     order = [f"{kind}/{name}" for kind in KINDS[1:] for name in vars(traces["float64"])[kind]]
     about = {
-        "format": "npgpt-pack", "version": 1, "config": config.to_dict(), "seed": seed,
+        "format": "npgpt-pack", "version": 1, "config": config.to_dict(), "seed": int(seed),
         "how_to_compare": PAGE, "order": order,
         "tolerances": {"float64": {name: 1e-10 for name in order},
                        "float32": {name: _float32_tolerance(tensors, name) for name in order}},
@@ -92,17 +98,14 @@ def write_pack(folder: str | Path, config: GPT2Config, seed: int = 0) -> Path:
     return folder
 
 
+@checked
 def read_pack(path: str | Path) -> Pack:
     """A pack's folder, or a safetensors file alone; raises CheckpointError if it cannot be read."""
     path = Path(path)
     file = path / TENSORS if path.is_dir() else path
     tensors = read_arrays(file)
-    about_file = file.with_name(ABOUT)
-    try:
-        about = json.loads(about_file.read_text(encoding="utf-8")) if about_file.is_file() else {}
-    except ValueError as error:
-        raise CheckpointError(f"{about_file} is not valid JSON: {error}") from None
-    return Pack(path, tensors, about if isinstance(about, dict) else {})
+    about = file.with_name(ABOUT)
+    return Pack(path, tensors, read_json(about, CheckpointError) if about.exists() else {})
 
 
 def _unit_scale_params(config: GPT2Config, rng: np.random.Generator) -> Params:

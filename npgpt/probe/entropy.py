@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..ids import check_integer
+from ..ids import check_floats, check_integer, check_number
 from ..layers.attention_entropy import causal_bound as _bound
 from ..tape import Array
 
@@ -56,15 +56,15 @@ def causal_bound(length: int) -> float:
 
     3.878 for 128 positions. Raises ValueError for a length below 1.
     """
-    return _bound(check_integer("length", length, 1))
+    return _bound(check_integer("length", length, 1, 2**53))
 
 
-def attention_entropy(weights: Array) -> Array:
+def attention_entropy(weights: ArrayLike) -> Array:
     """Entropy in nats (...,) float64, averaged over the rows of weights (..., T, S).
 
     A row with a NaN makes its head's entropy NaN. Source: arXiv 2410.09637, but for the NaN.
     """
-    wide = _matrices(weights).astype(np.float64)                # (..., T, S)
+    wide = _matrices(check_floats("weights", weights))                # (..., T, S)
     # ln 1 = 0 stands in for ln 0; NaN is not 0 and goes through
     terms = np.log(np.where(wide == 0.0, 1.0, wide))
     terms *= wide
@@ -101,14 +101,15 @@ def quartiles(entropies: ArrayLike, largest: float) -> Quartiles:
     2410.09637, whose tables need that to be compared with. What exceeds `largest` counts as
     highest. Raises ValueError for no entropies, or a `largest` that is not positive and finite.
     """
-    values = np.asarray(entropies, np.float64).ravel()
+    values = check_floats("entropies", entropies).ravel()
     if values.size == 0:
         raise ValueError("expected the entropy of at least one head, got none")
-    if not 0.0 < largest < math.inf:
+    if not 0.0 < check_number("largest", largest) < math.inf:
         raise ValueError(f"expected a positive, finite entropy in nats, such as "
                          f"causal_bound(128); got largest={largest}")
-    known = values[~np.isnan(values)] / largest
-    quarter = np.clip(np.floor(4.0 * known), 0, 3)
+    with np.errstate(over="ignore"):
+        known = values[~np.isnan(values)] / largest
+        quarter = np.clip(np.floor(4.0 * known), 0, 3)
     low, middle, high, top = (float((quarter == q).sum() / values.size) for q in range(4))
     collapse = float((known < COLLAPSE).sum() / values.size)
     return Quartiles((low, middle, high, top), values.size - known.size, collapse, float(largest))
@@ -122,6 +123,6 @@ def greatest(entropies: ArrayLike) -> float:
 
 
 def _matrices(weights: Array) -> Array:
-    if weights.ndim < 2:
+    if weights.ndim < 2 or 0 in weights.shape[-2:]:
         raise ValueError(f"expected attention weights (..., T, T), got shape {weights.shape}")
     return weights

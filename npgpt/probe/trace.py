@@ -19,10 +19,12 @@ from typing import Any, Callable, Mapping, NamedTuple
 import numpy as np
 
 from .. import model
+from ..checked import checked
 from ..config import GPT2Config
+from ..ids import check_batch
 from ..layers.attention import causal_attention_forward, split_heads, split_qkv
 from ..ops import TEXTBOOK, Ops
-from ..params import Params
+from ..params import Params, check_params
 from ..tape import Array, Entry, Op, Tape, Var
 
 
@@ -86,8 +88,11 @@ def record(
     return Recording(tape, loss, watched, steps)
 
 
+@checked
 def trace(params: Params, ids: Array, targets: Array, config: GPT2Config) -> Trace:
     """Run ids and targets (B, T) forward and backward with the textbook's layers."""
+    check_params(config, params, others=True)
+    ids, targets = check_batch(ids, targets, config.vocab_size)
     activations: Params = {}
 
     def on_step(step: Step) -> None:
@@ -114,6 +119,7 @@ def trace(params: Params, ids: Array, targets: Array, config: GPT2Config) -> Tra
                  {name: grads[recording.watched[name]] for name in order})
 
 
+@checked
 def first_break(
     params: Params, ids: Array, targets: Array, config: GPT2Config, ops: Ops = TEXTBOOK
 ) -> str | None:
@@ -123,6 +129,8 @@ def first_break(
     ids and targets (B, T) are taken one sequence at a time, to need little memory; a break on the
     way forward comes before every break on the way back.
     """
+    check_params(config, params, others=True)
+    ids, targets = check_batch(ids, targets, config.vocab_size)
     # by way (0 forward, 1 back) and place on it
     breaks: dict[tuple[int, int], str] = {}
 

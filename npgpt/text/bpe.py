@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checked import checked
 from .tokenizer import Tokenizer, check_row, check_text
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ PATTERN = (
 # Unicode's White_Space, which is what \s means to tiktoken; Python's \s also takes U+001C..U+001F
 _SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 # tiktoken panics on a run of about a million before a word; far shorter ones are encoded alone.
-# No look-ahead: where it failed, the search would start again from each character of the run
-_LONG_SPACE = re.compile(rf"[{_SPACE}]{{10000,}}")
+# No look-ahead, and a look-behind: the search must not start again from each character of a run
+_LONG_SPACE = re.compile(rf"(?<![{_SPACE}])[{_SPACE}]{{10000,}}")
 # up to the last character that is not white space to anybody and that a space or newline follows
 _LAST_WORD_END = re.compile(r".*\S(?=[ \n])", re.DOTALL)
 
@@ -57,6 +58,7 @@ class BPETokenizer(Tokenizer):
     vocab_size = N_RANKS + 1
     eot_id = N_RANKS
 
+    @checked
     def encode(self, text: str, *, special: bool = False) -> NDArray[np.int64]:
         """The ids of a text, shape (T,); ValueError for lone surrogates.
 
@@ -85,7 +87,7 @@ class BPETokenizer(Tokenizer):
         No piece of GPT-2's pattern has white space after another character, so a piece ends there
         whatever follows. After white space that need not be so ("a", two newlines, "b").
         """
-        match = _LAST_WORD_END.match(text)
+        match = _LAST_WORD_END.match(check_text(text))
         return match.end() if match else 0
 
 

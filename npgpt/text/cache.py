@@ -19,10 +19,12 @@ from typing import BinaryIO, Iterable, Mapping
 
 import numpy as np
 
+from ..checked import checked
+from ..documents import open_regular, parse_json
 from ..files import remove_partial, replacing_file
 
 MAGIC = b"npgpttok"
-VERSION = 1
+VERSION = 2
 SUFFIX = ".tokens"
 DTYPE = np.dtype("<u2")
 _START = struct.Struct("<8sIII")
@@ -37,6 +39,10 @@ class DamagedTokens(ValueError):
     """A token file that cannot be used: what is wrong with it."""
 
 
+class EarlierTokens(DamagedTokens):
+    """A token file as an earlier version of npgpt wrote it."""
+
+
 @dataclass(frozen=True)
 class TokenHeader:
     """The header of a token file."""
@@ -49,6 +55,7 @@ class TokenHeader:
     dtype: str = DTYPE.str
 
 
+@checked
 def cache_folder(given: str | os.PathLike[str] | None = None) -> Path:
     """The folder for downloads and token files; it need not exist yet.
 
@@ -99,7 +106,7 @@ def read_tokens(path: Path) -> tuple[TokenHeader, np.ndarray]:
     All of it is read once to verify the checksum. FileNotFoundError if there is none,
     DamagedTokens if it cannot be used, OSError where it cannot be read.
     """
-    with open(path, "rb") as file:
+    with open_regular(path, DamagedTokens) as file:
         size = os.fstat(file.fileno()).st_size
         header, start = _read_header(file, size)
         expected = start + header.count * DTYPE.itemsize
@@ -119,16 +126,17 @@ def _read_header(file: BinaryIO, size: int) -> tuple[TokenHeader, int]:
         raise DamagedTokens("it is not a token file")
     _, version, length, crc32 = _START.unpack(start)
     if version != VERSION:
-        raise DamagedTokens(f"expected version {VERSION}, got {version}")
+        kind = EarlierTokens if 0 < version < VERSION else DamagedTokens
+        raise kind(f"expected version {VERSION}, got {version}")
     # the length itself may be damaged: do not allocate gigabytes for it
     text = file.read(min(length, size))
     if len(text) < length or zlib.crc32(text) != crc32:
         raise DamagedTokens("its header does not match its checksum")
     try:
-        header = TokenHeader(**json.loads(text))
+        header = TokenHeader(**parse_json(text, "the text"))
     except (TypeError, ValueError) as error:
         raise DamagedTokens(f"its header cannot be read ({error})") from error
-    if header.dtype != DTYPE.str or not isinstance(header.count, int) or header.count <= 0:
+    if header.dtype != DTYPE.str or type(header.count) is not int or header.count <= 0:
         raise DamagedTokens(
             f"expected tokens of dtype {DTYPE.str!r}, got {header.count!r} of {header.dtype!r}"
         )

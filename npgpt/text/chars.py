@@ -82,7 +82,7 @@ class CharTokenizer(Tokenizer):
 
     def safe_cut(self, text: str) -> int:
         """The length of text: a character's id does not depend on its neighbours."""
-        return len(text)
+        return len(check_text(text))
 
 
 def _code_points(text: str) -> NDArray[np.uint32]:

@@ -11,6 +11,8 @@ from typing import Iterator
 
 import numpy as np
 
+from ..checked import checked
+from ..ids import check_number
 from .bpe import BPETokenizer
 from .cache import (
     SUFFIX,
@@ -59,6 +61,7 @@ class Corpus:
         """The tokens of train and val together."""
         return len(self.train) + len(self.val)
 
+    @checked
     def require(self, length: int, split: np.ndarray) -> None:
         """CorpusError unless a split, train or val, has at least `length` tokens."""
         if len(split) < length:
@@ -83,6 +86,7 @@ class Corpus:
         return float(-(p * np.log(p)).sum()) if len(p) else 0.0
 
 
+@checked
 def load_corpus(
     name_or_path: str | os.PathLike[str],
     tokenizer: str | Tokenizer = "char",
@@ -104,8 +108,8 @@ def load_corpus(
     Where none can be written the tokens stay in memory, and a note says so.
     CorpusError for a text that cannot be read; ValueError for any other invalid argument.
     """
-    if not 0 <= val_fraction < 1:
-        raise ValueError(f"val_fraction={val_fraction!r} must be in [0, 1); try 0.1")
+    if not 0 <= check_number("val_fraction", val_fraction) < 1:
+        raise ValueError(f"val_fraction={val_fraction} must be in [0, 1); try 0.1")
     asked: Tokenizer | None = None      # None: the characters of the text
     if isinstance(tokenizer, Tokenizer):
         asked = tokenizer

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Callable
 
+from ..documents import read_bytes
 from ..files import replacing_file
 from .sources import CorpusError, cause
 
@@ -24,7 +25,7 @@ def fetch(folder: Path, report: Callable[[str], None]) -> bytes:
     place = folder / "shakespeare.txt"
     found = ""
     try:
-        return _checked(place.read_bytes())
+        return _checked(read_bytes(place))
     except FileNotFoundError:
         pass
     except (OSError, ValueError) as error:

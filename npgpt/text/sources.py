@@ -7,11 +7,13 @@ import hashlib
 import os
 from dataclasses import dataclass
 from functools import partial
-from io import FileIO
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Callable, Iterable, Iterator
 
+from ..documents import open_regular
+
+MARK = "\ufeff"     # the byte-order mark that some editors put before a text
 # encoding a block briefly needs some thirty times its size
 BLOCK_BYTES = 1 << 18
 _SNIFF_BYTES = 8192
@@ -87,16 +89,19 @@ def read_blocks(document: Document) -> Iterator[bytes]:
 def read_text(document: Document, content: ContentHash | None = None) -> Iterator[str]:
     """A document's text, piece by piece, newlines as they are; its bytes are added to content.
 
-    CorpusError names the document and the first byte that is not UTF-8.
+    A byte-order mark before it is left out. CorpusError names the document and the first byte that
+    is not UTF-8.
     """
     decoder = codecs.getincrementaldecoder("utf-8")(errors="strict")
-    offset = 0
+    offset, begun = 0, False
     blocks = read_blocks(document) if content is None else content.reading(document)
     # an empty block at the end: what still waits then is half a character
     for block in chain(blocks, [b""]):
         waiting = len(decoder.getstate()[0])
         try:
-            yield decoder.decode(block, final=not block)
+            text = decoder.decode(block, final=not block)
+            yield text if begun else text.removeprefix(MARK) or text
+            begun = begun or bool(text)
         except UnicodeDecodeError as error:
             at = offset - waiting + error.start
             utf16 = at == 0 and error.object[:2] in _UTF16_MARKS
@@ -110,7 +115,8 @@ def read_text(document: Document, content: ContentHash | None = None) -> Iterato
 
 def file_source(name: str, paths: Iterable[Path]) -> Source:
     """Files of UTF-8 text, each a document."""
-    return Source(name, tuple(Document(str(path), partial(FileIO, path)) for path in paths))
+    return Source(name, tuple(
+        Document(str(path), partial(open_regular, path, CorpusError)) for path in paths))
 
 
 def folder_source(folder: Path) -> Source:

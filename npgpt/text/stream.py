@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 
+from ..checked import checked
 from .tokenizer import Tokenizer
 
 
@@ -19,6 +20,7 @@ class StreamDecoder:
         print(decoder.flush())
     """
 
+    @checked
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")

@@ -1,7 +1,8 @@
 """log.jsonl: one line per step, and what the newest checkpoint agrees with.
 
 A run that is killed may have logged steps that no checkpoint holds. On resuming these lines are
-cut off, so that the log reads as if nothing had happened.
+cut off, so that the log reads as if nothing had happened. A damaged line is left out, and never
+what stands before or after it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 from pathlib import Path
-from typing import Any, Mapping, Sequence, Union
+from typing import Any, Literal, Mapping, NamedTuple, Sequence, TypedDict, Union
 
 import numpy as np
 
-from ..files import write_text
+from ..documents import check_type, parse_json, read_bytes
+from ..files import aside, replacing_file
 from ..tape import Array
 
 FILE = "log.jsonl"
@@ -22,13 +25,49 @@ FILE = "log.jsonl"
 Record = Union[None, bool, int, float, str, Array, Sequence["Record"], Mapping[str, "Record"]]
 """What JSON can hold, and what `plain` makes so: arrays, and numbers that are not finite."""
 
+Number = Union[float, Literal["nan", "inf", "-inf"], None]
+"""A number as `plain` gives it: text where it is not finite."""
+
+# of a run of a million steps; more is no log of one
+LARGEST = 2**30
+
+
+class _Measured(TypedDict):
+    bound: Number
+    nats: list[list[Number]]
+
+
+class EntropySeen(_Measured, total=False):
+    """Attention entropy as `watch` saw it; nats and sink are [L][H]."""
+
+    sink: list[list[Number]] | None
+    nan: int
+
+
+class Seen(TypedDict, total=False):
+    """What a report reads of the probes."""
+
+    entropy: EntropySeen
+
+
+class _Step(TypedDict):
+    step: int
+
+
+class LogRecord(_Step, total=False):
+    """What a report reads of a line."""
+
+    loss: Number
+    val: Number
+    watch: Seen
+
 
 class RunLog:
     """Appends records to RUN/log.jsonl; each line is written out at once."""
 
     def __init__(self, run_folder: Path) -> None:
         self.path = run_folder / FILE
-        self._file = self.path.open("a", encoding="utf-8")
+        self._file = self.path.open("a+", encoding="utf-8")
 
     def write(self, record: Mapping[str, Record]) -> None:
         """Append one record, as `plain` gives it."""
@@ -39,6 +78,11 @@ class RunLog:
         """Have the disk hold every line: a checkpoint must not know more than the log."""
         os.fsync(self._file.fileno())
 
+    def text(self) -> str:
+        """All of the log, even if the file has been renamed or deleted."""
+        self._file.seek(0)
+        return self._file.read()
+
     def __enter__(self) -> RunLog:
         return self
 
@@ -46,27 +90,56 @@ class RunLog:
         self._file.close()
 
 
-def read_log(run_folder: Path) -> list[dict[str, Any]]:
-    """All complete records of a run, oldest first, up to the first line that is not one."""
-    records: list[dict[str, Any]] = []
-    path = run_folder / FILE
-    if not path.is_file():
+class Line(NamedTuple):
+    """A line of a log: its bytes, and the record in them; None if they are not one."""
+
+    raw: bytes
+    record: dict[str, Any] | None
+
+
+def read_lines(path: Path) -> list[Line]:
+    """All lines of a log, oldest first, without one that a kill tore at the end; [] if no file."""
+    if not path.exists():
         return []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            break
-        if not isinstance(record, dict) or type(record.get("step")) is not int:
-            break
-        records.append(record)
-    return records
+    content = read_bytes(path, most=LARGEST)
+    *whole, last = [Line(raw, record_of(raw)) for raw in content.split(b"\n")]
+    # a kill may have come between a record and its line break
+    return whole + [last] if last.record is not None else whole
 
 
-def cut_log(run_folder: Path, step: int) -> None:
-    """Drop every record of a step after `step`, and a torn last line."""
-    lines = [json.dumps(record) + "\n" for record in read_log(run_folder) if record["step"] <= step]
-    write_text(run_folder / FILE, "".join(lines))
+def record_of(line: bytes) -> dict[str, Any] | None:
+    """The record in a line of a log, None if there is none."""
+    try:
+        record = parse_json(line, "the line")
+        check_type(record, LogRecord, "the line")
+    except ValueError:
+        return None
+    return record
+
+
+def read_log(run_folder: Path) -> list[dict[str, Any]]:
+    """All complete records of a run, oldest first."""
+    return [line.record for line in read_lines(run_folder / FILE) if line.record is not None]
+
+
+def cut_log(run_folder: Path, step: int, keep: bool = False) -> str:
+    """Drop every record of a step after `step`, a torn last line, and damaged lines.
+
+    If lines are damaged, or with `keep`, the log as it was is set aside. Returns what to tell the
+    user about that, "" if there is nothing.
+    """
+    path = run_folder / FILE
+    lines = read_lines(path)
+    damaged = sum(line.record is None for line in lines)
+    copy = aside(path)
+    if damaged or (keep and lines):
+        with replacing_file(copy) as beside:
+            shutil.copyfile(path, beside)
+    kept = [line.raw + b"\n" for line in lines if line.record and line.record["step"] <= step]
+    with replacing_file(path) as beside:
+        beside.write_bytes(b"".join(kept))
+    lost = f"{damaged} damaged line{'s' if damaged > 1 else ''}"
+    return f"{path}: {lost} left out; the file as it was is {copy}" if damaged else ""
 
 
 def plain(value: object, digits: int = 17) -> Any:

@@ -17,16 +17,19 @@ from __future__ import annotations
 import json
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
 
+from ..checked import checked
 from ..evaluation.text import Stopped, evaluation_batches, mean_loss
 from ..fast.ops import FAST
-from ..files import locked, remove_partial, write_text
+from ..files import aside, locked, pinned, remove_partial, write_text
 from ..generation import LanguageModel
+from ..machine.memory import check_memory
 from ..machine.threads import using
 from ..ops import TEXTBOOK
 from ..params import Params, init_params
@@ -36,11 +39,13 @@ from ..text import Corpus
 from .batches import training_batch
 from .checkpoint import FOLDER as CHECKPOINTS
 from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
+from .log import FILE as LOG_FILE
 from .log import RunLog, cut_log, plain
 from .schedule import learning_rate
 from .settings import RunConfig
 from .step.adamw import adamw_step, clipping, decaying, global_norm, zero_moments
 from .step.gradients import add_gradients, batches_at_a_time, choose_shards, loss_and_grads
+from .step.memory import peak_memory
 from .step.row_random import RowRandom
 from .step.workers import Workers
 from .watch import TrainingWatch
@@ -56,6 +61,10 @@ class Diverged(ArithmeticError):
     """The loss or a gradient is NaN or infinite; nothing of that step was applied or saved."""
 
 
+class FolderGone(OSError):
+    """The run folder was renamed, deleted or replaced; the message says where the state is."""
+
+
 class Reporter:
     """What a loop reports while it runs: nothing, but for the methods that are overridden."""
 
@@ -67,6 +76,9 @@ class Reporter:
 
     def evaluating(self, seen: int, total: int) -> None:
         """The evaluation after the last step has seen so many tokens of `total`."""
+
+    def note(self, text: str) -> None:
+        """Something that the user should know."""
 
 
 @dataclass(frozen=True)
@@ -83,48 +95,90 @@ class Outcome:
     """That probes took too much of the time, and what would take less; "" if they did not."""
 
 
+@checked
 def new_state(run: RunConfig, corpus: Corpus) -> TrainingState:
-    """Step 0: freshly drawn parameters and empty moments."""
+    """Step 0: freshly drawn parameters and empty moments.
+
+    Raises ValueError where the machine has not the memory that a step needs.
+    """
     config = run.model_config(corpus.tokenizer.vocab_size)
+    check_memory(peak_memory(config, run.train.batch_size, run.sequence_length,
+                             dtype=run.train.dtype, recompute=run.train.recompute, workers=0),
+                 f"a step of {run.train.batch_size} x {run.sequence_length} tokens")
     params = init_params(config, run.train.seed, run.train.dtype)
     return TrainingState(0, config, params, zero_moments(params), zero_moments(params),
                          run, corpus.tokenizer, corpus.fingerprint)
 
 
+@checked
 def train(
-    run_folder: Path,
+    run_folder: Path | str,
     state: TrainingState,
     corpus: Corpus,
     reporter: Reporter = Reporter(),
     should_stop: Callable[[], bool] = lambda: False,
+    *, held: bool = False,
 ) -> Outcome:
     """Train `state` to its last step, in place, writing to run_folder.
 
-    `should_stop` is asked after every step; True saves and ends the run early. Raises Diverged,
-    CorpusError for a text too short for one sequence, InUse (a ValueError) if another process
-    trains in run_folder, and OSError where nothing can be written.
+    `should_stop` is asked after every step; True saves and ends the run early. `held` says that the
+    caller has `files.locked` the folder. Raises Diverged, CorpusError for a text too short for one
+    sequence, InUse (a ValueError) if another process trains in run_folder, FolderGone if that is
+    renamed, deleted or replaced meanwhile, and OSError where nothing can be written.
     """
+    run_folder = Path(run_folder)
     check_length(state.run, corpus)
     run_folder.mkdir(parents=True, exist_ok=True)
-    with locked(run_folder):
+    with nullcontext() if held else locked(run_folder), pinned(run_folder) as in_place:
         remove_partial(run_folder / CHECKPOINTS)
         write_text(run_folder / CONFIG_FILE, state.run.to_toml())
         # a longer run has another result
         (run_folder / RESULT_FILE).unlink(missing_ok=True)
-        set_aside_newer(run_folder, state.step)
+        newer = set_aside_newer(run_folder, state.step)
         # a run that starts again at step 0 writes that step's record again
-        cut_log(run_folder, state.step or -1)
+        if note := cut_log(run_folder, state.step or -1, keep=newer):
+            reporter.note(note)
         with RunLog(run_folder) as log:
-            return _train(run_folder, state, corpus, reporter, should_stop, log)
+            try:
+                return _train(run_folder, state, corpus, reporter, should_stop, log, in_place)
+            except OSError:
+                if in_place():
+                    raise
+                raise FolderGone(_saved_elsewhere(run_folder, state, log)) from None
+
+
+def _saved_elsewhere(run_folder: Path, state: TrainingState, log: RunLog) -> str:
+    """Save a run whose folder is gone under another name; returns what happened, and where it is.
+
+    The folder that may now have the name is another's.
+    """
+    what = f"{run_folder} was renamed, deleted or replaced while the run went on"
+    place = aside(run_folder)
+    try:
+        save_checkpoint(place, state)
+        write_text(place / CONFIG_FILE, state.run.to_toml())
+        write_text(place / LOG_FILE, log.text())
+    except OSError as error:
+        return f"{what}; the state after step {state.step} cannot be saved as {place}: {error}"
+    return (f"{what}; the state after step {state.step} is saved; continue with "
+            f"npgpt train --resume {place}")
 
 
 def _train(
     run_folder: Path, state: TrainingState, corpus: Corpus, reporter: Reporter,
-    should_stop: Callable[[], bool], log: RunLog,
+    should_stop: Callable[[], bool], log: RunLog, in_place: Callable[[], bool],
 ) -> Outcome:
     settings = state.run.train
     deadline = time.monotonic() + 60.0 * (settings.max_minutes or math.inf)
     watch = TrainingWatch(state, corpus.val)
+
+    def check_place() -> None:
+        if not in_place():
+            raise FolderGone(str(run_folder))
+
+    def save() -> Path:
+        check_place()
+        return _save(run_folder, state, log)
 
     def on_step(record: dict[str, Any], before: Params | None) -> None:
         if settings.watches(state.step):
@@ -132,8 +186,10 @@ def _train(
         if _due(state, settings.eval_every):
             record["val"] = evaluate(state, corpus, settings.eval_batches)
         log.write(record)
+        check_place()
         reporter.step(record)
         if state.step and settings.sample_every and _due(state, settings.sample_every):
+            check_place()
             reporter.sample(state.step, _write_sample(run_folder, state))
 
     def outcome(reason: str, val_loss: float | None = None) -> Outcome:
@@ -149,7 +205,7 @@ def _train(
     with _workers(state) as workers:
         if state.step == 0:
             on_step({"step": 0}, None)
-        checkpoint = _save(run_folder, state, log)
+        checkpoint = save()
         while state.step < settings.max_steps:
             due = settings.watches(state.step + 1)
             before = {n: a.copy() for n, a in state.params.items()} if due else None
@@ -157,15 +213,17 @@ def _train(
             late = time.monotonic() > deadline and state.step < settings.max_steps
             reason = "interrupted" if should_stop() else "out of time" if late else ""
             if reason or _due(state, settings.checkpoint_every):
-                checkpoint = _save(run_folder, state, log)
+                checkpoint = save()
             if reason:
                 return outcome(reason)
     try:
         val = evaluate(state, corpus, on_batch=on_batch)
     except Stopped:
-        return outcome("finished")
-    result = plain({"step": state.step, "val_loss": val})
-    write_text(run_folder / RESULT_FILE, json.dumps(result) + "\n")
+        val = None
+    check_place()
+    if val is not None:
+        result = plain({"step": state.step, "val_loss": val})
+        write_text(run_folder / RESULT_FILE, json.dumps(result) + "\n")
     return outcome("finished", val)
 
 

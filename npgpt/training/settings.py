@@ -11,19 +11,22 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Iterable, Mapping, TypeVar
+from typing import Any, Iterable, Iterator, Mapping, TypeVar
 
+from ..checked import checked
 from ..config import GPT2Config
+from ..documents import LONGEST_LINE, parse_toml, read_text
 from ..ids import check_integer, check_number
-from ..suggest import did_you_mean, unknown
+from ..suggest import did_you_mean, one_line, shown, unknown
 
 # what a run can probe while it trains, see npgpt.training.watch
 WATCHABLE = ("entropy", "gradients", "activations", "updates")
 # model settings that a run cannot choose: the tokenizer decides
 DERIVED = ("vocab_size",)
+# what may be changed on resuming a run; of the corpus, where it is: its content is compared
+CHANGEABLE = ("max_steps", "max_minutes", "threads", "recompute", "corpus")
 
 
 # a table of a config file as TOML and JSON give it: any values, until the dataclasses check them
@@ -44,10 +47,10 @@ def _check(name: str, value: object, option: Field[Any]) -> None:
     """Raise ValueError unless the value is of the default's type and in the field's range."""
     if isinstance(option.default, bool):
         if not isinstance(value, bool):
-            raise ValueError(f"{name}={value!r} must be true or false")
+            raise ValueError(f"{name}={shown(value)} must be true or false")
     elif isinstance(option.default, str):
         if not isinstance(value, str):
-            raise ValueError(f"{name}={value!r} must be a string")
+            raise ValueError(f"{name}={shown(value)} must be a string")
     elif isinstance(option.default, int):
         check_integer(name, value, option.metadata["least"])
     else:
@@ -118,7 +121,7 @@ class TrainSettings:
         for option in fields(self):
             _check(option.name, getattr(self, option.name), option)
         if self.dtype not in ("float32", "float64"):
-            raise ValueError(f"unknown dtype {self.dtype!r}; expected float32 or float64")
+            raise ValueError(f"unknown dtype {shown(self.dtype)}; expected float32 or float64")
         for name in self.watched:
             if name not in WATCHABLE:
                 raise ValueError(f"watch: unknown name {name!r}{did_you_mean(name, WATCHABLE)}; "
@@ -205,9 +208,10 @@ def table_fields() -> dict[str, dict[str, Field[Any]]]:
             "train": {option.name: option for option in fields(TrainSettings)}}
 
 
+@checked
 def resolve(
     preset: str | None = None,
-    file: Path | None = None,
+    file: Path | str | None = None,
     flags: Table | None = None,
 ) -> RunConfig:
     """Preset, then file, then flags (by key, in any table): the later wins.
@@ -220,13 +224,19 @@ def resolve(
         raise unknown("preset", name, PRESETS)
     values = {table: dict(keys) for table, keys in PRESETS[name].items()}
     if file is not None:
-        for table, keys in read_toml(file).items():
+        for table, keys in read_toml(Path(file)).items():
             values[table].update(keys)
+    homes = {key: table for table, known in table_fields().items() for key in known}
     for key, value in (flags or {}).items():
-        for table, known in table_fields().items():
-            if key in known:
-                values[table][key] = value
-    return build(values)
+        if key not in homes:
+            raise ValueError(f"unknown setting {shown(key)}{did_you_mean(key, homes)}")
+        values[homes[key]][key] = value
+    try:
+        return build(values)
+    except ValueError as error:
+        if file is None or any(key in str(error) for key in flags or ()):
+            raise
+        raise ValueError(f"{file}: {one_line(str(error), LONGEST_LINE)}") from None
 
 
 def build(values: Mapping[str, Table]) -> RunConfig:
@@ -235,6 +245,9 @@ def build(values: Mapping[str, Table]) -> RunConfig:
     Raises ValueError, naming the field, for an unknown key or an invalid value.
     """
     _check_keys(values)
+    for table in table_fields():
+        if table not in values:
+            raise ValueError(f"the table {table!r} is missing")
     model = GPT2Config.from_dict(values["model"])       # checks the values
     data = DataSettings(**values["data"])
     train = TrainSettings(**values["train"])
@@ -249,35 +262,53 @@ def build(values: Mapping[str, Table]) -> RunConfig:
     return RunConfig(data, resolved, train)
 
 
+def differences(
+    tables: Mapping[str, Table], others: Mapping[str, Table]
+) -> Iterator[tuple[str, str, object, object]]:
+    """Table, key and both values of every setting that differs; None stands for one left out."""
+    for table in {**tables, **others}:
+        mine, other = tables.get(table, {}), others.get(table, {})
+        for key in sorted({*mine, *other}):
+            if mine.get(key) != other.get(key):
+                yield table, key, mine.get(key), other.get(key)
+
+
 def read_toml(path: Path) -> dict[str, Table]:
     """The tables of a config file; ValueError names the file and the line or key at fault."""
+    content = parse_toml(read_text(path), path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is not valid TOML: {error}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 at byte {error.start}") from None
-    _check_keys(content, f"{path}: ")
+        _check_keys(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {one_line(str(error), LONGEST_LINE)}") from None
     return content
 
 
-def _check_keys(tables: Mapping[str, object], where: str = "") -> None:
-    """Raise ValueError, beginning with `where`, for an unknown table or key."""
+def read_whole_toml(path: Path) -> dict[str, Table]:
+    """The tables of a config file, with the default of each key that it leaves out.
+
+    A file of an earlier version leaves out what came later. Raises ValueError as `read_toml`, and
+    for an invalid value.
+    """
+    return build({"data": {}, "model": {}, "train": {}, **read_toml(path)}).to_dict()
+
+
+def _check_keys(tables: Mapping[str, object]) -> None:
+    """Raise ValueError for an unknown table or key."""
     known = table_fields()
     for table, keys in tables.items():
         if table not in known:
             place = _where(table, known)
-            raise ValueError(f"{where}{table!r} stands outside of any table{place}" if place else
-                             f"{where}unknown table [{table}]{did_you_mean(table, known)}; "
+            raise ValueError(f"{table!r} stands outside of any table{place}" if place else
+                             f"unknown table [{table}]{did_you_mean(table, known)}; "
                              f"expected one of {', '.join(known)}")
         if not isinstance(keys, dict):
-            raise ValueError(f"{where}{table!r} must be a table: [{table}]")
+            raise ValueError(f"{table!r} must be a table: [{table}]")
         for key in keys:
             if key not in known[table]:
                 if key in DERIVED:
-                    raise ValueError(f"{where}{key!r} is not a setting: the tokenizer decides it")
+                    raise ValueError(f"{key!r} is not a setting: the tokenizer decides it")
                 place = _where(key, known) or did_you_mean(key, known[table])
-                raise ValueError(f"{where}unknown key {key!r} in [{table}]{place}")
+                raise ValueError(f"unknown key {key!r} in [{table}]{place}")
 
 
 def _where(key: str, known: Mapping[str, Iterable[str]]) -> str:
@@ -286,10 +317,5 @@ def _where(key: str, known: Mapping[str, Iterable[str]]) -> str:
 
 
 def _toml(value: str | float | bool) -> str:
-    # JSON's spelling is TOML's too, except that TOML wants a point or an exponent with digits on
-    # both sides
-    if isinstance(value, float):
-        text = repr(value)
-        return text if "." in text or "e" in text else f"{text}.0"
-    # JSON leaves DEL as it is, TOML forbids it
+    # JSON's spelling is TOML's too, except that JSON leaves DEL as it is and TOML forbids it
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -15,12 +15,12 @@ from typing import Mapping, Sequence
 import numpy as np
 
 from ..config import GPT2Config
+from ..documents import read_json
 from ..params import Params, parameter_shapes
 from ..tape import Array
 from .assemble import assemble, is_linear, mismatches, tied
-from .configs import checked_config, differences, found_config, published_size
-from .errors import bad_file
-from .safetensors_file import read_json
+from .configs import check_keys, checked_config, differences, found_config, published_size
+from .errors import CheckpointError, bad_file
 from .stored import Stored, transposed
 
 MARK = "tok_emb.weight"
@@ -101,7 +101,8 @@ def _joined(parts: Sequence[Stored]) -> Stored:
 
 
 def _read_keys(path: Path) -> dict[str, object]:
-    values = read_json(path)
+    values = read_json(path, CheckpointError)
+    check_keys(path, values, [*KEYS, "drop_rate", "tie_word_embeddings"])
     missing = [key for key in KEYS if key not in values]
     if missing:
         raise bad_file(path, f"lacks the book's keys {', '.join(missing)}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Callable, Mapping
+from typing import Callable, Iterable, Mapping
 
 from ..config import SIZES, GPT2Config
-from .errors import bad_file, shown
-from .safetensors_file import parsed_json, read_metadata
+from ..documents import parse_json
+from ..suggest import did_you_mean
+from .errors import CheckpointError, bad_file, shown
+from .safetensors_file import read_metadata
 from .stored import Stored
 
 # a larger number in a config is forged; checked before anything is allocated or counted for it
@@ -24,6 +26,8 @@ PLAIN = {
 }
 EMBEDDINGS = ("wte.weight", "wpe.weight")
 CONFIG = "config.json"
+# of two keys, one of them mistyped; no key of transformers' own is as like to one of GPT-2's
+ALIKE = 0.8
 END_OF_TEXT = 50256     # the token that begins and ends a text in GPT-2's vocabulary
 # under this name the files that npgpt writes have the config in their header too
 METADATA = "npgpt.config"
@@ -44,7 +48,12 @@ def write_config(path: Path, config: GPT2Config) -> None:
 
 
 def checked_config(path: Path, values: Mapping[str, object]) -> GPT2Config:
-    """GPT2Config from the values in a file; raises CheckpointError if they are invalid."""
+    """GPT2Config from the values in a file; raises CheckpointError if they are invalid.
+
+    n_head must be among them: the shapes of the weights do not show it.
+    """
+    if "n_head" not in values:
+        raise bad_file(path, "lacks n_head, the number of attention heads; add it")
     for name, most in LARGEST.items():
         value = values.get(name)
         if type(value) is int and value > most:
@@ -62,20 +71,16 @@ def found_config(
 ) -> tuple[dict[str, object], Path]:
     """Config fields for the weights at `path`, and the file that they come from.
 
-    From the config.json beside the weights, read by `read_beside`; else from the header of a file
-    that npgpt wrote; else by `derive`. Raises CheckpointError if the first two describe models that
-    compute different things: the config.json may belong to another file.
+    From the config.json beside the weights, read by `read_beside`, and what that lacks from the
+    header of a file that npgpt wrote; without either by `derive`. Raises CheckpointError if the two
+    describe models that compute different things: the config.json may belong to another file.
     """
-    beside = path.with_name(CONFIG)
-    inside = read_metadata(path).get(METADATA) if path.suffix == ".safetensors" else None
-    written: dict[str, object] = {}
-    if inside is not None:
-        written = parsed_json(path, inside.encode("utf-8", "surrogatepass"), METADATA)
-    if not beside.is_file():
+    beside, written = path.with_name(CONFIG), written_config(path)
+    if not beside.exists():
         return (written or derive()), path
     values = read_beside(beside)
     differing = [
-        f"{name}={shown(values[name])} (written with {shown(written[name])})"
+        f"{name}={_like(values[name], written[name])} (written with {shown(written[name])})"
         for name in values
         if name in written and name not in FREE and values[name] != written[name]
     ]
@@ -84,7 +89,32 @@ def found_config(
             beside, f"describes another model than {path.name}: {', '.join(differing)}; correct "
             "it, or delete it to use the config of the weights"
         )
-    return values, beside
+    return {**written, **values}, beside
+
+
+def _like(value: object, written: object) -> str:
+    # the string "2" is not the number 2
+    return shown(value if type(value) is type(written) else repr(value))
+
+
+def check_keys(path: Path, values: Mapping[str, object], known: Iterable[str]) -> None:
+    """Raise CheckpointError for an unknown key that may stand for a known one that is missing.
+
+    Other unknown keys are ignored: a config.json of another program holds many of its own.
+    """
+    known = list(known)
+    absent = [key for key in known if key not in values]
+    for key in values:
+        meant = "" if key in known else did_you_mean(key, absent, ALIKE)
+        if meant:
+            raise bad_file(path, f"unknown key {shown(key)}{meant}")
+
+
+def written_config(path: Path) -> dict[str, object]:
+    """The config fields in the header of a .safetensors file, {} if npgpt did not write it."""
+    inside = read_metadata(path).get(METADATA) if path.suffix == ".safetensors" else None
+    return {} if inside is None else parse_json(
+        inside.encode(), f"{path}: its {METADATA}", CheckpointError)
 
 
 def differences(config: GPT2Config, whose: str, **also: object) -> list[str]:

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import Iterable
 
-# a forged file may hold a million bad names; the line stays readable
-LONGEST_LINE = 4000
+from ..documents import LONGEST_LINE
+from ..suggest import one_line
+
 LONGEST_NAME = 120
 
 
@@ -21,11 +22,8 @@ class Unsound(Exception):
 
 def bad_file(path: Path | str, *problems: str) -> CheckpointError:
     """The error for `path`: all problems in one line, without control characters."""
-    line = f"{path}: " + "; ".join(problems)
-    line = " ".join("".join(c if c.isprintable() else " " for c in line).split())
-    if len(line) > LONGEST_LINE:
-        line = line[:LONGEST_LINE] + " ..."
-    return CheckpointError(line)
+    # a forged file may hold a million bad names; the line stays readable
+    return CheckpointError(f"{one_line(str(path))}: {one_line('; '.join(problems), LONGEST_LINE)}")
 
 
 def shown(value: object) -> str:

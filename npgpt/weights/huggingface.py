@@ -16,11 +16,12 @@ from typing import Mapping
 import numpy as np
 
 from ..config import GPT2Config
+from ..documents import read_json
 from ..params import Params
 from .assemble import assemble, tied
-from .configs import checked_config, found_config, published_size
-from .errors import bad_file, named, shown
-from .safetensors_file import read_json, read_safetensors
+from .configs import check_keys, checked_config, found_config, published_size
+from .errors import CheckpointError, bad_file, named, shown
+from .safetensors_file import read_safetensors
 from .stored import Stored
 
 WEIGHTS = "model.safetensors"
@@ -28,6 +29,9 @@ INDEX = "model.safetensors.index.json"
 PREFIX = "transformer."
 BUFFER = re.compile(r"h\.\d+\.attn\.(masked_)?bias")
 
+# transformers' other names for the same fields: its GPT2Config.attribute_map
+ALIASES = {"hidden_size": "n_embd", "max_position_embeddings": "n_positions",
+           "num_attention_heads": "n_head", "num_hidden_layers": "n_layer"}
 # other names for the same functions
 ACTIVATIONS = {"gelu_pytorch_tanh": "gelu_new", "gelu_fast": "gelu_new", "swish": "silu",
                "linear": "identity"}
@@ -59,7 +63,7 @@ def _shards(index: Path) -> dict[str, set[str]]:
 
     Raises CheckpointError otherwise, before one of them is opened.
     """
-    where = read_json(index).get("weight_map")
+    where = read_json(index, CheckpointError).get("weight_map")
     if not isinstance(where, dict) or not where:
         raise bad_file(index, "has no weight_map")
     shards: dict[str, set[str]] = {}
@@ -113,7 +117,13 @@ def read_config(path: Path) -> GPT2Config:
 
 
 def _read_fields(path: Path) -> dict[str, object]:
-    values = read_json(path)
+    values = read_json(path, CheckpointError)
+    for theirs, ours in ALIASES.items():
+        if theirs in values:
+            alias = values.pop(theirs)
+            if values.setdefault(ours, alias) != alias:
+                raise bad_file(path, f"{ours}={shown(values[ours])}, but {theirs}={shown(alias)}")
+    check_keys(path, values, [*GPT2Config.options(), *UNSUPPORTED, "model_type"])
     kind = values.get("model_type", "gpt2")
     if kind != "gpt2":
         raise bad_file(path, f"model_type: expected 'gpt2', got {shown(repr(kind))}")

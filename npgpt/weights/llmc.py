@@ -17,6 +17,7 @@ from typing import BinaryIO, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from ..checked import checked
 from ..config import GPT2Config
 from ..files import check_room, place_of, replacing_file
 from ..params import Params, parameter_shapes
@@ -97,6 +98,7 @@ def _padded(config: GPT2Config) -> int:
     return -(-config.vocab_size // PADDING) * PADDING
 
 
+@checked
 def save_llmc(path: Path | str, config: GPT2Config, params: Params) -> None:
     """Write llm.c's model file in float32; raises ValueError if llm.c has no such model."""
     check_savable(config, params)
@@ -108,6 +110,7 @@ def save_llmc(path: Path | str, config: GPT2Config, params: Params) -> None:
         _write_tensors(file, config, params)
 
 
+@checked
 def save_llmc_state(
     path: Path | str,
     config: GPT2Config,
@@ -161,7 +164,6 @@ def _write_tensors(file: BinaryIO, config: GPT2Config, tensors: Mapping[str, Arr
 
 def _write(file: BinaryIO, array: Array, dtype: str) -> None:
     """Write an array in C order and as `dtype`, a few megabytes at a time."""
-    rows = array.reshape(1, -1) if array.ndim < 2 else array
-    step = max(1, 2**20 // max(1, math.prod(rows.shape[1:])))
-    for start in range(0, len(rows), step):
-        file.write(np.ascontiguousarray(rows[start:start + step], dtype).data)
+    step = max(1, 2**20 // max(1, math.prod(array.shape[1:])))
+    for start in range(0, len(array), step):
+        file.write(np.ascontiguousarray(array[start:start + step], dtype).data)

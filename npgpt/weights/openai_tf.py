@@ -19,13 +19,14 @@ from typing import Mapping
 import numpy as np
 
 from ..config import GPT2Config
+from ..documents import read_json
 from ..params import Params
 from ..tape import Array
 from .assemble import assemble
 from .configs import checked_config
 from .crc32c import masked_crc32c
-from .errors import Unsound, bad_file, shown
-from .safetensors_file import MOST_AXES, read_json
+from .errors import CheckpointError, Unsound, bad_file, shown
+from .safetensors_file import MOST_AXES
 from .sorted_table import read_table, varint
 from .stored import FLOATS, MappedFile, Stored
 
@@ -76,9 +77,9 @@ def _is_ours(name: str) -> bool:
 
 
 def _config(path: Path) -> GPT2Config:
-    if not path.is_file():
+    if not path.exists():
         raise bad_file(path, "does not exist; it belongs beside OpenAI's checkpoint")
-    values = read_json(path)
+    values = read_json(path, CheckpointError)
     missing = [name for name in FIELDS if name not in values]
     if missing:
         raise bad_file(path, f"lacks {', '.join(missing)}")
@@ -94,7 +95,7 @@ def _tensors(index: Path, entries: dict[str, Entry], shards: int) -> dict[str, S
             raise bad_file(index, f"{shown(name)} is in shard {entry.shard} of {shards}")
         if entry.shard not in files:
             path = index.with_name(f"{stem}.data-{entry.shard:05d}-of-{shards:05d}")
-            if not path.is_file():
+            if not path.exists():
                 raise bad_file(path, "does not exist; the index names it")
             files[entry.shard] = MappedFile(path)
         file = files[entry.shard]

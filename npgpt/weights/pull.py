@@ -10,22 +10,22 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import time
 import urllib.error
-import urllib.parse
-import urllib.request
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from email.message import Message
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPException
 from pathlib import Path
-from typing import IO, Callable, Iterator
+from typing import Iterator
 
+from ..budget import count_parameters
 from ..config import GPT2Config
-from ..files import LOCK_FILE, check_room, flush_to_disk, locked, replacing_file
+from ..files import LOCK_FILE, flush_to_disk, locked, replacing_file
 from ..params import parameter_shapes
+from ..suggest import one_line
 from .assemble import mismatches
+from .checksums import write_checksums
 from .configs import CONFIG, write_config
+from .download import BLOCK, Report, download, size
 from .errors import CheckpointError, bad_file
 from .huggingface import WEIGHTS, canonical
 from .reading import cached, own_folder
@@ -33,8 +33,6 @@ from .safetensors_file import read_safetensors
 
 ENDPOINT = "https://huggingface.co"
 UNFINISHED = ".unfinished"
-BLOCK = 2**20
-TIMEOUT = 30.0
 # seconds before each retry after a broken connection; any progress starts the list again
 PAUSES = (1.0, 2.0, 4.0, 8.0)
 
@@ -50,9 +48,6 @@ SHA256 = {
     "gpt2": "248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707",
     "gpt2-xl": "0f8b28eb05a8075f48b61b6f35332978c74fc7763fa9fb4051a1c30511736a6a",
 }
-
-# (bytes so far, bytes in total or 0 if not known yet)
-Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -109,8 +104,8 @@ def pull(
         if weights.is_file():     # another pull has finished in the meantime
             return _checked(name, weights, report)
         try:
-            announced = _download(url, partial, report, pauses)
-        except (OSError, HTTPException) as error:
+            announced = download(url, partial, _most_bytes(config), report, pauses)
+        except (OSError, HTTPException, ValueError) as error:
             raise _advice(url, weights, partial, error) from error
         try:
             # it may be a page that asks for a login, or another model
@@ -121,9 +116,16 @@ def pull(
                 f"{error}; it was deleted, the same command starts again") from None
         with replacing_file(target / CONFIG) as beside:
             write_config(beside, config)
+        write_checksums(
+            target, {WEIGHTS: {"bytes": size(partial), "sha256": pulled.sha256}})
         flush_to_disk(partial)
         os.replace(partial, weights)
     return replace(pulled, fetched=True)
+
+
+def _most_bytes(config: GPT2Config) -> int:
+    """More than the published file of a size has: masks are stored beside the parameters."""
+    return 8 * count_parameters(config) + 2**20
 
 
 def _checked(name: str, weights: Path, report: Report) -> Pulled:
@@ -166,98 +168,6 @@ def _sha256(path: Path, report: Report) -> str:
     return digest.hexdigest()
 
 
-def _download(url: str, partial: Path, report: Report, pauses: tuple[float, ...]) -> str:
-    """Download to the end of a file that may hold the beginning; resume a broken connection.
-
-    Returns the sha256 that the server announces, or "".
-    """
-    left = list(pauses)
-    while True:
-        before = _size(partial)
-        try:
-            return _attempt(url, partial, report)
-        except (OSError, HTTPException) as error:
-            if _size(partial) > before:
-                left = list(pauses)
-            if not left or not _may_pass(error):
-                raise
-            time.sleep(left.pop(0))
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _attempt(url: str, partial: Path, report: Report) -> str:
-    links = _Links()
-    with partial.open("ab") as file:
-        done = file.tell()
-        # no compression: the offsets are those of the file itself
-        headers = {"User-Agent": "npgpt", "Accept-Encoding": "identity"}
-        if done:
-            headers["Range"] = f"bytes={done}-"
-        request = urllib.request.Request(url, headers=headers)
-        try:
-            reply = urllib.request.build_opener(links).open(request, timeout=TIMEOUT)
-        except urllib.error.HTTPError as error:
-            if error.code != 416 or not done:
-                raise
-            # nothing follows what is there: it is complete, or longer than the file
-            if error.headers.get("Content-Range") == f"bytes */{done}":
-                return _announced(*links.seen, error.headers)
-            file.truncate(0)
-            return _attempt(url, partial, report)
-        with reply:
-            continues = (reply.headers.get("Content-Range") or "").startswith(f"bytes {done}-")
-            if reply.status != 206 or not continues:
-                file.truncate(0)
-                done = 0
-            length = int(reply.headers.get("Content-Length") or 0)
-            total = done + length if length else 0
-            check_room(partial.parent, length)
-            while block := reply.read(BLOCK):
-                file.write(block)
-                done += len(block)
-                report(done, total)
-    if done < total:
-        raise ConnectionError(f"the connection broke before {total / 2**20:.0f} MiB")
-    return _announced(*links.seen, reply.headers)
-
-
-def _announced(*headers: Message) -> str:
-    """The sha256 that the server announces as the file's ETag, or ""."""
-    for name in ("X-Linked-Etag", "ETag"):
-        for seen in headers:
-            etag = (seen.get(name) or "").removeprefix("W/").strip('"').lower()
-            if re.fullmatch(r"[0-9a-f]{64}", etag):
-                return etag
-    return ""
-
-
-class _Links(urllib.request.HTTPRedirectHandler):
-    """Follows redirections and collects their headers: the sha256 is in the first."""
-
-    def __init__(self) -> None:
-        self.seen: list[Message] = []
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str,
-        headers: HTTPMessage, newurl: str,
-    ) -> urllib.request.Request | None:
-        self.seen.append(headers)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _may_pass(error: Exception) -> bool:
-    """Whether a retry can help: a broken connection or a busy server, not a full disk."""
-    if isinstance(error, urllib.error.HTTPError):
-        return error.code in (408, 429) or error.code >= 500
-    cause = error.reason if isinstance(error, urllib.error.URLError) else error
-    return isinstance(cause, (ConnectionError, TimeoutError, HTTPException)) and not isinstance(
-        cause, ConnectionRefusedError
-    )
-
-
 @contextmanager
 def _made(folder: Path, partial: Path) -> Iterator[None]:
     """Make a folder and hold it; afterwards an empty download is removed.
@@ -273,7 +183,7 @@ def _made(folder: Path, partial: Path) -> Iterator[None]:
             finally:
                 with suppress(OSError):
                     (folder / LOCK_FILE).unlink(missing_ok=True)
-                    if not _size(partial):
+                    if not size(partial):
                         partial.unlink(missing_ok=True)
     except BaseException:
         with suppress(OSError):
@@ -289,6 +199,7 @@ def _advice(url: str, weights: Path, partial: Path, error: Exception) -> Excepti
     reason = getattr(error, "reason", None) or error
     reason = f"{error.code} {reason}" if isinstance(error, urllib.error.HTTPError) else reason
     advice = f"set HF_ENDPOINT to a server that can be reached, or place the file as {weights}"
-    if done := _size(partial):
+    if done := size(partial):
         advice = f"{done / 2**20:.0f} MiB are downloaded, the same command resumes"
-    return OSError(f"{url} cannot be downloaded ({reason}); {advice}")
+    # the reason may be the server's own words
+    return OSError(f"{url} cannot be downloaded ({one_line(str(reason))[:200]}); {advice}")

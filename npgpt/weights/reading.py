@@ -7,17 +7,24 @@ from pathlib import Path
 
 import numpy as np
 
+from ..checked import checked
 from ..config import SIZES, GPT2Config
+from ..documents import open_regular
 from ..params import Params
 from . import book, huggingface, llmc, openai_tf
+from .checksums import check_crc32
+from .configs import CONFIG
 from .errors import CheckpointError, bad_file
 
 FORMS = (
     "model.safetensors or its index (Hugging Face, or with the book's names), *.ckpt.index with "
     "hparams.json (OpenAI), a .bin of llm.c"
 )
+# a checkpoint of training has moments beside its weights, which are not weights
+OPTIMIZER = "optimizer."
 
 
+@checked
 def load(
     path: Path | str, dtype: type | str | np.dtype | None = None
 ) -> tuple[GPT2Config, Params]:
@@ -26,17 +33,29 @@ def load(
     `path` may also be the name of a published size, `gpt2` to `gpt2-xl`, that was pulled before.
     `dtype` is float32 or float64; None means the stored dtype, with half precision as float32.
     Parameters are mapped if the file allows it: they may be written to, the file does not change.
+    A checkpoint of training is compared with its checksums first.
     Raises CheckpointError (one line, all mismatches at once), or OSError if it cannot be read.
     """
     file = file_at(path)
+    check_crc32(file, file.with_name(CONFIG))
+    return read(file, dtype)
+
+
+def read(
+    file: Path, dtype: type | str | np.dtype | None = None
+) -> tuple[GPT2Config, Params]:
+    """What `load` gives from a file that `file_at` found, for whoever compared the checksums."""
     if file.name.endswith(".index"):
         return openai_tf.load_openai_tf(file, dtype)
     if file.name.endswith((".safetensors", ".safetensors.index.json")):
         tensors = huggingface.read_tensors(file)
+        if all(name.startswith(("m.", "v.")) for name in tensors):
+            raise bad_file(file, "contains AdamW's moments and no model; the model of a "
+                                 f"checkpoint is its {huggingface.WEIGHTS}")
         if book.MARK in tensors:
             return book.load_book(file, tensors, dtype)
         return huggingface.load_huggingface(file, tensors, dtype)
-    with file.open("rb") as opened:
+    with open_regular(file, CheckpointError) as opened:
         start = opened.read(4)
     if int.from_bytes(start, "little") in (llmc.MODEL_MAGIC, llmc.STATE_MAGIC):
         return llmc.load_llmc(file, dtype)
@@ -51,7 +70,7 @@ def file_at(given: Path | str) -> Path:
     """The file that `load` begins with: an index, a safetensors file, or the path itself."""
     path, name = Path(given), str(given)
     if path.is_dir():
-        return _file_in(path)
+        return _file_in(path, name)
     if path.exists():
         return path
     # TensorFlow names a checkpoint model.ckpt, although no file has that name
@@ -66,23 +85,30 @@ def file_at(given: Path | str) -> Path:
     raise CheckpointError(f"{path}: no such file or folder")
 
 
-def _file_in(folder: Path) -> Path:
+def _file_in(folder: Path, given: str = "") -> Path:
+    """The file of weights in a folder, which is not to hide the published size of its name."""
     for name in (huggingface.WEIGHTS, huggingface.INDEX):
-        if (folder / name).is_file():
+        # whatever it is: what is not a file is rejected where it is opened
+        if (folder / name).exists():
             return folder / name
-        if (folder / name).is_dir():
-            raise bad_file(folder / name, "expected a file of weights, got a folder")
     for pattern in ("*.safetensors.index.json", "*.safetensors", "*.index", "*.bin"):
         found = sorted(
-            file for file in folder.glob(pattern) if file.name[0] != "." and file.is_file()
+            file for file in folder.glob(pattern)
+            if not file.name.startswith((".", OPTIMIZER)) and file.is_file()
         )
         if len(found) == 1:
             return found[0]
         if found:
             names = ", ".join(file.name for file in found[:5])
             raise bad_file(folder, f"contains several models ({names}); name one of them")
+    pulled = cached(given) if given in SIZES else None
+    if pulled is not None:
+        return _file_in(pulled)
     names = ", ".join(sorted(file.name for file in folder.iterdir())[:8])
-    raise bad_file(folder, f"contains no weights ({names or 'it is empty'}); npgpt reads {FORMS}")
+    problems = [f"contains no weights ({names or 'it is empty'}); npgpt reads {FORMS}"]
+    if given in SIZES:
+        problems.append(f"for the published size run: npgpt pull {given}")
+    raise bad_file(folder, *problems)
 
 
 def hf_home() -> Path:

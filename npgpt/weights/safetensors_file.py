@@ -9,23 +9,21 @@ Source: the format's page in the safetensors repository.
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 import re
-from collections import Counter
 from pathlib import Path
 from stat import S_IMODE
 from typing import Mapping, NamedTuple, TypeGuard
 
 import numpy as np
 
+from ..documents import LARGEST, open_regular, parse_json
 from ..tape import Array
-from .errors import CheckpointError, Unsound, bad_file, named, shown
+from .errors import CheckpointError, Unsound, bad_file, shown
 from .stored import MappedFile, Stored
 
-# XL's header has 60 kB; a shape has two sizes; much more is forged, and costly to parse or multiply
-LONGEST_HEADER = 2**25
+# a shape has two sizes; much more is forged, and costly to multiply
 MOST_AXES = 8
 ITEM_SIZES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2,
@@ -35,8 +33,7 @@ ITEM_SIZES = {
 
 def read_safetensors(path: Path) -> dict[str, Stored]:
     """Every tensor of the file by name; raises CheckpointError if the file is not sound."""
-    size = path.stat().st_size
-    header, start = _header(path, size)
+    header, start, size = _header(path)
     header.pop("__metadata__", None)
     entries: dict[str, _Entry] = {}
     problems: list[str] = []
@@ -59,51 +56,27 @@ def read_safetensors(path: Path) -> dict[str, Stored]:
 
 def read_metadata(path: Path) -> dict[str, str]:
     """The strings in a file's header beside its tensors."""
-    metadata = _header(path, path.stat().st_size)[0].get("__metadata__", {})
+    metadata = _header(path)[0].get("__metadata__", {})
     if not isinstance(metadata, dict):
         raise bad_file(path, "its __metadata__ is not a JSON object")
     return {key: value for key, value in metadata.items() if isinstance(value, str)}
 
 
-def _header(path: Path, size: int) -> tuple[dict[str, object], int]:
-    with path.open("rb") as file:
+def _header(path: Path) -> tuple[dict[str, object], int, int]:
+    """The header, where the tensors begin, and the file's size."""
+    with open_regular(path, CheckpointError) as file:
+        size = os.fstat(file.fileno()).st_size
         first = file.read(8)
         length = int.from_bytes(first, "little")
         if len(first) < 8:
             raise bad_file(path, f"is truncated: expected 8 bytes and a header, got {size} bytes")
-        if length > min(LONGEST_HEADER, size - 8):
+        if length > min(LARGEST, size - 8):
             raise bad_file(
                 path, f"is not a safetensors file, or truncated: expected a header of {length} "
                 f"bytes, got {size - 8}"
             )
         raw = file.read(length)
-    return parsed_json(path, raw, "header"), 8 + length
-
-
-def read_json(path: Path) -> dict[str, object]:
-    """The JSON object in a file; raises CheckpointError for anything else."""
-    if path.stat().st_size > LONGEST_HEADER:
-        raise bad_file(path, "is too large for the description of a model")
-    return parsed_json(path, path.read_bytes(), "content")
-
-
-def parsed_json(path: Path, raw: bytes, what: str) -> dict[str, object]:
-    """The JSON object in `raw`; raises CheckpointError for anything else, or a repeated key."""
-
-    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        result = dict(pairs)
-        if len(result) != len(pairs):
-            counts = Counter(key for key, _ in pairs)
-            raise ValueError(f"{named(key for key in counts if counts[key] > 1)} given twice")
-        return result
-
-    try:
-        parsed: object = json.loads(raw.decode("utf-8"), object_pairs_hook=once)
-    except (ValueError, RecursionError) as error:
-        raise bad_file(path, f"its {what} is not valid JSON ({shown(str(error))})") from None
-    if not isinstance(parsed, dict):
-        raise bad_file(path, f"its {what} is not a JSON object")
-    return parsed
+    return parse_json(raw, f"{path}: its header", CheckpointError), 8 + length, size
 
 
 class _Entry(NamedTuple):
@@ -181,8 +154,11 @@ def read_arrays(path: Path) -> dict[str, Array]:
     from safetensors.numpy import load_file
 
     try:
+        open_regular(path, CheckpointError).close()
         return dict(load_file(path))
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file") from None
+    except CheckpointError:
+        raise
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise bad_file(path, f"is not a sound safetensors file ({shown(str(error))})") from None

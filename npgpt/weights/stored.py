@@ -19,8 +19,9 @@ from typing import Callable
 
 import numpy as np
 
+from ..documents import open_regular
 from ..tape import Array
-from .errors import bad_file
+from .errors import CheckpointError, bad_file
 
 # names as in safetensors; bfloat16 is the upper half of a float32, and NumPy does not know it
 FLOATS = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}
@@ -42,7 +43,7 @@ class MappedFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with path.open("rb") as file:
+        with open_regular(path, CheckpointError) as file:
             self.size = file.seek(0, 2)
             if self.size == 0:
                 raise bad_file(path, "is empty")

@@ -9,12 +9,15 @@ from typing import Callable, Mapping
 
 import numpy as np
 
+from ..checked import checked
 from ..config import GPT2Config
 from ..files import check_room, creating_folder, place_of, replacing_file
 from ..params import Params
+from ..suggest import unknown
 from ..tape import Array
 from .assemble import check_savable
 from .book import book_config, book_tensors
+from .checksums import CHECKSUMS
 from .configs import CONFIG, METADATA, write_config
 from .huggingface import WEIGHTS, huggingface_names
 from .llmc import bin_file, save_llmc
@@ -22,6 +25,7 @@ from .reading import file_at, load
 from .safetensors_file import write_safetensors
 
 
+@checked
 def save(path: Path | str, config: GPT2Config, params: Params) -> None:
     """Write a Hugging Face folder: model.safetensors and config.json.
 
@@ -35,6 +39,7 @@ def save(path: Path | str, config: GPT2Config, params: Params) -> None:
                 lambda file: write_config(file, config))
 
 
+@checked
 def save_book(path: Path | str, config: GPT2Config, params: Params) -> None:
     """Write the book's names and layout, and a config.json with the book's keys.
 
@@ -51,6 +56,7 @@ WRITERS: dict[str, Callable[[Path, GPT2Config, Params], None]] = {
 }
 
 
+@checked
 def convert(
     src: Path | str, dst: Path | str, to: str = "hf", dtype: type | str | np.dtype | None = None
 ) -> GPT2Config:
@@ -63,7 +69,7 @@ def convert(
     Raises ValueError if `dst` would replace what `src` is read from, or cannot be a file.
     """
     if to not in WRITERS:
-        raise ValueError(f"unknown form {to!r}; expected one of {', '.join(WRITERS)}")
+        raise unknown("form", to, WRITERS)
     _check_apart(src, Path(dst), to)
     config, params = load(src, dtype)
     WRITERS[to](Path(dst), config, params)
@@ -113,8 +119,9 @@ def _write_pair(
             settings = stack.enter_context(replacing_file(config_file))
             weights = stack.enter_context(replacing_file(weights_file))
         else:
-            folder.parent.mkdir(parents=True, exist_ok=True)
             beside = stack.enter_context(creating_folder(folder))
             weights, settings = beside / weights_file.name, beside / CONFIG
         write_safetensors(weights, tensors, metadata)
         describe(settings)
+        if weights_file.exists():       # a table of checksums is that of the weights before
+            (folder / CHECKSUMS).unlink(missing_ok=True)

@@ -6,6 +6,8 @@ import pytest
 
 from benchmarks import circles
 
+pytestmark = pytest.mark.smoke
+
 
 def test_every_room_is_in_exactly_one_circle():
     rooms = [room for line in circles.CIRCLES.values() for room in line.split()]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from npgpt.book import TorchGenerator, gpt2, training
 from npgpt.book.figures import DIFFERENT
@@ -10,6 +11,7 @@ from npgpt.book.training import Evaluation, Sample, train
 from .golden import golden
 
 
+@pytest.mark.smoke
 def test_the_loop_follows_pytorchs_step_by_step(monkeypatch):
     monkeypatch.setattr(training, "_write", lambda model, n: "")    # the tiny model knows no words
     wanted = golden()["training"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from npgpt.cli import main
+from npgpt.weights.checksums import measured, write_checksums
 
 from ..stories import write_story
 
@@ -58,6 +59,12 @@ def process():
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings)
 
     return start
+
+
+def put_model(model, checkpoint):
+    """Give a checkpoint other weights, as if it had been written with them."""
+    model.save(checkpoint)
+    write_checksums(checkpoint, measured(checkpoint))
 
 
 @pytest.fixture

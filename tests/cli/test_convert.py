@@ -24,6 +24,7 @@ def test_a_model_goes_through_all_forms_and_comes_back(npgpt, tmp_path):
         np.testing.assert_array_equal(back.params[name], array, err_msg=name)
 
 
+@pytest.mark.smoke
 def test_a_run_is_read_where_it_stands_and_one_of_its_checkpoints_too(npgpt, run_folder):
     newest = sorted((run_folder / "checkpoints").iterdir())[-1]
     expected = GPT2.load(newest).params

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from npgpt import GPT2, GPT2Config
+from npgpt import GPT2
 from npgpt.evaluation.text import evaluation_batches
 from npgpt.opening import open_model
 from npgpt.probe.activity import measure
@@ -16,7 +16,7 @@ from npgpt.text import load_corpus
 from npgpt.training.checkpoint import newest_checkpoint
 from npgpt.training.log import read_log
 
-from .conftest import TINY
+from .conftest import TINY, put_model
 
 
 def widest(out):
@@ -46,13 +46,11 @@ def test_another_text_and_length_are_taken(npgpt, run_folder, tmp_path):
     assert "of T = 4" in out and "\033[38;5;" in out
 
 
-def test_a_wide_model_fits_80_columns(npgpt, run_folder, story):
-    config = GPT2.load(newest_checkpoint(run_folder)).config
-    wide = GPT2.init(GPT2Config(vocab_size=config.vocab_size, n_positions=8, n_embd=100, n_layer=2,
-                                n_head=50))
-    folder = newest_checkpoint(run_folder)
-    wide.save(folder)
-    code, out, err = npgpt("entropy", folder, story, "--split", "all")
+def test_a_wide_model_fits_80_columns(npgpt, story):
+    code, _, err = npgpt("train", "--corpus", story, "--out", "wide", *TINY, "--n-embd", "100",
+                         "--n-layer", "2", "--n-head", "50", "--max-steps", "1")
+    assert code == 0, err
+    code, out, err = npgpt("entropy", "wide", story, "--split", "all")
     assert code == 0, err
     assert widest(out) <= 80 and "h49" in out
 
@@ -62,7 +60,7 @@ def test_broken_heads_are_shown_and_counted(npgpt, run_folder):
     params = {name: np.array(array) for name, array in model.params.items()}
     # overflows: the scores become infinite, and their softmax NaN
     params["h.0.attn.c_attn.weight"] *= 1e30
-    GPT2(model.config, params).save(newest_checkpoint(run_folder))
+    put_model(GPT2(model.config, params), newest_checkpoint(run_folder))
     code, out, err = npgpt("entropy", run_folder, "--json", "all.json")
     assert code == 0, err
     assert "nan" in out and "!!" in out and "2 of 2 heads" in out and "first to break" in out

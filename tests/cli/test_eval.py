@@ -12,11 +12,14 @@ from npgpt.opening import open_model
 from npgpt.text import load_corpus
 from npgpt.training.checkpoint import newest_checkpoint
 
+from .conftest import put_model
+
 
 def figure(out, name):
     return float(re.search(rf"^{name} +([\d.,]+)", out, re.M)[1].replace(",", ""))
 
 
+@pytest.mark.smoke
 def test_a_run_is_scored_on_its_held_out_text(npgpt, run_folder, story):
     code, out, err = npgpt("eval", run_folder)
     assert code == 0, err
@@ -48,7 +51,7 @@ def test_the_loss_of_rounded_weights_is_the_rounded_models(npgpt, run_folder, st
     model, tokenizer = open_model(run_folder)
     # weights of some size, so that rounding them shows in four digits
     model.params = {name: 20 * array for name, array in model.params.items()}
-    model.save(newest_checkpoint(run_folder))
+    put_model(model, newest_checkpoint(run_folder))
     rounded = dequantize(quantize(model.params, model.config))
     val = load_corpus(story, tokenizer).val
     expected, exact = (score_text(p, model.config, val).loss for p in (rounded, model.params))

@@ -5,6 +5,8 @@ import pytest
 from npgpt.opening import open_model
 from npgpt.training.checkpoint import newest_checkpoint
 
+from .conftest import put_model
+
 
 def test_text_goes_to_stdout_and_the_same_seed_gives_the_same_text(npgpt, run_folder):
     first = npgpt("generate", run_folder, "the cat", "--max-new-tokens", "5", "--seed", "1")
@@ -27,7 +29,7 @@ def test_rounded_weights_write_the_text_of_the_rounded_model(npgpt, run_folder):
     model, tokenizer = open_model(run_folder)
     # weights of some size, so that rounding them changes the text
     model.params = {name: 20 * array for name, array in model.params.items()}
-    model.save(newest_checkpoint(run_folder))
+    put_model(model, newest_checkpoint(run_folder))
     wanted = model.quantized().generate(tokenizer.encode("the cat"), 80, seed=1,
                                         on_slide=[].append)
     arguments = ["generate", run_folder, "the cat", "--seed", "1", "--temperature", "1",
@@ -103,6 +105,7 @@ def test_interactive_turns_share_one_text(npgpt, run_folder):
     assert "'Q'" in err and err.count("> ") == 4
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("arguments, code, says", [
     (["run", ""], 2, "is empty"),
     (["run", "a QUIZ"], 2, "'Q'"),
@@ -126,4 +129,4 @@ def test_mistakes_are_one_line(npgpt, run_folder, arguments, code, says):
 def test_a_prompt_file_that_is_no_text_is_named(npgpt, run_folder, tmp_path):
     (tmp_path / "bad.txt").write_bytes(b"the \xff")
     code, _, err = npgpt("generate", run_folder, "--file", "bad.txt")
-    assert code == 3 and err == "npgpt: bad.txt is not UTF-8 text: invalid byte at 4\n"
+    assert code == 3 and err == "npgpt: bad.txt is not UTF-8 text: invalid byte 0xff at 4\n"

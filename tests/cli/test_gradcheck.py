@@ -1,12 +1,16 @@
 """npgpt gradcheck: the table of our own layers, and a user's own file, right and wrong."""
 
+import os
 import re
 from dataclasses import replace
 
 import pytest
 
+from npgpt.ops import TEXTBOOK as ops
 from npgpt.params import parameter_shapes
 from npgpt.selfcheck.cases import cases, model_cases
+from npgpt.selfcheck.check import SETS
+from npgpt.tape import Op
 
 RIGHT = '''
 import numpy as np
@@ -22,30 +26,45 @@ def scale_backward(dout, cache):
 WRONG = RIGHT.replace("(dout * x).sum((0, 1))", "(dout * x).mean((0, 1))")
 
 
-@pytest.mark.parametrize("which", ["textbook", "fast"])
-def test_all_layers_and_models_are_right_in_80_columns(npgpt, which):
-    code, out, err = npgpt("gradcheck", "--ops", which)
+@pytest.fixture
+def few(monkeypatch):
+    """Two layers and one model; tests/selfcheck checks all of them."""
+    monkeypatch.setattr("npgpt.selfcheck.check.cases", lambda seed: [
+        case for case in cases(seed) if case.op_name in ("gelu", "layernorm")])
+    monkeypatch.setattr("npgpt.selfcheck.check.model_cases", lambda seed: model_cases(seed)[:1])
+
+
+def test_every_layer_and_tensor_of_the_models_has_a_line_of_80_columns_by_its_whole_name(npgpt):
+    code, out, err = npgpt("gradcheck", "--all")
     assert code == 0, out
     assert out.endswith("all right\n") and "goal 1e-10" in out
     assert max(map(len, out.splitlines())) <= 80
-    for case in [*cases(), *model_cases()]:
+    for case in cases():
         assert f"\n{case.label} " in out, case.label
-
-
-def test_every_tensor_of_the_whole_models_fits_into_80_columns_by_its_whole_name(npgpt):
-    code, out, err = npgpt("gradcheck", "--all")
-    assert code == 0, out
-    assert max(map(len, out.splitlines())) <= 80
     for case in model_cases():
         for name in parameter_shapes(case.config):
             assert re.search(rf"^{re.escape(case.label)} +{name} ", out, re.M), (case.label, name)
 
 
-def test_a_wrong_layer_gives_a_report_and_exit_code_1(npgpt, monkeypatch):
-    from npgpt.ops import TEXTBOOK as ops
-    from npgpt.selfcheck.check import SETS
-    from npgpt.tape import Op
+@pytest.mark.smoke
+def test_a_whole_model_has_one_line(npgpt, few):
+    code, out, _ = npgpt("gradcheck")
+    (case, *_) = model_cases()
+    n = len(parameter_shapes(case.config))
+    assert code == 0 and out.count(f"\n{case.label} ") == 1
+    assert re.search(rf"^{re.escape(case.label)} +all {n} tensors ", out, re.M)
 
+
+def test_the_fast_layers_are_checked_where_they_are_asked_for(npgpt, few, monkeypatch):
+    def broken(*args):
+        raise AssertionError("a layer of the textbook was asked")
+
+    monkeypatch.setitem(SETS, "textbook", replace(ops, gelu=Op("gelu", broken, broken)))
+    code, out, _ = npgpt("gradcheck", "--ops", "fast")
+    assert code == 0 and out.endswith("all right\n")
+
+
+def test_a_wrong_layer_gives_a_report_and_exit_code_1(npgpt, few, monkeypatch):
     wrong = Op("gelu", ops.gelu.forward, lambda dout, c: (-ops.gelu.backward(dout, c)[0],))
     monkeypatch.setitem(SETS, "textbook", replace(ops, gelu=wrong))
     code, out, _ = npgpt("gradcheck")
@@ -53,6 +72,7 @@ def test_a_wrong_layer_gives_a_report_and_exit_code_1(npgpt, monkeypatch):
     assert code == 1 and " WRONG\n" in out and out.splitlines()[-1] == "1 WRONG: gelu"
 
 
+@pytest.mark.smoke
 def test_a_users_own_file_is_examined(npgpt, tmp_path):
     (tmp_path / "mine.py").write_text(RIGHT)
     for what in ("mine.py", "mine.py:scale"):
@@ -76,12 +96,14 @@ def test_shapes_may_come_from_flags(npgpt, tmp_path):
     (["mine.py", "--shape", "x=two"], (2,), "--shape"),
     (["--shape", "x=2"], (2,), "--shape belongs to a FILE"),
     (["."], (2,), ". is a folder; name a Python file"),
+    (["pipe"], (2,), "pipe is not a regular file; name a Python file"),
     (["latin.py"], (3,), "latin.py is not UTF-8 text: invalid byte at 5"),
     (["leaves.py"], (2,), "leaves.py cannot be imported: SystemExit: 3"),
 ])
 def test_mistakes_are_one_line(npgpt, tmp_path, arguments, codes, says):
     (tmp_path / "mine.py").write_text(RIGHT)
     (tmp_path / "latin.py").write_bytes(b"# caf\xe9")
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "leaves.py").write_text("raise SystemExit(3)")
     code, _, err = npgpt("gradcheck", *arguments)
     assert code in codes and says in err and err.count("\n") == 1

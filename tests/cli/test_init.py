@@ -89,6 +89,7 @@ def test_an_error_of_the_system_names_the_file():
         assert one_line(error) == "/nowhere/at all: No such file or directory"
 
 
+@pytest.mark.smoke
 def test_an_interrupted_command_exits_130(monkeypatch, capsys):
     def interrupted(args):
         raise KeyboardInterrupt
@@ -103,6 +104,7 @@ def test_a_mistake_shows_its_traceback_when_asked(npgpt, monkeypatch):
         npgpt("inspect", "gpt3")
 
 
+@pytest.mark.smoke
 def test_a_closed_pipe_ends_quietly(process):
     running = process("gradcheck")
     running.stdout.readline()

@@ -40,7 +40,7 @@ def test_a_pack_of_ones_own_config(npgpt, tmp_path):
     (["--compare", "a", "b"], 3, "no such file"),
 ])
 def test_mistakes_are_one_line(npgpt, tmp_path, arguments, code, says):
-    (tmp_path / "big.json").write_text("{}")
+    (tmp_path / "big.json").write_text('{"n_head": 12}')
     (tmp_path / "bad.json").write_text("{")
     got, _, err = npgpt("pack", *arguments)
     assert (got, err.count("\n")) == (code, 1) and says in err

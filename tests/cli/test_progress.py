@@ -42,3 +42,9 @@ def test_a_terminal_gets_a_bar_with_the_same_time_left(capsys, monkeypatch, at):
         progress.step({"step": 5, "loss": 2.5, "val": 2.25})
     shown = capsys.readouterr().err
     assert "5/1000000000" in shown and "loss=2.500, val=2.250, 2.0 min left]" in shown
+
+
+def test_a_note_goes_to_stderr_and_the_results_to_stdout(capsys):
+    with Progress(TrainSettings(), 0) as progress:
+        progress.note("the log was damaged")
+    assert capsys.readouterr() == ("", "npgpt: the log was damaged\n")

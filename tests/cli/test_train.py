@@ -1,6 +1,7 @@
 """npgpt train, as a user meets it."""
 
 import json
+import os
 import shutil
 import signal
 import tomllib
@@ -8,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from npgpt.files import InUse, locked
+from npgpt.text import load_corpus
 from npgpt.training.checkpoint import load_checkpoint
 
+from ..training.conftest import without_checksums
 from .conftest import TINY
 
 
@@ -35,6 +39,7 @@ def test_runs_get_folders_of_their_own(npgpt, story):
         assert Path(expected, "log.jsonl").is_file()
 
 
+@pytest.mark.smoke
 def test_the_resolved_config_repeats_the_run(npgpt, run_folder):
     config = run_folder / "config.toml"
     assert tomllib.loads(config.read_text())["train"]["max_steps"] == 4
@@ -103,6 +108,21 @@ def test_a_changed_text_is_noticed_on_resuming(npgpt, run_folder, story):
     assert code == 3 and "changed since the run began" in err and err.count("\n") == 1
 
 
+def test_a_text_that_was_moved_is_named_on_resuming_and_must_be_the_same(
+        npgpt, run_folder, story, tmp_path):
+    story.rename("moved.txt")
+    code, _, err = npgpt("train", "--resume", run_folder)
+    assert code == 3 and "say with --corpus where it is" in err
+    Path("other.txt").write_text("the cat sat on a mat and looked at the dog\n" * 30)
+    code, _, err = npgpt("train", "--resume", run_folder, "--corpus", "other.txt")
+    assert code == 3 and err.count("\n") == 1
+    code, _, err = npgpt("train", "--resume", run_folder, "--corpus", "moved.txt",
+                         "--max-steps", "5")
+    assert (code, err) == (0, "")
+    assert load_checkpoint(run_folder).run.data.corpus == str(tmp_path / "moved.txt")
+    assert npgpt("eval", run_folder)[0] == 0
+
+
 def test_a_diverged_run_exits_4_and_keeps_its_last_good_checkpoint(npgpt, story):
     code, _, err = npgpt("train", "--corpus", story, "--out", "run", *TINY,
                          "--learning-rate", "1e39", "--warmup-steps", "0")
@@ -110,6 +130,7 @@ def test_a_diverged_run_exits_4_and_keeps_its_last_good_checkpoint(npgpt, story)
     assert load_checkpoint(Path("run")).step == 0
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_saves_exits_130_and_can_be_continued(npgpt, process, story, number):
     long = ["--max-steps", "100000", "--eval-every", "100000", "--sample-every", "0",
@@ -143,6 +164,20 @@ def test_a_run_that_is_being_trained_is_not_resumed_by_another(npgpt, process, r
     code, _, err = npgpt("train", "--resume", run_folder, "--max-steps", "100000",
                          "--max-minutes", "0.0001")
     assert code == 0, err
+
+
+def test_nobody_else_goes_on_from_the_state_that_a_run_has_read(npgpt, run_folder, monkeypatch):
+    asked = []
+
+    def while_it_prepares(*given, **named):
+        with pytest.raises(InUse), locked(run_folder):
+            pass
+        asked.append(given)
+        return load_corpus(*given, **named)
+
+    monkeypatch.setattr("npgpt.cli.train.load_corpus", while_it_prepares)
+    assert npgpt("train", "--resume", run_folder, "--max-steps", "5")[0] == 0
+    assert len(asked) == 1 and load_checkpoint(run_folder).step == 5
 
 
 def test_a_run_killed_before_its_first_checkpoint_starts_afresh(npgpt, run_folder):
@@ -208,12 +243,90 @@ def test_a_run_finds_its_text_from_another_folder(npgpt, story, tmp_path, monkey
 
 
 @pytest.mark.parametrize("line", ["5", '{"a": 1}', "nonsense"])
-def test_a_damaged_log_is_cut_where_it_is_damaged(npgpt, run_folder, line):
+def test_a_damaged_line_of_the_log_is_reported_and_costs_no_other(npgpt, run_folder, line):
     log = run_folder / "log.jsonl"
     whole = log.read_text()
-    log.write_text(whole + line + "\n")
-    assert npgpt("train", "--resume", run_folder)[0] == 0
-    assert log.read_text() == whole
+    log.write_text(line + "\n" + whole + '{"step": 5, "lo')
+    code, _, err = npgpt("train", "--resume", run_folder)
+    assert code == 0 and log.read_text() == whole
+    assert err == ("npgpt: run/log.jsonl: 1 damaged line left out; the file as it was is "
+                   "run/aside-log.jsonl\n")
+    assert (run_folder / "aside-log.jsonl").read_text().startswith(line + "\n")
+    assert npgpt("train", "--resume", run_folder)[2] == ""
+
+
+@pytest.mark.parametrize("old, new, says", [
+    ("learning_rate = 0.001\n", "learning_rate = 0.01\n",
+     "run/config.toml has learning_rate = 0.01 (the checkpoint: 0.001); the settings of the "
+     "checkpoint count"),
+    ("max_steps = 4\n", "max_steps = 9\n", "max_steps = 9 (the checkpoint: 4)"),
+    ("max_steps = 4\n", "", "max_steps = 1500 (the checkpoint: 4)"),
+    ("[train]", "[train", "run/config.toml is not valid TOML"),
+    ("n_layer", "n_layers", "unknown key 'n_layers'"),
+])
+def test_an_edited_config_is_not_silently_ignored(npgpt, run_folder, old, new, says):
+    config = run_folder / "config.toml"
+    whole = config.read_text()
+    config.write_text(whole.replace(old, new))
+    assert config.read_text() != whole
+    code, _, err = npgpt("train", "--resume", run_folder)
+    assert code == 0 and says in err and err.count("\n") == 1
+    assert config.read_text() == whole
+    assert npgpt("train", "--resume", run_folder)[2] == ""
+
+
+def test_a_config_of_an_earlier_version_without_keys_that_came_later_is_not_edited(
+        npgpt, run_folder):
+    config = run_folder / "config.toml"
+    config.write_text(config.read_text().replace("lora_rank = 0\n", ""))
+    code, _, err = npgpt("train", "--resume", run_folder)
+    assert (code, err) == (0, "") and "lora_rank = 0\n" in config.read_text()
+
+
+def test_a_setting_changed_in_an_old_checkpoint_differs_from_the_config(npgpt, run_folder):
+    for checkpoint in (run_folder / "checkpoints").iterdir():
+        record = json.loads((without_checksums(checkpoint) / "run.json").read_text())
+        record["run"]["train"]["learning_rate"] = 0.5
+        (checkpoint / "run.json").write_text(json.dumps(record))
+    assert "learning_rate = 0.001 (the" in npgpt("verify", run_folder)[1]
+    code, _, err = npgpt("train", "--resume", run_folder)
+    assert code == 0 and "learning_rate = 0.001 (the checkpoint: 0.5)" in err
+
+
+def test_what_a_killed_longer_run_asked_for_is_noted_unless_it_is_asked_for_again(
+        npgpt, run_folder):
+    whole = Path(shutil.copytree(run_folder, "as-it-was"))
+    assert npgpt("train", "--resume", run_folder, "--max-steps", "6")[0] == 0
+    for options, noted in ([], 1), (["--max-steps", "6"], 0), (["--max-steps", "7"], 1):
+        shutil.rmtree(run_folder / "checkpoints")
+        shutil.copytree(whole / "checkpoints", run_folder / "checkpoints")
+        config = (run_folder / "config.toml").read_text()
+        code, _, err = npgpt("train", "--resume", run_folder, *options)
+        assert code == 0 and err.count("\n") == noted, err
+        (run_folder / "config.toml").write_text(config)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows renames no folder that is in use")
+@pytest.mark.parametrize("go", [
+    lambda folder: folder.rename("elsewhere"),
+    lambda folder: shutil.rmtree(folder, ignore_errors=True),
+    lambda folder: (folder.rename("elsewhere"), shutil.copytree("elsewhere", folder)),
+])
+def test_a_run_whose_folder_is_renamed_deleted_or_replaced_ends_with_3_and_loses_nothing(
+        npgpt, process, run_folder, go):
+    log = run_folder / "log.jsonl"
+    begun = len(log.read_text().splitlines())
+    running = process("train", "--resume", run_folder, "--max-steps", "1000000")
+    while len(log.read_text().splitlines()) <= begun:
+        assert running.poll() is None, running.stderr.read()
+    go(run_folder)
+    out, err = running.communicate()
+    assert (running.returncode, err.count("\n")) == (3, 1), err
+    assert "run was renamed, deleted or replaced while the run went on" in err
+    step = load_checkpoint(Path("aside-run")).step
+    assert f"the state after step {step} is saved" in err and step > 4
+    code, _, err = npgpt("train", "--resume", "aside-run", "--max-minutes", "0.0001")
+    assert code == 0, err
 
 
 def test_help_shows_what_every_flag_means_and_the_presets_defaults(npgpt):

@@ -21,12 +21,14 @@ REFERENCES = {
 }
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", REFERENCES)
 def test_values_are_those_of_the_formulas(shown, name):
     expected = [REFERENCES[name](x) for x in shown.x.tolist()]
     np.testing.assert_allclose(shown.values[name], expected, rtol=1e-13, atol=1e-15)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", REFERENCES)
 def test_slopes_are_the_differences_of_the_values(shown, name):
     h = 1e-5
@@ -37,6 +39,7 @@ def test_slopes_are_the_differences_of_the_values(shown, name):
     np.testing.assert_allclose(slopes[away], np.array(expected)[away], rtol=1e-8, atol=1e-9)
 
 
+@pytest.mark.smoke
 def test_the_two_gelus_differ_most_near_2_7(shown):
     gaps = [abs(REFERENCES["gelu tanh"](x) - REFERENCES["gelu exact"](x)) for x in shown.x.tolist()]
     np.testing.assert_allclose(np.abs(shown.gap), gaps, rtol=1e-9, atol=1e-15)

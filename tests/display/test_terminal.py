@@ -16,6 +16,8 @@ from npgpt.display.terminal import (
     wrapped,
 )
 
+pytestmark = pytest.mark.smoke
+
 X = np.linspace(0.0, 10.0, 50)
 
 

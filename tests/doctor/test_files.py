@@ -59,6 +59,7 @@ def test_every_pair_of_a_file_is_examined_with_the_shapes_of_its_comment(tmp_pat
     assert [row.shape for row in reports[0].rows] == [(2, 3, 8), (8,), (8,)]
 
 
+@pytest.mark.smoke
 def test_one_pair_can_be_chosen_and_a_wrong_one_is_named_with_its_line(tmp_path):
     path = write(tmp_path, GOOD.replace("dx = rstd * (", "dx = ("))
     (report,) = examine_file(f"{path}:layernorm")

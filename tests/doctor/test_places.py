@@ -24,6 +24,7 @@ def named(forward, backward, damage, *inputs, **settings):
     return check(forward, damaged(backward, damage), *inputs, **settings).findings
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("change, kind", [
     (lambda mask: np.ones_like(mask), "mask-forgotten"),
     (lambda mask: (mask == 0) / 0.6, "mask-inverted"),
@@ -102,6 +103,7 @@ def linear(damage):
     return check(linear_forward, damaged(linear_backward, damage), *linear_inputs()).findings
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("change, words", [
     (lambda v: v * (1 + 1e-6), "1.000001 times"),
     (lambda v: 0.0, "is zero"),

@@ -3,11 +3,14 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from npgpt.doctor import check
 from npgpt.doctor.report import Row, table
 
 from .pairs import damaged, linear_backward, linear_forward, linear_inputs, normal
+
+pytestmark = pytest.mark.smoke
 
 
 def wrong_report():

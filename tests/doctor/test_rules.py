@@ -15,6 +15,8 @@ from .pairs import (
     normal,
 )
 
+pytestmark = pytest.mark.smoke
+
 
 def named(forward, backward, damage, *inputs, **settings):
     """The findings of a pair whose gradients went through `damage`, which has no source to read."""

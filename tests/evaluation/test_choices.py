@@ -103,9 +103,9 @@ def test_questions_are_read_from_hellaswags_form(tmp_path):
 
 @pytest.mark.parametrize("line, says", [
     (b"{", "Expecting property name"),
-    (b"[1]", r"expected a JSON object, got \[1\]"),
-    (b"\xff", "'utf-8' codec can't decode byte 0xff in position 0"),
-    (b"[" * 100_000, "recursion"),
+    (b"[1]", r"is not a JSON object: got \[1\]"),
+    (b"\xff", "is not UTF-8 text: invalid byte 0xff at 0"),
+    (b"[" * 100_000, "nested more than 64 levels"),
     (json.dumps({**GOOD, "label": 4}).encode(), "0 to 3; got 4"),
     (json.dumps({**GOOD, "label": ""}).encode(), "got ''"),
     (json.dumps({**GOOD, "label": True}).encode(), "got True"),
@@ -115,7 +115,7 @@ def test_questions_are_read_from_hellaswags_form(tmp_path):
     (json.dumps({**GOOD, "endings": ["one", 2]}).encode(), "'endings' must be text; got 2"),
     (json.dumps({**GOOD, "ctx": 5}).encode(), "'ctx' must be text; got 5"),
     (json.dumps({"ctx": "a", "endings": ["b", "c"]}).encode(), "'label' is missing"),
-    (b'{"ctx": "a", "endings": ["b", "c"], "label": 1' + b"0" * 5000 + b"}", "label|digits"),
+    (b'{"ctx": "a", "endings": ["b", "c"], "label": 1' + b"0" * 5000 + b"}", "300 digits"),
 ])
 def test_an_invalid_line_is_named_with_file_and_number(tmp_path, line, says):
     path = tmp_path / "val.jsonl"
@@ -124,6 +124,16 @@ def test_an_invalid_line_is_named_with_file_and_number(tmp_path, line, says):
     next(questions)
     with pytest.raises(QuestionError, match=f"val.jsonl:3: .*({says})"):
         next(questions)
+
+
+def test_a_byte_order_mark_is_skipped_and_an_endless_line_is_not_read(tmp_path):
+    path = tmp_path / "val.jsonl"
+    path.write_text(json.dumps(GOOD), encoding="utf-8-sig")
+    assert len(list(read_questions(path))) == 1
+    with path.open("r+b") as file:
+        file.truncate(2**33)                # a hole: it takes no room on the disk
+    with pytest.raises(QuestionError, match="val.jsonl:1: .*at most 1,048,576 bytes"):
+        next(read_questions(path))
 
 
 def test_a_file_without_questions_is_rejected(tmp_path):

@@ -1,6 +1,7 @@
 """Scores of text against sums written out plainly; a mean over targets, not over batches."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,6 +42,7 @@ def plainly(ids, window, stride):
     return nats
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     "window, stride", [(12, 12), (12, 1), (12, 5), (7, 3), (1, 1), (None, None)]
 )
@@ -103,8 +105,8 @@ def test_a_perplexity_too_large_for_a_float_is_infinite():
     ({"window": 6, "stride": 7}, "stride=7 must be an integer from 1 to 6"),
     ({"stride": 0}, "stride=0"),
     ({"stride": 1.5}, "stride=1.5"),
-    ({"batch_size": 0}, "batch_size=0 must be an integer of at least 1"),
-    ({"workers": 0}, "workers=0 must be an integer of at least 1"),
+    ({"batch_size": 0}, "batch_size=0 must be an integer from 1 to 2147483647"),
+    ({"workers": 0}, "workers=0 must be an integer from 1 to 2147483647"),
     ({"start_id": 29}, "start_id: 29 is outside"),
 ])
 def test_an_invalid_text_and_invalid_settings_are_rejected(settings, says):
@@ -115,6 +117,19 @@ def test_an_invalid_text_and_invalid_settings_are_rejected(settings, says):
 def test_bits_per_byte_needs_bytes():
     with pytest.raises(ValueError, match="n_bytes=0"):
         TextScore(1.0, 1).bits_per_byte(0)
+    assert TextScore(math.log(2.0), 1).bits_per_byte(1) == 1.0
+
+
+def test_the_whole_pass_takes_the_ops_given():
+    calls = []
+
+    def forward(*args, **settings):
+        calls.append("layernorm")
+        return TEXTBOOK.layernorm.forward(*args, **settings)
+
+    mine = replace(TEXTBOOK, layernorm=replace(TEXTBOOK.layernorm, forward=forward))
+    score_text(PARAMS, SMALL, TEXT[:5], ops=mine)
+    assert len(calls) == 2 * SMALL.n_layer + 1
 
 
 def test_batches_of_unequal_size_weigh_by_their_tokens():
@@ -159,7 +174,9 @@ def test_nothing_to_evaluate_on_is_an_error():
 @given(n=st.integers(9, 300), batch=st.integers(1, 5), length=st.integers(1, 8))
 def test_evaluation_sees_each_target_once(n, batch, length):
     tokens = np.arange(n, dtype=np.uint16)
-    targets = [t for _, ts in evaluation_batches(tokens, batch, length) for t in ts.ravel()]
+    batches = list(evaluation_batches(tokens, batch, length))
+    assert {array.dtype for pair in batches for array in pair} == {np.dtype(np.int64)}
+    targets = [t for _, ts in batches for t in ts.ravel()]
     assert targets == list(range(1, n))
 
 

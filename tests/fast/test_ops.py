@@ -87,6 +87,7 @@ def test_what_is_not_quicker_is_the_textbooks():
     assert all(op.name == name for name, op in fast.named().items())
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("batch", [0, 1, 2])
 def test_every_op_means_what_its_textbook_means(dtype, batch):
@@ -189,6 +190,7 @@ def test_every_op_is_its_textbook_for_any_sizes_types_and_strides(name, data):
     assert_same_meaning(name, inputs, given_settings, 2 * TOLERANCE[dtype], floor=0.5)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", ["gelu", "gelu_exact", "relu", "silu", "softmax"])
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)
@@ -215,6 +217,7 @@ def test_layernorm_agrees_across_the_borders_of_its_blocks(rows, width, dtype):
     assert_same_meaning("layernorm", [x, weight, bias], {"eps": 1e-2}, 5 * TOLERANCE[dtype])
 
 
+@pytest.mark.smoke
 @given(
     b=st.integers(1, 3), h=st.integers(1, 5), t=st.integers(1, 290),
     past=st.sampled_from([0, 1, 37]), d=st.integers(1, 9),
@@ -274,6 +277,7 @@ def test_dropout_without_a_generator_or_with_an_impossible_rate_is_rejected(name
         fast.named()[name].forward(*inputs, rate=1.5, rng=np.random.default_rng(0))
 
 
+@pytest.mark.smoke
 def test_large_arrays_on_threads_agree_with_the_textbook(two_threads):
     rng = np.random.default_rng(3)
 

@@ -9,6 +9,8 @@ from npgpt.generation.cache import KVCache
 from .lively import SMALL, VARIANTS, lively
 from .plain import assert_same
 
+pytestmark = pytest.mark.smoke
+
 
 def read(params, config, cache, rows, ids):
     positions = cache.positions(rows, ids.shape[1])
@@ -45,6 +47,16 @@ def test_rows_of_different_lengths_do_not_mix():
             full = model.hidden(params, texts[row][None], SMALL)[0, -2:]
             assert_same(got, full)
     assert cache.lengths.tolist() == [9, 4, 6, 4]
+
+
+@pytest.mark.parametrize("rows", [[0, 2], [2, 1, 0], [1, 2]])
+def test_rows_of_one_length_need_not_be_neighbours_nor_in_order(rows):
+    params = lively()
+    ids = np.random.default_rng(7).integers(0, 29, (3, 8))
+    cache = KVCache(SMALL, 3, dtype=np.float64)
+    read(params, SMALL, cache, [0, 1, 2], ids[:, :5])
+    x = read(params, SMALL, cache, rows, ids[rows, 5:])
+    assert_same(x, model.hidden(params, ids[rows], SMALL)[:, 5:])
 
 
 def test_fresh_rows_beside_others_are_read_from_their_start():

@@ -26,8 +26,9 @@ MODELS = {
     "no final norm": SMALL.replace(final_norm=False),
     "another width": SMALL.replace(n_inner=5, layer_norm_epsilon=0.1),
 }
-# rounding alone moves float32's logits by 1e-5 where there is no norm, on some processors more
-PRECISION = [(np.float64, 1e-12), (np.float32, 3e-5)]
+# float64 finds what is wrong, float32 that its rounding stays what it is: where there is no norm it
+# moves logits by 1e-5, by 2e-5 without AVX
+PRECISION = [(np.float64, 1e-12), (np.float32, 1e-4)]
 
 
 def close(got, full, tolerance):
@@ -61,6 +62,7 @@ def test_prefill_and_decode_equal_the_textbook_reader(config, dtype, tolerance, 
     assert fast.lengths.tolist() == [12, 12, 12]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISION, ids=["float64", "float32"])
 def test_ragged_rows_cuts_and_copies_equal_the_textbook_reader(dtype, tolerance, way):
     params = lively(dtype=dtype)
@@ -77,6 +79,7 @@ def test_ragged_rows_cuts_and_copies_equal_the_textbook_reader(dtype, tolerance,
         close(got, expected, tolerance)
 
 
+@pytest.mark.smoke
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(0, 5)), min_size=1, max_size=4),
        st.sampled_from([1, 4, 32]))

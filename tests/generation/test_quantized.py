@@ -39,6 +39,18 @@ def test_each_row_has_a_scale_of_its_own():
     np.testing.assert_allclose(quantized(weight, by_rows=True).scale, [[100 / 127], [40 / 127]])
 
 
+@pytest.mark.parametrize("by_rows", [False, True])
+def test_a_tall_matrix_on_threads_is_rounded_by_the_formula(
+    by_rows, two_threads, every_size_on_threads, rng
+):
+    weight = rng.standard_normal((300, 5))
+    scale = np.abs(weight).max(axis=1 if by_rows else 0, keepdims=True) / 127
+    small = quantized(weight, by_rows=by_rows)
+    np.testing.assert_array_equal(small.scale, scale)
+    np.testing.assert_array_equal(small.values, np.rint(weight / scale))
+    np.testing.assert_array_equal(small.widened(), small.values * scale)
+
+
 def test_zeros_stay_zeros():
     small = quantized(np.array([[0.0, 1e-320], [2.0, 0.0]]), by_rows=False)
     np.testing.assert_allclose(small.widened(), [[0, 0], [2, 0]])
@@ -68,7 +80,8 @@ def test_matrices_become_int8_and_the_rest_stays():
     assert {array.dtype for array in dequantize(small).values()} == {np.dtype(np.float64)}
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 3e-5)],
+# as in test_fast_reader.py
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-4)],
                          ids=["float64", "float32"])
 @pytest.mark.parametrize("few", [1, 32], ids=["at once", "streamed"])
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)

@@ -11,6 +11,8 @@ from npgpt.ops import TEXTBOOK as textbook
 from .lively import SMALL, VARIANTS, lively
 from .plain import assert_same
 
+pytestmark = pytest.mark.smoke
+
 IDS = np.random.default_rng(0).integers(0, 29, (3, 12))
 
 

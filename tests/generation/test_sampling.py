@@ -30,6 +30,7 @@ def softmax(logits):
     return exps / exps.sum(axis=-1, keepdims=True)
 
 
+@pytest.mark.smoke
 @given(logit_rows, st.integers(1, 50))
 def test_top_k_keeps_exactly_k_and_none_smaller_than_one_it_removes(logits, k):
     kept = np.isfinite(keep_top_k(logits, k))
@@ -38,6 +39,7 @@ def test_top_k_keeps_exactly_k_and_none_smaller_than_one_it_removes(logits, k):
         assert logits[kept].min() >= logits[~kept].max()
 
 
+@pytest.mark.smoke
 @given(logit_rows, st.floats(0.01, 0.999))
 def test_top_p_keeps_the_fewest_most_probable_tokens_that_hold_p(logits, p):
     kept = np.isfinite(keep_top_p(logits, p))
@@ -66,6 +68,8 @@ def test_filters_leave_kept_logits_and_their_input_as_they_were(logits, k, p, mi
         kept = np.isfinite(filtered)
         np.testing.assert_array_equal(filtered[kept], logits[kept])
         assert filtered.dtype == logits.dtype and not np.shares_memory(filtered, logits)
+    penalise_repetition(logits, [0], 2.0)
+    with_temperature(logits, 0.5)
     np.testing.assert_array_equal(logits, before)
 
 
@@ -83,8 +87,15 @@ def test_renaming_the_tokens_renames_the_distribution(order):
     settings = Sampling(temperature=0.7, top_k=9, top_p=0.9, min_p=0.05)
     np.testing.assert_allclose(
         settings.distribution(logits[list(order)]), settings.distribution(logits)[list(order)],
-        atol=1e-15,
+        atol=1e-14,
     )
+
+
+def test_among_equals_the_lower_ids_are_kept():
+    logits = np.tile([0.0, 1.0], 100)
+    mass = 0.295 * softmax(logits)[1::2].sum()
+    for kept in (keep_top_k(logits, 30), keep_top_p(logits, mass)):
+        assert np.flatnonzero(np.isfinite(kept)).tolist() == list(range(1, 61, 2))
 
 
 def test_float32_rows_keep_their_type():
@@ -134,7 +145,7 @@ def test_greedy_choice_heeds_the_penalty():
     assert settings.choose(np.array([3.0, 2.0, 0.0]), np.random.default_rng(0), [0]) == 1
 
 
-@pytest.mark.parametrize("temperature", [1e-300, 1e300])
+@pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e300])
 def test_extreme_temperatures_give_a_distribution(temperature):
     probs = Sampling(temperature=temperature).distribution(np.array([1e4, -1e4, 9e3]))
     assert math.isclose(probs.sum(), 1.0)
@@ -149,10 +160,26 @@ def test_a_draw_never_takes_a_token_of_probability_zero(probs, u):
         assert probs[draw(probs, u)] > 0
 
 
-def test_draws_cover_the_unit_interval_in_prochunk():
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_last_draw_takes_the_last_token_that_has_a_probability(dtype):
+    for total in (0.3, 1.0, 7.0):
+        probs = np.array([0.5 * total, 0.5 * total, 0.0], dtype)
+        assert draw(probs, math.nextafter(1.0, 0.0)) == 1
+
+
+def test_draws_cover_the_unit_interval_in_proportion():
     probs = np.array([0.0, 0.25, 0.0, 0.5, 0.25, 0.0])
     drawn = [draw(probs, (i + 0.5) / 1000) for i in range(1000)]
     assert np.bincount(drawn, minlength=6).tolist() == [0, 250, 0, 500, 250, 0]
+
+
+@given(hnp.arrays(np.float64, 12, elements=coarse), st.integers(0, 999))
+def test_a_choice_is_one_draw_from_the_distribution(logits, seed):
+    sampling = Sampling(temperature=0.7, top_k=6, top_p=0.9, repetition_penalty=1.5)
+    rng, again = (np.random.default_rng(seed) for _ in range(2))
+    token = sampling.choose(logits, rng, [1, 2, 3])
+    assert token == draw(sampling.distribution(logits, [1, 2, 3]), again.random())
+    assert rng.bit_generator.state == again.bit_generator.state
 
 
 def test_log_probability_is_that_of_the_plain_softmax():

@@ -18,6 +18,7 @@ def test_the_first_reply_equals_a_stream_of_the_same_seed():
     assert list(session.reply(15)) == list(stream(PARAMS, SMALL, [3, 1, 4], 15, seed=4))
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("speculate", [False, True])
 def test_each_reply_continues_the_whole_text(speculate):
     session = Session(LONG_PARAMS, LONG, seed=4)
@@ -69,6 +70,7 @@ def test_a_reply_left_early_keeps_what_was_delivered_and_nothing_else(taken, spe
     np.testing.assert_array_equal(session.ids, expected)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("speculate", [False, True])
 @pytest.mark.parametrize("more", [[], [7], [4, 5, 6, 7, 8]])
 @pytest.mark.parametrize("taken", [0, 3])

@@ -16,6 +16,8 @@ from npgpt import model as functions
 from npgpt.fast.ops import FAST
 from npgpt.ops import TEXTBOOK, Ops
 
+pytestmark = pytest.mark.smoke
+
 HERE = Path(__file__).parent
 CASES = ("tied_gelu_new", "untied_gelu", "tied_relu_deep")
 OPS = {"textbook": TEXTBOOK, "fast": FAST}
@@ -86,6 +88,7 @@ def test_greedy_continuation_of_fifty_tokens_is_identical(
     model = GPT2(golden["config"], part(golden, "param."), ops=ops)
     continuation = golden["continuation"]
     assert continuation.shape == (2, 50)
+    # the two largest logits are never nearer than 0.009; float32 errs by 4e-6
     ids = golden["ids"]
     for _ in range(50):
         ids = np.concatenate([ids, model.logits(ids)[:, -1:].argmax(-1)], axis=1)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from npgpt.lab.folder import adopt, held, note_beginning, read_json
+from npgpt.lab.folder import About, adopt, held, note_beginning, read_record
 from npgpt.text import load_corpus
 
 
@@ -43,11 +43,11 @@ def test_a_folder_with_runs_of_something_else_is_rejected(tmp_path, study):
 def test_another_text_is_rejected_and_another_machine_noted(tmp_path, study):
     story = tmp_path / "story.txt"
     note_beginning(tmp_path, load_corpus(str(story)))
-    about = read_json(tmp_path / "about.json")
+    about = read_record(tmp_path / "about.json", About)
     about["made_with"][0]["processor"] = "another"
     (tmp_path / "about.json").write_text(json.dumps(about))
     note_beginning(tmp_path, load_corpus(str(story)))
-    assert len(read_json(tmp_path / "about.json")["made_with"]) == 2
+    assert len(read_record(tmp_path / "about.json", About)["made_with"]) == 2
     story.write_text(story.read_text() + "the end\n")
     with pytest.raises(ValueError, match="no longer the text"):
         note_beginning(tmp_path, load_corpus(str(story)))
@@ -76,8 +76,15 @@ def test_a_run_knows_how_far_it_got(runs):
     assert run.status() == "done" and run.result()["val_loss"] == 2.0
 
 
-def test_files_that_are_torn_are_as_if_they_were_not_there(runs):
+@pytest.mark.parametrize("content, says", [
+    ('{"step": 12, "val', "is not valid JSON"), ("[]", "is not a JSON object"),
+    ('{"step": "12"}', "step: expected an integer"), ('{"val_loss": []}', "val_loss: expected"),
+])
+def test_a_damaged_file_is_named_with_what_to_do(runs, content, says):
     run = runs[0]
     run.place.mkdir(parents=True)
-    (run.place / "result.json").write_text('{"step": 12, "val')
+    (run.place / "result.json").write_text(content)
+    with pytest.raises(ValueError, match=f"result.json.*{says}.*; delete the file to go on"):
+        run.status()
+    (run.place / "result.json").unlink()
     assert run.result() == {} and run.status() == "waiting"

@@ -66,8 +66,8 @@ def test_numbers_that_are_not_finite_are_text():
 
 
 @pytest.mark.parametrize("content, says", [
-    (None, "neither a study's folder"), ("[]", "neither a study's folder"),
-    ("{}", "neither a study's folder"), ('{"a": 1}', "does not hold results")])
+    (None, "neither a study's folder"), ("[]", "results.json is not a JSON object"),
+    ("{}", "results.json: study: is missing"), ("{", "results.json is not valid JSON")])
 def test_what_is_not_a_result_is_an_error(tmp_path, content, says):
     path = tmp_path / "results.json"
     if content is not None:

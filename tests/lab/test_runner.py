@@ -230,6 +230,7 @@ def test_a_run_that_is_killed_from_outside_is_reported(tmp_path, long_study):
     assert outcome.reason == "failed" and "ended by signal 9" in outcome.message
 
 
+@pytest.mark.smoke
 def test_only_some_arms_run_and_the_rest_later(tmp_path, study):
     report = Report()
     outcome = run_study(tmp_path / "out", study, report, only=["none"])

@@ -8,6 +8,8 @@ import pytest
 from npgpt.lab import study as study_module
 from npgpt.lab.study import load_study, read_study, shipped
 
+pytestmark = pytest.mark.smoke
+
 
 def test_axes_give_every_combination_and_arms_come_after(study):
     assert [arm.name for arm in study.arms] == ["layernorm", "none", "hot"]
@@ -80,6 +82,8 @@ def test_the_study_that_the_readme_shows_is_sound(write_study):
     ('name = "hot"', "", "needs name"),
     ('"none" = "softmax + GELU"', '"nnoe" = "softmax + GELU"', "did you mean 'none'"),
     ('"none" = "softmax + GELU"', '"none" = "GELU"', "unknown row paper='GELU'"),
+    ('"none" = "softmax + GELU"', '"none" = ["GELU"]', r"unknown row paper=\['GELU'\]"),
+    ('"none" = "softmax + GELU"', '"none" = { a = 1 }', "unknown row paper={'a': 1}"),
     ('against = "layernorm"', 'against = "layer"', "did you mean 'layernorm'"),
     ('against = "layernorm"', 'against = "none"', "against itself"),
     ('claim = "higher"', 'claim = "better"', "must be lower or higher"),

@@ -9,6 +9,8 @@ from npgpt.lab.summary import summarise
 
 from .conftest import results_of
 
+pytestmark = pytest.mark.smoke
+
 pytest.importorskip("scipy")
 A, B = [2.0, 2.1, 2.2], [1.9, 2.02, 2.09]
 

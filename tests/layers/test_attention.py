@@ -19,6 +19,8 @@ from npgpt.layers.attention import (
 )
 from npgpt.selfcheck.cases import FixedUniform
 
+pytestmark = pytest.mark.smoke
+
 B, H, T, S, D, C = 2, 4, 3, 5, 2, 8
 
 

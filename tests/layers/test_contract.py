@@ -13,6 +13,8 @@ from npgpt.selfcheck.cases import Case, cases
 from ..selfcheck.test_cases import WITHOUT_BATCH
 from ..wrong_shapes import WRONG_SHAPES
 
+pytestmark = pytest.mark.smoke
+
 CASES = cases()
 every_case = pytest.mark.parametrize("case", CASES, ids=[case.label for case in CASES])
 numbered = pytest.mark.parametrize("number", range(len(CASES)), ids=[c.label for c in CASES])

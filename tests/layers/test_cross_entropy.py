@@ -17,6 +17,8 @@ from npgpt.layers.cross_entropy import (
     linear_cross_entropy_forward,
 )
 
+pytestmark = pytest.mark.smoke
+
 B, T, C, V = 2, 3, 8, 5
 some_logits = arrays(np.float64, (B, T, V), elements=st.floats(-50.0, 50.0))
 some_targets = arrays(np.int64, (B, T), elements=st.integers(0, V - 1))
@@ -28,7 +30,7 @@ def loss_of(logits: np.ndarray, targets: np.ndarray, **settings: int) -> float:
 
 def test_equal_scores_cost_the_logarithm_of_the_vocabulary():
     loss = loss_of(np.full((B, T, V), 3.0), np.zeros((B, T), int))
-    assert loss == pytest.approx(math.log(V), rel=1e-15)
+    assert loss == pytest.approx(math.log(V), rel=1e-14)
 
 
 def test_value_agrees_with_a_hand_calculation():
@@ -52,7 +54,7 @@ def test_loss_is_never_negative_and_gradient_rows_sum_to_0(logits, targets):
     assert loss.shape == () and loss >= 0.0
     dlogits, none = cross_entropy_backward(np.array(1.0), cache)
     assert none is None
-    np.testing.assert_allclose(dlogits.sum(axis=-1), 0.0, atol=1e-15)
+    np.testing.assert_allclose(dlogits.sum(axis=-1), 0.0, atol=1e-14)
 
 
 def test_logits_of_ten_thousand_neither_overflow_nor_lose_the_loss():

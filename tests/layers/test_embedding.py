@@ -18,6 +18,8 @@ from npgpt.layers.embedding import (
 )
 from npgpt.ops import TEXTBOOK as ops
 
+pytestmark = pytest.mark.smoke
+
 TABLE = np.arange(12.0).reshape(4, 3)
 
 

@@ -15,6 +15,8 @@ from npgpt.layers.feed_forward import (
     swiglu_forward,
 )
 
+pytestmark = pytest.mark.smoke
+
 B, T, C, F = 2, 3, 4, 16
 
 

@@ -15,6 +15,8 @@ from npgpt.layers.gelu import (
     gelu_forward,
 )
 
+pytestmark = pytest.mark.smoke
+
 PAIRS = {
     "gelu": (gelu_forward, gelu_backward),
     "gelu_exact": (gelu_exact_forward, gelu_exact_backward),

@@ -6,6 +6,8 @@ import pytest
 from npgpt.gradcheck.proof import prove_gradients
 from npgpt.layers.linear import linear_backward, linear_forward
 
+pytestmark = pytest.mark.smoke
+
 
 def test_values_agree_with_a_hand_calculation():
     weight = np.array([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])     # (in, out)

@@ -3,12 +3,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from npgpt.gradcheck.proof import prove_gradients
 from npgpt.layers.softmax import softmax_backward, softmax_forward
+
+pytestmark = pytest.mark.smoke
 
 scores = arrays(
     np.float64,
@@ -19,7 +22,7 @@ scores = arrays(
 
 def test_values_agree_with_a_hand_calculation():
     out, _ = softmax_forward(np.log([1.0, 2.0, 3.0]))
-    np.testing.assert_allclose(out, [1 / 6, 2 / 6, 3 / 6], rtol=1e-15)
+    np.testing.assert_allclose(out, [1 / 6, 2 / 6, 3 / 6], rtol=1e-14)
 
 
 @given(scores)
@@ -37,12 +40,12 @@ def test_a_constant_added_to_a_row_changes_nothing(x, constant):
 
 def test_scores_of_ten_thousand_neither_overflow_nor_lose_the_winner():
     out, _ = softmax_forward(np.array([[1e4, 0.0, -1e4], [-1e4, -1e4, -1e4]]))
-    np.testing.assert_allclose(out, [[1.0, 0.0, 0.0], [1 / 3, 1 / 3, 1 / 3]], rtol=1e-15)
+    np.testing.assert_allclose(out, [[1.0, 0.0, 0.0], [1 / 3, 1 / 3, 1 / 3]], rtol=1e-14)
 
 
 def test_a_score_of_minus_infinity_gets_weight_0():
     out, _ = softmax_forward(np.array([-np.inf, 0.0, math.log(3.0)]))
-    np.testing.assert_allclose(out, [0.0, 0.25, 0.75], rtol=1e-15)
+    np.testing.assert_allclose(out, [0.0, 0.25, 0.75], rtol=1e-14)
 
 
 def test_a_row_of_one_score_gets_all_the_weight_and_no_gradient():

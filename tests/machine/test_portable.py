@@ -13,10 +13,12 @@ for module in ("fcntl", "resource", "grp", "termios"):
     sys.modules[module] = None
 names = ("memfd_create register_at_fork fork forkpty posix_fallocate posix_fadvise getloadavg "
          "sendfile copy_file_range pidfd_open eventfd splice sysconf wait3 wait4 waitid "
-         "killpg setsid mkfifo fchmod nice process_cpu_count posix_spawn").split()
+         "killpg setsid mkfifo fchmod nice posix_spawn").split()
 for name in [*names, *(name for name in dir(os) if name.startswith("sched_"))]:
     if hasattr(os, name):
         delattr(os, name)
+# where there is no affinity, it counts all
+os.process_cpu_count = os.cpu_count
 del signal.SIGHUP
 """
 PROGRAM = """

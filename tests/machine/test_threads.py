@@ -26,6 +26,7 @@ def test_each_runs_every_piece_once(n):
     assert sorted(done) == list(range(100))
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("count", [0, 1, 7, 64])
 @pytest.mark.parametrize("align", [1, 8])
 def test_parts_cover_the_range_without_overlap(count, align):
@@ -42,6 +43,7 @@ def test_parts_cover_the_range_without_overlap(count, align):
     assert all(start % align == 0 for start in starts)
 
 
+@pytest.mark.smoke
 def test_two_threads_really_meet(two_threads):
     meeting = threading.Barrier(2, timeout=20)
     names = []
@@ -60,6 +62,7 @@ def test_work_that_does_not_pay_stays_on_the_callers_thread(two_threads):
     assert names == {threading.current_thread().name}
 
 
+@pytest.mark.smoke
 def test_blas_is_held_to_one_thread_inside_and_released_after(two_threads):
     before = blas_threads()
     inside = []

@@ -20,6 +20,7 @@ def compare(pack, tensors, tmp_path):
     return compare_packs(pack, tmp_path / "theirs.safetensors")
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 @pytest.mark.parametrize("mistake, first, says", [
     ("", None, ""),

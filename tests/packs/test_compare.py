@@ -7,6 +7,8 @@ from safetensors.numpy import load_file, save_file
 from npgpt.packs import compare_packs, tiny_config, write_pack
 from npgpt.weights import CheckpointError
 
+pytestmark = pytest.mark.smoke
+
 
 @pytest.fixture
 def pack(tmp_path):

@@ -13,6 +13,8 @@ from npgpt.tape import TapeError
 
 from ..packs import port
 
+pytestmark = pytest.mark.smoke
+
 
 @pytest.mark.parametrize("case", model_cases(), ids=lambda case: case.label)
 def test_a_trace_has_the_models_loss_and_gradients(case):

@@ -22,9 +22,9 @@ def test_every_op_is_right_to_the_goal_for_every_input(which):
         assert report.op == case.label and len(report.rows) == len(floats)
 
 
-@pytest.mark.parametrize("which", SETS)
-def test_whole_models_are_right_to_the_goal(which):
-    reports = list(check_models(which))
+def test_whole_models_of_the_fast_ops_are_right_to_the_goal():
+    # tests/test_model.py has those of the textbook
+    reports = list(check_models("fast"))
     assert len(reports) >= 10
     for report in reports:
         assert report.ok, str(report)
@@ -37,6 +37,7 @@ def wrong(name, damage):
     return Op(name, right.forward, lambda dout, cache: damage(*right.backward(dout, cache)))
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name, damage", [
     ("linear", lambda dx, dw, db: (dx, 7 * dw, db)),
     ("softmax", lambda dx: (np.zeros_like(dx),)),
@@ -54,5 +55,5 @@ def test_a_wrong_gradient_among_the_ops_is_found(monkeypatch, name, damage):
 def test_a_wrong_layer_makes_a_whole_model_wrong(monkeypatch):
     damaged = wrong("multi_head_attention", lambda dqkv: (0.999 * dqkv,))
     monkeypatch.setitem(SETS, "textbook", replace(ops, multi_head_attention=damaged))
-    monkeypatch.setattr("npgpt.selfcheck.check.model_cases", lambda seed: model_cases(seed)[:2])
-    assert not any(report.ok for report in check_models())
+    monkeypatch.setattr("npgpt.selfcheck.check.model_cases", lambda seed: model_cases(seed)[-2:-1])
+    assert [report.ok for report in check_models()] == [False]

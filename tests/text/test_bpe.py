@@ -27,6 +27,7 @@ tricky = st.text(st.sampled_from("ab 1é中.'\"s \n\t\r\x1c\x1f\x85\xa0\u2028\u3
 anything = st.one_of(tricky, st.text())
 
 
+@pytest.mark.smoke
 def test_the_shipped_table_is_openai_s_byte_for_byte():
     lines = [
         base64.b64encode(piece) + b" %d\n" % rank for piece, rank in bpe.mergeable_ranks().items()
@@ -64,6 +65,7 @@ def merged(piece):
     return [ranks()[part] for part in parts]
 
 
+@pytest.mark.smoke
 @given(anything)
 @example("I'll we've 'S can't  stop\n\n  now   ")
 def test_ids_are_those_of_the_definition_written_out(text):
@@ -114,6 +116,13 @@ def test_a_million_spaces_are_encoded_before_a_word_and_at_the_end(run, end):
     """Before a word tiktoken alone panics, with an error that `except Exception` does not catch."""
     text = "x" + run * 1_000_000 + end
     assert TOKENIZER.decode(TOKENIZER.encode(text)) == text
+
+
+def test_runs_of_space_just_short_of_a_long_one_take_no_longer():
+    """In three megabytes, a search that starts anew within a run takes 15,000 million steps."""
+    program = ("from npgpt.text import BPETokenizer; text = ('a' + ' ' * 9999) * 300; "
+               "t = BPETokenizer(); assert t.decode(t.encode(text)) == text")
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("sign", ["a", "ab", ".", "7", "中"])

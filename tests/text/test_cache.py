@@ -56,6 +56,7 @@ def test_tokens_stay_readable_when_the_file_is_replaced_or_deleted(path):
     np.testing.assert_array_equal(tokens, TOKENS)
 
 
+@pytest.mark.smoke
 def test_a_damaged_byte_anywhere_is_found(path):
     whole = path.read_bytes()
     header_end = len(whole) - TOKENS.nbytes
@@ -88,7 +89,7 @@ def test_a_file_of_another_kind_is_recognised(path, content):
 
 def test_the_numbers_of_a_file_are_little_endian(path):
     whole = path.read_bytes()
-    assert whole.startswith(b"npgpttok\x01\0\0\0")
+    assert whole.startswith(b"npgpttok\x02\0\0\0")
     assert whole[-4:] == b"\x03\0\x04\0"
 
 
@@ -104,8 +105,9 @@ def test_an_error_of_the_chunks_leaves_the_old_file_and_no_other(path):
 
 
 def test_what_a_killed_writer_left_is_removed_after_an_hour_and_not_before(path):
-    old, fresh = (path.parent / f"{PARTIAL}{n}-other.tokens" for n in (1, 2))
-    stranger = path.parent / f"{PARTIAL}3-mine.txt"
+    # more than any process id: another live process's file would stay
+    old, fresh = (path.parent / f"{PARTIAL}{2**30 + n}-other.tokens" for n in (1, 2))
+    stranger = path.parent / f"{PARTIAL}{2**30 + 3}-mine.txt"
     for file in (old, fresh, stranger):
         file.write_bytes(b"half")
     for file in (old, stranger):
@@ -114,8 +116,8 @@ def test_what_a_killed_writer_left_is_removed_after_an_hour_and_not_before(path)
     assert not old.exists() and fresh.exists() and stranger.exists()
 
 
-SLOW_WRITER = """
-import sys, time
+WRITER = """
+import sys
 from pathlib import Path
 import numpy as np
 from npgpt.text.cache import TokenHeader, write_tokens
@@ -124,7 +126,8 @@ def chunks():
     for n in range(1000):
         yield np.full(70_000, n, dtype=np.uint16)
         print(n, flush=True)
-        time.sleep(0.001)
+        if n + 1 == int(sys.argv[2]):
+            sys.stdin.read()
 
 try:
     write_tokens(Path(sys.argv[1]), TokenHeader({"name": "gpt2"}, "00", 9), chunks())
@@ -135,8 +138,9 @@ except OSError as error:
 
 @pytest.mark.parametrize("n_chunks", [1, 4, 15])
 def test_a_writer_killed_in_the_middle_leaves_the_old_file(path, n_chunks):
-    program = [sys.executable, "-c", SLOW_WRITER, str(path)]
-    with subprocess.Popen(program, stdout=subprocess.PIPE) as writer:
+    # it waits there for its standard input to end, so that a kill is never too late
+    program = [sys.executable, "-c", WRITER, str(path), str(n_chunks)]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
         for _ in range(n_chunks):
             writer.stdout.readline()
         writer.send_signal(signal.SIGKILL)
@@ -171,7 +175,7 @@ def test_processes_that_write_one_file_at_once_do_not_harm_it(path):
 def test_a_full_disk_is_an_error_and_leaves_no_trace(path):
     """A limit on the size of files stands in for the disk: writes fail in the same way."""
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
-    program = [sys.executable, "-c", limit + SLOW_WRITER, str(path)]
+    program = [sys.executable, "-c", limit + WRITER, str(path), "0"]
     result = subprocess.run(program, stdout=subprocess.DEVNULL)
     assert result.returncode == errno.EFBIG
     np.testing.assert_array_equal(read_tokens(path)[1], TOKENS)

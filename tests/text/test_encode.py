@@ -13,6 +13,8 @@ from npgpt.text.sources import ContentHash, Source, content_hash
 
 from .slow import slow_document
 
+pytestmark = pytest.mark.smoke
+
 BPE = BPETokenizer()
 texts = st.one_of(
     st.text(st.sampled_from("ab1é中.'s \n\t\x1c\u2028😀"), max_size=60), st.text(max_size=40))

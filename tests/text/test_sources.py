@@ -46,11 +46,21 @@ def test_the_first_byte_that_is_not_utf_8_is_named_with_its_offset(text, tail, b
         assert "".join(read_text(held(content, block_bytes))) == content.decode()
 
 
-def test_newlines_and_a_byte_order_mark_stay_as_they_are(tmp_path):
+@pytest.mark.parametrize("written, read", [
+    ("\ufeffa\r\nb\rc\n", "a\r\nb\rc\n"), ("a\ufeffb", "a\ufeffb"), ("\ufeff\ufeff", "\ufeff"),
+])
+def test_a_byte_order_mark_is_left_out_and_newlines_stay_as_they_are(tmp_path, written, read):
     path = tmp_path / "text"
-    path.write_bytes("\ufeffa\r\nb\rc\n".encode())
+    path.write_bytes(written.encode())
     (document,) = file_source("text", [path]).documents
-    assert "".join(read_text(document)) == "\ufeffa\r\nb\rc\n"
+    assert "".join(read_text(document)) == read
+
+
+def test_a_fifo_among_texts_is_rejected_at_once(tmp_path):
+    os.mkfifo(tmp_path / "text")
+    (document,) = file_source("text", [tmp_path / "text"]).documents
+    with pytest.raises(CorpusError, match="text is a FIFO; expected a regular file"):
+        list(read_text(document))
 
 
 def test_utf_16_is_recognised(tmp_path):

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from npgpt.text import BPETokenizer, CharTokenizer
 from npgpt.text.tokenizer import check_row, check_text
 
+pytestmark = pytest.mark.smoke
+
 BOTH = [CharTokenizer("abcd"), BPETokenizer()]
 
 

@@ -1,5 +1,7 @@
 """A text of our own to learn, and small runs on it."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ class Silent(Reporter):
     """A reporter that collects what it is given."""
 
     def __init__(self):
-        self.records, self.samples = [], []
+        self.records, self.samples, self.notes = [], [], []
 
     def step(self, record):
         self.records.append(dict(record))
@@ -27,8 +29,20 @@ class Silent(Reporter):
     def sample(self, step, text):
         self.samples.append((step, text))
 
+    def note(self, text):
+        self.notes.append(text)
+
     def evaluating(self, seen, total):
         assert 0 < seen <= total
+
+
+def without_checksums(checkpoint):
+    """Make a checkpoint what the version before checksums wrote; returns it."""
+    (checkpoint / "checksums.json").unlink()
+    record = json.loads((checkpoint / "run.json").read_text())
+    assert record.pop("checksums") == "checksums.json"
+    (checkpoint / "run.json").write_text(json.dumps(record, indent=1) + "\n")
+    return checkpoint
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
 """Batches: where they are cut, and that a step's batch needs no memory of earlier ones."""
 
 import numpy as np
+import pytest
 
 from npgpt.training.batches import training_batch
+
+pytestmark = pytest.mark.smoke
 
 TOKENS = np.arange(1000, dtype=np.uint16)
 
@@ -27,3 +30,8 @@ def test_every_place_of_the_text_can_be_drawn_also_the_last():
     seen = {int(training_batch(tokens, 8, 7, seed=0, step=s)[0][b, 0])
             for s in range(8) for b in range(8)}
     assert seen == {0, 1}
+
+
+def test_a_run_that_goes_on_in_another_version_of_npgpt_sees_the_text_it_would_have_seen():
+    starts = np.random.default_rng([0xBA7C, 1, 2, 0]).integers(0, 1000 - 7, size=4)
+    np.testing.assert_array_equal(training_batch(TOKENS, 4, 7, seed=1, step=2)[0][:, 0], starts)

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from npgpt import weights
+from npgpt import GPT2, weights
 from npgpt.opening import open_model
 from npgpt.training.checkpoint import (
     OPTIMIZER_FILE,
@@ -20,6 +20,8 @@ from npgpt.training.checkpoint import (
     set_aside_newer,
 )
 from npgpt.weights import CheckpointError
+
+from .conftest import without_checksums
 
 
 def same(a, b):
@@ -68,9 +70,9 @@ def test_a_checkpoint_is_these_files_under_these_names(state, tmp_path):
     path = save_checkpoint(tmp_path, state)
     assert path == tmp_path / "checkpoints" / "step-00000003"
     assert sorted(p.name for p in path.iterdir()) == [
-        "config.json", "model.safetensors", "optimizer.safetensors", "run.json"]
+        "checksums.json", "config.json", "model.safetensors", "optimizer.safetensors", "run.json"]
     assert set(json.loads((path / "run.json").read_text())) == {
-        "step", "run", "tokenizer", "corpus_fingerprint"}
+        "step", "run", "tokenizer", "corpus_fingerprint", "checksums"}
     moments = load_file(path / "optimizer.safetensors")
     assert same(moments, {**{f"m.{name}": a for name, a in state.mean.items()},
                           **{f"v.{name}": a for name, a in state.square.items()}})
@@ -153,18 +155,19 @@ def test_checkpoints_after_a_step_are_set_aside_under_a_name_that_is_free(start,
     assert load_checkpoint(tmp_path / "checkpoints" / aside[0]).step == 5
 
 
-def test_the_error_about_a_damaged_checkpoint_names_the_one_before_it(start, tmp_path):
+def test_the_error_about_a_damaged_checkpoint_names_the_sound_one_before_it(start, tmp_path):
     state, paths = start(keep_checkpoints=9), []
-    for step in (1, 2, 3, 4):
+    for step in (1, 2, 3, 4, 5):
         state.step = step
         paths.append(save_checkpoint(tmp_path, state))
-    for path in paths:
+    paths[1] = without_checksums(paths[1])
+    for path in (paths[0], *paths[2:]):
         (path / "config.json").write_text("{")
     for read in (load_checkpoint, read_model):
-        for place, before in ((paths[2], paths[1]), (tmp_path, paths[2])):
+        for place in (paths[2], paths[3], tmp_path):
             with pytest.raises(CheckpointError) as caught:
                 read(place)
-            assert str(caught.value).endswith(f"; the one before it is {before}")
+            assert str(caught.value).endswith(f"; the sound one before it is {paths[1]}")
         with pytest.raises(CheckpointError) as caught:
             read(paths[0])
         assert "before" not in str(caught.value)
@@ -189,21 +192,22 @@ def test_a_folder_without_checkpoints_is_named(tmp_path):
         load_checkpoint(tmp_path)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("damage, says", [
     (lambda p: (p / RUN_FILE).write_text("{"), RUN_FILE),
     (lambda p: (p / RUN_FILE).unlink(), "run.json cannot be read: No such file"),
     (lambda p: (p / RUN_FILE).write_text("[]"), "is not a JSON object"),
-    (lambda p: (p / RUN_FILE).write_text('{"step": "3"}'), "'step'"),
-    (lambda p: changed(p, lambda r: r.update(step=True)), "'step' is missing or"),
-    (lambda p: changed(p, lambda r: r.pop("run")), "'run' is missing or"),
-    (lambda p: changed(p, lambda r: r.update(run=[])), "'run' is missing or"),
-    (lambda p: changed(p, lambda r: r.pop("tokenizer")), "'tokenizer' is missing or"),
-    (lambda p: changed(p, lambda r: r.update(tokenizer="char")), "'tokenizer' is missing or"),
-    (lambda p: changed(p, lambda r: r.pop("corpus_fingerprint")), "'corpus_fingerprint' is"),
-    (lambda p: changed(p, lambda r: r.update(corpus_fingerprint=3)), "'corpus_fingerprint' is"),
-    (lambda p: changed(p, lambda r: r["run"].pop("train")), "run.json: settings"),
-    (lambda p: changed(p, lambda r: r["run"].update(train=3)), "run.json: settings"),
-    (lambda p: changed(p, lambda r: r.update(step=-1)), "'step' is -1"),
+    (lambda p: (p / RUN_FILE).write_text('{"step": "3"}'), "step: expected an integer, got '3'"),
+    (lambda p: changed(p, lambda r: r.update(step=True)), "step: expected an integer, got True"),
+    (lambda p: changed(p, lambda r: r.pop("run")), "run: is missing"),
+    (lambda p: changed(p, lambda r: r.update(run=[])), "run: expected an object"),
+    (lambda p: changed(p, lambda r: r.pop("tokenizer")), "tokenizer: is missing"),
+    (lambda p: changed(p, lambda r: r.update(tokenizer="char")), "tokenizer: expected an object"),
+    (lambda p: changed(p, lambda r: r.pop("corpus_fingerprint")), "corpus_fingerprint: is missing"),
+    (lambda p: changed(p, lambda r: r.update(corpus_fingerprint=3)), "expected a string"),
+    (lambda p: changed(p, lambda r: r["run"].pop("train")), "table 'train' is missing"),
+    (lambda p: changed(p, lambda r: r["run"].update(train=3)), "run.json: run.train: expected"),
+    (lambda p: changed(p, lambda r: r.update(step=-1)), "step: expected at least 0, got -1"),
     (lambda p: changed(p, lambda r: r.update(tokenizer={"name": "char"})), RUN_FILE),
     (lambda p: changed(p, lambda r: r["tokenizer"].update(
         characters=r["tokenizer"]["characters"][1:])), "vocab_size"),
@@ -214,14 +218,33 @@ def test_a_folder_without_checkpoints_is_named(tmp_path):
     (lambda p: (p / "config.json").write_text("{"), "config.json"),
 ])
 def test_damage_is_named_with_the_file(state, tmp_path, damage, says):
-    damage(save_checkpoint(tmp_path, state))
+    damage(without_checksums(save_checkpoint(tmp_path, state)))
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(tmp_path)
     assert says in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_weights_of_a_checkpoint_are_compared_with_their_checksums_when_they_are_loaded_alone(
+        state, tmp_path, name):
+    folder = save_checkpoint(tmp_path, state)
+    file = folder / name
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    (folder / OPTIMIZER_FILE).unlink()      # no part of the model
+    assert weights.load(folder)[0] == state.config
+    file.write_bytes(content)
+    for path in (folder, folder / "model.safetensors"):
+        for load in (weights.load, GPT2.load):
+            with pytest.raises(CheckpointError, match=f"{name}: does not match its crc32"):
+                load(path)
+    without_checksums(folder)
+    if name == "model.safetensors":
+        weights.load(folder)
+
+
 def test_settings_of_another_version_are_an_error_not_a_crash(state, tmp_path):
-    path = save_checkpoint(tmp_path, state)
+    path = without_checksums(save_checkpoint(tmp_path, state))
     record = json.loads((path / RUN_FILE).read_text())
     record["run"]["train"]["tempo"] = 3
     (path / RUN_FILE).write_text(json.dumps(record))
@@ -232,7 +255,7 @@ def test_settings_of_another_version_are_an_error_not_a_crash(state, tmp_path):
 def test_every_moment_that_does_not_fit_is_named_at_once(state, tmp_path):
     from safetensors.numpy import load_file, save_file
 
-    path = save_checkpoint(tmp_path, state) / OPTIMIZER_FILE
+    path = without_checksums(save_checkpoint(tmp_path, state)) / OPTIMIZER_FILE
     moments = load_file(path)
     del moments["m.wte.weight"]
     moments["v.ln_f.bias"] = moments["v.ln_f.bias"].astype(np.float64)
@@ -241,8 +264,8 @@ def test_every_moment_that_does_not_fit_is_named_at_once(state, tmp_path):
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(tmp_path)
     assert "m.wte.weight is missing" in str(caught.value)
-    assert "v.ln_f.bias is float64 (16,), the parameter float32 (16,)" in str(caught.value)
-    assert "m.ln_f.bias is float32 (15,), the parameter float32 (16,)" in str(caught.value)
+    assert "v.ln_f.bias is F64 (16,), the parameter F32 (16,)" in str(caught.value)
+    assert "m.ln_f.bias is F32 (15,), the parameter F32 (16,)" in str(caught.value)
     assert str(caught.value).count(";") == 2
 
 

@@ -20,6 +20,8 @@ from npgpt.training import loop
 from npgpt.training.checkpoint import checkpoints, load_checkpoint
 from npgpt.training.log import read_log
 from npgpt.training.loop import Diverged, batch_gradients, train, train_step
+from npgpt.training.step.gradients import loss_and_grads
+from npgpt.training.step.row_random import RowRandom
 from npgpt.training.step.workers import Workers
 
 from .conftest import SMALL, Silent
@@ -76,6 +78,7 @@ def test_a_layer_of_ones_own_trains_in_place_of_the_textbooks(start, corpus, tmp
     same_state(trained["mine"], trained["textbook"])
 
 
+@pytest.mark.smoke
 def test_a_run_writes_what_it_promises(start, corpus, tmp_path):
     reporter = Silent()
     outcome = train(tmp_path / "run", start(), corpus, reporter)
@@ -91,6 +94,7 @@ def test_a_run_writes_what_it_promises(start, corpus, tmp_path):
     assert (tmp_path / "run" / "config.toml").is_file()
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("stop", [1, 4, 7, 11])
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(start, corpus, tmp_path, stop):
     whole = start()
@@ -164,7 +168,9 @@ else:
 
 class Loud(Silent):
     def step(self, record):
+        # it goes on when somebody writes a line, or nobody can any more
         print(record["step"], flush=True)
+        sys.stdin.readline()
 
 
 train(folder, state, corpus, Loud())
@@ -175,27 +181,31 @@ def child(folder, text_file, cache):
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     return subprocess.Popen(
         [sys.executable, "-c", CHILD, str(folder), str(text_file), str(cache)],
-        cwd=root, stdout=subprocess.PIPE, text=True,
+        cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )
 
 
+@pytest.mark.parametrize("times", [pytest.param(2, marks=pytest.mark.smoke), 10])
 def test_killed_at_random_moments_the_newest_checkpoint_always_loads(
-        start, corpus, text_file, tmp_path):
-    rng = np.random.default_rng(0)
+        start, corpus, text_file, tmp_path, times):
+    rng = np.random.default_rng(times)
     folder, cache = tmp_path / "run", tmp_path / "cache"
-    steps, kills = [], 0
-    for _ in range(12):
+    steps = []
+    for _ in range(times):
         process = child(folder, text_file, cache)
         for _ in range(rng.integers(1, 5)):
             process.stdout.readline()
-        # a step and its checkpoint take some milliseconds: it may be anywhere in them
+            process.stdin.write("\n")
+            process.stdin.flush()
+        # a checkpoint and a step take some milliseconds: it may be anywhere in them
         time.sleep(rng.uniform(0.0, 0.01))
         process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
+        assert process.wait() == -signal.SIGKILL
+        process.stdin.close()
         process.stdout.close()
         if checkpoints(folder):
             steps.append(load_checkpoint(folder).step)
-    assert steps and steps == sorted(steps) and kills > 0
+    assert steps and steps == sorted(steps)
     last = child(folder, text_file, cache)
     last.communicate()
     assert last.returncode == 0
@@ -207,10 +217,33 @@ def test_killed_at_random_moments_the_newest_checkpoint_always_loads(
 
 def test_what_a_killed_writer_left_is_cleared_when_the_run_goes_on(start, corpus, tmp_path):
     train(tmp_path, start(), corpus, Silent(), after(1))
-    (tmp_path / "checkpoints" / ".partial-1-step-00000009").mkdir()
-    state = load_checkpoint(tmp_path)
-    train(tmp_path, state, corpus, Silent(), after(1))
-    assert all(path.name.startswith("step-") for path in (tmp_path / "checkpoints").iterdir())
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / "checkpoints" / f".partial-{ended.pid}-step-00000009").mkdir()
+    for name in ("config.toml", "result.json", "log.jsonl"):
+        (tmp_path / f".partial-{ended.pid}-{name}").write_text("half")
+    train(tmp_path, load_checkpoint(tmp_path), corpus, Silent(), after(1))
+    assert not list(tmp_path.rglob(".partial*"))
+
+
+def test_a_damaged_log_is_reported_and_only_its_damaged_lines_are_lost(start, corpus, tmp_path):
+    train(tmp_path, start(), corpus, Silent(), after(5))
+    log = tmp_path / "log.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join([*lines[:3], lines[3][1:], *lines[4:]]))
+    reporter = Silent()
+    train(tmp_path, load_checkpoint(tmp_path), corpus, reporter, after(1))
+    assert log.read_text().splitlines(keepends=True)[:5] == [*lines[:3], *lines[4:]]
+    assert reporter.notes == [f"{log}: 1 damaged line left out; the file as it was is "
+                              f"{tmp_path / 'aside-log.jsonl'}"]
+
+
+def test_a_run_that_goes_on_from_an_older_checkpoint_sets_its_later_log_aside(
+        start, corpus, tmp_path):
+    train(tmp_path, start(), corpus, Silent(), after(8))
+    log = (tmp_path / "log.jsonl").read_text()
+    train(tmp_path, load_checkpoint(checkpoints(tmp_path)[0]), corpus, Silent(), after(1))
+    assert (tmp_path / "aside-log.jsonl").read_text() == log
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -277,12 +310,43 @@ def test_accumulated_gradients_are_the_mean_over_the_batches(start, corpus):
         np.testing.assert_allclose(grad, (parts[0][1][name] + parts[1][1][name]) / 2, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["resid_pdrop", "embd_pdrop", "attn_pdrop"])
+def test_each_kind_of_dropout_is_drawn_for_the_step_and_the_batch(start, corpus, kind):
+    none = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+    state = start(grad_accumulation=1, **{**none, kind: 0.4})
+    state.step = 3
+    ids, targets = loop.training_batch(corpus.train, 3, 8, seed=1337, step=3, micro=0)
+    loss, grads = loss_and_grads(
+        state.params, ids, targets, state.config, rng=RowRandom(1337, 3, 0, 3))
+    assert loss != loss_and_grads(state.params, ids, targets, state.config)[0]
+    got_loss, got = batch_gradients(state, corpus.train)
+    assert got_loss == loss and all((got[name] == grads[name]).all() for name in grads)
+
+
+def test_a_run_has_a_worker_for_each_thread_but_one_where_enough_steps_remain(start, monkeypatch):
+    monkeypatch.setattr(threads.THRESHOLDS, "shard_work", 0)
+    for wanted, settings in {2: {"threads": 3}, 0: {"threads": 1}, 1: {"threads": 2}}.items():
+        assert loop._workers(start(max_steps=20, **settings)).count == wanted
+        assert loop._workers(start(max_steps=19, **settings)).count == 0
+
+
 def test_time_runs_out_with_a_checkpoint(start, corpus, tmp_path):
     state = start(max_steps=100_000, max_minutes=0.005, sample_every=0, eval_every=100_000,
                   checkpoint_every=100_000)
     outcome = train(tmp_path / "run", state, corpus, Silent())
     assert outcome.reason == "out of time" and 0 < outcome.step < 100_000
     assert load_checkpoint(tmp_path / "run").step == outcome.step
+
+
+def test_a_stop_in_the_last_evaluation_leaves_a_finished_run_without_a_result(
+    start, corpus, tmp_path
+):
+    outcome = train(tmp_path / "run", start(), corpus, Silent(), after(SMALL["max_steps"] + 1))
+    assert (outcome.reason, outcome.step, outcome.val_loss) == ("finished", 12, None)
+    assert not (tmp_path / "run" / "result.json").exists()
+    state = load_checkpoint(tmp_path / "run")
+    assert train(tmp_path / "run", state, corpus, Silent()).val_loss is not None
+    assert (tmp_path / "run" / "result.json").exists()
 
 
 def test_a_text_too_short_for_one_sequence_is_named(start, corpus, tmp_path):
@@ -301,3 +365,31 @@ def test_training_where_another_trains_writes_nothing(start, corpus, tmp_path):
     train(tmp_path, start(max_steps=1), corpus, Silent())
     with locked(tmp_path):
         pass
+
+
+def test_no_checkpoint_is_written_before_the_disk_has_the_log_up_to_it(
+    start, corpus, tmp_path, monkeypatch
+):
+    log, on_disk = tmp_path / "log.jsonl", []
+    fsync, save = os.fsync, loop.save_checkpoint
+
+    def synced(handle):
+        fsync(handle)
+        if log.exists() and os.path.samestat(os.fstat(handle), log.stat()):
+            on_disk[:] = read_log(tmp_path)
+
+    def saved(folder, state):
+        assert [record["step"] for record in on_disk] == list(range(state.step + 1))
+        return save(folder, state)
+
+    monkeypatch.setattr("os.fsync", synced)
+    monkeypatch.setattr(loop, "save_checkpoint", saved)
+    train(tmp_path, start(), corpus, Silent())
+    assert len(on_disk) == SMALL["max_steps"] + 1
+
+
+def test_a_caller_may_hold_the_folder(start, corpus, tmp_path):
+    with locked(tmp_path):
+        assert train(tmp_path, start(max_steps=1), corpus, Silent(), held=True).step == 1
+        with pytest.raises(InUse):
+            train(tmp_path, start(max_steps=1), corpus, Silent())

@@ -29,6 +29,12 @@ def test_the_decay_may_end_before_the_run():
     assert learning_rate(500, settings) == settings.min_learning_rate
 
 
+def test_the_decay_may_end_with_the_warm_up():
+    settings = TrainSettings(warmup_steps=100, decay_steps=100)
+    assert learning_rate(99, settings) > 0.99 * settings.learning_rate
+    assert learning_rate(100, settings) == settings.min_learning_rate
+
+
 @given(step=st.integers(0, 3000), warmup=st.integers(0, 2500))
 def test_the_rate_stays_within_its_bounds_and_never_rises_after_warm_up(step, warmup):
     settings = TrainSettings(max_steps=2000, warmup_steps=warmup)

@@ -1,6 +1,9 @@
 """Settings: presets, files and flags, and what does not fit."""
 
+import math
+import re
 import tomllib
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -67,7 +70,7 @@ def test_what_a_file_gets_wrong_is_named_with_what_would_fit(tmp_path, text, say
 def test_a_file_that_is_not_utf8_is_named(tmp_path):
     path = tmp_path / "run.toml"
     path.write_bytes(b"[train]\nseed = \xff\n")
-    with pytest.raises(ValueError, match="not UTF-8 at byte 15"):
+    with pytest.raises(ValueError, match="not UTF-8 text: invalid byte 0xff at 15"):
         read_toml(path)
 
 
@@ -85,6 +88,8 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path):
     ({"sequence_length": 65}, "more than n_positions=64"),
     ({"val_fraction": 1.0}, "val_fraction=1.0"),
     ({"corpus": 3}, "corpus=3"),
+    ({"n_layers": 3}, "unknown setting 'n_layers' (did you mean 'n_layer'?)"),
+    ({5: 3}, "unknown setting 5"),
 ])
 def test_an_invalid_value_is_named(flags, says):
     with pytest.raises(ValueError) as caught:
@@ -107,6 +112,13 @@ def test_a_path_with_quotes_and_breaks_survives_toml():
     assert tomllib.loads(run.to_toml())["data"]["corpus"] == name
 
 
+@pytest.mark.parametrize("rate", [1.0, 1e16, 1e22, 1e-8, 5e-324, 0.1 + 0.2])
+def test_a_number_survives_toml_in_every_digit(rate):
+    run = resolve(None, None, {"learning_rate": rate, "min_learning_rate": 0.0})
+    again = tomllib.loads(run.to_toml())["train"]["learning_rate"]
+    assert again == rate and type(again) is float
+
+
 def test_a_run_config_knows_its_sequence_length():
     assert resolve("shakespeare-char").sequence_length == 64
     assert resolve("shakespeare-char", None, {"sequence_length": 16}).sequence_length == 16
@@ -114,7 +126,7 @@ def test_a_run_config_knows_its_sequence_length():
 
 
 def test_what_is_watched_and_when():
-    train = TrainSettings(watch="updates, entropy,", watch_every=40, max_steps=100)
+    train = TrainSettings(watch="updates, entropy, ,", watch_every=40, max_steps=100)
     assert train.watched == ("updates", "entropy")
     assert [step for step in range(101) if train.watches(step)] == [0, 40, 80, 100]
     assert not TrainSettings().watches(0)
@@ -125,3 +137,20 @@ def test_what_is_watched_and_when():
 def test_the_entropy_penalty_and_recompute_are_rejected_together():
     with pytest.raises(ValueError, match="excludes entropy_penalty"):
         resolve(flags={"recompute": True, "entropy_penalty": 1e-5})
+
+
+def test_every_number_has_a_smallest_value_and_none_beyond_its_bounds_is_taken():
+    from_one = {"max_steps", "batch_size", "grad_accumulation", "eval_every", "sample_tokens",
+                "checkpoint_every", "keep_checkpoints", "watch_every"}
+    base = TrainSettings(min_learning_rate=0.0)
+    for name, default in asdict(base).items():
+        least = int(name in from_one)
+        outside = {int: [least - 1], float: [-1e-9, math.inf]}.get(type(default), [])
+        for value in outside + [1.0] * name.startswith("beta"):
+            with pytest.raises(ValueError, match=re.escape(f"{name}={value} must be")) as caught:
+                replace(base, **{name: value})
+            fits = "of at least" if type(default) is int else \
+                "in [0, 1)" if name.startswith("beta") else "finite and at least 0"
+            assert fits in str(caught.value)
+        if outside:
+            replace(base, **{name: type(default)(least)})

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from npgpt.cli import main
+from npgpt.machine import blas
 from npgpt.probe.activity import measure
 from npgpt.probe.entropy import causal_bound
 from npgpt.text import load_corpus
@@ -62,14 +64,36 @@ def test_watched_steps_hold_what_was_named(go, tmp_path):
     assert entropy["bound"] == pytest.approx(causal_bound(8), rel=1e-5) and entropy["nan"] == 0
     groups = {"wte", "wpe", "h.0.attn", "h.0.mlp", "h.1.attn", "h.1.mlp", "ln_f"}
     assert set(records[5]["gradients"]) == set(records[5]["updates"]) == groups
-    assert len(records[5]["activations"]["stream"]) == 3
+    activations = records[5]["activations"]
+    assert len(activations.pop("stream")) == 3
+    assert (activations.pop("nan"), activations.pop("inf")) == (0, 0)
+    assert activations.pop("first_break") is None
+    assert {name: len(values) for name, values in activations.items()} == {
+        "mean": 2, "rms": 2, "zeros": 2, "saturated": 2}
+    numbers = np.ravel(entropy["nats"] + entropy["sink"]).tolist() + activations["rms"]
+    assert all(number == float(f"{number:.6g}") for number in numbers)
     assert all(1e-5 < ratio < 1 for ratio in records[5]["updates"].values() if ratio != "inf")
 
 
-def test_a_subset_is_watched_alone(go, tmp_path):
-    go("run", watch="updates, entropy")
+@pytest.mark.parametrize("named", [["updates", "entropy"], ["gradients"]])
+def test_a_subset_is_watched_alone(go, tmp_path, named):
+    go("run", watch=", ".join(named))
     watched = [r["watch"] for r in read_log(tmp_path / "run") if "watch" in r]
-    assert [set(w) for w in watched] == [{"entropy"}] + 3 * [{"entropy", "updates"}]
+    assert [set(w) for w in watched] == [{*named} - {"updates"}] + 3 * [{*named}]
+
+
+def test_a_probe_leaves_blas_one_thread(go, tmp_path, monkeypatch):
+    seen = []
+
+    def counting(*args):
+        seen.append({lib["num_threads"] for lib in threadpool_info()
+                     if lib["user_api"] == "blas" and "scipy.libs" not in lib["filepath"]})
+        return measure(*args)
+
+    monkeypatch.setattr("npgpt.training.watch.measure", counting)
+    with blas.limited(2):
+        go("run", max_steps=1)
+    assert seen == [{1}, {1}]
 
 
 def test_watching_changes_nothing_of_the_run(go, tmp_path):

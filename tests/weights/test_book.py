@@ -10,6 +10,7 @@ from safetensors.numpy import load_file, save_file
 from npgpt import GPT2Config
 from npgpt.config import SIZES
 from npgpt.weights import CheckpointError, load, save_book
+from npgpt.weights.book import book_names
 
 from .conftest import SMALL, assert_equal, filled
 
@@ -151,3 +152,8 @@ def test_matrices_that_are_not_transposed_are_named_as_such(tmp_path: Path, para
     names = ", ".join("trf_blocks.{0-1}.ff.layers." + f"{i}.weight" for i in (0, 2))
     assert (f"transposed, expected linear weights as (out, in): {names}; square, so probably "
             "transposed too: trf_blocks.{0-1}.att.W_query.weight") in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["h.0.mlp.slope", "h.0.attn.other.weight", "extra"])
+def test_a_name_that_the_book_does_not_have_stays_ours(name: str) -> None:
+    assert book_names(name) == [name]

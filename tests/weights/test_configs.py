@@ -44,6 +44,10 @@ def test_a_file_is_read_without_its_config_and_not_with_another_models(
     assert "n_head=2 (written with 3), activation_function=gelu_new (written with relu)" in str(
         e.value
     )
+    text = json.dumps({**config.to_dict(), "n_head": "3"})
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"n_head='3' \(written with 3\)"):
+        load(tmp_path / "a.safetensors")
     (tmp_path / "config.json").unlink()
     assert load(tmp_path / "a.safetensors")[0] == config
     # what touches training alone may be changed
@@ -73,7 +77,7 @@ def test_a_description_of_gigabytes_is_not_read(tmp_path: Path, params) -> None:
     save(tmp_path, SMALL, params)
     with (tmp_path / "config.json").open("r+b") as file:
         file.truncate(2**33)
-    with pytest.raises(CheckpointError, match="config.json: is too large"):
+    with pytest.raises(CheckpointError, match="config.json is too large"):
         load(tmp_path)
 
 
@@ -102,3 +106,99 @@ def test_the_end_of_text_is_written_only_where_the_vocabulary_has_it(tmp_path, v
     write_config(tmp_path / "config.json", GPT2Config(vocab_size=vocab_size))
     values = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     assert values["bos_token_id"] == token and values["eos_token_id"] == token
+
+
+NOTED = SMALL.replace(n_head=3, activation_function="relu", layer_norm_epsilon=1e-3,
+                      resid_pdrop=0.0, attn_pdrop=0.25, n_inner=24)
+
+
+def rewritten(folder: Path, values: dict) -> Path:
+    # with the mark that some editors on Windows put at the beginning
+    (folder / "config.json").write_text(json.dumps(values), encoding="utf-8-sig")
+    return folder
+
+
+@pytest.mark.parametrize("key", [*NOTED.to_dict()])
+def test_a_key_that_config_json_lacks_is_taken_from_the_note_of_the_weights(
+    tmp_path: Path, key: str
+) -> None:
+    params = filled(NOTED)
+    save(tmp_path, NOTED, params)
+    values = json.loads((tmp_path / "config.json").read_text())
+    del values[key]
+    assert load(rewritten(tmp_path, values))[0] == NOTED
+
+
+@pytest.mark.parametrize("key, ours", [
+    ("num_attention_heads", "n_head"), ("num_hidden_layers", "n_layer"),
+    ("hidden_size", "n_embd"), ("max_position_embeddings", "n_positions"),
+])
+def test_an_alias_of_transformers_is_read_as_the_key_that_it_stands_for(
+    tmp_path: Path, params, key: str, ours: str
+) -> None:
+    write_raw(tmp_path / "model.safetensors", params)
+    values = SMALL.to_dict()
+    both = {**values, key: values[ours]}
+    del values[ours]
+    alone = {**values, key: both[key]}
+    for given in (both, alone):
+        assert load(rewritten(tmp_path, given))[0] == SMALL
+    with pytest.raises(CheckpointError, match=f"config.json: {ours}=.*, but {key}=1"):
+        load(rewritten(tmp_path, {**both, key: 1}))
+
+
+@pytest.mark.parametrize("noted", [False, True])
+@pytest.mark.parametrize("wrong, right", [
+    ("n_heads", "n_head"), ("num_head", "n_head"), ("n_layers", "n_layer"),
+    ("activation_func", "activation_function"), ("layer_norm_eps", "layer_norm_epsilon"),
+    ("tie_word_embedding", "tie_word_embeddings"), ("modeltype", "model_type"),
+    ("scale_attn_weight", "scale_attn_weights"), ("weight_nrom", "weight_norm"),
+])
+def test_a_mistyped_key_is_an_error_that_names_the_right_one(
+    tmp_path: Path, params, wrong: str, right: str, noted: bool
+) -> None:
+    save(tmp_path, SMALL, params)
+    if not noted:
+        write_raw(tmp_path / "model.safetensors", params)
+    values = json.loads((tmp_path / "config.json").read_text())
+    values[wrong] = values.pop(right, True)
+    with pytest.raises(
+        CheckpointError, match=f"config.json: unknown key {wrong} .did you mean '{right}'"
+    ):
+        load(rewritten(tmp_path, values))
+
+
+def test_without_a_number_of_heads_there_is_no_model(tmp_path: Path, params) -> None:
+    write_raw(tmp_path / "model.safetensors", params)
+    values = SMALL.to_dict()
+    del values["n_head"]
+    with pytest.raises(CheckpointError, match="config.json: lacks n_head"):
+        load(rewritten(tmp_path, values))
+
+
+def test_the_many_other_keys_of_a_published_config_are_ignored(tmp_path: Path, params) -> None:
+    write_raw(tmp_path / "model.safetensors", params)
+    values = {name: value for name, value in SMALL.to_dict().items()
+              if name in ("n_embd", "n_head", "n_layer", "n_positions", "vocab_size")}
+    values |= dict.fromkeys(OTHERS, 7)
+    assert load(rewritten(tmp_path, values))[0] == SMALL
+
+
+# what transformers and programs around it have written beside the fields that npgpt knows
+OTHERS = """
+    _name_or_path _num_labels additional_special_tokens afn architectures attention_dropout
+    attn_implementation auto_map bad_words_ids begin_suppress_tokens bos_token_id
+    chunk_size_feed_forward cross_attention_hidden_size decoder_start_token_id diversity_penalty
+    do_sample dtype early_stopping encoder_no_repeat_ngram_size eos_token_id
+    exponential_decay_length_penalty finetuning_task forced_bos_token_id forced_eos_token_id
+    gradient_checkpointing id2label initializer_factor is_decoder is_encoder_decoder
+    keys_to_ignore_at_inference label2id length_penalty line_by_line max_length min_length n_ctx
+    n_special no_repeat_ngram_size num_beam_groups num_beams num_labels num_return_sequences
+    output_attentions output_hidden_states output_past output_scores pad_token_id
+    predict_special_tokens prefix problem_type pruned_heads reorder_and_upcast_attn
+    remove_invalid_values repetition_penalty return_dict return_dict_in_generate sep_token_id
+    summary_activation summary_first_dropout summary_proj_to_labels summary_type summary_use_proj
+    suppress_tokens task_specific_params temperature tf_legacy_loss tie_encoder_decoder
+    tokenizer_class top_k top_p torch_dtype torchscript transformers_version typical_p use_bfloat16
+    use_cache xla_device
+""".split()

@@ -44,6 +44,13 @@ def test_a_model_file_comes_back_as_it_was(tmp_path: Path, params) -> None:
     assert_equal(load(tmp_path)[1], params)
 
 
+def test_a_model_larger_than_one_piece_comes_back_as_it_was(tmp_path: Path) -> None:
+    config = SMALL.replace(vocab_size=2**20 // SMALL.n_embd + 100)
+    params = filled(config)
+    save_llmc(tmp_path / "new" / "folder" / "m.bin", config, params)
+    assert_equal(load(tmp_path / "new" / "folder" / "m.bin")[1], params)
+
+
 def test_a_model_file_in_bfloat16_is_widened(tmp_path: Path, params) -> None:
     header = np.zeros(256, "<i4")
     header[:8] = [20240326, 5, 5, 13, 2, 2, 6, 128]

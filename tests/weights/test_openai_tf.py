@@ -59,6 +59,17 @@ def test_a_flipped_bit_of_the_index_is_noticed(folder: Path) -> None:
             assert str(error).isprintable() and str(index) in str(error)
 
 
+@pytest.mark.parametrize("name", ["", "model/wte"])
+@pytest.mark.parametrize("value", [b"\x08", b"\xff" * 12, b"\x12\x7f", b"\x0b"])
+def test_an_entry_that_is_sound_to_its_checksum_alone_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: bytes
+) -> None:
+    table = {**read_table(folder / "model.ckpt.index"), name: value}
+    monkeypatch.setattr("npgpt.weights.openai_tf.read_table", lambda index: table)
+    with pytest.raises(CheckpointError, match="model.ckpt.index: its entries cannot be read"):
+        load(folder)
+
+
 @pytest.mark.parametrize("change, message", [
     ({"n_head": 4}, "n_head=4 does not divide"), ({"n_layer": 3}, "missing: h.2.ln_1.weight"),
     ({"n_ctx": 9}, r"expected shape \(9, 6\), got \(8, 6\): wpe.weight"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import socket
 from pathlib import Path
 from typing import Iterator
@@ -57,7 +58,10 @@ def test_weights_arrive_whole_in_the_cache_with_a_config_and_are_not_fetched_twi
     assert pulled.checked_against == "npgpt"
     assert (pulled.folder / "model.safetensors").read_bytes() == hub.body
     assert read_config(pulled.folder / "config.json") == GPT2Config.named("gpt2")
-    assert {file.name for file in pulled.folder.iterdir()} == {"model.safetensors", "config.json"}
+    assert {file.name for file in pulled.folder.iterdir()} == {
+        "model.safetensors", "config.json", "checksums.json"}
+    assert json.loads((pulled.folder / "checksums.json").read_text())["files"] == {
+        "model.safetensors": {"bytes": len(hub.body), "sha256": pulled.sha256}}
     assert seen[-1] == (len(hub.body), len(hub.body)) and len(seen) >= 3
     requests = len(hub.asked)
     again = pull("gpt2")
@@ -227,7 +231,7 @@ def test_two_pulls_of_the_same_folder_do_not_write_into_each_other(
         assert (tmp_path / "to" / "model.safetensors.unfinished").exists()
     assert pull("gpt2", tmp_path / "to").fetched
     assert {place.name for place in (tmp_path / "to").iterdir()} == {
-        "model.safetensors", "config.json"}
+        "model.safetensors", "config.json", "checksums.json"}
 
 
 def test_weights_that_transformers_fetched_are_found(hub: Hub, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from npgpt.weights.reading import cached, hf_home, own_folder
 
 from .conftest import SMALL, assert_equal, filled
 
+pytestmark = pytest.mark.smoke
+
 
 def test_one_file_of_another_name_in_a_folder_is_found(tmp_path: Path, params) -> None:
     save(tmp_path / "my-best.safetensors", SMALL, params)
@@ -46,7 +48,7 @@ def test_what_cannot_be_loaded_says_what_it_is_and_what_could(tmp_path: Path, pa
 def test_a_folder_in_place_of_the_weights_is_rejected(tmp_path: Path, params, name: str) -> None:
     write_config(tmp_path / "config.json", SMALL)
     (tmp_path / name).mkdir()
-    with pytest.raises(CheckpointError, match=f"{name}: expected a file of weights, got a folder"):
+    with pytest.raises(CheckpointError, match=f"{name} is a folder; expected a regular file"):
         load(tmp_path)
     (tmp_path / name).rename(tmp_path / "other.safetensors")
     with pytest.raises(CheckpointError, match="no weights .config.json, other.safetensors"):
@@ -77,6 +79,24 @@ def test_a_published_name_is_found_in_the_cache_and_a_folder_of_that_name_first(
     assert_equal(load("gpt2")[1], filled(SMALL, 1))
     save_llmc(tmp_path / "gpt2" / "m.bin", SMALL, filled(SMALL, 2))
     assert_equal(load("gpt2")[1], filled(SMALL, 2))
+
+
+def test_a_folder_without_weights_hides_no_published_model(
+    tmp_path: Path, params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "gpt2" / "124M", SMALL, filled(SMALL, 1))   # as the book's downloader makes it
+    with pytest.raises(CheckpointError, match="gpt2: contains no weights .124M.*npgpt pull gpt2"):
+        load("gpt2")
+    save(tmp_path / "home" / "npgpt" / "gpt2", SMALL, params)
+    assert_equal(load("gpt2")[1], params)
+    with pytest.raises(CheckpointError, match="contains no weights"):
+        load(tmp_path / "gpt2")
+    save(tmp_path / "gpt2" / "other.safetensors", SMALL, params)
+    save(tmp_path / "gpt2" / "another.safetensors", SMALL, params)
+    with pytest.raises(CheckpointError, match="contains several models"):
+        load("gpt2")
 
 
 def test_the_cache_is_where_huggingfaces_own_tools_have_it(

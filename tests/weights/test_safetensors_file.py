@@ -13,7 +13,6 @@ from safetensors.numpy import load_file, save_file
 from npgpt.weights import CheckpointError
 from npgpt.weights.safetensors_file import (
     read_arrays,
-    read_json,
     read_metadata,
     read_safetensors,
     write_safetensors,
@@ -184,11 +183,12 @@ def test_a_header_that_is_not_sound_is_rejected(
 
 @pytest.mark.parametrize("text, message", [
     (b"{", "its header is not valid JSON"),
-    (b'{"a": NaN}', "a: expected an object with dtype"),
-    (b"\xff\xfe", "its header is not valid JSON"),
+    (b'{"a": NaN}', "its header is not valid JSON: NaN is not a finite number"),
+    (b'{"a": {}}', "a: unknown dtype None"),
+    (b"\xff\xfe", "its header is not UTF-8 text"),
     (b"[" * 100_000, "its header is not valid JSON"),
     (b"9" * 10_000, "its header is not valid JSON"),
-    (b'{"a": 1, "b": 2, "a": 3}', "a given twice"),
+    (b'{"a": 1, "b": 2, "a": 3}', "'a' given twice"),
     (b"{}", "contains no tensor"),
 ])
 def test_a_header_that_is_not_json_is_rejected(tmp_path: Path, text: bytes, message: str) -> None:
@@ -209,9 +209,8 @@ def test_metadata_must_be_an_object_and_only_its_strings_are_read(
 
 def test_what_only_the_library_rejects_is_a_checkpoint_error_too(tmp_path: Path) -> None:
     write_raw(tmp_path / "f", PAIR, {**header_of(PAIR), "__metadata__": {"a": 3}})
-    for place in (tmp_path / "f", tmp_path):
-        with pytest.raises(CheckpointError, match=f"{place.name}: is not a sound safetensors file"):
-            read_arrays(place)
+    with pytest.raises(CheckpointError, match="f: is not a sound safetensors file"):
+        read_arrays(tmp_path / "f")
 
 
 @pytest.mark.parametrize("length", [2**64 - 1, 2**63, 10**9, 300, 3])
@@ -235,15 +234,3 @@ def test_a_header_of_more_than_32_megabytes_is_rejected_unread(tmp_path: Path) -
         file.truncate(8 + length)               # a hole: it takes no room on the disk
     with pytest.raises(CheckpointError, match=f"expected a header of {length} bytes"):
         read_safetensors(tmp_path / "f")
-    with pytest.raises(CheckpointError, match="f: is too large"):
-        read_json(tmp_path / "f")
-
-
-def test_a_json_file_gives_its_object_and_anything_else_is_rejected(tmp_path: Path) -> None:
-    (tmp_path / "f").write_text('{"n_layer": 2}')
-    assert read_json(tmp_path / "f") == {"n_layer": 2}
-    for content, message in (("[1]", "f: its content is not a JSON object"),
-                             ("{", "f: its content is not valid JSON")):
-        (tmp_path / "f").write_text(content)
-        with pytest.raises(CheckpointError, match=message):
-            read_json(tmp_path / "f")

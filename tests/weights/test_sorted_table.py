@@ -129,7 +129,7 @@ def test_a_compressed_block_and_a_huge_file_are_rejected(tmp_path: Path) -> None
         load(tmp_path / "x.index")
     with (tmp_path / "x.index").open("wb") as file:
         file.truncate(2**30)
-    with pytest.raises(CheckpointError, match="is too large for a checkpoint's index"):
+    with pytest.raises(CheckpointError, match="x.index is too large"):
         load(tmp_path / "x.index")
 
 
@@ -153,5 +153,5 @@ def test_an_index_that_was_changed_and_checksummed_again_never_crashes(
     except CheckpointError as error:
         assert str(error).isprintable()
     else:
-        assert check_params(config, params) == []
+        check_params(config, params)
         assert all(np.isfinite(array).all() for array in params.values())

@@ -85,6 +85,16 @@ def test_a_transposed_tensor_is_contiguous_and_same_compares_numbers(tmp_path: P
     assert same(first, second) and not same(first, third) and not same(first, flipped)
 
 
+def test_the_same_are_of_one_dtype_and_equal_to_the_last_digit(tmp_path: Path) -> None:
+    numbers = np.array([1.0, 1.0 + 2**-52], "<f8")
+    (tmp_path / "raw").write_bytes(numbers.tobytes() + numbers[:1].astype("<f4").tobytes() * 2)
+    file = MappedFile(tmp_path / "raw")
+    one, next_to_one = (file.tensor(8 * i, (1,), "F64") for i in range(2))
+    single, integer = file.tensor(16, (1,), "F32"), file.tensor(20, (1,), "I32")
+    assert same(one, one) and not same(one, next_to_one) and not same(one, single)
+    assert not same(single, integer) and not same(integer, integer)
+
+
 def test_float64_is_given_where_asked_for(tmp_path: Path, config, params) -> None:
     save(tmp_path / "m", config, params)
     assert_equal(load(tmp_path / "m", "float64")[1],

@@ -6,13 +6,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from npgpt.weights import CheckpointError, convert, load, save, save_book, save_llmc
+from npgpt.weights.checksums import CHECKSUMS, damaged_files, measured, write_checksums
 
 from .conftest import SMALL, assert_equal, filled
+
+pytestmark = pytest.mark.smoke
 
 ROOT = Path(__file__).parent.parent.parent
 OTHER = filled(SMALL, seed=1)
@@ -30,6 +34,17 @@ def test_saving_over_a_model_replaces_it_and_leaves_nothing_else(tmp_path: Path,
     assert not load(tmp_path / "m")[0].tie_word_embeddings
 
 
+def test_what_replaces_a_pulled_model_is_not_compared_with_its_checksum(
+    tmp_path: Path, params
+) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"pulled")
+    write_checksums(tmp_path, measured(tmp_path))
+    save(tmp_path / "beside.safetensors", SMALL, params)
+    assert (tmp_path / CHECKSUMS).is_file() and damaged_files(tmp_path) == {}
+    save(tmp_path, SMALL, params)
+    assert not (tmp_path / CHECKSUMS).exists()
+
+
 def test_a_model_may_be_saved_over_the_file_it_is_mapped_from(tmp_path: Path, params) -> None:
     save(tmp_path, SMALL, params)
     config, loaded = load(tmp_path)
@@ -43,7 +58,7 @@ def test_parameters_that_do_not_fit_are_not_written(tmp_path: Path, params) -> N
     before = content(tmp_path)
     bad = {**OTHER, "ln_f.bias": np.zeros(7, "f4"), "wpe.weight": OTHER["wpe.weight"].astype("f2")}
     for write in (save, save_book, save_llmc):
-        with pytest.raises(ValueError, match="ln_f.bias has shape .* wpe.weight: .* got float16"):
+        with pytest.raises(ValueError, match="wpe.weight is float16, .* ln_f.bias has shape"):
             write(tmp_path, SMALL, bad)
     assert content(tmp_path) == before
 
@@ -84,6 +99,25 @@ def test_what_the_model_is_read_from_is_not_written_over(tmp_path: Path, params)
     assert [content(tmp_path / name) for name in ("m", "l")] == before
     convert(tmp_path / "m", tmp_path / "m" / "m.bin", "llmc")
     assert_equal(load(tmp_path / "m" / "m.bin")[1], params)
+
+
+def test_a_file_that_needs_no_config_json_may_get_one_beside_it(tmp_path: Path, params) -> None:
+    save(tmp_path, SMALL, params)
+    (tmp_path / "config.json").unlink()
+    convert(tmp_path / "model.safetensors", tmp_path / "other.safetensors")
+    assert set(content(tmp_path)) == {"model.safetensors", "other.safetensors", "config.json"}
+    assert_equal(load(tmp_path / "other.safetensors")[1], params)
+
+
+@pytest.mark.parametrize("write", [save, save_book, save_llmc])
+def test_a_disk_with_too_little_room_is_named_before_anything_is_written(
+    tmp_path: Path, params, write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = sum(array.nbytes for array in params.values())
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=size - 1))
+    with pytest.raises(OSError, match="No space left on device"):
+        write(tmp_path / "new" / "m.bin", SMALL, params)
+    assert content(tmp_path) == {}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX's")

@@ -21,7 +21,9 @@ from typing import Collection, Mapping, Sequence
 
 import numpy as np
 
+from ...checked import checked
 from ...fast.blocks import runs
+from ...ids import check_integer, check_number
 from ...machine.threads import THRESHOLDS, parts
 from ...tape import Array
 
@@ -33,6 +35,7 @@ _BLOCK = 2**17
 _TINY, _HUGE = 1e-30, 1e30
 
 
+@checked
 def adamw_reference(
     params: Mapping[str, Array], grads: Mapping[str, Array], m: Mapping[str, Array],
     v: Mapping[str, Array], *, step: int, lr: float, betas: Sequence[float], eps: float,
@@ -40,8 +43,20 @@ def adamw_reference(
 ) -> None:
     """One update of params, m and v in place, as the formula says; step counts from 1.
 
-    grads, m and v have params' names and shapes, which may be any.
+    grads, m and v have params' names and shapes, which may be any. Raises ValueError for others,
+    a step below 1 and numbers that are not finite.
     """
+    if len(betas) != 2:
+        raise ValueError(f"betas must be two numbers; got {len(betas)}")
+    check_integer("step", step, 1, 2**53)
+    for what, number in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay),
+                         ("grad_scale", grad_scale), *(("betas", beta) for beta in betas)):
+        check_number(what, number, finite=True)
+    decayed = [name for name in decay_names if isinstance(name, str)]
+    for name, p in params.items():
+        for what, arrays in (("grads", grads), ("m", m), ("v", v)):
+            if name not in arrays or np.shape(arrays[name]) != p.shape:
+                raise ValueError(f"{what} must have {name} {p.shape}, as params have")
     beta1, beta2 = betas
     for name, p in params.items():
         g = grads[name] * grad_scale
@@ -49,7 +64,7 @@ def adamw_reference(
         v[name][...] = beta2 * v[name] + (1 - beta2) * g * g
         mhat = m[name] / (1 - beta1**step)
         vhat = v[name] / (1 - beta2**step)
-        decay = weight_decay if name in decay_names else 0.0
+        decay = weight_decay if name in decayed else 0.0
         p[...] = p * (1 - lr * decay) - lr * mhat / (np.sqrt(vhat) + eps)
 
 

@@ -20,14 +20,16 @@ from typing import TYPE_CHECKING, Mapping
 
 import numpy as np
 
+from ...checked import checked
 from ...config import GPT2Config
 from ...fast.ops import FAST
-from ...ids import check_integer
+from ...ids import check_batch, check_integer
 from ...layers.contract import UniformSource
 from ...layers.cross_entropy import IGNORE
 from ...machine import threads as _threads
 from ...machine.threads import THRESHOLDS
 from ...ops import Ops
+from ...params import check_params
 from ...tape import Array
 from .row_random import RowRandom
 from .shard import Shard, shard_gradients
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from .workers import Workers
 
 
+@checked
 def loss_and_grads(
     params: Mapping[str, Array],
     ids: Array,
@@ -68,8 +71,8 @@ def loss_and_grads(
     The gradients are arrays of their own. Raises ValueError for shapes that differ, for an rng that
     cannot be cut where shards are asked for, and for `recompute` with an entropy penalty.
     """
-    if ids.ndim != 2 or targets.shape != ids.shape:
-        raise ValueError(f"ids and targets must both be (B, T); got {ids.shape}, {targets.shape}")
+    check_params(config, params, others=True)
+    ids, targets = check_batch(ids, targets, config.vocab_size)
     if shards is not None:
         check_integer("shards", shards, 1)
     if not (config.embd_pdrop or config.resid_pdrop or config.attn_pdrop):
@@ -145,7 +148,9 @@ def _sharded(
         done: dict[int, tuple[float, dict[str, Array]]] = {}
 
         def work(i: int) -> None:
-            done[i] = shard_gradients(params, jobs[i], ops)
+            # one thread's work also where shards go in turn: the bits are those of a worker process
+            with _threads.using(1):
+                done[i] = shard_gradients(params, jobs[i], ops)
 
         _threads.each(work, shards, _weights(config) * ids.size >= THRESHOLDS.thread_work)
         results = [done[i] for i in range(shards)]

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ...budget import count_parameters
 from ...config import GPT2Config
 from ...fast.attention import KEEP_KEYS
 from ...fast.scores import QUERIES
@@ -38,14 +40,15 @@ def peak_memory(
     shards = max(1, choose_shards(config, batch, length) if shards is None else shards)
     if workers is None:
         workers = shards - 1 if sys.executable else 0
-    sizes = {name: math.prod(shape) for name, shape in parameter_shapes(config).items()}
+    one_block = parameter_shapes(replace(config, n_layer=1))
+    sizes = {name: math.prod(shape) for name, shape in one_block.items()}
     rows = -(-batch // shards)
     step = shards * _numbers_of_a_step(config, sizes, rows, length, recompute)
     # worker processes share a copy of the parameters, and each a set of gradients
     sets = 3 + (1 + workers if workers else 0)
     # the sum of the batches so far is there while the next one's gradients are made
     sets += 1 if grad_accumulation > 1 else 0
-    total = np.dtype(dtype).itemsize * (sets * sum(sizes.values()) + step)
+    total = np.dtype(dtype).itemsize * (sets * count_parameters(config) + step)
     return total if shards == 1 else int(total * (1 + GAPS))
 
 
@@ -66,11 +69,13 @@ def _numbers_of_a_step(
     live += positions * vocab
     peak = live + head_grads + stream
     live += head_grads - positions * vocab
-    for _ in range(config.n_layer):
-        again = block if recompute else 0
-        peak = max(peak, live + again + wide * positions + 2 * stream)
-        live += block_grads - saved
-        peak = max(peak, live + again)
+    again = block if recompute else 0
+    # what each block changes is the same: the highest is before the last block or before the first
+    for blocks in {1, config.n_layer}:
+        before = live + (blocks - 1) * (block_grads - saved)
+        peak = max(peak, before + again + wide * positions + 2 * stream,
+                   before + again + block_grads - saved)
+    live += config.n_layer * (block_grads - saved)
     if not config.tie_word_embeddings:
         live += sizes["wte.weight"]
     return max(peak, live + sizes["wpe.weight"])

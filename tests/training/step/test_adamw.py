@@ -32,6 +32,7 @@ def states(dtype, seed=0):
     return draw(), draw(), draw(), draw(square=True)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("dtype,tolerance", [(np.float32, 1e-6), (np.float64, 1e-14)])
 @given(
     step=st.integers(1, 5000), lr=st.floats(1e-5, 1e-1), scale=st.floats(0.01, 1.0),

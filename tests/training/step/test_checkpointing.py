@@ -62,6 +62,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("rng", [None, "numpy", "rows"])
 @pytest.mark.parametrize("changes", KINDS)
 def test_a_block_computed_again_has_the_same_output_and_gradients(changes, rng):

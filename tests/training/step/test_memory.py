@@ -58,7 +58,7 @@ print(peak() - before, predicted)
 NO_DROPOUT = {"embd_pdrop": 0.0, "attn_pdrop": 0.0, "resid_pdrop": 0.0}
 CASES = {
     "long context": ({"vocab_size": 300, "n_positions": 512, "n_embd": 192, "n_layer": 5,
-                      "n_head": 3}, 8, 512),
+                      "n_head": 3}, 4, 512),
     "large vocabulary": ({"vocab_size": 30000, "n_positions": 256, "n_embd": 192, "n_layer": 3,
                           "n_head": 3}, 2, 256),
     "mostly parameters": ({"vocab_size": 9000, "n_positions": 64, "n_embd": 512, "n_layer": 5,
@@ -147,7 +147,12 @@ with Workers(1) as workers:
     watcher.start()
     m, v = ({name: np.zeros_like(p) for name, p in params.items()} for _ in range(2))
     ids = np.random.default_rng(0).integers(0, config.vocab_size, (batch, length))
-    for step in (1, 2, 3):
+    predicted = peak_memory(config, batch, length, shards=2, workers=1)
+    step = 0
+    # on a busy machine the watcher can miss the top of a step, so steps go on until it has seen
+    # one that is near the prediction; what is above it is seen as well
+    while step < 3 or step < 60 and peak - before < 0.9 * predicted:
+        step += 1
         loss, grads = loss_and_grads(params, ids, ids, config, shards=2, workers=workers)
         adamw_step(params, grads, m, v, step=step, lr=1e-3, betas=(0.9, 0.99), eps=1e-8,
                    decay_names=(), weight_decay=0.0)
@@ -155,7 +160,7 @@ with Workers(1) as workers:
     done = True
     watcher.join()
     assert workers.count == 1
-print(peak - before, peak_memory(config, batch, length, shards=2, workers=1))
+print(peak - before, predicted)
 """
 
 
@@ -168,5 +173,4 @@ def test_the_prediction_counts_what_worker_processes_hold_and_share(name):
         capture_output=True, text=True, check=True,
     )
     measured, predicted = (int(word) for word in result.stdout.split())
-    # measured by looking every 2 ms, which on a busy machine can miss the very top
     assert abs(predicted - measured) <= 0.15 * measured, (predicted / 1e6, measured / 1e6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from npgpt import model
 from npgpt.config import GPT2Config
@@ -10,6 +11,8 @@ from npgpt.fast.ops import FAST
 from npgpt.params import init_params
 from npgpt.tape import Tape
 from npgpt.training.step.shard import Shard, shard_gradients
+
+pytestmark = pytest.mark.smoke
 
 
 def test_a_shard_gives_the_textbook_s_gradients_times_its_weight() -> None:

@@ -67,11 +67,13 @@ def processes(workers: Workers) -> list[subprocess.Popen[bytes]]:
     return [worker._process for worker in workers._workers]
 
 
-def segments() -> set[str]:
-    """The shared memory of all processes that has a name."""
-    return set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()
+def place_of_memory(workers: Workers) -> Path:
+    """Where Linux shows their shared memory while it has a name."""
+    assert workers._named is not None
+    return Path("/dev/shm", workers._named.name)
 
 
+@pytest.mark.smoke
 def test_workers_give_the_bits_of_threads(workers: Workers) -> None:
     assert_same_bits(step(workers), step(None))
     # and the next step starts from nothing that the last one left
@@ -105,6 +107,7 @@ def test_other_shapes_get_other_workers(workers: Workers) -> None:
     assert before.returncode is not None
 
 
+@pytest.mark.smoke
 def test_a_killed_workers_shard_is_computed_here(workers: Workers) -> None:
     processes(workers)[0].kill()
     assert_same_bits(step(workers), step(None))
@@ -187,14 +190,16 @@ def test_a_system_without_shared_memory_leaves_everything_to_threads(
 def test_too_little_shared_memory_leaves_everything_to_threads(
     monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*arguments: int) -> None:
+    places = []
+
+    def full(file: int, *arguments: int) -> None:
+        places.append(Path(os.readlink(f"/proc/self/fd/{file}")))
         raise OSError(errno.ENOSPC, "no space")
 
-    before = segments()
     monkeypatch.setattr(os, "posix_fallocate", full)
     workers = Workers(1)
     assert not workers.ready(1, PARAMS) and workers.count == 0
-    assert segments() == before
+    assert [place.exists() for place in places] == [False]
 
 
 def run_program(program: str, **settings: Any) -> str:
@@ -205,16 +210,17 @@ def run_program(program: str, **settings: Any) -> str:
 
 
 def test_no_shared_memory_is_left_behind_while_they_work_or_afterwards() -> None:
-    before = segments()
     with Workers(1) as workers:
         assert not workers.ready(1, PARAMS)
-        assert len(segments() - before) == os.path.isdir("/dev/shm")
+        place = place_of_memory(workers)
+        assert place.exists() == os.path.isdir("/dev/shm")
         wait_for(workers, 1)
-        assert segments() <= before
+        assert not place.exists()
     # closed before anybody was there
     with Workers(1) as workers:
         assert not workers.ready(1, PARAMS)
-    assert segments() <= before
+        place = place_of_memory(workers)
+    assert not place.exists()
 
 
 def test_a_program_that_forgets_to_close_them_ends_quietly() -> None:
@@ -225,22 +231,21 @@ def test_a_program_that_forgets_to_close_them_ends_quietly() -> None:
 
 @pytest.mark.parametrize("when", ["starting", "there"])
 def test_workers_and_their_memory_end_when_their_parent_is_killed(when: str) -> None:
-    before = segments()
     program = (
         "import time\nfrom tests.training.step.test_workers import *\n"
-        "workers = Workers(1)\nworkers.ready(1, PARAMS)\n"
+        "workers = Workers(1)\nworkers.ready(1, PARAMS)\nplace = place_of_memory(workers)\n"
         f"if {when!r} == 'there': wait_for(workers, 1)\n"
-        "print(processes(workers)[0].pid, flush=True)\ntime.sleep(600)\n"
+        "print(processes(workers)[0].pid, place, flush=True)\ntime.sleep(600)\n"
     )
     # the standard library's tracker removes what has a name yet, and says so
     parent = subprocess.Popen([sys.executable, "-c", program], cwd=HOME, stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL)
     assert parent.stdout is not None
     with parent, parent.stdout:
-        child = int(parent.stdout.readline())
+        child, place = parent.stdout.readline().split()
         parent.kill()
     end = time.monotonic() + 60
-    while is_alive(child) or segments() - before:
+    while is_alive(int(child)) or os.path.exists(place):
         assert time.monotonic() < end, "a worker or its memory outlived its parent"
         time.sleep(0.02)
 

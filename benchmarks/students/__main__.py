@@ -1,0 +1,193 @@
+"""How good is the doctor on code that is not npgpt's own? Students' code, right and with mistakes.
+
+    python -m benchmarks.students [--show] [--write] [--style STYLE] [--only NAME]
+
+Every right piece is proven right, and every fault wrong, by `proof.py`, which does not use the
+check. Then each goes to the entry point that fits it (`entry.py`). A right piece is *accused* if
+its report is not ok, or the check raises. A fault is *detected* if its report is not ok, *named* if
+the first finding's kind is one that the fault accepts, and *placed* if besides it names the faulty
+line or what that line assigns. The set was written before the doctor was measured on it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import platform
+import re
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from npgpt.gradcheck import Finding, Report
+
+from ..readme import PAGE, put_section
+from .entry import examine
+from .faults import FAULTS, Fault
+from .piece import STYLES, Piece, inputs_of, pieces
+from .proof import symptoms, wrong_by_differences
+
+RESULTS = Path(__file__).parents[1] / "results" / "students.json"
+COUNTS = ("faults", "detected", "named", "placed")
+
+
+def report_of(piece: Piece, folder: Path, text: str = "") -> tuple[str, Report]:
+    """(entry point, report) of a piece; an exception becomes a finding of kind `raised`."""
+    try:
+        module = piece.load(folder)
+        return examine(module, inputs_of(module, text))
+    except Exception as error:  # of the student's code, or of the check because of it
+        message = f"{type(error).__name__}: {error}"
+        return "", Report(piece.name, findings=[Finding("raised", "", message)])
+
+
+def targets(fault: Fault) -> set[str]:
+    """The names that the faulty statement assigns; none for a return or a definition."""
+    tree = ast.parse(fault.piece.source)
+    around = [n for n in ast.walk(tree) if isinstance(n, ast.stmt)
+              and n.lineno <= fault.line <= (n.end_lineno or 0)]
+    statement = min(around, key=lambda n: (n.end_lineno or 0) - n.lineno)
+    if isinstance(statement, ast.Assign):
+        nodes: list[ast.expr] = list(statement.targets)
+    else:
+        nodes = [statement.target] if isinstance(statement, ast.AugAssign) else []
+    return set().union(*map(_names, nodes)) - {"self", "grads", "g"}
+
+
+def _names(node: ast.expr) -> set[str]:
+    """`self.grads["W1"]` is grads and W1, `self.W.grad` is W."""
+    if isinstance(node, ast.Tuple):
+        return set().union(*map(_names, node.elts))
+    if isinstance(node, ast.Name):
+        return {node.id}
+    if isinstance(node, ast.Attribute):
+        return _names(node.value) if node.attr == "grad" else {node.attr}
+    if isinstance(node, ast.Subscript):
+        key = {str(node.slice.value)} if isinstance(node.slice, ast.Constant) else set()
+        return _names(node.value) | key
+    return set()
+
+
+def placed(fault: Fault, finding: Finding, wrong: list[str]) -> bool:
+    """Does a finding name the faulty line, or what it assigns? `wrong` are proof's symptoms."""
+    text = f"{finding.message} {finding.evidence}"
+    lines = range(fault.line, fault.line + fault.before.count("\n") + 1)
+    if {int(n) for n in re.findall(r"\bline (\d+)", text)} & {*lines}:
+        return True
+    if {"raises", "writes", "remembers"} & {*wrong}:
+        return True
+    arguments = set(re.split(r",? and |, ", finding.argument))
+    names = targets(fault)
+    if not names:  # a return: exactly the gradients that are wrong
+        return arguments == {*wrong}
+    given = {f"d{a}" for a in arguments} | arguments
+    return bool(names & given) or any(re.search(rf"\b{re.escape(n)}\b", text)
+                                      for n in names if len(n) > 1)
+
+
+def measure(style: str, only: str, show: bool) -> dict[str, Any]:
+    """The result of all pieces and faults, or of those of one style or name."""
+    right: Counter[tuple[str, str]] = Counter()
+    faults: Counter[tuple[str, str]] = Counter()
+    categories: Counter[tuple[str, str]] = Counter()
+    accused, answers = {}, {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for piece in pieces().values():
+            if style not in ("", piece.style) or only not in ("", piece.name):
+                continue
+            if wrong := wrong_by_differences(piece):
+                raise SystemExit(f"{piece.name}: the gradient of {', '.join(wrong)} is not right")
+            entry, report = report_of(piece, folder)
+            right[piece.style, "right"] += 1
+            right[piece.style, "accused"] += not report.ok
+            if not report.ok:
+                accused[f"{piece.style}/{piece.name}"] = report.kinds
+                if show:
+                    print(f"ACCUSED {piece.name} ({entry})\n{report}\n", file=sys.stderr)
+        for fault in FAULTS:
+            piece = fault.faulty
+            if style not in ("", piece.style) or only not in ("", piece.name):
+                continue
+            wrong = symptoms(fault.piece, piece, fault.inputs)
+            if not wrong:
+                raise SystemExit(f"{fault.id}: changes nothing")
+            entry, report = report_of(piece, folder, fault.inputs)
+            first = report.findings[0] if report.findings else Finding("", "", "")
+            named = first.kind in fault.accepted.split()
+            there = named and placed(fault, first, wrong)
+            for what, answer in zip(COUNTS, (True, not report.ok, named, there)):
+                faults[piece.style, what] += answer
+                categories[fault.category, what] += answer
+            answers[f"{piece.style}/{fault.id}"] = " ".join(
+                [first.kind or "nothing"] + ["named"] * named + ["placed"] * there)
+            if show and not there:
+                print(f"{fault.id}\n  line {fault.line}; wrong: {', '.join(wrong)}; should say: "
+                      f"{fault.sentence}\n  accepted {fault.accepted}; {entry} says "
+                      f"{first.kind or 'nothing'} of {first.argument}: {first.message} "
+                      f"{first.evidence}\n", file=sys.stderr)
+    styles = [s for s in STYLES if right[s, "right"]]
+    return {
+        "styles": {s: {**{w: right[s, w] for w in ("right", "accused")},
+                       **{w: faults[s, w] for w in COUNTS}} for s in styles},
+        "categories": {c: {w: categories[c, w] for w in COUNTS}
+                       for c in sorted({c for c, _ in categories})},
+        "accused": accused,
+        "answers": answers,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
+
+
+def section(result: dict[str, Any]) -> str:
+    """The two tables as Markdown."""
+    styles, columns = result["styles"], ("right", "accused", *COUNTS)
+    total = {w: sum(row[w] for row in styles.values()) for w in columns}
+    lines = [
+        f"{total['right']} right pieces of code as students write it, {total['accused']} of them "
+        f"accused; {total['faults']} mistakes, {total['detected']} detected, {total['named']} "
+        f"({total['named'] / max(1, total['faults']):.0%}) given a fitting name, {total['placed']} "
+        f"({total['placed'] / max(1, total['faults']):.0%}) at the right place too.", "",
+        "| style | right pieces | accused | faults | detected | named | and placed |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in [*styles.items(), ("**all**", total)]:
+        lines.append(f"| {name} | " + " | ".join(str(row[w]) for w in columns) + " |")
+    lines += ["", "<details><summary>by kind of mistake</summary>", "",
+              "| mistake | faults | detected | named | and placed |", "|---|---|---|---|---|"]
+    for name, row in result["categories"].items():
+        lines.append(f"| {name} | " + " | ".join(str(row[w]) for w in COUNTS) + " |")
+    return "\n".join([*lines, "", "</details>"])
+
+
+def main() -> int:
+    """Measure, print the tables, and write them if asked to."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.students", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--style", choices=STYLES, default="", help="only this style")
+    parser.add_argument("--only", metavar="NAME", default="", help="only this piece")
+    parser.add_argument("--show", action="store_true",
+                        help="print who is accused, and what was not named at its place")
+    parser.add_argument("--write", action="store_true",
+                        help=f"write {RESULTS.name} and the tables in benchmarks/README.md")
+    args = parser.parse_args()
+    if args.write and (args.style or args.only):
+        parser.error("--write needs the whole set")
+    started = time.process_time()
+    result = measure(args.style, args.only, args.show)
+    print(section(result))
+    print(f"\n{time.process_time() - started:.0f} s of processor time")
+    if args.write:
+        RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        put_section("students", section(result), PAGE)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
