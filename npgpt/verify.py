@@ -226,7 +226,8 @@ def _weights(given: Path | str) -> list[Checked]:
             raise
         found[file.name] = Checked(file.name, str(error).removeprefix(f"{file}: "), True)
     else:
-        how = ", sha256 as published" if known else ""
+        size = {digest: size for size, digest in SHA256.items()}.get(sha256(file))
+        how = f", sha256 of {size} as published" if size else ""
         found[file.name] = Checked(file.name, f"{len(params)} tensors, all finite{how}")
     return list(found.values())
 

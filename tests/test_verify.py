@@ -270,7 +270,8 @@ def test_a_published_model_is_found_by_its_name_and_compared_with_its_sha256(
     assert damaged("gpt2") == {"model.safetensors": "is not gpt2 as published: another sha256"}
     monkeypatch.setitem(SHA256, "gpt2", sha256(model / "model.safetensors"))
     assert damaged("gpt2") == {}
-    assert "sha256 as published" in verify("gpt2").files[0].what
+    for given in ("gpt2", model, model / "model.safetensors"):
+        assert "sha256 of gpt2 as published" in verify(given).files[0].what
 
 
 @pytest.mark.parametrize("content", [None, b"", b"hello", b"PK\3\4rest"])
