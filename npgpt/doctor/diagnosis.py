@@ -15,7 +15,6 @@ and two faults together are believed only where they are fewer or where one grad
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 
 import numpy as np
 
@@ -27,13 +26,14 @@ from .measure import Measurement, usable
 from .paths import Cause, Paths
 from .picture import largest_block, neighbourhood, picture
 from .places import differing, dout_nowhere, wrong_elements
-from .repair import Budget, Trial, repair
+from .repair import Budget, repairs
 from .report import Finding
-from .several_faults import change_and_path, several
+from .several_faults import several
 from .subject import CallError
 
 CHANGES = 6000  # of backward's source that are tried for one report
 FOR_ALL, FOR_SOME = 4000, 1500  # of these, for one search; what npgpt's mutants need, and more
+RUNS = 30000
 RESTLESS = " backward answers differently at each call, so that its faults cannot be named."
 
 
@@ -54,15 +54,16 @@ class _Diagnosis:
     def __init__(self, m: Measurement, misshapen: list[int]) -> None:
         self.m, self.misshapen = m, misshapen
         self.paths = Paths(m)
-        self.trials: list[Trial] = []
-        self.changes = Budget(CHANGES)
 
     def findings(self) -> list[Finding]:
         m, wrong, misshapen = self.m, self.m.wrong, self.misshapen
         every = wrong + misshapen
         if not self._repeatable():
             return [_unnamed(m, i, note=RESTLESS) for i in every]
-        named = {i: self._second_opinion(explain(m, i)) for i in wrong}
+        causes = repairs(m, every, Budget(RUNS))
+        if causes and {i for _, inputs in causes for i in inputs} >= {*every}:
+            return [_finding(m, inputs[0], cause, inputs) for cause, inputs in causes]
+        named = {i: explain(m, i) for i in wrong}
         for i in misshapen:
             shape = explain_shape(m, i) if i in m.numeric else explain_large(
                 m.subject, i, np.random.default_rng(0))
@@ -98,18 +99,6 @@ class _Diagnosis:
                 return False
         return True
 
-    @cached_property
-    def repaired(self) -> Fault | None:
-        """The one change of the source after which every gradient is right; fills `trials`."""
-        return repair(self.m, self.changes, None, self.trials, FOR_ALL)
-
-    def _second_opinion(self, found: list[Fault]) -> list[Fault]:
-        """`dweight = dout.sum()` is the bias's gradient, or lacks a factor: the source decides."""
-        if len(found) == 1 and found[0].doubtful:
-            if self.repaired and self.repaired.kind in ("missing-factor", "missing-term"):
-                return [self.repaired]
-        return found
-
     def _single_element(self, i: int) -> list[Fault]:
         """One wrong element among many, unless a path of forward leads to just that one."""
         found = wrong_elements(wrong_gradient(self.m, i))
@@ -125,19 +114,13 @@ class _Diagnosis:
         every, shaped = list(named), not self.misshapen
         if any(i not in self.m.numeric for i in self.misshapen):
             return []  # too large for a Jacobian: its shape is all that is known
-        one = self._one_cause()
+        one = self._path(self.m.wrong, True) or self._path(self.m.wrong, False)
         if one:
             return [(one, every)]
         if len(every) == 1:
-            i = every[0]
-            return self._two_causes(i, list(self.m.numeric), self.trials) if shaped else []
-        trials = {i: list[Trial]() for i in left}
-        if 1 < len(left) < len(every):  # the others have a name of their own
-            both = self._own_cause(left, [])
-            if both:
-                return [(both, left)] + [(fault, [i]) for i in every for fault in named[i]]
+            return self.paths.several(every) if shaped else []
         for i in left:
-            own = self._own_cause([i], trials[i])
+            own = self._path([i], True) or self._path([i], False)
             named[i] = [own] if own else []
         parts = sum(map(len, named.values()))
         joint = self.paths.several(every) if shaped else []
@@ -145,44 +128,14 @@ class _Diagnosis:
             return joint
         for i in left:
             if not named[i] and i not in self.misshapen:
-                named[i] = [fault for fault, _ in self._two_causes(i, [i], trials[i])]
+                named[i] = [fault for fault, _ in self.paths.several([i])]
         return []
-
-    def _one_cause(self) -> Fault | None:
-        """The one fault behind all wrong gradients."""
-        path = self._path(self.m.wrong, True)
-        if path and path.kind in ("missing-term", "term-sign"):
-            return path
-        change = self._counted_once(self.repaired)
-        return change or path or self._path(self.m.wrong, False)
-
-    def _own_cause(self, inputs: list[int], trials: list[Trial]) -> Fault | None:
-        """The one fault behind the gradients of these inputs, whatever the others have."""
-        if any(i not in self.m.numeric for i in inputs):
-            return None
-        return (
-            self._path(inputs, True)
-            or repair(self.m, self.changes, inputs, trials, FOR_SOME)
-            or self._path(inputs, False))
 
     def _path(self, inputs: list[int], assigned: bool) -> Fault | None:
         """The one path behind these gradients, if all of them have their shape."""
         if set(inputs) & set(self.misshapen) or (inputs == self.m.wrong and self.misshapen):
             return None
         return self.paths.one(inputs, assigned)
-
-    def _two_causes(self, i: int, wanted: list[int], trials: list[Trial]) -> list[Cause]:
-        """Two paths, or a path and a factor or a change of the source, behind one gradient."""
-        return self.paths.several([i]) or [
-            (fault, [i]) for fault in change_and_path(self.m, i, wanted, self.paths, trials)]
-
-    def _counted_once(self, change: Fault | None) -> Fault | None:
-        """Where a factor of 2 repairs, forward may use a value twice and backward count it once."""
-        if change and change.kind == "term-factor" and change.coefficient == 2:
-            path = self._path(self.m.wrong, False)
-            if path and path.kind == "missing-term":
-                return replace(change, message=f"{change.message} {path.message}")
-        return change
 
     def _last_resort(self, i: int) -> list[Finding]:
         """Several faults, as far as they have names, and the rest as a picture."""

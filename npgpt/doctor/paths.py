@@ -145,7 +145,7 @@ class Paths:
         self._found: dict[tuple[int, ...], _Parts] = {}
         self._graph: Graph | None = None
         try:
-            source = read(m.subject.forward, helpers=False) if m.subject.readable else None
+            source = read(m.subject.forward) if m.subject.readable else None
             if source is not None:
                 self._graph = graph = Graph(source)
                 self._subject = m.subject.with_inputs(m.subject.inputs)

@@ -20,61 +20,12 @@ from ..arrays import Array
 from ..gradcheck.numeric import norm
 from .fault import Fault, WrongGradient, close, fit
 from .measure import Measurement
-from .multiple import plain
 from .paths import Paths
 from .places import common_ratio, differing, scaled_parts, wrong_elements
-from .repair import Trial, describe_change
 from .rules import float32, of_others, rearranged, scaled
-from .source import read
 
 ROUNDS = 3
 LEAST = 0.25  # fraction of the elements that a fault must bring right
-
-
-def change_and_path(
-    m: Measurement, position: int, wanted: list[int], paths: Paths, trials: list[Trial]
-) -> list[Fault]:
-    """A change and a path that together explain the error of one input, or nothing.
-
-    `trials` are what `repair` tried for the gradients at the positions `wanted`.
-    """
-    source = read(m.subject.backward)
-    # an added term beside a forgotten path would take back what a wrong term does
-    trials = [trial for trial in trials if trial.edit.kind != "missing-term"]
-    if source is None or not trials or m.subject.array(position).size < 4:
-        return []
-    bases = np.array([trial.base for trial in trials])
-    slopes = np.array([
-        np.zeros_like(bases[0]) if trial.slope is None else trial.slope for trial in trials])
-    numeric = m.numeric[position]
-    size = norm(m.analytic[position] - numeric)
-    with np.errstate(all="ignore"):
-        for path in paths.predictions(position):
-            predicted = path.predicted
-            assert predicted is not None
-            if path.kind == "term-factor" or close(predicted, fit(predicted, numeric) * numeric):
-                continue  # a change of the whole explains as much
-            goal = np.concatenate(
-                [(predicted if i == position else m.numeric[i])[0] for i in wanted])
-            found = _fitting(bases - goal, slopes, 1e-7 * size)
-            if found is not None:
-                number, c = found
-                trial = trials[number]
-                change = describe_change(source, trial.function, trial.edit, c, True)
-                both = "these two together explain the whole error"
-                return [Fault(one.kind, one.message, both) for one in (change, path)]
-    return []
-
-
-def _fitting(gaps: Array, slopes: Array, allowed: float) -> tuple[int, float] | None:
-    """The first row with gap + c * slope = 0, and its c."""
-    squares = np.sum(slopes * slopes, axis=1)
-    c = np.where(squares > 0, -np.sum(gaps * slopes, axis=1) / np.where(squares > 0, squares, 1), 1)
-    rest = np.linalg.norm(gaps + c[:, None] * slopes, axis=1)
-    # 0 or an odd number such as -7.4546 would only show how to get rid of a term
-    simple = (np.abs(c) > 1e-6) & (np.abs(c - plain(c)) < 4e-7)
-    fits = np.flatnonzero(simple & (rest <= allowed))
-    return (int(fits[0]), float(c[fits[0]])) if len(fits) else None
 
 
 def several(m: Measurement, position: int, paths: Paths) -> tuple[list[Fault], int]:
