@@ -133,6 +133,10 @@ STRUCTURE = _rows("""
     E ** F -> E ** (F - 1) : missing-factor
     E ** F -> E ** (F + 1) : missing-factor
     E.astype(F) -> E : float32
+    np.diagflat(E * (1 - E)) -> np.diagflat(E) - E @ E.T : softmax-diagonal
+    np.diag(E * (1 - E)) -> np.diag(E) - np.outer(E, E) : softmax-diagonal
+    np.diagflat(E) -> np.diagflat(E) - E @ E.T : softmax-diagonal
+    np.diag(E) -> np.diag(E) - np.outer(E, E) : softmax-diagonal
 """) + [
     Row(f"{before}.{one}({first}*X, **K)", f"{before}.{other}({first}*X, **K)", kind)
     for before, first in (("E", ""), ("np", "E, "))
@@ -152,8 +156,9 @@ SHAPES = _rows("""
     E -> E.reshape(A.shape) : forgotten-reshape
 """)
 
+OTHER_NAME = _rows("E -> A : wrong-variable")
+
 ONE_NAME = _rows("""
-    E -> A : wrong-variable
     E -> c * E : term-factor
     E -> E * A : missing-factor
     E -> E / A : missing-factor
@@ -466,4 +471,3 @@ def is_mask(value: Any) -> bool:
     return array.ndim > 0 and len(levels) == 2 and bool(levels[0] == 0)
 
 
-LEVELS: list[Callable[[], list[Row]]] = []

@@ -108,6 +108,7 @@ class Reach:
         self.atoms: list[Atom] = []
         self.labels: list[Atom] = []
         self.scalars: list[tuple[ast.expr, float]] = []
+        self.counts: list[Atom] = []
         if program is not None and self.spaces:
             self._collect(program)
 
@@ -160,7 +161,7 @@ class Reach:
             yield from ({"A": a, "B": b} for a, b in itertools.permutations(atoms, 2))
         elif "A" in names:
             leaf = row.replacement == "A"
-            yield from ({"A": a} for a in atoms if not leaf or np.ndim(a.values[0]))
+            yield from ({"A": a} for a in ([*self.counts, *atoms] if leaf else atoms))
         else:
             yield {}
 
@@ -189,6 +190,8 @@ class Reach:
                 continue
             if array.ndim == 0 and array.dtype.kind != "b":
                 self.scalars.append((node, float(array)))
+                if len(self.counts) < LEAVES:
+                    self.counts.append(Atom(node, values))
                 if isinstance(values[0], (int, np.integer)):
                     if not isinstance(node, (ast.Name, ast.Subscript)):
                         continue

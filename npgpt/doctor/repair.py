@@ -25,6 +25,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..gradcheck.numeric import norm
+from ..gradcheck.pair import ContractError
 from . import edits as table
 from .edits import Edit, Row, fill, names_in, structural, swaps
 from .fault import Fault
@@ -65,13 +66,16 @@ class World:
         """The gradients that the pair as it now is gives for one dout; CallError where it raises,
         or where forward gives another out."""
         m = self.m
-        out, cache = m.subject.run()
-        if out.shape != self.out.shape or norm(out - self.out) > 1e-9 * norm(self.out):
-            raise CallError(OutChanged())
-        grads = m.subject.call_backward(m.douts[k].copy(), cache)
-        if len(grads) < len(m.subject.inputs) and len(grads) <= max(self.positions, default=0):
-            raise CallError(ValueError("expected a gradient for each input"))
         with users_code():
+            try:
+                out, cache = m.subject.run()
+                grads = m.subject.call_backward(m.douts[k].copy(), cache)
+            except ContractError as error:  # what the edit makes of a pair need not be one
+                raise CallError(error) from error
+            if out.shape != self.out.shape or norm(out - self.out) > 1e-9 * norm(self.out):
+                raise OutChanged
+            if len(grads) <= max(self.positions):
+                raise ValueError("expected a gradient for each input")
             return {i: np.asarray(grads[i], dtype=np.float64) for i in self.positions
                     if grads[i] is not None}
 
@@ -360,16 +364,12 @@ class Search:
         """First what assigns a wrong `dh` from right ones; then the rest, those last that assign a
         right `dh`."""
         verdicts = self._verdicts(every) if len(sites) > 1 else {}
-        prime, rest, last = [], [], []
-        for s in sites:
-            own = {verdicts[n] for n in assigned(s.statement) if n in verdicts}
-            used = {verdicts[n.id] for n in ast.walk(s.slot.get())
-                    if isinstance(n, ast.Name) and n.id in verdicts
-                    and n.id not in assigned(s.statement)}
-            group = prime if own == {False} and False not in used else last if own == {True} or (
-                False in used) else rest
-            group.append(s)
-        return [prime, rest, last]
+        own = [{verdicts[n] for n in assigned(s.statement) if n in verdicts} for s in sites]
+        last = max((k for k, o in enumerate(own) if o == {True}), default=-1)
+        first = min((k for k, o in enumerate(own) if o == {False} and k > last),
+                    default=len(sites) - 1)
+        return [sites[last + 1:first + 1], sites[max(last, 0):last + 1], sites[first + 1:],
+                sites[:max(last, 0)]]
 
     def _verdicts(self, sites: list[Site]) -> dict[str, bool]:
         """For each local `dh` beside an `h` that forward computes once: is it h's gradient?"""
@@ -425,7 +425,7 @@ class Search:
                        if isinstance(n, ast.Constant) and isinstance(n.value, str)
                        and n.value.isidentifier()})
         for suspects in self._suspects(wrong):
-            for level in range(5 if ready else 2):
+            for level in range(6 if ready else 2):
                 for site in suspects:
                     for repair in self._tries(site, level, wrong, keys, ready):
                         if repair.everywhere:
@@ -449,12 +449,16 @@ class Search:
                     yield from self._judged(site, edit, wrong, wanted)
                 yield from self._other_names(site, slot, wrong)
         elif ready and site.seen:
-            rows = [(), table.ONE_NAME, table.FORMS, table.TWO_NAMES, ()][level]
+            rows = [(), table.OTHER_NAME, table.ONE_NAME, table.FORMS, table.TWO_NAMES, ()][level]
             if rows:
                 yield from self._named(site, list(rows), wrong, wanted)
             if level == 1 and site.moves is None:
                 for slot in within(site):
                     yield from self._other_names(site, slot, wrong)
+            if level == 3:
+                for slot in within(site):
+                    for edit in structural(table.SHAPES[:len(table.AXIS)], slot):
+                        yield from self._judged(site, edit, wrong, wanted)
 
     def _structures(
         self, site: Site, wrong: set[int], wanted: list[int], keys: list[str]
