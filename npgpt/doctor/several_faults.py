@@ -101,7 +101,7 @@ def several(m: Measurement, position: int, paths: Paths) -> tuple[list[Fault], i
         best = [replace(fault, evidence=evidence) for fault in best]
         if left:
             rest = f" After that, {left} of {size} elements ({left / size:.0%}) are still wrong."
-            best[-1] = replace(best[-1], message=best[-1].message + rest)
+            best[-1] = replace(best[-1], sentence=best[-1].message + rest)
         faults += best
         if not left:
             break
