@@ -4,9 +4,8 @@
 
 Every function of `layers` and `programs` is right as it stands, and is tried as such; every edit in
 `mistakes` plants one mistake in it. The doctor sees the function, not the edit. It is named rightly
-if the first finding has the edit's kind. An edit without a kind has no exact name in the
-catalogue: it counts as found, and as named only if a reader would find the line by the sentence;
-it is left out of the share of those named.
+if the first finding has the edit's kind. A mistake that the catalogue has no name for counts as not
+named.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def score(show: bool) -> dict[str, Any]:
     table: dict[str, dict[str, int]] = {}
     for name, function in functions().items():
         row = table.setdefault(program_of(name), dict.fromkeys(
-            ("right", "accused", "planted", "found", "nameable", "named"), 0))
+            ("right", "accused", "planted", "found", "named"), 0))
         report = diagnose_value(program_of(name), function)
         row["right"] += 1
         row["accused"] += not report.ok
@@ -69,7 +68,6 @@ def score(show: bool) -> dict[str, Any]:
         row = table[program_of(name)]
         row["planted"] += 1
         row["found"] += not report.ok
-        row["nameable"] += bool(kinds)
         named = _named(report, kinds)
         row["named"] += named
         if show and (not named):
@@ -88,7 +86,7 @@ def section(table: dict[str, dict[str, int]]) -> str:
     total = {key: sum(row[key] for row in table.values()) for key in next(iter(table.values()))}
     for name, row in [*table.items(), ("**all**", total)]:
         lines.append(f"| {name} | {row['right']}, {row['accused']} | {row['planted']} | "
-                     f"{row['found']} | {row['named']} of {row['nameable']} |")
+                     f"{row['found']} | {row['named']} |")
     return "\n".join(lines)
 
 

@@ -112,10 +112,13 @@ def block(
     y = norm(x, "ln_1")
     out = multi_head_attention(project(y, "attn.c_attn"), n_head=n_head, wrong=wrong)
     out = out if "attn-projection-left-out" in wrong else project(out, "attn.c_proj")
-    middle = out if "first-residual-missing" in wrong else residual(x, out, y, wrong=wrong)
+    where = wrong.get("residual-from-norm", 0)      # both, the first, the second
+    middle = out if "first-residual-missing" in wrong else residual(
+        x, out, y if where < 3 else x, wrong=wrong)
     middle = norm(middle, "ln_1", for_post=True)
     y = norm(x if "mlp-reads-block-input" in wrong else middle, "ln_2")
     out = project(gelu(project(y, "mlp.c_fc"), wrong=wrong), "mlp.c_proj")
     kept = x if "second-residual-from-input" in wrong else middle
-    out = out if "second-residual-missing" in wrong else residual(kept, out, y, wrong=wrong)
+    out = out if "second-residual-missing" in wrong else residual(
+        kept, out, y if where != 2 else kept, wrong=wrong)
     return norm(out, "ln_2", for_post=True)

@@ -27,7 +27,7 @@ def _layernorm(rng: Rng, given: Settings, n: int) -> Drawn:
     b, t, c = _sizes(rng, 2, 4, 7)
     x = rng.standard_normal((b, t, c)) + 0.5
     x[0, 0] *= 1e-3 if n else 1
-    return (x, 1 + 0.3 * rng.standard_normal(c), rng.standard_normal(c)), {"eps": 1e-5}
+    return (x, 1 + 0.3 * rng.standard_normal(c), rng.standard_normal(c)), {}
 
 
 def _softmax(rng: Rng, given: Settings, n: int) -> Drawn:
@@ -106,7 +106,7 @@ def _embedding(rng: Rng, given: Settings, n: int) -> Drawn:
 def _unembedding(rng: Rng, given: Settings, n: int) -> Drawn:
     b, t, v, c = _sizes(rng, 2, 4, 11, 7)
     return (rng.standard_normal((b, t, c)), rng.standard_normal((v, c)),
-            1 + 0.3 * rng.standard_normal(c), rng.standard_normal(c)), {"eps": 1e-5}
+            1 + 0.3 * rng.standard_normal(c), rng.standard_normal(c)), {}
 
 
 def _dropout(rng: Rng, given: Settings, n: int) -> Drawn:
@@ -220,10 +220,12 @@ _ALL = [
             observe=layers.kept_by_dropout),
     Program("adamw", programs.adamw, variants("adamw"), _adamw, run=programs.run_steps),
     Program("clip", programs.clip, variants("clip"), _clip,
+            run=programs.run_in_place,
             conventions=[Variant("clip-eps", "", eps) for eps in (1e-6, 1e-8, 1e-12)]),
     Program("accumulate", programs.accumulate, variants("accumulate"), _accumulate),
     Program("learning_rate", programs.learning_rate, variants("learning_rate"), _learning_rate,
-            run=programs.run_schedule),
+            run=programs.run_schedule,
+            conventions=[Variant("end-inclusive", ""), Variant("end-clamped", "")]),
     Program("sampling", programs.sampling, variants("sampling"), _sampling),
     Program("cached_attention", programs.cached_attention, variants("cached_attention"), _cached,
             run=programs.run_cached),

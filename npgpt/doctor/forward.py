@@ -136,9 +136,9 @@ def diagnose_value(
         try:
             point = _called(program, mine, *call)
         except _Raised as raised:
-            return ValueReport(program.name, (raised.fault,))
-        if isinstance(point, Fault):
-            return ValueReport(program.name, (point,))
+            if all(point.ok for point in points):
+                return ValueReport(program.name, (raised.fault,))
+            break       # it is wrong without that already
         points.append(point)
     if not points:
         raise ValueError(f"{program.name} draws no inputs: give those of the call")
@@ -168,7 +168,7 @@ def _point(program: Program, inputs: Inputs, settings: Settings, got: Value) -> 
     if isinstance(got, (tuple, list)) and right.keys() == {""} and len(got) == 2 and not (
             np.isscalar(got[0]) or right[""].dtype == object):
         got = got[0]    # (out, cache)
-    point = Point(inputs, settings, right, leaves(got), _sizes(inputs))
+    point = Point(inputs, settings, right, leaves(got), _sizes(inputs, settings))
     for variant in program.conventions:
         other = replace(point, right=leaves(program.value(inputs, settings, [variant])))
         if other.ok:
@@ -177,30 +177,43 @@ def _point(program: Program, inputs: Inputs, settings: Settings, got: Value) -> 
 
 
 class _Raised(Exception):
-    """The user's function raised; `fault` says what, and where in its file."""
+    """The user's function gave nothing to compare; `fault` says why."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.sentence)
         self.fault = fault
 
 
-def _called(program: Program, mine: Function, inputs: Inputs, settings: Settings) -> Point | Fault:
+def _called(program: Program, mine: Function, inputs: Inputs, settings: Settings) -> Point:
     before = copy.deepcopy(inputs)
     try:
         with np.errstate(all="ignore"):
-            got = program.run(mine, inputs, copy.deepcopy(settings))
+            got = program.run(mine, inputs, _required(program, mine) | copy.deepcopy(settings))
     except Exception as error:      # the user's code
         raise _Raised(_raised(mine, error)) from None
     if got is None:
-        return Fault("not-an-array", "it returned None: is the return forgotten?")
+        raise _Raised(Fault("not-an-array", "it returned None: is the return forgotten?"))
     for n, (old, new) in enumerate(zip(before, inputs, strict=True)):
         if isinstance(old, np.ndarray) and gap({"": old}, {"": new}):
             name = [*inspect.signature(program.function).parameters][n]
-            return Fault("in-place", f"it writes into its input {name}: work on a copy")
+            raise _Raised(Fault("in-place", f"it writes into its input {name}: work on a copy"))
     try:
         return _point(program, before, settings, got)
     except ValueError as error:
-        return Fault("not-an-array", f"what it returned cannot be compared: {error}")
+        raise _Raised(Fault("not-an-array", f"it cannot be compared: {error}")) from None
+
+
+def _required(program: Program, mine: Function) -> Settings:
+    """The program's defaults for what the function has no default of its own for, such as eps."""
+    def defaults(function: Function) -> Settings:
+        return {name: p.default for name, p in inspect.signature(function).parameters.items()
+                if p.default is not p.empty and name != "wrong"}
+
+    try:
+        return {name: value for name, value in defaults(program.function).items()
+                if name not in defaults(mine)}
+    except (TypeError, ValueError):     # compiled code has no signature
+        return {}
 
 
 def _raised(mine: Function, error: Exception) -> Fault:
@@ -210,13 +223,15 @@ def _raised(mine: Function, error: Exception) -> Fault:
     return Fault("forward-raises", one_line(f"{type(error).__name__}: {error}", 300), where)
 
 
-def _sizes(inputs: Inputs) -> dict[str, float]:
-    """The lengths of the first array's axes, as a factor may be one of them."""
+def _sizes(inputs: Inputs, settings: Settings) -> dict[str, float]:
+    """The lengths of the first array's axes and the settings: a factor may be one of them."""
     shape = next((x.shape for x in inputs if isinstance(x, np.ndarray) and x.ndim), ())
     words = {f"the length of axis {n}": float(length) for n, length in enumerate(shape)}
     if len(shape) > 1:
         words["all axes but the last"] = float(np.prod(shape[:-1]))
-    return words | ({"all axes": float(np.prod(shape))} if shape else {})
+    return words | ({"all axes": float(np.prod(shape))} if shape else {}) | {
+        name: float(x) for name, x in settings.items()
+        if isinstance(x, (int, float)) and not isinstance(x, bool) and x > 0}
 
 
 def diagnose(points: list[Point], program: Program) -> ValueReport:
@@ -233,24 +248,29 @@ def diagnose(points: list[Point], program: Program) -> ValueReport:
 
 def _choose(points: list[Point], program: Program) -> tuple[list[Fault], list[Fault]]:
     """The cheapest mistake, or pair, that predicts what was given at every point."""
-    point = points[0]
+    point, others = points[0], points[1:]
+    nearly: list[Fault] = []
     for guesses in (_single(program, point), _pairs(program)):
         found: list[tuple[float, list[Guess]]] = []
         for group in guesses:
             predicted = group[-1].predict(point)
             if predicted is not None and explains(predicted, point.right, point.got):
-                found.append((gap(predicted, point.got), group))
-        agreeing = [(off, group) for off, group in found
-                    if all(_fits(group[-1], other) for other in points[1:])]
-        if agreeing:
-            nearest = min(off for off, _ in agreeing)
-            room = 10 * nearest + 1e-9 * size(point.got)
-            groups = [group for off, group in agreeing if off <= room]
-            first = groups[0]
-            same = [g[0].fault for g in groups[1:] if len(g) == 1 and len(first) == 1
-                    and g[0].fault.cost <= first[0].fault.cost
-                    and g[0].fault.kind != first[0].fault.kind]
-            return [guess.fault for guess in first], same[:2]
+                fits = sum(_fits(group[-1], other) for other in others)
+                if fits == len(others):
+                    found.append((gap(predicted, point.got), group))
+                elif fits == len(others) - 1 > 1 and not nearly:
+                    nearly = [replace(group[-1].fault, evidence=(
+                        f"it explains {fits + 1} of the {len(points)} inputs tried"))]
+        if found:
+            room = 10 * min(off for off, _ in found) + 1e-9 * size(point.got)
+            first, *rest = (group for off, group in found if off <= room)
+            faults = [guess.fault for guess in first]
+            same = {fault.kind: fault for group in rest for fault in [group[-1].fault]
+                    if len(first) == 1 and fault.cost <= faults[0].cost}
+            same.pop(faults[0].kind, None)
+            return faults, [*same.values()][:2]
+        if nearly:
+            return nearly, []
     return [], []
 
 
@@ -277,12 +297,14 @@ def _named(program: Program, variants: Iterable[Variant], settings: Settings) ->
                 inspect.signature(program.function).parameters.items() if p.default is not p.empty}
     words = {**defaults, **settings, "value": last.value}
     sentence = last.sentence.format(**words) if "{" in last.sentence else last.sentence
-    return Guess(Fault(last.kind, sentence, cost=len(variants)), predict)
+    return Guess(Fault(last.kind, sentence, cost=1), predict)
 
 
 def _single(program: Program, point: Point) -> Iterator[list[Guess]]:
     for variant in program.mistakes():
         yield [_named(program, [variant], point.settings)]
+        for style in program.conventions:
+            yield [_named(program, [style, variant], point.settings)]
     for n, (mistake, _) in enumerate(general(point.right)):
         def change(other: Point, n: int = n) -> Leaves | None:
             return dict(enumerate(general(other.right)))[n][1]

@@ -44,8 +44,11 @@ def softmax(x: Array, *, wrong: Wrong = RIGHT) -> Array:
     """exp of x (..., N), each row divided by its sum."""
     axis = pick(wrong, (-1,), {"softmax-wrong-axis": (-2,) if x.ndim > 1 else (-1,),
                                "softmax-over-everything": (*range(x.ndim),)})
+    # people also take the maximum of each row, and only the sum goes wrong
+    top = (-1,) if 2 in (wrong.get("softmax-wrong-axis"),
+                         wrong.get("softmax-over-everything")) else axis
     x = -x if "softmax-sign" in wrong else x
-    shifted = x - pick(wrong, x.max(axis, keepdims=True), {
+    shifted = x - pick(wrong, x.max(top, keepdims=True), {
         "no-max-subtracted": np.zeros_like(x), "max-of-everything": x.max(keepdims=True)})
     exps = np.exp2(shifted) if "softmax-base-2" in wrong else np.exp(shifted)
     sums = exps.sum(axis, keepdims=True)

@@ -30,7 +30,8 @@ def adamw(
     for number, (name, p) in enumerate(params.items(), start=1):
         t = pick(wrong, step, {
             "step-from-0": step - 1, "step-from-2": step + 1, "beta-not-to-the-power": 1,
-            "step-per-parameter": (step - 1) * len(params) + number})
+            "step-per-parameter": number + (step if wrong.get("step-per-parameter") == 2 else
+                                            (step - 1) * len(params))})
         decays = p.ndim > 1 or "decay-on-biases" in wrong
         decay = weight_decay if decays and "decay-forgotten" not in wrong else 0.0
         g = grads[name] + (decay * p if "decay-in-gradient" in wrong else 0.0)
@@ -51,7 +52,9 @@ def adamw(
             "eps-inside-root": np.sqrt(vhat + eps), "eps-scaled": root + eps / np.sqrt(c2),
             "adam-eps-forgotten": root, "adam-root-forgotten": vhat + eps})
         update = -update if "ascent" in wrong else update
-        shrink = 1 - pick(wrong, lr * decay, {"decay-without-lr": decay, "decay-in-gradient": 0.0})
+        shrink = 1 - pick(wrong, lr * decay, {
+            "decay-without-lr": decay, "decay-in-gradient": 0.0,
+            "ascent": lr * decay * (-1 if wrong.get("ascent") == 2 else 1)})
         p[...] = (p - update) * shrink if "decay-after-step" in wrong else p * shrink - update
 
 
@@ -91,6 +94,13 @@ def clip(grads: Arrays, *, max_norm: float, wrong: Wrong = RIGHT) -> Arrays:
             for name, g in grads.items()}
 
 
+def run_in_place(function: Function, inputs: Inputs, settings: Settings) -> Value:
+    """What a function returns; the dict it was given where it writes there and returns no dict."""
+    arrays = copy.deepcopy(inputs[0])
+    out = function(arrays, **accepted(function, settings))
+    return out if isinstance(out, dict) else arrays
+
+
 def accumulate(grads: list[Arrays], counts: list[int], *, wrong: Wrong = RIGHT) -> Arrays:
     """The mean gradient over all tokens, from each micro-batch's mean and its number of tokens."""
     part = pick(wrong, slice(None), {
@@ -114,12 +124,14 @@ def learning_rate(
 ) -> float:
     """Linear warm-up, then a cosine from lr to min_lr at step `total`; steps count from 0."""
     low = 0.0 if "least-forgotten" in wrong else min_lr
+    ended = step > total if "end-inclusive" in wrong else step >= total
     if step < warmup and "warmup-missing" not in wrong:
         return pick(wrong, lr * (step + 1) / (warmup + 1), {
             "warmup-from-0": lr * step / warmup, "warmup-off-by-one": lr * (step + 1) / warmup,
             "warmup-from-least": min_lr + (lr - min_lr) * step / warmup})
-    if step >= total and "no-end" not in wrong:
-        return low
+    if ended and not {"no-end", "end-clamped"} & {*wrong}:
+        return min_lr if wrong.get("least-forgotten") == 2 else low
+    step = min(step, total) if "end-clamped" in wrong else step
     done = (step - warmup) / (total - warmup)
     angle = math.pi * pick(wrong, done, {
         "cosine-from-step-0": step / total, "cosine-over-total": (step - warmup) / total,
@@ -141,7 +153,8 @@ def sampling(
     top_p: float | None = None, wrong: Wrong = RIGHT,
 ) -> Array:
     """The probabilities (V,) of a draw: temperature, then top-k, then top-p."""
-    hidden = 0.0 if "filtered-to-0" in wrong else -math.inf
+    zero = wrong.get("filtered-to-0", 0)        # in both filters, in top-k, in top-p
+    hidden, outside = (0.0 if zero in where else -math.inf for where in ((1, 2), (1, 3)))
     hot = logits / pick(wrong, temperature, {
         "temperature-ignored": 1.0, "temperature-multiplied": 1 / temperature,
         "temperature-twice": temperature**2, "temperature-after-top-p": 1.0,
@@ -167,10 +180,10 @@ def sampling(
         inside = pick(wrong, inside, {
             "crossing-token-dropped": (sums <= top_p) | (np.arange(len(sums)) == 0),
             "one-token-too-many": np.r_[True, inside[:-1]]})
-        out = np.full_like(kept, hidden)
+        out = np.full_like(kept, outside)
         out[order[inside]] = kept[order[inside]]
-        return pick(wrong, out, {"not-put-back": np.where(inside, kept[order], hidden),
-                                 "mask-not-put-back": np.where(inside, kept, hidden)})
+        return pick(wrong, out, {"not-put-back": np.where(inside, kept[order], outside),
+                                 "mask-not-put-back": np.where(inside, kept, outside)})
 
     kept = best(nucleus(hot)) if "top-p-before-top-k" in wrong else nucleus(best(hot))
     kept = kept / temperature if "temperature-after-top-p" in wrong else kept
@@ -259,7 +272,7 @@ def bpe_encode(text: bytes, merges: list[Pair], *, wrong: Wrong = RIGHT) -> list
             back = _merged([t[::-1] for t in tokens[::-1]], (best[1][::-1], best[0][::-1]))
             tokens = [t[::-1] for t in back[::-1]]
         else:
-            tokens = _merged(tokens, best)
+            tokens = _merged(tokens, best, wrong.get("merges-left-to-right") == 2)
         if "one-pair-only" in wrong:
             break
     return tokens
@@ -313,7 +326,8 @@ def numeric_gradient(
         move[... if "all-elements-at-once" in wrong else index] = h
         above, here, below = float(f(x + move)), float(f(x)), float(f(x - move))
         out[index] = pick(wrong, (above - below) / (2 * h), {
-            "one-sided": (above - here) / h, "two-forgotten": (above - below) / h,
+            "one-sided": (above - here) / h, "one-sided-halved": (above - here) / (2 * h),
+            "two-forgotten": (above - below) / h,
             "brackets-forgotten": above - below / (2 * h)})
         if "x-not-put-back" in wrong:
             x = x - move

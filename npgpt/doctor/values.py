@@ -139,7 +139,7 @@ def factor(right: Leaves, got: Leaves) -> float | None:
 
 def factor_word(c: float, sizes: Mapping[str, float]) -> str:
     """A sentence for a factor: of the sizes, the root of one, 2, or the number itself."""
-    known = {"2": 2.0, **sizes, **{f"the root of {word}": math.sqrt(n)
+    known = {**sizes, "2": 2.0, **{f"the root of {word}": math.sqrt(n)
                                    for word, n in sizes.items() if n > 1}}
     for word, value in known.items():
         if abs(c / value - 1.0) < 1e-3 and value != 1:
