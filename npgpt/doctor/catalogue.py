@@ -63,7 +63,8 @@ def _multi_head(rng: Rng, given: Settings, n: int) -> Drawn:
 
 
 def _weights_of(rng: Rng, c: int, f: int) -> dict[str, Array]:
-    shapes = {"ln_1.weight": c, "ln_1.bias": c, "attn.c_attn.weight": (c, 3 * c),
+    shapes: dict[str, Any] = {
+              "ln_1.weight": c, "ln_1.bias": c, "attn.c_attn.weight": (c, 3 * c),
               "attn.c_attn.bias": 3 * c, "attn.c_proj.weight": (c, c), "attn.c_proj.bias": c,
               "ln_2.weight": c, "ln_2.bias": c, "mlp.c_fc.weight": (c, f), "mlp.c_fc.bias": f,
               "mlp.c_proj.weight": (f, c), "mlp.c_proj.bias": c}
@@ -234,6 +235,16 @@ _ALL = [
     Program("windows", programs.windows, variants("windows"), _windows),
     Program("numeric_gradient", programs.numeric_gradient, variants("numeric_gradient"),
             _numeric_gradient),
+    # steps of the model, which packs compare; they are tried on the inputs given
+    Program("token_embedding", layers.token_embedding, variants("token_embedding")),
+    Program("split_heads", attention.split_heads, variants("split_heads")),
+    Program("attention_weights", attention.attention_weights, variants("attention_weights")),
+    Program("mixed_heads", attention.mixed_heads, variants("merge_heads", "mixed_heads")),
+    Program("activation", layers.gelu, variants("gelu")),
+    Program("residual", attention.residual, variants("residual")),
+    Program("tied_table_gradient", layers.tied_table_gradient, variants("tied_table_gradient")),
+    Program("weight_gradient", layers.weight_gradient, variants("weight_gradient")),
+    Program("bias_gradient", layers.bias_gradient, variants("bias_gradient")),
     Program("attention_entropy", programs.attention_entropy, variants("attention_entropy"),
             _attention_entropy),
 ]

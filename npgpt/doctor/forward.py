@@ -342,8 +342,8 @@ def _unnamed(point: Point) -> Fault:
                          f"it has shape {got[key].shape}, expected {a.shape}")
         if key in got and a.dtype.kind == "f" and not np.isfinite(got[key]).all() \
                 and np.isfinite(a).all():
-            return Fault("not-finite", "NaN or infinity: an exp that overflows, a division by 0, "
-                                       "or a row that is masked as a whole")
+            return Fault("not-finite", "NaN or infinity: subtract the row maximum before exp, "
+                         "mask with -inf before softmax, and leave every row something to see")
     if right.keys() != got.keys():
         return Fault("wrong-count", f"it gives {len(got)} values, expected {len(right)}")
     wrong = total = 0

@@ -213,6 +213,11 @@ def tied_table_gradient(ids: Array, dtoken: Array, head: Array, *, wrong: Wrong 
         "repeated-ids-overwritten": last + head})
 
 
+def weight_gradient(gradient: Array, *, wrong: Wrong = RIGHT) -> Array:
+    """The gradient of a linear weight (I, O), in its own layout."""
+    return gradient.T.reshape(gradient.shape) if "gradient-out-in" in wrong else gradient
+
+
 def bias_gradient(d: Array, *, wrong: Wrong = RIGHT) -> Array:
     """The gradient of a bias (C,) from that of what it was added to, (..., C)."""
     positions = tuple(range(d.ndim - 1))

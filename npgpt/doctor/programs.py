@@ -79,7 +79,8 @@ def clip(grads: Arrays, *, max_norm: float, wrong: Wrong = RIGHT) -> Arrays:
     def scale(arrays: list[Array]) -> float:
         square = sum(float((a * a).sum()) for a in arrays)
         size = pick(wrong, math.sqrt(square), {
-            "norm-without-root": square, "largest-for-norm": max(abs(a).max() for a in arrays),
+            "norm-without-root": square,
+            "largest-for-norm": max(float(abs(a).max()) for a in arrays),
             "sum-of-norms": sum(math.sqrt((a * a).sum()) for a in arrays),
             "norm-mean-for-sum": math.sqrt(square / sum(a.size for a in arrays))})
         factor = (1.0 if "limit-of-1" in wrong else max_norm) / (size + wrong.get("clip-eps", 0.0))
@@ -266,7 +267,7 @@ def bpe_encode(text: bytes, merges: list[Pair], *, wrong: Wrong = RIGHT) -> list
         return out
     while pairs := [pair for pair in zip(tokens, tokens[1:], strict=False) if pair in rank]:
         best = pick(wrong, min(pairs, key=rank.__getitem__), {
-            "merges-left-to-right": pairs[0], "highest-rank-first": max(pairs, key=rank.get),
+            "merges-left-to-right": pairs[0], "highest-rank-first": max(pairs, key=rank.__getitem__),
             "merges-by-frequency": Counter(pairs).most_common(1)[0][0]})
         if "merged-right-to-left" in wrong:
             back = _merged([t[::-1] for t in tokens[::-1]], (best[1][::-1], best[0][::-1]))
@@ -296,8 +297,8 @@ def bpe_train(text: bytes, count: int, *, wrong: Wrong = RIGHT) -> list[Pair]:
         most = max(counted.values())
         equal = [pair for pair in counted if counted[pair] == most]
         best = pick(wrong, equal[0], {
-            "ties-by-largest": max(equal), "ties-by-smallest": min(equal), "ties-by-last": equal[-1],
-            "least-frequent": min(counted, key=counted.__getitem__)})
+            "ties-by-largest": max(equal), "ties-by-smallest": min(equal),
+            "ties-by-last": equal[-1], "least-frequent": min(counted, key=counted.__getitem__)})
         merges.append((best[1], best[0]) if "pair-reversed" in wrong else best)
         tokens = _merged(tokens, best, "first-place-only" in wrong)
     return merges

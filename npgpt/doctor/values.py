@@ -110,8 +110,6 @@ GENERAL = [
             lambda a: np.broadcast_to(a[:1], a.shape), 3),
     General("axes-swapped", "the axes of heads and positions are swapped",
             lambda a: a.swapaxes(1, 2), 4),
-    General("laid-out-transposed", "it is laid out (out, in): here linear weights are stored "
-            "(in, out)", lambda a: a.T.reshape(a.shape), 2),
     General("float32", "the numbers were rounded to half precision on the way",
             lambda a: a.astype(np.float16).astype(a.dtype), 0),
     General("float32", "some step ran in float32: it is right to about seven digits only",
