@@ -150,7 +150,7 @@ def sizes(subject: Subject, rng: np.random.Generator) -> Finding | None:
     Axes of equal length in several inputs are taken for the same axis and shrink together. Only the
     batch is tried empty: a layer without channels is nobody's wish.
     """
-    if any(holds_arrays(function) for function in subject.users):
+    if subject.fixed_sizes or any(holds_arrays(function) for function in subject.users):
         return None
     whole = subject.run()[0].shape
     arrays = [a for a in subject.inputs if a is not None and a.ndim > 1]
