@@ -86,7 +86,7 @@ class Arguments:
             return is_tree(result) or isinstance(result, tuple)
         if is_tree(self.given[0]):
             return len(result) == 1 and is_tree(result[0])
-        return len(result) == 1 and np.shape(result) != np.shape(self.given[0])
+        return len(result) == 1 and np.ndim(result[0]) == np.ndim(self.given[0])
 
 
 def _moves(leaf: tuple[str, Any]) -> bool:

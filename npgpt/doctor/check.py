@@ -15,6 +15,7 @@ from .diagnosis import diagnose
 from .explain import sharpened
 from .large import examine_large
 from .measure import FULL, measure, row, step_around
+from .pairs import pair_subject
 from .report import Finding, Report, Row
 from .structure import check_structure, nothing_to_check, sizes
 from .subject import CallError, Subject, generator
@@ -41,7 +42,7 @@ def check(
     >>> check(square_forward, square_backward, np.array([1.0, -2.0])).ok
     True
     """
-    return examine(Subject(forward, backward, inputs, settings))
+    return examine(pair_subject(forward, backward, inputs, settings))
 
 
 def examine(subject: Subject, seed: int = 0, thorough: bool = True) -> Report:

@@ -14,7 +14,7 @@ from ..gradcheck.pair import ContractError, describe, to_numpy
 from .arguments import Arguments
 from .check import examine
 from .report import Finding, Report
-from .subject import Function, Program, Subject, check_mapping
+from .subject import Function, Program, Subject, check_mapping, checked_output
 from .tree import gradients_of, is_tree, leaves, spellings
 
 
@@ -39,10 +39,12 @@ def check_function(f: Callable[..., Any], grad: Callable[..., Any], *x: Any) -> 
         f, grad = functions["f"], functions["grad"]
 
         def forward(*arrays: Any) -> tuple[Any, Any]:
-            return checked_output(f(*arguments.filled(arrays))), arrays
+            return f(*arguments.filled(arrays)), arrays
 
         def backward(dout: Any, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
             values = arguments.filled(arrays)
+            if hasattr(getattr(f, "__self__", None), "backward"):
+                f(*values)      # a layer object keeps what grad needs
             plain, with_dout = _takes(grad, len(values)), _takes(grad, len(values) + 1)
             if with_dout and (np.ndim(dout) or is_tree(dout) or not plain):
                 return gradient_arrays(arguments.gradients(grad(*values, dout)))
@@ -104,19 +106,9 @@ def check_scalar(
     return report
 
 
-def checked_output(out: Any) -> Any:
-    """What a function gave: a number, an array, or several; raises ContractError for others."""
-    for name, value in leaves(out):
-        array = None if value is None or isinstance(value, (str, dict)) else to_numpy(value)
-        if array is None or array.dtype.kind not in "fciub":
-            raise ContractError(f"f returned {describe(value)}{' as ' * bool(name) + name}; it "
-                                "must return a number or arrays of numbers")
-    return out if is_tree(out) else to_numpy(out)
-
-
 def checked_number(out: Any) -> Array:
     """What a loss gave, as a scalar; raises ContractError where it is not one number."""
-    value = checked_output(out)
+    value = checked_output(out, "f")
     if is_tree(value) or value.size != 1:
         raise ContractError(f"f returned {describe(value)}; expected one number, the loss")
     return np.asarray(value.reshape(()))

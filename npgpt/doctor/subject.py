@@ -136,9 +136,12 @@ class Subject(Pair):
         """What forward returns for these very arrays; raises CallError."""
         with users_code():
             result = super().call(arrays)
-        if not isinstance(result, tuple) or len(result) != 2 or not is_tree(result[0]):
+        if not isinstance(result, tuple) or len(result) != 2:
             return result
-        out = [to_numpy(value) for _, value in leaves(result[0])]
+        outputs = checked_output(result[0], self.program.forward)
+        if not is_tree(outputs):
+            return outputs, result[1]
+        out = [to_numpy(value) for _, value in leaves(outputs)]
         return np.concatenate([np.ravel(a) for a in out]), _Several(*result)
 
     def call_backward(self, dout: Array, cache: Any) -> tuple[Any, ...]:
@@ -162,6 +165,16 @@ class _Several:
         ends = np.cumsum([math.prod(shape) for shape in shapes])
         parts = np.split(dout, ends[:-1])
         return rebuilt(self.outputs, (p.reshape(s) for p, s in zip(parts, shapes, strict=True)))
+
+
+def checked_output(out: Any, name: str) -> Any:
+    """What a function gave: an array, or several in a tuple or dict; raises ContractError."""
+    for place, value in leaves(out):
+        array = None if value is None or isinstance(value, (str, dict)) else to_numpy(value)
+        if array is None or array.dtype.kind not in "fciub":
+            raise ContractError(f"{name} returned {describe(value)}{' as ' * bool(place)}{place}; "
+                                "it must return a number or arrays of numbers")
+    return out if is_tree(out) else to_numpy(out)
 
 
 def op_name(function: Callable[..., Any]) -> str:

@@ -15,7 +15,8 @@ def is_tree(value: Any) -> bool:
     if isinstance(value, Mapping):
         return True
     return (isinstance(value, (list, tuple)) and not isinstance(value, constant)
-            and any(is_tree(v) or is_array(v) or isinstance(v, constant) for v in value))
+            and any(is_tree(v) or isinstance(v, constant)
+                    or is_array(v) and not isinstance(v, np.generic) for v in value))
 
 
 def is_array(value: Any) -> bool:
