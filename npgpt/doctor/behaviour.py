@@ -96,7 +96,7 @@ def _check_writes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     if not same(before, cache) and not same(first, subject.call_backward(dout.copy(), cache)):
         findings.append(Finding(
             "in-place", "cache",
-            "backward writes into what it reads of its cache, so a second call answers differently.",
+            "backward writes into what it reads of the cache, so a second call answers otherwise.",
             evidence="the cache differs after the call, and so does what a second call returns"))
     return findings
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..gradcheck.pair import Pair, parameters, to_numpy
+from ..gradcheck.pair import ContractError, Pair, parameters, to_numpy
 from .subject import CallError, Function, Program, Subject, users_code
 from .tree import is_array, is_tree, leaves, rebuilt, spellings
 
@@ -26,84 +26,75 @@ def pair_subject(
     forward: Function, backward: Function, inputs: Sequence[Any], settings: Mapping[str, Any]
 ) -> Subject:
     """The Subject of a pair, after one call of it that shows how it is written."""
-    given, others, skipped = _sorted_out(forward, inputs, dict(settings))
+    given, others = _sorted_out(forward, inputs, dict(settings))
     subject = Subject(forward, backward, given, others)
+    names, style = subject.names, _Style(forward, subject.names, others)
+    program = Program({"forward": forward, "backward": backward}, style.pair)
     try:
         with users_code():
-            result = Pair.call(subject, subject.copies())
-    except CallError:  # the examination reports it
+            out = style.look(Pair.call(subject, subject.copies()), backward)
+            trial = Subject(*style.pair(program.functions), given, others)
+            trial.names, trial.by_place = names, subject.by_place
+            dout = rebuilt(out, (np.ones(np.shape(value)) for _, value in leaves(out)))
+            returned = trial.backward(dout, Pair.call(trial, trial.copies())[1])
+    except (CallError, ContractError):  # the examination reports it
         return subject
-    several = isinstance(result, tuple) and len(result) > 1
-    spread = several and len(result) > 2 and _takes(backward, len(result))
-    bare = not several and _wants_inputs(backward, subject.names)
-    if several and len(result) != 2 and not spread or not several and not bare:
-        return subject      # no pair: the examination says so
+    count = len(returned) if isinstance(returned, tuple) else 1
     by_keyword = [name for name, value in others.items()
                   if is_array(value) and to_numpy(value).dtype.kind == "f"]
-    style = _Style(subject.names, spread, bare, skipped, by_keyword)
-    if not (spread or bare or skipped or by_keyword):
-        try:
-            with users_code():
-                out, cache = result
-                dout = rebuilt(out, (np.ones(np.shape(value)) for _, value in leaves(out)))
-                if not isinstance(backward(dout, cache), Mapping):
-                    return subject
-        except CallError:
-            return subject
-    program = Program({"forward": forward, "backward": backward}, style.pair)
-    made = Subject(*style.pair(program.functions), given, others)
-    made.names, made.by_place = subject.names, subject.by_place
-    if by_keyword and style.returns_theirs(made):
-        arrays = [others.pop(name) for name in by_keyword]
-        bound = {p.name: p.default for p in parameters(forward)
-                 if p.default is not p.empty and p.name not in (*subject.names, *by_keyword)}
-        others = {**bound, **others}
-        given = (*given, *arrays)
-        plain = Subject(forward, backward, given, others)
-        style.names = [*subject.names, *by_keyword]
-        made = Subject(*style.pair(program.functions), given, others)
-        made.names, made.by_place = style.names, min(plain.by_place, len(subject.inputs))
-        style.by_keyword = []
-    elif by_keyword and not (spread or bare or skipped):
+    if by_keyword and count == len(names) + len(by_keyword) and any(
+            g is not None for g in returned[len(names):]):
+        style.names = [*names, *by_keyword]
+        given = (*given, *(others.pop(name) for name in by_keyword))
+        trial = Subject(*style.pair(program.functions), given, others)
+        trial.names, trial.by_place = style.names, min(subject.by_place, len(names))
+    elif style.is_plain:
         return subject
-    made.program, made.op, made.readable = program, subject.op, False
-    return made
+    trial.program, trial.op, trial.readable = program, subject.op, False
+    return trial
 
 
 def _sorted_out(
     forward: Function, inputs: Sequence[Any], settings: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any], list[int]]:
-    """(arrays, settings, places of what was moved from the inputs to the settings by its name)."""
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """(arrays, settings), where dicts, texts and functions among the inputs are settings by name.
+    """
     names = [p.name for p in parameters(forward)
              if p.kind == p.POSITIONAL_OR_KEYWORD and p.name not in settings]
-    moved = [n for n, value in enumerate(inputs) if n < len(names) and n > 0
+    moved = [n for n, value in enumerate(inputs) if 0 < n < len(names)
              and (isinstance(value, (Mapping, str)) or callable(value))]
     settings.update((names[n], inputs[n]) for n in moved)
-    return tuple(value for n, value in enumerate(inputs) if n not in moved), settings, moved
-
-
-def _takes(function: Function, count: int) -> bool:
-    needed = [p for p in parameters(function)
-              if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return len(needed) == count
-
-
-def _wants_inputs(backward: Function, names: Sequence[str]) -> bool:
-    """Whether a backward takes the inputs themselves, and perhaps a dout, in place of a cache."""
-    own = [p.name for p in parameters(backward)]
-    strange = [name for name in own if name not in names]
-    return len(own) == 1 or (bool(own) and len(strange) <= 1 and len(own) > len(strange))
+    return tuple(value for n, value in enumerate(inputs) if n not in moved), settings
 
 
 class _Style:
-    """How a pair is written; `pair` makes one of it that follows the contract."""
+    """How a pair is written; `pair` makes one of it that follows the contract.
+
+    `names` are those of its inputs; `skipped` the places of settings among them, for which backward
+    may return None; `spread`: several outputs, each with a dout of its own; `bare`: no cache, but
+    the inputs themselves; `is_plain`: it follows the contract already.
+    """
 
     def __init__(
-        self, names: Sequence[str], spread: bool, bare: bool, skipped: list[int],
-        by_keyword: list[str],
+        self, forward: Function, names: Sequence[str], settings: Mapping[str, Any]
     ) -> None:
-        self.names, self.spread, self.bare = list(names), spread, bare
-        self.skipped, self.by_keyword = skipped, by_keyword
+        places = [p.name for p in parameters(forward)
+                  if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        self.names, self.spread, self.bare, self.is_plain = list(names), False, False, True
+        self.skipped = [n for n, name in enumerate(places) if name in settings]
+
+    def look(self, result: Any, backward: Function) -> Any:
+        """See from what forward returned how the pair is written; gives the outputs."""
+        several = isinstance(result, tuple) and len(result) > 1
+        own = [p.name for p in parameters(backward)]
+        self.spread = several and len(result) > 2 and len(own) == len(result)
+        strange = [name for name in own if name not in self.names]
+        self.bare = not several and bool(own) and (
+            len(own) == 1 or len(strange) <= 1 and len(own) > len(strange))
+        self.is_plain = not self.spread and not self.bare
+        if self.is_plain and (not several or len(result) != 2):
+            raise ContractError("no pair: the examination says so")
+        return result[:-1] if self.spread else result[0] if several else result
 
     def pair(self, functions: Mapping[str, Function]) -> tuple[Function, Function]:
         """(forward, backward) under the contract."""
@@ -138,25 +129,11 @@ class _Style:
             found = [next((s for s in spellings(name) if s in result), None) for name in self.names]
             if not any(found):
                 return result
+            self.is_plain = False
             return tuple(None if key is None else result[key] for key in found)
-        if self.skipped and isinstance(result, tuple) and len(result) == len(
-                self.names) + len(self.skipped):
-            return tuple(g for n, g in enumerate(result) if n not in self.skipped)
+        kept = [g for n, g in enumerate(result) if g is not None or n not in self.skipped] \
+            if isinstance(result, tuple) else []
+        if len(kept) == len(self.names) < len(result):
+            self.is_plain = False
+            return tuple(kept)
         return result
-
-    def returns_theirs(self, subject: Subject) -> bool:
-        """Whether backward returns gradients for the arrays that come by keyword."""
-        names = self.names
-        self.names = [*names, *self.by_keyword]
-        try:
-            with users_code():
-                out, cache = Pair.call(subject, subject.copies())
-                dout = rebuilt(out, (np.ones(np.shape(value)) for _, value in leaves(out)))
-                result = subject.backward(dout, cache)
-        except CallError:
-            return False
-        finally:
-            self.names = names
-        gradients = result if isinstance(result, tuple) else (result,)
-        return len(gradients) == len(names) + len(self.by_keyword) and any(
-            g is not None for g in gradients[len(names):])
