@@ -29,7 +29,7 @@ VERBS = {
     "inspect": "configuration, parameters, memory and FLOPs of a model",
     "lab": "studies: many training runs that answer one question",
     "gradcheck": "check every gradient against numeric derivatives",
-    "demo": "demonstrations of the architecture, as numbers and pictures",
+    "demo": "attention, softmax, bpe, backward, adamw, ... at work, in numbers",
     "book": "replay the numbers of the book, beside the ones computed here",
     "verify": "say what is damaged in a run, a checkpoint, a model or tokens",
     "pull": "download published GPT-2 weights",
