@@ -33,7 +33,7 @@ from .kinds import KINDS
 from .measure import Measurement, measure
 from .multiple import NEAR, plain
 from .reach import Reach, copied, is_pure
-from .source import Function, Program, Slot, failure, shortened, slots
+from .source import Function, Slot, UserCode, failure, shortened, slots
 from .subject import CallError, Subject, users_code
 
 RIGHT = 1e-9  # the error of a repaired gradient that is rounding, as a fraction of it
@@ -152,7 +152,7 @@ class Search:
     def __init__(self, m: Measurement, budget: Budget) -> None:
         self.m, self.budget = m, budget
         self.home = World(m)
-        self.program = Program(m.subject.users)
+        self.program = UserCode(m.subject.users)
         self.grads: Grads = {}
         self.failed: CallError | None = None
         self.applied: list[tuple[Function, Slot, Any]] = []

@@ -173,34 +173,40 @@ def _covers(node: Definition, code: types.CodeType) -> bool:
 
 @dataclass
 class Source:
-    """The tree of one function in `functions`, by its `name`, and how to build it again."""
+    """Trees of functions, first the function `name`, with the namespace they run in and the first
+    line of each in its file; `function` is what was read, if it was read."""
 
     name: str
     functions: dict[str, Any]
-    function: Function
+    globals: dict[str, Any]
+    lines: dict[str, int]
+    function: Function | None = None
+    bound: Any = None
 
     def build(self, **extra: Any) -> Callable[..., Any]:
         """The function of the tree as it now is; `extra` names are added to its namespace.
         CallError where it makes no function."""
-        code, old = self.function.compiled(), self.function.objects[0]
-        built = types.FunctionType(
-            code, dict(old.__globals__, **extra), old.__name__, old.__defaults__, old.__closure__)
+        space = dict(self.globals, **extra)
+        if self.function is None:
+            module = ast.Module(list(self.functions.values()), [])
+            with users_code():
+                exec(compile(ast.fix_missing_locations(module), "<edited>", "exec"), space)
+            return space[self.name]  # type: ignore[no-any-return]
+        old = self.function.objects[0]
+        built = types.FunctionType(self.function.compiled(), space, old.__name__, old.__defaults__,
+                                   old.__closure__)
         built.__kwdefaults__ = old.__kwdefaults__
-        return types.MethodType(built, self._bound) if self._bound is not None else built
-
-    _bound: Any = None
+        return types.MethodType(built, self.bound) if self.bound is not None else built
 
     def line(self, function: str, node: ast.AST) -> int:
         """The line of a node in its file."""
-        return self.function.line(node)
+        return self.lines[function] + getattr(node, "lineno", 1) - 1
 
 
-def read(function: Callable[..., Any]) -> Source | None:
+def read(function: Callable[..., Any], helpers: bool = True) -> Source | None:
     """The Source of a Python function, lambda, closure or method, or None if there is none to read.
     """
-    while isinstance(function, functools.partial) and not function.args and not function.keywords:
-        function = function.func
-    bound = getattr(function, "__self__", None) if isinstance(function, types.MethodType) else None
+    bound = function.__self__ if isinstance(function, types.MethodType) else None
     function = getattr(function, "__func__", function)
     if not isinstance(function, types.FunctionType):
         return None
@@ -208,10 +214,11 @@ def read(function: Callable[..., Any]) -> Source | None:
     if found is None:
         return None
     found = Function(copy.deepcopy(found.node), found.code, found.owner, [function])
-    return Source(found.name, {found.name: found.node}, found, bound)
+    return Source(found.name, {found.name: found.node}, found.globals, {found.name: 1}, found,
+                  bound)
 
 
-class Program:
+class UserCode:
     """The user's functions that some calls ran, the last called first."""
 
     def __init__(self, users: Iterable[Callable[..., Any]] = ()) -> None:
