@@ -70,6 +70,7 @@ STATEMENTS = _rows("""
     T *= E -> pass : extra-factor
     T /= E -> pass : extra-factor
     T += E -> pass : extra-term
+    T += E -> T[1:] += (E)[1:] : extra-term
     T -= E -> pass : extra-term
     E -> return E : forgotten-return
 """)
@@ -147,6 +148,22 @@ STRUCTURE = _rows("""
     for rest, kind in (("*X, **K, keepdims=True", "keepdims"),
                        ("axis=AXIS, **K", "wrong-axis"), ("axis=AXIS, keepdims=KEEP", "wrong-axis"))
 ]
+
+FORWARD = _rows("""
+    np.sqrt(E + F) -> np.sqrt(E) + F : eps-outside-root
+    np.sqrt(E) + F -> np.sqrt(E + F) : eps-outside-root
+    E.var(*X, ddof=F) -> E.var(*X) : bessel
+    E.var(*X) -> E.var(*X, ddof=1) : bessel
+    np.var(E, *X, ddof=F) -> np.var(E, *X) : bessel
+    np.var(E, *X) -> np.var(E, *X, ddof=1) : bessel
+    E / (F - 1) -> E / F : bessel
+    E / F -> E / (F - 1) : bessel
+    T = E -> T += E : overwritten
+    E * F -> E : extra-factor
+    E / F -> E : extra-factor
+""") + [row for row in STRUCTURE if row.kind in (
+    "keepdims", "wrong-axis", "mean-for-sum", "sum-for-mean", "transposed", "axes-swapped",
+    "term-sign", "float32")]
 
 SHAPES = _rows("""
     E -> E.sum(axis=AXIS) : missing-broadcast-sum
@@ -230,6 +247,9 @@ TWO_NAMES = _rows("""
     E -> E - A * (A * B).mean(-1, keepdims=True) : missing-term
     E -> E - A * (A * B).mean(0) : missing-term
     E -> E + c * A * B.sum(-1, keepdims=True) : missing-term
+    E -> np.where(A, E, B * np.sign(E)) : mask-forgotten
+    E -> np.where(A, E, B) : mask-forgotten
+    E -> np.where(A, B, E) : mask-forgotten
     E -> np.where(A > 0, E, B * E) : missing-factor
     E -> E * np.where(A > 0, 1, B) : missing-factor
 """)

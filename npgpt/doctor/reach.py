@@ -20,6 +20,7 @@ from .multiple import NEAR, plain
 from .subject import CallError, users_code
 
 LEAVES, ALL = 28, 90  # of the names, and of names and expressions, that are tried
+PLAIN = (2.0, 0.5, 3.0, 4.0, 0.25)  # rather a number than a size that happens to be equal
 WRITES = {"fill", "sort", "resize", "put", "partition", "setfield", "setflags", "tofile", "at",
           "copyto", "fill_diagonal", "shuffle", "seed", "append", "extend", "pop", "update",
           "insert", "backward", "forward", "rand", "randn", "random", "normal", "standard_normal",
@@ -246,14 +247,14 @@ class Reach:
             yield words, f"{join}{_tight(rest)}", {}
             return
         factor = kind if head else "term-factor"
-        number = (factor, f"{join}{value_text(size)} * {_tight(rest)}", {})
-        if simple and size in (2.0, 0.5, 3.0, 4.0, 0.25):
+        number = (factor, f"{join}{value_text(abs(value) if simple else size)} * {_tight(rest)}", {})
+        if simple and abs(value) in PLAIN:
             yield number
         yield from self._expressions(size, factor, join, _tight(rest))
-        if simple and size not in (2.0, 0.5, 3.0, 4.0, 0.25):
+        if simple and abs(value) not in PLAIN:
             yield number
         elif not simple:
-            yield factor, f"{join}{value_text(size)} * {_tight(rest)}", {}
+            yield factor, f"{join}{value_text(abs(value) if simple else size)} * {_tight(rest)}", {}
 
     def _expressions(
         self, size: float, kind: str, join: str, rest: str

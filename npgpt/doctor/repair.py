@@ -61,6 +61,7 @@ class World:
     def __init__(self, m: Measurement) -> None:
         self.m, self.out = m, m.out
         self.positions = list(m.numeric)
+        self.going_back = False
 
     def run(self, k: int) -> Grads:
         """The gradients that the pair as it now is gives for one dout; CallError where it raises,
@@ -68,7 +69,9 @@ class World:
         m = self.m
         with users_code():
             try:
+                self.going_back = False
                 out, cache = m.subject.run()
+                self.going_back = True
                 grads = m.subject.call_backward(m.douts[k].copy(), cache)
             except ContractError as error:  # what the edit makes of a pair need not be one
                 raise CallError(error) from error
@@ -113,6 +116,7 @@ class Site:
     tried: bool = False
     forward: bool = False
     parameter: str = ""
+    after: bool = False
 
     @property
     def line(self) -> int:
@@ -157,6 +161,7 @@ class Search:
         self.failed: CallError | None = None
         self.applied: list[tuple[Function, Slot, Any]] = []
         self._others: list[World] | None = None
+        self.sites: list[Site] = []
         self._start()
 
     def _start(self) -> None:
@@ -292,11 +297,16 @@ class Search:
     def _look(self, site: Site, wanted: list[int]) -> None:
         """What is computed at a site, and how the gradients move with it."""
         site.tried = True
-        site.seen.clear()
-        with contextlib.suppress(CallError), self._hooked(
-                site, lambda value, names: site.seen.append(
-                    (copied(value), copied(names))) or value):
+        seen: dict[bool, list[tuple[Any, dict[str, Any]]]] = {False: [], True: []}
+
+        def look(value: Any, names: Any) -> Any:
+            seen[self.home.going_back].append((copied(value), copied(names)))
+            return value
+
+        with contextlib.suppress(CallError), self._hooked(site, look):
             self._run(self.home)
+        back = bool(seen[True])  # a function that gives both is called twice
+        site.seen = seen[back]
         values = [value for value, _ in site.seen]
         if not values or not all(is_number(v) for v in values):
             return
@@ -313,6 +323,8 @@ class Search:
         at = [0]
 
         def move(value: Any, _: Any) -> Any:
+            if self.home.going_back is not back:
+                return value
             n = at[0]
             at[0] += 1
             if n >= len(sizes):
@@ -328,7 +340,7 @@ class Search:
         except (CallError, ValueError):
             return
         moves = np.array(columns[:-1]).T
-        if np.all(np.isfinite(moves)) and norm(moves @ last - columns[-1]) <= 1e-7 * norm(
+        if len(sizes) == 1 and np.all(np.isfinite(moves)) and norm(moves @ last - columns[-1]) <= 1e-7 * norm(
                 columns[-1]):
             site.moves = moves
 
@@ -337,7 +349,7 @@ class Search:
 
     def _suspects(self, wrong: set[int]) -> list[list[Site]]:
         """The sites where the fault may stand, the most suspect first, in classes."""
-        sites = self._sites()
+        sites = self.sites = self._sites()
         if self.failed is not None:
             found = failure(self.failed.error)
             line = found[1].lineno if found else 0
@@ -389,7 +401,10 @@ class Search:
             if slope is not None:
                 direction, value = slope
                 given = float(np.sum(held[twins[0]] * direction))
-                found[twins[0]] = abs(given - value) <= 1e-5 * (abs(value) + abs(given)) + 1e-12
+                # a loss's own gradient knows nothing of dout
+                one = float(self.m.douts[0].reshape(-1)[0]) if self.m.out.size == 1 else 1.0
+                found[twins[0]] = any(abs(g - value) <= 1e-5 * (abs(value) + abs(g)) + 1e-12
+                                      for g in (given, one * given))
         return found
 
     def _slope(self, site: Site, shape: tuple[int, ...]) -> tuple[Array, float] | None:
@@ -414,6 +429,44 @@ class Search:
                 return None
         return direction, (totals[0] - totals[1]) / 2e-4
 
+    def _forward(self, wrong: set[int]) -> Repair | None:
+        """A change of forward after which backward, as it is, gives its gradients."""
+        for site in [s for s in self.sites if s.forward]:
+            for slot in within(site):
+                for edit in structural(table.FORWARD, slot):
+                    if self.budget.left <= 0:
+                        return None
+                    old = edit.slot.get()
+                    edit.slot.put(edit.new)
+                    try:
+                        with self.program.edited(site.function):
+                            if self._agrees(wrong):
+                                return Repair(edit.kind, site, edit.slot, edit.new, wrong)
+                    except CallError:
+                        pass
+                    finally:
+                        edit.slot.put(old)
+        return None
+
+    def _agrees(self, wrong: set[int]) -> bool:
+        """Are all gradients right for forward as it now is? Along one direction, then by and by."""
+        m, rng = self.m, np.random.default_rng(6)
+        self.budget.left -= 4
+        i = min(wrong)
+        x, v = m.subject.array(i), rng.standard_normal(m.subject.shape(i))
+        given = m.subject.gradients(m.douts[0])
+        totals = []
+        for t in (1e-4, -1e-4):
+            with users_code():
+                out = m.subject.with_input(i, x + t * v).run()[0]
+                totals.append(float(np.sum(m.douts[0] * out)))
+        slope = (totals[0] - totals[1]) / 2e-4
+        with users_code():
+            if not abs(float(np.sum(given[i] * v)) - slope) <= 1e-5 * abs(slope):
+                return False
+        again = World(measure(m.subject, rng, list(m.numeric)))
+        return set(again.positions) <= again.right(0, self._run(again))
+
     # -- what ------------------------------------------------------------------------------------
 
     def _one(self, wrong: set[int]) -> Repair | None:
@@ -428,12 +481,16 @@ class Search:
             for level in range(6 if ready else 2):
                 for site in suspects:
                     for repair in self._tries(site, level, wrong, keys, ready):
-                        if repair.everywhere:
+                        if repair.everywhere and repair.positions == wrong:
                             return repair
-                        fallback = fallback or repair
+                        if fallback is None or better(repair, fallback):
+                            fallback = repair
                     if self.budget.left <= 0:
                         return fallback
-        return fallback
+                if fallback is not None and fallback.everywhere and (
+                        site.reach != wrong or level > 1):
+                    return fallback
+        return fallback or self._forward(wrong)
 
     def _tries(
         self, site: Site, level: int, wrong: set[int], keys: list[str], ready: bool
@@ -452,9 +509,8 @@ class Search:
             rows = [(), table.OTHER_NAME, table.ONE_NAME, table.FORMS, table.TWO_NAMES, ()][level]
             if rows:
                 yield from self._named(site, list(rows), wrong, wanted)
-            if level == 1 and site.moves is None:
-                for slot in within(site):
-                    yield from self._other_names(site, slot, wrong)
+            if site.moves is None and level < 4:
+                yield from self._by_runs(site, list(rows), wrong)
             if level == 3:
                 for slot in within(site):
                     for edit in structural(table.SHAPES[:len(table.AXIS)], slot):
@@ -470,6 +526,10 @@ class Search:
                     yield repair
             if not isinstance(slot.get(), ast.stmt):
                 yield from self._other_names(site, slot, wrong)
+        if self.failed is not None and isinstance(site.function.node, ast.FunctionDef):
+            for edit in swaps(site.function, Slot(site.function.node, "args", None), keys):
+                if (repair := self.proven(edit, site, wrong)) is not None:
+                    yield repair
         for slot in within(site):
             for edit in [*structural(table.STRUCTURE, slot), *swaps(site.function, slot, keys)]:
                 yield from self._judged(site, edit, wrong, wanted)
@@ -545,6 +605,27 @@ class Search:
                         continue
                     yield from self._written(site, slot, row, parts, c, reach, wrong)
 
+    def _by_runs(self, site: Site, rows: list[Row], wrong: set[int]) -> Iterator[Repair]:
+        """The edits that bring something else in reach to a place, each tried by a run."""
+        reach = Reach(site, self.program)
+        for row in rows:
+            code = names_in(table.tree(row.replacement))
+            for slot in within(site):
+                if not is_value(slot, row):
+                    continue
+                for parts in reach.parts(row, code):
+                    for c in ("1", "-1") if "c" in code else ("",):
+                        if self.budget.left <= 0:
+                            return
+                        text = row.replacement.replace("c * ", "-" * (c == "-1"))
+                        if c == "1" and " + " not in text:
+                            continue
+                        new = fill(table.tree(text), E=slot.get(),
+                                   **{k: a.node for k, a in parts.items()})
+                        if ast.dump(new) != ast.dump(slot.get()) and (repair := self.proven(
+                                Edit(row.kind, slot, new), site, wrong)) is not None:
+                            yield repair
+
     def _written(
         self, site: Site, slot: Slot, row: Row, parts: dict[str, Any], c: float, reach: Reach,
         wrong: set[int],
@@ -562,6 +643,11 @@ class Search:
                     return
 
 
+def better(a: Repair, b: Repair) -> bool:
+    """Is a repair to be preferred: proven at other sizes, or for more gradients?"""
+    return (a.everywhere, len(a.positions)) > (b.everywhere, len(b.positions))
+
+
 # -- small things ----------------------------------------------------------------------------------
 
 def elsewhere(subject: Subject) -> Iterator[Subject]:
@@ -575,6 +661,8 @@ def elsewhere(subject: Subject) -> Iterator[Subject]:
 
     yield moved(list(subject.inputs))
     sizes = sorted({n for i in subject.floats for n in subject.shape(i) if n > 1})
+    if subject.fixed_sizes:
+        return
     for n in sizes:
         other = next(k for k in itertools.count(n + 1) if k not in sizes)
         yield moved([None if a is None else grown(a, n, other, i in subject.floats)
@@ -632,28 +720,45 @@ def _parts(function: Function, statement: Any, slot: Slot) -> Iterator[Site]:
 
 
 def _parameters(function: Function, node: ast.FunctionDef) -> Iterator[Site]:
-    """A place for each parameter, right before it is first used: `p = p`, which changes nothing."""
-    for argument in node.args.args:
-        name = argument.arg
-        for at, statement in enumerate(node.body):
-            used = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
-            if name in used:
-                if name == "self" or isinstance(statement, ast.Return) or unpacks(statement, name):
+    """A place for each parameter right before it is first used, and for each name right after a
+    part of it was changed: `p = p`, which changes nothing."""
+    for inner in [n for n in ast.walk(node) if isinstance(n, ast.FunctionDef)]:
+        for name in [a.arg for a in inner.args.args if a.arg != "self"]:
+            for at, statement in enumerate(inner.body):
+                if name in {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}:
+                    if not isinstance(statement, ast.FunctionDef) and not unpacks(statement):
+                        yield _beside(function, inner.body, at, name, after=False)
                     break
-                # the assignment and the statement after it, under one condition that holds
-                first = ast.Assign([ast.Name(name, ast.Store())], ast.Name(name, ast.Load()))
-                both = ast.If(ast.Constant(True), [first, statement], [])
-                for new in (*ast.walk(first), both, both.test):
-                    ast.copy_location(new, statement)
-                node.body[at] = both
-                yield Site(function, first, Slot(first, "value", None),
-                           parameter=name)
-                break
+    for block in [b for n in ast.walk(node) for b in (getattr(n, "body", None), getattr(
+            n, "orelse", None)) if isinstance(b, list)]:
+        for at, statement in enumerate(block):
+            targets = getattr(statement, "targets", [getattr(statement, "target", None)])
+            if isinstance(statement, (ast.Assign, ast.AugAssign)) and not (
+                    isinstance(statement, ast.Assign) and isinstance(targets[0], ast.Name)):
+                for name in assigned(statement):
+                    if any(isinstance(n, ast.Name) and n.id == name
+                           for t in targets for n in ast.walk(t)):
+                        yield _beside(function, block, at, name, after=True)
+                        break
 
 
-def unpacks(statement: ast.stmt, name: str) -> bool:
-    """`x, w = cache` and the like."""
-    return isinstance(statement, ast.Assign) and isinstance(
+def _beside(
+    function: Function, block: list[ast.stmt], at: int, name: str, after: bool
+) -> Site:
+    """`name = name` before or after a statement, both under one condition that holds."""
+    statement = block[at]
+    new = ast.Assign([ast.Name(name, ast.Store())], ast.Name(name, ast.Load()))
+    pair: list[ast.stmt] = [statement, new] if after else [new, statement]
+    both = ast.If(ast.Constant(True), pair, [])
+    for part in (*ast.walk(new), both, both.test):
+        ast.copy_location(part, statement)
+    block[at] = both
+    return Site(function, new, Slot(new, "value", None), parameter=name, after=after)
+
+
+def unpacks(statement: ast.stmt) -> bool:
+    """`x, w = cache` and the like, or a return."""
+    return isinstance(statement, ast.Return) or isinstance(statement, ast.Assign) and isinstance(
         statement.targets[0], ast.Tuple) and not isinstance(statement.value, (ast.BinOp, ast.Call))
 
 
@@ -679,10 +784,9 @@ def statement_slots(site: Site) -> Iterator[Slot]:
     for k, target in enumerate(getattr(site.statement, "targets", [])):
         if isinstance(target, ast.Tuple):
             yield Slot(site.statement, "targets", k)
-    if isinstance(getattr(site.statement, "value", None), (ast.Tuple, ast.Dict)):
-        yield Slot(site.statement, "value", None)
-    if isinstance(site.function.node, ast.FunctionDef):
-        yield Slot(site.function.node, "args", None)
+    for slot in slots(site.statement):
+        if isinstance(slot.get(), (ast.Tuple, ast.Dict)) and slot.field not in ("slice", "targets"):
+            yield slot
 
 
 def assigned(statement: Any) -> set[str]:
@@ -744,6 +848,12 @@ def difference(values: list[Any], site: Site) -> Array | None:
     return np.concatenate(rows)
 
 
+def is_value(slot: Slot, row: Row) -> bool:
+    """May a place hold what a row brings there?"""
+    return slot.field != "slice" and not (isinstance(slot.parent, ast.Attribute) or isinstance(
+        slot.parent, ast.Subscript))
+
+
 def alike(a: Any, b: Any) -> bool:
     """Could two names be mistaken for each other?"""
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
@@ -761,7 +871,8 @@ def describe(repair: Repair, m: Measurement, wrong: set[int]) -> Fault:
     where = f"line {line} of {site.function.name}"
     words = KINDS.get(kind, kind.replace("-", " ").capitalize() + ".").rstrip(".")
     if site.parameter:
-        message = f"{words}: before {where}, `{site.parameter} = {after}` is missing."
+        place = "after" if site.after else "before"
+        message = f"{words}: {place} {where}, `{site.parameter} = {after}` is missing."
     elif kind == "forgotten-return":
         message = f"{words}: {where} computes `{before}` and does not return it; `{after}` would " \
                   "be right."
