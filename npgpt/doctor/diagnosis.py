@@ -33,7 +33,7 @@ from .subject import CallError
 
 CHANGES = 6000  # of backward's source that are tried for one report
 FOR_ALL, FOR_SOME = 4000, 1500  # of these, for one search; what npgpt's mutants need, and more
-RUNS = 30000
+RUNS = 6000
 RESTLESS = " backward answers differently at each call, so that its faults cannot be named."
 
 

@@ -231,6 +231,7 @@ TWO_NAMES = _rows("""
     E -> E * (A - B) : missing-factor
     E -> E * (A + B) : missing-factor
     E -> E * A * (1 - B * B) : missing-factor
+    E -> E * A + B : missing-term
     E -> E + c * A * B : missing-term
     E -> E + c * A / B : missing-term
     E -> E + c * A @ B : missing-term
@@ -397,10 +398,10 @@ def is_value(slot: Slot) -> bool:
 def swaps(function: Function, slot: Slot, keys: list[str]) -> Iterator[Edit]:
     """What rows cannot write: two things of a list exchanged, another key, another subscript."""
     node = slot.get()
-    if isinstance(node, ast.Tuple) and len(node.elts) > 1 and slot.field != "slice":
+    if isinstance(node, (ast.Tuple, ast.List)) and len(node.elts) > 1 and slot.field != "slice":
         kind = "wrong-variable" if isinstance(node.ctx, ast.Store) else "another-input"
         for order in _orders(len(node.elts)):
-            yield Edit(kind, slot, ast.Tuple([node.elts[i] for i in order], node.ctx))
+            yield Edit(kind, slot, type(node)([node.elts[i] for i in order], node.ctx))
     elif isinstance(node, ast.Dict) and len(node.values) > 1:
         for order in _orders(len(node.values)):
             yield Edit("another-input", slot, ast.Dict(node.keys, [node.values[i] for i in order]))
@@ -438,8 +439,59 @@ def swaps(function: Function, slot: Slot, keys: list[str]) -> Iterator[Edit]:
         for key in keys:
             if key != node.value:
                 yield Edit("wrong-cache-key", slot, ast.Constant(key))
+    if isinstance(node, ast.Subscript) or slot.field == "slice":
+        yield from shifted(function, slot)
     if slot.field == "iter":
         yield Edit("wrong-order", slot, fill(tree("reversed(list(E))"), E=node))
+
+
+def shifted(function: Function, slot: Slot) -> Iterator[Edit]:
+    """Other windows of an array: a stride or a padding more, in every slice of a subscript."""
+    node = slot.get()
+    whole = [n for n, v in function.values.items() if type(v) is int and v > 0]
+    inside = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    for stride in [n for n in whole if n not in inside]:
+        names = [n for n in sorted(inside) if type(function.values.get(n)) is int]
+        for chosen in [[n] for n in names] + [names[-2:]] * (len(names) > 1):
+            parts = {n: ast.BinOp(ast.Name(n, ast.Load()), ast.Mult(), ast.Name(stride, ast.Load()))
+                     for n in chosen}
+            yield Edit("wrong-element", slot, fill(node, **parts))
+    for shift in whole:
+        new, done = copy.deepcopy(node), False
+        for part in ast.walk(new):
+            if isinstance(part, ast.Slice) and part.lower is None and part.upper is not None:
+                part.lower, done = ast.Name(shift, ast.Load()), True
+                if isinstance(part.upper, ast.UnaryOp):  # :-2 * p is p:-p
+                    part.upper = ast.UnaryOp(ast.USub(), ast.Name(shift, ast.Load()))
+                else:
+                    part.upper = ast.BinOp(ast.Name(shift, ast.Load()), ast.Add(), part.upper)
+        if done:
+            yield Edit("wrong-element", slot, new)
+
+
+def throughout(slot: Slot) -> Iterator[Edit]:
+    """The same change at every place in an expression where it can be made."""
+    for row in THROUGHOUT:
+        new = copy.deepcopy(slot.get())
+        holder = ast.Module([ast.Expr(new)], [])
+        count = 0
+        for place in [s for s in slots(holder) if isinstance(s.get(), ast.expr)]:
+            found: dict[str, Any] = {}
+            if match(tree(row.pattern), place.get(), found):
+                place.put(fill(tree(row.replacement), **found))
+                count += 1
+        if count > 1:
+            yield Edit(row.kind, slot, holder.body[0].value)  # type: ignore[attr-defined]
+
+
+THROUGHOUT = _rows("""
+    E @ F -> E @ F.T : transposed
+    E @ F.T -> E @ F : transposed
+    E @ F -> E.T @ F : transposed
+    E.T @ F -> E @ F : transposed
+    E + F -> E - F : term-sign
+    E - F -> E + F : term-sign
+""")
 
 
 def _orders(n: int) -> Iterator[list[int]]:

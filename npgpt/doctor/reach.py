@@ -223,7 +223,9 @@ class Reach:
             (f"{text}.size", array.size)] * (array.ndim > 1)
         for form, n in forms:
             if n > 1:
-                self.scalars.append((ast.parse(form, mode="eval").body, float(n)))
+                node = ast.parse(form, mode="eval").body
+                self.scalars.append((node, float(n)))
+                self.counts.append(Atom(node, [n] * len(self.spaces)))
 
     def numbers(self, row: Row, c: float) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """(kind, replacement, what S and Z are) of a row whose number must be c: nothing, a sign, a

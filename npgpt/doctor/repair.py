@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..gradcheck.numeric import norm
+from ..gradcheck.numeric import norm, signs
 from ..gradcheck.pair import ContractError
 from . import edits as table
 from .edits import Edit, Row, fill, names_in, structural, swaps
@@ -38,7 +38,9 @@ from .subject import CallError, Subject, users_code
 
 RIGHT = 1e-9  # the error of a repaired gradient that is rounding, as a fraction of it
 NUDGE = 1e-3
+STEP = 1e-5  # of a difference that is good for six digits
 ELEMENTS = 400  # of a statement's value that are moved one by one
+LOOP = 400  # runs for one statement in a loop and one level of rows
 ROUNDS = 3  # faults that are searched one after another
 Grads = dict[int, Array]
 Cause = tuple[Fault, list[int]]  # a fault and the inputs whose gradients it reaches
@@ -100,6 +102,35 @@ class World:
         return np.concatenate([self.m.numeric[i][k] - grads[i].reshape(-1) for i in wanted])
 
 
+class Elsewhere(World):
+    """The pair at other inputs, where it is enough to compare along one direction for each."""
+
+    def __init__(self, subject: Subject, positions: list[int]) -> None:
+        rng = np.random.default_rng(77)
+        with users_code():
+            out = np.asarray(subject.run()[0], dtype=np.float64)
+        douts = signs(out.shape, rng)[None]
+        super().__init__(Measurement(subject, out, douts, []))
+        self.positions = positions
+        self.along = {i: rng.standard_normal(subject.shape(i)) for i in positions}
+        self.slopes = {i: self.slope(i, v) for i, v in self.along.items()}
+
+    def slope(self, i: int, v: Array) -> float:
+        """How sum(dout * out) changes if input i goes along v."""
+        totals = []
+        for t in (STEP, -STEP):
+            with users_code():
+                out = self.m.subject.with_input(i, self.m.subject.array(i) + t * v).run()[0]
+                totals.append(float(np.sum(self.m.douts[0] * out)))
+        return (totals[0] - totals[1]) / (2 * STEP)
+
+    def right(self, k: int, grads: Grads) -> set[int]:
+        """The positions whose gradient fits the difference along a direction."""
+        return {i for i, v in self.along.items() if (g := grads.get(i)) is not None
+                and g.shape == v.shape and abs(float(np.sum(g * v)) - self.slopes[i]) <= 1e-6 * (
+                    abs(self.slopes[i]) + norm(g * v)) + 1e-9}
+
+
 @dataclass
 class Site:
     """A place whose value is computed, `slot` in `statement` of `function`: the wrong gradients
@@ -117,6 +148,7 @@ class Site:
     forward: bool = False
     parameter: str = ""
     after: bool = False
+    in_reach: Reach | None = None
 
     @property
     def line(self) -> int:
@@ -160,7 +192,7 @@ class Search:
         self.grads: Grads = {}
         self.failed: CallError | None = None
         self.applied: list[tuple[Function, Slot, Any]] = []
-        self._others: list[World] | None = None
+        self._others: list[Elsewhere] | None = None
         self.sites: list[Site] = []
         self._start()
 
@@ -199,18 +231,18 @@ class Search:
         self.budget.left -= 1
         return world.run(k)
 
-    def _others_of(self, wrong: set[int]) -> list[World]:
+    def _others_of(self, wrong: set[int]) -> list[Elsewhere]:
         """The pair at other values and at other sizes."""
         if self._others is None:
             self._others = []
-            for subject in elsewhere(self.m.subject):
-                with contextlib.suppress(CallError), self.program.edited():
-                    rng = np.random.default_rng(77)
-                    world = World(measure(subject, rng, list(self.m.numeric)))
-                    finite = all(np.isfinite(rows).all() for rows in world.m.numeric.values())
-                    rest = set(world.positions) - wrong
-                    if finite and rest <= world.right(0, world.run(0)):
-                        self._others.append(world)
+            for ways in elsewhere(self.m.subject):
+                for subject in ways:
+                    with contextlib.suppress(CallError, ContractError), self.program.edited():
+                        world = Elsewhere(subject, list(self.m.numeric))
+                        finite = all(map(np.isfinite, world.slopes.values()))
+                        if finite and set(world.positions) - wrong <= world.right(0, world.run(0)):
+                            self._others.append(world)
+                            break
         return self._others
 
     def proven(self, edit: Edit, site: Site, wrong: set[int]) -> Repair | None:
@@ -242,7 +274,7 @@ class Search:
             with self.program.edited(site.function):
                 for world in others:
                     try:
-                        held += gained | rest <= world.right(2, self._run(world, 2))
+                        held += gained | rest <= world.right(0, self._run(world))
                     except CallError:
                         pass
         except CallError:
@@ -360,16 +392,18 @@ class Search:
             return [first, second, [s for s in sites if s not in first + second]]
         for site in sites:
             self._reach(site)
-        exact = [s for s in sites if s.reach == wrong]
-        part = [s for s in sites if s.reach and s.reach < wrong]
+        # a gradient that is zero stays so whatever comes in
+        zero = {i for i, rows in self.m.numeric.items() if not (np.abs(rows) > 1e-9).any()} - wrong
+        exact = [s for s in sites if s.reach and s.reach - zero == wrong]
+        part = [s for s in sites if s.reach and s.reach - zero < wrong]
         part.sort(key=lambda s: -len(s.reach or ()))
         blind = [s for s in sites if s.reach is None]
-        over = [s for s in sites if s.reach and s.reach > wrong]
+        over = [s for s in sites if s.reach and s.reach - zero > wrong]
         forward = {id(s.function) for s in sites if s.forward}
         behind = [s for s in exact if id(s.function) not in forward]
         before = [s for s in exact if id(s.function) in forward]
-        classes = [*self._by_names(behind, sites), *self._by_names(before, sites), blind, part,
-                   over]
+        classes = [*self._by_names(behind, sites), *self._by_names(before, sites), part, over,
+                   blind]
         return [c for c in classes if c]
 
     def _by_names(self, sites: list[Site], every: list[Site]) -> list[list[Site]]:
@@ -377,9 +411,19 @@ class Search:
         right `dh`."""
         verdicts = self._verdicts(every) if len(sites) > 1 else {}
         own = [{verdicts[n] for n in assigned(s.statement) if n in verdicts} for s in sites]
+        used = [{verdicts[n.id] for n in ast.walk(s.slot.get()) if isinstance(n, ast.Name)
+                 and n.id in verdicts and n.id not in assigned(s.statement)} for s in sites]
+        prime = [s for s, o, u in zip(sites, own, used) if o == {False} and False not in u]
+        if prime:
+            names = set().union(*(assigned(s.statement) for s in prime))
+            prime = [s for s in sites if s in prime or assigned(s.statement) <= names]
+            return [prime, [s for s in sites if s not in prime]]
         last = max((k for k, o in enumerate(own) if o == {True}), default=-1)
         first = min((k for k, o in enumerate(own) if o == {False} and k > last),
                     default=len(sites) - 1)
+        while first + 1 < len(sites) and assigned(sites[first + 1].statement) == assigned(
+                sites[first].statement):
+            first += 1
         return [sites[last + 1:first + 1], sites[max(last, 0):last + 1], sites[first + 1:],
                 sites[:max(last, 0)]]
 
@@ -452,17 +496,9 @@ class Search:
         """Are all gradients right for forward as it now is? Along one direction, then by and by."""
         m, rng = self.m, np.random.default_rng(6)
         self.budget.left -= 4
-        i = min(wrong)
-        x, v = m.subject.array(i), rng.standard_normal(m.subject.shape(i))
-        given = m.subject.gradients(m.douts[0])
-        totals = []
-        for t in (1e-4, -1e-4):
-            with users_code():
-                out = m.subject.with_input(i, x + t * v).run()[0]
-                totals.append(float(np.sum(m.douts[0] * out)))
-        slope = (totals[0] - totals[1]) / 2e-4
+        along = Elsewhere(m.subject, [min(wrong)])
         with users_code():
-            if not abs(float(np.sum(given[i] * v)) - slope) <= 1e-5 * abs(slope):
+            if not along.right(0, along.run(0)):
                 return False
         again = World(measure(m.subject, rng, list(m.numeric)))
         return set(again.positions) <= again.right(0, self._run(again))
@@ -509,7 +545,7 @@ class Search:
             rows = [(), table.OTHER_NAME, table.ONE_NAME, table.FORMS, table.TWO_NAMES, ()][level]
             if rows:
                 yield from self._named(site, list(rows), wrong, wanted)
-            if site.moves is None and level < 4:
+            if level < 4 and len(site.seen) > 1 and site.reach:
                 yield from self._by_runs(site, list(rows), wrong)
             if level == 3:
                 for slot in within(site):
@@ -533,6 +569,8 @@ class Search:
         for slot in within(site):
             for edit in [*structural(table.STRUCTURE, slot), *swaps(site.function, slot, keys)]:
                 yield from self._judged(site, edit, wrong, wanted)
+        for edit in table.throughout(site.slot):
+            yield from self._judged(site, edit, wrong, wanted)
 
     def _judged(
         self, site: Site, edit: Edit, wrong: set[int], wanted: list[int]
@@ -577,7 +615,7 @@ class Search:
         """The edits that bring something else in reach to a place, judged by their values."""
         if site.moves is None:
             return
-        reach = Reach(site, self.program)
+        reach = self._in_reach(site)
         error = self.home.error(0, self.grads, wanted)
         size = norm(error)
         for slot in within(site):
@@ -590,8 +628,9 @@ class Search:
                     values = [hole.filled(row.replacement, parts, c) for c in (0.0, 1.0)] \
                         if "c" in code else [hole.filled(row.replacement, parts, 1.0)]
                     steps = [difference(v, site) if v is not None else None for v in values]
-                    if any(s is None for s in steps):
-                        continue
+                    if any(s is None for s in steps) or "c" in code and any(
+                            ast.dump(a.node) in ast.dump(slot.get()) for a in parts.values()):
+                        continue  # the factor of a term that stands there is looked for at the term
                     moved = [site.moves @ s for s in steps]
                     c = 1.0
                     if len(moved) == 2:
@@ -605,9 +644,14 @@ class Search:
                         continue
                     yield from self._written(site, slot, row, parts, c, reach, wrong)
 
+    def _in_reach(self, site: Site) -> Reach:
+        if site.in_reach is None:
+            site.in_reach = Reach(site, self.program)
+        return site.in_reach
+
     def _by_runs(self, site: Site, rows: list[Row], wrong: set[int]) -> Iterator[Repair]:
         """The edits that bring something else in reach to a place, each tried by a run."""
-        reach = Reach(site, self.program)
+        reach, last = self._in_reach(site), self.budget.left - LOOP
         for row in rows:
             code = names_in(table.tree(row.replacement))
             for slot in within(site):
@@ -615,7 +659,7 @@ class Search:
                     continue
                 for parts in reach.parts(row, code):
                     for c in ("1", "-1") if "c" in code else ("",):
-                        if self.budget.left <= 0:
+                        if self.budget.left <= max(0, last):
                             return
                         text = row.replacement.replace("c * ", "-" * (c == "-1"))
                         if c == "1" and " + " not in text:
@@ -650,8 +694,9 @@ def better(a: Repair, b: Repair) -> bool:
 
 # -- small things ----------------------------------------------------------------------------------
 
-def elsewhere(subject: Subject) -> Iterator[Subject]:
-    """The same pair at other values, and with each size in turn a little larger."""
+def elsewhere(subject: Subject) -> Iterator[list[Subject]]:
+    """The same pair at other values, and with each size in turn a little larger, as far as it can
+    be: each time the ways to do it, of which one will do."""
     rng = np.random.default_rng(11)
 
     def moved(inputs: list[Any]) -> Subject:
@@ -659,23 +704,23 @@ def elsewhere(subject: Subject) -> Iterator[Subject]:
             a * np.exp(0.3 * rng.standard_normal(a.shape)) if i in subject.floats else a
             for i, a in enumerate(inputs)])
 
-    yield moved(list(subject.inputs))
+    yield [moved(list(subject.inputs))]
     sizes = sorted({n for i in subject.floats for n in subject.shape(i) if n > 1})
-    if subject.fixed_sizes:
-        return
     for n in sizes:
         other = next(k for k in itertools.count(n + 1) if k not in sizes)
-        yield moved([None if a is None else grown(a, n, other, i in subject.floats)
-                     for i, a in enumerate(subject.inputs)])
+        yield [moved([None if a is None else grown(a, n, to, together, i in subject.floats)
+                      for i, a in enumerate(subject.inputs)])
+               for to in (other, 2 * n) for together in (False, True)]
 
 
-def grown(a: Array, n: int, other: int, repeat: bool) -> Array:
-    """An array whose axes of length n are longer: its values begin again, or zeros follow."""
+def grown(a: Array, n: int, other: int, together: bool, repeat: bool) -> Array:
+    """An array whose axes of length n (or, `together`, of a multiple) are longer: its values begin
+    again, or zeros follow."""
     for axis, size in enumerate(a.shape):
-        if size == n:
-            b = a.take(np.arange(other) % n, axis)
+        if size == n or together and size % n == 0:
+            b = a.take(np.arange(size // n * other) % size, axis)
             if not repeat and axis and a.dtype.kind == "f":
-                b[(slice(None),) * axis + (slice(n, None),)] = 0
+                b[(slice(None),) * axis + (slice(size, None),)] = 0
             a = b
     return a
 
@@ -869,6 +914,9 @@ def describe(repair: Repair, m: Measurement, wrong: set[int]) -> Fault:
     before, after = ast.unparse(old), ast.unparse(ast.fix_missing_locations(copy.deepcopy(new)))
     line = getattr(old, "lineno", site.line)
     where = f"line {line} of {site.function.name}"
+    if kind == "wrong-variable" and isinstance(new, ast.BinOp) and ast.dump(old) in (
+            ast.dump(new.left), ast.dump(new.right)):
+        kind = "term-factor" if isinstance(new.op, (ast.Mult, ast.Div)) else "missing-term"
     words = KINDS.get(kind, kind.replace("-", " ").capitalize() + ".").rstrip(".")
     if site.parameter:
         place = "after" if site.after else "before"

@@ -47,7 +47,11 @@ class Slot:
         return value if self.index is None else value[self.index]
 
     def put(self, node: Any) -> None:
-        """Put a node in this place."""
+        """Put a node in this place; what has no line in the file gets that of the node before."""
+        old = self.get()
+        for part in ast.walk(node) if isinstance(node, ast.AST) else ():
+            if not hasattr(part, "lineno") and hasattr(old, "lineno"):
+                ast.copy_location(part, old)
         if self.index is None:
             setattr(self.parent, self.field, node)
         else:
@@ -94,6 +98,7 @@ class Function:
                 node.body = ast.IfExp(ast.Constant(1), node.body, names)
             else:
                 node.body = [*node.body, ast.If(ast.Constant(0), [ast.Expr(names)], [])]
+                ast.fix_missing_locations(node.body[-1])
         if isinstance(node, ast.FunctionDef):
             node.decorator_list = []
         inside: ast.stmt = ast.Expr(node) if isinstance(node, ast.Lambda) else node
@@ -101,11 +106,16 @@ class Function:
             inside = ast.ClassDef(self.owner, [], [], [inside], [])
         arguments = ast.arguments(
             [], [ast.arg(name) for name in free if name != "__class__"], None, [], [], None, [])
-        module = ast.Module([ast.FunctionDef("_", arguments, [inside], [])], [])
+        outer = ast.FunctionDef("_", arguments, [inside], [], lineno=1, col_offset=0)
+        for new in (inside, *arguments.args, *([node.body] if isinstance(node, ast.Lambda) else ())):
+            if not hasattr(new, "lineno"):
+                ast.copy_location(new, self.node)
+        if isinstance(node, ast.Lambda) and held and free:
+            ast.fix_missing_locations(ast.copy_location(node.body, self.node.body))
+        module = ast.Module([outer], [])
         flags = self.code.co_flags & __future__.annotations.compiler_flag
         with users_code():
-            code = compile(ast.fix_missing_locations(module), self.code.co_filename, "exec",
-                           flags, dont_inherit=True)
+            code = compile(module, self.code.co_filename, "exec", flags, dont_inherit=True)
             while code.co_name != self.code.co_name or code.co_filename == code.co_name:
                 code = next(c for c in code.co_consts if isinstance(c, types.CodeType)
                             and c.co_name in ("_", self.owner, self.code.co_name))
