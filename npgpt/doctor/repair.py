@@ -417,7 +417,9 @@ class Search:
         if prime:
             names = set().union(*(assigned(s.statement) for s in prime))
             prime = [s for s in sites if s in prime or assigned(s.statement) <= names]
-            return [prime, [s for s in sites if s not in prime]]
+            after = [s for s in sites if s not in prime and names & {
+                n.id for n in ast.walk(s.slot.get()) if isinstance(n, ast.Name)}]
+            return [prime, after, [s for s in sites if s not in prime + after]]
         last = max((k for k, o in enumerate(own) if o == {True}), default=-1)
         first = min((k for k, o in enumerate(own) if o == {False} and k > last),
                     default=len(sites) - 1)
@@ -545,7 +547,8 @@ class Search:
             rows = [(), table.OTHER_NAME, table.ONE_NAME, table.FORMS, table.TWO_NAMES, ()][level]
             if rows:
                 yield from self._named(site, list(rows), wrong, wanted)
-            if level < 4 and len(site.seen) > 1 and site.reach:
+            if level < 4 and site.reach and site.moves is None and (
+                    len(site.seen) > 1 or level == 1):
                 yield from self._by_runs(site, list(rows), wrong)
             if level == 3:
                 for slot in within(site):
@@ -619,6 +622,9 @@ class Search:
         error = self.home.error(0, self.grads, wanted)
         size = norm(error)
         for slot in within(site):
+            leaf = isinstance(slot.get(), (ast.Name, ast.Attribute, ast.Subscript, ast.Constant))
+            if rows == table.OTHER_NAME and not leaf:
+                continue
             hole = reach.hole(site.slot, slot)
             if hole is None:
                 continue
@@ -895,8 +901,9 @@ def difference(values: list[Any], site: Site) -> Array | None:
 
 def is_value(slot: Slot, row: Row) -> bool:
     """May a place hold what a row brings there?"""
-    return slot.field != "slice" and not (isinstance(slot.parent, ast.Attribute) or isinstance(
-        slot.parent, ast.Subscript))
+    leaf = isinstance(slot.get(), ast.Name)
+    return slot.field != "slice" and (leaf or not isinstance(
+        slot.parent, (ast.Attribute, ast.Subscript)))
 
 
 def alike(a: Any, b: Any) -> bool:
@@ -930,6 +937,9 @@ def describe(repair: Repair, m: Measurement, wrong: set[int]) -> Fault:
         message = (f"{words}: {where} takes `({before})`, but it is called with "
                    f"`({after})`: `({after})` would be right.")
     else:
+        target = getattr(site.statement, "targets", [None])[0]
+        if repair.slot is site.slot and isinstance(target, ast.Name):
+            before, after = f"{target.id} = {before}", f"{target.id} = {after}"
         around = shortened(repair.slot.parent) if isinstance(repair.slot.parent, ast.expr) else ""
         parent = f" in `{around}`" if around and around.strip("(),") != before.strip("()") else ""
         message = f"{words}: {where} has `{before}`{parent}; `{after}` would be right."
