@@ -29,7 +29,7 @@ GROUPS = {
         "eval": "loss, perplexity, bits per byte; HellaSwag, LAMBADA, the harness",
     },
     "understand it": {
-        "demo": "attention, GELU, LayerNorm ... at work, as numbers and pictures",
+        "demo": "attention, softmax, bpe, backward, adamw, ... at work, in numbers",
         "book": "replay the numbers of the book, beside the ones computed here",
         "entropy": "attention entropy of every head, and growth of the residual stream",
         "inspect": "configuration, parameters, memory and FLOPs of a model",
