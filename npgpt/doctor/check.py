@@ -15,8 +15,7 @@ from ..arrays import Array
 from ..gradcheck.numeric import COARSE, EPSILON, precision_name
 from ..gradcheck.pair import ContractError, describe, to_numpy
 from .behaviour import check_contract, check_linear, check_mutation
-from .diagnosis import diagnose
-from .explain import sharpened
+from .choose import diagnose
 from .large import examine_large
 from .measure import FULL, measure, row, step_around
 from .report import Finding, Report, Row
@@ -176,7 +175,7 @@ def _examine(subject: Subject, rng: np.random.Generator, thorough: bool, report:
     measurement = measure(subject, rng, small)
     report.rows += [row(subject, i, verdict, measurement.method[i])
                     for i, verdict in measurement.verdict.items()]
-    findings = diagnose(sharpened(measurement), structure.misshapen)
+    findings = diagnose(measurement, structure.misshapen)
     rows, more, methods = examine_large(subject, large, structure.out, rng)
     report.rows += rows
     report.rows.sort(key=lambda line: subject.names.index(line.argument))
@@ -243,7 +242,8 @@ def _one_array(out: Any) -> Array:
             f"f returned {describe(out)}; it must return one number or one array (np.concatenate "
             "joins several)"
         )
-    array = to_numpy(out)
+    # what a subclass of NumPy's arrays writes down must not be lost
+    array = out if isinstance(out, np.ndarray) else to_numpy(out)
     if array.dtype.kind not in "fciub":
         raise ContractError(f"f returned {describe(out)}; it must return a number or an array")
     return array
@@ -274,6 +274,6 @@ def _several(result: Any, count: int) -> tuple[Any, ...]:
 
 def _gradient(value: Any) -> Any:
     """A gradient as an array; None stays, and what is not an array is reported later."""
-    if value is None or isinstance(value, (str, dict, tuple, list)):
+    if value is None or isinstance(value, (str, dict, tuple, list, np.ndarray)):
         return value
     return to_numpy(value)
