@@ -23,9 +23,7 @@ import numpy as np
 
 from ..suggest import one_line, unknown
 from .catalogue import PROGRAMS
-from .fault import Fault
-from .program import Function, Inputs, Program, Settings, Value, Variant, accepted
-from .values import (
+from .differences import (
     Leaves,
     explains,
     factor,
@@ -37,6 +35,8 @@ from .values import (
     size,
     tolerance,
 )
+from .fault import Fault
+from .program import Function, Inputs, Program, Settings, Value, Variant, accepted
 
 # inputs that a function is tried on besides those given, and how many pairs of mistakes are tried
 DRAWS, PAIRS = 6, 700
