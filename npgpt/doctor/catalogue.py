@@ -64,10 +64,10 @@ def _multi_head(rng: Rng, given: Settings, n: int) -> Drawn:
 
 def _weights_of(rng: Rng, c: int, f: int) -> dict[str, Array]:
     shapes: dict[str, Any] = {
-              "ln_1.weight": c, "ln_1.bias": c, "attn.c_attn.weight": (c, 3 * c),
-              "attn.c_attn.bias": 3 * c, "attn.c_proj.weight": (c, c), "attn.c_proj.bias": c,
-              "ln_2.weight": c, "ln_2.bias": c, "mlp.c_fc.weight": (c, f), "mlp.c_fc.bias": f,
-              "mlp.c_proj.weight": (f, c), "mlp.c_proj.bias": c}
+        "ln_1.weight": c, "ln_1.bias": c, "attn.c_attn.weight": (c, 3 * c),
+        "attn.c_attn.bias": 3 * c, "attn.c_proj.weight": (c, c), "attn.c_proj.bias": c,
+        "ln_2.weight": c, "ln_2.bias": c, "mlp.c_fc.weight": (c, f), "mlp.c_fc.bias": f,
+        "mlp.c_proj.weight": (f, c), "mlp.c_proj.bias": c}
     return {name: rng.standard_normal(shape) * (0.5 if isinstance(shape, tuple) else 0.3)
             + (name.startswith("ln") and name.endswith("weight"))
             for name, shape in shapes.items()}

@@ -102,12 +102,8 @@ class ValueReport:
         if self.where or self.expected:
             place = f"at {self.where}: " if self.where else ""
             lines.append(f"  {place}expected {self.expected}, got {self.got}")
-        if self.findings[0].kind in PROGRAM_KINDS:
-            lines.append(f"  npgpt explain {self.findings[0].kind}")
+        lines.append(f"  npgpt explain {self.findings[0].kind}")
         return "\n".join(textwrap.fill(line, 80, subsequent_indent="    ") for line in lines)
-
-
-PROGRAM_KINDS = {variant.kind for program in PROGRAMS.values() for variant in program.mistakes()}
 
 
 def diagnose_value(

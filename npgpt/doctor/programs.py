@@ -267,7 +267,8 @@ def bpe_encode(text: bytes, merges: list[Pair], *, wrong: Wrong = RIGHT) -> list
         return out
     while pairs := [pair for pair in zip(tokens, tokens[1:], strict=False) if pair in rank]:
         best = pick(wrong, min(pairs, key=rank.__getitem__), {
-            "merges-left-to-right": pairs[0], "highest-rank-first": max(pairs, key=rank.__getitem__),
+            "merges-left-to-right": pairs[0],
+            "highest-rank-first": max(pairs, key=rank.__getitem__),
             "merges-by-frequency": Counter(pairs).most_common(1)[0][0]})
         if "merged-right-to-left" in wrong:
             back = _merged([t[::-1] for t in tokens[::-1]], (best[1][::-1], best[0][::-1]))

@@ -107,6 +107,20 @@ def compare_packs(ours: str | Path, theirs: str | Path) -> Comparison:
     return result
 
 
+@checked
+def listed(path: str | Path) -> list[tuple[str, str]]:
+    """(name, shape) of a pack's tensors: parameters first, then the others as they are computed.
+
+    Raises CheckpointError for what npgpt did not write.
+    """
+    pack = read_pack(path)
+    order, _, _ = _description(pack)
+    given = [name.removeprefix("float64/") for name in pack.tensors
+             if name in INPUTS or name.startswith("float64/params/")]
+    return [(name, str(pack.tensors[name if name in INPUTS else f"float64/{name}"].shape))
+            for name in (*given, *order, GREEDY)]
+
+
 def _description(pack: Pack) -> tuple[list[str], dict[str, dict[str, float]], GPT2Config]:
     """Order, tolerances and config, from pack.json; raises CheckpointError if it is damaged."""
     about = pack.about
