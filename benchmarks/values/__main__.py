@@ -3,7 +3,7 @@
     python -m benchmarks.values [--show] [--write]
 
 Every function of `layers` and `programs` is right as it stands, and is tried as such; every edit in
-`mistakes` and `held_out` plants one mistake in it. The doctor sees the function, not the edit. It is
+`mistakes` plants one mistake in it. The doctor sees the function, not the edit. It is
 named rightly if the first finding has the edit's kind. A mistake that the catalogue has no name for
 counts as not named.
 """
@@ -23,8 +23,7 @@ from npgpt.doctor.forward import ValueReport, diagnose_value
 
 from ..readme import ROOT, put_section
 from . import layers, programs
-from .held_out import HELD_OUT
-from .mistakes import PLANTED
+from .mistakes import LATER, PLANTED
 
 RESULTS = Path(__file__).parent.parent / "results" / "values.json"
 PAGE = ROOT / "npgpt" / "doctor" / "README.md"
@@ -41,11 +40,9 @@ def program_of(name: str) -> str:
     return max((p for p in PROGRAMS if name.startswith(f"{p}_")), key=len)
 
 
-def planted(
-    mistakes: list[tuple[str, str, str, str]] = PLANTED
-) -> Iterator[tuple[str, Callable[..., Any], str]]:
+def planted() -> Iterator[tuple[str, Callable[..., Any], str]]:
     """(name of the function, the function with the mistake in it, the kinds that name it)."""
-    for name, old, new, kinds in mistakes:
+    for name, old, new, kinds in PLANTED + LATER:
         source = inspect.getsource(functions()[name])
         if source.count(old) != 1:
             raise ValueError(f"{name}: {old!r} occurs {source.count(old)} times")
@@ -60,23 +57,21 @@ def score(show: bool) -> dict[str, Any]:
     table: dict[str, dict[str, int]] = {}
     for name, function in functions().items():
         row = table.setdefault(program_of(name), dict.fromkeys(
-            ("right", "accused", "planted", "found", "named", "held out", "named of them"), 0))
+            ("right", "accused", "planted", "found", "named"), 0))
         report = diagnose_value(program_of(name), function)
         row["right"] += 1
         row["accused"] += not report.ok
         if not report.ok:
             print(f"ACCUSED {name}\n{report}")
-    for mistakes, count, right in ((PLANTED, "planted", "named"),
-                                   (HELD_OUT, "held out", "named of them")):
-        for name, function, kinds in planted(mistakes):
-            report = diagnose_value(program_of(name), function)
-            row = table[program_of(name)]
-            row[count] += 1
-            row["found"] += not report.ok
-            named = _named(report, kinds)
-            row[right] += named
-            if show and not named:
-                print(f"{name}: wanted {kinds or 'nothing'}\n{report}\n")
+    for name, function, kinds in planted():
+        report = diagnose_value(program_of(name), function)
+        row = table[program_of(name)]
+        row["planted"] += 1
+        row["found"] += not report.ok
+        named = _named(report, kinds)
+        row["named"] += named
+        if show and not named:
+            print(f"{name}: wanted {kinds or 'nothing'}\n{report}\n")
     return table
 
 
@@ -86,14 +81,12 @@ def _named(report: ValueReport, kinds: str) -> bool:
 
 def section(table: dict[str, dict[str, int]]) -> str:
     """The table for the page."""
-    lines = ["| program | right, of these accused | mistakes | found | named | held out: named |",
-             "|---|---|---|---|---|---|"]
+    lines = ["| program | right, of these accused | mistakes planted | found | named |",
+             "|---|---|---|---|---|"]
     total = {key: sum(row[key] for row in table.values()) for key in next(iter(table.values()))}
     for name, row in [*table.items(), ("**all**", total)]:
-        mistakes = row["planted"] + row["held out"]
-        lines.append(f"| {name} | {row['right']}, {row['accused']} | {mistakes} | {row['found']} | "
-                     f"{row['named']} of {row['planted']} | {row['named of them']} of "
-                     f"{row['held out']} |")
+        lines.append(f"| {name} | {row['right']}, {row['accused']} | {row['planted']} | "
+                     f"{row['found']} | {row['named']} |")
     return "\n".join(lines)
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..arrays import Array
 from ..suggest import one_line, unknown
 from .catalogue import PROGRAMS
 from .fault import Fault
@@ -342,11 +343,23 @@ def _unnamed(point: Point) -> Fault:
                          "mask with -inf before softmax, and leave every row something to see")
     if right.keys() != got.keys():
         return Fault("wrong-count", f"it gives {len(got)} values, expected {len(right)}")
-    wrong = total = 0
+    wrong, total, where = 0, 0, ""
     for key, a in right.items():
         if a.dtype != object and got[key].dtype != object:
             room = tolerance(got) * size({key: a}) / max(a.size, 1) ** 0.5
-            wrong += int((~(np.abs(a - got[key]) <= room)).sum())
+            off = ~(np.abs(a - got[key]) <= room)
+            wrong += int(off.sum())
             total += a.size
-    many = f": {wrong} of {total} numbers are wrong" if total > 1 else ""
+            where = "".join(_part(off, axis) for axis in range(a.ndim)) if len(right) == 1 else ""
+    many = f": {wrong} of {total} numbers are wrong{where}" if total > 1 else ""
     return Fault("unexplained", f"no known mistake, nor two of them, gives these values{many}")
+
+
+def _part(off: Array, axis: int) -> str:
+    """Where along an axis the wrong numbers lie, if not everywhere."""
+    hit = np.flatnonzero(off.any(tuple(a for a in range(off.ndim) if a != axis)))
+    if len(hit) in (0, off.shape[axis]):
+        return ""
+    if len(hit) > 1 and (np.diff(hit) == 1).all():
+        return f"; along axis {axis} only those from {hit[0]} to {hit[-1]}"
+    return f"; along axis {axis} only {', '.join(str(n) for n in hit[:6])}"
