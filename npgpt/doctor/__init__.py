@@ -1,14 +1,19 @@
 """The gradient doctor: is this backward right, and if not, what is wrong with it?"""
 
-from .check import check, check_function, check_scalar, examine
+from ..gradcheck.pair import ContractError, constant
+from .check import check, examine
 from .files import examine_file
 from .forward import ValueReport, diagnose_value
+from .function import check_function, check_scalar
 from .kinds import KINDS
-from .program import Program, value_kinds
+from .layer import check_layer
+from .loss import check_loss
 from .report import Finding, GradientMismatch, Report, Row
+from .values.program import Program, value_kinds
 
 __all__ = [
     "KINDS",
+    "ContractError",
     "Finding",
     "GradientMismatch",
     "Program",
@@ -17,7 +22,10 @@ __all__ = [
     "ValueReport",
     "check",
     "check_function",
+    "check_layer",
+    "check_loss",
     "check_scalar",
+    "constant",
     "diagnose_value",
     "examine",
     "examine_file",

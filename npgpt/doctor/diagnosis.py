@@ -227,6 +227,8 @@ def _worst(
     wrong = m.verdict[i].wrong
     if against is None and wrong.any():
         gap = np.where(wrong, gap, -1.0)
+    if m.out.ndim == 0 and gap[0].max() > 0:
+        gap[1:] = -1.0  # dout is one there, and the numbers are the user's own
     k, n = np.unravel_index(int(np.argmax(gap)), gap.shape)
     index = tuple(int(j) for j in np.unravel_index(int(n), m.subject.shape(i)))
     error = float(np.abs(m.douts[k]).reshape(-1) @ m.errors[i][n])

@@ -25,7 +25,7 @@ from .paths import Paths
 from .places import common_ratio, differing, scaled_parts, wrong_elements
 from .repair import Trial, describe_change
 from .rules import float32, of_others, rearranged, scaled
-from .source import read
+from .traced_source import program
 
 ROUNDS = 3
 LEAST = 0.25  # fraction of the elements that a fault must bring right
@@ -38,7 +38,7 @@ def change_and_path(
 
     `trials` are what `repair` tried for the gradients at the positions `wanted`.
     """
-    source = read(m.subject.backward)
+    source = program(m.subject, "backward")
     # an added term beside a forgotten path would take back what a wrong term does
     trials = [trial for trial in trials if trial.edit.kind != "missing-term"]
     if source is None or not trials or m.subject.array(position).size < 4:
