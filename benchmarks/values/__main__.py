@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from npgpt.doctor.catalogue import PROGRAMS
 from npgpt.doctor.forward import ValueReport, diagnose_value
+from npgpt.doctor.values.catalogue import PROGRAMS
 
 from ..readme import ROOT, put_section
 from . import layers, programs

@@ -23,10 +23,9 @@ import numpy as np
 
 from ..arrays import Array
 from ..suggest import one_line, unknown
-from .catalogue import PROGRAMS
 from .fault import Fault
-from .program import Function, Inputs, Program, Settings, Value, Variant, accepted
-from .values import (
+from .values.catalogue import PROGRAMS
+from .values.compare import (
     Leaves,
     explains,
     factor,
@@ -38,6 +37,7 @@ from .values import (
     size,
     tolerance,
 )
+from .values.program import Function, Inputs, Program, Settings, Value, Variant, accepted
 
 # inputs that a function is tried on besides those given, and how many pairs of mistakes are tried
 DRAWS, PAIRS = 6, 700

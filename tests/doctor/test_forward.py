@@ -1,12 +1,16 @@
 """diagnose_value: a function or a value, and the mistake that would give it."""
 
+import math
+import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from npgpt import doctor
 from npgpt.doctor.forward import diagnose_value
-from npgpt.doctor.program import Program
+from npgpt.doctor.values.program import Program
 from npgpt.layers.layernorm import layernorm_forward
 
 rng = np.random.default_rng(0)
@@ -107,8 +111,6 @@ def test_what_cannot_be_compared_is_said(function, kind, says):
 
 
 def test_a_mistake_before_an_overflow_is_named_first():
-    import math
-
     def softmax(x):
         return np.array([[2 ** v / sum(2 ** u for u in row) for v in row] for row in x.tolist()])
 
@@ -143,6 +145,16 @@ def test_a_callers_mistake_is_one_line(call, says):
     with pytest.raises(ValueError, match=says) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_the_page_says_what_is_printed(capsys):
+    page = Path(doctor.__file__).with_name("README.md").read_text(encoding="utf-8")
+    part = page[page.index("## Wrong values"):]
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", part, re.DOTALL):
+        exec(block, names)
+    for line in capsys.readouterr().out.splitlines():
+        assert f"    {line}\n" in part
 
 
 def test_no_clock_is_read_and_the_same_call_gives_the_same_report(monkeypatch):

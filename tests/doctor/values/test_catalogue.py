@@ -5,9 +5,9 @@ import inspect
 import numpy as np
 import pytest
 
-from npgpt.doctor.catalogue import PROGRAMS
 from npgpt.doctor.forward import diagnose_value
-from npgpt.doctor.program import variants
+from npgpt.doctor.values.catalogue import PROGRAMS
+from npgpt.doctor.values.program import variants
 
 # these give what another gives, or nothing else than the right value, on any input
 ALIKE = {

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..arrays import Array
+from ...arrays import Array
 from .layers import softmax
 from .program import RIGHT, Function, Inputs, Settings, Value, Wrong, accepted, pick
 
@@ -309,7 +309,8 @@ def bpe_train(text: bytes, count: int, *, wrong: Wrong = RIGHT) -> list[Pair]:
         equal = [pair for pair in counted if counted[pair] == most]
         best = pick(wrong, equal[0], {
             "ties-by-largest": max(equal), "ties-by-smallest": min(equal),
-            "ties-by-last": equal[-1], "pairs-not-counted": pairs[0], "least-frequent": min(counted, key=counted.__getitem__)})
+            "ties-by-last": equal[-1], "pairs-not-counted": pairs[0],
+            "least-frequent": min(counted, key=counted.__getitem__)})
         merges.append((best[1], best[0]) if "pair-reversed" in wrong else best)
         if "text-not-merged" not in wrong:
             tokens = _merged(tokens, best, "first-place-only" in wrong)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from npgpt.doctor import layers
-from npgpt.doctor.catalogue import PROGRAMS
+from npgpt.doctor.values import layers
+from npgpt.doctor.values.catalogue import PROGRAMS
 from npgpt.layers.feed_forward import ACTIVATIONS
 from npgpt.ops import TEXTBOOK
 
@@ -39,7 +39,8 @@ def test_embeddings_and_logits_are_the_packages():
 
 
 def test_gradients_of_a_tied_table_and_a_bias_are_the_packages():
-    ids, d, head = np.array([[3, 1, 3]]), rng.standard_normal((1, 3, 4)), rng.standard_normal((7, 4))
+    ids, d = np.array([[3, 1, 3]]), rng.standard_normal((1, 3, 4))
+    head = rng.standard_normal((7, 4))
     lookup = TEXTBOOK.token_embedding.backward(d, (ids, (7, 4)))[1]
     np.testing.assert_allclose(layers.tied_table_gradient(ids, d, head), lookup + head)
     np.testing.assert_allclose(layers.bias_gradient(d), d.sum((0, 1)))

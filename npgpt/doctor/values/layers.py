@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from ..arrays import Array
-from ..layers.erf import normal_cdf
+from ...arrays import Array
+from ...layers.erf import normal_cdf
 from .program import RIGHT, Inputs, Settings, Value, Wrong, pick, sentences
 
 IGNORE = -100

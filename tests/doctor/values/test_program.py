@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from npgpt.doctor.kinds import KINDS
-from npgpt.doctor.program import Program, Variant, accepted, pick, sentences, value_kinds, variants
+from npgpt.doctor.values.program import (
+    Program,
+    Variant,
+    accepted,
+    pick,
+    sentences,
+    value_kinds,
+    variants,
+)
 
 
 def mean(x, *, wrong=()):

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..documents import parse_toml
+from ...documents import parse_toml
 
 # what a program takes and gives: arrays, numbers, bytes, and lists, tuples and dicts of them
 Value = Any

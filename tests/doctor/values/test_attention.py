@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from npgpt import GPT2Config, model
-from npgpt.doctor import attention
-from npgpt.doctor.catalogue import PROGRAMS
+from npgpt.doctor.values import attention
+from npgpt.doctor.values.catalogue import PROGRAMS
 from npgpt.layers.attention import merge_heads, split_heads, split_qkv
 from npgpt.ops import TEXTBOOK
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..arrays import Array
+from ...arrays import Array
 from .layers import gelu, layernorm, linear, softmax
 from .program import RIGHT, Wrong, pick
 

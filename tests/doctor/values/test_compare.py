@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from npgpt.doctor.kinds import KINDS
-from npgpt.doctor.program import value_kinds
-from npgpt.doctor.values import (
+from npgpt.doctor.values.compare import (
     GENERAL,
     explains,
     factor,
@@ -19,6 +18,7 @@ from npgpt.doctor.values import (
     size,
     tolerance,
 )
+from npgpt.doctor.values.program import value_kinds
 
 rng = np.random.default_rng(0)
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from npgpt.doctor import programs
-from npgpt.doctor.attention import attention_weights, split_heads
-from npgpt.doctor.catalogue import PROGRAMS
+from npgpt.doctor.values import programs
+from npgpt.doctor.values.attention import attention_weights, split_heads
+from npgpt.doctor.values.catalogue import PROGRAMS
 from npgpt.generation.sampling import Sampling
 from npgpt.layers.attention_entropy import attention_entropy_forward
 from npgpt.text.bpe import gpt2_encoding, mergeable_ranks
@@ -119,4 +119,5 @@ def test_the_entropy_is_that_of_the_package():
     qkv = rng.standard_normal((2, 5, 18))
     weights = attention_weights(*(split_heads(qkv, which, n_head=3) for which in "qk"))
     expected, _ = attention_entropy_forward(qkv, n_head=3)
-    np.testing.assert_allclose(PROGRAMS["attention_entropy"].value((weights,), {}), expected, rtol=1e-10)
+    got = PROGRAMS["attention_entropy"].value((weights,), {})
+    np.testing.assert_allclose(got, expected, rtol=1e-10)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ...arrays import Array
 from . import attention, layers, programs
 from .program import Inputs, Program, Settings, Variant, variants
 
