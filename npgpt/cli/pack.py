@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..budget import budget
 from ..config import GPT2Config
-from ..packs import READERS, compare_packs, listed, reader, tiny_config, write_pack
+from ..packs import compare_packs, listed, reader, tiny_config, write_pack
+from ..packs.readers import READERS
 from ..weights.huggingface import read_config
 from .options import add_seed
 from .parser import Parser

@@ -5,8 +5,8 @@
 """
 
 from .compare import Comparison, compare_packs, listed
-from .readers import READERS, reader
+from .readers import reader
 from .write import read_pack, tiny_config, write_pack
 
-__all__ = ["READERS", "Comparison", "compare_packs", "listed", "read_pack", "reader",
-           "tiny_config", "write_pack"]
+__all__ = ["Comparison", "compare_packs", "listed", "read_pack", "reader", "tiny_config",
+           "write_pack"]
