@@ -121,11 +121,11 @@ def diagnose_value(
     for name in settings:
         if not accepted(program.function, {name: 0}) and not (mine and accepted(mine, {name: 0})):
             raise ValueError(f"{program.name} has no setting {name!r}; expected "
-                             f"{', '.join(inspect.signature(program.function).parameters)}")
+                             f"{', '.join(_names(program))}")
     if mine is None:
         if not inputs:
             raise ValueError(f"a value of {program.name} needs its inputs: "
-                             f"{inspect.signature(program.function)}")
+                             f"{', '.join(_names(program))}")
         return diagnose([_point(program, inputs, settings, given)], program)
     points: list[Point] = []
     calls = [(inputs, settings)] if inputs or settings and not program.draw else []
@@ -187,13 +187,13 @@ def _called(program: Program, mine: Function, inputs: Inputs, settings: Settings
         with np.errstate(all="ignore"):
             got = program.run(mine, inputs, _required(program, mine) | copy.deepcopy(settings))
     except Exception as error:      # the user's code
-        raise _Raised(_raised(mine, error)) from None
+        raise _Raised(_raised(program, mine, error)) from None
     if got is None:
         raise _Raised(Fault("not-an-array", "it returned None: is the return forgotten?"))
     for n, (old, new) in enumerate(zip(before, inputs, strict=True)):
         if isinstance(old, np.ndarray) and gap({"": old}, {"": new}):
-            name = [*inspect.signature(program.function).parameters][n]
-            raise _Raised(Fault("in-place", f"it writes into its input {name}: work on a copy"))
+            raise _Raised(Fault(
+                "in-place", f"it writes into its input {_names(program)[n]}: work on a copy"))
     try:
         return _point(program, before, settings, got)
     except ValueError as error:
@@ -213,11 +213,18 @@ def _required(program: Program, mine: Function) -> Settings:
         return {}
 
 
-def _raised(mine: Function, error: Exception) -> Fault:
+def _raised(program: Program, mine: Function, error: Exception) -> Fault:
     file = getattr(getattr(mine, "__code__", None), "co_filename", None)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
-    where = f"line {frames[-1].lineno}: {frames[-1].line}" if frames else ""
+    where = f"it is called as {program.name}({', '.join(_names(program))})"
+    if frames:
+        where = f"line {frames[-1].lineno}: {frames[-1].line}".rstrip(": ")
     return Fault("forward-raises", one_line(f"{type(error).__name__}: {error}", 300), where)
+
+
+def _names(program: Program) -> list[str]:
+    hidden = {"wrong", "kept", "width"}
+    return [name for name in inspect.signature(program.function).parameters if name not in hidden]
 
 
 def _sizes(inputs: Inputs, settings: Settings) -> dict[str, float]:

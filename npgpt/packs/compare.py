@@ -61,6 +61,7 @@ class Comparison:
             if self.last_right:
                 lines.append(f"correct up to: {self.last_right}")
             lines += [self.message, f"likely cause: {self.cause}"]
+            lines += [f"npgpt explain {kind}" for kind in self.kinds[:1]]
         return "\n".join(textwrap.fill(line, 80, subsequent_indent="  ") for line in lines)
 
 

@@ -8,8 +8,8 @@ from npgpt.doctor import diagnose_value
 
 @pytest.mark.parametrize("name", sorted(values.functions()))
 def test_a_right_answer_in_anybodys_style_is_not_accused(name):
-    report = diagnose_value(values.program_of(name), values.functions()[name])
-    assert report.ok, str(report)
+    wrong = [str(report) for report in values.right_calls(name, 1) if not report.ok]
+    assert wrong == []
 
 
 def test_every_edit_fits_its_function_and_there_are_a_hundred_of_them():
@@ -24,6 +24,6 @@ def test_every_edit_fits_its_function_and_there_are_a_hundred_of_them():
 
 
 def test_the_table_on_the_page_adds_up():
-    row = {"right": 2, "accused": 0, "planted": 3, "found": 3, "named": 2}
+    row = {"right": 2, "calls": 5, "accused": 0, "planted": 3, "found": 3, "named": 2}
     assert values.section({"a": row, "b": row}).splitlines()[-1] == (
-        "| **all** | 4, 0 | 6 | 6 | 4 |")
+        "| **all** | 4 | 10 | 0 | 6 | 6 | 4 |")
