@@ -31,7 +31,7 @@ from .places import common_ratio, elementwise, mask, repeated_ids, scaled_parts,
 from .repair import Budget, Trial, repair
 from .report import Finding
 from .subject import CallError
-from .values import (
+from .value_faults import (
     differing,
     dout_forgotten,
     dout_nowhere,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import Array
+from ...arrays import Array
 from .program import Value
 
 # A value is wrong if it is off by more than this, of the size of the right one. Not less: the order

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..documents import parse_toml
+from ...documents import parse_toml
 
 # what a program takes and gives: arrays, numbers, bytes, and lists, tuples and dicts of them
 Value = Any
@@ -103,8 +103,8 @@ def variants(*tables: str) -> list[Variant]:
     found: dict[str, list[Variant]] = {}
     for table in tables:
         for kind, entry in sentences()[table].items():
-            sentence, *values = [entry, 1.0] if isinstance(entry, str) else entry
-            found.setdefault(kind, [Variant(kind, str(sentence), float(v)) for v in values])
+            sentence, values = (entry, [1.0]) if isinstance(entry, str) else (entry[0], entry[1:])
+            found.setdefault(kind, [Variant(kind, sentence, value) for value in values])
     return [variant for group in found.values() for variant in group]
 
 
