@@ -23,6 +23,7 @@ from .parser import Parser
 # name: one line of help; the module of the same name is imported only when its verb is called
 VERBS = {
     "train": "train a model on text, or continue a run",
+    "plot": "the curves of training runs: loss, learning rate, speed",
     "generate": "write text with a trained model",
     "eval": "loss and perplexity of a model on any text",
     "entropy": "attention entropy of every head, and growth of the residual stream",

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import errno
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Callable
 
+from ..display.terminal import duration
 from ..files import locked
 from ..text import CORPORA, Corpus, CorpusError, Tokenizer, load_corpus
 from ..training.checkpoint import (
@@ -19,7 +22,10 @@ from ..training.checkpoint import (
     is_run,
     load_checkpoint,
 )
+from ..training.exports import FORMATS, exported, exporting
+from ..training.log import Step
 from ..training.loop import CONFIG_FILE, Diverged, FolderGone, check_length, new_state, train
+from ..training.progress import Progress
 from ..training.settings import (
     CHANGEABLE,
     DEFAULT_PRESET,
@@ -33,10 +39,10 @@ from ..training.settings import (
     resolve,
     table_fields,
 )
-from .console import duration, interruption, note
+from .console import interruption, note
+from .live import LiveProgress
 from .options import seed_number, use_threads
 from .parser import Parser
-from .progress import Progress
 
 DESCRIPTION = "Train a GPT-2 on text with hand-written gradients."
 EPILOG = """\
@@ -66,6 +72,11 @@ def add_arguments(parser: Parser) -> None:
                         help="the run folder (default: a new folder in runs/)")
     parser.add_argument("--resume", type=Path, metavar="RUN",
                         help=f"continue this run; only {_flags(CHANGEABLE)} may be changed")
+    parser.add_argument("--live", action="store_true",
+                        help="draw the loss while the run goes on, in a terminal")
+    parser.add_argument("--log", metavar="FORMATS", default="",
+                        help=f"write each step in other formats too, separated by commas: "
+                             f"{', '.join(FORMATS)}")
     defaults = resolve().to_dict()
     for table, fields in table_fields().items():
         group = parser.add_argument_group(f"{table} (defaults: those of {DEFAULT_PRESET})")
@@ -91,8 +102,9 @@ def run(args: argparse.Namespace) -> int:
         check_length(settings, corpus)
         if state is None:
             state = new_state(settings, corpus)
+        on_step = stack.enter_context(exporting(folder, _formats(args.log, folder)))
         _print_beginning(folder, state, corpus)
-        return _train(folder, state, corpus, held=args.resume is not None)
+        return _train(folder, state, corpus, on_step, args.live, held=args.resume is not None)
 
 
 def _print_beginning(folder: Path, state: TrainingState, corpus: Corpus) -> None:
@@ -106,17 +118,35 @@ def _print_beginning(folder: Path, state: TrainingState, corpus: Corpus) -> None
     print(f"model      {n_parameters:,} parameters, {config.n_layer} layers x "
           f"{config.n_embd} channels, context {config.n_positions}")
     resumed = f", from step {state.step:,}" if state.step else ""
-    print(f"run        {folder}, {settings.max_steps:,} steps{resumed}", flush=True)
+    print(f"run        {folder}, {settings.max_steps:,} steps{resumed}")
+    if 0 < settings.decay_steps < settings.max_steps:
+        print(f"rate       stays at {settings.min_learning_rate:g} from step "
+              f"{settings.decay_steps:,} on, where its decay ends")
+    sys.stdout.flush()
     if settings.warmup_steps >= settings.max_steps:
         note(f"--warmup-steps {settings.warmup_steps:,} is not below --max-steps "
              f"{settings.max_steps:,}: the learning rate never reaches its maximum")
 
 
-def _train(folder: Path, state: TrainingState, corpus: Corpus, held: bool) -> int:
-    started = time.monotonic()
-    with interruption() as happened, Progress(state.run.train, state.step) as progress:
+def _formats(given: str, folder: Path) -> list[str]:
+    """What --log names, and what the run was written in before: it would be left behind."""
+    names = [name.strip() for name in given.split(",") if name.strip()]
+    for name in {*exported(folder)}.difference(names):
         try:
-            outcome = train(folder, state, corpus, progress, happened, held=held)
+            with exporting(folder, [name]):
+                names.append(name)
+        except ImportError as error:
+            note(f"{folder / name} does not grow: {error}")
+    return names
+
+
+def _train(folder: Path, state: TrainingState, corpus: Corpus, on_step: Callable[[Step], None],
+           live: bool, held: bool) -> int:
+    started, shown = time.monotonic(), (state.run.train, state.step)
+    with interruption() as happened, (
+            LiveProgress(*shown, folder, happened) if live else Progress(*shown)) as progress:
+        try:
+            outcome = train(folder, state, corpus, progress, happened, held=held, on_step=on_step)
         except Diverged as error:
             raise Diverged(f"{error}; {_saved(folder)}; a lower --learning-rate may help") from None
         except FolderGone:
@@ -128,7 +158,7 @@ def _train(folder: Path, state: TrainingState, corpus: Corpus, held: bool) -> in
         note(outcome.warning)
     if outcome.reason != "finished":
         print(f"{outcome.reason} at step {outcome.step:,} after {took}; saved.\n"
-              f"continue   npgpt train --resume {folder}")
+              f"continue   npgpt train --resume {folder}\ncurves     npgpt plot {folder}")
         return 130 if outcome.reason == "interrupted" else 0
     print(f"\ndone       {outcome.step:,} steps in {took}")
     if outcome.val_loss is None:
@@ -136,6 +166,7 @@ def _train(folder: Path, state: TrainingState, corpus: Corpus, held: bool) -> in
     else:
         print(f"val loss   {outcome.val_loss:.4f} nats per token on all held-out text")
     print(f"model      {outcome.checkpoint}")
+    print(f"curves     npgpt plot {folder}")
     print(f"try        npgpt generate {folder}{_prompt(state.tokenizer)}")
     return 130 if happened() else 0
 
