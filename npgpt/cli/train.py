@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import errno
+import shlex
 import sys
 import time
 from contextlib import ExitStack
@@ -153,21 +154,21 @@ def _train(folder: Path, state: TrainingState, corpus: Corpus, on_step: Callable
             raise
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror}; {_saved(folder)}", str(folder)) from None
-    took = duration(time.monotonic() - started)
+    took, named = duration(time.monotonic() - started), shlex.quote(str(folder))
     if outcome.warning:
         note(outcome.warning)
     if outcome.reason != "finished":
         print(f"{outcome.reason} at step {outcome.step:,} after {took}; saved.\n"
-              f"continue   npgpt train --resume {folder}\ncurves     npgpt plot {folder}")
+              f"continue   npgpt train --resume {named}\ncurves     npgpt plot {named}")
         return 130 if outcome.reason == "interrupted" else 0
     print(f"\ndone       {outcome.step:,} steps in {took}")
     if outcome.val_loss is None:
-        print(f"val loss   not evaluated to the end; npgpt eval {folder} does it")
+        print(f"val loss   not evaluated to the end; npgpt eval {named} does it")
     else:
         print(f"val loss   {outcome.val_loss:.4f} nats per token on all held-out text")
     print(f"model      {outcome.checkpoint}")
-    print(f"curves     npgpt plot {folder}")
-    print(f"try        npgpt generate {folder}{_prompt(state.tokenizer)}")
+    print(f"curves     npgpt plot {named}")
+    print(f"try        npgpt generate {named}{_prompt(state.tokenizer)}")
     return 130 if happened() else 0
 
 

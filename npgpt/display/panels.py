@@ -138,13 +138,12 @@ def as_figure(panels: Sequence[Panel], names: Sequence[str], last: float) -> Fig
     for axes, panel in zip(figure.axes, panels):
         for line in panel.lines:
             colour, dash = style(line.number)
-            x, y = line.finite()
             if line.sparse:
-                axes.plot(x, y, color=colour, linestyle=dash, linewidth=1.8, marker="o",
+                axes.plot(*line.finite(), color=colour, linestyle=dash, linewidth=1.8, marker="o",
                           markersize=3, zorder=3)
             else:
                 # what is measured at every step is noisy: as it is, and its means
-                axes.plot(x, y, color=colour, linewidth=0.5, alpha=0.35)
+                axes.plot(*line.thinned(1000), color=colour, linewidth=0.5, alpha=0.35)
                 axes.plot(*line.thinned(100), color=colour, linestyle=dash, linewidth=1.1)
         marks, log = panel.scale()
         axes.set_yscale("log" if log else "linear")

@@ -15,7 +15,7 @@ from .panels import Line, Panel
 HTML = ".html"
 WIDTH, HEIGHT = 480, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 10, 26, 22
-_POINTS = 120
+_POINTS = 90
 # those of panels.COLOURS, and what is as distinct on a dark screen
 _LIGHT = ("#0072b2", "#d55e00", "#008a63", "#b0578a", "#2b8cc4", "#a87400", "#777")
 _DARK = ("#5ab4e8", "#ff9147", "#3ecf9f", "#e79ac6", "#9ad4f5", "#f0c040", "#aaa")

@@ -33,6 +33,10 @@ SUFFIXES = (*drawing.SUFFIXES, HTML)
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
+class NotARun(ValueError):
+    """What was given is there and has no log."""
+
+
 @dataclass(frozen=True, eq=False)
 class RunCurves:
     """The steps of a run, in order, each once."""
@@ -60,8 +64,8 @@ class RunCurves:
 def read_curves(run: Path | str) -> RunCurves:
     """The curves of a run folder, of a checkpoint's run, or of a log.jsonl itself.
 
-    Of lines with one step the last counts. Raises ValueError where there is no log, and OSError
-    where it cannot be read.
+    Of lines with one step the last counts. Raises ValueError where there is no log, NotARun where
+    something else is, and OSError where it cannot be read.
     """
     run = Path(run)
     if run.name == FILE:
@@ -71,8 +75,9 @@ def read_curves(run: Path | str) -> RunCurves:
     else:
         folder = run
     if not (folder / FILE).exists():
-        what = "is not a run folder; npgpt train writes one" if run.exists() else "does not exist"
-        raise ValueError(f"{run} {what}")
+        if not run.exists():
+            raise ValueError(f"{run} does not exist")
+        raise NotARun(f"{run} is not a run folder; npgpt train writes one")
     lines = read_lines(folder / FILE)
     found = {step.step: step for line in lines if line.record is not None
              for step in [Step.of(line.record)] if step is not None}
@@ -83,9 +88,9 @@ def read_curves(run: Path | str) -> RunCurves:
 class Curves:
     """The curves of one or several runs, to be shown: `str`, `save`, or by a notebook."""
 
-    def __init__(self, runs: Sequence[RunCurves]) -> None:
+    def __init__(self, runs: Sequence[RunCurves], notes: Sequence[str] = ()) -> None:
         """Raises ValueError, one line, if no run has a step to show."""
-        self.notes = [note for run in runs for note in _notes(run)]
+        self.notes = [*notes, *(note for run in runs for note in _notes(run))]
         """What to say of the logs: one line for each that is damaged or has no steps."""
         self.runs = [run for run in runs if run.steps]
         if not self.runs:
@@ -136,7 +141,7 @@ class Curves:
     def _rows(self, width: int) -> list[str]:
         header, *rows = self.table()
         if len(rows) > 1:
-            rows = [(f"{_LETTERS[n % len(_LETTERS)]} {row[0]}", *row[1:])
+            rows = [(f"{_LETTERS[n % len(_LETTERS)]}: {row[0]}", *row[1:])
                     for n, row in enumerate(rows)]
         columns = [max(map(len, column)) for column in zip(header, *rows)]
         # the last columns go first where a terminal is narrow
@@ -176,9 +181,16 @@ def plot(*runs: Path | str) -> Curves:
     """The curves of one or several runs: print them, save them, or let a notebook show them.
 
     A run is its folder, one of its checkpoints, or a log.jsonl. Raises ValueError where there is no
-    log, or none with a step, and OSError where one cannot be read.
+    log, or none with a step, and OSError where one cannot be read; of several, what is there but is
+    not a run gets a note.
     """
-    return Curves([read_curves(run) for run in runs])
+    found, notes = [], []
+    for run in runs:
+        try:
+            found.append(read_curves(run))
+        except NotARun as error:
+            notes.append(str(error))
+    return Curves(found, notes)
 
 
 def check_path(path: Path) -> None:

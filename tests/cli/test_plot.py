@@ -26,8 +26,8 @@ def test_a_narrow_terminal_gets_narrow_charts(npgpt, run_folder, monkeypatch):
 def test_two_runs_are_told_apart_by_letters_and_colours(npgpt, run_folder, story):
     assert npgpt("train", "--corpus", story, "--out", "other", *TINY, "--seed", "3")[0] == 0
     code, out, _ = npgpt("plot", run_folder, "other")
-    assert code == 0 and out.splitlines()[-2].startswith("a run")
-    assert out.splitlines()[-1].startswith("b other")
+    assert code == 0 and out.splitlines()[-2].startswith("a: run")
+    assert out.splitlines()[-1].startswith("b: other")
     assert "\033[38;5;" in npgpt("plot", run_folder, "other", "--color", "always")[1]
 
 
@@ -53,6 +53,13 @@ def test_mistakes_are_one_line(npgpt, run_folder, arguments, code, says):
     Path("empty/log.jsonl").write_text("")
     found, out, err = npgpt("plot", *arguments)
     assert (found, out, err.count("\n")) == (code, "", 1) and says in err
+
+
+def test_what_lies_beside_the_runs_costs_a_line_and_no_run(npgpt, run_folder):
+    Path("curves.html").write_text("a page")
+    code, out, err = npgpt("plot", run_folder, "curves.html")
+    assert code == 0 and "learning rate" in out
+    assert err == "npgpt: curves.html is not a run folder; npgpt train writes one\n"
 
 
 def test_a_damaged_log_is_drawn_with_one_line_about_it(npgpt, run_folder):
