@@ -3,7 +3,7 @@
     RUN/config.toml     the resolved settings
     RUN/log.jsonl       step, loss, learning rate, gradient norm, tokens per second, at times val;
                         at watched steps `watch`, what was seen, and watch_seconds, its cost
-    RUN/checkpoints/    the newest few, see `checkpoint`
+    RUN/checkpoints/    the newest few, and that of the lowest held-out loss, see `checkpoint`
     RUN/samples/        text written on the way
     RUN/result.json     step, loss over all held-out text; once the run has finished
     RUN/.lock           held while a process trains, see `files.locked`
