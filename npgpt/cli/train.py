@@ -57,6 +57,7 @@ examples:
   npgpt train --corpus my-texts/ --n-layer 6 --n-embd 192 --n-head 6
   npgpt train --resume runs/python-docs    continue where it stopped
   npgpt train --watch entropy,gradients    log what happens inside
+  npgpt train --live --log csv             the loss as a chart; log.csv
 
 exit codes: 0 done, 2 a wrong setting, 3 a file cannot be read or written, 4
 diverged (the last good checkpoint is kept), 130 interrupted (after saving)
@@ -73,16 +74,17 @@ def add_arguments(parser: Parser) -> None:
                         help="the run folder (default: a new folder in runs/)")
     parser.add_argument("--resume", type=Path, metavar="RUN",
                         help=f"continue this run; only {_flags(CHANGEABLE)} may be changed")
-    parser.add_argument("--live", action="store_true",
-                        help="draw the loss while the run goes on, in a terminal")
-    parser.add_argument("--log", metavar="FORMATS", default="",
-                        help=f"write each step in other formats too, separated by commas: "
-                             f"{', '.join(FORMATS)}")
     defaults = resolve().to_dict()
     for table, fields in table_fields().items():
         group = parser.add_argument_group(f"{table} (defaults: those of {DEFAULT_PRESET})")
         for name, field in fields.items():
             _add_flag(group, name, field, defaults[table].get(name))
+    curves = parser.add_argument_group("curves (npgpt plot RUN draws all of them)")
+    curves.add_argument("--live", action="store_true",
+                        help="draw the loss while the run goes on, in a terminal")
+    curves.add_argument("--log", metavar="FORMATS", default="",
+                        help=f"write each step in other formats too, separated by commas: "
+                             f"{', '.join(FORMATS)}")
 
 
 def run(args: argparse.Namespace) -> int:
