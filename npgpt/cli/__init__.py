@@ -27,6 +27,7 @@ GROUPS = {
         "train": "train a model on text, or continue a run",
         "generate": "write text with a trained model",
         "eval": "loss, perplexity, bits per byte; HellaSwag, LAMBADA, the harness",
+        "plot": "the curves of training runs: loss, learning rate, speed",
     },
     "understand it": {
         "demo": "attention, softmax, bpe, backward, adamw, ... at work, in numbers",
