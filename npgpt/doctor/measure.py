@@ -89,7 +89,8 @@ def step_around(subject: Subject, rng: np.random.Generator) -> tuple[Subject, li
             method = ways(function, x, rng)[0]
             if method.exact:
                 break
-            found = method.kinks(function, x)
+            found = np.array([np.any(method.along(function, x, v).spread)
+                              for v in unit_directions(x.shape)]).reshape(x.shape)
             if not found.any():
                 break
             step = found * STEP * rng.choice([-1.0, 1.0], x.shape) * np.maximum(1.0, np.abs(x))
@@ -115,6 +116,8 @@ def measure(subject: Subject, rng: np.random.Generator, positions: list[int]) ->
     """Run backward for several douts and take the true gradients of the inputs at `positions`."""
     out = subject.run()[0].astype(np.float64)  # the length of a float16 array overflows
     douts = np.array([signs(out.shape, rng) for _ in range(DOUTS)])
+    if out.ndim == 0:
+        douts[0] = 1.0  # the user's own numbers
     result = Measurement(subject, out, douts, [subject.gradients(dout) for dout in douts])
     for i in positions:
         x = subject.array(i)
@@ -125,7 +128,7 @@ def measure(subject: Subject, rng: np.random.Generator, positions: list[int]) ->
         if analytic is not None:
             result.analytic[i] = analytic
             result.verdict[i], gradient = judged(gradients, analytic.reshape(DOUTS, *x.shape))
-        result.jacobian[i], result.errors[i] = gradient.taken
+        result.jacobian[i], result.errors[i], _ = gradient.taken
         result.numeric[i], result.method[i] = gradient.numeric, gradient.way
     return result
 

@@ -38,6 +38,9 @@ def check_structure(subject: Subject, rng: np.random.Generator) -> Structure:
     failure = "forward-raises"
     try:
         out, _ = subject.run()
+        if out.dtype.kind == "c":
+            message = "out is complex for real inputs; expected real numbers."
+            return Structure(findings=[Finding("contract", "", message)])
         if not np.all(np.isfinite(out)):
             message = "forward's own output holds a NaN or an infinity, so it has no derivative."
             return Structure(findings=[Finding("not-finite", "", message)])
@@ -132,7 +135,9 @@ def _one(subject: Subject, i: int, grad: Any) -> Finding | None:
             "unexpected-gradient", name, f"{text}{describe(grad)}.")
     if grad is None:
         return Finding("missing-gradient", name,
-                       f"{name} has shape {subject.shape(i)}, but backward returned None for it.")
+                       f"{name} has shape {subject.shape(i)}, but backward returned None for it. "
+                       f"If it has no gradient, such as targets or a mask, give constant({name}), "
+                       f"or {name}=const(2,3) in a header.")
     if not _is_number(grad):
         return Finding("not-an-array", name, f"The gradient of {name} is {describe(grad)}.")
     dtype = np.asarray(grad).dtype
@@ -150,7 +155,7 @@ def sizes(subject: Subject, rng: np.random.Generator) -> Finding | None:
     Axes of equal length in several inputs are taken for the same axis and shrink together. Only the
     batch is tried empty: a layer without channels is nobody's wish.
     """
-    if any(holds_arrays(function) for function in subject.users):
+    if subject.fixed_sizes or any(holds_arrays(function) for function in subject.users):
         return None
     whole = subject.run()[0].shape
     arrays = [a for a in subject.inputs if a is not None and a.ndim > 1]
