@@ -32,6 +32,7 @@ GROUPS = {
     "understand it": {
         "demo": "attention, softmax, bpe, backward, adamw, ... at work, in numbers",
         "book": "replay the numbers of the book, beside the ones computed here",
+        "notebook": "three notebooks: a layer's gradient; train, look inside; GPT-2",
         "entropy": "attention entropy of every head, and growth of the residual stream",
         "inspect": "configuration, parameters, memory and FLOPs of a model",
     },
