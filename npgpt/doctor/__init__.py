@@ -4,10 +4,12 @@ from ..gradcheck.pair import ContractError, constant
 from .check import check, examine
 from .files import examine_file
 from .function import check_function, check_scalar
+from .jax_check import check_jax
 from .kinds import KINDS
 from .layer import check_layer
 from .loss import check_loss
 from .report import Finding, GradientMismatch, Report, Row
+from .torch_check import check_torch
 
 __all__ = [
     "KINDS",
@@ -18,9 +20,11 @@ __all__ = [
     "Row",
     "check",
     "check_function",
+    "check_jax",
     "check_layer",
     "check_loss",
     "check_scalar",
+    "check_torch",
     "constant",
     "examine",
     "examine_file",
