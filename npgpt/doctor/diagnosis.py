@@ -77,7 +77,7 @@ class _Diagnosis:
             if nonlinear:
                 first, inputs = causes[0]
                 message = f"{nonlinear.message} {first.message}"
-                causes[0] = replace(first, message=message, nonlinear=True), inputs
+                causes[0] = replace(first, sentence=message, nonlinear=True), inputs
             return [_finding(m, inputs[0], cause, inputs) for cause, inputs in causes]
         findings = []
         for i in every:
@@ -181,7 +181,7 @@ class _Diagnosis:
         if change and change.kind == "term-factor" and change.coefficient == 2:
             path = self._path(self.m.wrong, False)
             if path and path.kind == "missing-term":
-                return replace(change, message=f"{change.message} {path.message}")
+                return replace(change, sentence=f"{change.message} {path.message}")
         return change
 
     def _last_resort(self, i: int) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,21 +16,31 @@ DIGITS = 1e-8
 
 @dataclass(frozen=True)
 class Fault:
-    """The `kind` of a fault, a sentence for a learner, and what the name rests on.
+    """One hypothesis: the `kind`, a key of KINDS, a `sentence` in a student's words, what the name
+    rests on.
 
-    `predicted` is what backward would have returned (K, N) with this fault alone, where a rule
-    knows; `coefficient` the number that repairs a term; `nonlinear` means that the sentence
-    already explains that dout is not a factor of every term; `doubtful` that backward's source may
-    explain it better.
+    Of two faults that explain the same the one of less `cost` is believed. `predict` turns the
+    truth into what this fault alone would give in its place, `undo` what was given into the truth;
+    a gradient's truth is (K, N), of K douts and N elements. `coefficient` is the number that
+    repairs a term; `nonlinear` means that the sentence already explains that dout is not a factor
+    of every term; `doubtful` that backward's source may explain it better.
     """
 
     kind: str
-    message: str
-    evidence: str
+    sentence: str
+    evidence: str = ""
     predicted: Array | None = field(default=None, compare=False, repr=False)
+    cost: int = 1
+    predict: Callable[[Array], Array] | None = field(default=None, compare=False, repr=False)
+    undo: Callable[[Array], Array] | None = field(default=None, compare=False, repr=False)
     coefficient: float | None = None
     nonlinear: bool = False
     doubtful: bool = False
+
+    @property
+    def message(self) -> str:
+        """The sentence."""
+        return self.sentence
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,9 @@ from ..gradcheck.numeric import NotComplex, norm, signs, unit_directions
 from .fault import DIGITS, Fault
 from .measure import Measurement
 from .multiple import kind_of, origin, times
-from .source import Slot, Source, read, shortened, slots
+from .source import Slot, Source, shortened, slots
 from .subject import CallError
+from .traced_source import program
 
 ALONG = 4  # directions for each input
 CALLS = 8000  # of forward, for one search through all steps; more than any layer of npgpt needs
@@ -145,7 +146,7 @@ class Paths:
         self._found: dict[tuple[int, ...], _Parts] = {}
         self._graph: Graph | None = None
         try:
-            source = read(m.subject.forward, helpers=False) if m.subject.readable else None
+            source = program(m.subject, "forward")
             if source is not None:
                 self._graph = graph = Graph(source)
                 self._subject = m.subject.with_inputs(m.subject.inputs)

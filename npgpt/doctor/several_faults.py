@@ -25,7 +25,7 @@ from .paths import Paths
 from .places import common_ratio, differing, scaled_parts, wrong_elements
 from .repair import Trial, describe_change
 from .rules import float32, of_others, rearranged, scaled
-from .source import read
+from .traced_source import program
 
 ROUNDS = 3
 LEAST = 0.25  # fraction of the elements that a fault must bring right
@@ -38,7 +38,7 @@ def change_and_path(
 
     `trials` are what `repair` tried for the gradients at the positions `wanted`.
     """
-    source = read(m.subject.backward)
+    source = program(m.subject, "backward")
     # an added term beside a forgotten path would take back what a wrong term does
     trials = [trial for trial in trials if trial.edit.kind != "missing-term"]
     if source is None or not trials or m.subject.array(position).size < 4:
@@ -101,7 +101,7 @@ def several(m: Measurement, position: int, paths: Paths) -> tuple[list[Fault], i
         best = [replace(fault, evidence=evidence) for fault in best]
         if left:
             rest = f" After that, {left} of {size} elements ({left / size:.0%}) are still wrong."
-            best[-1] = replace(best[-1], message=best[-1].message + rest)
+            best[-1] = replace(best[-1], sentence=best[-1].message + rest)
         faults += best
         if not left:
             break

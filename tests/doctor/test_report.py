@@ -1,4 +1,5 @@
 import html
+import math
 import re
 from dataclasses import replace
 
@@ -84,7 +85,12 @@ def test_large_numbers_and_shapes_stay_in_their_columns_and_within_eighty():
         return x * 1e105, x
 
     x = 1e7 * normal(0, 3, 4)
-    text = str(check(forward, lambda d, x: (d * 1e105 * (1 + np.sin(1e3 * x)),), x))
+
+    def backward(dout, x):  # no change of the source repairs this
+        pairs = zip(dout.ravel().tolist(), x.ravel().tolist())
+        return (np.reshape([math.hypot(1e105 * d, 1e99 * v) for d, v in pairs], x.shape),)
+
+    text = str(check(forward, backward, x))
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
     analytic, numeric = (next(line for line in lines if line.strip().startswith(word))
