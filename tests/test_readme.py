@@ -55,6 +55,7 @@ BY_HAND = {
     "train --corpus shakespeare": "downloads a text",
     "book": "takes ten minutes; tests/cli/test_book.py has the quick chapters",
     "lab run": "takes minutes to hours; tests/cli/test_lab.py has a tiny study",
+    "pack --compare my-pack mine": "needs a port; tests/packs/test_readers.py builds the page's",
     "lab report": "needs the runs of such a study",
 }
 # `python -m` lines that are parsed and not run

@@ -27,10 +27,12 @@ GROUPS = {
         "train": "train a model on text, or continue a run",
         "generate": "write text with a trained model",
         "eval": "loss, perplexity, bits per byte; HellaSwag, LAMBADA, the harness",
+        "plot": "the curves of training runs: loss, learning rate, speed",
     },
     "understand it": {
         "demo": "attention, softmax, bpe, backward, adamw, ... at work, in numbers",
         "book": "replay the numbers of the book, beside the ones computed here",
+        "notebook": "three notebooks: a layer's gradient; train, look inside; GPT-2",
         "entropy": "attention entropy of every head, and growth of the residual stream",
         "inspect": "configuration, parameters, memory and FLOPs of a model",
     },

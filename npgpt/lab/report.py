@@ -160,12 +160,10 @@ def _differences(summary: Summary) -> list[Part]:
 
 
 def _entropy(summary: Summary, drawn: Drawn) -> list[Part]:
-    if summary.bound is None:
+    arms = [arm for arm in summary.arms if arm.entropy]
+    if summary.bound is None or not arms:
         return []
     bound, largest = summary.bound, summary.largest
-    arms = [arm for arm in summary.arms if arm.entropy]
-    if not arms:
-        return [text("It is that of the last step, and no run is done.")]
     # runs that diverged have no last step to measure
     diverged = [(f"{arm.name}, seed {seed}", f"diverged at step {step:,}")
                 for arm in summary.arms for seed, step in arm.diverged.items()]

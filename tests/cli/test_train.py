@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import tomllib
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def test_a_run_shows_what_it_learns_from_and_what_came_out(npgpt, story):
     code, out, err = npgpt("train", "--corpus", story, "--out", "run", *TINY)
     assert code == 0
     assert "unigram" in out and "val loss" in out and "npgpt generate run" in out
+    assert "curves     npgpt plot run\n" in out and "rate  " not in out
     assert "step      4/4" in out and "  | " in out
     assert all(len(line) <= 80 for line in out.splitlines() if str(story) not in line)
 
@@ -54,6 +56,7 @@ def test_a_finished_run_can_be_made_longer(npgpt, run_folder):
     assert npgpt("train", "--resume", run_folder)[0] == 0
     code, out, _ = npgpt("train", "--resume", run_folder, "--max-steps", "6")
     assert code == 0 and "from step 4" in out
+    assert "rate       stays at 0.0001 from step 4 on, where its decay ends\n" in out
     state = load_checkpoint(run_folder)
     assert state.step == 6 and state.run.train.decay_steps == 4
 
@@ -82,6 +85,7 @@ def test_a_run_continues_with_less_memory_to_the_same_bits(npgpt, run_folder):
     (["--config", "missing.toml"], "missing.toml"),
     (["--resume", "run", "--max-steps", "3"], "below step 4"),
     (["--resume", "run", "--threads", "-1"], "threads=-1 must be"),
+    (["--log", "cvs"], "unknown format 'cvs' (did you mean 'csv'?)"),
 ])
 def test_mistakes_are_one_line(npgpt, run_folder, arguments, says):
     code, out, err = npgpt("train", *arguments)
@@ -241,6 +245,24 @@ def test_a_run_finds_its_text_from_another_folder(npgpt, story, tmp_path, monkey
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert npgpt("eval", "../run")[0] == 0
+
+
+def test_a_log_in_another_format_grows_with_the_run_also_when_it_is_not_asked_for_again(
+        npgpt, story):
+    assert npgpt("train", "--corpus", story, "--out", "run", *TINY, "--log", "csv")[0] == 0
+    assert npgpt("train", "--resume", "run", "--max-steps", "6")[0] == 0
+    rows = Path("run/log.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["step", *"0123456"]
+
+
+def test_a_format_whose_library_is_gone_does_not_keep_a_run_from_being_resumed(
+        npgpt, run_folder, monkeypatch):
+    (run_folder / "tensorboard").mkdir()
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    code, _, err = npgpt("train", "--resume", run_folder, "--max-steps", "5")
+    assert code == 0 and err.startswith("npgpt: run/tensorboard does not grow: ")
+    code, _, err = npgpt("train", "--resume", run_folder, "--log", "tensorboard")
+    assert (code, err.count("\n")) == (2, 1) and "npgpt[tensorboard]" in err
 
 
 @pytest.mark.parametrize("line", ["5", '{"a": 1}', "nonsense"])
