@@ -41,7 +41,7 @@ def new_figure(
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
     # a notebook shows what has such a method; matplotlib's own way there needs pyplot
-    figure._repr_png_ = partial(_png, figure)
+    setattr(figure, "_repr_png_", partial(_png, figure))
     return figure
 
 
