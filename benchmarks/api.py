@@ -25,6 +25,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     "npgpt.generation": (),
     "npgpt.evaluation.text": ("score_text",),
     "npgpt.evaluation.choices": ("read_questions", "score_questions"),
+    "npgpt.evaluation.last_word": ("read_passages", "score_last_words"),
+    "npgpt.evaluation.continuations": ("Continuation", "score_continuations"),
     "npgpt.probe.trace": ("Trace", "trace", "first_break"),
     "npgpt.probe.entropy": ("attention_entropy", "causal_bound", "quartiles"),
     "npgpt.training.settings": ("resolve",),

@@ -94,7 +94,8 @@ _RIGHT = {
         "seed, write_pack seed",
     "None":
         "GPT2.load dtype, GPT2.loss_and_grads rng, score_text token_bytes, Tape.backward result, "
-        "weights.load dtype, weights.convert dtype, resolve preset, resolve file, loss_and_grads rng",
+        "weights.load dtype, weights.convert dtype, resolve preset, resolve file, loss_and_grads "
+        "rng",
     "None|int8":
         "GPT2.loss_and_grads threads, score_text window, score_text stride, loss_and_grads "
         "threads, tune threads",

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Callable
 
+from ..config import GPT2Config
 from ..display.terminal import duration
 from ..files import locked
 from ..text import CORPORA, Corpus, CorpusError, Tokenizer, load_corpus
@@ -64,21 +65,34 @@ diverged (the last good checkpoint is kept), 130 interrupted (after saving)
 """
 
 
+# with --preset, --out and --resume what one wants first; the others stand under their tables
+FIRST = ("corpus", "tokenizer", "n_layer", "n_embd", "max_steps")
+
+
 def add_arguments(parser: Parser) -> None:
     """Declare the verb's arguments, one flag per setting."""
     parser.usage = "npgpt train [--preset NAME] [--config FILE] [--resume RUN] [options]"
+    parser._optionals.title = "to begin with"
     parser.add_argument("--preset", metavar="NAME",
                         help=f"one of {', '.join(PRESETS)} (default {DEFAULT_PRESET})")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings as a TOML file")
+    defaults, settings = resolve().to_dict(), table_fields()
+    homes = {name: table for table, fields in settings.items() for name in fields}
+    for name in FIRST:
+        table = homes[name]
+        _add_flag(parser, name, settings[table].pop(name), defaults[table].get(name))
     parser.add_argument("--out", type=Path, metavar="FOLDER",
                         help="the run folder (default: a new folder in runs/)")
     parser.add_argument("--resume", type=Path, metavar="RUN",
                         help=f"continue this run; only {_flags(CHANGEABLE)} may be changed")
-    defaults = resolve().to_dict()
-    for table, fields in table_fields().items():
-        group = parser.add_argument_group(f"{table} (defaults: those of {DEFAULT_PRESET})")
+    parser.add_argument_group("all settings in a file").add_argument(
+        "--config", type=Path, metavar="FILE", help="TOML, as a run's config.toml")
+    for table, fields in settings.items():
+        group = parser.add_argument_group(f"more of {table} (defaults: those of {DEFAULT_PRESET})")
+        variants = parser.add_argument_group("variants of the model, for studies") if (
+            table == "model") else group
         for name, field in fields.items():
-            _add_flag(group, name, field, defaults[table].get(name))
+            _add_flag(variants if name in GPT2Config.variants() else group, name, field,
+                      defaults[table].get(name))
     curves = parser.add_argument_group("curves (npgpt plot RUN draws all of them)")
     curves.add_argument("--live", action="store_true",
                         help="draw the loss while the run goes on, in a terminal")
@@ -312,7 +326,7 @@ METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
 def _add_flag(
-    group: argparse._ArgumentGroup, name: str, field: dataclasses.Field[object], default: object
+    group: argparse._ActionsContainer, name: str, field: dataclasses.Field[object], default: object
 ) -> None:
     flag, meaning = _flags([name]), field.metadata["help"]
     shown = {True: "on", False: "off"}[default] if isinstance(default, bool) else default

@@ -143,8 +143,8 @@ def _differences(summary: Summary) -> list[Part]:
             change(pair.entropy, 1) if pair.entropy else ""))
     n = max(len(pair.seeds) for pair in summary.pairs)
     least = "" if n < 1 else (
-        f" With {n} seeds the sign-flip test cannot give less than {p_text(2 / 2**n)}, whatever "
-        f"the numbers are.")
+        f" With {'one seed' if n == 1 else f'{n} seeds'} the sign-flip test cannot give less than "
+        f"{p_text(2 / 2**n)}, whatever the numbers are.")
     return [
         table("Perplexity of the first arm over that of the second, minus 1, from runs that share "
               "their seed (order of batches, and initial weights where the shapes agree). The last "

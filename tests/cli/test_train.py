@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from npgpt.cli import parse
 from npgpt.files import InUse, locked
 from npgpt.text import load_corpus
 from npgpt.training.checkpoint import load_checkpoint
@@ -355,3 +356,23 @@ def test_help_shows_what_every_flag_means_and_the_presets_defaults(npgpt):
     out = " ".join(npgpt("train", "--help")[1].split())
     assert "--n-layer N Blocks (default 4)" in out
     assert "--threads N Threads to compute with; 0 is one per core (default 0)" in out
+
+
+def test_help_begins_with_the_eight_options_that_a_newcomer_wants(npgpt, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    out = npgpt("train", "--help")[1]
+    first = out.split("to begin with:")[1].split("\n\n")[0]
+    assert [line.split()[0] for line in first.splitlines() if line.startswith("  --")] == [
+        "--preset", "--corpus", "--tokenizer", "--n-layer", "--n-embd", "--max-steps", "--out",
+        "--resume"]
+    variants = out.split("variants of the model, for studies:")[1].split("\n\n")[0]
+    assert "--norm" in variants and "--n-positions" not in variants
+
+
+def test_nanogpts_recipe_is_read_by_its_own_names():
+    given = parse(["train", *(
+        "--eval_iters=20 --block_size=64 --batch_size=12 --n_layer=4 --n_head=4 --n_embd=128 "
+        "--max_iters=2000 --lr_decay_iters=2000 --dropout=0.0 --learning_rate=1e-3").split()])
+    assert (given.eval_batches, given.n_positions, given.batch_size) == (20, 64, 12)
+    assert (given.max_steps, given.decay_steps, given.learning_rate) == (2000, 2000, 1e-3)
+    assert (given.resid_pdrop, given.embd_pdrop, given.attn_pdrop) == (0.0, 0.0, 0.0)

@@ -167,3 +167,17 @@ def test_what_is_not_measured_yet_is_nowhere_nan(done):
     text = "\n".join(report_on(results))
     assert "Not finished: " in text
     assert "NaN" not in text.replace("NaN heads", "").replace("heads that were NaN are", "")
+
+
+@pytest.mark.parametrize("done", range(5))
+@pytest.mark.parametrize("broken", [set(), {("b", 1)}, {("a", 1), ("b", 1)}])
+def test_what_no_run_has_measured_yet_is_not_reported_as_nan(done, broken):
+    results = results_of({"a": A[:2], "b": B[:2]}, entropies={"a": NATS["a"], "b": NATS["a"]},
+                         diverged=broken)
+    for run in results["runs"][done:]:
+        run.update(status="unfinished", val_loss=None, perplexity=None, diverged_at=None)
+    results["complete"] = done == 4
+    page = "\n".join(report_on(results))
+    for allowed in ("NaN heads", "heads that were NaN", "NaN at step 7", "loss nan"):
+        page = page.replace(allowed, "")
+    assert "nan" not in page.lower().split() and "NaN" not in page and "None" not in page
