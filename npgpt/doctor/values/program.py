@@ -49,7 +49,8 @@ def _call(function: Function, inputs: Inputs, settings: Settings) -> Value:
     return function(*inputs, **accepted(function, settings))
 
 
-def _as_given(inputs: Inputs, settings: Settings, got: Value) -> tuple[Inputs, Value]:
+def as_given(inputs: Inputs, settings: Settings, got: Value) -> tuple[Inputs, Value]:
+    """Inputs and result as they are."""
     return inputs, got
 
 
@@ -69,7 +70,7 @@ class Program:
     variants: Sequence[Variant | tuple[str, Function, str]] = ()
     draw: Callable[[np.random.Generator, Settings, int], tuple[Inputs, Settings]] | None = None
     run: Callable[[Function, Inputs, Settings], Value] = _call
-    observe: Callable[[Inputs, Settings, Value], tuple[Inputs, Value]] = _as_given
+    observe: Callable[[Inputs, Settings, Value], tuple[Inputs, Value]] = as_given
     conventions: Sequence[Variant] = ()
 
     def value(
