@@ -5,10 +5,12 @@ from .check import check, examine
 from .files import examine_file
 from .forward import ValueReport, diagnose_value
 from .function import check_function, check_scalar
+from .jax_check import check_jax
 from .kinds import KINDS
 from .layer import check_layer
 from .loss import check_loss
 from .report import Finding, GradientMismatch, Report, Row
+from .torch_check import check_torch
 from .values.program import Program, value_kinds
 
 __all__ = [
@@ -22,9 +24,11 @@ __all__ = [
     "ValueReport",
     "check",
     "check_function",
+    "check_jax",
     "check_layer",
     "check_loss",
     "check_scalar",
+    "check_torch",
     "constant",
     "diagnose_value",
     "examine",

@@ -72,7 +72,7 @@ def test_noise_all_over_gets_no_name():
     noise = normal(4, 4, 5)
     found = linear(lambda dx, dw, db: (dx, dw * noise, db))
     assert [f.kind for f in found] == ["unexplained"]
-    assert found[0].picture.splitlines()[:4] == 4 * ["#####"]
+    assert "20 of 20 elements are wrong." in found[0].message and not found[0].picture
 
 
 def test_a_missing_factor_and_a_wrong_sign_are_both_named():
