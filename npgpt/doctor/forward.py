@@ -275,7 +275,7 @@ def _choose(points: list[Point], program: Program) -> tuple[list[Fault], list[Fa
     """The cheapest mistake, or pair, that predicts what was given at every point."""
     point, others = points[0], points[1:]
     nearly: list[Fault] = []
-    for guesses in (_single(program, point), _pairs(program)):
+    for guesses in (_single(program, point), _pairs(program, point.settings)):
         found: list[tuple[float, list[Guess]]] = []
         for group in guesses:
             predicted = group[-1].predict(point)
@@ -318,11 +318,7 @@ def _named(program: Program, variants: Iterable[Variant], settings: Settings) ->
         except (ArithmeticError, LookupError, TypeError, ValueError):   # it cannot be made here
             return None
 
-    defaults = {name: p.default for name, p in
-                inspect.signature(program.function).parameters.items() if p.default is not p.empty}
-    words = {**defaults, **settings, "value": last.value}
-    sentence = last.sentence if last.function else last.sentence.format(**words)
-    return Guess(Fault(last.kind, sentence, cost=1), predict)
+    return Guess(Fault(last.kind, program.sentence(last, settings), cost=1), predict)
 
 
 def _single(program: Program, point: Point) -> Iterator[list[Guess]]:
@@ -350,12 +346,12 @@ def _single(program: Program, point: Point) -> Iterator[list[Guess]]:
         yield [Guess(Fault("factor", sentence, cost=2), scaled)]
 
 
-def _pairs(program: Program) -> Iterator[list[Guess]]:
+def _pairs(program: Program, settings: Settings) -> Iterator[list[Guess]]:
     own = [variant for variant in program.mistakes() if variant.function is None]
     pairs = [pair for pair in itertools.combinations(own, 2) if pair[0].kind != pair[1].kind]
     for first, second in sorted(pairs, key=lambda p: own.index(p[0]) + own.index(p[1]))[:PAIRS]:
-        alone = _named(program, [first], {})
-        yield [alone, _named(program, [first, second], {})]
+        alone = _named(program, [first], settings)
+        yield [alone, _named(program, [first, second], settings)]
 
 
 def _unnamed(point: Point) -> Fault:

@@ -86,6 +86,14 @@ class Program:
         with np.errstate(all="ignore"):
             return self.run(function, inputs, settings | ({"wrong": wrong} if wrong else {}))
 
+    def sentence(self, variant: Variant, settings: Settings) -> str:
+        """The variant's sentence, with its value and the settings filled in."""
+        if variant.function:
+            return variant.sentence
+        parameters = inspect.signature(self.function).parameters.items()
+        defaults = {name: p.default for name, p in parameters if p.default is not p.empty}
+        return variant.sentence.format(**defaults | settings | {"value": variant.value})
+
     def mistakes(self) -> list[Variant]:
         """The variants, the most usual first."""
         return [variant if isinstance(variant, Variant) else
