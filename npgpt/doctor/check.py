@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..gradcheck.numeric import COARSE, EPSILON, precision_name
+from ..gradcheck.numeric import EPSILON
 from ..gradcheck.pair import ContractError, describe, to_numpy
 from .behaviour import check_contract, check_linear, check_mutation
 from .diagnosis import diagnose
 from .explain import sharpened
 from .large import examine_large
 from .measure import FULL, measure, row, step_around
+from .numeric import COARSE, precision_name
 from .report import Finding, Report, Row
 from .structure import check_structure, nothing_to_check, sizes
 from .subject import CallError, Subject, check_mapping, generator

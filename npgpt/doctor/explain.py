@@ -13,10 +13,11 @@ from dataclasses import replace
 import numpy as np
 
 from ..arrays import Array
-from ..gradcheck.numeric import norm, signs, ways
+from ..gradcheck.numeric import norm, signs
 from .fault import Fault, WrongGradient, close, fit, wrong_gradient
 from .measure import Measurement
 from .multiple import near, plain
+from .numeric import ways
 from .places import (
     dout_forgotten,
     dout_nowhere,

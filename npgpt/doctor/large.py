@@ -9,12 +9,13 @@ import numpy as np
 
 from ..arrays import Array
 from ..gradcheck.compare import Agreement
-from ..gradcheck.numeric import COMPLEX_STEP, EPSILON, NotComplex, Way, norm, signs, ways
+from ..gradcheck.numeric import COMPLEX_STEP, EPSILON, NotComplex, norm, signs
 from .diagnosis import diagnose
 from .explain import explain_large
 from .fault import Fault
 from .measure import FULL, measure, row
 from .multiple import kind_of, times
+from .numeric import Way, ways
 from .picture import picture
 from .report import Finding, Row
 from .sampling import DIRECTIONS, Located, Slope, few_wrong, locate, sample

@@ -24,10 +24,11 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..gradcheck.numeric import NotComplex, norm, signs, unit_directions
+from ..gradcheck.numeric import NotComplex, norm, signs
 from .fault import DIGITS, Fault
 from .measure import Measurement
 from .multiple import kind_of, origin, times
+from .numeric import unit_directions
 from .source import Slot, Source, read, shortened, slots
 from .subject import CallError
 

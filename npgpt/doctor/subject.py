@@ -13,7 +13,8 @@ import numpy as np
 
 from ..arrays import Array
 from ..gradcheck.numeric import EPSILON, norm
-from ..gradcheck.pair import ContractError, Pair, describe
+from ..gradcheck.pair import ContractError, describe
+from .pair import Pair
 
 
 class CallError(Exception):
