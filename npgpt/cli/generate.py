@@ -42,7 +42,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--temperature", type=float, default=0.8, metavar="X",
                         help="0 is greedy, 1 the model's own distribution (default 0.8)")
     parser.add_argument("--top-k", type=int, metavar="K",
-                        help="choose among the K most probable tokens (default: all)")
+                        help="choose among the K most probable tokens (default 0: all)")
     parser.add_argument("--top-p", type=float, metavar="P",
                         help="choose among the most probable tokens that add up to probability P "
                              "(default: all)")

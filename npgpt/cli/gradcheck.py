@@ -11,7 +11,7 @@ from pathlib import Path
 from textwrap import wrap
 
 from ..doctor import Report, examine_file
-from ..doctor.files import read_flag
+from ..doctor.headers import read_flag
 from ..doctor.report import Row, paint
 from ..selfcheck.check import GOAL, check_models, check_ops
 from .console import wants_color

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,5 +55,8 @@ def save(figure: Figure, path: Path) -> None:
 
     # no date and no random ids: the same numbers give the same file
     metadata = {"Date": None} if path.suffix == ".svg" else {}
-    with matplotlib.rc_context({"svg.hashsalt": "npgpt"}), replacing_file(path) as beside:
+    with (matplotlib.rc_context({"svg.hashsalt": "npgpt"}), warnings.catch_warnings(),
+          replacing_file(path) as beside):
+        # a token may be of a script that the font lacks: it is drawn as a box
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         figure.savefig(beside, format=path.suffix[1:], dpi=150, metadata=metadata)

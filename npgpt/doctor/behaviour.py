@@ -192,9 +192,8 @@ def _check_stale_cache(subject: Subject, rng: np.random.Generator) -> Finding | 
     return None if not evidence else Finding(
         "stale-cache", "",
         "backward does not use the cache it is given: after another forward it answers for that "
-        "one. What backward needs must travel in the cache, not in a global or an attribute. "
-        "(For a layer object that keeps its input, check_layer(layer, x) makes a new one each "
-        "time.)",
+        "one. What backward needs must travel in the cache, not in a global or an attribute (a "
+        "layer object that keeps it in itself: check_layer(layer, x)).",
         evidence=evidence)
 
 

@@ -15,7 +15,7 @@ from .measure import Measurement, evidence
 from .picture import largest_block, neighbourhood, picture
 from .report import Finding
 from .traced_source import program
-from .values import differing
+from .value_faults import differing
 
 
 def finding(

@@ -161,7 +161,8 @@ def step_around(subject: Subject, rng: np.random.Generator) -> tuple[Subject, li
             method = ways(function, x, rng)[0]
             if method.exact:
                 break
-            found = method.kinks(function, x)
+            found = np.array([np.any(method.along(function, x, v).spread)
+                              for v in unit_directions(x.shape)]).reshape(x.shape)
             if not found.any():
                 break
             step = found * STEP * rng.choice([-1.0, 1.0], x.shape) * np.maximum(1.0, np.abs(x))
@@ -199,7 +200,7 @@ def measure(subject: Subject, rng: np.random.Generator, positions: list[int]) ->
         if analytic is not None:
             result.analytic[i] = analytic
             result.verdict[i], gradient = judged(gradients, analytic.reshape(DOUTS, *x.shape))
-        result.jacobian[i], result.errors[i] = gradient.taken
+        result.jacobian[i], result.errors[i], _ = gradient.taken
         result.numeric[i], result.method[i] = gradient.numeric, gradient.way
     return result
 

@@ -17,7 +17,7 @@ from ..gradcheck.compare import WHOLE, Agreement, agree
 from ..gradcheck.numeric import EPSILON, norm, signs
 from .fault import Fault
 from .multiple import times
-from .values import list_elements
+from .value_faults import list_elements
 
 DIRECTIONS = 8
 MOST = 5  # wrong elements that are searched one by one

@@ -1,218 +1,172 @@
-"""Faults of values: zero, NaN, rounding, a factor, another input's gradient, a term or dout too
-many or too few, single elements.
+"""Two values side by side: how far apart, where first, and what mistakes any value may have.
 
-A generator takes Evidence and yields Faults: those that predict or undo are for the chooser to
-compare, those that do neither were seen to hold.
+A value is an array, or lists and dicts of arrays; a list of byte strings is compared as a list.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..arrays import Array
-from ..gradcheck.numeric import norm
-from .fault import DIGITS, NEARLY, Fault, adds, close, fit, gives
-from .measure import Evidence, usable
-from .multiple import kind_of, near, origin, plain, ratio, times
-from .picture import largest_block
-from .subject import CallError
+from .program import Value
 
-FEW = 3  # wrong elements that are listed one by one
-
-
-def not_finite(v: Evidence) -> Iterator[Fault]:
-    """NaN or infinity."""
-    bad = ~np.isfinite(v.given[0])
-    if bad.any():
-        yield Fault(
-            "not-finite", f"{int(bad.sum())} of {bad.size} elements are NaN or infinite.",
-            "the values themselves")
+# A value is wrong if it is off by more than this, of the size of the right one. Not less: the order
+# of summation differs from program to program; float32 has about seven digits, float16 three.
+TOLERANCES = {"float64": 1e-8, "float32": 1e-4, "float16": 2e-2}
+# A mistake explains a value that is this much closer to its prediction than to the right value.
+CLOSER = 0.02
+Leaves = dict[str, Array]
 
 
-def zero(v: Evidence) -> Iterator[Fault]:
-    """Nothing comes back."""
-    if not np.any(v.given) and np.any(v.truth):
-        yield Fault(
-            "zero-gradient",
-            f"backward returns only zeros for {v.name}, but moving {v.name} moves the output.",
-            f"the true gradient has length {norm(v.truth[0]):.3g}", coefficient=0.0)
+def leaves(value: Value, path: str = "") -> Leaves:
+    """The arrays of a value by their path in it, such as [2]['wte'].
+
+    Raises ValueError for what holds no array, number or byte string.
+    """
+    if isinstance(value, dict):
+        return {key: leaf for name, part in value.items()
+                for key, leaf in leaves(part, f"{path}[{name!r}]").items()}
+    if isinstance(value, (list, tuple)) and value and not np.isscalar(value[0]):
+        flat = [v for part in value for v in (part if isinstance(part, (list, tuple)) else [part])]
+        if not all(isinstance(v, (bytes, str)) for v in flat):
+            return {key: leaf for n, part in enumerate(value)
+                    for key, leaf in leaves(part, f"{path}[{n}]").items()}
+    if isinstance(value, (list, tuple)) and value and not isinstance(value[0], (int, float)):
+        array = np.empty(len(value), dtype=object)
+        array[:] = [_plain(part) for part in value]
+        return {path: array}
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"expected arrays or numbers, got {type(value).__name__}")
+    return {path: array}
 
 
-def float32(v: Evidence) -> Iterator[Fault]:
-    """Right to about seven digits: some step ran in float32, and rounding is seen everywhere."""
-    errors = np.abs(v.rows - v.truth)
-    gap, size = norm(errors), norm(v.truth)
-    if not 1e-10 * size < gap < 3e-6 * size or v.digits > DIGITS:
-        return
-    exact = bool(np.all(v.rows == v.rows.astype(np.float32)))
-    typical = size / math.sqrt(v.truth.size)
-    small = np.all(errors <= 1e-4 * (np.abs(v.truth) + 1e-3 * typical)) and gap < 1e-6 * size
-    # one element off by 1e-6 is a wrong element; rounding leaves its dust on nearly all
-    everywhere = np.mean(errors > 1e-3 * gap / size * np.abs(v.truth)) > 0.6
-    # and a steady factor such as 1.0000003 is not rounding
-    steady = abs(fit(v.rows, v.truth) - 1) > 0.5 * gap / size
-    if exact or (small and everywhere and not steady):
-        rest = "every value is one that float32 can hold" if exact else "the errors have no pattern"
-        yield Fault(
-            "float32",
-            f"The gradient of {v.name} is right to about {-math.log10(gap / size):.0f} digits only:"
-            " right up to the noise of float32, which is used somewhere on the way.",
-            f"relative error {gap / size:.1e}; {rest}")
+def _plain(part: Value) -> Value:
+    if isinstance(part, (list, tuple)):
+        return tuple(_plain(one) for one in part)
+    return part.encode() if isinstance(part, str) else part
 
 
-def factor(v: Evidence) -> Iterator[Fault]:
-    """A multiple of the truth: wrong sign, a mean for a sum, or a number with a source."""
-    c = fit(v.rows, v.truth)
-    if v.digits > DIGITS and plain(c) and abs(c / plain(c) - 1) < NEARLY:
-        c = float(plain(c))
-    if c and not near(c, 1):
-        yield scaled(v, c)
-
-
-def scaled(v: Evidence, c: float, predict: bool = True) -> Fault:
-    """The name for c times the true gradient."""
-    out = v.m.out if v.m else np.zeros(())
-    rows = out.size // max(1, out.shape[-1] if out.ndim else 1)
-    if len(v.shape) < out.ndim and rows > 1 and near(c * rows, 1):
-        kind = "mean-for-sum"
-        text = f"{v.name} is used at {rows} positions and its gradient is the sum over them; " \
-            "backward takes the mean."
-    else:
-        kind = kind_of(c)
-        where = origin(c, v.subject, lambda other: ratio(other, v.position))
-        text = f"The gradient of {v.name} {times(c)}{where}."
-    over = "for several random dout" if v.m else "along every random direction"
-    return Fault(kind, text, f"backward = {c:.9g} * the true gradient, {v.words}, {over}",
-                 predict=(lambda truth: c * truth) if predict else None, coefficient=c)
-
-
-def of_others(v: Evidence) -> Iterator[Fault]:
-    """The gradient of another input, given or added."""
-    m = v.m
-    for other, theirs in m.numeric.items() if m else ():
-        assert m is not None
-        if other == v.position or m.subject.shape(other) != v.given.shape[1:]:
-            continue
-        if v.shaped and close(theirs, fit(theirs, v.truth) * v.truth):
-            continue  # such as p and t in p - t: then a wrong sign or factor is the better name
-        name = m.subject.names[other]
-        swapped = other in m.analytic and v.shaped and close(m.analytic[other], v.truth)
-        given = f"This is the gradient of {name}, not of {v.name}."
-        if swapped:
-            given = "The gradients of {} and {} are swapped.".format(*sorted((v.name, name)))
-        if not v.shaped:
-            given = f"{v.name} has shape {v.shape}, its gradient has shape {v.given.shape[1:]}: " \
-                f"it is the gradient of {name}."
-            if not close(v.given.reshape(theirs.shape), theirs, v.digits):
+def gap(a: Leaves, b: Leaves) -> float:
+    """The length of the difference; inf for other shapes, other tokens, or NaN in other places."""
+    if a.keys() != b.keys() or any(a[key].shape != b[key].shape for key in a):
+        return math.inf
+    total = 0.0
+    with np.errstate(all="ignore"):
+        for key, left in a.items():
+            right = b[key]
+            if left.dtype == object or right.dtype == object:
+                total += float(sum(x != y for x, y in zip(left, right, strict=True)))
                 continue
-        evidence = f"it equals the true gradient of {name} {v.words}"
-        yield Fault(
-            "another-input", given, evidence, predict=gives(theirs) if v.shaped else None,
-            doubtful=not swapped)  # `dweight = dout.sum()` may lack a factor
-        if v.shaped:
-            yield Fault(
-                "another-input", f"The gradient of {name} was added to that of {v.name}.",
-                f"backward = true gradient of {v.name} + true gradient of {name}, {v.words}",
-                predict=adds(theirs))
+            same = (left == right) | (np.isnan(left) & np.isnan(right))
+            off = np.where(same, 0.0, left.astype(float) - right.astype(float))
+            total += float((off * off).sum()) if np.isfinite(off).all() else math.inf
+    return math.sqrt(total)
 
 
-def extra_term(v: Evidence) -> Iterator[Fault]:
-    """Right, but for something added that has no dout in it."""
-    m = v.measurement
-    try:
-        rows = usable([m.subject.gradients(np.zeros(m.out.shape))], v.position, v.shape)
-    except CallError:  # a backward that divides by dout, or rejects zeros
-        return
-    if rows is None or not np.any(rows) or not np.all(np.isfinite(rows)):
-        return
-    rest = rows[0]
-    there = rest != 0
-    values = rest[there]
-    what = f"{values[0]:.6g}" if np.ptp(values) <= 1e-9 * abs(values[0]) else "a term"
-    where = "" if there.all() else f" (at {largest_block(there.reshape(v.shape))})"
-    yield Fault(
-        "extra-term",
-        f"Something is added to the gradient of {v.name} that has no dout in it: {what}{where}. "
-        "Every term of a true gradient has dout as a factor.",
-        "for a dout of zeros backward returns just that; without it, all the rest is right",
-        predict=adds(rest), undo=lambda given: given - rest.reshape(v.shape),
-        nonlinear=True)
+def size(a: Leaves) -> float:
+    """The length of all finite numbers together."""
+    return math.sqrt(sum(float((np.where(np.isfinite(x), x, 0.0).astype(float) ** 2).sum())
+                         for x in a.values() if x.dtype != object))
 
 
-def dout_forgotten(v: Evidence) -> Iterator[Fault]:
-    """The gradient of the sum of out: dout is not in it."""
-    if v.measurement.out.size > 1:
-        whole = np.broadcast_to(v.jacobian.sum(axis=1), v.truth.shape)
-        yield Fault(
-            "missing-factor",
-            f"The gradient of {v.name} does not depend on dout: it is the gradient of out.sum(). "
-            "Multiply by dout.", "the same answer for different random dout",
-            predict=gives(whole), nonlinear=True)
+def tolerance(a: Leaves) -> float:
+    """What is allowed for numbers of this precision, as a fraction of their size."""
+    return max((TOLERANCES.get(str(x.dtype), 1e-8) for x in a.values()), default=1e-8)
 
 
-def dout_nowhere(v: Evidence) -> Iterator[Fault]:
-    """The same, and not zero, for every dout, whatever it is."""
-    if len(v.given) > 1 and np.any(v.given) and np.all(v.given == v.given[:1]):
-        text = f"What backward gives for {v.name} does not depend on dout, which is a factor of " \
-            "every term of a true gradient."
-        if not v.shaped:
-            text = f"{v.name} has shape {v.shape}, its gradient has shape {v.given.shape[1:]}, " \
-                "and does not depend on dout: the factor that dout is in is missing."
-        yield Fault("missing-factor", text, "the same answer for different random dout",
-                    nonlinear=True)
+def explains(predicted: Leaves, right: Leaves, got: Leaves) -> bool:
+    """Whether what a mistake predicts is what was given: far closer to it than the right value."""
+    before = gap(right, got)
+    before = before if math.isfinite(before) else size(got)
+    return gap(predicted, got) <= CLOSER * before + 1e-14 * size(got)
 
 
-def differing(v: Evidence, predicted: Array) -> Array:
-    """Where the given (K, N) differs from a prediction by more than its digits and the error bars:
-    a mask (N,)."""
-    m = v.measurement
-    typical = float(np.sqrt(np.mean(np.square(predicted)))) if predicted.size else 0.0
-    errors = np.abs(m.douts.reshape(len(m.douts), -1)) @ m.errors[v.position].T
-    allowed = v.digits * (np.abs(predicted) + 1e-3 * typical) + 5 * errors
-    return np.asarray((~(np.abs(v.rows - predicted) <= allowed)).any(axis=0))
+@dataclass(frozen=True)
+class General:
+    """A mistake that any value may have, as a map of the right value."""
+
+    kind: str
+    sentence: str
+    change: Callable[[Array], Array]
+    ndim: int = 0
 
 
-def wrong_elements(v: Evidence) -> Fault | None:
-    """All is right but for one element, or for two or three among many."""
-    wrong = differing(v, v.truth)
-    count = int(wrong.sum())
-    if not 0 < count <= max(1, min(FEW, wrong.size // 8)) or wrong.size < 3:
+GENERAL = [
+    General("zero-value", "it is all zeros: never written, or a gradient that was never added",
+            np.zeros_like),
+    General("wrong-sign", "the sign is wrong", np.negative),
+    General("transposed", "the last two axes are transposed", lambda a: a.swapaxes(-1, -2), 2),
+    General("axes-swapped", "rows are in reverse order", lambda a: a[::-1], 1),
+    General("shifted", "positions are shifted by one, to the right",
+            lambda a: np.roll(a, 1, axis=-2), 2),
+    General("shifted", "positions are shifted by one, to the left",
+            lambda a: np.roll(a, -1, axis=-2), 2),
+    General("batch-dropped", "every sequence of the batch holds the first one",
+            lambda a: np.broadcast_to(a[:1], a.shape), 3),
+    General("axes-swapped", "the axes of heads and positions are swapped",
+            lambda a: a.swapaxes(1, 2), 4),
+    General("float32", "the numbers were rounded to half precision on the way",
+            lambda a: a.astype(np.float16).astype(a.dtype), 0),
+    General("float32", "some step ran in float32: it is right to about seven digits only",
+            lambda a: a.astype(np.float32).astype(a.dtype), 0),
+]
+
+
+def general(right: Leaves) -> Iterator[tuple[General, Leaves]]:
+    """What each of these mistakes makes of the right value, where it has the axes for it."""
+    if all(a.dtype.kind == "f" for a in right.values()):
+        for mistake in GENERAL:
+            if all(a.ndim >= mistake.ndim for a in right.values()):
+                yield mistake, {key: mistake.change(a) for key, a in right.items()}
+
+
+def factor(right: Leaves, got: Leaves) -> float | None:
+    """c, if what was given is c times the right value and c is not 1; else None."""
+    if gap(right, got) == math.inf or any(a.dtype == object for a in right.values()):
         return None
-    how, nonlinear = {}, False
-    for n in map(int, np.flatnonzero(wrong)):
-        words, constant = _how(v.rows[:, n], v.truth[:, n])
-        how[tuple(map(int, np.unravel_index(n, v.shape)))] = words
-        nonlinear = nonlinear or constant
-    fault = list_elements(v.name, how, f"the other {wrong.size - count} are right {v.words}")
-    return replace(fault, nonlinear=nonlinear)
+    square = sum(float((a * a).sum()) for a in right.values())
+    c = sum(float((a * got[key]).sum()) for key, a in right.items()) / (square or 1.0)
+    scaled = {key: c * a for key, a in right.items()}
+    return c if abs(c - 1) > 1e-6 and c != 0 and explains(scaled, right, got) else None
 
 
-def list_elements(name: str, how: dict[tuple[int, ...], str], evidence: str) -> Fault:
-    """The name for a few wrong elements: their places, and how each is wrong."""
-    count = len(how)
-    noun = "One element" if count == 1 else f"{count} elements"
-    text = "; ".join(f"{list(index)} {words}" for index, words in how.items())
-    return Fault("wrong-element", f"{noun} of the gradient of {name} "
-                 f"{'is' if count == 1 else 'are'} wrong: {text}.", evidence)
+def factor_word(c: float, sizes: Mapping[str, float]) -> str:
+    """A sentence for a factor: of the sizes, the root of one, 2, or the number itself."""
+    known = {**sizes, "2": 2.0, **{f"the root of {word}": math.sqrt(n)
+                                   for word, n in sizes.items() if n > 1}}
+    for word, value in known.items():
+        if abs(c / value - 1.0) < 1e-3 and value != 1:
+            return f"it is too large by a factor of {word} ({value:.6g}): a sum instead of a mean?"
+        if abs(c * value - 1.0) < 1e-3 and value != 1:
+            return f"it is too small by a factor of {word} ({value:.6g}): divided twice?"
+    return f"it is {c:.6g} times the correct one"
 
 
-def _how(given: Array, truth: Array) -> tuple[str, bool]:
-    """What is wrong with one element, from its values for several dout, and whether that is the
-    same for all of them."""
-    if not np.all(np.isfinite(given)):
-        return "is NaN or infinite", False
-    if not np.any(given):
-        return "is zero", False
-    if np.ptp(given) <= 1e-9 * np.abs(given).max():
-        return f"is {given[0]:.6g}, whatever dout is", True
-    c = fit(given, truth)
-    if c and norm(given - c * truth) <= 1e-9 * norm(given):
-        return times(c), False
-    gap = given - truth
-    if np.ptp(gap) <= 1e-7 * np.abs(gap).max():
-        return f"has {gap[0]:.6g} added to it, whatever dout is", True
-    return f"is off by {np.abs(gap).max():.2g}", False
+def first_difference(right: Leaves, got: Leaves) -> tuple[str, str, str] | None:
+    """(where, expected, got) of the first element that differs, in words; None for equal values."""
+    for key, a in right.items():
+        b = got.get(key)
+        if b is None:
+            return key, "a value", "nothing"
+        if a.shape != b.shape:
+            return key, f"shape {a.shape}", f"shape {b.shape}"
+        if a.dtype == object or b.dtype == object:
+            off = np.array([x != y for x, y in zip(a, b, strict=True)], bool)
+        else:
+            with np.errstate(invalid="ignore"):
+                room = tolerance(got) * max(size({key: a}) / math.sqrt(max(a.size, 1)), 1e-300)
+                off = ~((np.abs(a - b) <= room) | (a == b) | (np.isnan(a) & np.isnan(b)))
+        if off.any():
+            index = tuple(int(i) for i in np.argwhere(off)[0])
+            place = key + (str(list(index)) if index else "")
+            return place, _shown(a[index]), _shown(b[index])
+    return None
+
+
+def _shown(value: Value) -> str:
+    return f"{value:.9g}" if isinstance(value, (float, np.floating)) else str(value)

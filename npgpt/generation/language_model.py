@@ -161,8 +161,8 @@ class LanguageModel:
         Settings:
             temperature, top_k, top_p, min_p, repetition_penalty    as in Sampling; temperature 0 is
                                 greedy, 1 the default
-            stop_ids, stop      ids and strings that end a row; strings need decode=, from ids to
-                                str
+            stop_ids, stop      ids, or one, and strings that end a row; strings need decode=, from
+                                ids to str
             speculate           draft by prompt look-up; the same tokens, sooner in repetitive text
 
         Raises, at the call and before any work, ValueError for an empty prompt, ids outside the

@@ -5,14 +5,14 @@ All tolerances stand here; none grows with the size of a tensor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from ..arrays import Array
-from .numeric import EPSILON, Way, norm, signs
+from .numeric import EPSILON, Slope, Way, norm, signs
 from .pair import Pair, to_numpy
 
 WHOLE = 1e-10       # of the whole gradient's length: a complex step has 15 digits, Richardson 11
@@ -44,45 +44,35 @@ class Agreement:
 
 def agree(
     given: Array, numeric: Array, error_bar: Array, reach: Array, scale: float,
-    epsilon: float = EPSILON, noise: Callable[[], tuple[Array, Array]] | None = None,
+    epsilon: float = EPSILON, noise: Array | float = 0.0, spread: Array | float = 0.0,
 ) -> Agreement:
     """Compare two gradients of one shape.
 
     `reach` is each element's sum of |dout| |d out/d x|, `scale` the length that the gradient could
-    have had, `epsilon` forward's precision. `noise`, called only in doubt, gives how far rounding
-    moves the numeric gradient, which may be all that a gradient of zero is, and the given one.
+    have had, `epsilon` forward's precision, `noise` what rounding may move, `spread` how far the
+    slopes of a kink's two sides are from the middle between them.
     """
     # what the checker cannot measure accuses nobody, but a NaN from backward is never right
     known = np.isfinite(numeric) & np.isfinite(error_bar)
     numeric, bar, reach = (np.where(known, a, 0.0) for a in (numeric, error_bar, reach))
-    gap = np.where(np.isfinite(given), np.abs(given - numeric), np.inf)
+    gap = np.where(np.isfinite(given), np.maximum(np.abs(given - numeric) - spread, 0.0), np.inf)
     gap = np.where(known | np.isnan(given), gap, 0.0)
-    digits = 0.0 if epsilon <= EPSILON else epsilon
-    length, floor = norm(numeric), np.full(gap.shape, max(FLOOR, 10 * digits) * scale)
-    relative = max(WHOLE, 100 * digits)
-    for doubt in (False, True):
-        if doubt:
-            if noise is None:
-                break
-            of_numeric, of_given = (np.where(np.isfinite(a), a, 0.0) for a in noise())
-            most = max(MOST_NOISE, 1e4 * digits) * max(length, 1e-5 * scale)
-            floor = floor + NOISE * of_numeric.max() + np.minimum(NOISE * of_given, most)
-        allowed = max(ELEMENT, 1000 * digits) * reach + BARS * bar + floor
-        allowed = allowed + max(SMALL, 10 * digits) * length
-        wrong = gap > allowed
-        bound = relative * length + BARS * norm(bar) + norm(floor)
-        if norm(gap) <= bound and not wrong.any():
-            break
-    zero = bool(length <= norm(floor))
+    length = norm(numeric)
+    floor = max(FLOOR, 10 * epsilon) * scale + noise + np.zeros(gap.shape)
+    allowed = (max(ELEMENT, 1000 * epsilon) * reach + max(SMALL, 10 * epsilon) * length
+               + BARS * bar + floor)
+    bound = max(WHOLE, 100 * epsilon) * length + BARS * norm(bar) + norm(floor)
+    wrong, zero = gap > allowed, bool(length <= norm(floor))
     unit = max(length, norm(floor) / WHOLE * zero) or 1.0
     if norm(gap) > bound or wrong.any():
         wrong = wrong if wrong.any() else gap >= 0.5 * gap.max()
         return Agreement("wrong", norm(gap) / unit, bound / unit, wrong, zero)
     usual = np.maximum(np.abs(numeric), unit / max(gap.size, 1) ** 0.5)
     blunt = ~known | (BARS * bar > np.maximum(BLUNT * usual, 1e-9 * scale))
-    verdict = "undecided" if blunt.any() else "right"
-    noisy = not zero and not digits and (doubt or norm(floor) > MOST_NOISE * length)
-    return Agreement(verdict, norm(gap) / unit, bound / unit, wrong, zero, noisy)
+    noisy = not zero and epsilon <= EPSILON and bool(
+        np.any(noise) or norm(floor) > MOST_NOISE * length)
+    return Agreement("undecided" if blunt.any() else "right", norm(gap) / unit, bound / unit,
+                     wrong, zero, noisy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,77 +90,62 @@ class Gradient:
     way: Way
 
     @cached_property
-    def taken(self) -> tuple[Array, Array]:
-        """The Jacobian (N, M) along the moves, and its error bars."""
+    def taken(self) -> Slope:
+        """The Jacobian (N, M) along the moves, its error bars, and its spreads on kinks."""
         return self._taken(self.pair)
 
     @cached_property
     def numeric(self) -> Array:
         """The true slopes along the moves, for each dout: (K, N)."""
-        return np.asarray(self._flat @ self.taken[0].T)
+        return np.asarray(self._flat @ self.taken.value.T)
 
     def verdict(self, given: Array) -> Agreement:
         """Whether the gradients `given` (K, *x.shape) are right."""
-        jacobian, errors = self.taken
-        x, along = self.pair.array(self.position), self._along(given)
-        size = np.abs(self._flat)
-        free = x[np.isfinite(x)]
-        length = max(norm(free), 1e-3 * max(x.size, 1) ** 0.5)
+        x, along, size = self.pair.array(self.position), self._along(given), np.abs(self._flat)
+        length = max(norm(x[np.isfinite(x)]), 1e-3 * max(x.size, 1) ** 0.5)
         scale = norm(self.douts) * norm(self.out[np.isfinite(self.out)]) / length
 
-        def compared(along: Array) -> Agreement:
-            return agree(along, self.numeric, size @ errors.T, size @ np.abs(jacobian).T, scale,
-                         self.way.epsilon, lambda: self._noise(along))
+        def compared(noise: Array | float = 0.0) -> Agreement:
+            value, error, spread = self.taken
+            return agree(along, self.numeric, size @ error.T, size @ np.abs(value).T, scale,
+                         self.way.epsilon, noise, size @ spread.T)
 
-        found = compared(along)
-        kinks = found.wrong.any(axis=0)
-        if found.verdict == "wrong" and all(
-                self._between(along[:, n], self.moves[n]) for n in map(int, np.flatnonzero(kinks))):
-            return compared(np.where(kinks, self.numeric, along))
-        return found
+        found = compared()
+        return compared(self._noise(along, scale)) if found.verdict == "wrong" else found
 
     @property
     def _flat(self) -> Array:
         return self.douts.reshape(len(self.douts), -1)
 
-    def _taken(self, pair: Pair) -> tuple[Array, Array]:
+    def _taken(self, pair: Pair) -> Slope:
         f, x = pair.out_as_function_of(self.position), pair.array(self.position)
         slopes = [self.way.along(f, x, v) for v in self.moves]
         # where out is infinite, such as the logarithm of a masked probability, dout is 0
         known = np.isfinite(self.out).reshape(-1)
-        jacobian = [np.where(known, slope.value.reshape(-1), 0.0) for slope in slopes]
-        errors = [np.where(known, slope.error.reshape(-1), 0.0) for slope in slopes]
-        return np.array(jacobian), np.array(errors)
+        return Slope(*(np.where(known, np.reshape(part, (len(slopes), -1)), 0.0)
+                       for part in zip(*slopes)))
 
     def _along(self, gradients: Array) -> Array:
         """The slopes (K, N) that gradients (K, *x.shape) give along the moves."""
         return np.array([[np.sum(np.where(v == 0, 0.0, g) * v) for v in self.moves]
                          for g in gradients])
 
-    def _noise(self, along: Array) -> tuple[Array, Array]:
-        """How far a unit in the last place of x and dout moves both gradients."""
+    def _noise(self, along: Array, scale: float) -> Array:
+        """What to allow for rounding: how far a unit in the last place of x and dout moves either.
+
+        It may be all that a gradient of zero is. backward's own is allowed up to a bound only.
+        """
         rng, x = np.random.default_rng(0), self.pair.array(self.position)
         by = 1 + 2 * EPSILON * signs(x.shape, rng)
         pair = self.pair.with_input(self.position, np.where(np.isfinite(x), x * by, x))
         again = np.array([
             to_numpy(pair.gradients(dout * (1 + 2 * self.way.epsilon * signs(dout.shape, rng)))[
                 self.position]) for dout in self.douts])
-        return np.abs(self._flat @ self._taken(pair)[0].T - self.numeric), np.abs(
-            self._along(again) - along)
-
-    def _between(self, given: Array, v: Array) -> bool:
-        """Whether forward has a kink along v, and each slope given (K,) is made of its two sides.
-        """
-        f, x = self.pair.out_as_function_of(self.position), self.pair.array(self.position)
-        left, right, bar = (np.where(np.isfinite(self.out), a, 0.0).reshape(-1)
-                            for a in self.way.sides(f, x, v))
-        sizes = np.abs(left) + np.abs(right)
-        if not (np.abs(left - right) > 1e-4 * sizes + 30 * bar).any():
-            return False
-        ends = np.array([self._flat * left, self._flat * right])                        # (2, K, M)
-        slack = np.abs(self._flat) @ (5 * bar + 1e-7 * sizes)
-        low, high = ends.min(axis=0).sum(axis=1) - slack, ends.max(axis=0).sum(axis=1) + slack
-        return bool(np.all((low <= given) & (given <= high)))
+        numeric = np.abs(self._flat @ self._taken(pair).value.T - self.numeric)
+        given = np.abs(self._along(again) - along)
+        numeric, given = (NOISE * np.where(np.isfinite(a), a, 0.0) for a in (numeric, given))
+        most = max(MOST_NOISE, 1e4 * self.way.epsilon) * max(norm(self.numeric), 1e-5 * scale)
+        return np.asarray(numeric.max() + np.minimum(given, most))
 
 
 def judged(gradients: Sequence[Gradient], given: Array) -> tuple[Agreement, Gradient]:
@@ -178,9 +153,9 @@ def judged(gradients: Sequence[Gradient], given: Array) -> tuple[Agreement, Grad
     first: tuple[Agreement, Gradient] | None = None
     for gradient in gradients:
         found = gradient.verdict(given), gradient
-        bar = norm(gradient.taken[1])
+        bar = norm(gradient.taken.error)
         if found[0].verdict == "right" and (
-                first is None or gradient.way.exact or bar <= SHARP * norm(gradient.taken[0])):
+                first is None or gradient.way.exact or bar <= SHARP * norm(gradient.taken.value)):
             return found
         first = first or found
     assert first is not None

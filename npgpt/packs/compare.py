@@ -15,7 +15,7 @@ from ..documents import LONGEST_LINE, check_type
 from ..suggest import one_line, shown
 from ..tape import Array
 from ..weights import CheckpointError
-from .causes import likely_cause
+from .steps import likely_cause
 from .write import ABOUT, GREEDY, INPUTS, PRECISIONS, Pack, read_pack
 
 
@@ -40,6 +40,8 @@ class Comparison:
     last_right: str | None = None
     message: str = ""
     cause: str = ""
+    kinds: tuple[str, ...] = ()
+    """The stable names of the mistakes in `cause`."""
 
     @property
     def ok(self) -> bool:
@@ -96,7 +98,7 @@ def compare_packs(ours: str | Path, theirs: str | Path) -> Comparison:
             result.message = _difference(own[name], given[name], tolerance)
             if result.message:
                 result.first = name
-                result.cause = likely_cause(name, own, given[name], config)
+                result.cause, result.kinds = likely_cause(name, own, given[name], config)
                 return result
             result.last_right = name
     if not result.compared:

@@ -39,6 +39,12 @@ def test_rounded_weights_write_the_text_of_the_rounded_model(npgpt, run_folder):
     assert plain[0] == 0 and plain[1] != rounded[1]
 
 
+def test_top_k_0_keeps_every_token(npgpt, run_folder):
+    arguments = ["generate", run_folder, "the", "--seed", "3", "--max-new-tokens", "20"]
+    assert npgpt(*arguments, "--top-k", "0") == npgpt(*arguments)
+    assert npgpt(*arguments, "--top-k", "1") != npgpt(*arguments)
+
+
 def test_without_a_prompt_the_model_begins_by_itself(npgpt, run_folder):
     code, out, _ = npgpt("generate", run_folder, "--max-new-tokens", "4", stdin=b"")
     assert code == 0 and len(out) == 5
@@ -111,7 +117,7 @@ def test_interactive_turns_share_one_text(npgpt, run_folder):
     (["run", "a QUIZ"], 2, "'Q'"),
     (["run", "a\udcff"], 2, "surrogate"),
     (["run", "a", "--temperature", "-1"], 2, "temperature"),
-    (["run", "a", "--top-k", "0"], 2, "top_k"),
+    (["run", "a", "--top-k", "-1"], 2, "0 keeps every token"),
     (["run", "a", "--max-new-tokens", "-1"], 2, "max_new_tokens"),
     (["run", "a", "--file", "b"], 2, "expected one of them"),
     (["run", "a", "--samples", "0"], 2, "samples=0"),

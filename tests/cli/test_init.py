@@ -145,7 +145,7 @@ def test_an_interrupt_in_code_made_from_text_still_exits_130(tmp_path):
     assert done.returncode == 130, done.stderr
 
 
-OPTIONAL = {"matplotlib", "tiktoken", "scipy", "safetensors", "threadpoolctl", "torch"}
+OPTIONAL = {"matplotlib", "tiktoken", "scipy", "safetensors", "shtab", "threadpoolctl", "torch"}
 
 
 def test_the_help_of_every_verb_loads_none_of_the_optional_packages():

@@ -1,0 +1,107 @@
+"""How many mistakes in a forward or a program does the doctor name? python -m benchmarks.values
+
+    python -m benchmarks.values [--show] [--write]
+
+Every function of `layers` and `programs` is right as it stands, and is tried as such; every edit in
+`mistakes` plants one mistake in it. The doctor sees the function, not the edit. It is named rightly
+if the first finding has the edit's kind. A mistake that the catalogue has no name for counts as not
+named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from npgpt.doctor.catalogue import PROGRAMS
+from npgpt.doctor.forward import ValueReport, diagnose_value
+
+from ..readme import ROOT, put_section
+from . import layers, programs
+from .mistakes import PLANTED
+
+RESULTS = Path(__file__).parent.parent / "results" / "values.json"
+PAGE = ROOT / "npgpt" / "doctor" / "README.md"
+
+
+def functions() -> dict[str, Callable[..., Any]]:
+    """Every right answer by its name."""
+    return {name: f for module in (layers, programs) for name, f in vars(module).items()
+            if inspect.isfunction(f) and f.__module__ == module.__name__}
+
+
+def program_of(name: str) -> str:
+    """The program that a function is an answer to: the longest that its name begins with."""
+    return max((p for p in PROGRAMS if name.startswith(f"{p}_")), key=len)
+
+
+def planted() -> Iterator[tuple[str, Callable[..., Any], str]]:
+    """(name of the function, the function with the mistake in it, the kinds that name it)."""
+    for name, old, new, kinds in PLANTED:
+        source = inspect.getsource(functions()[name])
+        if source.count(old) != 1:
+            raise ValueError(f"{name}: {old!r} occurs {source.count(old)} times")
+        module = types.ModuleType(name)
+        vars(module).update({k: v for k, v in vars(layers).items() if k in ("np", "math")})
+        exec(compile(source.replace(old, new), f"<{name}>", "exec"), vars(module))
+        yield name, vars(module)[name], kinds
+
+
+def score(show: bool) -> dict[str, Any]:
+    """Counts for each program: right answers, those accused, mistakes, found, named."""
+    table: dict[str, dict[str, int]] = {}
+    for name, function in functions().items():
+        row = table.setdefault(program_of(name), dict.fromkeys(
+            ("right", "accused", "planted", "found", "named"), 0))
+        report = diagnose_value(program_of(name), function)
+        row["right"] += 1
+        row["accused"] += not report.ok
+        if not report.ok:
+            print(f"ACCUSED {name}\n{report}")
+    for name, function, kinds in planted():
+        report = diagnose_value(program_of(name), function)
+        row = table[program_of(name)]
+        row["planted"] += 1
+        row["found"] += not report.ok
+        named = _named(report, kinds)
+        row["named"] += named
+        if show and (not named):
+            print(f"{name}: wanted {kinds or 'nothing'}\n{report}\n")
+    return table
+
+
+def _named(report: ValueReport, kinds: str) -> bool:
+    return bool(kinds) and report.kinds[:1] in [[kind] for kind in kinds.split("|")]
+
+
+def section(table: dict[str, dict[str, int]]) -> str:
+    """The table for the page."""
+    lines = ["| program | right, of these accused | mistakes planted | found | named |",
+             "|---|---|---|---|---|"]
+    total = {key: sum(row[key] for row in table.values()) for key in next(iter(table.values()))}
+    for name, row in [*table.items(), ("**all**", total)]:
+        lines.append(f"| {name} | {row['right']}, {row['accused']} | {row['planted']} | "
+                     f"{row['found']} | {row['named']} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run it, print the table, and write it into the page and results/values.json."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--show", action="store_true", help="show every mistake without its name")
+    parser.add_argument("--write", action="store_true", help="write the page and the results")
+    args = parser.parse_args()
+    table = score(args.show)
+    print(section(table))
+    if args.write:
+        RESULTS.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+        put_section("values", section(table), PAGE)
+
+
+if __name__ == "__main__":
+    main()
