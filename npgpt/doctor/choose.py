@@ -24,12 +24,12 @@ from .fault import Fault, close, fit
 from .findings import finding, unnamed
 from .layout import rearranged, shuffled
 from .measure import Evidence, Measurement, evidence, usable
-from .softmax_faults import of_softmax
 from .pairs_of_faults import change_and_path
 from .paths import Cause, Paths
 from .places import common_ratio, elementwise, mask, repeated_ids, scaled_parts, slices
 from .repair import Budget, Trial, repair
 from .report import Finding
+from .softmax_faults import of_softmax
 from .subject import CallError
 from .value_faults import (
     differing,

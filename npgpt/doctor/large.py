@@ -34,7 +34,7 @@ def examine_large(
     for i in positions:
         x = subject.array(i)
         # where out is one number, the numbers shown are the user's own
-        dout = signs(out.shape, rng) if out.ndim else np.ones(())
+        dout = signs(out.shape, rng) if out.size > 1 else np.ones(out.shape)
         given = np.asarray(subject.gradients(dout)[i], dtype=np.float64)
         scale = subject.scale(i, out, dout)
         out_of = subject.out_as_function_of(i)

@@ -1,4 +1,4 @@
-"""What a training run shows: a bar with the time left in a terminal, plain lines elsewhere."""
+"""What a training run shows: a bar in a terminal or a notebook, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import math
 import sys
 import textwrap
 import time
-from typing import Any, NoReturn
+from typing import Any
 
-from tqdm import tqdm
-
-from ..training.loop import Reporter
-from ..training.settings import TrainSettings
-from .console import duration
+from ..display.bars import progress_bar
+from ..display.terminal import duration
+from .loop import Reporter
+from .settings import TrainSettings
 
 # in a file or a pipe: a line at least this often, and at every evaluation
 SECONDS_BETWEEN_LINES = 10.0
@@ -20,7 +19,11 @@ BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"
 
 
 class Progress(Reporter):
-    """Shows a run's steps."""
+    """Shows a run's steps; a context manager, see `npgpt train`.
+
+        with Progress(state.run.train, state.step) as progress:
+            outcome = train(folder, state, corpus, progress)
+    """
 
     def __init__(self, settings: TrainSettings, first_step: int) -> None:
         self._last = settings.max_steps
@@ -29,9 +32,8 @@ class Progress(Reporter):
         self._val: float | None = None
         self._started = self._spoke = time.monotonic()
         # tqdm's own time left knows nothing of max_minutes: ours is in the postfix
-        self._bar: tqdm[NoReturn] = tqdm(
-            total=self._last, initial=first_step, unit="step", file=sys.stderr, disable=None,
-            dynamic_ncols=True, smoothing=0.1, bar_format=BAR)
+        self._bar = progress_bar(total=self._last, initial=first_step, unit="step",
+                                 dynamic_ncols=True, smoothing=0.1, bar_format=BAR)
 
     def __enter__(self) -> Progress:
         return self
@@ -73,7 +75,7 @@ class Progress(Reporter):
         self._bar.update(0)
 
     def note(self, text: str) -> None:
-        """Write a remark to stderr, as `console.note` does."""
+        """Write a remark to stderr."""
         self._bar.write(f"npgpt: {text}", file=sys.stderr)
 
     def _left(self, step: int, now: float) -> list[str]:

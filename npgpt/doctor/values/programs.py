@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..arrays import Array
+from ...arrays import Array
 from .layers import softmax
 from .program import RIGHT, Function, Inputs, Settings, Value, Wrong, accepted, pick
 
@@ -37,6 +37,8 @@ def adamw(
         g = grads[name] + (decay * p if "decay-in-gradient" in wrong else 0.0)
         if "moments-restart" in wrong:
             m[name][...] = v[name][...] = 0
+        if "second-moment-restart" in wrong:
+            v[name][...] = 0
         m[name][...] = b1 * m[name] + (1.0 if "beta1-not-complemented" in wrong else 1 - b1) * g
         v[name][...] = b2 * v[name] + (1 - b2) * (g if "gradient-not-squared" in wrong else g * g)
         c1, c2 = 1 - b1**t, 1 - b2**t
@@ -46,7 +48,8 @@ def adamw(
             "correction-multiplied": (1 / np.float64(c1), 1 / np.float64(c2))})
         mhat, vhat = m[name] / c1, v[name] / c2
         if "correction-kept" in wrong:
-            m[name][...], v[name][...] = mhat, vhat
+            m[name][...] = mhat
+            v[name][...] = v[name] if wrong["correction-kept"] == 2 else vhat
         root = np.sqrt(vhat)
         update = lr * mhat / pick(wrong, root + eps, {
             "eps-inside-root": np.sqrt(vhat + eps), "eps-scaled": root + eps / np.sqrt(c2),
@@ -62,7 +65,7 @@ def run_steps(function: Function, inputs: Inputs, settings: Settings) -> Value:
     """The parameters after each step; a function may return them, with or without m and v."""
     params, many = copy.deepcopy(inputs[0]), inputs[1]
     m, v = ({name: np.zeros_like(p) for name, p in params.items()} for _ in "mv")
-    history = []
+    history = {}
     for step, grads in enumerate(many, start=1):
         out = function(params, copy.deepcopy(grads), m, v,
                        **accepted(function, settings | {"step": step}))
@@ -70,7 +73,7 @@ def run_steps(function: Function, inputs: Inputs, settings: Settings) -> Value:
             params, m, v = out
         elif out is not None:
             params = out
-        history.append(copy.deepcopy(params))
+        history[f"step {step}"] = copy.deepcopy(params)
     return history
 
 
@@ -86,6 +89,8 @@ def clip(grads: Arrays, *, max_norm: float, wrong: Wrong = RIGHT) -> Arrays:
         factor = (1.0 if "limit-of-1" in wrong else max_norm) / (size + wrong.get("clip-eps", 0.0))
         if "limit-of-1" in wrong and size <= max_norm:
             return 1.0
+        if "clip-condition-inverted" in wrong:
+            return factor if size < max_norm else 1.0
         return factor if "always-scaled" in wrong else min(1.0, factor)
 
     factor = 1.0 if "not-clipped" in wrong else scale([*grads.values()])
@@ -164,6 +169,8 @@ def sampling(
     def best(kept: Array) -> Array:
         if top_k is None or "top-k-ignored" in wrong:
             return kept
+        if "top-k-from-below" in wrong:
+            return np.where(kept >= np.sort(kept)[min(top_k, len(kept)) - 1], kept, hidden)
         if "top-k-smallest" in wrong:
             return np.where(kept <= np.sort(kept)[top_k - 1], kept, hidden)
         k = pick(wrong, top_k, {"top-k-one-more": top_k + 1, "top-k-one-less": top_k - 1})
@@ -210,6 +217,8 @@ def cached_attention(
     keys, values = np.concatenate([past[0], k]), np.concatenate([past[1], v])
     if "keys-prepended" in wrong:
         keys = np.concatenate([k, past[0]])
+        if wrong["keys-prepended"] == 2:
+            keys, values = np.concatenate([past[0], k]), np.concatenate([v, past[1]])
     seen = len(keys)
 
     def below(shift: int) -> Array:
@@ -217,7 +226,8 @@ def cached_attention(
 
     visible = pick(wrong, below(seen - new), {
         "mask-top-left": below(0), "prompt-without-mask": below(seen),
-        "own-position-hidden": below(seen - new - (old > 0))})
+        "own-position-hidden": below(
+            seen - new - (old > 0 or wrong.get("own-position-hidden") == 2))})
     out = softmax(np.where(visible, q @ keys.T / math.sqrt(q.shape[-1]), -math.inf)) @ values
     return out, pick(wrong, (keys, values), {
         "cache-overwritten": (k, v), "cache-never-filled": None,
@@ -267,7 +277,8 @@ def bpe_encode(text: bytes, merges: list[Pair], *, wrong: Wrong = RIGHT) -> list
         return out
     while pairs := [pair for pair in zip(tokens, tokens[1:], strict=False) if pair in rank]:
         best = pick(wrong, min(pairs, key=rank.__getitem__), {
-            "merges-left-to-right": pairs[0], "highest-rank-first": max(pairs, key=rank.__getitem__),
+            "merges-left-to-right": pairs[0],
+            "highest-rank-first": max(pairs, key=rank.__getitem__),
             "merges-by-frequency": Counter(pairs).most_common(1)[0][0]})
         if "merged-right-to-left" in wrong:
             back = _merged([t[::-1] for t in tokens[::-1]], (best[1][::-1], best[0][::-1]))
@@ -298,9 +309,11 @@ def bpe_train(text: bytes, count: int, *, wrong: Wrong = RIGHT) -> list[Pair]:
         equal = [pair for pair in counted if counted[pair] == most]
         best = pick(wrong, equal[0], {
             "ties-by-largest": max(equal), "ties-by-smallest": min(equal),
-            "ties-by-last": equal[-1], "least-frequent": min(counted, key=counted.__getitem__)})
+            "ties-by-last": equal[-1], "pairs-not-counted": pairs[0],
+            "least-frequent": min(counted, key=counted.__getitem__)})
         merges.append((best[1], best[0]) if "pair-reversed" in wrong else best)
-        tokens = _merged(tokens, best, "first-place-only" in wrong)
+        if "text-not-merged" not in wrong:
+            tokens = _merged(tokens, best, "first-place-only" in wrong)
     return merges
 
 

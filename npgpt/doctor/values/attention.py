@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..arrays import Array
+from ...arrays import Array
 from .layers import gelu, layernorm, linear, softmax
 from .program import RIGHT, Wrong, pick
 
@@ -32,8 +32,9 @@ def attention_weights(q: Array, k: Array, *, width: int = 0, wrong: Wrong = RIGH
         "mask-wrong-triangle": ~below(-1), "mask-hides-past": ~below(0),
         "own-position-hidden": below(-1), "mask-sees-one-ahead": below(1),
         "mask-top-left": np.tri(t, s, dtype=bool)})
-    scores = (scores + visible if "mask-of-ones-added" in wrong else
-              np.where(visible, scores, hidden))
+    scores = pick(wrong, np.where(visible, scores, hidden), {
+        "mask-of-ones-added": scores + visible,
+        "zero-times-infinity": np.where(visible, np.nan, -np.inf)})
     weights = softmax(scores, wrong=wrong)
     return weights * below(0) if "mask-after-softmax" in wrong else weights
 
@@ -58,7 +59,10 @@ def split_heads(qkv: Array, which: str, *, n_head: int, wrong: Wrong = RIGHT) ->
         return qkv.reshape(b, t, n_head, 3, d)[..., "qkv".index(which), :].swapaxes(1, 2)
     order = next((kind[-3:] for kind in wrong if kind.startswith("qkv-read-as")), "qkv")
     part = np.split(qkv, 3, axis=-1)[order.index(which)]
-    return pick(wrong, part.reshape(b, t, n_head, d).swapaxes(1, 2), {
+    right = part.reshape(b, t, n_head, d).swapaxes(1, 2)
+    if wrong.get("heads-split-bare", 1) not in (1, "qkv".index(which) + 2):
+        return right        # q alone, k alone, v alone
+    return pick(wrong, right, {
         "heads-split-bare": part.reshape(b, n_head, t, d),
         "heads-dealt": part.reshape(b, t, d, n_head).transpose(0, 3, 1, 2)})
 

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from ..arrays import Array
-from ..layers.erf import normal_cdf
+from ...arrays import Array
+from ...layers.erf import normal_cdf
 from .program import RIGHT, Inputs, Settings, Value, Wrong, pick, sentences
 
 IGNORE = -100
@@ -27,7 +27,7 @@ def layernorm(
     centred = x - x.mean(axes, keepdims=True)
     if "rms-norm" in wrong:
         centred = x
-    var = (centred * centred).mean(axes, keepdims=True)
+    var = ((x if "variance-not-centred" in wrong else centred)**2).mean(axes, keepdims=True)
     if "unbiased-variance" in wrong:
         var = var * x.size / max(x.size - var.size, 1)
     root = pick(wrong, np.sqrt(var + eps), {
@@ -121,7 +121,9 @@ def cross_entropy(logits: Array, targets: Array, *, wrong: Wrong = RIGHT) -> Arr
     if "targets-from-1" in wrong:
         ids = ids - 1
     axis = -2 if "softmax-wrong-axis" in wrong and logits.ndim > 1 else -1
-    top = logits.max(axis, keepdims=True) * (0 if "no-max-subtracted" in wrong else 1)
+    whole = logits.max(-1 if wrong.get("softmax-wrong-axis") == 2 else axis, keepdims=True)
+    top = pick(wrong, whole, {"no-max-subtracted": 0 * whole,
+                              "max-of-everything": 0 * whole + logits.max()})
     log_sum = np.log(np.exp(logits - top).sum(axis, keepdims=True))
     log_p = pick(wrong, logits - top - log_sum, {
         "logsumexp-forgotten": logits, "shift-not-added-back": logits - log_sum})
@@ -182,9 +184,13 @@ def unembedding(
 
 
 def dropout(
-    x: Array, kept: Array, *, rate: float, training: bool = True, wrong: Wrong = RIGHT
+    x: Array, kept: Array, *, rate: float, rng: np.random.Generator | None = None,
+    training: bool = True, wrong: Wrong = RIGHT,
 ) -> tuple[Array, float]:
-    """x where kept, scaled up, and the probability to keep; at evaluation x itself."""
+    """x where kept, scaled up, and the probability to keep; at evaluation x itself.
+
+    What an rng draws is not needed here: `kept` is what was drawn.
+    """
     keep = 1 - rate
     if not training and "dropout-at-evaluation" not in wrong:
         return x * (keep if "scaled-at-evaluation" in wrong else 1), 1.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from npgpt.cli.progress import Progress
+from npgpt.training.progress import Progress
 from npgpt.training.settings import TrainSettings
 
 
