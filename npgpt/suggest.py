@@ -68,9 +68,11 @@ def unknown(what: str, name: object, known: Iterable[str]) -> ValueError:
                       f"expected one of {', '.join(known)}")
 
 
-_CPU = ("threads", "npgpt computes on the CPU")
-_BEAMS = ("temperature", "there is no beam search")
-_LOG = ("max_steps", "every step is logged")
+_CPU = ("threads", "npgpt computes on the CPU; leave it out")
+_BEAMS = ("temperature", "there is no beam search; leave it out")
+_LOG = ("max_steps", "every step is logged; leave it out")
+_MODEL = ("model", "not an option: MODEL stands first")
+_PROMPT = ("prompt", "not an option: PROMPT follows MODEL")
 _TYPE = ("dtype", "dtype is float32 or float64")
 # what others call it: our name or names, and a remark where it is not quite the same; where ours
 # are not known, neither is the other's
@@ -118,5 +120,7 @@ ELSEWHERE = {
     "do_sample": ("temperature", "temperature 0 is greedy, and above 0 samples"),
     "num_beams": _BEAMS, "early_stopping": _BEAMS, "length_penalty": _BEAMS,
     "typical_p": ("min_p top_p", "min_p or top_p does the like"),
-    "eos_token_id": ("stop_ids", ""), "stop_strings": ("stop", ""), "start": ("prompt", ""),
+    "eos_token_id": ("stop_ids", ""), "stop_strings": ("stop", ""),
+    "start": _PROMPT, "prompt": _PROMPT, "model": _MODEL, "model_name": _MODEL,
+    "model_name_or_path": _MODEL, "pretrained": _MODEL,
 }

@@ -169,7 +169,7 @@ def run_tasks(
                 Harness(model, tokenizer, batch_size), tasks=list(tasks), limit=limit,
                 bootstrap_iters=1000, verbosity="ERROR")
     except KeyError as error:
-        raise ValueError(f"unknown task {error}; `lm_eval ls tasks` lists them") from None
+        raise ValueError(f"unknown task: {error.args[0]}; `lm_eval ls tasks` lists them") from None
     return "\n".join(_lines(results))
 
 

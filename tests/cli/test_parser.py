@@ -69,7 +69,7 @@ def test_another_projects_name_of_an_option_is_read_as_ours(trainer, arguments, 
 
 
 @pytest.mark.parametrize("arguments, says", [
-    (["--device=cpu"], "unknown option --device=cpu (npgpt computes on the CPU)"),
+    (["--device=cpu"], "unknown option --device=cpu (npgpt computes on the CPU; leave it out)"),
     (["--dropout"], "--resid-pdrop"),
     (["--temp", "1"], "unknown option --temp"),
     (["--lr", "x"], "argument --learning-rate: invalid float value: 'x'"),

@@ -6,7 +6,6 @@ lm-evaluation-harness, and are skipped where it is not installed.
 
 import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
@@ -14,9 +13,10 @@ from npgpt.text import BPETokenizer, CharTokenizer
 
 from ..generation.lively import LONG, lively
 from .harness_model import harness_model
+from .make_harness_golden import GOLDEN as GOLDEN_FILE
 from .make_harness_golden import TASKS, answers
 
-GOLDEN = json.loads((Path(__file__).parent / "harness_golden.json").read_text())
+GOLDEN = json.loads(GOLDEN_FILE.read_text())
 INSTALLED = importlib.util.find_spec("lm_eval") is not None
 needs_harness = pytest.mark.skipif(not INSTALLED, reason="lm-evaluation-harness is not installed")
 
@@ -67,7 +67,7 @@ def test_tasks_are_run_from_their_files_and_shown_in_80_columns():
     shown = run_tasks(harness_model(), BPETokenizer(), [str(TASKS[0]), str(TASKS[1])], limit=3)
     assert "npgpt_choices" in shown and "acc_norm" in shown and "perplexity" in shown
     assert max(map(len, shown.splitlines())) <= 80
-    with pytest.raises(ValueError, match="unknown task .*no_such_task"):
+    with pytest.raises(ValueError, match="unknown task: .*no_such_task"):
         run_tasks(harness_model(), BPETokenizer(), ["no_such_task"])
 
 
