@@ -44,11 +44,11 @@ def diagnose_value(
     for name in settings:
         if not accepted(program.function, {name: 0}) and not (mine and accepted(mine, {name: 0})):
             raise ValueError(f"{program.name} has no setting {name!r}; expected "
-                             f"{', '.join(_names(program))}")
+                             f"{', '.join(program.arguments)}")
     if mine is None:
         if not inputs:
             raise ValueError(f"a value of {program.name} needs its inputs: "
-                             f"{', '.join(_names(program))}")
+                             f"{', '.join(program.arguments)}")
         return diagnose([_point(program, inputs, settings, given)], program)
     points: list[Point] = []
     calls = [(inputs, settings)] if inputs or settings and not program.draw else []
@@ -89,7 +89,7 @@ def _right(program: Program, inputs: Inputs, settings: Settings) -> Leaves:
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"{program.name} cannot be computed from these inputs "
                          f"({one_line(str(error), 200)}); expected "
-                         f"{', '.join(_names(program))}") from None
+                         f"{', '.join(program.arguments)}") from None
 
 
 def _point(program: Program, inputs: Inputs, settings: Settings, got: Value) -> Point:
@@ -128,7 +128,7 @@ def _called(program: Program, mine: Function, inputs: Inputs, settings: Settings
     for n, (old, new) in enumerate(zip(inputs, given, strict=True)):
         if isinstance(old, np.ndarray) and gap({"": old}, {"": new}):
             raise _Raised(Fault(
-                "in-place", f"it writes into its input {_names(program)[n]}: work on a copy"))
+                "in-place", f"it writes into its input {program.arguments[n]}: work on a copy"))
     try:
         return _point(program, inputs, settings, got)
     except ValueError as error:
@@ -151,15 +151,10 @@ def _required(program: Program, mine: Function) -> Settings:
 def _raised(program: Program, mine: Function, error: Exception) -> Fault:
     file = getattr(getattr(mine, "__code__", None), "co_filename", None)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
-    where = f"it is called as {program.name}({', '.join(_names(program))})"
+    where = f"it is called as {program.name}({', '.join(program.arguments)})"
     if frames:
         where = f"line {frames[-1].lineno}: {frames[-1].line}".rstrip(": ")
     return Fault("forward-raises", one_line(f"{type(error).__name__}: {error}", 300), where)
-
-
-def _names(program: Program) -> list[str]:
-    hidden = {"wrong", "kept", "width"}
-    return [name for name in inspect.signature(program.function).parameters if name not in hidden]
 
 
 def _sizes(inputs: Inputs, settings: Settings) -> dict[str, float]:
