@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..gradcheck.numeric import signs
-from ..gradcheck.pair import fresh_copy, parameters
+from .pair import fresh_copy, parameters
 from .source import Source, read
 from .subject import CallError, Subject, users_code
 from .traced_array import Ref, Step, Tape, TracedNumpy
