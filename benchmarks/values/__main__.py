@@ -24,6 +24,7 @@ import numpy as np
 
 from npgpt.doctor.forward import ValueReport, diagnose_value
 from npgpt.doctor.values.catalogue import PROGRAMS
+from npgpt.doctor.values.explained import kinds_page
 
 from ..readme import ROOT, put_section
 from . import layers, programs
@@ -117,6 +118,7 @@ def main() -> None:
     if args.write:
         RESULTS.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
         put_section("values", section(table), PAGE)
+        put_section("value-kinds", kinds_page(), PAGE)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""The gradient doctor: is this backward right, and if not, what is wrong with it?"""
+"""The doctor: is this gradient, value or program right, and if not, what is wrong with it?
+
+A check for each style: check (a pair), check_function, check_scalar, check_layer, check_loss,
+check_torch, check_jax; examine_file for all of a file.
+"""
 
 from ..gradcheck.pair import ContractError, constant
 from .check import check, examine

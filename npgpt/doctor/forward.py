@@ -37,7 +37,16 @@ from .values.compare import (
     size,
     tolerance,
 )
-from .values.program import Function, Inputs, Program, Settings, Value, Variant, accepted
+from .values.program import (
+    Function,
+    Inputs,
+    Program,
+    Settings,
+    Value,
+    Variant,
+    accepted,
+    as_given,
+)
 
 # inputs that a function is tried on besides those given, and how many pairs of mistakes are tried
 DRAWS, PAIRS = 6, 700
@@ -159,9 +168,19 @@ def _drawn(program: Program, settings: Settings) -> Iterator[tuple[Inputs, Setti
         yield inputs, drawn | settings
 
 
+def _right(program: Program, inputs: Inputs, settings: Settings) -> Leaves:
+    """The right value; ValueError for inputs that it cannot be computed from."""
+    try:
+        return leaves(program.value(inputs, settings))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{program.name} cannot be computed from these inputs "
+                         f"({one_line(str(error), 200)}); expected "
+                         f"{', '.join(_names(program))}") from None
+
+
 def _point(program: Program, inputs: Inputs, settings: Settings, got: Value) -> Point:
     inputs, got = program.observe(inputs, settings, got)
-    right = leaves(program.value(inputs, settings))
+    right = _right(program, inputs, settings)
     if isinstance(got, (tuple, list)) and right.keys() == {""} and len(got) == 2 and not (
             np.isscalar(got[0]) or right[""].dtype == object):
         got = got[0]    # (out, cache)
@@ -182,20 +201,22 @@ class _Raised(Exception):
 
 
 def _called(program: Program, mine: Function, inputs: Inputs, settings: Settings) -> Point:
-    before = copy.deepcopy(inputs)
+    if program.observe is as_given:
+        _right(program, inputs, settings)
+    given = copy.deepcopy(inputs)
     try:
         with np.errstate(all="ignore"):
-            got = program.run(mine, inputs, _required(program, mine) | copy.deepcopy(settings))
+            got = program.run(mine, given, _required(program, mine) | copy.deepcopy(settings))
     except Exception as error:      # the user's code
         raise _Raised(_raised(program, mine, error)) from None
     if got is None:
         raise _Raised(Fault("not-an-array", "it returned None: is the return forgotten?"))
-    for n, (old, new) in enumerate(zip(before, inputs, strict=True)):
+    for n, (old, new) in enumerate(zip(inputs, given, strict=True)):
         if isinstance(old, np.ndarray) and gap({"": old}, {"": new}):
             raise _Raised(Fault(
                 "in-place", f"it writes into its input {_names(program)[n]}: work on a copy"))
     try:
-        return _point(program, before, settings, got)
+        return _point(program, inputs, settings, got)
     except ValueError as error:
         raise _Raised(Fault("not-an-array", f"it cannot be compared: {error}")) from None
 
@@ -254,7 +275,7 @@ def _choose(points: list[Point], program: Program) -> tuple[list[Fault], list[Fa
     """The cheapest mistake, or pair, that predicts what was given at every point."""
     point, others = points[0], points[1:]
     nearly: list[Fault] = []
-    for guesses in (_single(program, point), _pairs(program)):
+    for guesses in (_single(program, point), _pairs(program, point.settings)):
         found: list[tuple[float, list[Guess]]] = []
         for group in guesses:
             predicted = group[-1].predict(point)
@@ -294,14 +315,10 @@ def _named(program: Program, variants: Iterable[Variant], settings: Settings) ->
     def predict(point: Point) -> Leaves | None:
         try:
             return leaves(program.value(point.inputs, point.settings, variants))
-        except (ValueError, IndexError, ZeroDivisionError):     # it cannot be made here
+        except (ArithmeticError, LookupError, TypeError, ValueError):   # it cannot be made here
             return None
 
-    defaults = {name: p.default for name, p in
-                inspect.signature(program.function).parameters.items() if p.default is not p.empty}
-    words = {**defaults, **settings, "value": last.value}
-    sentence = last.sentence.format(**words) if "{" in last.sentence else last.sentence
-    return Guess(Fault(last.kind, sentence, cost=1), predict)
+    return Guess(Fault(last.kind, program.sentence(last, settings), cost=1), predict)
 
 
 def _single(program: Program, point: Point) -> Iterator[list[Guess]]:
@@ -329,12 +346,12 @@ def _single(program: Program, point: Point) -> Iterator[list[Guess]]:
         yield [Guess(Fault("factor", sentence, cost=2), scaled)]
 
 
-def _pairs(program: Program) -> Iterator[list[Guess]]:
+def _pairs(program: Program, settings: Settings) -> Iterator[list[Guess]]:
     own = [variant for variant in program.mistakes() if variant.function is None]
     pairs = [pair for pair in itertools.combinations(own, 2) if pair[0].kind != pair[1].kind]
     for first, second in sorted(pairs, key=lambda p: own.index(p[0]) + own.index(p[1]))[:PAIRS]:
-        alone = _named(program, [first], {})
-        yield [alone, _named(program, [first, second], {})]
+        alone = _named(program, [first], settings)
+        yield [alone, _named(program, [first, second], settings)]
 
 
 def _unnamed(point: Point) -> Fault:

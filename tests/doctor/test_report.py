@@ -1,4 +1,5 @@
 import html
+import json
 import math
 import re
 from dataclasses import replace
@@ -101,3 +102,35 @@ def test_large_numbers_and_shapes_stay_in_their_columns_and_within_eighty():
                 "why", 1e-10, False)]
     assert max(map(len, table(rows))) <= 80
     assert "WRONG" in "".join(table(rows))
+
+
+def test_every_kind_names_its_explanation_once():
+    def twice(dx, dw, db):
+        return 3 * dx, -dw, 3 * db
+
+    report = check(linear_forward, damaged(linear_backward, twice), *linear_inputs())
+    text = str(report)
+    assert len(report.kinds) >= 2
+    for kind in set(report.kinds):
+        assert text.count(f"npgpt explain {kind}\n") + text.endswith(f"npgpt explain {kind}") == 1
+
+
+def test_a_report_is_plain_values_for_json():
+    report = wrong_report()
+    content = json.loads(json.dumps(report.to_dict()))
+    assert content["ok"] is False and [f["kind"] for f in content["findings"]] == report.kinds
+    assert content["findings"][0]["explain"] == f"npgpt explain {report.kinds[0]}"
+    assert [row["argument"] for row in content["rows"]] == ["x", "weight", "bias"]
+
+
+def test_a_notebook_gets_a_few_kilobytes_also_of_a_large_model():
+    from npgpt.doctor import check_scalar
+
+    params = {f"h.{n}.attn.c_attn.weight": normal(n, 2, 2) for n in range(60)}
+    grads = {name: 2 * value for name, value in params.items()}
+    grads["h.59.attn.c_attn.weight"] = params["h.59.attn.c_attn.weight"]
+    report = check_scalar(lambda p: sum((v**2).sum() for v in p.values()), params, grads)
+    text = report._repr_html_()
+    assert len(text) < 8000 and "and 40 more inputs" in text
+    assert "<td style='color:#b3261e'>h.59.attn" in text
+    assert len(wrong_report()._repr_html_()) < 4000

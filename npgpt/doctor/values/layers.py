@@ -184,9 +184,13 @@ def unembedding(
 
 
 def dropout(
-    x: Array, kept: Array, *, rate: float, training: bool = True, wrong: Wrong = RIGHT
+    x: Array, kept: Array, *, rate: float, rng: np.random.Generator | None = None,
+    training: bool = True, wrong: Wrong = RIGHT,
 ) -> tuple[Array, float]:
-    """x where kept, scaled up, and the probability to keep; at evaluation x itself."""
+    """x where kept, scaled up, and the probability to keep; at evaluation x itself.
+
+    What an rng draws is not needed here: `kept` is what was drawn.
+    """
     keep = 1 - rate
     if not training and "dropout-at-evaluation" not in wrong:
         return x * (keep if "scaled-at-evaluation" in wrong else 1), 1.0

@@ -1,11 +1,11 @@
 """# Load GPT-2, and measure
 
-OpenAI's GPT-2 with 124 million parameters, in NumPy: how large it is, what it expects next, how well
-it predicts a story, how fast it writes, and where its heads look.
+OpenAI's GPT-2 with 124 million parameters, in NumPy: how large it is, what it expects next, how
+well it predicts a story, how fast it writes, and where its heads look.
 
-The weights are 0.5 GB; `npgpt pull gpt2` downloads them once. Without them the notebook runs all the
-same, with a small stand-in of the same form that learns one short story for a few seconds: then its
-numbers say how to measure, and nothing about GPT-2.
+The weights are 0.5 GB; `npgpt pull gpt2` downloads them once. Without them the notebook runs all
+the same, with a small stand-in of the same form that learns one short story for a few seconds: then
+its numbers say how to measure, and nothing about GPT-2.
 """
 # %%
 import time
@@ -48,8 +48,8 @@ print(f"{cost.parameters:,} parameters, {cost.parameter_bytes / 2**20:,.0f} MiB 
 # %% [markdown]
 # ## What comes next
 #
-# The model gives every one of the 50,257 tokens a score; softmax makes them probabilities. Trained, a
-# few tokens have most of it.
+# The model gives every one of the 50,257 tokens a score; softmax makes them probabilities.
+# Trained, a few tokens have most of it.
 
 # %%
 prompt = "The capital of France is"
@@ -91,15 +91,16 @@ figure = drawing.new_figure(1, 1, (11, 3))
 axes.bar(range(1, len(window)), loss, color=drawing.BLUE)
 for place in np.argsort(-loss)[:8]:
     axes.annotate(repr(tokenizer.decode([window[place + 1]])), (place + 1, loss[place]),
-                  ha="center", va="bottom", fontsize=8)
-axes.set(title="loss of each token of the story", xlabel="position", ylabel="-log p, nats")
+                  rotation=60, rotation_mode="anchor", fontsize=8)
+axes.set(title="loss of each token of the story", xlabel="position", ylabel="-log p, nats",
+         ylim=(0, 1.4 * loss.max()))
 figure
 
 # %% [markdown]
 # ## How fast it writes
 #
-# The prompt is read in one pass (prefill); then each new token takes one pass of its own, in which the
-# keys and values of those before come from a cache.
+# The prompt is read in one pass (prefill); then each new token takes one pass of its own, in
+# which the keys and values of those before come from a cache.
 
 # %%
 prompt_ids = tokenizer.encode("In a shocking finding, scientists discovered")

@@ -20,8 +20,9 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## What the layer does
 #
-# Each row of `x` is one position of a text, with C channels. LayerNorm takes the row's mean away and
-# divides by its standard deviation; then every channel is scaled by `weight` and shifted by `bias`.
+# Each row of `x` is one position of a text, with C channels. LayerNorm takes the row's mean away
+# and divides by its standard deviation; then every channel is scaled by `weight` and shifted by
+# `bias`.
 
 # %%
 shown = layernorm_demo()
@@ -81,9 +82,9 @@ def first_attempt(dout, cache):
 print(check(my_forward, first_attempt, x, weight, bias))
 
 # %% [markdown]
-# The doctor moved every input a little, both ways, and compared. `weight` and `bias` are right. `dx`
-# is not, and the report says what is missing: `x` reaches the output by other ways too, through the
-# mean and through the variance of its row.
+# The doctor moved every input a little, both ways, and compared. `weight` and `bias` are right.
+# `dx` is not, and the report says what is missing: `x` reaches the output by other ways too,
+# through the mean and through the variance of its row.
 #
 # ## Backward, by all ways
 #
@@ -111,9 +112,9 @@ def my_backward(dout, cache):
 print(check(my_forward, my_backward, x, weight, bias))
 
 # %% [markdown]
-# Why not simply check the gradient of `out.sum()`? With `weight` all ones the outputs of a row sum to
-# a constant, and the true `dx` is zero: a backward that forgot almost everything can pass such a
-# check. So `check` draws a random `dout`.
+# Why not simply check the gradient of `out.sum()`? With `weight` all ones the outputs of a row
+# sum to a constant, and the true `dx` is zero: a backward that forgot almost everything can pass
+# such a check. So `check` draws a random `dout`.
 
 # %%
 ones = np.ones(5)
@@ -144,6 +145,6 @@ for name, ops in (("the textbook's LayerNorm", TEXTBOOK), ("yours", mine)):
     print(f"{name:25} loss {losses[0]:.6f} -> {losses[-1]:.6f}")
 
 # %% [markdown]
-# Both lines are the same. To go on: spoil `my_backward` in a way of your own and let `check` find it,
-# or write the pair of another layer. `npgpt demo` lists demonstrations of each, and `npgpt gradcheck`
-# checks all that there are.
+# Both lines are the same. To go on: spoil `my_backward` in a way of your own and let `check` find
+# it, or write the pair of another layer. `npgpt demo` lists demonstrations of each, and `npgpt
+# gradcheck` checks all that there are.

@@ -19,6 +19,7 @@ from npgpt.probe.heatmap import heat_text
 from npgpt.probe.trace import trace
 from npgpt.text import load_corpus
 from npgpt.training.loop import new_state, train
+from npgpt.training.progress import Progress
 from npgpt.training.settings import resolve
 
 STEPS = 500
@@ -39,8 +40,8 @@ print(corpus.tokenizer.decode(corpus.train[:300]))
 # %% [markdown]
 # ## Train
 #
-# `resolve` collects the settings: what is not named here has the default that `npgpt train` has. The
-# run is saved in a folder; `npgpt generate runs/notebook` can write with it afterwards.
+# `resolve` collects the settings: what is not named here has the default that `npgpt train` has.
+# The run is saved in a folder; `npgpt generate runs/notebook` can write with it afterwards.
 #
 # Before training, all characters are about equally probable, and the loss is near the logarithm of
 # their number.
@@ -56,8 +57,13 @@ untrained = GPT2(state.config, {name: array.copy() for name, array in state.para
 print(f"{untrained.n_parameters():,} parameters; log {corpus.tokenizer.vocab_size} = "
       f"{np.log(corpus.tokenizer.vocab_size):.3f}")
 
+# %% [markdown]
+# Below the bar, what the run gives shows itself: loss and held-out loss, learning rate, gradient norm
+# and tokens per second. `npgpt.plot(RUN)` shows the same, of several runs side by side too.
+
 # %%
-outcome = train(RUN, state, corpus)
+with Progress(run.train, state.step) as progress:
+    outcome = train(RUN, state, corpus, progress)
 print(f"{outcome.reason} at step {outcome.step}; held-out loss {outcome.val_loss:.3f} nats")
 outcome
 
@@ -88,8 +94,8 @@ print(attention_text(attention))
 attention_picture(attention)
 
 # %% [markdown]
-# A head whose weights lie on one place has entropy 0; one that looks at everything it may see has the
-# causal bound. `trace` runs a text forward and backward and keeps every intermediate by name.
+# A head whose weights lie on one place has entropy 0; one that looks at everything it may see has
+# the causal bound. `trace` runs a text forward and backward and keeps every intermediate by name.
 
 # %%
 sequence = corpus.val[:65][None]
@@ -103,8 +109,9 @@ for name, kept in traces.items():
 # %% [markdown]
 # ## The way back
 #
-# The same trace has the gradient of the loss for every intermediate. Along the residual stream it does
-# not vanish on its way from the last block to the first: that is what residual connections are for.
+# The same trace has the gradient of the loss for every intermediate. Along the residual stream it
+# does not vanish on its way from the last block to the first: that is what residual connections
+# are for.
 
 # %%
 stream = ["embedding.sum", *(f"h.{layer}.residual_{n}" for layer in range(2) for n in (1, 2))]
@@ -118,10 +125,10 @@ figure = drawing.new_figure(1, 2, (10, 3.2))
 for axes, (name, kept) in zip(figure.axes, traces.items()):
     grads = {key: np.sqrt((grad**2).mean()) for key, grad in kept.grads.items() if grad.ndim == 2}
     axes.barh(list(grads), list(grads.values()), color=drawing.BLUE)
-    axes.set(title=f"{name}: gradient of each matrix", xlabel="root mean square", xscale="log")
+    axes.set(title=f"{name}: gradient of each matrix", xlabel="root mean square")
     axes.tick_params(labelsize=7)
 figure
 
 # %% [markdown]
-# To go on: train longer (`STEPS`), take another text (`load_corpus("my.txt")`), or one block instead
-# of two. On the command line: `npgpt train --help`, `npgpt entropy runs/notebook`.
+# To go on: train longer (`STEPS`), take another text (`load_corpus("my.txt")`), or one block
+# instead of two. On the command line: `npgpt train --help`, `npgpt entropy runs/notebook`.
