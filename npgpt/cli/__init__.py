@@ -27,6 +27,7 @@ GROUPS = {
         "train": "train a model on text, or continue a run",
         "generate": "write text with a trained model",
         "eval": "loss, perplexity, bits per byte; HellaSwag, LAMBADA, the harness",
+        "plot": "the curves of training runs: loss, learning rate, speed",
     },
     "understand it": {
         "demo": "attention, softmax, bpe, backward, adamw, ... at work, in numbers",
@@ -46,7 +47,7 @@ GROUPS = {
         "lab": "studies: many training runs that answer one question",
     },
     "the command line itself": {
-        "completion": "completion of verbs, options and files, for bash, zsh and fish",
+        "completion": "a script that completes verbs, options and files in your shell",
     },
 }
 VERBS = {name: line for verbs in GROUPS.values() for name, line in verbs.items()}
@@ -140,7 +141,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.usage = "npgpt VERB [options]"
     parser.description = "GPT-2 in NumPy, every gradient written by hand."
     lines = [line for heading, verbs in GROUPS.items() for line in (
-        f"{heading}:", *(f"  {name:12}{about}" for name, about in verbs.items()), "")]
+        f"{heading}:", *(f"  {name:11}{about}" for name, about in verbs.items()), "")]
     parser.epilog = "\n".join((*lines, *BEGIN))
     parser.add_argument("--version", action="version", version=f"npgpt {VERSION}")
     if verb and not verb.startswith("-"):

@@ -8,7 +8,7 @@ import warnings
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ..files import replacing_file
 
@@ -60,10 +60,10 @@ def _quiet_about_glyphs() -> Iterator[None]:
         yield
 
 
-def check_path(path: Path) -> None:
-    """ValueError unless path ends in .png or .svg; FileNotFoundError if its folder is missing."""
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"expected a picture's path to end in {' or '.join(SUFFIXES)}; got {path}")
+def check_path(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
+    """ValueError unless path ends as a picture does; FileNotFoundError if its folder is missing."""
+    if path.suffix not in suffixes:
+        raise ValueError(f"expected a picture's path to end in {' or '.join(suffixes)}; got {path}")
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent))
 

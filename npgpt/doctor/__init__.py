@@ -3,25 +3,35 @@
 from ..gradcheck.pair import ContractError, constant
 from .check import check, examine
 from .files import examine_file
+from .forward import ValueReport, diagnose_value
 from .function import check_function, check_scalar
+from .jax_check import check_jax
 from .kinds import KINDS
 from .layer import check_layer
 from .loss import check_loss
 from .report import Finding, GradientMismatch, Report, Row
+from .torch_check import check_torch
+from .values.program import Program, value_kinds
 
 __all__ = [
     "KINDS",
     "ContractError",
     "Finding",
     "GradientMismatch",
+    "Program",
     "Report",
     "Row",
+    "ValueReport",
     "check",
     "check_function",
+    "check_jax",
     "check_layer",
     "check_loss",
     "check_scalar",
+    "check_torch",
     "constant",
+    "diagnose_value",
     "examine",
     "examine_file",
+    "value_kinds",
 ]

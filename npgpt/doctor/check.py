@@ -11,8 +11,7 @@ import numpy as np
 from ..gradcheck.numeric import COARSE, EPSILON, precision_name
 from ..gradcheck.pair import ContractError, describe
 from .behaviour import check_contract, check_linear, check_mutation
-from .diagnosis import diagnose
-from .explain import sharpened
+from .choose import diagnose
 from .large import examine_large
 from .measure import FULL, measure, row, step_around
 from .pairs import pair_subject
@@ -90,7 +89,7 @@ def _examine(subject: Subject, rng: np.random.Generator, thorough: bool, report:
     measurement = measure(subject, rng, small)
     report.rows += [row(subject, i, verdict, measurement.method[i])
                     for i, verdict in measurement.verdict.items()]
-    findings = diagnose(sharpened(measurement), structure.misshapen)
+    findings = diagnose(measurement, structure.misshapen)
     rows, more, methods = examine_large(subject, large, structure.out, rng)
     report.rows += rows
     report.rows.sort(key=lambda line: subject.names.index(line.argument))

@@ -21,11 +21,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..arrays import Array
 from ..suggest import one_line, unknown
-from .catalogue import PROGRAMS
 from .fault import Fault
-from .program import Function, Inputs, Program, Settings, Value, Variant, accepted
-from .values import (
+from .values.catalogue import PROGRAMS
+from .values.compare import (
     Leaves,
     explains,
     factor,
@@ -37,6 +37,7 @@ from .values import (
     size,
     tolerance,
 )
+from .values.program import Function, Inputs, Program, Settings, Value, Variant, accepted
 
 # inputs that a function is tried on besides those given, and how many pairs of mistakes are tried
 DRAWS, PAIRS = 6, 700
@@ -102,12 +103,8 @@ class ValueReport:
         if self.where or self.expected:
             place = f"at {self.where}: " if self.where else ""
             lines.append(f"  {place}expected {self.expected}, got {self.got}")
-        if self.findings[0].kind in PROGRAM_KINDS:
-            lines.append(f"  npgpt explain {self.findings[0].kind}")
+        lines.append(f"  npgpt explain {self.findings[0].kind}")
         return "\n".join(textwrap.fill(line, 80, subsequent_indent="    ") for line in lines)
-
-
-PROGRAM_KINDS = {variant.kind for program in PROGRAMS.values() for variant in program.mistakes()}
 
 
 def diagnose_value(
@@ -124,11 +121,11 @@ def diagnose_value(
     for name in settings:
         if not accepted(program.function, {name: 0}) and not (mine and accepted(mine, {name: 0})):
             raise ValueError(f"{program.name} has no setting {name!r}; expected "
-                             f"{', '.join(inspect.signature(program.function).parameters)}")
+                             f"{', '.join(_names(program))}")
     if mine is None:
         if not inputs:
             raise ValueError(f"a value of {program.name} needs its inputs: "
-                             f"{inspect.signature(program.function)}")
+                             f"{', '.join(_names(program))}")
         return diagnose([_point(program, inputs, settings, given)], program)
     points: list[Point] = []
     calls = [(inputs, settings)] if inputs or settings and not program.draw else []
@@ -190,13 +187,13 @@ def _called(program: Program, mine: Function, inputs: Inputs, settings: Settings
         with np.errstate(all="ignore"):
             got = program.run(mine, inputs, _required(program, mine) | copy.deepcopy(settings))
     except Exception as error:      # the user's code
-        raise _Raised(_raised(mine, error)) from None
+        raise _Raised(_raised(program, mine, error)) from None
     if got is None:
         raise _Raised(Fault("not-an-array", "it returned None: is the return forgotten?"))
     for n, (old, new) in enumerate(zip(before, inputs, strict=True)):
         if isinstance(old, np.ndarray) and gap({"": old}, {"": new}):
-            name = [*inspect.signature(program.function).parameters][n]
-            raise _Raised(Fault("in-place", f"it writes into its input {name}: work on a copy"))
+            raise _Raised(Fault(
+                "in-place", f"it writes into its input {_names(program)[n]}: work on a copy"))
     try:
         return _point(program, before, settings, got)
     except ValueError as error:
@@ -216,11 +213,18 @@ def _required(program: Program, mine: Function) -> Settings:
         return {}
 
 
-def _raised(mine: Function, error: Exception) -> Fault:
+def _raised(program: Program, mine: Function, error: Exception) -> Fault:
     file = getattr(getattr(mine, "__code__", None), "co_filename", None)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
-    where = f"line {frames[-1].lineno}: {frames[-1].line}" if frames else ""
+    where = f"it is called as {program.name}({', '.join(_names(program))})"
+    if frames:
+        where = f"line {frames[-1].lineno}: {frames[-1].line}".rstrip(": ")
     return Fault("forward-raises", one_line(f"{type(error).__name__}: {error}", 300), where)
+
+
+def _names(program: Program) -> list[str]:
+    hidden = {"wrong", "kept", "width"}
+    return [name for name in inspect.signature(program.function).parameters if name not in hidden]
 
 
 def _sizes(inputs: Inputs, settings: Settings) -> dict[str, float]:
@@ -346,11 +350,23 @@ def _unnamed(point: Point) -> Fault:
                          "mask with -inf before softmax, and leave every row something to see")
     if right.keys() != got.keys():
         return Fault("wrong-count", f"it gives {len(got)} values, expected {len(right)}")
-    wrong = total = 0
+    wrong, total, where = 0, 0, ""
     for key, a in right.items():
         if a.dtype != object and got[key].dtype != object:
             room = tolerance(got) * size({key: a}) / max(a.size, 1) ** 0.5
-            wrong += int((~(np.abs(a - got[key]) <= room)).sum())
+            off = ~(np.abs(a - got[key]) <= room)
+            wrong += int(off.sum())
             total += a.size
-    many = f": {wrong} of {total} numbers are wrong" if total > 1 else ""
+            where = "".join(_part(off, axis) for axis in range(a.ndim)) if len(right) == 1 else ""
+    many = f": {wrong} of {total} numbers are wrong{where}" if total > 1 else ""
     return Fault("unexplained", f"no known mistake, nor two of them, gives these values{many}")
+
+
+def _part(off: Array, axis: int) -> str:
+    """Where along an axis the wrong numbers lie, if not everywhere."""
+    hit = np.flatnonzero(off.any(tuple(a for a in range(off.ndim) if a != axis)))
+    if len(hit) in (0, off.shape[axis]):
+        return ""
+    if len(hit) > 1 and (np.diff(hit) == 1).all():
+        return f"; along axis {axis} only those from {hit[0]} to {hit[-1]}"
+    return f"; along axis {axis} only {', '.join(str(n) for n in hit[:6])}"

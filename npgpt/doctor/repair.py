@@ -20,10 +20,10 @@ import numpy as np
 from ..arrays import Array
 from ..gradcheck.numeric import norm
 from .edits import Edit, edits
-from .fault import Fault
+from .fault import NEAR, Fault
 from .kinds import KINDS
 from .measure import Measurement, measure
-from .multiple import NEAR, plain
+from .multiple import plain
 from .source import Source, shortened
 from .subject import CallError, users_code
 from .traced_source import program

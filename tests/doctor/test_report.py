@@ -88,7 +88,8 @@ def test_large_numbers_and_shapes_stay_in_their_columns_and_within_eighty():
 
     def backward(dout, x):  # no change of the source repairs this
         pairs = zip(dout.ravel().tolist(), x.ravel().tolist())
-        return (np.reshape([math.hypot(1e105 * d, 1e99 * v) for d, v in pairs], x.shape),)
+        dx = [1e105 * d if v > 0 else 1e105 * math.cos(d) for d, v in pairs]
+        return (np.reshape(dx, x.shape),)
 
     text = str(check(forward, backward, x))
     lines = text.splitlines()

@@ -19,6 +19,7 @@ from npgpt.probe.heatmap import heat_text
 from npgpt.probe.trace import trace
 from npgpt.text import load_corpus
 from npgpt.training.loop import new_state, train
+from npgpt.training.progress import Progress
 from npgpt.training.settings import resolve
 
 STEPS = 500
@@ -57,7 +58,8 @@ print(f"{untrained.n_parameters():,} parameters; log {corpus.tokenizer.vocab_siz
       f"{np.log(corpus.tokenizer.vocab_size):.3f}")
 
 # %%
-outcome = train(RUN, state, corpus)
+with Progress(run.train, state.step) as progress:
+    outcome = train(RUN, state, corpus, progress)
 print(f"{outcome.reason} at step {outcome.step}; held-out loss {outcome.val_loss:.3f} nats")
 outcome
 
