@@ -36,6 +36,7 @@ from npgpt.text import (
     tokenizer_from_dict,
 )
 from npgpt.training.checkpoint import load_checkpoint
+from npgpt.training.curves import plot, read_curves
 from npgpt.training.loop import new_state, train
 from npgpt.training.settings import resolve
 from npgpt.training.step.adamw import adamw_reference
@@ -93,7 +94,8 @@ _RIGHT = {
         "seed, write_pack seed",
     "None":
         "GPT2.load dtype, GPT2.loss_and_grads rng, score_text token_bytes, Tape.backward result, "
-        "weights.load dtype, weights.convert dtype, resolve preset, resolve file, loss_and_grads rng",
+        "weights.load dtype, weights.convert dtype, resolve preset, resolve file, loss_and_grads "
+        "rng",
     "None|int8":
         "GPT2.loss_and_grads threads, score_text window, score_text stride, loss_and_grads "
         "threads, tune threads",
@@ -294,6 +296,8 @@ def library_calls(folder: Path) -> list[Call]:
         Call("verify", verify, {"given": folder / "model"}),
         Call("new_state", new_state, {"run": run, "corpus": corpus}),
         Call("train", train, {"run_folder": folder / "run", "state": state, "corpus": corpus}),
+        Call("plot", lambda run: plot(run), {"run": folder / "run"}),
+        Call("read_curves", read_curves, {"run": folder / "run"}),
         Call("load_checkpoint", load_checkpoint, {"path": folder / "run"}),
         Call("loss_and_grads", loss_and_grads, {
             "params": params, "ids": ids, "targets": ids, "config": config, "ops": FAST,

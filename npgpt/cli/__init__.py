@@ -13,6 +13,7 @@ import io
 import os
 import sys
 from importlib import import_module
+from textwrap import fill
 from typing import Sequence
 
 from .. import suggest
@@ -27,10 +28,12 @@ GROUPS = {
         "train": "train a model on text, or continue a run",
         "generate": "write text with a trained model",
         "eval": "loss, perplexity, bits per byte; HellaSwag, LAMBADA, the harness",
+        "plot": "the curves of training runs: loss, learning rate, speed",
     },
     "understand it": {
         "demo": "attention, softmax, bpe, backward, adamw, ... at work, in numbers",
         "book": "replay the numbers of the book, beside the ones computed here",
+        "notebook": "three notebooks: a layer's gradient; train, look inside; GPT-2",
         "entropy": "attention entropy of every head, and growth of the residual stream",
         "inspect": "configuration, parameters, memory and FLOPs of a model",
     },
@@ -45,7 +48,7 @@ GROUPS = {
         "lab": "studies: many training runs that answer one question",
     },
     "the command line itself": {
-        "completion": "completion of verbs, options and files, for bash, zsh and fish",
+        "completion": "a script that completes verbs, options and files in your shell",
     },
 }
 VERBS = {name: line for verbs in GROUPS.values() for name, line in verbs.items()}
@@ -139,7 +142,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.usage = "npgpt VERB [options]"
     parser.description = "GPT-2 in NumPy, every gradient written by hand."
     lines = [line for heading, verbs in GROUPS.items() for line in (
-        f"{heading}:", *(f"  {name:12}{about}" for name, about in verbs.items()), "")]
+        f"{heading}:", *(f"  {name:11}{about}" for name, about in verbs.items()), "")]
     parser.epilog = "\n".join((*lines, *BEGIN))
     parser.add_argument("--version", action="version", version=f"npgpt {VERSION}")
     if verb and not verb.startswith("-"):
@@ -152,7 +155,7 @@ def verb_parser(verb: str, parser: Parser | None = None) -> Parser:
     """The parser of one verb, or `parser` with all of its arguments; its module is imported."""
     module = import_module(f"{__name__}.{verb}")
     parser = Parser(f"npgpt {verb}") if parser is None else parser
-    parser.description, parser.epilog = module.DESCRIPTION, module.EPILOG
+    parser.description, parser.epilog = fill(module.DESCRIPTION, 79), module.EPILOG
     parser.set_defaults(run=module.run)
     module.add_arguments(parser)
     return parser

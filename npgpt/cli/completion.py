@@ -13,14 +13,14 @@ from .parser import Parser
 
 DESCRIPTION = "Print a script that completes npgpt's verbs, options and files in a shell."
 EPILOG = """\
-It needs shtab: pip install 'npgpt[completion]'
+It needs shtab: pip install 'npgpt[completion]'. A new shell then has it after
 
-  bash   npgpt completion bash > ~/.local/share/bash-completion/completions/npgpt
-  zsh    npgpt completion zsh > ~/.zfunc/_npgpt
-         with fpath+=~/.zfunc before compinit in ~/.zshrc
-  fish   npgpt completion fish > ~/.config/fish/completions/npgpt.fish
+  npgpt completion bash >> ~/.bash_completion
+  npgpt completion fish > ~/.config/fish/completions/npgpt.fish
+  npgpt completion zsh > ~/.zfunc/_npgpt
+      and, in ~/.zshrc before compinit, fpath+=~/.zfunc
 
-A new shell has it. After an update of npgpt, write the script again.
+After an update of npgpt, write the script again.
 """
 SHELLS = ("bash", "zsh", "fish")
 # what the parsers leave to a verb's own message, so that it may suggest the nearest

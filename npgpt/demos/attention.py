@@ -171,7 +171,8 @@ def _why_scaled(shown: Attention) -> str:
     """How much sharper the row would be that scaling softens most."""
     scores, d = shown.scores[shown.head], shown.q.shape[-1]
     sharp = ops.softmax(np.where(np.isneginf(shown.masked[shown.head]), -np.inf, scores))
-    row = int((sharp.max(axis=-1) - shown.weights[shown.head].max(axis=-1)).argmax())
+    gap = sharp.max(axis=-1) - shown.weights[shown.head].max(axis=-1)
+    row = int(gap[:MOST_COLUMNS].argmax())
     return (f"A score is a sum of {d} products: the more channels, the larger, and softmax would "
             f"take one key alone. The largest weight of {shown.tokens[row]!r} is "
             f"{number(shown.weights[shown.head, row].max())} in step 4; without scaling it would "
@@ -194,19 +195,20 @@ def _mixing(shown: Attention) -> list[str]:
 
 
 def attention_picture(shown: Attention) -> drawing.Figure:
-    """A Figure: scores, masked scores and weights, a row for each of the first four heads."""
-    heads = range(min(4, len(shown.q)))
+    """A Figure: scores, masked scores and weights, a row for each of up to four heads."""
+    others = [h for h in range(len(shown.q)) if h != shown.head]
+    heads = sorted([shown.head, *others[:3]])
     names, first = shown.tokens[:MOST_COLUMNS], slice(0, MOST_COLUMNS)
     size = 1.2 + 0.42 * len(names)
     figure = drawing.new_figure(len(heads), 3, (3.2 * size, size * len(heads)))
-    reach = float(np.abs(shown.scores[:len(heads), first, first]).max())
-    for h in heads:
+    reach = float(np.abs(shown.scores[heads, first, first]).max())
+    for row, h in enumerate(heads):
         panels = (("scores: q . k", shown.scores, reach),
                   ("scaled and masked", shown.masked, reach),
                   ("weights: softmax of each row", shown.weights, 1.0))
-        for axes, (title, array, limit) in zip(figure.axes[3 * h:], panels):
+        for axes, (title, array, limit) in zip(figure.axes[3 * row:], panels):
             draw_grid(axes, array[h, first, first], names, names, f"head {h}: {title}",
                       reach=limit)
             axes.set_xlabel("at whom" if h == heads[-1] else "", fontsize=8)
-        figure.axes[3 * h].set_ylabel("who looks", fontsize=8)
+        figure.axes[3 * row].set_ylabel("who looks", fontsize=8)
     return figure

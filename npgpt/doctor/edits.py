@@ -62,8 +62,8 @@ STATEMENTS = _rows("""
     T[I] = E -> np.add.at(T, I, E) : repeated-ids-overwritten
     T[I] += E -> np.add.at(T, I, E) : repeated-ids-overwritten
     T = E -> T -= E : overwritten
-    T[:, I] = E -> T[np.arange(len(I)), I] = E : one-hot-columns
-    T[:, I] -= E -> T[np.arange(len(I)), I] -= E : one-hot-columns
+    T[:, I] = E -> T[np.arange(len(I)), I] = E : wrong-element
+    T[:, I] -= E -> T[np.arange(len(I)), I] -= E : wrong-element
     T += E -> T = E : accumulated-twice
     T *= E -> T /= E : wrong-operator
     T /= E -> T *= E : wrong-operator
@@ -170,7 +170,7 @@ SHAPES = _rows("""
     E -> E.sum(axis=AXIS, keepdims=True) : missing-broadcast-sum
     E -> E[:, None] : keepdims
     E -> E[..., None] : keepdims
-    E -> E.reshape(A.shape) : forgotten-reshape
+    E -> E.reshape(A.shape) : wrong-shape
 """)
 
 OTHER_NAME = _rows("E -> A : wrong-variable")
@@ -208,7 +208,7 @@ FORMS = _rows("""
     E -> A > 0 : wrong-variable
     E -> 1 - A : wrong-variable
     E -> A * A : wrong-variable
-    E -> np.exp(A) : missing-call
+    E -> np.exp(A) : missing-factor
     E -> E - A * E.sum(-1, keepdims=True) : softmax-diagonal
     E -> E - A * E.sum(0) : softmax-diagonal
     E -> A * (E - (E * A).sum(-1, keepdims=True)) : softmax-diagonal

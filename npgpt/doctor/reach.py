@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from .edits import Row, fill, is_mask, names_in, tree
-from .multiple import NEAR, plain
+from .edits import Row, is_mask, names_in, tree
+from .fault import NEAR
+from .multiple import plain
 from .subject import CallError, users_code
 
 LEAVES, ALL = 28, 90  # of the names, and of names and expressions, that are tried

@@ -31,7 +31,6 @@ from .edits import Edit, Row, fill, names_in, structural, swaps
 from .fault import Fault
 from .kinds import KINDS
 from .measure import Measurement, measure
-from .multiple import NEAR, plain
 from .reach import Reach, copied, is_pure
 from .source import Function, Slot, UserCode, failure, shortened, slots
 from .subject import CallError, Subject, users_code
@@ -43,7 +42,6 @@ ELEMENTS = 400  # of a statement's value that are moved one by one
 LOOP = 400  # runs for one statement in a loop and one level of rows
 ROUNDS = 3  # faults that are searched one after another
 Grads = dict[int, Array]
-Cause = tuple[Fault, list[int]]  # a fault and the inputs whose gradients it reaches
 
 
 class OutChanged(Exception):
@@ -168,7 +166,17 @@ class Repair:
     everywhere: bool = True
 
 
-def repairs(m: Measurement, wrong: list[int], budget: Budget) -> list[Cause]:
+@dataclass(frozen=True)
+class Change:
+    """A fault whose repair is known, the `inputs` whose gradients it reaches, and the repair in
+    words: line 9 of f has `a`; `b` would be right."""
+
+    fault: Fault
+    inputs: list[int]
+    text: str
+
+
+def repairs(m: Measurement, wrong: list[int], budget: Budget) -> list[Change]:
     """The changes that make the gradients at `wrong` right, each with the inputs that it reaches;
     fewer than that where not all has a name."""
     if not m.numeric or not set(wrong) <= set(m.numeric):
@@ -208,7 +216,7 @@ class Search:
         for _, slot, old in reversed(self.applied):
             slot.put(old)
 
-    def causes(self, wrong: set[int]) -> Iterator[Cause]:
+    def causes(self, wrong: set[int]) -> Iterator[Change]:
         """One fault after another, each with the former ones repaired."""
         for _ in range(ROUNDS):
             if not wrong or not self.program.functions:
@@ -216,7 +224,7 @@ class Search:
             repair = self._one(wrong)
             if repair is None:
                 return
-            yield describe(repair, self.m, wrong), sorted(repair.positions)
+            yield describe(repair, wrong)
             self.applied.append((repair.site.function, repair.slot, repair.slot.get()))
             repair.slot.put(repair.new)
             self.program.keep(repair.site.function)
@@ -915,35 +923,32 @@ def alike(a: Any, b: Any) -> bool:
     return type(a) is type(b) and a is not None
 
 
-def describe(repair: Repair, m: Measurement, wrong: set[int]) -> Fault:
+def describe(repair: Repair, wrong: set[int]) -> Change:
     """The fault that a change repairs, with its line and what would be right there."""
     site, old, new, kind = repair.site, repair.slot.get(), repair.new, repair.kind
     before, after = ast.unparse(old), ast.unparse(ast.fix_missing_locations(copy.deepcopy(new)))
-    line = getattr(old, "lineno", site.line)
-    where = f"line {line} of {site.function.name}"
+    where = f"line {getattr(old, 'lineno', site.line)} of {site.function.name}"
     if kind == "wrong-variable" and isinstance(new, ast.BinOp) and ast.dump(old) in (
             ast.dump(new.left), ast.dump(new.right)):
         kind = "term-factor" if isinstance(new.op, (ast.Mult, ast.Div)) else "missing-term"
-    words = KINDS.get(kind, kind.replace("-", " ").capitalize() + ".").rstrip(".")
     if site.parameter:
         place = "after" if site.after else "before"
-        message = f"{words}: {place} {where}, `{site.parameter} = {after}` is missing."
+        text = f"{place} {where}, `{site.parameter} = {after}` is missing."
     elif kind == "forgotten-return":
-        message = f"{words}: {where} computes `{before}` and does not return it; `{after}` would " \
-                  "be right."
+        text = f"{where} computes `{before}` and does not return it; `{after}` would be right."
     elif isinstance(new, ast.Pass):
-        message = f"{words}: {where} has `{before}`; without it all is right."
+        text = f"{where} has `{before}`; without it all is right."
     elif isinstance(old, ast.arguments):
-        message = (f"{words}: {where} takes `({before})`, but it is called with "
-                   f"`({after})`: `({after})` would be right.")
+        text = f"{where} takes `({before})`; `({after})` would be right."
     else:
         target = getattr(site.statement, "targets", [None])[0]
         if repair.slot is site.slot and isinstance(target, ast.Name):
             before, after = f"{target.id} = {before}", f"{target.id} = {after}"
         around = shortened(repair.slot.parent) if isinstance(repair.slot.parent, ast.expr) else ""
         parent = f" in `{around}`" if around and around.strip("(),") != before.strip("()") else ""
-        message = f"{words}: {where} has `{before}`{parent}; `{after}` would be right."
+        text = f"{where} has `{before}`{parent}; `{after}` would be right."
     which = "every gradient equals" if repair.positions == wrong else "these gradients equal"
     more = "other inputs and other sizes" if repair.everywhere else "other random `dout`"
-    return Fault(kind, message, f"with this one change {which} the numerical one, here and at "
-                 f"{more}")
+    fault = Fault(kind, f"{KINDS[kind].rstrip('.')}: {text}",
+                  f"with this one change {which} the numerical one, here and at {more}")
+    return Change(fault, sorted(repair.positions), text)

@@ -18,7 +18,8 @@ import numpy as np
 
 from ..arrays import Array
 from ..gradcheck.numeric import EPSILON, norm
-from ..gradcheck.pair import ContractError, Pair, describe, to_numpy
+from ..gradcheck.pair import ContractError, describe, to_numpy
+from .pair import Pair
 from .tree import is_tree, leaves, rebuilt
 
 
@@ -118,11 +119,13 @@ class Subject(Pair):
         return self.with_inputs(tuple(None if a is None else change(a) for a in self.inputs))
 
     def cut(self, sizes: dict[int, int]) -> Self:
-        """The same pair with every axis of a length in `sizes` cut to what it says there."""
+        """The same pair with every axis of a length in `sizes` cut to what it says there, or made
+        longer by its own first elements."""
 
         def shorter(a: Array) -> Array:
             for axis, n in enumerate(a.shape):
-                a = a.take(range(sizes.get(n, n)), axis)
+                if n in sizes:
+                    a = a.take(range(sizes[n]), axis, mode="wrap")
             return a
 
         return self.each(shorter)

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from ..checked import checked
 from ..config import GPT2Config
+from ..generation.fast_reader import reader_for
 from ..generation.reader import CachedReader
 from ..ids import check_ids, check_integer
 from ..ops import TEXTBOOK, Ops
@@ -140,7 +141,7 @@ def _score(
 ) -> Iterator[tuple[int, Continuation]]:
     """The place and score of every member, from two passes: the contexts, then what follows."""
     rows = [(family, place, ids) for family in batch for place, ids in family.members]
-    reader = CachedReader(params, config, len(rows), _capacity(batch), ops=ops)
+    reader = reader_for(ops)(params, config, len(rows), _capacity(batch))
     _read_contexts(reader, batch)
     read = np.zeros((len(rows), max(family.width for family in batch)), np.int64)
     for row, (family, _, ids) in zip(read, rows):

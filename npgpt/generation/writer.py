@@ -29,7 +29,7 @@ from ..tape import Array
 from .lookup import FIRST_DRAFT, next_length, propose
 from .reader import CachedReader
 from .sampling import Sampling, SamplingSettings, log_probability
-from .stops import checked_strings
+from .stops import checked_strings, id_list
 
 # a stream of as many would take years
 MOST_TOKENS = 2**31 - 1
@@ -78,7 +78,7 @@ class Request:
         self.limit = check_integer("max_new_tokens", max_new_tokens, 0, MOST_TOKENS)
         self.sampling = Sampling(**sampling)
         self.speculate = speculate
-        ids = [stop_ids] if isinstance(stop_ids, int) else list(stop_ids)
+        ids = id_list(stop_ids)
         self.stop_ids = set(check_ids(ids, config.vocab_size, "stop_ids").tolist()) if ids else ()
         self.strings = checked_strings(stop)
         self.decode = decode
@@ -97,8 +97,8 @@ def check_names(settings: Iterable[str], known: Iterable[str]) -> None:
     """TypeError for a setting that is not among the `known` ones, with the nearest."""
     for name in settings:
         if name not in known:
-            raise TypeError(f"unknown setting {name!r}{did_you_mean(name, known)}; expected one of "
-                            f"{', '.join(known)}")
+            hint = did_you_mean(name, [*known, "max_new_tokens"])
+            raise TypeError(f"unknown setting {name!r}{hint}; expected one of {', '.join(known)}")
 
 
 @dataclass

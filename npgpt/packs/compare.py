@@ -61,6 +61,7 @@ class Comparison:
             if self.last_right:
                 lines.append(f"correct up to: {self.last_right}")
             lines += [self.message, f"likely cause: {self.cause}"]
+            lines += [f"npgpt explain {kind}" for kind in self.kinds[:1]]
         return "\n".join(textwrap.fill(line, 80, subsequent_indent="  ") for line in lines)
 
 
@@ -105,6 +106,20 @@ def compare_packs(ours: str | Path, theirs: str | Path) -> Comparison:
         raise CheckpointError(f"{theirs} holds none of the {len(order)} tensors of {ours}; "
                               f"expected names KIND/NAME, such as {order[0]}")
     return result
+
+
+@checked
+def listed(path: str | Path) -> list[tuple[str, str]]:
+    """(name, shape) of a pack's tensors: parameters first, then the others as they are computed.
+
+    Raises CheckpointError for what npgpt did not write.
+    """
+    pack = read_pack(path)
+    order, _, _ = _description(pack)
+    given = [name.removeprefix("float64/") for name in pack.tensors
+             if name in INPUTS or name.startswith("float64/params/")]
+    return [(name, str(pack.tensors[name if name in INPUTS else f"float64/{name}"].shape))
+            for name in (*given, *order, GREEDY)]
 
 
 def _description(pack: Pack) -> tuple[list[str], dict[str, dict[str, float]], GPT2Config]:

@@ -1,5 +1,7 @@
 """npgpt generate: where prompts come from, what goes where, and what is rejected."""
 
+from pathlib import Path
+
 import pytest
 
 from npgpt.opening import open_model
@@ -70,6 +72,19 @@ def test_several_samples_are_set_apart_and_equal_the_librarys(npgpt, run_folder)
     assert code == 0 and out == BETWEEN.join(map(tokenizer.decode, rows)) + "\n"
 
 
+@pytest.mark.parametrize("samples", [1, 3])
+def test_each_line_of_a_file_is_a_prompt_of_its_own(npgpt, run_folder, samples):
+    Path("prompts.txt").write_text("the cat\n\n  \nthe\na dog sat\r\n")
+    prompts = ["the cat", "the", "a dog sat"]
+    model, tokenizer = open_model(run_folder)
+    rows = model.generate([tokenizer.encode(prompt) for prompt in prompts], 6, seed=5,
+                          samples=samples, on_slide=[].append)
+    code, out, err = npgpt("generate", run_folder, "--prompts", "prompts.txt", "--samples", samples,
+                           "--seed", "5", "--max-new-tokens", "6", "--temperature", "1")
+    assert code == 0, err
+    assert out == BETWEEN.join(map(tokenizer.decode, rows)) + "\n"
+
+
 def test_samples_do_not_repeat_those_of_a_neighbouring_seed(npgpt, run_folder):
     texts = []
     for seed in range(3):
@@ -120,6 +135,9 @@ def test_interactive_turns_share_one_text(npgpt, run_folder):
     (["run", "a", "--top-k", "-1"], 2, "0 keeps every token"),
     (["run", "a", "--max-new-tokens", "-1"], 2, "max_new_tokens"),
     (["run", "a", "--file", "b"], 2, "expected one of them"),
+    (["run", "--prompts", "a", "--file", "b"], 2, "got both --file and --prompts"),
+    (["run", "--prompts", "a", "--interactive"], 2, "leave the prompt out"),
+    (["run", "--prompts", "empty.txt"], 2, "empty.txt holds no prompts; expected one a line"),
     (["run", "a", "--samples", "0"], 2, "samples=0"),
     (["run", "a", "--threads", "-2"], 2, "threads=-2 must be an integer of at least 0"),
     (["run", "a", "--interactive"], 2, "leave the prompt out"),
@@ -128,6 +146,7 @@ def test_interactive_turns_share_one_text(npgpt, run_folder):
     (["cache", "a"], 3, "cache"),
 ])
 def test_mistakes_are_one_line(npgpt, run_folder, arguments, code, says):
+    Path("empty.txt").write_text("\n \n")
     got, _, err = npgpt("generate", *arguments)
     assert (got, err.count("\n")) == (code, 1) and says in err
 

@@ -36,6 +36,13 @@ def test_the_same_numbers_give_the_same_file(tmp_path):
     assert sorted(tmp_path.iterdir()) == files
 
 
+def test_a_notebook_shows_a_figure_by_itself():
+    pytest.importorskip("matplotlib")
+    figure = drawing.new_figure(1, 1, (2, 2))
+    figure.axes[0].set_title("猫")
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
 def test_other_endings_and_missing_folders_are_rejected(tmp_path):
     with pytest.raises(ValueError, match=".png or .svg; got .*x.pdf"):
         drawing.check_path(tmp_path / "x.pdf")

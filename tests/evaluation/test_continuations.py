@@ -68,7 +68,7 @@ def test_a_context_is_read_once_for_all_that_follows_it(monkeypatch):
             read.append((list(rows), ids.shape))
             return super().read(rows, ids, keep)
 
-    monkeypatch.setattr(continuations, "CachedReader", Counting)
+    monkeypatch.setattr(continuations, "reader_for", lambda ops: Counting)
     context = [3, 1, 4, 1, 5, 9]
     score_continuations(PARAMS, SMALL, [(context, [i, 2]) for i in range(4)])
     assert read == [([0], (1, 5)), ([0, 1, 2, 3], (4, 2))]

@@ -178,6 +178,7 @@ def test_a_row_ends_by_id_by_string_or_by_its_length():
     def decode(ids):
         return "".join("abcdefgh"[i] for i in ids)
 
+    assert Request(SMALL, 4, stop_ids=7).stop_ids == {7}        # as transformers' eos_token_id
     wanted = Request(SMALL, 4, stop_ids=[7], stop=["bc"], decode=decode)
     assert wanted.ended([1, 7]) == "stop"
     assert wanted.ended([7, 1]) is None
@@ -194,6 +195,18 @@ def test_known_settings_pass_and_an_unknown_one_is_named_with_what_there_is():
     assert str(error.value) == (
         "unknown setting 'seed'; expected one of temperature, top_k, top_p, min_p, "
         "repetition_penalty, stop_ids, stop, decode, speculate")
+
+
+@pytest.mark.parametrize("name, hint", [
+    ("do_sample", "temperature 0 is greedy, and above 0 samples"),
+    ("num_return_sequences", "here 'samples'"), ("eos_token_id", "here 'stop_ids'"),
+    ("max_length", "max_new_tokens does not count the prompt"), ("topk", "did you mean 'top_k'?"),
+    ("max_tokens", "here 'max_new_tokens'"), ("num_beams", "there is no beam search"),
+])
+def test_a_setting_of_another_project_is_answered_with_ours(name, hint):
+    with pytest.raises(TypeError) as error:
+        check_names([name], [*Settings.__annotations__, "samples"])
+    assert f"unknown setting {name!r} ({hint}" in str(error.value)
 
 
 def test_the_typed_settings_are_the_fields_and_parameters_that_take_them():
