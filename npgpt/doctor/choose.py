@@ -123,6 +123,9 @@ class _Diagnosis:
             if any(i in m.verdict for i in left) else None
         changes = repairs(m, every, Budget(RUNS))
         if changes and {i for change in changes for i in change.inputs} >= {*every}:
+            path = self._path(wrong, True) if len(changes) == 1 and left else None
+            if path and path.kind in ("missing-term", "term-sign"):
+                named = {i: [path] for i in every}  # what forward calls it, and what to change
             causes = [(of_both(change, named), change.inputs) for change in changes]
         else:
             causes = self._common_causes(named, left) if left else []

@@ -49,7 +49,7 @@ B = "(dxhat * xhat).mean(axis=-1, keepdims=True)"
     (backward_of(B, mean="mean(axis=0, keepdims=True)"), "axis=-1"),
     (backward_of(B.replace("mean", "sum")), ".mean("),
     (backward_of(B, last="rstd * (dxhat - a - b - b)"), "dxhat - a - b"),
-    (backward_of(B, last="rstd * (dxhat - b)"), "- a"),
+    (backward_of(B, last="rstd * (dxhat - b)"), "a"),
     (backward_of(B, last="rstd * (dxhat - a + b)"), "- b"),
 ])
 def test_a_fault_inside_layernorm_is_named_with_its_repair(text, repaired, tmp_path):
@@ -104,7 +104,7 @@ def scaled(scale, x, w, dout):
 
 STYLES = {
     "method": (lambda x, w: Layer().forward(x, w), through_layer, "self.h"),
-    "loss": (lambda x, w: loss_and_grads(x, w)[0], lambda x, w: loss_and_grads(x, w)[1:], "/ n"),
+    "loss": (lambda x, w: loss_and_grads(x, w)[0], lambda x, w: loss_and_grads(x, w)[1:], "/ len(x)"),
     "lambda": (*as_lambdas(), "x.T @ dout"),
     "partial": (lambda x, w: 0.7 * x @ w, functools.partial(scaled, 0.7), "scale"),
 }
