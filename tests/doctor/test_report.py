@@ -87,10 +87,15 @@ def test_large_numbers_and_shapes_stay_in_their_columns_and_within_eighty():
 
     x = 1e7 * normal(0, 3, 4)
 
-    def backward(dout, x):  # no change of the source repairs this
-        pairs = zip(dout.ravel().tolist(), x.ravel().tolist())
-        dx = [1e105 * d if v > 0 else 1e105 * math.cos(d) for d, v in pairs]
-        return (np.reshape(dx, x.shape),)
+    def cosines(pairs):
+        return [1e105 * d if v > 0 else 1e105 * math.cos(d) for d, v in pairs]
+
+    # without a source that could be repaired
+    space = {"np": np, "cosines": cosines}
+    exec("def backward(dout, x):\n"
+         "    pairs = zip(dout.ravel().tolist(), x.ravel().tolist())\n"
+         "    return (np.reshape(cosines(pairs), x.shape),)", space)
+    backward = space["backward"]
 
     text = str(check(forward, backward, x))
     lines = text.splitlines()
