@@ -111,6 +111,12 @@ ELSEWHERE = {
     "log_interval": _LOG, "logging_steps": _LOG, "wandb_log": _LOG,
     "always_save_checkpoint": ("checkpoint_every", "checkpoint_every says how often one is saved"),
     "device": _CPU, "backend": _CPU, "compile": _CPU, "fp16": _TYPE, "bf16": _TYPE,
+    # llm.c's letters, which are answered and not read: other programs mean other things
+    "i": ("corpus", "corpus is text: files of tokens are not read"), "o": ("out", ""),
+    "b": ("batch_size", ""), "t": ("sequence_length", ""), "l": ("learning_rate", ""),
+    "u": ("warmup_steps", ""), "x": ("max_steps", ""), "v": ("eval_every", ""),
+    "m": ("eval_batches", ""), "s": ("sample_every", ""), "g": ("sample_tokens", ""),
+    "c": ("weight_decay", ""), "y": ("resume", ""),
     # generation: gpt-2, nanoGPT, llama.cpp, transformers
     "nsamples": ("samples", ""), "num_samples": ("samples", ""),
     "num_return_sequences": ("samples", ""), "length": ("max_new_tokens", ""),

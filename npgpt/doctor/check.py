@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..gradcheck.numeric import COARSE, EPSILON, precision_name
+from ..gradcheck.numeric import EPSILON
 from ..gradcheck.pair import ContractError, describe
 from .behaviour import check_contract, check_linear, check_mutation
 from .choose import diagnose
 from .large import examine_large
 from .measure import FULL, measure, row, step_around
+from .numeric import COARSE, precision_name
 from .pairs import pair_subject
 from .raised import described
 from .report import Finding, Report, Row

@@ -7,10 +7,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..gradcheck.pair import ContractError, constant, describe, fresh_copy
+from ..gradcheck.pair import ContractError, constant, describe
 from .arguments import Arguments
 from .check import examine
 from .function import checked_number, gradient_arrays, scaled
+from .pair import fresh_copy
 from .report import Report
 from .subject import CallError, Function, Program, Subject
 
@@ -19,10 +20,10 @@ def check_loss(f: Callable[..., Any], *given: Any, **settings: Any) -> Report:
     """Examine a function that returns its gradients with the loss: `loss, grads = f(*given)`.
 
     `grads` may be an array, the gradient of the first argument; a tuple with one for each argument,
-    as in `loss, dW, db = f(W, b, x)`; or a dict under the arguments' names or those of a dict among them, nested too (`dW` is also the
-    gradient of `W`). Of a method such as `model.loss` it may be that of the object's dict `params`.
-    An argument for which f returns no gradient is a constant, and named in a note. Raises
-    ContractError, a ValueError, for inputs that are not numbers.
+    as in `loss, dW, db = f(W, b, x)`; or a dict under the arguments' names or those of a dict among
+    them, nested too (`dW` is also the gradient of `W`). Of a method such as `model.loss` it may be
+    that of the object's dict `params`. An argument for which f returns no gradient is a constant,
+    and named in a note. Raises ContractError, a ValueError, for inputs that are not numbers.
 
     >>> check_loss(lambda w: ((w * w).sum(), 2 * w), np.array([1.0, 2.0])).ok
     True

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..gradcheck.pair import ContractError, Pair, parameters, to_numpy
+from ..gradcheck.pair import ContractError, to_numpy
+from .pair import Pair, parameters
 from .subject import CallError, Function, Program, Subject, users_code
 from .tree import is_array, is_tree, leaves, rebuilt, spellings
 
@@ -73,9 +74,10 @@ def _sorted_out(
 class _Style:
     """How a pair is written; `pair` makes one of it that follows the contract.
 
-    `names` are those of its inputs, `floats` the places of those with a gradient; `skipped` the places of settings among them, for which backward
-    may return None; `spread`: several outputs, each with a dout of its own; `bare`: no cache, but
-    the inputs themselves; `is_plain`: it follows the contract already.
+    `names` are those of its inputs, `floats` the places of those with a gradient; `skipped` the
+    places of settings among them, for which backward may return None; `spread`: several outputs,
+    each with a dout of its own; `bare`: no cache, but the inputs themselves; `is_plain`: it follows
+    the contract already.
     """
 
     def __init__(

@@ -82,6 +82,6 @@ def fits(value: Any, part: Any) -> bool:
         return (isinstance(part, (list, tuple)) and len(part) == len(value)
                 and all(map(fits, value, part)))
     try:
-        return np.shape(part) == np.shape(value)
+        return bool(np.shape(part) == np.shape(value))
     except ValueError:      # rows of other lengths
         return False

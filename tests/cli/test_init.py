@@ -47,6 +47,7 @@ def test_every_verb_has_help_that_fits_into_80_columns(npgpt, monkeypatch, verb)
     ("inspect", ["gpt2"], ["--untied"]),
     ("gradcheck", ["mine.py"], ["--seed", "1"]),
     ("demo", ["sizes"], ["--color", "never"]),
+    ("notebook", ["lessons"], ["--force"]), ("plot", ["run", "other"], ["--color", "never"]),
     ("lab", ["run", "small"], ["--jobs", "1"]),
     ("pack", ["tiny", "out"], ["--seed", "1"]),
     ("convert", ["run", "out"], ["--to", "hf"]),

@@ -65,6 +65,16 @@ def test_one_number_is_not_explained_by_chance():
     assert diagnose_value("cross_entropy", bits, logits, targets).kinds == ["loss-in-bits"]
 
 
+@pytest.mark.parametrize("function, digits", [
+    (lambda x: 0.5 * x * (1 + np.tanh(0.79788 * (x + 0.044715 * x**3))), 6),
+    (lambda x: (x.astype("f") * (0.5 + 0.5 * np.tanh(np.float32(0.7978846) * (
+        x.astype("f") + np.float32(0.044715) * x.astype("f")**3)))).astype(float), 7),
+])
+def test_few_digits_are_said_to_be_few_digits(function, digits):
+    report = diagnose_value("gelu", function)
+    assert report.kinds == ["float32"] and f"about {digits} digits" in str(report), str(report)
+
+
 def test_the_callers_arrays_are_not_written_to():
     x = X.copy()
     report = diagnose_value("softmax", lambda x: np.exp(x, out=x), x)

@@ -73,6 +73,12 @@ class Program:
     observe: Callable[[Inputs, Settings, Value], tuple[Inputs, Value]] = as_given
     conventions: Sequence[Variant] = ()
 
+    @property
+    def arguments(self) -> list[str]:
+        """The names of what a function of this kind is called with."""
+        return [name for name in inspect.signature(self.function).parameters
+                if name not in ("wrong", "kept", "width")]
+
     def value(
         self, inputs: Inputs, settings: Settings, mistakes: Iterable[Variant] = ()
     ) -> Value:
