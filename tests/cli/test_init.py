@@ -51,6 +51,7 @@ def test_every_verb_has_help_that_fits_into_80_columns(npgpt, monkeypatch, verb)
     ("pack", ["tiny", "out"], ["--seed", "1"]),
     ("convert", ["run", "out"], ["--to", "hf"]),
     ("verify", ["run"], []), ("pull", ["gpt2"], []), ("completion", ["bash"], []),
+    ("plot", ["run", "other"], ["-o", "curves.html"]), ("notebook", ["out"], ["--force"]),
     ("book", [], ["--train"]), ("train", [], ["--max-steps", "4"]),
 ])
 def test_options_may_stand_anywhere_behind_the_verb(verb, arguments, option):
