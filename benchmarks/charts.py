@@ -73,3 +73,32 @@ def _bars(bars: list[Bar], title: str) -> str:
 def _past(end: float, line: float) -> float:
     # where a number can stand behind a bar without the line at 1 going through it
     return line + 6 if line - 40 < end < line else end + 6
+
+
+def check_chart(result: dict[str, Any]) -> str:
+    """Two bars per rule of a gradient check: wrong ones let through, right ones accused."""
+    parts = (("wrong ones let through", result["let_through"], WORSE),
+             ("right ones accused", result["accused"], BETTER))
+    rules = list(result["accused"]["rules"])
+    left, scale, height = 130, 5.0, 44 * len(rules) + 60
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="720" height="{height}" '
+        f'viewBox="0 0 720 {height}" font-family="sans-serif" font-size="12">',
+        '<rect width="100%" height="100%" fill="white"/>',
+    ]
+    for k, (label, part, colour) in enumerate(parts):
+        total = sum(part["answers"].values())
+        lines.append(f'<rect x="{left + 260 * k}" y="12" width="12" height="12" fill="{colour}"/>'
+                     f'<text x="{left + 18 + 260 * k}" y="22">{label}, % of {total:,}</text>')
+        for i, rule in enumerate(rules):
+            count = sum(part["rules"][rule].values())
+            y, length = 44 + 44 * i + 18 * k, 100 * count / max(total, 1) * scale
+            lines.append(
+                f'<rect x="{left}" y="{y}" width="{max(length, 0.5):.1f}" height="16" '
+                f'fill="{colour}"/><text x="{left + length + 6:.1f}" y="{y + 13}">'
+                f'{100 * count / max(total, 1):.1f}</text>')
+    for i, rule in enumerate(rules):
+        weight = ' font-weight="bold"' * (rule == "npgpt")
+        lines.append(f'<text x="{left - 8}" y="{66 + 44 * i}" text-anchor="end"{weight}>'
+                     f'{escape(rule)}</text>')
+    return "\n".join([*lines, "</svg>", ""])

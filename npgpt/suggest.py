@@ -68,9 +68,11 @@ def unknown(what: str, name: object, known: Iterable[str]) -> ValueError:
                       f"expected one of {', '.join(known)}")
 
 
-_CPU = ("threads", "npgpt computes on the CPU")
-_BEAMS = ("temperature", "there is no beam search")
-_LOG = ("max_steps", "every step is logged")
+_CPU = ("threads", "npgpt computes on the CPU; leave it out")
+_BEAMS = ("temperature", "there is no beam search; leave it out")
+_LOG = ("max_steps", "every step is logged; leave it out")
+_MODEL = ("model", "not an option: MODEL stands first")
+_PROMPT = ("prompt", "not an option: PROMPT follows MODEL")
 _TYPE = ("dtype", "dtype is float32 or float64")
 # what others call it: our name or names, and a remark where it is not quite the same; where ours
 # are not known, neither is the other's
@@ -109,6 +111,12 @@ ELSEWHERE = {
     "log_interval": _LOG, "logging_steps": _LOG, "wandb_log": _LOG,
     "always_save_checkpoint": ("checkpoint_every", "checkpoint_every says how often one is saved"),
     "device": _CPU, "backend": _CPU, "compile": _CPU, "fp16": _TYPE, "bf16": _TYPE,
+    # llm.c's letters, which are answered and not read: other programs mean other things
+    "i": ("corpus", "corpus is text: files of tokens are not read"), "o": ("out", ""),
+    "b": ("batch_size", ""), "t": ("sequence_length", ""), "l": ("learning_rate", ""),
+    "u": ("warmup_steps", ""), "x": ("max_steps", ""), "v": ("eval_every", ""),
+    "m": ("eval_batches", ""), "s": ("sample_every", ""), "g": ("sample_tokens", ""),
+    "c": ("weight_decay", ""), "y": ("resume", ""),
     # generation: gpt-2, nanoGPT, llama.cpp, transformers
     "nsamples": ("samples", ""), "num_samples": ("samples", ""),
     "num_return_sequences": ("samples", ""), "length": ("max_new_tokens", ""),
@@ -118,5 +126,7 @@ ELSEWHERE = {
     "do_sample": ("temperature", "temperature 0 is greedy, and above 0 samples"),
     "num_beams": _BEAMS, "early_stopping": _BEAMS, "length_penalty": _BEAMS,
     "typical_p": ("min_p top_p", "min_p or top_p does the like"),
-    "eos_token_id": ("stop_ids", ""), "stop_strings": ("stop", ""), "start": ("prompt", ""),
+    "eos_token_id": ("stop_ids", ""), "stop_strings": ("stop", ""),
+    "start": _PROMPT, "prompt": _PROMPT, "model": _MODEL, "model_name": _MODEL,
+    "model_name_or_path": _MODEL, "pretrained": _MODEL,
 }

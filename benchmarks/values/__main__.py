@@ -24,6 +24,7 @@ import numpy as np
 
 from npgpt.doctor.forward import ValueReport, diagnose_value
 from npgpt.doctor.values.catalogue import PROGRAMS
+from npgpt.doctor.values.explained import kinds_page
 
 from ..readme import ROOT, put_section
 from . import layers, programs
@@ -96,11 +97,12 @@ def _named(report: ValueReport, kinds: str) -> bool:
 
 def section(table: dict[str, dict[str, int]]) -> str:
     """The table for the page."""
-    lines = ["| program | right functions | calls | accused | mistakes | found | named |",
+    lines = ["| called as | right functions | calls | accused | mistakes | found | named |",
              "|---|---|---|---|---|---|---|"]
     total = {key: sum(row[key] for row in table.values()) for key in next(iter(table.values()))}
     for name, row in [*table.items(), ("**all**", total)]:
-        lines.append(f"| {name} | {' | '.join(str(n) for n in row.values())} |")
+        call = f"`{name}({', '.join(PROGRAMS[name].arguments)})`" if name in PROGRAMS else name
+        lines.append(f"| {call} | {' | '.join(str(n) for n in row.values())} |")
     return "\n".join(lines)
 
 
@@ -117,6 +119,7 @@ def main() -> None:
     if args.write:
         RESULTS.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
         put_section("values", section(table), PAGE)
+        put_section("value-kinds", kinds_page(), PAGE)
 
 
 if __name__ == "__main__":

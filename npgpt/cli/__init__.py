@@ -13,6 +13,7 @@ import io
 import os
 import sys
 from importlib import import_module
+from textwrap import fill
 from typing import Sequence
 
 from .. import suggest
@@ -154,7 +155,7 @@ def verb_parser(verb: str, parser: Parser | None = None) -> Parser:
     """The parser of one verb, or `parser` with all of its arguments; its module is imported."""
     module = import_module(f"{__name__}.{verb}")
     parser = Parser(f"npgpt {verb}") if parser is None else parser
-    parser.description, parser.epilog = module.DESCRIPTION, module.EPILOG
+    parser.description, parser.epilog = fill(module.DESCRIPTION, 79), module.EPILOG
     parser.set_defaults(run=module.run)
     module.add_arguments(parser)
     return parser

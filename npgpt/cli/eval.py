@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 from importlib import import_module
 from pathlib import Path
@@ -147,6 +148,8 @@ def _score_last_words(
 def _run_harness(args: argparse.Namespace, model: GPT2, tokenizer: Tokenizer) -> int:
     # it imports the harness, which takes seconds and may not be installed
     harness = import_module("..evaluation.harness", __package__)
+    # it warns of every metric whose aggregation a task leaves to the default
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
     tasks = [name.strip() for name in args.harness.split(",") if name.strip()]
     print(harness.run_tasks(model, tokenizer, tasks, args.limit, args.batch_size))
     return 0

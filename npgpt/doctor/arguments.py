@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..gradcheck.pair import argument_names, constant
+from ..gradcheck.pair import constant
+from .pair import argument_names
 from .tree import gradients_of, is_array, is_tree, leaves, rebuilt, spellings
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..gradcheck.compare import Gradient, judged
-from ..gradcheck.numeric import norm, signs, ways
-from ..gradcheck.pair import fresh_copy
+from ..gradcheck.numeric import norm, signs
+from .numeric import Gradient, judged, ways
+from .pair import fresh_copy
 from .report import Finding
 from .subject import CallError, Subject
 

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ..gradcheck.numeric import COARSE, EPSILON, precision_name
+from ..gradcheck.numeric import EPSILON
 from ..gradcheck.pair import ContractError, describe
 from .behaviour import check_contract, check_linear, check_mutation
 from .choose import diagnose
 from .large import examine_large
 from .measure import FULL, measure, row, step_around
+from .numeric import COARSE, precision_name
 from .pairs import pair_subject
+from .raised import described
 from .report import Finding, Report, Row
 from .structure import check_structure, nothing_to_check, sizes
 from .subject import CallError, Subject, generator
@@ -33,8 +35,7 @@ def check(
 
     Integer and boolean inputs and None have no gradient. Nothing is raised for a wrong gradient:
     read `report.ok`, print the report, or call `report.raise_if_wrong()`. Raises ContractError, a
-    ValueError, for inputs that are not numbers; what the pair itself raises at inputs of the
-    check's making is raised as it is.
+    ValueError, for inputs that are not numbers.
 
     >>> def square_forward(x): return x * x, x
     >>> def square_backward(dout, x): return (2 * dout * x,)
@@ -48,7 +49,7 @@ def examine(subject: Subject, seed: int = 0, thorough: bool = True) -> Report:
     """Examine a Subject; the same `seed` gives the same report.
 
     `thorough=False` compares the gradients only, without the checks of behaviour and of odd sizes.
-    What the pair itself raises at inputs of the check's making is raised as it is.
+    What the pair raises at inputs of the check's making is a finding.
     """
     if not isinstance(subject, Subject):
         raise ContractError(f"examine takes a Subject, got {describe(subject)}")
@@ -61,7 +62,10 @@ def examine(subject: Subject, seed: int = 0, thorough: bool = True) -> Report:
         try:
             _examine(subject, rng, thorough, report)
         except CallError as failed:
-            raise failed.error
+            report.findings.append(Finding(
+                "undecided", "",
+                "Not everything could be checked: beside the given inputs, at ones of the check's "
+                f"making, the code raised {described(failed.error)}"))
     return report
 
 

@@ -24,12 +24,12 @@ from .fault import Fault, close, fit
 from .findings import finding, unnamed
 from .layout import rearranged, shuffled
 from .measure import Evidence, Measurement, evidence, usable
-from .mistakes import mistakes
 from .pairs_of_faults import change_and_path
 from .paths import Cause, Paths
 from .places import common_ratio, elementwise, mask, repeated_ids, scaled_parts, slices
 from .repair import Budget, Trial, repair
 from .report import Finding
+from .softmax_faults import of_softmax
 from .subject import CallError
 from .value_faults import (
     differing,
@@ -56,7 +56,7 @@ Generator = Callable[[Evidence], Iterator[Fault]]
 # that is forgotten for every element is also a factor.
 VALUES: tuple[Generator, ...] = (
     not_finite, zero, float32, of_others, rearranged, shuffled, elementwise, factor, extra_term,
-    repeated_ids, mask, dout_forgotten, slices, mistakes)
+    repeated_ids, mask, dout_forgotten, slices, of_softmax)
 MISSHAPEN: tuple[Generator, ...] = (not_finite, of_others, rearranged)
 LARGE: tuple[Generator, ...] = (not_finite, zero, factor, rearranged)
 

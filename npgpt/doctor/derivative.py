@@ -13,9 +13,9 @@ import numpy as np
 
 from ..arrays import Array
 from ..gradcheck.numeric import signs
-from ..gradcheck.pair import Pair
 from .arguments import Arguments
 from .check import examine
+from .pair import Pair
 from .report import Report
 from .subject import Function, Program, Subject
 

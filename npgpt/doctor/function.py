@@ -121,8 +121,9 @@ def scaled(dout: Any, gradients: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def gradient_arrays(gradients: tuple[Any, ...]) -> tuple[Any, ...]:
     """Gradients as arrays; None stays, and what is not an array is reported later."""
-    return tuple(g if g is None or isinstance(g, (str, dict)) or is_tree(g) else to_numpy(g)
-                 for g in gradients)
+    # a subclass of NumPy's arrays may be writing down what is done to it
+    return tuple(g if g is None or isinstance(g, (str, dict, np.ndarray)) or is_tree(g)
+                 else to_numpy(g) for g in gradients)
 
 
 def _paths(name: str) -> list[str]:

@@ -9,10 +9,11 @@ import numpy as np
 
 from ..arrays import Array
 from ..gradcheck.compare import WHOLE, Agreement
-from ..gradcheck.numeric import COMPLEX_STEP, EPSILON, NotComplex, Way, norm, signs, ways
+from ..gradcheck.numeric import COMPLEX_STEP, EPSILON, NotComplex, norm, signs
 from .choose import diagnose, explain
 from .fault import DIGITS, NEARLY, Fault
 from .measure import FULL, Evidence, measure, row
+from .numeric import Way, ways
 from .picture import picture
 from .report import Finding, Row
 from .sampling import DIRECTIONS, Sample, Slope, few_wrong, sample, wrong_cells

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..gradcheck.pair import ContractError, argument_names, constant
+from ..gradcheck.pair import ContractError, constant
 from .check import examine
+from .pair import argument_names
 from .parameters import Parameter, parameters
 from .report import Report
 from .subject import CallError, Function, Program, Subject, users_code

@@ -7,10 +7,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..gradcheck.pair import ContractError, constant, describe, fresh_copy
+from ..gradcheck.pair import ContractError, constant, describe
 from .arguments import Arguments
 from .check import examine
 from .function import checked_number, gradient_arrays, scaled
+from .pair import fresh_copy
 from .report import Report
 from .subject import CallError, Function, Program, Subject
 

@@ -19,15 +19,17 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..gradcheck.compare import Agreement, Gradient, judged
-from ..gradcheck.numeric import Function, Way, signs, unit_directions, ways
+from ..gradcheck.compare import Agreement
+from ..gradcheck.numeric import Function, signs
 from .fault import DIGITS, NEARLY
+from .numeric import Gradient, Way, judged, unit_directions, ways
 from .report import Row
 from .subject import CallError, Subject
 
 DOUTS = 4
 FULL = 512  # elements of a tensor that are moved one by one
 STEP = 0.1  # away from a kink
+NOISY = 1e-6  # of a gradient's length: rounding above it is worth a remark
 
 
 @dataclass
@@ -134,10 +136,12 @@ def row(
     subject: Subject, position: int, verdict: Agreement, method: Way, sampled: bool = False
 ) -> Row:
     """The line of the table for one input."""
+    noisy = (verdict.verdict == "right" and verdict.tolerance > NOISY and not verdict.zero
+             and not method.coarse)
     return Row(
         subject.op, subject.names[position], subject.shape(position), verdict.error, method.name,
         method.why, verdict.tolerance, verdict.verdict != "wrong", verdict.zero,
-        sampled, verdict.noisy, verdict.verdict == "undecided", method.coarse)
+        sampled, noisy, verdict.verdict == "undecided", method.coarse)
 
 
 def _is_defined(function: Function, x: Array) -> bool:

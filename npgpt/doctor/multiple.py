@@ -15,8 +15,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from ..arrays import Array
-from ..gradcheck.numeric import norm, signs, ways
+from ..gradcheck.numeric import norm, signs
 from .fault import NEAR
+from .numeric import ways
 from .subject import CallError, Subject
 from .traced_source import program
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..gradcheck.pair import ContractError, Pair, parameters, to_numpy
+from ..gradcheck.pair import ContractError, to_numpy
+from .pair import Pair, parameters
 from .subject import CallError, Function, Program, Subject, users_code
 from .tree import is_array, is_tree, leaves, rebuilt, spellings
 

@@ -24,10 +24,11 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..gradcheck.numeric import NotComplex, norm, signs, unit_directions
+from ..gradcheck.numeric import NotComplex, norm, signs
 from .fault import ALIKE, PATH, Fault, adds
 from .measure import Measurement
 from .multiple import kind_of, origin, times
+from .numeric import unit_directions
 from .source import Slot, Source, shortened, slots
 from .subject import CallError
 from .traced_source import program

@@ -14,6 +14,7 @@ from ..arrays import Array
 from ..gradcheck.numeric import signs
 from ..gradcheck.pair import ContractError, describe
 from .measure import measure, step_around
+from .raised import described
 from .report import Finding
 from .subject import CallError, Subject
 
@@ -87,10 +88,9 @@ def _kind(a: Array) -> str:
 
 
 def _raised(subject: Subject, step: str, error: Exception) -> str:
-    if subject.forward not in subject.users:
-        step = {"forward": "f", "backward": "grad"}[step]
-    text = " ".join(str(error).split())[:200]
-    return f"{step} raised {type(error).__name__}: {text}"
+    program = subject.program
+    step = program.forward if step == "forward" else program.backward
+    return f"{step} raised {described(error)}"
 
 
 def _takes_swapped(subject: Subject) -> bool:

@@ -18,7 +18,8 @@ import numpy as np
 
 from ..arrays import Array
 from ..gradcheck.numeric import EPSILON, norm
-from ..gradcheck.pair import ContractError, Pair, describe, to_numpy
+from ..gradcheck.pair import ContractError, describe, to_numpy
+from .pair import Pair
 from .tree import is_tree, leaves, rebuilt
 
 

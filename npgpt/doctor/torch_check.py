@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..gradcheck.pair import argument_names
 from .arguments import Arguments
 from .check import examine
 from .derivative import Derivative, Graph, missing, with_second_order
+from .pair import argument_names
 from .report import Report
 from .subject import CallError, Function, users_code
 from .tree import is_tree, leaves, rebuilt

@@ -32,6 +32,7 @@ except ImportError as error:
 from ..checked import checked
 from ..display.bars import progress_bar
 from ..generation.language_model import LanguageModel
+from ..generation.quantized import dequantize
 from ..ids import check_integer
 from ..text import BPETokenizer, Tokenizer
 from .continuations import score_continuations
@@ -46,6 +47,7 @@ class Harness(TemplateLM):  # type: ignore[misc]
     def __init__(self, model: LanguageModel, tokenizer: Tokenizer, batch_size: int = 16) -> None:
         super().__init__()
         self.model, self.tokenizer = model, tokenizer
+        self._params = dequantize(model.params)
         self.batch_size = check_integer("batch_size", batch_size, 1)
         self.max_length, self.max_gen_toks = model.config.n_positions, 256
         # "<|endoftext|>" in a text is one token, as transformers reads it
@@ -144,10 +146,6 @@ class Harness(TemplateLM):  # type: ignore[misc]
         return (postprocess_generated_text(self.tokenizer.decode(row.ids), stop, None)
                 for row in rows)
 
-    @property
-    def _params(self) -> Any:
-        return self.model.params
-
 
 @checked
 def run_tasks(
@@ -169,7 +167,7 @@ def run_tasks(
                 Harness(model, tokenizer, batch_size), tasks=list(tasks), limit=limit,
                 bootstrap_iters=1000, verbosity="ERROR")
     except KeyError as error:
-        raise ValueError(f"unknown task {error}; `lm_eval ls tasks` lists them") from None
+        raise ValueError(f"unknown task: {error.args[0]}; `lm_eval ls tasks` lists them") from None
     return "\n".join(_lines(results))
 
 

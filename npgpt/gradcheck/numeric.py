@@ -10,30 +10,29 @@ differences    results cancels the orders h^2, h^4, h^6, h^8: Richardson's table
 `np.abs`, `np.var` or a hidden `.real` give a complex step that is plausible and wrong, without any
 warning. So it is believed only after it agreed with Richardson along a random direction.
 
-Source     Squire and Trapp 1998 (complex step); Ridders 1982 (extrapolation with an error bar);
-           Hamming 1962, chapter 6 (noise from a difference table)
+Source     Squire and Trapp 1998 (complex step); Ridders 1982 (extrapolation with an error bar)
 """
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.exceptions import ComplexWarning
+from numpy.random import Generator
 
 from ..arrays import Array
 
 Function = Callable[[Array], Array]
 
 COMPLEX_STEP, RICHARDSON = "complex step", "Richardson"
+STEEP = "the function is steep, or ends nearby"
 STEP = 1e-20
 HALVES = 5          # central differences in a table
 EPSILON = float(np.finfo(np.float64).eps)
-COARSE = 1e-11      # values whose rounding noise is a larger fraction of them are not float64
+NOISE = 30.0        # times what rounding was seen to move
 ENOUGH = 1e-11      # an error bar of this fraction of the derivative ends the search for a better
 
 
@@ -42,10 +41,10 @@ class NotComplex(TypeError):
 
 
 class Slope(NamedTuple):
-    """The derivative of every output, its error bar, and half the distance between two slopes.
+    """The derivative of every output, its error bar, and how far a right gradient may be from it.
 
     On a kink, such as ReLU's at 0, the slopes of the two sides are value +- spread, and either
-    counts; elsewhere the spread is 0.
+    counts; elsewhere the spread is rounding.
     """
 
     value: Array
@@ -53,84 +52,53 @@ class Slope(NamedTuple):
     spread: Array
 
 
-@dataclass(frozen=True)
-class Way:
-    """A method for one function, and in a plain phrase `why` this one.
-
-    `noise` is how far rounding moves each of the function's values, `epsilon` the precision that it
-    computes in.
-    """
-
-    name: str
-    why: str
-    noise: Array | float = 0.0
-    epsilon: float = EPSILON
-
-    @property
-    def exact(self) -> bool:
-        """Whether it is the complex step, which has no error but the last digits."""
-        return self.name == COMPLEX_STEP
-
-    @property
-    def coarse(self) -> bool:
-        """Whether the function computes in less than float64."""
-        return self.epsilon > COARSE
-
-    def along(self, f: Function, x: Array, direction: Array) -> Slope:
-        """The derivative of f at x along a direction; raises NotComplex as `complex_step`."""
-        if not self.exact:
-            return richardson(f, x, direction, self.noise, self.epsilon)
-        value = complex_step(f, x, direction)
-        return Slope(value, 8 * EPSILON * np.abs(value), np.zeros(value.shape))
-
-
-def ways(f: Function, x: Array, rng: np.random.Generator) -> list[Way]:
-    """How to take derivatives of f at x: the first is trusted, the second can prove one right.
+def derivative(
+    f: Function, x: Array, rng: Generator, epsilon: float = EPSILON
+) -> tuple[str, str, Callable[[Array], Slope]]:
+    """(name, why, direction -> Slope): the method for f at x, and in plain words why this one.
 
     The complex step if f carries it and Richardson agrees along a random direction, else
-    Richardson. Where differences are too rough to tell, a backward that agrees with the complex
-    step to ten digits is right: that is no chance. A backward that does not is not called wrong.
+    Richardson. `epsilon` is f's precision.
     """
-    noise, epsilon = rounding_noise(f, x, rng)
+    if epsilon > EPSILON:
+        why = f"the function computes in {np.asarray(f(x)).dtype}"
+    elif not (why := why_not_complex(f, x, rng)):
+        # a derivative that is 0 by cancellation is what a unit in the last place of x makes of it
+        any_way = signs(x.shape, rng)
+        nudged = [x * (1 + 2 * EPSILON * signs(x.shape, rng)) for _ in range(10)]
+        noise = NOISE * np.ptp([complex_step(f, y, any_way).value for y in nudged], axis=0)
+        return COMPLEX_STEP, "agrees with Richardson", lambda v: complex_step(f, x, v, noise)
+    return RICHARDSON, why, lambda v: richardson(f, x, v, epsilon=epsilon)
 
-    def differences(why: str) -> Way:
-        return Way(RICHARDSON, why, noise, epsilon)
 
-    if epsilon > COARSE:
-        return [differences(f"the function computes in {precision_name(epsilon)}")]
+def why_not_complex(f: Function, x: Array, rng: Generator, noise: Array | float = 0.0) -> str:
+    """Why a complex step is not to be believed for f at x; "" if it is."""
     # each element moves by a fraction of itself: beside the edge of its domain f stays defined
     size = np.where(np.isfinite(x), np.minimum(np.abs(x), 1.0), 0.0)
     direction = signs(x.shape, rng) * np.where(x == 0, 1.0, size)
-    try:
-        exact = complex_step(f, x, direction)
-    except Exception as error:      # whatever the user's code does with a complex number
-        reason = " ".join(str(error).split())[:60]
-        return [differences(f"complex numbers are not carried through ({reason})")]
     value, bar, spread = richardson(f, x, direction, noise)
-    if exact.shape != value.shape:
-        return [differences("a complex input changes the shape of the output")]
-    known = np.isfinite(exact) & np.isfinite(bar)
-    gap, rough, length = norm((exact - value)[known]), norm(bar[known]), norm(value[known])
+    try:
+        gap = complex_step(f, x, direction).value - value
+    except Exception as error:      # whatever the user's code does with a complex number
+        return f"complex numbers are not carried through ({' '.join(str(error).split())[:60]})"
+    known = np.isfinite(gap) & np.isfinite(bar)
+    rough, length = norm(bar[known]), norm(value[known])
     if not known.any() or rough > 1e-3 * length + 1e-9:
-        return [differences("the function is steep, or ends nearby"),
-                Way(COMPLEX_STEP, "differences are too rough to tell", noise)]
-    if gap <= 10 * rough + 1e-9 * length and not spread[known].any():
-        return [Way(COMPLEX_STEP, "analytic: agrees with Richardson", noise),
-                differences("a second opinion")]
-    return [differences("not analytic: a complex step disagrees")]
+        return STEEP
+    if norm(gap[known]) > 10 * rough + 1e-9 * length or spread[known].any():
+        return "not analytic: a complex step disagrees"
+    return ""
 
 
-def complex_step(f: Function, x: Array, direction: Array) -> Array:
+def complex_step(f: Function, x: Array, v: Array, noise: Array | float = 0.0) -> Slope:
     """Im f(x + ihv) / h with h = 1e-20; raises NotComplex where f loses the imaginary part."""
-    z = x.astype(np.complex128)
-    z.imag = STEP * direction
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
         warnings.simplefilter("error", ComplexWarning)
-        out = np.asarray(f(z))
+        out = np.asarray(f(x + 1j * STEP * v))
     if not np.iscomplexobj(out):
         raise NotComplex("the output is real")
-    return np.asarray(out.imag / STEP)
+    value = np.asarray(out.imag / STEP)
+    return Slope(value, 8 * EPSILON * np.abs(value), noise + np.zeros(value.shape))
 
 
 def richardson(
@@ -144,49 +112,48 @@ def richardson(
     here = np.asarray(f(x), np.float64)
     reach = float(np.max(np.abs(x[direction != 0]), initial=0.0))
     length = float(np.max(np.abs(direction), initial=0.0)) or 1.0
-    near = epsilon ** (1 / 3) * max(min(1.0, reach or 1.0), 5e-4 * reach)
 
-    def table(h: float, rows: int, ratio: float = 2.0) -> tuple[Array, ...]:
-        """The quotients of both sides at h, h / 2, ...: (rows, *out.shape); and their rounding."""
-        steps = h / length / ratio ** np.arange(rows)
+    def quotients(h: float, count: int, ratio: float = 2.0) -> tuple[Array, Array, Array]:
+        """Those of the left and of the right at h, h / ratio, ...; and the rounding of the last."""
+        steps = h / length / ratio ** np.arange(count)
         above, below = (np.array([tried(f, x + step * direction, here.shape)
                                   for step in sign * steps]) for sign in (1, -1))
         last, steps = steps[-1], steps.reshape(-1, *[1] * here.ndim)
         left, right = (here - below) / steps, (above - here) / steps
-        rounding = (EPSILON * (np.abs(above[-1]) + np.abs(below[-1])) + 4 * noise) / last
+        rounding = (epsilon * (np.abs(above[-1]) + np.abs(below[-1])) + 4 * noise) / last
         # x moves by a little more or less than the step, by its own rounding
         rounding += 2 * epsilon * (1 + reach / (last * length)) * np.abs(left[-1] + right[-1])
-        return left, right, (left + right) / 2, _finite(rounding)
+        return left, right, np.nan_to_num(rounding, nan=np.inf, posinf=np.inf)
 
     with np.errstate(all="ignore"):
-        # what is seen near by, though not sharply: a wave looks flat from afar
-        (_, left), (_, right), (rough, seen), rounding = table(4 * near, 2, 4.0)
-        doubt = _finite(np.abs(seen - rough) + rounding)
-        value, error, spread = seen, doubt + np.abs(left - right), np.zeros(here.shape)
+        # what is seen near by, though not sharply: from afar a wave looks flat
+        near = epsilon ** (1 / 3) * max(min(1.0, reach or 1.0), 5e-4 * reach)
+        left, right, rounding = quotients(4 * near, 2, 4.0)
+        rough, value = (left + right) / 2
+        doubt = np.nan_to_num(np.abs(value - rough) + rounding, nan=np.inf, posinf=np.inf)
+        seen, error, spread = value, doubt + np.abs(left - right)[1], np.zeros(here.shape)
         h = 0.3 * max(1.0, reach)
         while h >= near / 3:
-            left, right, middle, rounding = table(h, HALVES)
-            (left, left_bar), (right, right_bar) = (_extrapolated(q, 2) for q in (left, right))
-            middle, bar = _extrapolated(middle, 4)
+            left, right, rounding = quotients(h, HALVES)
+            middle, bar = _extrapolated((left + right) / 2, 4)
+            (left, left_bar), (right, right_bar) = _extrapolated(left, 2), _extrapolated(right, 2)
             sides = np.maximum(left_bar, right_bar) + 8 * rounding
             kink = np.abs(right - left) > 1e-4 * (np.abs(left) + np.abs(right)) + 30 * sides
-            bar = np.where(kink, sides, bar + rounding)
             middle = np.where(kink, (left + right) / 2, middle)
+            bar = np.nan_to_num(np.where(kink, sides, bar + rounding), nan=np.inf, posinf=np.inf)
             better = (bar < error) & (np.abs(middle - seen) <= bar + 3 * doubt)
             value, error = np.where(better, middle, value), np.where(better, bar, error)
             spread = np.where(better, np.where(kink, np.abs(right - left) / 2, 0.0), spread)
             # below the rounding of a step, smaller ones only have more of it
-            if norm(error) <= ENOUGH * norm(value) or norm(_finite(bar)) <= 2 * norm(rounding) < np.inf:
+            if norm(error) <= ENOUGH * norm(value) or norm(bar) <= 2 * norm(rounding) < np.inf:
                 break
             h /= 10
     return Slope(value, error, spread)
 
 
 def _extrapolated(quotients: Array, power: int) -> tuple[Array, Array]:
-    """(the last entry of Richardson's table, its error bar) from quotients at halved steps.
-
-    Their error is a series in the step to the `power` of one, two, ... of a half: 2 for the
-    quotients of one side, 4 for central ones.
+    """(the last entry of Richardson's table, its error bar) from quotients at halved steps, whose
+    first order of error a halving divides by `power`: 2 for those of one side, 4 for central ones.
     """
     row: list[Array] = []
     for quotient in quotients:
@@ -197,71 +164,17 @@ def _extrapolated(quotients: Array, power: int) -> tuple[Array, Array]:
     return row[-1], np.maximum(np.abs(row[-1] - row[-2]), np.abs(row[-1] - before[-1]))
 
 
-def rounding_noise(f: Function, x: Array, rng: np.random.Generator) -> tuple[Array, float]:
-    """(how far rounding moves each value of f, the precision that this shows).
-
-    Values that move with x and all fit into float32 come from float32. Where the result was made
-    float64 again, fourth differences show it, in which a smooth function cancels: rounding does not
-    shrink with the step, a kink does.
-    """
-    values = np.asarray(f(x), np.float64)
-    known = np.isfinite(values)
-    scale = np.where(np.isfinite(x), np.clip(np.abs(x), 1e-3, 1.0), 0.0)
-    # sums that cancel to almost nothing are float64 still
-    size = float(np.max(np.abs(values[known]), initial=1e-3 * float(np.max(scale, initial=0.0))))
-
-    def five(h: float) -> Array:
-        """f at five places in a row, a little aside from x."""
-        direction = signs(x.shape, rng) * scale
-        place = x + 3e-3 * rng.uniform(-1, 1) * direction
-        step = place + h * direction - place    # one that x itself does not round
-        return np.array([tried(f, place + k * step, values.shape) for k in range(-2, 3)])
-
-    def jumps(h: float) -> Array:
-        """Fourth differences; a jump is in one place only, so the middle one of five rows counts.
-        """
-        rows = [np.abs(np.tensordot([1, -4, 6, -4, 1], five(h), 1)) for _ in range(5)]
-        return np.asarray(np.median(rows, axis=0) / np.sqrt(70))
-
-    with np.errstate(all="ignore"):
-        far = np.sort(five(1e-2), axis=0)
-        moving = far[:, (np.diff(far, axis=0) > 100 * COARSE * size).all(axis=0)]
-        wide, narrow = jumps(1e-3), jumps(1e-4)
-        noise = np.where(known & (narrow > 0.1 * wide), 2 * narrow, 0.0)
-        shown = float(np.median(noise)) / size if size and noise.size else 0.0
-        epsilon = EPSILON if shown <= COARSE else 2.0**-24 if 1e-9 < shown < 3e-6 else shown
-        for kind in (np.float32, np.float16):
-            if moving.size and np.array_equal(moving.astype(kind), moving):
-                epsilon = float(np.finfo(kind).eps) / 2
-    if epsilon <= COARSE:
-        return np.minimum(noise, 1e-12 * size), epsilon
-    return np.maximum(noise, np.where(known, epsilon * np.abs(values), 0.0)), epsilon
-
-
 def tried(f: Function, x: Array, shape: tuple[int, ...]) -> Array:
     """f(x) as float64; NaN where f raises or gives another shape, at an x of our making."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             out = np.asarray(f(x), np.float64)
     except Exception:       # the user's code may reject what lies outside of its domain
         return np.full(shape, np.nan)
     return out if out.shape == shape else np.full(shape, np.nan)
 
 
-def unit_directions(shape: tuple[int, ...]) -> list[Array]:
-    """The directions that move one element by one, in C order."""
-    return [row.reshape(shape) for row in np.eye(math.prod(shape))]
-
-
-def precision_name(epsilon: float) -> str:
-    """float32 for 6e-8, and so on; else what the noise is."""
-    if 1e-9 < epsilon < 3e-6:
-        return "float32"
-    return "float16" if epsilon >= 3e-6 else f"numbers with a noise of {epsilon:.0e}"
-
-
-def signs(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+def signs(shape: tuple[int, ...], rng: Generator) -> Array:
     """Random entries +-(0.5 to 1.5): no element can hide, and no two cancel exactly.
 
     As a dout they see what a sum-loss (all ones) does not: softmax gives it a gradient of zeros.
@@ -275,8 +188,3 @@ def norm(a: Array) -> float:
     if not 0 < largest < np.inf:
         return largest
     return largest * float(np.linalg.norm(np.asarray(a / largest).reshape(-1)))
-
-
-def _finite(error: Array) -> Array:
-    """An error bar; infinite where it is not known."""
-    return np.asarray(np.where(np.isfinite(error), error, np.inf))

@@ -1,16 +1,10 @@
-"""A pair of functions, with the inputs and settings that it is checked on.
-
-Every call gets fresh copies of the arrays and of the random generators, so that a pair that draws
-numbers draws the same ones each time, and one that writes into its inputs cannot spoil the next
-call.
-"""
+"""What goes into a check and comes out of the functions that are checked: arrays, by name."""
 
 from __future__ import annotations
 
-import copy
 import inspect
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,151 +16,29 @@ class ContractError(ValueError):
 
 
 class constant(NamedTuple):
-    """A float input that has no gradient, such as targets or a mask: `check(f, b, x, constant(t))`.
-
-    backward gives None for it.
-    """
+    """A float input without a gradient, such as targets: `check(f, b, x, constant(targets))`."""
 
     value: Any
 
 
-class Pair:
-    """forward(*inputs, **settings) -> (out, cache) and backward(dout, cache) -> gradients.
-
-    Inputs become arrays, floats float64. `names` are forward's own names for them, `floats` the
-    positions of those that have a gradient. Raises ContractError for an input that is not an array
-    of floats, integers or booleans.
-    """
-
-    def __init__(
-        self, forward: Callable[..., Any], backward: Callable[..., Any], inputs: Sequence[Any],
-        settings: dict[str, Any],
-    ) -> None:
-        self.forward, self.backward, self.settings = forward, backward, settings
-        fixed = [isinstance(value, constant) for value in inputs]
-        self.inputs = tuple(
-            as_array(value.value if fix else value) for value, fix in zip(inputs, fixed))
-        self.floats = tuple(i for i, a in enumerate(self.inputs)
-                            if a is not None and a.dtype.kind == "f" and not fixed[i])
-        self.names = argument_names(forward, len(inputs), settings)
-        self.by_place = _before_settings(forward, len(inputs), settings)
-
-    def array(self, position: int) -> Array:
-        """One input that is not None."""
-        value = self.inputs[position]
-        assert value is not None, f"{self.names[position]} is None"
-        return value
-
-    def with_inputs(self, inputs: Sequence[Array | None]) -> Self:
-        """The same pair on other arrays of the same kinds."""
-        other = copy.copy(self)
-        other.inputs = tuple(as_array(value) for value in inputs)
-        return other
-
-    def with_input(self, position: int, array: Array) -> Self:
-        """The same pair with another array for one input."""
-        return self.with_inputs(self.inputs[:position] + (array,) + self.inputs[position + 1:])
-
-    def copies(self) -> list[Array | None]:
-        """Copies of the inputs."""
-        return [None if a is None else a.copy() for a in self.inputs]
-
-    def call(self, arrays: Sequence[Array | None]) -> Any:
-        """What forward returns for these very arrays."""
-        settings = {name: fresh_copy(value) for name, value in self.settings.items()}
-        # arrays behind a parameter that is given as a setting go by name
-        settings.update(zip(self.names[self.by_place:], arrays[self.by_place:]))
-        return self.forward(*arrays[:self.by_place], **settings)
-
-    def call_backward(self, dout: Array, cache: Any) -> tuple[Any, ...]:
-        """What backward returns for this very dout and cache, as a tuple."""
-        result = self.backward(dout, cache)
-        return result if isinstance(result, tuple) else (result,)
-
-    def run(self, arrays: Sequence[Array | None] | None = None) -> tuple[Array, Any]:
-        """forward's (out, cache), on copies of the inputs unless `arrays` are given.
-
-        Raises ContractError unless forward returns two things, the first of them numbers.
-        """
-        result = self.call(self.copies() if arrays is None else arrays)
-        if not isinstance(result, tuple) or len(result) != 2:
-            raise ContractError(f"forward returned {describe(result)}; the contract asks for two "
-                                "things, (out, cache)")
-        return to_numpy(result[0]), result[1]
-
-    def gradients(self, dout: Array) -> tuple[Any, ...]:
-        """What backward gives for `dout`, after a forward of its own."""
-        return self.call_backward(dout.copy(), self.run()[1])
-
-    def out_as_function_of(self, position: int) -> Callable[[Array], Array]:
-        """forward's out as a function of one input; the other floats follow its dtype.
-
-        So a complex number can pass through all of forward.
-        """
-        def function(x: Array) -> Array:
-            arrays = [a if a is None or a.dtype.kind != "f" else a.astype(x.dtype)
-                      for a in self.copies()]
-            arrays[position] = x.copy()
-            return self.run(arrays)[0]
-
-        return function
-
-
-def argument_names(
-    forward: Callable[..., Any], count: int, settings: Collection[str] = ()
-) -> list[str]:
-    """forward's own names for its first `count` arrays; x0, x1, ... where it has none."""
-    names, rest = [], ""
-    for parameter in parameters(forward):
-        if parameter.kind == parameter.VAR_POSITIONAL:
-            rest = parameter.name
-        elif parameter.kind != parameter.VAR_KEYWORD and parameter.name not in settings:
-            names.append(parameter.name)
-    extra = count - len(names)
-    more = [rest] if rest and extra == 1 else [f"{rest or 'x'}{i}" for i in range(extra)]
-    return (names + more)[:count]
-
-
-def parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters of a function; none where Python does not know them."""
-    try:
-        return list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return []
-
-
-def _before_settings(
-    forward: Callable[..., Any], count: int, settings: Collection[str]
-) -> int:
-    """How many of `count` arrays stand before a parameter that is given by name."""
-    for place, parameter in enumerate(parameters(forward)):
-        if parameter.kind == parameter.VAR_POSITIONAL:
-            break
-        if parameter.name in settings or parameter.kind == parameter.KEYWORD_ONLY:
-            return min(place, count)
-    return count
-
-
 def as_array(value: Any) -> Array | None:
-    """An input as an array of its own, floats as float64; None stays. Raises ContractError."""
+    """An input as an array, floats as float64; None stays. Raises ContractError."""
     if value is None:
         return None
-    try:
-        array = to_numpy(value)
-    except ValueError:
-        raise ContractError("inputs are arrays; got a list of rows of other lengths") from None
-    if array.dtype.kind == "f":
-        return array.astype(np.float64)
-    if array.dtype.kind in "iub":
-        return array
-    raise ContractError(f"inputs are arrays of floats, integers or booleans, got {describe(array)}")
+    array = to_numpy(value)
+    if array.dtype.kind not in "fiub":
+        raise ContractError(f"expected floats, integers or booleans, got {describe(value)}")
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
 def to_numpy(value: Any) -> Array:
-    """A value as an array; a tensor of PyTorch is taken off its graph first."""
+    """A value as an array, a tensor of PyTorch taken off its graph; raises ContractError."""
     if hasattr(value, "detach"):
         value = value.detach().cpu().resolve_conj().numpy()
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ContractError(f"expected an array, got {describe(value)} of several shapes") from None
 
 
 def describe(value: Any) -> str:
@@ -178,11 +50,10 @@ def describe(value: Any) -> str:
     return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
-def fresh_copy(value: Any) -> Any:
-    """A copy that nobody else holds, or the value itself where it cannot be copied."""
-    if value is None or isinstance(value, (bool, int, float, str)) or callable(value):
-        return value
+def names_of(function: Callable[..., Any], count: int) -> list[str]:
+    """A function's own names for its first `count` arrays; x0, x1, ... where it has none."""
     try:
-        return copy.deepcopy(value)
-    except Exception:   # an open file, a lock: it is shared then, as the caller wrote it
-        return value
+        names = list(inspect.signature(function).parameters)[:count]
+    except (TypeError, ValueError):     # NumPy's own functions do not name theirs
+        names = []
+    return names + [f"x{i}" for i in range(len(names), count)]

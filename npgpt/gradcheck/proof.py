@@ -9,8 +9,6 @@ tensors, kinks, rounding and masks; it shares no code with this file, so each ca
 other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -32,30 +30,24 @@ def prove_gradients(
     dout = np.random.default_rng(7).standard_normal(np.shape(out))
     given = backward(dout, cache)
     assert isinstance(given, tuple) and len(given) == len(inputs)
-    for position, gradient in enumerate(given):
-        x = inputs[position]
+    for i, (x, gradient) in enumerate(zip(inputs, given)):
         if x is None or x.dtype.kind != "f":
-            assert gradient is None, f"input {position} has no gradient; backward gave one"
+            assert gradient is None, f"input {i} has no gradient; backward gave one"
             continue
-        assert x.dtype == np.float64, "a proof needs float64"
-        assert gradient.shape == x.shape
-        numeric = complex_step_gradient(forward, inputs, position, dout, settings)
+        assert x.dtype == np.float64 and gradient.shape == x.shape, f"input {i}: shape or dtype"
+        numeric = complex_step_gradient(
+            lambda moved: forward(*inputs[:i], moved, *inputs[i + 1:], **settings)[0], x, dout)
         # a gradient that is 0 in exact arithmetic is measured against dout
-        size = max(float(np.linalg.norm(numeric)), 1e-3 * float(np.linalg.norm(dout)))
-        error = float(np.linalg.norm(gradient - numeric)) / (size or 1.0)
-        assert error <= TOLERANCE, f"input {position}: relative error {error:.1e}"
+        size = max(np.linalg.norm(numeric), 1e-3 * np.linalg.norm(dout)) or 1.0
+        error = np.linalg.norm(gradient - numeric) / size
+        assert error <= TOLERANCE, f"input {i}: relative error {error:.1e}"
 
 
-def complex_step_gradient(
-    forward: Callable[..., Any], inputs: tuple[Any, ...], position: int, dout: Any,
-    settings: dict[str, Any],
-) -> Any:
-    """d sum(dout * out) / d inputs[position], element by element."""
-    x = inputs[position]
+def complex_step_gradient(f: Callable[[Any], Any], x: Any, dout: Any) -> Any:
+    """d sum(dout * f(x)) / dx, element by element."""
     gradient = np.empty(x.shape)
     for index in np.ndindex(*x.shape):
         moved = x.astype(np.complex128)
         moved[index] += 1j * STEP
-        out, _ = forward(*inputs[:position], moved, *inputs[position + 1:], **settings)
-        gradient[index] = (dout * np.imag(out)).sum() / STEP
+        gradient[index] = (dout * np.imag(f(moved))).sum() / STEP
     return gradient

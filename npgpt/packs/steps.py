@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..config import GPT2Config
-from ..doctor.forward import Point, diagnose
 from ..doctor.values.catalogue import PROGRAMS
+from ..doctor.values.choose import Point, diagnose
 from ..doctor.values.program import Inputs, Program, Settings
 from ..layers.cross_entropy import IGNORE
 from ..tape import Array

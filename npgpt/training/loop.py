@@ -141,7 +141,7 @@ def train(
     run_folder = Path(run_folder)
     check_length(state.run, corpus)
     run_folder.mkdir(parents=True, exist_ok=True)
-    with nullcontext() if held else locked(run_folder), pinned(run_folder) as in_place:
+    with nullcontext() if held else locked(run_folder), pinned(run_folder) as folder_stays:
         remove_partial(run_folder / CHECKPOINTS)
         write_text(run_folder / CONFIG_FILE, state.run.to_toml())
         # a longer run has another result
@@ -150,7 +150,11 @@ def train(
         # a run that starts again at step 0 writes that step's record again
         if note := cut_log(run_folder, state.step or -1, keep=newer):
             reporter.note(note)
-        with RunLog(run_folder) as log:
+        # the log too: where all that was in the folder is deleted, it may itself remain
+        with RunLog(run_folder) as log, pinned(log.path) as log_stays:
+            def in_place() -> bool:
+                return folder_stays() and log_stays()
+
             try:
                 return _train(run_folder, state, corpus, reporter, should_stop, log, in_place,
                               on_step)

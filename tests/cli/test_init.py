@@ -47,11 +47,11 @@ def test_every_verb_has_help_that_fits_into_80_columns(npgpt, monkeypatch, verb)
     ("inspect", ["gpt2"], ["--untied"]),
     ("gradcheck", ["mine.py"], ["--seed", "1"]),
     ("demo", ["sizes"], ["--color", "never"]),
+    ("notebook", ["lessons"], ["--force"]), ("plot", ["run", "other"], ["--color", "never"]),
     ("lab", ["run", "small"], ["--jobs", "1"]),
     ("pack", ["tiny", "out"], ["--seed", "1"]),
     ("convert", ["run", "out"], ["--to", "hf"]),
     ("verify", ["run"], []), ("pull", ["gpt2"], []), ("completion", ["bash"], []),
-    ("plot", ["run", "other"], ["-o", "curves.html"]), ("notebook", ["out"], ["--force"]),
     ("book", [], ["--train"]), ("train", [], ["--max-steps", "4"]),
 ])
 def test_options_may_stand_anywhere_behind_the_verb(verb, arguments, option):

@@ -54,6 +54,38 @@ def test_two_mistakes_are_both_named():
     assert sorted(report.kinds) == ["norm-bias-forgotten", "unbiased-variance"]
 
 
+def test_one_number_is_not_explained_by_chance():
+    # three hundred pairs of mistakes come near any loss
+    logits, targets = rng.standard_normal((2, 3, 5)), rng.integers(0, 5, (2, 3))
+    for off in np.linspace(0.3, 3, 40):
+        assert diagnose_value("cross_entropy", np.float64(off), logits, targets).kinds[0] in (
+            "unexplained", "factor")
+    right = diagnose_value("cross_entropy", lambda x, y: 0.0, logits, targets).expected
+    bits = np.float64(right) / np.log(2)
+    assert diagnose_value("cross_entropy", bits, logits, targets).kinds == ["loss-in-bits"]
+
+
+@pytest.mark.parametrize("function, digits", [
+    (lambda x: 0.5 * x * (1 + np.tanh(0.79788 * (x + 0.044715 * x**3))), 6),
+    (lambda x: (x.astype("f") * (0.5 + 0.5 * np.tanh(np.float32(0.7978846) * (
+        x.astype("f") + np.float32(0.044715) * x.astype("f")**3)))).astype(float), 7),
+])
+def test_few_digits_are_said_to_be_few_digits(function, digits):
+    report = diagnose_value("gelu", function)
+    assert report.kinds == ["float32"] and f"about {digits} digits" in str(report), str(report)
+
+
+def test_the_callers_arrays_are_not_written_to():
+    x = X.copy()
+    report = diagnose_value("softmax", lambda x: np.exp(x, out=x), x)
+    assert report.kinds == ["in-place"] and np.array_equal(x, X)
+
+
+def test_a_sentence_of_ones_own_may_hold_braces():
+    program = Program("sum", np.sum, [("mean", np.mean, "it is {x}, a mean")])
+    assert "{x}" in str(diagnose_value(program, np.mean, X))
+
+
 def test_mistakes_that_give_the_same_on_one_input_part_on_others():
     # divided by 6 or by C: the same for six channels
     program = Program("mean", lambda x: x / x.shape[-1], [
@@ -138,7 +170,10 @@ def test_dropout_is_judged_by_what_it_kept():
 @pytest.mark.parametrize("call, says", [
     (lambda: diagnose_value("layernrom", biased), "did you mean 'layernorm'"),
     (lambda: diagnose_value("layernorm", biased, epz=1), "no setting 'epz'; expected x, weight"),
-    (lambda: diagnose_value("layernorm", X), "needs its inputs"),
+    (lambda: diagnose_value("layernorm", X), "needs its inputs: x, weight, bias, eps"),
+    (lambda: diagnose_value("layernorm", biased, X, W), "cannot be computed .* expected x, weight"),
+    (lambda: diagnose_value("layernorm", X, X, W, W[:2]), "cannot be computed"),
+    (lambda: diagnose_value("layernorm", biased, [1, 2], W, B), "cannot be computed"),
     (lambda: diagnose_value("residual", lambda x, y: x), "draws no inputs"),
     (lambda: diagnose_value(np.negative, np.negative), "draws no inputs"),
 ])

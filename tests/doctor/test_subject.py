@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from npgpt.doctor.pair import argument_names
 from npgpt.doctor.subject import Subject, op_name
-from npgpt.gradcheck.pair import ContractError, argument_names, describe
+from npgpt.gradcheck.pair import ContractError, describe
 
 from .pairs import dropout_backward, dropout_forward, linear_backward, linear_forward, linear_inputs
 

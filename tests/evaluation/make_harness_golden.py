@@ -23,6 +23,7 @@ from npgpt.text.bpe import END_OF_TEXT, mergeable_ranks
 from .harness_model import CONFIG, harness_model
 
 HERE = Path(__file__).parent
+GOLDEN = HERE / "harness_golden.json"
 TASKS = sorted((HERE / "tasks").glob("*.yaml"))
 
 
@@ -70,8 +71,8 @@ def main() -> None:
                              max_length=CONFIG.n_positions))
     made = {name: version(name) for name in ("torch", "transformers", "lm_eval")}
     text = json.dumps({"made_with": made, **found}, indent=1)
-    (HERE / "harness_golden.json").write_text(text + "\n")
-    print(f"{HERE / 'harness_golden.json'}: {', '.join(found['metrics'])}")
+    GOLDEN.write_text(text + "\n")
+    print(f"{GOLDEN}: {', '.join(found['metrics'])}")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def test_a_zero_gradient_is_measured_against_its_scale():
 
 def test_noise_is_forgiven_only_while_it_is_small():
     g = normal(0, 50)
-    assert verdict(g * (1 + 1e-8), g, noise=30 * 1e-8 * np.abs(g)).noisy
+    assert verdict(g * (1 + 1e-8), g, noise=30 * 1e-8 * np.abs(g)).verdict == "right"
     assert verdict(g * 1.1, g, noise=1e-2 * np.abs(g)).verdict == "wrong"
 
 
@@ -66,12 +66,7 @@ def test_the_precision_of_forward_widens_every_bound():
     assert agree(g * (1 + 1e-3), g, 0 * g, np.abs(g), 1.0, epsilon=6e-8).verdict == "wrong"
 
 
-def test_a_gradient_that_is_nearly_nothing_is_right_up_to_noise():
-    g = 1e-9 * normal(0, 50)
-    assert verdict(g, g, scale=10.0).noisy and not verdict(g, g, scale=1e-6).noisy
-
-
-def test_rounding_of_a_nearly_vanished_gradient_is_noise_and_not_undecided():
+def test_rounding_of_a_nearly_vanished_gradient_is_not_undecided():
     g = 1e-11 * normal(0, 50)
     result = agree(g, g, np.full(50, 1e-13), np.abs(g), 1.0)
-    assert result.verdict == "right" and result.noisy
+    assert result.verdict == "right"

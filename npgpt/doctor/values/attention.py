@@ -32,8 +32,9 @@ def attention_weights(q: Array, k: Array, *, width: int = 0, wrong: Wrong = RIGH
         "mask-wrong-triangle": ~below(-1), "mask-hides-past": ~below(0),
         "own-position-hidden": below(-1), "mask-sees-one-ahead": below(1),
         "mask-top-left": np.tri(t, s, dtype=bool)})
-    scores = (scores + visible if "mask-of-ones-added" in wrong else
-              np.where(visible, scores, hidden))
+    scores = pick(wrong, np.where(visible, scores, hidden), {
+        "mask-of-ones-added": scores + visible,
+        "zero-times-infinity": np.where(visible, np.nan, -np.inf)})
     weights = softmax(scores, wrong=wrong)
     return weights * below(0) if "mask-after-softmax" in wrong else weights
 

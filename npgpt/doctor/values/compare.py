@@ -18,7 +18,9 @@ from .program import Value
 # of summation differs from program to program; float32 has about seven digits, float16 three.
 TOLERANCES = {"float64": 1e-8, "float32": 1e-4, "float16": 2e-2}
 # A mistake explains a value that is this much closer to its prediction than to the right value.
-CLOSER = 0.02
+# A few numbers are met by chance, where hundreds of mistakes are tried: they must be met exactly.
+CLOSER, FEW = 0.02, 8
+EXACT = {"float64": 1e-6, "float32": 2e-3}
 Leaves = dict[str, Array]
 
 
@@ -83,7 +85,10 @@ def explains(predicted: Leaves, right: Leaves, got: Leaves) -> bool:
     """Whether what a mistake predicts is what was given: far closer to it than the right value."""
     before = gap(right, got)
     before = before if math.isfinite(before) else size(got)
-    return gap(predicted, got) <= CLOSER * before + 1e-14 * size(got)
+    count = sum(x.size for x in got.values())
+    coarse = max(EXACT.get(str(x.dtype), 1e-6) for x in got.values())
+    closer = CLOSER if count >= FEW else coarse
+    return gap(predicted, got) <= closer * before + 1e-14 * size(got)
 
 
 @dataclass(frozen=True)

@@ -54,11 +54,14 @@ def softmax(x: Array, *, wrong: Wrong = RIGHT) -> Array:
     sums = exps.sum(axis, keepdims=True)
     if "keepdims-forgotten" in wrong and x.ndim == 2 and x.shape[0] == x.shape[1]:
         sums = sums.T
-    out = exps / (x.sum(axis, keepdims=True) if "sum-of-scores" in wrong else sums)
+    out = exps / pick(wrong, sums + wrong.get("eps-in-sum", 0.0), {
+        "sum-of-scores": x.sum(axis, keepdims=True)})
     if "softmax-twice" in wrong:
         return softmax(out)
     if "log-softmax" in wrong:
         return np.asarray(np.log(out))
+    if "sigmoid-for-softmax" in wrong:
+        return np.asarray(1 / (1 + np.exp(-x)))
     return exps if "softmax-not-normalised" in wrong else np.asarray(out)
 
 
@@ -184,9 +187,13 @@ def unembedding(
 
 
 def dropout(
-    x: Array, kept: Array, *, rate: float, training: bool = True, wrong: Wrong = RIGHT
+    x: Array, kept: Array, *, rate: float, rng: np.random.Generator | None = None,
+    training: bool = True, wrong: Wrong = RIGHT,
 ) -> tuple[Array, float]:
-    """x where kept, scaled up, and the probability to keep; at evaluation x itself."""
+    """x where kept, scaled up, and the probability to keep; at evaluation x itself.
+
+    What an rng draws is not needed here: `kept` is what was drawn.
+    """
     keep = 1 - rate
     if not training and "dropout-at-evaluation" not in wrong:
         return x * (keep if "scaled-at-evaluation" in wrong else 1), 1.0

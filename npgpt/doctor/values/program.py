@@ -49,7 +49,8 @@ def _call(function: Function, inputs: Inputs, settings: Settings) -> Value:
     return function(*inputs, **accepted(function, settings))
 
 
-def _as_given(inputs: Inputs, settings: Settings, got: Value) -> tuple[Inputs, Value]:
+def as_given(inputs: Inputs, settings: Settings, got: Value) -> tuple[Inputs, Value]:
+    """Inputs and result as they are."""
     return inputs, got
 
 
@@ -69,8 +70,14 @@ class Program:
     variants: Sequence[Variant | tuple[str, Function, str]] = ()
     draw: Callable[[np.random.Generator, Settings, int], tuple[Inputs, Settings]] | None = None
     run: Callable[[Function, Inputs, Settings], Value] = _call
-    observe: Callable[[Inputs, Settings, Value], tuple[Inputs, Value]] = _as_given
+    observe: Callable[[Inputs, Settings, Value], tuple[Inputs, Value]] = as_given
     conventions: Sequence[Variant] = ()
+
+    @property
+    def arguments(self) -> list[str]:
+        """The names of what a function of this kind is called with."""
+        return [name for name in inspect.signature(self.function).parameters
+                if name not in ("wrong", "kept", "width")]
 
     def value(
         self, inputs: Inputs, settings: Settings, mistakes: Iterable[Variant] = ()
@@ -84,6 +91,14 @@ class Program:
                 wrong[variant.kind] = variant.value
         with np.errstate(all="ignore"):
             return self.run(function, inputs, settings | ({"wrong": wrong} if wrong else {}))
+
+    def sentence(self, variant: Variant, settings: Settings) -> str:
+        """The variant's sentence, with its value and the settings filled in."""
+        if variant.function:
+            return variant.sentence
+        parameters = inspect.signature(self.function).parameters.items()
+        defaults = {name: p.default for name, p in parameters if p.default is not p.empty}
+        return variant.sentence.format(**defaults | settings | {"value": variant.value})
 
     def mistakes(self) -> list[Variant]:
         """The variants, the most usual first."""

@@ -65,7 +65,7 @@ def run_steps(function: Function, inputs: Inputs, settings: Settings) -> Value:
     """The parameters after each step; a function may return them, with or without m and v."""
     params, many = copy.deepcopy(inputs[0]), inputs[1]
     m, v = ({name: np.zeros_like(p) for name, p in params.items()} for _ in "mv")
-    history = []
+    history = {}
     for step, grads in enumerate(many, start=1):
         out = function(params, copy.deepcopy(grads), m, v,
                        **accepted(function, settings | {"step": step}))
@@ -73,7 +73,7 @@ def run_steps(function: Function, inputs: Inputs, settings: Settings) -> Value:
             params, m, v = out
         elif out is not None:
             params = out
-        history.append(copy.deepcopy(params))
+        history[f"step {step}"] = copy.deepcopy(params)
     return history
 
 
