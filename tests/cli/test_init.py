@@ -53,7 +53,6 @@ def test_every_verb_has_help_that_fits_into_80_columns(npgpt, monkeypatch, verb)
     ("pack", ["tiny", "out"], ["--seed", "1"]),
     ("convert", ["run", "out"], ["--to", "hf"]),
     ("verify", ["run"], []), ("pull", ["gpt2"], []), ("completion", ["bash"], []),
-    ("plot", ["run", "other"], ["--color", "never"]), ("notebook", ["folder"], []),
     ("book", [], ["--train"]), ("train", [], ["--max-steps", "4"]),
 ])
 def test_options_may_stand_anywhere_behind_the_verb(verb, arguments, option):
