@@ -14,7 +14,14 @@ import numpy as np
 
 import npgpt
 from npgpt import FAST, GPT2, TEXTBOOK, EntropyPenalty, GPT2Config, Tape, doctor, packs, weights
-from npgpt.book import GPT_CONFIG_124M, TorchGenerator, gpt2, replay, replay_training
+from npgpt.book import (
+    GPT_CONFIG_124M,
+    TorchGenerator,
+    gpt2,
+    replay,
+    replay_section,
+    replay_training,
+)
 from npgpt.doctor.subject import Subject
 from npgpt.evaluation.choices import Question, read_questions, score_questions
 from npgpt.evaluation.continuations import score_continuations
@@ -334,7 +341,9 @@ def library_calls(folder: Path) -> list[Call]:
         Call("examine_file", doctor.examine_file, {"target": op_file, "shapes": {}, "seed": 0}),
         Call("compare_packs", packs.compare_packs,
              {"ours": folder / "pack", "theirs": folder / "pack"}),
+        Call("listed", packs.listed, {"path": folder / "pack"}),
         Call("read_pack", packs.read_pack, {"path": folder / "pack"}),
+        Call("reader", packs.reader, {"language": "c"}),
         Call("write_pack", packs.write_pack,
              {"folder": folder / "pack2", "config": packs.tiny_config(), "seed": 0}),
         Call("load_study", load_study, {"what": "small"}),
@@ -343,5 +352,7 @@ def library_calls(folder: Path) -> list[Call]:
         Call("gpt2 of the book", gpt2,
              {"cfg": small_book, "seed": 1, "dtype": "float32", "ops": FAST}),
         Call("replay", lambda chapters: replay(chapters, lambda line: None), {"chapters": [3]}),
+        Call("replay_section", lambda section: replay_section(section, lambda line: None),
+             {"section": "3.5"}),
         Call("replay_training", replay_training, {"epochs": 1}),
     ]
