@@ -160,7 +160,9 @@ _RIGHT = {
     "None|{}": "resolve flags, examine_file shapes",
     "None|True|-1|0|2**63|1e-320|1.5|nan|inf|[]|[[]]|3-d|0-d|0-d float|empty|empty rows|"
     "negative id|uint64|booleans|int8":
-        "check x, check_function x",
+        "check x, check_function x, check_layer x",
+    "True|-1|0|2**63|1e-320|1.5|nan|inf|[]|[[]]|3-d|0-d|0-d float|empty|empty rows|negative id|"
+    "uint64|booleans|int8": "check_loss x",
     "-1|0|2**63|int8": "TorchGenerator seed, gpt2 of the book seed",
     "''|[]": "replay chapters, score_continuations pairs",
     "''|b'x'|[]|[[]]|{}|ragged|complex|objects|dates|strings|3-d|empty|empty rows|huge id|"
@@ -168,6 +170,17 @@ _RIGHT = {
 }
 RIGHT = {argument: values.split("|") for values, arguments in _RIGHT.items()
          for argument in arguments.split(", ")}
+
+
+class Square:
+    """A layer as an object."""
+
+    def forward(self, x: Any) -> Any:
+        self.x = x
+        return x * x
+
+    def backward(self, dout: Any) -> Any:
+        return 2 * dout * self.x
 
 
 def library_calls(folder: Path) -> list[Call]:
@@ -317,6 +330,9 @@ def library_calls(folder: Path) -> list[Call]:
         Call("check", lambda x: doctor.check(forward, backward, x), {"x": np.ones(3)}),
         Call("check_function", lambda x: doctor.check_function(
             lambda x: (x * x).sum(), lambda x: 2 * x, x), {"x": np.ones(3)}),
+        Call("check_layer", lambda x: doctor.check_layer(Square(), x), {"x": np.ones(3)}),
+        Call("check_loss", lambda x: doctor.check_loss(
+            lambda x: ((x * x).sum(), 2 * x), x), {"x": np.ones(3)}),
         Call("check_scalar", lambda **given: doctor.check_scalar(
             lambda p: (p["a"] ** 2).sum() if "a" in p else 0.0, **given),
              {"params": ones, "grads": ones, "seed": 0}),
