@@ -70,7 +70,7 @@ def _program(what: str | Program | Function) -> Program:
         return what
     if callable(what):
         return Program(getattr(what, "__name__", "the function"), what)
-    if what not in PROGRAMS:
+    if not isinstance(what, str) or what not in PROGRAMS:
         raise unknown("program", what, PROGRAMS)
     return PROGRAMS[what]
 
@@ -95,7 +95,7 @@ def _right(program: Program, inputs: Inputs, settings: Settings) -> Leaves:
 def _point(program: Program, inputs: Inputs, settings: Settings, got: Value) -> Point:
     inputs, got = program.observe(inputs, settings, got)
     right = _right(program, inputs, settings)
-    if isinstance(got, (tuple, list)) and right.keys() == {""} and len(got) == 2 and not (
+    if isinstance(got, tuple) and right.keys() == {""} and len(got) == 2 and not (
             np.isscalar(got[0]) or right[""].dtype == object):
         got = got[0]    # (out, cache)
     point = Point(inputs, settings, right, leaves(got), _sizes(inputs, settings))

@@ -28,9 +28,9 @@ try:
 except ImportError as error:
     raise ImportError("lm-evaluation-harness is not installed; pip install 'npgpt[harness]'",
                       name=error.name) from error
-from tqdm import tqdm
 
 from ..checked import checked
+from ..display.bars import progress_bar
 from ..generation.language_model import LanguageModel
 from ..generation.quantized import dequantize
 from ..ids import check_integer
@@ -185,4 +185,4 @@ def _lines(results: dict[str, Any]) -> Iterable[str]:
 
 
 def _bar(total: int, unit: str, off: bool) -> Any:
-    return tqdm(total=total, unit=unit, disable=True if off else None, leave=False)
+    return progress_bar(total=total, unit=unit, disable=True if off else None, leave=False)

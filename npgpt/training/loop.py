@@ -39,10 +39,10 @@ from ..text import Corpus
 from .batches import training_batch
 from .checkpoint import FOLDER as CHECKPOINTS
 from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
-from .curves import plot, read_curves
+from .curves import plot
 from .held_out import HeldOutLoss
 from .log import FILE as LOG_FILE
-from .log import RunLog, Step, cut_log, plain
+from .log import RunLog, Step, cut_log, plain, read_lines, steps_of
 from .schedule import learning_rate
 from .settings import RunConfig
 from .step.adamw import adamw_step, clipping, decaying, global_norm, zero_moments
@@ -187,7 +187,7 @@ def _train(
     on_step: Callable[[Step], object] | None,
 ) -> Outcome:
     settings = state.run.train
-    held_out = HeldOutLoss(read_curves(run_folder).steps)
+    held_out = HeldOutLoss(steps_of(read_lines(run_folder / LOG_FILE)))
     deadline = time.monotonic() + 60.0 * (settings.max_minutes or math.inf)
     watch = TrainingWatch(state, corpus.val)
 

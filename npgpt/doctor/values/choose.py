@@ -115,7 +115,9 @@ def _choose(points: list[Point], program: Program) -> tuple[list[Fault], list[Fa
         found: list[tuple[float, list[Guess]]] = []
         for group in guesses:
             predicted = group[-1].predict(point)
-            if predicted is not None and explains(predicted, point.right, point.got):
+            if predicted is None or (len(group) > 1 and not size(predicted)):
+                continue    # two mistakes that leave no number would explain too much
+            if explains(predicted, point.right, point.got):
                 fits = sum(_fits(group[-1], other) for other in others)
                 if fits == len(others):
                     found.append((gap(predicted, point.got), group))
