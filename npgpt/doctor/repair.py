@@ -31,9 +31,10 @@ from .edits import Edit, Row, fill, names_in, structural, swaps
 from .fault import Fault
 from .kinds import KINDS
 from .measure import Measurement, measure
-from .reach import Reach, copied, is_pure
+from .reach import Reach, as_given, copied, is_pure
 from .source import Function, Slot, UserCode, failure, shortened, slots
 from .subject import CallError, Subject, users_code
+from .tree import is_array
 
 RIGHT = 1e-9  # the error of a repaired gradient that is rounding, as a fraction of it
 NUDGE = 1e-3
@@ -319,9 +320,10 @@ class Search:
         touched = []
 
         def nudge(value: Any, _: Any) -> Any:
-            moved = nudged(value)
-            touched.append(moved is not value)
-            return moved
+            array = copied(value) if is_array(value) else value
+            moved = nudged(array)
+            touched.append(moved is not array)
+            return as_given(moved, value)
 
         try:
             with self._hooked(site, nudge):
@@ -370,7 +372,7 @@ class Search:
             if n >= len(sizes):
                 return value
             part = step[sum(sizes[:n]):sum(sizes[:n + 1])]
-            return np.asarray(value) + part.reshape(np.shape(value))
+            return as_given(np.asarray(copied(value)) + part.reshape(np.shape(value)), value)
 
         try:
             with self._hooked(site, move):
