@@ -25,7 +25,7 @@ from .layout import rearranged, shuffled
 from .measure import Evidence, Measurement, evidence, usable
 from .paths import Cause, Paths
 from .places import common_ratio, elementwise, mask, repeated_ids, scaled_parts, slices
-from .repair import Budget, Change, repairs
+from .repair import Change, repairs
 from .report import Finding
 from .softmax_faults import of_softmax
 from .subject import CallError
@@ -43,6 +43,7 @@ from .value_faults import (
     wrong_elements,
     zero,
 )
+from .worlds import Budget
 
 RUNS = 6000  # of the user's code with a change, for one report
 ROUNDS = 3  # of naming the fault that explains most
