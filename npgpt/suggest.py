@@ -77,6 +77,10 @@ _TYPE = ("dtype", "dtype is float32 or float64")
 # what others call it: our name or names, and a remark where it is not quite the same; where ours
 # are not known, neither is the other's
 ELSEWHERE = {
+    # verbs of the command line
+    "sample": ("generate", ""), "chat": ("generate", "generate --interactive"),
+    "download": ("pull", ""), "export": ("convert", ""), "info": ("inspect", ""),
+    "curves": ("plot", ""), "test": ("gradcheck", ""),
     # the model: nanoGPT, the book, transformers
     "block_size": ("n_positions", ""), "context_length": ("n_positions", ""),
     "n_ctx": ("n_positions", ""), "max_position_embeddings": ("n_positions", ""),

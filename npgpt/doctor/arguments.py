@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..gradcheck.pair import constant
+from ..gradcheck.pair import ContractError, constant, describe
 from .pair import argument_names
 from .tree import fits, gradients_of, is_array, is_tree, leaves, rebuilt, spellings
 
@@ -43,6 +43,12 @@ class Arguments:
     def _found(self, labels: Sequence[str]) -> list[tuple[str, Any, int]]:
         return [(name, value, n) for n, (label, tree) in enumerate(zip(labels, self.given))
                 for name, value in leaves(tree, label)]
+
+    def require(self) -> None:
+        """Raise ContractError where there is no array among them."""
+        if not self.arrays:
+            raise ContractError("inputs are arrays of floats, integers or booleans, got "
+                                + (", ".join(map(describe, self.given)) or "none"))
 
     def _holds(self, value: Any) -> bool:
         return self.every or is_array(value) or isinstance(value, (constant, list, tuple))
@@ -102,9 +108,13 @@ class Arguments:
 
 
 def _moves(leaf: tuple[str, Any]) -> bool:
-    """Whether a leaf can have a gradient."""
+    """Whether a leaf can have a gradient: an array of floats, by the name of its dtype for those of
+    other libraries, or a list of floats."""
     value = leaf[1]
-    return (not isinstance(value, (constant, int, str, type(None)))
-            and (is_array(value) or isinstance(value, (list, tuple, float)))
-            and not str(getattr(value, "dtype", np.asarray(value).dtype)).startswith(
-                ("int", "uint", "bool")))
+    if is_array(value):
+        return not str(value.dtype).removeprefix("torch.").startswith(("int", "uint", "bool"))
+    try:
+        return (isinstance(value, (list, tuple, float)) and not isinstance(value, constant)
+                and np.asarray(value).dtype.kind == "f")
+    except ValueError:      # rows of other lengths
+        return False

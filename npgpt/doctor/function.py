@@ -31,9 +31,7 @@ def check_function(f: Callable[..., Any], grad: Callable[..., Any], *x: Any) -> 
     """
     given = x[0] if len(x) == 1 and isinstance(x[0], tuple) else x
     arguments = Arguments(f, given, every=True)
-    if not arguments.arrays:
-        raise ContractError("inputs are arrays of floats, integers or booleans, got "
-                            + (", ".join(map(describe, given)) or "none"))
+    arguments.require()
 
     def pair(functions: Mapping[str, Function]) -> tuple[Function, Function]:
         f, grad = functions["f"], functions["grad"]

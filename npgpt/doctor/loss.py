@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from ..gradcheck.pair import ContractError, constant, describe
 from .arguments import Arguments
 from .check import examine
@@ -28,10 +30,13 @@ def check_loss(f: Callable[..., Any], *given: Any, **settings: Any) -> Report:
     >>> check_loss(lambda w: ((w * w).sum(), 2 * w), np.array([1.0, 2.0])).ok
     True
     """
+    if given and isinstance(given[0], (int, float)):
+        given = (np.asarray(given[0]), *given[1:])
     owner: Any = f.__self__ if inspect.ismethod(f) else None
     model = isinstance(getattr(owner, "params", None), Mapping)
     arguments = Arguments(f, (owner.params, *given), labels=("params", *Arguments(
         f, given).labels)) if model else Arguments(f, given)
+    arguments.require()
 
     def call(function: Function, arrays: Any) -> tuple[Any, Any]:
         values = arguments.filled(arrays)

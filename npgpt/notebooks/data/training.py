@@ -58,8 +58,8 @@ print(f"{untrained.n_parameters():,} parameters; log {corpus.tokenizer.vocab_siz
       f"{np.log(corpus.tokenizer.vocab_size):.3f}")
 
 # %% [markdown]
-# Below the bar, what the run gives shows itself: loss and held-out loss, learning rate, gradient norm
-# and tokens per second. `npgpt.plot(RUN)` shows the same, of several runs side by side too.
+# Below the bar, what the run gives shows itself: loss and held-out loss, learning rate, gradient
+# norm and tokens per second. `npgpt.plot(RUN)` shows the same, of several runs side by side too.
 
 # %%
 with Progress(run.train, state.step) as progress:
