@@ -29,7 +29,7 @@ from .repair import Change, repairs
 from .report import Finding
 from .softmax_faults import of_softmax
 from .subject import CallError
-from .traced_source import readable
+from .traced_source import readable, written_out
 from .value_faults import (
     differing,
     dout_forgotten,
@@ -124,7 +124,11 @@ class _Diagnosis:
         nonlinear = check_linear(m.subject, np.random.default_rng(0)) \
             if any(i in m.verdict for i in left) else None
         changes = repairs(m, every, Budget(RUNS))
-        if changes and {i for change in changes for i in change.inputs} >= {*every}:
+        if not _cover(changes, every):  # perhaps what backward does is plainer than how it is put
+            plainer = written_out(m.subject)
+            changes = repairs(replace(m, subject=plainer), every, Budget(RUNS)) \
+                if plainer is not m.subject else []
+        if _cover(changes, every):
             causes = [(self._of_both(change, named), change.inputs) for change in changes]
         else:
             causes = self._common_causes(named, left) if left else []
@@ -219,6 +223,10 @@ class _Diagnosis:
             return [unnamed(m, i)]
         left = replace(v, truth=truths[-1])
         return found + ([unnamed(m, i, left.truth)] if differing(left, left.truth).any() else [])
+
+
+def _cover(changes: list[Change], inputs: list[int]) -> bool:
+    return {i for change in changes for i in change.inputs} >= set(inputs)
 
 
 def _broadcasts(given: tuple[int, ...], shape: tuple[int, ...]) -> bool:
