@@ -29,6 +29,7 @@ from .repair import Change, repairs
 from .report import Finding
 from .softmax_faults import of_softmax
 from .subject import CallError
+from .traced_source import readable, written_out
 from .value_faults import (
     differing,
     dout_forgotten,
@@ -98,6 +99,7 @@ def diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:
     if not m.wrong and not misshapen:
         return []
     try:
+        m = replace(m, subject=readable(m.subject))
         return _Diagnosis(m, misshapen).findings()
     except CallError:  # a pair that cannot be called elsewhere is wrong all the same
         return [unnamed(m, i) for i in m.wrong + misshapen]
@@ -122,11 +124,15 @@ class _Diagnosis:
         nonlinear = check_linear(m.subject, np.random.default_rng(0)) \
             if any(i in m.verdict for i in left) else None
         changes = repairs(m, every, Budget(RUNS))
-        if changes and {i for change in changes for i in change.inputs} >= {*every}:
+        if not _cover(changes, every):  # perhaps what backward does is plainer than how it is put
+            plainer = written_out(m.subject)
+            changes = repairs(replace(m, subject=plainer), every, Budget(RUNS)) \
+                if plainer is not m.subject else []
+        if _cover(changes, every):
             path = self._path(wrong, True) if len(changes) == 1 and left else None
             if path and path.kind in ("missing-term", "term-sign"):
                 named = {i: [path] for i in every}  # what forward calls it, and what to change
-            causes = [(of_both(change, named), change.inputs) for change in changes]
+            causes = [(self._of_both(change, named), change.inputs) for change in changes]
         else:
             causes = self._common_causes(named, left) if left else []
         if not causes:
@@ -146,6 +152,22 @@ class _Diagnosis:
             found = [replace(f, message=f"{nonlinear.message} {f.message}", kind="not-linear",
                              nonlinear=True) if f.kind == "unexplained" else f for f in found]
         return found
+
+    def _of_both(self, change: Change, named: dict[int, list[Fault]]) -> Fault:
+        """A change that repairs, by the name that the values or a path of forward give to what it
+        repairs, if they have one."""
+        inputs = change.inputs
+        names = [named[i][0] for i in inputs if len(named[i]) == 1]
+        if not any(named[i] for i in inputs):
+            path = self._path(inputs, True)
+            if path and path.kind in ("missing-term", "term-sign"):
+                names = [path] * len(inputs)
+        if len(names) < len(inputs) or len({f.kind for f in names}) > 1:
+            return change.fault
+        if names[0].doubtful and change.fault.kind in ("missing-factor", "missing-term"):
+            return change.fault
+        text = f"{names[0].sentence} {change.text[0].upper()}{change.text[1:]}"
+        return replace(names[0], sentence=text, evidence=change.fault.evidence)
 
     def _repeatable(self) -> bool:
         """Does backward answer as it did before? (Its faults have no name if not.)"""
@@ -206,14 +228,8 @@ class _Diagnosis:
         return found + ([unnamed(m, i, left.truth)] if differing(left, left.truth).any() else [])
 
 
-def of_both(change: Change, named: dict[int, list[Fault]]) -> Fault:
-    """What the values alone say, where they name the fault, and the change that repairs it."""
-    of_values = [named[i] for i in change.inputs]
-    first = of_values[0][0] if all(len(f) == 1 for f in of_values) else None
-    if first is None or first.doubtful or any(f[0].kind != first.kind for f in of_values):
-        return change.fault
-    return replace(first, sentence=f"{first.sentence} {change.text[0].upper()}{change.text[1:]}",
-                   evidence=change.fault.evidence)
+def _cover(changes: list[Change], inputs: list[int]) -> bool:
+    return {i for change in changes for i in change.inputs} >= set(inputs)
 
 
 def _broadcasts(given: tuple[int, ...], shape: tuple[int, ...]) -> bool:

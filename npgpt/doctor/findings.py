@@ -107,7 +107,7 @@ def suspects(m: Measurement, position: int) -> str:
 
 def _needs(tree: ast.FunctionDef) -> list[set[int]]:
     """For each gradient that a straight function returns, the lines of what it is computed from."""
-    if not tree.body or not isinstance(tree.body[-1], ast.Return):
+    if not isinstance(tree.body, list) or not isinstance(tree.body[-1], ast.Return):
         return []
     value = tree.body[-1].value
     returned = value.elts if isinstance(value, ast.Tuple) else [value] if value else []

@@ -203,7 +203,7 @@ class Search(Suspects):
         self, site: Site, level: int, wrong: set[int], keys: list[str], ready: bool
     ) -> Iterator[Repair]:
         wanted = sorted(site.reach & wrong if site.reach else wrong)
-        if ready and not site.tried and wanted:
+        if ready and site.looked != wanted and wanted:
             self._look(site, wanted)
         if level == 0:
             yield from self._structures(site, wrong, wanted, keys)

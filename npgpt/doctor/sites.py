@@ -33,7 +33,7 @@ class Site:
     reach: set[int] | None = None
     seen: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)
     moves: Array | None = None
-    tried: bool = False
+    looked: list[int] | None = None
     forward: bool = False
     parameter: str = ""
     after: bool = False

@@ -27,7 +27,7 @@ def _diagonal(v: Evidence) -> Iterator[Fault]:
     for axis in axes:
         diagonal = (douts * out * (1 - out)).reshape(len(douts), -1)
         yield Fault(
-            "missing-term",
+            "softmax-diagonal",
             f"This is the derivative of the sigmoid, `out * (1 - out)`. Of softmax it is the "
             f"diagonal only: each output depends on all inputs along axis {axis}. "
             f"`out * (dout - (dout * out).sum({axis}, keepdims=True))` would be right.",
@@ -50,7 +50,7 @@ def _onehot(v: Evidence) -> Iterator[Fault]:
     rows = place.any(-1)
     if close(truth[:, rows], (weight * (p - place))[:, rows], v.digits):
         yield Fault(
-            "missing-term",
+            "one-hot-forgotten",
             f"The one-hot target is never subtracted: the gradient of cross-entropy is softmax("
             f"{v.name}) - 1 at the target of each row, and softmax({v.name}) elsewhere.",
             f"the gradient given is that of softmax({v.name}) without the target {v.words}")

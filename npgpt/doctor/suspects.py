@@ -114,7 +114,7 @@ class Suspects:
 
     def _look(self, site: Site, wanted: list[int]) -> None:
         """What is computed at a site, and how the gradients move with it."""
-        site.tried = True
+        site.looked, site.moves = wanted, None
         seen: dict[bool, list[tuple[Any, dict[str, Any]]]] = {False: [], True: []}
 
         def look(value: Any, names: Any) -> Any:

@@ -37,10 +37,13 @@ def program(subject: Subject, name: str) -> Source | None:
 
 
 def readable(subject: Subject) -> Subject:
-    """The subject itself; or, where none of the user's functions can be read, the same with a
-    backward that does what theirs does, step by step, and has a source."""
-    if any(read(function) for function in subject.users):
-        return subject
+    """The subject itself; or, where none of the user's functions can be read, written out."""
+    return subject if any(map(read, subject.users)) else written_out(subject)
+
+
+def written_out(subject: Subject) -> Subject:
+    """The same with a backward that does what the user's does, step by step, and has a source; the
+    subject itself where its steps cannot be followed."""
     try:
         source = _traced(subject, "backward")
     except CallError:

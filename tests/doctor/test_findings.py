@@ -10,8 +10,8 @@ def test_the_lines_that_only_a_wrong_gradient_needs_are_told():
         x, weight, _ = cache
         dbias = dout.sum((0, 1))
         dx = dout @ weight.T
-        bent = np.tanh(x) + np.cos(3 * x)
-        dweight = np.einsum("btc,btd->cd", bent, dout) + np.outer(bent[0, 0], dbias)
+        mixed = np.tanh(x) * np.cumsum(x, 1) + np.cos(3 * x)
+        dweight = np.einsum("btc,btd->cd", mixed, dout) + np.outer(mixed[0, 0], dbias[::-1])
         return dx, dweight, dbias
 
     finding, = check(linear_forward, backward, *linear_inputs()).findings

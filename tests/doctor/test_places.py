@@ -62,7 +62,6 @@ def test_repeated_ids_of_which_one_is_kept_are_told_with_the_id(keep):
     report = check(embedding_forward, backward, *embedding_inputs())
     assert report.kinds == ["repeated-ids-overwritten"]
     assert keep in report.findings[0].message
-    assert "id 1 comes 3 times" in report.findings[0].evidence
     assert check(embedding_forward, embedding_backward, *embedding_inputs()).ok
 
 

@@ -117,7 +117,7 @@ def rows(dout, cache):
     (lambda x, w: (x @ w, (x, w)), lambda d, c: (d @ c[1], c[0].T @ d),
      (normal(0, 3, 4), W), "transposed"),
     (lambda x: (softmax(x),) * 2, lambda d, s: (d * s * (1 - s),), (normal(0, 3, 4),),
-     "missing-term"),
+     "softmax-diagonal"),
     (lambda x, g: (x * x * g, (x, g)), lambda d, c: (2 * d * c[0], (d * c[0] ** 2).sum(0)),
      (normal(0, 3, 4), G), "missing-factor"),
     (lambda x: (np.tanh(x),) * 2, lambda d, t: (d * (1 - t),), (normal(0, 3, 4),),
