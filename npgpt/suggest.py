@@ -81,6 +81,7 @@ ELSEWHERE = {
     "sample": ("generate", ""), "chat": ("generate", "generate --interactive"),
     "download": ("pull", ""), "export": ("convert", ""), "info": ("inspect", ""),
     "curves": ("plot", ""), "test": ("gradcheck", ""),
+    "finetune": ("train", "train --init-from MODEL"),
     # the model: nanoGPT, the book, transformers
     "block_size": ("n_positions", ""), "context_length": ("n_positions", ""),
     "n_ctx": ("n_positions", ""), "max_position_embeddings": ("n_positions", ""),
@@ -94,7 +95,6 @@ ELSEWHERE = {
     # training: nanoGPT, llm.c, transformers
     "dataset": ("corpus", ""), "out_dir": ("out", ""), "output_dir": ("out", ""),
     "input_bin": ("corpus", "corpus is text: files of tokens are not read"),
-    "init_from": ("resume", "a new run starts from random weights, and resume continues a run"),
     "resume_from_checkpoint": ("resume", ""),
     "lr": ("learning_rate", ""), "min_lr": ("min_learning_rate", ""),
     "learning_rate_decay_frac": ("min_learning_rate", "min_learning_rate is a rate, no fraction"),

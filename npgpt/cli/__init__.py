@@ -25,7 +25,7 @@ from .parser import Parser
 # its verb is called
 GROUPS = {
     "train a model and use it": {
-        "train": "train a model on text, or continue a run",
+        "train": "train a model on text, fine-tune one, or continue a run",
         "generate": "write text with a trained model",
         "eval": "loss, perplexity, bits per byte; HellaSwag, LAMBADA, the harness",
         "plot": "the curves of training runs: loss, learning rate, speed",
@@ -58,6 +58,7 @@ to begin with:
   npgpt plot runs/python-docs          its curves
   npgpt generate runs/python-docs "The "
   npgpt demo attention                 attention, step by step
+  npgpt train --init-from gpt2 --corpus FILE    fine-tune, after npgpt pull gpt2
   npgpt VERB --help                    the options of a verb, with examples
 """.splitlines()
 

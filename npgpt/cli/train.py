@@ -24,12 +24,14 @@ from ..training.checkpoint import (
     load_checkpoint,
 )
 from ..training.exports import FORMATS, exported, exporting
+from ..training.initial import fitted
 from ..training.log import Step
 from ..training.loop import CONFIG_FILE, Diverged, FolderGone, check_length, new_state, train
 from ..training.progress import Progress
 from ..training.settings import (
     CHANGEABLE,
     DEFAULT_PRESET,
+    FINE_TUNING,
     PRESETS,
     RunConfig,
     Table,
@@ -46,7 +48,7 @@ from .live import LiveProgress
 from .options import seed_number, use_threads
 from .parser import Parser
 
-DESCRIPTION = "Train a GPT-2 on text with hand-written gradients."
+DESCRIPTION = "Train a GPT-2 on text with hand-written gradients, or fine-tune one."
 EPILOG = """\
 Settings come from a preset, then a TOML file, then flags; the later wins. The
 file has the tables [data], [model] and [train], with the names of the flags,
@@ -57,6 +59,7 @@ examples:
   npgpt train --preset shakespeare-char    nanoGPT's recipe for a CPU
   npgpt train --corpus my-texts/ --n-layer 6 --n-embd 192 --n-head 6
   npgpt train --resume runs/python-docs    continue where it stopped
+  npgpt train --init-from gpt2 --corpus my-texts/     fine-tune GPT-2
   npgpt train --watch entropy,gradients    log what happens inside
   npgpt train --live --log csv             the loss as a chart; log.csv
 
@@ -71,10 +74,11 @@ FIRST = ("corpus", "tokenizer", "n_layer", "n_embd", "max_steps")
 
 def add_arguments(parser: Parser) -> None:
     """Declare the verb's arguments, one flag per setting."""
-    parser.usage = "npgpt train [--preset NAME] [--config FILE] [--resume RUN] [options]"
+    parser.usage = "npgpt train [--preset NAME] [--init-from MODEL | --resume RUN] [options]"
     parser._optionals.title = "to begin with"
     parser.add_argument("--preset", metavar="NAME",
-                        help=f"one of {', '.join(PRESETS)} (default {DEFAULT_PRESET})")
+                        help=f"one of {', '.join(PRESETS)} (default {DEFAULT_PRESET}, or "
+                             f"{FINE_TUNING} with --init-from)")
     defaults, settings = resolve().to_dict(), table_fields()
     homes = {name: table for table, fields in settings.items() for name in fields}
     for name in FIRST:
@@ -84,8 +88,9 @@ def add_arguments(parser: Parser) -> None:
                         help="the run folder (default: a new folder in runs/)")
     parser.add_argument("--resume", type=Path, metavar="RUN",
                         help=f"continue this run; only {_flags(CHANGEABLE)} may be changed")
-    parser.add_argument_group("all settings in a file").add_argument(
-        "--config", type=Path, metavar="FILE", help="TOML, as a run's config.toml")
+    given = parser.add_argument_group("settings from a file, weights from a model")
+    given.add_argument("--config", type=Path, metavar="FILE", help="TOML, as a run's config.toml")
+    _add_flag(given, "init_from", settings["train"].pop("init_from"), "", "MODEL")
     for table, fields in settings.items():
         group = parser.add_argument_group(f"more of {table} (defaults: those of {DEFAULT_PRESET})")
         variants = parser.add_argument_group("variants of the model, for studies") if (
@@ -107,15 +112,17 @@ def run(args: argparse.Namespace) -> int:
              if getattr(args, name) is not None}
     with ExitStack() as stack:
         if args.resume is None:
-            settings, state = _new_settings(args, given), None
+            settings, tokenizer = _new_settings(args, given)
+            state = None
             folder = _new_folder(args.out, settings)
         else:
             folder = _resumed_folder(args, given)
             # from before the state is read: nobody else goes on from it meanwhile
             stack.enter_context(locked(folder))
             settings, state = _resumed(args, given, folder)
+            tokenizer = state.tokenizer if state else _begun(settings, {})[1]
         use_threads(settings.train.threads)
-        corpus = _corpus(settings, state)
+        corpus = _corpus(settings, state, tokenizer)
         check_length(settings, corpus)
         if state is None:
             state = new_state(settings, corpus)
@@ -135,6 +142,8 @@ def _print_beginning(folder: Path, state: TrainingState, corpus: Corpus) -> None
     print(f"model      {n_parameters:,} parameters, {config.n_layer} layers x "
           f"{config.n_embd} channels, context {config.n_positions}")
     resumed = f", from step {state.step:,}" if state.step else ""
+    if settings.init_from and not state.step:
+        print(f"begins as  {settings.init_from}")
     print(f"run        {folder}, {settings.max_steps:,} steps{resumed}")
     if 0 < settings.decay_steps < settings.max_steps:
         print(f"rate       stays at {settings.min_learning_rate:g} from step "
@@ -202,15 +211,15 @@ def _saved(folder: Path) -> str:
     return f"the newest checkpoint is {found[-1]}" if found else "no checkpoint was written yet"
 
 
-def _corpus(settings: RunConfig, state: TrainingState | None) -> Corpus:
+def _corpus(settings: RunConfig, state: TrainingState | None, tokenizer: Tokenizer | str) -> Corpus:
     """The run's text as tokens; on resuming it must be the very text that the run began with."""
     data = settings.data
     if state is None:
-        return load_corpus(data.corpus, data.tokenizer, data.val_fraction, report=note)
+        return load_corpus(data.corpus, tokenizer, data.val_fraction, report=note)
     changed = (f"has {data.corpus} changed since the run began? restore it, say with --corpus "
                f"where it is, or start a new run")
     try:
-        corpus = load_corpus(data.corpus, state.tokenizer, data.val_fraction, report=note)
+        corpus = load_corpus(data.corpus, tokenizer, data.val_fraction, report=note)
     except CorpusError as error:
         raise CorpusError(f"{error}; {changed}") from None
     if state.corpus_fingerprint != corpus.fingerprint:
@@ -218,10 +227,24 @@ def _corpus(settings: RunConfig, state: TrainingState | None) -> Corpus:
     return corpus
 
 
-def _new_settings(args: argparse.Namespace, given: dict[str, object]) -> RunConfig:
-    settings = resolve(args.preset, args.config, given)
+def _new_settings(
+    args: argparse.Namespace, given: dict[str, object]
+) -> tuple[RunConfig, Tokenizer | str]:
+    tables = {} if args.config is None else read_toml(args.config)
+    asked = {key: value for table in tables.values() for key, value in table.items()} | given
+    fine_tuning = bool(asked.get("init_from"))
+    if args.preset == FINE_TUNING and not fine_tuning:
+        raise ValueError(f"the preset {FINE_TUNING} needs --init-from, the model to begin with")
+    preset = FINE_TUNING if fine_tuning and args.preset is None else args.preset
+    settings = resolve(preset, args.config, given)
     data = dataclasses.replace(settings.data, corpus=_from_anywhere(settings.data.corpus))
-    return dataclasses.replace(settings, data=data)
+    return _begun(dataclasses.replace(settings, data=data), asked)
+
+
+def _begun(settings: RunConfig, asked: Table) -> tuple[RunConfig, Tokenizer | str]:
+    """Settings that fit the model that the run begins with, if there is one; and the tokenizer."""
+    return fitted(settings, asked) if settings.train.init_from else (
+        settings, settings.data.tokenizer)
 
 
 def _from_anywhere(corpus: str) -> str:
@@ -326,7 +349,8 @@ METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
 def _add_flag(
-    group: argparse._ActionsContainer, name: str, field: dataclasses.Field[object], default: object
+    group: argparse._ActionsContainer, name: str, field: dataclasses.Field[object], default: object,
+    metavar: str = "",
 ) -> None:
     flag, meaning = _flags([name]), field.metadata["help"]
     shown = {True: "on", False: "off"}[default] if isinstance(default, bool) else default
@@ -337,4 +361,4 @@ def _add_flag(
     else:
         kind = int if field.default is None else type(field.default)
         group.add_argument(flag, type=seed_number if name == "seed" else kind,
-                           metavar=METAVARS[kind], default=None, help=meaning)
+                           metavar=metavar or METAVARS[kind], default=None, help=meaning)

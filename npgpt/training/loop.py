@@ -32,7 +32,7 @@ from ..generation import LanguageModel
 from ..machine.memory import check_memory
 from ..machine.threads import using
 from ..ops import TEXTBOOK
-from ..params import Params, init_params
+from ..params import Params
 from ..probe.trace import first_break
 from ..tape import Array
 from ..text import Corpus
@@ -41,6 +41,7 @@ from .checkpoint import FOLDER as CHECKPOINTS
 from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
 from .curves import plot
 from .held_out import HeldOutLoss
+from .initial import initial_params
 from .log import FILE as LOG_FILE
 from .log import RunLog, Step, cut_log, plain, read_lines, steps_of
 from .schedule import learning_rate
@@ -106,15 +107,16 @@ class Outcome:
 
 @checked
 def new_state(run: RunConfig, corpus: Corpus) -> TrainingState:
-    """Step 0: freshly drawn parameters and empty moments.
+    """Step 0: parameters freshly drawn, or those of `init_from`, and empty moments.
 
-    Raises ValueError where the machine has not the memory that a step needs.
+    Raises ValueError where the machine has not the memory that a step needs, and for another config
+    or tokenizer than those of `init_from`; CheckpointError where that cannot be read.
     """
     config = run.model_config(corpus.tokenizer.vocab_size)
     check_memory(peak_memory(config, run.train.batch_size, run.sequence_length,
                              dtype=run.train.dtype, recompute=run.train.recompute, workers=0),
                  f"a step of {run.train.batch_size} x {run.sequence_length} tokens")
-    params = init_params(config, run.train.seed, run.train.dtype)
+    params = initial_params(run, config, corpus.tokenizer)
     return TrainingState(0, config, params, zero_moments(params), zero_moments(params),
                          run, corpus.tokenizer, corpus.fingerprint)
 

@@ -84,6 +84,8 @@ class TrainSettings:
     Raises ValueError, naming the field, what was given and what would fit.
     """
 
+    init_from: str = _setting(
+        "", "Fine-tune: begin with the weights and tokenizer of this run or folder of weights")
     seed: int = _setting(1337, "Decides initial parameters, batches, dropout and samples")
     dtype: str = _setting("float32", "float32, or float64 at half the speed")
     max_steps: int = _setting(1500, "Optimiser steps of the whole run", least=1)
@@ -166,8 +168,20 @@ PRESETS: dict[str, dict[str, Table]] = {
             "max_steps": 100_000, "batch_size": 1, "grad_accumulation": 8,
         },
     },
+    # small steps, and few: the weights know most of it. The model and tokenizer are those given
+    "finetune": {
+        "data": {},
+        "model": {},
+        "train": {
+            "learning_rate": 5e-5, "min_learning_rate": 5e-6, "warmup_steps": 10,
+            "max_steps": 100, "batch_size": 1, "grad_accumulation": 4, "eval_every": 20,
+            "eval_batches": 10, "sample_every": 50, "sample_tokens": 100, "checkpoint_every": 20,
+        },
+    },
 }
 DEFAULT_PRESET = "python-docs"
+# what counts beside init_from where no preset is named
+FINE_TUNING = "finetune"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from npgpt.cli import parse
@@ -358,6 +359,34 @@ def test_help_shows_what_every_flag_means_and_the_presets_defaults(npgpt):
     out = " ".join(npgpt("train", "--help")[1].split())
     assert "--n-layer N Blocks (default 4)" in out
     assert "--threads N Threads to compute with; 0 is one per core (default 0)" in out
+
+
+def test_a_model_is_fine_tuned_on_another_text(npgpt, run_folder, tmp_path):
+    Path("mine.txt").write_text(Path(tomllib.loads((run_folder / "config.toml").read_text())[
+        "data"]["corpus"]).read_text()[::-1])
+    begin = ["train", "--init-from", run_folder, "--corpus", "mine.txt"]
+    code, out, err = npgpt(*begin, "--max-steps", "3", "--out", "tuned")
+    assert code == 0 and "--warmup-steps 10 is not below --max-steps 3" in err
+    assert f"begins as  {run_folder.resolve()}\n" in out
+    # killed before any checkpoint, it begins there again
+    shutil.rmtree("tuned/checkpoints")
+    (run_folder / "config.toml").unlink()
+    assert npgpt("train", "--resume", "tuned")[0] == 0
+    tuned, before = load_checkpoint(Path("tuned")), load_checkpoint(run_folder)
+    assert tuned.step == 3
+    for name, array in before.params.items():       # three steps of the preset's low rate
+        np.testing.assert_allclose(tuned.params[name], array, atol=1e-4)
+
+
+@pytest.mark.parametrize("given, said", [
+    (["--init-from", "nope"], (3, "nope: no such file or folder")),
+    (["--init-from", "gpt2"], (3, "gpt2 is not on this machine yet; run: npgpt pull gpt2")),
+    (["--preset", "finetune"],
+     (2, "the preset finetune needs --init-from, the model to begin with")),
+])
+def test_fine_tuning_needs_a_model(npgpt, story, given, said):
+    code, _, err = npgpt("train", "--corpus", story, *given)
+    assert (code, err) == (said[0], f"npgpt: {said[1]}\n")
 
 
 def test_help_begins_with_the_eight_options_that_a_newcomer_wants(npgpt, monkeypatch):
