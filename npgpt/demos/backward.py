@@ -150,6 +150,9 @@ _PLACES = {"weight": (0.0, 2.0), "bias": (0.0, 1.0), "x": (0.0, 0.0), "h": (2.2,
            "a": (4.4, 1.0), "r": (6.6, 1.0), "loss": (8.6, 1.0)}
 _OPS = {"linear": (1.15, 1.0), "gelu": (3.3, 1.0), "residual": (5.5, 1.0),
         "cross_entropy": (7.7, 1.0)}
+# half of a box's width
+_WIDTHS = {"linear": 0.16, "gelu": 0.13, "residual": 0.2, "cross_entropy": 0.2, "loss": 0.19}
+_ARRAY = 0.5
 
 
 def backward_picture(shown: Played) -> drawing.Figure:
@@ -161,9 +164,12 @@ def backward_picture(shown: Played) -> drawing.Figure:
     for line in shown.lines:
         here = _OPS[line.op]
         for name in line.inputs:
-            _arrow(axes, _PLACES[name], here, bend=0.12 if line.op == "residual" and name == "x"
-                   else 0.0)
-        _arrow(axes, here, _PLACES[line.out], short=45)
+            x, y = _PLACES[name]
+            up = float(np.sign(y - here[1]))     # from above, from below, or from the left
+            end = (here[0], here[1] + 0.08 * up) if up else (here[0] - _WIDTHS[line.op], here[1])
+            _arrow(axes, (x + _ARRAY, y), end, bend=0.12 if line.op == "residual" and up else 0.0)
+        x, y = _PLACES[line.out]
+        _arrow(axes, here, (x - _WIDTHS.get(line.out, _ARRAY), y))
         axes.text(*here, line.op.replace("_", "\n"), ha="center", va="center", fontsize=9,
                   bbox={"boxstyle": "round", "facecolor": "white", "edgecolor": drawing.GREY})
     for name, (x, y) in _PLACES.items():
@@ -183,8 +189,9 @@ def backward_picture(shown: Played) -> drawing.Figure:
     return figure
 
 
-def _arrow(axes: Any, start: tuple[float, float], end: tuple[float, float], bend: float = 0.0,
-           short: float = 24) -> None:
+def _arrow(
+    axes: Any, start: tuple[float, float], end: tuple[float, float], bend: float = 0.0
+) -> None:
     axes.annotate("", end, start, zorder=0, arrowprops={
-        "arrowstyle": "-|>", "color": drawing.GREY, "shrinkB": short,
+        "arrowstyle": "-|>", "color": drawing.GREY, "shrinkA": 0, "shrinkB": 1,
         "connectionstyle": f"arc3,rad={bend}"})
