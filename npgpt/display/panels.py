@@ -70,14 +70,19 @@ class Panel:
     def scale(self) -> tuple[list[float], bool]:
         """Ticks from the lower end of the scale to the upper, and whether it is logarithmic.
 
-        The first twentieth of a line may lie above the scale: a loss falls far there, and would
-        squeeze all that follows.
+        The first twentieth of a line may lie beyond the scale where it would squeeze all that
+        follows to less than two thirds: a loss falls far there.
         """
-        values = [0.0] if self.from_zero else []
+        values, early = [0.0] if self.from_zero else [], list[float]()
         for line in self.lines:
             x, y = line.thinned(100)
-            values += y[x >= x[-1] / 20].tolist() if len(x) else []
+            late = x >= x[-1] / 20 if len(x) else np.zeros(0, bool)
+            values += y[late].tolist()
+            early += y[~late].tolist()
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
+        all_low, all_high = min([low, *early]), max([high, *early])
+        if all_high - all_low <= 1.5 * (high - low):
+            low, high = all_low, all_high
         if not self.from_zero and 0 < low < high / _WIDE:
             first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
             return [10.0**n for n in range(first, last + 1, -(-(last - first) // 4))], True

@@ -38,6 +38,13 @@ def test_the_fall_at_the_beginning_does_not_squeeze_what_follows():
     assert not log and marks[0] <= 2 and 3 < marks[-1] < 5
 
 
+@pytest.mark.parametrize("first", [2.53, 0.6])
+def test_a_beginning_that_squeezes_nothing_is_on_the_scale(first):
+    y = np.concatenate([[first], np.linspace(2.4, 1.0, 39)])
+    marks, _ = Panel("norm", [Line("", 0, "a", np.arange(40.0), y)]).scale()
+    assert marks[0] <= y.min() and y.max() <= marks[-1]
+
+
 def test_a_wide_range_has_a_logarithmic_scale_unless_zero_is_on_it():
     line = Line("", 0, "a", STEPS, np.geomspace(1e-3, 40, 400))
     assert Panel("norm", [line]).scale() == ([1e-3, 1e-1, 1e1], True) or (
