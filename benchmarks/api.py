@@ -25,10 +25,16 @@ MODULES: dict[str, tuple[str, ...]] = {
     "npgpt.generation": (),
     "npgpt.evaluation.text": ("score_text",),
     "npgpt.evaluation.choices": ("read_questions", "score_questions"),
+    "npgpt.evaluation.last_word": ("read_passages", "score_last_words"),
+    "npgpt.evaluation.continuations": ("Continuation", "score_continuations"),
     "npgpt.probe.trace": ("Trace", "trace", "first_break"),
     "npgpt.probe.entropy": ("attention_entropy", "causal_bound", "quartiles"),
     "npgpt.training.settings": ("resolve",),
     "npgpt.training.loop": ("new_state", "train"),
+    "npgpt.training.log": ("Step",),
+    "npgpt.training.progress": ("Progress",),
+    "npgpt.training.exports": ("exporting",),
+    "npgpt.training.curves": ("Curves", "read_curves"),
     "npgpt.training.checkpoint": ("load_checkpoint",),
     "npgpt.training.step.gradients": ("loss_and_grads",),
     "npgpt.training.step.adamw": ("adamw_reference",),
@@ -40,7 +46,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "npgpt.book": (),
 }
 # classes whose methods are listed too
-FACES = ("GPT2", "GPT2Config", "LanguageModel", "Ops", "Tape", "Tokenizer")
+FACES = ("Curves", "GPT2", "GPT2Config", "LanguageModel", "Ops", "Tape", "Tokenizer")
 # what has no docstring of its own
 CONSTANTS = {
     "TEXTBOOK": "The textbook's ops: readable, for float32, float64 and complex step.",

@@ -16,17 +16,18 @@ if TYPE_CHECKING:
     from .opening import open_model
     from .ops import TEXTBOOK, Ops
     from .tape import Op, Tape, TapeError, Var
+    from .training.curves import plot
     from .version import VERSION as __version__
 
 _HOMES = {
     "EntropyPenalty": "config", "GPT2Config": "config", "FAST": "fast.ops", "GPT2": "gpt2",
     "open_model": "opening", "TEXTBOOK": "ops", "Ops": "ops", "Op": "tape", "Tape": "tape",
-    "TapeError": "tape", "Var": "tape", "__version__": "version",
+    "TapeError": "tape", "Var": "tape", "plot": "training.curves", "__version__": "version",
 }
 
 __all__ = [
     "EntropyPenalty", "FAST", "GPT2", "GPT2Config", "Op", "Ops", "TEXTBOOK", "Tape", "TapeError",
-    "Var", "__version__", "open_model",
+    "Var", "__version__", "open_model", "plot",
 ]
 
 

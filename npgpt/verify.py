@@ -41,6 +41,9 @@ CHECKPOINT_FILES = {
 }
 
 
+COPIES = "copies"
+
+
 @dataclass(frozen=True)
 class Checked:
     """One file: what was checked, or, if it is damaged, what is wrong."""
@@ -76,6 +79,8 @@ def verify(given: Path | str) -> Report:
     path = Path(given)
     if path.is_file() and is_checkpoint(path.parent):
         path = path.parent
+    if path.name == saved.FOLDER and path.is_dir() and is_run(path.absolute().parent):
+        path = path.absolute().parent
     if is_checkpoint(path):
         return Report("checkpoint", _checkpoint(path)[0])
     if is_run(path) or (path / CONFIG_FILE).is_file():
@@ -160,7 +165,7 @@ def _result(path: Path, newest: int) -> Checked:
 def _checkpoint(folder: Path) -> tuple[list[Checked], RunConfig | None]:
     """Every file of a checkpoint, and the settings in it.
 
-    Under the name "." stands in what its copies contradict each other.
+    Under the name "copies" stands in what its copies contradict each other.
     """
     found: dict[str, str] = {}
 
@@ -169,8 +174,10 @@ def _checkpoint(folder: Path) -> tuple[list[Checked], RunConfig | None]:
             return check()
         except CheckpointError as error:
             text = str(error)
-            name = next((n for n in CHECKPOINT_FILES if text.startswith(str(folder / n))), ".")
-            found.setdefault(name, text.removeprefix(str(folder / name)).lstrip(": "))
+            name = next((n for n in CHECKPOINT_FILES if text.startswith(str(folder / n))), COPIES)
+            for place in (folder / name, folder):
+                text = text.removeprefix(str(place))
+            found.setdefault(name, text.lstrip(": "))
             return None
 
     found.update(attempt(lambda: saved.damage(folder)) or {})
@@ -219,7 +226,8 @@ def _weights(given: Path | str) -> list[Checked]:
             raise
         found[file.name] = Checked(file.name, str(error).removeprefix(f"{file}: "), True)
     else:
-        how = ", sha256 as published" if known else ""
+        size = {digest: size for size, digest in SHA256.items()}.get(sha256(file))
+        how = f", sha256 of {size} as published" if size else ""
         found[file.name] = Checked(file.name, f"{len(params)} tensors, all finite{how}")
     return list(found.values())
 

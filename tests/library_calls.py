@@ -17,6 +17,8 @@ from npgpt import FAST, GPT2, TEXTBOOK, EntropyPenalty, GPT2Config, Tape, doctor
 from npgpt.book import GPT_CONFIG_124M, TorchGenerator, gpt2, replay, replay_training
 from npgpt.doctor.subject import Subject
 from npgpt.evaluation.choices import Question, read_questions, score_questions
+from npgpt.evaluation.continuations import score_continuations
+from npgpt.evaluation.last_word import read_passages, score_last_words
 from npgpt.evaluation.text import score_text
 from npgpt.generation import LanguageModel, Sampling, StopGuard
 from npgpt.lab.runner import run_study
@@ -34,6 +36,7 @@ from npgpt.text import (
     tokenizer_from_dict,
 )
 from npgpt.training.checkpoint import load_checkpoint
+from npgpt.training.curves import plot, read_curves
 from npgpt.training.loop import new_state, train
 from npgpt.training.settings import resolve
 from npgpt.training.step.adamw import adamw_reference
@@ -73,7 +76,8 @@ WORDS = {
     "record": ("tokenizer",), "x": ("inputs",), "text": ("character",), "entropies": ("entropy",),
     "what": ("study",), "chapters": ("chapter",), "values": ("setting", "watch"), "to": ("form",),
     "strings": ("stop strings",), "name_or_path": ("corpus", "is not a path"), "cfg": ("keys",),
-    "subject": ("Subject",), "questions": ("question",), "encode": ("context",),
+    "subject": ("Subject",), "questions": ("question",), "passages": ("passage",),
+    "pairs": ("pair", "context"), "encode": ("context",),
     "target": ("is not a file",), "path": ("no such file", "name too long"), "result": ("Var",),
 }
 # by what is right: where it is right. Large numbers are right for a config, which allocates nothing
@@ -89,17 +93,20 @@ _RIGHT = {
         "GPT2.init seed, GPT2Config lora_rank, check_scalar seed, examine seed, examine_file "
         "seed, write_pack seed",
     "None":
-        "GPT2.load dtype, GPT2.loss_and_grads rng, Tape.backward result, weights.load dtype, "
-        "weights.convert dtype, resolve preset, resolve file, loss_and_grads rng",
+        "GPT2.load dtype, GPT2.loss_and_grads rng, score_text token_bytes, Tape.backward result, "
+        "weights.load dtype, weights.convert dtype, resolve preset, resolve file, loss_and_grads "
+        "rng",
     "None|int8":
         "GPT2.loss_and_grads threads, score_text window, score_text stride, loss_and_grads "
         "threads, tune threads",
     "2**63|10**400|int8":
         "GPT2Config vocab_size, GPT2Config n_positions, GPT2Config n_layer, GPT2Config.named "
-        "n_layer, GPT2Config.replace n_layer",
+        "n_layer, GPT2Config.replace n_layer, score_continuations batch_size, "
+        "score_last_words batch_size",
     "2**63|10**400": "GPT2Config n_embd",
-    "None|2**63|10**400|int8":
-        "GPT2Config n_inner, generate top_k, Sampling top_k, loss_and_grads shards",
+    "None|2**63|10**400|int8": "GPT2Config n_inner, loss_and_grads shards",
+    "None|0|2**63|10**400|int8":
+        "generate seed, stream seed, session seed, generate top_k, Sampling top_k",
     "2**63|1e-320|1.5|int8":
         "GPT2Config layer_norm_epsilon, GPT2Config initializer_range, generate "
         "repetition_penalty, Sampling repetition_penalty, quartiles largest",
@@ -118,7 +125,8 @@ _RIGHT = {
     "function": "generate decode",
     "None|function":
         "load_corpus report, generate on_slide, complete on_token, session on_slide, score_text "
-        "on_progress, score_questions on_progress",
+        "on_progress, score_questions on_progress, score_continuations on_progress, "
+        "score_last_words on_progress",
     "1e-320|1.5|nan|inf|1j|[]|[[]]|{}|complex|3-d|0-d float|empty": "Tape.watch values",
     "complex": "Tape.backward dout",
     "''|very long":
@@ -132,11 +140,11 @@ _RIGHT = {
     "ragged": "generate ids, complete ids, stream ids",
     "None|1e-320": "generate top_p, Sampling top_p",
     "None|0|1e-320": "generate min_p, Sampling min_p",
-    "''|[]|{}|empty|empty rows": "generate stop_ids",
+    "''|0|int8|[]|{}|empty|empty rows": "generate stop_ids",
     "[]|{}|strings|empty|empty rows|very long": "generate stop, StopGuard strings",
-    "None|0|2**63|10**400|int8": "generate seed, stream seed, session seed",
     "int8":
         "generate samples, stream samples, score_text batch_size, score_text workers, "
+
         "causal_bound length, adamw_reference step",
     "None|0|int8": "score_text start_id",
     "3-d": "attention_entropy weights",
@@ -147,7 +155,7 @@ _RIGHT = {
     "negative id|uint64|booleans|int8":
         "check x, check_function x",
     "-1|0|2**63|int8": "TorchGenerator seed, gpt2 of the book seed",
-    "''|[]": "replay chapters",
+    "''|[]": "replay chapters, score_continuations pairs",
     "''|b'x'|[]|[[]]|{}|ragged|complex|objects|dates|strings|3-d|empty|empty rows|huge id|"
     "negative id|uint64|booleans|very long": "adamw_reference decay_names",
 }
@@ -164,6 +172,8 @@ def library_calls(folder: Path) -> list[Call]:
     book_config = config.replace(tie_word_embeddings=False)
     book_params = GPT2.init(book_config).params
     text, questions, op_file = folder / "text.txt", folder / "q.jsonl", folder / "op.py"
+    passages = folder / "passages.txt"
+    passages.write_text("the cat sat\n")
     text.write_text("the cat sat on the mat. " * 100)
     questions.write_text('{"ctx": "the cat", "endings": ["sat", "mat"], "label": 0}\n')
     op_file.write_text("# gradcheck: x=(2,3)\ndef square_forward(x): return x * x, x\n"
@@ -263,11 +273,19 @@ def library_calls(folder: Path) -> list[Call]:
         Call("StopGuard", StopGuard, {"strings": ["x"]}),
         Call("score_text", score_text, {
             "params": params, "config": config, "ids": [1, 2, 3], "window": 3, "stride": 2,
-            "start_id": 1, "batch_size": 1, "workers": 1, "ops": TEXTBOOK, "on_progress": None}),
+            "start_id": 1, "token_bytes": [1] * 11, "batch_size": 1, "workers": 1,
+            "ops": TEXTBOOK, "on_progress": None}),
         Call("read_questions", lambda path: list(read_questions(path)), {"path": questions}),
         Call("score_questions", score_questions, {
             "params": params, "config": config, "questions": [Question("a", ("b", "c"), 0)],
             "encode": lambda text: [1], "ops": TEXTBOOK, "on_progress": None}),
+        Call("read_passages", lambda path: list(read_passages(path)), {"path": passages}),
+        Call("score_continuations", score_continuations, {
+            "params": params, "config": config, "pairs": [([1], [2])], "ops": TEXTBOOK,
+            "batch_size": 1, "on_progress": None}),
+        Call("score_last_words", score_last_words, {
+            "params": params, "config": config, "passages": ["a b"], "encode": lambda text: [1],
+            "ops": TEXTBOOK, "batch_size": 1, "on_progress": None}),
         Call("trace", trace, {"params": params, "ids": ids, "targets": ids, "config": config}),
         Call("first_break", first_break, {"params": params, "ids": ids, "targets": ids,
                                           "config": config, "ops": TEXTBOOK}),
@@ -278,6 +296,8 @@ def library_calls(folder: Path) -> list[Call]:
         Call("verify", verify, {"given": folder / "model"}),
         Call("new_state", new_state, {"run": run, "corpus": corpus}),
         Call("train", train, {"run_folder": folder / "run", "state": state, "corpus": corpus}),
+        Call("plot", lambda run: plot(run), {"run": folder / "run"}),
+        Call("read_curves", read_curves, {"run": folder / "run"}),
         Call("load_checkpoint", load_checkpoint, {"path": folder / "run"}),
         Call("loss_and_grads", loss_and_grads, {
             "params": params, "ids": ids, "targets": ids, "config": config, "ops": FAST,

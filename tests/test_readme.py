@@ -49,11 +49,13 @@ BY_HAND = {
     "pull": "downloads the published weights",
     "generate gpt2": "needs the published weights",
     "eval gpt2": "needs the published weights",
+    "completion": "needs the extra completion; tests/cli/test_completion.py has it",
     "convert gpt2": "needs the published weights",
     "train --preset shakespeare": "downloads a text",
     "train --corpus shakespeare": "downloads a text",
     "book": "takes ten minutes; tests/cli/test_book.py has the quick chapters",
     "lab run": "takes minutes to hours; tests/cli/test_lab.py has a tiny study",
+    "pack --compare my-pack mine": "needs a port; tests/packs/test_readers.py builds the page's",
     "lab report": "needs the runs of such a study",
 }
 # `python -m` lines that are parsed and not run
@@ -74,6 +76,7 @@ def there(tmp_path, monkeypatch):
     Path("mine.py").write_text(MINE)
     Path("my-texts").mkdir()
     Path("my-texts/one.txt").write_text("the cat sat on the mat, and the dog looked on\n" * 90)
+    Path("prompts.txt").write_text("The cat\nA dog\n")
     Path("my-text.txt").write_text("The cat sat on the mat.\n" * 9)
     yield tmp_path
     sys.modules.pop("mine", None)

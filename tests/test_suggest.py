@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from npgpt.suggest import did_you_mean, one_line, shown, unknown
+from npgpt import GPT2Config
+from npgpt.cli import VERBS, verb_parser
+from npgpt.suggest import ELSEWHERE, did_you_mean, elsewhere, one_line, shown, unknown
 
 
 def test_the_nearest_name_is_suggested():
@@ -16,6 +18,33 @@ def test_nothing_is_suggested_where_nothing_is_near():
 def test_two_words_may_have_to_be_more_alike():
     assert did_you_mean("n_heads", ("n_head",), 0.8) == " (did you mean 'n_head'?)"
     assert did_you_mean("heads", ("n_head",), 0.8) == ""
+
+
+def test_the_name_of_another_project_is_answered_with_ours():
+    assert did_you_mean("lr", ("learning_rate", "lora")) == " (here 'learning_rate')"
+    assert did_you_mean("--block_size", ("--n-positions", "--lr")) == " (here '--n-positions')"
+    assert did_you_mean("dropout", ("attn_pdrop", "embd_pdrop", "resid_pdrop")) == (
+        " (here 'resid_pdrop' and 'embd_pdrop' and 'attn_pdrop')")
+    assert did_you_mean("do_sample", ("temperature", "samples")) == (
+        " (temperature 0 is greedy, and above 0 samples)")
+
+
+def test_a_name_is_answered_only_where_all_of_ours_are_known():
+    assert did_you_mean("do_sample", ("samples",)) == " (did you mean 'samples'?)"
+    assert elsewhere("dropout", ("resid_pdrop", "embd_pdrop")) == ([], "")
+    for word in (7, "", None, "lr " * 10**6):
+        assert elsewhere(word, ("learning_rate",)) == ([], "")
+
+
+def test_every_name_of_another_project_leads_to_one_that_is_there():
+    # generate's own settings are options too, but for these
+    ours = {"stop_ids"}
+    for verb in VERBS:
+        for action in verb_parser(verb)._actions:
+            ours |= {name.lstrip("-").replace("-", "_") for name in action.option_strings}
+            ours.add(str(action.metavar).lower())
+    assert {name for names, _ in ELSEWHERE.values() for name in names.split()} <= ours
+    assert not set(ELSEWHERE) & set(GPT2Config.options())
 
 
 def test_a_text_from_outside_is_shown_in_one_line_and_shortened():

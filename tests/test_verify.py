@@ -97,6 +97,13 @@ def test_each_damaged_file_of_a_checkpoint_is_named_and_the_newest_sound_one(run
     assert damaged(third)[name] == "is missing"
 
 
+def test_the_folder_of_a_runs_checkpoints_stands_for_the_run(run, monkeypatch):
+    flip(checkpoints(run)[-1] / "run.json")
+    assert verify(run / "checkpoints") == verify(run)
+    monkeypatch.chdir(run)
+    assert verify("checkpoints").kind == "run"
+
+
 def test_two_damaged_files_are_both_named_without_checksums_too(run):
     third = without_checksums(checkpoints(run)[-1])
     flip(third / "optimizer.safetensors", 0.01)
@@ -114,8 +121,8 @@ def test_contradicting_copies_are_named_where_there_is_no_checksum(run):
     (third / "run.json").write_text(json.dumps(record))
     says = ("step is 5 in run.json, 12 in the name of the folder; attn_pdrop is 0.1 in "
             "config.json, 0.3 in run.json, 0.1 in the header of model.safetensors")
-    assert damaged(third) == {".": says}
-    assert "step-00000012/." in damaged(run)
+    assert damaged(third) == {"copies": says}
+    assert "step-00000012/copies" in damaged(run)
 
 
 def test_numbers_that_are_nan_are_damage(run):
@@ -263,7 +270,8 @@ def test_a_published_model_is_found_by_its_name_and_compared_with_its_sha256(
     assert damaged("gpt2") == {"model.safetensors": "is not gpt2 as published: another sha256"}
     monkeypatch.setitem(SHA256, "gpt2", sha256(model / "model.safetensors"))
     assert damaged("gpt2") == {}
-    assert "sha256 as published" in verify("gpt2").files[0].what
+    for given in ("gpt2", model, model / "model.safetensors"):
+        assert "sha256 of gpt2 as published" in verify(given).files[0].what
 
 
 @pytest.mark.parametrize("content", [None, b"", b"hello", b"PK\3\4rest"])

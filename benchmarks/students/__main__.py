@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from npgpt.gradcheck import Finding, Report
+from npgpt.doctor import Finding, Report
 
 from ..readme import PAGE, put_section
 from .entry import examine

@@ -1,4 +1,4 @@
-"""A piece handed to `npgpt.gradcheck` the way its author would, as far as there is a way.
+"""A piece handed to `npgpt.doctor` the way its author would, as far as there is a way.
 
     pairs                 check(forward, backward, *arrays, **settings)
     a loss of a dict      check_scalar(loss, parameters, gradients)
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from npgpt.gradcheck import Report, check, check_function, check_scalar
+from npgpt.doctor import Report, check, check_function, check_scalar
 
 from .piece import Inputs, backward, forward, is_loss
 

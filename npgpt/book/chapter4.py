@@ -11,7 +11,7 @@ from ..budget import budget
 from ..layers.contract import Array
 from ..ops import TEXTBOOK as ops
 from ..tape import Tape, Var
-from .figures import Figure
+from .figures import Figure, Parts, at
 from .generator import TorchGenerator
 from .initialise import GPT_CONFIG_124M, gpt2, gpt2_config
 from .story import decode, encode
@@ -23,20 +23,14 @@ ENDS = (0, 1, 2, -3, -2, -1)
 MEGABYTE = 1024 * 1024
 
 
-def figures() -> Iterator[Figure]:
-    """Every number that the chapter prints."""
-    batch = np.stack([encode(text) for text in BATCH])
-    yield Figure("ids of the batch", "6109 3626 6100 345\n6109 1110 6622 257", batch)
-    yield from _without_blocks(batch)
-    yield from _layernorm()
-    yield from _gelu()
-    yield from _shortcuts()
-    yield from _counts()
-    yield from _whole_model(batch)
+def _batch() -> Array:
+    return np.stack([encode(text) for text in BATCH])
 
 
-def _without_blocks(batch: Array) -> Iterator[Figure]:
-    rng = TorchGenerator(123)
+def _without_blocks() -> Iterator[Figure]:
+    batch, rng = _batch(), TorchGenerator(123)
+    yield at("4.1")("ids of the batch", "6109 3626 6100 345\n6109 1110 6622 257", batch)
+    figure = at("4.1", "listing 4.1")
     vocab, c = GPT_CONFIG_124M["vocab_size"], GPT_CONFIG_124M["emb_dim"]
     tokens = rng.randn(vocab, c)
     positions = rng.randn(GPT_CONFIG_124M["context_length"], c)
@@ -44,8 +38,8 @@ def _without_blocks(batch: Array) -> Iterator[Figure]:
     x = ops.position_embedding(ops.token_embedding(batch, tokens), positions, np.arange(4))
     x = ops.dropout(x, rate=GPT_CONFIG_124M["drop_rate"], rng=rng)
     scores = ops.unembedding(x, head.T)
-    yield Figure("without blocks: shape of the logits", "2 4 50257", scores.shape)
-    yield Figure("without blocks: logits, dropout on", """
+    yield figure("without blocks: shape of the logits", "2 4 50257", scores.shape)
+    yield figure("without blocks: logits, dropout on", """
         -1.2034 0.3201 -0.7130 -1.5548 -0.2390 -0.4667
         -0.1192 0.4539 -0.4432 0.2392 1.3469 1.2430
         0.5307 1.6720 -0.4695 1.1966 0.0111 0.5835
@@ -57,46 +51,49 @@ def _without_blocks(batch: Array) -> Iterator[Figure]:
 
 
 def _layernorm() -> Iterator[Figure]:
-    rng = TorchGenerator(123)
+    figure, rng = at("4.2"), TorchGenerator(123)
     x = rng.randn(2, 5)
     out = ops.relu(ops.linear(x, *rng.linear(5, 6)))
-    yield Figure("linear layer and ReLU", """
+    yield figure("linear layer and ReLU", """
         0.2260 0.3470 0.0000 0.2216 0.0000 0.0000
         0.2133 0.2394 0.0000 0.5198 0.3297 0.0000""", out)
-    yield Figure("means", "0.1324 0.2170", out.mean(axis=-1))
-    yield Figure("variances", "0.0231 0.0398", out.var(axis=-1, ddof=1))
+    yield figure("means", "0.1324 0.2170", out.mean(axis=-1))
+    yield figure("variances", "0.0231 0.0398", out.var(axis=-1, ddof=1))
     normed = (out - out.mean(axis=-1, keepdims=True)) / out.std(axis=-1, ddof=1, keepdims=True)
-    yield Figure("normalised", """
+    yield figure("normalised", """
         0.6159 1.4126 -0.8719 0.5872 -0.8719 -0.8719
         -0.0189 0.1121 -1.0876 1.5173 0.5647 -1.0876""", normed)
-    yield Figure("means", "0.0000 0.0000", normed.mean(axis=-1))
-    yield Figure("variances", "1.0000 1.0000", normed.var(axis=-1, ddof=1))
+    yield figure("means", "0.0000 0.0000", normed.mean(axis=-1))
+    yield figure("variances", "1.0000 1.0000", normed.var(axis=-1, ddof=1))
+    figure = at("4.2", "listing 4.2")
     normed = ops.layernorm(x, np.ones(5, np.float32), np.zeros(5, np.float32))
-    yield Figure("means after LayerNorm", "0.0000 0.0000", normed.mean(axis=-1))
-    yield Figure("variances after LayerNorm", "1.0000 1.0000", normed.var(axis=-1))
+    yield figure("means after LayerNorm", "0.0000 0.0000", normed.mean(axis=-1))
+    yield figure("variances after LayerNorm", "1.0000 1.0000", normed.var(axis=-1))
 
 
 def _gelu() -> Iterator[Figure]:
+    figure = at("4.3", "figure 4.8")
     # the book draws these curves and prints no number; PyTorch computed the ones here
     x = np.linspace(-3, 3, 100, dtype=np.float32)[::11]
-    yield Figure("GELU, every eleventh point drawn", """
+    yield figure("GELU, every eleventh point drawn", """
         -0.0036 -0.0225 -0.0798 -0.1588 -0.1232
         0.2102 0.8412 1.5869 2.3108 2.9964""", ops.gelu(x), source="PyTorch")
-    yield Figure("ReLU, every eleventh point drawn", """
+    yield figure("ReLU, every eleventh point drawn", """
         0.0000 0.0000 0.0000 0.0000 0.0000
         0.3333 1.0000 1.6667 2.3333 3.0000""", ops.relu(x), source="PyTorch")
     fine = np.linspace(-3, 3, 60001)
-    yield Figure("where GELU is level", "-0.75", fine[np.argmin(ops.gelu(fine))])
+    yield figure("where GELU is level", "-0.75", fine[np.argmin(ops.gelu(fine))])
 
 
 def _shortcuts() -> Iterator[Figure]:
-    yield Figure("mean gradient per layer, no shortcuts", """
+    figure = at("4.4", "listing 4.5")
+    yield figure("mean gradient per layer, no shortcuts", """
         0.00020173587836325169
         0.00012011159560643137
         0.0007152039906941354
         0.0013988736318424344
         0.005049645435065031""", _mean_gradients(shortcuts=False))
-    yield Figure("mean gradient per layer, shortcuts", """
+    yield figure("mean gradient per layer, shortcuts", """
         0.22169792652130127
         0.20694106817245483
         0.32896995544433594
@@ -122,9 +119,9 @@ def _mean_gradients(shortcuts: bool) -> list[float]:
 
 
 def _counts() -> Iterator[Figure]:
-    c = GPT_CONFIG_124M["emb_dim"]
-    yield Figure("parameters of a feed-forward network", "4,722,432", 8 * c * c + 5 * c)
-    yield Figure("parameters of an attention", "2,360,064", 4 * c * c + c)
+    figure, c = at("4.6", "exercise 4.1"), GPT_CONFIG_124M["emb_dim"]
+    yield figure("parameters of a feed-forward network", "4,722,432", 8 * c * c + 5 * c)
+    yield figure("parameters of an attention", "2,360,064", 4 * c * c + c)
     for name, (emb_dim, n_layers, n_heads), untied, tied, megabytes in (
         ("small", (768, 12, 12), "163,009,536", "124,412,160", "621.83"),
         ("medium", (1024, 24, 16), "406,212,608", "354,749,440", "1549.58"),
@@ -134,17 +131,24 @@ def _counts() -> Iterator[Figure]:
         config = gpt2_config({**GPT_CONFIG_124M, "emb_dim": emb_dim, "n_layers": n_layers,
                               "n_heads": n_heads})
         cost = budget(config)
-        yield Figure(f"parameters, {name}", untied, cost.parameters)
-        yield Figure(f"with one table for both ends, {name}", tied,
+        figure = at("4.6", "" if name == "small" else "exercise 4.2")
+        yield figure(f"parameters, {name}", untied, cost.parameters)
+        yield figure(f"with one table for both ends, {name}", tied,
                      budget(config.replace(tie_word_embeddings=True)).parameters)
-        yield Figure(f"megabytes of float32, {name}", megabytes, cost.parameter_bytes / MEGABYTE)
+        yield figure(f"megabytes of float32, {name}", megabytes, cost.parameter_bytes / MEGABYTE)
 
 
-def _whole_model(batch: Array) -> Iterator[Figure]:
-    rng = TorchGenerator(123)
+def _whole_model() -> Iterator[Figure]:
+    batch, rng = _batch(), TorchGenerator(123)
     model = gpt2(GPT_CONFIG_124M, rng)
+    x = TorchGenerator(123).rand(2, 4, 768)
+    attend = _model.full_attention(model.config)
+    yield at("4.5", "listing 4.6")(
+        "shape after a block", "2 4 768",
+        _model.block(model.params, 0, x, model.config, attend=attend).shape)
+    figure = at("4.6", "listing 4.7")
     scores = _model.logits(model.params, batch, model.config, rng=rng)
-    yield Figure("logits before training, dropout on", """
+    yield figure("logits before training, dropout on", """
         0.3613 0.4222 -0.0711 0.3483 0.4661 -0.2838
         -0.1792 -0.5660 -0.9485 0.0477 0.5181 -0.3168
         0.7120 0.0332 0.1085 0.1018 -0.4327 -0.2553
@@ -153,15 +157,20 @@ def _whole_model(batch: Array) -> Iterator[Figure]:
         0.1230 0.3653 -0.2074 0.7705 0.2710 0.2246
         1.0558 1.0318 -0.2800 0.6936 0.3205 -0.3178
         -0.1565 0.3926 0.3288 1.2630 -0.1858 0.0388""", scores[..., ENDS])
-    yield Figure("shape of the logits", "2 4 50257", scores.shape)
-    x = TorchGenerator(123).rand(2, 4, 768)
-    attend = _model.full_attention(model.config)
-    yield Figure("shape after a block", "2 4 768",
-                 _model.block(model.params, 0, x, model.config, attend=attend).shape)
+    yield figure("shape of the logits", "2 4 50257", scores.shape)
+    yield from _counts()
     prompt = encode("Hello, I am")
-    yield Figure("ids of a prompt", "15496 11 314 716", prompt)
+    yield at("4.7")("ids of a prompt", "15496 11 314 716", prompt)
+    figure = at("4.7", "listing 4.8")
     written = write(model, prompt, 6)
-    yield Figure("ids written before training",
+    yield figure("ids written before training",
                  "15496 11 314 716 27018 24086 47843 30961 42348 7267", written)
-    yield Figure("how many they are", "10", len(written))
-    yield Figure("as text", "Hello, I am Featureiman Byeswickattribute argue", decode(written))
+    yield figure("how many they are", "10", len(written))
+    yield figure("as text", "Hello, I am Featureiman Byeswickattribute argue", decode(written))
+
+
+PARTS: Parts = {
+    "4.1": _without_blocks, "4.2": _layernorm, "4.3": _gelu, "4.4": _shortcuts,
+    "4.5 4.6 4.7": _whole_model,
+}
+"""Every number that the chapter prints."""

@@ -6,7 +6,8 @@ import hashlib
 import math
 import re
 from dataclasses import dataclass
-from typing import Sequence
+from functools import partial
+from typing import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,12 +27,16 @@ class Figure:
                 if `computed` is a str
     computed    the same numbers in the same order, any shape; or a str
     source      who printed it
+    section     where the book prints it: "3.5.1"
+    item        more exactly, if known: "listing 3.3", whose code computes it, or "exercise 4.1"
     """
 
     name: str
     printed: str
     computed: ArrayLike
     source: str = "book"
+    section: str = ""
+    item: str = ""
 
     def rows(self) -> list[tuple[list[str], list[str], str]]:
         """(printed, computed in the same digits, verdict) of each printed line."""
@@ -75,6 +80,27 @@ class TextFigure(Figure):
         here = hashlib.sha256(self.computed.encode()).hexdigest()[:len(self.printed)]
         verdict = SAME if here == self.printed else DIFFERENT
         return [(["sha256", self.printed], self.computed.split(" "), verdict)]
+
+
+Parts = Mapping[str, Callable[[], Iterator[Figure]]]
+"""What computes the figures of some sections; the key names them, with spaces between."""
+
+
+def at(section: str, item: str = "") -> partial[Figure]:
+    """`Figure` for one place in the book: at("3.5.3", "listing 3.3")(name, printed, computed)."""
+    return partial(Figure, section=section, item=item)
+
+
+def figures_of(parts: Parts, section: str = "") -> Iterator[Figure]:
+    """The figures of these parts, all or those of one section; only its part is computed."""
+    for sections, compute in parts.items():
+        if any(_within(part, section) or _within(section, part) for part in sections.split()):
+            yield from (figure for figure in compute() if _within(figure.section, section))
+
+
+def _within(section: str, whole: str) -> bool:
+    """Whether 3.5.1 lies in 3.5: it does, and in 3, and in "", which is the book."""
+    return not whole or f"{section}.".startswith(f"{whole}.")
 
 
 def worst(verdicts: Sequence[str]) -> str:

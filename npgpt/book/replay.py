@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from textwrap import fill, wrap
 from typing import Callable, Iterable, Sequence
 
@@ -14,14 +14,16 @@ from ..suggest import shown
 from ..training.log import plain
 from ..weights.reading import cached
 from . import chapter2, chapter3, chapter4, chapter5, training
-from .figures import DIFFERENT, ROUNDING, SAME, Figure
+from .figures import DIFFERENT, ROUNDING, SAME, Figure, figures_of
 
 CHAPTERS = {
-    2: ("working with text", chapter2.figures),
-    3: ("attention", chapter3.figures),
-    4: ("the model", chapter4.figures),
-    5: ("before training, and sampling", chapter5.figures),
+    2: ("working with text", chapter2.PARTS),
+    3: ("attention", chapter3.PARTS),
+    4: ("the model", chapter4.PARTS),
+    5: ("before training, and sampling", chapter5.PARTS),
 }
+TRAINING, PRETRAINED = "5.2", "5.5"
+"""The sections that are not replayed with their chapter: one takes long, one needs weights."""
 COLUMN = 33     # characters for the printed numbers, and as many for the computed ones
 
 Report = Callable[[str], object]
@@ -43,8 +45,8 @@ def replay(chapters: Sequence[int] = tuple(CHAPTERS), report: Report = print) ->
                 f"chapter {shown(chapter)} cannot be replayed; expected some of {known}")
     figures: list[Figure] = []
     for chapter in chapters:
-        title, compute = CHAPTERS[chapter]
-        figures += tabulate(f"Chapter {chapter}: {title}", compute(), report)
+        title, parts = CHAPTERS[chapter]
+        figures += tabulate(f"Chapter {chapter}: {title}", figures_of(parts), report)
         folder = cached("gpt2") if chapter == 5 else None
         if folder is not None:
             pretrained = chapter5.pretrained_figures(folder)
@@ -52,6 +54,37 @@ def replay(chapters: Sequence[int] = tuple(CHAPTERS), report: Report = print) ->
         elif chapter == 5:
             report("\nSection 5.5, OpenAI's weights: left out, they are not on this machine;\n"
                    "to have it too: npgpt pull gpt2")
+    report(summary(figures))
+    return figures
+
+
+@checked
+def replay_section(section: str, report: Report = print) -> list[Figure]:
+    """Compute every number of one section, such as "3.5", with those of 3.5.1, 3.5.2 and so on.
+
+    Raises ValueError for a section in which no number is printed, for 5.2, which is the training
+    run, and for 5.5 where OpenAI's weights are not on this machine.
+    """
+    number = section.rstrip(".")
+    if number == TRAINING:
+        raise ValueError("section 5.2 is the training run, ten minutes or more: npgpt book --train")
+    if number == PRETRAINED:
+        folder = cached("gpt2")
+        if folder is None:
+            raise ValueError("section 5.5 is OpenAI's weights; they are not on this machine: "
+                             "npgpt pull gpt2")
+        computed = chapter5.pretrained_figures(folder)
+    else:
+        chapter = number.partition(".")[0]
+        parts = CHAPTERS[int(chapter)][1] if chapter in map(str, CHAPTERS) else {}
+        computed = figures_of(parts, number)
+    first = next(computed, None) if number else None
+    if first is None:
+        known = " ".join(" ".join(parts) for _, parts in CHAPTERS.values()).split()
+        known = sorted({*known, TRAINING, PRETRAINED})
+        raise ValueError(f"no number is printed in section {shown(section)}; expected one of "
+                         f"{', '.join(known)}, or a part of it such as 3.5.1")
+    figures = tabulate(f"Section {number}", chain([first], computed), report)
     report(summary(figures))
     return figures
 
@@ -76,16 +109,17 @@ def tabulate(title: str, figures: Iterable[Figure], report: Report) -> list[Figu
     """Report a heading, and the rows of each figure as soon as they are computed."""
     report(f"\n{title}")
     report(f"  {'printed':<{COLUMN}}  {'computed here':<{COLUMN}}  agrees")
-    shown = []
+    reported = []
     for figure in figures:
         source = "" if figure.source == "book" else f" (printed by {figure.source})"
-        report(f"{figure.name}{source}")
+        place = f"{figure.section:<7}" if figure.section else ""
+        report(f"{place}{figure.name}{source}" + (f"  [{figure.item}]" if figure.item else ""))
         for printed, computed, verdict in figure.rows():
             columns = _column(printed), _column(computed), [verdict]
             for left, right, mark in zip_longest(*columns, fillvalue=""):
                 report(f"  {left:<{COLUMN}}  {right:<{COLUMN}}  {mark}".rstrip())
-        shown.append(figure)
-    return shown
+        reported.append(figure)
+    return reported
 
 
 def summary(figures: Sequence[Figure]) -> str:
@@ -101,7 +135,8 @@ def summary(figures: Sequence[Figure]) -> str:
 def as_records(figures: Iterable[Figure]) -> list[dict[str, Computed]]:
     """The figures as plain values for JSON, the computed ones in full."""
     return [
-        {"name": figure.name, "printed": " ".join(figure.printed.split()), "source": figure.source,
+        {"name": figure.name, "section": figure.section, "item": figure.item,
+         "printed": " ".join(figure.printed.split()), "source": figure.source,
          "computed": plain(np.ravel(figure.computed).tolist() if np.ndim(figure.computed)
                            else np.asarray(figure.computed).item()), "agrees": figure.verdict}
         for figure in figures

@@ -17,7 +17,7 @@ from typing import Iterator, NamedTuple
 from ..gpt2 import GPT2
 from .adamw import AdamW
 from .chapter5 import CONFIG, PROMPT, evaluate
-from .figures import Figure, TextFigure
+from .figures import Figure, TextFigure, at
 from .generator import TorchGenerator
 from .initialise import gpt2
 from .story import Loader, decode, encode, training_loaders
@@ -85,20 +85,24 @@ def figures(epochs: int = EPOCHS) -> Iterator[Figure]:
 
     About 7 seconds a step on one core, 90 steps.
     """
+    figure = at("5.2", "listing 5.3")
     rng = TorchGenerator(SEED)
     model = gpt2(CONFIG, rng)
     printed = {step: f"{train_loss} {val_loss}" for step, train_loss, val_loss in PRINTED_LOSSES}
     for event in train(model, rng, training_loaders(CONFIG["context_length"]), epochs):
         if isinstance(event, Evaluation):
-            yield Figure(f"training and validation loss, step {event.step}", printed[event.step],
+            yield figure(f"training and validation loss, step {event.step}", printed[event.step],
                          [event.train, event.val])
         else:
             yield TextFigure(f"text after epoch {event.epoch + 1}",
-                             PRINTED_TEXTS[event.epoch], event.text)
+                             PRINTED_TEXTS[event.epoch], event.text,
+                             section="5.2", item="listing 5.3")
     if epochs == EPOCHS:
-        yield TextFigure("text after training", PRINTED_LIKELIEST, _write(model, 25))
+        yield TextFigure("text after training", PRINTED_LIKELIEST, _write(model, 25),
+                         section="5.3")
         drawn = _write(model, 15, temperature=1.4, top_k=25, rng=TorchGenerator(SEED))
-        yield TextFigure("text drawn at temperature 1.4", PRINTED_DRAWN, drawn)
+        yield TextFigure("text drawn at temperature 1.4", PRINTED_DRAWN, drawn,
+                         section="5.3.3", item="listing 5.4")
 
 
 def _write(model: GPT2, n: int, temperature: float = 0.0, top_k: int | None = None,

@@ -13,6 +13,7 @@ import io
 import os
 import sys
 from importlib import import_module
+from textwrap import fill
 from typing import Sequence
 
 from .. import suggest
@@ -20,22 +21,44 @@ from ..machine import tune
 from ..version import VERSION
 from .parser import Parser
 
-# name: one line of help; the module of the same name is imported only when its verb is called
-VERBS = {
-    "train": "train a model on text, or continue a run",
-    "generate": "write text with a trained model",
-    "eval": "loss and perplexity of a model on any text",
-    "entropy": "attention entropy of every head, and growth of the residual stream",
-    "inspect": "configuration, parameters, memory and FLOPs of a model",
-    "lab": "studies: many training runs that answer one question",
-    "gradcheck": "check every gradient against numeric derivatives",
-    "demo": "demonstrations of the architecture, as numbers and pictures",
-    "book": "replay the numbers of the book, beside the ones computed here",
-    "verify": "say what is damaged in a run, a checkpoint, a model or tokens",
-    "pull": "download published GPT-2 weights",
-    "convert": "write a model in another format",
-    "pack": "every intermediate and gradient of a small model, to test ports",
+# by what one wants to do, name: one line of help; the module of the same name is imported only when
+# its verb is called
+GROUPS = {
+    "train a model and use it": {
+        "train": "train a model on text, or continue a run",
+        "generate": "write text with a trained model",
+        "eval": "loss, perplexity, bits per byte; HellaSwag, LAMBADA, the harness",
+        "plot": "the curves of training runs: loss, learning rate, speed",
+    },
+    "understand it": {
+        "demo": "attention, softmax, bpe, backward, adamw, ... at work, in numbers",
+        "book": "replay the numbers of the book, beside the ones computed here",
+        "notebook": "three notebooks: a layer's gradient; train, look inside; GPT-2",
+        "entropy": "attention entropy of every head, and growth of the residual stream",
+        "inspect": "configuration, parameters, memory and FLOPs of a model",
+    },
+    "check gradients and ports of your own": {
+        "gradcheck": "check every gradient against numeric derivatives",
+        "explain": "what a kind of fault is, and how to find it by hand",
+        "pack": "every intermediate and gradient of a small model, to test ports",
+    },
+    "weights and runs": {
+        "pull": "download published GPT-2 weights",
+        "convert": "write a model in another format",
+        "verify": "say what is damaged in a run, a checkpoint, a model or tokens",
+        "lab": "studies: many training runs that answer one question",
+    },
+    "the command line itself": {
+        "completion": "a script that completes verbs, options and files in your shell",
+    },
 }
+VERBS = {name: line for verbs in GROUPS.values() for name, line in verbs.items()}
+BEGIN = """\
+to begin with:
+  npgpt train                          two minutes, on Python's documentation
+  npgpt generate runs/python-docs "The "
+  npgpt VERB --help                    the options of a verb, with examples
+""".splitlines()
 
 
 def entry() -> int:
@@ -115,19 +138,25 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """
     verb = arguments[0] if arguments else ""
     if verb in VERBS:
-        module = import_module(f"{__name__}.{verb}")
-        parser = Parser(f"npgpt {verb}")
-        parser.description, parser.epilog = module.DESCRIPTION, module.EPILOG
-        parser.set_defaults(run=module.run)
-        module.add_arguments(parser)
-        return parser.parse_intermixed_args(arguments[1:])
+        return verb_parser(verb).parse_intermixed_args(arguments[1:])
     parser = Parser("npgpt")
     parser.usage = "npgpt VERB [options]"
     parser.description = "GPT-2 in NumPy, every gradient written by hand."
-    parser.epilog = "\n".join(("verbs:", *(f"  {name:11}{line}" for name, line in VERBS.items()),
-                               "\nnpgpt VERB --help shows the options of a verb.\n"))
+    lines = [line for heading, verbs in GROUPS.items() for line in (
+        f"{heading}:", *(f"  {name:11}{about}" for name, about in verbs.items()), "")]
+    parser.epilog = "\n".join((*lines, *BEGIN))
     parser.add_argument("--version", action="version", version=f"npgpt {VERSION}")
     if verb and not verb.startswith("-"):
         parser.error(str(suggest.unknown("verb", verb, VERBS)))
     parser.parse_args(arguments)
     parser.error(f"no verb given; expected one of {', '.join(VERBS)}")
+
+
+def verb_parser(verb: str, parser: Parser | None = None) -> Parser:
+    """The parser of one verb, or `parser` with all of its arguments; its module is imported."""
+    module = import_module(f"{__name__}.{verb}")
+    parser = Parser(f"npgpt {verb}") if parser is None else parser
+    parser.description, parser.epilog = fill(module.DESCRIPTION, 79), module.EPILOG
+    parser.set_defaults(run=module.run)
+    module.add_arguments(parser)
+    return parser

@@ -8,9 +8,12 @@ import signal
 import sys
 from contextlib import contextmanager
 from types import FrameType
-from typing import Callable, Iterator, NoReturn
+from typing import TYPE_CHECKING, Callable, Iterator, NoReturn
 
-from tqdm import tqdm
+from ..display.bars import progress_bar
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 def note(text: str) -> None:
@@ -19,8 +22,8 @@ def note(text: str) -> None:
 
 
 def bar(unit: str, total: int | None = None) -> tqdm[NoReturn]:
-    """A bar that shows how many of `total` are done, in a terminal only, and then disappears."""
-    return tqdm(total=total, unit=unit, unit_scale=True, disable=None, leave=False)
+    """A bar that shows how many of `total` are done, and then disappears; see `progress_bar`."""
+    return progress_bar(total=total, unit=unit, unit_scale=True, leave=False)
 
 
 def wants_color(args: argparse.Namespace) -> bool:
@@ -28,15 +31,6 @@ def wants_color(args: argparse.Namespace) -> bool:
     if args.color == "auto":
         return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     return bool(args.color == "always")
-
-
-def duration(seconds: float) -> str:
-    """Seconds in a unit that suits them: 42 s, 3.5 min, 1 h 20 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.1f} min"
-    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
 
 
 @contextmanager

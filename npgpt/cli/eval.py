@@ -1,15 +1,19 @@
-"""npgpt eval: loss and perplexity of a model on any text, or its answers to questions."""
+"""npgpt eval: loss and perplexity of a model on any text, or its score in a benchmark."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import math
+from importlib import import_module
 from pathlib import Path
 
 from ..evaluation.choices import read_questions, score_questions
+from ..evaluation.last_word import read_passages, score_last_words
 from ..evaluation.text import score_text
 from ..generation.quantized import dequantize, quantize
 from ..gpt2 import GPT2
+from ..ids import check_integer
 from ..opening import open_model
 from ..params import Params
 from ..text import Tokenizer
@@ -27,11 +31,20 @@ examples:
   npgpt eval runs/python-docs my-text.txt       on any file or folder
   npgpt eval gpt2/ my-text.txt --stride 512     every token sees at least 512
   npgpt eval gpt2/ my-text.txt --int8           what rounding to 8 bits costs
-  npgpt eval gpt2/ --questions hellaswag.jsonl  accuracy on multiple choice
-"""
+  npgpt eval gpt2/ --questions hellaswag_val.jsonl
+  npgpt eval gpt2/ --last-word lambada_test.jsonl
+  npgpt eval gpt2/ --harness lambada_openai,hellaswag --limit 100
 
-# tokens decoded at once: the corpus may be larger than memory
-BLOCK = 1 << 20
+what is what:
+  perplexity is exp(loss), per token: comparable only between models with the
+  same tokenizer. Bits per byte are comparable between all: those of the scored
+  text over its UTF-8 bytes; <|endoftext|> is not text and counts in neither.
+  --questions compares the endings' log-probabilities in three ways: summed
+  (the harness's acc), per token (build-nanogpt's acc_norm) and per character
+  (the harness's acc_norm). --last-word gives lambada_openai's acc and
+  perplexity. The harness is EleutherAI's lm-evaluation-harness; it downloads
+  its tasks from the Hugging Face hub, or reads one of your own: a .yaml file.
+"""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -44,6 +57,14 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--questions", type=Path, metavar="FILE",
                         help="multiple choice in HellaSwag's format: JSON lines with ctx, endings "
                              "and label")
+    parser.add_argument("--last-word", type=Path, metavar="FILE",
+                        help="predict the last word of each passage, as LAMBADA: JSON lines with "
+                             "text, or a passage a line")
+    parser.add_argument("--harness", metavar="TASKS",
+                        help="tasks of lm-evaluation-harness, separated by commas; needs "
+                             "npgpt[harness]")
+    parser.add_argument("--limit", type=int, metavar="N",
+                        help="with --harness: only the first N documents of each task")
     parser.add_argument("--int8", action="store_true",
                         help="round the weights to 8 bits, as `npgpt generate --int8` does")
     add_threads(parser)
@@ -51,13 +72,24 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the scores."""
-    if args.questions is not None and args.text is not None:
-        raise ValueError("got both a TEXT and --questions; expected one of them")
+    asked = [name for name, value in (
+        ("a TEXT", args.text), ("--questions", args.questions), ("--last-word", args.last_word),
+        ("--harness", args.harness)) if value is not None]
+    if len(asked) > 1:
+        raise ValueError(f"got both {asked[0]} and {asked[1]}; expected one of them")
+    if args.limit is not None and args.harness is None:
+        raise ValueError("--limit belongs to --harness")
+    check_integer("--batch-size", args.batch_size, 1)
     use_threads(args.threads)
     model, tokenizer = open_model(args.model)
     params = dequantize(quantize(model.params, model.config)) if args.int8 else model.params
     if args.questions is not None:
         return _score_questions(args.questions, model, params, tokenizer)
+    if args.last_word is not None:
+        return _score_last_words(args, model, params, tokenizer)
+    if args.harness is not None:
+        model.params = params
+        return _run_harness(args, model, tokenizer)
     return _score_text(args, model, params, tokenizer)
 
 
@@ -70,19 +102,21 @@ def _score_text(
     with bar("token", len(text.tokens)) as shown:
         score = score_text(
             params, model.config, text.tokens, stride=args.stride, batch_size=args.batch_size,
-            start_id=tokenizer.eot_id if text.split == "all" else None, ops=model.ops,
+            start_id=tokenizer.eot_id if text.split == "all" else None,
+            token_bytes=tokenizer.token_bytes, ops=model.ops,
             workers=batches_at_a_time(model.config, args.batch_size, model.config.n_positions),
             on_progress=lambda done, count: shown.update(done - shown.n),
         )
     if not math.isfinite(score.nats):
         raise CheckpointError(f"{args.model} gives a loss of {score.nats}: its weights overflow")
-    n_bytes = sum(len(tokenizer.decode_bytes(text.tokens[start:start + BLOCK]))
-                  for start in range(0, len(text.tokens), BLOCK))
     print(f"text            {text.name} ({text.split})")
     print(f"tokens scored   {score.tokens:,}")
     print(f"loss            {score.loss:.4f} nats per token")
-    print(f"perplexity      {score.perplexity:.3f}")
-    print(f"bits per byte   {score.bits_per_byte(n_bytes):.4f}")
+    print(f"perplexity      {score.perplexity:.3f} per token")
+    if score.n_bytes:
+        print(f"bits per byte   {score.bits_per_byte:.4f} over {score.n_bytes:,} bytes")
+    else:
+        print("bits per byte   none: no token stands for text")
     return 0
 
 
@@ -92,5 +126,30 @@ def _score_questions(path: Path, model: GPT2, params: Params, tokenizer: Tokeniz
                                 ops=model.ops, on_progress=lambda so_far: shown.update())
     print(f"questions       {score.questions:,}")
     print(f"accuracy        {score.accuracy:.2%} by summed log-probability")
-    print(f"                {score.accuracy_by_length:.2%} by log-probability per token")
+    print(f"                {score.accuracy_by_tokens:.2%} per token")
+    print(f"                {score.accuracy_by_characters:.2%} per character")
+    return 0
+
+
+def _score_last_words(
+    args: argparse.Namespace, model: GPT2, params: Params, tokenizer: Tokenizer
+) -> int:
+    with bar("passage") as shown:
+        score = score_last_words(
+            params, model.config, read_passages(args.last_word), tokenizer.encode, ops=model.ops,
+            batch_size=args.batch_size,
+            on_progress=lambda so_far: shown.update(so_far.passages - shown.n))
+    print(f"passages        {score.passages:,}")
+    print(f"accuracy        {score.accuracy:.2%} of last words, greedy")
+    print(f"perplexity      {score.perplexity:.3f} per last word")
+    return 0
+
+
+def _run_harness(args: argparse.Namespace, model: GPT2, tokenizer: Tokenizer) -> int:
+    # it imports the harness, which takes seconds and may not be installed
+    harness = import_module("..evaluation.harness", __package__)
+    # it warns of every metric whose aggregation a task leaves to the default
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    tasks = [name.strip() for name in args.harness.split(",") if name.strip()]
+    print(harness.run_tasks(model, tokenizer, tasks, args.limit, args.batch_size))
     return 0

@@ -8,6 +8,8 @@ from itertools import tee
 from pathlib import Path
 from typing import Iterator
 
+import numpy as np
+
 from ..documents import decode, read_text
 from ..generation.language_model import LanguageModel
 from ..generation.sampling import SamplingSettings
@@ -25,7 +27,9 @@ no text on stdin, the model starts a document of its own.
 
 examples:
   npgpt generate runs/python-docs "The "
+  npgpt generate runs/python-docs --temperature 0 "The "
   npgpt generate runs/python-docs --file prompt.txt --max-new-tokens 500
+  npgpt generate runs/python-docs --prompts prompts.txt   a prompt a line
   echo "def " | npgpt generate runs/python-source --temperature 0
   npgpt generate gpt2/ --interactive
 """
@@ -37,12 +41,14 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("prompt", nargs="?", metavar="PROMPT",
                         help="the text to continue; - reads stdin")
     parser.add_argument("--file", type=Path, metavar="FILE", help="read the prompt from a file")
+    parser.add_argument("--prompts", type=Path, metavar="FILE",
+                        help="read several prompts from a file, one a line, and continue each")
     parser.add_argument("--max-new-tokens", type=int, default=200, metavar="N",
                         help="tokens to write (default 200)")
     parser.add_argument("--temperature", type=float, default=0.8, metavar="X",
                         help="0 is greedy, 1 the model's own distribution (default 0.8)")
     parser.add_argument("--top-k", type=int, metavar="K",
-                        help="choose among the K most probable tokens (default: all)")
+                        help="choose among the K most probable tokens (default 0: all)")
     parser.add_argument("--top-p", type=float, metavar="P",
                         help="choose among the most probable tokens that add up to probability P "
                              "(default: all)")
@@ -69,42 +75,52 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the prompt and its continuation to stdout as it comes."""
-    if args.interactive and (args.prompt is not None or args.file is not None):
+    given = [name for name, value in (
+        ("a PROMPT", args.prompt), ("--file", args.file), ("--prompts", args.prompts))
+        if value is not None]
+    if args.interactive and given:
         raise ValueError("--interactive reads its prompts line by line; leave the prompt out")
-    prompt = None if args.interactive else _prompt(args)
+    if len(given) > 1:
+        raise ValueError(f"got both {given[0]} and {given[1]}; expected one of them")
+    prompts: list[str] | None = None
+    if args.prompts is not None:
+        prompts = _prompt_lines(args.prompts)
+    elif not args.interactive and (prompt := _prompt(args)) is not None:
+        prompts = [prompt]
     use_threads(args.threads)
     model, tokenizer = open_model(args.model)
     writer = model.quantized() if args.int8 else model
     if args.interactive:
         _interact(args, writer, tokenizer)
     else:
-        _write(args, writer, tokenizer, prompt)
+        _write(args, writer, tokenizer, prompts)
     return 0
 
 
 def _write(
-    args: argparse.Namespace, model: LanguageModel, tokenizer: Tokenizer, prompt: str | None
+    args: argparse.Namespace, model: LanguageModel, tokenizer: Tokenizer, prompts: list[str] | None
 ) -> None:
-    ids = [tokenizer.first_id] if prompt is None else tokenizer.encode(prompt)
-    context = model.config.n_positions
+    ids = ([np.array([tokenizer.first_id])] if prompts is None else
+           [tokenizer.encode(prompt) for prompt in prompts])
+    context, longest = model.config.n_positions, max(map(len, ids))
     slid: list[int] = []
     stop_ids = _stop_ids(tokenizer)
     tokens = model.stream(ids, args.max_new_tokens, seed=args.seed, samples=args.samples,
                           on_slide=slid.append, decode=tokenizer.decode, stop_ids=stop_ids,
                           stop=args.stop, speculate=args.speculate, **_sampling(args))
-    if len(ids) > context:
-        note(f"the prompt has {len(ids):,} tokens, more than the context of {context}: only the "
+    if longest > context:
+        note(f"the prompt has {longest:,} tokens, more than the context of {context}: only the "
              f"last {context} are read")
-    # the samples are written side by side; the first is shown as it comes, the others wait
-    for sample, all_tokens in enumerate(tee(tokens, args.samples)):
-        if sample:
+    # the texts are written side by side; the first is shown as it comes, the others wait
+    for row, all_tokens in enumerate(tee(tokens, len(ids) * args.samples)):
+        if row:
             _show("\n" + "-" * 40 + "\n")
-        _show(prompt or "")
-        own = (token for token in all_tokens if token.row == sample)
+        _show(prompts[row // args.samples] if prompts else "")
+        own = (token for token in all_tokens if token.row == row)
         for piece in stream_text(own, tokenizer, stop_ids=stop_ids, stop=args.stop):
             _show(piece)
     _show("\n")
-    if slid and len(ids) <= context:
+    if slid and longest <= context:
         _note_slide(context)
 
 
@@ -148,8 +164,6 @@ def _note_slide(context: int) -> None:
 
 def _prompt(args: argparse.Namespace) -> str | None:
     """The prompt's text; None if none was given and nothing is piped in."""
-    if args.prompt is not None and args.file is not None:
-        raise ValueError("got both a PROMPT and --file; expected one of them")
     if args.file is not None:
         text, source = read_text(args.file, CorpusError), str(args.file)
     elif args.prompt not in (None, "-"):
@@ -166,3 +180,11 @@ def _prompt(args: argparse.Namespace) -> str | None:
         raise ValueError(f"the prompt from {source} is empty; give at least one character, or no "
                          f"prompt at all")
     return text
+
+
+def _prompt_lines(path: Path) -> list[str]:
+    """The prompts in a file, one a line; blank lines are skipped."""
+    prompts = [line for line in read_text(path, CorpusError).splitlines() if line.strip()]
+    if not prompts:
+        raise ValueError(f"{path} holds no prompts; expected one a line")
+    return prompts

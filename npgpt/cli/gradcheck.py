@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import errno
+import json
 import os
 from collections import Counter
 from pathlib import Path
 from textwrap import wrap
 
 from ..doctor import Report, examine_file
-from ..doctor.files import read_flag
+from ..doctor.headers import read_flag
 from ..doctor.report import Row, paint
+from ..files import write_text
 from ..selfcheck.check import GOAL, check_models, check_ops
+from ..training.log import plain
 from .console import wants_color
 from .options import add_color, add_seed
 from .parser import Parser
@@ -24,13 +27,17 @@ EPILOG = """\
 examples:
   npgpt gradcheck                     every layer and whole models: a table
   npgpt gradcheck --ops fast          the same for the fast versions
-  npgpt gradcheck mine.py             your own NAME_forward, NAME_backward
-  npgpt gradcheck mine.py:layernorm   one of them
+  npgpt gradcheck mine.py             every pair and layer in a file of yours
+  npgpt gradcheck mine.py:layernorm   one pair: layernorm_forward, layernorm_backward
+  npgpt gradcheck mine.py:Linear      a class with forward and backward
   npgpt gradcheck mine.py --shape x=2,3,8 --shape weight=8 --shape eps=1e-5
   npgpt gradcheck mine.py --shape 'ids=ids(2,3)<7' --shape bias=None
 
-A file can give the shapes itself, in a comment above a forward:
+A file can give the shapes itself, in a comment above a forward or a class:
   # gradcheck: x=(2,3,8) weight=(8,) bias=(8,) eps=1e-5
+  # gradcheck: x=(2,3)>0 target=const(2,3) ids=ids(2,3)<7 mask=bools(3)
+  # gradcheck: x=(2,4,4) conv_param={'stride': 2, 'pad': 1} axes=tuple(0,1)
+  # gradcheck: n_in=3 n_out=4 x=(2,3)      of a class: its constructor too
 
 exit codes: 0 all gradients right, 1 a finding (also: undecided), 2 usage,
 3 the file cannot be read or is not Python
@@ -40,7 +47,8 @@ exit codes: 0 all gradients right, 1 a finding (also: undecided), 2 usage,
 def add_arguments(parser: Parser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("file", nargs="?", metavar="FILE[:NAME]",
-                        help="a Python file with your own pairs (default: npgpt's own layers)")
+                        help="a Python file with your own pairs and layers (default: npgpt's "
+                             "own)")
     parser.add_argument("--shape", action="append", default=[], metavar="ARG=2,3,8",
                         help="an input of your pair, as in its header: a shape (8 is (8,), "
                              "'scalar' a single number), ids(2,3)<7, None, or a setting")
@@ -48,6 +56,7 @@ def add_arguments(parser: Parser) -> None:
                         help="which of npgpt's own layers (default textbook)")
     parser.add_argument("--all", action="store_true",
                         help="a line for every tensor of the whole models too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the reports as JSON too")
     add_seed(parser, 0, "of the random inputs (default 0)")
     add_color(parser)
 
@@ -73,6 +82,7 @@ def _examine_all(args: argparse.Namespace, colour: bool) -> int:
                 line = _line(report.op, row.argument, shape, f"{row.error:.0e}", how)
                 print(paint(line, "red", colour and not row.ok), flush=True)
     rows = [row for report in reports for row in report.rows]
+    _write_json(args.json, reports)
     wrong = [report for report in reports if not report.ok]
     for report in wrong:
         print("\n" + report.text(colour=colour))
@@ -114,4 +124,10 @@ def _examine_file(args: argparse.Namespace, colour: bool) -> int:
     shapes = {name: value for text in args.shape for name, value in read_flag(text).items()}
     reports = list(examine_file(args.file, shapes=shapes, seed=args.seed))
     print("\n\n".join(report.text(colour=colour) for report in reports))
+    _write_json(args.json, reports)
     return 0 if all(report.ok for report in reports) else 1
+
+
+def _write_json(path: Path | None, reports: list[Report]) -> None:
+    if path is not None:
+        write_text(path, json.dumps(plain([r.to_dict() for r in reports]), indent=1) + "\n")

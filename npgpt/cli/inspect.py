@@ -46,7 +46,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--recompute", action="store_true",
                         help="predict for activation checkpointing")
     parser.add_argument("--all", action="store_true",
-                        help="list every block's parameters, not only the first one's")
+                        help="list every block's parameters, not only the first one's, and the "
+                             "variants that are off")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,8 +57,10 @@ def run(args: argparse.Namespace) -> int:
         config = config.replace(tie_word_embeddings=False)
     peak = _peak_of_training(args, config, training)
     print(f"{args.what}\n")
+    plain = GPT2Config().to_dict()
     for name, value in config.to_dict().items():
-        print(f"  {name:22} {config.inner if name == 'n_inner' else value}")
+        if args.all or name not in GPT2Config.variants() or value != plain[name]:
+            print(f"  {name:22} {config.inner if name == 'n_inner' else value}")
     _print_parameters(config, args.all)
     cost, double = budget(config), budget(config, "float64")
     for label, value in (

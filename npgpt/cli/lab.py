@@ -6,17 +6,16 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
 
-from tqdm import tqdm
-
+from ..display.bars import progress_bar
+from ..display.terminal import duration
 from ..lab.folder import Run
 from ..lab.report import write_report
 from ..lab.results import number
 from ..lab.runner import run_study
 from ..lab.study import load_study, read_study, shipped
 from ..suggest import unknown
-from .console import duration, interruption, note
+from .console import interruption, note
 from .parser import Parser
 
 DESCRIPTION = "Run a study and report its results."
@@ -130,8 +129,8 @@ class StudyProgress:
         self._head = head
         self._started = self._spoke = time.monotonic()
         self._first_steps: int | None = None
-        self._bar: tqdm[NoReturn] = tqdm(
-            bar_format="{desc}", file=sys.stdout, disable=None, leave=False, dynamic_ncols=True)
+        self._bar = progress_bar(bar_format="{desc}", file=sys.stdout, leave=False,
+                                 dynamic_ncols=True)
 
     def __enter__(self) -> StudyProgress:
         return self

@@ -7,16 +7,19 @@ from pathlib import Path
 
 from ..budget import budget
 from ..config import GPT2Config
-from ..packs import compare_packs, tiny_config, write_pack
+from ..packs import compare_packs, listed, reader, tiny_config, write_pack
+from ..packs.readers import READERS
 from ..weights.huggingface import read_config
 from .options import add_seed
 from .parser import Parser
 
-DESCRIPTION = "Write a conformance pack, or compare two."
+DESCRIPTION = "Write a conformance pack, list what is in it, or compare two."
 EPILOG = """\
 examples:
   npgpt pack tiny my-pack              parameters, activations, gradients
   npgpt pack config.json my-pack       of your own model's config
+  npgpt pack --list my-pack            its tensors in the order of execution
+  npgpt pack --reader c > pack.h       a reader in C; js for JavaScript
   npgpt pack --compare my-pack theirs  the first tensor that differs, and why
 
 A pack is pack.safetensors, pack.json, and pack.md: a page on how to compare.
@@ -29,17 +32,32 @@ MOST_PARAMETERS = 5_000_000
 
 def add_arguments(parser: Parser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("first", metavar="CONFIG",
-                        help="tiny, a config.json, or (--compare) one pack")
-    parser.add_argument("second", metavar="OUT", type=Path,
+    parser.add_argument("first", metavar="CONFIG", nargs="?",
+                        help="tiny, a config.json, or (--compare, --list) a pack")
+    parser.add_argument("second", metavar="OUT", type=Path, nargs="?",
                         help="the folder to write, or (--compare) the other pack")
-    parser.add_argument("--compare", action="store_true",
-                        help="compare the second pack with the first")
+    does = parser.add_mutually_exclusive_group()
+    does.add_argument("--compare", action="store_true",
+                      help="compare the second pack with the first")
+    does.add_argument("--list", action="store_true",
+                      help="list a pack's tensors in the order of execution")
+    does.add_argument("--reader", choices=[*READERS],
+                      help="print a reader for your port's language")
     add_seed(parser, 0, "of the random model (default 0)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write or compare."""
+    """Write, list or compare."""
+    if args.reader:
+        print(reader(args.reader), end="")
+        return 0
+    if args.first is None or (args.second is None) != args.list:
+        raise ValueError("expected --list PACK" if args.list else
+                         f"expected {'PACK PACK' if args.compare else 'CONFIG OUT'}, got "
+                         f"{' '.join(str(a) for a in (args.first, args.second) if a) or 'nothing'}")
+    if args.list:
+        print("\n".join(f"{shape:<14} {name}" for name, shape in listed(args.first)))
+        return 0
     if args.compare:
         comparison = compare_packs(args.first, args.second)
         print(comparison)

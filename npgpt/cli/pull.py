@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
-from typing import NoReturn
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, NoReturn
 
 from ..config import SIZES
+from ..display.bars import progress_bar
 from ..weights.pull import pull
 from .parser import Parser
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 DESCRIPTION = "Download published GPT-2 weights, resumably and checked by sha256."
 EPILOG = """\
@@ -39,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
         # the bar appears with the first bytes, when their number is known (0: unknown)
         nonlocal bar
         if bar is None:
-            bar = tqdm(initial=done, total=total or None, unit="B", unit_scale=True,
-                       unit_divisor=1024, file=sys.stderr, disable=None)
+            bar = progress_bar(initial=done, total=total or None, unit="B", unit_scale=True,
+                               unit_divisor=1024)
         bar.update(done - bar.n)
 
     try:

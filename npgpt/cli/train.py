@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import errno
+import shlex
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Callable
 
+from ..config import GPT2Config
+from ..display.terminal import duration
 from ..files import locked
 from ..text import CORPORA, Corpus, CorpusError, Tokenizer, load_corpus
 from ..training.checkpoint import (
@@ -19,7 +24,10 @@ from ..training.checkpoint import (
     is_run,
     load_checkpoint,
 )
+from ..training.exports import FORMATS, exported, exporting
+from ..training.log import Step
 from ..training.loop import CONFIG_FILE, Diverged, FolderGone, check_length, new_state, train
+from ..training.progress import Progress
 from ..training.settings import (
     CHANGEABLE,
     DEFAULT_PRESET,
@@ -33,10 +41,10 @@ from ..training.settings import (
     resolve,
     table_fields,
 )
-from .console import duration, interruption, note
+from .console import interruption, note
+from .live import LiveProgress
 from .options import seed_number, use_threads
 from .parser import Parser
-from .progress import Progress
 
 DESCRIPTION = "Train a GPT-2 on text with hand-written gradients."
 EPILOG = """\
@@ -50,27 +58,47 @@ examples:
   npgpt train --corpus my-texts/ --n-layer 6 --n-embd 192 --n-head 6
   npgpt train --resume runs/python-docs    continue where it stopped
   npgpt train --watch entropy,gradients    log what happens inside
+  npgpt train --live --log csv             the loss as a chart; log.csv
 
 exit codes: 0 done, 2 a wrong setting, 3 a file cannot be read or written, 4
 diverged (the last good checkpoint is kept), 130 interrupted (after saving)
 """
 
 
+# with --preset, --out and --resume what one wants first; the others stand under their tables
+FIRST = ("corpus", "tokenizer", "n_layer", "n_embd", "max_steps")
+
+
 def add_arguments(parser: Parser) -> None:
     """Declare the verb's arguments, one flag per setting."""
     parser.usage = "npgpt train [--preset NAME] [--config FILE] [--resume RUN] [options]"
+    parser._optionals.title = "to begin with"
     parser.add_argument("--preset", metavar="NAME",
                         help=f"one of {', '.join(PRESETS)} (default {DEFAULT_PRESET})")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings as a TOML file")
+    defaults, settings = resolve().to_dict(), table_fields()
+    homes = {name: table for table, fields in settings.items() for name in fields}
+    for name in FIRST:
+        table = homes[name]
+        _add_flag(parser, name, settings[table].pop(name), defaults[table].get(name))
     parser.add_argument("--out", type=Path, metavar="FOLDER",
                         help="the run folder (default: a new folder in runs/)")
     parser.add_argument("--resume", type=Path, metavar="RUN",
                         help=f"continue this run; only {_flags(CHANGEABLE)} may be changed")
-    defaults = resolve().to_dict()
-    for table, fields in table_fields().items():
-        group = parser.add_argument_group(f"{table} (defaults: those of {DEFAULT_PRESET})")
+    parser.add_argument_group("all settings in a file").add_argument(
+        "--config", type=Path, metavar="FILE", help="TOML, as a run's config.toml")
+    for table, fields in settings.items():
+        group = parser.add_argument_group(f"more of {table} (defaults: those of {DEFAULT_PRESET})")
+        variants = parser.add_argument_group("variants of the model, for studies") if (
+            table == "model") else group
         for name, field in fields.items():
-            _add_flag(group, name, field, defaults[table].get(name))
+            _add_flag(variants if name in GPT2Config.variants() else group, name, field,
+                      defaults[table].get(name))
+    curves = parser.add_argument_group("curves (npgpt plot RUN draws all of them)")
+    curves.add_argument("--live", action="store_true",
+                        help="draw the loss while the run goes on, in a terminal")
+    curves.add_argument("--log", metavar="FORMATS", default="",
+                        help=f"write each step in other formats too, separated by commas: "
+                             f"{', '.join(FORMATS)}")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -91,8 +119,9 @@ def run(args: argparse.Namespace) -> int:
         check_length(settings, corpus)
         if state is None:
             state = new_state(settings, corpus)
+        on_step = stack.enter_context(exporting(folder, _formats(args.log, folder)))
         _print_beginning(folder, state, corpus)
-        return _train(folder, state, corpus, held=args.resume is not None)
+        return _train(folder, state, corpus, on_step, args.live, held=args.resume is not None)
 
 
 def _print_beginning(folder: Path, state: TrainingState, corpus: Corpus) -> None:
@@ -106,37 +135,56 @@ def _print_beginning(folder: Path, state: TrainingState, corpus: Corpus) -> None
     print(f"model      {n_parameters:,} parameters, {config.n_layer} layers x "
           f"{config.n_embd} channels, context {config.n_positions}")
     resumed = f", from step {state.step:,}" if state.step else ""
-    print(f"run        {folder}, {settings.max_steps:,} steps{resumed}", flush=True)
+    print(f"run        {folder}, {settings.max_steps:,} steps{resumed}")
+    if 0 < settings.decay_steps < settings.max_steps:
+        print(f"rate       stays at {settings.min_learning_rate:g} from step "
+              f"{settings.decay_steps:,} on, where its decay ends")
+    sys.stdout.flush()
     if settings.warmup_steps >= settings.max_steps:
         note(f"--warmup-steps {settings.warmup_steps:,} is not below --max-steps "
              f"{settings.max_steps:,}: the learning rate never reaches its maximum")
 
 
-def _train(folder: Path, state: TrainingState, corpus: Corpus, held: bool) -> int:
-    started = time.monotonic()
-    with interruption() as happened, Progress(state.run.train, state.step) as progress:
+def _formats(given: str, folder: Path) -> list[str]:
+    """What --log names, and what the run was written in before: it would be left behind."""
+    names = [name.strip() for name in given.split(",") if name.strip()]
+    for name in {*exported(folder)}.difference(names):
         try:
-            outcome = train(folder, state, corpus, progress, happened, held=held)
+            with exporting(folder, [name]):
+                names.append(name)
+        except ImportError as error:
+            note(f"{folder / name} does not grow: {error}")
+    return names
+
+
+def _train(folder: Path, state: TrainingState, corpus: Corpus, on_step: Callable[[Step], None],
+           live: bool, held: bool) -> int:
+    started, shown = time.monotonic(), (state.run.train, state.step)
+    with interruption() as happened, (
+            LiveProgress(*shown, folder, happened) if live else Progress(*shown)) as progress:
+        try:
+            outcome = train(folder, state, corpus, progress, happened, held=held, on_step=on_step)
         except Diverged as error:
             raise Diverged(f"{error}; {_saved(folder)}; a lower --learning-rate may help") from None
         except FolderGone:
             raise
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror}; {_saved(folder)}", str(folder)) from None
-    took = duration(time.monotonic() - started)
+    took, named = duration(time.monotonic() - started), shlex.quote(str(folder))
     if outcome.warning:
         note(outcome.warning)
     if outcome.reason != "finished":
         print(f"{outcome.reason} at step {outcome.step:,} after {took}; saved.\n"
-              f"continue   npgpt train --resume {folder}")
+              f"continue   npgpt train --resume {named}\ncurves     npgpt plot {named}")
         return 130 if outcome.reason == "interrupted" else 0
     print(f"\ndone       {outcome.step:,} steps in {took}")
     if outcome.val_loss is None:
-        print(f"val loss   not evaluated to the end; npgpt eval {folder} does it")
+        print(f"val loss   not evaluated to the end; npgpt eval {named} does it")
     else:
         print(f"val loss   {outcome.val_loss:.4f} nats per token on all held-out text")
     print(f"model      {outcome.checkpoint}")
-    print(f"try        npgpt generate {folder}{_prompt(state.tokenizer)}")
+    print(f"curves     npgpt plot {named}")
+    print(f"try        npgpt generate {named}{_prompt(state.tokenizer)}")
     return 130 if happened() else 0
 
 
@@ -278,7 +326,7 @@ METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
 def _add_flag(
-    group: argparse._ArgumentGroup, name: str, field: dataclasses.Field[object], default: object
+    group: argparse._ActionsContainer, name: str, field: dataclasses.Field[object], default: object
 ) -> None:
     flag, meaning = _flags([name]), field.metadata["help"]
     shown = {True: "on", False: "off"}[default] if isinstance(default, bool) else default

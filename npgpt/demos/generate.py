@@ -17,6 +17,7 @@ from ..opening import open_model
 from ..text import Tokenizer, load_corpus
 from ..training.loop import new_state, train_step
 from ..training.settings import resolve
+from . import OnStep
 
 PROMPT = "The exp"
 # five seconds on one core: enough to learn which letters follow which
@@ -61,13 +62,15 @@ class Writing:
 def generate_demo(
     prompt: str = PROMPT, steps: int = 4, candidates: int = 5, model: Path | None = None, *,
     temperature: float = 1.0, seed: int = 4, more: int = 40,
+    on_step: OnStep | None = None,
 ) -> list[Writing]:
     """Write with an untrained model, then with a trained one of the same shape.
 
     `model` is a run or a folder of weights; without it a tiny model is trained for a few seconds
     on Python's documentation. Temperature 0 is greedy; the same seed draws the same u for both.
-    `more` tokens follow the `steps` that are shown. Raises ValueError for an empty prompt, fewer
-    than one step or candidate, and a negative temperature.
+    `more` tokens follow the `steps` that are shown; `on_step` sees how many of the TRAIN_STEPS are
+    done. Raises ValueError for an empty prompt, fewer than one step or candidate, and a negative
+    temperature.
     """
     if not prompt:
         raise ValueError("the prompt is empty; give at least one character")
@@ -76,7 +79,7 @@ def generate_demo(
         check_integer(setting, value, least)
     sampling = Sampling(temperature)
     if model is None:
-        trained, tokenizer, name = _train_a_tiny_one()
+        trained, tokenizer, name = _train_a_tiny_one(on_step)
     else:
         (trained, tokenizer), name = open_model(model), f"trained: {model.name}"
     written = []
@@ -90,15 +93,17 @@ def generate_demo(
     return written
 
 
-def _train_a_tiny_one() -> tuple[GPT2, Tokenizer, str]:
+def _train_a_tiny_one(on_step: OnStep | None = None) -> tuple[GPT2, Tokenizer, str]:
     run = resolve(None, None, {
         "n_layer": 2, "n_embd": 64, "n_positions": 32, "batch_size": 8, "max_steps": TRAIN_STEPS,
         "learning_rate": 4e-3, "warmup_steps": 20,
     })
     corpus = load_corpus(run.data.corpus, run.data.tokenizer, run.data.val_fraction)
     state = new_state(run, corpus)
-    for _ in range(TRAIN_STEPS):
+    for step in range(1, TRAIN_STEPS + 1):
         train_step(state, corpus.train)
+        if on_step is not None:
+            on_step(step, TRAIN_STEPS)
     return GPT2(state.config, state.params), corpus.tokenizer, f"trained for {TRAIN_STEPS} steps"
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..display import drawing
+from ..display.grids import number
 from ..display.terminal import WIDTH, page, tint, wrapped
 from ..layers.contract import Array
 from ..layers.layernorm import layernorm_forward
@@ -57,10 +58,10 @@ def layernorm_text(shown: dict[str, Rows], colour: bool = False) -> str:
         n_channels = rows.batch.shape[1]
         lines += ["", f"{f'{name} (C = {n_channels})':<52}{'mean':>8}{'var':>9}{'unbiased':>10}"]
         for n, (row, mean, var, unbiased) in enumerate(zip(*rows), start=1):
-            numbers = "".join(_column(number, 7, 3) for number in row[:6])
+            numbers = "".join(f"{number(x, 3, 6):>7}" for x in row[:6])
             more = " .." if n_channels > 6 else ""
-            lines.append(f"row {n:<3}{numbers + more:<45}{_column(mean, 8, 3)}"
-                         f"{_column(var, 9, 5)}{_column(unbiased, 10, 5)}")
+            lines.append(f"row {n:<3}{numbers + more:<45}{number(mean, 3):>8}"
+                         f"{number(var, 5, 8):>9}{number(unbiased, 5, 9):>10}")
     reach = max(float(np.abs(rows.batch).max()) for rows in shown.values()) or 1.0
     lines += ["", f"o a channel, {tint('|', 'orange', colour)} the mean"
                   f", {tint('[ ]', 'orange', colour)} one standard deviation to each side"]
@@ -71,16 +72,6 @@ def layernorm_text(shown: dict[str, Rows], colour: bool = False) -> str:
     lines.append(" " * 11 + f"{-reach:.4g}".ljust(columns // 2) + "0"
                  + f"{reach:.4g}".rjust(columns - columns // 2 - 1))
     return page(lines)
-
-
-def _column(value: float, width: int, decimals: int) -> str:
-    """A number in `width` columns, the first of them free: in full, shorter, or as 1e+06."""
-    # round first, so that a mean of -1e-17 is shown as 0 without a sign
-    for places in range(decimals, -1, -1):
-        text = f"{round(float(value), places) + 0.0:.{places}f}"
-        if len(text) < width:
-            return text.rjust(width)
-    return f"{value:.{max(0, width - 8)}e}".rjust(width)
 
 
 def _strip(row: Array, reach: float, colour: bool) -> str:

@@ -17,6 +17,7 @@ from ..layers.contract import Array
 from ..params import parameter_shapes
 from ..suggest import unknown
 from ..tape import Entry, Tape
+from . import OnStep
 
 SMALL = GPT2Config(vocab_size=65, n_positions=32, n_embd=48, n_layer=2, n_head=4,
                    resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
@@ -53,13 +54,14 @@ class Step:
 
 
 def shapes_demo(
-    size: str | GPT2Config = "small", batch: int = 2, length: int | None = None
+    size: str | GPT2Config = "small", batch: int = 2, length: int | None = None, *,
+    on_step: OnStep | None = None,
 ) -> list[Step]:
     """The tape of one loss, float32, entry by entry, for a config, "small" or a GPT-2 size.
 
     `length` defaults to 16, at most the context. The parameters are all 0, since shapes and costs
-    do not depend on them: that takes next to no memory. Raises ValueError for an unknown size, and
-    a batch or length outside of its range.
+    do not depend on them: that takes next to no memory. `on_step` sees how many entries are done.
+    Raises ValueError for an unknown size, and a batch or length outside of its range.
     """
     config = SMALL if size == "small" else size
     if isinstance(config, str):
@@ -71,7 +73,13 @@ def shapes_demo(
     check_integer("length", length, 1, config.n_positions)
     ids = np.zeros((batch, length), np.int64)
     steps: list[Step] = []
-    tape = Tape(lambda entry, inputs, out: steps.append(_step(entry, inputs, out, names, seen)))
+
+    def on_entry(entry: Entry, inputs: tuple[Array | None, ...], out: Array) -> None:
+        steps.append(_step(entry, inputs, out, names, seen))
+        if on_step is not None:
+            on_step(len(steps), 8 * config.n_layer + 4)
+
+    tape = Tape(on_entry)
     watched = tape.watch({name: np.zeros(shape, np.float32)
                           for name, shape in parameter_shapes(config).items()})
     names = {var.key: name for name, var in watched.items()}

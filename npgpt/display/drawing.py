@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import errno
+import io
+import warnings
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ..files import replacing_file
 
@@ -36,13 +40,30 @@ def new_figure(
     figure.subplots(rows, columns, sharex=sharex, sharey=sharey)
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
+    # a notebook shows what has such a method; matplotlib's own way there needs pyplot
+    setattr(figure, "_repr_png_", partial(_png, figure))
     return figure
 
 
-def check_path(path: Path) -> None:
-    """ValueError unless path ends in .png or .svg; FileNotFoundError if its folder is missing."""
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"expected a picture's path to end in {' or '.join(SUFFIXES)}; got {path}")
+def _png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    with _quiet_about_glyphs():
+        figure.savefig(file, format="png", dpi=100)
+    return file.getvalue()
+
+
+@contextmanager
+def _quiet_about_glyphs() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # a token may be of a script that the font lacks: it is drawn as a box
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        yield
+
+
+def check_path(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
+    """ValueError unless path ends as a picture does; FileNotFoundError if its folder is missing."""
+    if path.suffix not in suffixes:
+        raise ValueError(f"expected a picture's path to end in {' or '.join(suffixes)}; got {path}")
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent))
 
@@ -54,5 +75,6 @@ def save(figure: Figure, path: Path) -> None:
 
     # no date and no random ids: the same numbers give the same file
     metadata = {"Date": None} if path.suffix == ".svg" else {}
-    with matplotlib.rc_context({"svg.hashsalt": "npgpt"}), replacing_file(path) as beside:
+    with (matplotlib.rc_context({"svg.hashsalt": "npgpt"}), _quiet_about_glyphs(),
+          replacing_file(path) as beside):
         figure.savefig(beside, format=path.suffix[1:], dpi=150, metadata=metadata)

@@ -60,6 +60,15 @@ def _in_unit(n: float, step: int, units: Sequence[str]) -> str:
     return f"{n:.{digits}f} {units[size]}".rstrip()
 
 
+def duration(seconds: float) -> str:
+    """Seconds in a unit that suits them: 42 s, 3.5 min, 1 h 20 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.1f} min"
+    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
+
+
 @dataclass(frozen=True, eq=False)
 class Curve:
     """A line of a chart: its letter, its colour, and its points x, y (N,), x increasing."""
@@ -73,16 +82,18 @@ class Curve:
 def chart(
     title: str, curves: Sequence[Curve], ticks: Sequence[float], *, width: int = WIDTH,
     height: int = 14, colour: bool = False, log: bool = False,
+    span: tuple[float, float] | None = None,
 ) -> list[str]:
     """Lines of exactly `width` columns that show the curves, the first one in front.
 
     The y axis goes from the first of `ticks` to the last; with `log` it is logarithmic, and what
-    is not positive is left out. Charts of one height lie side by side with `beside`.
+    is not positive is left out. The x axis is that of the first curve, or `span`. Charts of one
+    height lie side by side with `beside`.
     """
     left = max(9, 2 + max(len(f"{tick:g}") for tick in ticks))
     columns = width - left
     low, *_, high = np.log10(ticks) if log else ticks
-    x_low, x_high = float(curves[0].x[0]), float(curves[0].x[-1])
+    x_low, x_high = span or (float(curves[0].x[0]), float(curves[0].x[-1]))
 
     def row_of(value: float) -> int:
         return height - 1 - round((value - low) / (high - low) * (height - 1))

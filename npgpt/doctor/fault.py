@@ -1,85 +1,68 @@
-"""What the rules are given, one wrong gradient, and what they give, a named fault."""
+"""What explains a wrong number: one record for gradients, values and programs, and how near counts.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..arrays import Array
 from ..gradcheck.numeric import norm
-from .measure import Measurement
 
-DIGITS = 1e-8
+# The tolerances of the doctor. Gradients are taken to 15 digits by the complex step, to 11 by
+# Richardson, to 4 where forward computes in float32.
+DIGITS = 1e-8   # of the whole: what was given meets a prediction, and eight digits are no chance
+NEARLY = 3e-3   # the same where forward computes in float32
+NEAR = 1e-7     # a number found by least squares stands for one that people write
+PATH = 1e-6     # of the error: what paths of forward explain, each weight found by least squares
+ALIKE = 1e-8    # two paths, or two gradients, that differ by less cannot be told apart
 
 
 @dataclass(frozen=True)
 class Fault:
-    """The `kind` of a fault, a sentence for a learner, and what the name rests on.
+    """One hypothesis: the `kind`, a key of KINDS, a `sentence` in a student's words, what the name
+    rests on.
 
-    `predicted` is what backward would have returned (K, N) with this fault alone, where a rule
-    knows; `coefficient` the number that repairs a term; `nonlinear` means that the sentence
-    already explains that dout is not a factor of every term; `doubtful` that backward's source may
-    explain it better.
+    Of two faults that explain the same the one of less `cost` is believed. `predict` turns the
+    truth into what this fault alone would give in its place, `undo` what was given into the truth:
+    a gradient's truth is (K, N), of K douts and N elements, what was given (K, *its shape).
+    `coefficient` is the number that repairs a term or multiplies the whole; `nonlinear` means that
+    the sentence explains that dout is not a factor of every term, `doubtful` that backward's source
+    may explain it better.
     """
 
     kind: str
-    message: str
-    evidence: str
-    predicted: Array | None = field(default=None, compare=False, repr=False)
+    sentence: str
+    evidence: str = ""
+    cost: int = 1
+    predict: Callable[[Array], Array] | None = field(default=None, compare=False, repr=False)
+    undo: Callable[[Array], Array] | None = field(default=None, compare=False, repr=False)
     coefficient: float | None = None
     nonlinear: bool = False
     doubtful: bool = False
 
 
-@dataclass(frozen=True)
-class WrongGradient:
-    """One input as the rules see it: `analytic` is what backward returned, `numeric` what is true.
-
-    Both are (K, N): K random douts, N elements of the input.
-    """
-
-    m: Measurement
-    position: int
-    analytic: Array
-    numeric: Array
-
-    @property
-    def name(self) -> str:
-        """forward's name for the input."""
-        return self.m.subject.names[self.position]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The input's shape."""
-        return self.m.subject.shape(self.position)
-
-    @property
-    def jacobian(self) -> Array:
-        """(N, M): element n of the input, element m of out."""
-        return self.m.jacobian[self.position]
-
-    def cubes(self, rows: Array) -> Array:
-        """(K, N) as (K, *shape)."""
-        return rows.reshape(len(rows), *self.shape)
-
-    def weighted(self, mask: Array) -> Array:
-        """The true gradient if dout were multiplied by `mask` (of out's shape) first: (K, N)."""
-        douts = self.m.douts * mask
-        return np.asarray(douts.reshape(len(douts), -1) @ self.jacobian.T)
+Change = Callable[[Array], Array]
 
 
-def wrong_gradient(m: Measurement, position: int) -> WrongGradient:
-    """The gradient at one position of a measurement."""
-    return WrongGradient(m, position, m.analytic[position], m.numeric[position])
+def gives(rows: Array) -> Change:
+    """What gives the same, whatever the truth is."""
+    return lambda _: rows
 
 
-def close(analytic: Array, predicted: Array) -> bool:
+def adds(rows: Array) -> Change:
+    """What adds something to the truth."""
+    return lambda truth: truth + rows
+
+
+def close(given: Array, predicted: Array, digits: float = DIGITS) -> bool:
     """Equal to eight digits, as a whole; a prediction of nothing never fits."""
     size = norm(predicted)
-    return size > 0 and norm(analytic - predicted) <= DIGITS * size
+    return size > 0 and norm(given - predicted) <= digits * size
 
 
-def fit(analytic: Array, numeric: Array) -> float:
-    """The number c that brings c * numeric closest to analytic."""
-    return float(np.sum(analytic * numeric) / max(float(np.sum(numeric * numeric)), 1e-300))
+def fit(given: Array, truth: Array) -> float:
+    """The number c that brings c * truth closest to what was given."""
+    return float(np.sum(given * truth) / max(float(np.sum(truth * truth)), 1e-300))

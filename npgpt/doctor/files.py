@@ -1,15 +1,14 @@
-"""Examine the pairs in somebody's own file, with shapes from a comment.
+"""Examine everything in somebody's own file that looks like a forward with a backward.
 
     # gradcheck: x=(2,3,8) weight=(8,) bias=(8,) eps=1e-5
     def layernorm_forward(x, weight, bias, *, eps): ...
 
-The comment belongs to the next `..._forward` below it. Its values:
+    # gradcheck: n_in=3 n_out=4 x=(2,3)
+    class Linear: ...
 
-    (2,3,8)      random floats of this shape; () is a single number
-    ids(2,3)<7   integer ids of this shape, below 7, one of them twice
-    None         an input that is left out
-    rng=0        a random generator with this seed
-    1e-5, True   anything else is a setting, as Python writes it
+The comment belongs to the definition below it, of a function or of a class; of a class it gives the
+constructor's arguments too. headers.py has its values. Nothing is left out in silence: what cannot
+be examined gets a report that says so.
 """
 
 from __future__ import annotations
@@ -17,47 +16,51 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
-import math
-import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from ..gradcheck.pair import describe
+from ..gradcheck.pair import ContractError, describe
 from .check import examine
+from .headers import Header, make_inputs, plain, read_headers, read_values
+from .layer import BACKWARDS, layer_subject
+from .pairs import pair_subject
 from .report import Finding, Report
-from .subject import Subject, check_mapping, generator
+from .subject import CallError, Subject, check_mapping, generator, users_code
 
-_HEADER = re.compile(r"#\s*gradcheck:\s*(?P<body>.*)")
-_DEF = re.compile(r"def\s+(?P<name>\w+)_forward\s*\(")
-_PAIR = re.compile(r"(\w+)\s*=\s*(ids\s*\([^)]*\)\s*<\s*\d+|\([^)]*\)|[^\s,]+)")
-_IDS = re.compile(r"ids\s*(\([^)]*\))\s*<\s*(\d+)")
-
-
-# a gigabyte of float64: a check of that many would not end
-MOST_ELEMENTS = 10**8
-
-
-class Length(tuple[int]):
-    """A bare number on the command line: the length of an input, or a setting as it stands."""
+FORWARD = ("forward", "fwd")
+BACKWARD = ("backward", "bwd", "backprop", "grad", "gradient", "derivative", "prime")
 
 
 class UnreadableFile(OSError):
     """A file is there, but it does not hold Python."""
 
 
+@dataclass
+class _Target:
+    """A pair, or a class of layers, with the `headers` that belong to it and the names of its
+    `parts` in the file."""
+
+    name: str
+    functions: tuple[Callable[..., Any], ...]
+    parts: tuple[str, ...]
+    headers: list[dict[str, Any]] = field(default_factory=list)
+    mistake: str = ""
+
+
 def examine_file(
     target: str | Path, shapes: Mapping[str, Any] | None = None, seed: int = 0
 ) -> list[Report]:
-    """Examine every pair in a Python file, or only one: 'FILE' or 'FILE:NAME'; a report for each.
+    """Examine every pair and layer in a Python file, or only one: 'FILE' or 'FILE:NAME'.
 
     `shapes` are the header's values as a dict, such as {"x": (2, 3, 8), "ids": "ids(2,3)<7", "eps":
-    1e-5}; they go before those of the comment. The file is run, as an import would run it.
-    Where other pairs can be examined, a pair without valid inputs gets a report of that.
+    1e-5}; they go before those of the comment. The file is run, as an import would run it. There is
+    a report for each, also for one that cannot be examined beside others.
 
     Raises ValueError where the file, a pair or the shapes are missing, UnreadableFile where the
     file is not Python.
@@ -73,29 +76,38 @@ def examine_file(
     except UnicodeDecodeError as error:
         raise UnreadableFile(f"{path} is not UTF-8 text: invalid byte at {error.start}") from None
     module = _load(path)
-    pairs = find_pairs(module)
-    if name is not None and name not in pairs:
-        known = ", ".join(pairs) or "none"
-        raise ValueError(f"{path} has no {name}_forward with {name}_backward; pairs in it: {known}")
-    if not pairs:
-        raise ValueError(
-            f"{path} has no pair NAME_forward and NAME_backward, such as linear_forward and "
-            "linear_backward"
-        )
-    headers = read_headers(text)
-    reports, mistakes = [], []
-    for stem in [name] if name else list(pairs):
-        try:
-            values = {**read_values(headers.get(stem, "")), **(shapes or {})}
-            given = make_inputs(pairs[stem][0], values, np.random.default_rng(seed))
-            subject = Subject(*pairs[stem], *given)
-        except ValueError as error:
-            mistakes.append(ValueError(f"{path}: {stem}: {error}"))
-            reports.append(Report(stem, findings=[Finding("undecided", "", str(mistakes[-1]))]))
-            continue
-        reports.append(examine(subject, seed))
+    targets = find_targets(module)
+    lost = _assign(read_headers(text), targets, text)
+    mistakes = [f"{path}: {message}" for message in lost] if name is None else []
+    if name is not None:
+        known = ", ".join(t.name for t in targets) or "none"
+        targets = [t for t in targets if name in (t.name, *t.parts)]
+        if not targets:
+            raise ValueError(f"{path} has no {name}_forward with {name}_backward, and no class of "
+                             f"that name; it has: {known}")
+    if not targets:
+        raise ValueError((*mistakes, (
+            f"{path} has no pair such as linear_forward and linear_backward, and no class with "
+            "forward and backward"))[0])
+    reports = [Report(path.name, findings=[
+        Finding("undecided", "", message)]) for message in mistakes]
+    for one in targets:
+        for number, values in enumerate(one.headers or [{}], start=1):
+            title = one.name if len(one.headers) < 2 else f"{one.name} (header {number})"
+            try:
+                if one.mistake:
+                    raise ContractError(one.mistake)
+                subject, notes = _subject(one, {**values, **(shapes or {})}, seed)
+            except ValueError as error:
+                mistakes.append(f"{path}: {title}: {error}")
+                reports.append(Report(title, findings=[Finding("undecided", "", mistakes[-1])]))
+                continue
+            subject.op = title
+            report = examine(subject, seed)
+            report.notes += notes
+            reports.append(report)
     if len(mistakes) == len(reports):
-        raise mistakes[0]
+        raise ValueError(mistakes[0])
     return reports
 
 
@@ -103,142 +115,152 @@ def _split(target: str) -> tuple[Path, str | None]:
     path, name = Path(target), None
     if not path.is_file():
         head, colon, tail = target.rpartition(":")
-        if colon and tail.isidentifier() and Path(head).is_file():
-            path, name = Path(head), tail.removesuffix("_forward")
+        if colon and tail.replace(".", "_").isidentifier() and Path(head).is_file():
+            path, name = Path(head), tail
         else:
             raise ValueError(f"{target} is not a file; expected FILE.py or FILE.py:NAME")
     return path, name
 
 
-def read_headers(text: str) -> dict[str, str]:
-    """The `# gradcheck:` comments of a file, by the name of the pair that each belongs to."""
-    result: dict[str, str] = {}
-    waiting = ""
-    for line in text.splitlines():
-        header, define = _HEADER.search(line), _DEF.search(line)
-        if header:
-            waiting += " " + header["body"]
-        elif define:
-            result[define["name"]] = waiting
-            waiting = ""
-    return result
-
-
-def read_values(text: str) -> dict[str, Any]:
-    """'x=(2,3) eps=1e-5' as {'x': (2, 3), 'eps': 1e-05}."""
-    result: dict[str, Any] = {}
-    for name, value in _PAIR.findall(text):
-        if _IDS.fullmatch(value):
-            result[name] = value
+def find_targets(module: ModuleType) -> list[_Target]:
+    """Every pair and every class of layers that is defined in this very module, in its order."""
+    own = {name: value for name, value in vars(module).items() if _is_own(value, module)}
+    classes = [value for value in own.values() if inspect.isclass(value)]
+    found = list(_pairs({n: v for n, v in own.items() if not inspect.isclass(v)}))
+    for kind in classes:
+        statics = {n: v.__func__ for n, v in vars(kind).items() if isinstance(v, staticmethod)}
+        pairs = list(_pairs(statics, kind.__name__))
+        if pairs:
+            found += pairs
             continue
-        try:
-            result[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            raise ValueError(
-                f"{name}={value} in a gradcheck header: expected a shape (2,3,8), ids(2,3)<7, None "
-                "or a number"
-            ) from None
-    return result
-
-
-def read_flag(text: str) -> dict[str, Any]:
-    """'x=2,3,8' of the command line, or anything that a header may hold, as read_values gives it.
-
-    A bare number of an input is its length: 'weight=8' is (8,). 'scale=scalar' is a scalar.
-    """
-    name, _, value = (part.strip() for part in text.partition("="))
-    if value.isdecimal() and name != "rng":
-        return {name: Length((int(value),))}
-    if re.fullmatch(r"\d+(\s*,\s*\d+)+|\d+,", value):
-        value = f"({value.rstrip(',')},)"
-    elif value == "scalar":
-        value = "()"
-    try:
-        found = read_values(f"{name}={value}")
-    except ValueError:
-        found = {}
-    if list(found) != [name]:
-        raise ValueError(
-            f"cannot read --shape {text!r}; expected such as x=2,3,8, ids=ids(2,3)<7, bias=None or "
-            "eps=1e-5"
-        )
+        methods = [n for n in ("forward", "__call__", *BACKWARDS)
+                   if inspect.isfunction(getattr(kind, n, None))]
+        # a base class has no layers of its own
+        if len(methods) > 1 and methods[0] not in BACKWARDS and methods[-1] in BACKWARDS and not (
+                any(kind in other.__mro__[1:] for other in classes)):
+            name = kind.__name__
+            found.append(_Target(name, (kind,), (name, *(f"{name}.{m}" for m in methods))))
     return found
 
 
-def find_pairs(module: ModuleType) -> dict[str, tuple[Callable[..., Any], Callable[..., Any]]]:
-    """NAME_forward with NAME_backward, defined in this very module, in the order of the file."""
-    result = {}
-    for key, forward in vars(module).items():
-        stem = key.removesuffix("_forward")
-        backward = getattr(module, f"{stem}_backward", None)
-        if stem != key and callable(forward) and callable(backward):
-            if getattr(forward, "__module__", None) == module.__name__:
-                result[stem] = (forward, backward)
-    return result
+def _is_own(value: Any, module: ModuleType) -> bool:
+    """Whether something callable was made in this module: what a partial wraps may be imported."""
+    if isinstance(value, FunctionType) or inspect.isclass(value):
+        return value.__module__ == module.__name__
+    return callable(value) and not inspect.isbuiltin(value)
 
 
-def make_inputs(
-    forward: Callable[..., Any], values: Mapping[str, Any], rng: np.random.Generator
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """(arrays, settings) for a forward, from the values of a header."""
-    parameters = inspect.signature(forward).parameters
-    inputs: list[Any] = []
-    settings: dict[str, Any] = {}
-    for place, (name, parameter) in enumerate(parameters.items()):
-        positional = parameter.kind != parameter.KEYWORD_ONLY
-        if name in values:
-            _take(name, values[name], parameter, rng, inputs, settings)
-        elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+def _pairs(space: Mapping[str, Any], above: str = "") -> Iterator[_Target]:
+    """The functions of a name that says forward, or nothing, with those that say backward."""
+    for name, forward in space.items():
+        tokens = name.split("_")
+        places = [n for n, token in enumerate(tokens) if token in FORWARD]
+        if places:
+            others = ["_".join((*tokens[:places[0]], word, *tokens[places[0] + 1:]))
+                      for word in BACKWARD]
+            stem = "_".join(t for n, t in enumerate(tokens) if n != places[0])
+        elif set(tokens) & set(BACKWARD):
             continue
-        elif parameter.default is parameter.empty:
-            sample = " ".join(f"{p}=(2,3,8)" for p in parameters)
-            raise ValueError(
-                f"no shape for {name}; expected a line such as `# gradcheck: {sample}` above the "
-                "forward, with the right shapes"
-            )
-        elif positional and any(later in values for later in list(parameters)[place:]):
-            if parameter.default is None:
-                inputs.append(None)
-            else:
-                settings[name] = parameter.default
-    unknown = [name for name in values if name not in parameters]
-    if any(p.kind == p.VAR_KEYWORD for p in parameters.values()):
-        settings.update((name, values[name]) for name in unknown)
-    elif unknown:
-        raise ValueError(f"forward has no argument {unknown[0]}; it has {', '.join(parameters)}")
-    return tuple(inputs), settings
+        else:
+            others = [form for word in BACKWARD for form in (f"{name}_{word}", f"{word}_{name}")]
+            stem = name
+        other = next((form for form in others if form in space), None)
+        if other is not None:
+            dot = f"{above}." if above else ""
+            title = above if above and not stem else f"{dot}{stem or name}"
+            parts = (f"{dot}{name}", f"{dot}{other}")
+            yield _Target(title, (forward, space[other]), (above, *parts) if above else parts)
 
 
-def _take(
-    name: str, value: Any, parameter: inspect.Parameter, rng: np.random.Generator,
-    inputs: list[Any], settings: dict[str, Any],
-) -> None:
-    """Add one value of a header to the inputs or to the settings."""
-    keyword = parameter.kind == parameter.KEYWORD_ONLY
-    ids = _IDS.fullmatch(value) if isinstance(value, str) else None
-    if isinstance(value, Length) and (keyword or isinstance(parameter.default, (int, float))):
-        value = value[0]
-    if name == "rng" and isinstance(value, int):
-        settings[name] = np.random.default_rng(value)
-    elif ids:
-        shape, below = ast.literal_eval(ids[1]), int(ids[2])
-        if math.prod(np.atleast_1d(shape).tolist()) > MOST_ELEMENTS:
-            raise ValueError(f"{name}={value} has more than {MOST_ELEMENTS:,} elements")
-        drawn = np.asarray(rng.integers(0, below, shape))
-        if drawn.size > 1:  # one id comes twice: that is where `=` for `+=` shows
-            drawn.reshape(-1)[-1] = drawn.reshape(-1)[0]
-        inputs.append(drawn)
-    elif isinstance(value, (tuple, list)) and not keyword:
-        if not all(isinstance(n, int) and n >= 0 for n in value):
-            raise ValueError(f"{name}={value} is not a shape; expected integers, such as (2,3,8)")
-        if math.prod(value) > MOST_ELEMENTS:
-            raise ValueError(f"{name}={value} has {math.prod(value):,} elements; expected at most "
-                             f"{MOST_ELEMENTS:,}")
-        inputs.append(rng.standard_normal(tuple(value)))
-    elif (value is None or isinstance(value, np.ndarray)) and not keyword:
-        inputs.append(value)
-    else:
-        settings[name] = value
+def _assign(headers: list[Header], targets: list[_Target], text: str) -> list[str]:
+    """Give each header to the target whose definition follows it; what is wrong with the others."""
+    lost = []
+    definitions = sorted(_definitions(ast.parse(text)))
+    before: tuple[str, _Target] | None = None
+    for header in headers:
+        following = next((name for line, name in definitions if line > header.line), None)
+        one = next((t for t in targets if following in t.parts), None)
+        if one is None:
+            what = f"{following} is not part of a pair" if following else "no definition follows it"
+            lost.append(f"the gradcheck header in line {header.line} is not examined: {what}")
+            continue
+        try:
+            values = read_values(header.text)
+        except ValueError as error:
+            one.mistake = str(error)
+            continue
+        joined = before == (following, one) and one.headers
+        if joined and not set(values) & set(one.headers[-1]):
+            one.headers[-1].update(values)      # one header on several lines
+        else:
+            one.headers.append(values)
+        before = str(following), one
+    return lost
+
+
+def _definitions(tree: ast.AST, above: str = "") -> Iterator[tuple[int, str]]:
+    """(line, name) of functions, classes, and names that a lambda or a call is assigned to."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            line = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            yield line, above + node.name
+            if isinstance(node, ast.ClassDef):
+                yield from _definitions(node, f"{above}{node.name}.")
+        elif isinstance(node, ast.Assign) and isinstance(node.value, (ast.Lambda, ast.Call)):
+            yield from ((node.lineno, above + t.id) for t in node.targets
+                        if isinstance(t, ast.Name))
+        elif isinstance(node, (ast.If, ast.Try, ast.With)):
+            yield from _definitions(node, above)
+
+
+def _subject(
+    one: _Target, values: Mapping[str, Any], seed: int
+) -> tuple[Subject, list[str]]:
+    """The Subject of a pair, or of a layer made from its class, and notes on it."""
+    if len(one.functions) == 1:
+        return _layer_subject(one.functions[0], values, seed)
+    forward, backward = one.functions
+    made = []
+    for shapes_behind in (False, True):
+        given = make_inputs(forward, values, np.random.default_rng(seed), shapes_behind)
+        made.append(pair_subject(forward, backward, *given))
+        if any(isinstance(value, tuple) for value in given[1].values()) and not _fits(made[-1]):
+            continue
+        return made[-1], []
+    return next((subject for subject in made if _fits(subject)), made[0]), []
+
+
+def _fits(subject: Subject) -> bool:
+    """Whether backward gives as many gradients as there are inputs."""
+    try:
+        out = subject.run()[0]
+        return len(subject.gradients(np.ones(out.shape))) == len(subject.inputs)
+    except (CallError, ContractError):
+        return False
+
+
+def _layer_subject(
+    kind: Any, values: Mapping[str, Any], seed: int
+) -> tuple[Subject, list[str]]:
+    rng = np.random.default_rng(seed)
+    first = [p for p in inspect.signature(kind).parameters.values()]
+    names = {p.name for p in first}
+    missing = [p.name for p in first if p.default is p.empty and p.name not in values
+               and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    forward = getattr(kind, "forward", kind.__call__)
+    own = {name: value for name, value in values.items() if name in names}
+    if missing:
+        raise ValueError(f"no value for {missing[0]} of {kind.__name__}(); expected a line such as "
+                         f"`# gradcheck: {missing[0]}=3 x=(2,3)` above the class")
+    try:
+        with users_code():
+            layer = kind(**{name: plain(value, rng) for name, value in own.items()})
+    except CallError as failed:
+        raise ValueError(f"{kind.__name__}() raised {type(failed.error).__name__}: {failed}") from (
+            None)
+    rest = {name: value for name, value in values.items() if name not in names}
+    inputs, settings = make_inputs(forward.__get__(layer), rest, rng)
+    return layer_subject(layer, inputs, settings)
 
 
 def _load(path: Path) -> ModuleType:

@@ -8,17 +8,15 @@ from dataclasses import replace
 import numpy as np
 
 from ..arrays import Array
-from ..gradcheck.compare import Agreement
+from ..gradcheck.compare import WHOLE, Agreement
 from ..gradcheck.numeric import COMPLEX_STEP, EPSILON, NotComplex, norm, signs
-from .diagnosis import diagnose
-from .explain import explain_large
-from .fault import Fault
-from .measure import FULL, measure, row
-from .multiple import kind_of, times
+from .choose import diagnose, explain
+from .fault import DIGITS, NEARLY, Fault
+from .measure import FULL, Evidence, measure, row
 from .numeric import Way, ways
 from .picture import picture
 from .report import Finding, Row
-from .sampling import DIRECTIONS, Located, Slope, few_wrong, locate, sample
+from .sampling import DIRECTIONS, Sample, Slope, few_wrong, sample, wrong_cells
 from .subject import CallError, Subject
 
 MANY = 20_000  # elements from which on differences are taken along fewer directions
@@ -31,49 +29,85 @@ def examine_large(
 ) -> tuple[list[Row], list[Finding], dict[int, Way]]:
     """A row for each large input, the findings, the methods; for a name the inputs are cut down."""
     rows: list[Row] = []
-    wrong: dict[int, Located] = {}
+    wrong: dict[int, tuple[Sample, Way]] = {}
+    misshapen: list[Finding] = []
     methods: dict[int, Way] = {}
-    few: dict[int, Fault] = {}
     for i in positions:
         x = subject.array(i)
-        dout = signs(out.shape, rng)
-        analytic = np.asarray(subject.gradients(dout)[i], dtype=np.float64)
-        if analytic.shape != x.shape:
-            continue
+        # where out is one number, the numbers shown are the user's own
+        dout = signs(out.shape, rng) if out.size > 1 else np.ones(out.shape)
+        given = np.asarray(subject.gradients(dout)[i], dtype=np.float64)
         scale = subject.scale(i, out, dout)
         out_of = subject.out_as_function_of(i)
         method = ways(out_of, x, rng)[0]
         slope = _slope(out_of, dout, x, method)
+        if given.shape != x.shape:
+            found = replace(sample(np.zeros(x.shape), slope, rng), given=given)
+            misshapen.append(_misshapen(subject, i, found, method))
+            continue
         count = DIRECTIONS if x.size < MANY or method.exact else 3
-        verdict = sample(analytic, slope, scale, rng, method.epsilon, count)
+        found = sample(given, slope, rng, count)
+        verdict = found.verdict(scale, method.epsilon)
         if verdict.verdict != "right" and not method.exact:
             beside = _beside_kinks(subject, i, dout, scale, rng, method)
             verdict, method = beside or (verdict, method)
         if verdict.verdict == "wrong":
-            wrong[i] = place = locate(analytic, slope, verdict, rng, method.epsilon)
-            if place.cells is not None:
-                found = few_wrong(subject.names[i], analytic, slope, place.index, rng)
-                few.update({i: found} if found else {})
+            more = found if count == DIRECTIONS else sample(given, slope, rng)
+            wrong[i] = more, method
         methods[i] = method
         rows.append(row(subject, i, verdict, method, sampled=True))
-    smaller = _named_smaller(subject, wrong, rng) if set(wrong) - set(few) else {}
-    findings = []
-    for i, place in wrong.items():
+    return rows, [*misshapen, *_findings(subject, wrong, rng)], methods
+
+
+def _evidence(subject: Subject, i: int, found: Sample, way: Way) -> Evidence:
+    return Evidence(
+        subject, i, found.given[None], found.true[None], lambda rows: found.along(rows[0])[None],
+        NEARLY if way.coarse else DIGITS)
+
+
+def _misshapen(subject: Subject, i: int, found: Sample, way: Way) -> Finding:
+    name = subject.names[i]
+    faults = explain(_evidence(subject, i, found, way))
+    if not faults:
+        text = f"{name} has shape {subject.shape(i)}, its gradient has shape {found.given.shape}; "
+        faults = [Fault("wrong-shape", text + "they must be equal.")]
+    words = " ".join(fault.sentence for fault in faults)
+    return Finding(faults[0].kind, name, words, evidence=faults[0].evidence)
+
+
+def _findings(
+    subject: Subject, wrong: dict[int, tuple[Sample, Way]], rng: np.random.Generator
+) -> list[Finding]:
+    """A name for each wrong gradient, else a picture."""
+    worst, cells, named = {}, {}, {}
+    for i, (found, way) in wrong.items():
         name = subject.names[i]
-        fault = few.get(i) or (None if name in smaller else explain_large(subject, i, rng))
-        if fault:
-            finding = Finding(fault.kind, name, fault.message, evidence=fault.evidence,
-                              nonlinear=fault.nonlinear)
-        else:
-            finding = smaller.get(name) or _unnamed(name, place)
-        drawn = finding.picture
-        # a picture of nothing but wrong ones shows nothing, beside a name
-        if place.cells is not None and (finding.kind == "unexplained" or not place.cells.all()):
-            drawn = drawn or picture(place.cells)
-        findings.append(replace(
-            finding, index=place.index, analytic=place.analytic, numeric=place.numeric,
-            error_bar=place.error_bar, picture=drawn))
-    return rows, findings, methods
+        worst[i] = found.worst()
+        faults = explain(_evidence(subject, i, found, way))
+        if not faults:
+            allowed = max(WHOLE, 100 * way.epsilon) * norm(found.true) / DIRECTIONS**0.5
+            cells[i] = wrong_cells(found.given, found.slope, allowed)
+            few = few_wrong(name, found, worst[i], rng)
+            faults = [few] if few else []
+        named[i] = [Finding(fault.kind, name, fault.sentence, evidence=fault.evidence)
+                    for fault in faults]
+    # only where a size is not its source is a multiple of the whole explained by its number
+    vague = [i for i, found in named.items() if not found or found[0].kind == "factor"]
+    smaller = _named_smaller(subject, wrong, rng) if vague else {}
+    findings = []
+    for i, (found, _) in wrong.items():
+        name = subject.names[i]
+        best = [smaller[name]] if i in vague and name in smaller else named[i]
+        for finding in best or [_unnamed(name)]:
+            numeric, error = found.at(worst[i])
+            drawn = finding.picture
+            # a picture of nothing but wrong ones shows nothing
+            if i in cells and not cells[i].all():
+                drawn = drawn or picture(cells[i])
+            findings.append(replace(
+                finding, index=worst[i], analytic=float(found.given[worst[i]]), numeric=numeric,
+                error_bar=error, picture=drawn))
+    return findings
 
 
 def _beside_kinks(
@@ -100,7 +134,7 @@ def _beside_kinks(
                 way = replace(way, why=way.why + "; taken a little beside the kinks")
             analytic = np.asarray(moved.gradients(dout)[i], dtype=np.float64)
             slope = _slope(out_of, dout, aside, way)
-            verdict = sample(analytic, slope, scale, rng, method.epsilon, 3)
+            verdict = sample(analytic, slope, rng, 3).verdict(scale, method.epsilon)
         except (CallError, NotComplex):  # not with complex numbers, or not at this place
             continue
         if verdict.verdict == "right":
@@ -108,19 +142,12 @@ def _beside_kinks(
     return None
 
 
-def _unnamed(name: str, place: Located) -> Finding:
-    """A multiple of the truth, or what nothing explains."""
-    c = place.factor
-    if not np.isfinite(place.analytic):
-        return Finding("not-finite", name, f"The gradient of {name} holds NaN or infinity.")
-    if c is not None:
-        return Finding(kind_of(c), name, f"The gradient of {name} {times(c)}.",
-                       evidence="the same multiple along every random direction, to eight digits")
+def _unnamed(name: str) -> Finding:
     return Finding(
         "unexplained",
         name,
         f"The gradient of {name} is wrong along random directions; halving the tensor again "
-        "and again led to the element shown. In the picture the last axis runs to the "
+        "and again led to the element shown. In a picture the last axis runs to the "
         "right, each cell stands for many elements, and # is a wrong one.",
     )
 
@@ -139,7 +166,7 @@ def _slope(out_of: Callable[[Array], Array], dout: Array, x: Array, method: Way)
 
 
 def _named_smaller(
-    subject: Subject, wrong: dict[int, Located], rng: np.random.Generator
+    subject: Subject, wrong: dict[int, tuple[Sample, Way]], rng: np.random.Generator
 ) -> dict[str, Finding]:
     """Findings by argument from cut-down inputs on which the same arguments are wrong, if any."""
     for small in _cut(subject, rng):

@@ -11,7 +11,9 @@ that sit on one step off it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ import numpy as np
 from ..arrays import Array
 from ..gradcheck.compare import Agreement
 from ..gradcheck.numeric import Function, signs
+from .fault import DIGITS, NEARLY
 from .numeric import Gradient, Way, judged, unit_directions, ways
 from .report import Row
 from .subject import CallError, Subject
@@ -53,11 +56,80 @@ class Measurement:
         """The positions of the inputs whose gradient differs from the numerical one."""
         return [i for i, verdict in self.verdict.items() if verdict.verdict == "wrong"]
 
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """One wrong gradient: `given` (K, ...) for K random douts, and the `truth` (K, n).
+
+    `measured` makes a gradient (K, *shape) what `truth` holds of the true one: all its elements, or
+    of a large one its slopes along n directions; `digits` is how near a prediction must come. `m`
+    has the Jacobian, if there is one.
+    """
+
+    subject: Subject
+    position: int
+    given: Array
+    truth: Array
+    measured: Callable[[Array], Array]
+    digits: float = DIGITS
+    m: Measurement | None = None
+
     @property
-    def digits(self) -> str:
-        """How well a prediction is met that counts as met, for the evidence of a finding."""
-        coarse = any(method.coarse for method in self.method.values())
-        return "as far as its digits go" if coarse else "to eight digits"
+    def name(self) -> str:
+        """forward's name for the input."""
+        return self.subject.names[self.position]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The input's shape, which `given` need not have."""
+        return self.subject.shape(self.position)
+
+    @property
+    def shaped(self) -> bool:
+        """Does the gradient have the shape of its input?"""
+        return self.given.shape[1:] == self.shape
+
+    @cached_property
+    def rows(self) -> Array:
+        """What was given, as the truth is held."""
+        return self.measured(self.given)
+
+    @property
+    def words(self) -> str:
+        """How well a prediction is met that counts as met."""
+        return "to eight digits" if self.digits == DIGITS else "as far as its digits go"
+
+    @property
+    def measurement(self) -> Measurement:
+        """Where the Jacobian is."""
+        assert self.m is not None
+        return self.m
+
+    @property
+    def jacobian(self) -> Array:
+        """(N, M): element n of the input, element m of out."""
+        return self.measurement.jacobian[self.position]
+
+    def cubes(self, rows: Array) -> Array:
+        """(K, N) as (K, *shape)."""
+        return rows.reshape(len(rows), *self.shape)
+
+    def weighted(self, mask: Array) -> Array:
+        """The true gradient if dout were multiplied by `mask` (of out's shape) first: (K, N)."""
+        douts = self.measurement.douts * mask
+        return np.asarray(douts.reshape(len(douts), -1) @ self.jacobian.T)
+
+
+def evidence(m: Measurement, position: int, truth: Array | None = None) -> Evidence:
+    """The gradient at one position of a measurement, perhaps with another truth."""
+    if position in m.analytic:
+        given = m.analytic[position].reshape(len(m.douts), *m.subject.shape(position))
+    else:
+        given = np.array([np.asarray(grads[position], np.float64) for grads in m.returned])
+    return Evidence(
+        m.subject, position, given, m.numeric[position] if truth is None else truth,
+        lambda rows: rows.reshape(len(rows), -1), NEARLY if m.method[position].coarse else DIGITS,
+        m)
 
 
 def row(
@@ -120,6 +192,8 @@ def measure(subject: Subject, rng: np.random.Generator, positions: list[int]) ->
     """Run backward for several douts and take the true gradients of the inputs at `positions`."""
     out = subject.run()[0].astype(np.float64)  # the length of a float16 array overflows
     douts = np.array([signs(out.shape, rng) for _ in range(DOUTS)])
+    if out.size == 1:
+        douts[0] = 1.0  # the numbers shown are then the user's own
     result = Measurement(subject, out, douts, [subject.gradients(dout) for dout in douts])
     for i in positions:
         x = subject.array(i)

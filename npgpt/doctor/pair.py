@@ -35,6 +35,10 @@ class Pair:
             i for i, (a, v) in enumerate(zip(self.inputs, inputs))
             if a is not None and a.dtype.kind == "f" and not isinstance(v, constant))
         self.names = argument_names(forward, len(inputs), settings)
+        # arrays behind a parameter that is given as a setting go by name
+        later = {p.name for p in parameters(functools.partial(forward, **settings))
+                 if p.kind is p.KEYWORD_ONLY}
+        self.by_place = next((i for i, n in enumerate(self.names) if n in later), len(inputs))
 
     def array(self, position: int) -> Array:
         """One input that is not None."""
@@ -59,11 +63,8 @@ class Pair:
     def call(self, arrays: Sequence[Array | None]) -> Any:
         """What forward returns for these very arrays."""
         settings = {name: fresh_copy(value) for name, value in self.settings.items()}
-        # arrays behind a parameter that is given as a setting go by name
-        later = {p.name for p in parameters(functools.partial(self.forward, **settings))
-                 if p.kind is p.KEYWORD_ONLY}
-        named = {name: a for name, a in zip(self.names, arrays) if name in later}
-        return self.forward(*arrays[:len(arrays) - len(named)], **settings, **named)
+        settings.update(zip(self.names[self.by_place:], arrays[self.by_place:]))
+        return self.forward(*arrays[:self.by_place], **settings)
 
     def call_backward(self, dout: Array, cache: Any) -> tuple[Any, ...]:
         """What backward returns for this very dout and cache, as a tuple."""

@@ -25,16 +25,16 @@ import numpy as np
 
 from ..arrays import Array
 from ..gradcheck.numeric import NotComplex, norm, signs
-from .fault import DIGITS, Fault
+from .fault import ALIKE, PATH, Fault, adds
 from .measure import Measurement
 from .multiple import kind_of, origin, times
 from .numeric import unit_directions
-from .source import Slot, Source, read, shortened, slots
+from .source import Slot, Source, shortened, slots
 from .subject import CallError
+from .traced_source import program
 
 ALONG = 4  # directions for each input
 CALLS = 8000  # of forward, for one search through all steps; more than any layer of npgpt needs
-_SAME = 1e-8  # parts that differ by less are one
 
 
 @dataclass(frozen=True)
@@ -145,10 +145,12 @@ class Paths:
         self.m = m
         self._found: dict[tuple[int, ...], _Parts] = {}
         self._graph: Graph | None = None
+        self._name = "forward"
         try:
-            source = read(m.subject.forward, helpers=False) if m.subject.readable else None
+            source = program(m.subject, "forward")
             if source is not None:
                 self._graph = graph = Graph(source)
+                self._name = source.name
                 self._subject = m.subject.with_inputs(m.subject.inputs)
                 self._subject.forward = graph.forward
                 graph.recorded = graph.record(self._subject.run)
@@ -184,10 +186,10 @@ class Paths:
                 weights, *_ = np.linalg.lstsq(columns, goal, rcond=None)
                 factor = float(weights[-1]) if scaled else 1.0
                 off = weights[:count] / factor
-                plain = all(min(abs(c + 1), abs(c + 2), abs(c - 1)) < 1e-6 for c in off)
+                plain = all(min(abs(c + 1), abs(c + 2), abs(c - 1)) < PATH for c in off)
                 if counted:  # such as a sum for a mean
                     plain = all(_is_count(1 + float(c)) for c in off)
-                if plain and (not scaled or abs(factor - 1) > 1e-6):
+                if plain and (not scaled or abs(factor - 1) > PATH):
                     if _explained(parts.errors, columns @ weights - parts.whole * scaled):
                         causes = []
                         for (site, part), c in zip(chosen, off, strict=True):
@@ -205,7 +207,7 @@ class Paths:
             part = part.reshape(-1, len(numeric)).T
             for weight in (0.0, -1.0, 2.0):
                 fault = self._describe([i], site, weight)
-                result.append(replace(fault, predicted=numeric + (weight - 1) * part))
+                result.append(replace(fault, predict=adds((weight - 1) * part)))
         return result
 
     def _parts_of(self, wrong: list[int]) -> _Parts:
@@ -230,7 +232,7 @@ class Paths:
         try:
             whole = self._slopes(graph, along, set())
             silent = self._find(graph, along, whole, set(), parts) & self._moving(graph, along)
-            if silent and norm(self._slopes(graph, along, silent) - whole) <= _SAME * norm(whole):
+            if silent and norm(self._slopes(graph, along, silent) - whole) <= ALIKE * norm(whole):
                 self._find(graph, along, whole, silent, parts)
         except (CallError, NotComplex):  # a step that cannot be held
             pass
@@ -249,11 +251,11 @@ class Paths:
             if graph.runs > last:
                 break
             part = whole - self._slopes(graph, along, held | {site.number})
-            if norm(part) <= _SAME * size:
+            if norm(part) <= ALIKE * size:
                 silent.add(site.number)
             # where everything goes this way it is a factor of the whole, which has better names
-            elif norm(part - whole) > _SAME * size and not any(
-                norm(part - other) <= _SAME * norm(part) for _, other in parts
+            elif norm(part - whole) > ALIKE * size and not any(
+                norm(part - other) <= ALIKE * norm(part) for _, other in parts
             ):
                 parts.append((site, part))
         return silent
@@ -283,7 +285,7 @@ class Paths:
 
     def _describe(self, wrong: list[int], site: Site, weight: float) -> Fault:
         names = " and ".join(self.m.subject.names[i] for i in wrong)
-        op = self.m.subject.forward.__name__
+        op = self._name
         path = f"the path of {names} through {site.text} (line {site.line} of {op})"
         found = round(weight, 9) + 0.0
         evidence = f"this path has the weight {found:.6g} in backward, where 1 belongs"
@@ -292,31 +294,31 @@ class Paths:
             (-1, "term-sign", "One term has the wrong sign"),
             (2, "accumulated-twice", "One term is added twice"),
         ):
-            if abs(weight - value) < 1e-6:
+            if abs(weight - value) < PATH:
                 return Fault(kind, f"{words}: {path}.", evidence)
-        counted = f"{path} counts {found:.6g} times{origin(weight, self.m)}"
+        counted = f"{path} counts {found:.6g} times{origin(weight, self.m.subject)}"
         return Fault("term-factor", f"One term has a wrong factor: {counted}.", evidence)
 
     def _scaled(self, wrong: list[int], factor: float) -> Fault:
         names = " and ".join(self.m.subject.names[i] for i in wrong)
         return Fault(
             kind_of(factor),
-            f"The whole gradient of {names} {times(factor)}{origin(factor, self.m)}.",
+            f"The whole gradient of {names} {times(factor)}{origin(factor, self.m.subject)}.",
             f"least squares gives the whole the weight {factor:.9g}")
 
 
 def _reached(wrong: list[int], part: Array) -> list[int]:
     """The inputs whose gradients a path has a part in."""
     sizes = [norm(row) for row in part.reshape(len(wrong), -1)]
-    return [i for i, size in zip(wrong, sizes, strict=True) if size > _SAME * max(sizes)]
+    return [i for i, size in zip(wrong, sizes, strict=True) if size > ALIKE * max(sizes)]
 
 
 def _explained(errors: Array, predicted: Array) -> bool:
-    return norm(errors - predicted) <= 100 * DIGITS * norm(errors)
+    return norm(errors - predicted) <= PATH * norm(errors)
 
 
 def _is_count(weight: float) -> bool:
     """0, an integer or one over an integer, up to the sign."""
-    if abs(weight) < 1e-6:
+    if abs(weight) < PATH:
         return True
-    return any(abs(w) < 1e5 and abs(w - round(w)) < 1e-6 * abs(w) for w in (weight, 1 / weight))
+    return any(abs(w) < 1e5 and abs(w - round(w)) < PATH * abs(w) for w in (weight, 1 / weight))

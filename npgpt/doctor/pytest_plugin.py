@@ -3,6 +3,7 @@
 def test_my_layer(gradcheck):
     gradcheck(my_forward, my_backward, x, weight, eps=1e-5)
     gradcheck.function(f, grad, x)
+    gradcheck.layer(MyLayer(3, 4), x)
 """
 
 from __future__ import annotations
@@ -29,13 +30,29 @@ class GradcheckFixture:
         """As npgpt.doctor.check."""
         return _passed("check", forward, backward, *inputs, **settings)
 
-    def function(self, f: Callable[..., Any], grad: Callable[..., Any], x: Any) -> Report:
+    def function(self, f: Callable[..., Any], grad: Callable[..., Any], *x: Any) -> Report:
         """As npgpt.doctor.check_function."""
-        return _passed("check_function", f, grad, x)
+        return _passed("check_function", f, grad, *x)
 
     def scalar(self, f: Callable[..., Any], params: Any, grads: Any) -> Report:
         """As npgpt.doctor.check_scalar."""
         return _passed("check_scalar", f, params, grads)
+
+    def layer(self, layer: Any, *inputs: Any, **settings: Any) -> Report:
+        """As npgpt.doctor.check_layer."""
+        return _passed("check_layer", layer, *inputs, **settings)
+
+    def loss(self, f: Callable[..., Any], *given: Any, **settings: Any) -> Report:
+        """As npgpt.doctor.check_loss."""
+        return _passed("check_loss", f, *given, **settings)
+
+    def torch(self, function: Any, *inputs: Any, **settings: Any) -> Report:
+        """As npgpt.doctor.check_torch."""
+        return _passed("check_torch", function, *inputs, **settings)
+
+    def jax(self, f: Callable[..., Any], *inputs: Any, **settings: Any) -> Report:
+        """As npgpt.doctor.check_jax."""
+        return _passed("check_jax", f, *inputs, **settings)
 
 
 def _passed(name: str, *arguments: Any, **settings: Any) -> Report:

@@ -20,12 +20,13 @@ import numpy as np
 from ..arrays import Array
 from ..gradcheck.numeric import norm
 from .edits import Edit, edits
-from .fault import Fault
+from .fault import NEAR, Fault
 from .kinds import KINDS
 from .measure import Measurement, measure
-from .multiple import NEAR, plain
-from .source import Source, read, shortened
+from .multiple import plain
+from .source import Source, shortened
 from .subject import CallError, users_code
+from .traced_source import program
 
 RIGHT = 1e-9  # the error of a repaired gradient that is rounding, as a fraction of it
 
@@ -77,7 +78,7 @@ def repair(
     the budget.
     """
     last = 0 if most is None else max(0, budget.left - most)
-    source = read(m.subject.backward) if m.subject.readable else None
+    source = program(m.subject, "backward")
     if source is None:
         return None
     wanted = list(m.numeric) if positions is None else positions

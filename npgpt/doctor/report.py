@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import html
+import re
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 WIDTH = 80
+MOST_HTML_ROWS = 20
+_CODE = re.compile(r"`([^`]+)`")
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
 
@@ -138,7 +142,10 @@ class Report:
         for number, finding in enumerate(self.findings, start=1):
             yield "heading", f"{number}. {_heading(finding)}"
             evidence = "Evidence: " + finding.evidence if finding.evidence else ""
-            for text in (finding.message, _numbers(finding), evidence):
+            # once for each kind
+            more = "" if finding.kind in self.kinds[:number - 1] else (
+                f"What this is and how to find it: npgpt explain {finding.kind}")
+            for text in (finding.message, _numbers(finding), evidence, more):
                 yield "text", text
             yield "picture", finding.picture
         yield from (("note", "Note: " + note) for note in self.notes)
@@ -160,26 +167,42 @@ class Report:
                     yield paint(line, hues.get(role, ""), colour and role in hues)
             before = role
 
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain values, such as JSON holds; numbers that are not finite are text."""
+        findings = [{**asdict(finding), "explain": f"npgpt explain {finding.kind}"}
+                    for finding in self.findings]
+        return {"op": self.op, "ok": self.ok, "rows": [asdict(row) for row in self.rows],
+                "findings": findings, "notes": list(self.notes)}
+
     def _repr_html_(self) -> str:
         colour = {"green": "#1a7f37", "yellow": "#9a6700", "red": "#b3261e"}[self._title[1]]
         forms = {
             "title": f"<p><b style='color:{colour}'>{{}}</b></p>",
             "small": "<p><small>{}</small></p>",
-            "heading": "<h4>{}</h4>",
-            "text": "<p>{}</p>",
-            "picture": "<pre>{}</pre>",
-            "note": "<p><small>{}</small></p>",
+            "heading": "<p><b>{}</b></p>",
+            "text": "<p style='margin:0 0 .3em 1.5em;max-width:45em'>{}</p>",
+            "picture": "<pre style='margin-left:1.5em'>{}</pre>",
+            "note": "<p style='max-width:45em'><small>{}</small></p>",
         }
         parts = []
         for role, text in self._paragraphs():
             if role == "table":
-                cells = [[f"<th>{name}</th>" for name in _HEAD]]
-                cells += [[f"<td>{html.escape(c)}</td>" for c in _cells(row)] for row in self.rows]
-                rows = [f"<tr>{''.join(row)}</tr>" for row in cells]
-                parts += ["<table>", *rows, "</table>"]
+                parts += _html_table(self.rows)
             elif text:
-                parts.append(forms[role].format(html.escape(text)))
+                parts.append(forms[role].format(_CODE.sub(r"<code>\1</code>", html.escape(text))))
         return "\n".join(parts)
+
+
+def _html_table(rows: list[Row]) -> list[str]:
+    """The rows as a table, those that are not right first where there are many."""
+    shown = sorted(rows, key=lambda row: row.ok and not row.undecided)[:MOST_HTML_ROWS]
+    cells = ["".join(f"<th style='text-align:left'>{name}</th>" for name in _HEAD)]
+    for row in rows if len(rows) <= MOST_HTML_ROWS else shown:
+        style = "" if row.ok else " style='color:#b3261e'"
+        cells.append("".join(f"<td{style}>{html.escape(c)}</td>" for c in _cells(row)))
+    more = len(rows) - len(shown)
+    return ["<table>", *(f"<tr>{row}</tr>" for row in cells), "</table>",
+            *[f"<p><small>and {more} more inputs</small></p>"] * (more > 0)]
 
 
 def _heading(finding: Finding) -> str:

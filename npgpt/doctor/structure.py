@@ -4,7 +4,6 @@ forgotten special case shows, empty axes and axes of length one.
 
 from __future__ import annotations
 
-import inspect
 import itertools
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +14,11 @@ from ..arrays import Array
 from ..gradcheck.numeric import signs
 from ..gradcheck.pair import ContractError, describe
 from .measure import measure, step_around
+from .raised import described
 from .report import Finding
 from .subject import CallError, Subject
+
+ROUNDING = 1e-8  # of the gradient at a made-up size: less is no error that a size explains
 
 
 @dataclass
@@ -38,6 +40,9 @@ def check_structure(subject: Subject, rng: np.random.Generator) -> Structure:
     failure = "forward-raises"
     try:
         out, _ = subject.run()
+        if out.dtype.kind == "c":
+            message = "out is complex for real inputs; expected real numbers."
+            return Structure(findings=[Finding("contract", "", message)])
         if not np.all(np.isfinite(out)):
             message = "forward's own output holds a NaN or an infinity, so it has no derivative."
             return Structure(findings=[Finding("not-finite", "", message)])
@@ -47,7 +52,11 @@ def check_structure(subject: Subject, rng: np.random.Generator) -> Structure:
         return Structure(findings=[Finding("contract", "", str(error))])
     except CallError as failed:
         step = failure.removesuffix("-raises")
-        return Structure(findings=[Finding(failure, "", _raised(subject, step, failed.error))])
+        message = _raised(subject, step, failed.error)
+        if step == "backward" and _takes_swapped(subject):
+            message = "backward takes (cache, dout); the order is backward(dout, cache). As it " \
+                f"is, {message}"
+        return Structure(findings=[Finding(failure, "", message)])
     positions = list(subject.floats)
     if positions and len(grads) != len(subject.inputs):
         more = len(grads) > len(subject.inputs)
@@ -79,14 +88,28 @@ def _kind(a: Array) -> str:
 
 
 def _raised(subject: Subject, step: str, error: Exception) -> str:
-    if subject.forward not in subject.users:
-        step = {"forward": "f", "backward": "grad"}[step]
-    text = " ".join(str(error).split())[:200]
-    return f"{step} raised {type(error).__name__}: {text}"
+    program = subject.program
+    step = program.forward if step == "forward" else program.backward
+    return f"{step} raised {described(error)}"
+
+
+def _takes_swapped(subject: Subject) -> bool:
+    """Does backward give gradients of the inputs' shapes if it is called as backward(cache, dout)?
+    """
+    out, cache = subject.run()
+    try:
+        grads = subject.call_backward(cache, np.ones(out.shape))
+    except CallError:
+        return False
+    return len(grads) == len(subject.inputs) and all(
+        np.shape(grads[i]) == subject.shape(i) for i in subject.floats)
 
 
 def _count_text(subject: Subject, grads: tuple[Any, ...]) -> str:
     names = ", ".join(subject.names)
+    if len(grads) == 1 and grads[0] is None:
+        return "backward returned None: a `return` is forgotten, or it returns nothing. Expected " \
+            f"one gradient for each array of forward ({names})."
     if len(grads) == 1 and isinstance(grads[0], (list, dict)):
         return (
             f"backward returned {describe(grads[0])}; expected a tuple of gradients, one for each "
@@ -131,13 +154,22 @@ def _one(subject: Subject, i: int, grad: Any) -> Finding | None:
         return None if grad is None else Finding(
             "unexpected-gradient", name, f"{text}{describe(grad)}.")
     if grad is None:
+        if len(subject.inputs) == 1:
+            return Finding("missing-gradient", name, _count_text(subject, (grad,)))
         return Finding("missing-gradient", name,
-                       f"{name} has shape {subject.shape(i)}, but backward returned None for it.")
+                       f"{name} has shape {subject.shape(i)}, but backward returned None for it. "
+                       f"If it has no gradient, such as targets or a mask, give constant({name}), "
+                       f"or {name}=const(2,3) in a header.")
     if not _is_number(grad):
         return Finding("not-an-array", name, f"The gradient of {name} is {describe(grad)}.")
     dtype = np.asarray(grad).dtype
     if dtype.kind != "f":
         return Finding("wrong-dtype", name, f"The gradient of {name} has dtype {dtype}.")
+    bad = int((~np.isfinite(grad)).sum())
+    if bad and np.all(np.isfinite(subject.array(i))):
+        return Finding(
+            "not-finite", name, f"{bad} of {np.size(grad)} elements of the gradient of {name} are "
+            "NaN or infinite at the inputs given.", evidence="the values themselves")
     return None if dtype == np.float64 else Finding(
         "float32", name,
         f"All inputs are float64, but the gradient of {name} is {dtype}: digits were lost on the "
@@ -150,14 +182,13 @@ def sizes(subject: Subject, rng: np.random.Generator) -> Finding | None:
     Axes of equal length in several inputs are taken for the same axis and shrink together. Only the
     batch is tried empty: a layer without channels is nobody's wish.
     """
-    if any(holds_arrays(function) for function in subject.users):
+    if subject.fixed_sizes:
         return None
     whole = subject.run()[0].shape
     arrays = [a for a in subject.inputs if a is not None and a.ndim > 1]
     batch = arrays[0].shape[0] if arrays else 0
-    shapes = tuple(() if a is None else a.shape for a in subject.inputs)
     lengths = sorted({n for a in subject.inputs if a is not None for n in a.shape if n > 1})
-    for length in lengths:
+    for length in (n for n in lengths if _is_free(subject, n)):
         for size in (1, 0) if length == batch else (1,):
             small = subject.cut({length: size})
             try:
@@ -167,50 +198,28 @@ def sizes(subject: Subject, rng: np.random.Generator) -> Finding | None:
             small, _ = step_around(small, rng)
             expected = tuple(size if n == length else n for n in whole)
             finding = _examined_small(small, size, expected, rng)
-            if finding and not (size and _stretches(small, shapes, length)):
+            if finding:
                 return finding
     return None
 
 
-def holds_arrays(function: Any, depth: int = 3) -> bool:
-    """Does a function use arrays from outside, which cannot shrink with its inputs?"""
+def _is_free(subject: Subject, length: int) -> bool:
+    """Does the pair take one more along the axes of this length? Else it has the size inside, such
+    as np.eye(10), and broadcasts an axis of length one against it."""
+    for a in subject.inputs:  # probabilities and one-hot rows are none any more when they are cut
+        for axis, n in enumerate(() if a is None else a.shape):
+            if a is not None and n == length and np.allclose(a.sum(axis), 1):
+                return False
+    more = subject.cut({length: length + 1})
+    whole = subject.run()[0].shape
     try:
-        outside = inspect.getclosurevars(function)
-    except TypeError:  # not a plain function: nothing is known about it
-        return True
-    values = [*outside.nonlocals.values(), *outside.globals.values()]
-    values += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
-    return any(
-        depth > 0 and holds_arrays(value, depth - 1) if inspect.isfunction(value)
-        # a module such as numpy is not data; anything else with a shape or attributes may hold some
-        else not (inspect.ismodule(value) or inspect.isclass(value) or inspect.isbuiltin(value))
-        and (hasattr(value, "shape") or isinstance(value, (list, tuple, dict))
-             or bool(getattr(value, "__dict__", None)))
-        for value in values
-    )
-
-
-def _stretches(small: Subject, shapes: tuple[tuple[int, ...], ...], length: int) -> bool:
-    """Does forward stretch an axis of length one to a length that it has inside?
-
-    Then it gives the same for the axis and for `length` copies of it.
-    """
-    copies = tuple(
-        None if a is None else _copied(a, shape, length)
-        for a, shape in zip(small.inputs, shapes, strict=True)
-    )
-    try:
-        one, many = small.run()[0], small.with_inputs(copies).run()[0]
+        out = more.run()[0]
+        grads = more.gradients(np.ones(out.shape))
     except CallError:
         return False
-    return one.shape == many.shape and bool(np.allclose(one, many, rtol=1e-9, atol=0))
-
-
-def _copied(a: Array, shape: tuple[int, ...], length: int) -> Array:
-    for axis, n in enumerate(shape):
-        if n == length:
-            a = np.repeat(a, length, axis)
-    return a
+    # a size that backward has inside is no special case of one
+    return out.shape == tuple(n + 1 if n == length else n for n in whole) and all(
+        np.shape(grads[i]) == more.shape(i) for i in more.floats)
 
 
 def _examined_small(
@@ -242,6 +251,8 @@ def _examined_small(
         return None
     measured = measure(small, rng, [i for i in small.floats if small.array(i).size])
     for i in measured.wrong:
+        if measured.verdict[i].error < ROUNDING:  # out is zero here, and so is all of its gradient
+            continue
         return Finding(
             kind, small.names[i],
             f"For inputs of shape {shapes} the gradient of {small.names[i]} is wrong (relative "

@@ -1,20 +1,26 @@
-"""The pair that is examined, with what the doctor needs to know of it beside the check.
+"""What is examined: a pair, and the user's own functions that it is made of.
 
-What the user's own code raises comes as a CallError, so that nobody need catch more.
+A pair, a layer object, a loss that returns its gradients: whatever the style, a Program makes a
+pair of it, and makes another one of functions that were changed. What the user's own code raises
+comes as a CallError, so that nobody need catch more.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
 from ..arrays import Array
 from ..gradcheck.numeric import EPSILON, norm
-from ..gradcheck.pair import ContractError, describe
+from ..gradcheck.pair import ContractError, describe, to_numpy
 from .pair import Pair
+from .tree import is_tree, leaves, rebuilt
 
 
 class CallError(Exception):
@@ -36,22 +42,66 @@ def users_code() -> Iterator[None]:
         raise CallError(error) from error
 
 
-class Subject(Pair):
-    """A Pair; `op` is its name, `readable` is false if its source is not the user's own.
+Function = Callable[..., Any]
 
-    `users` are the functions whose code is the user's; `epsilon` is the precision that forward was
-    seen to compute in.
+
+@dataclass(frozen=True)
+class Program:
+    """The user's own `functions` by name, and the (forward, backward) that `pair` makes of them, or
+    of others under the same names.
+
+    `forward` and `backward` are the names of what computes the output and the gradients: the same
+    one for a function that gives both.
+    """
+
+    functions: Mapping[str, Function]
+    pair: Callable[[Mapping[str, Function]], tuple[Function, Function]]
+    forward: str = "forward"
+    backward: str = "backward"
+
+
+class Subject(Pair):
+    """A Pair made by a `program`; `op` is its name, `readable` is false if forward and backward
+    themselves are not the user's own source.
+
+    An output of several arrays, a tuple or a dict, is one flat array here, and backward gets its
+    dout in the same form. `epsilon` is the precision that forward was seen to compute in;
+    `fixed_sizes` says that other sizes of the inputs prove nothing.
     """
 
     def __init__(
-        self, forward: Callable[..., Any], backward: Callable[..., Any], inputs: Sequence[Any],
+        self, forward: Function, backward: Function, inputs: Sequence[Any],
         settings: dict[str, Any],
     ) -> None:
         super().__init__(forward, backward, inputs, settings)
         self.op = op_name(forward)
-        self.readable = True
-        self.users: tuple[Callable[..., Any], ...] = (forward, backward)
+        self.readable, self.fixed_sizes = True, False
+        self.program = Program(
+            {"forward": forward, "backward": backward}, lambda f: (f["forward"], f["backward"]))
         self.epsilon = EPSILON
+
+    @classmethod
+    def of(
+        cls, program: Program, inputs: Sequence[Any], names: Sequence[str], op: str,
+        settings: dict[str, Any] | None = None,
+    ) -> Self:
+        """The Subject of a program of another style than a pair's."""
+        subject = cls(*program.pair(program.functions), inputs, settings or {})
+        subject.program, subject.names, subject.op = program, list(names), op
+        subject.readable = False
+        return subject
+
+    @property
+    def users(self) -> tuple[Function, ...]:
+        """The functions whose code is the user's."""
+        return tuple(self.program.functions.values())
+
+    def with_functions(self, **changed: Function) -> Self:
+        """The same, with others in place of some of the program's functions."""
+        other = copy.copy(self)
+        other.program = replace(self.program, functions={**self.program.functions, **changed})
+        other.forward, other.backward = other.program.pair(other.program.functions)
+        return other
 
     def shape(self, position: int) -> tuple[int, ...]:
         """The shape of one input."""
@@ -69,11 +119,13 @@ class Subject(Pair):
         return self.with_inputs(tuple(None if a is None else change(a) for a in self.inputs))
 
     def cut(self, sizes: dict[int, int]) -> Self:
-        """The same pair with every axis of a length in `sizes` cut to what it says there."""
+        """The same pair with every axis of a length in `sizes` cut to what it says there, or made
+        longer by its own first elements."""
 
         def shorter(a: Array) -> Array:
             for axis, n in enumerate(a.shape):
-                a = a.take(range(sizes.get(n, n)), axis)
+                if n in sizes:
+                    a = a.take(range(sizes[n]), axis, mode="wrap")
             return a
 
         return self.each(shorter)
@@ -86,12 +138,46 @@ class Subject(Pair):
     def call(self, arrays: Sequence[Array | None]) -> Any:
         """What forward returns for these very arrays; raises CallError."""
         with users_code():
-            return super().call(arrays)
+            result = super().call(arrays)
+        if not isinstance(result, tuple) or len(result) != 2:
+            return result
+        outputs = checked_output(result[0], self.program.forward)
+        if not is_tree(outputs):
+            return outputs, result[1]
+        out = [to_numpy(value) for _, value in leaves(outputs)]
+        return np.concatenate([np.ravel(a) for a in out]), _Several(*result)
 
     def call_backward(self, dout: Array, cache: Any) -> tuple[Any, ...]:
         """What backward returns for this very dout and cache, as a tuple; raises CallError."""
+        if isinstance(cache, _Several):
+            dout, cache = cache.split(dout), cache.cache
         with users_code():
             return super().call_backward(dout, cache)
+
+
+@dataclass
+class _Several:
+    """The cache of a forward with several outputs."""
+
+    outputs: Any
+    cache: Any
+
+    def split(self, dout: Array) -> Any:
+        """A flat dout in the form of the outputs."""
+        shapes = [np.shape(value) for _, value in leaves(self.outputs)]
+        ends = np.cumsum([math.prod(shape) for shape in shapes])
+        parts = np.split(dout, ends[:-1])
+        return rebuilt(self.outputs, (p.reshape(s) for p, s in zip(parts, shapes, strict=True)))
+
+
+def checked_output(out: Any, name: str) -> Any:
+    """What a function gave: an array, or several in a tuple or dict; raises ContractError."""
+    for place, value in leaves(out):
+        array = None if value is None or isinstance(value, (str, dict)) else to_numpy(value)
+        if array is None or array.dtype.kind not in "fciub":
+            raise ContractError(f"{name} returned {describe(value)}{' as ' * bool(place)}{place}; "
+                                "it must return a number or arrays of numbers")
+    return out if is_tree(out) else to_numpy(out)
 
 
 def op_name(function: Callable[..., Any]) -> str:

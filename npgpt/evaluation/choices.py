@@ -1,10 +1,22 @@
-"""Multiple-choice questions, answered by the log-probability of each ending."""
+"""Multiple-choice questions, answered by the log-probability of each ending.
+
+The same log-probabilities give three accuracies, which differ by some percent of the questions and
+are often reported without saying which:
+
+    sum             the ending of highest summed log-probability; lm-evaluation-harness's acc
+    per token       of highest mean per token; build-nanogpt's acc_norm
+    per character   of highest sum over the ending's characters; lm-evaluation-harness's acc_norm
+
+Contexts are scored as the file has them, as build-nanogpt does. lm-evaluation-harness first removes
+HellaSwag's marks in brackets and puts the activity's label before the context: `npgpt eval MODEL
+--harness hellaswag` does too.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, Mapping
+from typing import Any, Callable, Iterable, Iterator, Mapping, TypeVar
 
 import numpy as np
 
@@ -12,19 +24,20 @@ from ..checked import checked
 from ..config import GPT2Config
 from ..documents import open_regular, parse_json
 from ..ids import check_ids
-from ..layers.cross_entropy import IGNORE
-from ..model import head_weight, hidden
 from ..ops import TEXTBOOK, Ops
 from ..params import check_params
 from ..suggest import shown
 from ..tape import Array
+from .continuations import score_continuations
 
 # in bytes; HellaSwag's longest has 2 kB
 LONGEST_LINE = 2**20
 
+T = TypeVar("T")
+
 
 class QuestionError(ValueError):
-    """A line of a multiple-choice file cannot be used; the message names file, line and cause."""
+    """A line of a file of questions or passages cannot be used: which file, line, and why."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +51,15 @@ class Question:
 
 @dataclass(frozen=True)
 class ChoiceScore:
-    """How many questions were answered right, choosing the ending of highest log-probability."""
+    """How many questions were answered right, by each way to compare endings."""
 
     questions: int
     right_by_sum: int
     """The ending's summed log-probability decides."""
-    right_by_length: int
+    right_by_tokens: int
     """Its mean per token decides, so that long endings do not lose by being long."""
+    right_by_characters: int
+    """Its sum over the number of characters decides, which needs no tokenizer to be compared."""
 
     @property
     def accuracy(self) -> float:
@@ -52,9 +67,14 @@ class ChoiceScore:
         return self.right_by_sum / self.questions
 
     @property
-    def accuracy_by_length(self) -> float:
-        """Fraction of questions right by length-normalised log-probability."""
-        return self.right_by_length / self.questions
+    def accuracy_by_tokens(self) -> float:
+        """Fraction of questions right by log-probability per token."""
+        return self.right_by_tokens / self.questions
+
+    @property
+    def accuracy_by_characters(self) -> float:
+        """Fraction of questions right by log-probability per character."""
+        return self.right_by_characters / self.questions
 
 
 @checked
@@ -62,9 +82,19 @@ def read_questions(path: Path | str) -> Iterator[Question]:
     """Questions from a file of JSON lines with `ctx`, `endings` and `label`, as HellaSwag's.
 
     A label is the place of the right ending, a number or its digits. Blank lines are skipped.
-    Raises QuestionError for an invalid line, and for a file without questions.
+    Raises QuestionError for an invalid line, an unlabelled one, and a file without questions.
     """
-    path = Path(path)
+    yield from read_lines(Path(path), "question", _question)
+
+
+def read_lines(
+    path: Path, what: str, make: Callable[[Mapping[str, Any]], T]
+) -> Iterator[T]:
+    """What `make` makes of the JSON object in each line of a file, blank lines skipped.
+
+    Raises QuestionError, with file and line, where a line is not JSON or `make` raises ValueError,
+    and for a file without objects.
+    """
     found = False
     with open_regular(path, QuestionError) as file:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), 1):
@@ -74,11 +104,11 @@ def read_questions(path: Path | str) -> Iterator[Question]:
             try:
                 if len(line) > LONGEST_LINE:
                     raise ValueError(f"expected a line of at most {LONGEST_LINE:,} bytes")
-                yield _question(parse_json(line, "the line"))
+                yield make(parse_json(line, "the line"))
             except ValueError as error:
-                raise QuestionError(f"{path}:{number}: not a question in JSON: {error}") from None
+                raise QuestionError(f"{path}:{number}: not a {what} in JSON: {error}") from None
     if not found:
-        raise QuestionError(f"{path}: no questions; one JSON object a line is needed")
+        raise QuestionError(f"{path}: no {what}s; one JSON object a line is needed")
 
 
 @checked
@@ -95,19 +125,20 @@ def score_questions(
     ending alone exceeds n_positions.
     """
     check_params(config, params)
-    score = ChoiceScore(0, 0, 0)
+    score = ChoiceScore(0, 0, 0, 0)
     for question in questions:
         try:
             if not isinstance(question, Question):
                 raise ValueError(f"expected a Question, got {shown(question)}")
-            sums, lengths = _ending_scores(params, config, question, encode, ops)
+            sums, tokens = _ending_scores(params, config, question, encode, ops)
         except ValueError as error:
             raise ValueError(f"question {score.questions + 1}: {error}") from None
-        score = ChoiceScore(
-            score.questions + 1,
-            score.right_by_sum + int(sums.argmax() == question.label),
-            score.right_by_length + int((sums / lengths).argmax() == question.label),
-        )
+        characters = np.array([len(ending) for ending in question.endings])
+        by_sum, by_tokens, by_characters = (
+            int((sums / size).argmax() == question.label) for size in (1, tokens, characters))
+        score = ChoiceScore(score.questions + 1, score.right_by_sum + by_sum,
+                            score.right_by_tokens + by_tokens,
+                            score.right_by_characters + by_characters)
         if on_progress is not None:
             on_progress(score)
     if score.questions == 0:
@@ -134,33 +165,26 @@ def _ending_scores(
         )
     # one context for all, so that every ending is judged after the same words
     context = context[-(config.n_positions + 1 - longest):]
-    rows = np.zeros((len(endings), len(context) + longest), np.int64)
-    targets = np.full(rows.shape, IGNORE, np.int64)
-    for row, target, ending in zip(rows, targets, endings):
-        whole = np.concatenate([context, ending])
-        # what stands behind a shorter ending is in its future and changes nothing
-        row[:len(whole)] = whole
-        target[len(context):len(whole)] = ending
-    x = hidden(params, rows[:, :-1], config, ops=ops)           # (E, T, C)
-    head = head_weight(params, config)
-    sums = np.array([
-        -float(ops.linear_cross_entropy(x[i:i + 1], head, targets[i:i + 1, 1:])) * len(ending)
-        for i, ending in enumerate(endings)
-    ])
-    return sums, np.array([len(ending) for ending in endings])
+    scored = score_continuations(params, config, [(context, ending) for ending in endings],
+                                 ops=ops, batch_size=len(endings))
+    return (np.array([found.logprob for found in scored]),
+            np.array([len(ending) for ending in endings]))
 
 
 def _question(value: Mapping[str, Any]) -> Question:
     """A Question from the object in a line of JSON."""
-    for key in ("ctx", "endings", "label"):
+    for key in ("ctx", "endings"):
         if key not in value:
             raise ValueError(f"{key!r} is missing; got {sorted(value)!r:.60}")
-    context, endings, label = value["ctx"], value["endings"], value["label"]
+    context, endings, label = value["ctx"], value["endings"], value.get("label", "")
     if not isinstance(endings, list) or len(endings) < 2:
         raise ValueError(f"'endings' must be a list of two or more texts; got {endings!r:.60}")
     for key, text in (("ctx", context), *(("endings", ending) for ending in endings)):
         if not isinstance(text, str) or not text:
             raise ValueError(f"{key!r} must be text; got {text!r:.60}")
+    if label == "":
+        raise ValueError("'label' is missing or empty: this is an unlabelled split, as HellaSwag's "
+                         "test split is; use a labelled one, such as its validation split")
     if isinstance(label, str) and label.isascii() and label.isdigit() and len(label) < 10:
         label = int(label)
     if type(label) is not int or not 0 <= label < len(endings):

@@ -7,7 +7,11 @@ gives more context, costs more, and gives a lower loss; stride = window costs le
 
     loss             mean of -log p(token | tokens before it in its window), in nats
     perplexity       exp(loss)
-    bits per byte    total of -log2 p over the bytes of the text: comparable across tokenizers
+    bits per byte    total of -log2 p of text over its bytes: comparable across tokenizers
+
+Bits and bytes are those of the scored tokens. A special token such as <|endoftext|>, which stands
+for no text, counts in neither, nor does a first token that is context only; in the loss and the
+perplexity special tokens count as any other, as in training.
 """
 
 from __future__ import annotations
@@ -46,6 +50,10 @@ class TextScore:
     """Total of -log p over the scored tokens."""
     tokens: int
     """How many tokens were scored."""
+    special_nats: float = 0.0
+    """What of `nats` belongs to special tokens."""
+    n_bytes: int = 0
+    """UTF-8 bytes of the text that the scored tokens stand for."""
 
     @property
     def loss(self) -> float:
@@ -57,11 +65,13 @@ class TextScore:
         """exp(loss); infinity where that overflows."""
         return math.exp(self.loss) if self.loss < 709.0 else math.inf
 
-    def bits_per_byte(self, n_bytes: int) -> float:
-        """Total bits over the UTF-8 bytes of the scored tokens; ValueError unless n_bytes > 0."""
-        if n_bytes < 1:
-            raise ValueError(f"n_bytes={n_bytes} must be the number of bytes of the scored text")
-        return self.nats / math.log(2.0) / n_bytes
+    @property
+    def bits_per_byte(self) -> float:
+        """Bits of the scored text over its bytes; ValueError where no bytes were counted."""
+        if self.n_bytes < 1:
+            raise ValueError("no bytes of text were scored; give score_text the tokenizer's "
+                             "token_bytes")
+        return (self.nats - self.special_nats) / math.log(2.0) / self.n_bytes
 
 
 def mean_loss(
@@ -77,19 +87,20 @@ def mean_loss(
 
     Targets of -100 are not counted. Raises ValueError if there are no targets.
     """
-    total, count = 0.0, 0
-    for total, count in _totals(params, config, batches, ops, workers):
-        if on_batch is not None and on_batch(count):
+    score = TextScore(0.0, 0)
+    for score in _totals(params, config, batches, ops, workers):
+        if on_batch is not None and on_batch(score.tokens):
             raise Stopped
-    if count == 0:
+    if score.tokens == 0:
         raise ValueError("no batches to evaluate on: the text is shorter than one sequence")
-    return total / count
+    return score.loss
 
 
 @checked
 def score_text(
     params: Mapping[str, Array], config: GPT2Config, ids: ArrayLike, *,
     window: int | None = None, stride: int | None = None, start_id: int | None = None,
+    token_bytes: ArrayLike | None = None,
     batch_size: int = 1, workers: int = 1, ops: Ops = TEXTBOOK,
     on_progress: Callable[[int, int], object] | None = None,
 ) -> TextScore:
@@ -99,6 +110,8 @@ def score_text(
         stride          how far a window moves; `window` by default
         start_id        a token to put before the text, such as GPT-2's 50256; without it the first
                         token is context only, and N - 1 tokens are scored
+        token_bytes     (V,) bytes that each token stands for, a Tokenizer's token_bytes, for the
+                        bits per byte; 0 marks a special token
         batch_size      windows read side by side
         workers         batches at a time, each on a thread of its own; best for small models
         on_progress     called with tokens scored so far, and in all
@@ -115,6 +128,10 @@ def score_text(
     ids = check_integers(ids, "ids")
     if ids.ndim != 1:
         raise ValueError(f"a text has ids of shape (N,); got {ids.shape}")
+    sizes = None if token_bytes is None else check_integers(token_bytes, "token_bytes")
+    if sizes is not None and (sizes.shape != (config.vocab_size,) or (sizes < 0).any()):
+        raise ValueError(f"token_bytes must be ({config.vocab_size},), of at least 0; got "
+                         f"{sizes.shape}")
     start = np.zeros(0, np.int64)
     if start_id is not None:
         start = check_ids([start_id], config.vocab_size, "start_id")
@@ -129,11 +146,11 @@ def score_text(
         return np.concatenate([start[begin:end], check_ids(part, config.vocab_size)])
 
     batches = _batches(read, _windows(count, width, step), batch_size)
-    nats = 0.0
-    for nats, done in _totals(params, config, batches, ops, workers):
+    score = TextScore(0.0, 0)
+    for score in _totals(params, config, batches, ops, workers, sizes):
         if on_progress is not None:
-            on_progress(done, count)
-    return TextScore(nats, count)
+            on_progress(score.tokens, count)
+    return score
 
 
 def evaluation_batches(
@@ -157,27 +174,44 @@ def evaluation_batches(
 
 def _totals(
     params: Mapping[str, Array], config: GPT2Config, batches: Iterable[tuple[Array, Array]],
-    ops: Ops, workers: int,
-) -> Iterator[tuple[float, int]]:
-    """Nats of all targets so far, and their number: after every `workers` batches."""
-    nats, count = 0.0, 0
+    ops: Ops, workers: int, token_bytes: Array | None = None,
+) -> Iterator[TextScore]:
+    """The score of all targets so far, after every `workers` batches."""
+    score = TextScore(0.0, 0)
     waiting = iter(batches)
     while group := list(islice(waiting, workers)):
-        losses = [0.0] * len(group)
+        found = [score] * len(group)
 
         def work(i: int) -> None:
             ids, targets = group[i]
             x = hidden(params, ids, config, ops=ops)            # (B, T, C)
-            scored = np.ascontiguousarray(x[:, -targets.shape[1]:])
-            losses[i] = float(ops.linear_cross_entropy(
-                scored, head_weight(params, config), np.ascontiguousarray(targets)))
+            found[i] = _score(ops, x[:, -targets.shape[1]:], head_weight(params, config), targets,
+                              token_bytes)
 
         each(work, len(group))
-        for loss, (_, targets) in zip(losses, group):
-            counted = int(np.count_nonzero(targets != IGNORE))
-            nats += loss * counted
-            count += counted
-        yield nats, count
+        for one in found:
+            score = TextScore(score.nats + one.nats, score.tokens + one.tokens,
+                              score.special_nats + one.special_nats, score.n_bytes + one.n_bytes)
+        yield score
+
+
+def _score(
+    ops: Ops, x: Array, head: Array, targets: Array, token_bytes: Array | None
+) -> TextScore:
+    """The score of targets (B, N) predicted from x (B, N, C)."""
+
+    def nats(x: Array, targets: Array) -> tuple[float, int]:
+        count = int(np.count_nonzero(targets != IGNORE))
+        x, targets = np.ascontiguousarray(x), np.ascontiguousarray(targets)
+        return float(ops.linear_cross_entropy(x, head, targets)) * count, count
+
+    total, count = nats(x, targets)
+    if token_bytes is None:
+        return TextScore(total, count)
+    sizes = token_bytes[targets]
+    special = sizes == 0
+    apart = nats(x[special][None], targets[special][None])[0] if special.any() else 0.0
+    return TextScore(total, count, apart, int(sizes.sum()))
 
 
 class _Window(NamedTuple):

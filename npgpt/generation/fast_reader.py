@@ -9,19 +9,21 @@ Textbook   npgpt.generation.reader.CachedReader
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Mapping, Sequence, cast
 
 import numpy as np
 
 from ..config import GPT2Config
+from ..fast.ops import FAST
 from ..machine.threads import blas_threads, one_blas_thread
 from ..model import hidden
-from ..ops import TEXTBOOK
+from ..ops import TEXTBOOK, Ops
 from ..tape import Array
 from ..variants import plain
 from . import streamed
 from .quantized import Int8, Weights
-from .reader import CachedReader
+from .reader import CachedReader, MakeReader
 
 
 class _Stored(Exception):
@@ -79,3 +81,8 @@ class FastReader(CachedReader):
                    positions=positions)
         except _Stored:
             self.advance(rows, ids.shape[1])
+
+
+def reader_for(ops: Ops) -> MakeReader:
+    """What makes the reader of a model that computes with `ops`: this one for the fast ops."""
+    return FastReader if ops == FAST else partial(CachedReader, ops=ops)

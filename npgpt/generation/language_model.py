@@ -14,7 +14,6 @@ from __future__ import annotations
 import sys
 import warnings
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Callable, Generator, Sequence, TypeGuard, Unpack, overload
 
@@ -30,9 +29,9 @@ from ..ops import Ops
 from ..params import parameter_shapes
 from ..suggest import shown
 from ..tape import Array
-from .fast_reader import FastReader
+from .fast_reader import reader_for
 from .quantized import Weights
-from .reader import CachedReader, MakeReader
+from .reader import MakeReader
 from .sampling import generators
 from .session import Session
 from .writer import OnSlide, Request, Settings, Token, Writer, check_names
@@ -161,8 +160,8 @@ class LanguageModel:
         Settings:
             temperature, top_k, top_p, min_p, repetition_penalty    as in Sampling; temperature 0 is
                                 greedy, 1 the default
-            stop_ids, stop      ids and strings that end a row; strings need decode=, from ids to
-                                str
+            stop_ids, stop      ids, or one, and strings that end a row; strings need decode=, from
+                                ids to str
             speculate           draft by prompt look-up; the same tokens, sooner in repetitive text
 
         Raises, at the call and before any work, ValueError for an empty prompt, ids outside the
@@ -180,7 +179,7 @@ class LanguageModel:
         check_memory(len(prompts) * samples * row, f"samples={shown(samples)}")
         texts = [prompt.tolist() for prompt in prompts for _ in range(samples)]
         rngs = generators(seed, len(texts))
-        make = reader or self._reader()
+        make = reader or reader_for(self.ops)
         return Writer(
             texts, rngs, make(self.params, self.config, len(texts), capacity), self.config,
             on_slide or warn_of_slide(self.config),
@@ -189,11 +188,8 @@ class LanguageModel:
     @checked
     def session(self, *, seed: int | None = None, on_slide: OnSlide | None = None) -> Session:
         """One text that a user and the model write by turns; see Session."""
-        return Session(self.params, self.config, seed=seed, reader=self._reader(),
+        return Session(self.params, self.config, seed=seed, reader=reader_for(self.ops),
                        on_slide=on_slide or warn_of_slide(self.config))
-
-    def _reader(self) -> MakeReader:
-        return FastReader if self.ops == FAST else partial(CachedReader, ops=self.ops)
 
 
 def warn_of_slide(config: GPT2Config) -> OnSlide:

@@ -45,7 +45,7 @@ class Sampling:
     """How the next token is chosen; the defaults draw from the model's own distribution.
 
         temperature             at least 0; 0 is greedy, below 1 safer, above 1 wilder
-        top_k                   at least 1, or None; more than the vocabulary keeps all of it
+        top_k                   at least 1; 0, None and more than the vocabulary keep all of it
         top_p                   in (0, 1], or None
         min_p                   in [0, 1], or None
         repetition_penalty      above 0; 1 changes nothing, 1.2 is usual
@@ -64,7 +64,7 @@ class Sampling:
         if not 0.0 <= temperature < math.inf:
             raise ValueError(f"temperature={temperature} must be finite, at least 0; 0 is greedy")
         if self.top_k is not None:
-            check_integer("top_k", self.top_k, 1, hint="; leave it out to keep every token")
+            check_integer("top_k", self.top_k, 0, hint="; 0 keeps every token")
         if self.top_p is not None and not 0.0 < check_number("top_p", self.top_p) <= 1.0:
             raise ValueError(f"top_p={self.top_p} is outside (0, 1]; 1 keeps every token")
         if self.min_p is not None and not 0.0 <= check_number("min_p", self.min_p) <= 1.0:
@@ -84,7 +84,7 @@ class Sampling:
         if self.temperature == 0.0:
             return keep_top_k(out, 1)
         out = with_temperature(out, self.temperature)
-        if self.top_k is not None:
+        if self.top_k:
             out = keep_top_k(out, self.top_k)
         if self.top_p is not None:
             out = keep_top_p(out, self.top_p)

@@ -42,6 +42,11 @@ class StopGuard:
         return ready
 
 
+def id_list(stop_ids: int | Collection[int]) -> list[int]:
+    """One stop id, or some, as a list."""
+    return [stop_ids] if isinstance(stop_ids, int) else list(stop_ids)
+
+
 def checked_strings(strings: str | Collection[str]) -> tuple[str, ...]:
     """One string or several as a tuple; ValueError for an empty one or for none at all."""
     several = (strings,) if isinstance(strings, str) else tuple(strings)

@@ -29,14 +29,10 @@ from ..tape import Array
 from .lookup import FIRST_DRAFT, next_length, propose
 from .reader import CachedReader
 from .sampling import Sampling, SamplingSettings, log_probability
-from .stops import checked_strings
+from .stops import checked_strings, id_list
 
 # a stream of as many would take years
 MOST_TOKENS = 2**31 - 1
-
-# transformers' names for what is another here
-ELSEWHERE = {"do_sample": "temperature=0 is greedy", "num_return_sequences": "samples",
-             "eos_token_id": "stop_ids", "stop_strings": "stop", "typical_p": "min_p or top_p"}
 
 OnSlide = Callable[[int], None]
 Decode = Callable[[Sequence[int]], str]
@@ -56,7 +52,7 @@ class Token(NamedTuple):
 class Settings(SamplingSettings, total=False):
     """How tokens are chosen and where a text ends, as `LanguageModel.stream` describes it."""
 
-    stop_ids: Collection[int]
+    stop_ids: int | Collection[int]
     stop: str | Collection[str]
     decode: Decode | None
     speculate: bool
@@ -73,7 +69,7 @@ class Request:
     @checked
     def __init__(
         self, config: GPT2Config, max_new_tokens: int, *,
-        stop_ids: Collection[int] = (),
+        stop_ids: int | Collection[int] = (),
         stop: str | Collection[str] = (),
         decode: Decode | None = None,
         speculate: bool = False,
@@ -82,7 +78,7 @@ class Request:
         self.limit = check_integer("max_new_tokens", max_new_tokens, 0, MOST_TOKENS)
         self.sampling = Sampling(**sampling)
         self.speculate = speculate
-        ids = list(stop_ids)
+        ids = id_list(stop_ids)
         self.stop_ids = set(check_ids(ids, config.vocab_size, "stop_ids").tolist()) if ids else ()
         self.strings = checked_strings(stop)
         self.decode = decode
@@ -101,8 +97,8 @@ def check_names(settings: Iterable[str], known: Iterable[str]) -> None:
     """TypeError for a setting that is not among the `known` ones, with the nearest."""
     for name in settings:
         if name not in known:
-            hint = f" (here {ELSEWHERE[name]})" if name in ELSEWHERE else did_you_mean(name, known)
-            raise TypeError(f"unknown setting {name!r}{hint}; expected one of {', '.join(known)}")
+            raise TypeError(f"unknown setting {name!r}{did_you_mean(name, known)}; expected one of "
+                            f"{', '.join(known)}")
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Callable, Collection, Generator, Iterable, Unpack
 from ..text.stream import StreamDecoder
 from ..text.tokenizer import Tokenizer
 from .session import Session
-from .stops import StopGuard
+from .stops import StopGuard, id_list
 from .writer import Settings, Token
 
 
@@ -15,7 +15,7 @@ def stream_text(
     tokens: Iterable[Token],
     tokenizer: Tokenizer,
     *,
-    stop_ids: Collection[int] = (),
+    stop_ids: int | Collection[int] = (),
     stop: str | Collection[str] = (),
 ) -> Generator[str, None, None]:
     """The text of one row's tokens, in pieces that are safe to print at once.
@@ -23,9 +23,9 @@ def stream_text(
     Incomplete characters and what may be the start of a stop string wait; stop strings and stop ids
     themselves are not shown.
     """
-    decoder, guard = StreamDecoder(tokenizer), StopGuard(stop)
+    decoder, guard, ids = StreamDecoder(tokenizer), StopGuard(stop), id_list(stop_ids)
     for token in tokens:
-        piece = "" if token.id in stop_ids else guard.add(decoder.add(token.id))
+        piece = "" if token.id in ids else guard.add(decoder.add(token.id))
         if piece:
             yield piece
     rest = guard.add(decoder.flush()) + guard.flush()

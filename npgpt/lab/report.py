@@ -143,8 +143,8 @@ def _differences(summary: Summary) -> list[Part]:
             change(pair.entropy, 1) if pair.entropy else ""))
     n = max(len(pair.seeds) for pair in summary.pairs)
     least = "" if n < 1 else (
-        f" With {n} seeds the sign-flip test cannot give less than {p_text(2 / 2**n)}, whatever "
-        f"the numbers are.")
+        f" With {'one seed' if n == 1 else f'{n} seeds'} the sign-flip test cannot give less than "
+        f"{p_text(2 / 2**n)}, whatever the numbers are.")
     return [
         table("Perplexity of the first arm over that of the second, minus 1, from runs that share "
               "their seed (order of batches, and initial weights where the shapes agree). The last "
@@ -160,14 +160,14 @@ def _differences(summary: Summary) -> list[Part]:
 
 
 def _entropy(summary: Summary, drawn: Drawn) -> list[Part]:
-    if summary.bound is None:
+    arms = [arm for arm in summary.arms if arm.entropy]
+    if summary.bound is None or not arms:
         return []
     bound, largest = summary.bound, summary.largest
-    arms = [arm for arm in summary.arms if arm.entropy]
     # runs that diverged have no last step to measure
     diverged = [(f"{arm.name}, seed {seed}", f"diverged at step {step:,}")
                 for arm in summary.arms for seed, step in arm.diverged.items()]
-    n_layer = max((len(arm.mean_entropy) for arm in arms), default=0)
+    n_layer = max(len(arm.mean_entropy) for arm in arms)
     found = [
         text(f"In nats, averaged over positions, as the paper has it. The most that causal "
              f"attention can reach here is ln(T!)/T = {bound:.3f}: every position uniform over "

@@ -4,7 +4,9 @@
     print(compare_packs("my-pack", "their-pack"))     # the first tensor that differs, and why
 """
 
-from .compare import Comparison, compare_packs
+from .compare import Comparison, compare_packs, listed
+from .readers import reader
 from .write import read_pack, tiny_config, write_pack
 
-__all__ = ["Comparison", "compare_packs", "read_pack", "tiny_config", "write_pack"]
+__all__ = ["Comparison", "compare_packs", "listed", "read_pack", "reader", "tiny_config",
+           "write_pack"]

@@ -15,7 +15,7 @@ from ..documents import LONGEST_LINE, check_type
 from ..suggest import one_line, shown
 from ..tape import Array
 from ..weights import CheckpointError
-from .causes import likely_cause
+from .steps import likely_cause
 from .write import ABOUT, GREEDY, INPUTS, PRECISIONS, Pack, read_pack
 
 
@@ -40,6 +40,8 @@ class Comparison:
     last_right: str | None = None
     message: str = ""
     cause: str = ""
+    kinds: tuple[str, ...] = ()
+    """The stable names of the mistakes in `cause`."""
 
     @property
     def ok(self) -> bool:
@@ -59,6 +61,7 @@ class Comparison:
             if self.last_right:
                 lines.append(f"correct up to: {self.last_right}")
             lines += [self.message, f"likely cause: {self.cause}"]
+            lines += [f"npgpt explain {kind}" for kind in self.kinds[:1]]
         return "\n".join(textwrap.fill(line, 80, subsequent_indent="  ") for line in lines)
 
 
@@ -96,13 +99,27 @@ def compare_packs(ours: str | Path, theirs: str | Path) -> Comparison:
             result.message = _difference(own[name], given[name], tolerance)
             if result.message:
                 result.first = name
-                result.cause = likely_cause(name, own, given[name], config)
+                result.cause, result.kinds = likely_cause(name, own, given[name], config)
                 return result
             result.last_right = name
     if not result.compared:
         raise CheckpointError(f"{theirs} holds none of the {len(order)} tensors of {ours}; "
                               f"expected names KIND/NAME, such as {order[0]}")
     return result
+
+
+@checked
+def listed(path: str | Path) -> list[tuple[str, str]]:
+    """(name, shape) of a pack's tensors: parameters first, then the others as they are computed.
+
+    Raises CheckpointError for what npgpt did not write.
+    """
+    pack = read_pack(path)
+    order, _, _ = _description(pack)
+    given = [name.removeprefix("float64/") for name in pack.tensors
+             if name in INPUTS or name.startswith("float64/params/")]
+    return [(name, str(pack.tensors[name if name in INPUTS else f"float64/{name}"].shape))
+            for name in (*given, *order, GREEDY)]
 
 
 def _description(pack: Pack) -> tuple[list[str], dict[str, dict[str, float]], GPT2Config]:

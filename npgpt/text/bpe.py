@@ -77,6 +77,11 @@ class BPETokenizer(Tokenizer):
         """
         return gpt2_encoding().decode_bytes(check_row(ids, self.vocab_size).tolist())
 
+    @property
+    def token_bytes(self) -> NDArray[np.int64]:
+        """Bytes of text that each id stands for, shape (vocab_size,); 0 for the end of a text."""
+        return np.array([*map(len, mergeable_ranks()), 0], np.int64)
+
     def to_dict(self) -> dict[str, str]:
         """Its name alone: GPT-2 has one merge table."""
         return {"name": self.name}

@@ -53,7 +53,7 @@ def find_source(name_or_path: str | os.PathLike[str], folder: Path, report: Repo
     try:
         # "" is not a folder, though Path("") is the current one
         if given and path.is_dir():
-            return folder_source(path)
+            return folder_source(path, report)
         if path.is_file():
             return file_source(str(path), [path])
         there = bool(given) and path.exists()
@@ -90,7 +90,7 @@ def python_source() -> Source:
     library = Path(sysconfig.get_path("stdlib"))
     paths = [
         path
-        for path in walk(library, lambda name: name not in _SKIPPED_FOLDERS)
+        for path in walk(library, lambda inner: inner.name not in _SKIPPED_FOLDERS)
         if path.suffix == ".py" and not path.name.startswith(_SKIPPED_FILES) and path.is_file()
     ]
     if not paths:

@@ -17,6 +17,8 @@ MARK = "\ufeff"     # the byte-order mark that some editors put before a text
 # encoding a block briefly needs some thirty times its size
 BLOCK_BYTES = 1 << 18
 _SNIFF_BYTES = 8192
+# files of a folder that a note names
+NAMED = 3
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -119,37 +121,65 @@ def file_source(name: str, paths: Iterable[Path]) -> Source:
         Document(str(path), partial(open_regular, path, CorpusError)) for path in paths))
 
 
-def folder_source(folder: Path) -> Source:
+def folder_source(folder: Path, report: Callable[[str], None] = lambda note: None) -> Source:
     """All text files below a folder, in the order of their paths; CorpusError if there are none.
 
     Left out: names that begin with a dot, __pycache__, links to folders, and binary files, which
-    have a zero byte among their first 8192 (the rule of git and grep).
+    have a zero byte among their first 8192 (the rule of git and grep). `report` is called with what
+    was read and what was not.
     """
-    def is_wanted(name: str) -> bool:
-        return not name.startswith(".") and name != "__pycache__"
+    left: list[str] = []
 
-    files = file_source(str(folder), (
-        path for path in walk(folder, is_wanted) if path.name[0] != "." and path.is_file()
-    ))
-    documents = tuple(document for document in files.documents if _is_text(document))
+    def is_wanted(inner: Path) -> bool:
+        why = ("hidden" if inner.name.startswith(".") else "link" if inner.is_symlink() else
+               "compiled code" if inner.name == "__pycache__" else "")
+        if why:
+            left.append(f"{inner.relative_to(folder)}/ ({why})")
+        return not why
+
+    paths: list[Path] = []
+    for path in walk(folder, is_wanted):
+        if path.name.startswith("."):
+            left.append(f"{path.relative_to(folder)} (hidden)")
+        elif not path.is_file():
+            left.append(f"{path.relative_to(folder)} (not a regular file)")
+        else:
+            paths.append(path)
+    documents: list[Document] = []
+    for path, document in zip(paths, file_source(str(folder), paths).documents):
+        if _is_text(document):
+            documents.append(document)
+        else:
+            left.append(f"{path.relative_to(folder)} (binary)")
     if not documents:
         raise CorpusError(
             f"folder {folder} holds no text file (hidden and binary files are left out)"
         )
-    return Source(files.name, documents)
+    read = [str(Path(document.name).relative_to(folder)) for document in documents]
+    report(f"{folder}: read {_some(read, 'file')}; "
+           + (f"left out {_some(left)}" if left else "none left out"))
+    return Source(str(folder), tuple(documents))
 
 
-def walk(folder: Path, enter: Callable[[str], bool]) -> Iterator[Path]:
+def _some(names: list[str], what: str = "") -> str:
+    """How many, and the first few by name: 12 files (a.txt, b.txt, ...)."""
+    shown = ", ".join(names[:NAMED] + ["..."] * (len(names) > NAMED))
+    if not what:
+        return shown if len(names) <= NAMED else f"{len(names)}: {shown}"
+    return f"{len(names)} {what}{'s' * (len(names) != 1)} ({shown})"
+
+
+def walk(folder: Path, enter: Callable[[Path], bool]) -> Iterator[Path]:
     """Every file below a folder, its own files first, then folder by folder; each sorted by name.
 
-    enter decides by its name whether a folder is entered. CorpusError for an unreadable folder.
+    enter decides whether a folder is entered. CorpusError for an unreadable folder.
     """
 
     def stop(error: OSError) -> None:
         raise CorpusError(f"cannot read {error.filename}: {cause(error)}") from error
 
     for here, folders, names in os.walk(folder, onerror=stop):
-        folders[:] = sorted(name for name in folders if enter(name))
+        folders[:] = [name for name in sorted(folders) if enter(Path(here, name))]
         yield from (Path(here, name) for name in sorted(names))
 
 

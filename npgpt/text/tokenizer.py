@@ -57,6 +57,14 @@ class Tokenizer(ABC):
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
 
     @property
+    def token_bytes(self) -> NDArray[np.int64]:
+        """Bytes of text that each id stands for, shape (vocab_size,); 0 for the end of a text."""
+        sizes = [len(self.decode_bytes([i])) for i in range(self.vocab_size)]
+        if self.eot_id is not None:
+            sizes[self.eot_id] = 0
+        return np.array(sizes, np.int64)
+
+    @property
     def first_id(self) -> int:
         """Where a text without a prompt starts: the end-of-text id, else a newline's, else 0."""
         if self.eot_id is not None:

@@ -80,10 +80,11 @@ class RunRecord(_Checked):
     corpus_fingerprint: str
 
 
-def save_checkpoint(run_folder: Path, state: TrainingState) -> Path:
+def save_checkpoint(run_folder: Path, state: TrainingState, best: int | None = None) -> Path:
     """Write the state as RUN/checkpoints/step-N, then delete all but the newest few.
 
-    Raises OSError for a full disk or an unwritable folder; what was there before stays.
+    The newest one up to the step `best`, that of the lowest held-out loss, stays too. Raises
+    OSError for a full disk or an unwritable folder; what was there before stays.
     """
     place = run_folder / FOLDER / f"step-{state.step:08d}"
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -100,8 +101,10 @@ def save_checkpoint(run_folder: Path, state: TrainingState) -> Path:
             }
             (beside / RUN_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
             write_checksums(beside, measured(beside))
+    kept = None if best is None else best_checkpoint(run_folder, best)
     for old in checkpoints(run_folder)[:-state.run.train.keep_checkpoints]:
-        remove_folder(old)
+        if old != kept:
+            remove_folder(old)
     return place
 
 
@@ -111,6 +114,12 @@ def checkpoints(run_folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(p for p in folder.iterdir() if p.is_dir() and _NAME.fullmatch(p.name))
+
+
+def best_checkpoint(run_folder: Path, step: int) -> Path | None:
+    """The newest whole checkpoint of a run up to `step`; None if there is none."""
+    found = [path for path in checkpoints(run_folder) if step_of(path) <= step]
+    return found[-1] if found else None
 
 
 def is_run(path: Path) -> bool:

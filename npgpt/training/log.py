@@ -28,6 +28,10 @@ Record = Union[None, bool, int, float, str, Array, Sequence["Record"], Mapping[s
 Number = Union[float, Literal["nan", "inf", "-inf"], None]
 """A number as `plain` gives it: text where it is not finite."""
 
+# what a step's line has, where it was measured
+MEASURED = ("loss", "val", "lr", "grad_norm", "tokens_per_second")
+# floats count up to here
+_LARGEST_STEP = 2**53
 # of a run of a million steps; more is no log of one
 LARGEST = 2**30
 
@@ -59,7 +63,34 @@ class LogRecord(_Step, total=False):
 
     loss: Number
     val: Number
+    lr: Number
+    grad_norm: Number
+    tokens_per_second: Number
     watch: Seen
+
+
+class Step(NamedTuple):
+    """A step of a run as its log has it; None is what was not measured at it.
+
+    Step 0 is the state before the first update: it has no loss, and a held-out one.
+    """
+
+    step: int
+    loss: float | None = None
+    """Over the batch of the step, in nats per token, before the update."""
+    val: float | None = None
+    """Over held-out text, in nats per token, after the update."""
+    lr: float | None = None
+    grad_norm: float | None = None
+    """Of all gradients together, before clipping."""
+    tokens_per_second: float | None = None
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Step | None:
+        """The step that a line of the log describes; None if it has nothing of one."""
+        found = {name: float(record[name]) for name in MEASURED if record.get(name) is not None}
+        step = record["step"]
+        return cls(step, **found) if found and 0 <= step < _LARGEST_STEP else None
 
 
 class RunLog:

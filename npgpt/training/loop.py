@@ -3,7 +3,7 @@
     RUN/config.toml     the resolved settings
     RUN/log.jsonl       step, loss, learning rate, gradient norm, tokens per second, at times val;
                         at watched steps `watch`, what was seen, and watch_seconds, its cost
-    RUN/checkpoints/    the newest few, see `checkpoint`
+    RUN/checkpoints/    the newest few, and that of the lowest held-out loss, see `checkpoint`
     RUN/samples/        text written on the way
     RUN/result.json     step, loss over all held-out text; once the run has finished
     RUN/.lock           held while a process trains, see `files.locked`
@@ -39,8 +39,10 @@ from ..text import Corpus
 from .batches import training_batch
 from .checkpoint import FOLDER as CHECKPOINTS
 from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
+from .curves import plot, read_curves
+from .held_out import HeldOutLoss
 from .log import FILE as LOG_FILE
-from .log import RunLog, cut_log, plain
+from .log import RunLog, Step, cut_log, plain
 from .schedule import learning_rate
 from .settings import RunConfig
 from .step.adamw import adamw_step, clipping, decaying, global_norm, zero_moments
@@ -94,6 +96,13 @@ class Outcome:
     warning: str = ""
     """That probes took too much of the time, and what would take less; "" if they did not."""
 
+    def _repr_html_(self) -> str | None:
+        """The run's curves, for a notebook."""
+        try:
+            return plot(self.checkpoint)._repr_html_()
+        except (OSError, ValueError):
+            return None
+
 
 @checked
 def new_state(run: RunConfig, corpus: Corpus) -> TrainingState:
@@ -118,13 +127,16 @@ def train(
     reporter: Reporter = Reporter(),
     should_stop: Callable[[], bool] = lambda: False,
     *, held: bool = False,
+    on_step: Callable[[Step], object] | None = None,
 ) -> Outcome:
     """Train `state` to its last step, in place, writing to run_folder.
 
     `should_stop` is asked after every step; True saves and ends the run early. `held` says that the
-    caller has `files.locked` the folder. Raises Diverged, CorpusError for a text too short for one
-    sequence, InUse (a ValueError) if another process trains in run_folder, FolderGone if that is
-    renamed, deleted or replaced meanwhile, and OSError where nothing can be written.
+    caller has `files.locked` the folder. `on_step` is called with every Step once it is in the log;
+    what it raises ends the run, which continues from its newest checkpoint. Raises Diverged,
+    CorpusError for a text too short for one sequence, InUse (a ValueError) if another process
+    trains in run_folder, FolderGone if that is renamed, deleted or replaced meanwhile, and OSError
+    where nothing can be written.
     """
     run_folder = Path(run_folder)
     check_length(state.run, corpus)
@@ -140,7 +152,8 @@ def train(
             reporter.note(note)
         with RunLog(run_folder) as log:
             try:
-                return _train(run_folder, state, corpus, reporter, should_stop, log, in_place)
+                return _train(run_folder, state, corpus, reporter, should_stop, log, in_place,
+                              on_step)
             except OSError:
                 if in_place():
                     raise
@@ -167,8 +180,10 @@ def _saved_elsewhere(run_folder: Path, state: TrainingState, log: RunLog) -> str
 def _train(
     run_folder: Path, state: TrainingState, corpus: Corpus, reporter: Reporter,
     should_stop: Callable[[], bool], log: RunLog, in_place: Callable[[], bool],
+    on_step: Callable[[Step], object] | None,
 ) -> Outcome:
     settings = state.run.train
+    held_out = HeldOutLoss(read_curves(run_folder).steps)
     deadline = time.monotonic() + 60.0 * (settings.max_minutes or math.inf)
     watch = TrainingWatch(state, corpus.val)
 
@@ -178,9 +193,9 @@ def _train(
 
     def save() -> Path:
         check_place()
-        return _save(run_folder, state, log)
+        return _save(run_folder, state, log, held_out.step)
 
-    def on_step(record: dict[str, Any], before: Params | None) -> None:
+    def done(record: dict[str, Any], before: Params | None) -> None:
         if settings.watches(state.step):
             record |= watch(state, before)
         if _due(state, settings.eval_every):
@@ -188,6 +203,11 @@ def _train(
         log.write(record)
         check_place()
         reporter.step(record)
+        if "val" in record and held_out.rises(state.step, record["val"]):
+            reporter.note(held_out.report(run_folder))
+        step = Step.of(record)
+        if on_step is not None and step is not None:
+            on_step(step)
         if state.step and settings.sample_every and _due(state, settings.sample_every):
             check_place()
             reporter.sample(state.step, _write_sample(run_folder, state))
@@ -204,12 +224,12 @@ def _train(
 
     with _workers(state) as workers:
         if state.step == 0:
-            on_step({"step": 0}, None)
+            done({"step": 0}, None)
         checkpoint = save()
         while state.step < settings.max_steps:
             due = settings.watches(state.step + 1)
             before = {n: a.copy() for n, a in state.params.items()} if due else None
-            on_step(train_step(state, corpus.train, log, workers), before)
+            done(train_step(state, corpus.train, log, workers), before)
             late = time.monotonic() > deadline and state.step < settings.max_steps
             reason = "interrupted" if should_stop() else "out of time" if late else ""
             if reason or _due(state, settings.checkpoint_every):
@@ -341,13 +361,13 @@ def _write_sample(run_folder: Path, state: TrainingState) -> str:
     return text
 
 
-def _save(run_folder: Path, state: TrainingState, log: RunLog) -> Path:
+def _save(run_folder: Path, state: TrainingState, log: RunLog, best: int) -> Path:
     # finite gradients can carry a parameter to infinity: that must not replace good ones
     for name, array in state.params.items():
         if not np.isfinite(array).all():
             raise Diverged(f"step {state.step}: the update left {name} with NaN or infinity")
     log.flush_to_disk()
-    return save_checkpoint(run_folder, state)
+    return save_checkpoint(run_folder, state, best)
 
 
 def _first_break(state: TrainingState, tokens: Array) -> str | None:

@@ -108,7 +108,8 @@ class TrainSettings:
     sample_tokens: int = _setting(200, "Tokens of a sample", least=1)
     checkpoint_every: int = _setting(
         250, "Steps between checkpoints; the first and last have one", least=1)
-    keep_checkpoints: int = _setting(2, "How many of the newest checkpoints stay", least=1)
+    keep_checkpoints: int = _setting(
+        2, "How many of the newest checkpoints stay, beside the best", least=1)
     watch: str = _setting(
         "", f"What to probe and log, separated by commas: {', '.join(WATCHABLE)}")
     watch_every: int = _setting(

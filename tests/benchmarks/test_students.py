@@ -11,7 +11,7 @@ from benchmarks.students.__main__ import placed, report_of, section, targets
 from benchmarks.students.faults import FAULTS
 from benchmarks.students.piece import STYLES, draw, pieces
 from benchmarks.students.proof import symptoms, wrong_by_differences
-from npgpt.gradcheck import Finding
+from npgpt.doctor import Finding
 
 PIECES = pieces()
 BY_STYLE = [[p for p in PIECES.values() if p.style == style] for style in STYLES]

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 from npgpt.book import chapter5, replay, replay_training, training
-from npgpt.book.figures import Figure, TextFigure
-from npgpt.book.replay import CHAPTERS, as_records, summary, tabulate
+from npgpt.book.figures import Figure, TextFigure, at, figures_of
+from npgpt.book.replay import CHAPTERS, as_records, replay_section, summary, tabulate
 
 
 def test_the_table_shows_printed_and_computed_numbers_side_by_side():
@@ -45,7 +46,7 @@ def test_chapters_come_in_the_order_asked_for():
 
 def test_openais_weights_are_replayed_where_they_are_and_else_a_line_says_so(
         monkeypatch, tmp_path):
-    monkeypatch.setitem(CHAPTERS, 5, ("training", lambda: iter([Figure("a", "1", [1])])))
+    monkeypatch.setitem(CHAPTERS, 5, ("training", {"5.1": lambda: iter([Figure("a", "1", [1])])}))
     monkeypatch.setattr(chapter5, "pretrained_figures", lambda folder: iter([
         Figure("b", "found", str(folder))
     ]))
@@ -68,6 +69,58 @@ def test_openais_weights_are_replayed_where_they_are_and_else_a_line_says_so(
 def test_a_chapter_that_is_not_replayed_is_named():
     with pytest.raises(ValueError, match="chapter 6 cannot .* some of 2, 3, 4, 5"):
         replay([6])
+
+
+# parts that take a second, and what of the book they are
+QUICK = [(chapter, sections, compute) for chapter, (_, parts) in CHAPTERS.items()
+         for sections, compute in parts.items() if sections not in ("4.1", "4.5 4.6 4.7", "5.1")]
+
+
+@pytest.mark.parametrize("chapter, sections, compute", QUICK, ids=[part for _, part, _ in QUICK])
+def test_every_figure_names_a_section_of_its_part(chapter, sections, compute):
+    found = list(compute())
+    places = {".".join(figure.section.split(".")[:2]) for figure in found}
+    assert found and places == set(sections.split())
+    for figure in found:
+        assert re.fullmatch(r"|(listing|exercise|figure) \d\.\d", figure.item)
+        assert not figure.item or figure.item.split()[1].startswith(f"{chapter}.")
+
+
+@pytest.mark.parametrize("section, listings", [
+    ("3.5", ["listing 3.3"]), ("3.5.3", ["listing 3.3"]), ("3.4.", ["listing 3.1", "listing 3.2"]),
+    ("2.8", []),
+])
+def test_a_section_shows_its_own_figures_and_their_places(section, listings):
+    lines = []
+    figures = replay_section(section, lines.append)
+    number = section.rstrip(".")
+    assert figures and all(f"{figure.section}.".startswith(f"{number}.") for figure in figures)
+    assert lines[0] == f"\nSection {number}"
+    assert sorted({figure.item for figure in figures} - {""}) == listings
+    for figure in figures:
+        (line,) = [line for line in lines if f"  {figure.name}" in line[:60].rstrip()
+                   and line.startswith(figure.section)]
+        assert line.endswith(f"[{figure.item}]") or not figure.item
+
+
+def test_only_the_part_of_a_section_is_computed():
+    parts = {"4.1": lambda: pytest.fail("not asked for"),
+             "4.2 4.3": lambda: iter([at("4.2")("a", "1", 1), at("4.3.1")("b", "2", 2)])}
+    assert [figure.name for figure in figures_of(parts, "4.3")] == ["b"]
+    assert [figure.name for figure in figures_of(parts, "4.2")] == ["a"]
+
+
+@pytest.mark.parametrize("section, says", [
+    ("3.9", "no number is printed in section '3.9'; expected one of 2.2"), ("3.5.9", "'3.5.9'"),
+    ("6", "'6'"), ("", "''"), ("x", "'x'"), ("5.2", "npgpt book --train"),
+    ("5.5", "npgpt pull gpt2"),
+])
+def test_a_section_without_figures_is_named_before_anything_is_reported(
+        section, says, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    with pytest.raises(ValueError, match=re.escape(says)):
+        replay_section(section, pytest.fail)
 
 
 def test_a_training_run_that_parts_from_the_book_says_where(monkeypatch):

@@ -20,8 +20,18 @@ def test_two_chapters_agree_and_are_written_as_json(tmp_path, capsys):
     assert {figure["agrees"] for figure in content["figures"]} <= {"yes", "rounding"}
 
 
+def test_a_section_is_shown_alone_with_its_listing(tmp_path, capsys):
+    path = tmp_path / "figures.json"
+    assert main(["book", "--section", "3.5.3", "--json", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "3.5.3  causal contexts, two equal texts  [listing 3.3]" in out
+    assert max(map(len, out.splitlines())) <= 80
+    (figure,) = json.loads(path.read_text())["figures"]
+    assert (figure["section"], figure["item"]) == ("3.5.3", "listing 3.3")
+
+
 def test_a_figure_that_does_not_agree_gives_exit_code_1(monkeypatch, capsys):
-    wrong = ("a wrong one", lambda: iter([Figure("sum", "4", 5)]))
+    wrong = ("a wrong one", {"2.1": lambda: iter([Figure("sum", "4", 5)])})
     monkeypatch.setitem(CHAPTERS, 2, wrong)
     assert main(["book", "--chapters", "2"]) == 1
     assert "1 do not" in capsys.readouterr().out
@@ -29,7 +39,7 @@ def test_a_figure_that_does_not_agree_gives_exit_code_1(monkeypatch, capsys):
 
 def test_a_terminal_without_the_letters_of_the_text_still_gets_the_table(monkeypatch):
     text = "was\u0646\u0645 refres"
-    chapter = ("a text", lambda: iter([Figure("text", text, text)]))
+    chapter = ("a text", {"2.1": lambda: iter([Figure("text", text, text)])})
     monkeypatch.setitem(CHAPTERS, 2, chapter)
     terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", terminal)
@@ -44,6 +54,8 @@ def test_a_terminal_without_the_letters_of_the_text_still_gets_the_table(monkeyp
     (["--epochs", "2"], "--epochs belongs to --train"),
     (["--train", "--chapters", "5"], "leave --chapters out"),
     (["--chapter", "2"], "--chapters"),
+    (["--section", "3.9"], "no number is printed in section '3.9'"),
+    (["--section", "3.5", "--chapters", "3"], "leave --chapters and --train out"),
     (["--chapters", "2", "--json", "."], ". is a folder; name a file"),
     (["--chapters", "2", "--json", "nowhere/x.json"], "there is no folder nowhere"),
 ])

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from npgpt.cli.console import duration, interruption, note, wants_color
+from npgpt.cli.console import interruption, note, wants_color
 
 
 def test_a_note_goes_to_stderr(capsys):
@@ -22,12 +22,6 @@ def test_colour_is_for_terminals_unless_asked_or_forbidden(
     monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
     monkeypatch.setenv("NO_COLOR", no_color)
     assert wants_color(SimpleNamespace(color=asked)) == wanted
-
-
-@pytest.mark.parametrize("seconds, text", [
-    (42, "42 s"), (200, "3.3 min"), (5400, "1 h 30 min"), (90061, "25 h 1 min")])
-def test_durations_are_in_a_unit_that_suits_them(seconds, text):
-    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

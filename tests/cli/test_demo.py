@@ -47,6 +47,18 @@ def test_without_matplotlib_the_numbers_come_and_the_extra_is_named(npgpt, monke
     assert not list(tmp_path.glob("*.png"))
 
 
+def test_without_a_name_they_are_listed_and_npgpts_own_help_leads_there(npgpt):
+    code, out, err = npgpt("demo")
+    assert (code, err) == (0, "") and all(f"\n  {name} " in out for name in DEMOS)
+    assert "demo       attention, softmax" in npgpt("--help")[1]
+
+
+def test_options_of_a_demonstration_reach_it(npgpt):
+    assert "8 tokens" in npgpt("demo", "attention", "--text", "a b c d e f g h")[1]
+    assert "log 3 =" in npgpt("demo", "softmax", "--logits", "1", "-2", "0", "--target", "2")[1]
+    assert "After 7 steps" in npgpt("demo", "adamw", "--steps", "7")[1]
+
+
 def test_shapes_takes_a_size_and_a_length(npgpt):
     code, out, _ = npgpt(
         "demo", "shapes", "--size", "gpt2", "--length", "3", "--batch", "1", "--all")
@@ -66,9 +78,12 @@ def test_generate_takes_a_trained_run(npgpt, run_folder):
 
 @pytest.mark.parametrize("arguments, code, says", [
     (["gleu"], 2, "did you mean 'gelu'"),
-    ([], 2, "NAME"),
+    (["--text", "a"], 2, "unknown demonstration ''; expected one of bpe"),
+    (["attention", "--text", " "], 2, "text is empty"),
+    (["softmax", "--text", "a"], 2, "belongs to demo bpe and embedding and attention"),
+    (["adamw", "--lr", "-1"], 2, "lr=-1.0 must be above 0"),
     (["gelu", "--size", "gpt2"], 2, "--size belongs to demo shapes"),
-    (["shapes", "--seed", "1"], 2, "--seed belongs to demo generate"),
+    (["shapes", "--seed", "1"], 2, "--seed belongs to demo attention and generate"),
     (["shapes", "--size", "gpt3"], 2, "did you mean 'gpt2'"),
     (["shapes", "--length", "100"], 2, "length=100 must be an integer from 1 to 32"),
     (["gelu", "--out", "x.pdf"], 2, ".png or .svg"),

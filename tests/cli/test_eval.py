@@ -1,11 +1,14 @@
 """npgpt eval: the same figures as the library's, on the run's own text or another."""
 
+import importlib.util
 import json
 import math
 import re
+from pathlib import Path
 
 import pytest
 
+from npgpt.evaluation.last_word import score_last_words
 from npgpt.evaluation.text import score_text
 from npgpt.generation.quantized import dequantize, quantize
 from npgpt.opening import open_model
@@ -30,9 +33,10 @@ def test_a_run_is_scored_on_its_held_out_text(npgpt, run_folder, story):
     nats = sum(model.loss(w[:-1], w[1:]) * (len(w) - 1) for w in windows)
     assert figure(out, "loss") == pytest.approx(nats / (len(val) - 1), abs=1e-4)
     assert figure(out, "perplexity") == pytest.approx(math.exp(figure(out, "loss")), rel=1e-3)
-    # one byte per character here; the first one is not scored
+    # one byte per character here; the first one is not scored, and so not counted
     assert figure(out, "bits per byte") == pytest.approx(
-        nats / math.log(2) / len(val), abs=1e-3)
+        nats / math.log(2) / (len(val) - 1), abs=1e-4)
+    assert f"over {len(val) - 1} bytes" in out
 
 
 def test_another_text_is_scored_whole(npgpt, run_folder, tmp_path):
@@ -61,12 +65,31 @@ def test_the_loss_of_rounded_weights_is_the_rounded_models(npgpt, run_folder, st
     assert figure(out, "loss") == pytest.approx(expected, abs=1e-4)
 
 
-def test_questions_give_two_accuracies(npgpt, run_folder, tmp_path):
+def test_questions_give_three_accuracies_with_their_names(npgpt, run_folder, tmp_path):
     question = {"ctx": "the cat", "endings": ["sat on", "dog dog"], "label": 0}
     (tmp_path / "q.jsonl").write_text(json.dumps(question) + "\n" + json.dumps(question) + "\n")
     code, out, err = npgpt("eval", run_folder, "--questions", "q.jsonl")
     assert code == 0, err
     assert figure(out, "questions") == 2 and figure(out, "accuracy") in (0.0, 100.0)
+    assert "summed log-probability" in out and "per token" in out and "per character" in out
+
+
+def test_the_last_words_of_passages_are_predicted(npgpt, run_folder, story):
+    lines = story.read_text().splitlines()[:3]
+    Path("p.txt").write_text("\n".join(lines))
+    model, tokenizer = open_model(run_folder)
+    score = score_last_words(model.params, model.config, lines, tokenizer.encode, ops=model.ops)
+    code, out, err = npgpt("eval", run_folder, "--last-word", "p.txt", "--batch-size", "2")
+    assert code == 0, err
+    assert figure(out, "passages") == 3
+    assert figure(out, "accuracy") == pytest.approx(100 * score.accuracy, abs=0.01)
+    assert figure(out, "perplexity") == pytest.approx(score.perplexity, rel=1e-5)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("lm_eval") is not None, reason="it is installed")
+def test_without_the_harness_the_message_names_the_extra(npgpt, run_folder):
+    code, out, err = npgpt("eval", run_folder, "--harness", "lambada_openai")
+    assert (code, out) == (2, "") and "pip install 'npgpt[harness]'" in err
 
 
 @pytest.mark.parametrize("arguments, code, says", [
@@ -77,6 +100,9 @@ def test_questions_give_two_accuracies(npgpt, run_folder, tmp_path):
     (["run", "--stride", "9"], 2, "stride"),
     (["run", "--questions", "missing.jsonl"], 3, "missing.jsonl"),
     (["run", "story.txt", "--questions", "q.jsonl"], 2, "expected one of them"),
+    (["run", "--last-word", "p.txt", "--questions", "q.jsonl"], 2, "--questions and --last-word"),
+    (["run", "--last-word", "story.txt", "--batch-size", "0"], 2, "--batch-size=0"),
+    (["run", "--limit", "3"], 2, "--limit belongs to --harness"),
 ])
 def test_mistakes_are_one_line(npgpt, run_folder, arguments, code, says):
     got, _, err = npgpt("eval", *arguments)

@@ -1,5 +1,7 @@
 """npgpt generate: where prompts come from, what goes where, and what is rejected."""
 
+from pathlib import Path
+
 import pytest
 
 from npgpt.opening import open_model
@@ -39,6 +41,12 @@ def test_rounded_weights_write_the_text_of_the_rounded_model(npgpt, run_folder):
     assert plain[0] == 0 and plain[1] != rounded[1]
 
 
+def test_top_k_0_keeps_every_token(npgpt, run_folder):
+    arguments = ["generate", run_folder, "the", "--seed", "3", "--max-new-tokens", "20"]
+    assert npgpt(*arguments, "--top-k", "0") == npgpt(*arguments)
+    assert npgpt(*arguments, "--top-k", "1") != npgpt(*arguments)
+
+
 def test_without_a_prompt_the_model_begins_by_itself(npgpt, run_folder):
     code, out, _ = npgpt("generate", run_folder, "--max-new-tokens", "4", stdin=b"")
     assert code == 0 and len(out) == 5
@@ -62,6 +70,19 @@ def test_several_samples_are_set_apart_and_equal_the_librarys(npgpt, run_folder)
     code, out, _ = npgpt("generate", run_folder, "the", "--samples", "3", "--seed", "5",
                          "--max-new-tokens", "6", "--temperature", "1")
     assert code == 0 and out == BETWEEN.join(map(tokenizer.decode, rows)) + "\n"
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_each_line_of_a_file_is_a_prompt_of_its_own(npgpt, run_folder, samples):
+    Path("prompts.txt").write_text("the cat\n\n  \nthe\na dog sat\r\n")
+    prompts = ["the cat", "the", "a dog sat"]
+    model, tokenizer = open_model(run_folder)
+    rows = model.generate([tokenizer.encode(prompt) for prompt in prompts], 6, seed=5,
+                          samples=samples, on_slide=[].append)
+    code, out, err = npgpt("generate", run_folder, "--prompts", "prompts.txt", "--samples", samples,
+                           "--seed", "5", "--max-new-tokens", "6", "--temperature", "1")
+    assert code == 0, err
+    assert out == BETWEEN.join(map(tokenizer.decode, rows)) + "\n"
 
 
 def test_samples_do_not_repeat_those_of_a_neighbouring_seed(npgpt, run_folder):
@@ -111,9 +132,12 @@ def test_interactive_turns_share_one_text(npgpt, run_folder):
     (["run", "a QUIZ"], 2, "'Q'"),
     (["run", "a\udcff"], 2, "surrogate"),
     (["run", "a", "--temperature", "-1"], 2, "temperature"),
-    (["run", "a", "--top-k", "0"], 2, "top_k"),
+    (["run", "a", "--top-k", "-1"], 2, "0 keeps every token"),
     (["run", "a", "--max-new-tokens", "-1"], 2, "max_new_tokens"),
     (["run", "a", "--file", "b"], 2, "expected one of them"),
+    (["run", "--prompts", "a", "--file", "b"], 2, "got both --file and --prompts"),
+    (["run", "--prompts", "a", "--interactive"], 2, "leave the prompt out"),
+    (["run", "--prompts", "empty.txt"], 2, "empty.txt holds no prompts; expected one a line"),
     (["run", "a", "--samples", "0"], 2, "samples=0"),
     (["run", "a", "--threads", "-2"], 2, "threads=-2 must be an integer of at least 0"),
     (["run", "a", "--interactive"], 2, "leave the prompt out"),
@@ -122,6 +146,7 @@ def test_interactive_turns_share_one_text(npgpt, run_folder):
     (["cache", "a"], 3, "cache"),
 ])
 def test_mistakes_are_one_line(npgpt, run_folder, arguments, code, says):
+    Path("empty.txt").write_text("\n \n")
     got, _, err = npgpt("generate", *arguments)
     assert (got, err.count("\n")) == (code, 1) and says in err
 

@@ -1,5 +1,6 @@
 """npgpt gradcheck: the table of our own layers, and a user's own file, right and wrong."""
 
+import json
 import os
 import re
 from dataclasses import replace
@@ -107,3 +108,45 @@ def test_mistakes_are_one_line(npgpt, tmp_path, arguments, codes, says):
     (tmp_path / "leaves.py").write_text("raise SystemExit(3)")
     code, _, err = npgpt("gradcheck", *arguments)
     assert code in codes and says in err and err.count("\n") == 1
+
+
+CLASS = '''
+import numpy as np
+
+# gradcheck: n_in=3 n_out=4 x=(2,3)
+class Linear:
+    def __init__(self, n_in, n_out):
+        self.W = np.ones((n_in, n_out))
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W
+
+    def backward(self, dout):
+        self.dW = self.x.T @ dout
+        return dout @ self.W.T
+'''
+
+
+def test_a_class_of_layers_is_examined_and_the_reports_are_written_as_json(npgpt, tmp_path):
+    (tmp_path / "mine.py").write_text(CLASS)
+    code, out, err = npgpt("gradcheck", "mine.py:Linear", "--json", "r.json")
+    assert code == 0 and "Linear: every gradient is right" in out, out + err
+    (report,) = json.loads((tmp_path / "r.json").read_text())
+    assert report["ok"] and [row["argument"] for row in report["rows"]] == ["x", "W"]
+
+
+def test_what_raises_and_what_is_left_over_are_findings_with_exit_code_1(npgpt, tmp_path):
+    (tmp_path / "mine.py").write_text(CLASS.replace("self.W.T", "self.W") + (
+        "\n# gradcheck: x=(2,)\nhelper = lambda x: x\n"))
+    code, out, _ = npgpt("gradcheck", "mine.py")
+    assert code == 1 and "helper is not part of a pair" in " ".join(out.split())
+    assert "line 15 of backward: `dout @ self.W` with dout (2, 4), self.W (3, 4)" in (
+        " ".join(out.split()))
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_the_tables_reports_are_json_too(npgpt, few, tmp_path):
+    code, _, err = npgpt("gradcheck", "--json", "r.json")
+    assert code == 0, err
+    assert all(report["ok"] for report in json.loads((tmp_path / "r.json").read_text()))

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from npgpt.cli import VERBS, exit_code, main, one_line
+from npgpt.cli import VERBS, exit_code, main, one_line, parse, verb_parser
 from npgpt.demos import DEMOS
 from npgpt.text import CorpusError
 from npgpt.training.loop import Diverged
@@ -38,6 +38,33 @@ def test_every_verb_has_help_that_fits_into_80_columns(npgpt, monkeypatch, verb)
     code, out, err = npgpt(verb, "--help")
     assert code == 0 and err == "" and out.startswith(f"usage: npgpt {verb}")
     assert [line for line in out.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("verb, arguments, option", [
+    ("generate", ["run", "Hello"], ["--temperature", "0"]),
+    ("eval", ["run", "text.txt"], ["--stride", "4"]),
+    ("entropy", ["run", "text.txt"], ["--length", "4"]),
+    ("inspect", ["gpt2"], ["--untied"]),
+    ("gradcheck", ["mine.py"], ["--seed", "1"]), ("explain", ["factor"], []),
+    ("demo", ["sizes"], ["--color", "never"]),
+    ("lab", ["run", "small"], ["--jobs", "1"]),
+    ("pack", ["tiny", "out"], ["--seed", "1"]),
+    ("convert", ["run", "out"], ["--to", "hf"]),
+    ("verify", ["run"], []), ("pull", ["gpt2"], []), ("completion", ["bash"], []),
+    ("plot", ["run", "other"], ["--color", "never"]), ("notebook", ["folder"], []),
+    ("book", [], ["--train"]), ("train", [], ["--max-steps", "4"]),
+])
+def test_options_may_stand_anywhere_behind_the_verb(verb, arguments, option):
+    parsed = [parse([verb, *arguments[:place], *option, *arguments[place:]])
+              for place in range(len(arguments) + 1)]
+    assert all(given == parsed[0] for given in parsed)
+
+
+def test_every_verb_is_tried_with_options_before_and_after_its_arguments():
+    marks = test_options_may_stand_anywhere_behind_the_verb.pytestmark
+    tried = {case[0] for mark in marks for case in mark.args[1]}
+    assert tried >= {verb for verb in VERBS
+                     if any(not action.option_strings for action in verb_parser(verb)._actions)}
 
 
 @pytest.mark.parametrize("arguments", [
@@ -145,7 +172,7 @@ def test_an_interrupt_in_code_made_from_text_still_exits_130(tmp_path):
     assert done.returncode == 130, done.stderr
 
 
-OPTIONAL = {"matplotlib", "tiktoken", "scipy", "safetensors", "threadpoolctl", "torch"}
+OPTIONAL = {"matplotlib", "tiktoken", "scipy", "safetensors", "shtab", "threadpoolctl", "torch"}
 
 
 def test_the_help_of_every_verb_loads_none_of_the_optional_packages():

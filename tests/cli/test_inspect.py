@@ -38,6 +38,17 @@ def test_one_block_stands_for_all_unless_asked(npgpt):
     assert "h.11.mlp.c_fc.weight" in npgpt("inspect", "gpt2", "--all")[1]
 
 
+def test_a_variant_is_listed_where_it_is_on_or_where_all_is_asked_for(npgpt, tmp_path):
+    plain, everything = npgpt("inspect", "gpt2")[1], npgpt("inspect", "gpt2", "--all")[1]
+    assert "tie_word_embeddings    True" in plain
+    for name in GPT2Config.variants():
+        assert f"  {name} " not in plain and f"  {name} " in everything
+    (tmp_path / "run.toml").write_text("[model]\nnorm = 'none'\nlora_rank = 2\n")
+    out = npgpt("inspect", "run.toml", "--vocab-size", "9")[1]
+    assert "norm                   none" in out and "lora_rank              2" in out
+    assert "weight_norm" not in out
+
+
 def peak(out):
     """What stands behind the label, its second line included."""
     after = " ".join(out.split("peak of training")[1].split())

@@ -31,7 +31,27 @@ def test_a_pack_of_ones_own_config(npgpt, tmp_path):
     assert npgpt("pack", "--compare", "ours", "ours")[0] == 0
 
 
+def test_a_packs_tensors_are_listed_in_the_order_of_execution(npgpt):
+    npgpt("pack", "tiny", "ours")
+    code, out, _ = npgpt("pack", "--list", "ours")
+    names = [line.split()[-1] for line in out.splitlines()]
+    assert code == 0 and names[0] == "ids" and names[-1] == "greedy/ids"
+    assert names.index("activations/h.0.ln_1") < names.index("activations/loss")
+    assert "(3, 7, 12)     activations/h.0.ln_1" in out
+
+
+@pytest.mark.parametrize("language, says", [("c", "pack_open"), ("js", "export function read")])
+def test_a_reader_is_printed(npgpt, language, says):
+    code, out, _ = npgpt("pack", "--reader", language)
+    assert code == 0 and says in out
+
+
 @pytest.mark.parametrize("arguments, code, says", [
+    (["tiny"], 2, "expected CONFIG OUT, got tiny"),
+    (["--list"], 2, "expected --list PACK"),
+    (["--list", "a", "b"], 2, "expected --list PACK"),
+    (["--list", "none"], 3, "none"),
+    (["--reader", "rust"], 2, "'rust'"),
     (["gpt2", "out"], 2, "tiny"),
     (["big.json", "out"], 2, "124,439,808"),
     (["bad.json", "out"], 3, "JSON"),

@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 import signal
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from npgpt.cli import parse
 from npgpt.files import InUse, locked
 from npgpt.text import load_corpus
 from npgpt.training.checkpoint import load_checkpoint
@@ -21,6 +23,7 @@ def test_a_run_shows_what_it_learns_from_and_what_came_out(npgpt, story):
     code, out, err = npgpt("train", "--corpus", story, "--out", "run", *TINY)
     assert code == 0
     assert "unigram" in out and "val loss" in out and "npgpt generate run" in out
+    assert "curves     npgpt plot run\n" in out and "rate  " not in out
     assert "step      4/4" in out and "  | " in out
     assert all(len(line) <= 80 for line in out.splitlines() if str(story) not in line)
 
@@ -53,6 +56,7 @@ def test_a_finished_run_can_be_made_longer(npgpt, run_folder):
     assert npgpt("train", "--resume", run_folder)[0] == 0
     code, out, _ = npgpt("train", "--resume", run_folder, "--max-steps", "6")
     assert code == 0 and "from step 4" in out
+    assert "rate       stays at 0.0001 from step 4 on, where its decay ends\n" in out
     state = load_checkpoint(run_folder)
     assert state.step == 6 and state.run.train.decay_steps == 4
 
@@ -81,6 +85,7 @@ def test_a_run_continues_with_less_memory_to_the_same_bits(npgpt, run_folder):
     (["--config", "missing.toml"], "missing.toml"),
     (["--resume", "run", "--max-steps", "3"], "below step 4"),
     (["--resume", "run", "--threads", "-1"], "threads=-1 must be"),
+    (["--log", "cvs"], "unknown format 'cvs' (did you mean 'csv'?)"),
 ])
 def test_mistakes_are_one_line(npgpt, run_folder, arguments, says):
     code, out, err = npgpt("train", *arguments)
@@ -242,6 +247,24 @@ def test_a_run_finds_its_text_from_another_folder(npgpt, story, tmp_path, monkey
     assert npgpt("eval", "../run")[0] == 0
 
 
+def test_a_log_in_another_format_grows_with_the_run_also_when_it_is_not_asked_for_again(
+        npgpt, story):
+    assert npgpt("train", "--corpus", story, "--out", "run", *TINY, "--log", "csv")[0] == 0
+    assert npgpt("train", "--resume", "run", "--max-steps", "6")[0] == 0
+    rows = Path("run/log.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["step", *"0123456"]
+
+
+def test_a_format_whose_library_is_gone_does_not_keep_a_run_from_being_resumed(
+        npgpt, run_folder, monkeypatch):
+    (run_folder / "tensorboard").mkdir()
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    code, _, err = npgpt("train", "--resume", run_folder, "--max-steps", "5")
+    assert code == 0 and err.startswith("npgpt: run/tensorboard does not grow: ")
+    code, _, err = npgpt("train", "--resume", run_folder, "--log", "tensorboard")
+    assert (code, err.count("\n")) == (2, 1) and "npgpt[tensorboard]" in err
+
+
 @pytest.mark.parametrize("line", ["5", '{"a": 1}', "nonsense"])
 def test_a_damaged_line_of_the_log_is_reported_and_costs_no_other(npgpt, run_folder, line):
     log = run_folder / "log.jsonl"
@@ -333,3 +356,23 @@ def test_help_shows_what_every_flag_means_and_the_presets_defaults(npgpt):
     out = " ".join(npgpt("train", "--help")[1].split())
     assert "--n-layer N Blocks (default 4)" in out
     assert "--threads N Threads to compute with; 0 is one per core (default 0)" in out
+
+
+def test_help_begins_with_the_eight_options_that_a_newcomer_wants(npgpt, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    out = npgpt("train", "--help")[1]
+    first = out.split("to begin with:")[1].split("\n\n")[0]
+    assert [line.split()[0] for line in first.splitlines() if line.startswith("  --")] == [
+        "--preset", "--corpus", "--tokenizer", "--n-layer", "--n-embd", "--max-steps", "--out",
+        "--resume"]
+    variants = out.split("variants of the model, for studies:")[1].split("\n\n")[0]
+    assert "--norm" in variants and "--n-positions" not in variants
+
+
+def test_nanogpts_recipe_is_read_by_its_own_names():
+    given = parse(["train", *(
+        "--eval_iters=20 --block_size=64 --batch_size=12 --n_layer=4 --n_head=4 --n_embd=128 "
+        "--max_iters=2000 --lr_decay_iters=2000 --dropout=0.0 --learning_rate=1e-3").split()])
+    assert (given.eval_batches, given.n_positions, given.batch_size) == (20, 64, 12)
+    assert (given.max_steps, given.decay_steps, given.learning_rate) == (2000, 2000, 1e-3)
+    assert (given.resid_pdrop, given.embd_pdrop, given.attn_pdrop) == (0.0, 0.0, 0.0)

@@ -18,7 +18,7 @@ def tiny(monkeypatch):
     config = GPT2Config(vocab_size=tokenizer.vocab_size, n_positions=8, n_embd=8, n_layer=1,
                         n_head=2, initializer_range=1.0)
     model = GPT2.init(config, seed=1, dtype=np.float64)
-    monkeypatch.setattr(generate, "_train_a_tiny_one", lambda: (model, tokenizer, "trained"))
+    monkeypatch.setattr(generate, "_train_a_tiny_one", lambda _: (model, tokenizer, "trained"))
     return model, tokenizer
 
 
@@ -83,6 +83,6 @@ def test_a_few_seconds_of_training_make_some_tokens_more_probable(monkeypatch):
     ({"more": -1}, "more=-1"), ({"temperature": -1.0}, "temperature=-1"),
 ])
 def test_what_does_not_fit_is_named_before_training(monkeypatch, settings, says):
-    monkeypatch.setattr(generate, "_train_a_tiny_one", lambda: pytest.fail("it was trained"))
+    monkeypatch.setattr(generate, "_train_a_tiny_one", lambda _: pytest.fail("it was trained"))
     with pytest.raises(ValueError, match=says):
         generate_demo(**settings)

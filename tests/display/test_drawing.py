@@ -19,9 +19,11 @@ def test_every_demonstration_draws_labelled_axes(name, tmp_path):
     drawing.save(figure, path)
     assert path.read_bytes().startswith(b"\x89PNG")
     for axes in figure.axes:
-        assert axes.get_title() and axes.has_data()
-        assert axes.get_xlabel() or [t.get_text() for t in axes.get_xticklabels()][0] == "gpt2"
-    assert figure.axes[0].get_ylabel() or name == "shapes"
+        assert axes.get_title() and (axes.has_data() or not axes.axison)
+        # names on the ticks say as much; a graph without axes has its names in it
+        assert axes.get_xlabel() or axes.get_xticklabels()[0].get_text().isalnum() or (
+            not axes.axison)
+    assert figure.axes[0].get_ylabel() or name in ("shapes", "bpe", "backward")
 
 
 def test_the_same_numbers_give_the_same_file(tmp_path):
@@ -32,6 +34,13 @@ def test_the_same_numbers_give_the_same_file(tmp_path):
     assert files[0].read_bytes() == files[1].read_bytes()
     assert b"<svg" in files[0].read_bytes()
     assert sorted(tmp_path.iterdir()) == files
+
+
+def test_a_notebook_shows_a_figure_by_itself():
+    pytest.importorskip("matplotlib")
+    figure = drawing.new_figure(1, 1, (2, 2))
+    figure.axes[0].set_title("猫")
+    assert figure._repr_png_().startswith(b"\x89PNG")
 
 
 def test_other_endings_and_missing_folders_are_rejected(tmp_path):

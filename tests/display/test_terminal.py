@@ -12,6 +12,7 @@ from npgpt.display.terminal import (
     bytes_text,
     chart,
     count_text,
+    duration,
     tint,
     wrapped,
 )
@@ -80,6 +81,18 @@ def test_bytes_have_three_digits_and_a_unit(n, text):
 ])
 def test_counts_have_three_digits_and_a_unit(n, text):
     assert count_text(n) == text
+
+
+@pytest.mark.parametrize("seconds, text", [
+    (42, "42 s"), (200, "3.3 min"), (5400, "1 h 30 min"), (90061, "25 h 1 min")])
+def test_durations_are_in_a_unit_that_suits_them(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_charts_may_share_an_axis_that_is_longer_than_a_curve():
+    lines = chart("", [Curve("*", "blue", X, X)], (0, 10), width=40, height=5, span=(0.0, 20.0))
+    assert max(line.rstrip().rfind("*") for line in lines) == 9 + 15
+    assert lines[-1].split() == ["0", "10", "20"]
 
 
 def test_a_bar_shows_that_something_is_there():

@@ -1,10 +1,8 @@
 import numpy as np
 
-from npgpt.doctor.fault import close, fit, wrong_gradient
-from npgpt.doctor.measure import measure
-from npgpt.doctor.subject import Subject
+from npgpt.doctor.fault import Fault, adds, close, fit, gives
 
-from .pairs import linear_backward, linear_forward, linear_inputs, normal
+from .pairs import normal
 
 
 def test_close_means_eight_digits_and_nothing_fits_nothing():
@@ -19,11 +17,10 @@ def test_fit_finds_the_multiple():
     assert abs(fit(-2.5 * g, g) + 2.5) < 1e-14
 
 
-def test_dout_can_be_weighted_before_the_true_gradient_is_taken():
-    subject = Subject(linear_forward, linear_backward, linear_inputs(), {})
-    m = measure(subject, np.random.default_rng(0), [0, 1, 2])
-    v = wrong_gradient(m, 2)
-    keep = np.array([1.0, 0.0])[:, None, None]
-    assert v.name == "bias" and v.shape == (5,)
-    assert np.allclose(v.weighted(keep), m.douts[:, 0].sum(axis=1))
-    assert v.cubes(v.numeric).shape == (4, 5)
+def test_what_a_fault_predicts_can_follow_another():
+    g = normal(0, 2, 9)
+    one, other = Fault("factor", "", predict=lambda truth: 2 * truth), Fault(
+        "extra-term", "", predict=adds(np.ones(9)))
+    assert np.array_equal(other.predict(one.predict(g)), 2 * g + 1)
+    assert np.array_equal(gives(g)(np.zeros(3)), g)
+    assert one == Fault("factor", "")  # two faults of the same words are one

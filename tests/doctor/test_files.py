@@ -4,7 +4,7 @@ import textwrap
 import pytest
 
 from npgpt.doctor import examine_file
-from npgpt.doctor.files import read_flag
+from npgpt.doctor.headers import read_flag
 
 GOOD = """
 import numpy as np
@@ -168,21 +168,6 @@ def test_a_file_that_is_no_python_is_an_unreadable_file(tmp_path):
         examine_file(write(tmp_path, "def f(:"))
 
 
-@pytest.mark.parametrize("text, value", [
-    ("x=2,3,8", (2, 3, 8)), ("x=(2,3)", (2, 3)), ("x=8", (8,)), ("x=8,", (8,)), ("x=scalar", ()),
-    ("x=()", ()), ("x=None", None), ("x=1e-5", 1e-5), ("x=True", True),
-    ("x=ids(2,3)<7", "ids(2,3)<7"), ("x = 2, 3", (2, 3)),
-])
-def test_a_flag_says_whatever_a_header_says(text, value):
-    assert read_flag(text) == {"x": value}
-
-
-@pytest.mark.parametrize("text", ["x=two", "x", "=3,", "x=2 y=3", ""])
-def test_a_flag_that_does_not_read_is_told(text):
-    with pytest.raises(ValueError, match="cannot read --shape"):
-        read_flag(text)
-
-
 def test_a_bare_number_is_a_setting_where_forward_wants_one(tmp_path):
     path = write(tmp_path, """
         def times_forward(x, *, n):
@@ -192,3 +177,170 @@ def test_a_bare_number_is_a_setting_where_forward_wants_one(tmp_path):
             return (n * dout,)
     """)
     assert examine_file(path, {**read_flag("x=4"), **read_flag("n=3")})[0].ok
+
+
+EVERY_STYLE = """
+import functools
+import numpy as np
+
+# gradcheck: x=(2,3)
+tanh_forward = lambda x: (np.tanh(x), np.tanh(x))
+tanh_backward = lambda dout, t: dout * (1 - t * t)
+
+def power_forward(x, *, n):
+    return x ** n, (x, n)
+
+def power_backward(dout, cache):
+    x, n = cache
+    return dout * n * x ** (n - 1)
+
+# gradcheck: x=(2,3)
+cube_forward = functools.partial(power_forward, n=3)
+cube_backward = power_backward
+
+class Scale:
+    # gradcheck: x=(2,3) w=(3,)
+    @staticmethod
+    def forward(x, w):
+        return x * w, (x, w)
+
+    @staticmethod
+    def backward(dout, cache):
+        x, w = cache
+        return dout * w, (dout * x).sum(0)
+
+# gradcheck: x=(2,3)
+def relu(x):
+    return np.maximum(x, 0)
+
+def relu_grad(x):
+    return (x > 0) * 1.0
+
+# gradcheck: x=(2,3) w=(3,4)
+def linear_fwd(x, w):
+    return x @ w, (x, w)
+
+def linear_bwd(dout, cache):
+    x, w = cache
+    return {"x": dout @ w.T, "w": x.T @ dout}
+
+# gradcheck: x=(4,6) conv_param={'stride': 2, 'pad': 1} axes=(0,1)
+def pick_forward_naive(x, conv_param, axes):
+    return x[:: conv_param["stride"]].sum(axes), (x.shape, conv_param)
+
+def pick_backward_naive(dout, cache):
+    shape, conv_param = cache
+    dx = np.zeros(shape)
+    dx[:: conv_param["stride"]] = dout
+    return dx, None
+
+# gradcheck: pred=(2,3)>0 target=const(2,3)
+def mse_forward(pred, target):
+    return ((np.log(pred) - target) ** 2).mean(), (pred, target)
+
+def mse_backward(dout, cache):
+    pred, target = cache
+    return dout * 2 * (np.log(pred) - target) / pred / pred.size, None
+
+# gradcheck: x=(2,3) weight=(3,)
+def gain_forward(x, *, weight):
+    return x * weight, (x, weight)
+
+def gain_backward(dout, cache):
+    x, weight = cache
+    return dout * weight, (dout * x).sum(0)
+
+# gradcheck: n_in=3 n_out=4
+# gradcheck: x=(2,3)
+class Linear:
+    def __init__(self, n_in, n_out):
+        self.W = np.ones((n_in, n_out))
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W
+
+    def backward(self, dout):
+        self.dW = self.x.T @ dout
+        return dout @ self.W.T
+
+# gradcheck: x=(2,3)
+# gradcheck: x=(5,)
+def forward(x):
+    return x * x, x
+
+def backward(dout, x):
+    return 2 * dout * x
+"""
+NAMES = ["tanh", "power", "cube", "relu", "linear", "pick_naive", "mse", "gain",
+         "forward (header 1)",
+         "forward (header 2)", "Scale", "Linear"]
+
+
+def test_pairs_of_every_style_are_found_and_examined(tmp_path):
+    path = write(tmp_path, EVERY_STYLE.replace("def power_forward", "# gradcheck: x=(3,) n=2\n"
+                                               "def power_forward"))
+    reports = examine_file(path)
+    assert sorted(r.op for r in reports) == sorted(NAMES)
+    assert all(r.ok for r in reports), "\n".join(map(str, reports))
+    rows = {r.op: [row.argument for row in r.rows] for r in reports}
+    assert rows["gain"] == ["x", "weight"] and rows["Linear"] == ["x", "W"]
+    assert rows["mse"] == ["pred"] and rows["pick_naive"] == ["x"]
+    for name in ("Linear", "pick_naive", "pick_forward_naive", "Scale.forward", "relu", "Scale"):
+        assert len(examine_file(f"{path}:{name}")) == 1
+
+
+def test_what_looks_like_a_pair_and_has_no_header_is_named(tmp_path):
+    reports = {r.op: r for r in examine_file(write(tmp_path, EVERY_STYLE))}
+    assert reports.pop("power").kinds == ["undecided"]
+    assert all(r.ok for r in reports.values())
+
+
+@pytest.mark.parametrize("text, says", [
+    ("# gradcheck: x=(2,)\nother = lambda x: x\n", "other is not part of a pair"),
+    ("# gradcheck: x=(2,)\ndef helper(x):\n    return x\n", "helper is not part of a pair"),
+    ("# gradcheck: x=(2,)\n", "no definition follows it"),
+])
+def test_a_header_that_belongs_to_nothing_is_named(tmp_path, text, says):
+    path = write(tmp_path, GOOD + text)
+    (report,) = [r for r in examine_file(path) if not r.ok]
+    line = len(path.read_text().splitlines()) - text.count("\n") + 1
+    assert f"header in line {line} is not examined: {says}" in report.findings[0].message
+
+
+def test_a_base_class_and_a_layer_without_a_header(tmp_path):
+    path = write(tmp_path, GOOD + """
+class Layer:
+    def forward(self, x):
+        raise NotImplementedError
+
+    def backward(self, dout):
+        raise NotImplementedError
+
+class Twice(Layer):
+    def __init__(self, n):
+        pass
+
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, dout):
+        return 2 * dout
+""")
+    (report,) = [r for r in examine_file(path) if not r.ok]
+    assert report.op == "Twice" and "no value for n of Twice()" in report.findings[0].message
+    assert examine_file(f"{path}:Twice", {"n": 1, "x": (2, 3)})[0].ok
+
+
+def test_a_constructor_that_raises_is_one_sentence(tmp_path):
+    path = write(tmp_path, """
+        class Odd:
+            def __init__(self):
+                raise RuntimeError("no")
+            def forward(self, x):
+                return x
+            def backward(self, dout):
+                return dout
+    """)
+    with pytest.raises(ValueError, match=r"Odd\(\) raised RuntimeError: no"):
+        examine_file(path)

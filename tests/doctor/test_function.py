@@ -21,13 +21,15 @@ def test_a_number_and_an_array_may_be_what_f_gives():
     assert kinds(lambda x: x * x, lambda x, dout: 2 * x * dout) == []
     assert kinds(lambda a, b: (a * b).sum(), lambda a, b: [b, a], (X, X + 1)) == []
     assert kinds(lambda x: (x * x).sum(keepdims=True), lambda x: 2 * x) == []
+    assert kinds(lambda x: (x * x).sum(), lambda x: {"dx": 2 * x}) == []
 
 
 @pytest.mark.parametrize("f, grad, x, kind, says", [
-    (lambda x: [x[0], x], lambda x: x, X, "contract", "f returned a list of 2"),
-    (lambda x: {"loss": 1}, lambda x: x, X, "contract", "f returned a dict of 1"),
+    (lambda x: [x[0], x], lambda x: x, X, "contract", "f returns several arrays, so grad"),
+    (lambda x: {"loss": 1}, lambda x: x, X, "contract", "f returns several arrays, so grad"),
+    (lambda x: {"loss": "1"}, lambda x: x, X, "contract", "f returned a value of type str as"),
     (lambda x: None, lambda x: x, X, "contract", "f returned None"),
-    (lambda x: (x * x).sum(), lambda x: {"x": 2 * x}, X, "contract", "grad returned a dict"),
+    (lambda x: (x * x).sum(), lambda x: {"y": 2 * x}, X, "not-an-array", "a dict of 1"),
     (lambda x: x * x, lambda x: 2 * x, X, "contract", "grad must take a dout"),
     (lambda x: (x * x).sum(), lambda x: 2 * x, np.arange(3), "undecided", "astype(float)"),
     (lambda x: x.nothing, lambda x: 2 * x, X, "forward-raises", "f raised AttributeError"),

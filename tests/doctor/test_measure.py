@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from npgpt.doctor import check, check_function
-from npgpt.doctor.measure import measure, row, usable
+from npgpt.doctor.measure import evidence, measure, row, usable
 from npgpt.doctor.subject import Subject
 from npgpt.gradcheck.numeric import signs
 
@@ -106,3 +106,12 @@ def test_a_step_never_leaves_where_the_function_is_defined():
         return np.log(x), x
 
     assert check(guarded, lambda d, x: (d / x,), np.array([0.2, 0.5, 3.0])).ok
+
+
+def test_dout_can_be_weighted_before_the_true_gradient_is_taken():
+    m = measured()
+    v = evidence(m, 2)
+    keep = np.array([1.0, 0.0])[:, None, None]
+    assert v.name == "bias" and v.shape == (5,) and v.shaped
+    assert np.allclose(v.weighted(keep), m.douts[:, 0].sum(axis=1))
+    assert v.cubes(v.truth).shape == (4, 5) and np.array_equal(v.rows, m.analytic[2])

@@ -41,13 +41,18 @@ def linear(damage):
 
 
 @pytest.mark.parametrize("factor, words", [
-    (5.0, "5, the size of axis 2 of out"),
-    (1 / 3, "one over 3"),
-    (np.sqrt(5), "the root of 5"),
-    (2.0, "batch"),
+    (lambda dx, dw: dw.shape[1], "that is 5, the size of axis 2 of out or axis 1 of weight"),
+    (lambda dx, dw: 1 / dx.shape[1], "that is one over 3, the size of axis 1 of out"),
+    (lambda dx, dw: np.sqrt(dw.shape[1]), "that is sqrt(5), the size of"),
+    (lambda dx, dw: dx.shape[1] / (dx.shape[1] - 1), "that is n / (n - 1) with n = 3"),
+    (lambda dx, dw: 5.0, "is 5 times the true one, at other sizes too."),
+    (lambda dx, dw: 2.0, "that is two, as if it had been added twice"),
+    (lambda dx, dw: len(dx), "that is 2, the size of axis 0 of out (the batch)"),
+    (lambda dx, dw: 1.25, "is 1.25 times the true one, at other sizes too."),
+    (lambda dx, dw: dx[..., :1].size * dw.shape[1], "that is 30, the size of all of out"),
 ])
-def test_the_source_of_a_factor_is_told(factor, words):
-    found = linear(lambda dx, dw, db: (factor * dx, dw, db))
+def test_the_source_of_a_factor_is_what_holds_at_other_sizes_too(factor, words):
+    found = linear(lambda dx, dw, db: (factor(dx, dw) * dx, dw, db))
     assert found[0].kind == "factor"
     assert words in found[0].message
 
@@ -59,17 +64,29 @@ def test_a_setting_can_be_the_source_of_a_factor():
     assert "one over 1 - rate" in found[0].message
 
 
-def test_all_sizes_that_fit_a_factor_are_told_and_the_doubt_is_said():
-    found = named(
-        linear_forward, linear_backward, lambda dx, dw, db: (2 * dx, dw, db),
-        normal(0, 2, 3, 4), normal(1, 4, 5), normal(2, 5))
-    message = found[0].message
-    assert "added twice" in message and "the batch" in message and "root of 4" in message
-    assert "cannot tell which" in message
+def test_where_no_other_size_can_be_tried_a_source_is_only_possible():
+    fixed = normal(3, 4, 5)
+    found = check(
+        lambda x: (x @ fixed, None), lambda dout, _: (4 * dout @ fixed.T,), normal(0, 3, 4))
+    message = found.findings[0].message
+    assert "4 times the true one: that may be 4, the size of axis 1 of x" in message
 
 
-def test_a_factor_with_one_source_is_told_without_doubt():
-    found = linear(lambda dx, dw, db: (dx, dw * 30, db))
-    assert "true one: that is the number of elements of out (2, 3, 5)." in found[0].message
-    found = linear(lambda dx, dw, db: (dx, 1.25 * dw, db))
-    assert found[0].message.endswith("1.25 times the true one.")
+@pytest.mark.parametrize("forward, kind, words", [
+    (lambda x: ((x * x).mean(), x), "factor", "forward takes the mean in line"),
+    (lambda x: ((x * x).sum() / len(x), x), "factor", "forward divides in line"),
+])
+def test_a_mean_whose_division_is_forgotten_is_told_with_its_line(forward, kind, words):
+    found = check(forward, lambda dout, x: (dout * 2 * x,), normal(0, 7)).findings
+    assert [f.kind for f in found] == [kind]
+    assert words in found[0].message and "backward never divides by 7" in found[0].message
+
+
+def test_a_scale_by_the_root_of_a_size_is_asked_about():
+    def forward(q, k):
+        return q @ k.T / np.sqrt(q.shape[1]), (q, k)
+
+    found = check(
+        forward, lambda d, c: (d @ c[1], d.T @ c[0]), normal(0, 3, 5), normal(1, 4, 5)).findings
+    assert [(f.kind, f.argument) for f in found] == [("factor", "q, k")]
+    assert "the scale 1 / sqrt(5) of forward is missing in backward" in found[0].message

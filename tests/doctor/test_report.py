@@ -1,4 +1,6 @@
 import html
+import json
+import math
 import re
 from dataclasses import replace
 
@@ -84,7 +86,13 @@ def test_large_numbers_and_shapes_stay_in_their_columns_and_within_eighty():
         return x * 1e105, x
 
     x = 1e7 * normal(0, 3, 4)
-    text = str(check(forward, lambda d, x: (d * 1e105 * (1 + np.sin(1e3 * x)),), x))
+
+    def backward(dout, x):  # no change of the source repairs this
+        pairs = zip(dout.ravel().tolist(), x.ravel().tolist())
+        dx = [1e105 * d if v > 0 else 1e105 * math.cos(d) for d, v in pairs]
+        return (np.reshape(dx, x.shape),)
+
+    text = str(check(forward, backward, x))
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
     analytic, numeric = (next(line for line in lines if line.strip().startswith(word))
@@ -94,3 +102,35 @@ def test_large_numbers_and_shapes_stay_in_their_columns_and_within_eighty():
                 "why", 1e-10, False)]
     assert max(map(len, table(rows))) <= 80
     assert "WRONG" in "".join(table(rows))
+
+
+def test_every_kind_names_its_explanation_once():
+    def twice(dx, dw, db):
+        return 3 * dx, -dw, 3 * db
+
+    report = check(linear_forward, damaged(linear_backward, twice), *linear_inputs())
+    text = str(report)
+    assert len(report.kinds) >= 2
+    for kind in set(report.kinds):
+        assert text.count(f"npgpt explain {kind}\n") + text.endswith(f"npgpt explain {kind}") == 1
+
+
+def test_a_report_is_plain_values_for_json():
+    report = wrong_report()
+    content = json.loads(json.dumps(report.to_dict()))
+    assert content["ok"] is False and [f["kind"] for f in content["findings"]] == report.kinds
+    assert content["findings"][0]["explain"] == f"npgpt explain {report.kinds[0]}"
+    assert [row["argument"] for row in content["rows"]] == ["x", "weight", "bias"]
+
+
+def test_a_notebook_gets_a_few_kilobytes_also_of_a_large_model():
+    from npgpt.doctor import check_scalar
+
+    params = {f"h.{n}.attn.c_attn.weight": normal(n, 2, 2) for n in range(60)}
+    grads = {name: 2 * value for name, value in params.items()}
+    grads["h.59.attn.c_attn.weight"] = params["h.59.attn.c_attn.weight"]
+    report = check_scalar(lambda p: sum((v**2).sum() for v in p.values()), params, grads)
+    text = report._repr_html_()
+    assert len(text) < 8000 and "and 40 more inputs" in text
+    assert "<td style='color:#b3261e'>h.59.attn" in text
+    assert len(wrong_report()._repr_html_()) < 4000

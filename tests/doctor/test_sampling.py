@@ -1,50 +1,44 @@
 import numpy as np
 import pytest
 
-from npgpt.doctor.sampling import bisect, locate, sample, wrong_cells
+from npgpt.doctor.sampling import bisect, few_wrong, sample, wrong_cells
 
 from .pairs import normal
 
 
-def slope_of(numeric):
-    return lambda v: (float(np.sum(numeric * v)), 1e-14)
+def slope_of(numeric, error=1e-14):
+    return lambda v: (float(np.sum(numeric * v)), error)
 
 
 TRUE = normal(0, 70, 30)
 
 
-def verdict(analytic):
-    return sample(analytic, slope_of(TRUE), 1.0, np.random.default_rng(0))
+def sampled(given, error=1e-14):
+    return sample(given, slope_of(TRUE, error), np.random.default_rng(0))
 
 
-def located(analytic):
-    result = verdict(analytic)
-    assert result.verdict == "wrong"
-    return locate(analytic, slope_of(TRUE), result, np.random.default_rng(0))
-
-
-def test_a_right_gradient_passes():
-    assert verdict(TRUE).verdict == "right"
+@pytest.mark.parametrize("error, verdict", [(1e-14, "right"), (1.0, "undecided")])
+def test_a_right_gradient_passes_unless_the_numbers_are_too_blunt(error, verdict):
+    assert sampled(TRUE, error).verdict(1.0).verdict == verdict
 
 
 @pytest.mark.parametrize("index", [(0, 0), (69, 29), (33, 8)])
 def test_one_wrong_element_is_found(index):
-    analytic = TRUE.copy()
-    analytic[index] += 1e-5
-    result = located(analytic)
-    assert result.index == index
-    assert result.analytic - result.numeric == pytest.approx(1e-5, rel=1e-6)
-
-
-@pytest.mark.parametrize("factor", [-1.0, 0.0, 3.0])
-def test_a_multiple_is_recognised(factor):
-    assert located(factor * TRUE).factor == pytest.approx(factor)
+    given = TRUE.copy()
+    given[index] += 1e-5
+    found = sampled(given)
+    assert found.verdict(1.0).verdict == "wrong"
+    assert found.worst() == index
+    assert found.given[index] - found.at(index)[0] == pytest.approx(1e-5, rel=1e-6)
+    fault = few_wrong("x", found, index, np.random.default_rng(1))
+    assert fault.kind == "wrong-element" and str(list(index)) in fault.sentence
 
 
 def test_nan_is_wrong():
-    analytic = TRUE.copy()
-    analytic[5, 5] = np.nan
-    assert located(analytic).index == (5, 5)
+    given = TRUE.copy()
+    given[5, 5] = np.nan
+    assert sampled(given).verdict(1.0).verdict == "wrong"
+    assert sampled(given).worst() == (5, 5)
 
 
 def test_bisection_ends_at_an_element_of_a_single_number():
@@ -56,9 +50,3 @@ def test_a_constant_error_cannot_cancel_inside_a_cell():
     analytic[:, :2] += 1e-3
     cells = wrong_cells(analytic, slope_of(TRUE), 1e-10)
     assert cells.shape == (6, 16) and cells[:, 0].all() and not cells[:, 1:].any()
-
-
-def test_numbers_that_are_too_blunt_leave_it_undecided():
-    result = sample(TRUE, lambda v: (float(np.sum(TRUE * v)), 1.0), 1.0, np.random.default_rng(0))
-    assert result.verdict == "undecided"
-    assert verdict(TRUE).verdict == "right"

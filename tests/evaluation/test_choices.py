@@ -43,19 +43,23 @@ def some_questions(count):
     ]
 
 
-def test_the_ending_of_highest_log_probability_is_chosen_by_sum_and_by_length():
+def test_the_ending_of_highest_log_probability_is_chosen_in_three_ways():
     questions = some_questions(60)
-    by_sum = by_length = 0
+    by_sum = by_tokens = by_characters = 0
     for question in questions:
         sums = [ending_score(question.context, ending) for ending in question.endings]
-        means = [s / (len(ending) + 1) for s, ending in zip(sums, question.endings)]
+        # a letter is a token here, and the space before an ending is one without a character
+        tokens = [s / (len(ending) + 1) for s, ending in zip(sums, question.endings)]
+        characters = [s / len(ending) for s, ending in zip(sums, question.endings)]
         by_sum += int(np.argmax(sums)) == question.label
-        by_length += int(np.argmax(means)) == question.label
+        by_tokens += int(np.argmax(tokens)) == question.label
+        by_characters += int(np.argmax(characters)) == question.label
     progress = []
     score = score_questions(PARAMS, SMALL, questions, encode, on_progress=progress.append)
-    assert score == ChoiceScore(60, by_sum, by_length)
-    assert by_sum != by_length
-    assert (score.accuracy, score.accuracy_by_length) == (by_sum / 60, by_length / 60)
+    assert score == ChoiceScore(60, by_sum, by_tokens, by_characters)
+    assert len({by_sum, by_tokens, by_characters}) == 3
+    assert (score.accuracy, score.accuracy_by_tokens, score.accuracy_by_characters) == (
+        by_sum / 60, by_tokens / 60, by_characters / 60)
     assert len(progress) == 60 and progress[-1] == score
 
 
@@ -107,14 +111,14 @@ def test_questions_are_read_from_hellaswags_form(tmp_path):
     (b"\xff", "is not UTF-8 text: invalid byte 0xff at 0"),
     (b"[" * 100_000, "nested more than 64 levels"),
     (json.dumps({**GOOD, "label": 4}).encode(), "0 to 3; got 4"),
-    (json.dumps({**GOOD, "label": ""}).encode(), "got ''"),
+    (json.dumps({**GOOD, "label": ""}).encode(), "unlabelled split"),
     (json.dumps({**GOOD, "label": True}).encode(), "got True"),
     (json.dumps({**GOOD, "label": -1}).encode(), "got -1"),
     (json.dumps({**GOOD, "endings": ["one"]}).encode(), "two or more"),
     (json.dumps({**GOOD, "endings": "four"}).encode(), "two or more texts; got 'four'"),
     (json.dumps({**GOOD, "endings": ["one", 2]}).encode(), "'endings' must be text; got 2"),
     (json.dumps({**GOOD, "ctx": 5}).encode(), "'ctx' must be text; got 5"),
-    (json.dumps({"ctx": "a", "endings": ["b", "c"]}).encode(), "'label' is missing"),
+    (json.dumps({"ctx": "a", "endings": ["b", "c"]}).encode(), "'label' is missing or empty"),
     (b'{"ctx": "a", "endings": ["b", "c"], "label": 1' + b"0" * 5000 + b"}", "300 digits"),
 ])
 def test_an_invalid_line_is_named_with_file_and_number(tmp_path, line, says):

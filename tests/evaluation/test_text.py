@@ -18,6 +18,7 @@ from npgpt.evaluation.text import (
 )
 from npgpt.machine.threads import using
 from npgpt.params import init_params
+from npgpt.text import BPETokenizer
 
 from ..generation.lively import SMALL, lively
 
@@ -28,6 +29,7 @@ TEXT = np.random.default_rng(0).integers(0, 29, 53)
 def log_probs(ids, params=PARAMS, config=SMALL):
     """log p of each next token after ids (T,): (T, V)."""
     logits = model.logits(params, np.array(ids)[None], config)[0]
+    logits -= logits.max(axis=-1, keepdims=True)
     return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
 
 
@@ -78,10 +80,10 @@ def test_a_start_token_lets_every_token_be_scored():
 
 def test_a_model_that_knows_nothing_scores_the_log_of_the_vocabulary():
     params = {name: np.zeros_like(array) for name, array in init_params(SMALL).items()}
-    score = score_text(params, SMALL, TEXT, stride=4)
+    score = score_text(params, SMALL, TEXT, stride=4, token_bytes=np.full(29, 2))
     assert math.isclose(score.loss, math.log(29), rel_tol=1e-6)
     assert math.isclose(score.perplexity, 29, rel_tol=1e-5)
-    assert math.isclose(score.bits_per_byte(104), 52 * math.log2(29) / 104, rel_tol=1e-6)
+    assert math.isclose(score.bits_per_byte, 52 * math.log2(29) / 104, rel_tol=1e-6)
 
 
 def test_a_memory_mapped_text_is_scored_as_an_array(tmp_path):
@@ -108,16 +110,52 @@ def test_a_perplexity_too_large_for_a_float_is_infinite():
     ({"batch_size": 0}, "batch_size=0 must be an integer from 1 to 2147483647"),
     ({"workers": 0}, "workers=0 must be an integer from 1 to 2147483647"),
     ({"start_id": 29}, "start_id: 29 is outside"),
+    ({"token_bytes": [1] * 28}, r"token_bytes must be \(29,\)"),
+    ({"token_bytes": [-1] * 29}, "of at least 0"),
 ])
 def test_an_invalid_text_and_invalid_settings_are_rejected(settings, says):
     with pytest.raises(ValueError, match=says):
         score_text(PARAMS, SMALL, **{"ids": TEXT, **settings})
 
 
+@pytest.mark.parametrize("start_id", [None, 5])
+@pytest.mark.parametrize("batch_size, workers, stride", [(1, 1, 12), (3, 2, 5)])
+def test_bits_and_bytes_are_those_of_the_scored_text_alone(start_id, batch_size, workers, stride):
+    # ids 5 and 9 are special; the others have 1 to 4 bytes
+    sizes = np.random.default_rng(3).integers(1, 5, 29)
+    sizes[[5, 9]] = 0
+    ids = np.concatenate([TEXT, [5, 9, 5, 3]])
+    score = score_text(PARAMS, SMALL, ids, start_id=start_id, token_bytes=sizes, stride=stride,
+                       batch_size=batch_size, workers=workers)
+    whole = ids if start_id is None else np.append(start_id, ids)
+    bits, n_bytes = 0.0, 0
+    for target in range(1, len(whole)):
+        if sizes[whole[target]]:
+            begin = 0
+            while begin + 12 < target:
+                begin += stride
+            bits -= log_probs(whole[begin:target])[-1, whole[target]] / math.log(2)
+            n_bytes += int(sizes[whole[target]])
+    assert score.n_bytes == n_bytes
+    assert math.isclose(score.bits_per_byte, bits / n_bytes, rel_tol=1e-12)
+    plain = score_text(PARAMS, SMALL, ids, start_id=start_id, stride=stride)
+    assert math.isclose(score.loss, plain.loss, rel_tol=1e-12)
+
+
+def test_a_uniform_model_has_the_bits_of_its_vocabulary_for_texts_of_one_byte():
+    # two files of one letter, with the end of a text between them
+    config = SMALL.replace(vocab_size=50257, n_embd=6, n_layer=1)
+    params = {name: np.zeros_like(array) for name, array in init_params(config).items()}
+    score = score_text(params, config, [64, 50256, 65], start_id=50256,
+                       token_bytes=BPETokenizer().token_bytes)
+    assert (score.tokens, score.n_bytes) == (3, 2)
+    assert math.isclose(score.bits_per_byte, math.log2(50257), rel_tol=1e-6)
+
+
 def test_bits_per_byte_needs_bytes():
-    with pytest.raises(ValueError, match="n_bytes=0"):
-        TextScore(1.0, 1).bits_per_byte(0)
-    assert TextScore(math.log(2.0), 1).bits_per_byte(1) == 1.0
+    with pytest.raises(ValueError, match="token_bytes"):
+        TextScore(1.0, 1).bits_per_byte
+    assert TextScore(math.log(2.0), 1, n_bytes=1).bits_per_byte == 1.0
 
 
 def test_the_whole_pass_takes_the_ops_given():

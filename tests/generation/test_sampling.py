@@ -204,7 +204,7 @@ def test_without_a_seed_two_runs_differ():
     ({"temperature": math.nan}, "temperature=nan must be finite"),
     ({"temperature": "hot"}, "temperature='hot' must be a number"),
     ({"temperature": True}, "temperature=True must be a number"),
-    ({"top_k": 0}, "top_k=0 must be an integer of at least 1"),
+    ({"top_k": -1}, "top_k=-1 must be an integer of at least 0; 0 keeps every token"),
     ({"top_k": 2.5}, "top_k=2.5 must be an integer"),
     ({"top_k": True}, "top_k=True must be an integer"),
     ({"top_p": 0.0}, "top_p=0.0 is outside (0, 1]"),

@@ -118,7 +118,7 @@ def test_text_that_does_not_fit_is_rejected_and_changes_nothing(ids):
 
 
 @pytest.mark.parametrize("settings", [
-    {"max_new_tokens": -1}, {"max_new_tokens": 3, "top_k": 0},
+    {"max_new_tokens": -1}, {"max_new_tokens": 3, "top_k": -1},
     {"max_new_tokens": 3, "stop": "x"}, {"max_new_tokens": 3, "stop_ids": [29]},
 ])
 def test_reply_settings_are_checked_at_the_call(settings):

@@ -178,6 +178,7 @@ def test_a_row_ends_by_id_by_string_or_by_its_length():
     def decode(ids):
         return "".join("abcdefgh"[i] for i in ids)
 
+    assert Request(SMALL, 4, stop_ids=7).stop_ids == {7}        # as transformers' eos_token_id
     wanted = Request(SMALL, 4, stop_ids=[7], stop=["bc"], decode=decode)
     assert wanted.ended([1, 7]) == "stop"
     assert wanted.ended([7, 1]) is None

@@ -153,3 +153,31 @@ def test_how_to_repeat_it_comes_last_with_the_studys_text():
 def test_an_unfinished_study_has_a_report_too(left):
     found = titles(report_of({"a": A, "b": left}))
     assert found[0] == "Perplexity" and found[-1] == "How to repeat it"
+
+
+@pytest.mark.parametrize("done", [set(), {("a", 1)}, {("b", 2)}, {("a", 1), ("b", 2)},
+                                  {("a", 1), ("b", 1)}, {("b", 1), ("b", 2)}])
+def test_what_is_not_measured_yet_is_nowhere_nan(done):
+    finite = {"a": NATS["a"], "b": [[0.1, 0.4], [0.2, 0.3]]}
+    results = results_of({"a": A[:2], "b": B[:2]}, entropies=finite)
+    results["complete"] = False
+    for run in results["runs"]:
+        if (run["arm"], run["seed"]) not in done:
+            run.update(status="unfinished", val_loss=None, perplexity=None)
+    text = "\n".join(report_on(results))
+    assert "Not finished: " in text
+    assert "NaN" not in text.replace("NaN heads", "").replace("heads that were NaN are", "")
+
+
+@pytest.mark.parametrize("done", range(5))
+@pytest.mark.parametrize("broken", [set(), {("b", 1)}, {("a", 1), ("b", 1)}])
+def test_what_no_run_has_measured_yet_is_not_reported_as_nan(done, broken):
+    results = results_of({"a": A[:2], "b": B[:2]}, entropies={"a": NATS["a"], "b": NATS["a"]},
+                         diverged=broken)
+    for run in results["runs"][done:]:
+        run.update(status="unfinished", val_loss=None, perplexity=None, diverged_at=None)
+    results["complete"] = done == 4
+    page = "\n".join(report_on(results))
+    for allowed in ("NaN heads", "heads that were NaN", "NaN at step 7", "loss nan"):
+        page = page.replace(allowed, "")
+    assert "nan" not in page.lower().split() and "NaN" not in page and "None" not in page

@@ -116,7 +116,29 @@ def test_hidden_and_binary_files_are_left_out(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "socket"))
-        assert names(folder_source(tmp_path), tmp_path) == ["text"]
+        said = []
+        assert names(folder_source(tmp_path, said.append), tmp_path) == ["text"]
+    note, = said
+    assert note == (f"{tmp_path}: read 1 file (text); left out 8: .git/ (hidden), "
+                    "__pycache__/ (compiled code), link to a folder/ (link), ...")
+
+
+def test_what_was_read_of_a_folder_and_what_not_is_reported_by_name(tmp_path):
+    def note():
+        said = []
+        folder_source(tmp_path, said.append)
+        return said[0].removeprefix(f"{tmp_path}: ")
+
+    (tmp_path / "in").mkdir()
+    for number in range(2):
+        (tmp_path / "in" / f"{number}.txt").write_text("text")
+    assert note() == f"read 2 files (in{os.sep}0.txt, in{os.sep}1.txt); none left out"
+    (tmp_path / "in" / "a.bin").write_bytes(b"\0")
+    (tmp_path / "in" / ".b").write_text("hidden")
+    for number in range(4):
+        (tmp_path / f"{number}").write_text("text")
+    assert note() == (f"read 6 files (0, 1, 2, ...); left out in{os.sep}.b (hidden), "
+                      f"in{os.sep}a.bin (binary)")
 
 
 def test_a_folder_without_text_says_so(tmp_path):

@@ -10,7 +10,10 @@ from npgpt.text.tokenizer import check_row, check_text
 
 pytestmark = pytest.mark.smoke
 
-BOTH = [CharTokenizer("abcd"), BPETokenizer()]
+BPE = BPETokenizer()
+BOTH = [CharTokenizer("abcd"), BPE]
+# counted once: 50,257 of them
+SIZES = {BPE: BPE.token_bytes}
 
 
 @pytest.mark.parametrize("ids", [
@@ -55,6 +58,14 @@ def test_invalid_ids_are_rejected_with_what_was_given(tokenizer, ids, given):
 ])
 def test_a_text_without_a_prompt_starts_from_end_of_text_or_a_newline_or_id_0(tokenizer, first):
     assert tokenizer.first_id == first
+
+
+@given(text=st.text(min_size=1))
+def test_the_bytes_of_tokens_are_those_of_the_text_and_an_end_of_text_has_none(text):
+    for tokenizer in (CharTokenizer.from_text(text), BPE):
+        ids = tokenizer.encode(text)
+        assert SIZES.get(tokenizer, tokenizer.token_bytes)[ids].sum() == len(text.encode())
+    assert SIZES[BPE].shape == (50257,) and SIZES[BPE][50256] == 0 and (SIZES[BPE][:-1] > 0).all()
 
 
 @pytest.mark.parametrize("tokenizer", BOTH, ids=repr)

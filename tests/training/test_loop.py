@@ -378,9 +378,9 @@ def test_no_checkpoint_is_written_before_the_disk_has_the_log_up_to_it(
         if log.exists() and os.path.samestat(os.fstat(handle), log.stat()):
             on_disk[:] = read_log(tmp_path)
 
-    def saved(folder, state):
+    def saved(folder, state, best):
         assert [record["step"] for record in on_disk] == list(range(state.step + 1))
-        return save(folder, state)
+        return save(folder, state, best)
 
     monkeypatch.setattr("os.fsync", synced)
     monkeypatch.setattr(loop, "save_checkpoint", saved)

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from npgpt.weights.checksums import (
     BLOCK,
     CHECKSUMS,
+    check_crc32,
     crc32,
     damaged_files,
     measured,
     sha256,
     write_checksums,
 )
+from npgpt.weights.errors import CheckpointError
 
 CONTENT = {"a.json": b'{"a": 1}', "b.safetensors": bytes(range(256)), "empty": b""}
 
@@ -112,3 +114,24 @@ def test_every_change_within_32_bits_is_noticed(tmp_path_factory, content, data)
     (folder / "file").write_bytes(changed)
     assert damaged_files(folder) == (
         {"file": "does not match its crc32"} if bytes(changed) != content else {})
+
+
+def test_loading_compares_every_file_that_it_names_with_its_crc32(folder):
+    files = [folder / name for name in CONTENT]
+    check_crc32(*files)
+    files[1].write_bytes(bytes(256))
+    check_crc32(files[0], files[2])
+    with pytest.raises(CheckpointError, match="b.safetensors.*does not match its crc32"):
+        check_crc32(*files)
+    with pytest.raises(CheckpointError, match="a.json.*is missing"):
+        files[0].unlink()
+        check_crc32(*files)
+
+
+def test_a_file_without_a_crc32_is_loaded_without_one(folder):
+    (folder / "new").write_bytes(b"x")
+    check_crc32(folder / "new")
+    write_checksums(folder, {"a.json": {"bytes": 8, "sha256": "0" * 64}})
+    check_crc32(folder / "a.json")
+    (folder / CHECKSUMS).unlink()
+    check_crc32(folder / "a.json")

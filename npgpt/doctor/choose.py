@@ -1,0 +1,343 @@
+"""Which fault is it? The only place that decides.
+
+1. one fault behind all wrong gradients: a path of forward, or a change of backward's source;
+2. for each gradient the cheapest single fault of its values, then of forward and backward;
+3. two faults: a rearrangement and a factor, two paths, a path and a factor or a change;
+4. several, one after another: the one that explains most, then what is left;
+5. nobody knows: which lines only wrong gradients need, and a picture.
+
+What every gradient's values name at once needs no source and comes first. Two faults together are
+believed only where they are fewer or where one gradient has no name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from ..arrays import Array
+from .behaviour import check_linear
+from .fault import Fault, close, fit
+from .findings import finding, unnamed
+from .layout import rearranged, shuffled
+from .measure import Evidence, Measurement, evidence, usable
+from .mistakes import mistakes
+from .pairs_of_faults import change_and_path
+from .paths import Cause, Paths
+from .places import common_ratio, elementwise, mask, repeated_ids, scaled_parts, slices
+from .repair import Budget, Trial, repair
+from .report import Finding
+from .subject import CallError
+from .value_faults import (
+    differing,
+    dout_forgotten,
+    dout_nowhere,
+    extra_term,
+    factor,
+    float32,
+    not_finite,
+    of_others,
+    scaled,
+    wrong_elements,
+    zero,
+)
+
+CHANGES = 6000  # of backward's source that are tried for one report
+FOR_ALL, FOR_SOME = 4000, 1500  # of these, for one search; what npgpt's mutants need, and more
+ROUNDS = 3  # of naming the fault that explains most
+LEAST = 0.25  # fraction of the elements that such a fault must bring right
+RESTLESS = " backward answers differently at each call, so that its faults cannot be named."
+
+Generator = Callable[[Evidence], Iterator[Fault]]
+# In the order of their cost, the narrow before the wide: zeros are also a factor of 0, and a mask
+# that is forgotten for every element is also a factor.
+VALUES: tuple[Generator, ...] = (
+    not_finite, zero, float32, of_others, rearranged, shuffled, elementwise, factor, extra_term,
+    repeated_ids, mask, dout_forgotten, slices, mistakes)
+MISSHAPEN: tuple[Generator, ...] = (not_finite, of_others, rearranged)
+LARGE: tuple[Generator, ...] = (not_finite, zero, factor, rearranged)
+
+
+def holds(fault: Fault, v: Evidence) -> bool:
+    """Does this fault alone explain what was given? One without a prediction was seen to hold."""
+    if fault.undo is not None:
+        return close(v.measured(fault.undo(v.given)), v.truth, v.digits)
+    return fault.predict is None or close(v.rows, fault.predict(v.truth), v.digits)
+
+
+def explain(v: Evidence) -> list[Fault]:
+    """The cheapest fault of the values, or a rearrangement and a factor; or nothing."""
+    generators = (VALUES if v.m else LARGE) if v.shaped else MISSHAPEN
+    with np.errstate(all="ignore"):
+        for generator in generators:
+            for fault in generator(v):
+                if holds(fault, v):
+                    return [fault]
+        return _with_factor(v)
+
+
+def _with_factor(v: Evidence) -> list[Fault]:
+    for fault in rearranged(v):
+        assert fault.undo is not None
+        back = v.measured(fault.undo(v.given))
+        c = fit(back, v.truth)
+        if abs(c) > 1e-12 and close(back, c * v.truth, v.digits):
+            return [fault, scaled(v, c)]
+    # a factor on everything, and float32 besides: then no element agrees on eight digits
+    c = fit(v.rows, v.truth) if v.shaped else 1.0
+    if abs(c - 1) <= 1e-5:
+        return []
+    whole = replace(v, truth=c * v.truth)
+    return [fault for rounding in float32(whole) for fault in (scaled(v, c), rounding)]
+
+
+def diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:
+    """Findings for every wrong input, and for those whose gradient is `misshapen`."""
+    misshapen = [i for i in misshapen if i in m.numeric]
+    if not m.wrong and not misshapen:
+        return []
+    try:
+        return _Diagnosis(m, misshapen).findings()
+    except CallError:  # a pair that cannot be called elsewhere is wrong all the same
+        return [unnamed(m, i) for i in m.wrong + misshapen]
+
+
+class _Diagnosis:
+    """The work on one measurement; `paths`, `trials` and what is left of `changes` go from step to
+    step."""
+
+    def __init__(self, m: Measurement, misshapen: list[int]) -> None:
+        self.m, self.misshapen = m, misshapen
+        self.paths = Paths(m)
+        self.trials: list[Trial] = []
+        self.changes = Budget(CHANGES)
+
+    def findings(self) -> list[Finding]:
+        m, wrong = self.m, self.m.wrong
+        every = wrong + self.misshapen
+        if not self._repeatable():
+            return [unnamed(m, i, note=RESTLESS) for i in every]
+        named = {i: self._second_opinion(explain(evidence(m, i))) for i in every}
+        for i in wrong:
+            named[i] = named[i] or self._single_element(i)
+        left = [i for i in every if not named[i]]
+        nonlinear = check_linear(m.subject, np.random.default_rng(0)) \
+            if any(i in m.verdict for i in left) else None
+        causes = self._common_causes(named, left) if left else []
+        if not causes:
+            causes = [(fault, [i]) for i in every for fault in named[i]]
+        elif nonlinear:
+            first, inputs = causes[0]
+            text = f"{nonlinear.message} {first.sentence}"
+            causes[0] = replace(first, sentence=text, nonlinear=True), inputs
+        found = [finding(m, inputs, cause) for cause, inputs in merged(m, causes)]
+        reached = {i for _, inputs in causes for i in inputs}
+        for i in every:
+            found += [] if i in reached else self._last_resort(i)
+        if nonlinear and not any(f.nonlinear for f in found):
+            if "unexplained" not in [f.kind for f in found]:
+                return found
+            # one fault, told once
+            found = [replace(f, message=f"{nonlinear.message} {f.message}", kind="not-linear",
+                             nonlinear=True) if f.kind == "unexplained" else f for f in found]
+        return found
+
+    def _repeatable(self) -> bool:
+        """Does backward answer as it did before? (Its faults have no name if not.)"""
+        m = self.m
+        again = m.subject.gradients(m.douts[0])
+        for i in m.analytic:
+            before = usable(m.returned[:1], i, m.subject.shape(i))
+            now = usable([again], i, m.subject.shape(i))
+            if before is None or now is None or not np.array_equal(now, before, equal_nan=True):
+                return False
+        return True
+
+    @cached_property
+    def repaired(self) -> Fault | None:
+        """The one change of the source after which every gradient is right; fills `trials`."""
+        return repair(self.m, self.changes, None, self.trials, FOR_ALL)
+
+    def _second_opinion(self, found: list[Fault]) -> list[Fault]:
+        """`dweight = dout.sum()` is the bias's gradient, or lacks a factor: the source decides."""
+        if len(found) == 1 and found[0].doubtful:
+            if self.repaired and self.repaired.kind in ("missing-factor", "missing-term"):
+                return [self.repaired]
+        return found
+
+    def _single_element(self, i: int) -> list[Fault]:
+        """One wrong element among many, unless a path of forward leads to just that one."""
+        found = wrong_elements(evidence(self.m, i))
+        if found is None:
+            return []
+        return [self.paths.one([i], True) or self.paths.one([i], False) or found]
+
+    def _common_causes(self, named: dict[int, list[Fault]], left: list[int]) -> list[Cause]:
+        """The fewest faults that explain all wrong gradients together, each with the inputs it
+        reaches; or nothing, and then what explains one input alone is added to `named`."""
+        every, shaped = list(named), not self.misshapen
+        one = self._one_cause()
+        if one:
+            return [(one, every)]
+        if len(every) == 1:
+            i = every[0]
+            return self._two_causes(i, list(self.m.numeric), self.trials) if shaped else []
+        trials = {i: list[Trial]() for i in left}
+        if 1 < len(left) < len(every):  # the others have a name of their own
+            both = self._own_cause(left, [])
+            if both:
+                return [(both, left)] + [(fault, [i]) for i in every for fault in named[i]]
+        for i in left:
+            own = self._own_cause([i], trials[i])
+            named[i] = [own] if own else []
+        parts = sum(map(len, named.values()))
+        joint = self.paths.several(every) if shaped else []
+        if joint and (len(joint) < parts or not all(named.values())):
+            return joint
+        for i in left:
+            if not named[i] and i not in self.misshapen:
+                named[i] = [fault for fault, _ in self._two_causes(i, [i], trials[i])]
+        return []
+
+    def _one_cause(self) -> Fault | None:
+        """The one fault behind all wrong gradients."""
+        path = self._path(self.m.wrong, True)
+        if path and path.kind in ("missing-term", "term-sign"):
+            return path
+        change = self._counted_once(self.repaired)
+        return change or path or self._path(self.m.wrong, False)
+
+    def _own_cause(self, inputs: list[int], trials: list[Trial]) -> Fault | None:
+        """The one fault behind the gradients of these inputs, whatever the others have."""
+        return (
+            self._path(inputs, True)
+            or repair(self.m, self.changes, inputs, trials, FOR_SOME)
+            or self._path(inputs, False))
+
+    def _path(self, inputs: list[int], assigned: bool) -> Fault | None:
+        """The one path behind these gradients, if all of them have their shape."""
+        if set(inputs) & set(self.misshapen) or (inputs == self.m.wrong and self.misshapen):
+            return None
+        return self.paths.one(inputs, assigned)
+
+    def _two_causes(self, i: int, wanted: list[int], trials: list[Trial]) -> list[Cause]:
+        """Two paths, or a path and a factor or a change of the source, behind one gradient."""
+        return self.paths.several([i]) or [
+            (fault, [i]) for fault in change_and_path(self.m, i, wanted, self.paths, trials)]
+
+    def _counted_once(self, change: Fault | None) -> Fault | None:
+        """Where a factor of 2 repairs, forward may use a value twice and backward count it once."""
+        if change and change.kind == "term-factor" and change.coefficient == 2:
+            path = self._path(self.m.wrong, False)
+            if path and path.kind == "missing-term":
+                return replace(change, sentence=f"{change.sentence} {path.sentence}")
+        return change
+
+    def _last_resort(self, i: int) -> list[Finding]:
+        """Several faults, as far as they have names, and the rest as a picture."""
+        m, v = self.m, evidence(self.m, i)
+        fault = next(dout_nowhere(v), None)
+        if fault and (v.shaped or _broadcasts(v.given.shape[1:], v.shape)):
+            return [finding(m, [i], fault)]
+        faults, truths = greedy(v, self.paths) if i in m.verdict else ([], [])
+        found = [finding(m, [i], fault, truth) for fault, truth in zip(faults, truths)]
+        if not faults:
+            return [unnamed(m, i)]
+        left = replace(v, truth=truths[-1])
+        return found + ([unnamed(m, i, left.truth)] if differing(left, left.truth).any() else [])
+
+
+def _broadcasts(given: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(given, shape) == shape
+    except ValueError:
+        return False
+
+
+def merged(m: Measurement, causes: list[Cause]) -> list[Cause]:
+    """One fault that several gradients have is one cause."""
+    result: dict[tuple[str, object], Cause] = {}
+    for fault, inputs in causes:
+        names = [m.subject.names[i] for i in inputs]
+        what: object = fault.coefficient
+        if what is None or fault.kind not in ("factor", "wrong-sign", "zero-gradient"):
+            what = fault.sentence.replace(f"gradient of {names[0]} ", "gradient ")
+        else:
+            what = round(float(fault.coefficient or 0), 7)
+        key = fault.kind, what
+        first, before = result.get(key, (fault, []))
+        result[key] = first, before + [i for i in inputs if i not in before]
+    return [(_of_all(m, fault, inputs, causes), inputs) for fault, inputs in result.values()]
+
+
+def _of_all(m: Measurement, fault: Fault, inputs: list[int], causes: list[Cause]) -> Fault:
+    """The sentence, with the other gradients of which it was said too."""
+    own = next(of for one, of in causes if one is fault)
+    others = [m.subject.names[i] for i in inputs if i not in own]
+    if not others or "swapped" in fault.sentence:
+        return fault
+    return replace(fault, sentence=f"{fault.sentence} So it is for {', '.join(others)}.")
+
+
+def greedy(v: Evidence, paths: Paths) -> tuple[list[Fault], list[Array]]:
+    """The faults of one gradient that together explain most of it, in the order of how much each
+    explains; and what is predicted before each of them and after the last."""
+    faults: list[Fault] = []
+    truths = [v.truth]
+    if not np.all(np.isfinite(v.given)):
+        return faults, truths
+    for number in range(ROUNDS):
+        now = replace(v, truth=truths[-1])
+        last = wrong_elements(now) or (next(float32(now), None) if faults else None)
+        if last:
+            return [*faults, last], [*truths, v.rows]
+        best = _best(now, paths if number == 0 else None)
+        if not best:
+            break
+        for fault in best:
+            assert fault.predict is not None
+            truths.append(fault.predict(truths[-1]))
+        wrong = differing(now, truths[-1])
+        left, size = int(wrong.sum()), wrong.size
+        evidence = f"so {size - left} of {size} elements are as returned, {v.words}"
+        best = [replace(fault, evidence=evidence) for fault in best]
+        if left:
+            rest = f" After that, {left} of {size} elements ({left / size:.0%}) are still wrong."
+            best[-1] = replace(best[-1], sentence=best[-1].sentence + rest)
+        faults += best
+        if not left:
+            break
+    return faults, truths
+
+
+def _best(v: Evidence, paths: Paths | None) -> list[Fault]:
+    """The fault, or the fault and a factor, after which most elements are right."""
+
+    def right(predicted: Array) -> float:
+        return 1 - float(np.mean(differing(v, predicted)))
+
+    before = right(v.truth)
+    best: list[Fault] = []
+    most = before + max(LEAST * (1 - before), 1.5 / v.truth.shape[1])
+    for fault in _candidates(v, paths):
+        alone = v.truth if fault is None or fault.predict is None else fault.predict(v.truth)
+        other = common_ratio(v.rows, alone)
+        for c in dict.fromkeys((1.0, other or 1.0)):
+            count = right(c * alone)
+            if count > most + 1e-9:
+                most = count
+                best = [] if fault is None else [fault]
+                best += [scaled(v, c)] if c != 1.0 else []
+    return best
+
+
+def _candidates(v: Evidence, paths: Paths | None) -> Iterator[Fault | None]:
+    yield None  # nothing but perhaps a factor
+    yield from rearranged(v)
+    yield from of_others(v)
+    yield from scaled_parts(v)
+    if paths is not None:
+        yield from paths.predictions(v.position)

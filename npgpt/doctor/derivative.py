@@ -1,0 +1,74 @@
+"""What the checks of PyTorch and JAX share: a Subject of a framework's function, and another one of
+its gradient.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Array
+from ..gradcheck.numeric import signs
+from .arguments import Arguments
+from .check import examine
+from .pair import Pair
+from .report import Report
+from .subject import Function, Program, Subject
+
+
+def missing(name: str) -> ImportError:
+    """The error where a framework is not there."""
+    return ImportError(f"this check needs {name}; install it with: python -m pip install "
+                       "'npgpt[frameworks]'")
+
+
+class Graph:
+    """A framework's own cache, which cannot be copied and is not written to."""
+
+    def __init__(self, parts: tuple[Any, ...]) -> None:
+        self.parts = parts
+
+    def __deepcopy__(self, memo: Any) -> Graph:
+        return self
+
+
+class Derivative(ABC):
+    """A function whose gradient a framework takes, made of the user's `functions`."""
+
+    def __init__(
+        self, arguments: Arguments, functions: Mapping[str, Function], name: str
+    ) -> None:
+        self.arguments, self.functions, self.name = arguments, functions, name
+        self.floats = Pair(lambda *a: None, lambda *a: None, arguments.arrays, {}).floats
+
+    @abstractmethod
+    def pair(self, functions: Mapping[str, Function]) -> tuple[Function, Function]:
+        """forward and backward for arrays."""
+
+    @abstractmethod
+    def gradient_pair(self, douts: Callable[[Any], Array]) -> tuple[Function, Function]:
+        """A forward that gives the gradients, for `douts` of a shape, and its backward."""
+
+    def subject(self, second_order: bool = False) -> Subject:
+        """The Subject of the function, or of its gradient."""
+        names, keys = list(self.arguments.names), list(self.functions)
+        if second_order:
+            program = Program(self.functions, lambda functions: self.gradient_pair(
+                lambda shape: np.asarray(signs(shape, np.random.default_rng(0)))))
+            names = [f"{name} (second order)" for name in names]
+        else:
+            program = Program(self.functions, self.pair, keys[0], keys[-1])
+        subject = Subject.of(program, self.arguments.arrays, names, self.name)
+        subject.fixed_sizes = True
+        return subject
+
+
+def with_second_order(first: Report, subject: Subject) -> Report:
+    """A report with the rows, findings and notes of the gradient's gradient added."""
+    second = examine(subject)
+    return replace(first, rows=first.rows + second.rows, findings=first.findings + second.findings,
+                   notes=first.notes + second.notes)

@@ -1,0 +1,139 @@
+"""From a fault to the finding of a report; and what is shown where no fault is known: the lines of
+backward that only wrong gradients need, and a picture.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+
+import numpy as np
+
+from ..arrays import Array
+from .fault import Fault
+from .measure import Measurement, evidence
+from .picture import largest_block, neighbourhood, picture
+from .report import Finding
+from .traced_source import program
+from .value_faults import differing
+
+
+def finding(
+    m: Measurement, inputs: list[int], cause: Fault, truth: Array | None = None
+) -> Finding:
+    """The finding of a fault, with the worst element of the first gradient that has it."""
+    names = ", ".join(m.subject.names[j] for j in inputs)
+    return Finding(cause.kind, names, cause.sentence, *_worst(m, inputs[0], truth),
+                   evidence=cause.evidence, nonlinear=cause.nonlinear)
+
+
+def _worst(
+    m: Measurement, i: int, truth: Array | None = None
+) -> tuple[tuple[int, ...] | None, float | None, float | None, float | None]:
+    """(index, analytic, numeric, error bar) of the worst wrong element, or four times None.
+
+    `truth` (K, N) takes the place of the true one where part of the error has a name already.
+    """
+    if i not in m.verdict or not m.analytic[i].size:
+        return None, None, None, None
+    gap = np.abs(m.analytic[i] - (m.numeric[i] if truth is None else truth))
+    gap = np.where(np.isfinite(gap), gap, np.inf)
+    wrong = m.verdict[i].wrong
+    if truth is None and wrong.any():
+        gap = np.where(wrong, gap, -1.0)
+    gap = gap[:1] if m.out.size == 1 else gap  # where dout is 1
+    k, n = np.unravel_index(int(np.argmax(gap)), gap.shape)
+    index = tuple(int(j) for j in np.unravel_index(int(n), m.subject.shape(i)))
+    error = float(np.abs(m.douts[k]).reshape(-1) @ m.errors[i][n])
+    return index, float(m.analytic[i][k, n]), float(m.numeric[i][k, n]), error
+
+
+def unnamed(
+    m: Measurement, i: int, predicted: Array | None = None, note: str = ""
+) -> Finding:
+    """What is wrong where nothing explains it, or what is left when `predicted` is explained."""
+    name, shape = m.subject.names[i], m.subject.shape(i)
+    if i not in m.verdict:
+        given = np.shape(m.returned[0][i])
+        return Finding(
+            "wrong-shape",
+            name,
+            f"{name} has shape {shape}, its gradient has shape {given}; they must be equal.",
+        )
+    v = evidence(m, i, predicted)
+    wrong = differing(v, v.truth) if predicted is not None else m.verdict[i].wrong.any(axis=0)
+    wrong = np.asarray(wrong).reshape(shape)
+    message = f"What is left of the error of {name} has no known name: "
+    if predicted is None:
+        message = f"The gradient of {name} is wrong and no known fault explains it: "
+        error = m.verdict[i].error
+        note += f" It is right to {-math.log10(error):.0f} digits." if 0 < error < 3e-3 else ""
+        note += suspects(m, i)
+    message += f"{int(wrong.sum())} of {wrong.size} elements are wrong"
+    if wrong.all() or not wrong.any():
+        return Finding("unexplained", name, f"{message}.{note}", *_worst(m, i, predicted))
+    first = tuple(int(n) for n in np.argwhere(wrong)[0])
+    near_it = neighbourhood(m.analytic[i][0].reshape(shape), v.truth[0].reshape(shape), first)
+    return Finding(
+        "unexplained",
+        name,
+        f"{message}, the first is {list(first)}, the largest block of them is "
+        f"{largest_block(wrong)}. In the picture the last axis runs to the right and # is wrong."
+        + note,
+        *_worst(m, i, predicted),
+        picture=picture(wrong) + "\n\n" + near_it,
+    )
+
+
+def suspects(m: Measurement, position: int) -> str:
+    """A sentence on the lines that the wrong gradient needs and no right one does, or ''."""
+    source = program(m.subject, "backward")
+    if source is None:
+        return ""
+    tree = source.functions[source.name]
+    needs = _needs(tree)
+    if position >= len(needs):
+        return ""
+    right = {i for i in m.verdict if i not in m.wrong and i < len(needs)}
+    lines = needs[position] - {line for i in right for line in needs[i]}
+    if not lines:
+        return ""
+    first, last = (source.lines[source.name] + line - 1 for line in (min(lines), max(lines)))
+    where = f"line {first}" if first == last else f"lines {first} to {last}"
+    names = ", ".join(m.subject.names[i] for i in sorted(right))
+    beside = f" (the gradient of {names} is right, and needs none of them)" if right else ""
+    return f" The fault lies in {where} of {source.name}{beside}."
+
+
+def _needs(tree: ast.FunctionDef) -> list[set[int]]:
+    """For each gradient that a straight function returns, the lines of what it is computed from."""
+    if not tree.body or not isinstance(tree.body[-1], ast.Return):
+        return []
+    value = tree.body[-1].value
+    returned = value.elts if isinstance(value, ast.Tuple) else [value] if value else []
+    result = []
+    for expression in returned:
+        wanted, lines = _names(expression), {expression.lineno}
+        for statement in reversed(tree.body[:-1]):
+            changed = {n.id for n in ast.walk(statement)
+                       if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+            changed |= {part.value.id for part in ast.walk(statement)
+                        if isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Store)
+                        and isinstance(part.value, ast.Name)}
+            if not changed & wanted and not isinstance(statement, ast.Expr):
+                continue
+            if isinstance(statement, ast.Expr) and not _names(statement) & wanted:
+                continue
+            # what unpacks the cache is not where a gradient goes wrong
+            if not isinstance(statement, ast.Assign) or any(
+                    isinstance(n, (ast.BinOp, ast.Call, ast.UnaryOp))
+                    for n in ast.walk(statement.value)):
+                lines.add(statement.lineno)
+            wanted |= _names(statement)
+        result.append(lines)
+    return result
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node)
+            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}

@@ -1,0 +1,141 @@
+"""Functions and their gradients, without any contract: `f(x)` with `grad(x)`, and a loss of a dict.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Array
+from ..gradcheck.pair import ContractError, describe, to_numpy
+from .arguments import Arguments
+from .check import examine
+from .report import Finding, Report
+from .subject import Function, Program, Subject, check_mapping, checked_output
+from .tree import gradients_of, is_tree, leaves, spellings
+
+
+def check_function(f: Callable[..., Any], grad: Callable[..., Any], *x: Any) -> Report:
+    """Examine any function of arrays through NumPy: hand-written, PyTorch's, JAX's.
+
+    `f(*x)` gives a number and `grad(*x)` its gradient, or a tuple with one for each x; or `f(*x)`
+    gives an array, or a tuple or dict of them, and `grad(*x, dout)` the gradients of
+    sum(dout * f(*x)). A tuple as the only x is spread. `constant(x)` has no gradient. f and grad
+    are called with NumPy arrays, floats as float64. Raises as `check`.
+
+    >>> check_function(lambda x: np.sum(x**3), lambda x: 3 * x**2, np.array([1.0, 2.0])).ok
+    True
+    """
+    given = x[0] if len(x) == 1 and isinstance(x[0], tuple) else x
+    arguments = Arguments(f, given, every=True)
+    if not arguments.arrays:
+        raise ContractError("inputs are arrays of floats, integers or booleans, got "
+                            + (", ".join(map(describe, given)) or "none"))
+
+    def pair(functions: Mapping[str, Function]) -> tuple[Function, Function]:
+        f, grad = functions["f"], functions["grad"]
+
+        def forward(*arrays: Any) -> tuple[Any, Any]:
+            return f(*arguments.filled(arrays)), arrays
+
+        def backward(dout: Any, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+            values = arguments.filled(arrays)
+            if hasattr(getattr(f, "__self__", None), "backward"):
+                f(*values)      # a layer object keeps what grad needs
+            plain, with_dout = _takes(grad, len(values)), _takes(grad, len(values) + 1)
+            if with_dout and (np.ndim(dout) or is_tree(dout) or not plain):
+                return gradient_arrays(arguments.gradients(grad(*values, dout)))
+            if is_tree(dout) or np.size(dout) != 1:
+                raise ContractError(
+                    f"f returns {'several arrays' if is_tree(dout) else f'shape {dout.shape}'}, "
+                    "so grad must take a dout of that form as well: grad(x, dout) gives the "
+                    "gradient of sum(dout * f(x)). Or let f return a number.")
+            return scaled(np.reshape(dout, ()), gradient_arrays(arguments.gradients(grad(*values))))
+
+        return forward, backward
+
+    program = Program({"f": f, "grad": grad}, pair, "f", "grad")
+    name = getattr(f, "__name__", type(f).__name__)
+    return examine(Subject.of(program, arguments.arrays, arguments.names, name))
+
+
+def check_scalar(
+    f: Callable[[Any], Any],
+    params: Mapping[str, Any],
+    grads: Mapping[str, Any] | Callable[[Any], Any],
+    op: str = "model",
+    seed: int = 0,
+) -> Report:
+    """Examine the gradients of a loss `f(params) -> number` over a dict of tensors, nested too.
+
+    `grads` has params' names, or is a function of params that gives them. Tensors of up to 512
+    elements are moved element by element, larger ones along signed random directions with bisection
+    to a wrong element. For a complex step f must return the complex loss it is given (no `float`);
+    else Richardson is used. Raises as `check`.
+
+    >>> p = {"w": np.array([1.0, 2.0])}
+    >>> check_scalar(lambda p: (p["w"] ** 2).sum(), p, {"w": 2 * p["w"]}).ok
+    True
+    """
+    check_mapping("params", params)
+    given = grads(params) if callable(grads) else grads
+    check_mapping("grads", given)
+    arguments = Arguments(f, (params,), every=True)
+    values = gradient_arrays(tuple(gradients_of(params, given)))
+    for name, value in zip(arguments.names, (*arguments.arrays, *values)):
+        if value is not None and to_numpy(value).dtype.kind not in "fiub":
+            raise ContractError(
+                f"{name} must be an array of real numbers, got {describe(to_numpy(value))}")
+
+    def pair(functions: Mapping[str, Function]) -> tuple[Function, Function]:
+        def forward(*arrays: Any) -> tuple[Any, None]:
+            return checked_number(functions["f"](*arguments.filled(arrays))), None
+
+        return forward, lambda dout, cache: scaled(dout, values)
+
+    subject = Subject.of(Program({"f": f}, pair, "f", "f"), arguments.arrays, arguments.names, op)
+    report = examine(subject, seed, thorough=False)
+    known = {s for name in arguments.names for s in _paths(name)}
+    report.findings += [
+        Finding("unexpected-gradient", name, "There is a gradient but no parameter of this name.")
+        for name, _ in leaves(given) if name not in known
+    ]
+    return report
+
+
+def checked_number(out: Any) -> Array:
+    """What a loss gave, as a scalar; raises ContractError where it is not one number."""
+    value = checked_output(out, "f")
+    if is_tree(value) or value.size != 1:
+        raise ContractError(f"f returned {describe(value)}; expected one number, the loss")
+    return np.asarray(value.reshape(()))
+
+
+def scaled(dout: Any, gradients: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The gradients of a loss, times dout."""
+    return tuple(dout * g if isinstance(g, np.ndarray) else g for g in gradients)
+
+
+def gradient_arrays(gradients: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Gradients as arrays; None stays, and what is not an array is reported later."""
+    return tuple(g if g is None or isinstance(g, (str, dict)) or is_tree(g) else to_numpy(g)
+                 for g in gradients)
+
+
+def _paths(name: str) -> list[str]:
+    above, dot, last = name.rpartition(".")
+    return [above + dot + spelling for spelling in spellings(last)]
+
+
+def _takes(grad: Callable[..., Any], count: int) -> bool:
+    """Whether grad can be called with so many arrays; yes where Python does not know."""
+    try:
+        inspect.signature(grad).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:
+        pass
+    return True

@@ -1,0 +1,70 @@
+"""Functions that give a loss and its gradients at once: `loss, grads = f(...)`."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..gradcheck.pair import ContractError, constant, describe
+from .arguments import Arguments
+from .check import examine
+from .function import checked_number, gradient_arrays, scaled
+from .pair import fresh_copy
+from .report import Report
+from .subject import CallError, Function, Program, Subject
+
+
+def check_loss(f: Callable[..., Any], *given: Any, **settings: Any) -> Report:
+    """Examine a function that returns its gradients with the loss: `loss, grads = f(*given)`.
+
+    `grads` may be an array, the gradient of the first argument; a tuple with one for each argument;
+    or a dict under the arguments' names or those of a dict among them, nested too (`dW` is also the
+    gradient of `W`). Of a method such as `model.loss` it may be that of the object's dict `params`.
+    An argument for which f returns no gradient is a constant, and named in a note. Raises
+    ContractError, a ValueError, for inputs that are not numbers.
+
+    >>> check_loss(lambda w: ((w * w).sum(), 2 * w), np.array([1.0, 2.0])).ok
+    True
+    """
+    owner: Any = f.__self__ if inspect.ismethod(f) else None
+    model = isinstance(getattr(owner, "params", None), Mapping)
+    arguments = Arguments(f, (owner.params, *given), labels=("params", *Arguments(
+        f, given).labels)) if model else Arguments(f, given)
+
+    def call(function: Function, arrays: Any) -> tuple[Any, Any]:
+        values = arguments.filled(arrays)
+        if owner is not None:
+            own = copy.deepcopy(owner)
+            if model:
+                own.params = values.pop(0)
+            values.insert(0, own)
+        result = function(*values, **fresh_copy(settings))
+        if not isinstance(result, (tuple, list)) or len(result) < 2:
+            raise ContractError(f"f returned {describe(result)}; expected two things, the loss and "
+                                "its gradients: return loss, grads")
+        return checked_number(result[0]), gradient_arrays(arguments.gradients(result[1]))
+
+    def pair(functions: Mapping[str, Function]) -> tuple[Function, Function]:
+        return lambda *arrays: call(functions["f"], arrays), lambda dout, grads: scaled(dout, grads)
+
+    program = Program({"f": getattr(f, "__func__", f)}, pair, "f", "f")
+    name = getattr(f, "__name__", type(f).__name__)
+    subject = Subject.of(program, arguments.arrays, arguments.names, name)
+    notes = []
+    try:
+        gradients = subject.run()[1]
+    except (CallError, ContractError):  # the examination reports it
+        return examine(subject)
+    given_for = {arguments.arguments[i] for i in subject.floats if gradients[i] is not None}
+    fixed = [i for i in subject.floats if arguments.arguments[i] not in given_for]
+    if given_for and fixed:
+        arrays = [constant(a) if i in fixed else a for i, a in enumerate(arguments.arrays)]
+        subject = Subject.of(program, arrays, arguments.names, name)
+        names = ", ".join(arguments.names[i] for i in fixed)
+        notes.append(f"f returns no gradient for {names}: taken for "
+                     f"{'a constant' if len(fixed) == 1 else 'constants'}.")
+    report = examine(subject)
+    report.notes += notes
+    return report

@@ -1,0 +1,128 @@
+"""Attention and the block, each written once, with the mistakes that people make in them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...arrays import Array
+from .layers import gelu, layernorm, linear, softmax
+from .program import RIGHT, Wrong, pick
+
+
+def attention_weights(q: Array, k: Array, *, width: int = 0, wrong: Wrong = RIGHT) -> Array:
+    """softmax(q @ k.T / sqrt(D)) up to the diagonal; `width` is that of all heads together."""
+    d, t, s = q.shape[-1], q.shape[-2], k.shape[-2]
+    scores = q @ k.swapaxes(-1, -2)
+    if "q-k-swapped" in wrong and t == s:
+        scores = scores.swapaxes(-1, -2)
+    scores = scores * pick(wrong, 1 / math.sqrt(d), {
+        "scale-forgotten": 1.0, "scale-no-root": 1 / d, "scale-multiplied": math.sqrt(d),
+        "scale-of-length": 1 / math.sqrt(s), "scale-of-full-width": 1 / math.sqrt(width or d)})
+
+    def below(shift: int) -> Array:
+        return np.tri(t, s, s - t + shift, dtype=bool)
+
+    hidden = pick(wrong, -math.inf, {
+        "mask-multiplied": 0.0, **{kind: wrong[kind] for kind in (
+            "mask-too-weak", "own-position-hidden") if kind in wrong}})
+    visible = pick(wrong, below(0), {
+        "mask-missing": np.ones((t, s), bool), "mask-after-softmax": np.ones((t, s), bool),
+        "mask-wrong-triangle": ~below(-1), "mask-hides-past": ~below(0),
+        "own-position-hidden": below(-1), "mask-sees-one-ahead": below(1),
+        "mask-top-left": np.tri(t, s, dtype=bool)})
+    scores = pick(wrong, np.where(visible, scores, hidden), {
+        "mask-of-ones-added": scores + visible,
+        "zero-times-infinity": np.where(visible, np.nan, -np.inf)})
+    weights = softmax(scores, wrong=wrong)
+    return weights * below(0) if "mask-after-softmax" in wrong else weights
+
+
+def causal_attention(
+    q: Array, k: Array, v: Array, *, width: int = 0, wrong: Wrong = RIGHT
+) -> Array:
+    """Weights of the keys times the values: q (..., T, D), k and v (..., S, D)."""
+    if "softmax-left-out" in wrong:
+        scores = q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1])
+        return np.asarray(np.tril(scores, scores.shape[-1] - scores.shape[-2]) @ v)
+    weights = attention_weights(q, k, width=width, wrong=wrong)
+    if "weights-transposed" in wrong and weights.shape[-1] == weights.shape[-2]:
+        weights = weights.swapaxes(-1, -2)
+    return np.asarray(weights @ (k if "keys-for-values" in wrong else v))
+
+
+def split_heads(qkv: Array, which: str, *, n_head: int, wrong: Wrong = RIGHT) -> Array:
+    """q, k or v ("q", "k" or "v") of qkv (B, T, 3C): (B, H, T, D)."""
+    b, t, d = *qkv.shape[:2], qkv.shape[2] // 3 // n_head
+    if "heads-split-first" in wrong:
+        return qkv.reshape(b, t, n_head, 3, d)[..., "qkv".index(which), :].swapaxes(1, 2)
+    order = next((kind[-3:] for kind in wrong if kind.startswith("qkv-read-as")), "qkv")
+    part = np.split(qkv, 3, axis=-1)[order.index(which)]
+    right = part.reshape(b, t, n_head, d).swapaxes(1, 2)
+    if wrong.get("heads-split-bare", 1) not in (1, "qkv".index(which) + 2):
+        return right        # q alone, k alone, v alone
+    return pick(wrong, right, {
+        "heads-split-bare": part.reshape(b, n_head, t, d),
+        "heads-dealt": part.reshape(b, t, d, n_head).transpose(0, 3, 1, 2)})
+
+
+def merge_heads(heads: Array, *, wrong: Wrong = RIGHT) -> Array:
+    """Heads (B, H, T, D) side by side: (B, T, C)."""
+    b, h, t, d = heads.shape
+    return pick(wrong, heads.swapaxes(1, 2), {
+        "heads-merged-bare": heads, "heads-merged-dealt": heads.transpose(0, 2, 3, 1),
+    }).reshape(b, t, h * d)
+
+
+def mixed_heads(weights: Array, v: Array, *, wrong: Wrong = RIGHT) -> Array:
+    """What every head reads with its weights, side by side: (B, T, C)."""
+    if "weights-transposed" in wrong:
+        weights = weights.swapaxes(-1, -2)
+    return merge_heads(weights @ v, wrong=wrong)
+
+
+def multi_head_attention(qkv: Array, *, n_head: int, wrong: Wrong = RIGHT) -> Array:
+    """Causal attention of every head over qkv (B, T, 3C): (B, T, C)."""
+    c = qkv.shape[-1] // 3
+    n_head = pick(wrong, n_head, {"one-head": 1, "head-count-for-size": c // n_head})
+    q, k, v = (split_heads(qkv, which, n_head=n_head, wrong=wrong) for which in "qkv")
+    return merge_heads(causal_attention(q, k, v, width=c, wrong=wrong), wrong=wrong)
+
+
+def residual(
+    x: Array, out: Array, normed: Array | None = None, *, wrong: Wrong = RIGHT
+) -> Array:
+    """x plus the branch's `out`; `normed` is what the branch read."""
+    return np.asarray(pick(wrong, x + out, {
+        "residual-missing": out, "residual-from-norm": out + (x if normed is None else normed)}))
+
+
+def block(
+    x: Array, p: dict[str, Array], *, n_head: int, eps: float = 1e-5, wrong: Wrong = RIGHT
+) -> Array:
+    """One block over x (B, T, C), with its parameters by GPT-2's names inside a block."""
+    def norm(x: Array, name: str, for_post: bool = False) -> Array:
+        if for_post != ("norm-after-residual" in wrong) or f"{name}-left-out" in wrong:
+            return x
+        name = "ln_1" if "one-norm-twice" in wrong else name
+        return layernorm(x, p[f"{name}.weight"], p[f"{name}.bias"], eps=eps, wrong=wrong)
+
+    def project(x: Array, name: str) -> Array:
+        bias = p.get(f"{name}.bias")
+        forgotten = f"{name.partition('.')[2]}-bias-forgotten" in wrong
+        return linear(x, p[f"{name}.weight"], None if forgotten else bias, wrong=wrong)
+
+    y = norm(x, "ln_1")
+    out = multi_head_attention(project(y, "attn.c_attn"), n_head=n_head, wrong=wrong)
+    out = out if "attn-projection-left-out" in wrong else project(out, "attn.c_proj")
+    where = wrong.get("residual-from-norm", 0)      # both, the first, the second
+    middle = out if "first-residual-missing" in wrong else residual(
+        x, out, y if where < 3 else x, wrong=wrong)
+    middle = norm(middle, "ln_1", for_post=True)
+    y = norm(x if "mlp-reads-block-input" in wrong else middle, "ln_2")
+    out = project(gelu(project(y, "mlp.c_fc"), wrong=wrong), "mlp.c_proj")
+    kept = x if "second-residual-from-input" in wrong else middle
+    out = out if "second-residual-missing" in wrong else residual(
+        kept, out, y if where != 2 else kept, wrong=wrong)
+    return norm(out, "ln_2", for_post=True)

@@ -1,0 +1,237 @@
+"""The layers of GPT-2, each written once, with the mistakes that people make in their forward.
+
+`wrong` names the mistakes to make; mistakes.toml says what they are.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...arrays import Array
+from ...layers.erf import normal_cdf
+from .program import RIGHT, Inputs, Settings, Value, Wrong, pick, sentences
+
+IGNORE = -100
+
+
+def layernorm(
+    x: Array, weight: Array, bias: Array, *, eps: float = 1e-5, wrong: Wrong = RIGHT
+) -> Array:
+    """x (..., C) normalised over its channels, times weight (C,), plus bias (C,)."""
+    axes: tuple[int, ...] = pick(wrong, (-1,), {
+        "norm-over-positions": (-2,), "norm-over-everything": (*range(1, x.ndim),),
+        "norm-over-batch": (*range(x.ndim - 1),)})
+    eps = wrong.get("wrong-eps", eps)
+    centred = x - x.mean(axes, keepdims=True)
+    if "rms-norm" in wrong:
+        centred = x
+    var = ((x if "variance-not-centred" in wrong else centred)**2).mean(axes, keepdims=True)
+    if "unbiased-variance" in wrong:
+        var = var * x.size / max(x.size - var.size, 1)
+    root = pick(wrong, np.sqrt(var + eps), {
+        "eps-outside-root": np.sqrt(var) + eps, "root-forgotten": var + eps,
+        "not-divided-by-deviation": np.ones_like(var)})
+    xhat = (x if "mean-not-subtracted" in wrong else centred) / root
+    return pick(wrong, xhat * weight + bias, {
+        "affine-forgotten": xhat, "gain-forgotten": xhat + bias,
+        "norm-bias-forgotten": xhat * weight, "bias-before-weight": (xhat + bias) * weight,
+        "weight-plus-one": xhat * (1 + weight) + bias, "norm-left-out": x})
+
+
+def softmax(x: Array, *, wrong: Wrong = RIGHT) -> Array:
+    """exp of x (..., N), each row divided by its sum."""
+    axis = pick(wrong, (-1,), {"softmax-wrong-axis": (-2,) if x.ndim > 1 else (-1,),
+                               "softmax-over-everything": (*range(x.ndim),)})
+    # people also take the maximum of each row, and only the sum goes wrong
+    top = (-1,) if 2 in (wrong.get("softmax-wrong-axis"),
+                         wrong.get("softmax-over-everything")) else axis
+    x = -x if "softmax-sign" in wrong else x
+    shifted = x - pick(wrong, x.max(top, keepdims=True), {
+        "no-max-subtracted": np.zeros_like(x), "max-of-everything": x.max(keepdims=True)})
+    exps = np.exp2(shifted) if "softmax-base-2" in wrong else np.exp(shifted)
+    sums = exps.sum(axis, keepdims=True)
+    if "keepdims-forgotten" in wrong and x.ndim == 2 and x.shape[0] == x.shape[1]:
+        sums = sums.T
+    out = exps / (x.sum(axis, keepdims=True) if "sum-of-scores" in wrong else sums)
+    if "softmax-twice" in wrong:
+        return softmax(out)
+    if "log-softmax" in wrong:
+        return np.asarray(np.log(out))
+    return exps if "softmax-not-normalised" in wrong else np.asarray(out)
+
+
+def gelu(x: Array, *, form: str = "gelu_new", wrong: Wrong = RIGHT) -> Array:
+    """x times the probability that a normal variable is below it; `form` as Hugging Face names it.
+    """
+    form = pick(wrong, form, {"gelu-exact": "gelu", "gelu-tanh": "gelu_new"})
+    if form == "gelu":
+        cdf = normal_cdf(x * math.sqrt(2) if "erf-not-scaled" in wrong else x)
+    else:
+        root = wrong.get("gelu-root", math.sqrt(2 / math.pi))
+        cube = wrong.get("gelu-constant", 0.044715) * (x * x if "gelu-cubic" in wrong else x**3)
+        inner = root * x + cube if "gelu-brackets" in wrong else root * (x + cube)
+        cdf = 0.5 * ((0 if "gelu-one-forgotten" in wrong else 1) + np.tanh(inner))
+    cdf = 2 * cdf if "gelu-half-forgotten" in wrong else cdf
+    sigmoid_of = {"gelu-quick": 1.702, "gelu-sigmoid": math.sqrt(8 / math.pi), "gelu-is-silu": 1.0}
+    right = {"relu": np.maximum(x, 0), "silu": x / (1 + np.exp(-x)), "identity": x}
+    return np.asarray(pick(wrong, right.get(form, x * cdf), {
+        **{kind: x / (1 + np.exp(-c * x)) for kind, c in sigmoid_of.items()},
+        "gelu-is-relu": np.maximum(x, 0), "gelu-is-tanh": np.tanh(x), "gelu-identity": x,
+        "gelu-exact": x * cdf, "gelu-tanh": x * cdf, "gelu-factor-forgotten": cdf}))
+
+
+def linear(x: Array, weight: Array, bias: Array | None, *, wrong: Wrong = RIGHT) -> Array:
+    """x (..., I) @ weight (I, O) + bias (O,)."""
+    square = weight.shape[0] == weight.shape[1]
+    out = x @ pick(wrong, weight, {
+        "weight-transposed": weight.T if square else weight,
+        "weight-column-order": weight.T.reshape(weight.shape),
+        "weight-read-out-in": weight.reshape(weight.shape[::-1]).T})
+    if bias is None or "linear-bias-forgotten" in wrong:
+        return np.asarray(out)
+    return np.asarray(out + (2 * bias if "linear-bias-twice" in wrong else bias))
+
+
+def feed_forward(
+    x: Array, fc_weight: Array, fc_bias: Array | None, proj_weight: Array,
+    proj_bias: Array | None, *, form: str = "gelu_new", wrong: Wrong = RIGHT,
+) -> Array:
+    """gelu(x @ fc_weight + fc_bias) @ proj_weight + proj_bias."""
+    first = "activation-first" in wrong
+    hidden = linear(gelu(x, form=form) if first else x, fc_weight,
+                    None if "fc-bias-forgotten" in wrong else fc_bias, wrong=wrong)
+    out = linear(hidden if first else gelu(hidden, form=form, wrong=wrong), proj_weight,
+                 None if "proj-bias-forgotten" in wrong else proj_bias, wrong=wrong)
+    return gelu(out, form=form) if "activation-twice" in wrong else out
+
+
+def cross_entropy(logits: Array, targets: Array, *, wrong: Wrong = RIGHT) -> Array:
+    """The mean of -log softmax(logits (..., V))[target] over the targets that are not -100."""
+    if "targets-shifted-again" in wrong:
+        logits, targets = logits[..., :-1, :], targets[..., 1:]
+    if "targets-not-shifted" in wrong:
+        targets = np.roll(targets, 1, -1)
+    logits = softmax(logits) if "softmax-twice" in wrong else logits
+    counted = targets != IGNORE
+    ids = np.where(counted, targets, 0)
+    if "ignored-as-token-0" in wrong:
+        counted = np.ones_like(counted)
+    if "targets-from-1" in wrong:
+        ids = ids - 1
+    axis = -2 if "softmax-wrong-axis" in wrong and logits.ndim > 1 else -1
+    whole = logits.max(-1 if wrong.get("softmax-wrong-axis") == 2 else axis, keepdims=True)
+    top = pick(wrong, whole, {"no-max-subtracted": 0 * whole,
+                              "max-of-everything": 0 * whole + logits.max()})
+    log_sum = np.log(np.exp(logits - top).sum(axis, keepdims=True))
+    log_p = pick(wrong, logits - top - log_sum, {
+        "logsumexp-forgotten": logits, "shift-not-added-back": logits - log_sum})
+    if "eps-in-log" in wrong:
+        log_p = np.log(np.exp(log_p) + wrong["eps-in-log"])
+    picked = np.take_along_axis(log_p, ids[..., None], -1)[..., 0]
+    if {"log-forgotten", "log-of-mean"} & {*wrong}:
+        picked = np.exp(picked)
+    picked = np.where(counted, picked, 0.0)
+    number = max(float(counted.sum()), 1.0)
+    loss = -picked.sum() / pick(wrong, number, {
+        "loss-not-averaged": 1.0, "ignored-in-mean": targets.size,
+        "mean-over-batch": len(targets) if targets.ndim else 1,
+        "mean-over-length": targets.shape[-1] if targets.ndim else 1,
+        "mean-over-vocabulary": number * logits.shape[-1]})
+    return np.asarray(pick(wrong, loss, {
+        "loss-in-bits": loss / math.log(2), "loss-sign": -loss, "perplexity": np.exp(loss),
+        "log-of-mean": -np.log(-loss),
+        "mean-of-means": -(picked.sum(-1) / counted.sum(-1)).mean()}))
+
+
+def token_embedding(
+    ids: Array, wte: Array, wpe: Array | None = None, *, wrong: Wrong = RIGHT
+) -> Array:
+    """wte[ids]; `wpe` are positions that should not be added yet."""
+    if "positions-added" in wrong and wpe is not None:
+        return embedding(ids, wte, wpe)
+    return np.asarray(wte[np.minimum(ids + 1, len(wte) - 1) if "ids-from-1" in wrong else ids])
+
+
+def embedding(ids: Array, wte: Array, wpe: Array, *, wrong: Wrong = RIGHT) -> Array:
+    """wte[ids] + wpe[0, 1, ...]: ids (B, T), wte (V, C), wpe (P, C)."""
+    token = token_embedding(ids, wte, wrong=wrong)
+    if "embedding-scaled" in wrong:
+        token = token * math.sqrt(wte.shape[-1])
+    place = np.arange(ids.shape[-1])
+    place = pick(wrong, place, {
+        "positions-from-1": place + 1, "positions-constant": 0 * place,
+        "positions-reversed": place[::-1], "positions-by-id": ids,
+        "positions-by-sequence": np.arange(len(ids))[:, None]})
+    rows = wpe[np.minimum(place, len(wpe) - 1)]
+    return np.asarray(pick(wrong, token + rows, {
+        "positions-missing": token, "positions-multiplied": token * rows}))
+
+
+def unembedding(
+    x: Array, matrix: Array, weight: Array, bias: Array, other: Array | None = None, *,
+    eps: float = 1e-5, wrong: Wrong = RIGHT,
+) -> Array:
+    """The logits: LayerNorm of x (..., C), times matrix.T; `other` is a matrix that is not meant.
+    """
+    if "final-norm-left-out" not in wrong:
+        x = layernorm(x, weight, bias, eps=eps, wrong=wrong)
+    if "tied-but-untied" in wrong and other is not None:
+        matrix = other
+    logits = x @ matrix.T / (math.sqrt(x.shape[-1]) if "logits-scaled" in wrong else 1)
+    return softmax(logits) if "softmax-on-logits" in wrong else np.asarray(logits)
+
+
+def dropout(
+    x: Array, kept: Array, *, rate: float, rng: np.random.Generator | None = None,
+    training: bool = True, wrong: Wrong = RIGHT,
+) -> tuple[Array, float]:
+    """x where kept, scaled up, and the probability to keep; at evaluation x itself.
+
+    What an rng draws is not needed here: `kept` is what was drawn.
+    """
+    keep = 1 - rate
+    if not training and "dropout-at-evaluation" not in wrong:
+        return x * (keep if "scaled-at-evaluation" in wrong else 1), 1.0
+    scale = pick(wrong, 1 / keep, {"dropout-not-rescaled": 1.0, "dropout-scaled-down": keep,
+                                   "dropout-scaled-by-rate": 1 / rate})
+    return x * kept * scale, rate if "keep-for-drop" in wrong else keep
+
+
+def kept_by_dropout(inputs: Inputs, settings: Settings, got: Value) -> tuple[Inputs, Value]:
+    """What dropout kept is seen in the result, so that any way to draw it is right."""
+    x, out, rate = np.asarray(inputs[0]), np.asarray(got), settings["rate"]
+    kept = out != 0 if out.shape == x.shape else np.ones_like(x, bool)
+    fraction = float(kept.mean())
+    spread = 5 * math.sqrt(rate * (1 - rate) / max(x.size, 1))
+    near = [p for p in (1 - rate, rate) if abs(fraction - p) <= spread and not kept.all()]
+    return (x, kept), (out, near[0] if near else fraction)
+
+
+def tied_table_gradient(ids: Array, dtoken: Array, head: Array, *, wrong: Wrong = RIGHT) -> Array:
+    """The gradient of a table (V, C) used at both ends: `head` is the output matrix's part."""
+    lookup, last = np.zeros_like(head), np.zeros_like(head)
+    np.add.at(lookup, ids, dtoken)
+    last[ids] = dtoken
+    return pick(wrong, lookup + head, {
+        "output-part-missing": lookup, "lookup-part-missing": head,
+        "repeated-ids-overwritten": last + head})
+
+
+def weight_gradient(gradient: Array, *, wrong: Wrong = RIGHT) -> Array:
+    """The gradient of a linear weight (I, O), in its own layout."""
+    return gradient.T.reshape(gradient.shape) if "gradient-out-in" in wrong else gradient
+
+
+def bias_gradient(d: Array, *, wrong: Wrong = RIGHT) -> Array:
+    """The gradient of a bias (C,) from that of what it was added to, (..., C)."""
+    positions = tuple(range(d.ndim - 1))
+    return np.asarray(pick(wrong, d.sum(positions), {
+        "first-sequence-only": d[0].sum(positions[:-1]), "mean-for-sum": d.mean(positions)}))
+
+
+def activation_kinds() -> list[str]:
+    """The kinds of GELU that are no mistake of the exact form."""
+    return [kind for kind in sentences()["gelu"] if kind not in (
+        "gelu-one-forgotten", "gelu-cubic", "gelu-constant", "gelu-root", "gelu-brackets")]

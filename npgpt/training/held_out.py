@@ -1,0 +1,51 @@
+"""The lowest held-out loss of a run, and whether the loss has risen since: it overfits.
+
+Evaluations vary a little. The loss counts as rising once three in a row are above the lowest, and
+the last of them by a hundredth of it; that is reported once in a run, also if it is resumed.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Iterable
+
+from .checkpoint import best_checkpoint, step_of
+from .log import Step
+
+IN_A_ROW = 3
+MARGIN = 0.01
+
+
+class HeldOutLoss:
+    """Watches the evaluations of a run; `step` is that of the lowest, `lowest`."""
+
+    def __init__(self, before: Iterable[Step] = ()) -> None:
+        """Take what a run that is resumed has logged: the report of it is not repeated."""
+        self.step, self.lowest = 0, math.inf
+        self._last, self._above, self._reported = 0.0, 0, False
+        for step in before:
+            if step.val is not None:
+                self.rises(step.step, step.val)
+
+    def rises(self, step: int, val: float) -> bool:
+        """Take the loss after `step`; whether the loss has begun to rise, True only once."""
+        if val < self.lowest:
+            self.step, self.lowest, self._above = step, val, 0
+        else:
+            self._above += 1
+        self._last = val
+        rising = self._above >= IN_A_ROW and not val <= (1 + MARGIN) * self.lowest
+        first, self._reported = rising and not self._reported, self._reported or rising
+        return first
+
+    def report(self, run_folder: Path) -> str:
+        """Since when the loss rises, and which checkpoint is the best, on one line."""
+        words = (f"the held-out loss has been rising since step {self.step:,}, from "
+                 f"{self.lowest:.4f} to {self._last:.4f}")
+        best = best_checkpoint(run_folder, self.step)
+        if best is None:
+            return words
+        which = ("the best checkpoint" if step_of(best) == self.step else
+                 "no checkpoint has that step, the newest before it")
+        return f"{words}; {which} stays: {best}"

@@ -1,0 +1,46 @@
+import numpy as np
+
+from npgpt.doctor import check
+
+from .pairs import damaged, linear_backward, linear_forward, linear_inputs, normal
+
+
+def test_the_lines_that_only_a_wrong_gradient_needs_are_told():
+    def backward(dout, cache):
+        x, weight, _ = cache
+        dbias = dout.sum((0, 1))
+        dx = dout @ weight.T
+        bent = np.tanh(x) + np.cos(3 * x)
+        dweight = np.einsum("btc,btd->cd", bent, dout) + np.outer(bent[0, 0], dbias)
+        return dx, dweight, dbias
+
+    finding, = check(linear_forward, backward, *linear_inputs()).findings
+    first = backward.__code__.co_firstlineno
+    assert (finding.kind, finding.argument) == ("unexplained", "weight")
+    assert f"lies in lines {first + 3} to {first + 4} of backward" in finding.message
+    assert "(the gradient of x, bias is right, and needs none of them)" in finding.message
+
+
+def test_a_tensor_that_is_wrong_everywhere_is_not_drawn():
+    noise = normal(4, 4, 5)
+    finding, = check(
+        linear_forward, damaged(linear_backward, lambda dx, dw, db: (dx, dw * noise, db)),
+        *linear_inputs()).findings
+    assert finding.kind == "unexplained" and not finding.picture
+    assert "20 of 20 elements are wrong." in finding.message
+
+
+def test_the_numbers_of_a_loss_are_the_users_own():
+    report = check(lambda x: ((x**2).sum(), x), lambda dout, x: (dout * 3 * x,),
+                   np.array([1.0, 2.0]))
+    finding, = report.findings
+    assert (finding.index, finding.analytic) == ((1,), 6.0)
+    assert abs(finding.numeric - 4) < 1e-12
+
+
+def test_how_many_digits_are_right_is_told_where_some_are():
+    def backward(dout, x):  # through Python's own numbers, so that nothing names the fault
+        return (dout * np.array([round(3 * v * v, 4) for v in x.tolist()]),)
+
+    finding, = check(lambda x: (x**3, x), backward, np.linspace(0.31, 2, 9)).findings
+    assert "It is right to" in finding.message or finding.kind != "unexplained"

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from npgpt.doctor.raised import described
+
+
+class Layer:
+    W = np.ones((3, 4))
+
+    def __init__(self):
+        self.b = np.ones(5)
+
+    def add(self, x):
+        return x + self.b
+
+
+def product(x, w):
+    y = 2 * x
+    return np.abs(y) + (y @
+                        w)
+
+
+def error_of(function, *arguments):
+    with pytest.raises(Exception) as caught:
+        function(*arguments)
+    return described(caught.value)
+
+
+def test_the_line_the_expression_and_its_shapes_are_shown():
+    text = error_of(Layer().add, np.ones((2, 3)))
+    line = Layer.add.__code__.co_firstlineno + 1
+    assert text.endswith(f"; line {line} of add: `x + self.b` with x (2, 3), self.b (5,)")
+    assert text.startswith("ValueError: operands could not be broadcast")
+
+
+def test_an_expression_on_several_lines_is_shown_by_its_first():
+    text = error_of(product, np.ones(2), np.ones(3))
+    assert f"line {product.__code__.co_firstlineno + 2} of product" in text
+
+
+def test_an_error_inside_a_library_is_shown_where_it_was_called_from():
+    text = error_of(lambda x: np.linalg.cholesky(-x), np.eye(2))
+    assert "of a lambda: `np.linalg.cholesky(-x)` with x (2, 2)" in text
+
+
+def test_code_without_source_and_errors_without_words():
+    space = {}
+    exec("def f(x): raise KeyError", space)
+    assert error_of(space["f"], 1) == "KeyError; line 1 of f"
+    assert described(ValueError("no")) == "ValueError: no"
