@@ -1,4 +1,4 @@
-"""The table of all kinds of wrong gradients in the doctor's README: `python -m benchmarks.explained`."""
+"""The table of all kinds in the doctor's README: `python -m benchmarks.explained`."""
 
 from __future__ import annotations
 
