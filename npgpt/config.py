@@ -185,12 +185,6 @@ class GPT2Config:
         return {option.name: option for option in fields(cls) if option.name != "entropy"} | nested
 
     @classmethod
-    def variants(cls) -> tuple[str, ...]:
-        """The settings that GPT-2 does not have, from `norm` on in the order of `options`."""
-        names = list(cls.options())
-        return tuple(names[names.index("norm"):])
-
-    @classmethod
     @checked
     def from_dict(cls, values: Mapping[str, Any], ignore_unknown: bool = False) -> GPT2Config:
         """Build from a mapping by the names of `options`; an unknown one suggests the nearest.

@@ -225,7 +225,7 @@ def aside(path: Path) -> Path:
 
 @contextmanager
 def pinned(folder: Path) -> Iterator[Callable[[], bool]]:
-    """Yield a function that says whether `folder` still leads to the folder that it leads to now.
+    """Yield a function that says whether a path still leads to the folder or file that it does now.
 
     It does not once that one is renamed, deleted or replaced.
     """

@@ -77,6 +77,10 @@ _TYPE = ("dtype", "dtype is float32 or float64")
 # what others call it: our name or names, and a remark where it is not quite the same; where ours
 # are not known, neither is the other's
 ELSEWHERE = {
+    # verbs of the command line
+    "sample": ("generate", ""), "chat": ("generate", "generate --interactive"),
+    "download": ("pull", ""), "export": ("convert", ""), "info": ("inspect", ""),
+    "curves": ("plot", ""), "test": ("gradcheck", ""),
     # the model: nanoGPT, the book, transformers
     "block_size": ("n_positions", ""), "context_length": ("n_positions", ""),
     "n_ctx": ("n_positions", ""), "max_position_embeddings": ("n_positions", ""),
@@ -111,6 +115,12 @@ ELSEWHERE = {
     "log_interval": _LOG, "logging_steps": _LOG, "wandb_log": _LOG,
     "always_save_checkpoint": ("checkpoint_every", "checkpoint_every says how often one is saved"),
     "device": _CPU, "backend": _CPU, "compile": _CPU, "fp16": _TYPE, "bf16": _TYPE,
+    # llm.c's letters, which are answered and not read: other programs mean other things
+    "i": ("corpus", "corpus is text: files of tokens are not read"), "o": ("out", ""),
+    "b": ("batch_size", ""), "t": ("sequence_length", ""), "l": ("learning_rate", ""),
+    "u": ("warmup_steps", ""), "x": ("max_steps", ""), "v": ("eval_every", ""),
+    "m": ("eval_batches", ""), "s": ("sample_every", ""), "g": ("sample_tokens", ""),
+    "c": ("weight_decay", ""), "y": ("resume", ""),
     # generation: gpt-2, nanoGPT, llama.cpp, transformers
     "nsamples": ("samples", ""), "num_samples": ("samples", ""),
     "num_return_sequences": ("samples", ""), "length": ("max_new_tokens", ""),

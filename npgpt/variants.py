@@ -28,6 +28,12 @@ SHARED_SLOPE = "mlp.act.slope"
 EXTRA = ("gain", "lora_A", "lora_B", "entropy_target")
 
 
+def settings() -> tuple[str, ...]:
+    """The settings that GPT-2 does not have, from `norm` on in the order of GPT2Config.options."""
+    names = list(GPT2Config.options())
+    return tuple(names[names.index("norm"):])
+
+
 def plain(params: Mapping[str, V], config: GPT2Config, ops: Ops) -> Mapping[str, V]:
     """The parameters of the GPT-2 that computes the same; those that are plain already as they are.
 

@@ -14,7 +14,14 @@ import numpy as np
 
 import npgpt
 from npgpt import FAST, GPT2, TEXTBOOK, EntropyPenalty, GPT2Config, Tape, doctor, packs, weights
-from npgpt.book import GPT_CONFIG_124M, TorchGenerator, gpt2, replay, replay_training
+from npgpt.book import (
+    GPT_CONFIG_124M,
+    TorchGenerator,
+    gpt2,
+    replay,
+    replay_section,
+    replay_training,
+)
 from npgpt.doctor.subject import Subject
 from npgpt.evaluation.choices import Question, read_questions, score_questions
 from npgpt.evaluation.continuations import score_continuations
@@ -153,7 +160,9 @@ _RIGHT = {
     "None|{}": "resolve flags, examine_file shapes",
     "None|True|-1|0|2**63|1e-320|1.5|nan|inf|[]|[[]]|3-d|0-d|0-d float|empty|empty rows|"
     "negative id|uint64|booleans|int8":
-        "check x, check_function x",
+        "check x, check_function x, check_layer x",
+    "True|-1|0|2**63|1e-320|1.5|nan|inf|[]|[[]]|3-d|0-d|0-d float|empty|empty rows|negative id|"
+    "uint64|booleans|int8": "check_loss x",
     "-1|0|2**63|int8": "TorchGenerator seed, gpt2 of the book seed",
     "''|[]": "replay chapters, score_continuations pairs",
     "''|b'x'|[]|[[]]|{}|ragged|complex|objects|dates|strings|3-d|empty|empty rows|huge id|"
@@ -161,6 +170,17 @@ _RIGHT = {
 }
 RIGHT = {argument: values.split("|") for values, arguments in _RIGHT.items()
          for argument in arguments.split(", ")}
+
+
+class Square:
+    """A layer as an object."""
+
+    def forward(self, x: Any) -> Any:
+        self.x = x
+        return x * x
+
+    def backward(self, dout: Any) -> Any:
+        return 2 * dout * self.x
 
 
 def library_calls(folder: Path) -> list[Call]:
@@ -310,6 +330,9 @@ def library_calls(folder: Path) -> list[Call]:
         Call("check", lambda x: doctor.check(forward, backward, x), {"x": np.ones(3)}),
         Call("check_function", lambda x: doctor.check_function(
             lambda x: (x * x).sum(), lambda x: 2 * x, x), {"x": np.ones(3)}),
+        Call("check_layer", lambda x: doctor.check_layer(Square(), x), {"x": np.ones(3)}),
+        Call("check_loss", lambda x: doctor.check_loss(
+            lambda x: ((x * x).sum(), 2 * x), x), {"x": np.ones(3)}),
         Call("check_scalar", lambda **given: doctor.check_scalar(
             lambda p: (p["a"] ** 2).sum() if "a" in p else 0.0, **given),
              {"params": ones, "grads": ones, "seed": 0}),
@@ -318,7 +341,9 @@ def library_calls(folder: Path) -> list[Call]:
         Call("examine_file", doctor.examine_file, {"target": op_file, "shapes": {}, "seed": 0}),
         Call("compare_packs", packs.compare_packs,
              {"ours": folder / "pack", "theirs": folder / "pack"}),
+        Call("listed", packs.listed, {"path": folder / "pack"}),
         Call("read_pack", packs.read_pack, {"path": folder / "pack"}),
+        Call("reader", packs.reader, {"language": "c"}),
         Call("write_pack", packs.write_pack,
              {"folder": folder / "pack2", "config": packs.tiny_config(), "seed": 0}),
         Call("load_study", load_study, {"what": "small"}),
@@ -327,5 +352,7 @@ def library_calls(folder: Path) -> list[Call]:
         Call("gpt2 of the book", gpt2,
              {"cfg": small_book, "seed": 1, "dtype": "float32", "ops": FAST}),
         Call("replay", lambda chapters: replay(chapters, lambda line: None), {"chapters": [3]}),
+        Call("replay_section", lambda section: replay_section(section, lambda line: None),
+             {"section": "3.5"}),
         Call("replay_training", replay_training, {"epochs": 1}),
     ]

@@ -8,7 +8,7 @@ import pytest
 from npgpt import GPT2Config, model
 from npgpt.ops import TEXTBOOK
 from npgpt.params import init_params
-from npgpt.variants import EXTRA, plain
+from npgpt.variants import EXTRA, plain, settings
 
 SMALL = GPT2Config(vocab_size=11, n_positions=5, n_embd=8, n_layer=2, n_head=4)
 
@@ -68,3 +68,9 @@ def test_a_model_multiplied_out_computes_the_same_and_is_so_for_good(change):
         model.logits(made, ids, config), model.logits(params, ids, config), rtol=1e-12)
     again = plain(made, config, TEXTBOOK)
     assert again.keys() == made.keys() and all(again[name] is made[name] for name in made)
+
+
+def test_every_setting_is_gpt2s_own_or_a_variants():
+    own = [name for name in GPT2Config.options() if name not in settings()]
+    assert own[-1] == "tie_word_embeddings" and "n_embd" in own
+    assert {"norm", "weight_norm", "lora_rank", "entropy_penalty"} <= set(settings())

@@ -4,9 +4,11 @@
 
 Every right piece is proven right, and every fault wrong, by `proof.py`, which does not use the
 check. Then each goes to the entry point that fits it (`entry.py`). A right piece is *accused* if
-its report is not ok, or the check raises. A fault is *detected* if its report is not ok, *named* if
-the first finding's kind is one that the fault accepts, and *placed* if besides it names the faulty
-line or what that line assigns. The set was written before the doctor was measured on it.
+its report is not ok, or the check raises. A fault is *detected* if its report is not ok, and
+*placed* if the first finding names the faulty line or what that line assigns. It is *repaired* if
+it is placed and the change that the finding offers, written into the code as it stands there, makes
+every gradient right; and *named* if it is repaired, or placed under a kind that the fault accepts.
+The set was written before the doctor was measured on it.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +37,7 @@ from .piece import STYLES, Piece, inputs_of, pieces
 from .proof import symptoms, wrong_by_differences
 
 RESULTS = Path(__file__).parents[1] / "results" / "students.json"
-COUNTS = ("faults", "detected", "named", "placed")
+COUNTS = ("faults", "detected", "placed", "repaired", "named")
 
 
 def report_of(piece: Piece, folder: Path, text: str = "") -> tuple[str, Report]:
@@ -91,7 +94,60 @@ def placed(fault: Fault, finding: Finding, wrong: list[str]) -> bool:
                                       for n in names if len(n) > 1)
 
 
-def measure(style: str, only: str, show: bool) -> dict[str, Any]:
+OFFER = re.compile(r"line (\d+) of (?:\w+|the lambda)(?:, which)? (?:has|computes|takes) `(.*?)`"
+                   r"(?: in `.*?`)?[;,:] ?(?:and does not return it; )?"
+                   r"(?:.*?`([^`]*)` would be right|(without it) all is right)")
+BEFORE = re.compile(r"before line (\d+) of \w+, `(.*?)` is missing")
+
+
+def offered(piece: Piece, message: str) -> Piece | None:
+    """The piece with the change that a message offers, made as a reader would; None if there is
+    none, or what it quotes does not stand there."""
+    tree = ast.parse(piece.source)
+    if found := BEFORE.search(message):
+        for node in ast.walk(tree):
+            for body in (getattr(node, "body", None), getattr(node, "orelse", None)):
+                for at, one in enumerate(body if isinstance(body, list) else ()):
+                    if one.lineno == int(found[1]) and not isinstance(one, ast.FunctionDef):
+                        body.insert(at, ast.parse(found[2]).body[0])  # type: ignore[union-attr]
+                        return replace(piece, source=ast.unparse(tree))
+    found = OFFER.search(message)
+    if not found:
+        return None
+    line, old, new = int(found[1]), found[2], "pass" if found[4] else found[3]
+    for node in ast.walk(tree):
+        for name, value in ast.iter_fields(node):
+            for at, one in enumerate(value) if isinstance(value, list) else [(-1, value)]:
+                if isinstance(one, ast.arguments) and ast.unparse(one) == old.strip("()"):
+                    first = node.body[0] if isinstance(node.body, list) else node  # type: ignore
+                    if line <= first.lineno:
+                        node.args = ast.parse(f"lambda {new.strip('()')}: 0").body[0].value.args
+                        return replace(piece, source=ast.unparse(tree))
+                if isinstance(one, (ast.expr, ast.stmt)) and one.lineno == line and (
+                        ast.unparse(one) == old):
+                    made: Any = ast.parse("def f():\n " + new).body[0].body[0]
+                    if isinstance(one, ast.expr):
+                        made = made.value
+                        if isinstance(getattr(one, "ctx", None), ast.Store):
+                            made.ctx = one.ctx
+                    if at < 0:
+                        setattr(node, name, made)
+                    else:
+                        value[at] = made
+                    return replace(piece, source=ast.unparse(ast.fix_missing_locations(tree)))
+    return None
+
+
+def repaired(fault: Fault, finding: Finding) -> bool:
+    """Does the change that a finding offers make every gradient right?"""
+    try:
+        piece = offered(fault.faulty, finding.message)
+        return piece is not None and symptoms(fault.piece, piece, fault.inputs) == []
+    except (SyntaxError, AttributeError):
+        return False
+
+
+def measure(style: str, only: str, show: bool, every: int = 1) -> dict[str, Any]:
     """The result of all pieces and faults, or of those of one style or name."""
     right: Counter[tuple[str, str]] = Counter()
     faults: Counter[tuple[str, str]] = Counter()
@@ -111,7 +167,7 @@ def measure(style: str, only: str, show: bool) -> dict[str, Any]:
                 accused[f"{piece.style}/{piece.name}"] = report.kinds
                 if show:
                     print(f"ACCUSED {piece.name} ({entry})\n{report}\n", file=sys.stderr)
-        for fault in FAULTS:
+        for fault in FAULTS[::every]:
             piece = fault.faulty
             if style not in ("", piece.style) or only not in ("", piece.name):
                 continue
@@ -120,14 +176,16 @@ def measure(style: str, only: str, show: bool) -> dict[str, Any]:
                 raise SystemExit(f"{fault.id}: changes nothing")
             entry, report = report_of(piece, folder, fault.inputs)
             first = report.findings[0] if report.findings else Finding("", "", "")
-            named = first.kind in fault.accepted.split()
-            there = named and placed(fault, first, wrong)
-            for what, answer in zip(COUNTS, (True, not report.ok, named, there)):
+            there = placed(fault, first, wrong)
+            fixed = there and repaired(fault, first)
+            named = fixed or there and first.kind in fault.accepted.split()
+            for what, answer in zip(COUNTS, (True, not report.ok, there, fixed, named)):
                 faults[piece.style, what] += answer
                 categories[fault.category, what] += answer
             answers[f"{piece.style}/{fault.id}"] = " ".join(
-                [first.kind or "nothing"] + ["named"] * named + ["placed"] * there)
-            if show and not there:
+                [first.kind or "nothing"] + ["placed"] * there + ["repaired"] * fixed
+                + ["named"] * named)
+            if show and not named:
                 print(f"{fault.id}\n  line {fault.line}; wrong: {', '.join(wrong)}; should say: "
                       f"{fault.sentence}\n  accepted {fault.accepted}; {entry} says "
                       f"{first.kind or 'nothing'} of {first.argument}: {first.message} "
@@ -151,16 +209,16 @@ def section(result: dict[str, Any]) -> str:
     total = {w: sum(row[w] for row in styles.values()) for w in columns}
     lines = [
         f"{total['right']} right pieces of code as students write it, {total['accused']} of them "
-        f"accused; {total['faults']} mistakes, {total['detected']} detected, {total['named']} "
-        f"({total['named'] / max(1, total['faults']):.0%}) given a fitting name, {total['placed']} "
-        f"({total['placed'] / max(1, total['faults']):.0%}) at the right place too.", "",
-        "| style | right pieces | accused | faults | detected | named | and placed |",
-        "|---|---|---|---|---|---|---|",
+        f"accused; {total['faults']} mistakes, {total['detected']} detected, {total['placed']} "
+        f"placed, {total['named']} ({total['named'] / max(1, total['faults']):.0%}) named: for "
+        f"{total['repaired']} the change that the report offers makes all right as it stands.", "",
+        "| style | right pieces | accused | faults | detected | placed | repaired | named |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, row in [*styles.items(), ("**all**", total)]:
         lines.append(f"| {name} | " + " | ".join(str(row[w]) for w in columns) + " |")
     lines += ["", "<details><summary>by kind of mistake</summary>", "",
-              "| mistake | faults | detected | named | and placed |", "|---|---|---|---|---|"]
+              "| mistake | faults | detected | placed | repaired | named |", "|---|---|---|---|---|---|"]
     for name, row in result["categories"].items():
         lines.append(f"| {name} | " + " | ".join(str(row[w]) for w in COUNTS) + " |")
     return "\n".join([*lines, "", "</details>"])
@@ -172,15 +230,17 @@ def main() -> int:
         prog="python -m benchmarks.students", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--style", choices=STYLES, default="", help="only this style")
     parser.add_argument("--only", metavar="NAME", default="", help="only this piece")
+    parser.add_argument("--every", metavar="N", type=int, default=1,
+                        help="only every Nth fault, for a quick look")
     parser.add_argument("--show", action="store_true",
                         help="print who is accused, and what was not named at its place")
     parser.add_argument("--write", action="store_true",
                         help=f"write {RESULTS.name} and the tables in benchmarks/README.md")
     args = parser.parse_args()
-    if args.write and (args.style or args.only):
+    if args.write and (args.style or args.only or args.every > 1):
         parser.error("--write needs the whole set")
     started = time.process_time()
-    result = measure(args.style, args.only, args.show)
+    result = measure(args.style, args.only, args.show, args.every)
     print(section(result))
     print(f"\n{time.process_time() - started:.0f} s of processor time")
     if args.write:

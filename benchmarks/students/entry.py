@@ -1,7 +1,6 @@
 """A piece handed to `npgpt.doctor` the way its author would, as far as there is a way.
 
     pairs                 check(forward, backward, *arrays, **settings)
-    a loss of a dict      check_scalar(loss, parameters, gradients)
     everything else       check_function(f, grad, arrays), through a thin adapter that runs USE
 
 This is the only place that knows the check's entry points.
@@ -16,55 +15,50 @@ from typing import Any
 
 import numpy as np
 
-from npgpt.doctor import Report, check, check_function, check_scalar
+from npgpt.doctor import Report, check, check_function
 
-from .piece import Inputs, backward, forward, is_loss
+from .piece import Inputs, is_loss
 
 
 def examine(module: ModuleType, inputs: Inputs) -> tuple[str, Report]:
     """(the entry point that fits, its report); what it raises is raised."""
-    use, values = module.USE, inputs.values
     pair = _pair(module, inputs)
     if pair is not None:
         return "check", check(pair[0], pair[1], *pair[2], **pair[3])
-    if is_loss(module) and "{" in use["forward"]:
-        _, names = forward(module, inputs)
-        grads = backward(module, names, 1.0)
-
-        def loss(p: dict[str, Any]) -> Any:
-            return forward(module, Inputs({**values, **p}, inputs.floats, inputs.sizes))[0]
-
-        return "check_scalar", check_scalar(
-            loss, {n: values[n] for n in inputs.floats}, grads, op=module.__name__)
     return "check_function", check_function(*_adapter(module, inputs))
 
 
 def _adapter(module: ModuleType, inputs: Inputs) -> tuple[Any, Any, Any]:
-    """(f, grad, arrays): USE as two functions of the inputs with a gradient."""
+    """(f, grad, arrays): USE as two functions of the inputs with a gradient, in the piece's own
+    namespace. Their text is not kept, as in a shell, so that only the piece itself can be read."""
+    use, names = module.USE, ", ".join(inputs.floats)
+    others = {n: v for n, v in inputs.values.items() if n not in inputs.floats}
+    scope = {**vars(module), **inputs.sizes, "_others": others, "_flat": _flat, "_cut": _cut}
+    fresh = [f"{n} = _others[{n!r}].copy()" for n in others]
+    there = [*fresh, *use["forward"].splitlines()]
+    loss = is_loss(module)
+    back = [*there, *([] if loss else ["dout = _cut(dout, out)"]), *use["backward"].splitlines(),
+            f"return {', '.join('d' + n for n in inputs.floats)},"]
+    lines = [f"def f({names}):", *_indented([*there, "return _flat(out)"]),
+             f"def grad({names}{'' if loss else ', dout'}):", *_indented(back)]
+    exec("\n".join(lines), scope)
+    return scope["f"], scope["grad"], tuple(inputs.values[n] for n in inputs.floats)
 
-    def run(arrays: tuple[Any, ...]) -> tuple[Any, dict[str, Any]]:
-        given = {**inputs.values, **dict(zip(inputs.floats, arrays))}
-        return forward(module, Inputs(given, inputs.floats, inputs.sizes))
 
-    def f(*arrays: Any) -> Any:
-        out = run(arrays)[0]
-        return np.concatenate([np.ravel(o) for o in out]) if isinstance(out, tuple) else out
+def _indented(lines: list[str]) -> list[str]:
+    return ["    " + line for line in lines]
 
-    def gradients(*arrays: Any) -> tuple[Any, ...]:
-        out, names = run(arrays[:len(inputs.floats)])
-        dout = arrays[-1] if len(arrays) > len(inputs.floats) else 1.0
-        if isinstance(out, tuple):
-            cuts = np.cumsum([np.size(o) for o in out])[:-1]
-            dout = tuple(d.reshape(np.shape(o)) for d, o in zip(np.split(dout, cuts), out))
-        grads = backward(module, names, dout)
-        return tuple(grads[n] for n in inputs.floats)
 
-    names = ", ".join(inputs.floats)
-    with_dout = names if is_loss(module) else f"{names}, dout"
-    scope = {"_f": f, "_g": gradients}
-    arrays = tuple(inputs.values[n] for n in inputs.floats)
-    return (eval(f"lambda {names}: _f({names})", scope),
-            eval(f"lambda {with_dout}: _g({with_dout})", scope), arrays)
+def _flat(out: Any) -> Any:
+    return np.concatenate([np.ravel(o) for o in out]) if isinstance(out, tuple) else out
+
+
+def _cut(dout: Any, out: Any) -> Any:
+    """The part of dout that belongs to each output."""
+    if not isinstance(out, tuple):
+        return dout
+    cuts = np.cumsum([np.size(o) for o in out])[:-1]
+    return tuple(d.reshape(np.shape(o)) for d, o in zip(np.split(dout, cuts), out))
 
 
 def _pair(module: ModuleType, inputs: Inputs) -> tuple[Any, Any, list[Any], dict[str, Any]] | None:

@@ -97,11 +97,12 @@ def _named(report: ValueReport, kinds: str) -> bool:
 
 def section(table: dict[str, dict[str, int]]) -> str:
     """The table for the page."""
-    lines = ["| program | right functions | calls | accused | mistakes | found | named |",
+    lines = ["| called as | right functions | calls | accused | mistakes | found | named |",
              "|---|---|---|---|---|---|---|"]
     total = {key: sum(row[key] for row in table.values()) for key in next(iter(table.values()))}
     for name, row in [*table.items(), ("**all**", total)]:
-        lines.append(f"| {name} | {' | '.join(str(n) for n in row.values())} |")
+        call = f"`{name}({', '.join(PROGRAMS[name].arguments)})`" if name in PROGRAMS else name
+        lines.append(f"| {call} | {' | '.join(str(n) for n in row.values())} |")
     return "\n".join(lines)
 
 

@@ -8,6 +8,8 @@
 
 from .generator import TorchGenerator
 from .initialise import GPT_CONFIG_124M, gpt2
-from .replay import replay, replay_training
+from .replay import replay, replay_section, replay_training
 
-__all__ = ["GPT_CONFIG_124M", "TorchGenerator", "gpt2", "replay", "replay_training"]
+__all__ = [
+    "GPT_CONFIG_124M", "TorchGenerator", "gpt2", "replay", "replay_section", "replay_training",
+]

@@ -56,7 +56,9 @@ VERBS = {name: line for verbs in GROUPS.values() for name, line in verbs.items()
 BEGIN = """\
 to begin with:
   npgpt train                          two minutes, on Python's documentation
+  npgpt plot runs/python-docs          its curves
   npgpt generate runs/python-docs "The "
+  npgpt demo attention                 attention, step by step
   npgpt VERB --help                    the options of a verb, with examples
 """.splitlines()
 
@@ -136,6 +138,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     Raises SystemExit after --help or --version, and for a mistake.
     """
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:2], "--help"]
     verb = arguments[0] if arguments else ""
     if verb in VERBS:
         return verb_parser(verb).parse_intermixed_args(arguments[1:])

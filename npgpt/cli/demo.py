@@ -21,7 +21,7 @@ EPILOG = LIST + """
 examples:
   npgpt demo attention --text "a sentence of your own"
   npgpt demo attention --model gpt2 --layer 5     after npgpt pull gpt2
-  npgpt demo gelu --out gelu.png      needs matplotlib: npgpt[plot]
+  npgpt demo gelu --out gelu.png     with matplotlib: pip install 'npgpt[plot]'
   npgpt demo shapes --size gpt2 --length 64
   npgpt demo generate --model runs/python-docs --prompt "The "
 """

@@ -28,7 +28,7 @@ examples:
   npgpt gradcheck                     every layer and whole models: a table
   npgpt gradcheck --ops fast          the same for the fast versions
   npgpt gradcheck mine.py             every pair and layer in a file of yours
-  npgpt gradcheck mine.py:layernorm   one pair: layernorm_forward, layernorm_backward
+  npgpt gradcheck mine.py:layernorm   layernorm_forward and _backward alone
   npgpt gradcheck mine.py:Linear      a class with forward and backward
   npgpt gradcheck mine.py --shape x=2,3,8 --shape weight=8 --shape eps=1e-5
   npgpt gradcheck mine.py --shape 'ids=ids(2,3)<7' --shape bias=None

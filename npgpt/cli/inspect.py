@@ -6,7 +6,7 @@ import argparse
 import math
 from pathlib import Path
 
-from .. import weights
+from .. import variants, weights
 from ..budget import budget
 from ..config import SIZES, GPT2Config
 from ..display.terminal import bytes_text, count_text
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{args.what}\n")
     plain = GPT2Config().to_dict()
     for name, value in config.to_dict().items():
-        if args.all or name not in GPT2Config.variants() or value != plain[name]:
+        if args.all or name not in variants.settings() or value != plain[name]:
             print(f"  {name:22} {config.inner if name == 'n_inner' else value}")
     _print_parameters(config, args.all)
     cost, double = budget(config), budget(config, "float64")

@@ -9,8 +9,8 @@ from ..notebooks.writing import write_notebooks
 from .parser import Parser
 
 DESCRIPTION = """\
-Write three Jupyter notebooks that run from top to bottom: a layer and its gradient; train a small
-model and look inside; load GPT-2 and measure it."""
+Write three Jupyter notebooks that run from top to bottom: a layer and its
+gradient; train a small model and look inside; load GPT-2 and measure it."""
 EPILOG = """\
 examples:
   npgpt notebook                  into the folder notebooks

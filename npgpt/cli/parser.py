@@ -41,10 +41,12 @@ class Parser(argparse.ArgumentParser):
                 yield from waiting
 
     def _ours(self, name: str) -> list[str]:
-        known = list(self._option_string_actions)
-        spelt = name.replace("_", "-")
-        if not name.startswith("--") or spelt in known:
-            return [spelt] if spelt in known and name.startswith("--") else []
+        known = self._option_string_actions
+        # a letter is only answered: programs differ in what one means
+        if not name.startswith("--") or len(name) < 4:
+            return []
+        if (spelt := name.replace("_", "-")) in known:
+            return [spelt]
         ours, remark = elsewhere(name, known)
         return [] if remark else ours
 

@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Callable
 
-from ..config import GPT2Config
 from ..display.terminal import duration
 from ..files import locked
 from ..text import CORPORA, Corpus, CorpusError, Tokenizer, load_corpus
@@ -41,6 +40,7 @@ from ..training.settings import (
     resolve,
     table_fields,
 )
+from ..variants import settings as variant_settings
 from .console import interruption, note
 from .live import LiveProgress
 from .options import seed_number, use_threads
@@ -91,7 +91,7 @@ def add_arguments(parser: Parser) -> None:
         variants = parser.add_argument_group("variants of the model, for studies") if (
             table == "model") else group
         for name, field in fields.items():
-            _add_flag(variants if name in GPT2Config.variants() else group, name, field,
+            _add_flag(variants if name in variant_settings() else group, name, field,
                       defaults[table].get(name))
     curves = parser.add_argument_group("curves (npgpt plot RUN draws all of them)")
     curves.add_argument("--live", action="store_true",

@@ -7,7 +7,7 @@ check_torch, check_jax; examine_file for all of a file.
 from ..gradcheck.pair import ContractError, constant
 from .check import check, examine
 from .files import examine_file
-from .forward import ValueReport, diagnose_value
+from .forward import diagnose_value
 from .function import check_function, check_scalar
 from .jax_check import check_jax
 from .kinds import KINDS
@@ -15,6 +15,7 @@ from .layer import check_layer
 from .loss import check_loss
 from .report import Finding, GradientMismatch, Report, Row
 from .torch_check import check_torch
+from .values.choose import ValueReport
 from .values.program import Program, value_kinds
 
 __all__ = [

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ..gradcheck.pair import constant
+from ..gradcheck.pair import ContractError, constant, describe
 from .pair import argument_names
-from .tree import gradients_of, is_array, is_tree, leaves, rebuilt, spellings
+from .tree import fits, gradients_of, is_array, is_tree, leaves, rebuilt, spellings
 
 
 class Arguments:
     """The arguments of a call; `names` and `arrays` are the inputs among them, in order, and
-    `arguments` the number of the argument that holds each.
+    `arguments` the number of the argument that holds each; `wanted` are the numbers of those that
+    can have a gradient.
 
     Arrays, lists of numbers and `constant(...)` are inputs, also in nested dicts and lists.
     Everything else is a setting and stays as it is, unless `every` leaf is to be an input.
@@ -37,10 +38,17 @@ class Arguments:
         self.names = [name for name, _, _ in inputs]
         self.arrays = tuple(value for _, value, _ in inputs)
         self.arguments = [n for _, _, n in inputs]
+        self.wanted = [n for n, value in enumerate(given) if any(map(_moves, leaves(value)))]
 
     def _found(self, labels: Sequence[str]) -> list[tuple[str, Any, int]]:
         return [(name, value, n) for n, (label, tree) in enumerate(zip(labels, self.given))
                 for name, value in leaves(tree, label)]
+
+    def require(self) -> None:
+        """Raise ContractError where there is no array among them."""
+        if not self.arrays:
+            raise ContractError("inputs are arrays of floats, integers or booleans, got "
+                                + (", ".join(map(describe, self.given)) or "none"))
 
     def _holds(self, value: Any) -> bool:
         return self.every or is_array(value) or isinstance(value, (constant, list, tuple))
@@ -60,40 +68,53 @@ class Arguments:
         It may hold one for each argument, or for each that can have one; under the arguments'
         names, or under the names in the only dict among them; or one for the first argument.
         """
-        wanted = [n for n, value in enumerate(self.given) if any(map(_moves, leaves(value)))]
         parts: list[Any] = [None] * len(self.given)
-        for n, part in self._parts(result, wanted).items():
+        for n, part in self._parts(result).items():
             parts[n] = part
         flat = [gradient for value, part in zip(self.given, parts)
                 for gradient in gradients_of(value, part)]
         return tuple(g for g, taken in zip(flat, self._is_input) if taken)
 
-    def _parts(self, result: Any, wanted: list[int]) -> dict[int, Any]:
+    def fit(self, parts: Sequence[Any]) -> bool:
+        """Whether these are gradients of the first arguments that can have one, by their shapes."""
+        return len(parts) <= len(self.wanted) and all(
+            fits(self.given[n], part) for n, part in zip(self.wanted, parts))
+
+    def _parts(self, result: Any) -> dict[int, Any]:
         """What `result` holds for each argument, by number."""
+        first = self.wanted[0] if self.wanted else 0
         if isinstance(result, Mapping):
             by_name = {n: result[s] for n, label in enumerate(self.labels)
                        for s in spellings(label) if s in result}
             nests = [n for n, value in enumerate(self.given) if isinstance(value, Mapping)]
             if by_name or nests:
                 return by_name or {nests[0]: result}
-        elif isinstance(result, (tuple, list)) and self._one_each(result):
-            places = wanted if len(result) == len(wanted) else range(len(self.given))
-            return dict(zip(places, result))
-        return {wanted[0] if wanted else 0: result}
+            if result and self.fit(tuple(result.values())):
+                return dict(zip(self.wanted, result.values()))
+        elif isinstance(result, (tuple, list)) and not self._is_first(result):
+            if self.fit(result) or len(result) != len(self.given):
+                return dict(zip(self.wanted, result))
+            return dict(enumerate(result))
+        return {first: result}
 
-    def _one_each(self, result: Any) -> bool:
-        """Whether a tuple or list holds a gradient for each argument, and is not one itself."""
-        if len(self.given) > 1:
-            return is_tree(result) or isinstance(result, tuple)
-        if is_tree(self.given[0]):
-            return len(result) == 1 and is_tree(result[0])
-        return len(result) == 1 and np.ndim(result[0]) == np.ndim(self.given[0])
+    def _is_first(self, result: Any) -> bool:
+        """Whether a tuple or list is itself the gradient of the first argument."""
+        if not self.wanted:
+            return True
+        value = self.given[self.wanted[0]]
+        if len(self.given) == 1 and len(result) == 1 and not is_tree(value):
+            return np.ndim(result[0]) != np.ndim(value)
+        return is_tree(value) == is_tree(result) and fits(value, result)
 
 
 def _moves(leaf: tuple[str, Any]) -> bool:
-    """Whether a leaf can have a gradient."""
+    """Whether a leaf can have a gradient: an array of floats, by the name of its dtype for those of
+    other libraries, or a list of floats."""
     value = leaf[1]
-    return (not isinstance(value, (constant, int, str, type(None)))
-            and (is_array(value) or isinstance(value, (list, tuple, float)))
-            and not str(getattr(value, "dtype", np.asarray(value).dtype)).startswith(
-                ("int", "uint", "bool")))
+    if is_array(value):
+        return not str(value.dtype).removeprefix("torch.").startswith(("int", "uint", "bool"))
+    try:
+        return (isinstance(value, (list, tuple, float)) and not isinstance(value, constant)
+                and np.asarray(value).dtype.kind == "f")
+    except ValueError:      # rows of other lengths
+        return False

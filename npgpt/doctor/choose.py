@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cached_property
 
 import numpy as np
 
@@ -24,12 +23,11 @@ from .fault import Fault, close, fit
 from .findings import finding, unnamed
 from .layout import rearranged, shuffled
 from .measure import Evidence, Measurement, evidence, usable
-from .mistakes import mistakes
-from .pairs_of_faults import change_and_path
 from .paths import Cause, Paths
 from .places import common_ratio, elementwise, mask, repeated_ids, scaled_parts, slices
-from .repair import Budget, Trial, repair
+from .repair import Budget, Change, repairs
 from .report import Finding
+from .softmax_faults import of_softmax
 from .subject import CallError
 from .value_faults import (
     differing,
@@ -45,8 +43,7 @@ from .value_faults import (
     zero,
 )
 
-CHANGES = 6000  # of backward's source that are tried for one report
-FOR_ALL, FOR_SOME = 4000, 1500  # of these, for one search; what npgpt's mutants need, and more
+RUNS = 6000  # of the user's code with a change, for one report
 ROUNDS = 3  # of naming the fault that explains most
 LEAST = 0.25  # fraction of the elements that such a fault must bring right
 RESTLESS = " backward answers differently at each call, so that its faults cannot be named."
@@ -56,7 +53,7 @@ Generator = Callable[[Evidence], Iterator[Fault]]
 # that is forgotten for every element is also a factor.
 VALUES: tuple[Generator, ...] = (
     not_finite, zero, float32, of_others, rearranged, shuffled, elementwise, factor, extra_term,
-    repeated_ids, mask, dout_forgotten, slices, mistakes)
+    repeated_ids, mask, dout_forgotten, slices, of_softmax)
 MISSHAPEN: tuple[Generator, ...] = (not_finite, of_others, rearranged)
 LARGE: tuple[Generator, ...] = (not_finite, zero, factor, rearranged)
 
@@ -106,27 +103,28 @@ def diagnose(m: Measurement, misshapen: list[int]) -> list[Finding]:
 
 
 class _Diagnosis:
-    """The work on one measurement; `paths`, `trials` and what is left of `changes` go from step to
-    step."""
+    """The work on one measurement; `paths` go from step to step."""
 
     def __init__(self, m: Measurement, misshapen: list[int]) -> None:
         self.m, self.misshapen = m, misshapen
         self.paths = Paths(m)
-        self.trials: list[Trial] = []
-        self.changes = Budget(CHANGES)
 
     def findings(self) -> list[Finding]:
         m, wrong = self.m, self.m.wrong
         every = wrong + self.misshapen
         if not self._repeatable():
             return [unnamed(m, i, note=RESTLESS) for i in every]
-        named = {i: self._second_opinion(explain(evidence(m, i))) for i in every}
+        named = {i: explain(evidence(m, i)) for i in every}
         for i in wrong:
             named[i] = named[i] or self._single_element(i)
         left = [i for i in every if not named[i]]
         nonlinear = check_linear(m.subject, np.random.default_rng(0)) \
             if any(i in m.verdict for i in left) else None
-        causes = self._common_causes(named, left) if left else []
+        changes = repairs(m, every, Budget(RUNS))
+        if changes and {i for change in changes for i in change.inputs} >= {*every}:
+            causes = [(of_both(change, named), change.inputs) for change in changes]
+        else:
+            causes = self._common_causes(named, left) if left else []
         if not causes:
             causes = [(fault, [i]) for i in every for fault in named[i]]
         elif nonlinear:
@@ -156,18 +154,6 @@ class _Diagnosis:
                 return False
         return True
 
-    @cached_property
-    def repaired(self) -> Fault | None:
-        """The one change of the source after which every gradient is right; fills `trials`."""
-        return repair(self.m, self.changes, None, self.trials, FOR_ALL)
-
-    def _second_opinion(self, found: list[Fault]) -> list[Fault]:
-        """`dweight = dout.sum()` is the bias's gradient, or lacks a factor: the source decides."""
-        if len(found) == 1 and found[0].doubtful:
-            if self.repaired and self.repaired.kind in ("missing-factor", "missing-term"):
-                return [self.repaired]
-        return found
-
     def _single_element(self, i: int) -> list[Fault]:
         """One wrong element among many, unless a path of forward leads to just that one."""
         found = wrong_elements(evidence(self.m, i))
@@ -179,19 +165,13 @@ class _Diagnosis:
         """The fewest faults that explain all wrong gradients together, each with the inputs it
         reaches; or nothing, and then what explains one input alone is added to `named`."""
         every, shaped = list(named), not self.misshapen
-        one = self._one_cause()
+        one = self._path(self.m.wrong, True) or self._path(self.m.wrong, False)
         if one:
             return [(one, every)]
         if len(every) == 1:
-            i = every[0]
-            return self._two_causes(i, list(self.m.numeric), self.trials) if shaped else []
-        trials = {i: list[Trial]() for i in left}
-        if 1 < len(left) < len(every):  # the others have a name of their own
-            both = self._own_cause(left, [])
-            if both:
-                return [(both, left)] + [(fault, [i]) for i in every for fault in named[i]]
+            return self.paths.several(every) if shaped else []
         for i in left:
-            own = self._own_cause([i], trials[i])
+            own = self._path([i], True) or self._path([i], False)
             named[i] = [own] if own else []
         parts = sum(map(len, named.values()))
         joint = self.paths.several(every) if shaped else []
@@ -199,42 +179,14 @@ class _Diagnosis:
             return joint
         for i in left:
             if not named[i] and i not in self.misshapen:
-                named[i] = [fault for fault, _ in self._two_causes(i, [i], trials[i])]
+                named[i] = [fault for fault, _ in self.paths.several([i])]
         return []
-
-    def _one_cause(self) -> Fault | None:
-        """The one fault behind all wrong gradients."""
-        path = self._path(self.m.wrong, True)
-        if path and path.kind in ("missing-term", "term-sign"):
-            return path
-        change = self._counted_once(self.repaired)
-        return change or path or self._path(self.m.wrong, False)
-
-    def _own_cause(self, inputs: list[int], trials: list[Trial]) -> Fault | None:
-        """The one fault behind the gradients of these inputs, whatever the others have."""
-        return (
-            self._path(inputs, True)
-            or repair(self.m, self.changes, inputs, trials, FOR_SOME)
-            or self._path(inputs, False))
 
     def _path(self, inputs: list[int], assigned: bool) -> Fault | None:
         """The one path behind these gradients, if all of them have their shape."""
         if set(inputs) & set(self.misshapen) or (inputs == self.m.wrong and self.misshapen):
             return None
         return self.paths.one(inputs, assigned)
-
-    def _two_causes(self, i: int, wanted: list[int], trials: list[Trial]) -> list[Cause]:
-        """Two paths, or a path and a factor or a change of the source, behind one gradient."""
-        return self.paths.several([i]) or [
-            (fault, [i]) for fault in change_and_path(self.m, i, wanted, self.paths, trials)]
-
-    def _counted_once(self, change: Fault | None) -> Fault | None:
-        """Where a factor of 2 repairs, forward may use a value twice and backward count it once."""
-        if change and change.kind == "term-factor" and change.coefficient == 2:
-            path = self._path(self.m.wrong, False)
-            if path and path.kind == "missing-term":
-                return replace(change, sentence=f"{change.sentence} {path.sentence}")
-        return change
 
     def _last_resort(self, i: int) -> list[Finding]:
         """Several faults, as far as they have names, and the rest as a picture."""
@@ -248,6 +200,16 @@ class _Diagnosis:
             return [unnamed(m, i)]
         left = replace(v, truth=truths[-1])
         return found + ([unnamed(m, i, left.truth)] if differing(left, left.truth).any() else [])
+
+
+def of_both(change: Change, named: dict[int, list[Fault]]) -> Fault:
+    """What the values alone say, where they name the fault, and the change that repairs it."""
+    of_values = [named[i] for i in change.inputs]
+    first = of_values[0][0] if all(len(f) == 1 for f in of_values) else None
+    if first is None or first.doubtful or any(f[0].kind != first.kind for f in of_values):
+        return change.fault
+    return replace(first, sentence=f"{first.sentence} {change.text[0].upper()}{change.text[1:]}",
+                   evidence=change.fault.evidence)
 
 
 def _broadcasts(given: tuple[int, ...], shape: tuple[int, ...]) -> bool:

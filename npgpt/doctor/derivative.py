@@ -42,6 +42,7 @@ class Derivative(ABC):
     def __init__(
         self, arguments: Arguments, functions: Mapping[str, Function], name: str
     ) -> None:
+        arguments.require()
         self.arguments, self.functions, self.name = arguments, functions, name
         self.floats = Pair(lambda *a: None, lambda *a: None, arguments.arrays, {}).floats
 

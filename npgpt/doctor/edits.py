@@ -1,7 +1,12 @@
-"""Small changes to a backward that a person might have to make, most telling first.
+"""The changes that a person might have to make to a backward: one table of rows.
 
-Each edit knows what fault it would repair. `_c` in an edit is an unknown number: it is found by
-least squares, since backward is (nearly always) affine in it.
+A row is (pattern, replacement, kind). In both, E F G stand for any expression, T for what is
+assigned to, I for an index, `*X` and `**K` for the rest of a call. In a replacement A and B run
+over what is in reach at that place (names, attributes, entries of dictionaries, the code's own
+expressions), M over masks, Y over integer labels, AXIS, AXES and KEEP over their values, and `c` is
+a number that is solved for, since backward is affine in what it computes.
+
+The rows stand in order of cost: what stands in an earlier level is tried first.
 """
 
 from __future__ import annotations
@@ -9,244 +14,524 @@ from __future__ import annotations
 import ast
 import copy
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .source import Slot, slots
+from .source import Function, Slot, slots
 
-Values = dict[str, Any]  # local names and their values, as seen in one run
-AXES = [-1, -2, 0, 1, 2, None]
-TERMS = (ast.Name, ast.BinOp, ast.Call)  # what may be a term or a factor of its own
-EXPRESSIONS = 16  # of backward's own that are tried as a forgotten factor
+ANY = frozenset("EFGTI")  # stand for a node; each for the same one wherever it stands
+SOURCES = frozenset("ABMY")
+AXIS = ("-1", "0", "1", "2", "-2", "(0, 1)", "(0, 2)", "(1, 2)", "(0, 2, 3)", "None")
+AXES = ("0, 2, 1, 3", "0, 2, 1", "0, 2, 3, 1", "0, 3, 1, 2", "1, 0", "1, 0, 2")
+VALUES = {"AXIS": AXIS, "AXES": AXES, "KEEP": ("True", "False")}
+REDUCTIONS = ("sum", "mean", "max", "argmax", "prod", "var", "std")
 
 
-@dataclass(frozen=True)
-class Edit:
-    """Put `new` into `slot`: repairs a fault of this `kind`.
+class Row(NamedTuple):
+    """The replacement repairs a fault of this kind."""
 
-    `neutral` is the value of _c that changes nothing; an edit that always changes something but has
-    a _c is `fitted` from its answers at 0 and 1.
-    """
+    pattern: str
+    replacement: str
+    kind: str
+
+
+class Edit(NamedTuple):
+    """Put `new` into `slot`: repairs a fault of this `kind`."""
 
     kind: str
     slot: Slot
     new: Any
-    neutral: float | None = None
-    fitted: bool = False
 
 
-class _Function:
-    """One function: its `tree`, the `places` of values in it, the local `values` of one run, the
-    `arrays` among these, and the names that are `used`."""
-
-    def __init__(self, tree: ast.FunctionDef, values: Values) -> None:
-        self.tree, self.values = tree, values
-        self.places = [slot for slot in slots(tree) if _is_value(slot)]
-        self.terms = [slot for slot in self.places if isinstance(slot.get(), TERMS)]
-        self.arrays = [
-            name for name, value in values.items()
-            if isinstance(value, (np.ndarray, float, np.floating))
-            and np.asarray(value).dtype.kind in "fb"
-        ]
-        self.used = {n.id for n in ast.walk(tree)
-                     if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+def _rows(text: str) -> list[Row]:
+    """One row a line: pattern -> replacement : kind."""
+    rows = []
+    for line in text.strip().splitlines():
+        pattern, rest = line.split(" -> ")
+        replacement, kind = rest.rsplit(" : ", 1)
+        rows.append(Row(pattern.strip(), replacement.strip(), kind.strip()))
+    return rows
 
 
-def edits(tree: ast.FunctionDef, values: Values) -> Iterator[list[Edit]]:
-    """All edits of one function, family by family. `values`: its local ones, by name."""
-    function = _Function(tree, values)
-    for family in FAMILIES:
-        yield list(family(function))
+STATEMENTS = _rows("""
+    T += E -> T -= E : term-sign
+    T -= E -> T += E : term-sign
+    T = E -> T += E : overwritten
+    T[I] = E -> np.add.at(T, I, E) : repeated-ids-overwritten
+    T[I] += E -> np.add.at(T, I, E) : repeated-ids-overwritten
+    T = E -> T -= E : overwritten
+    T[:, I] = E -> T[np.arange(len(I)), I] = E : wrong-element
+    T[:, I] -= E -> T[np.arange(len(I)), I] -= E : wrong-element
+    T += E -> T = E : accumulated-twice
+    T *= E -> T /= E : wrong-operator
+    T /= E -> T *= E : wrong-operator
+    T *= E -> pass : extra-factor
+    T /= E -> pass : extra-factor
+    T += E -> pass : extra-term
+    T += E -> T[1:] += (E)[1:] : extra-term
+    T -= E -> pass : extra-term
+    E -> return E : forgotten-return
+""")
+
+STRUCTURE = _rows("""
+    E + F -> E - F : term-sign
+    E - F -> E + F : term-sign
+    -E -> E : wrong-sign
+    E - F -> F - E : wrong-sign
+    E // F -> E / F : wrong-operator
+    E / F -> E * F : wrong-operator
+    E * F -> E / F : wrong-operator
+    E * F -> E @ F : wrong-operator
+    np.where(E, F, G) -> np.where(E, G, F) : mask-inverted
+    E > F -> E < F : mask-inverted
+    E < F -> E > F : mask-inverted
+    E >= F -> E <= F : mask-inverted
+    E <= F -> E >= F : mask-inverted
+    E == F -> E != F : mask-inverted
+    E != F -> E == F : mask-inverted
+    E.T -> E : transposed
+    E @ F -> E.T @ F : transposed
+    E @ F -> E @ F.T : transposed
+    E @ F -> E.T @ F.T : transposed
+    E @ F -> F.T @ E : transposed
+    E @ F -> F @ E : transposed
+    E @ F -> E.swapaxes(-1, -2) @ F : transposed
+    E @ F -> E @ F.swapaxes(-1, -2) : transposed
+    np.dot(E, F) -> np.dot(E.T, F) : transposed
+    np.dot(E, F) -> np.dot(E, F.T) : transposed
+    np.dot(E, F) -> np.dot(F.T, E) : transposed
+    np.dot(E, F) -> np.dot(F, E) : transposed
+    E.dot(F) -> E.T.dot(F) : transposed
+    E.dot(F) -> E.dot(F.T) : transposed
+    E.dot(F) -> F.T.dot(E) : transposed
+    E.T @ F -> F.T @ E : transposed
+    np.dot(E.T, F) -> np.dot(F.T, E) : transposed
+    E.T.dot(F) -> F.T.dot(E) : transposed
+    E.swapaxes(*X) -> E : transposed
+    E.transpose(*X) -> E : axes-swapped
+    np.transpose(E, *X) -> E : axes-swapped
+    E.reshape(F, G) -> E.reshape(G, F).T : transposed
+    E.reshape(*X) -> E.transpose(AXES).reshape(*X) : axes-swapped
+    E.reshape(*X) -> E : axes-swapped
+    E -> E.T : transposed
+    E -> E.swapaxes(-1, -2) : transposed
+    E -> E.swapaxes(1, 2) : axes-swapped
+    E -> E.swapaxes(0, 1) : axes-swapped
+    E -> E[..., ::-1] : axes-swapped
+    E -> E[::-1] : axes-swapped
+    E[:, :, ::-1, ::-1] -> E : axes-swapped
+    E[::-1] -> E : axes-swapped
+    E[..., ::-1] -> E : axes-swapped
+    reversed(E) -> E : wrong-order
+    E[:I] -> E[I:] : wrong-variable
+    E[I:] -> E[:I] : wrong-variable
+    E[I] -> E[I - 1] : wrong-variable
+    E[I] -> E[I + 1] : wrong-variable
+    np.argmin(E, *X, **K) -> np.argmax(E, *X, **K) : mask-redrawn
+    np.argmax(E, *X, **K) -> np.argmin(E, *X, **K) : mask-redrawn
+    E ** F -> E ** (F - 1) : missing-factor
+    E ** F -> E ** (F + 1) : missing-factor
+    E.astype(F) -> E : float32
+    np.diagflat(E * (1 - E)) -> np.diagflat(E) - E @ E.T : softmax-diagonal
+    np.diag(E * (1 - E)) -> np.diag(E) - np.outer(E, E) : softmax-diagonal
+    np.diagflat(E) -> np.diagflat(E) - E @ E.T : softmax-diagonal
+    np.diag(E) -> np.diag(E) - np.outer(E, E) : softmax-diagonal
+""") + [
+    Row(f"{before}.{one}({first}*X, **K)", f"{before}.{other}({first}*X, **K)", kind)
+    for before, first in (("E", ""), ("np", "E, "))
+    for one, other, kind in (("sum", "mean", "sum-for-mean"), ("mean", "sum", "mean-for-sum"))
+] + [
+    Row(f"{before}.{name}({first}*X, **K)", f"{before}.{name}({first}{rest})", kind)
+    for name in REDUCTIONS for before, first in (("E", ""), ("np", "E, "))
+    for rest, kind in (("*X, **K, keepdims=True", "keepdims"),
+                       ("axis=AXIS, **K", "wrong-axis"), ("axis=AXIS, keepdims=KEEP", "wrong-axis"))
+]
+
+FORWARD = _rows("""
+    np.sqrt(E + F) -> np.sqrt(E) + F : eps-outside-root
+    np.sqrt(E) + F -> np.sqrt(E + F) : eps-outside-root
+    E.var(*X, ddof=F) -> E.var(*X) : bessel
+    E.var(*X) -> E.var(*X, ddof=1) : bessel
+    np.var(E, *X, ddof=F) -> np.var(E, *X) : bessel
+    np.var(E, *X) -> np.var(E, *X, ddof=1) : bessel
+    E / (F - 1) -> E / F : bessel
+    E / F -> E / (F - 1) : bessel
+    T = E -> T += E : overwritten
+    E * F -> E : extra-factor
+    E / F -> E : extra-factor
+""") + [row for row in STRUCTURE if row.kind in (
+    "keepdims", "wrong-axis", "mean-for-sum", "sum-for-mean", "transposed", "axes-swapped",
+    "term-sign", "float32")]
+
+SHAPES = _rows("""
+    E -> E.sum(axis=AXIS) : missing-broadcast-sum
+    E -> E.sum(axis=AXIS, keepdims=True) : missing-broadcast-sum
+    E -> E[:, None] : keepdims
+    E -> E[..., None] : keepdims
+    E -> E.reshape(A.shape) : wrong-shape
+""")
+
+OTHER_NAME = _rows("E -> A : wrong-variable")
+
+ONE_NAME = _rows("""
+    E -> c * E : term-factor
+    E -> E * A : missing-factor
+    E -> E / A : missing-factor
+    E -> E + c * A : missing-term
+    E -> E * M : mask-forgotten
+    E -> E * (1 - M) : mask-forgotten
+    E -> E - np.eye(E.shape[-1])[Y] : one-hot-forgotten
+    E -> E - np.eye(E.shape[0])[:, [Y]] : one-hot-forgotten
+    E -> E - np.eye(E.shape[0])[Y] : one-hot-forgotten
+    E -> (E - np.eye(E.shape[-1])[Y]) / len(Y) : one-hot-forgotten
+""")
+
+FORMS = _rows("""
+    E -> E * (1 - A) : missing-factor
+    E -> E * (1 - A * A) : missing-factor
+    E -> E * A * (1 - A) : missing-factor
+    E -> E * (1 + A) : missing-factor
+    E -> E * A ** 2 : missing-factor
+    E -> E / A ** 2 : missing-factor
+    E -> E * np.exp(A) : missing-factor
+    E -> E * np.exp(-A * A / 2) : missing-factor
+    E -> E * np.cos(A) : missing-factor
+    E -> E * np.sqrt(A) : missing-factor
+    E -> E / np.sqrt(A) : missing-factor
+    E -> E * (A > 0) : mask-forgotten
+    E -> E * np.sign(A) : missing-factor
+    E -> E * A[..., None] : missing-factor
+    E -> E * A[:, None] : missing-factor
+    E -> E * A.swapaxes(-1, -2) : missing-factor
+    E -> A > 0 : wrong-variable
+    E -> 1 - A : wrong-variable
+    E -> A * A : wrong-variable
+    E -> np.exp(A) : missing-factor
+    E -> E - A * E.sum(-1, keepdims=True) : softmax-diagonal
+    E -> E - A * E.sum(0) : softmax-diagonal
+    E -> A * (E - (E * A).sum(-1, keepdims=True)) : softmax-diagonal
+    E -> E - (E * A).sum(-1, keepdims=True) : softmax-diagonal
+    E -> E - E.mean(-1, keepdims=True) : missing-term
+    E -> E - E.mean(0) : missing-term
+    E -> E + c * A.sum(-1, keepdims=True) : missing-term
+    E -> E + c * A[..., None] : missing-term
+    E -> E + c * A.T : missing-term
+    E -> E + c * np.sign(A) : missing-term
+    E -> E + c : missing-term
+    E -> np.where(A > 0, E, 0) : mask-forgotten
+""")
+
+TWO_NAMES = _rows("""
+    E -> E * A * B : missing-factor
+    E -> E * A / B : missing-factor
+    E -> E / A / B : missing-factor
+    E -> E * A * (1 - B) : missing-factor
+    E -> E * (A - B) : missing-factor
+    E -> E * (A + B) : missing-factor
+    E -> E * A * (1 - B * B) : missing-factor
+    E -> E * A + B : missing-term
+    E -> E + c * A * B : missing-term
+    E -> E + c * A / B : missing-term
+    E -> E + c * A @ B : missing-term
+    E -> E + c * A @ B.T : missing-term
+    E -> E + c * A.T @ B : missing-term
+    E -> A * B : wrong-variable
+    E -> A / B : wrong-variable
+    E -> A - B : wrong-variable
+    E -> A @ B : wrong-variable
+    E -> A @ B.T : wrong-variable
+    E -> A.T @ B : wrong-variable
+    E -> A * (B - (A * B).sum(-1, keepdims=True)) : softmax-diagonal
+    E -> E - A * (A * B).sum(-1, keepdims=True) : missing-term
+    E -> E - A * (A * B).mean(-1, keepdims=True) : missing-term
+    E -> E - A * (A * B).mean(0) : missing-term
+    E -> E + c * A * B.sum(-1, keepdims=True) : missing-term
+    E -> np.where(A, E, B * np.sign(E)) : mask-forgotten
+    E -> np.where(A, E, B) : mask-forgotten
+    E -> np.where(A, B, E) : mask-forgotten
+    E -> np.where(A > 0, E, B * E) : missing-factor
+    E -> E * np.where(A > 0, 1, B) : missing-factor
+""")
 
 
-def expression(text: str, **parts: Any) -> Any:
-    """The expression `text` with the names in `parts` replaced: by nodes, or by other names."""
+def match(pattern: Any, node: Any, found: dict[str, Any]) -> bool:
+    """Does a node have the form of a pattern? What its letters stand for is added to `found`."""
+    if isinstance(pattern, ast.Expr) and isinstance(node, ast.expr):
+        pattern = pattern.value
+    if isinstance(pattern, ast.Name) and pattern.id in ANY:
+        if not isinstance(node, ast.expr) or isinstance(node, (ast.Starred, ast.Slice)):
+            return False
+        if pattern.id in found:
+            return ast.dump(found[pattern.id]) == ast.dump(node)
+        found[pattern.id] = node
+        return True
+    if type(pattern) is not type(node):
+        return False
+    if isinstance(pattern, ast.Call):
+        given, rest = list(node.args), list(pattern.args)
+        if rest and isinstance(rest[-1], ast.Starred):
+            found["X"] = given[len(rest) - 1:]
+            given, rest = given[:len(rest) - 1], rest[:-1]
+        if pattern.keywords:
+            found["K"] = node.keywords
+        elif node.keywords:
+            return False
+        return len(given) == len(rest) and match(pattern.func, node.func, found) and all(
+            match(p, n, found) for p, n in zip(rest, given))
+    for name, part in ast.iter_fields(pattern):
+        other = getattr(node, name, None)
+        if name in ("ctx", "type_comment", "kind"):
+            continue
+        if isinstance(part, list):
+            if not isinstance(other, list) or len(part) != len(other) or not all(
+                    match(p, o, found) for p, o in zip(part, other)):
+                return False
+        elif isinstance(part, ast.AST):
+            if not match(part, other, found):
+                return False
+        elif part != other:
+            return False
+    return True
+
+
+def fill(template: Any, **parts: Any) -> Any:
+    """A copy of a tree with its letters replaced by what they stand for."""
 
     class Fill(ast.NodeTransformer):
         def visit_Name(self, node: ast.Name) -> Any:
-            part = parts.get(node.id, node)
-            return ast.Name(part, ast.Load()) if isinstance(part, str) else part
+            part = parts.get(node.id)
+            if part is None:
+                return node
+            part = copy.deepcopy(part)
+            if isinstance(node.ctx, ast.Store) and hasattr(part, "ctx"):
+                part.ctx = ast.Store()
+            elif isinstance(getattr(part, "ctx", None), ast.Store):
+                part.ctx = ast.Load()
+            return part
 
-    return Fill().visit(ast.parse(text, mode="eval").body)
+        def visit_Call(self, node: ast.Call) -> Any:
+            keywords = [k for k in node.keywords if k.arg is not None]
+            own = {k.arg for k in keywords}
+            if len(keywords) < len(node.keywords):
+                keywords = [k for k in parts.get("K", ()) if k.arg not in own] + keywords
+            args = []
+            for a in node.args:
+                args += parts.get("X", []) if isinstance(a, ast.Starred) else [self.visit(a)]
+            words = [ast.keyword(k.arg, self.visit(k.value)) for k in keywords]
+            return ast.Call(self.visit(node.func), copy.deepcopy(args), words)
+
+    return _Fold().visit(Fill().visit(copy.deepcopy(template)))
 
 
-def _is_value(slot: Slot) -> bool:
+class _Fold(ast.NodeTransformer):
+    """`r ** (2 + 1)` is written r ** 3, `a + -b` a - b."""
+
+    def visit_BinOp(self, node: ast.BinOp) -> Any:
+        self.generic_visit(node)
+        left, right = node.left, node.right
+        if isinstance(node.op, (ast.Add, ast.Sub)) and isinstance(left, ast.Constant) and isinstance(
+                right, ast.Constant) and isinstance(left.value, int) and isinstance(
+                right.value, int):
+            return ast.Constant(left.value + (1 if isinstance(node.op, ast.Add) else -1)
+                                * right.value)
+        return node
+
+
+def names_in(template: ast.AST) -> set[str]:
+    """The letters and names of a template."""
+    return {n.id for n in ast.walk(template) if isinstance(n, ast.Name)}
+
+
+_TREES: dict[str, Any] = {}
+
+
+def tree(text: str) -> Any:
+    """A pattern or replacement as a tree: of its one expression, or of its statement."""
+    if text not in _TREES:
+        statement = ast.parse(text, mode="exec").body[0] if text != "return E" else ast.Return(
+            ast.Name("E", ast.Load()))
+        _TREES[text] = statement.value if isinstance(statement, ast.Expr) else statement
+    return _TREES[text]
+
+
+def structural(rows: list[Row], slot: Slot) -> Iterator[Edit]:
+    """The edits of one place by the rows that need no name of another place."""
+    node = slot.get()
+    for row in rows:
+        pattern, found = tree(row.pattern), dict[str, Any]()
+        alone = isinstance(tree(row.replacement), ast.Return)
+        if alone is not isinstance(node, ast.Expr) or not match(
+                pattern, node.value if alone else node, found):
+            continue
+        new, keys = tree(row.replacement), names_in(tree(row.replacement)) & set(VALUES)
+        for values in itertools.product(*(VALUES[key] for key in sorted(keys))):
+            parts = {key: ast.parse(value, mode="eval").body
+                     for key, value in zip(sorted(keys), values)}
+            made = fill(new, **found, **parts)
+            if isinstance(node, ast.stmt) and isinstance(made, ast.expr):
+                made = ast.Expr(made)
+            if ast.dump(made) != ast.dump(node):
+                yield Edit(row.kind, slot, made)
+
+
+def places(node: ast.AST) -> list[Slot]:
+    """The places of values in a tree, outer ones first."""
+    return [slot for slot in slots(node) if is_value(slot)]
+
+
+def is_value(slot: Slot) -> bool:
+    """Does a place hold an expression of its own, and not the name of a function or a keyword?"""
     node, parent = slot.get(), slot.parent
-    if not isinstance(node, ast.expr) or isinstance(node, (ast.Tuple, ast.Starred, ast.Slice)):
+    if not isinstance(node, ast.expr) or isinstance(node, (ast.Starred, ast.Slice)):
         return False
     if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)):
         return False
-    if slot.field in ("func", "slice", "annotation", "returns") or isinstance(
-            parent, (ast.arguments, ast.keyword, ast.Subscript, ast.arg)):
+    if slot.field in ("func", "annotation", "returns") or isinstance(
+            parent, (ast.arguments, ast.arg)) or (
+            isinstance(node, ast.Name) and node.id in ("np", "numpy", "math")):
         return False
-    return not isinstance(parent, ast.Attribute) or isinstance(node, TERMS)
+    return not (isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
-def _is_sum(node: ast.AST) -> bool:
-    return isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub))
+def swaps(function: Function, slot: Slot, keys: list[str]) -> Iterator[Edit]:
+    """What rows cannot write: two things of a list exchanged, another key, another subscript."""
+    node = slot.get()
+    if isinstance(node, (ast.Tuple, ast.List)) and len(node.elts) > 1 and slot.field != "slice":
+        kind = "wrong-variable" if isinstance(node.ctx, ast.Store) else "another-input"
+        for order in _orders(len(node.elts)):
+            yield Edit(kind, slot, type(node)([node.elts[i] for i in order], node.ctx))
+    elif isinstance(node, ast.Dict) and len(node.values) > 1:
+        for order in _orders(len(node.values)):
+            yield Edit("another-input", slot, ast.Dict(node.keys, [node.values[i] for i in order]))
+    elif isinstance(node, ast.arguments) and len(node.args) > 1:
+        for order in _orders(len(node.args)):
+            new = copy.copy(node)
+            new.args = [node.args[i] for i in order]
+            yield Edit("arguments-swapped", slot, new)
+    elif isinstance(node, ast.Call):
+        for order in _orders(len(node.args)) if len(node.args) > 1 else ():
+            yield Edit("arguments-swapped", slot,
+                       ast.Call(node.func, [node.args[i] for i in order], node.keywords))
+        for k in node.keywords:
+            if k.arg == "dtype":
+                yield Edit("float32", slot, ast.Call(
+                    node.func, node.args, [w for w in node.keywords if w is not k]))
+        # np.tanh(E), E.copy(), f(E)
+        inner = node.func.value if isinstance(node.func, ast.Attribute) and ast.unparse(
+            node.func.value) not in ("np", "numpy", "math") else None
+        for part in [*node.args[:1], *([inner] if inner is not None else [])]:
+            yield Edit("extra-call", slot, part)
+        if ast.unparse(node.func) == "np.einsum" and isinstance(node.args[0], ast.Constant):
+            yield from _einsums(slot, node, str(node.args[0].value))
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
+        yield Edit("extra-factor", slot, node.left)
+        if isinstance(node.op, ast.Mult):
+            yield Edit("extra-factor", slot, node.right)
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
+        left, right = ast.dump(node.left), ast.dump(node.right)
+        twice = right in left
+        yield Edit("accumulated-twice" if twice else "extra-term", slot, node.left)
+        if isinstance(node.op, ast.Add):
+            yield Edit("extra-term", slot, node.right)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        for key in keys:
+            if key != node.value:
+                yield Edit("wrong-cache-key", slot, ast.Constant(key))
+    if isinstance(node, ast.Subscript) or slot.field == "slice":
+        yield from shifted(function, slot)
+    if slot.field == "iter":
+        yield Edit("wrong-order", slot, fill(tree("reversed(list(E))"), E=node))
 
 
-def _statements(f: _Function) -> Iterator[Edit]:
-    for slot in list(slots(f.tree)):
-        node = slot.get()
-        if isinstance(node, ast.AugAssign) and isinstance(node.op, (ast.Add, ast.Sub)):
-            other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
-            yield Edit("term-sign", slot, ast.AugAssign(node.target, other, node.value))
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if isinstance(node, (ast.Assign, ast.AugAssign)) and isinstance(target, ast.Subscript):
-            # a[1:3] is not an argument of a call, and repeats no row
-            inside = list(ast.walk(target.slice))
-            if not any(isinstance(part, ast.Slice) for part in inside) and any(
-                    isinstance(part, ast.Name) for part in inside):
-                call = ast.Expr(expression(
-                    "np.add.at(t, i, v)", t=target.value, i=target.slice, v=node.value))
-                yield Edit("repeated-ids-overwritten", slot, ast.parse(ast.unparse(call)).body[0])
-        if isinstance(node, ast.Assign) and isinstance(target, ast.Subscript):
-            yield Edit("overwritten", slot, ast.AugAssign(target, ast.Add(), node.value))
-            yield Edit("overwritten", slot, ast.AugAssign(target, ast.Sub(), node.value))
+def shifted(function: Function, slot: Slot) -> Iterator[Edit]:
+    """Other windows of an array: a stride or a padding more, in every slice of a subscript."""
+    node = slot.get()
+    whole = [n for n, v in function.values.items() if type(v) is int and v > 0]
+    inside = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    for stride in [n for n in whole if n not in inside]:
+        names = [n for n in sorted(inside) if type(function.values.get(n)) is int]
+        for chosen in [[n] for n in names] + [names[-2:]] * (len(names) > 1):
+            parts = {n: ast.BinOp(ast.Name(n, ast.Load()), ast.Mult(), ast.Name(stride, ast.Load()))
+                     for n in chosen}
+            yield Edit("wrong-element", slot, fill(node, **parts))
+    for shift in whole:
+        new, done = copy.deepcopy(node), False
+        for part in ast.walk(new):
+            if isinstance(part, ast.Slice) and part.lower is None and part.upper is not None:
+                part.lower, done = ast.Name(shift, ast.Load()), True
+                if isinstance(part.upper, ast.UnaryOp):  # :-2 * p is p:-p
+                    part.upper = ast.UnaryOp(ast.USub(), ast.Name(shift, ast.Load()))
+                else:
+                    part.upper = ast.BinOp(ast.Name(shift, ast.Load()), ast.Add(), part.upper)
+        if done:
+            yield Edit("wrong-element", slot, new)
 
 
-def _calls(f: _Function) -> Iterator[Edit]:
-    for slot in f.places:
-        node = slot.get()
-        if not isinstance(node, ast.Call):
-            continue
-        if isinstance(node.func, ast.Attribute) and node.func.attr in ("sum", "mean"):
-            yield from _axes(slot, node)
-            other, kind = ("mean", "sum-for-mean") if node.func.attr == "sum" else (
-                "sum", "mean-for-sum")
-            func = ast.Attribute(node.func.value, other, ast.Load())
-            yield Edit(kind, slot, ast.Call(func, node.args, node.keywords))
-        for k, keyword in enumerate(node.keywords):
-            if keyword.arg in ("axis", "keepdims"):
-                for value in [True, False] if keyword.arg == "keepdims" else AXES:
-                    words = list(node.keywords)
-                    words[k] = ast.keyword(keyword.arg, ast.Constant(value))
-                    yield Edit("wrong-axis", slot, ast.Call(node.func, node.args, words))
+def throughout(slot: Slot) -> Iterator[Edit]:
+    """The same change at every place in an expression where it can be made."""
+    for row in THROUGHOUT:
+        new = copy.deepcopy(slot.get())
+        holder = ast.Module([ast.Expr(new)], [])
+        count = 0
+        for place in [s for s in slots(holder) if isinstance(s.get(), ast.expr)]:
+            found: dict[str, Any] = {}
+            if match(tree(row.pattern), place.get(), found):
+                place.put(fill(tree(row.replacement), **found))
+                count += 1
+        if count > 1:
+            yield Edit(row.kind, slot, holder.body[0].value)  # type: ignore[attr-defined]
 
 
-def _axes(slot: Slot, node: ast.Call) -> Iterator[Edit]:
-    """Other axes for x.sum(0) and np.sum(x, 0), whose axis has no name; one where there is none."""
-    assert isinstance(node.func, ast.Attribute)
-    at = int(ast.unparse(node.func.value) in ("np", "numpy"))
-    if any(word.arg == "axis" for word in node.keywords) or len(node.args) > at + 1:
+THROUGHOUT = _rows("""
+    E @ F -> E @ F.T : transposed
+    E @ F.T -> E @ F : transposed
+    E @ F -> E.T @ F : transposed
+    E.T @ F -> E @ F : transposed
+    E + F -> E - F : term-sign
+    E - F -> E + F : term-sign
+""")
+
+
+def _orders(n: int) -> Iterator[list[int]]:
+    """Other orders of n things: all of three, else two exchanged."""
+    if n == 3:
+        yield from (list(order) for order in itertools.permutations(range(3)) if order != (0, 1, 2))
         return
-    for value in AXES if len(node.args) > at else AXES[:-1]:
-        arguments = [*node.args[:at], ast.Constant(value)]
-        yield Edit("wrong-axis", slot, ast.Call(node.func, arguments, node.keywords))
-        if not any(word.arg == "keepdims" for word in node.keywords):
-            words = [*node.keywords, ast.keyword("keepdims", ast.Constant(True))]
-            yield Edit("wrong-axis", slot, ast.Call(node.func, arguments, words))
+    for i, j in itertools.combinations(range(n), 2):
+        order = list(range(n))
+        order[i], order[j] = j, i
+        yield order
 
 
-def _layout(f: _Function) -> Iterator[Edit]:
-    for slot in f.places:
-        node, parent = slot.get(), slot.parent
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr in ("swapaxes", "transpose"):
-                yield Edit("transposed", slot, node.func.value)
-        if isinstance(node, ast.Attribute) and node.attr == "T":
-            yield Edit("transposed", slot, node.value)
-        if isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.MatMult):
-            yield Edit("transposed", slot, expression("e.swapaxes(-1, -2)", e=node))
-            yield Edit("axes-swapped", slot, expression("e[..., ::-1]", e=node))
-    for slot in f.terms:
-        for axes, kind in (
-            ("-1, -2", "transposed"), ("1, 2", "axes-swapped"), ("0, 1", "axes-swapped"),
-        ):
-            yield Edit(kind, slot, expression(f"e.swapaxes({axes})", e=slot.get()))
-
-
-def _names(f: _Function) -> Iterator[Edit]:
-    for slot in list(slots(f.tree)):
-        node = slot.get()
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in f.values:
-            for other, value in f.values.items():
-                if other != node.id and _alike(f.values[node.id], value):
-                    yield Edit("wrong-variable", slot, ast.Name(other, ast.Load()))
-
-
-def _alike(a: Any, b: Any) -> bool:
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        kind = a.dtype.kind
-        return bool(kind == b.dtype.kind and (kind == "f" or a.shape == b.shape))
-    return type(a) is type(b) and not callable(a)
-
-
-def _coefficients(f: _Function) -> Iterator[Edit]:
-    numbers = [slot for slot in f.places if _is_sum(slot.parent)
-               or isinstance(getattr(slot.get(), "value", None), (int, float))]
-    for slot in numbers + f.terms:
-        yield Edit("term-factor", slot, expression("_c * e", e=slot.get()), neutral=1.0)
-
-
-def _copies(f: _Function) -> Iterator[Edit]:
-    """A summand that is a copy of another one in the same sum."""
-    for slot in f.places:
-        if not _is_sum(slot.parent):
+def _einsums(slot: Slot, node: ast.Call, text: str) -> Iterator[Edit]:
+    """Other letters for one operand, or for the result, of an einsum."""
+    parts = text.replace(" ", "").replace("->", ",").split(",")
+    for at, part in enumerate(parts):
+        if len(part) > 4 or "." in part:
             continue
-        parent: Any = slot.parent
-        other = rest = parent.left if slot.field == "right" else parent.right
-        texts = []
-        while _is_sum(rest):
-            texts += [ast.unparse(rest.right), ast.unparse(rest.left)]
-            rest = rest.left
-        if ast.unparse(slot.get()) in [*texts, ast.unparse(rest)]:
-            place = next(s for s in slots(f.tree) if s.get() is parent)
-            yield Edit("accumulated-twice", place, other)
+        for order in itertools.permutations(part):
+            new = parts[:at] + ["".join(order)] + parts[at + 1:]
+            yield from _einsum(slot, node, new)
+    letters = sorted(set("".join(parts)))
+    for at, (one, other) in itertools.product(
+            range(len(parts)), itertools.permutations(letters, 2)):
+        if one in parts[at] and other not in parts[at]:
+            yield from _einsum(
+                slot, node, parts[:at] + [parts[at].replace(one, other)] + parts[at + 1:])
+    for a, b in itertools.combinations(letters, 2):  # two letters exchanged where both stand
+        for chosen in itertools.combinations(range(len(parts)), 2):
+            table = str.maketrans(a + b, b + a)
+            yield from _einsum(slot, node, [
+                p.translate(table) if i in chosen else p for i, p in enumerate(parts)])
 
 
-def _added(f: _Function, names: list[str]) -> Iterator[Edit]:
-    for name in names:
-        for slot in f.terms:
-            if ast.unparse(slot.get()) != name:
-                new = expression("e + _c * n", e=slot.get(), n=name)
-                yield Edit("missing-term", slot, new, neutral=0.0)
-
-
-def _pairs(f: _Function) -> Iterator[Edit]:
-    for a, b in itertools.combinations(f.arrays, 2):
-        forms = ["_c * (e * a * b)", "_c * (e * a * (1 - b * b))", "_c * (e * (1 - a * a) * b)"]
-        if not {a, b} <= f.used:
-            forms += ["_c * (e * (a + b))", "_c * (e * (a - b))"]
-        for slot, form in itertools.product(f.terms, forms):
-            new = expression(form, e=slot.get(), a=a, b=b)
-            yield Edit("missing-factor", slot, new, fitted=True)
-
-
-def _rich_factors(f: _Function) -> Iterator[Edit]:
-    yield from _multiplied(f, (
-        "(1 - n)", "(1 - n * n)", "n * n", "n * (1 - n)", "(1 + n)", "n.swapaxes(-1, -2)",
-        "n[..., None]", "np.exp(n)", "np.exp(-n * n / 2)", "np.sqrt(n)", "1 / np.sqrt(n)",
-        "np.cos(n)",
-    ))
-    # a factor that backward has elsewhere, in another term or another gradient
-    own: Values = {}
-    for slot in f.places:
-        node = slot.get()
-        if isinstance(node, (ast.BinOp, ast.Call)):
-            names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-            if names <= {*f.values, "np"} and names & set(f.values):
-                own.setdefault(ast.unparse(node), node)
-    for slot, (text, factor) in itertools.product(f.terms, list(own.items())[:EXPRESSIONS]):
-        if ast.unparse(slot.get()) != text:
-            new = expression("_c * (e * f)", e=slot.get(), f=copy.deepcopy(factor))
-            yield Edit("missing-factor", slot, new, fitted=True)
-
-
-def _multiplied(f: _Function, forms: Iterable[str]) -> Iterator[Edit]:
-    kinds = {name: "mask-forgotten" if is_mask(f.values[name]) else "missing-factor"
-             for name in f.arrays}
-    for slot in f.terms:
-        node = slot.get()
-        if isinstance(node, ast.Name) and node.id not in f.values:
-            continue
-        for name, form in itertools.product(f.arrays, forms):
-            new = expression("_c * (e * f)", e=node, f=expression(form, n=name))
-            yield Edit(kinds[name], slot, new, fitted=True)
+def _einsum(slot: Slot, node: ast.Call, parts: list[str]) -> Iterator[Edit]:
+    text = ",".join(parts[:-1]) + "->" + parts[-1]
+    if text != str(node.args[0].value):  # type: ignore[attr-defined]
+        yield Edit("transposed", slot,
+                   ast.Call(node.func, [ast.Constant(text), *node.args[1:]], node.keywords))
 
 
 def is_mask(value: Any) -> bool:
@@ -258,52 +543,3 @@ def is_mask(value: Any) -> bool:
     return array.ndim > 0 and len(levels) == 2 and bool(levels[0] == 0)
 
 
-def _conditions(f: _Function) -> Iterator[Edit]:
-    masks = [name for name in f.arrays if np.asarray(f.values[name]).dtype.kind == "b"]
-    for slot in f.places:
-        node = slot.get()
-        where = isinstance(node, ast.Call) and ast.unparse(node.func) == "np.where"
-        if where and len(node.args) == 3:
-            test, yes, no = node.args
-            yield Edit("mask-inverted", slot, ast.Call(node.func, [test, no, yes], []))
-            for name in masks:
-                new = ast.Call(node.func, [ast.Name(name, ast.Load()), yes, no], [])
-                yield Edit("mask-redrawn", slot, new)
-        for name in masks:
-            for form in ("np.where(n, e, 0)", "np.where(n, 0, e)"):
-                yield Edit("mask-forgotten", slot, expression(form, n=name, e=node))
-
-
-def _spare(f: _Function) -> Iterator[Edit]:
-    for slot in f.places:
-        node = slot.get()
-        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
-            times = isinstance(node.op, ast.Mult)
-            for factor in (node.left, node.right) if times else (node.left,):
-                yield Edit("extra-factor", slot, expression("_c * e", e=factor), fitted=True)
-            other = ast.Div() if times else ast.Mult()
-            yield Edit("wrong-operator", slot, ast.BinOp(node.left, other, node.right))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            of_numpy = ast.unparse(node.func.value) in ("np", "numpy")
-            if not of_numpy or node.args:
-                yield Edit("extra-call", slot, node.args[0] if of_numpy else node.func.value)
-        for axes in ("0", "-1", "(0, 1)"):
-            if isinstance(node, (ast.Name, ast.BinOp)):
-                yield Edit("missing-broadcast-sum", slot, expression(f"e.sum(axis={axes})", e=node))
-
-
-FAMILIES: list[Callable[[_Function], Iterator[Edit]]] = [
-    _statements,
-    _calls,
-    _layout,
-    _names,
-    _copies,
-    _coefficients,
-    lambda f: _added(f, [name for name in f.arrays if name not in f.used]),
-    _conditions,
-    _spare,
-    lambda f: _multiplied(f, ("n", "1 / n")),
-    lambda f: _added(f, f.arrays),
-    _pairs,
-    _rich_factors,
-]

@@ -31,9 +31,7 @@ def check_function(f: Callable[..., Any], grad: Callable[..., Any], *x: Any) -> 
     """
     given = x[0] if len(x) == 1 and isinstance(x[0], tuple) else x
     arguments = Arguments(f, given, every=True)
-    if not arguments.arrays:
-        raise ContractError("inputs are arrays of floats, integers or booleans, got "
-                            + (", ".join(map(describe, given)) or "none"))
+    arguments.require()
 
     def pair(functions: Mapping[str, Function]) -> tuple[Function, Function]:
         f, grad = functions["f"], functions["grad"]
@@ -121,8 +119,9 @@ def scaled(dout: Any, gradients: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def gradient_arrays(gradients: tuple[Any, ...]) -> tuple[Any, ...]:
     """Gradients as arrays; None stays, and what is not an array is reported later."""
-    return tuple(g if g is None or isinstance(g, (str, dict)) or is_tree(g) else to_numpy(g)
-                 for g in gradients)
+    # a subclass of NumPy's arrays may be writing down what is done to it
+    return tuple(g if g is None or isinstance(g, (str, dict, np.ndarray)) or is_tree(g)
+                 else to_numpy(g) for g in gradients)
 
 
 def _paths(name: str) -> list[str]:

@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from ..gradcheck.pair import ContractError, constant, describe
 from .arguments import Arguments
 from .check import examine
@@ -19,19 +21,22 @@ from .subject import CallError, Function, Program, Subject
 def check_loss(f: Callable[..., Any], *given: Any, **settings: Any) -> Report:
     """Examine a function that returns its gradients with the loss: `loss, grads = f(*given)`.
 
-    `grads` may be an array, the gradient of the first argument; a tuple with one for each argument;
-    or a dict under the arguments' names or those of a dict among them, nested too (`dW` is also the
-    gradient of `W`). Of a method such as `model.loss` it may be that of the object's dict `params`.
-    An argument for which f returns no gradient is a constant, and named in a note. Raises
-    ContractError, a ValueError, for inputs that are not numbers.
+    `grads` may be an array, the gradient of the first argument; a tuple with one for each argument,
+    as in `loss, dW, db = f(W, b, x)`; or a dict under the arguments' names or those of a dict among
+    them, nested too (`dW` is also the gradient of `W`). Of a method such as `model.loss` it may be
+    that of the object's dict `params`. An argument for which f returns no gradient is a constant,
+    and named in a note. Raises ContractError, a ValueError, for inputs that are not numbers.
 
     >>> check_loss(lambda w: ((w * w).sum(), 2 * w), np.array([1.0, 2.0])).ok
     True
     """
+    if given and isinstance(given[0], (int, float)):
+        given = (np.asarray(given[0]), *given[1:])
     owner: Any = f.__self__ if inspect.ismethod(f) else None
     model = isinstance(getattr(owner, "params", None), Mapping)
     arguments = Arguments(f, (owner.params, *given), labels=("params", *Arguments(
         f, given).labels)) if model else Arguments(f, given)
+    arguments.require()
 
     def call(function: Function, arrays: Any) -> tuple[Any, Any]:
         values = arguments.filled(arrays)
@@ -44,7 +49,9 @@ def check_loss(f: Callable[..., Any], *given: Any, **settings: Any) -> Report:
         if not isinstance(result, (tuple, list)) or len(result) < 2:
             raise ContractError(f"f returned {describe(result)}; expected two things, the loss and "
                                 "its gradients: return loss, grads")
-        return checked_number(result[0]), gradient_arrays(arguments.gradients(result[1]))
+        several = len(result) > 2 and arguments.fit(result[1:])     # loss, dW, db
+        grads = tuple(result[1:]) if several else result[1]
+        return checked_number(result[0]), gradient_arrays(arguments.gradients(grads))
 
     def pair(functions: Mapping[str, Function]) -> tuple[Function, Function]:
         return lambda *arrays: call(functions["f"], arrays), lambda dout, grads: scaled(dout, grads)

@@ -8,7 +8,6 @@ call.
 from __future__ import annotations
 
 import copy
-import functools
 import inspect
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Self
@@ -35,10 +34,7 @@ class Pair:
             i for i, (a, v) in enumerate(zip(self.inputs, inputs))
             if a is not None and a.dtype.kind == "f" and not isinstance(v, constant))
         self.names = argument_names(forward, len(inputs), settings)
-        # arrays behind a parameter that is given as a setting go by name
-        later = {p.name for p in parameters(functools.partial(forward, **settings))
-                 if p.kind is p.KEYWORD_ONLY}
-        self.by_place = next((i for i, n in enumerate(self.names) if n in later), len(inputs))
+        self.by_place = _before_settings(forward, len(inputs), settings)
 
     def array(self, position: int) -> Array:
         """One input that is not None."""
@@ -63,6 +59,7 @@ class Pair:
     def call(self, arrays: Sequence[Array | None]) -> Any:
         """What forward returns for these very arrays."""
         settings = {name: fresh_copy(value) for name, value in self.settings.items()}
+        # arrays behind a parameter that is given as a setting go by name
         settings.update(zip(self.names[self.by_place:], arrays[self.by_place:]))
         return self.forward(*arrays[:self.by_place], **settings)
 
@@ -118,6 +115,18 @@ def parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
         return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return []
+
+
+def _before_settings(
+    forward: Callable[..., Any], count: int, settings: Collection[str]
+) -> int:
+    """How many of `count` arrays stand before a parameter that is given by name."""
+    for place, parameter in enumerate(parameters(forward)):
+        if parameter.kind == parameter.VAR_POSITIONAL:
+            break
+        if parameter.name in settings or parameter.kind == parameter.KEYWORD_ONLY:
+            return min(place, count)
+    return count
 
 
 def fresh_copy(value: Any) -> Any:

@@ -27,9 +27,9 @@ def pair_subject(
     forward: Function, backward: Function, inputs: Sequence[Any], settings: Mapping[str, Any]
 ) -> Subject:
     """The Subject of a pair, after one call of it that shows how it is written."""
-    given, others = _sorted_out(forward, inputs, dict(settings))
+    given, others, numbers = _sorted_out(forward, inputs, dict(settings))
     subject = Subject(forward, backward, given, others)
-    names, style = subject.names, _Style(forward, subject.names, others)
+    names, style = subject.names, _Style(forward, subject, others)
     program = Program({"forward": forward, "backward": backward}, style.pair)
     try:
         with users_code():
@@ -42,12 +42,13 @@ def pair_subject(
         return subject
     count = len(returned) if isinstance(returned, tuple) else 1
     by_keyword = [name for name, value in others.items()
-                  if is_array(value) and to_numpy(value).dtype.kind == "f"]
+                  if name in numbers or is_array(value) and to_numpy(value).dtype.kind == "f"]
     if by_keyword and count == len(names) + len(by_keyword) and any(
             g is not None for g in returned[len(names):]):
         style.names = [*names, *by_keyword]
         given = (*given, *(others.pop(name) for name in by_keyword))
         trial = Subject(*style.pair(program.functions), given, others)
+        style.floats = trial.floats
         trial.names, trial.by_place = style.names, min(subject.by_place, len(names))
     elif style.is_plain:
         return subject
@@ -57,31 +58,35 @@ def pair_subject(
 
 def _sorted_out(
     forward: Function, inputs: Sequence[Any], settings: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """(arrays, settings), where dicts, texts and functions among the inputs are settings by name.
-    """
+) -> tuple[tuple[Any, ...], dict[str, Any], list[str]]:
+    """(arrays, settings, names of numbers): what is no array among the inputs is a setting by name,
+    as are numbers, whose gradient backward may give all the same."""
     names = [p.name for p in parameters(forward)
              if p.kind == p.POSITIONAL_OR_KEYWORD and p.name not in settings]
     moved = [n for n, value in enumerate(inputs) if 0 < n < len(names)
-             and (isinstance(value, (Mapping, str)) or callable(value))]
+             and (isinstance(value, (Mapping, str, int, float)) or callable(value)
+                  or isinstance(value, tuple) and all(isinstance(v, int) for v in value))]
     settings.update((names[n], inputs[n]) for n in moved)
-    return tuple(value for n, value in enumerate(inputs) if n not in moved), settings
+    return (tuple(value for n, value in enumerate(inputs) if n not in moved), settings,
+            [names[n] for n in moved if isinstance(inputs[n], float)])
 
 
 class _Style:
     """How a pair is written; `pair` makes one of it that follows the contract.
 
-    `names` are those of its inputs; `skipped` the places of settings among them, for which backward
-    may return None; `spread`: several outputs, each with a dout of its own; `bare`: no cache, but
-    the inputs themselves; `is_plain`: it follows the contract already.
+    `names` are those of its inputs, `floats` the places of those with a gradient; `skipped` the
+    places of settings among them, for which backward may return None; `spread`: several outputs,
+    each with a dout of its own; `bare`: no cache, but the inputs themselves; `is_plain`: it follows
+    the contract already.
     """
 
     def __init__(
-        self, forward: Function, names: Sequence[str], settings: Mapping[str, Any]
+        self, forward: Function, subject: Subject, settings: Mapping[str, Any]
     ) -> None:
         places = [p.name for p in parameters(forward)
                   if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        self.names, self.spread, self.bare, self.is_plain = list(names), False, False, True
+        self.names, self.floats = list(subject.names), subject.floats
+        self.spread, self.bare, self.is_plain = False, False, True
         self.skipped = [n for n, name in enumerate(places) if name in settings]
 
     def look(self, result: Any, backward: Function) -> Any:
@@ -132,6 +137,11 @@ class _Style:
                 return result
             self.is_plain = False
             return tuple(None if key is None else result[key] for key in found)
+        given = result if isinstance(result, tuple) else (result,)
+        if len(given) == len(self.floats) < len(self.names) and not any(g is None for g in given):
+            self.is_plain = False   # nothing for ids, flags and constants
+            of_floats = dict(zip(self.floats, given))
+            return tuple(of_floats.get(i) for i in range(len(self.names)))
         kept = [g for n, g in enumerate(result) if g is not None or n not in self.skipped] \
             if isinstance(result, tuple) else []
         if len(kept) == len(self.names) < len(result):

@@ -14,7 +14,7 @@ import numpy as np
 from ..gradcheck.pair import to_numpy
 from .behaviour import same
 from .subject import CallError, users_code
-from .tree import is_array, spellings
+from .tree import fits, is_array, spellings
 
 Path = tuple[tuple[str, Any], ...]      # ("attr", name) and ("item", key), from the layer on
 DEPTH = 8
@@ -87,6 +87,11 @@ def parameters(
             found.append(parameter)
         elif isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size:
             left.append(parameter)
+    for parameter in left[:]:
+        parameter.at = _in_a_like_container(parameter.paths, layer, after)
+        if parameter.at is not None:
+            left.remove(parameter)
+            found.append(parameter)
     gradients = {p.at for p in found}
     found = [p for p in found if not gradients & set(p.paths)]
     left = [p for p in left if not gradients & set(p.paths)]
@@ -149,6 +154,23 @@ def _candidates(path: Path) -> Iterator[Path]:
         for grads in (*GRADS, f"d{upper}"):
             for name in spellings(key) if isinstance(key, str) else (key,):
                 yield (*higher, (upper_kind, grads), (kind, name))
+
+
+def _in_a_like_container(paths: list[Path], layer: Any, after: Any) -> Path | None:
+    """The place of a gradient in a dict or list of another name, which a run has filled and which
+    is like the one that holds the array: `self.g["W"]` for `self.p["W"]`."""
+    for *above, (kind, name), (item, key) in (path for path in paths if len(path) > 1):
+        value, holder = _follow(after, (*above, (kind, name))), _follow(after, tuple(above))
+        if item != "item" or kind != "attr":
+            continue
+        for other, container in vars(holder).items():
+            place = (*above, (kind, other))
+            if other != name and fits(value, container) and type(container) is type(value) and (
+                    not same(container, _follow(layer, place))):
+                spelled = spellings(key) if isinstance(key, str) else (key,)
+                return next(((*place, (item, s)) for s in spelled
+                             if _is_number(_follow(after, (*place, (item, s))))), None)
+    return None
 
 
 def _follow(value: Any, path: Path) -> Any:

@@ -103,7 +103,7 @@ def _steps(tree: ast.FunctionDef) -> Iterator[Slot]:
     """The places of forward whose value is a step on the way to out, outer ones first."""
     own = {a.arg for a in ast.walk(tree.args) if isinstance(a, ast.arg)} | {
         n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    for statement in tree.body:
+    for statement in tree.body if isinstance(tree.body, list) else [tree]:
         for slot in slots(ast.Module([statement], [])):
             node = slot.get()
             if slot.field in ("func", "slice", "targets", "target", "iter"):

@@ -1,16 +1,36 @@
-"""Read a function's source as a syntax tree, and build it again with a part exchanged."""
+"""Read the user's functions as syntax trees, whatever their style, and run them with a part
+exchanged.
+
+Which functions there are is seen from a run: every function outside the libraries that was called,
+a method, a closure, a lambda or a helper of another file. Its tree comes from its file, a notebook's
+cell or executed text, as far as `linecache` knows them, and is believed only if it compiles to what
+runs. To run an edit, the functions get the edited code for the time of a call, and their own again
+after it: so an edit works wherever the function is held, in a class, a table or a partial.
+"""
 
 from __future__ import annotations
 
+import __future__
 import ast
-import inspect
-import textwrap
+import contextlib
+import copy
+import dis
+import functools
+import gc
+import linecache
+import sys
+import sysconfig
 import types
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from .subject import users_code
+from .subject import CallError, users_code
+
+LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+HERE = str(Path(__file__).parents[1])
+Definition = ast.FunctionDef | ast.Lambda
 
 
 @dataclass
@@ -27,7 +47,11 @@ class Slot:
         return value if self.index is None else value[self.index]
 
     def put(self, node: Any) -> None:
-        """Put a node in this place."""
+        """Put a node in this place; what has no line in the file gets that of the node before."""
+        old = self.get()
+        for part in ast.walk(node) if isinstance(node, ast.AST) else ():
+            if not hasattr(part, "lineno") and hasattr(old, "lineno"):
+                ast.copy_location(part, old)
         if self.index is None:
             setattr(self.parent, self.field, node)
         else:
@@ -35,31 +59,154 @@ class Slot:
 
 
 @dataclass
-class Source:
-    """Syntax trees of a function and of the functions of its own file that it calls, first the
-    function.
+class Function:
+    """A function as a tree: its `node` in the tree of its file, the `code` that runs, the class
+    that it stands in, and the `objects` that are this function; `values` are its local ones at its
+    last return."""
 
-    `globals` is the namespace they run in; `lines` gives the first line of each in its file.
-    """
+    node: Definition
+    code: types.CodeType
+    owner: str = ""
+    objects: list[types.FunctionType] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+    kept: types.CodeType | None = None
+    parameters: list[Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The name that it has in its file."""
+        return getattr(self.node, "name", "the lambda")
+
+    @property
+    def globals(self) -> dict[str, Any]:
+        """The namespace that it runs in."""
+        return self.objects[0].__globals__ if self.objects else {}
+
+    def line(self, node: ast.AST) -> int:
+        """The line of a node in its file."""
+        return getattr(node, "lineno", self.node.lineno)
+
+    def compiled(self, held: bool = True) -> types.CodeType:
+        """The code of the tree as it now is; CallError where it makes no function.
+
+        It has the closure's names that the original had, also where it no longer uses them.
+        """
+        node, free = copy.copy(self.node), self.code.co_freevars
+        if held and free:  # never runs, but counts as a use
+            names = ast.Tuple([ast.Name(name, ast.Load()) for name in free], ast.Load())
+            if isinstance(node, ast.Lambda):
+                node.body = ast.IfExp(ast.Constant(1), node.body, names)
+            else:
+                node.body = [*node.body, ast.If(ast.Constant(0), [ast.Expr(names)], [])]
+                ast.fix_missing_locations(node.body[-1])
+        if isinstance(node, ast.FunctionDef):
+            node.decorator_list = []
+        inside: ast.stmt = ast.Expr(node) if isinstance(node, ast.Lambda) else node
+        if self.owner:  # for names such as self.__x, and for super()
+            inside = ast.ClassDef(self.owner, [], [], [inside], [])
+        arguments = ast.arguments(
+            [], [ast.arg(name) for name in free if name != "__class__"], None, [], [], None, [])
+        outer = ast.FunctionDef("_", arguments, [inside], [], lineno=1, col_offset=0)
+        for new in (inside, *arguments.args, *([node.body] if isinstance(node, ast.Lambda) else ())):
+            if not hasattr(new, "lineno"):
+                ast.copy_location(new, self.node)
+        if isinstance(node, ast.Lambda) and held and free:
+            ast.fix_missing_locations(ast.copy_location(node.body, self.node.body))
+        module = ast.Module([outer], [])
+        flags = self.code.co_flags & __future__.annotations.compiler_flag
+        with users_code():
+            code = compile(module, self.code.co_filename, "exec", flags, dont_inherit=True)
+            while code.co_name != self.code.co_name or code.co_filename == code.co_name:
+                code = next(c for c in code.co_consts if isinstance(c, types.CodeType)
+                            and c.co_name in ("_", self.owner, self.code.co_name))
+        return code
+
+    def as_it_runs(self) -> bool:
+        """Does the tree make the code that runs? (A file may have changed since.)"""
+        try:
+            made = self.compiled(held=False)
+        except CallError:
+            return False
+        return _outline(made) == _outline(self.code)
+
+
+def _outline(code: types.CodeType) -> list[Any]:
+    """What two codes of one source have in common: Python calls `np.sum` in another way where it
+    sees that np is imported."""
+    signs = [i.argrepr for i in dis.get_instructions(code) if i.opname in (
+        "BINARY_OP", "COMPARE_OP")]
+    constants = [c for c in code.co_consts if not isinstance(c, types.CodeType)]
+    return [code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars, signs,
+            repr(constants)]
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text)
+    except SyntaxError:
+        return None
+
+
+def _definitions(tree: ast.AST, owner: str = "") -> Iterator[tuple[Definition, str]]:
+    """Every function of a file, with the class that it stands in."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, (ast.FunctionDef, ast.Lambda)):
+            yield node, owner
+        inner = node.name if isinstance(node, ast.ClassDef) else "" if isinstance(
+            node, (ast.FunctionDef, ast.Lambda)) else owner
+        yield from _definitions(node, inner)
+
+
+def function_of(code: types.CodeType) -> Function | None:
+    """The tree of a function's code, or None where there is none to read."""
+    tree = _parsed("".join(linecache.getlines(code.co_filename)))
+    for node, owner in _definitions(tree) if tree is not None else ():
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+        if first == code.co_firstlineno and getattr(node, "name", "<lambda>") == code.co_name:
+            function = Function(node, code, owner)
+            if _covers(node, code) and function.as_it_runs():
+                return function
+    return None
+
+
+def _covers(node: Definition, code: types.CodeType) -> bool:
+    """Do a lambda's instructions lie inside it? (A line may hold several.)"""
+    if isinstance(node, ast.FunctionDef):
+        return True
+    body = node.body
+    places = [p for p in code.co_positions() if p[0] and p[1] and p[2] is not None and p[3]]
+    return all((line, column) >= (body.lineno, body.col_offset)
+               and (end, to) <= (body.end_lineno, body.end_col_offset)
+               for line, end, column, to in places[1:])  # type: ignore[operator]
+
+
+@dataclass
+class Source:
+    """Trees of functions, first the function `name`, with the namespace they run in and the first
+    line of each in its file; `function` is what was read, if it was read."""
 
     name: str
-    functions: dict[str, ast.FunctionDef]
+    functions: dict[str, Any]
     globals: dict[str, Any]
     lines: dict[str, int]
+    function: Function | None = None
+    bound: Any = None
 
     def build(self, **extra: Any) -> Callable[..., Any]:
-        """Compile the trees as they now are; `extra` names are added to the namespace. CallError
-        where they make no function."""
-        module = ast.Module(list(self.functions.values()), [])
-        with users_code():
-            try:
-                code = compile(module, "<edited>", "exec")
-            except TypeError:  # a new node without a line number
-                code = compile(ast.fix_missing_locations(module), "<edited>", "exec")
-            space = dict(self.globals, **extra)
-            exec(code, space)
-        built: Callable[..., Any] = space[self.name]
-        return built
+        """The function of the tree as it now is; `extra` names are added to its namespace.
+        CallError where it makes no function."""
+        space = dict(self.globals, **extra)
+        if self.function is None:
+            module = ast.Module(list(self.functions.values()), [])
+            with users_code():
+                exec(compile(ast.fix_missing_locations(module), "<edited>", "exec"), space)
+            return space[self.name]  # type: ignore[no-any-return]
+        old = self.function.objects[0]
+        built = types.FunctionType(self.function.compiled(), space, old.__name__, old.__defaults__,
+                                   old.__closure__)
+        built.__kwdefaults__ = old.__kwdefaults__
+        return types.MethodType(built, self.bound) if self.bound is not None else built
 
     def line(self, function: str, node: ast.AST) -> int:
         """The line of a node in its file."""
@@ -67,59 +214,117 @@ class Source:
 
 
 def read(function: Callable[..., Any], helpers: bool = True) -> Source | None:
-    """The Source of a plain Python function, or None if there is none to read."""
-    if not isinstance(function, types.FunctionType) or function.__name__ == "<lambda>":
+    """The Source of a Python function, lambda, closure or method, or None if there is none to read.
+    """
+    bound = function.__self__ if isinstance(function, types.MethodType) else None
+    function = getattr(function, "__func__", function)
+    if not isinstance(function, types.FunctionType):
         return None
-    result = Source(function.__name__, {}, dict(function.__globals__), {})
-    try:
-        result.globals.update(inspect.getclosurevars(function).nonlocals)
-    except ValueError:  # a name of an outer function that has no value yet
+    found = function_of(function.__code__)
+    if found is None:
         return None
-    waiting = [function]
-    while waiting and len(result.functions) < 6:
-        one = waiting.pop(0)
-        tree = _tree(one)
-        if tree is None:
-            if one is function:
-                return None
-            continue
-        result.functions[one.__name__] = tree
-        result.lines[one.__name__] = one.__code__.co_firstlineno
-        for node in ast.walk(tree) if helpers else ():
-            callee = result.globals.get(node.id) if isinstance(node, ast.Name) else None
-            if (
-                isinstance(callee, types.FunctionType)
-                and callee.__code__.co_filename == function.__code__.co_filename
-                and callee.__name__ == getattr(node, "id", "")
-                and callee.__name__ not in result.functions
-                and callee not in waiting
-            ):
-                waiting.append(callee)
-    return result
+    found = Function(copy.deepcopy(found.node), found.code, found.owner, [function])
+    return Source(found.name, {found.name: found.node}, found.globals, {found.name: 1}, found,
+                  bound)
 
 
-def _tree(function: types.FunctionType) -> ast.FunctionDef | None:
-    try:
-        text = textwrap.dedent(inspect.getsource(function))
-        body = ast.parse(text).body
-    except (OSError, TypeError, SyntaxError):
-        return None
-    if len(body) != 1 or not isinstance(body[0], ast.FunctionDef):
-        return None
-    body[0].decorator_list = []
-    return body[0]
+class UserCode:
+    """The user's functions that some calls ran, the last called first."""
+
+    def __init__(self, users: Iterable[Callable[..., Any]] = ()) -> None:
+        self.functions: list[Function] = []
+        self._files = {getattr(getattr(getattr(f, "__func__", f), "__code__", None),
+                               "co_filename", "") for f in users}
+
+    def watch(self, run: Callable[[], Any]) -> Any:
+        """What `run` gives; the functions that it called are added before those known already.
+
+        CallError where it raises; they are added all the same.
+        """
+        seen: dict[types.CodeType, dict[str, Any]] = {}
+
+        def profile(frame: types.FrameType, event: str, _: Any) -> None:
+            if event == "call":
+                seen.setdefault(frame.f_code, {})
+            elif event == "return" and frame.f_code in seen:
+                seen[frame.f_code] = dict(frame.f_locals)
+
+        before = sys.getprofile()
+        sys.setprofile(profile)
+        try:
+            return run()
+        finally:
+            sys.setprofile(before)
+            self._add({code: values for code, values in seen.items()
+                       if self._is_users(code.co_filename)})
+
+    def _is_users(self, file: str) -> bool:
+        return file in self._files or not file.startswith((*LIBRARIES, HERE, "<frozen"))
+
+    def _add(self, seen: dict[types.CodeType, dict[str, Any]]) -> None:
+        known = {code: f for f in self.functions for code in (f.code, f.kept) if code}
+        for code, values in seen.items():
+            if code in known:
+                known[code].values = values
+        codes = [code for code in seen if code not in known]
+        inside = {c for code in [*codes, *known] for c in _nested(code)}
+        found = [f for f in map(function_of, [c for c in codes if c not in inside]) if f is not None]
+        # a closure whose maker could not be read stands for itself
+        own = {c for code in [*(f.code for f in found), *known] for c in _nested(code)}
+        found += [f for code in codes if code in inside - own
+                  and (f := function_of(code)) is not None]
+        found.sort(key=lambda f: -codes.index(f.code))
+        holders = gc.get_referrers(*[f.code for f in found]) if found else []
+        for f in found:
+            f.values, f.node = seen[f.code], copy.deepcopy(f.node)
+            f.objects = [h for h in holders if isinstance(h, types.FunctionType)
+                         and h.__code__ is f.code]
+        self.functions = [f for f in found if f.objects] + self.functions
+
+    def keep(self, function: Function) -> None:
+        """The function's tree as it now is counts for all that follows."""
+        function.kept = function.compiled()
+
+    @contextlib.contextmanager
+    def edited(self, function: Function | None = None, **names: Any) -> Iterator[None]:
+        """With the code of the function's tree as it now is, and `names` that it may use; CallError
+        where it makes no function."""
+        codes = [(f, f.compiled() if f is function else f.kept) for f in self.functions
+                 if f is function or f.kept is not None]
+        spaces = {id(o.__globals__): o.__globals__ for f, _ in codes for o in f.objects}.values()
+        try:
+            for space in spaces:
+                space.update(names)
+            for f, code in codes:
+                for o in f.objects:
+                    o.__code__ = code  # type: ignore[assignment]
+            yield
+        finally:
+            for f, _ in codes:
+                for o in f.objects:
+                    o.__code__ = f.code
+            for space in spaces:
+                for name in names:
+                    space.pop(name, None)
+
+
+def _nested(code: types.CodeType) -> Iterator[types.CodeType]:
+    for part in code.co_consts:
+        if isinstance(part, types.CodeType):
+            yield part
+            yield from _nested(part)
 
 
 def slots(tree: ast.AST) -> Iterator[Slot]:
     """Every place in a tree that holds a node, parents before children."""
-    for field, value in ast.iter_fields(tree):
+    for name, value in ast.iter_fields(tree):
         if isinstance(value, ast.AST):
-            yield Slot(tree, field, None)
+            yield Slot(tree, name, None)
             yield from slots(value)
         elif isinstance(value, list):
             for index, item in enumerate(value):
                 if isinstance(item, ast.AST):
-                    yield Slot(tree, field, index)
+                    yield Slot(tree, name, index)
                     yield from slots(item)
 
 
@@ -134,11 +339,67 @@ def cuts_a_batch(function: Callable[..., Any]) -> bool:
     source = read(function)
     if source is None:
         return False
-    for tree in source.functions.values():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
-                part = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) and node.slice.elts \
-                    else node.slice
-                if isinstance(part, ast.Slice) and (part.lower or part.upper):
-                    return True
+    for node in ast.walk(source.function.node):
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+            part = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) and node.slice.elts \
+                else node.slice
+            if isinstance(part, ast.Slice) and (part.lower or part.upper):
+                return True
     return False
+
+
+def failure(error: BaseException) -> tuple[Function, ast.expr, str] | None:
+    """Where in the user's code an exception arose: the function, the expression, and a sentence
+    such as "line 12 of f: `dout @ W`: (3, 4) @ (5, 4)"; None where its source cannot be read."""
+    found = None
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        if not frame.f_code.co_filename.startswith((*LIBRARIES, HERE)):
+            function = function_of(frame.f_code)
+            if function is not None:
+                found = function, trace
+        trace = trace.tb_next
+    if found is None:
+        return None
+    function, trace = found
+    place = list(trace.tb_frame.f_code.co_positions())[trace.tb_lasti // 2]
+    inside = [n for n in ast.walk(function.node) if isinstance(n, ast.expr)
+              and (n.lineno, n.end_lineno, n.col_offset, n.end_col_offset) == place]
+    if not inside:
+        return None
+    node = inside[0]
+    text = f"line {node.lineno} of {function.name}: `{shortened(node)}`"
+    shapes = [_shape(part, trace.tb_frame) for part in _operands(node)]
+    if shapes and all(shapes):
+        sign = _SIGNS.get(type(getattr(node, "op", None)), ",")
+        text += f": {f' {sign} '.join(shapes) if sign != ',' else ', '.join(shapes)}"
+    return function, node, text
+
+
+_SIGNS: dict[type, str] = {ast.MatMult: "@", ast.Mult: "*", ast.Add: "+", ast.Sub: "-",
+                           ast.Div: "/"}
+
+
+def _operands(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.BinOp):
+        return [node.left, node.right]
+    if isinstance(node, ast.Call):
+        own = isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) not in (
+            "np", "numpy", "math")
+        return [*([node.func.value] if own else []), *node.args]  # type: ignore[attr-defined]
+    return []
+
+
+def _shape(node: ast.expr, frame: types.FrameType) -> str:
+    """The shape of an operand that is cheap and safe to look up again, else nothing."""
+    if any(isinstance(n, (ast.Call, ast.Await, ast.NamedExpr)) for n in ast.walk(node)):
+        return ""
+    try:
+        with users_code():
+            value = eval(compile(ast.Expression(node), "<operand>", "eval"), frame.f_globals,
+                         dict(frame.f_locals))
+    except CallError:
+        return ""
+    shape = getattr(value, "shape", None)
+    return str(tuple(shape)) if shape is not None else ""

@@ -11,7 +11,9 @@ from __future__ import annotations
 import ast
 import contextlib
 import copy
+import linecache
 import types
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +34,39 @@ def program(subject: Subject, name: str) -> Source | None:
         return found or _traced(subject, name)
     except CallError:
         return None
+
+
+def readable(subject: Subject) -> Subject:
+    """The subject itself; or, where none of the user's functions can be read, the same with a
+    backward that does what theirs does, step by step, and has a source."""
+    if any(read(function) for function in subject.users):
+        return subject
+    try:
+        source = _traced(subject, "backward")
+    except CallError:
+        source = None
+    if source is None:
+        return subject
+    backward = _written_out(source)
+    other = Subject(subject.forward, backward, subject.inputs, subject.settings)
+    other.names, other.by_place, other.op = subject.names, subject.by_place, subject.op
+    other.floats, other.fixed_sizes = subject.floats, subject.fixed_sizes
+    return other
+
+
+def _written_out(source: Source) -> Callable[..., Any]:
+    """The function of a straight program, its steps on the lines that they have in the user's."""
+    tree = source.functions[source.name]
+    first = max(2, min((s.lineno for s in tree.body if s.lineno > 1), default=2))
+    lines = [""] * (first - 2) + [f"def {source.name}({ast.unparse(tree.args)}):", ""]
+    for statement in tree.body:
+        lines += [""] * (statement.lineno - len(lines))
+        lines[-1] += f"{';' * bool(lines[-1])} {ast.unparse(statement)}"
+    text = "\n".join(lines) + "\n"
+    file = f"<{source.name} as it runs, {zlib.crc32(text.encode()):x}>"
+    linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
+    exec(compile(text, file, "exec"), source.globals)
+    return source.globals[source.name]  # type: ignore[no-any-return]
 
 
 def _traced(subject: Subject, name: str) -> Source | None:

@@ -65,3 +65,23 @@ def gradients_of(params: Any, grads: Any) -> list[Any]:
         parts += [None] * (len(params) - len(parts))
     children = params.values() if isinstance(params, Mapping) else params
     return [leaf for child, part in zip(children, parts) for leaf in gradients_of(child, part)]
+
+
+def fits(value: Any, part: Any) -> bool:
+    """Whether `part` could be the gradient of `value`: the same nest, the same shapes."""
+    if part is None:
+        return True
+    if isinstance(value, constant):
+        return False
+    if isinstance(value, Mapping):
+        if not isinstance(part, Mapping):
+            return False
+        found = [(v, [part[s] for s in spellings(str(k)) if s in part]) for k, v in value.items()]
+        return any(p for _, p in found) and all(fits(v, p[0]) for v, p in found if p)
+    if is_tree(value):
+        return (isinstance(part, (list, tuple)) and len(part) == len(value)
+                and all(map(fits, value, part)))
+    try:
+        return bool(np.shape(part) == np.shape(value))
+    except ValueError:      # rows of other lengths
+        return False

@@ -106,7 +106,7 @@ def read_lines(
                     raise ValueError(f"expected a line of at most {LONGEST_LINE:,} bytes")
                 yield make(parse_json(line, "the line"))
             except ValueError as error:
-                raise QuestionError(f"{path}:{number}: not a {what} in JSON: {error}") from None
+                raise QuestionError(f"{path}:{number}: not a {what}: {error}") from None
     if not found:
         raise QuestionError(f"{path}: no {what}s; one JSON object a line is needed")
 
@@ -183,8 +183,8 @@ def _question(value: Mapping[str, Any]) -> Question:
         if not isinstance(text, str) or not text:
             raise ValueError(f"{key!r} must be text; got {text!r:.60}")
     if label == "":
-        raise ValueError("'label' is missing or empty: this is an unlabelled split, as HellaSwag's "
-                         "test split is; use a labelled one, such as its validation split")
+        raise ValueError("'label' is missing or empty: an unlabelled split, as HellaSwag's test "
+                         "split is; expected a labelled one, such as its validation split")
     if isinstance(label, str) and label.isascii() and label.isdigit() and len(label) < 10:
         label = int(label)
     if type(label) is not int or not 0 <= label < len(endings):

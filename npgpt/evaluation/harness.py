@@ -28,10 +28,11 @@ try:
 except ImportError as error:
     raise ImportError("lm-evaluation-harness is not installed; pip install 'npgpt[harness]'",
                       name=error.name) from error
-from tqdm import tqdm
 
 from ..checked import checked
+from ..display.bars import progress_bar
 from ..generation.language_model import LanguageModel
+from ..generation.quantized import dequantize
 from ..ids import check_integer
 from ..text import BPETokenizer, Tokenizer
 from .continuations import score_continuations
@@ -46,6 +47,7 @@ class Harness(TemplateLM):  # type: ignore[misc]
     def __init__(self, model: LanguageModel, tokenizer: Tokenizer, batch_size: int = 16) -> None:
         super().__init__()
         self.model, self.tokenizer = model, tokenizer
+        self._params = dequantize(model.params)
         self.batch_size = check_integer("batch_size", batch_size, 1)
         self.max_length, self.max_gen_toks = model.config.n_positions, 256
         # "<|endoftext|>" in a text is one token, as transformers reads it
@@ -144,10 +146,6 @@ class Harness(TemplateLM):  # type: ignore[misc]
         return (postprocess_generated_text(self.tokenizer.decode(row.ids), stop, None)
                 for row in rows)
 
-    @property
-    def _params(self) -> Any:
-        return self.model.params
-
 
 @checked
 def run_tasks(
@@ -187,4 +185,4 @@ def _lines(results: dict[str, Any]) -> Iterable[str]:
 
 
 def _bar(total: int, unit: str, off: bool) -> Any:
-    return tqdm(total=total, unit=unit, disable=True if off else None, leave=False)
+    return progress_bar(total=total, unit=unit, disable=True if off else None, leave=False)

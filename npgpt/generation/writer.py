@@ -97,8 +97,8 @@ def check_names(settings: Iterable[str], known: Iterable[str]) -> None:
     """TypeError for a setting that is not among the `known` ones, with the nearest."""
     for name in settings:
         if name not in known:
-            raise TypeError(f"unknown setting {name!r}{did_you_mean(name, known)}; expected one of "
-                            f"{', '.join(known)}")
+            hint = did_you_mean(name, [*known, "max_new_tokens"])
+            raise TypeError(f"unknown setting {name!r}{hint}; expected one of {', '.join(known)}")
 
 
 @dataclass

@@ -11,6 +11,6 @@ READERS = {"c": "pack.h", "js": "pack.mjs"}
 
 def reader(language: str) -> str:
     """The source of the reader and writer for "c" or "js"; ValueError for another language."""
-    if language not in READERS:
+    if not isinstance(language, str) or language not in READERS:
         raise unknown("language", language, READERS)
     return files(__package__).joinpath("languages", READERS[language]).read_text(encoding="utf-8")

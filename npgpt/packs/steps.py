@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..config import GPT2Config
-from ..doctor.forward import Point, diagnose
 from ..doctor.values.catalogue import PROGRAMS
+from ..doctor.values.choose import Point, diagnose
 from ..doctor.values.program import Inputs, Program, Settings
 from ..layers.cross_entropy import IGNORE
 from ..tape import Array
@@ -28,7 +28,10 @@ def likely_cause(
     if name == "greedy/ids":
         return ("the logits agree, so it is the loop: take the last position, read the whole text",
                 ())
-    step = _step(name, own, config)
+    try:
+        step = _step(name, own, config)
+    except KeyError:    # a step that other settings make of other tensors, such as a SwiGLU's
+        step = None
     program = PROGRAMS[step[0]] if step else Program(name, lambda: own[name])
     _, inputs, settings = step or ("", (), {})
     point = Point(inputs, settings, {"": own[name]}, {"": theirs}, _sizes(own))

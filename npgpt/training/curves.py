@@ -23,7 +23,7 @@ from ..files import write_text
 from ..suggest import one_line
 from ..tape import Array
 from .checkpoint import FOLDER as CHECKPOINTS
-from .log import FILE, MEASURED, Step, read_lines
+from .log import FILE, MEASURED, Step, read_lines, steps_of
 
 # what is drawn, by the names that a line of the log has for it
 TITLES = {"loss": "loss, nats per token", "lr": "learning rate", "grad_norm": "gradient norm",
@@ -64,8 +64,8 @@ class RunCurves:
 def read_curves(run: Path | str) -> RunCurves:
     """The curves of a run folder, of a checkpoint's run, or of a log.jsonl itself.
 
-    Of lines with one step the last counts. Raises ValueError where there is no log, NotARun where
-    something else is, and OSError where it cannot be read.
+    Raises ValueError where there is no log, NotARun where something else is, and OSError where it
+    cannot be read.
     """
     run = Path(run)
     if run.name == FILE:
@@ -79,10 +79,7 @@ def read_curves(run: Path | str) -> RunCurves:
             raise ValueError(f"{run} does not exist")
         raise NotARun(f"{run} is not a run folder; npgpt train writes one")
     lines = read_lines(folder / FILE)
-    found = {step.step: step for line in lines if line.record is not None
-             for step in [Step.of(line.record)] if step is not None}
-    return RunCurves(folder, [found[step] for step in sorted(found)],
-                     sum(line.record is None for line in lines))
+    return RunCurves(folder, steps_of(lines), sum(line.record is None for line in lines))
 
 
 class Curves:

@@ -12,7 +12,7 @@ import math
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Literal, Mapping, NamedTuple, Sequence, TypedDict, Union
+from typing import Any, Iterable, Literal, Mapping, NamedTuple, Sequence, TypedDict, Union
 
 import numpy as np
 
@@ -146,6 +146,13 @@ def record_of(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return record
+
+
+def steps_of(lines: Iterable[Line]) -> list[Step]:
+    """The steps that lines of a log describe, in order; of lines with one step the last counts."""
+    found = {step.step: step for line in lines if line.record is not None
+             for step in [Step.of(line.record)] if step is not None}
+    return [found[step] for step in sorted(found)]
 
 
 def read_log(run_folder: Path) -> list[dict[str, Any]]:

@@ -39,10 +39,10 @@ from ..text import Corpus
 from .batches import training_batch
 from .checkpoint import FOLDER as CHECKPOINTS
 from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
-from .curves import plot, read_curves
+from .curves import plot
 from .held_out import HeldOutLoss
 from .log import FILE as LOG_FILE
-from .log import RunLog, Step, cut_log, plain
+from .log import RunLog, Step, cut_log, plain, read_lines, steps_of
 from .schedule import learning_rate
 from .settings import RunConfig
 from .step.adamw import adamw_step, clipping, decaying, global_norm, zero_moments
@@ -141,7 +141,7 @@ def train(
     run_folder = Path(run_folder)
     check_length(state.run, corpus)
     run_folder.mkdir(parents=True, exist_ok=True)
-    with nullcontext() if held else locked(run_folder), pinned(run_folder) as in_place:
+    with nullcontext() if held else locked(run_folder), pinned(run_folder) as folder_stays:
         remove_partial(run_folder / CHECKPOINTS)
         write_text(run_folder / CONFIG_FILE, state.run.to_toml())
         # a longer run has another result
@@ -150,7 +150,11 @@ def train(
         # a run that starts again at step 0 writes that step's record again
         if note := cut_log(run_folder, state.step or -1, keep=newer):
             reporter.note(note)
-        with RunLog(run_folder) as log:
+        # the log too: where all that was in the folder is deleted, it may itself remain
+        with RunLog(run_folder) as log, pinned(log.path) as log_stays:
+            def in_place() -> bool:
+                return folder_stays() and log_stays()
+
             try:
                 return _train(run_folder, state, corpus, reporter, should_stop, log, in_place,
                               on_step)
@@ -183,7 +187,7 @@ def _train(
     on_step: Callable[[Step], object] | None,
 ) -> Outcome:
     settings = state.run.train
-    held_out = HeldOutLoss(read_curves(run_folder).steps)
+    held_out = HeldOutLoss(steps_of(read_lines(run_folder / LOG_FILE)))
     deadline = time.monotonic() + 60.0 * (settings.max_minutes or math.inf)
     watch = TrainingWatch(state, corpus.val)
 

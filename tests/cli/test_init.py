@@ -20,6 +20,7 @@ from .conftest import ROOT
 @pytest.mark.parametrize("arguments, says", [
     ([], "expected one of train, generate"),
     (["trian"], "did you mean 'train'"),
+    (["sample"], "unknown verb 'sample' (here 'generate')"),
     (["train", "--lerning-rate", "1"], "did you mean '--learning-rate'"),
     (["train", "--max-steps", "many"], "--max-steps"),
     (["generate"], "MODEL"),
@@ -47,11 +48,11 @@ def test_every_verb_has_help_that_fits_into_80_columns(npgpt, monkeypatch, verb)
     ("inspect", ["gpt2"], ["--untied"]),
     ("gradcheck", ["mine.py"], ["--seed", "1"]), ("explain", ["factor"], []),
     ("demo", ["sizes"], ["--color", "never"]),
+    ("notebook", ["lessons"], ["--force"]), ("plot", ["run", "other"], ["--color", "never"]),
     ("lab", ["run", "small"], ["--jobs", "1"]),
     ("pack", ["tiny", "out"], ["--seed", "1"]),
     ("convert", ["run", "out"], ["--to", "hf"]),
     ("verify", ["run"], []), ("pull", ["gpt2"], []), ("completion", ["bash"], []),
-    ("plot", ["run", "other"], ["--color", "never"]), ("notebook", ["folder"], []),
     ("book", [], ["--train"]), ("train", [], ["--max-steps", "4"]),
 ])
 def test_options_may_stand_anywhere_behind_the_verb(verb, arguments, option):
@@ -98,6 +99,14 @@ def test_help_lists_every_verb_in_80_columns_and_version_prints_the_version(npgp
     assert code == 0 and all(f"  {verb} " in out for verb in VERBS)
     assert max(map(len, out.splitlines())) <= 80
     assert npgpt("--version")[1] == f"npgpt {VERSION}\n"
+
+
+@pytest.mark.parametrize("asked, same", [
+    (["help"], ["--help"]), (["help", "eval"], ["eval", "--help"]),
+    (["help", "--help"], ["--help"]),
+])
+def test_help_may_be_asked_for_as_a_verb(npgpt, asked, same):
+    assert npgpt(*asked) == npgpt(*same) and npgpt(*asked)[0] == 0
 
 
 @pytest.mark.parametrize("error, code", [

@@ -2,6 +2,7 @@
 
 import pytest
 
+from npgpt import variants
 from npgpt.config import GPT2Config
 from npgpt.display.terminal import bytes_text
 from npgpt.training.step.memory import peak_memory
@@ -41,7 +42,7 @@ def test_one_block_stands_for_all_unless_asked(npgpt):
 def test_a_variant_is_listed_where_it_is_on_or_where_all_is_asked_for(npgpt, tmp_path):
     plain, everything = npgpt("inspect", "gpt2")[1], npgpt("inspect", "gpt2", "--all")[1]
     assert "tie_word_embeddings    True" in plain
-    for name in GPT2Config.variants():
+    for name in variants.settings():
         assert f"  {name} " not in plain and f"  {name} " in everything
     (tmp_path / "run.toml").write_text("[model]\nnorm = 'none'\nlora_rank = 2\n")
     out = npgpt("inspect", "run.toml", "--vocab-size", "9")[1]

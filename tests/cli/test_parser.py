@@ -72,6 +72,7 @@ def test_another_projects_name_of_an_option_is_read_as_ours(trainer, arguments, 
     (["--device=cpu"], "unknown option --device=cpu (npgpt computes on the CPU; leave it out)"),
     (["--dropout"], "--resid-pdrop"),
     (["--temp", "1"], "unknown option --temp"),
+    (["-l", "1"], "unknown option -l (here '--learning-rate')"),
     (["--lr", "x"], "argument --learning-rate: invalid float value: 'x'"),
 ])
 def test_what_cannot_be_read_as_ours_is_answered_in_one_line(trainer, capsys, arguments, says):

@@ -17,7 +17,7 @@ def test_the_lines_that_only_a_wrong_gradient_needs_are_told():
     finding, = check(linear_forward, backward, *linear_inputs()).findings
     first = backward.__code__.co_firstlineno
     assert (finding.kind, finding.argument) == ("unexplained", "weight")
-    assert f"lies in lines {first + 3} to {first + 4} of backward" in finding.message
+    assert f"lies in lines {first + 4} to {first + 5} of backward" in finding.message
     assert "(the gradient of x, bias is right, and needs none of them)" in finding.message
 
 

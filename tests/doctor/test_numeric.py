@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from npgpt.doctor.numeric import EPSILON, rounding_noise, ways
+from npgpt.doctor.numeric import rounding_noise, ways
+from npgpt.gradcheck.numeric import EPSILON
 
 pytestmark = pytest.mark.smoke
 

@@ -60,6 +60,13 @@ def chol_grad(v):
     return 2 * inverse @ v + np.diag(inverse)
 
 
+def rows_backward(dout, cache):
+    table, ids, t = cache
+    dtable = np.zeros(table.shape)
+    np.add.at(dtable, ids, dout * (table[ids] - t))
+    return dtable
+
+
 RIGHT = {
     "a constant input": lambda: check(mse_forward, mse_backward, X, constant(T)),
     "an object for a cache": lambda: check(
@@ -97,6 +104,15 @@ RIGHT = {
     "a dict of gradients": lambda: check(
         lambda x, w: (x * w, (x, w)),
         lambda d, k: {"x": d * k[1], "dw": (d * k[0]).sum(0)}, X, T[0]),
+    "ids and constants that backward leaves out": lambda: check(
+        lambda table, ids, t: ((table[ids] - t) ** 2 / 2, (table, ids, t)), rows_backward,
+        X, np.array([1, 0, 1]), constant(np.ones(3))),
+    "numbers by place": lambda: check(
+        lambda x, n, eps: (x**n + eps, (x, n)), lambda d, k: d * k[1] * k[0] ** (k[1] - 1),
+        X, 3, 1e-5),
+    "a number with a gradient": lambda: check(
+        lambda x, slope: (x * slope, (x, slope)), lambda d, k: (d * k[1], (d * k[0]).sum()),
+        X, 0.5),
     "no cache": lambda: check(
         lambda x, w: x * w, lambda dout, x, w: (dout * w, (dout * x).sum(0)), X, T[0]),
 }

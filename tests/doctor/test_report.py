@@ -1,6 +1,5 @@
 import html
 import json
-import math
 import re
 from dataclasses import replace
 
@@ -8,7 +7,8 @@ import numpy as np
 import pytest
 
 from npgpt.doctor import check
-from npgpt.doctor.report import Row, table
+from npgpt.doctor.picture import neighbourhood
+from npgpt.doctor.report import Finding, Report, Row, table
 
 from .pairs import damaged, linear_backward, linear_forward, linear_inputs, normal
 
@@ -82,17 +82,10 @@ def test_a_notebook_shows_all_that_the_text_shows():
 
 
 def test_large_numbers_and_shapes_stay_in_their_columns_and_within_eighty():
-    def forward(x):
-        return x * 1e105, x
-
-    x = 1e7 * normal(0, 3, 4)
-
-    def backward(dout, x):  # no change of the source repairs this
-        pairs = zip(dout.ravel().tolist(), x.ravel().tolist())
-        dx = [1e105 * d if v > 0 else 1e105 * math.cos(d) for d, v in pairs]
-        return (np.reshape(dx, x.shape),)
-
-    text = str(check(forward, backward, x))
+    given, true = 1e105 * normal(0, 3, 4), -1e103 * normal(1, 3, 4)
+    finding = Finding("unexplained", "x", "It is wrong.", (0, 1), given[0, 1], true[0, 1], 1e90,
+                      picture=neighbourhood(given, true, (0, 1)))
+    text = str(Report("op", findings=[finding]))
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
     analytic, numeric = (next(line for line in lines if line.strip().startswith(word))

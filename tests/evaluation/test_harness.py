@@ -1,7 +1,7 @@
 """The harness's numbers with npgpt, against its numbers with transformers.
 
-harness_golden.json was written by make_harness_golden.py. All but the first test need
-lm-evaluation-harness, and are skipped where it is not installed.
+harness_golden.json was written by make_harness_golden.py. npgpt's own scores are held against it
+too; the adapter's tests need lm-evaluation-harness, and are skipped where it is not installed.
 """
 
 import importlib.util
@@ -9,12 +9,16 @@ import json
 
 import pytest
 
+from npgpt.evaluation.choices import Question, score_questions
+from npgpt.evaluation.last_word import score_last_words
+from npgpt.evaluation.text import score_text
 from npgpt.text import BPETokenizer, CharTokenizer
 
 from ..generation.lively import LONG, lively
 from .harness_model import harness_model
 from .make_harness_golden import GOLDEN as GOLDEN_FILE
 from .make_harness_golden import TASKS, answers
+from .tasks import documents
 
 GOLDEN = json.loads(GOLDEN_FILE.read_text())
 INSTALLED = importlib.util.find_spec("lm_eval") is not None
@@ -28,10 +32,43 @@ def test_without_the_harness_the_message_names_the_extra():
 
 
 @pytest.fixture(scope="module")
+def model():
+    return harness_model()
+
+
+BPE = BPETokenizer()
+
+
+def test_multiple_choice_has_the_harness_accuracies(model):
+    questions = [Question(row["context"], tuple(row["endings"]), row["label"])
+                 for row in documents.choice_rows()]
+    score = score_questions(model.params, model.config, questions, BPE.encode, ops=model.ops)
+    expected = GOLDEN["metrics"]["npgpt_choices"]
+    assert score.accuracy == expected["acc,none"]
+    assert score.accuracy_by_characters == expected["acc_norm,none"]
+
+
+def test_last_words_have_the_harness_accuracy_and_perplexity(model):
+    texts = [row["text"] for row in documents.passage_rows()]
+    score = score_last_words(model.params, model.config, texts, BPE.encode, ops=model.ops)
+    expected = GOLDEN["metrics"]["npgpt_last_word"]
+    assert score.accuracy == expected["acc,none"]
+    assert score.perplexity == pytest.approx(expected["perplexity,none"], rel=1e-4)
+
+
+def test_a_text_of_one_window_has_the_harness_log_likelihood(model):
+    answers = GOLDEN["answers"]["npgpt_pages"]
+    for row, answer in list(zip(documents.page_rows(), answers))[:3]:
+        score = score_text(model.params, model.config, BPE.encode(row["page"]),
+                           start_id=BPE.eot_id, ops=model.ops)
+        assert [[-score.nats]] == [pytest.approx(answer[0], rel=1e-5)]
+
+
+@pytest.fixture(scope="module")
 def ours():
     from npgpt.evaluation.harness import Harness
 
-    return answers(Harness(harness_model(), BPETokenizer(), batch_size=3))
+    return answers(Harness(harness_model(), BPE, batch_size=3))
 
 
 def close(a, b):
@@ -64,11 +101,11 @@ def test_every_metric_is_the_one_that_the_harness_finds_with_transformers(ours):
 def test_tasks_are_run_from_their_files_and_shown_in_80_columns():
     from npgpt.evaluation.harness import run_tasks
 
-    shown = run_tasks(harness_model(), BPETokenizer(), [str(TASKS[0]), str(TASKS[1])], limit=3)
+    shown = run_tasks(harness_model(), BPE, [str(TASKS[0]), str(TASKS[1])], limit=3)
     assert "npgpt_choices" in shown and "acc_norm" in shown and "perplexity" in shown
     assert max(map(len, shown.splitlines())) <= 80
     with pytest.raises(ValueError, match="unknown task: .*no_such_task"):
-        run_tasks(harness_model(), BPETokenizer(), ["no_such_task"])
+        run_tasks(harness_model(), BPE, ["no_such_task"])
 
 
 class Asked:

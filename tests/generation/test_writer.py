@@ -197,6 +197,18 @@ def test_known_settings_pass_and_an_unknown_one_is_named_with_what_there_is():
         "repetition_penalty, stop_ids, stop, decode, speculate")
 
 
+@pytest.mark.parametrize("name, hint", [
+    ("do_sample", "temperature 0 is greedy, and above 0 samples"),
+    ("num_return_sequences", "here 'samples'"), ("eos_token_id", "here 'stop_ids'"),
+    ("max_length", "max_new_tokens does not count the prompt"), ("topk", "did you mean 'top_k'?"),
+    ("max_tokens", "here 'max_new_tokens'"), ("num_beams", "there is no beam search"),
+])
+def test_a_setting_of_another_project_is_answered_with_ours(name, hint):
+    with pytest.raises(TypeError) as error:
+        check_names([name], [*Settings.__annotations__, "samples"])
+    assert f"unknown setting {name!r} ({hint}" in str(error.value)
+
+
 def test_the_typed_settings_are_the_fields_and_parameters_that_take_them():
     assert list(SamplingSettings.__annotations__) == [field.name for field in fields(Sampling)]
     of_request = set(inspect.signature(Request).parameters) - {"config", "max_new_tokens"}

@@ -12,7 +12,7 @@ from npgpt.notebooks.writing import Cell, cells, notebook, script, write_noteboo
 
 # the same cells with fewer steps, and without what is measured over a long text
 SHORT = {"layer": {"range(30)": "range(2)"},
-         "training": {"STEPS = 500": "STEPS = 3", '"python-docs"': '"short.txt"',
+         "training": {"STEPS = 800": "STEPS = 3", '"python-docs"': '"short.txt"',
                       "[:4000]": "[:600]"},
          "gpt2": {"STAND_IN_STEPS = 100": "STAND_IN_STEPS = 2", "[:4000]": "[:600]",
                   '"n_embd": 64': '"n_embd": 8'}}

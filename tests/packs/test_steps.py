@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from npgpt import GPT2Config
 from npgpt.packs import compare_packs, read_pack, tiny_config, write_pack
+from npgpt.packs.steps import likely_cause
 
 from . import port
 
@@ -56,6 +58,21 @@ def test_the_mistake_of_a_port_is_named(pack, tmp_path, mistake, first, says, pr
     result = compare(pack, theirs, tmp_path)
     assert result.first == (first and f"activations/{first}"), str(result)
     assert says in result.cause, str(result)
+
+
+@pytest.mark.parametrize("options", [
+    {"activation_function": "swiglu"}, {"norm": "none", "tie_word_embeddings": False}], ids=str)
+def test_whatever_is_damaged_in_a_model_of_other_settings_has_a_cause(tmp_path, options):
+    rng = np.random.default_rng(0)
+    config = GPT2Config.from_dict(tiny_config().to_dict() | options | {"n_layer": 1})
+    tensors = read_pack(write_pack(tmp_path / "ours", config)).tensors
+    own = {n.removeprefix("float64/"): a for n, a in tensors.items() if "float32" not in n}
+    for name in own:
+        if name.startswith(("activations", "dactivations", "grads")):
+            noise = rng.standard_normal(own[name].shape)
+            for theirs in (own[name] + noise, np.nan * noise, own[name][None]):
+                cause, kinds = likely_cause(name, own, theirs, config)
+                assert cause and len(kinds) == 1, (name, kinds)
 
 
 def overwritten(t):

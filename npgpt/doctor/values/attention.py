@@ -34,7 +34,7 @@ def attention_weights(q: Array, k: Array, *, width: int = 0, wrong: Wrong = RIGH
         "mask-top-left": np.tri(t, s, dtype=bool)})
     scores = pick(wrong, np.where(visible, scores, hidden), {
         "mask-of-ones-added": scores + visible,
-        "zero-times-infinity": np.where(visible, np.nan, -np.inf)})
+        "zero-times-infinity": scores + np.where(visible, np.nan, -np.inf)})
     weights = softmax(scores, wrong=wrong)
     return weights * below(0) if "mask-after-softmax" in wrong else weights
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...arrays import Array
-from .program import Value
+from .program import Value, numbers
 
 # A value is wrong if it is off by more than this, of the size of the right one. Not less: the order
 # of summation differs from program to program; float32 has about seven digits, float16 three.
@@ -29,6 +29,7 @@ def leaves(value: Value, path: str = "") -> Leaves:
 
     Raises ValueError for what holds no array, number or byte string.
     """
+    value = numbers(value)
     if isinstance(value, dict):
         return {key: leaf for name, part in value.items()
                 for key, leaf in leaves(part, f"{path}[{name!r}]").items()}

@@ -6,7 +6,7 @@ import numpy as np
 
 from .catalogue import PROGRAMS
 from .compare import first_difference, leaves
-from .program import Program, Variant, value_kinds
+from .program import Program, Variant, as_given, value_kinds
 
 TRIED = 6   # inputs, until one shows the mistake
 
@@ -52,6 +52,8 @@ def _example(program: Program, variant: Variant) -> str | None:
     assert program.draw is not None
     for n in range(TRIED):
         inputs, settings = program.draw(np.random.default_rng([2024, n]), {}, n)
+        if program.observe is not as_given:     # dropout: some element of every row is dropped
+            inputs, _ = program.observe(inputs, settings, inputs[0] * (inputs[0] < 4))
         try:
             right = leaves(program.value(inputs, settings))
             wrong = leaves(program.value(inputs, settings, [variant]))

@@ -54,11 +54,14 @@ def softmax(x: Array, *, wrong: Wrong = RIGHT) -> Array:
     sums = exps.sum(axis, keepdims=True)
     if "keepdims-forgotten" in wrong and x.ndim == 2 and x.shape[0] == x.shape[1]:
         sums = sums.T
-    out = exps / (x.sum(axis, keepdims=True) if "sum-of-scores" in wrong else sums)
+    out = exps / pick(wrong, sums + wrong.get("eps-in-sum", 0.0), {
+        "sum-of-scores": x.sum(axis, keepdims=True)})
     if "softmax-twice" in wrong:
         return softmax(out)
     if "log-softmax" in wrong:
         return np.asarray(np.log(out))
+    if "sigmoid-for-softmax" in wrong:
+        return np.asarray(1 / (1 + np.exp(-x)))
     return exps if "softmax-not-normalised" in wrong else np.asarray(out)
 
 

@@ -45,6 +45,21 @@ class Variant:
     function: Function | None = None
 
 
+def numbers(value: Value) -> Value:
+    """A list of numbers, or of lists of them, as an array; anything else as it is."""
+    def plain(part: Value) -> bool:
+        if isinstance(part, list):
+            return all(plain(one) for one in part)
+        return isinstance(part, (int, float, np.number))
+
+    if not isinstance(value, list) or not value or not plain(value):
+        return value
+    try:
+        return np.array(value)
+    except ValueError:      # rows of different lengths
+        return value
+
+
 def _call(function: Function, inputs: Inputs, settings: Settings) -> Value:
     return function(*inputs, **accepted(function, settings))
 
@@ -73,6 +88,12 @@ class Program:
     observe: Callable[[Inputs, Settings, Value], tuple[Inputs, Value]] = as_given
     conventions: Sequence[Variant] = ()
 
+    @property
+    def arguments(self) -> list[str]:
+        """The names of what a function of this kind is called with."""
+        return [name for name in inspect.signature(self.function).parameters
+                if name not in ("wrong", "kept", "width")]
+
     def value(
         self, inputs: Inputs, settings: Settings, mistakes: Iterable[Variant] = ()
     ) -> Value:
@@ -83,6 +104,7 @@ class Program:
                 function = variant.function
             else:
                 wrong[variant.kind] = variant.value
+        inputs = tuple(numbers(x) for x in inputs)
         with np.errstate(all="ignore"):
             return self.run(function, inputs, settings | ({"wrong": wrong} if wrong else {}))
 

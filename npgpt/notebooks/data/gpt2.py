@@ -24,6 +24,7 @@ from npgpt.probe.heatmap import heat_picture, heat_text
 from npgpt.probe.trace import trace
 from npgpt.text import load_corpus
 from npgpt.training.loop import new_state, train
+from npgpt.training.progress import Progress
 from npgpt.training.settings import resolve
 from npgpt.weights.reading import cached
 
@@ -39,7 +40,8 @@ if folder is None:
     run = resolve(flags={"n_layer": 3, "n_head": 4, "n_embd": 64, "n_positions": 64,
                          "batch_size": 4, "max_steps": STAND_IN_STEPS, "warmup_steps": 10,
                          "learning_rate": 5e-3, "sample_every": 0})
-    train(folder, new_state(run, corpus), corpus)
+    with Progress(run.train, 0) as progress:
+        train(folder, new_state(run, corpus), corpus, progress)
 model, tokenizer = open_model(folder)
 cost = budget(model.config)
 print(f"{model.config.n_layer} blocks, {model.config.n_head} heads, {model.config.n_embd} channels")

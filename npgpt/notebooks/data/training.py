@@ -22,7 +22,7 @@ from npgpt.training.loop import new_state, train
 from npgpt.training.progress import Progress
 from npgpt.training.settings import resolve
 
-STEPS = 500
+STEPS = 800
 RUN = Path("runs/notebook")
 
 # %% [markdown]
@@ -48,8 +48,8 @@ print(corpus.tokenizer.decode(corpus.train[:300]))
 
 # %%
 run = resolve(flags={
-    "n_layer": 2, "n_head": 4, "n_embd": 64, "n_positions": 128, "batch_size": 6,
-    "max_steps": STEPS, "warmup_steps": 20, "learning_rate": 3e-3, "eval_every": 100,
+    "n_layer": 2, "n_head": 4, "n_embd": 64, "n_positions": 64, "batch_size": 12,
+    "max_steps": STEPS, "warmup_steps": 20, "learning_rate": 4e-3, "eval_every": 200,
     "eval_batches": 5, "sample_every": 0, "checkpoint_every": STEPS,
 })
 state = new_state(run, corpus)
@@ -58,8 +58,8 @@ print(f"{untrained.n_parameters():,} parameters; log {corpus.tokenizer.vocab_siz
       f"{np.log(corpus.tokenizer.vocab_size):.3f}")
 
 # %% [markdown]
-# Below the bar, what the run gives shows itself: loss and held-out loss, learning rate, gradient norm
-# and tokens per second. `npgpt.plot(RUN)` shows the same, of several runs side by side too.
+# Below the bar, what the run gives shows itself: loss and held-out loss, learning rate, gradient
+# norm and tokens per second. `npgpt.plot(RUN)` shows the same, of several runs side by side too.
 
 # %%
 with Progress(run.train, state.step) as progress:
@@ -76,7 +76,7 @@ outcome
 model, tokenizer = open_model(RUN)
 prompt = tokenizer.encode("The function ")
 for name, writer in (("untrained", untrained), ("trained", model)):
-    written = writer.generate(prompt, 110, temperature=0.8, seed=1)
+    written = writer.generate(prompt, 50, temperature=0.5, seed=3)
     score = score_text(writer.params, writer.config, corpus.val[:4000])
     print(f"--- {name}, perplexity {score.perplexity:.1f}\n{tokenizer.decode(written)}\n")
 

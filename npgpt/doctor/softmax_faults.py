@@ -12,7 +12,7 @@ from .fault import Fault, close, gives
 from .measure import Evidence
 
 
-def mistakes(v: Evidence) -> Iterator[Fault]:
+def of_softmax(v: Evidence) -> Iterator[Fault]:
     """The well-known mistakes of softmax and cross-entropy."""
     yield from _diagonal(v)
     yield from _onehot(v)
