@@ -218,7 +218,8 @@ def section(result: dict[str, Any]) -> str:
     for name, row in [*styles.items(), ("**all**", total)]:
         lines.append(f"| {name} | " + " | ".join(str(row[w]) for w in columns) + " |")
     lines += ["", "<details><summary>by kind of mistake</summary>", "",
-              "| mistake | faults | detected | placed | repaired | named |", "|---|---|---|---|---|---|"]
+              "| mistake | faults | detected | placed | repaired | named |",
+              "|---|---|---|---|---|---|"]
     for name, row in result["categories"].items():
         lines.append(f"| {name} | " + " | ".join(str(row[w]) for w in COUNTS) + " |")
     return "\n".join([*lines, "", "</details>"])

@@ -25,7 +25,7 @@ from .layout import rearranged, shuffled
 from .measure import Evidence, Measurement, evidence, usable
 from .paths import Cause, Paths
 from .places import common_ratio, elementwise, mask, repeated_ids, scaled_parts, slices
-from .repair import Budget, Change, repairs
+from .repair import Change, repairs
 from .report import Finding
 from .softmax_faults import of_softmax
 from .subject import CallError
@@ -42,6 +42,7 @@ from .value_faults import (
     wrong_elements,
     zero,
 )
+from .worlds import Budget
 
 RUNS = 6000  # of the user's code with a change, for one report
 ROUNDS = 3  # of naming the fault that explains most
@@ -122,6 +123,9 @@ class _Diagnosis:
             if any(i in m.verdict for i in left) else None
         changes = repairs(m, every, Budget(RUNS))
         if changes and {i for change in changes for i in change.inputs} >= {*every}:
+            path = self._path(wrong, True) if len(changes) == 1 and left else None
+            if path and path.kind in ("missing-term", "term-sign"):
+                named = {i: [path] for i in every}  # what forward calls it, and what to change
             causes = [(of_both(change, named), change.inputs) for change in changes]
         else:
             causes = self._common_causes(named, left) if left else []

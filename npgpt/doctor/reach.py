@@ -1,5 +1,5 @@
-"""What is in reach at a place of the user's code: names, attributes, entries of dictionaries and the
-code's own expressions, each with its values there; and what would be computed with them.
+"""What is in reach at a place of the user's code: names, attributes, entries of dictionaries and
+the code's own expressions, each with its values there; and what would be computed with them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from .edits import Row, is_mask, names_in, tree
+from ..gradcheck.pair import to_numpy
+from .edits import is_mask, names_in, tree
 from .fault import NEAR
 from .multiple import plain
+from .rows import Row
 from .subject import CallError, users_code
+from .tree import is_array
 
 LEAVES, ALL = 28, 90  # of the names, and of names and expressions, that are tried
 PLAIN = (2.0, 0.5, 3.0, 4.0, 0.25)  # rather a number than a size that happens to be equal
@@ -43,11 +46,17 @@ def is_pure(node: ast.AST) -> bool:
     return True
 
 
+def as_given(array: Any, value: Any) -> Any:
+    """An array as a tensor of PyTorch where `value` is one."""
+    return value.new_tensor(array) if hasattr(value, "new_tensor") else array
+
+
 def copied(value: Any, depth: int = 0) -> Any:
     """A copy of arrays and of what holds them; objects as plain ones with copied attributes."""
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    if depth > 3 or isinstance(value, (str, int, float, types.FunctionType, types.ModuleType, type)):
+    if is_array(value):     # of PyTorch or JAX as well
+        return to_numpy(value).copy()
+    if depth > 3 or isinstance(
+            value, (str, int, float, types.FunctionType, types.ModuleType, type)):
         return value
     if isinstance(value, dict):
         return {k: copied(v, depth + 1) for k, v in value.items()}
@@ -180,6 +189,8 @@ class Reach:
                         getattr(node, "ctx", ast.Load()), ast.Load):
                     composite.setdefault(ast.unparse(node))
         del first
+        texts += [name for name, value in self.site.function.globals.items()
+                  if type(value) in (int, float) and not name.startswith("_")]
         for text in [*texts, *sorted(composite, key=lambda t: (len(t), t))]:
             if len(text) > 70 or "_site" in text or text in ("np", "math"):
                 continue
@@ -247,17 +258,18 @@ class Reach:
             return
         if abs(size - 1) < NEAR:
             words = kind if head else "wrong-sign"
-            yield words, f"{join}{_tight(rest)}", {}
+            yield words, f"{join}{rest}", {}
             return
         factor = kind if head else "term-factor"
-        number = (factor, f"{join}{value_text(abs(value) if simple else size)} * {_tight(rest)}", {})
+        times = f"{abs(value) if simple else size:.12g}"
+        number: tuple[str, str, dict[str, Any]] = factor, f"{join}{times} * {rest}", {}
         if simple and abs(value) in PLAIN:
             yield number
-        yield from self._expressions(size, factor, join, _tight(rest))
+        yield from self._expressions(size, factor, join, rest)
         if simple and abs(value) not in PLAIN:
             yield number
         elif not simple:
-            yield factor, f"{join}{value_text(abs(value) if simple else size)} * {_tight(rest)}", {}
+            yield number
 
     def _expressions(
         self, size: float, kind: str, join: str, rest: str
@@ -275,19 +287,6 @@ class Reach:
                 if abs(g(v, w) / size - 1) < 1e-9 and count < 48:
                     count += 1
                     yield kind, join + form.replace("R", rest), {"S": a, "Z": b}
-
-
-def _tight(rest: str) -> str:
-    return rest
-
-
-def value_text(c: float) -> str:
-    """A number as one writes it."""
-    return f"{c:.9g}"
-
-
-def _inverse(f: Any) -> Any:
-    return lambda *v: 1 / f(*v)
 
 
 SINGLE: list[tuple[str, Any]] = [

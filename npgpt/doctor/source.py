@@ -2,15 +2,16 @@
 exchanged.
 
 Which functions there are is seen from a run: every function outside the libraries that was called,
-a method, a closure, a lambda or a helper of another file. Its tree comes from its file, a notebook's
-cell or executed text, as far as `linecache` knows them, and is believed only if it compiles to what
-runs. To run an edit, the functions get the edited code for the time of a call, and their own again
-after it: so an edit works wherever the function is held, in a class, a table or a partial.
+a method, a closure, a lambda or a helper of another file. Its tree comes from its file, a
+notebook's cell or executed text, as far as `linecache` knows them, and is believed only if it
+compiles to what runs. To run an edit, the functions get the edited code for the time of a call, and
+their own again after it: so an edit works wherever the function is held, in a class, a table or a
+partial.
 """
 
 from __future__ import annotations
-
 import __future__
+
 import ast
 import contextlib
 import copy
@@ -107,10 +108,10 @@ class Function:
         arguments = ast.arguments(
             [], [ast.arg(name) for name in free if name != "__class__"], None, [], [], None, [])
         outer = ast.FunctionDef("_", arguments, [inside], [], lineno=1, col_offset=0)
-        for new in (inside, *arguments.args, *([node.body] if isinstance(node, ast.Lambda) else ())):
+        for new in (inside, *arguments.args):
             if not hasattr(new, "lineno"):
                 ast.copy_location(new, self.node)
-        if isinstance(node, ast.Lambda) and held and free:
+        if isinstance(node, ast.Lambda) and isinstance(self.node, ast.Lambda) and held and free:
             ast.fix_missing_locations(ast.copy_location(node.body, self.node.body))
         module = ast.Module([outer], [])
         flags = self.code.co_flags & __future__.annotations.compiler_flag
@@ -268,7 +269,8 @@ class UserCode:
                 known[code].values = values
         codes = [code for code in seen if code not in known]
         inside = {c for code in [*codes, *known] for c in _nested(code)}
-        found = [f for f in map(function_of, [c for c in codes if c not in inside]) if f is not None]
+        found = [f for code in codes if code not in inside
+                 and (f := function_of(code)) is not None]
         # a closure whose maker could not be read stands for itself
         own = {c for code in [*(f.code for f in found), *known] for c in _nested(code)}
         found += [f for code in codes if code in inside - own
@@ -339,7 +341,7 @@ def cuts_a_batch(function: Callable[..., Any]) -> bool:
     source = read(function)
     if source is None:
         return False
-    for node in ast.walk(source.function.node):
+    for node in ast.walk(source.functions[source.name]):
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             part = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) and node.slice.elts \
                 else node.slice

@@ -1,8 +1,9 @@
 import ast
+import linecache
 
 import numpy as np
 
-from npgpt.doctor.source import cuts_a_batch, read, slots
+from npgpt.doctor.source import UserCode, cuts_a_batch, failure, read, slots
 
 
 def helper(x):
@@ -22,19 +23,13 @@ def closure():
     return inner
 
 
-def test_a_function_is_read_with_its_helpers_and_built_again():
-    source = read(uses_helper)
-    assert list(source.functions) == ["uses_helper", "helper"]
-    assert source.build()(3) == 7
-
-
 def test_an_exchanged_part_changes_the_built_function_and_not_the_original():
     source = read(uses_helper)
-    slot = next(s for s in slots(source.functions["helper"])
-                if isinstance(s.get(), ast.Constant) and s.get().value == 2)
+    slot = next(s for s in slots(source.functions["uses_helper"])
+                if isinstance(s.get(), ast.Constant) and s.get().value == 1)
     old = slot.get()
     slot.put(ast.Constant(10))
-    assert source.build()(3) == 31
+    assert source.build()(3) == 16
     slot.put(old)
     assert source.build()(3) == uses_helper(3) == 7
 
@@ -51,10 +46,85 @@ def test_a_closure_keeps_its_values():
 
 def test_what_has_no_source_is_none():
     assert read(np.sin) is None
-    assert read(lambda x: x) is None
     space = {}
     exec("def made_up(x):\n    return x", space)
     assert read(space["made_up"]) is None
+
+
+PAIR = (lambda x: x + 1, lambda x: x * 2)
+
+
+class Layer:
+    def forward(self, x):
+        return self._twice(x)
+
+    @staticmethod
+    def _twice(x):
+        return 2 * x
+
+
+def test_two_lambdas_of_one_line_are_told_apart():
+    assert [ast.unparse(read(f).functions["the lambda"].body) for f in PAIR] == ["x + 1", "x * 2"]
+
+
+def test_text_that_linecache_knows_is_read_as_a_file():
+    text = "def made_up(x):\n    return x + 1\n"
+    linecache.cache["<cell 1>"] = len(text), None, text.splitlines(True), "<cell 1>"
+    space = {}
+    exec(compile(text, "<cell 1>", "exec"), space)
+    assert read(space["made_up"]).build()(2) == 3
+
+
+def test_methods_static_methods_and_lambdas_are_seen_from_a_run():
+    code = UserCode()
+    assert code.watch(lambda: PAIR[0](Layer().forward(3))) == 7
+    names = [f.name for f in code.functions]
+    assert names[:3] == ["the lambda", "_twice", "forward"]
+
+
+def change(function, before, after):
+    slot = next(s for s in slots(function.node) if isinstance(s.get(), ast.Constant)
+                and s.get().value == before)
+    slot.put(ast.Constant(after))
+
+
+def test_an_edited_function_runs_edited_wherever_it_is_held_and_only_then():
+    code = UserCode()
+    code.watch(lambda: Layer().forward(3))
+    twice = next(f for f in code.functions if f.name == "_twice")
+    change(twice, 2, 5)
+    with code.edited(twice):
+        assert Layer().forward(3) == 15
+    assert Layer().forward(3) == 6
+    code.keep(twice)
+    with code.edited():
+        assert Layer().forward(3) == 15
+    assert Layer().forward(3) == 6
+
+
+def test_a_closure_is_edited_with_the_values_that_it_holds():
+    code, add = UserCode(), closure()
+    code.watch(lambda: add(1))
+    function = code.functions[0]
+    slot = next(s for s in slots(function.node) if isinstance(s.get(), ast.BinOp))
+    slot.put(ast.parse("x * 10", mode="eval").body)  # it no longer uses what it holds
+    with code.edited(function):
+        assert add(1) == 10
+    assert add(1) == 6
+
+
+def raises(dout, w):
+    return dout @ w
+
+
+def test_what_the_users_code_raises_has_a_line_an_expression_and_shapes():
+    try:
+        raises(np.ones((3, 4)), np.ones((5, 4)))
+    except ValueError as error:
+        _, node, text = failure(error)
+    assert ast.unparse(node) == "dout @ w"
+    line = raises.__code__.co_firstlineno + 1
+    assert text == f"line {line} of raises: `dout @ w`: (3, 4) @ (5, 4)"
 
 
 def cuts(x):
