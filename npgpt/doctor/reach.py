@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
+from ..gradcheck.pair import to_numpy
 from .edits import is_mask, names_in, tree
 from .fault import NEAR
 from .multiple import plain
 from .rows import Row
 from .subject import CallError, users_code
+from .tree import is_array
 
 LEAVES, ALL = 28, 90  # of the names, and of names and expressions, that are tried
 PLAIN = (2.0, 0.5, 3.0, 4.0, 0.25)  # rather a number than a size that happens to be equal
@@ -44,10 +46,15 @@ def is_pure(node: ast.AST) -> bool:
     return True
 
 
+def as_given(array: Any, value: Any) -> Any:
+    """An array as a tensor of PyTorch where `value` is one."""
+    return value.new_tensor(array) if hasattr(value, "new_tensor") else array
+
+
 def copied(value: Any, depth: int = 0) -> Any:
     """A copy of arrays and of what holds them; objects as plain ones with copied attributes."""
-    if isinstance(value, np.ndarray):
-        return value.copy()
+    if is_array(value):     # of PyTorch or JAX as well
+        return to_numpy(value).copy()
     if depth > 3 or isinstance(
             value, (str, int, float, types.FunctionType, types.ModuleType, type)):
         return value

@@ -16,10 +16,11 @@ from ..arrays import Array
 from ..gradcheck.numeric import norm
 from ..gradcheck.pair import ContractError
 from .measure import Measurement
-from .reach import copied
+from .reach import as_given, copied
 from .sites import Site, assigned, is_number, moved_by, nudged, sites_of
 from .source import Function, Slot, UserCode, failure
 from .subject import CallError
+from .tree import is_array
 from .worlds import Budget, Elsewhere, Grads, OutChanged, World, elsewhere
 
 ELEMENTS = 400  # of a statement's value that are moved one by one
@@ -95,9 +96,10 @@ class Suspects:
         touched = []
 
         def nudge(value: Any, _: Any) -> Any:
-            moved = nudged(value)
-            touched.append(moved is not value)
-            return moved
+            array = copied(value) if is_array(value) else value
+            moved = nudged(array)
+            touched.append(moved is not array)
+            return as_given(moved, value)
 
         try:
             with self._hooked(site, nudge):
@@ -146,7 +148,7 @@ class Suspects:
             if n >= len(sizes):
                 return value
             part = step[sum(sizes[:n]):sum(sizes[:n + 1])]
-            return np.asarray(value) + part.reshape(np.shape(value))
+            return as_given(np.asarray(copied(value)) + part.reshape(np.shape(value)), value)
 
         try:
             with self._hooked(site, move):

@@ -141,8 +141,7 @@ def test_what_raises_and_what_is_left_over_are_findings_with_exit_code_1(npgpt, 
         "\n# gradcheck: x=(2,)\nhelper = lambda x: x\n"))
     code, out, _ = npgpt("gradcheck", "mine.py")
     assert code == 1 and "helper is not part of a pair" in " ".join(out.split())
-    assert "line 15 of backward: `dout @ self.W` with dout (2, 4), self.W (3, 4)" in (
-        " ".join(out.split()))
+    assert "line 15 of backward: `dout @ self.W`: (2, 4) @ (3, 4)" in " ".join(out.split())
     assert max(map(len, out.splitlines())) <= 80
 
 

@@ -49,6 +49,16 @@ def test_a_wrong_rule_is_named_and_can_be_exchanged():
     assert np.allclose(2 * right[0], subject.gradients(dout)[0])
 
 
+def test_a_rule_is_read_as_source_and_the_change_is_shown():
+    def forgets(saved, dout):
+        x, w = saved
+        return dout * jnp.cos(x), (dout * jnp.sin(x)).sum(0)
+
+    report = check_jax(with_vjp(fwd, forgets), X, W)
+    assert report.kinds == ["missing-factor"], report
+    assert "`dout * jnp.cos(x) * w` would be right" in report.findings[0].message
+
+
 def test_a_forward_rule_with_another_output_is_named():
     report = check_jax(with_vjp(lambda x, w: (jnp.sin(x), (x, w)), bwd), X, W)
     assert report.kinds == ["contract"] and "fwd" in report.findings[0].message

@@ -77,6 +77,8 @@ RIGHT = {
     "a list": lambda: check_function(lambda x: (x * x).sum(), lambda x: list(2 * x), X[0]),
     "squares that nearly overflow": lambda: check_function(
         lambda x: (x * x).sum(), lambda x: 2 * x, 1e150 * X),
+    "sines of large numbers": lambda: check_function(
+        np.sin, lambda x, dout: dout * np.cos(x), np.array([1e6, -2e6])),
     "a logarithm of numbers": lambda: check_function(
         lambda x: sum(math.log(v) for v in x), lambda x: 1 / x, np.array([1e-3, 0.02, 1.0])),
     "an assertion": lambda: check_function(

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from npgpt.doctor import check_function
 from npgpt.doctor.raised import described
 
 
@@ -29,22 +30,30 @@ def error_of(function, *arguments):
 def test_the_line_the_expression_and_its_shapes_are_shown():
     text = error_of(Layer().add, np.ones((2, 3)))
     line = Layer.add.__code__.co_firstlineno + 1
-    assert text.endswith(f"; line {line} of add: `x + self.b` with x (2, 3), self.b (5,)")
+    assert text.endswith(f"; line {line} of add: `x + self.b`: (2, 3) + (5,)")
     assert text.startswith("ValueError: operands could not be broadcast")
 
 
-def test_an_expression_on_several_lines_is_shown_by_its_first():
+def test_an_expression_on_several_lines_is_shown_on_one():
     text = error_of(product, np.ones(2), np.ones(3))
-    assert f"line {product.__code__.co_firstlineno + 2} of product" in text
+    assert f"line {product.__code__.co_firstlineno + 2} of product: `y @ w`" in text
 
 
 def test_an_error_inside_a_library_is_shown_where_it_was_called_from():
-    text = error_of(lambda x: np.linalg.cholesky(-x), np.eye(2))
-    assert "of a lambda: `np.linalg.cholesky(-x)` with x (2, 2)" in text
+    text = error_of(lambda x: np.linalg.cholesky(x), -np.eye(2))
+    assert "`np.linalg.cholesky(x)`" in text
 
 
 def test_code_without_source_and_errors_without_words():
     space = {}
     exec("def f(x): raise KeyError", space)
-    assert error_of(space["f"], 1) == "KeyError; line 1 of f"
+    report = check_function(space["f"], np.cos, np.ones(3))
+    assert report.findings[0].message == "f raised KeyError; line 1 of f"
     assert described(ValueError("no")) == "ValueError: no"
+
+
+def test_a_statement_that_raises_is_shown_by_its_line():
+    def f(x):
+        raise ValueError("no")
+
+    assert error_of(f, 1) == f"ValueError: no; line {f.__code__.co_firstlineno + 1} of f"

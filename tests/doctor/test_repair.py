@@ -49,15 +49,14 @@ B = "(dxhat * xhat).mean(axis=-1, keepdims=True)"
     (backward_of(B, mean="mean(axis=0, keepdims=True)"), "axis=-1"),
     (backward_of(B.replace("mean", "sum")), ".mean("),
     (backward_of(B, last="rstd * (dxhat - a - b - b)"), "dxhat - a - b"),
-    (backward_of(B, last="rstd * (dxhat - b)"), "- a or + a`"),
+    (backward_of(B, last="rstd * (dxhat - b)"), "a"),
     (backward_of(B, last="rstd * (dxhat - a + b)"), "- b"),
 ])
 def test_a_fault_inside_layernorm_is_named_with_its_repair(text, repaired, tmp_path):
     report = check(layernorm_forward, made(text, tmp_path), *layernorm_inputs())
     assert len(report.findings) == 1
     message = report.findings[0].message
-    assert any(text in message for text in repaired.split(" or "))
-    assert "would be right" in message or "path of x" in message
+    assert repaired in message and ("would be right" in message or "path of x" in message)
 
 
 def made(text, folder):
@@ -106,7 +105,7 @@ def scaled(scale, x, w, dout):
 STYLES = {
     "method": (lambda x, w: Layer().forward(x, w), through_layer, "self.h"),
     "loss": (lambda x, w: loss_and_grads(x, w)[0], lambda x, w: loss_and_grads(x, w)[1:],
-             "/ n or / len(x)"),
+             "/ len(x)"),
     "lambda": (*as_lambdas(), "x.T @ dout"),
     "partial": (lambda x, w: 0.7 * x @ w, functools.partial(scaled, 0.7), "scale"),
 }
@@ -116,8 +115,7 @@ STYLES = {
 def test_every_style_is_read(style):
     f, grad, repaired = STYLES[style]
     report = check_function(f, grad, (normal(0, 3, 4), normal(1, 4, 5)))
-    assert not report.ok, report
-    assert any(text in report.findings[0].message for text in repaired.split(" or ")), report
+    assert not report.ok and repaired in report.findings[0].message, report
 
 
 def test_a_forgotten_count_is_an_expression_and_no_number():

@@ -87,6 +87,18 @@ def test_a_wrong_backward_is_named_and_can_be_exchanged(x):
     assert np.allclose(2 * other.gradients(dout)[1], subject.gradients(dout)[1])
 
 
+def test_backward_is_read_as_source_and_the_change_is_shown(x):
+    class Forgets(Scaled):
+        @staticmethod
+        def backward(ctx, dout):
+            x, weight = ctx.saved_tensors
+            return dout * x.exp(), (dout * x.exp()).sum(0)
+
+    report = check_torch(Forgets, x, torch.tensor([0.5, -1.0, 2.0]))
+    assert report.kinds == ["missing-factor"], report
+    assert "`dout * x.exp() * weight` would be right" in report.findings[0].message
+
+
 def test_a_second_derivative_that_is_cut_off_is_wrong_though_the_first_is_right(x):
     class Cut(torch.autograd.Function):
         @staticmethod
