@@ -213,7 +213,7 @@ def of_both(change: Change, named: dict[int, list[Fault]]) -> Fault:
     if first is None or first.doubtful or any(f[0].kind != first.kind for f in of_values):
         return change.fault
     return replace(first, sentence=f"{first.sentence} {change.text[0].upper()}{change.text[1:]}",
-                   evidence=change.fault.evidence)
+                   evidence=f"{first.evidence}; {change.fault.evidence}")
 
 
 def _broadcasts(given: tuple[int, ...], shape: tuple[int, ...]) -> bool:

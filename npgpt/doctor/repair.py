@@ -24,6 +24,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..gradcheck.numeric import norm
+from ..gradcheck.pair import ContractError
 from .edits import Edit, fill, names_in, structural, swaps, throughout, tree
 from .fault import Fault
 from .kinds import KINDS
@@ -158,7 +159,7 @@ class Search(Suspects):
                         with self.program.edited(site.function):
                             if self._agrees(wrong):
                                 return Repair(edit.kind, site, edit.slot, edit.new, wrong)
-                    except CallError:
+                    except (CallError, ContractError):
                         pass
                     finally:
                         edit.slot.put(old)
