@@ -129,9 +129,6 @@ class _Diagnosis:
             changes = repairs(replace(m, subject=plainer), every, Budget(RUNS)) \
                 if plainer is not m.subject else []
         if _cover(changes, every):
-            path = self._path(wrong, True) if len(changes) == 1 and left else None
-            if path and path.kind in ("missing-term", "term-sign"):
-                named = {i: [path] for i in every}  # what forward calls it, and what to change
             causes = [(self._of_both(change, named), change.inputs) for change in changes]
         else:
             causes = self._common_causes(named, left) if left else []

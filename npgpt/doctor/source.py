@@ -115,6 +115,7 @@ class Function:
             ast.fix_missing_locations(ast.copy_location(node.body, self.node.body))
         module = ast.Module([outer], [])
         flags = self.code.co_flags & __future__.annotations.compiler_flag
+        code: types.CodeType
         with users_code():
             code = compile(module, self.code.co_filename, "exec", flags, dont_inherit=True)
             while code.co_name != self.code.co_name or code.co_filename == code.co_name:
@@ -179,7 +180,7 @@ def _covers(node: Definition, code: types.CodeType) -> bool:
     places = [p for p in code.co_positions() if p[0] and p[1] and p[2] is not None and p[3]]
     return all((line, column) >= (body.lineno, body.col_offset)
                and (end, to) <= (body.end_lineno, body.end_col_offset)
-               for line, end, column, to in places[1:])  # type: ignore[operator]
+               for line, end, column, to in places[1:])
 
 
 @dataclass

@@ -257,7 +257,7 @@ class Suspects:
                 with self._hooked(site, move):
                     self.budget.left -= 1
                     totals.append(float(np.sum(m.douts[0] * m.subject.run()[0])))
-            except CallError:
+            except (CallError, ContractError):
                 return None
             if len(calls) != 1:
                 return None
