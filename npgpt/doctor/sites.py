@@ -64,7 +64,7 @@ def sites_of(function: Function) -> Iterator[Site]:
     if function.parameters is None:
         function.parameters = list(_parameters(function, node))
     for site in function.parameters:
-        yield replace(site, seen=[], moves=None, reach=None, tried=False, in_reach=None)
+        yield replace(site, seen=[], moves=None, reach=None, looked=None, in_reach=None)
 
 
 def _parts(function: Function, statement: Any, slot: Slot) -> Iterator[Site]:
