@@ -94,7 +94,7 @@ def check_chart(result: dict[str, Any]) -> str:
             count = sum(part["rules"][rule].values())
             y, length = 44 + 44 * i + 18 * k, 100 * count / max(total, 1) * scale
             lines.append(
-                f'<rect x="{left}" y="{y}" width="{max(length, 0.5):.1f}" height="16" '
+                f'<rect x="{left}" y="{y}" width="{length:.1f}" height="16" '
                 f'fill="{colour}"/><text x="{left + length + 6:.1f}" y="{y + 13}">'
                 f'{100 * count / max(total, 1):.1f}</text>')
     for i, rule in enumerate(rules):

@@ -362,11 +362,11 @@ def section(result: dict[str, Any]) -> str:
 ## What the usual checks let through
 
 {totals[0]:,} wrong gradients and {totals[1]:,} right ones under the rules of the checks that people
-use (`python -m benchmarks.checkers --write`; the rules are written from their description). In the
-first columns: how many wrong ones are accepted, of npgpt's layers with a broken backward, of
-mistakes in students' code, and of both as a part of a loss that is the mean over {TOKENS:,} tokens.
-In the last: how many right ones are rejected, of the same and of functions at awkward points (zero,
-a kink, -inf, saturated, steep).
+use (`python -m benchmarks.checkers --write`; the rules are written from their description). The
+first columns have how many wrong ones are accepted: npgpt's layers with a broken backward, mistakes
+in students' code, and both again as parts of a loss that is the mean over {TOKENS:,} tokens. The
+last ones have how many right ones are rejected: of the same, and of functions at awkward points
+(zero, a kink, -inf, saturated, steep).
 
 ![wrong ones let through, right ones accused](../../benchmarks/results/{CHART.name})
 
@@ -375,9 +375,22 @@ a kink, -inf, saturated, steep).
 {chr(10).join(rows)}
 
 A sum as the loss cannot see a wrong softmax or LayerNorm. A sample of elements misses an error in
-the others; one direction sees it, but lets small ones go by where the tolerance is wide. An
-absolute tolerance accepts whatever is small. And a step that is right for most functions is wrong
-where one is steep or kinked: there a right gradient is rejected.
+the others; one direction sees it, but not where the tolerance is wide. An absolute tolerance
+accepts whatever is small, and in a mean over many tokens every gradient is. A step that is right
+for most functions is wrong where one is steep, kinked or masked: there a right gradient is
+rejected. (A reference rejects no right one: it is the right one.)
+{_own(wrong["ours"])}"""
+
+
+def _own(let_through: list[str]) -> str:
+    """What npgpt.gradcheck itself lets through, by the piece of code."""
+    names = sorted({name.partition(":")[0] for name in let_through})
+    if not names:
+        return ""
+    return f"""
+`npgpt.gradcheck` lets through {len(let_through)}, in {" and ".join(names)}: of equal maxima each
+gets the whole gradient. At a kink it judges each element for itself, and for itself either slope
+counts.
 """
 
 

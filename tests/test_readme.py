@@ -54,6 +54,7 @@ BY_HAND = {
     "train --preset shakespeare": "downloads a text",
     "train --corpus shakespeare": "downloads a text",
     "book": "takes ten minutes; tests/cli/test_book.py has the quick chapters",
+    "gradcheck mine.py:": "the doctor's own mine.py; tests/doctor/test_readme.py has it",
     "lab run": "takes minutes to hours; tests/cli/test_lab.py has a tiny study",
     "pack --compare my-pack mine": "needs a port; tests/packs/test_readers.py builds the page's",
     "lab report": "needs the runs of such a study",

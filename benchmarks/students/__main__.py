@@ -94,10 +94,10 @@ def placed(fault: Fault, finding: Finding, wrong: list[str]) -> bool:
                                       for n in names if len(n) > 1)
 
 
-OFFER = re.compile(r"line (\d+) of (?:\w+|the lambda)(?:, which)? (?:has|computes|takes) `(.*?)`"
+OFFER = re.compile(r"[lL]ine (\d+) of (?:\w+|the lambda)(?:, which)? (?:has|computes|takes) `(.*?)`"
                    r"(?: in `.*?`)?[;,:] ?(?:and does not return it; )?"
                    r"(?:.*?`([^`]*)` would be right|(without it) all is right)")
-BEFORE = re.compile(r"before line (\d+) of \w+, `(.*?)` is missing")
+BEFORE = re.compile(r"([bB]efore|[aA]fter) line (\d+) of \w+, `(.*?)` is missing")
 
 
 def offered(piece: Piece, message: str) -> Piece | None:
@@ -108,8 +108,9 @@ def offered(piece: Piece, message: str) -> Piece | None:
         for node in ast.walk(tree):
             for body in (getattr(node, "body", None), getattr(node, "orelse", None)):
                 for at, one in enumerate(body if isinstance(body, list) else ()):
-                    if one.lineno == int(found[1]) and not isinstance(one, ast.FunctionDef):
-                        body.insert(at, ast.parse(found[2]).body[0])  # type: ignore[union-attr]
+                    if one.lineno == int(found[2]) and not isinstance(one, ast.FunctionDef):
+                        at += found[1].lower() == "after"
+                        body.insert(at, ast.parse(found[3]).body[0])  # type: ignore[union-attr]
                         return replace(piece, source=ast.unparse(tree))
     found = OFFER.search(message)
     if not found:

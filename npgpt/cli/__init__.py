@@ -39,6 +39,7 @@ GROUPS = {
     },
     "check gradients and ports of your own": {
         "gradcheck": "check every gradient against numeric derivatives",
+        "explain": "what a kind of fault is, and how to find it by hand",
         "pack": "every intermediate and gradient of a small model, to test ports",
     },
     "weights and runs": {

@@ -117,7 +117,7 @@ class _Diagnosis:
         every = wrong + self.misshapen
         if not self._repeatable():
             return [unnamed(m, i, note=RESTLESS) for i in every]
-        named = {i: explain(evidence(m, i)) for i in every}
+        named = {i: explain(evidence(m, i)) if _is_number(m, i) else [] for i in every}
         for i in wrong:
             named[i] = named[i] or self._single_element(i)
         left = [i for i in every if not named[i]]
@@ -129,9 +129,6 @@ class _Diagnosis:
             changes = repairs(replace(m, subject=plainer), every, Budget(RUNS)) \
                 if plainer is not m.subject else []
         if _cover(changes, every):
-            path = self._path(wrong, True) if len(changes) == 1 and left else None
-            if path and path.kind in ("missing-term", "term-sign"):
-                named = {i: [path] for i in every}  # what forward calls it, and what to change
             causes = [(self._of_both(change, named), change.inputs) for change in changes]
         else:
             causes = self._common_causes(named, left) if left else []
@@ -216,6 +213,8 @@ class _Diagnosis:
 
     def _last_resort(self, i: int) -> list[Finding]:
         """Several faults, as far as they have names, and the rest as a picture."""
+        if not _is_number(self.m, i):
+            return []  # what it is instead was said at the first call
         m, v = self.m, evidence(self.m, i)
         fault = next(dout_nowhere(v), None)
         if fault and (v.shaped or _broadcasts(v.given.shape[1:], v.shape)):
@@ -226,6 +225,11 @@ class _Diagnosis:
             return [unnamed(m, i)]
         left = replace(v, truth=truths[-1])
         return found + ([unnamed(m, i, left.truth)] if differing(left, left.truth).any() else [])
+
+
+def _is_number(m: Measurement, i: int) -> bool:
+    return all(i < len(grads) and isinstance(grads[i], (np.ndarray, np.generic, float, int))
+               and np.asarray(grads[i]).dtype.kind in "fiub" for grads in m.returned)
 
 
 def _cover(changes: list[Change], inputs: list[int]) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import types
 from traceback import walk_tb
 
-from .source import HERE, LIBRARIES, failure
+from .source import HERE, LIBRARIES, Function, function_of, shortened
+from .subject import CallError, users_code
 
 
 def described(error: Exception) -> str:
@@ -18,3 +21,60 @@ def described(error: Exception) -> str:
               for frame, line in walk_tb(error.__traceback__)
               if not frame.f_code.co_filename.startswith((HERE, *LIBRARIES))]
     return text + (places[-1] if places else "")
+
+
+def failure(error: BaseException) -> tuple[Function, ast.expr, str] | None:
+    """Where in the user's code an exception arose: the function, the expression, and a sentence
+    such as "line 12 of f: `dout @ W`: (3, 4) @ (5, 4)"; None where its source cannot be read."""
+    found = None
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        if not frame.f_code.co_filename.startswith((*LIBRARIES, HERE)):
+            function = function_of(frame.f_code)
+            if function is not None:
+                found = function, trace
+        trace = trace.tb_next
+    if found is None:
+        return None
+    function, trace = found
+    place = list(trace.tb_frame.f_code.co_positions())[trace.tb_lasti // 2]
+    inside = [n for n in ast.walk(function.node) if isinstance(n, ast.expr)
+              and (n.lineno, n.end_lineno, n.col_offset, n.end_col_offset) == place]
+    if not inside:
+        return None
+    node = inside[0]
+    text = f"line {node.lineno} of {function.name}: `{shortened(node)}`"
+    shapes = [_shape(part, trace.tb_frame) for part in _operands(node)]
+    if shapes and all(shapes):
+        sign = _SIGNS.get(type(getattr(node, "op", None)), ",")
+        text += f": {f' {sign} '.join(shapes) if sign != ',' else ', '.join(shapes)}"
+    return function, node, text
+
+
+_SIGNS: dict[type, str] = {ast.MatMult: "@", ast.Mult: "*", ast.Add: "+", ast.Sub: "-",
+                           ast.Div: "/"}
+
+
+def _operands(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.BinOp):
+        return [node.left, node.right]
+    if isinstance(node, ast.Call):
+        own = isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) not in (
+            "np", "numpy", "math")
+        return [*([node.func.value] if own else []), *node.args]  # type: ignore[attr-defined]
+    return []
+
+
+def _shape(node: ast.expr, frame: types.FrameType) -> str:
+    """The shape of an operand that is cheap and safe to look up again, else nothing."""
+    if any(isinstance(n, (ast.Call, ast.Await, ast.NamedExpr)) for n in ast.walk(node)):
+        return ""
+    try:
+        with users_code():
+            value = eval(compile(ast.Expression(node), "<operand>", "eval"), frame.f_globals,
+                         dict(frame.f_locals))
+    except CallError:
+        return ""
+    shape = getattr(value, "shape", None)
+    return str(tuple(shape)) if shape is not None else ""

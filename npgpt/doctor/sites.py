@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,8 @@ def sites_of(function: Function) -> Iterator[Site]:
             yield Site(function, statement, Slot(statement, "iter", None))
     if function.parameters is None:
         function.parameters = list(_parameters(function, node))
-    yield from function.parameters
+    for site in function.parameters:
+        yield replace(site, seen=[], moves=None, reach=None, looked=None, in_reach=None)
 
 
 def _parts(function: Function, statement: Any, slot: Slot) -> Iterator[Site]:

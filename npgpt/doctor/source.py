@@ -115,6 +115,7 @@ class Function:
             ast.fix_missing_locations(ast.copy_location(node.body, self.node.body))
         module = ast.Module([outer], [])
         flags = self.code.co_flags & __future__.annotations.compiler_flag
+        code: types.CodeType
         with users_code():
             code = compile(module, self.code.co_filename, "exec", flags, dont_inherit=True)
             while code.co_name != self.code.co_name or code.co_filename == code.co_name:
@@ -179,7 +180,7 @@ def _covers(node: Definition, code: types.CodeType) -> bool:
     places = [p for p in code.co_positions() if p[0] and p[1] and p[2] is not None and p[3]]
     return all((line, column) >= (body.lineno, body.col_offset)
                and (end, to) <= (body.end_lineno, body.end_col_offset)
-               for line, end, column, to in places[1:])  # type: ignore[operator]
+               for line, end, column, to in places[1:])
 
 
 @dataclass
@@ -348,60 +349,3 @@ def cuts_a_batch(function: Callable[..., Any]) -> bool:
             if isinstance(part, ast.Slice) and (part.lower or part.upper):
                 return True
     return False
-
-
-def failure(error: BaseException) -> tuple[Function, ast.expr, str] | None:
-    """Where in the user's code an exception arose: the function, the expression, and a sentence
-    such as "line 12 of f: `dout @ W`: (3, 4) @ (5, 4)"; None where its source cannot be read."""
-    found = None
-    trace = error.__traceback__
-    while trace is not None:
-        frame = trace.tb_frame
-        if not frame.f_code.co_filename.startswith((*LIBRARIES, HERE)):
-            function = function_of(frame.f_code)
-            if function is not None:
-                found = function, trace
-        trace = trace.tb_next
-    if found is None:
-        return None
-    function, trace = found
-    place = list(trace.tb_frame.f_code.co_positions())[trace.tb_lasti // 2]
-    inside = [n for n in ast.walk(function.node) if isinstance(n, ast.expr)
-              and (n.lineno, n.end_lineno, n.col_offset, n.end_col_offset) == place]
-    if not inside:
-        return None
-    node = inside[0]
-    text = f"line {node.lineno} of {function.name}: `{shortened(node)}`"
-    shapes = [_shape(part, trace.tb_frame) for part in _operands(node)]
-    if shapes and all(shapes):
-        sign = _SIGNS.get(type(getattr(node, "op", None)), ",")
-        text += f": {f' {sign} '.join(shapes) if sign != ',' else ', '.join(shapes)}"
-    return function, node, text
-
-
-_SIGNS: dict[type, str] = {ast.MatMult: "@", ast.Mult: "*", ast.Add: "+", ast.Sub: "-",
-                           ast.Div: "/"}
-
-
-def _operands(node: ast.expr) -> list[ast.expr]:
-    if isinstance(node, ast.BinOp):
-        return [node.left, node.right]
-    if isinstance(node, ast.Call):
-        own = isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) not in (
-            "np", "numpy", "math")
-        return [*([node.func.value] if own else []), *node.args]  # type: ignore[attr-defined]
-    return []
-
-
-def _shape(node: ast.expr, frame: types.FrameType) -> str:
-    """The shape of an operand that is cheap and safe to look up again, else nothing."""
-    if any(isinstance(n, (ast.Call, ast.Await, ast.NamedExpr)) for n in ast.walk(node)):
-        return ""
-    try:
-        with users_code():
-            value = eval(compile(ast.Expression(node), "<operand>", "eval"), frame.f_globals,
-                         dict(frame.f_locals))
-    except CallError:
-        return ""
-    shape = getattr(value, "shape", None)
-    return str(tuple(shape)) if shape is not None else ""

@@ -16,9 +16,10 @@ from ..arrays import Array
 from ..gradcheck.numeric import norm
 from ..gradcheck.pair import ContractError
 from .measure import Measurement
+from .raised import failure
 from .reach import as_given, copied
 from .sites import Site, assigned, is_number, moved_by, nudged, sites_of
-from .source import Function, Slot, UserCode, failure
+from .source import Function, Slot, UserCode
 from .subject import CallError
 from .tree import is_array
 from .worlds import Budget, Elsewhere, Grads, OutChanged, World, elsewhere
@@ -257,7 +258,7 @@ class Suspects:
                 with self._hooked(site, move):
                     self.budget.left -= 1
                     totals.append(float(np.sum(m.douts[0] * m.subject.run()[0])))
-            except CallError:
+            except (CallError, ContractError):
                 return None
             if len(calls) != 1:
                 return None

@@ -16,7 +16,7 @@ class ContractError(ValueError):
 
 
 class constant(NamedTuple):
-    """A float input without a gradient, such as targets: `check(f, b, x, constant(targets))`."""
+    """A float input that has no gradient, such as targets or a mask: `constant(targets)`."""
 
     value: Any
 

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks.students.__main__ import placed, report_of, section, targets
+from benchmarks.students.__main__ import placed, repaired, report_of, section, targets
 from benchmarks.students.faults import FAULTS
 from benchmarks.students.piece import STYLES, draw, pieces
 from benchmarks.students.proof import symptoms, wrong_by_differences
@@ -101,8 +101,7 @@ def test_a_place_is_the_faulty_line_or_what_it_assigns():
 def test_each_style_reaches_the_check(name, tmp_path):
     entry, report = report_of(PIECES[name], tmp_path)
     assert report.ok, report
-    assert entry == {"linear": "check", "logistic_regression": "check_scalar"}.get(
-        name, "check_function")
+    assert entry == ("check" if name == "linear" else "check_function")
 
 
 def test_what_a_students_code_raises_is_a_finding(tmp_path):
@@ -111,8 +110,20 @@ def test_what_a_students_code_raises_is_a_finding(tmp_path):
 
 
 def test_the_tables_add_up():
-    row = {"right": 2, "accused": 1, "faults": 4, "detected": 4, "named": 3, "placed": 2}
+    row = {"right": 2, "accused": 1, "faults": 4, "detected": 4, "placed": 3, "repaired": 2,
+           "named": 3}
     text = section({"styles": {"pairs": row, "ninja": row}, "categories": {"sign": row}})
     assert "4 right pieces of code as students write it, 2 of them accused; 8 mistakes" in text
-    assert "6 (75%) given a fitting name, 4 (50%) at the right place" in text
-    assert "| **all** | 4 | 2 | 8 | 8 | 6 | 4 |" in text and "| sign | 4 | 4 | 3 | 2 |" in text
+    assert "6 placed, 6 (75%) named: for 4 the change" in text
+    assert "| **all** | 4 | 2 | 8 | 8 | 6 | 4 | 6 |" in text
+    assert "| sign | 4 | 4 | 3 | 2 | 3 |" in text
+
+
+def test_the_change_that_a_report_offers_is_tried_as_it_stands_there():
+    wrong = fault("linear", "dx = dout")
+    line = wrong.line
+    text = f"Line {line} of linear_backward has `dx = dout @ W.T / dout.shape[0]`; `dx = {{}}` " \
+           "would be right."
+    assert repaired(wrong, Finding("factor", "x", text.format("dout @ W.T")))
+    assert not repaired(wrong, Finding("factor", "x", text.format("dout @ W")))
+    assert not repaired(wrong, Finding("factor", "x", "The gradient of x is too small."))

@@ -46,7 +46,7 @@ def test_every_verb_has_help_that_fits_into_80_columns(npgpt, monkeypatch, verb)
     ("eval", ["run", "text.txt"], ["--stride", "4"]),
     ("entropy", ["run", "text.txt"], ["--length", "4"]),
     ("inspect", ["gpt2"], ["--untied"]),
-    ("gradcheck", ["mine.py"], ["--seed", "1"]),
+    ("gradcheck", ["mine.py"], ["--seed", "1"]), ("explain", ["factor"], []),
     ("demo", ["sizes"], ["--color", "never"]),
     ("notebook", ["lessons"], ["--force"]), ("plot", ["run", "other"], ["--color", "never"]),
     ("lab", ["run", "small"], ["--jobs", "1"]),

@@ -121,7 +121,7 @@ def damaged(backward, damage):
 
     def broken(dout, cache):
         grads = damage(*backward(np.array(dout), _plain(cache)))
-        return tuple(g if g is None else np.array(g) for g in grads)
+        return tuple(np.array(g) if isinstance(g, np.ndarray) else g for g in grads)
 
     return lambda dout, cache: WORKER.submit(broken, dout, cache).result()
 

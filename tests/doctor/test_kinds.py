@@ -15,5 +15,6 @@ def test_every_listed_kind_is_one_that_the_doctor_can_name():
 def test_the_page_of_the_room_lists_every_kind_with_its_meaning():
     page = (Path(npgpt.doctor.__file__).parent / "README.md").read_text(encoding="utf-8")
     listed = page.split("<!-- kinds -->\n")[1].split("<!-- /kinds -->")[0]
-    rows = "".join(f"| {kind} | {text} |\n" for kind, text in KINDS.items())
+    rows = "".join(f"| [{kind}](explanations.md#{kind}) | {text} |\n"
+                   for kind, text in KINDS.items())
     assert listed == "| kind | meaning |\n|---|---|\n" + rows

@@ -104,7 +104,8 @@ def scaled(scale, x, w, dout):
 
 STYLES = {
     "method": (lambda x, w: Layer().forward(x, w), through_layer, "self.h"),
-    "loss": (lambda x, w: loss_and_grads(x, w)[0], lambda x, w: loss_and_grads(x, w)[1:], "/ len(x)"),
+    "loss": (lambda x, w: loss_and_grads(x, w)[0], lambda x, w: loss_and_grads(x, w)[1:],
+             "/ len(x)"),
     "lambda": (*as_lambdas(), "x.T @ dout"),
     "partial": (lambda x, w: 0.7 * x @ w, functools.partial(scaled, 0.7), "scale"),
 }

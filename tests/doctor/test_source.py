@@ -3,7 +3,8 @@ import linecache
 
 import numpy as np
 
-from npgpt.doctor.source import UserCode, cuts_a_batch, failure, read, slots
+from npgpt.doctor.raised import failure
+from npgpt.doctor.source import UserCode, cuts_a_batch, read, slots
 
 
 def helper(x):
