@@ -161,6 +161,8 @@ ONE_NAME = _rows("""
     E -> c * E : term-factor
     E -> E * A : missing-factor
     E -> E / A : missing-factor
+    E -> E * (1 - A) : missing-factor
+    E -> E * (1 - A * A) : missing-factor
     E -> E + c * A : missing-term
     E -> E * M : mask-forgotten
     E -> E * (1 - M) : mask-forgotten
@@ -171,8 +173,6 @@ ONE_NAME = _rows("""
 """)
 
 FORMS = _rows("""
-    E -> E * (1 - A) : missing-factor
-    E -> E * (1 - A * A) : missing-factor
     E -> E * A * (1 - A) : missing-factor
     E -> E * (1 + A) : missing-factor
     E -> E * A ** 2 : missing-factor
