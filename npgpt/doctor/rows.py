@@ -230,9 +230,9 @@ TWO_NAMES = _rows("""
     E -> E - A * (A * B).mean(-1, keepdims=True) : missing-term
     E -> E - A * (A * B).mean(0) : missing-term
     E -> E + c * A * B.sum(-1, keepdims=True) : missing-term
-    E -> np.where(A, E, B * np.sign(E)) : mask-forgotten
-    E -> np.where(A, E, B) : mask-forgotten
-    E -> np.where(A, B, E) : mask-forgotten
+    E -> np.where(M, E, B * np.sign(E)) : mask-forgotten
+    E -> np.where(M, E, B) : mask-forgotten
+    E -> np.where(M, B, E) : mask-forgotten
     E -> np.where(A > 0, E, B * E) : missing-factor
     E -> E * np.where(A > 0, 1, B) : missing-factor
 """)
