@@ -256,7 +256,8 @@ def merged(m: Measurement, causes: list[Cause]) -> list[Cause]:
         key = fault.kind, what
         first, before = result.get(key, (fault, []))
         result[key] = first, before + [i for i in inputs if i not in before]
-    return [(_of_all(m, fault, inputs, causes), inputs) for fault, inputs in result.values()]
+    return [(_of_all(m, fault, inputs, causes), sorted(inputs))
+            for fault, inputs in result.values()]
 
 
 def _of_all(m: Measurement, fault: Fault, inputs: list[int], causes: list[Cause]) -> Fault:
