@@ -164,7 +164,8 @@ class _Diagnosis:
         if names[0].doubtful and change.fault.kind in ("missing-factor", "missing-term"):
             return change.fault
         text = f"{names[0].sentence} {change.text[0].upper()}{change.text[1:]}"
-        return replace(names[0], sentence=text, evidence=change.fault.evidence)
+        return replace(names[0], sentence=text,
+                       evidence=f"{names[0].evidence}; {change.fault.evidence}")
 
     def _repeatable(self) -> bool:
         """Does backward answer as it did before? (Its faults have no name if not.)"""
