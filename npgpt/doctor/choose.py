@@ -164,7 +164,8 @@ class _Diagnosis:
         if names[0].doubtful and change.fault.kind in ("missing-factor", "missing-term"):
             return change.fault
         text = f"{names[0].sentence} {change.text[0].upper()}{change.text[1:]}"
-        return replace(names[0], sentence=text, evidence=change.fault.evidence)
+        return replace(names[0], sentence=text,
+                       evidence=f"{names[0].evidence}; {change.fault.evidence}")
 
     def _repeatable(self) -> bool:
         """Does backward answer as it did before? (Its faults have no name if not.)"""
@@ -256,7 +257,8 @@ def merged(m: Measurement, causes: list[Cause]) -> list[Cause]:
         key = fault.kind, what
         first, before = result.get(key, (fault, []))
         result[key] = first, before + [i for i in inputs if i not in before]
-    return [(_of_all(m, fault, inputs, causes), inputs) for fault, inputs in result.values()]
+    return [(_of_all(m, fault, inputs, causes), sorted(inputs))
+            for fault, inputs in result.values()]
 
 
 def _of_all(m: Measurement, fault: Fault, inputs: list[int], causes: list[Cause]) -> Fault:

@@ -166,6 +166,10 @@ class Reach:
         atoms = self.leaves if two else self.atoms
         if "Y" in names:
             yield from ({"Y": a} for a in self.labels)
+        elif "M" in names and two:
+            flags = [a for a in self.atoms if np.asarray(a.values[0]).dtype.kind == "b"
+                     and 0 < np.mean(a.values[0]) < 1]
+            yield from ({"M": a, "B": b} for a, b in itertools.product(flags, atoms))
         elif "M" in names:
             yield from ({"M": a} for a in self.atoms if is_mask(a.values[0]))
         elif two:

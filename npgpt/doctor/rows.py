@@ -161,6 +161,8 @@ ONE_NAME = _rows("""
     E -> c * E : term-factor
     E -> E * A : missing-factor
     E -> E / A : missing-factor
+    E -> E * (1 - A) : missing-factor
+    E -> E * (1 - A * A) : missing-factor
     E -> E + c * A : missing-term
     E -> E * M : mask-forgotten
     E -> E * (1 - M) : mask-forgotten
@@ -171,8 +173,6 @@ ONE_NAME = _rows("""
 """)
 
 FORMS = _rows("""
-    E -> E * (1 - A) : missing-factor
-    E -> E * (1 - A * A) : missing-factor
     E -> E * A * (1 - A) : missing-factor
     E -> E * (1 + A) : missing-factor
     E -> E * A ** 2 : missing-factor
@@ -230,9 +230,9 @@ TWO_NAMES = _rows("""
     E -> E - A * (A * B).mean(-1, keepdims=True) : missing-term
     E -> E - A * (A * B).mean(0) : missing-term
     E -> E + c * A * B.sum(-1, keepdims=True) : missing-term
-    E -> np.where(A, E, B * np.sign(E)) : mask-forgotten
-    E -> np.where(A, E, B) : mask-forgotten
-    E -> np.where(A, B, E) : mask-forgotten
+    E -> np.where(M, E, B * np.sign(E)) : mask-forgotten
+    E -> np.where(M, E, B) : mask-forgotten
+    E -> np.where(M, B, E) : mask-forgotten
     E -> np.where(A > 0, E, B * E) : missing-factor
     E -> E * np.where(A > 0, 1, B) : missing-factor
 """)

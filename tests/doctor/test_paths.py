@@ -47,7 +47,7 @@ def test_one_of_two_uses_of_a_value_is_named():
 
 def test_a_softmax_that_forgets_its_denominator_is_named():
     report = check(softmax_forward, lambda dout, out: (dout * out,), np.linspace(-1, 1, 5)[None])
-    assert report.kinds == ["missing-term"]
+    assert report.kinds == ["softmax-diagonal"]
 
 
 def test_two_forgotten_paths_are_both_named():
