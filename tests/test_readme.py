@@ -53,6 +53,7 @@ BY_HAND = {
     "completion": "needs the extra completion; tests/cli/test_completion.py has it",
     "convert gpt2": "needs the published weights",
     "train --preset shakespeare": "downloads a text",
+    "train --init-from gpt2": "needs the published weights",
     "train --corpus shakespeare": "downloads a text",
     "book": "takes ten minutes; tests/cli/test_book.py has the quick chapters",
     "gradcheck mine.py:": "the doctor's own mine.py; tests/doctor/test_readme.py has it",

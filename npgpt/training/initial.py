@@ -52,7 +52,10 @@ def fitted(run: RunConfig, asked: Table) -> tuple[RunConfig, Tokenizer]:
                              f"{shown(value)}; leave it out")
     model = has | {key: asked[key] for key in FREE if key in asked}
     data = replace(run.data, tokenizer=tokenizer.name)
-    train = replace(run.train, init_from=str(path.resolve()))
+    length = run.train.sequence_length
+    if "sequence_length" not in asked:      # the preset's; the model may have fewer positions
+        length = min(length, config.n_positions)
+    train = replace(run.train, init_from=str(path.resolve()), sequence_length=length)
     return build(RunConfig(data, model, train).to_dict()), tokenizer
 
 

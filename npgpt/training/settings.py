@@ -174,7 +174,8 @@ PRESETS: dict[str, dict[str, Table]] = {
         "model": {},
         "train": {
             "learning_rate": 5e-5, "min_learning_rate": 5e-6, "warmup_steps": 10,
-            "max_steps": 100, "batch_size": 1, "grad_accumulation": 4, "eval_every": 20,
+            "max_steps": 100, "batch_size": 1, "grad_accumulation": 4, "sequence_length": 256,
+            "eval_every": 20,
             "eval_batches": 10, "sample_every": 50, "sample_tokens": 100, "checkpoint_every": 20,
         },
     },

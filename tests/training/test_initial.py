@@ -75,3 +75,9 @@ def test_settings_and_texts_that_are_not_the_models_are_named(begun, other_text)
     deeper = replace(settings, model={**settings.model, "n_layer": 3})
     with pytest.raises(ValueError, match="the model settings are not those of"):
         new_state(deeper, tokens(other_text, tokenizer))
+
+
+def test_a_sequence_is_as_long_as_the_preset_says_or_the_model_allows(begun):
+    positions = load_checkpoint(begun).config.n_positions
+    assert finetuning(begun)[0].sequence_length == min(256, positions)
+    assert finetuning(begun, sequence_length=3)[0].sequence_length == 3
