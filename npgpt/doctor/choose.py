@@ -129,7 +129,8 @@ class _Diagnosis:
             changes = repairs(replace(m, subject=plainer), every, Budget(RUNS)) \
                 if plainer is not m.subject else []
         if _cover(changes, every):
-            causes = [(self._of_both(change, named), change.inputs) for change in changes]
+            causes = [(fault, change.inputs) for change in changes
+                      for fault in self._of_both(change, named)]
         else:
             causes = self._common_causes(named, left) if left else []
         if not causes:
@@ -150,22 +151,25 @@ class _Diagnosis:
                              nonlinear=True) if f.kind == "unexplained" else f for f in found]
         return found
 
-    def _of_both(self, change: Change, named: dict[int, list[Fault]]) -> Fault:
+    def _of_both(self, change: Change, named: dict[int, list[Fault]]) -> list[Fault]:
         """A change that repairs, by the name that the values or a path of forward give to what it
-        repairs, if they have one."""
+        repairs, if they have one; by two names if a whole expression is exchanged for two faults.
+        """
         inputs = change.inputs
+        if len(inputs) == 1 and len(named[inputs[0]]) > 1 and change.fault.kind == "wrong-variable":
+            first, *rest = named[inputs[0]]
+            return [replace(first, sentence=f"{first.sentence} {_capital(change.text)}"), *rest]
         names = [named[i][0] for i in inputs if len(named[i]) == 1]
         if not any(named[i] for i in inputs):
             path = self._path(inputs, True)
             if path and path.kind in ("missing-term", "term-sign"):
                 names = [path] * len(inputs)
         if len(names) < len(inputs) or len({f.kind for f in names}) > 1:
-            return change.fault
+            return [change.fault]
         if names[0].doubtful and change.fault.kind in ("missing-factor", "missing-term"):
-            return change.fault
-        text = f"{names[0].sentence} {change.text[0].upper()}{change.text[1:]}"
-        return replace(names[0], sentence=text,
-                       evidence=f"{names[0].evidence}; {change.fault.evidence}")
+            return [change.fault]
+        return [replace(names[0], sentence=f"{names[0].sentence} {_capital(change.text)}",
+                        evidence=f"{names[0].evidence}; {change.fault.evidence}")]
 
     def _repeatable(self) -> bool:
         """Does backward answer as it did before? (Its faults have no name if not.)"""
@@ -231,6 +235,10 @@ class _Diagnosis:
 def _is_number(m: Measurement, i: int) -> bool:
     return all(i < len(grads) and isinstance(grads[i], (np.ndarray, np.generic, float, int))
                and np.asarray(grads[i]).dtype.kind in "fiub" for grads in m.returned)
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _cover(changes: list[Change], inputs: list[int]) -> bool:

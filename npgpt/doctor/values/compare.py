@@ -71,6 +71,7 @@ def gap(a: Leaves, b: Leaves) -> float:
     return math.sqrt(total)
 
 
+@np.errstate(all="ignore")
 def size(a: Leaves) -> float:
     """The length of all finite numbers together."""
     return math.sqrt(sum(float((np.where(np.isfinite(x), x, 0.0).astype(float) ** 2).sum())
@@ -82,6 +83,7 @@ def tolerance(a: Leaves) -> float:
     return max((TOLERANCES.get(str(x.dtype), 1e-8) for x in a.values()), default=1e-8)
 
 
+@np.errstate(all="ignore")
 def explains(predicted: Leaves, right: Leaves, got: Leaves) -> bool:
     """Whether what a mistake predicts is what was given: far closer to it than the right value."""
     before = gap(right, got)
@@ -131,6 +133,7 @@ def general(right: Leaves) -> Iterator[tuple[General, Leaves]]:
                 yield mistake, {key: mistake.change(a) for key, a in right.items()}
 
 
+@np.errstate(all="ignore")
 def factor(right: Leaves, got: Leaves) -> float | None:
     """c, if what was given is c times the right value and c is not 1; else None."""
     if gap(right, got) == math.inf or any(a.dtype == object for a in right.values()):
