@@ -245,6 +245,7 @@ def main() -> int:
                 print(f"{mutant.id}\n    reported {report.kinds}", file=sys.stderr)
     wrongly = accused(args.seeds)
     result = {
+        "every": args.every,
         "table": _table(totals),
         "named_without_readable_source": {
             half: sum(n for (_, held, what), n in totals.items() if (held, what) == (h, "unread"))
@@ -272,13 +273,14 @@ def section(result: dict[str, Any]) -> str:
             for half in ("tuned", "held-out")}
     every, held = [a + b for a, b in zip(*sums.values())], sums["held-out"]
     unread = result["named_without_readable_source"]["held-out"]
+    sample = f", every {result['every']}th mutant of the catalogue" if result["every"] > 1 else ""
     rows = [f"| {kind} | {row['held-out'][0]} | {row['held-out'][1]} | {row['held-out'][2]} |"
             for kind, row in table.items()]
     return f"""
 ## How good is the doctor?
 
 The doctor is the part of the check that names the fault. To measure it, all layers' backwards
-were broken in {every[0]} ways (`python -m benchmarks.mutants --write`). A hash divides these
+were broken in {every[0]} ways (`python -m benchmarks.mutants --write`{sample}). A hash divides these
 mutants into two halves. The rules were tuned on one; of the other, which is held out, only totals
 were looked at, though more than once while the rules were written.
 Detected: {every[1]} of {every[0]}. Named rightly: {held[2]} of {held[0]} ({held[2] / held[0]:.1%})
