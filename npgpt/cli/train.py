@@ -227,12 +227,22 @@ def _corpus(settings: RunConfig, state: TrainingState | None, tokenizer: Tokeniz
     return corpus
 
 
+# nanoGPT's other values of init_from, and what to write here
+NANOGPTS = {
+    "scratch": "leave it out; a new model is what a run begins with",
+    "resume": "a run is continued by --resume RUN",
+}
+
+
 def _new_settings(
     args: argparse.Namespace, given: dict[str, object]
 ) -> tuple[RunConfig, Tokenizer | str]:
     tables = {} if args.config is None else read_toml(args.config)
     asked = {key: value for table in tables.values() for key, value in table.items()} | given
-    fine_tuning = bool(asked.get("init_from"))
+    begin = asked.get("init_from")
+    if begin in NANOGPTS and not Path(str(begin)).exists():
+        raise ValueError(f"--init-from {begin}: {NANOGPTS[str(begin)]}")
+    fine_tuning = bool(begin)
     if args.preset == FINE_TUNING and not fine_tuning:
         raise ValueError(f"the preset {FINE_TUNING} needs --init-from, the model to begin with")
     preset = FINE_TUNING if fine_tuning and args.preset is None else args.preset

@@ -379,6 +379,9 @@ def test_a_model_is_fine_tuned_on_another_text(npgpt, run_folder, tmp_path):
 
 
 @pytest.mark.parametrize("given, said", [
+    (["--init-from", "scratch"],
+     (2, "--init-from scratch: leave it out; a new model is what a run begins with")),
+    (["--init-from", "resume"], (2, "--init-from resume: a run is continued by --resume RUN")),
     (["--init-from", "nope"], (3, "nope: no such file or folder")),
     (["--init-from", "gpt2"], (3, "gpt2 is not on this machine yet; run: npgpt pull gpt2")),
     (["--preset", "finetune"],
