@@ -30,13 +30,14 @@ import numpy as np
 
 from npgpt.doctor import Finding, Report
 
-from ..readme import PAGE, put_section
+from ..readme import ROOT, put_section
 from .entry import examine
 from .faults import FAULTS, Fault
 from .piece import STYLES, Piece, inputs_of, pieces
 from .proof import symptoms, wrong_by_differences
 
 RESULTS = Path(__file__).parents[1] / "results" / "students.json"
+PAGE = ROOT / "npgpt" / "doctor" / "README.md"
 COUNTS = ("faults", "detected", "placed", "repaired", "named")
 
 
@@ -237,7 +238,7 @@ def main() -> int:
     parser.add_argument("--show", action="store_true",
                         help="print who is accused, and what was not named at its place")
     parser.add_argument("--write", action="store_true",
-                        help=f"write {RESULTS.name} and the tables in benchmarks/README.md")
+                        help=f"write {RESULTS.name} and the tables in npgpt/doctor/README.md")
     args = parser.parse_args()
     if args.write and (args.style or args.only or args.every > 1):
         parser.error("--write needs the whole set")
