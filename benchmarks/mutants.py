@@ -281,7 +281,8 @@ def section(result: dict[str, Any]) -> str:
 
 The doctor is the part of the check that names the fault. To measure it, all layers' backwards
 were broken in {every[0]} ways (`python -m benchmarks.mutants --write`{sample}). \
-A hash divides these mutants into two halves. The rules were tuned on one; of the other, which is held out, only totals
+A hash divides these mutants into two halves. The rules were tuned on one; of the other, which is
+held out, only totals
 were looked at, though more than once while the rules were written.
 Detected: {every[1]} of {every[0]}. Named rightly: {held[2]} of {held[0]} ({held[2] / held[0]:.1%})
 in the held-out half; of the same made by `exec`, without a source that could be read, {unread} \
