@@ -39,6 +39,7 @@ import os
 import platform
 import sys
 import tempfile
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -276,20 +277,21 @@ def section(result: dict[str, Any]) -> str:
     sample = f", every {result['every']}th mutant of the catalogue" if result["every"] > 1 else ""
     rows = [f"| {kind} | {row['held-out'][0]} | {row['held-out'][1]} | {row['held-out'][2]} |"
             for kind, row in table.items()]
+    lead = textwrap.fill(
+        "The doctor is the part of the check that names the fault. To measure it, all layers' "
+        f"backwards were broken in {every[0]} ways (`python -m benchmarks.mutants --write`"
+        f"{sample}). A hash divides these mutants into two halves. The rules were tuned on one; of "
+        "the other, which is held out, only totals were looked at, though more than once while the "
+        f"rules were written. Detected: {every[1]} of {every[0]}. Named rightly in the held-out "
+        f"half: {held[2]} of {held[0]} ({held[2] / held[0]:.1%}); of the same made by `exec`, "
+        f"without a source that could be read, {unread} ({unread / held[0]:.1%}). npgpt's own right "
+        f"layers called wrong: {result['right_layers_accused']} in "
+        f"{result['right_layers_examined']:,} random shapes, seeds and scales. The slowest report "
+        f"took {result['slowest_report_cpu_seconds']:.1f} s.", 105)
     return f"""
 ## How good is the doctor?
 
-The doctor is the part of the check that names the fault. To measure it, all layers' backwards
-were broken in {every[0]} ways (`python -m benchmarks.mutants --write`{sample}). \
-A hash divides these mutants into two halves. The rules were tuned on one; of the other, which is
-held out, only totals
-were looked at, though more than once while the rules were written.
-Detected: {every[1]} of {every[0]}. Named rightly: {held[2]} of {held[0]} ({held[2] / held[0]:.1%})
-in the held-out half; of the same made by `exec`, without a source that could be read, {unread} \
-({unread / held[0]:.1%}). npgpt's own right layers called wrong: \
-{result["right_layers_accused"]} in {result["right_layers_examined"]:,} random shapes, seeds and \
-scales.
-The slowest report took {result["slowest_report_cpu_seconds"]:.1f} s.
+{lead}
 
 Not solved yet: of two faults in one gradient it names both, or one and what is left, but not
 always. A large tensor with kinks that takes no complex step gets a picture instead of a name.
