@@ -284,8 +284,8 @@ def section(result: dict[str, Any]) -> str:
         "the other, which is held out, only totals were looked at, though more than once while the "
         f"rules were written. Detected: {every[1]} of {every[0]}. Named rightly in the held-out "
         f"half: {held[2]} of {held[0]} ({held[2] / held[0]:.1%}); of the same made by `exec`, "
-        f"without a source that could be read, {unread} ({unread / held[0]:.1%}). npgpt's own right "
-        f"layers called wrong: {result['right_layers_accused']} in "
+        f"without a source that could be read, {unread} ({unread / held[0]:.1%}). npgpt's own "
+        f"right layers called wrong: {result['right_layers_accused']} in "
         f"{result['right_layers_examined']:,} random shapes, seeds and scales. The slowest report "
         f"took {result['slowest_report_cpu_seconds']:.1f} s.", 105)
     return f"""
