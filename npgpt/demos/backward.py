@@ -167,7 +167,7 @@ def backward_picture(shown: Played) -> drawing.Figure:
             x, y = _PLACES[name]
             up = float(np.sign(y - here[1]))     # from above, from below, or from the left
             end = (here[0], here[1] + 0.08 * up) if up else (here[0] - _WIDTHS[line.op], here[1])
-            _arrow(axes, (x + _ARRAY, y), end, bend=0.12 if line.op == "residual" and up else 0.0)
+            _arrow(axes, (x + _ARRAY, y), end, curve=0.12 if line.op == "residual" and up else 0.0)
         x, y = _PLACES[line.out]
         _arrow(axes, here, (x - _WIDTHS.get(line.out, _ARRAY), y))
         axes.text(*here, line.op.replace("_", "\n"), ha="center", va="center", fontsize=9,
@@ -190,8 +190,8 @@ def backward_picture(shown: Played) -> drawing.Figure:
 
 
 def _arrow(
-    axes: Any, start: tuple[float, float], end: tuple[float, float], bend: float = 0.0
+    axes: Any, start: tuple[float, float], end: tuple[float, float], curve: float = 0.0
 ) -> None:
     axes.annotate("", end, start, zorder=0, arrowprops={
         "arrowstyle": "-|>", "color": drawing.GREY, "shrinkA": 0, "shrinkB": 1,
-        "connectionstyle": f"arc3,rad={bend}"})
+        "connectionstyle": f"arc3,rad={curve}"})

@@ -146,7 +146,7 @@ class _Diagnosis:
         if nonlinear and not any(f.nonlinear for f in found):
             if "unexplained" not in [f.kind for f in found]:
                 return found
-            # one fault, told once
+            # one fault, reported once
             found = [replace(f, message=f"{nonlinear.message} {f.message}", kind="not-linear",
                              nonlinear=True) if f.kind == "unexplained" else f for f in found]
         return found
