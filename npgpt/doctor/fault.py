@@ -17,7 +17,7 @@ DIGITS = 1e-8   # of the whole: what was given meets a prediction, and eight dig
 NEARLY = 3e-3   # the same where forward computes in float32
 NEAR = 1e-7     # a number found by least squares stands for one that people write
 PATH = 1e-6     # of the error: what paths of forward explain, each weight found by least squares
-ALIKE = 1e-8    # two paths, or two gradients, that differ by less cannot be told apart
+ALIKE = 1e-8    # two paths, or two gradients, that differ by less are the same
 
 
 @dataclass(frozen=True)

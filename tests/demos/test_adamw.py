@@ -70,6 +70,7 @@ def test_any_walk_can_be_drawn(settings, tmp_path):
     from npgpt.display.drawing import save
 
     save(adamw_picture(shown), tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("settings, says", [

@@ -48,3 +48,4 @@ def test_any_word_can_be_drawn(text, tmp_path):
     from npgpt.display.drawing import save
 
     save(bpe_picture(bpe_demo(text)), tmp_path / "b.png")
+    assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")

@@ -51,3 +51,4 @@ def test_any_matrix_can_be_drawn(array, tmp_path):
     figure = new_figure(1, 1, (4, 3))
     draw_grid(figure.axes[0], array, ["$a"] * len(array), ["b"] * array.shape[1], "a $ title")
     save(figure, tmp_path / "g.png")
+    assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
