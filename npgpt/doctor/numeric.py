@@ -186,7 +186,7 @@ class Gradient:
     def _length(self) -> float:
         """The input's length, or a small one for an input of zeros."""
         x = self.pair.array(self.position)
-        return max(norm(x[np.isfinite(x)]), 1e-3 * float(max(x.size, 1)) ** 0.5)
+        return max(norm(x[np.isfinite(x)]), 1e-3 * math.sqrt(max(x.size, 1)))
 
     @property
     def _flat(self) -> Array:
