@@ -4,6 +4,52 @@ import functools
 
 import numpy as np
 
+from npgpt.doctor import Program
+
+
+def _dlogits(logits, targets, dloss, *, wrong=None):
+    """dlogits, with one mistake made."""
+    rows, flat = logits.reshape(-1, logits.shape[-1]), targets.reshape(-1)
+    counted, n = flat != -100, np.arange(len(flat))
+    p = np.exp(rows - rows.max(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+    onehot = np.zeros_like(p)
+    onehot[n, np.where(counted, flat, 0)] = 1
+    if wrong == "all positions":
+        onehot[:, np.where(counted, flat, 0)] = 1
+    if wrong == "all counted":
+        onehot[:, flat[counted]] = 1
+    counts = counted[:, None] / {"all": len(flat), "1": 1, "sequences": len(targets)}.get(
+        wrong, max(counted.sum(), 1))
+    gap = {"p only": p, "sign": onehot - p, "one-hot only": -onehot, "added": p + onehot,
+           "subtracted everywhere": p - 1}.get(wrong, p - onehot)
+    return {"dlogits": (dloss * counts * gap).reshape(logits.shape)}
+
+
+KNOWN = [
+    ("onehot-all-rows", "all positions", "the 1 of each target is subtracted in every row: [:, "
+     "targets] takes all positions; it takes two index arrays, [rows, targets]"),
+    ("onehot-all-rows", "all counted", "the 1 of each target is subtracted in every row: [:, "
+     "targets] takes all positions; it takes two index arrays, [rows, targets]"),
+    ("ignored-in-mean", "all", "it is divided by the number of all positions; the loss is a mean "
+     "over those that count"),
+    ("sum-for-mean", "1", "it is not divided by the number of positions that count: the loss is "
+     "their mean"),
+    ("sum-for-mean", "sequences", "it is divided by the number of sequences; the loss is a mean "
+     "over positions"),
+    ("one-hot-forgotten", "p only", "the target is never subtracted: the gradient does not know the "
+     "text"),
+    ("wrong-sign", "sign", "the sign is wrong: the loss falls when the target's logit rises, so its "
+     "gradient is negative"),
+    ("missing-term", "one-hot only", "only the target's own logit gets a gradient: the path through "
+     "the sums of exps is missing, which every logit of the row feeds"),
+    ("term-sign", "added", "the target is added where it is to be subtracted"),
+    ("wrong-element", "subtracted everywhere", "1 is subtracted from every element of the row: only "
+     "the target's"),
+]
+BACKWARD = Program("cross_entropy", _dlogits, [
+    (kind, functools.partial(_dlogits, wrong=wrong), sentence) for kind, wrong, sentence in KNOWN])
+
 
 def grade(mine, g):
     """The loss, then both gradients: with positions that do not count, and with dloss not 1."""
@@ -32,6 +78,12 @@ def grade(mine, g):
             or f"It is {float(forward(logits, none)[0])}: a mean over nothing divides by 0.")
 
     for backward in (mine.cross_entropy_backward_staged, mine.cross_entropy_backward):
+        @functools.wraps(backward)
+        def dlogits(logits, targets, dloss, backward=backward):
+            given = backward(dloss, forward(logits, targets)[1])
+            return {"dlogits": given[0] if isinstance(given, tuple) else given}
+
+        g.known(BACKWARD, dlogits, logits, some, 0.7)
         g.gradient(forward, backward, logits, some)
         g.probe("nothing-counted", f"when no position counts {backward.__name__} gives 0",
                 lambda backward=backward: not np.any(
