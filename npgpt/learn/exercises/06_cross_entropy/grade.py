@@ -23,6 +23,8 @@ def _dlogits(logits, targets, dloss, *, wrong=None):
         wrong, max(counted.sum(), 1))
     gap = {"p only": p, "sign": onehot - p, "one-hot only": -onehot, "added": p + onehot,
            "subtracted everywhere": p - 1}.get(wrong, p - onehot)
+    if wrong in ("diagonal", "p (1 - p)"):
+        gap = (p - 1) * onehot if wrong == "diagonal" else onehot * p * (p - 1)
     return {"dlogits": (dloss * counts * gap).reshape(logits.shape)}
 
 
@@ -41,6 +43,10 @@ KNOWN = [
      "text"),
     ("wrong-sign", "sign", "the sign is wrong: the loss falls when the target's logit rises, so its "
      "gradient is negative"),
+    ("softmax-diagonal", "diagonal", "1/p and p (1 - p) are multiplied element by element, which is "
+     "softmax's diagonal only: every logit of a row moves the target's p"),
+    ("softmax-diagonal", "p (1 - p)", "p (1 - p) is softmax's diagonal only, and the logarithm's "
+     "1/p is missing"),
     ("missing-term", "one-hot only", "only the target's own logit gets a gradient: the path through "
      "the sums of exps is missing, which every logit of the row feeds"),
     ("term-sign", "added", "the target is added where it is to be subtracted"),
@@ -84,6 +90,10 @@ def grade(mine, g):
             return {"dlogits": given[0] if isinstance(given, tuple) else given}
 
         g.known(BACKWARD, dlogits, logits, some, 0.7)
+        once, twice = (dlogits(logits, some, dloss)["dlogits"] for dloss in (1.0, 2.0))
+        if np.any(once) and np.array_equal(once, twice):
+            g.fail("missing-factor", f"{backward.__name__} gives the same for dloss = 1 and dloss "
+                   "= 2: dloss is a factor of every gradient")
         g.gradient(forward, backward, logits, some)
         g.probe("nothing-counted", f"when no position counts {backward.__name__} gives 0",
                 lambda backward=backward: not np.any(
