@@ -1,10 +1,12 @@
 """How cross-entropy is graded."""
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 
 from npgpt.doctor import Program
+from npgpt.doctor.values.catalogue import PROGRAMS
 
 
 def _dlogits(logits, targets, dloss, *, wrong=None):
@@ -57,6 +59,22 @@ BACKWARD = Program("cross_entropy", _dlogits, [
     (kind, functools.partial(_dlogits, wrong=wrong), sentence) for kind, wrong, sentence in KNOWN])
 
 
+def _draw(rng, settings, n):
+    """The doctor's inputs, but for two: a softmax and its logarithm, one after the other, are right
+    as well, so no probability may be so small that it becomes 0."""
+    inputs, drawn = LOSS.draw(rng, settings, 0 if n in (2, 3) else n)
+    logits, targets = inputs
+    if n == 2:
+        logits[0, 0] += 900             # exp overflows unless the maximum is subtracted
+    if n == 3:
+        logits[0, 0, targets[0, 0]] -= 30   # something added inside of the logarithm shows
+    return (logits, targets), drawn
+
+
+LOSS = PROGRAMS["cross_entropy"]
+FORWARD = replace(LOSS, draw=_draw)
+
+
 def grade(mine, g):
     """The loss, then both gradients: with positions that do not count, and with dloss not 1."""
     forward = mine.cross_entropy_forward
@@ -68,8 +86,8 @@ def grade(mine, g):
     logits, targets = 2 * g.normal(2, 3, 7), g.ids(2, 3, below=7)
     some = targets.copy()
     some[0, 1] = -100
-    g.values("cross_entropy", loss_of, logits, targets)
-    g.values("cross_entropy", loss_of, logits, some)
+    g.values(FORWARD, loss_of, logits, targets)
+    g.values(FORWARD, loss_of, logits, some)
 
     def ignores_what_it_is_told():
         marked = np.where(some == -100, 5, np.where(some == 5, 4, some))
