@@ -71,8 +71,57 @@ def _draw(rng, settings, n):
     return (logits, targets), drawn
 
 
+def _dloss_dropped(dlogits, logits, targets):
+    try:
+        once, twice = (np.asarray(dlogits(logits, targets, dloss)["dlogits"], float)
+                       for dloss in (1.0, 2.0))
+    except (LookupError, TypeError, ValueError):    # what went wrong is for the doctor
+        return False
+    return bool(np.any(once)) and np.array_equal(once, twice)
+
+
+def _loss(logits, targets, *, wrong):
+    """The loss with one mistake made."""
+    rows, flat = logits.reshape(-1, logits.shape[-1]), targets.reshape(-1)
+    counted, n = flat != -100, np.arange(len(flat))
+    safe = np.where(counted, flat, 0)
+    shifted = rows - rows.max(-1, keepdims=True)
+    sums = np.exp(shifted).sum(-1, keepdims=True)
+    log_p = shifted - np.log(sums)
+    if wrong == "log2":
+        log_p = shifted - np.log2(sums)
+    if wrong == "no sums":
+        log_p = shifted
+    if wrong == "sums alone":
+        log_p = -np.log(sums)
+    if wrong == "sums not logged":
+        log_p = shifted - sums
+    picked = log_p[:, safe] * counted if wrong == "all rows" else log_p[n, safe] * counted
+    if wrong == "all rows counted":
+        picked = log_p[:, flat[counted]]
+    if wrong == "whole row":
+        picked = log_p * counted[:, None]
+    return -picked.sum() / max(counted.sum(), 1)
+
+
 LOSS = PROGRAMS["cross_entropy"]
-FORWARD = replace(LOSS, draw=_draw)
+FORWARD = replace(LOSS, draw=_draw, variants=[*LOSS.variants, *(
+    (kind, functools.partial(_loss, wrong=wrong), sentence) for kind, wrong, sentence in [
+        ("loss-in-bits", "log2", "log2 stands where log is meant: exp undoes the natural logarithm"),
+        ("logsumexp-forgotten", "no sums",
+         "the log of the sums is not subtracted: log_p = shifted - log(sums)"),
+        ("logits-forgotten", "sums alone", "the target's own logit is missing: log_p = shifted - "
+                                           "log(sums)"),
+        ("log-forgotten", "sums not logged", "the sums are subtracted without their logarithm: "
+                                             "log_p = shifted - log(sums)"),
+        ("onehot-all-rows", "all rows", "every row is scored on the targets of all rows: "
+                                        "[:, targets] takes them all; take two index arrays, "
+                                        "[rows, targets]"),
+        ("onehot-all-rows", "all rows counted", "every row is scored on the targets of all rows: "
+                                                "take two index arrays, [rows, targets]"),
+        ("target-forgotten", "whole row", "all of log_p is summed: only the target's element of "
+                                          "each row belongs to the loss"),
+    ])])
 
 
 def grade(mine, g):
@@ -110,8 +159,7 @@ def grade(mine, g):
             return {"dlogits": given[0] if isinstance(given, tuple) else given}
 
         g.known(BACKWARD, dlogits, logits, some, 0.7)
-        once, twice = (dlogits(logits, some, dloss)["dlogits"] for dloss in (1.0, 2.0))
-        if np.any(once) and np.array_equal(once, twice):
+        if _dloss_dropped(dlogits, logits, some):
             g.fail("missing-factor", f"{backward.__name__} gives the same for dloss = 1 and dloss "
                    "= 2: dloss is a factor of every gradient")
         g.gradient(forward, backward, logits, some)
