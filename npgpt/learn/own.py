@@ -18,9 +18,13 @@ from dataclasses import replace
 from typing import Any
 
 from .. import layers
+from ..arrays import Array
+from ..config import GPT2Config
 from ..doctor.values import programs
+from ..doctor.values.program import accepted
+from ..model import block
 from ..ops import TEXTBOOK, Ops
-from ..tape import Op
+from ..tape import Op, V
 from .exercise import Exercise
 
 HALVES = ("forward", "backward")
@@ -30,6 +34,10 @@ PARTS: dict[str, Callable[..., Any]] = {
     "adamw": programs.adamw, "clip": programs.clip, "learning_rate": programs.learning_rate,
     "sampling": programs.sampling,
 }
+# the parameters of a block, by the names that its function finds them under
+BLOCK = [f"{name}.{half}" for name in (
+    "ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
+    for half in ("weight", "bias")]
 Function = Callable[..., Any]
 
 
@@ -60,6 +68,7 @@ class Own:
                 replaced = by_function.get(id(value))
                 if replaced is not None:
                     setattr(module, name, everything[replaced])
+        self._block = Op("block", *_block_pair(own)) if "block_forward" in own else None
         changed = {name: Op(name, everything[f"{name}_forward"], everything[f"{name}_backward"])
                    for name in TEXTBOOK.named()
                    if everything[f"{name}_forward"] is not _package()[f"{name}_forward"]}
@@ -68,10 +77,40 @@ class Own:
     def _counted(self, key: str, function: Function) -> Function:
         def counting(*inputs: Any, **settings: Any) -> Any:
             self.calls[key] += 1
-            return function(*inputs, **settings)
+            # such as attention's dropout, which is off here
+            return function(*inputs, **accepted(function, settings))
 
         counting.__name__ = key
         return counting
+
+
+    @property
+    def run_block(self) -> Callable[..., Any] | None:
+        """What runs the model's blocks: a learner's whole block the first of them, so that their
+        single layers run too, in the others; None where no block passed."""
+        if self._block is None:
+            return None
+        own: Op = self._block
+
+        def run(params: Mapping[str, V], layer: int, x: V, config: GPT2Config, **rest: Any) -> V:
+            if layer:
+                return block(params, layer, x, config, **rest)
+            return own(x, *(params[f"h.0.{name}"] for name in BLOCK), n_head=config.n_head)
+
+        return run
+
+
+def _block_pair(own: Mapping[str, Function]) -> tuple[Function, Function]:
+    """A block that takes its parameters as a dict, under the contract of layers."""
+    def forward(x: Array, *arrays: Array, n_head: int) -> tuple[Array, Any]:
+        out, cache = own["block_forward"](x, dict(zip(BLOCK, arrays, strict=True)), n_head=n_head)
+        return out, cache
+
+    def backward(dout: Array, cache: Any) -> tuple[Array, ...]:
+        dx, dparams = own["block_backward"](dout, cache)
+        return dx, *(dparams[name] for name in BLOCK)
+
+    return forward, backward
 
 
 def _package() -> dict[str, Function]:

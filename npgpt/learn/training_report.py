@@ -52,7 +52,8 @@ def report(
             say(f"step {step:5}   loss {loss:.4f}")
 
     try:
-        run = train(plan, text, mine.ops, mine.parts, on_step=on_step)
+        run = train(plan, text, mine.ops, mine.parts, on_step=on_step,
+                    run_block=mine.run_block)
     except Stopped:
         raise
     except Exception as error:      # the learner's code
