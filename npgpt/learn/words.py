@@ -27,11 +27,11 @@ def wrap(text: str, indent: str = "") -> list[str]:
 
 def of_list(course: Sequence[Exercise], results: Sequence[Result], colour: bool) -> Iterator[str]:
     """The course as a table: number, name, marks, minutes, status, and how much is done."""
-    yield f"{'':3} {'exercise':17} {'hard':4} {'weight':6} {'min.':>4}  {'status':9}  what it is"
+    yield f"{'':3} {'exercise':17} {'hard':5} {'worth':5} {'min.':>4}  {'status':9}  what it is"
     for exercise, result in zip(course, results, strict=True):
         hard, weight, minutes = exercise.estimate
         status = tint(f"{result.status:9}", HUES[result.status], colour)
-        goal = textwrap.shorten(exercise.about["title"], WIDTH - 51, placeholder=" ...")
+        goal = textwrap.shorten(exercise.about["title"], WIDTH - 50, placeholder=" ...")
         yield (f"{exercise.number:3} {exercise.name:17} {'*' * hard:5} {'*' * weight:5} "
                f"{minutes:>4}  {status}  {goal}")
     yield ""
@@ -73,8 +73,8 @@ def of_result(result: Result, every: bool, colour: bool) -> Iterator[str]:
             yield f"   what this is, and how to find it by hand: npgpt explain {finding.kind}"
     if result.findings and not every:
         yield ""
-        yield from wrap(f"all findings: npgpt learn check {result.name} --all    "
-                        f"a hint: npgpt learn hint {result.name}")
+        yield f"all findings   npgpt learn check {result.name} --all"
+        yield f"a hint         npgpt learn hint {result.name}"
     if result.printed.strip():
         lines = result.printed.rstrip().splitlines()
         yield ""
