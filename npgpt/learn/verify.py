@@ -96,11 +96,15 @@ def _wrong(exercise: Exercise, wrong: WrongAnswer | Planted) -> str:
     found = result.findings[0]
     if found.kind != wrong["kind"]:
         return f"expected {wrong['kind']}, got {found.kind}: {found.text}"
-    says = wrong.get("says", [])
     text = " ".join(found.text.split())
-    missing = [words for words in ([says] if isinstance(says, str) else says)
-               if " ".join(words.split()) not in text]     # type: ignore[union-attr]
+    missing = [words for words in said(wrong) if " ".join(words.split()) not in text]
     return f"it does not say {missing[0]!r}: {text}" if missing else ""
+
+
+def said(wrong: WrongAnswer | Planted) -> list[str]:
+    """The phrases that the finding must hold."""
+    says: str | list[str] = wrong.get("says", [])   # type: ignore[assignment]
+    return [says] if isinstance(says, str) else says
 
 
 def _hints(exercise: Exercise) -> str:
