@@ -1,6 +1,25 @@
 """How dropout is graded."""
 
+import dataclasses
+
 import numpy as np
+
+from npgpt.doctor.values.catalogue import PROGRAMS
+
+
+def by_fraction(x, kept, *, rate, rng=None, training=True):
+    """Scaled by the fraction that happened to be kept."""
+    if not training:
+        return x, 1.0
+    return x * kept / kept.mean(), 1 - rate
+
+
+DROPOUT = dataclasses.replace(PROGRAMS["dropout"], variants=[
+    *PROGRAMS["dropout"].variants,
+    ("scaled-by-fraction", by_fraction,
+     "what is kept is divided by the fraction that was kept this time; divide by 1 - rate, the "
+     "probability to keep, so that each element has the right mean"),
+])
 
 
 def grade(mine, g):
@@ -8,25 +27,29 @@ def grade(mine, g):
     x = g.normal(7, 9, 40) + 3
 
     def drop(seed, rate=0.25):
-        return np.asarray(mine.dropout_forward(x, rate=rate, rng=np.random.default_rng(seed))[0])
+        out = mine.dropout_forward(x, rate=rate, rng=np.random.default_rng(seed))
+        return np.asarray(out[0] if isinstance(out, tuple) else out)
 
-    g.values("dropout", mine.dropout_forward)
+    g.probe("one-mask-for-all", "every element is drawn by itself", lambda: by_itself(drop(4) == 0))
+    g.values(DROPOUT, mine.dropout_forward)
     g.probe("rng-ignored", "what is dropped comes from rng, so another rng drops other elements",
             lambda: (drop(1) != drop(2)).any())
-    g.probe("not-repeatable", "equal generators drop the same elements",
-            lambda: np.array_equal(drop(3), drop(3)))
-    g.probe("one-mask-for-all", "every element is drawn by itself", lambda: shared(drop(4) == 0))
     g.probe("rate-0", "at rate 0 nothing is dropped and nothing scaled",
             lambda: np.allclose(drop(5, rate=0.0), x, rtol=1e-12))
     small = g.normal(2, 3, 5)
     rng = np.random.default_rng(6)
     g.gradient(mine.dropout_forward, mine.dropout_backward, small, rate=0.4, rng=rng)
-    g.gradient(lambda x: mine.dropout_forward(x, rate=0.4, rng=rng, training=False),
-               mine.dropout_backward, small)
+
+    def at_evaluation(x):
+        return mine.dropout_forward(x, rate=0.4, rng=rng, training=False)
+
+    g.gradient(at_evaluation, mine.dropout_backward, small)
 
 
-def shared(dropped):
+def by_itself(dropped):
     """A sentence where all sequences, positions or channels drop alike; else True."""
+    if dropped.ndim < 3 or not 0 < dropped.mean() < 1:
+        return True     # the values say what is wrong
     for axis, what in enumerate(("sequence of the batch", "position", "channel")):
         if (dropped == dropped.take([0], axis=axis)).all():
             return f"Every {what} drops the same elements: draw as many numbers as x has."

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npgpt.doctor import Program
+from npgpt.doctor import Program, diagnose_value
 
 
 def token(ids, weight):
@@ -34,20 +34,65 @@ POSITION = Program("position_embedding", position, [
 ])
 
 
+def table(x, weight, positions, dout, rows=None):
+    """The gradient of the position table; `rows` is what is added at the positions."""
+    dweight = np.zeros_like(weight)
+    np.add.at(dweight, positions, dout.sum(axis=0) if rows is None else rows)
+    return dweight
+
+
+TABLE = Program("position table", table, [
+    ("positions-ignored", lambda x, weight, positions, dout:
+     table(x, weight, np.arange(len(positions)), dout),
+     "the gradient goes to the first T rows: add it at `positions`, where forward read"),
+    ("missing-broadcast-sum", lambda x, weight, positions, dout:
+     table(x, weight, positions, dout, dout[0]),
+     "only the first sequence counts: every sequence of the batch read these rows, so a sum over "
+     "the batch is missing"),
+    ("missing-broadcast-sum", lambda x, weight, positions, dout:
+     table(x, weight, positions, dout, dout[-1]),
+     "only the last sequence counts: every sequence of the batch read these rows, so a sum over "
+     "the batch is missing"),
+    ("mean-for-sum", lambda x, weight, positions, dout:
+     table(x, weight, positions, dout, dout.mean(axis=0)),
+     "a mean over the batch is taken where the sum belongs: each sequence's reading counts in full"),
+    ("wrong-axis", lambda x, weight, positions, dout:
+     table(x, weight, positions, dout, dout.sum(axis=(0, 1))),
+     "it is summed over the positions too: each position has a row of its own, so sum over the "
+     "batch alone"),
+    ("wrong-axis", lambda x, weight, positions, dout:
+     np.concatenate([dout.sum(axis=1), np.zeros_like(weight[len(dout):])]),
+     "it is summed over the positions and laid out by sequence: sum over the batch, axis 0"),
+])
+
+
 def grade(mine, g):
     """Ids that repeat within a sequence and across; positions from 0 and from the middle."""
-    ids = np.array([[4, 1, 4, 6], [1, 1, 0, 4], [2, 5, 6, 1]])      # 3 is never read
-    weight, x, table = g.normal(7, 5), g.normal(3, 4, 5), g.normal(9, 5)
+    ids = np.array([[4, 1, 4, 6], [1, 1, 0, 4], [2, 5, 6, 1]])      # never 3 or 7
+    weight, x, table = g.normal(8, 5), g.normal(3, 4, 5), g.normal(9, 5)
     positions = np.arange(4)
     g.values(TOKEN, mine.token_embedding_forward, ids, weight, axes="B T C")
     g.gradient(mine.token_embedding_forward, mine.token_embedding_backward, ids, weight)
     g.values(POSITION, mine.position_embedding_forward, x, table, positions, axes="B T C")
     g.values(POSITION, mine.position_embedding_forward, x, table, positions + 3, axes="B T C")
-    g.gradient(mine.position_embedding_forward, mine.position_embedding_backward,
-               x, table, positions)
-    g.gradient(mine.position_embedding_forward, mine.position_embedding_backward,
-               x, table, positions + 3)
+    named(mine, g, x, table, positions + 3)
+    for places in (positions, positions + 3):
+        g.gradient(mine.position_embedding_forward, mine.position_embedding_backward,
+                   x, table, places)
     g.gradient(mine.token_embedding_forward, mine.token_embedding_backward, ids[:1, :1], weight)
+
+
+def named(mine, g, x, weight, positions):
+    """The mistakes in the position table's gradient that have a name here."""
+    def given(x, weight, positions, dout):
+        _, cache = mine.position_embedding_forward(x, weight, positions)
+        return mine.position_embedding_backward(dout, cache)[1]
+
+    report = diagnose_value(TABLE, given, x, weight, positions, g.normal(*x.shape))
+    if not report.ok and report.findings[0].kind in [kind for kind, *_ in TABLE.variants]:
+        fault = report.findings[0]
+        g.fail(fault.kind, f"position_embedding_backward, gradient of weight: {fault.sentence}.",
+               f"At dweight{report.where}: expected {report.expected}, got {report.got}.")
 
 
 def after():

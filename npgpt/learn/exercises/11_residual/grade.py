@@ -20,7 +20,8 @@ def sublayer(x, gain, shift, weight, bias, normed=False, kept=1.0, post=False, h
     return layernorm_forward(out, gain, shift)[0] if post else out
 
 
-def sizes(x, weights, dout, connected, back=None, order=-1, seed=None, slope=None):
+def sizes(x, weights, dout, connected, back=None, order=-1, seed=None, slope=None,
+          turn=True, again=False):
     """The norms of all gradients; `back` is the connection in backward."""
     back = connected if back is None else back
     branches, inputs = [], []
@@ -31,8 +32,9 @@ def sizes(x, weights, dout, connected, back=None, order=-1, seed=None, slope=Non
     dx = dout if seed is None else seed(x)
     found = [np.linalg.norm(dx)]
     for weight, branch in [*zip(weights, branches)][::order]:
-        through = (dx * (1 - branch**2 if slope is None else slope(branch))) @ weight.T
-        dx = dx + through if back else through
+        through = (dx * (1 - branch**2 if slope is None else slope(branch)))
+        through = through @ (weight.T if turn else weight)
+        dx = (dout if again else dx) + through if back else through
         found.append(np.linalg.norm(dx))
     return np.array(found[::-1])
 
@@ -40,6 +42,7 @@ def sizes(x, weights, dout, connected, back=None, order=-1, seed=None, slope=Non
 RESIDUAL = Program("residual", residual, [
     ("residual-missing", lambda x, branch: branch, "x is not added: this is the branch alone"),
     ("branch-missing", lambda x, branch: x, "the branch is not added: this is x alone"),
+    ("multiplied", lambda x, branch: x * branch, "the two are multiplied; they should be added"),
     ("averaged", lambda x, branch: (x + branch) / 2, "the mean is taken; the sum is meant"),
 ])
 SUBLAYER = Program("sublayer", sublayer, [
@@ -80,9 +83,16 @@ SIZES = Program("gradient_sizes", sizes, [
      "the derivative of tanh is 1 - tanh(h)^2: the square is missing"),
     ("tanh-of-tanh", lambda *a: sizes(*a, slope=lambda b: 1 - np.tanh(b)**2),
      "the derivative of tanh is taken at tanh(h): it is 1 - tanh(h)^2, and that is branch already"),
+    ("transposed", lambda *a: sizes(*a, turn=False),
+     "the weight is not transposed in backward: h = x @ W gives dx = dh @ W.T"),
+    ("dout-added-again", lambda *a: sizes(*a, again=True),
+     "each layer adds dout, the very first gradient: add the one that came into this layer"),
+    ("root-of-mean-square", lambda x, w, dout, connected:
+     np.append(sizes(x, w, dout, connected)[:-1] / np.sqrt(x.size), np.linalg.norm(dout)),
+     "the norm is the root of the sum of squares, not of their mean"),
     ("squares-not-rooted", lambda *a: sizes(*a)**2, "these are squares: the norm has a root"),
-    ("largest-for-norm", lambda *a: sizes(*a) / np.sqrt(a[0].size),
-     "this is the root of the mean square; the norm is the root of the sum"),
+    ("root-of-mean-square", lambda *a: sizes(*a) / np.sqrt(a[0].size),
+     "the norm is the root of the sum of squares, not of their mean"),
     ("dout-left-out", lambda *a: sizes(*a)[:-1],
      "one size is missing at the end: the norm of dout itself, sizes[L]"),
     ("input-left-out", lambda *a: sizes(*a)[1:],

@@ -1,8 +1,11 @@
 """How many heads are graded."""
 
+import dataclasses
+
 import numpy as np
 
 from npgpt.doctor import Program, diagnose_value
+from npgpt.doctor.values.catalogue import PROGRAMS
 from npgpt.layers.attention import causal_attention_backward, causal_attention_forward
 
 
@@ -42,6 +45,17 @@ def mistake(**wrong):
     return lambda qkv, dout, *, n_head: gradient(qkv, dout, n_head=n_head, **wrong)
 
 
+def scaled(width):
+    """Attention of all heads with scores divided by the root of width(C, H)."""
+    def attend(qkv, *, n_head):
+        c = qkv.shape[-1] // 3
+        q, k, v = (split(part, n_head) for part in np.split(qkv, 3, axis=-1))
+        q = q * np.sqrt(c / n_head / width(c, n_head))
+        return merge(causal_attention_forward(q, k, v)[0])
+
+    return attend
+
+
 BACKWARD = Program("multi_head_attention_backward", gradient, [
     ("axes-swapped", mistake(down=bare),
      "dout is cut into heads by a bare reshape: merge was the last step of forward, so its way "
@@ -67,7 +81,16 @@ SPLIT = Program("split_heads", split, [
      "channels are dealt to the heads in turn: a head is a run of neighbouring channels"),
     ("head-count-for-size", lambda x, h: split(x, x.shape[-1] // h),
      "the number of heads is taken for the size of a head"),
+    ("heads-split-bare", lambda x, h: x.reshape(len(x), h, -1, x.shape[1]).swapaxes(2, 3),
+     "heads are split by a reshape to (B, H, D, T), which mixes positions with channels: split the "
+     "channels, then swap heads and positions"),
     ("heads-reversed", lambda x, h: split(x, h)[:, ::-1], "the heads are in reverse order"),
+])
+ALL = dataclasses.replace(PROGRAMS["multi_head_attention"], variants=[
+    *PROGRAMS["multi_head_attention"].variants,
+    *[(f"scale-of-{name}", scaled(width), f"scores are divided by sqrt({words}), not by sqrt(head "
+       "size)") for name, words, width in (
+        ("head-count", "n_head", lambda c, h: h), ("qkv-width", "3C", lambda c, h: 3 * c))],
 ])
 MERGE = Program("merge_heads", merge, [
     ("heads-merged-bare", flat,
@@ -75,6 +98,8 @@ MERGE = Program("merge_heads", merge, [
      "positions back first"),
     ("heads-merged-dealt", lambda x: x.transpose(0, 2, 3, 1).reshape(len(x), x.shape[2], -1),
      "heads are merged channel by channel: each head is a run of neighbouring channels"),
+    ("heads-merged-bare", lambda x: x.swapaxes(2, 3).reshape(len(x), x.shape[2], -1),
+     "positions and channels are swapped before the reshape; swap heads and positions"),
     ("heads-averaged", lambda x: np.tile(x.mean(1), x.shape[1]),
      "the heads are averaged; they belong side by side"),
 ])
@@ -87,12 +112,12 @@ def grade(mine, g):
     g.values(SPLIT, mine.split_heads, x, 3, axes="B H T D")
     g.values(MERGE, mine.merge_heads, heads, axes="B T C")
     forward, backward = mine.multi_head_attention_forward, mine.multi_head_attention_backward
-    qkv = g.normal(2, 4, 18)
-    g.values("multi_head_attention", forward, qkv, n_head=3, axes="B T C")
-    g.probe("sees-the-future", "a later position changes nothing at an earlier one",
-            lambda: causal(lambda x: np.asarray(forward(x, n_head=3)[0]), qkv))
+    qkv = g.normal(2, 5, 36)
+    g.values(ALL, forward, qkv, n_head=3, axes="B T C")
     named(mine, g, qkv)
     g.gradient(forward, backward, qkv, n_head=3)
+    g.probe("sees-the-future", "a later position changes nothing at an earlier one",
+            lambda: causal(lambda x: np.asarray(forward(x, n_head=3)[0]), qkv))
     g.gradient(forward, backward, qkv[:1, :1], n_head=1)
     g.gradient(forward, backward, g.normal(1, 3, 6), n_head=2)
 
@@ -104,7 +129,7 @@ def named(mine, g, qkv):
         dqkv = mine.multi_head_attention_backward(dout, cache)
         return dqkv[0] if isinstance(dqkv, tuple) else dqkv
 
-    report = diagnose_value(BACKWARD, given, qkv, g.normal(2, 4, 6), n_head=3)
+    report = diagnose_value(BACKWARD, given, qkv, g.normal(2, 5, 12), n_head=3)
     kinds = [kind for kind, *_ in BACKWARD.variants]
     if not report.ok and report.findings[0].kind in kinds:
         fault = report.findings[0]
