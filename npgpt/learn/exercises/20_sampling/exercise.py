@@ -67,8 +67,8 @@ if __name__ == "__main__":
         "as they are": {}, "T 0.5": {"temperature": 0.5}, "T 2": {"temperature": 2.0},
         "T 0": {"temperature": 0.0}, "top-k 3": {"top_k": 3}, "top-p 0.8": {"top_p": 0.8},
         "T 2, k 5, p 0.8": {"temperature": 2.0, "top_k": 5, "top_p": 0.8}}
-    columns = [probabilities(logits, **case) for case in cases.values()]
-    print(" " * 6 + "".join(f"{name:>{len(name) + 2}}" for name in cases))
+    columns = {name: probabilities(logits, **case) for name, case in cases.items()}
+    print(f"{'':6}" + "".join(f"{name:>{max(len(name), 5) + 2}}" for name in columns))
     for i, word in enumerate(words):
         print(f"{word:6}" + "".join(
-            f"{column[i]:{len(name) + 2}.3f}" for name, column in zip(cases, columns)))
+            f"{probs[i]:{max(len(name), 5) + 2}.3f}" for name, probs in columns.items()))
