@@ -7,8 +7,11 @@ from npgpt.doctor.values import programs
 from npgpt.doctor.values.catalogue import PROGRAMS
 
 ENCODE, TRAIN = PROGRAMS["bpe_encode"], PROGRAMS["bpe_train"]
-TEXTS = ["low lower lowest newer", "aaaa xyxyxy", "the cat sat on the mat", "éé è éé à",
-         "abracadabra cadabra", "zz yy zz yy ab"]
+# a text to train on and one to encode: between any two ways to go wrong, one of them decides
+PAIRS_OF_TEXTS = [
+    ("bbccaaccaacbacabbbaacccb", "cabcaaabcabb"), ("abbabababababaabéaabbbaa", "ééabaéaaébéa"),
+    ("aéaaéébabaébbbaabaééabab", "aaaaéaéabéaa"), ("aaaéaaaéaabaabaébaéabbaa", "éaaéaaébbéaé"),
+    ("aababaébbaaébaabééaébééa", "aéébéaéaaaab"), ("éébaabéaaaaaaaéabéaééaaa", "aaaabbéaabbé")]
 
 
 def right_merged(tokens, pair):
@@ -96,22 +99,21 @@ def _ints(text, merges):
 
 
 def _draw_encode(rng, given, n):
-    """A table as training makes it, each token in one way only, and a text with other words.
+    """A table as training makes it, each token in one way only, and a text.
 
     With such a table it is right as well to apply each merge once, in the order of the table.
     """
-    text, other = TEXTS[n % 6], TEXTS[(n + 4) % 6]
+    learnt, text = PAIRS_OF_TEXTS[n % len(PAIRS_OF_TEXTS)]
     merges = {left + right: (left, right)
-              for left, right in programs.bpe_train(f"{other} {text}".encode(), 9)[::-1]}
-    ending = "".join(rng.permutation([*text.replace(" ", "")])[:4])
-    return ((text + ending).encode(), [*merges.values()][::-1]), {}
+              for left, right in programs.bpe_train(learnt.encode(), 8)[::-1]}
+    return (text.encode(), [*merges.values()][::-1]), {}
 
 
 def _run_encode(function, inputs, settings):
-    """The tokens, as a list."""
+    """The tokens as one value, so that all of them are shown where one is wrong."""
     text, merges = inputs
     out = function(text, [*merges], **settings)
-    return [*out] if isinstance(out, (tuple, list)) else out
+    return [tuple(out)] if isinstance(out, (tuple, list)) else out
 
 
 def _run_train(function, inputs, settings):
