@@ -45,6 +45,7 @@ const num = (x, digits = 3) => plainNumber(x, digits).replaceAll("-", "\u2212");
 const percent = (x) => !Number.isFinite(x) ? "undefined"
   : x !== 0 && Math.abs(x) < 0.01 ? `${num(100 * x, 2)} %` : `${num(100 * x)} %`;
 const count = (n, one, many) => `${n} ${n === 1 ? one : many || one + "s"}`;
+const sentence = (words) => `${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
 const times = (x) => `${num(x, 2)} times`;
 
 // What cannot be seen gets a symbol; bytes that are no text of their own are shown in hexadecimal.

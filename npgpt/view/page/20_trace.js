@@ -65,16 +65,26 @@ class Trace {
     this.stream = payload.stream;
     this.consumers = new Map();
     for (const entry of payload.entries)
-      for (const input of entry.inputs || [])
+      for (const input of (entry.kind === "tape" && entry.inputs) || [])
         if (input.kind === "entry") this.consumers.set(input.name,
           [...(this.consumers.get(input.name) || []), entry]);
   }
   entry(name) { return this.entries[this.byName.get(name)]; }
   stat(entry, which, name) {
+    if (entry.kind === "attention" && which === "gradient") return this.dweights(entry)[name];
     const stats = entry.stats && entry.stats[which];
     return stats && stats[name] !== null && stats[name] !== undefined ? real(stats[name]) : NaN;
   }
-  has(entry, which) { return Boolean(entry.stats && entry.stats[which]); }
+  dweights(entry) {             // over all heads, zeros above the diagonal included, as for the value
+    if (!entry.counted) {
+      const all = decode(this.payload.attention[entry.layer].dweights), { low, high, broken } = extremes(all);
+      let nan = 0, zeros = 0, sum = 0;
+      for (const x of all) { if (Number.isNaN(x)) nan++; if (x === 0) zeros++; sum += x; }
+      entry.counted = { rms: rms(all), min: low, max: high, mean: sum / all.length, zeros, nan, inf: broken - nan };
+    }
+    return entry.counted;
+  }
+  has(entry, which) { return entry.kind === "attention" || Boolean(entry.stats && entry.stats[which]); }
   weights(layer, head, gradient = false) {       // (T, T) of one head
     const enc = this.payload.attention[layer][gradient ? "dweights" : "weights"];
     const all = decode(enc), size = this.length ** 2;

@@ -7,7 +7,7 @@ const SIGNED = {
   light: ["#08306b", "#1f6fb4", "#7ab6de", "#f4f4f2", "#f5b26b", "#cf6510", "#6b2d04"],
   dark: ["#b5dcff", "#4f9fe0", "#1f4f80", "#1d2024", "#7d4512", "#e08a2e", "#ffddb0"],
 };
-const DECADES = 3;      // of the signed logarithm; below, it is linear
+const KNEE = 20;        // the signed logarithm is linear below the largest / 20
 
 const isDark = () => {
   const chosen = document.documentElement.dataset.theme;
@@ -31,7 +31,7 @@ function table256(stops) {
 function signedScale(array) {
   const { low, high, broken } = extremes(array);
   const largest = Math.max(-low, high) || 1;
-  const knee = largest / 10 ** DECADES;
+  const knee = largest / KNEE;
   const t = (x) => 0.5 + 0.5 * Math.sign(x) * Math.log1p(Math.abs(x) / knee) / Math.log1p(largest / knee);
   return { t, broken, signed: true, low: -largest, high: largest, log: true };
 }
@@ -40,6 +40,13 @@ function plainScale(array, high) {
   const largest = high === undefined ? found.high || 1 : high;
   return { t: (x) => x / largest, broken: found.broken, signed: false, low: 0, high: largest };
 }
+// Logarithmic over many powers of ten, for what is not negative.
+function logScale(array, decades = 3) {
+  const { high, broken } = extremes(array), largest = high || 1, knee = 10 ** decades;
+  return { t: (x) => Math.log1p(x / largest * knee) / Math.log1p(knee), broken, signed: false, low: 0, high: largest, log: true, knee };
+}
+// Attention weights: the square root, since most of them are small.
+const weightScale = (array) => ({ ...plainScale(array, 1), t: (x) => Math.sqrt(Math.max(0, x)), root: true });
 function rgb(scale, x) {
   const stops = scale.signed ? SIGNED[isDark() ? "dark" : "light"] : VIRIDIS;
   return table256(stops)[clamp(Math.round(255 * scale.t(x)), 0, 255)];
@@ -60,8 +67,8 @@ function legend(scale, words) {
   return el("div", { class: "legend" },
     el("span", {}, num(scale.low)), canvas, el("span", {}, num(scale.high)),
     el("span", {}, scale.signed
-      ? `signed log: 0 in the middle, linear below ${num(scale.high / 10 ** DECADES)}`
-      : scale.log ? `log, linear below ${num(scale.high / 10 ** DECADES)}` : "linear"),
+      ? `signed log, linear below ${num(scale.high / KNEE, 2)}`
+      : scale.log ? `log, linear below ${num(scale.high / scale.knee, 2)}` : scale.root ? "square root" : "linear"),
     words && el("span", {}, words),
     scale.broken > 0 && el("span", { class: "warn" }, `hatched: NaN or infinite, ${scale.broken}`));
 }

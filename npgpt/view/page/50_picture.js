@@ -107,11 +107,13 @@ class HeatMap extends Picture {
     const longest = Math.max(...labels.map((s) => [...s].length));
     this.left = Math.min(110, 14 + 7.3 * longest);
     const wide = Math.max(160, (this.body.clientWidth || 320) - 10 - this.left);
-    this.width = clamp(wide / cols, this.data.square ? 7 : 2, this.data.square ? 34 : 40);
+    this.width = clamp(wide / cols, this.data.square ? 7 : 2, this.data.square ? 34 : 48);
     if (this.width > 4) this.width = Math.floor(this.width);
-    this.height = this.data.square ? this.width : clamp(Math.round(420 / rows), 9, 26);
+    this.height = this.data.square ? this.width : clamp(Math.round(420 / rows), rows > 60 ? 5 : 9, 28);
     const numbers = this.width >= 34 && this.height >= 15 && rows * cols < 600;
-    this.topSpace = colLabel && this.width >= 7 ? 8 + 7.3 * Math.min(9, Math.max(...Array.from({ length: cols }, (_, c) => [...colLabel(c)].length))) : 16;
+    const widest = colLabel ? Math.max(...Array.from({ length: cols }, (_, c) => [...colLabel(c)].length)) : 0;
+    const upright = colLabel && 7.3 * widest <= this.width;
+    this.topSpace = !colLabel || upright || this.width < 7 ? 18 : 10 + 7.3 * Math.min(9, widest);
     const canvas = el("canvas", { width: cols, height: rows, "aria-hidden": "true", style: { position: "absolute",
       left: `${this.left + 4}px`, top: `${this.topSpace + 4}px`, width: `${this.width * cols}px`,
       height: `${this.height * rows}px`, imageRendering: "pixelated" } });
@@ -142,7 +144,7 @@ class HeatMap extends Picture {
         width: n * this.width, height: this.height, fill: `url(#${pattern})` })),
       labels.map((label, r) => r % every === 0 && svg("text", { class: "mono", x: this.left - 5, y: this.topSpace + (r + 0.5) * this.height + 4, "text-anchor": "end", style: { fontSize: "11px" } }, cut(label, 13))),
       Array.from({ length: cols }, (_, c) => c % across === 0 && (colLabel
-        ? this.width >= 7 && svg("text", { class: "mono", transform: `translate(${this.left + (c + 0.5) * this.width + 4} ${this.topSpace - 4}) rotate(-90)`, style: { fontSize: "11px" } }, cut(colLabel(c), 9))
+        ? this.width >= 7 && svg("text", { class: "mono", transform: upright ? `translate(${this.left + (c + 0.5) * this.width} ${this.topSpace - 5})` : `translate(${this.left + (c + 0.5) * this.width + 4} ${this.topSpace - 4}) rotate(-90)`, "text-anchor": upright ? "middle" : "start", style: { fontSize: "11px" } }, cut(colLabel(c), 9))
         : svg("text", { class: "soft", x: this.left + c * this.width, y: this.topSpace - 4, style: { fontSize: "10px" } }, this.data.column ? this.data.column(c) : c))),
       written,
       this.spot = svg("rect", { fill: "none", stroke: css("ink"), "stroke-width": 2 }),
@@ -190,7 +192,7 @@ class Chart extends Picture {
   layout() {
     const { n, series, log, tick, marks, lines, height = 230, low, high, least = 7 } = this.data;
     const left = 58, right = 14, top = 14, tall = this.data.tall || 26;
-    const step = clamp(((this.body.clientWidth || 320) - left - right - 10) / Math.max(1, n), least, 90);
+    const step = clamp(((this.body.clientWidth || 320) - left - right - 10) / Math.max(1, n), least, n < 8 ? 110 : 260);
     const width = left + right + step * n;
     const all = series.flatMap((s) => s.values).concat((lines || []).map((line) => line.at))
       .filter((x) => Number.isFinite(x) && (!log || x > 0));
@@ -205,13 +207,10 @@ class Chart extends Picture {
     const shown = (v) => Number.isFinite(v) && (!log || v > 0);
     const every = Math.max(1, Math.ceil((to - from) / 6));
     const rules = log ? Array.from({ length: to - from + 1 }, (_, k) => from + k).filter((k) => (k - from) % every === 0).map((k) => [10 ** k, `1e${k < 0 ? "\u2212" : ""}${Math.abs(k)}`])
-      : [0, 0.25, 0.5, 0.75, 1].map((part) => { const v = from + part * (to - from); return [v, this.data.percent ? percent(v) : num(v, 2)]; });
+      : niceSteps(from, to).map((v) => [v, this.data.percent ? percent(v) : v >= 1e4 ? v.toLocaleString("en") : num(v, 2)]);
     for (const [v, words] of rules) drawn.push(
       svg("line", { class: "grid", x1: left, x2: width - right, y1: y(v), y2: y(v) }),
       svg("text", { class: "soft", x: left - 6, y: y(v) + 4, "text-anchor": "end" }, words));
-    for (const line of lines || []) drawn.push(
-      svg("line", { class: "softline", x1: left, x2: width - right, y1: y(line.at), y2: y(line.at) }),
-      svg("text", { class: "soft", x: line.start ? left + 6 : width - right - 4, y: y(line.at) - 4, "text-anchor": line.start ? "start" : "end" }, line.name));
     series.forEach((s, k) => {
       const bars = series.filter((other) => other.kind === "bar").length;
       if (s.kind === "bar") s.values.forEach((v, i) => {
@@ -229,6 +228,9 @@ class Chart extends Picture {
         if (s.kind !== "dot") drawn.push(svg("path", { d: path, style: { fill: "none", stroke: css(s.colour), strokeWidth: 2, strokeDasharray: s.dashed ? "6 4" : "" } }));
       }
     });
+    for (const line of lines || []) drawn.push(
+      svg("line", { class: "softline", x1: left, x2: width - right, y1: y(line.at), y2: y(line.at) }),
+      svg("text", { class: "soft lined", x: line.start ? left + 6 : width - right - 4, y: y(line.at) - 4, "text-anchor": line.start ? "start" : "end" }, line.name));
     for (const mark of marks || []) {
       const at = shown(mark.value) ? y(mark.value) : bottom;
       drawn.push(svg("path", { class: "warnmark", transform: `translate(${x(mark.i)} ${at + (mark.up ? -9 : 9)})`,
@@ -242,7 +244,7 @@ class Chart extends Picture {
       if (x(i) - room / 2 < lastLabel + 6) continue;
       lastLabel = x(i) + room / 2;
       drawn.push(svg("line", { class: "axis", x1: x(i), x2: x(i), y1: bottom, y2: bottom + 4 }),
-        svg("text", { class: "mono", x: x(i), y: bottom + 17, "text-anchor": "middle" }, words));
+        svg("text", { class: "mono", x: Math.min(x(i), width - room / 2), y: bottom + 17, "text-anchor": "middle" }, words));
     }
     this.geometry = { left, step, x, bottom, top };
     this.overlay = svg("svg", { width, height, "aria-hidden": "true" }, drawn,
@@ -266,6 +268,14 @@ class Chart extends Picture {
     const c = Math.floor((x - this.overlay.getBoundingClientRect().left - this.geometry.left) / this.geometry.step);
     return c >= 0 && c < this.columns ? [0, c] : null;
   }
+}
+
+// Round numbers within a range, about five.
+function niceSteps(from, to) {
+  const rough = (to - from) / 5, power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 2.5, 5, 10].find((x) => x * power >= rough), found = [];
+  for (let k = Math.ceil(from / step - 1e-9); k * step <= to + 1e-9 * step; k++) found.push(Number((k * step).toPrecision(12)));
+  return found;
 }
 
 // Roving tabindex over buttons: one tab stop, arrows between them.

@@ -54,7 +54,7 @@ view("start", "Start", (root) => {
     Object.keys(m.notable || {}).length > 0 && el("p", {}, "It differs from GPT-2 in: ", Object.entries(m.notable).map(([name, x], i) => [i ? ", " : "", el("code", {}, `${name} = ${typeof x === "object" ? JSON.stringify(x) : x}`)]), ".") || "",
     el("p", {}, "The text, as tokens (each shows what the next one cost, in nats):"),
     el("div", {}), el("ul", { class: "cards" }, cards),
-    el("p", { class: "soft small" }, m.rounding, " ", (m.left_out || []).join(" ")),
+    el("p", { class: "soft small" }, [m.rounding, ...(m.left_out || [])].filter(Boolean).map(sentence).join(" ")),
     el("p", { class: "soft small" }, "New here? ", el("button", { type: "button", class: "link", onclick: () => startTour() }, "Take the tour"), " of ten steps, or press ", el("kbd", {}, "?"), " for the keys."));
   const strip = tokenStrip("tokens", (i) => real(p.targets[i].loss), (i) => go("tokens", { pos: i }));
   root.querySelector("div").replaceWith(strip.root);
@@ -73,6 +73,6 @@ function vanishing(t) {
     el("b", {}, !Number.isFinite(change) ? "to nothing" : change >= 1.05 ? `${times(change)} smaller` : change <= 0.95 ? `${times(1 / change)} larger` : "nearly the same"), "; ",
     vanished.length ? ["it vanishes", first <= number(least) * 1.001 ? " towards the embedding, and is smallest at " : ", and is smallest at ", el("b", {}, least), ` (${num(number(least))}).`]
       : exploded.length ? ["it explodes, and is largest at ", el("b", {}, rankNames(points, number)[0]), "."]
-        : ["it neither vanishes nor explodes."]];
+        : ["it neither vanishes nor explodes, and is smallest at ", el("b", {}, least), ` (${num(number(least))}).`]];
 }
 const rankNames = (names, number) => [...names].sort((a, b) => number(b) - number(a));

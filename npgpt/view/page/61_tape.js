@@ -18,8 +18,8 @@ view("tape", "Tape", (root) => {
   table.body.removeAttribute("tabindex");
   table.body.setAttribute("role", "group");
   table.body.append(ribbon);
-  root.append(caption, table.root, el("div", { class: "controls" }, button("\u23ee", "to the start", -2 * n), button("\u25c0 step", "one step back", -1),
-    button("step \u25b6", "one step on", 1), button("\u23ed", "to the end", 2 * n), scrub, turn), now, values, picture.root);
+  root.append(caption, table.root, el("div", { class: "controls" }, button("start", "to the start", -2 * n), button("\u25c0 step", "one step back", -1),
+    button("step \u25b6", "one step on", 1), button("end", "to the end", 2 * n), scrub, turn), now, values, picture.root);
   const chosen = rove(ribbon);
   const logs = (which) => {
     const all = trace.entries.map((e) => trace.stat(e, which, "rms")).map((x) => (x > 0 ? Math.log10(x) : NaN));

@@ -95,6 +95,11 @@ function backwardFormula(entry, t, c, head) {
   if (entry.kind === "attention") return dweightFormula(entry, t, c, head);
   if (entry.kind === "view") return dviewFormula(entry, t, c, head);
   const gradient = (n) => trace.at(n, "gradient", t, c), lines = [];
+  const third = trace.entries.find((e) => e.kind === "view" && e.of === entry.name && c >= e.start && c < e.stop);
+  if (third) {          // a column of c_attn is a query's, a key's or a value's
+    const D = headSize(), inside = c - third.start;
+    return dviewFormula(third, t, inside % D, Math.floor(inside / D));
+  }
   for (const user of trace.consumers.get(entry.name) || []) {
     const dout = gradient(user.name), last = user.name;
     if (user.op === "residual") {

@@ -41,7 +41,7 @@ function tensorMap(name) {
     if (key === drawn) { map.place(cursor); return; }
     drawn = key;
     map.draw({ rows: tensor.rows, cols: tensor.cols, at: cell, masked: tensor.masked, square: tensor.square, cursor,
-      scale: tensor.square && part === "value" ? plainScale(array, 1) : signedScale(array),
+      scale: tensor.square && part === "value" ? weightScale(array) : signedScale(array),
       rowLabel: (r) => trace.token(r), colLabel: tensor.square ? (c) => trace.token(c) : null,
       column: (c) => (tensor.columns ? tensor.columns[c] : c) });
   };

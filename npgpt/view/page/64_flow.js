@@ -4,7 +4,7 @@ view("flow", "Gradient flow", (root) => {
   const p = trace.payload, stream = trace.stream, points = p.flow.points;
   const caption = el("p", { class: "caption" }), way = el("p", { class: "caption" }), notes = el("div");
   const flags = p.flow.flags || {};
-  const finite = (names) => names.filter((name) => !Number.isFinite(gradientOf(trace, name))).length;
+  const broken = (names) => names.filter((name) => trace.stat(trace.entry(name), "gradient", "nan") + trace.stat(trace.entry(name), "gradient", "inf") > 0).length;
   const streamPicture = new Chart({ name: "flow-stream", title: "Gradient along the residual stream, from the embedding (left) to the last block (right)",
     say: (_, i) => `${stream[i]}: gradient RMS ${num(gradientOf(trace, stream[i]))}, ${num(gradientOf(trace, stream[i]) / real(p.flow.reference_rms))} of that at ${p.flow.reference}; value RMS ${num(trace.stat(trace.entry(stream[i]), "value", "rms"))}${flags[stream[i]] ? ` \u2014 ${flags[stream[i]]}` : ""}`,
     copied: (_, i) => `rms(gradient of ${stream[i]}) = ${plainNumber(gradientOf(trace, stream[i]))}`,
@@ -26,14 +26,14 @@ view("flow", "Gradient flow", (root) => {
   root.append(caption, streamPicture.root, way, ways.root, allPicture.root, notes);
   const without = points.length > 0 && points.every((x) => real(x.through_residual) === 0);
   return () => {
-    refill(caption, "Look for a slope: ", vanishing(trace), p.flow.first_not_finite
+    refill(caption, "Look for a slope. ", vanishing(trace), p.flow.first_not_finite
       ? [" The first NaN or infinity stands in ", el("b", { class: "warn" }, p.flow.first_not_finite), "; after it nothing can be trusted."] : "");
     const number = (name) => gradientOf(trace, name);
     const draw = (picture, names, number2, extra) => picture.draw({ n: names.length, log: true, cursor: Math.max(0, names.indexOf(state.entry)),
       series: [{ name: "RMS of the gradient", colour: "gradient", values: names.map(number), kind: "both" }, ...extra],
       lines: [{ at: real(p.flow.reference_rms) * 1e-3, name: "a thousandth of the last: vanishing", start: true }].filter((line) => line.at > 0 && names.some((name) => number(name) < 30 * line.at)),
       marks: names.map((name, i) => flags[name] && { i, value: number(name), up: flags[name] === "exploding", cross: flags[name] === "not finite" }).filter(Boolean),
-      broken: finite(names), tick: number2, words: "\u25bc vanishing, \u25b2 exploding, \u2715 not finite" });
+      broken: broken(names), tick: number2, words: "\u25bc vanishing, \u25b2 exploding, \u2715 not finite" });
     draw(streamPicture, stream, (i) => pointLabel(stream[i]), []);
     draw(allPicture, all.map((e) => e.name), (i) => (i === 0 || blockOf(all[i].name) !== blockOf(all[i - 1].name)) ? (blockOf(all[i].name) === null ? (i ? "end" : "start") : `layer ${blockOf(all[i].name)}`) : null,
       [{ name: "RMS of the value", colour: "value", values: all.map((e) => trace.stat(e, "value", "rms")), kind: "dot" }]);

@@ -12,7 +12,7 @@ function headMap(name, title, measureOf, words) {
     table: () => ({ head: ["layer", ...matrix[0].map((_, h) => `head ${h}`)], rows: matrix.map((row, l) => [`layer ${l}`, ...row]), selected: state.layer }) });
   map.show = (given) => {
     matrix = given;
-    scale = plainScale(matrix.flat(), measureOf() === "contribution" || measureOf() === "gradient" ? undefined : 1);
+    scale = plainScale(matrix.flat(), measureOf() === "fraction" ? 1 : undefined);
     map.draw({ rows: matrix.length, cols: matrix[0].length, at: (r, c) => matrix[r][c], scale, cursor: [state.layer, state.head], rowLabel: (r) => `layer ${r}`, colLabel: (c) => `head ${c}` });
   };
   return map;
@@ -25,15 +25,16 @@ view("attention", "Attention", (root) => {
   const map = headMap("heads", "", () => measure.value, () => MEASURES.find(([m]) => m === measure.value)[1]);
   const grid = el("div", { class: "headgrid", role: "group", "aria-label": "patterns of all heads" }), chosen = rove(grid, () => trace.heads);
   const weights = tensorMap("attention-weights"), gradient = tensorMap("attention-gradient");
-  root.append(caption, el("div", { class: "controls" }, el("label", {}, "Colour of a head: ", measure)), map.root, about,
-    el("div", { class: "two" }, weights.root, gradient.root), el("h3", {}, "Patterns of all heads"),
-    el("p", { class: "soft small" }, "One small picture a head, queries downwards, keys to the right. A diagonal just below the main one: it looks at the previous token; a bright first column: at the first."), el("div", { class: "picture", tabindex: "-1" }, grid));
+  map.title(el("label", {}, "One cell a head: ", measure));
+  root.append(caption, el("div", { class: "two" }, map.root, el("figure", {}, el("div", { class: "head" }, el("figcaption", {}, "Patterns of all heads")), el("div", { class: "picture", tabindex: "-1" }, grid),
+    el("p", { class: "soft small" }, "Queries downwards, keys to the right. A line just below the diagonal looks at the previous token, a bright first column at the first."))), about,
+    el("div", { class: "two" }, weights.root, gradient.root));
   const thumbs = [];
   grid.style.gridTemplateColumns = `auto repeat(${trace.heads}, auto)`;
   for (let l = 0; l < trace.layers; l++) {
     grid.append(el("span", {}, `layer ${l}`));
     for (let h = 0; h < trace.heads; h++) {
-      const size = clamp(Math.floor(900 / trace.heads), 40, 110);
+      const size = clamp(Math.floor(Math.min(400, innerWidth - 110) / trace.heads) - 10, 22, 90);
       const canvas = el("canvas", { width: trace.length, height: trace.length, style: { width: `${size}px`, height: `${size}px`, imageRendering: "pixelated" } });
       const words = () => { const s = trace.payload.attention[l].heads[h]; return `${headName(l, h)}: previous token ${percent(real(s.previous))}, first ${percent(real(s.first))}, itself ${percent(real(s.own))}`; };
       const button = el("button", { type: "button", "aria-label": words(), title: words(), tabindex: -1, "data-head": `${l},${h}`, onclick: () => chooseHead(l, h) }, canvas);
@@ -47,10 +48,10 @@ view("attention", "Attention", (root) => {
     const T = trace.length, array = trace.weights(thumb.l, thumb.h), context = thumb.canvas.getContext("2d"), image = context.createImageData(T, T);
     if (thumb.drawn || !array) return;
     thumb.drawn = true;
-    const scale = plainScale(array, 1), warn = [168, 32, 26];
+    const scale = weightScale(array), warn = [168, 32, 26];
     for (let i = 0; i < T; i++) for (let j = 0; j <= i; j++) {
       const x = array[i * T + j];
-      image.data.set([...(Number.isFinite(x) ? rgb(scale, Math.sqrt(x)) : (i + j) % 2 ? warn : [255, 255, 255]), 255], 4 * (i * T + j));
+      image.data.set([...(Number.isFinite(x) ? rgb(scale, x) : (i + j) % 2 ? warn : [255, 255, 255]), 255], 4 * (i * T + j));
     }
     context.putImageData(image, 0, 0);
   }

@@ -10,7 +10,8 @@ view("tokens", "Tokens and loss", (root) => {
     copied: (_, i) => `loss[0, ${i}] = ${plainNumber(loss(i))}`,
     table: () => ({ head: ["position", "token", "next token", "loss", "probability", "rank", "entropy of the prediction"], selected: state.pos,
       rows: targets.map((t, i) => [String(i), trace.token(i), trace.target(i), loss(i), real(t.probability), real(t.rank), real(t.entropy)]) }) });
-  const list = () => targets[state.pos].candidates;
+  // the best ones, and at the end what came, if it is not among them
+  const list = () => { const t = targets[state.pos]; return t.candidates.some((c) => c.id === t.id) ? t.candidates : [...t.candidates, { id: t.id, show: t.show, p: t.probability }]; };
   const candidates = new Chart({ name: "candidates", title: "", say: (_, i) => `${list()[i].show}: probability ${percent(real(list()[i].p))}${list()[i].id === targets[state.pos].id ? ", the token that came" : ""}`,
     table: () => ({ head: ["token", "probability"], rows: list().map((c) => [c.show, real(c.p)]), selected: list().findIndex((c) => c.id === targets[state.pos].id) }) });
   const wide = p.flow.points.length, row = () => (paths ? paths.positions.indexOf(state.pos) : -1);
@@ -37,10 +38,10 @@ view("tokens", "Tokens and loss", (root) => {
     chart.draw({ n: T, series: [{ name: "loss of the next token", colour: "value", kind: "bar", values: targets.map((_, i) => loss(i)) }], cursor: state.pos, least: 12, tick: (i) => trace.token(i),
       lines: [{ at: real(p.uniform), name: `even guessing ${num(real(p.uniform))}`, start: true }, { at: real(p.loss), name: `mean ${num(real(p.loss))}` }], broken: targets.filter((_, i) => !Number.isFinite(loss(i))).length });
     refill(about, `Position ${state.pos}: after `, token(trace.token(state.pos)), " came ", token(trace.target(state.pos)), `, rank ${t.rank} with probability ${percent(real(t.probability))}. Its loss is \u2212ln of that: ${num(loss(state.pos))} nats (`, textbook("cross_entropy"), ").");
-    candidates.title("What the model thought likely after ", token(trace.token(state.pos)), "; marked: what came");
+    candidates.title("What the model thought likely after ", token(trace.token(state.pos)));
     const known2 = list(), came = known2.findIndex((c) => c.id === t.id);
     candidates.draw({ n: known2.length, series: [{ name: "probability", colour: "value", kind: "bar", values: known2.map((c) => real(c.p)) }], percent: true, least: 34, cursor: Math.max(0, came), height: 180,
-      tick: (i) => (known2[i].id === t.id ? `[${known2[i].show}]` : known2[i].show), words: came < 0 ? `what came, ${trace.target(state.pos)}, is not among the first ${known2.length}` : null });
+      tick: (i) => (known2[i].id === t.id ? `[${known2[i].show}]` : known2[i].show), words: known2.length > t.candidates.length ? `what came is not among the best ${t.candidates.length} and stands at the end` : "in brackets: what came" });
     if (!paths) { refill(wayWords, "This page has no gradient of single positions."); return; }
     const most = throughMost(trace, state.pos);
     if (row() < 0 || !most) { refill(wayWords, row() < 0 ? `The gradient of single positions is stored for ${paths.positions.join(", ")} only. ${paths.skipped || ""}` : "The gradient of this position is not finite."); }
@@ -48,11 +49,11 @@ view("tokens", "Tokens and loss", (root) => {
     const shown = row() >= 0;
     for (const picture of [ways, map, path]) picture.root.hidden = !shown;
     if (!shown) return;
-    ways.draw({ n: wide, least: 16, series: [{ name: "through the branch", colour: "branch", kind: "bar", values: p.flow.points.map((_, k) => part("branch", k)) }, { name: "through the residual connection", colour: "gradient", kind: "bar", values: p.flow.points.map((_, k) => part("residual", k)) }],
+    ways.draw({ n: wide, least: 16, series: [{ name: "through the residual connection", colour: "gradient", kind: "bar", values: p.flow.points.map((_, k) => part("residual", k)) }, { name: "through the branch", colour: "branch", kind: "bar", values: p.flow.points.map((_, k) => part("branch", k)) }],
       tick: (k) => `${p.flow.points[k].layer} ${p.flow.points[k].part}`, cursor: most ? p.flow.points.indexOf(most.point) : 0 });
     map.title("Which positions it reached: RMS of the gradient of position ", String(state.pos), "\u2019s loss at each point of the stream");
-    const array = cells(), logs = signedScale(array);
-    map.draw({ rows: points.length, cols: T, at: (r, c) => array[r * T + c], masked: (_, c) => c > state.pos, scale: { ...logs, signed: false, low: 0, t: (x) => 2 * logs.t(x) - 1, log: true }, rowLabel: (r) => pointLabel(points[r]), colLabel: (c) => trace.token(c), cursor: [Math.max(0, points.indexOf(state.entry)), state.pos], words: "logarithmic; blank: the future, which no gradient reaches" });
+    const array = cells();
+    map.draw({ rows: points.length, cols: T, at: (r, c) => array[r * T + c], masked: (_, c) => c > state.pos, scale: logScale(array), rowLabel: (r) => pointLabel(points[r]), colLabel: (c) => trace.token(c), cursor: [Math.max(0, points.indexOf(state.entry)), state.pos], words: "blank: the future, which no gradient reaches" });
     path.title("Norm of that gradient at each point of the stream");
     path.draw({ n: points.length, log: true, series: [{ name: "norm", colour: "gradient", kind: "both", values: norms() }], tick: (i) => pointLabel(points[i]), cursor: Math.max(0, points.indexOf(state.entry)) });
   };

@@ -34,7 +34,7 @@ view("compare", "Compare", (root) => {
     patterns.forEach((picture, k) => {
       const which = ["before", "this"][k];
       picture.title(`${which}: pattern of ${headName(state.layer, state.head)}`);
-      picture.draw({ rows: T, cols: T, square: true, at: (r, c) => array(which)[r * T + c], masked: (r, c) => c > r, scale: plainScale(array(which), 1), cursor: [state.pos, state.key], rowLabel: (r) => trace.token(r), colLabel: (c) => trace.token(c) });
+      picture.draw({ rows: T, cols: T, square: true, at: (r, c) => array(which)[r * T + c], masked: (r, c) => c > r, scale: weightScale(array(which)), cursor: [state.pos, state.key], rowLabel: (r) => trace.token(r), colLabel: (c) => trace.token(c) });
     });
   };
 });

@@ -44,7 +44,7 @@ function drawLiveText() {
 }
 function drawFoot() {
   const m = trace.meta;
-  refill($("foot"), el("div", {}, el("p", {}, `npgpt ${m.version}. Made by `, el("code", {}, m.command), `; ${m.dtype}, digest of the parameters ${m.digest}${m.created ? `, ${m.created}` : ""}. The page asks for nothing from the network${m.live ? " but this machine" : ""}.`), (m.left_out || []).length > 0 && el("p", {}, "Left out: ", m.left_out.join("; "), ".")));
+  refill($("foot"), el("div", {}, el("p", {}, `npgpt ${m.version}. Made by `, el("code", {}, m.command), `; ${m.dtype}, digest of the parameters ${m.digest}${m.created ? `, ${m.created}` : ""}. The page asks for nothing from the network${m.live ? " but this machine" : ""}.`), (m.left_out || []).length > 0 && el("p", {}, "Left out: ", m.left_out.map(sentence).join(" "))));
 }
 function ensure(id) {
   if (updates.has(id)) return updates.get(id);
@@ -56,6 +56,8 @@ function render() {
   const valid = VIEWS.some(({ id }) => id === state.view) ? state.view : (state.view = "start");
   for (const { id } of VIEWS) $(`view-${id}`).hidden = id !== valid;
   document.querySelectorAll("nav a").forEach((a) => (a.dataset.view === valid ? a.setAttribute("aria-current", "page") : a.removeAttribute("aria-current")));
+  const current = document.querySelector("nav a[aria-current]"), list = current && current.closest("ul");
+  if (list && list.scrollWidth > list.clientWidth) list.scrollLeft = current.offsetLeft - list.offsetLeft - 40;
   for (const name of ["layer", "head", "pos", "entry"]) $(`pick-${name}`).value = String(state[name]);
   document.title = `${VIEWS.find(({ id }) => id === valid).title}: ${trace.meta.model}`;
   ensure(valid)({});
@@ -99,5 +101,5 @@ addEventListener("beforeprint", () => { for (const { id } of VIEWS) { $(`view-${
 addEventListener("afterprint", () => render());
 
 load(JSON.parse($("trace").textContent));
-Object.assign(state, fromHash());
-select({});
+const given = fromHash();
+select(given.entry === undefined && given.step === undefined ? { ...given, step: trace.byName.get(state.entry) } : given);
