@@ -24,7 +24,7 @@ function refill(node, ...children) {
 }
 
 // A number of the payload: what JSON cannot write stands there as a word.
-const real = (x) => (x === "inf" ? Infinity : x === "-inf" ? -Infinity : Number(x));
+const real = (x) => (x === null || x === undefined ? NaN : x === "inf" ? Infinity : x === "-inf" ? -Infinity : Number(x));
 
 // Three significant digits by default, as NumPy prints: 0.0123, 1.23e-05. A true minus sign on
 // screen, "-" in what is copied.

@@ -95,7 +95,8 @@ class Trace {
     return all ? all[head * this.length + position] : NaN;
   }
   token(position) { return this.payload.tokens[position].show || visible(this.payload.tokens[position].text); }
-  target(position) { return this.payload.targets[position].show || visible(this.payload.targets[position].text); }
+  hasTarget(position) { return this.payload.targets[position].id !== null; }
+  target(position) { return this.hasTarget(position) ? this.payload.targets[position].show || visible(this.payload.targets[position].text) : "(the end)"; }
 
   // What the tensor view draws of an entry: rows are positions, columns channels (or positions).
   tensor(name, head) {

@@ -228,12 +228,12 @@ class Chart extends Picture {
         if (s.kind !== "dot") drawn.push(svg("path", { d: path, style: { fill: "none", stroke: css(s.colour), strokeWidth: 2, strokeDasharray: s.dashed ? "6 4" : "" } }));
       }
     });
-    for (const line of lines || []) drawn.push(
+    for (const line of (lines || []).filter((each) => Number.isFinite(each.at))) drawn.push(
       svg("line", { class: "softline", x1: left, x2: width - right, y1: y(line.at), y2: y(line.at) }),
       svg("text", { class: "soft lined", x: line.start ? left + 6 : width - right - 4, y: y(line.at) - 4, "text-anchor": line.start ? "start" : "end" }, line.name));
     for (const mark of marks || []) {
-      const at = shown(mark.value) ? y(mark.value) : bottom;
-      drawn.push(svg("path", { class: "warnmark", transform: `translate(${x(mark.i)} ${at + (mark.up ? -9 : 9)})`,
+      const at = !shown(mark.value) ? bottom - 8 : y(mark.value) + (mark.up ? -9 : 9);
+      drawn.push(svg("path", { class: "warnmark", transform: `translate(${x(mark.i)} ${at})`,
         d: mark.up ? "M-5,3L5,3L0,-5Z" : mark.cross ? "M-5,-5L5,5M5,-5L-5,5" : "M-5,-3L5,-3L0,5Z", style: mark.cross ? { stroke: css("warn"), strokeWidth: 2.5 } : {} }));
     }
     let lastLabel = -99;
@@ -246,6 +246,9 @@ class Chart extends Picture {
       drawn.push(svg("line", { class: "axis", x1: x(i), x2: x(i), y1: bottom, y2: bottom + 4 }),
         svg("text", { class: "mono", x: Math.min(x(i), width - room / 2), y: bottom + 17, "text-anchor": "middle" }, words));
     }
+    for (const note of this.data.notes || []) drawn.push(
+      svg("line", { class: "softline", x1: x(note.i), x2: x(note.i), y1: top, y2: bottom, style: { stroke: css("warn") } }),
+      svg("text", { class: "warn lined", x: x(note.i) + (note.i > n / 2 ? -6 : 6), y: top + 10, "text-anchor": note.i > n / 2 ? "end" : "start" }, note.text));
     this.geometry = { left, step, x, bottom, top };
     this.overlay = svg("svg", { width, height, "aria-hidden": "true" }, drawn,
       svg("line", { class: "axis", x1: left, x2: width - right, y1: bottom, y2: bottom }),

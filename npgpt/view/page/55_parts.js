@@ -91,7 +91,7 @@ function throughMost(t, position) {
   const p = paths ? paths.positions.indexOf(position) : -1;
   if (p < 0 || !paths.most || paths.most[p] === null || paths.most[p] === undefined) return null;
   const k = paths.most[p], point = t.payload.flow.points[k], wide = t.payload.flow.points.length;
-  if (!point) return null;
+  if (!point || !Number.isFinite(t.norms(paths.branch, p, wide)[k])) return null;
   return { point, norm: t.norms(paths.branch, p, wide)[k], fraction: t.norms(paths.fraction, p, wide)[k] };
 }
 const partName = (part) => (part === "attn" ? "attention" : "feed-forward network");

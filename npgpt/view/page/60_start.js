@@ -10,7 +10,7 @@ view("start", "Start", (root) => {
     el("b", {}, bad), `: ${count(flow.nan, "NaN")} and ${count(flow.inf, "infinity", "infinities")} in all.`),
     el("p", {}, jump("See where it spreads", "flow", { entry: bad.replace("the gradient of ", "") })));
 
-  card("The loss", el("p", { class: "finding" }, "The mean loss is ", el("b", {}, `${num(real(p.loss))} nats`),
+  card("The loss", !Number.isFinite(real(p.loss)) ? el("p", { class: "finding warn" }, "The loss is not a number, so no gradient is either.") : el("p", { class: "finding" }, "The mean loss is ", el("b", {}, `${num(real(p.loss))} nats`),
     `; guessing evenly would cost ${num(real(p.uniform))}, the logarithm of ${trace.config.vocab_size} tokens.`),
     el("p", {}, jump("Loss of each token", "tokens")));
 
@@ -68,10 +68,12 @@ function vanishing(t) {
   const from = number(last), first = number(points[0]);
   if (!least || !Number.isFinite(from)) return "The gradient is not finite.";
   const vanished = t.payload.flow.vanishing || [], exploded = t.payload.flow.exploding || [];
+  const lost = first === 0 && points.find((name) => number(name) > 0);
   const change = first > 0 ? from / first : Infinity;
   return [`On its way back from the last block to the embedding the gradient\u2019s RMS goes from ${num(from)} to ${num(first)}, `,
     el("b", {}, !Number.isFinite(change) ? "to nothing" : change >= 1.05 ? `${times(change)} smaller` : change <= 0.95 ? `${times(1 / change)} larger` : "nearly the same"), "; ",
-    vanished.length ? ["it vanishes", first <= number(least) * 1.001 ? " towards the embedding, and is smallest at " : ", and is smallest at ", el("b", {}, least), ` (${num(number(least))}).`]
+    lost ? ["where it is 0 it was too small for ", t.meta.dtype, "; the last that is not, at ", el("b", {}, lost), `, is ${num(number(lost))}.`]
+      : vanished.length ? ["it vanishes", first <= number(least) * 1.001 ? " towards the embedding, and is smallest at " : ", and is smallest at ", el("b", {}, least), ` (${num(number(least))}).`]
       : exploded.length ? ["it explodes, and is largest at ", el("b", {}, rankNames(points, number)[0]), "."]
         : ["it neither vanishes nor explodes, and is smallest at ", el("b", {}, least), ` (${num(number(least))}).`]];
 }

@@ -42,7 +42,7 @@ function forwardFormula(entry, t, c, head) {
   if (op === "leaky_relu") return [["out = x where x > 0, else slope \u00b7 x", known(x) ? `with x = ${num(x)}` : null]];
   if (op === "linear" || op === "unembedding") return sumFormula(entry, t, c);
   if (op === "multi_head_attention") return mixFormula(entry, t, c);
-  if (op === "cross_entropy") return [["loss = mean over positions of \u2212ln p[target]", `= mean of ${trace.length} losses = ${num(real(trace.payload.loss))}`]];
+  if (op === "cross_entropy") return [["loss = mean over positions of \u2212ln p[target]", `= mean of ${trace.payload.targets.filter((t) => t.id !== null).length} losses = ${num(real(trace.payload.loss))}`]];
   return [[`out = ${opName(op)}(x)`, null]];
 }
 const headSize = () => trace.config.n_embd / trace.config.n_head;
@@ -136,10 +136,11 @@ function normBack(user, entry, t, c) {
   return [what, `= ${num(rstd)} \u00b7 (${num(dxhat(c))} \u2212 (${num(sum / C)}) \u2212 (${num(xhat(c))}) \u00b7 (${num(product / C)})) = ${num(dx)}`, dx];
 }
 function lossBack(t, id) {
+  const counted = trace.payload.targets.filter((each) => each.id !== null).length;
   const target = trace.payload.targets[t], p = target.id === id ? real(target.probability)
     : real((target.candidates.find((each) => each.id === id) || { p: NaN }).p);
   return ["from loss: dlogits = (p \u2212 [this is the target]) / count", Number.isFinite(p)
-    ? `= (${num(p)} \u2212 ${target.id === id ? 1 : 0}) / ${trace.length} = ${num((p - (target.id === id ? 1 : 0)) / trace.length)}` : null, undefined];
+    ? `= (${num(p)} \u2212 ${target.id === id ? 1 : 0}) / ${counted} = ${num((p - (target.id === id ? 1 : 0)) / counted)}` : null, undefined];
 }
 function dweightFormula(entry, i, j, head) {
   const stem = attentionOf(entry), D = headSize(), v = trace.tensor(`${stem}v`, head);

@@ -89,7 +89,7 @@ function drawFormula(box, entry, tensor) {
     el("p", { class: "soft small" }, trace.meta.exact ? "Stored numbers are exact." : "Stored numbers are rounded to 3 digits, so what is computed from them may differ in the last digit.", " ", el("kbd", {}, "c"), " in a picture copies a number with its NumPy index."),
     worked.length > 0 && el("p", { class: "small" }, "Cells with their largest terms: ", worked.map(([t, k], i) => [i ? ", " : "", el("button", { type: "button", class: "link mono", onclick: () => select({ pos: t, cell: tensor.columns ? Math.max(0, tensor.columns.indexOf(k)) : k }) }, `[0, ${t}, ${k}]`)]), "."),
     trace.meta.live && (entry.op === "linear" || entry.op === "unembedding") && el("p", {}, el("button", { type: "button", onclick: async () => {
-      const answer = await ask("cell", { text: trace.payload.text, entry: entry.name, index: [r, channel] });
+      const answer = await ask("cell", { text: tracedText(), entry: entry.name, index: [r, channel] });
       if (answer) refill(box.querySelector("[data-formula=forward]"), el("b", { class: "value" }, "forward "), lines(sumFormula(entry, r, channel, answer)));
     } }, "Show this cell\u2019s terms")));
 }

@@ -26,14 +26,14 @@ view("flow", "Gradient flow", (root) => {
   root.append(caption, streamPicture.root, way, ways.root, allPicture.root, notes);
   const without = points.length > 0 && points.every((x) => real(x.through_residual) === 0);
   return () => {
-    refill(caption, "Look for a slope. ", vanishing(trace), p.flow.first_not_finite
+    refill(caption, p.flow.first_not_finite ? "Look where the dots end. " : "Look for a slope. ", vanishing(trace), p.flow.first_not_finite
       ? [" The first NaN or infinity stands in ", el("b", { class: "warn" }, p.flow.first_not_finite), "; after it nothing can be trusted."] : "");
     const number = (name) => gradientOf(trace, name);
     const draw = (picture, names, number2, extra) => picture.draw({ n: names.length, log: true, cursor: Math.max(0, names.indexOf(state.entry)),
       series: [{ name: "RMS of the gradient", colour: "gradient", values: names.map(number), kind: "both" }, ...extra],
       lines: [{ at: real(p.flow.reference_rms) * 1e-3, name: "a thousandth of the last: vanishing", start: true }].filter((line) => line.at > 0 && names.some((name) => number(name) < 30 * line.at)),
       marks: names.map((name, i) => flags[name] && { i, value: number(name), up: flags[name] === "exploding", cross: flags[name] === "not finite" }).filter(Boolean),
-      broken: broken(names), tick: number2, words: "\u25bc vanishing, \u25b2 exploding, \u2715 not finite" });
+      broken: broken(names), tick: number2, notes: names.flatMap((name, i) => (p.flow.first_not_finite === name || p.flow.first_not_finite === `the gradient of ${name}` ? [{ i, text: `first: ${p.flow.first_not_finite}` }] : [])), words: "\u25bc vanishing, \u25b2 exploding, \u2715 not finite" });
     draw(streamPicture, stream, (i) => pointLabel(stream[i]), []);
     draw(allPicture, all.map((e) => e.name), (i) => (i === 0 || blockOf(all[i].name) !== blockOf(all[i - 1].name)) ? (blockOf(all[i].name) === null ? (i ? "end" : "start") : `layer ${blockOf(all[i].name)}`) : null,
       [{ name: "RMS of the value", colour: "value", values: all.map((e) => trace.stat(e, "value", "rms")), kind: "dot" }]);
@@ -45,7 +45,7 @@ view("flow", "Gradient flow", (root) => {
     ways.draw({ n: points.length, percent: true, least: 16, cursor: Math.max(0, points.findIndex((x) => x.at === state.entry)),
       low: Math.min(0, ...finitePoints.flatMap((x) => [real(x.residual), real(x.branch_fraction)])), high: Math.max(1, ...finitePoints.flatMap((x) => [real(x.residual), real(x.branch_fraction)])),
       series: [{ name: "through the residual connection", colour: "gradient", kind: "bar", values: points.map((x) => real(x.residual)) }, { name: "through the branch", colour: "branch", kind: "bar", values: points.map((x) => real(x.branch_fraction)) }],
-      tick: (k) => `${points[k].layer} ${points[k].part}`, broken: points.length - finitePoints.length });
+      tick: (k) => `${points[k].layer} ${points[k].part}`, broken: points.filter((x) => Number.isNaN(real(x.through_branch))).length });
     refill(notes, el("p", { class: "soft small" }, p.flow.rule, "."), el("p", {}, "Chosen: ", entryLink(state.entry), `, gradient RMS ${num(gradientOf(trace, state.entry))}.`));
   };
 });

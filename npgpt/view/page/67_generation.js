@@ -62,7 +62,7 @@ view("generation", "Generation", (root) => {
   const pictures = [text, about, controls, candidates.root, notes, cache.root];
   root.append(...pictures);
   function drawLive() {
-    const prompt = el("textarea", { rows: 2, cols: 50, "aria-label": "text to continue" }, trace.payload.text || "");
+    const prompt = el("textarea", { rows: 2, cols: 50, "aria-label": "text to continue" }, tracedText());
     const many = el("input", { type: "number", min: 1, max: 64, value: 16, "aria-label": "tokens" });
     liveBox.append(el("div", { class: "controls" }, prompt, el("label", {}, "tokens ", many), el("button", { type: "button", id: "generate", onclick: async () => {
       const answer = await ask("generate", { text: prompt.value, tokens: real(many.value), temperature: settings.temperature, top_k: settings.top_k || null, top_p: settings.top_p, seed: 0 });

@@ -1,7 +1,7 @@
 // The page: head, selection, views, keys, theme.
 
 const updates = new Map();
-let serial = 0;
+let serial = 0, liveText = null;       // what was traced last, where a server computes
 
 function load(payload) {
   trace = new Trace(payload);
@@ -33,13 +33,14 @@ function drawHead() {
   options($("pick-pos"), trace.payload.tokens.map((_, i) => [i, `${i} ${trace.token(i)}`]), state.pos);
   options($("pick-entry"), trace.entries.map((e) => [e.name, e.name]), state.entry);
 }
+const tracedText = () => (liveText === null ? trace.payload.tokens.map((t) => t.text).join("") : liveText);
 function drawLiveText() {
-  const text = el("textarea", { rows: 1, cols: 40, id: "text", "aria-label": "text to trace" }, typeof trace.payload.text === "string" ? trace.payload.text : "");
+  const text = el("textarea", { rows: 1, cols: 40, id: "text", "aria-label": "text to trace" }, tracedText());
   $("top").append(el("div", { class: "bar" }, el("label", { class: "chosen" }, "Trace another text ", text), el("button", { type: "button", id: "retrace", onclick: async () => {
     $("retrace").disabled = true;
-    const given = await ask("trace", { text: text.value });
+    const asked = text.value, given = await ask("trace", { text: asked });
     $("retrace").disabled = false;
-    if (given) { load(given); select({}); toast("traced anew by NumPy"); }
+    if (given) { liveText = asked; load(given); select({}); toast("traced anew by NumPy"); }
   } }, "Trace")));
 }
 function drawFoot() {
