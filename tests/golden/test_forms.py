@@ -28,7 +28,7 @@ def test_every_form_gives_the_logits_of_transformers(form: str, ops: Ops) -> Non
     expected = load_file(HERE / f"{form}.golden")
     model = GPT2(*load(HERE / form), ops=ops)
     gap = np.abs(model.logits(expected["ids"]) - expected["logits"]).max()
-    assert gap < 1e-5 and np.abs(expected["logits"]).max() > 1
+    assert gap < 1e-5 and np.abs(expected["logits"]).max() > 0.1
     # and so does the reader of generate, which sees a token at a time
     ids = expected["ids"][0]
     first = model.generate(ids[:3], 1, temperature=0)[-1]
