@@ -68,6 +68,8 @@ class GPT2Config:
         resid_pdrop, embd_pdrop, attn_pdrop     dropout probabilities, used in training only
         initializer_range           standard deviation of the initial weights
         tie_word_embeddings         the token table is also the output matrix
+        scale_attn_weights          False leaves attention scores without 1 / sqrt(D)
+        scale_attn_by_inverse_layer_idx     layer i divides them by i + 1
     Ours:
         norm                        layernorm, or none: blocks without LayerNorm
         final_norm                  False removes the one after the last block too
@@ -107,6 +109,9 @@ class GPT2Config:
     attn_pdrop: float = _option(0.1, "Dropout on the attention weights")
     initializer_range: float = _option(0.02, "Standard deviation of the initial weights")
     tie_word_embeddings: bool = _option(True, "Use the token table as the output matrix too")
+    scale_attn_weights: bool = _option(True, "Divide attention scores by sqrt(head size)")
+    scale_attn_by_inverse_layer_idx: bool = _option(
+        False, "Divide them by the layer's number too, counted from 1")
     norm: str = _option("layernorm", "layernorm, or none for blocks without it")
     final_norm: bool = _option(True, "A LayerNorm after the last block")
     qkv_bias: bool = _option(True, "Biases on queries, keys and values")
@@ -164,6 +169,11 @@ class GPT2Config:
     def head_size(self) -> int:
         """Channels of one head, D = C / H."""
         return self.n_embd // self.n_head
+
+    def query_scale(self, layer: int) -> float:
+        """By what a layer's queries are multiplied, beside attention's own 1 / sqrt(D)."""
+        own = 1.0 if self.scale_attn_weights else math.sqrt(self.head_size)
+        return own / (layer + 1) if self.scale_attn_by_inverse_layer_idx else own
 
     @property
     def block_norm(self) -> bool:

@@ -63,6 +63,8 @@ def block(
     h = f"h.{layer}"
     normed = _norm(params, f"{h}.ln_1", x, config, ops) if config.block_norm else x
     qkv = ops.linear(normed, *_weight_and_bias(params, f"{h}.attn.c_attn"))     # (B, T, 3C)
+    if (factor := config.query_scale(layer)) != 1.0:
+        qkv = ops.scale_queries(qkv, factor=factor)
     mixed = attend(layer, qkv)                                                  # (B, T, C)
     branch = ops.linear(mixed, *_weight_and_bias(params, f"{h}.attn.c_proj"))
     x = joined(x, _dropout(branch, config.resid_pdrop, ops, rng), config, ops)

@@ -4,8 +4,8 @@
     from npgpt.fast.ops import FAST
     loss = model.loss(params, ids, targets, config, ops=FAST)
 
-What is not exchanged is the textbook's: identity, residual, weight_norm, pad_zeros, entropy_penalty
-and both look-ups. `python -m benchmarks` measures.
+What is not exchanged is the textbook's: identity, residual, weight_norm, pad_zeros, scale_queries,
+entropy_penalty and both look-ups. `python -m benchmarks` measures.
 """
 
 from __future__ import annotations

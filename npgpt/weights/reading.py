@@ -52,8 +52,8 @@ def read(
         if all(name.startswith(("m.", "v.")) for name in tensors):
             raise bad_file(file, "contains AdamW's moments and no model; the model of a "
                                  f"checkpoint is its {huggingface.WEIGHTS}")
-        if book.MARK in tensors:
-            return book.load_book(file, tensors, dtype)
+        if book.MARK in map(huggingface.bare, tensors):
+            return book.load_book(file, huggingface.canonical(file, tensors), dtype)
         return huggingface.load_huggingface(file, tensors, dtype)
     with open_regular(file, CheckpointError) as opened:
         start = opened.read(4)
