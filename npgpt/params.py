@@ -26,7 +26,7 @@ def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
     Linear weights are (in, out). Beside GPT-2's names: `lm_head.weight` (V, C) when untied,
     `h.{i}.mlp.c_gate` for swiglu, `h.{i}.mlp.act.slope` (1,) for leaky_relu, or `mlp.act.slope`
     where all layers share it; `.gain` (out,) beside a weight with weight_norm; `.lora_A` (in, r)
-    and `.lora_B` (r, out) beside it with lora_rank r; `h.{i}.attn.entropy_target` (H,) with an
+    and `.lora_B` (r, out) beside those of lora_on with lora_rank r; `h.{i}.attn.entropy_target` (H,) with an
     entropy penalty. With frozen_biases `h.{i}.attn.c_attn.bias` is (2C,), for q and k alone, and
     the other linear biases are absent.
     """
@@ -44,7 +44,7 @@ def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
         shapes[f"{name}.weight"] = (n_in, n_out)
         if config.weight_norm:
             shapes[f"{name}.gain"] = (n_out,)
-        if config.lora_rank:
+        if config.has_lora(name):
             shapes[f"{name}.lora_A"] = (n_in, config.lora_rank)
             shapes[f"{name}.lora_B"] = (config.lora_rank, n_out)
         if biases is None:
