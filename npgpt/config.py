@@ -88,6 +88,8 @@ class GPT2Config:
         lora_alpha                  scale is lora_alpha / r; 0 stands for r, a scale of 1
         lora_on                     which of them: the ends of their names, separated by commas;
                                     "" is all
+        n_labels                    a classifier: score.weight (n_labels, C) scores classes from the
+                                    last token, in place of the next token's; 0 for none
         entropy                     an EntropyPenalty; in files and flags its fields are flat:
                                     entropy_penalty, entropy_tolerance, entropy_target
 
@@ -128,6 +130,8 @@ class GPT2Config:
         0.0, "The update is multiplied by lora_alpha / lora_rank; 0: by 1")
     lora_on: str = _option(
         "", "Which weights have one, separated by commas, such as c_attn,mlp.c_proj; none: all")
+    n_labels: int = _option(
+        0, "Classes that a classifier's head scores, in place of tokens; 0 for none")
     entropy: EntropyPenalty = EntropyPenalty()
 
     def __post_init__(self) -> None:
@@ -135,6 +139,7 @@ class GPT2Config:
         for name in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head"):
             check_integer(name, getattr(self, name), 1)
         check_integer("lora_rank", self.lora_rank, 0)
+        check_integer("n_labels", self.n_labels, 0)
         if not 0.0 <= check_number("lora_alpha", self.lora_alpha) < math.inf:
             raise ValueError(f"lora_alpha={self.lora_alpha} must be finite and at least 0")
         self._check_lora_on()

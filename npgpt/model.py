@@ -84,8 +84,9 @@ def full_attention(
 
 
 def head_weight(params: Mapping[str, V], config: GPT2Config) -> V:
-    """The output matrix (V, C): the token table, or lm_head.weight when untied."""
-    return params["wte.weight" if config.tie_word_embeddings else "lm_head.weight"]
+    """The output matrix (V, C): the token table, lm_head.weight when untied, or a classifier's."""
+    return params["score.weight" if config.n_labels else
+                  "wte.weight" if config.tie_word_embeddings else "lm_head.weight"]
 
 
 def logits(

@@ -20,8 +20,9 @@ import numpy as np
 
 from .config import GPT2Config
 from .layers.attention_entropy import causal_bound
-from .ops import Ops
-from .tape import V, Var
+from .ops import TEXTBOOK, Ops
+from .params import Params
+from .tape import Array, V, Var
 
 SHARED_SLOPE = "mlp.act.slope"
 # parameters that are not GPT-2's own, by the last part of their names
@@ -72,6 +73,23 @@ def plain(params: Mapping[str, V], config: GPT2Config, ops: Ops) -> Mapping[str,
     if not changed and not extra:
         return params
     return {name: value for name, value in {**params, **changed}.items() if name not in extra}
+
+
+def merged(params: Mapping[str, Array], config: GPT2Config) -> tuple[GPT2Config, Params]:
+    """Config and parameters without low-rank updates: each is added to its weight.
+
+    Raises ValueError where the weights have a gain too (weight_norm), which an update comes after.
+    """
+    if config.lora_rank and config.weight_norm:
+        raise ValueError("weight_norm=True: low-rank updates cannot be folded into weights with a "
+                         "gain")
+    made = {name: array for name, array in params.items() if ".lora_" not in name}
+    for name, a in params.items():
+        stem, _, part = name.rpartition(".")
+        if part == "lora_A":
+            made[f"{stem}.weight"] = TEXTBOOK.low_rank_update(
+                params[f"{stem}.weight"], a, params[f"{stem}.lora_B"], scale=config.lora_scale)
+    return config.replace(lora_rank=0, lora_alpha=0.0, lora_on=""), made
 
 
 def linear(params: Mapping[str, V], name: str, x: V, config: GPT2Config, ops: Ops) -> V:

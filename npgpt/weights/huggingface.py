@@ -139,6 +139,6 @@ def _read_fields(path: Path) -> dict[str, object]:
 def huggingface_names(params: Params) -> Params:
     """The parameters under the names that transformers writes."""
     return {
-        name if name == "lm_head.weight" else PREFIX + name: array
+        name if name in ("lm_head.weight", "score.weight") else PREFIX + name: array
         for name, array in params.items()
     }

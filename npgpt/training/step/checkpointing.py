@@ -37,7 +37,7 @@ def checkpointed_block(
     attend: Callable[[int, V], V],
 ) -> V:
     """model.block as one entry on the tape; attention is over the given positions alone."""
-    names = [name for name in params if name.startswith(f"h.{layer}.")]
+    names: list[str] = [name for name in params if name.startswith(f"h.{layer}.")]
     # frozen parameters are constants here as there
     on_tape = [isinstance(value, Var) for value in (x, *(params[name] for name in names))]
 
