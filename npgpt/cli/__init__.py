@@ -30,6 +30,9 @@ GROUPS = {
         "eval": "loss, perplexity, bits per byte; HellaSwag, LAMBADA, the harness",
         "plot": "the curves of training runs: loss, learning rate, speed",
     },
+    "learn it": {
+        "learn": "a course: 24 exercises up to a GPT-2 of your own, graded by the doctor",
+    },
     "understand it": {
         "demo": "attention, softmax, bpe, backward, adamw, ... at work, in numbers",
         "book": "replay the numbers of the book, beside the ones computed here",
