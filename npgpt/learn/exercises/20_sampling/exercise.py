@@ -11,9 +11,9 @@ changes the distribution before drawing, in three steps, always in this order:
    acts on logits: dividing probabilities by a constant changes nothing once they are normalised.
    Temperature 0 is greedy: all probability on the largest logit. (It is a case of its own.)
 2. Top-k keeps the k largest logits.
-3. Top-p looks at what is left, as probabilities, from the largest down, and keeps tokens until their
-   sum reaches p. The token that crosses p is kept: otherwise p = 0.5 would keep nothing at all
-   where one token has 0.6.
+3. Top-p looks at what is left, as probabilities, from the largest down, and keeps tokens until
+   their sum reaches p. The token that crosses p is kept: otherwise p = 0.5 would keep nothing at
+   all where one token has 0.6.
 
 Tokens that are not kept get the probability 0 exactly, and what is left sums to 1 again.
 
