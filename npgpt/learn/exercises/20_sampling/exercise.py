@@ -37,7 +37,7 @@ from npgpt.layers.softmax import softmax_forward
 from npgpt.learn import NotBegun
 
 
-def probabilities(logits, *, temperature=1.0, top_k=None, top_p=None):
+def sampling(logits, *, temperature=1.0, top_k=None, top_p=None):
     """The probabilities (V,) that the next token is drawn from; None switches a filter off."""
     # the probabilities of a draw
     # ---- your code: begins here ----
@@ -67,7 +67,7 @@ if __name__ == "__main__":
         "as they are": {}, "T 0.5": {"temperature": 0.5}, "T 2": {"temperature": 2.0},
         "T 0": {"temperature": 0.0}, "top-k 3": {"top_k": 3}, "top-p 0.8": {"top_p": 0.8},
         "T 2, k 5, p 0.8": {"temperature": 2.0, "top_k": 5, "top_p": 0.8}}
-    columns = {name: probabilities(logits, **case) for name, case in cases.items()}
+    columns = {name: sampling(logits, **case) for name, case in cases.items()}
     print(f"{'':6}" + "".join(f"{name:>{max(len(name), 5) + 2}}" for name in columns))
     for i, word in enumerate(words):
         print(f"{word:6}" + "".join(
