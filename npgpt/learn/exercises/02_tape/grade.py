@@ -1,6 +1,7 @@
 """How the scalar tape is graded: gradients of small expressions, beside those of a Value of our own
 in which each known mistake was made."""
 
+import functools
 import math
 import sys
 
@@ -251,7 +252,12 @@ def gradients(make, numbers):
 
 def ours(numbers, *, wrong=RIGHT):
     """The same by the Value above, with mistakes made."""
-    return gradients(lambda number: Value(number, wrong), numbers)
+    return _ours(tuple(map(float, numbers)), tuple(wrong.items()))
+
+
+@functools.cache
+def _ours(numbers, wrong):
+    return gradients(lambda number: Value(number, dict(wrong)), numbers)
 
 
 TAPE = Program("tape", ours, [*mistakes()], draw=lambda rng, settings, n: (
