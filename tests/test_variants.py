@@ -72,5 +72,5 @@ def test_a_model_multiplied_out_computes_the_same_and_is_so_for_good(change):
 
 def test_every_setting_is_gpt2s_own_or_a_variants():
     own = [name for name in GPT2Config.options() if name not in settings()]
-    assert own[-1] == "tie_word_embeddings" and "n_embd" in own
+    assert own[-1] == "scale_attn_by_inverse_layer_idx" and "n_embd" in own
     assert {"norm", "weight_norm", "lora_rank", "entropy_penalty"} <= set(settings())

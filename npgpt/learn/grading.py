@@ -13,6 +13,7 @@ were asked for.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -87,7 +88,7 @@ class Grading:
                 details += [f"Or: {other.sentence}." for other in report.others]
                 details += [fault.evidence] if fault.evidence else []
                 if report.expected or report.where:
-                    at = f"At {report.where}: e" if report.where else "E"
+                    at = f"At {_place(report.where)}: e" if report.where else "E"
                     details.append(f"{at}xpected {report.expected}, got {report.got}.")
                 found = Finding(fault.kind, "values", f"{name}: {fault.sentence}.", tuple(details))
         self._end(found, f"the values of {name}")
@@ -98,6 +99,22 @@ class Grading:
     ) -> None:
         """The gradients of the learner's pair, by the doctor, on the learner's own forward."""
         self._report(lambda: check(forward, backward, *inputs, **settings), _name(backward))
+
+    def known(self, program: Program, mine: Callable[..., Any], /, *inputs: Any) -> None:
+        """A mistake of the exercise's own in a gradient, named before the doctor looks.
+
+        `mine(*inputs)` gives the gradients, as `program` does; where none of its variants gives the
+        same nothing is said.
+        """
+        try:
+            report = diagnose_value(program, mine, *copy.deepcopy(inputs))
+        except ValueError:      # what cannot be compared is for the doctor
+            return
+        if report.kinds and report.kinds[0] in {v.kind for v in program.mistakes()}:
+            self._end(Finding(report.kinds[0], "gradient", f"{_name(mine)}: "
+                              f"{report.findings[0].sentence}.", (
+                                  f"At {_place(report.where)}: expected {report.expected}, got "
+                                  f"{report.got}.",)), "")
 
     def function(self, f: Callable[..., Any], grad: Callable[..., Any], /, *x: Any) -> None:
         """The gradient of f(*x) that grad gives, by the doctor; see `npgpt.doctor.check_function`.
@@ -184,6 +201,11 @@ class Grading:
             return Finding("wrong-type", "type", f"{name} gives {got.dtype} for inputs in "
                            f"{wanted.dtype}; expected {wanted.dtype}")
         return None
+
+
+def _place(where: str) -> str:
+    """A place in a value: what a dict holds stands under its own name, ['dx'][0] as dx[0]."""
+    return re.sub(r"^\['([^']*)'\]", r"\1", where)
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -226,6 +226,8 @@ class _Names:
         if len(own) == sum(key is not None for key in entry.inputs):
             self.parameters[entry.out] = own[0]
             return f"{own[0].rpartition('.')[0]}.{op}"
+        if op == "scale_queries":
+            return f"{block}.attn.scaled"
         if op == "multi_head_attention":
             return f"{block}.attn.mixed"
         if op == "residual":

@@ -11,7 +11,7 @@ from ..checked import checked
 from ..config import SIZES, GPT2Config
 from ..documents import open_regular
 from ..params import Params
-from . import book, huggingface, llmc, openai_tf
+from . import book, huggingface, llmc, openai_tf, peft
 from .checksums import check_crc32
 from .configs import CONFIG
 from .errors import CheckpointError, bad_file
@@ -47,13 +47,15 @@ def read(
     """What `load` gives from a file that `file_at` found, for whoever compared the checksums."""
     if file.name.endswith(".index"):
         return openai_tf.load_openai_tf(file, dtype)
+    if file.name == peft.ADAPTER:
+        return peft.load_adapter(file, load, dtype)
     if file.name.endswith((".safetensors", ".safetensors.index.json")):
         tensors = huggingface.read_tensors(file)
         if all(name.startswith(("m.", "v.")) for name in tensors):
             raise bad_file(file, "contains AdamW's moments and no model; the model of a "
                                  f"checkpoint is its {huggingface.WEIGHTS}")
-        if book.MARK in tensors:
-            return book.load_book(file, tensors, dtype)
+        if book.MARK in map(huggingface.bare, tensors):
+            return book.load_book(file, huggingface.canonical(file, tensors), dtype)
         return huggingface.load_huggingface(file, tensors, dtype)
     with open_regular(file, CheckpointError) as opened:
         start = opened.read(4)
