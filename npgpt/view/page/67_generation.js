@@ -7,7 +7,7 @@ async function ask(path, body) {
     if (!answer.ok) throw new Error(given.error || answer.statusText);
     return given;
   } catch (error) {
-    toast(`${error.message}`);
+    toast(error.message, 8);
     return null;
   }
 }

@@ -31,7 +31,7 @@ function drawHead() {
   options($("pick-pos"), trace.payload.tokens.map((_, i) => [i, `${i} ${trace.token(i)}`]), state.pos);
   options($("pick-entry"), trace.entries.map((e) => [e.name, e.name]), state.entry);
 }
-const tracedText = () => (liveText === null ? trace.payload.tokens.map((t) => t.text).join("") : liveText);
+const tracedText = () => (liveText !== null ? liveText : trace.meta.input || trace.payload.tokens.map((t) => t.text).join(""));
 function drawLiveText() {
   const text = el("textarea", { rows: 1, cols: 40, id: "text", "aria-label": "text to trace" }, tracedText());
   $("top").append(el("div", { class: "bar" }, el("label", { class: "chosen" }, "Trace another text ", text), el("button", { type: "button", id: "retrace", onclick: async () => {

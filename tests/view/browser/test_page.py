@@ -185,6 +185,16 @@ const hex = (name) => { const c = root.getPropertyValue(`--${name}`).trim(); ret
 for (const mark of ["value", "gradient", "parameter", "branch", "warn", "edge", "focus", "soft"])
   for (const paper of ["paper", "band"])
     if (ratio(hex(mark), hex(paper)) < 3) found.push([`${mark} on ${paper}`, ratio(hex(mark), hex(paper))]);
+// numbers in cells, each on its own pixel
+const heads = document.querySelector("#view-entropy:not([hidden]) [data-picture=entropy-heads]");
+if (heads) {
+  const canvas = heads.querySelector("canvas"), pixels = canvas.getContext("2d")
+    .getImageData(0, 0, canvas.width, canvas.height).data;
+  heads.querySelectorAll("svg text[style*=fill]").forEach((text, i) => {
+    const measured = ratio(parse(getComputedStyle(text).fill), pixels.subarray(4 * i, 4 * i + 3));
+    if (measured < 4.5) found.push([text.textContent, measured]);
+  });
+}
 if (ratio(hex("branch"), hex("gradient")) < 1.5) found.push(["branch beside gradient", ratio(hex("branch"), hex("gradient"))]);
 return found;
 """
