@@ -138,11 +138,13 @@ class Browser:
     def table(self, figure: str) -> list[list[Any]]:
         """A picture's table: every cell a number, where it is one, or its text."""
         return self.js("""
-            const figure = document.querySelector(`section:not([hidden]) [data-figure="${arguments[0]}"]`);
+            const figure = document.querySelector(
+              `section:not([hidden]) [data-figure="${arguments[0]}"]`);
             const button = figure.querySelector(".head button");
             if (button.getAttribute("aria-pressed") !== "true") button.click();
-            return [...figure.querySelectorAll("tbody tr")].map((row) => [...row.children].map(
-              (cell) => ("number" in cell.dataset ? Number(cell.dataset.number) : cell.textContent)));
+            const read = (cell) => "number" in cell.dataset ? Number(cell.dataset.number)
+              : cell.textContent;
+            return [...figure.querySelectorAll("tbody tr")].map((row) => [...row.children].map(read));
         """, figure)
 
 

@@ -15,7 +15,6 @@ from npgpt.view.serve import Answers, Server
 
 from .conftest import CONFIG, Pieces, subject
 
-
 TEXT = 'a the\n"a</script><!-- a a'
 
 
@@ -37,7 +36,10 @@ def wait(browser, code):
     found = browser.driver.execute_async_script("""
         const done = arguments[arguments.length - 1], ask = new Function(arguments[0]);
         let left = 250;
-        const again = () => { const found = ask(); found || left-- === 0 ? done(found) : setTimeout(again, 20); };
+        const again = () => {
+          const found = ask();
+          found || left-- === 0 ? done(found) : setTimeout(again, 20);
+        };
         again();""", code)
     assert found, code
     return found
@@ -83,7 +85,8 @@ def test_generation_is_asked_for_live(browser, served):
     browser.open(served.url, "view=generation")
     browser.js("""document.querySelector("#view-generation input[aria-label=tokens]").value = 3;
                   document.getElementById("generate").click()""")
-    wait(browser, "return document.querySelectorAll('#view-generation .tokens button').length === 3")
+    wait(browser, "return document.querySelectorAll('#view-generation .tokens button')"
+                  ".length === 3")
 
 
 @pytest.mark.parametrize("host, body, status", [
