@@ -144,7 +144,8 @@ class Browser:
             if (button.getAttribute("aria-pressed") !== "true") button.click();
             const read = (cell) => "number" in cell.dataset ? Number(cell.dataset.number)
               : cell.textContent;
-            return [...figure.querySelectorAll("tbody tr")].map((row) => [...row.children].map(read));
+            return [...figure.querySelectorAll("tbody tr")]
+              .map((row) => [...row.children].map(read));
         """, figure)
 
 

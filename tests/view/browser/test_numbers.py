@@ -61,7 +61,8 @@ def test_a_heads_query_is_a_part_of_the_matrix_it_was_cut_from(browser, url, see
 
 @pytest.mark.parametrize("name, position, cell", [
     ("embedding.token", 3, 2), ("embedding.sum", 4, 7), ("h.0.ln_1", 5, 3),
-    ("h.0.residual_1", 2, 1), ("h.1.mlp.act", 6, 11), ("h.1.attn.mixed", 7, 9), ("h.1.attn.c_attn", 0, 0),
+    ("h.0.residual_1", 2, 1),
+    ("h.1.mlp.act", 6, 11), ("h.1.attn.mixed", 7, 9), ("h.1.attn.c_attn", 0, 0),
 ])
 def test_a_formula_with_a_cells_numbers_gives_the_cell(browser, url, seen, name, position, cell):
     browser.open(url, f"view=tensor&entry={name}&pos={position}&cell={cell}")
