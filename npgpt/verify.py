@@ -28,7 +28,7 @@ from .weights.checksums import CHECKSUMS, damaged_files, sha256
 from .weights.configs import CONFIG
 from .weights.huggingface import WEIGHTS
 from .weights.llmc import MODEL_MAGIC, STATE_MAGIC
-from .weights.pull import SHA256
+from .weights.hub import SHA256
 from .weights.reading import file_at, read
 from .weights.stored import FLOATS
 
