@@ -86,6 +86,8 @@ class GPT2Config:
                                     each output: v is saved as `.weight`, gain as `.gain`
         lora_rank                   r > 0 adds lora_A (I, r) @ lora_B (r, O) to each of a block's
                                     linear weights (I, O); lora_B starts at zero
+        residual                    False removes the residual connections: a block's attention and
+                                    feed-forward network replace what they are given
         entropy                     an EntropyPenalty; in files and flags its fields are flat:
                                     entropy_penalty, entropy_tolerance, entropy_target
 
@@ -125,6 +127,7 @@ class GPT2Config:
     weight_norm: bool = _option(False, "Blocks' linear weights as gain * v / |v|")
     lora_rank: int = _option(
         0, "Rank of an update A @ B of each of a block's linear weights; 0 for none")
+    residual: bool = _option(True, "Residual connections in the blocks")
     entropy: EntropyPenalty = EntropyPenalty()
 
     def __post_init__(self) -> None:

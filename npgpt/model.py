@@ -19,7 +19,7 @@ from .config import GPT2Config
 from .layers.contract import UniformSource
 from .ops import TEXTBOOK, Ops
 from .tape import Array, V
-from .variants import plain, with_entropy_penalty
+from .variants import joined, plain, with_entropy_penalty
 
 
 def hidden(
@@ -67,11 +67,11 @@ def block(
         qkv = ops.scale_queries(qkv, factor=factor)
     mixed = attend(layer, qkv)                                                  # (B, T, C)
     branch = ops.linear(mixed, *_weight_and_bias(params, f"{h}.attn.c_proj"))
-    x = ops.residual(x, _dropout(branch, config.resid_pdrop, ops, rng))
+    x = joined(x, _dropout(branch, config.resid_pdrop, ops, rng), config, ops)
 
     normed = _norm(params, f"{h}.ln_2", x, config, ops) if config.block_norm else x
     branch = _feed_forward(params, f"{h}.mlp", normed, config, ops)
-    return ops.residual(x, _dropout(branch, config.resid_pdrop, ops, rng))
+    return joined(x, _dropout(branch, config.resid_pdrop, ops, rng), config, ops)
 
 
 def full_attention(

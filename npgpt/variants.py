@@ -67,6 +67,14 @@ def plain(params: Mapping[str, V], config: GPT2Config, ops: Ops) -> Mapping[str,
     return {name: value for name, value in {**params, **changed}.items() if name not in extra}
 
 
+def joined(x: V, branch: V, config: GPT2Config, ops: Ops) -> V:
+    """What a block gives from its input and its branch: their sum, or the branch (B, T, C) alone.
+
+    Without residual connections the gradient has no way past a branch.
+    """
+    return ops.residual(x, branch) if config.residual else branch
+
+
 def with_entropy_penalty(
     attend: Callable[[int, V], V], penalties: list[V], params: Mapping[str, V],
     config: GPT2Config, ops: Ops, length: int,

@@ -35,13 +35,15 @@ FLOORS = {
     "generation": 5, "evaluation": 5, "probe": 5, "doctor": 5,
     "training": 6,
     "gpt2": 7, "opening": 8, "verify": 8, "selfcheck": 7,
-    "lab": 9, "book": 9, "demos": 9, "packs": 9, "notebooks": 9,
+    "lab": 9, "learn": 9, "view": 9, "book": 9, "demos": 9, "packs": 9, "notebooks": 9,
     "cli": 10, "__main__": 11, "__init__": 11,
 }
 # these know NumPy, the word Array and themselves, and no other room
 ALONE = {"arrays", "layers", "tape", "files", "suggest", "gradcheck", "version"}
-# a folder data is read, not imported: a notebook's script uses the package as a user does
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "data" not in path.parts)
+# a folder data is read, not imported: a notebook's script uses the package as a user does; so do
+# the course's exercises
+MODULES = sorted(path for path in PACKAGE.rglob("*.py")
+                 if not {"data", "exercises"} & {*path.parts})
 LAYERS = [path for path in MODULES
           if path.parent.name == "layers" and path.stem not in ("__init__", "contract")]
 

@@ -110,7 +110,7 @@ def _examine(subject: Subject, rng: np.random.Generator, thorough: bool, report:
     report.notes += [note for line in report.rows if (note := _note(line))]
     if thorough and report.ok:
         try:
-            found = check_contract(subject, rng) or sizes(subject, rng)
+            found = check_contract(subject, rng) or sizes(subject, rng, report.notes)
             report.findings += [found] if found else []
         except CallError as failed:  # inputs of our making that forward rejects
             report.notes.append(
@@ -129,6 +129,14 @@ def _coarse(epsilon: float) -> str:
 
 
 def _undecided(row: Row) -> Finding:
+    if row.error > row.tolerance:
+        return Finding(
+            "undecided", row.argument,
+            f"The gradient of {row.argument} differs from the numerical one, but by so little that "
+            "it proves nothing: forward is saturated here, so that this gradient is nearly 0 "
+            "beside what it is at other inputs of this size, and the rest is rounding. Try other "
+            "inputs, of about unit size.",
+            evidence=f"the error is {row.error:.0e} of a gradient that is as small as rounding")
     return Finding(
         "undecided", row.argument,
         f"The gradient of {row.argument} may be right, but nothing is proven: the numerical one is "

@@ -37,7 +37,7 @@ KINDS: dict[str, str] = {
     "overwritten": "A value is overwritten that should be added to.",
     "repeated-ids-overwritten": "Rows of repeated ids overwrite each other.",
     "shared-input": "One array given as two inputs gives another answer than two equal ones.",
-    "size-0": "An empty batch fails in backward though forward takes it.",
+    "size-0": "An empty batch gets gradients of a wrong shape though forward takes it.",
     "size-1": "An axis of length one gives a wrong gradient.",
     "softmax-diagonal": "Of softmax's Jacobian only the diagonal is there: a sum is missing.",
     "stale-cache": "backward uses something other than the cache it is given.",

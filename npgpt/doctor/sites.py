@@ -202,6 +202,10 @@ def difference(values: list[Any], site: Site) -> Array | None:
     """From the values at a site to others, all in a row; None where they have another shape."""
     rows = []
     for new, (old, _) in zip(values, site.seen, strict=True):
+        try:
+            new = np.asarray(new, dtype=float)
+        except (ValueError, TypeError):     # a ragged list, a dict
+            return None
         if np.shape(new) != np.shape(old):
             if np.shape(new) and isinstance(site.statement, (ast.Assign, ast.Return, ast.Lambda)):
                 return None
@@ -209,7 +213,7 @@ def difference(values: list[Any], site: Site) -> Array | None:
                 new = np.broadcast_to(new, np.shape(old))
             if np.shape(new) != np.shape(old):
                 return None
-        rows.append(np.asarray(new, dtype=float).reshape(-1)
+        rows.append(new.reshape(-1)
                     - np.asarray(old, dtype=float).reshape(-1))
     return np.concatenate(rows)
 

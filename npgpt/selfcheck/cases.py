@@ -187,6 +187,7 @@ def model_cases(seed: int = 0) -> list[ModelCase]:
         ("GPT-2, no norm in blocks", {"norm": "none"}),
         ("GPT-2, no norm at all", {"norm": "none", "final_norm": False}),
         ("GPT-2, no final norm", {"final_norm": False}),
+        ("GPT-2, no residual connections", {"residual": False, **narrow}),
         ("GPT-2, no qkv bias", {"qkv_bias": False}),
         ("GPT-2, frozen biases", {"frozen_biases": True}),
         ("GPT-2, weight norm", {"weight_norm": True}),

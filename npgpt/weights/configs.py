@@ -23,7 +23,7 @@ LARGEST = {
 PLAIN = {
     "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "norm": "layernorm",
     "final_norm": True, "scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False,
-    "frozen_biases": False, "weight_norm": False, "lora_rank": 0,
+    "frozen_biases": False, "weight_norm": False, "lora_rank": 0, "residual": True,
 }
 EMBEDDINGS = ("wte.weight", "wpe.weight")
 CONFIG = "config.json"

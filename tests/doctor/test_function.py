@@ -95,8 +95,7 @@ def test_empty_and_one_row_inputs_are_tried_where_f_takes_them():
     assert kinds(lambda x: x * x, grad) == ["size-1"]
 
     def on_rows(x, dout):
-        assert len(x), "no rows"
-        return dout * 2 * x
+        return np.array([2 * d * row for d, row in zip(dout, x)])
 
     assert kinds(lambda x: x * x, on_rows) == ["size-0"]
 

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
+from npgpt.doctor import check
 from npgpt.doctor.numeric import rounding_noise, ways
 from npgpt.gradcheck.numeric import EPSILON
+from npgpt.layers.cross_entropy import cross_entropy_backward, cross_entropy_forward
+from npgpt.layers.gelu import gelu_backward, gelu_forward
 
 pytestmark = pytest.mark.smoke
 
@@ -55,3 +58,20 @@ def test_a_function_that_is_made_float64_again_is_recognised_by_its_noise():
 def test_float64_is_not_taken_for_less_on_or_off_a_kink(f):
     for x in (normal(0, 6), np.array([0.0, 0.5, 1.0, -2.0, 1e-7]), np.zeros(4)):
         assert rounding_noise(f, x, rng())[1] == EPSILON
+
+
+@pytest.mark.parametrize("k", [5, 15, 18.47, 20, 25, 30])
+def test_a_right_gradient_that_is_nearly_all_rounding_is_not_called_wrong(k):
+    logits, targets = np.array([[k, -k / 2], [k / 3, -k]]), np.zeros(2, int)
+    found = check(cross_entropy_forward, cross_entropy_backward, logits, targets).kinds
+    assert found in ([], ["undecided"])
+    assert check(gelu_forward, gelu_backward, np.array([-k, -k / 3])).kinds in ([], ["undecided"])
+    assert check(gelu_forward, gelu_backward, np.array([-k / 3])).kinds in ([], ["undecided"])
+
+
+@pytest.mark.parametrize("k", [-3.0, -4.5])
+def test_a_small_gradient_is_still_called_wrong(k):
+    def backward(dout, cache):
+        return (0.5 * gelu_backward(dout, cache)[0],)
+
+    assert check(gelu_forward, backward, np.array([k])).kinds == ["factor"]

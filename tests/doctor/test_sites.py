@@ -10,6 +10,7 @@ import pytest
 from npgpt.doctor.sites import (
     alike,
     assigned,
+    difference,
     is_number,
     moved_by,
     nudged,
@@ -79,3 +80,11 @@ def test_names_of_one_kind_can_be_mistaken_for_each_other():
     assert alike(np.ones(2), np.zeros((3, 4))) and alike(1, 2.0)
     assert not alike(np.ones(2), np.arange(2)) and not alike(None, None)
     assert is_number(np.float32(1)) and is_number(3) and not is_number("3")
+
+
+@pytest.mark.parametrize("value", [[1.0, [2.0, 3.0]], {"x": 1.0}, "x"])
+def test_a_value_that_is_no_array_is_no_change_of_one(value):
+    site = next(iter(sites_of(copy.deepcopy(function_of(backward.__code__)))))
+    site.seen = [(np.ones((2, 3)), 0)]
+    assert difference([value], site) is None
+    assert np.array_equal(difference([np.zeros((2, 3))], site), -np.ones(6))

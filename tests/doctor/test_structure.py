@@ -80,14 +80,35 @@ def test_a_special_case_of_one_row_is_found():
     assert "(1, 3, 4)" in report.findings[0].message
 
 
-def test_a_backward_that_fails_on_an_empty_batch_is_found():
+def test_a_wrong_shape_for_an_empty_batch_is_found():
     def backward(dout, cache):
         dx, dweight, dbias = linear_backward(dout, cache)
-        assert len(dout) > 0, "empty"
-        return dx, dweight, dbias
+        return np.array([*dx]), dweight, dbias
 
     report = check(linear_forward, backward, *linear_inputs())
     assert report.kinds == ["size-0"]
+
+
+def test_a_backward_that_raises_on_an_empty_batch_is_not_called_wrong():
+    def backward(dout, x):
+        return ((2 * dout).reshape(len(x), -1).reshape(x.shape),)
+
+    report = check(lambda x: (2 * x, x), backward, linear_inputs()[0])
+    assert report.ok and "cannot reshape array of size 0" in report.notes[-1]
+
+
+def test_a_table_that_only_one_row_of_would_be_broadcast_keeps_its_size():
+    def forward(x, table):
+        return x + table[:x.shape[1]], (x, table)
+
+    def backward(dout, cache):
+        x, table = cache
+        dtable = np.zeros_like(table)
+        dtable[:x.shape[1]] = dout.sum(0)
+        return dout, dtable
+
+    x, table = np.random.default_rng(0).standard_normal((2, 3, 5)), np.eye(4, 5) + 0.5
+    assert check(forward, backward, x, table).ok
 
 
 def test_a_forward_that_declines_odd_sizes_is_left_alone():

@@ -1,0 +1,138 @@
+"""A check of one file, in this process: import, grade, and say what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import linecache
+import traceback
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..documents import read_text
+from ..suggest import did_you_mean, one_line
+from .exercise import CourseError, Exercise
+from .grading import Finding, Grading, Stop
+from .marks import NotBegun, regions
+
+NOT_BEGUN, WRONG, PASSED = "not begun", "wrong", "passed"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a check says: `status` is "not begun", "wrong" or "passed"; `right` are the steps that
+    found nothing before it ended, `printed` what the learner's code printed."""
+
+    name: str
+    status: str
+    message: str = ""
+    findings: tuple[Finding, ...] = ()
+    right: tuple[str, ...] = ()
+    printed: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {"name": self.name, "status": self.status, "message": self.message,
+                "findings": [finding.to_dict() for finding in self.findings],
+                "right": [*self.right], "printed": self.printed}
+
+    @staticmethod
+    def from_dict(value: dict[str, Any]) -> Result:
+        """What to_dict gave."""
+        findings = tuple(Finding(**{**f, "details": tuple(f["details"])})
+                         for f in value["findings"])
+        return Result(value["name"], value["status"], value["message"], findings,
+                      tuple(value["right"]), value["printed"])
+
+
+def examine(exercise: Exercise, source: str, file: str = "", every: bool = False) -> Result:
+    """Check a learner's source, called `file`; `every` finding, or the first."""
+    return _graded(exercise, lambda: loaded(source, file or exercise.file), source,
+                   file or exercise.file, every)
+
+
+def examine_module(exercise: Exercise, mine: types.ModuleType, every: bool = False) -> Result:
+    """Check functions that are there already, such as those of a notebook's cells."""
+    return _graded(exercise, lambda: mine, "", "", every)
+
+
+def loaded(source: str, file: str, name: str = "exercise") -> types.ModuleType:
+    """Run a source as a module of its own; its lines are found under the name `file`."""
+    module = types.ModuleType(name)
+    module.__file__ = file
+    linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
+    exec(compile(source, file, "exec"), module.__dict__)
+    return module
+
+
+def grader(exercise: Exercise) -> types.ModuleType:
+    """The exercise's grade.py; CourseError if it has no grade."""
+    path = exercise.folder / "grade.py"
+    module = loaded(read_text(path, CourseError), str(path), "grade")
+    if not callable(getattr(module, "grade", None)):
+        raise CourseError(f"{path} has no function grade(mine, g)")
+    return module
+
+
+def _graded(exercise: Exercise, load: Callable[[], types.ModuleType], source: str, file: str,
+            every: bool) -> Result:
+    grade = grader(exercise).grade
+    grading = Grading(every)
+    printed = io.StringIO()
+    status, message = PASSED, ""
+    mine: types.ModuleType | None = None
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        try:
+            mine = load()
+            with np.errstate(all="ignore"):
+                grade(mine, grading)
+        except NotBegun as begun:
+            status, message = NOT_BEGUN, _not_begun(begun, source)
+        except Stop:
+            pass
+        except AttributeError as error:
+            if mine is None or error.obj is not mine:
+                grading.findings.append(_raised(error, file, mine is None))
+            else:
+                near = did_you_mean(error.name, [*vars(mine)])
+                grading.findings.append(Finding("missing", "imports", (
+                    f"the file defines no {error.name}{near}: its name must stay as it was")))
+        except (Exception, SystemExit) as error:    # the learner's code
+            if not isinstance(error, SyntaxError) and not _inside(error, file) and mine is not None:
+                raise       # a fault of grade.py
+            grading.findings.append(_raised(error, file, mine is None))
+    if grading.findings:
+        status = WRONG
+    return Result(exercise.name, status, message, tuple(grading.findings), tuple(grading.right),
+                  printed.getvalue())
+
+
+def _not_begun(begun: NotBegun, source: str) -> str:
+    """Which part is not begun, and its lines."""
+    lines = source.splitlines()
+    for first, last in regions(source):
+        if any(f'NotBegun("{begun.words}")' in line for line in lines[first - 1:last]):
+            where = f"line {first}" if first == last else f"lines {first}-{last}"
+            return f"not begun: {begun.words}; write at {where}, between the marks"
+    return f"not begun: {begun.words}"
+
+
+def _inside(error: BaseException, file: str) -> bool:
+    return any(f.filename == file for f in traceback.extract_tb(error.__traceback__))
+
+
+def _raised(error: BaseException, file: str, importing: bool) -> Finding:
+    """What the learner's code raised, with the traceback cut to their file."""
+    kind, step = ("raises-on-import", "imports") if importing else ("raises", "values")
+    text = one_line(f"{type(error).__name__}: {error}", 300)
+    if isinstance(error, SyntaxError):
+        shown = (error.text or "").strip()
+        return Finding("syntax-error", "imports", f"line {error.lineno}: {error.msg}",
+                       (shown,) if shown else ())
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+    return Finding(kind, step, text, tuple(
+        f"line {f.lineno} in {f.name}: {f.line}" for f in frames[-6:]))
