@@ -27,6 +27,7 @@ from .layers import (
     identity,
     layernorm,
     linear,
+    low_rank,
     pad_zeros,
     relu,
     residual,
@@ -52,6 +53,8 @@ class Ops:
     layernorm: Op
     linear: Op
     weight_norm: Op
+    low_rank_update: Op
+    low_rank: Op
     pad_zeros: Op
     residual: Op
     dropout: Op
@@ -72,15 +75,23 @@ class Ops:
         """Every op under its name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
+    def activation(self, name: str) -> Op:
+        """An activation by Hugging Face's name for it."""
+        ours = {"gelu_new": "gelu", "gelu": "gelu_exact"}.get(name, name)
+        op: Op = getattr(self, ours)
+        return op
+
 
 def op(
     forward: Callable[..., tuple[Array, Cache]],
     backward: Callable[..., tuple[Gradient | None, ...]],
     fresh: bool = True,
     inference: Callable[..., Array] | None = None,
+    frozen: Op | None = None,
 ) -> Op:
     """An op named by its pair; not `fresh` are those whose backward hands on what it was given."""
-    return Op(forward.__name__.removesuffix("_forward"), forward, backward, fresh, inference)
+    return Op(forward.__name__.removesuffix("_forward"), forward, backward, fresh, inference,
+              frozen)
 
 
 TEXTBOOK = Ops(
@@ -94,6 +105,9 @@ TEXTBOOK = Ops(
     layernorm=op(layernorm.layernorm_forward, layernorm.layernorm_backward),
     linear=op(linear.linear_forward, linear.linear_backward),
     weight_norm=op(weight_norm.weight_norm_forward, weight_norm.weight_norm_backward),
+    low_rank_update=op(low_rank.low_rank_update_forward, low_rank.low_rank_update_backward,
+                       fresh=False),
+    low_rank=op(low_rank.low_rank_forward, low_rank.low_rank_backward),
     pad_zeros=op(pad_zeros.pad_zeros_forward, pad_zeros.pad_zeros_backward),
     residual=op(residual.residual_forward, residual.residual_backward, fresh=False),
     dropout=op(dropout.dropout_forward, dropout.dropout_backward, fresh=False),

@@ -49,9 +49,9 @@ def written_differently(params: Params, ids: np.ndarray, config: GPT2Config) -> 
             lengths = np.linalg.norm(weight, axis=0)
             weight = np.stack([g * column / length for g, column, length in
                                zip(params[f"{name}.gain"], weight.T, lengths)], axis=1)
-        if config.lora_rank:
-            weight = weight + np.einsum("ir,ro->io", params[f"{name}.lora_A"],
-                                        params[f"{name}.lora_B"])
+        if f"{name}.lora_A" in params:
+            weight = weight + 1.5 * np.einsum("ir,ro->io", params[f"{name}.lora_A"],
+                                              params[f"{name}.lora_B"])
         given = params.get(f"{name}.bias", bias[:0])
         bias[:len(given)] = given
         return np.einsum("ti,io->to", x, weight) + bias

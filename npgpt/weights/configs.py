@@ -24,6 +24,7 @@ PLAIN = {
     "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "norm": "layernorm",
     "final_norm": True, "scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False,
     "frozen_biases": False, "weight_norm": False, "lora_rank": 0, "residual": True,
+    "n_labels": 0,
 }
 EMBEDDINGS = ("wte.weight", "wpe.weight")
 CONFIG = "config.json"
@@ -42,7 +43,8 @@ def write_config(path: Path, config: GPT2Config) -> None:
     # left out, transformers would take 50256 for any vocabulary
     end = END_OF_TEXT if config.vocab_size > END_OF_TEXT else None
     content = {
-        "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"],
+        "model_type": "gpt2", "architectures": [
+            "GPT2ForSequenceClassification" if config.n_labels else "GPT2LMHeadModel"],
         "bos_token_id": end, "eos_token_id": end, **config.to_dict(),
     }
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -192,6 +192,6 @@ def _read_fields(path: Path) -> dict[str, object]:
 def huggingface_names(params: Params) -> Params:
     """The parameters under the names that transformers writes."""
     return {
-        name if name == HEAD else PREFIX + name: array
+        name if name in (HEAD, "score.weight") else PREFIX + name: array
         for name, array in params.items()
     }

@@ -10,7 +10,7 @@ from ..checked import checked
 from ..config import SIZES, GPT2Config
 from ..documents import open_regular
 from ..params import Params
-from . import book, huggingface, llmc, openai_tf
+from . import book, huggingface, llmc, openai_tf, peft
 from .checksums import check_crc32
 from .configs import CONFIG
 from .errors import CheckpointError, bad_file
@@ -50,6 +50,8 @@ def read(
     """What `load` gives from a file that `file_at` found, for whoever compared the checksums."""
     if file.name.endswith(".index"):
         return openai_tf.load_openai_tf(file, dtype)
+    if file.name == peft.ADAPTER:
+        return peft.load_adapter(file, load, dtype)
     if file.name.endswith((".safetensors", ".safetensors.index.json")):
         tensors = huggingface.read_tensors(file)
         if all(name.startswith(("m.", "v.")) for name in tensors):

@@ -15,6 +15,7 @@ from ..files import check_room, creating_folder, place_of, replacing_file
 from ..params import Params
 from ..suggest import unknown
 from ..tape import Array
+from ..variants import merged
 from .assemble import check_savable
 from .book import book_config, book_tensors
 from .checksums import CHECKSUMS
@@ -58,7 +59,8 @@ WRITERS: dict[str, Callable[[Path, GPT2Config, Params], None]] = {
 
 @checked
 def convert(
-    src: Path | str, dst: Path | str, to: str = "hf", dtype: type | str | np.dtype | None = None
+    src: Path | str, dst: Path | str, to: str = "hf", dtype: type | str | np.dtype | None = None,
+    merge: bool = False,
 ) -> GPT2Config:
     """Read `src` in any form and write `dst` as `to`: hf, llmc or book; returns the config.
 
@@ -66,12 +68,20 @@ def convert(
     model at once: what can be mapped from `src` stays there, the rest is in memory, and for book a
     second, transposed copy of the linear weights too. gpt2's published file, whose 498 MB cannot be
     mapped, took at most 529 MB on its way to hf and 853 MB to book.
+    `merge` folds low-rank updates into the weights.
     Raises ValueError if `dst` would replace what `src` is read from, or cannot be a file.
     """
     if to not in WRITERS:
         raise unknown("form", to, WRITERS)
     _check_apart(src, Path(dst), to)
     config, params = load(src, dtype)
+    if merge:
+        if not config.lora_rank:
+            raise ValueError(f"{src} has no low-rank updates to merge")
+        config, params = merged(params, config)
+    elif config.lora_rank and to == "hf":
+        raise ValueError(f"{src} has low-rank updates, which a Hugging Face folder holds as an "
+                         f"adapter beside its base model; --merge folds them into the weights")
     WRITERS[to](Path(dst), config, params)
     return config
 
