@@ -86,7 +86,6 @@ class Own:
         counting.__name__ = key
         return counting
 
-
     @property
     def run_block(self) -> Callable[..., Any] | None:
         """What runs the model's blocks: a learner's whole block the first of them, so that their
@@ -144,7 +143,10 @@ def _composed(own: Mapping[str, Function]) -> dict[str, Function]:
         spec.loader.exec_module(module)
         composed = {name: value for name, value in vars(module).items() if name in _package()
                     and getattr(value, "__module__", "") == module.__name__}
-        for name in own.keys() & vars(module).keys():
+        used = own.keys() & vars(module).keys()
+        if not used:
+            continue
+        for name in used:
             setattr(module, name, own[name])
         if room == "feed_forward":
             for name, pair in module.ACTIVATIONS.items():

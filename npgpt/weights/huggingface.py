@@ -1,8 +1,8 @@
 """Hugging Face's form: a folder of config.json and model.safetensors, whole or in shards.
 
-Read: names with or without the prefix `transformer.`, or those of torch's wrappers; mask buffers are
-ignored; a tied model may have `wte.weight`, `lm_head.weight` or both; float16 and bfloat16 are
-widened. A field of config.json that npgpt does not know is rejected, since it may change the numbers.
+Read: names with or without the prefix `transformer.`, or those of torch's wrappers; mask buffers
+are left out; a tied model may have `wte.weight`, `lm_head.weight` or both; float16 and bfloat16 are
+widened. A key of config.json that npgpt does not know is rejected: it may change the numbers.
 Written: the names that transformers itself writes, so that it loads the folder as its own. Variants
 that it does not have (no norms, slopes, gains, frozen biases, ...) are written in the same form
 under npgpt's names, for npgpt alone.
@@ -53,20 +53,20 @@ UNSUPPORTED = {"add_cross_attention": False, "is_encoder_decoder": False}
 # fields that do not change the numbers, in one version of transformers or another: names and
 # tokens, what a model returns, how text is drawn from it, heads that npgpt leaves out
 HARMLESS = frozenset("""
-    _attn_implementation_autoset _commit_hash _name_or_path _num_labels
-    additional_special_tokens architectures attention_dropout attn_implementation auto_map bad_words_ids begin_suppress_tokens bos_token_id
-    chunk_size_feed_forward decoder_start_token_id diversity_penalty do_sample dtype early_stopping
-    encoder_no_repeat_ngram_size eos_token_id exponential_decay_length_penalty finetuning_task
-    forced_bos_token_id forced_eos_token_id gradient_checkpointing id2label initializer_factor
-    is_decoder keys_to_ignore_at_inference label2id line_by_line
-    length_penalty max_length min_length model_type n_ctx n_special no_repeat_ngram_size
-    num_beam_groups num_beams num_labels num_return_sequences output_attentions
-    output_hidden_states output_past output_scores pad_token_id predict_special_tokens prefix
-    problem_type remove_invalid_values reorder_and_upcast_attn repetition_penalty return_dict
-    return_dict_in_generate sep_token_id summary_activation summary_first_dropout
-    summary_proj_to_labels summary_type summary_use_proj suppress_tokens task_specific_params
-    temperature tf_legacy_loss tie_encoder_decoder tokenizer_class top_k top_p torch_dtype
-    torchscript transformers_version typical_p use_bfloat16 use_cache xla_device
+    _attn_implementation_autoset _commit_hash _name_or_path _num_labels additional_special_tokens
+    architectures attention_dropout attn_implementation auto_map bad_words_ids
+    begin_suppress_tokens bos_token_id chunk_size_feed_forward decoder_start_token_id
+    diversity_penalty do_sample dtype early_stopping encoder_no_repeat_ngram_size eos_token_id
+    exponential_decay_length_penalty finetuning_task forced_bos_token_id forced_eos_token_id
+    gradient_checkpointing id2label initializer_factor is_decoder keys_to_ignore_at_inference
+    label2id length_penalty line_by_line max_length min_length model_type n_ctx n_special
+    no_repeat_ngram_size num_beam_groups num_beams num_labels num_return_sequences
+    output_attentions output_hidden_states output_past output_scores pad_token_id
+    predict_special_tokens prefix problem_type remove_invalid_values reorder_and_upcast_attn
+    repetition_penalty return_dict return_dict_in_generate sep_token_id summary_activation
+    summary_first_dropout summary_proj_to_labels summary_type summary_use_proj suppress_tokens
+    task_specific_params temperature tf_legacy_loss tie_encoder_decoder tokenizer_class top_k
+    top_p torch_dtype torchscript transformers_version typical_p use_bfloat16 use_cache xla_device
 """.split())
 
 
