@@ -3,11 +3,11 @@
     python -m benchmarks.mutants [--half tuned|held-out|both] [--every N] [--show] [--seeds N]
                                  [--write]
 
-The catalogue is generated: every rule of `mutant_rules` at every place of every backward (and of
+The catalogue is generated: every rule of `npgpt.learn.mutants` at every place of every backward (and of
 the helpers in its file) that `mutant_cases` lists. Left out are edits that raise (Python names
 those itself) and edits that change nothing, by this test, which does not use the doctor: on six
 random inputs the returned gradients equal the original's to 1e-12 and nothing is written to.
-A right name means: the *first* finding of the report bears a name that ACCEPTED (in mutant_rules)
+A right name means: the *first* finding of the report bears a name that ACCEPTED (there too)
 allows for the edit's kind. Each mutant is examined twice: from a file, and made by `exec` from a
 text that nobody keeps, as lambdas in a notebook or compiled code are, so that no source of forward
 or backward can be read.
@@ -50,9 +50,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.mutant_cases import CASES, Case
-from benchmarks.mutant_rules import ACCEPTED, edits
 from npgpt.doctor import Report, examine
 from npgpt.doctor.subject import Subject
+from npgpt.learn.mutants import ACCEPTED, edits
 
 from .readme import ROOT, put_section
 

@@ -69,6 +69,8 @@ class GPT2Config:
         resid_pdrop, embd_pdrop, attn_pdrop     dropout probabilities, used in training only
         initializer_range           standard deviation of the initial weights
         tie_word_embeddings         the token table is also the output matrix
+        scale_attn_weights          False leaves attention scores without 1 / sqrt(D)
+        scale_attn_by_inverse_layer_idx     layer i divides them by i + 1
     Ours:
         norm                        layernorm, or none: blocks without LayerNorm
         final_norm                  False removes the one after the last block too
@@ -85,6 +87,8 @@ class GPT2Config:
                                     each output: v is saved as `.weight`, gain as `.gain`
         lora_rank                   r > 0 adds scale * lora_A (I, r) @ lora_B (r, O) to a block's
                                     linear weights (I, O); lora_B starts at zero
+        residual                    False removes the residual connections: a block's attention and
+                                    feed-forward network replace what they are given
         lora_alpha                  scale is lora_alpha / r; 0 stands for r, a scale of 1
         lora_on                     which of them: the ends of their names, separated by commas;
                                     "" is all
@@ -111,6 +115,9 @@ class GPT2Config:
     attn_pdrop: float = _option(0.1, "Dropout on the attention weights")
     initializer_range: float = _option(0.02, "Standard deviation of the initial weights")
     tie_word_embeddings: bool = _option(True, "Use the token table as the output matrix too")
+    scale_attn_weights: bool = _option(True, "Divide attention scores by sqrt(head size)")
+    scale_attn_by_inverse_layer_idx: bool = _option(
+        False, "Divide them by the layer's number too, counted from 1")
     norm: str = _option("layernorm", "layernorm, or none for blocks without it")
     final_norm: bool = _option(True, "A LayerNorm after the last block")
     qkv_bias: bool = _option(True, "Biases on queries, keys and values")
@@ -132,6 +139,7 @@ class GPT2Config:
         "", "Which weights have one, separated by commas, such as c_attn,mlp.c_proj; none: all")
     n_labels: int = _option(
         0, "Classes that a classifier's head scores, in place of tokens; 0 for none")
+    residual: bool = _option(True, "Residual connections in the blocks")
     entropy: EntropyPenalty = EntropyPenalty()
 
     def __post_init__(self) -> None:
@@ -177,6 +185,11 @@ class GPT2Config:
     def head_size(self) -> int:
         """Channels of one head, D = C / H."""
         return self.n_embd // self.n_head
+
+    def query_scale(self, layer: int) -> float:
+        """By what a layer's queries are multiplied, beside attention's own 1 / sqrt(D)."""
+        own = 1.0 if self.scale_attn_weights else math.sqrt(self.head_size)
+        return own / (layer + 1) if self.scale_attn_by_inverse_layer_idx else own
 
     @property
     def lora_scale(self) -> float:

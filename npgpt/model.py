@@ -19,7 +19,7 @@ from .config import GPT2Config
 from .layers.contract import UniformSource
 from .ops import TEXTBOOK, Ops
 from .tape import Array, V
-from .variants import linear, plain, with_entropy_penalty
+from .variants import joined, linear, plain, with_entropy_penalty
 
 
 def hidden(
@@ -63,13 +63,15 @@ def block(
     h = f"h.{layer}"
     normed = _norm(params, f"{h}.ln_1", x, config, ops) if config.block_norm else x
     qkv = linear(params, f"{h}.attn.c_attn", normed, config, ops)               # (B, T, 3C)
+    if (factor := config.query_scale(layer)) != 1.0:
+        qkv = ops.scale_queries(qkv, factor=factor)
     mixed = attend(layer, qkv)                                                  # (B, T, C)
     branch = linear(params, f"{h}.attn.c_proj", mixed, config, ops)
-    x = ops.residual(x, _dropout(branch, config.resid_pdrop, ops, rng))
+    x = joined(x, _dropout(branch, config.resid_pdrop, ops, rng), config, ops)
 
     normed = _norm(params, f"{h}.ln_2", x, config, ops) if config.block_norm else x
     branch = _feed_forward(params, f"{h}.mlp", normed, config, ops)
-    return ops.residual(x, _dropout(branch, config.resid_pdrop, ops, rng))
+    return joined(x, _dropout(branch, config.resid_pdrop, ops, rng), config, ops)
 
 
 def full_attention(

@@ -31,6 +31,7 @@ from .layers import (
     pad_zeros,
     relu,
     residual,
+    scale_queries,
     silu,
     softmax,
     weight_norm,
@@ -60,6 +61,7 @@ class Ops:
     token_embedding: Op
     position_embedding: Op
     unembedding: Op
+    scale_queries: Op
     causal_attention: Op
     multi_head_attention: Op
     attention_entropy: Op
@@ -113,6 +115,7 @@ TEXTBOOK = Ops(
     position_embedding=op(embedding.position_embedding_forward,
                           embedding.position_embedding_backward, fresh=False),
     unembedding=op(embedding.unembedding_forward, embedding.unembedding_backward),
+    scale_queries=op(scale_queries.scale_queries_forward, scale_queries.scale_queries_backward),
     causal_attention=op(attention.causal_attention_forward, attention.causal_attention_backward),
     multi_head_attention=op(attention.multi_head_attention_forward,
                             attention.multi_head_attention_backward),

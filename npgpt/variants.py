@@ -75,6 +75,14 @@ def plain(params: Mapping[str, V], config: GPT2Config, ops: Ops) -> Mapping[str,
     return {name: value for name, value in {**params, **changed}.items() if name not in extra}
 
 
+def joined(x: V, branch: V, config: GPT2Config, ops: Ops) -> V:
+    """What a block gives from its input and its branch: their sum, or the branch (B, T, C) alone.
+
+    Without residual connections the gradient has no way past a branch.
+    """
+    return ops.residual(x, branch) if config.residual else branch
+
+
 def merged(params: Mapping[str, Array], config: GPT2Config) -> tuple[GPT2Config, Params]:
     """Config and parameters without low-rank updates: each is added to its weight.
 

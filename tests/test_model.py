@@ -62,7 +62,7 @@ def written_differently(params: Params, ids: np.ndarray, config: GPT2Config) -> 
             len(ids), 3, config.n_head, config.head_size)
         heads = [one_query_at_a_time(*(qkv[:, part, h] for part in range(3)))
                  for h in range(config.n_head)]
-        x = x + linear(f"h.{i}.attn.c_proj", np.concatenate(heads, axis=1))
+        x = config.residual * x + linear(f"h.{i}.attn.c_proj", np.concatenate(heads, axis=1))
         normed, mlp = norm(f"h.{i}.ln_2", x), f"h.{i}.mlp"
         hidden = linear(f"{mlp}.c_fc", normed)
         if config.activation_function == "swiglu":
@@ -73,7 +73,7 @@ def written_differently(params: Params, ids: np.ndarray, config: GPT2Config) -> 
             activated = np.maximum(hidden, 0) + slope * np.minimum(hidden, 0)
         else:
             activated = ACTIVATED[config.activation_function](hidden)
-        x = x + linear(f"{mlp}.c_proj", activated)
+        x = config.residual * x + linear(f"{mlp}.c_proj", activated)
     head = "wte.weight" if config.tie_word_embeddings else "lm_head.weight"
     return np.einsum("tc,vc->tv", norm("ln_f", x), params[head])
 

@@ -1,38 +1,420 @@
-"""npgpt learn: a course from a difference quotient to GPT-2, graded by the doctor."""
+"""npgpt learn: a course from a difference quotient to a GPT-2 of one's own, graded by the doctor.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
-from ..learn.exercise import read_course
+from ..display.terminal import tint
+from ..documents import read_text
+from ..files import write_text
+from ..learn import fault, training_report, words
+from ..learn.examine import PASSED, Result
+from ..learn.exercise import CourseError, Exercise, read_course
+from ..learn.notebook import notebook_of
+from ..learn.training import Plan
 from ..learn.verify import verify
+from ..learn.watch import KEYS, watch
+from ..learn.workspace import FOLDER, Workspace, found_from, start
+from .console import wants_color
+from .options import add_color
 from .parser import Parser
 
 DESCRIPTION = """\
-A course: exercises from a difference quotient to a GPT-2 of your own, each a
-plain Python file, each graded by the doctor."""
-EPILOG = """\
-for teachers:
-  npgpt learn verify DIR      try every claim of a course
+A course: exercises from a difference quotient to a GPT-2 of your own. Each is a
+plain Python file with a story and marks where to write; the doctor grades it and
+names what is wrong. Begin anywhere."""
+EPILOG = f"""\
+commands (without one: where you are, and what is next):
+  start [DIR]        write the exercises into a folder (default {FOLDER})
+  list               all exercises, and which of them pass
+  next               the first that does not pass yet
+  check [NAME|FILE]  grade one (default: the file that you changed last)
+  watch              grade a file whenever you save it; keys in a terminal
+  hint NAME [1|2|3]  three hints, questions first
+  solution NAME      a solution, after a pass or with --give-up
+  fault NAME         find the fault: three versions, one right
+  reset NAME         the file as it was at first; a copy of yours is kept
+  find WORD ...      which exercise is about it
+  notebook NAME      the exercise as a Jupyter notebook
+  train              train a GPT-2 with your layers, those that pass
+  verify [DIR]       for teachers: try every claim of a course
+
+NAME is an exercise's name, number or file.
+
+examples:
+  npgpt learn start
+  npgpt learn check softmax
+  npgpt learn check softmax --all
+  npgpt learn fault softmax --answer B --why "the sum is missing"
+  npgpt learn start class --course my-exercises     a course of your own
+
+exit codes: 0 success, 1 not passed, 2 usage, 3 a file cannot be read or written
 """
 
 
 def add_arguments(parser: Parser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("action", choices=("verify",))
-    parser.add_argument("what", nargs="?", metavar="DIR")
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME")
+    parser.usage = "npgpt learn [COMMAND] [NAME ...] [options]"
+    parser.add_argument("command", nargs="?", metavar="COMMAND", help="one of those below")
+    parser.add_argument("what", nargs="*", metavar="NAME", help="what it is about")
+    parser.add_argument("--all", action="store_true",
+                        help="check: every finding; reset: every exercise")
+    parser.add_argument("--give-up", action="store_true",
+                        help="solution: show it although the exercise does not pass")
+    parser.add_argument("--answer", metavar="A|B|C", help="fault: which version is right")
+    parser.add_argument("--why", metavar="TEXT", default="",
+                        help="fault: what is wrong with the others")
+    parser.add_argument("--draw", type=int, default=0, metavar="N",
+                        help="fault: another three, drawn from the layer's mutants")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME",
+                        help="verify: only this exercise; may be given more than once")
+    parser.add_argument("--course", type=Path, metavar="DIR",
+                        help="start: a folder of exercises in place of npgpt's own")
+    parser.add_argument("--steps", type=int, default=300, metavar="N",
+                        help="train: how many (default 300)")
+    parser.add_argument("--every", type=float, default=1.0, metavar="S",
+                        help="watch: seconds between two looks (default 1)")
+    parser.add_argument("--dir", type=Path, metavar="DIR",
+                        help=f"your exercises (default: this folder, its {FOLDER}, or one above)")
+    parser.add_argument("--json", action="store_true", help="the answer as JSON")
+    add_color(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do it."""
-    course = read_course(Path(args.what) if args.what else None)
+    """Do what the command says; 1 where something is not passed."""
+    if args.command is None:
+        return _where(args)
+    if args.command not in COMMANDS:
+        from ..suggest import unknown
+        raise unknown("command", args.command, COMMANDS)
+    return COMMANDS[args.command](args)
+
+
+def _say(args: argparse.Namespace, lines: Iterable[str], value: Callable[[], Any]) -> None:
+    """Print lines, or with --json the value."""
+    if args.json:
+        print(json.dumps(value(), indent=1))
+    else:
+        for line in lines:
+            print(line, flush=True)
+
+
+def _workspace(args: argparse.Namespace) -> Workspace:
+    if args.dir is not None:
+        return Workspace.at(args.dir)
+    found = found_from(Path())
+    if found is None:
+        raise CourseError("there are no exercises here; npgpt learn start writes them into the "
+                          f"folder {FOLDER}")
+    return found
+
+
+def _one(args: argparse.Namespace, workspace: Workspace) -> Exercise:
+    if len(args.what) != 1:
+        raise ValueError(f"{args.command} is about one exercise: npgpt learn {args.command} NAME; "
+                         "npgpt learn list has the names")
+    return workspace.find(args.what[0])
+
+
+def _where(args: argparse.Namespace) -> int:
+    workspace = Workspace.at(args.dir) if args.dir is not None else found_from(Path())
+    if workspace is None:
+        course = read_course()
+        minutes = sum(exercise.estimate[2] for exercise in course)
+        _say(args, [
+            f"A course in {len(course)} exercises, about {round(minutes / 60)} hours in all "
+            "(estimated): from a",
+            "difference quotient to a GPT-2 that trains with layers of your own. You need",
+            "NumPy and derivatives, nothing else.", "",
+            f"  npgpt learn start        write the exercises into the folder {FOLDER}",
+            "  npgpt learn --help       all commands"],
+            lambda: {"folder": None, "exercises": len(course), "next": None})
+        return 0
+    results = workspace.results()
+    coming = workspace.next()
+    lines = [f"your exercises: {workspace.folder.resolve()}", words.of_progress(results), ""]
+    if coming is None:
+        lines.append("All pass. Train a GPT-2 with your layers: npgpt learn train")
+    else:
+        lines += ["next:", *words.of_exercise(coming, workspace.path(coming), wants_color(args)),
+                  "", "all exercises: npgpt learn list    begin anywhere: npgpt learn check NAME"]
+    _say(args, lines, lambda: {
+        "folder": str(workspace.folder.resolve()),
+        "passed": [r.name for r in results if r.status == PASSED],
+        "next": None if coming is None else coming.name})
+    return 0
+
+
+def _start(args: argparse.Namespace) -> int:
+    if len(args.what) > 1:
+        raise ValueError("start takes one folder")
+    folder = Path(args.what[0]) if args.what else args.dir or Path(FOLDER)
+    workspace, written = start(folder, args.course)
+    left = len(workspace.course) - len(written)
+    first = workspace.next() or workspace.course[0]
+    lines = [f"{len(written)} exercises written to {folder}"
+             + (f"; {left} were there already and stay as they are" if left else ""), "",
+             "Open a file in your editor, read its story, write between the marks, then",
+             "check it. The files are plain Python; nothing else is kept of what you do.",
+             "Progress is worked out from the files: begin anywhere, skip what you like.", "",
+             *words.of_exercise(first, workspace.path(first), wants_color(args)), "",
+             f"Commands work in {folder}, or in the folder around it."]
+    _say(args, lines, lambda: {"folder": str(folder), "written": [p.name for p in written]})
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    workspace = _workspace(args)
+    results = workspace.results()
+    _say(args, words.of_list(workspace.course, results, wants_color(args)), lambda: [
+        {"number": e.number, "name": e.name, "title": e.about["title"], "file": e.file,
+         "status": r.status, "difficulty": e.estimate[0], "importance": e.estimate[1],
+         "minutes": e.estimate[2]} for e, r in zip(workspace.course, results, strict=True)])
+    return 0
+
+
+def _next(args: argparse.Namespace) -> int:
+    workspace = _workspace(args)
+    coming = _one(args, workspace) if args.what else workspace.next()
+    if coming is None:
+        _say(args, ["all exercises pass; npgpt learn train trains a GPT-2 with your layers"],
+             lambda: {"next": None})
+        return 0
+    _say(args, words.of_exercise(coming, workspace.path(coming), wants_color(args)), lambda: {
+        "next": coming.name, "file": str(workspace.path(coming)), "title": coming.about["title"],
+        "goal": coming.about["goal"]})
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    if args.what and args.what[0].endswith(".py") and Path(args.what[0]).is_file() \
+            and args.dir is None:
+        args.dir = Path(args.what[0]).parent
+    workspace = _workspace(args)
+    if args.what:
+        exercise = _one(args, workspace)
+    else:
+        latest = workspace.latest() or workspace.next()
+        assert latest is not None       # one is untouched, or all pass
+        exercise = latest
+    result = _checked(workspace, exercise, args)
+    return 0 if result.status == PASSED else 1
+
+
+def _checked(workspace: Workspace, exercise: Exercise, args: argparse.Namespace) -> Result:
+    result = workspace.check(exercise, args.all)
+    colour = wants_color(args)
+    lines = list(words.of_result(result, args.all, colour))
+    if result.status == PASSED:
+        lines += words.of_pass(exercise, read_text(workspace.path(exercise)), colour)
+    _say(args, lines, result.to_dict)
+    return result
+
+
+def _watch(args: argparse.Namespace) -> int:
+    workspace = _workspace(args)
+    current = workspace.latest() or workspace.next() or workspace.course[0]
+    hints = dict.fromkeys((exercise.name for exercise in workspace.course), 0)
+    colour = wants_color(args)
+    print(f"watching {workspace.folder.resolve()}; save a file to have it checked")
+    if sys.stdin.isatty():
+        print(KEYS)
+    for line in words.of_exercise(current, workspace.path(current), colour):
+        print(line)
+    sys.stdout.flush()
+
+    def on_change(exercise: Exercise) -> None:
+        nonlocal current
+        current = exercise
+        print(f"\nchecking {exercise.name} ...", flush=True)
+        _checked(workspace, exercise, args)
+
+    def on_key(key: str) -> bool:
+        nonlocal current
+        if key == "n":
+            current = workspace.next() or current
+            lines = list(words.of_exercise(current, workspace.path(current), colour))
+        elif key == "h":
+            hints[current.name] = hints[current.name] % len(current.about["hints"]) + 1
+            lines = list(words.of_hint(current, hints[current.name]))
+        elif key == "l":
+            lines = list(words.of_list(workspace.course, workspace.results(), colour))
+        elif key == "x":
+            print(f"\nreset {current.name}? a copy of your file is kept (y/n)", flush=True)
+            answer = sys.stdin.read(1)
+            lines = _reset_lines(workspace, [current]) if answer == "y" else ["not reset"]
+        else:
+            lines = [KEYS]
+        if key != "q":
+            print("\n" + "\n".join(lines), flush=True)
+        return key != "q"
+
+    watch(workspace, on_change, on_key, args.every)
+    return 0
+
+
+def _hint(args: argparse.Namespace) -> int:
+    workspace = _workspace(args)
+    number = 1
+    if len(args.what) == 2:
+        number = int(args.what[1]) if args.what[1].isdigit() else 0
+        args.what = args.what[:1]
+    exercise = _one(args, workspace)
+    count = len(exercise.about["hints"])
+    if not 1 <= number <= count:
+        raise ValueError(f"{exercise.name} has hints 1 to {count}")
+    _say(args, words.of_hint(exercise, number), lambda: {
+        "name": exercise.name, "hint": number, "of": count,
+        "text": exercise.about["hints"][number - 1]})
+    return 0
+
+
+def _solution(args: argparse.Namespace) -> int:
+    workspace = _workspace(args)
+    exercise = _one(args, workspace)
+    if not args.give_up and workspace.results([exercise])[0].status != PASSED:
+        _say(args, [f"{exercise.name} does not pass yet; npgpt learn hint {exercise.name}, or",
+                    f"npgpt learn solution {exercise.name} --give-up"],
+             lambda: {"name": exercise.name, "solution": None})
+        return 1
+    text = words.without_marks(exercise.solution).rstrip()
+    _say(args, [text, "", f"# {exercise.place}"], lambda: {
+        "name": exercise.name, "solution": text, "file": str(exercise.place)})
+    return 0
+
+
+def _reset(args: argparse.Namespace) -> int:
+    workspace = _workspace(args)
+    if args.all == bool(args.what):
+        raise ValueError("reset takes the name of an exercise, or --all")
+    exercises = workspace.course if args.all else [_one(args, workspace)]
+    lines = _reset_lines(workspace, exercises)
+    _say(args, lines, lambda: {"reset": [exercise.name for exercise in exercises]})
+    return 0
+
+
+def _reset_lines(workspace: Workspace, exercises: Iterable[Exercise]) -> list[str]:
+    lines = []
+    for exercise in exercises:
+        copy = workspace.reset(exercise)
+        kept = f"; yours is kept as {copy}" if copy else ""
+        lines.append(f"{workspace.path(exercise)} is as it was at first{kept}")
+    return lines
+
+
+def _find(args: argparse.Namespace) -> int:
+    if not args.what:
+        raise ValueError("find takes words: npgpt learn find softmax")
+    workspace = found_from(Path()) if args.dir is None else Workspace.at(args.dir)
+    workspace = workspace or Workspace(Path(FOLDER), read_course())
+    found = workspace.search(args.what)
+    _say(args, [f"{e.number:3} {e.name:17} {e.about['title']}" for e in found] or [
+        f"nothing about {' '.join(args.what)}; npgpt learn list has all exercises"],
+        lambda: [e.name for e in found])
+    return 0 if found else 1
+
+
+def _fault(args: argparse.Namespace) -> int:
+    workspace = found_from(Path()) if args.dir is None else Workspace.at(args.dir)
+    exercise = _one(args, workspace or Workspace(Path(FOLDER), read_course()))
+    choices = fault.question(exercise, args.draw)
+    letter, why = args.answer, args.why
+    if letter is not None and letter.upper() not in tuple(fault.LETTERS):
+        raise ValueError(f"--answer is one of {', '.join(fault.LETTERS)}, got {letter!r}")
+    colour = wants_color(args)
+    lines = [f"{exercise.about['title']}: one of these is right, two are wrong."]
+    for choice in choices:
+        lines += ["", tint(f"{choice.letter}.", "bold", colour), choice.shown]
+    if letter is None:
+        draw = f" --draw {args.draw}" if args.draw else ""
+        ask = sys.stdin.isatty() and sys.stdout.isatty() and not args.json
+        _say(args, [*lines, "", "Which is right, and what is wrong with the others?", *(
+            [] if ask else [f'npgpt learn fault {exercise.name}{draw} --answer A --why "..."'])],
+            lambda: {"name": exercise.name, "choices": {c.letter: c.shown for c in choices}})
+        if not ask:
+            return 0
+        letter = _asked(f"{', '.join(fault.LETTERS)}? ", fault.LETTERS)
+        why = input("why? ")
+    answer = fault.answered(exercise, choices, letter)
+    verdict = f"{answer.right} is right" + ("." if answer.correct else
+                                            f"; {letter.upper()} is not.")
+    lines = [tint(verdict, "green" if answer.correct else "orange", colour)]
+    lines += words.wrap(f"You said: {why}") if why else []
+    for wrong, result in answer.results.items():
+        lines += ["", f"{wrong} is wrong. The doctor says: {result.findings[0].kind}",
+                  *words.wrap(result.findings[0].text, "   ")]
+    lines += ["", f"another three: npgpt learn fault {exercise.name} --draw {args.draw + 1}"]
+    _say(args, lines, lambda: {
+        "name": exercise.name, "right": answer.right, "correct": answer.correct, "why": why,
+        "wrong": {key: result.to_dict() for key, result in answer.results.items()}})
+    return 0 if answer.correct else 1
+
+
+def _asked(prompt: str, letters: str) -> str:
+    while True:
+        answer = input(prompt).strip().upper()
+        if answer in tuple(letters):
+            return answer
+
+
+def _notebook(args: argparse.Namespace) -> int:
+    workspace = _workspace(args)
+    exercise = _one(args, workspace)
+    path = workspace.path(exercise)
+    target = path.with_suffix(".ipynb")
+    if target.exists():
+        raise ValueError(f"{target} is there already, with what you wrote in it; rename it first")
+    write_text(target, notebook_of(exercise, read_text(path)))
+    _say(args, [f"{target}", f"to open it: jupyter lab {target}    (pip install "
+                "'npgpt[notebook]')"], lambda: {"name": exercise.name, "file": str(target)})
+    return 0
+
+
+def _train(args: argparse.Namespace) -> int:
+    if args.steps < 1:
+        raise ValueError(f"--steps must be at least 1, got {args.steps}")
+    workspace = _workspace(args)
+    value = training_report.report(workspace, Plan(steps=args.steps), wants_color(args),
+                              (lambda line: None) if args.json else _printed)
+    if args.json:
+        print(json.dumps(value, indent=1))
+    return 0
+
+
+def _printed(line: str) -> None:
+    print(line, flush=True)
+
+
+def _verify(args: argparse.Namespace) -> int:
+    course = read_course(Path(args.what[0]) if args.what else None)
     if args.only:
-        course = [e for e in course if e.folder.name in args.only or e.name in args.only]
-    failed = 0
+        workspace = Workspace(Path(), course)
+        course = [workspace.find(name) for name in args.only]
+    trials = []
     for trial in verify(course):
-        print(f"{'FAIL' if trial.problem else 'ok  '} {trial.exercise}: {trial.claim}"
-              + (f"\n       {trial.problem}" if trial.problem else ""), flush=True)
-        failed += bool(trial.problem)
+        trials.append(trial)
+        if not args.json:
+            if trial.problem:
+                print(f"FAIL {trial.exercise}: {trial.claim}")
+                print("\n".join(words.wrap(trial.problem, "     ")), flush=True)
+            elif args.all:
+                print(f"ok   {trial.exercise}: {trial.claim}", flush=True)
+    failed = [trial for trial in trials if trial.problem]
+    wrong = sum(len(exercise.about["wrong"]) for exercise in course)
+    _say(args, [f"{len(course)} exercises, {wrong} wrong answers: {len(trials)} claims tried, "
+                f"{len(failed)} failed"],
+         lambda: [vars(trial) for trial in trials])
     return 1 if failed else 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "start": _start, "list": _list, "next": _next, "check": _check, "watch": _watch,
+    "hint": _hint, "solution": _solution, "reset": _reset, "find": _find, "fault": _fault,
+    "train": _train, "notebook": _notebook, "verify": _verify,
+}

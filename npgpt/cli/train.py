@@ -46,7 +46,7 @@ from ..training.settings import (
 from ..variants import settings as variant_settings
 from .console import interruption, note
 from .live import LiveProgress
-from .options import seed_number, use_threads
+from .options import add_setting, flags, use_threads
 from .parser import Parser
 
 DESCRIPTION = "Train a GPT-2 on text with hand-written gradients, or fine-tune one."
@@ -88,11 +88,11 @@ def add_arguments(parser: Parser) -> None:
     homes = {name: table for table, fields in settings.items() for name in fields}
     for name in FIRST:
         table = homes[name]
-        _add_flag(parser, name, settings[table].pop(name), defaults[table].get(name))
+        add_setting(parser, name, settings[table].pop(name), defaults[table].get(name))
     parser.add_argument("--out", type=Path, metavar="FOLDER",
                         help="the run folder (default: a new folder in runs/)")
     parser.add_argument("--resume", type=Path, metavar="RUN",
-                        help=f"continue this run; only {_flags(CHANGEABLE)} may be changed")
+                        help=f"continue this run; only {flags(CHANGEABLE)} may be changed")
     parser.add_argument("--config", type=Path, metavar="FILE",
                         help="settings from a TOML file, such as a run's config.toml")
     given = parser.add_argument_group("to fine-tune a model")
@@ -101,14 +101,14 @@ def add_arguments(parser: Parser) -> None:
                        help=meaning)
     for name in TUNING:
         table = homes[name]
-        _add_flag(given, name, settings[table].pop(name), defaults[table].get(name))
+        add_setting(given, name, settings[table].pop(name), defaults[table].get(name))
     for table, fields in settings.items():
         group = parser.add_argument_group(f"more of {table} (defaults: those of {DEFAULT_PRESET})")
         variants = parser.add_argument_group("variants of the model, for studies") if (
             table == "model") else group
         for name, field in fields.items():
-            _add_flag(variants if name in variant_settings() else group, name, field,
-                      defaults[table].get(name))
+            add_setting(variants if name in variant_settings() else group, name, field,
+                        defaults[table].get(name))
     curves = parser.add_argument_group("curves (npgpt plot RUN draws all of them)")
     curves.add_argument("--live", action="store_true",
                         help="draw the loss while the run goes on, in a terminal")
@@ -304,8 +304,8 @@ def _resumed_folder(args: argparse.Namespace, given: dict[str, object]) -> Path:
                              f"settings")
     fixed = [name for name in given if name not in CHANGEABLE]
     if fixed:
-        raise ValueError(f"{_flags(fixed[:1])} cannot be changed on resuming, only "
-                         f"{_flags(CHANGEABLE)}")
+        raise ValueError(f"{flags(fixed[:1])} cannot be changed on resuming, only "
+                         f"{flags(CHANGEABLE)}")
     path: Path = args.resume
     if not is_run(path) and not (path / CONFIG_FILE).is_file():
         raise ValueError(f"{path} is not a run folder; npgpt train writes one")
@@ -367,26 +367,3 @@ def _note_edits(file: Path, saved: RunConfig, used: RunConfig) -> None:
     if edits:
         more = f" and {len(edits) - 3} more" if len(edits) > 3 else ""
         note(f"{file} has {', '.join(edits[:3])}{more}; the settings of the checkpoint count")
-
-
-def _flags(names: tuple[str, ...] | list[str]) -> str:
-    return ", ".join("--" + name.replace("_", "-") for name in names)
-
-
-METAVARS = {int: "N", float: "X", str: "NAME"}
-
-
-def _add_flag(
-    group: argparse._ActionsContainer, name: str, field: dataclasses.Field[object], default: object,
-    metavar: str = "",
-) -> None:
-    flag, meaning = _flags([name]), field.metadata["help"]
-    shown = {True: "on", False: "off"}[default] if isinstance(default, bool) else default
-    # None and an empty text would mean nothing to a reader
-    meaning += "" if shown in (None, "") else f" (default {shown})"
-    if isinstance(field.default, bool):
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=meaning)
-    else:
-        kind = int if field.default is None else type(field.default)
-        group.add_argument(flag, type=seed_number if name == "seed" else kind,
-                           metavar=metavar or METAVARS[kind], default=None, help=meaning)

@@ -5,8 +5,8 @@
     loss = model.loss(params, ids, targets, config, ops=FAST)
 
 What is not exchanged is the textbook's: identity, residual, weight_norm, both ops of low-rank
-updates, pad_zeros, entropy_penalty and both look-ups. Where the weights are frozen, `Op.frozen` is a
-variant that saves and computes nothing for them. `python -m benchmarks` measures.
+updates, pad_zeros, scale_queries, entropy_penalty and both look-ups. Where the weights are frozen,
+`Op.frozen` is a variant that saves and computes nothing for them. `python -m benchmarks` measures.
 """
 
 from __future__ import annotations

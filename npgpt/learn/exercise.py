@@ -63,7 +63,7 @@ class About(TypedDict):
     fault: NotRequired[list[Planted]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Exercise:
     """One exercise; `name` is "softmax", `file` the learner's "05_softmax.py"."""
 

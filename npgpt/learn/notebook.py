@@ -1,24 +1,136 @@
-"""The call of a notebook's cell: npgpt.learn.check("softmax") grades the functions of the cells."""
+"""An exercise as a notebook, and the call in it that grades the functions of its cells."""
 
 from __future__ import annotations
 
+import ast
+import html
 import sys
 import types
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .marks import NotBegun
+from ..documents import read_text
+
+if TYPE_CHECKING:
+    from .examine import Result
+    from .exercise import Exercise
 
 
-def check(name: str) -> Any:
-    """Check the functions of the caller's own namespace as the exercise `name`."""
+class Answer:
+    """What `check` gives: a cell shows it as a page, a program prints it or reads `result`."""
+
+    def __init__(self, result: Result, lines: list[str]) -> None:
+        self.result = result
+        self._lines = lines
+
+    @property
+    def ok(self) -> bool:
+        """Whether the exercise passes."""
+        return self.result.status == "passed"
+
+    def __repr__(self) -> str:
+        return "\n".join(self._lines)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"
+
+
+def check(
+    name: str, functions: Mapping[str, object] | None = None, *, every: bool = False
+) -> Answer:
+    """Grade the functions of a notebook's cells, or of any program: by default the caller's own.
+
+    `name` is an exercise's; `functions` by name may be given instead. Where the learner's file says
+    something else than the cells, the answer says so. Raises ValueError for an unknown exercise.
+    """
+    from . import words
     from .examine import examine_module
-    from .exercise import read_course
+    from .exercise import BUILT_IN, read_course
+    from .workspace import Workspace, found_from
 
-    frame = sys._getframe(1)
-    mine = types.ModuleType("cell")
-    mine.__dict__.update(frame.f_globals)
-    exercise = next(e for e in read_course() if e.name == name)
-    return examine_module(exercise, mine)
+    here = found_from(Path.cwd()) or Workspace(Path.cwd(), read_course(BUILT_IN))
+    exercise = here.find(name)
+    mine = types.ModuleType("cells")
+    mine.__dict__.update(sys._getframe(1).f_globals if functions is None else functions)
+    result = examine_module(exercise, mine, every)
+    lines = list(words.of_result(result, every, False))
+    if result.status == "passed":
+        lines += words.of_pass(exercise, _source(exercise, mine), False)
+    path = here.path(exercise)
+    if functions is None and path.is_file() and (names := _differing(path, mine)):
+        lines += ["", *words.wrap(f"The cells were graded. {path.name} differs from them in "
+                                  f"{', '.join(names)}.")]
+    return Answer(result, lines)
 
 
-__all__ = ["NotBegun", "check"]
+def notebook_of(exercise: Exercise, source: str) -> str:
+    """The JSON of a notebook made from a learner's source: a cell for each part, outputs empty."""
+    from ..notebooks.writing import notebook
+
+    try:
+        ast.parse(source)
+    except SyntaxError as error:
+        raise ValueError(f"the file is not Python yet: line {error.lineno}: {error.msg}") from None
+    story = ast.get_docstring(ast.parse(source)) or exercise.about["title"]
+    check = f'import npgpt.learn\n\nnpgpt.learn.check("{exercise.name}")'
+    cells = _parts(source)
+    # what runs the file alone stops at a part that is not begun: the check stands above it
+    alone = [n for n, text in enumerate(cells) if text.startswith("if __name__")]
+    cells.insert(alone[0] if alone else len(cells), check)
+    return notebook("\n\n".join([f'r"""{story}\n"""', *(f"# %%\n{cell}" for cell in cells)]) + "\n")
+
+
+def _parts(source: str) -> list[str]:
+    """The source after its docstring, cut before each function and class, and before what runs it
+    alone."""
+    tree, lines = ast.parse(source), source.splitlines()
+    body = tree.body[ast.get_docstring(tree) is not None:]
+    parts: list[str] = []
+    start = body[0].lineno if body else 1
+    for before, node in zip([None, *body], [*body, None]):
+        end = before.end_lineno or 0 if before is not None else 0
+        alone = isinstance(before, (ast.FunctionDef, ast.ClassDef, ast.If))
+        if node is None or (before is not None and (
+                alone or isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.If)))):
+            # comments above a definition belong to it
+            parts.append("\n".join(lines[start - 1:end]))
+            start = end + 1
+    return [text.strip("\n") for text in parts if text.strip()]
+
+
+def _source(exercise: Exercise, mine: types.ModuleType) -> str:
+    """The cells' functions as one source, for the comparison with wrong answers."""
+    import inspect
+
+    names = [node.name for node in ast.parse(exercise.solution).body
+             if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    texts = []
+    for name in names:
+        try:
+            texts.append(inspect.getsource(getattr(mine, name)))
+        except (AttributeError, OSError, TypeError):
+            pass
+    return "\n".join(texts)
+
+
+def _differing(path: Path, mine: types.ModuleType) -> list[str]:
+    """The functions of a file that the cells define in another way."""
+    import inspect
+
+    try:
+        tree = ast.parse(read_text(path))
+    except (ValueError, SyntaxError):
+        return []
+    names = []
+    for node in tree.body:
+        function = getattr(mine, node.name, None) if isinstance(node, ast.FunctionDef) else None
+        if isinstance(function, types.FunctionType):
+            assert isinstance(node, ast.FunctionDef)
+            try:
+                cell = ast.unparse(ast.parse(inspect.getsource(function)))
+            except (OSError, TypeError, SyntaxError):
+                continue
+            if cell != ast.unparse(node):
+                names.append(node.name)
+    return names

@@ -170,6 +170,7 @@ def cases(seed: int = 0, dtype: DTypeLike = np.float64, batch: int = 2) -> list[
     table.add("feed_forward", *arrays(bias=False), how="no bias")
     table.add("swiglu", *arrays(maps_in=2))
     table.add("swiglu", *arrays(bias=False, maps_in=2), how="no bias")
+    table.add("scale_queries", table.normal(b, T, 3 * C), factor=0.3)
     return table.cases
 
 
@@ -191,6 +192,7 @@ def model_cases(seed: int = 0) -> list[ModelCase]:
         ("GPT-2, no norm in blocks", {"norm": "none"}),
         ("GPT-2, no norm at all", {"norm": "none", "final_norm": False}),
         ("GPT-2, no final norm", {"final_norm": False}),
+        ("GPT-2, no residual connections", {"residual": False, **narrow}),
         ("GPT-2, no qkv bias", {"qkv_bias": False}),
         ("GPT-2, frozen biases", {"frozen_biases": True}),
         ("GPT-2, weight norm", {"weight_norm": True}),
@@ -201,6 +203,8 @@ def model_cases(seed: int = 0) -> list[ModelCase]:
         ("GPT-2, fixed slope", {**leaky, "leaky_slope": "fixed", "slope_init": 0.3}),
         ("GPT-2, entropy penalty, no norm",
          {"entropy_penalty": 0.5, "entropy_tolerance": 0.1, "norm": "none", **narrow}),
+        ("GPT-2, other attention scales",
+         {"scale_attn_weights": False, "scale_attn_by_inverse_layer_idx": True, **narrow}),
     ]
     lora = {"lora_rank": 2, "lora_alpha": 3.0}
     frozen: list[tuple[str, dict[str, Any], str]] = [

@@ -22,7 +22,8 @@ LARGEST = {
 # GPT-2 as the book and llm.c have it, of npgpt's variants
 PLAIN = {
     "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "norm": "layernorm",
-    "final_norm": True, "frozen_biases": False, "weight_norm": False, "lora_rank": 0,
+    "final_norm": True, "scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False,
+    "frozen_biases": False, "weight_norm": False, "lora_rank": 0, "residual": True,
     "n_labels": 0,
 }
 EMBEDDINGS = ("wte.weight", "wpe.weight")
@@ -99,17 +100,26 @@ def _like(value: object, written: object) -> str:
     return shown(value if type(value) is type(written) else repr(value))
 
 
-def check_keys(path: Path, values: Mapping[str, object], known: Iterable[str]) -> None:
-    """Raise CheckpointError for an unknown key that may stand for a known one that is missing.
+def check_keys(
+    path: Path, values: Mapping[str, object], known: Iterable[str], harmless: Iterable[str] = ()
+) -> None:
+    """Raise CheckpointError for a key that may change the numbers and that npgpt does not read.
 
-    Other unknown keys are ignored: a config.json of another program holds many of its own.
+    That is any but the `known` and the `harmless`, with a value; one that may stand for a known one
+    that is missing is named with that.
     """
-    known = list(known)
+    known, harmless = list(known), set(harmless)
     absent = [key for key in known if key not in values]
+    others = []
     for key in values:
-        meant = "" if key in known else did_you_mean(key, absent, ALIKE)
+        meant = "" if key in known or key in harmless else did_you_mean(key, absent, ALIKE)
         if meant:
             raise bad_file(path, f"unknown key {shown(key)}{meant}")
+        if key not in known and key not in harmless and values[key] not in (None, {}, []):
+            others.append(f"{shown(key)}={shown(values[key])}")
+    if others:
+        raise bad_file(path, f"unknown {'keys' if len(others) > 1 else 'key'} {', '.join(others)}: "
+                       "npgpt does not have what it asks for; delete it if it changes no number")
 
 
 def written_config(path: Path) -> dict[str, object]:

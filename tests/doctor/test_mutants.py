@@ -5,10 +5,10 @@ import hashlib
 import pytest
 
 from benchmarks.mutant_cases import CASES
-from benchmarks.mutant_rules import ACCEPTED
 from benchmarks.mutants import generate, judge, matters
 from npgpt.doctor import examine
 from npgpt.doctor.subject import Subject
+from npgpt.learn.mutants import ACCEPTED
 
 
 def sampled(mutant):

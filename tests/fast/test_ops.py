@@ -83,8 +83,8 @@ def test_every_file_is_named_like_the_layer_it_speeds_up_and_names_its_textbook(
 def test_what_is_not_quicker_is_the_textbooks():
     """Measured by `python -m benchmarks --only ops`, all but identity, which computes nothing."""
     same = {name for name, op in fast.named().items() if op is textbook.named()[name]}
-    assert same == {"identity", "residual", "weight_norm", "pad_zeros", "entropy_penalty",
-                    "low_rank_update", "low_rank"}
+    assert same == {"identity", "residual", "weight_norm", "pad_zeros", "scale_queries",
+                    "entropy_penalty", "low_rank_update", "low_rank"}
     assert all(op.name == name for name, op in fast.named().items())
 
 
@@ -161,6 +161,7 @@ def calls(draw, name):
         "linear": ([x, normal(c, f), maybe(f)], {}),
         "weight_norm": ([normal(c, f) + 1, normal(f)], {}),
         "pad_zeros": ([normal(c)], {"size": c + f}),
+        "scale_queries": ([normal(b, t, 3 * c)], {"factor": 0.7}),
         "low_rank_update": ([normal(c, f), normal(c, h), normal(h, f)], {"scale": 0.5}),
         "low_rank": ([x, normal(c, h), normal(h, f)], {"scale": 0.5}),
         "token_embedding": ([integers(vocab, b, t), normal(vocab, c)], {}),

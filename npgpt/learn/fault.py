@@ -1,0 +1,119 @@
+"""Find the fault: the same function three times, once right and twice wrong; which is right, and
+why?
+
+The wrong ones are those that the exercise plants, or drawn from the mutants: only such as the
+doctor names rightly, or it would teach a wrong name.
+"""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .examine import Result, examine
+from .exercise import Exercise
+from .mutants import ACCEPTED, edits
+from .words import without_marks
+
+LETTERS = "ABC"
+TRIED = 40      # mutants that are examined until two are named
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of the three: its letter, what is shown of it, its whole source; `right` or not."""
+
+    letter: str
+    shown: str
+    source: str
+    right: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whether the learner's letter is the right one, and what the doctor says of the others."""
+
+    correct: bool
+    right: str
+    results: dict[str, Result]
+
+
+def question(exercise: Exercise, draw: int = 0) -> list[Choice]:
+    """The three choices, in an order that depends on the exercise and on `draw` alone.
+
+    Draw 0 has the faults that the exercise plants, if it does; the others come from the mutants.
+    Raises ValueError where there is nothing to draw from.
+    """
+    chance = random.Random(f"{exercise.name} {draw}")
+    planted = exercise.about.get("fault", [])
+    if planted and not draw:
+        sources = [exercise.solution, *(exercise.changed(fault) for fault in planted)]
+        names = {name for other in sources[1:] for name in _different(sources[0], other)}
+    else:
+        wrong = list(_drawn(exercise, chance))
+        if len(wrong) < 2:
+            raise ValueError(f"{exercise.name} has no backward whose faults could be planted")
+        plain = ast.unparse(ast.parse(exercise.solution)) + "\n"
+        sources = [plain, *(source for _, source in wrong)]
+        names = {name for name, _ in wrong}
+    order = chance.sample(range(3), 3)
+    return [Choice(letter, "\n\n".join(_function(sources[n], name) for name in sorted(names)),
+                   sources[n], n == 0) for letter, n in zip(LETTERS, order)]
+
+
+def answered(exercise: Exercise, choices: list[Choice], letter: str) -> Answer:
+    """What comes of a letter: the doctor examines the two that are wrong."""
+    right = next(choice.letter for choice in choices if choice.right)
+    results = {choice.letter: examine(exercise, choice.source) for choice in choices
+               if not choice.right}
+    return Answer(letter.upper() == right, right, results)
+
+
+def _drawn(exercise: Exercise, chance: random.Random) -> Iterator[tuple[str, str]]:
+    """Two mutants of one backward that the doctor names rightly, of two kinds: the function's name
+    and the whole source."""
+    tree = ast.parse(exercise.solution)
+    functions = [node for node in tree.body
+                 if isinstance(node, ast.FunctionDef) and node.name.endswith("_backward")]
+    if not functions:
+        return
+    function = chance.choice(functions)
+    place = tree.body.index(function)
+    mutants = list(edits(function))
+    kinds: set[str] = set()
+    for kind, _, mutant in chance.sample(mutants, min(TRIED, len(mutants))):
+        body = [*tree.body[:place], mutant, *tree.body[place + 1:]]
+        source = ast.unparse(ast.fix_missing_locations(ast.Module(body, []))) + "\n"
+        findings = examine(exercise, source).findings if kind not in kinds else ()
+        if findings and findings[0].step == "gradient" and findings[0].kind in ACCEPTED[kind]:
+            kinds.add(kind)
+            yield function.name, source
+            if len(kinds) == 2:
+                return
+
+
+def _functions(source: str) -> dict[str, str]:
+    """The text of each function and class at the top of a source, without marks and docstring."""
+    lines = source.splitlines()
+    found = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            hidden: set[int] = set()
+            first = node.body[0]
+            if len(node.body) > 1 and ast.get_docstring(node) is not None:
+                hidden = {*range(first.lineno, (first.end_lineno or 0) + 1)}
+            kept = [lines[n - 1] for n in range(node.lineno, (node.end_lineno or 0) + 1)
+                    if n not in hidden]
+            found[node.name] = without_marks("\n".join(kept)).rstrip()
+    return found
+
+
+def _function(source: str, name: str) -> str:
+    return _functions(source)[name]
+
+
+def _different(source: str, other: str) -> list[str]:
+    before, after = _functions(source), _functions(other)
+    return [name for name in before if before[name] != after.get(name)]

@@ -1,0 +1,155 @@
+"""A learner's layers as the model's ops: each that passed, and the fused ops composed of them.
+
+    mine = Own(passed)          # {exercise: the learner's module}
+    model.loss(params, ids, targets, config, ops=mine.ops)
+
+Wherever the package's softmax would run, inside attention or in another file of the learner's, the
+learner's own runs instead: npgpt's fused layers are loaded anew with the learner's functions in
+their place, and what the learner imported of the package is exchanged likewise.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import types
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .. import layers
+from ..arrays import Array
+from ..config import GPT2Config
+from ..doctor.values import programs
+from ..doctor.values.program import accepted
+from ..model import block
+from ..ops import TEXTBOOK, Ops
+from ..tape import Op, V
+from .exercise import Exercise
+
+HALVES = "forward", "backward"
+# the rooms of layers that are made of other layers
+FUSED = ("attention", "feed_forward", "cross_entropy")
+PARTS: dict[str, Callable[..., Any]] = {
+    "adamw": programs.adamw, "clip": programs.clip, "learning_rate": programs.learning_rate,
+    "sampling": programs.sampling,
+}
+# the parameters of a block, by the names that its function finds them under
+BLOCK = [f"{name}.{half}" for name in (
+    "ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
+    for half in ("weight", "bias")]
+Function = Callable[..., Any]
+
+
+class Own:
+    """`ops` and `parts` with a learner's own where they passed; `calls` counts how often each half
+    of a layer, or a part, ran."""
+
+    def __init__(self, passed: Mapping[Exercise, types.ModuleType]) -> None:
+        self.calls: Counter[str] = Counter()
+        self.whose: dict[str, Exercise] = {}
+        self.parts = dict(PARTS)
+        own: dict[str, Function] = {}
+        for exercise, module in passed.items():
+            train = exercise.about.get("train", {})
+            for name in train.get("ops", []):
+                self.whose[name] = exercise
+                for half in HALVES:
+                    key = f"{name}_{half}"
+                    own[key] = self._counted(key, getattr(module, key))
+            for name in train.get("parts", []):
+                if name in PARTS:
+                    self.whose[name] = exercise
+                    self.parts[name] = self._counted(name, getattr(module, name))
+        everything = _package() | _composed(own) | own
+        by_function = {id(function): name for name, function in _package().items()}
+        for module in passed.values():
+            for name, value in vars(module).copy().items():
+                replaced = by_function.get(id(value))
+                if replaced is not None:
+                    setattr(module, name, everything[replaced])
+        self._block = Op("block", *_block_pair(own)) if "block_forward" in own else None
+        changed = {name: Op(name, everything[f"{name}_forward"], everything[f"{name}_backward"])
+                   for name in TEXTBOOK.named()
+                   if everything[f"{name}_forward"] is not _package()[f"{name}_forward"]}
+        self.ops: Ops = replace(TEXTBOOK, **changed)
+
+    def _counted(self, key: str, function: Function) -> Function:
+        def counting(*inputs: Any, **settings: Any) -> Any:
+            self.calls[key] += 1
+            # such as attention's dropout, which is off here
+            result = function(*inputs, **accepted(function, settings))
+            return _as_given(result, inputs) if key.endswith(HALVES) else result
+
+        counting.__name__ = key
+        return counting
+
+    @property
+    def run_block(self) -> Callable[..., Any] | None:
+        """What runs the model's blocks: a learner's whole block the first of them, so that their
+        single layers run too, in the others; None where no block passed."""
+        if self._block is None:
+            return None
+        own: Op = self._block
+
+        def run(params: Mapping[str, V], layer: int, x: V, config: GPT2Config, **rest: Any) -> V:
+            if layer:
+                return block(params, layer, x, config, **rest)
+            return own(x, *(params[f"h.0.{name}"] for name in BLOCK), n_head=config.n_head)
+
+        return run
+
+
+def _as_given(result: Any, inputs: tuple[Any, ...]) -> Any:
+    """Arrays of a result in the dtype of the inputs: a mask or a constant in float64 would turn the
+    whole model into float64, which is right and slow."""
+    dtypes = [x.dtype for x in inputs if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    if not dtypes or not isinstance(result, tuple):
+        return result
+    return tuple(x.astype(dtypes[0], copy=False) if isinstance(x, np.ndarray)
+                 and x.dtype.kind == "f" else x for x in result)
+
+
+def _block_pair(own: Mapping[str, Function]) -> tuple[Function, Function]:
+    """A block that takes its parameters as a dict, under the contract of layers."""
+    def forward(x: Array, *arrays: Array, n_head: int) -> tuple[Array, Any]:
+        out, cache = own["block_forward"](x, dict(zip(BLOCK, arrays, strict=True)), n_head=n_head)
+        return out, cache
+
+    def backward(dout: Array, cache: Any) -> tuple[Array, ...]:
+        dx, dparams = own["block_backward"](dout, cache)
+        return dx, *(dparams[name] for name in BLOCK)
+
+    return forward, backward
+
+
+def _package() -> dict[str, Function]:
+    """Every function of npgpt's pairs by its name."""
+    return {f"{name}_{half}": getattr(op, half) for name, op in TEXTBOOK.named().items()
+            for half in HALVES}
+
+
+def _composed(own: Mapping[str, Function]) -> dict[str, Function]:
+    """The fused layers' functions, with a learner's in place of those that they call."""
+    found: dict[str, Function] = {}
+    for room in FUSED:
+        # not in sys.modules: nobody else sees this copy
+        spec = importlib.util.spec_from_file_location(
+            f"{layers.__name__}.{room}", f"{layers.__path__[0]}/{room}.py")
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        composed = {name: value for name, value in vars(module).items() if name in _package()
+                    and getattr(value, "__module__", "") == module.__name__}
+        used = own.keys() & vars(module).keys()
+        if not used:
+            continue
+        for name in used:
+            setattr(module, name, own[name])
+        if room == "feed_forward":
+            for name, pair in module.ACTIVATIONS.items():
+                module.ACTIVATIONS[name] = tuple(own.get(f.__name__, f) for f in pair)
+        found |= composed
+    return found

@@ -1,0 +1,94 @@
+"""Watch the learner's files: check the one that was saved; polling, so that network disks do too.
+
+In a terminal single keys ask for more; without one, lines are printed as files change. It never
+goes on to the next exercise by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from .exercise import Exercise
+from .workspace import Workspace
+
+KEYS = "n next   h hint   l list   x reset   q quit"
+Stamp = tuple[int, int]
+
+
+class Watch:
+    """Which file has changed since the last look."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.stamps = self._look()
+
+    def changed(self) -> list[Exercise]:
+        """The exercises whose files were saved since the last call."""
+        before, self.stamps = self.stamps, self._look()
+        return [exercise for exercise in self.workspace.course
+                if exercise.file in self.stamps
+                and self.stamps[exercise.file] != before.get(exercise.file)]
+
+    def _look(self) -> dict[str, Stamp]:
+        found = {}
+        for exercise in self.workspace.course:
+            # an editor may replace the file between two looks
+            with contextlib.suppress(OSError):
+                stat = self.workspace.path(exercise).stat()
+                found[exercise.file] = stat.st_mtime_ns, stat.st_size
+        return found
+
+
+def watch(
+    workspace: Workspace, on_change: Callable[[Exercise], None], on_key: Callable[[str], bool],
+    every: float = 1.0,
+) -> None:
+    """Until q or Ctrl-C: `on_change` for each file that is saved, `on_key` for each key of the
+    terminal, which ends the watch by returning False."""
+    looked = Watch(workspace)
+    with keys() as pressed:
+        while True:
+            for exercise in looked.changed():
+                on_change(exercise)
+            key = pressed(every)
+            if key and not on_key(key):
+                return
+
+
+@contextlib.contextmanager
+def keys() -> Iterator[Callable[[float], str]]:
+    """A function that waits so many seconds for a key and gives it, or ""; without a terminal, or
+    where the system has no such mode, it only waits."""
+    try:
+        import termios
+        import tty
+
+        file = sys.stdin.fileno()
+        before = termios.tcgetattr(file)
+    except (ImportError, OSError, ValueError, AttributeError):
+        yield _only_wait
+        return
+    except Exception as error:      # termios.error is no OSError
+        if type(error).__module__ != "termios":
+            raise
+        yield _only_wait
+        return
+
+    def pressed(seconds: float) -> str:
+        ready, _, _ = select.select([file], [], [], seconds)
+        return sys.stdin.read(1) if ready else ""
+
+    try:
+        tty.setcbreak(file)
+        yield pressed
+    finally:
+        termios.tcsetattr(file, termios.TCSADRAIN, before)
+
+
+def _only_wait(seconds: float) -> str:
+    time.sleep(seconds)
+    return ""
