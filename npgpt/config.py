@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, Mapping
 
@@ -68,6 +69,8 @@ class GPT2Config:
         resid_pdrop, embd_pdrop, attn_pdrop     dropout probabilities, used in training only
         initializer_range           standard deviation of the initial weights
         tie_word_embeddings         the token table is also the output matrix
+        scale_attn_weights          False leaves attention scores without 1 / sqrt(D)
+        scale_attn_by_inverse_layer_idx     layer i divides them by i + 1
     Ours:
         norm                        layernorm, or none: blocks without LayerNorm
         final_norm                  False removes the one after the last block too
@@ -82,8 +85,15 @@ class GPT2Config:
                                     c_proj and of the feed-forward network are zeros for good
         weight_norm                 a block's linear weights are gain * v / |v|, gain learned for
                                     each output: v is saved as `.weight`, gain as `.gain`
-        lora_rank                   r > 0 adds lora_A (I, r) @ lora_B (r, O) to each of a block's
+        lora_rank                   r > 0 adds scale * lora_A (I, r) @ lora_B (r, O) to a block's
                                     linear weights (I, O); lora_B starts at zero
+        residual                    False removes the residual connections: a block's attention and
+                                    feed-forward network replace what they are given
+        lora_alpha                  scale is lora_alpha / r; 0 stands for r, a scale of 1
+        lora_on                     which of them: the ends of their names, separated by commas;
+                                    "" is all
+        n_labels                    a classifier: score.weight (n_labels, C) scores classes from the
+                                    last token, in place of the next token's; 0 for none
         entropy                     an EntropyPenalty; in files and flags its fields are flat:
                                     entropy_penalty, entropy_tolerance, entropy_target
 
@@ -105,6 +115,9 @@ class GPT2Config:
     attn_pdrop: float = _option(0.1, "Dropout on the attention weights")
     initializer_range: float = _option(0.02, "Standard deviation of the initial weights")
     tie_word_embeddings: bool = _option(True, "Use the token table as the output matrix too")
+    scale_attn_weights: bool = _option(True, "Divide attention scores by sqrt(head size)")
+    scale_attn_by_inverse_layer_idx: bool = _option(
+        False, "Divide them by the layer's number too, counted from 1")
     norm: str = _option("layernorm", "layernorm, or none for blocks without it")
     final_norm: bool = _option(True, "A LayerNorm after the last block")
     qkv_bias: bool = _option(True, "Biases on queries, keys and values")
@@ -119,7 +132,14 @@ class GPT2Config:
         False, "Train biases of queries and keys only: the others stay zero")
     weight_norm: bool = _option(False, "Blocks' linear weights as gain * v / |v|")
     lora_rank: int = _option(
-        0, "Rank of an update A @ B of each of a block's linear weights; 0 for none")
+        0, "Rank of an update A @ B of a block's linear weights; 0 for none")
+    lora_alpha: float = _option(
+        0.0, "The update is multiplied by lora_alpha / lora_rank; 0: by 1")
+    lora_on: str = _option(
+        "", "Which weights have one, separated by commas, such as c_attn,mlp.c_proj; none: all")
+    n_labels: int = _option(
+        0, "Classes that a classifier's head scores, in place of tokens; 0 for none")
+    residual: bool = _option(True, "Residual connections in the blocks")
     entropy: EntropyPenalty = EntropyPenalty()
 
     def __post_init__(self) -> None:
@@ -127,6 +147,10 @@ class GPT2Config:
         for name in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head"):
             check_integer(name, getattr(self, name), 1)
         check_integer("lora_rank", self.lora_rank, 0)
+        check_integer("n_labels", self.n_labels, 0)
+        if not 0.0 <= check_number("lora_alpha", self.lora_alpha) < math.inf:
+            raise ValueError(f"lora_alpha={self.lora_alpha} must be finite and at least 0")
+        self._check_lora_on()
         if self.n_inner is not None:
             check_integer("n_inner", self.n_inner, 1)
         if self.n_embd % self.n_head:
@@ -162,10 +186,46 @@ class GPT2Config:
         """Channels of one head, D = C / H."""
         return self.n_embd // self.n_head
 
+    def query_scale(self, layer: int) -> float:
+        """By what a layer's queries are multiplied, beside attention's own 1 / sqrt(D)."""
+        own = 1.0 if self.scale_attn_weights else math.sqrt(self.head_size)
+        return own / (layer + 1) if self.scale_attn_by_inverse_layer_idx else own
+
+    @property
+    def lora_scale(self) -> float:
+        """What a low-rank update is multiplied by."""
+        return self.lora_alpha / self.lora_rank if self.lora_alpha and self.lora_rank else 1.0
+
+    @property
+    def lora_targets(self) -> tuple[str, ...]:
+        """The names in lora_on."""
+        return tuple(name.strip() for name in self.lora_on.split(",") if name.strip())
+
+    def has_lora(self, linear: str) -> bool:
+        """Whether a linear weight, such as h.0.attn.c_attn, has a low-rank update."""
+        targets = self.lora_targets
+        return self.lora_rank > 0 and (not targets or any(
+            f".{linear}".endswith(f".{target}") for target in targets))
+
     @property
     def block_norm(self) -> bool:
         """Whether the blocks have their two LayerNorms."""
         return self.norm == "layernorm"
+
+    def _check_lora_on(self) -> None:
+        if not isinstance(self.lora_on, str):
+            raise ValueError(f"lora_on={shown(self.lora_on)} must be a string")
+        gate = ["mlp.c_gate"] if self.activation_function == "swiglu" else []
+        linears = ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj", *gate]
+        for target in self.lora_targets:
+            layer = re.match(r"(?:h\.)?(\d+)\.", target)
+            number = layer[1] if layer else "0"
+            if len(number) > 9 or int(number) >= self.n_layer or not any(
+                    f".h.{number}.{name}".endswith(f".{target}") for name in linears):
+                known = sorted({name.rpartition(".")[2] for name in linears})
+                raise ValueError(f"lora_on: unknown name {target!r}{did_you_mean(target, known)}; "
+                                 f"expected the end of a linear weight's, such as "
+                                 f"{', '.join(known)} or attn.c_proj")
 
     @classmethod
     @checked

@@ -19,7 +19,7 @@ from .config import GPT2Config
 from .layers.contract import UniformSource
 from .ops import TEXTBOOK, Ops
 from .tape import Array, V
-from .variants import plain, with_entropy_penalty
+from .variants import joined, linear, plain, with_entropy_penalty
 
 
 def hidden(
@@ -62,14 +62,16 @@ def block(
     """x (B, T, C) plus what attention, then the feed-forward, add to it; raises as `hidden`."""
     h = f"h.{layer}"
     normed = _norm(params, f"{h}.ln_1", x, config, ops) if config.block_norm else x
-    qkv = ops.linear(normed, *_weight_and_bias(params, f"{h}.attn.c_attn"))     # (B, T, 3C)
+    qkv = linear(params, f"{h}.attn.c_attn", normed, config, ops)               # (B, T, 3C)
+    if (factor := config.query_scale(layer)) != 1.0:
+        qkv = ops.scale_queries(qkv, factor=factor)
     mixed = attend(layer, qkv)                                                  # (B, T, C)
-    branch = ops.linear(mixed, *_weight_and_bias(params, f"{h}.attn.c_proj"))
-    x = ops.residual(x, _dropout(branch, config.resid_pdrop, ops, rng))
+    branch = linear(params, f"{h}.attn.c_proj", mixed, config, ops)
+    x = joined(x, _dropout(branch, config.resid_pdrop, ops, rng), config, ops)
 
     normed = _norm(params, f"{h}.ln_2", x, config, ops) if config.block_norm else x
     branch = _feed_forward(params, f"{h}.mlp", normed, config, ops)
-    return ops.residual(x, _dropout(branch, config.resid_pdrop, ops, rng))
+    return joined(x, _dropout(branch, config.resid_pdrop, ops, rng), config, ops)
 
 
 def full_attention(
@@ -84,8 +86,9 @@ def full_attention(
 
 
 def head_weight(params: Mapping[str, V], config: GPT2Config) -> V:
-    """The output matrix (V, C): the token table, or lm_head.weight when untied."""
-    return params["wte.weight" if config.tie_word_embeddings else "lm_head.weight"]
+    """The output matrix (V, C): the token table, lm_head.weight when untied, or a classifier's."""
+    return params["score.weight" if config.n_labels else
+                  "wte.weight" if config.tie_word_embeddings else "lm_head.weight"]
 
 
 def logits(
@@ -142,6 +145,10 @@ def _feed_forward(params: Mapping[str, V], name: str, x: V, config: GPT2Config, 
     if activation == "swiglu":
         return ops.swiglu(x, *_weight_and_bias(params, f"{name}.c_gate"), *fc, *proj)
     slope = (params[f"{name}.act.slope"],) if activation == "leaky_relu" else ()
+    if f"{name}.c_fc.lora_A" in params or f"{name}.c_proj.lora_A" in params:
+        x = linear(params, f"{name}.c_fc", x, config, ops)                      # (B, T, F)
+        x = ops.activation(activation)(x, *slope)
+        return linear(params, f"{name}.c_proj", x, config, ops)
     return ops.feed_forward(x, *fc, *proj, *slope, activation=activation)
 
 

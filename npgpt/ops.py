@@ -27,9 +27,11 @@ from .layers import (
     identity,
     layernorm,
     linear,
+    low_rank,
     pad_zeros,
     relu,
     residual,
+    scale_queries,
     silu,
     softmax,
     weight_norm,
@@ -51,12 +53,15 @@ class Ops:
     layernorm: Op
     linear: Op
     weight_norm: Op
+    low_rank_update: Op
+    low_rank: Op
     pad_zeros: Op
     residual: Op
     dropout: Op
     token_embedding: Op
     position_embedding: Op
     unembedding: Op
+    scale_queries: Op
     causal_attention: Op
     multi_head_attention: Op
     attention_entropy: Op
@@ -70,15 +75,23 @@ class Ops:
         """Every op under its name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
+    def activation(self, name: str) -> Op:
+        """An activation by Hugging Face's name for it."""
+        ours = {"gelu_new": "gelu", "gelu": "gelu_exact"}.get(name, name)
+        op: Op = getattr(self, ours)
+        return op
+
 
 def op(
     forward: Callable[..., tuple[Array, Cache]],
     backward: Callable[..., tuple[Gradient | None, ...]],
     fresh: bool = True,
     inference: Callable[..., Array] | None = None,
+    frozen: Op | None = None,
 ) -> Op:
     """An op named by its pair; not `fresh` are those whose backward hands on what it was given."""
-    return Op(forward.__name__.removesuffix("_forward"), forward, backward, fresh, inference)
+    return Op(forward.__name__.removesuffix("_forward"), forward, backward, fresh, inference,
+              frozen)
 
 
 TEXTBOOK = Ops(
@@ -92,6 +105,9 @@ TEXTBOOK = Ops(
     layernorm=op(layernorm.layernorm_forward, layernorm.layernorm_backward),
     linear=op(linear.linear_forward, linear.linear_backward),
     weight_norm=op(weight_norm.weight_norm_forward, weight_norm.weight_norm_backward),
+    low_rank_update=op(low_rank.low_rank_update_forward, low_rank.low_rank_update_backward,
+                       fresh=False),
+    low_rank=op(low_rank.low_rank_forward, low_rank.low_rank_backward),
     pad_zeros=op(pad_zeros.pad_zeros_forward, pad_zeros.pad_zeros_backward),
     residual=op(residual.residual_forward, residual.residual_backward, fresh=False),
     dropout=op(dropout.dropout_forward, dropout.dropout_backward, fresh=False),
@@ -99,6 +115,7 @@ TEXTBOOK = Ops(
     position_embedding=op(embedding.position_embedding_forward,
                           embedding.position_embedding_backward, fresh=False),
     unembedding=op(embedding.unembedding_forward, embedding.unembedding_backward),
+    scale_queries=op(scale_queries.scale_queries_forward, scale_queries.scale_queries_backward),
     causal_attention=op(attention.causal_attention_forward, attention.causal_attention_backward),
     multi_head_attention=op(attention.multi_head_attention_forward,
                             attention.multi_head_attention_backward),

@@ -7,7 +7,7 @@ saving, the optimiser and the gradient check are each one loop over it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -23,11 +23,12 @@ Params = dict[str, Array]
 def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
     """Every parameter's name and shape, in the order of the forward pass; nothing is allocated.
 
-    Linear weights are (in, out). Beside GPT-2's names: `lm_head.weight` (V, C) when untied,
+    Linear weights are (in, out). Beside GPT-2's names: `lm_head.weight` (V, C) when untied, or
+    `score.weight` (n_labels, C) of a classifier,
     `h.{i}.mlp.c_gate` for swiglu, `h.{i}.mlp.act.slope` (1,) for leaky_relu, or `mlp.act.slope`
     where all layers share it; `.gain` (out,) beside a weight with weight_norm; `.lora_A` (in, r)
-    and `.lora_B` (r, out) beside it with lora_rank r; `h.{i}.attn.entropy_target` (H,) with an
-    entropy penalty. With frozen_biases `h.{i}.attn.c_attn.bias` is (2C,), for q and k alone, and
+    and `.lora_B` (r, out) beside those of lora_on with lora_rank r;
+    `h.{i}.attn.entropy_target` (H,) with an entropy penalty. With frozen_biases `h.{i}.attn.c_attn.bias` is (2C,), for q and k alone, and
     the other linear biases are absent.
     """
     c, f = config.n_embd, config.inner
@@ -44,7 +45,7 @@ def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
         shapes[f"{name}.weight"] = (n_in, n_out)
         if config.weight_norm:
             shapes[f"{name}.gain"] = (n_out,)
-        if config.lora_rank:
+        if config.has_lora(name):
             shapes[f"{name}.lora_A"] = (n_in, config.lora_rank)
             shapes[f"{name}.lora_B"] = (config.lora_rank, n_out)
         if biases is None:
@@ -74,26 +75,32 @@ def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
         shapes["mlp.act.slope"] = (1,)
     if config.final_norm:
         norm("ln_f")
-    if not config.tie_word_embeddings:
+    if config.n_labels:
+        shapes["score.weight"] = (config.n_labels, c)
+    elif not config.tie_word_embeddings:
         shapes["lm_head.weight"] = (config.vocab_size, c)
     return shapes
 
 
 def init_params(
-    config: GPT2Config, seed: int = 0, dtype: type | str | np.dtype = np.float32
+    config: GPT2Config, seed: int = 0, dtype: type | str | np.dtype = np.float32,
+    only: Callable[[str], bool] = lambda name: True,
 ) -> Params:
     """Draw initial parameters as GPT-2's later ports do: N(0, initializer_range), biases 0.
 
     The two matrices that write to the residual stream (both c_proj) are drawn with
     initializer_range / sqrt(2 * n_layer), unless config.scale_residual_init is False. A gain
     starts as the length of its column and lora_B at 0, so that neither changes anything at first.
-    Same seed, same numbers, in float32 as in float64 (rounded). Raises ValueError for a seed that
+    Same seed, same numbers, in float32 as in float64 (rounded). Of the names for which `only` is
+    False none is drawn; with a gain its weight must be among the others. Raises ValueError for a seed that
     is not an integer of at least 0, and another dtype than float32 and float64.
     """
     dtype = check_dtype(dtype)
     rng = np.random.default_rng(check_integer("seed", seed, 0))
     params: Params = {}
     for name, shape in parameter_shapes(config).items():
+        if not only(name):
+            continue
         if name.endswith(".slope"):
             params[name] = np.full(shape, config.slope_init, dtype)
         elif name.endswith(".entropy_target"):

@@ -76,6 +76,11 @@ class Op:
     """Whether every array that backward gives is its own, so that a sum may be taken in place."""
     inference: Callable[..., Array] | None = None
     """Gives out alone, without a cache: used where no Var is among the inputs."""
+    frozen: Op | None = None
+    """The same op where the first input alone is a Var: it saves nothing for the others' gradients.
+
+    Those are None. Without it backward computes them, and the tape drops them.
+    """
 
     @overload
     def __call__(self, *inputs: Array | None, **settings: Any) -> Array: ...
@@ -96,6 +101,8 @@ class Op:
             raise TapeError(f"{self.name}: the inputs lie on {len(tapes)} tapes; expected one")
         if not tapes and self.inference is not None:
             return self.inference(*inputs, **settings)
+        if tapes and self.frozen is not None and not any(isinstance(i, Var) for i in inputs[1:]):
+            return self.frozen(*inputs, **settings)
         out, cache = self.forward(*_values(inputs), **settings)
         if not tapes:
             return out
@@ -134,6 +141,10 @@ class Tape:
         self.played = False
         self._on_entry = on_entry
         self._keep = keep
+
+    def __repr__(self) -> str:
+        played = ", played" if self.played else ""
+        return f"Tape({len(self.watched)} watched, {len(self.entries)} ops recorded{played})"
 
     @overload
     def watch(self, values: Array) -> Var: ...

@@ -27,8 +27,9 @@ from .weights import CheckpointError
 from .weights.checksums import CHECKSUMS, damaged_files, sha256
 from .weights.configs import CONFIG
 from .weights.huggingface import WEIGHTS
+from .weights.peft import ADAPTER, ADAPTER_CONFIG
 from .weights.llmc import MODEL_MAGIC, STATE_MAGIC
-from .weights.pull import SHA256
+from .weights.hub import SHA256
 from .weights.reading import file_at, read
 from .weights.stored import FLOATS
 
@@ -37,6 +38,7 @@ T = TypeVar("T")
 # the files of a checkpoint, and what is checked of each beside its checksum
 CHECKPOINT_FILES = {
     saved.RUN_FILE: "step, settings", CONFIG: "settings", WEIGHTS: "all finite",
+    ADAPTER: "all finite", ADAPTER_CONFIG: "settings",
     saved.OPTIMIZER_FILE: "no NaN", CHECKSUMS: "its own crc32",
 }
 
@@ -182,14 +184,15 @@ def _checkpoint(folder: Path) -> tuple[list[Checked], RunConfig | None]:
 
     found.update(attempt(lambda: saved.damage(folder)) or {})
     record = attempt(lambda: saved.read_record(folder))
-    model = attempt(lambda: read(file_at(folder / WEIGHTS)))
+    model = attempt(lambda: saved.read_weights(folder, record))
     params = model[1] if model else {}
     run = attempt(lambda: saved.build_run(folder, record)) if record else None
     if record and model:
         attempt(lambda: saved.build_tokenizer(folder, record, model[0]))
         attempt(lambda: saved.check_copies(folder, record, model[0]))
-    attempt(lambda: saved.check_finite(folder / WEIGHTS, params))
-    attempt(lambda: _check_moments(folder, params))
+    attempt(lambda: saved.check_finite(saved.weights_of(folder), params))
+    attempt(lambda: _check_moments(folder, saved.trained_of(run, model[0], params)
+                                   if run and model else params))
     by_checksum = "size, crc32, " if (folder / CHECKSUMS).is_file() else ""
     names = [n for n in CHECKPOINT_FILES if (folder / n).is_file()]
     return [Checked(name, found[name], True) for name in found if name not in names] + [

@@ -35,7 +35,7 @@ FLOORS = {
     "generation": 5, "evaluation": 5, "probe": 5, "doctor": 5,
     "training": 6,
     "gpt2": 7, "opening": 8, "verify": 8, "selfcheck": 7,
-    "lab": 9, "learn": 9, "book": 9, "demos": 9, "packs": 9, "notebooks": 9,
+    "lab": 9, "learn": 9, "view": 9, "book": 9, "demos": 9, "packs": 9, "notebooks": 9,
     "cli": 10, "__main__": 11, "__init__": 11,
 }
 # these know NumPy, the word Array and themselves, and no other room

@@ -49,9 +49,9 @@ def written_differently(params: Params, ids: np.ndarray, config: GPT2Config) -> 
             lengths = np.linalg.norm(weight, axis=0)
             weight = np.stack([g * column / length for g, column, length in
                                zip(params[f"{name}.gain"], weight.T, lengths)], axis=1)
-        if config.lora_rank:
-            weight = weight + np.einsum("ir,ro->io", params[f"{name}.lora_A"],
-                                        params[f"{name}.lora_B"])
+        if f"{name}.lora_A" in params:
+            weight = weight + 1.5 * np.einsum("ir,ro->io", params[f"{name}.lora_A"],
+                                              params[f"{name}.lora_B"])
         given = params.get(f"{name}.bias", bias[:0])
         bias[:len(given)] = given
         return np.einsum("ti,io->to", x, weight) + bias
@@ -62,7 +62,7 @@ def written_differently(params: Params, ids: np.ndarray, config: GPT2Config) -> 
             len(ids), 3, config.n_head, config.head_size)
         heads = [one_query_at_a_time(*(qkv[:, part, h] for part in range(3)))
                  for h in range(config.n_head)]
-        x = x + linear(f"h.{i}.attn.c_proj", np.concatenate(heads, axis=1))
+        x = config.residual * x + linear(f"h.{i}.attn.c_proj", np.concatenate(heads, axis=1))
         normed, mlp = norm(f"h.{i}.ln_2", x), f"h.{i}.mlp"
         hidden = linear(f"{mlp}.c_fc", normed)
         if config.activation_function == "swiglu":
@@ -73,7 +73,7 @@ def written_differently(params: Params, ids: np.ndarray, config: GPT2Config) -> 
             activated = np.maximum(hidden, 0) + slope * np.minimum(hidden, 0)
         else:
             activated = ACTIVATED[config.activation_function](hidden)
-        x = x + linear(f"{mlp}.c_proj", activated)
+        x = config.residual * x + linear(f"{mlp}.c_proj", activated)
     head = "wte.weight" if config.tie_word_embeddings else "lm_head.weight"
     return np.einsum("tc,vc->tv", norm("ln_f", x), params[head])
 

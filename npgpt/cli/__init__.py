@@ -12,6 +12,7 @@ import argparse
 import io
 import os
 import sys
+import warnings
 from importlib import import_module
 from textwrap import fill
 from typing import Sequence
@@ -34,6 +35,7 @@ GROUPS = {
         "learn": "a course: 24 exercises up to a GPT-2 of your own, graded by the doctor",
     },
     "understand it": {
+        "view": "your model's forward and backward on one page that opens offline",
         "demo": "attention, softmax, bpe, backward, adamw, ... at work, in numbers",
         "book": "replay the numbers of the book, beside the ones computed here",
         "notebook": "three notebooks: a layer's gradient; train, look inside; GPT-2",
@@ -75,12 +77,18 @@ def entry() -> int:
     """
     # before a verb loads NumPy
     tune()
+    warnings.showwarning = _note_warning
     code = main()
     if code == 130:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+def _note_warning(message: Warning | str, *place: object) -> None:
+    # a remark for the user: which of our lines it comes from does not help him
+    print(f"npgpt: {suggest.one_line(str(message))}", file=sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -21,6 +21,7 @@ EPILOG = """\
 examples:
   npgpt convert openai/124M my-gpt2                  to Hugging Face's format
   npgpt convert runs/python-docs my-model            a run's newest checkpoint
+  npgpt convert runs/lora my-model --merge           low-rank updates folded in
   npgpt convert gpt2 gpt2_124M.bin --to llmc         llm.c's file
   npgpt convert gpt2 book.safetensors --to book      the book's names, one file
   npgpt convert gpt2 m.bin --to llmc --state m_debug_state.bin
@@ -28,7 +29,8 @@ examples:
 SRC may be any format npgpt reads: a run of npgpt train or one of its
 checkpoints, a Hugging Face folder or its file, OpenAI's TensorFlow checkpoint,
 llm.c's .bin, safetensors with the book's names, or the name of pulled weights.
-A run's tokenizer is not converted.
+hf and npgpt write the tokenizer too. hf is a folder that transformers loads, and
+what it cannot compute is rejected: a model without norms, SwiGLU, ...
 """
 
 
@@ -37,10 +39,13 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("src", metavar="SRC", help="the model to read")
     parser.add_argument("dst", metavar="DST", type=Path,
                         help="what to write: a folder, a .safetensors or a .bin")
-    parser.add_argument("--to", choices=("hf", "llmc", "book"), default="hf",
-                        help="Hugging Face (default), llm.c, or the book's names")
+    parser.add_argument("--to", choices=("hf", "npgpt", "llmc", "book"), default="hf",
+                        help="Hugging Face (default), the same for npgpt alone, llm.c, or the "
+                             "book's names")
     parser.add_argument("--dtype", choices=("float32", "float64"),
                         help="default: as stored, half precision widened to float32")
+    parser.add_argument("--merge", action="store_true",
+                        help="fold low-rank updates (LoRA) into the weights")
     parser.add_argument("--state", type=Path, metavar="FILE",
                         help="with --to llmc: also llm.c's debug state, for random tokens")
     add_seed(parser, 0, "of those random tokens (default 0)")
@@ -56,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
     if is_run(dst):
         raise ValueError(f"{dst} is a run of npgpt train; name another place")
     # a plain string may be the name of pulled weights
-    config = convert(sound_weights(src) if is_run(src) else args.src, dst, args.to, args.dtype)
+    file, tokenizer = sound_weights(src) if is_run(src) else (args.src, None)
+    config = convert(file, dst, args.to, args.dtype, args.merge, tokenizer)
     print(f"{dst}: {config.n_layer} layers, {config.n_head} heads, {config.n_embd} channels")
     if state is not None:
         _write_state(dst, state, args.seed)

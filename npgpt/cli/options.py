@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import Field
 from pathlib import Path
+from typing import Sequence
 
 from ..ids import check_integer
 from ..machine import tune
 from .parser import Parser
+
+# what stands for an option's value in the help, by its type
+METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
 def add_model(parser: Parser) -> None:
@@ -47,3 +52,26 @@ def use_threads(n: int) -> None:
     """Compute with n threads from now on, unless n is 0; ValueError for a negative number."""
     if check_integer("threads", n, 0):
         tune(n)
+
+
+def add_setting(
+    group: argparse._ActionsContainer, name: str, field: Field[object], default: object,
+    metavar: str = "",
+) -> None:
+    """Declare the flag of a setting of the model or of training; None means not given."""
+    meaning = field.metadata["help"]
+    shown = {True: "on", False: "off"}[default] if isinstance(default, bool) else default
+    # None and an empty text would mean nothing to a reader
+    meaning += "" if shown in (None, "") else f" (default {shown})"
+    if isinstance(field.default, bool):
+        group.add_argument(flags([name]), action=argparse.BooleanOptionalAction, default=None,
+                           help=meaning)
+    else:
+        kind = int if field.default is None else type(field.default)
+        group.add_argument(flags([name]), type=seed_number if name == "seed" else kind,
+                           metavar=metavar or METAVARS[kind], default=None, help=meaning)
+
+
+def flags(names: Sequence[str]) -> str:
+    """The flags of settings by name, separated by commas."""
+    return ", ".join("--" + name.replace("_", "-") for name in names)

@@ -32,6 +32,7 @@ from ..training.settings import (
     CHANGEABLE,
     DEFAULT_PRESET,
     FINE_TUNING,
+    LOW_RANK,
     PRESETS,
     RunConfig,
     Table,
@@ -45,7 +46,7 @@ from ..training.settings import (
 from ..variants import settings as variant_settings
 from .console import interruption, note
 from .live import LiveProgress
-from .options import seed_number, use_threads
+from .options import add_setting, flags, use_threads
 from .parser import Parser
 
 DESCRIPTION = "Train a GPT-2 on text with hand-written gradients, or fine-tune one."
@@ -59,7 +60,8 @@ examples:
   npgpt train --preset shakespeare-char    nanoGPT's recipe for a CPU
   npgpt train --corpus my-texts/ --n-layer 6 --n-embd 192 --n-head 6
   npgpt train --resume runs/python-docs    continue where it stopped
-  npgpt train --init-from gpt2 --corpus my-texts/     fine-tune GPT-2
+  npgpt train --from gpt2 --corpus my-texts/          fine-tune GPT-2
+  npgpt train --from gpt2 --corpus my-texts/ --lora-rank 8 --lora-alpha 16
   npgpt train --watch entropy,gradients    log what happens inside
   npgpt train --live --log csv             the loss as a chart; log.csv
 
@@ -71,33 +73,42 @@ diverged (the last good checkpoint is kept), 130 interrupted (after saving)
 # with --preset, --out and --resume what one wants first; the others stand under their tables
 FIRST = ("corpus", "tokenizer", "n_layer", "n_embd", "max_steps")
 
+# beside --from
+TUNING = ("freeze", "patience", "lora_rank", "lora_alpha", "lora_on")
+
 
 def add_arguments(parser: Parser) -> None:
     """Declare the verb's arguments, one flag per setting."""
-    parser.usage = "npgpt train [--preset NAME] [--init-from MODEL | --resume RUN] [options]"
+    parser.usage = "npgpt train [--preset NAME] [--from MODEL | --resume RUN] [options]"
     parser._optionals.title = "to begin with"
     parser.add_argument("--preset", metavar="NAME",
                         help=f"one of {', '.join(PRESETS)} (default {DEFAULT_PRESET}, or "
-                             f"{FINE_TUNING} with --init-from)")
+                             f"{FINE_TUNING} with --from, or {LOW_RANK} with --lora-rank too)")
     defaults, settings = resolve().to_dict(), table_fields()
     homes = {name: table for table, fields in settings.items() for name in fields}
     for name in FIRST:
         table = homes[name]
-        _add_flag(parser, name, settings[table].pop(name), defaults[table].get(name))
+        add_setting(parser, name, settings[table].pop(name), defaults[table].get(name))
     parser.add_argument("--out", type=Path, metavar="FOLDER",
                         help="the run folder (default: a new folder in runs/)")
     parser.add_argument("--resume", type=Path, metavar="RUN",
-                        help=f"continue this run; only {_flags(CHANGEABLE)} may be changed")
-    given = parser.add_argument_group("settings from a file, weights from a model")
-    given.add_argument("--config", type=Path, metavar="FILE", help="TOML, as a run's config.toml")
-    _add_flag(given, "init_from", settings["train"].pop("init_from"), "", "MODEL")
+                        help=f"continue this run; only {flags(CHANGEABLE)} may be changed")
+    parser.add_argument("--config", type=Path, metavar="FILE",
+                        help="settings from a TOML file, such as a run's config.toml")
+    given = parser.add_argument_group("to fine-tune a model")
+    meaning = settings["train"].pop("init_from").metadata["help"]
+    given.add_argument("--from", "--init-from", dest="init_from", metavar="MODEL", default=None,
+                       help=meaning)
+    for name in TUNING:
+        table = homes[name]
+        add_setting(given, name, settings[table].pop(name), defaults[table].get(name))
     for table, fields in settings.items():
         group = parser.add_argument_group(f"more of {table} (defaults: those of {DEFAULT_PRESET})")
         variants = parser.add_argument_group("variants of the model, for studies") if (
             table == "model") else group
         for name, field in fields.items():
-            _add_flag(variants if name in variant_settings() else group, name, field,
-                      defaults[table].get(name))
+            add_setting(variants if name in variant_settings() else group, name, field,
+                        defaults[table].get(name))
     curves = parser.add_argument_group("curves (npgpt plot RUN draws all of them)")
     curves.add_argument("--live", action="store_true",
                         help="draw the loss while the run goes on, in a terminal")
@@ -141,6 +152,9 @@ def _print_beginning(folder: Path, state: TrainingState, corpus: Corpus) -> None
           f"frequencies alone")
     print(f"model      {n_parameters:,} parameters, {config.n_layer} layers x "
           f"{config.n_embd} channels, context {config.n_positions}")
+    if state.frozen:
+        n_trained = sum(array.size for array in state.trained.values())
+        print(f"trained    {n_trained:,} of them, {100 * n_trained / n_parameters:.2f} %")
     resumed = f", from step {state.step:,}" if state.step else ""
     if settings.init_from and not state.step:
         print(f"begins as  {settings.init_from}")
@@ -182,11 +196,14 @@ def _train(folder: Path, state: TrainingState, corpus: Corpus, on_step: Callable
     took, named = duration(time.monotonic() - started), shlex.quote(str(folder))
     if outcome.warning:
         note(outcome.warning)
-    if outcome.reason != "finished":
+    if outcome.reason not in ("finished", "out of patience"):
         print(f"{outcome.reason} at step {outcome.step:,} after {took}; saved.\n"
               f"continue   npgpt train --resume {named}\ncurves     npgpt plot {named}")
         return 130 if outcome.reason == "interrupted" else 0
     print(f"\ndone       {outcome.step:,} steps in {took}")
+    if outcome.reason == "out of patience":
+        print(f"stopped    the last {state.run.train.patience} evaluations were above the lowest; "
+              f"the best step\n           stays: {outcome.best}")
     if outcome.val_loss is None:
         print(f"val loss   not evaluated to the end; npgpt eval {named} does it")
     else:
@@ -241,11 +258,12 @@ def _new_settings(
     asked = {key: value for table in tables.values() for key, value in table.items()} | given
     begin = asked.get("init_from")
     if begin in NANOGPTS and not Path(str(begin)).exists():
-        raise ValueError(f"--init-from {begin}: {NANOGPTS[str(begin)]}")
+        raise ValueError(f"--from {begin}: {NANOGPTS[str(begin)]}")
     fine_tuning = bool(begin)
-    if args.preset == FINE_TUNING and not fine_tuning:
-        raise ValueError(f"the preset {FINE_TUNING} needs --init-from, the model to begin with")
-    preset = FINE_TUNING if fine_tuning and args.preset is None else args.preset
+    if args.preset in (FINE_TUNING, LOW_RANK) and not fine_tuning:
+        raise ValueError(f"the preset {args.preset} needs --from, the model to begin with")
+    usual = LOW_RANK if asked.get("lora_rank") else FINE_TUNING
+    preset = usual if fine_tuning and args.preset is None else args.preset
     settings = resolve(preset, args.config, given)
     data = dataclasses.replace(settings.data, corpus=_from_anywhere(settings.data.corpus))
     return _begun(dataclasses.replace(settings, data=data), asked)
@@ -286,8 +304,8 @@ def _resumed_folder(args: argparse.Namespace, given: dict[str, object]) -> Path:
                              f"settings")
     fixed = [name for name in given if name not in CHANGEABLE]
     if fixed:
-        raise ValueError(f"{_flags(fixed[:1])} cannot be changed on resuming, only "
-                         f"{_flags(CHANGEABLE)}")
+        raise ValueError(f"{flags(fixed[:1])} cannot be changed on resuming, only "
+                         f"{flags(CHANGEABLE)}")
     path: Path = args.resume
     if not is_run(path) and not (path / CONFIG_FILE).is_file():
         raise ValueError(f"{path} is not a run folder; npgpt train writes one")
@@ -349,26 +367,3 @@ def _note_edits(file: Path, saved: RunConfig, used: RunConfig) -> None:
     if edits:
         more = f" and {len(edits) - 3} more" if len(edits) > 3 else ""
         note(f"{file} has {', '.join(edits[:3])}{more}; the settings of the checkpoint count")
-
-
-def _flags(names: tuple[str, ...] | list[str]) -> str:
-    return ", ".join("--" + name.replace("_", "-") for name in names)
-
-
-METAVARS = {int: "N", float: "X", str: "NAME"}
-
-
-def _add_flag(
-    group: argparse._ActionsContainer, name: str, field: dataclasses.Field[object], default: object,
-    metavar: str = "",
-) -> None:
-    flag, meaning = _flags([name]), field.metadata["help"]
-    shown = {True: "on", False: "off"}[default] if isinstance(default, bool) else default
-    # None and an empty text would mean nothing to a reader
-    meaning += "" if shown in (None, "") else f" (default {shown})"
-    if isinstance(field.default, bool):
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=meaning)
-    else:
-        kind = int if field.default is None else type(field.default)
-        group.add_argument(flag, type=seed_number if name == "seed" else kind,
-                           metavar=metavar or METAVARS[kind], default=None, help=meaning)

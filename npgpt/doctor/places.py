@@ -112,6 +112,8 @@ def repeated_ids(v: Evidence) -> Iterator[Fault]:
     for name, ids in zip(v.subject.names, v.subject.inputs, strict=True):
         if ids is None or ids.dtype.kind not in "iu" or out.ndim == 0:
             continue
+        if np.unique(ids).size == ids.size:     # only the batch repeats them: a sum is missing
+            continue
         try:
             everywhere = np.broadcast_to(ids, out.shape[:-1])
         except ValueError:

@@ -22,7 +22,7 @@ import numpy as np
 
 from ..gradcheck.numeric import signs
 from .pair import fresh_copy, parameters
-from .source import Source, read
+from .source import Source, UserCode, read
 from .subject import CallError, Subject, users_code
 from .traced_array import Ref, Step, Tape, TracedNumpy
 
@@ -37,8 +37,12 @@ def program(subject: Subject, name: str) -> Source | None:
 
 
 def readable(subject: Subject) -> Subject:
-    """The subject itself; or, where none of the user's functions can be read, written out."""
-    return subject if any(map(read, subject.users)) else written_out(subject)
+    """The subject itself; or, where no function that backward calls can be read, written out."""
+    if any(map(read, subject.users)):
+        return subject
+    called = UserCode(subject.users)    # a lambda may call functions of a file
+    called.watch(lambda: subject.gradients(np.ones(subject.run()[0].shape)))
+    return subject if called.functions else written_out(subject)
 
 
 def written_out(subject: Subject) -> Subject:

@@ -67,6 +67,33 @@ def linear_cross_entropy_backward(dloss: Array, cache: Cache) -> tuple[Array, Ar
     return dx, dweight, None
 
 
+def frozen_linear_cross_entropy_forward(
+    x: Array, weight: Array, targets: Array, *, ignore_index: int = IGNORE, group: int = 2**22
+) -> tuple[Array, Cache]:
+    """The same loss where weight has no gradient: dx is computed at once, in groups of positions.
+
+    `group` logits exist at a time. Shapes and errors as `linear_cross_entropy_forward`.
+    """
+    check_unembedding(x, weight)
+    x, weight = of_one_type(x, weight)
+    check_targets_shape(targets, (*x.shape[:-1], weight.shape[0]))
+    rows, flat = as_rows(x), targets.reshape(-1)
+    total, count = 0.0, int((flat != ignore_index).sum())
+    dx = np.empty_like(rows)
+    for run in runs(0, len(rows), weight.shape[0], group):
+        dlogits = matmul(rows[run], weight.T)
+        loss, counted = _to_gradient(dlogits, flat[run], ignore_index)
+        total += float(loss) * counted
+        # a group's loss is a mean over its own targets
+        dx[run] = matmul(dlogits, weight) * (counted / max(count, 1))
+    return np.asarray(total / max(count, 1), rows.dtype), dx.reshape(x.shape)
+
+
+def frozen_linear_cross_entropy_backward(dloss: Array, cache: Cache) -> tuple[Array, None, None]:
+    """Give (dx, None, None): dx (..., C)."""
+    return cache * cache.dtype.type(dloss), None, None
+
+
 def linear_cross_entropy_inference(
     x: Array, weight: Array, targets: Array, *, ignore_index: int = IGNORE, group: int = 2**24
 ) -> Array:

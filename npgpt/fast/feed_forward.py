@@ -106,6 +106,28 @@ def feed_forward_inference(*arrays: Array, activation: str = "gelu_new") -> Arra
     return feed_forward_forward(*arrays, activation=activation, save=False)[0]
 
 
+def frozen_feed_forward_forward(
+    *arrays: Array, activation: str = "gelu_new"
+) -> tuple[Array, Cache]:
+    """`feed_forward_forward` where x alone has a gradient: of what is made, the slopes are saved."""
+    out, (fc_cache, slopes, _, slope, proj_cache) = feed_forward_forward(
+        *arrays, activation=activation)
+    shape, _, fc_weight, _ = fc_cache
+    return out, (shape, fc_weight, slopes, proj_cache[2], len(slope))
+
+
+def frozen_feed_forward_backward(dout: Array, cache: Cache) -> tuple[Array | None, ...]:
+    """Give dx (..., C), then None for every weight and bias."""
+    shape, fc_weight, slopes, proj_weight, learned = cache
+    dhidden = matmul(as_rows(dout), proj_weight.T)                              # (N, F)
+
+    def through_activation(run: slice, scratch: Array) -> None:
+        dhidden[run] *= slopes[run]
+
+    in_runs(through_activation, slopes)
+    return matmul(dhidden, fc_weight.T).reshape(shape), *[None] * (4 + learned)
+
+
 def feed_forward_backward(dout: Array, cache: Cache) -> tuple[Array | None, ...]:
     """Give (dx, dfc_weight, dfc_bias, dproj_weight, dproj_bias), and dslope for leaky_relu."""
     fc_cache, slopes, hidden, slope, proj_cache = cache

@@ -84,6 +84,20 @@ def linear_forward(x: Array, weight: Array, bias: Array | None) -> tuple[Array, 
     return out.reshape(*x.shape[:-1], weight.shape[1]), (x.shape, rows, weight, bias is not None)
 
 
+def frozen_linear_forward(
+    x: Array, weight: Array, bias: Array | None
+) -> tuple[Array, Cache]:
+    """`linear_forward` where weight and bias have no gradient: x is not saved."""
+    out, (shape, _, weight, _) = linear_forward(x, weight, bias)
+    return out, (shape, weight)
+
+
+def frozen_linear_backward(dout: Array, cache: Cache) -> tuple[Array, None, None]:
+    """Give (dx, None, None): dx (..., I)."""
+    shape, weight = cache
+    return matmul(as_rows(dout), weight.T).reshape(shape), None, None
+
+
 def linear_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array | None]:
     """Give (dx, dweight, dbias): dx (..., I), dweight (I, O), dbias (O,) or None."""
     shape, rows, weight, has_bias = cache

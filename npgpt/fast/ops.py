@@ -4,8 +4,9 @@
     from npgpt.fast.ops import FAST
     loss = model.loss(params, ids, targets, config, ops=FAST)
 
-What is not exchanged is the textbook's: identity, residual, weight_norm, pad_zeros, entropy_penalty
-and both look-ups. `python -m benchmarks` measures.
+What is not exchanged is the textbook's: identity, residual, weight_norm, both ops of low-rank
+updates, pad_zeros, scale_queries, entropy_penalty and both look-ups. Where the weights are frozen,
+`Op.frozen` is a variant that saves and computes nothing for them. `python -m benchmarks` measures.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ FAST = replace(
     leaky_relu=op(relu.leaky_relu_forward, relu.leaky_relu_backward),
     silu=op(silu.silu_forward, silu.silu_backward),
     layernorm=op(layernorm.layernorm_forward, layernorm.layernorm_backward),
-    linear=op(linear.linear_forward, linear.linear_backward),
+    linear=op(linear.linear_forward, linear.linear_backward,
+              frozen=op(linear.frozen_linear_forward, linear.frozen_linear_backward)),
     dropout=op(dropout.dropout_forward, dropout.dropout_backward, fresh=False),
     token_embedding=op(token_embedding_forward, embedding.token_embedding_backward, fresh=False),
     position_embedding=op(position_embedding_forward, embedding.position_embedding_backward,
@@ -52,8 +54,12 @@ FAST = replace(
     cross_entropy=op(cross_entropy.cross_entropy_forward, cross_entropy.cross_entropy_backward),
     linear_cross_entropy=op(cross_entropy.linear_cross_entropy_forward,
                             cross_entropy.linear_cross_entropy_backward,
-                            inference=cross_entropy.linear_cross_entropy_inference),
+                            inference=cross_entropy.linear_cross_entropy_inference,
+                            frozen=op(cross_entropy.frozen_linear_cross_entropy_forward,
+                                      cross_entropy.frozen_linear_cross_entropy_backward)),
     feed_forward=op(feed_forward.feed_forward_forward, feed_forward.feed_forward_backward,
-                    inference=feed_forward.feed_forward_inference),
+                    inference=feed_forward.feed_forward_inference,
+                    frozen=op(feed_forward.frozen_feed_forward_forward,
+                              feed_forward.frozen_feed_forward_backward)),
     swiglu=op(feed_forward.swiglu_forward, feed_forward.swiglu_backward),
 )

@@ -68,16 +68,22 @@ def notebook_of(exercise: Exercise, source: str) -> str:
     """The JSON of a notebook made from a learner's source: a cell for each part, outputs empty."""
     from ..notebooks.writing import notebook
 
-    parts = [f'"""{ast.get_docstring(ast.parse(source)) or exercise.about["title"]}\n"""', ""]
-    for text in _parts(source):
-        parts += ["# %%", text, ""]
-    parts += ["# %%", "import npgpt.learn", "", f'npgpt.learn.check("{exercise.name}")']
-    return notebook("\n".join(parts) + "\n")
+    try:
+        ast.parse(source)
+    except SyntaxError as error:
+        raise ValueError(f"the file is not Python yet: line {error.lineno}: {error.msg}") from None
+    story = ast.get_docstring(ast.parse(source)) or exercise.about["title"]
+    check = f'import npgpt.learn\n\nnpgpt.learn.check("{exercise.name}")'
+    cells = _parts(source)
+    # what runs the file alone stops at a part that is not begun: the check stands above it
+    alone = [n for n, text in enumerate(cells) if text.startswith("if __name__")]
+    cells.insert(alone[0] if alone else len(cells), check)
+    return notebook("\n\n".join([f'r"""{story}\n"""', *(f"# %%\n{cell}" for cell in cells)]) + "\n")
 
 
 def _parts(source: str) -> list[str]:
     """The source after its docstring, cut before each function and class, and before what runs it
-    alone, which is not indented any more."""
+    alone."""
     tree, lines = ast.parse(source), source.splitlines()
     body = tree.body[ast.get_docstring(tree) is not None:]
     parts: list[str] = []

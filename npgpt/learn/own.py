@@ -17,19 +17,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from .. import layers
+from ..arrays import Array
+from ..config import GPT2Config
 from ..doctor.values import programs
+from ..doctor.values.program import accepted
+from ..model import block
 from ..ops import TEXTBOOK, Ops
-from ..tape import Op
+from ..tape import Op, V
 from .exercise import Exercise
 
-HALVES = ("forward", "backward")
+HALVES = "forward", "backward"
 # the rooms of layers that are made of other layers
 FUSED = ("attention", "feed_forward", "cross_entropy")
 PARTS: dict[str, Callable[..., Any]] = {
     "adamw": programs.adamw, "clip": programs.clip, "learning_rate": programs.learning_rate,
     "sampling": programs.sampling,
 }
+# the parameters of a block, by the names that its function finds them under
+BLOCK = [f"{name}.{half}" for name in (
+    "ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
+    for half in ("weight", "bias")]
 Function = Callable[..., Any]
 
 
@@ -46,9 +56,10 @@ class Own:
             train = exercise.about.get("train", {})
             for name in train.get("ops", []):
                 self.whose[name] = exercise
-                for half in HALVES:
-                    key = f"{name}_{half}"
-                    own[key] = self._counted(key, getattr(module, key))
+                pair = [getattr(module, f"{name}_{half}") for half in HALVES]
+                if name == "causal_attention":
+                    pair = _any_axes_in_front(*pair)
+                own |= self._pair(name, *pair)
             for name in train.get("parts", []):
                 if name in PARTS:
                     self.whose[name] = exercise
@@ -60,6 +71,7 @@ class Own:
                 replaced = by_function.get(id(value))
                 if replaced is not None:
                     setattr(module, name, everything[replaced])
+        self._block = Op("block", *_block_pair(own)) if "block_forward" in own else None
         changed = {name: Op(name, everything[f"{name}_forward"], everything[f"{name}_backward"])
                    for name in TEXTBOOK.named()
                    if everything[f"{name}_forward"] is not _package()[f"{name}_forward"]}
@@ -68,10 +80,88 @@ class Own:
     def _counted(self, key: str, function: Function) -> Function:
         def counting(*inputs: Any, **settings: Any) -> Any:
             self.calls[key] += 1
-            return function(*inputs, **settings)
+            # such as attention's dropout, which is off here
+            return function(*inputs, **accepted(function, settings))
 
         counting.__name__ = key
         return counting
+
+    def _pair(self, name: str, forward: Function, backward: Function) -> dict[str, Function]:
+        """A layer's halves, counted. A check accepts a gradient that stands alone, a list, and
+        gradients without a place for ids; the tape wants a tuple with one for each array."""
+        floats: list[bool] = []
+        first, second = (self._counted(f"{name}_{half}", function)
+                         for half, function in zip(HALVES, (forward, backward), strict=True))
+
+        def given(*inputs: Any, **settings: Any) -> Any:
+            floats[:] = [isinstance(x, np.ndarray) and x.dtype.kind in "fc" for x in inputs]
+            if "rate" in settings:      # the model has no rng where nothing is dropped
+                settings["training"] = settings["rate"] > 0
+            return _as_given(first(*inputs, **settings), inputs)
+
+        def gradients(dout: Array, cache: Any) -> Any:
+            result = second(dout, cache)
+            parts = list(result) if isinstance(result, (tuple, list)) else [result]
+            if len(parts) < len(floats):
+                parts = [parts.pop(0) if float_ and parts else None for float_ in floats]
+            return _as_given(tuple(parts), (dout,))
+
+        given.__name__, gradients.__name__ = (f"{name}_{half}" for half in HALVES)
+        return {f"{name}_forward": given, f"{name}_backward": gradients}
+
+    @property
+    def run_block(self) -> Callable[..., Any] | None:
+        """What runs the model's blocks: a learner's whole block the first of them, so that their
+        single layers run too, in the others; None where no block passed."""
+        if self._block is None:
+            return None
+        own: Op = self._block
+
+        def run(params: Mapping[str, V], layer: int, x: V, config: GPT2Config, **rest: Any) -> V:
+            if layer:
+                return block(params, layer, x, config, **rest)
+            return own(x, *(params[f"h.0.{name}"] for name in BLOCK), n_head=config.n_head)
+
+        return run
+
+
+def _any_axes_in_front(forward: Function, backward: Function) -> list[Function]:
+    """A head written for (B, T, D), with batch and heads of the model as one axis in front."""
+    def rows(*arrays: Array) -> list[Array]:
+        return [a.reshape(-1, *a.shape[-2:]) for a in arrays]
+
+    def attend(q: Array, k: Array, v: Array) -> tuple[Array, Any]:
+        out, cache = forward(*rows(q, k, v))
+        return out.reshape(q.shape[:-1] + v.shape[-1:]), cache
+
+    def back(dout: Array, cache: Any) -> tuple[Array, ...]:
+        front = dout.shape[:-2]
+        return tuple(d.reshape(*front, *d.shape[-2:]) for d in backward(*rows(dout), cache))
+
+    return [attend, back]
+
+
+def _as_given(result: Any, inputs: tuple[Any, ...]) -> Any:
+    """Arrays of a result in the dtype of the inputs: a mask or a constant in float64 would turn the
+    whole model into float64, which is right and slow."""
+    dtypes = [x.dtype for x in inputs if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    if not dtypes or not isinstance(result, tuple):
+        return result
+    return tuple(x.astype(dtypes[0], copy=False) if isinstance(x, np.ndarray)
+                 and x.dtype.kind == "f" else x for x in result)
+
+
+def _block_pair(own: Mapping[str, Function]) -> tuple[Function, Function]:
+    """A block that takes its parameters as a dict, under the contract of layers."""
+    def forward(x: Array, *arrays: Array, n_head: int) -> tuple[Array, Any]:
+        out, cache = own["block_forward"](x, dict(zip(BLOCK, arrays, strict=True)), n_head=n_head)
+        return out, cache
+
+    def backward(dout: Array, cache: Any) -> tuple[Array, ...]:
+        dx, dparams = own["block_backward"](dout, cache)
+        return dx, *(dparams[name] for name in BLOCK)
+
+    return forward, backward
 
 
 def _package() -> dict[str, Function]:
@@ -92,7 +182,10 @@ def _composed(own: Mapping[str, Function]) -> dict[str, Function]:
         spec.loader.exec_module(module)
         composed = {name: value for name, value in vars(module).items() if name in _package()
                     and getattr(value, "__module__", "") == module.__name__}
-        for name in own.keys() & vars(module).keys():
+        used = own.keys() & vars(module).keys()
+        if not used:
+            continue
+        for name in used:
             setattr(module, name, own[name])
         if room == "feed_forward":
             for name, pair in module.ACTIVATIONS.items():

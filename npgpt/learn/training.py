@@ -17,13 +17,12 @@ import numpy as np
 from .. import model
 from ..config import GPT2Config
 from ..evaluation.text import evaluation_batches, mean_loss
+from ..layers.contract import UniformSource
 from ..ops import Ops
 from ..params import init_params
-from ..tape import Array
+from ..tape import Array, Tape
 from ..text import Corpus, load_corpus
 from ..training.batches import training_batch
-from ..training.step.gradients import loss_and_grads
-from ..training.step.row_random import RowRandom
 
 Parts = Mapping[str, Callable[..., Any]]
 VAL_BATCHES = 20
@@ -48,8 +47,8 @@ class Plan:
         """The model's architecture."""
         return GPT2Config(
             vocab_size=vocab_size, n_positions=self.length, n_embd=self.n_embd,
-            n_layer=self.n_layer, n_head=self.n_head, resid_pdrop=self.dropout,
-            embd_pdrop=self.dropout, attn_pdrop=self.dropout)
+            n_layer=self.n_layer, n_head=self.n_head, resid_pdrop=0.0,
+            embd_pdrop=self.dropout, attn_pdrop=0.0)
 
 
 @dataclass
@@ -75,6 +74,7 @@ def corpus() -> Corpus:
 def train(
     plan: Plan, text: Corpus, ops: Ops, parts: Parts, *, steps: int | None = None,
     on_step: Callable[[int, float], object] = lambda step, loss: None, evaluate: bool = True,
+    run_block: Callable[..., Any] | None = None,
 ) -> Run:
     """Train with these ops and parts; `on_step` sees each loss. Raises Stopped where the loss is
     not finite."""
@@ -86,8 +86,9 @@ def train(
     for step in range(plan.steps if steps is None else steps):
         ids, targets = training_batch(
             text.train, plan.batch_size, plan.length, seed=plan.seed, step=step)
-        rng = RowRandom(plan.seed, step, 0, plan.batch_size) if plan.dropout else None
-        loss, grads = loss_and_grads(run.params, ids, targets, config, ops=ops, rng=rng, shards=1)
+        # a generator, and not a RowRandom: a learner may draw with any of its methods
+        rng = np.random.default_rng([plan.seed, step]) if plan.dropout else None
+        loss, grads = gradients(run, ids, targets, ops, rng, run_block)
         if not math.isfinite(loss):
             raise Stopped(f"the loss of step {step + 1} is {loss}")
         grads = _clipped(parts["clip"], grads)
@@ -107,6 +108,18 @@ def train(
         batches = evaluation_batches(text.val, plan.batch_size, plan.length, VAL_BATCHES)
         run.held_out = mean_loss(run.params, config, batches, ops=ops)
     return run
+
+
+def gradients(
+    run: Run, ids: Array, targets: Array, ops: Ops, rng: UniformSource | None,
+    run_block: Callable[..., Any] | None,
+) -> tuple[float, dict[str, Array]]:
+    """The loss of a batch and the gradient of every parameter, by the tape."""
+    tape = Tape()
+    params = tape.watch(run.params)
+    loss = model.loss(params, ids, targets, run.config, ops=ops, rng=rng, run_block=run_block)
+    grads = tape.backward(loss)
+    return float(loss.value), {name: grads[var] for name, var in params.items()}
 
 
 def _clipped(clip: Callable[..., Any], grads: dict[str, Array]) -> dict[str, Array]:

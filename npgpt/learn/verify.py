@@ -6,9 +6,14 @@ diagnosis, no planted fault passes, no hint holds a line of the solution, the fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from ..suggest import one_line
 from .examine import NOT_BEGUN, PASSED, WRONG, examine, grader, loaded
 from .exercise import Exercise, Planted, WrongAnswer
 from .marks import NotBegun, regions, written
@@ -27,40 +32,52 @@ class Trial:
     problem: str = ""
 
 
-def verify(course: Sequence[Exercise]) -> Iterator[Trial]:
-    """Try every claim of a course, one after the other."""
-    names = [exercise.name for exercise in course]
+def verify(
+    course: Sequence[Exercise], wanted: Callable[[str], bool] = lambda claim: True
+) -> Iterator[Trial]:
+    """Try every claim of a course, one after the other, or those that are `wanted`."""
+    names = Counter(exercise.name for exercise in course)
     for exercise in course:
-        twice = names.count(exercise.name) > 1
-        yield Trial(exercise.name, "its name is its own", "another has the same" if twice else "")
-        for claim, problem in _claims(exercise):
-            yield Trial(exercise.name, claim, problem)
+        for claim, problem in _claims(exercise, names[exercise.name]):
+            if wanted(claim):
+                yield Trial(exercise.name, claim, _tried(problem))
 
 
-def _claims(exercise: Exercise) -> Iterator[tuple[str, str]]:
+def _claims(exercise: Exercise, same: int) -> Iterator[tuple[str, Callable[[], str]]]:
     about = exercise.about
-    yield "it says how hard, important and long it is", _missing_estimate(exercise)
-    yield "the stub fails as not begun", _stub(exercise)
-    yield "the stub runs alone, and says what is not begun", _alone(exercise, exercise.stub, True)
-    result = examine(exercise, exercise.solution, every=True)
-    yield "the solution passes", "" if result.status == PASSED else (
-        result.message or "; ".join(f.kind + ": " + f.text for f in result.findings))
-    yield "the solution runs alone", _alone(exercise, exercise.solution, False)
+    yield "its name is its own", lambda: "another has the same" if same > 1 else ""
+    yield "it says how hard, important and long it is", lambda: (
+        "" if exercise.estimate else "none")
+    yield "the stub fails as not begun", lambda: _stub(exercise)
+    yield "the stub runs alone, and says what is not begun", lambda: _alone(
+        exercise, exercise.stub, True)
+    yield "the solution passes", lambda: _solution(exercise)
+    yield "the solution runs alone", lambda: _alone(exercise, exercise.solution, False)
     for wrong in about["wrong"]:
-        yield f"wrong answer: {wrong['name']}", _wrong(exercise, wrong)
+        yield f"wrong answer: {wrong['name']}", partial(_wrong, exercise, wrong)
     for planted in about.get("fault", []):
-        yield f"planted fault: {planted['kind']}", _wrong(exercise, planted)
+        yield f"planted fault: {planted['kind']}", partial(_wrong, exercise, planted)
     count = len(about.get("fault", []))
-    yield "two faults are planted, or none", "" if count in (0, PLANTED) else f"there are {count}"
-    yield "three hints, which hold no line of the solution", _hints(exercise)
-    yield "a pass says one thing worth knowing", _after(exercise)
+    yield "two faults are planted, or none", lambda: (
+        "" if count in (0, PLANTED) else f"there are {count}")
+    yield "three hints, which hold no line of the solution", lambda: _hints(exercise)
+    yield "a pass says one thing worth knowing", lambda: (
+        "" if note_of(exercise) else "give `after` in exercise.toml or after() in grade.py")
 
 
-def _missing_estimate(exercise: Exercise) -> str:
+def _tried(problem: Callable[[], str]) -> str:
+    """What is wrong with a claim; of an author's mistake, such as an edit that does not fit, what
+    was raised."""
     try:
-        return "" if exercise.estimate else "none"
-    except ValueError as error:
-        return str(error)
+        return problem()
+    except Exception as error:      # the author's code: exercise.py, grade.py
+        return one_line(f"{type(error).__name__}: {error}")
+
+
+def _solution(exercise: Exercise) -> str:
+    result = examine(exercise, exercise.solution, every=True)
+    return "" if result.status == PASSED else (
+        result.message or "; ".join(f"{f.kind}: {f.text}" for f in result.findings))
 
 
 def _stub(exercise: Exercise) -> str:
@@ -73,9 +90,6 @@ def _stub(exercise: Exercise) -> str:
 
 def _alone(exercise: Exercise, source: str, stub: bool) -> str:
     """Run a file as Python runs it by itself."""
-    import contextlib
-    import io
-
     out = io.StringIO()
     try:
         with contextlib.redirect_stdout(out):
@@ -119,10 +133,6 @@ def _hints(exercise: Exercise) -> str:
 
 def _code(line: str) -> str:
     return line.partition("  #")[0].strip()
-
-
-def _after(exercise: Exercise) -> str:
-    return "" if note_of(exercise) else "give `after` in exercise.toml or after() in grade.py"
 
 
 def note_of(exercise: Exercise) -> str:

@@ -24,7 +24,7 @@ from ..layers.silu import silu_backward, silu_forward
 from ..params import Params
 from ..tape import Array
 from .entropy import attention_entropy, causal_bound, sink_weight
-from .trace import Step, inside_attention, record
+from .trace import Step, inside_attention, record, stream_points
 
 PARTS = ("entropy", "activations", "gradients")
 # a unit is saturated where the slope of its activation function is smaller than this
@@ -176,6 +176,10 @@ class _Sums:
     breaks: dict[int, str] = field(default_factory=dict)
     grads: Params = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # after the embeddings and after every block
+        self.stream = stream_points(self.config)[::2]
+
     def add(self, step: Step) -> None:
         """Add one step of a pass to the sums."""
         if "entropy" in self.parts and step.name.endswith(".attn.mixed"):
@@ -193,9 +197,9 @@ class _Sums:
             self.inf += bad - n_nan
             # the same step has the same key on every tape
             self.breaks[entry.out] = name
-        if name == "embedding.sum" or name.endswith(".residual_2"):
+        if name in self.stream:
             self.tallies[name].add(out)
-        elif name.endswith(".mlp.act"):
+        if name.endswith(".mlp.act"):
             (slope, *_) = entry.op.backward(np.ones_like(out), entry.cache)
             self.tallies[name].add(out, np.asarray(slope))
         elif entry.op.name == "swiglu":
@@ -207,12 +211,11 @@ class _Sums:
 
     def result(self, length: int, sequences: int) -> Activity:
         layers = range(self.config.n_layer) if "activations" in self.parts else ()
-        stream = ["embedding.sum"] * bool(layers) + [f"h.{i}.residual_2" for i in layers]
         return Activity(
             length, sequences,
             nats=np.array([self.nats[i] for i in sorted(self.nats)]) / sequences,
             sink=np.array([self.sink[i] for i in sorted(self.sink)]) / sequences,
-            stream=[self.tallies[name].rms for name in stream],
+            stream=[self.tallies[name].rms for name in self.stream if layers],
             units=[self.tallies[f"h.{i}.mlp.act"].units() for i in layers],
             nan=self.nan, inf=self.inf,
             first_break=self.breaks[min(self.breaks)] if self.breaks else None,

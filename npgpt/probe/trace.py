@@ -8,7 +8,8 @@ name too. Per block:
     h.0.ln_2    h.0.mlp.c_fc    h.0.mlp.act    h.0.mlp.c_proj    h.0.residual_2
 
 before them embedding.token and embedding.sum, after them ln_f, logits and loss. A SwiGLU network is
-one step, h.0.mlp. What is made from parameters alone bears its op's name: h.0.mlp.c_fc.weight_norm.
+one step, h.0.mlp. Without residual connections no step is named residual: see `stream_points`. What
+is made from parameters alone bears its op's name: h.0.mlp.c_fc.weight_norm.
 """
 
 from __future__ import annotations
@@ -119,6 +120,16 @@ def trace(params: Params, ids: Array, targets: Array, config: GPT2Config) -> Tra
                  {name: grads[recording.watched[name]] for name in order})
 
 
+def stream_points(config: GPT2Config) -> list[str]:
+    """The steps whose outputs are the residual stream (2 L + 1 of them), in the order of execution.
+
+    Without residual connections they are what each branch gives.
+    """
+    mlp = "mlp" if config.activation_function == "swiglu" else "mlp.c_proj"
+    after = ("residual_1", "residual_2") if config.residual else ("attn.c_proj", mlp)
+    return ["embedding.sum", *(f"h.{i}.{name}" for i in range(config.n_layer) for name in after)]
+
+
 @checked
 def first_break(
     params: Params, ids: Array, targets: Array, config: GPT2Config, ops: Ops = TEXTBOOK
@@ -215,6 +226,8 @@ class _Names:
         if len(own) == sum(key is not None for key in entry.inputs):
             self.parameters[entry.out] = own[0]
             return f"{own[0].rpartition('.')[0]}.{op}"
+        if op == "scale_queries":
+            return f"{block}.attn.scaled"
         if op == "multi_head_attention":
             return f"{block}.attn.mixed"
         if op == "residual":

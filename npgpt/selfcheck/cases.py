@@ -53,6 +53,8 @@ class ModelCase:
     config: GPT2Config
     ids: Array
     targets: Array
+    only: str = ""
+    """Parameters with this in their names have a gradient; the others are frozen."""
 
 
 class _Table:
@@ -108,6 +110,9 @@ def cases(seed: int = 0, dtype: DTypeLike = np.float64, batch: int = 2) -> list[
     table.add("linear", table.normal(b, T, C), table.normal(C, F), None, how="no bias")
     table.add("unembedding", table.normal(b, T, C), table.normal(V, C))
     table.add("weight_norm", table.normal(C, F), table.normal(F))
+    table.add("low_rank_update", table.normal(C, F), table.normal(C, 2), table.normal(2, F),
+              scale=0.7)
+    table.add("low_rank", table.normal(b, T, C), table.normal(C, 2), table.normal(2, F), scale=0.7)
     table.add("pad_zeros", table.normal(C), size=F)
 
     # embeddings
@@ -165,6 +170,7 @@ def cases(seed: int = 0, dtype: DTypeLike = np.float64, batch: int = 2) -> list[
     table.add("feed_forward", *arrays(bias=False), how="no bias")
     table.add("swiglu", *arrays(maps_in=2))
     table.add("swiglu", *arrays(bias=False, maps_in=2), how="no bias")
+    table.add("scale_queries", table.normal(b, T, 3 * C), factor=0.3)
     return table.cases
 
 
@@ -186,22 +192,35 @@ def model_cases(seed: int = 0) -> list[ModelCase]:
         ("GPT-2, no norm in blocks", {"norm": "none"}),
         ("GPT-2, no norm at all", {"norm": "none", "final_norm": False}),
         ("GPT-2, no final norm", {"final_norm": False}),
+        ("GPT-2, no residual connections", {"residual": False, **narrow}),
         ("GPT-2, no qkv bias", {"qkv_bias": False}),
         ("GPT-2, frozen biases", {"frozen_biases": True}),
         ("GPT-2, weight norm", {"weight_norm": True}),
-        ("GPT-2, low-rank updates", {"lora_rank": 2}),
+        ("GPT-2, low-rank updates", {"lora_rank": 2, "lora_alpha": 3.0}),
         ("GPT-2, weight norm, swiglu, frozen",
          {"weight_norm": True, "activation_function": "swiglu", "frozen_biases": True}),
         ("GPT-2, one slope for 2 blocks", {**leaky, "leaky_slope": "shared", **narrow}),
         ("GPT-2, fixed slope", {**leaky, "leaky_slope": "fixed", "slope_init": 0.3}),
         ("GPT-2, entropy penalty, no norm",
          {"entropy_penalty": 0.5, "entropy_tolerance": 0.1, "norm": "none", **narrow}),
+        ("GPT-2, other attention scales",
+         {"scale_attn_weights": False, "scale_attn_by_inverse_layer_idx": True, **narrow}),
+    ]
+    lora = {"lora_rank": 2, "lora_alpha": 3.0}
+    frozen: list[tuple[str, dict[str, Any], str]] = [
+        ("GPT-2, updates of frozen weights, 2 blocks", {**lora, **narrow}, ".lora_"),
+        ("GPT-2, updates of frozen c_attn and c_proj",
+         {**lora, "lora_on": "c_attn,attn.c_proj", "tie_word_embeddings": False}, ".lora_"),
+        ("GPT-2, updates of frozen weights, leaky_relu", {**lora, **leaky}, ".lora_"),
+        ("GPT-2, updates of frozen weights, swiglu, no norm",
+         {**lora, "activation_function": "swiglu", "norm": "none"}, ".lora_"),
+        ("GPT-2, the last of 2 blocks alone", narrow, "h.1."),
     ]
     table = _Table(seed, np.float64)
     result = []
-    for label, changes in variants:
+    for label, changes, only in [*((label, changes, "") for label, changes in variants), *frozen]:
         targets = table.ids(2, T)
         targets[0, 1] = IGNORE
         config = GPT2Config.from_dict({**base, **changes})
-        result.append(ModelCase(label, config, table.ids(2, T), targets))
+        result.append(ModelCase(label, config, table.ids(2, T), targets, only))
     return result

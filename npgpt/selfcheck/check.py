@@ -16,7 +16,8 @@ from ..doctor import Report, check, check_scalar
 from ..fast.ops import FAST
 from ..ops import TEXTBOOK
 from ..params import init_params
-from ..tape import Array, Cache, Op, Tape
+from ..tape import Array, Cache, Op
+from ..training.step.shard import Shard, shard_gradients
 from .cases import cases, model_cases
 
 GOAL = 1e-10
@@ -44,16 +45,16 @@ def check_models(which: str = "textbook", seed: int = 0) -> Iterator[Report]:
         # away from the symmetric start: biases of 0 and weights of 0.02 would hide mistakes
         params = {name: a * (a.ndim == 1) + 0.5 * rng.standard_normal(a.shape)
                   for name, a in params.items()}
-        tape = Tape()
-        watched = tape.watch(params)
-        grads = tape.backward(
-            model.training_loss(watched, case.ids, case.targets, config, ops=ops))
+        trained = {name: array for name, array in params.items() if case.only in name}
+        frozen = tuple(name for name in params if name not in trained)
+        shard = Shard(case.ids, case.targets, config, None, 1.0, False, frozen)
+        _, grads = shard_gradients(params, shard, ops)
 
-        def loss(params: dict[str, Array]) -> Array:
-            return model.training_loss(params, case.ids, case.targets, config, ops=TEXTBOOK)
+        def loss(trained: dict[str, Array]) -> Array:
+            return model.training_loss({**params, **trained}, case.ids, case.targets, config,
+                                       ops=TEXTBOOK)
 
-        named = {name: grads[var] for name, var in watched.items()}
-        yield check_scalar(loss, params, named, case.label)
+        yield check_scalar(loss, trained, grads, case.label)
 
 
 def _dense(op: Op) -> Callable[[Array, Cache], tuple[Array | None, ...]]:

@@ -1,7 +1,8 @@
 """Checkpoints: everything that a run needs to continue bit for bit, in one folder.
 
     RUN/checkpoints/step-00000500/
-        model.safetensors, config.json      a Hugging Face folder: other tools can read it
+        model.safetensors, config.json      a Hugging Face folder: other tools can read it; of a
+            run that trains low-rank updates alone, adapter_model.safetensors, adapter_config.json
         optimizer.safetensors               AdamW's two moments, as m.NAME and v.NAME
         run.json                            step, settings, tokenizer, the corpus's fingerprint
         checksums.json                      size and crc32 of every file, see weights.checksums
@@ -15,7 +16,9 @@ and dropout are pure functions of (seed, step): the step is all the random state
 from __future__ import annotations
 
 import json
+import math
 import re
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,16 +33,18 @@ from ..documents import check_type, read_json
 from ..fast.ops import FAST
 from ..files import aside, creating_folder, remove_folder
 from ..ops import Ops
-from ..params import Params
+from ..params import Params, check_params
 from ..text import Tokenizer, tokenizer_from_dict
 from ..weights import CheckpointError
 from ..weights.checksums import CHECKSUMS, damaged_files, measured, write_checksums
 from ..weights.configs import CONFIG, written_config
 from ..weights.errors import bad_file, named, shown
 from ..weights.huggingface import WEIGHTS
+from ..weights.peft import ADAPTER, ADAPTER_CONFIG, base_of, is_update, save_adapter
 from ..weights.reading import file_at, read
 from ..weights.safetensors_file import read_arrays, read_safetensors, write_safetensors
 from ..weights.stored import Stored
+from .frozen import frozen_names, trains_adapter
 from .settings import RunConfig, build
 
 FOLDER = "checkpoints"
@@ -58,17 +63,29 @@ class TrainingState:
     mean: Params
     """AdamW's running mean of each gradient."""
     square: Params
-    """AdamW's running mean of each squared gradient."""
+    """AdamW's running mean of each squared gradient. What is frozen has neither."""
     run: RunConfig
     tokenizer: Tokenizer
     corpus_fingerprint: str
     ops: Ops = FAST
     """What it computes with; not saved: whoever resumes with ops of their own sets them again."""
 
+    @property
+    def trained(self) -> Params:
+        """The parameters that are updated: those with moments."""
+        return {name: self.params[name] for name in self.mean}
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The names of the others."""
+        return tuple(name for name in self.params if name not in self.mean)
+
 
 class _Checked(TypedDict, total=False):
     checksums: str
     """The name of the file of checksums, so that its loss is noticed."""
+    base: str
+    """Of a run that saves updates alone: the crc32 of the weights that they belong to."""
 
 
 class RunRecord(_Checked):
@@ -90,7 +107,11 @@ def save_checkpoint(run_folder: Path, state: TrainingState, best: int | None = N
     place.parent.mkdir(parents=True, exist_ok=True)
     if not place.exists():
         with creating_folder(place) as beside:
-            weights.save(beside, state.config, state.params)
+            adapter = trains_adapter(state.run, state.config)
+            if adapter:
+                save_adapter(beside, state.config, state.params, _base(state.run))
+            else:
+                weights.save(beside, state.config, state.params)
             moments = {f"m.{name}": array for name, array in state.mean.items()}
             moments |= {f"v.{name}": array for name, array in state.square.items()}
             write_safetensors(beside / OPTIMIZER_FILE, moments)
@@ -99,6 +120,8 @@ def save_checkpoint(run_folder: Path, state: TrainingState, best: int | None = N
                 "tokenizer": state.tokenizer.to_dict(),
                 "corpus_fingerprint": state.corpus_fingerprint, "checksums": CHECKSUMS,
             }
+            if adapter:
+                record["base"] = _base_crc32(state.params)
             (beside / RUN_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
             write_checksums(beside, measured(beside))
     kept = None if best is None else best_checkpoint(run_folder, best)
@@ -160,10 +183,11 @@ def _load(folder: Path) -> TrainingState:
     config, mapped, tokenizer = _load_model(folder, record)
     # a copy: what is mapped from the file would go when the file does
     params = {name: np.array(array) for name, array in mapped.items()}
-    stored_moments(folder, params)
+    trained = trained_of(run, config, params)
+    stored_moments(folder, trained)
     # read, not mapped: in memory at once, in half the time
     moments = read_arrays(folder / OPTIMIZER_FILE)
-    mean, square = ({name: moments[f"{kind}.{name}"] for name in params} for kind in "mv")
+    mean, square = ({name: moments[f"{kind}.{name}"] for name in trained} for kind in "mv")
     return TrainingState(record["step"], config, params, mean, square, run, tokenizer,
                          record["corpus_fingerprint"])
 
@@ -195,14 +219,18 @@ def read_model(path: Path) -> tuple[GPT2Config, Params, Tokenizer]:
         return _load_model(folder, _checked_record(folder, unread=(OPTIMIZER_FILE,)))
 
 
-def sound_weights(path: Path) -> Path:
-    """The file of weights of a run folder's newest checkpoint, or of a checkpoint, once checked.
+def sound_weights(path: Path) -> tuple[Path, Tokenizer]:
+    """A run folder's newest checkpoint, or a checkpoint, once checked: its weights and tokenizer.
 
     Raises CheckpointError as `load_checkpoint`.
     """
     folder = newest_checkpoint(path)
-    read_model(folder)
-    return folder / WEIGHTS
+    return weights_of(folder), read_model(folder)[2]
+
+
+def weights_of(folder: Path) -> Path:
+    """A checkpoint's file of weights, or of the updates that it holds instead."""
+    return folder / (ADAPTER if (folder / ADAPTER).is_file() else WEIGHTS)
 
 
 def _checked_record(folder: Path, unread: Container[str] = ()) -> RunRecord:
@@ -232,11 +260,58 @@ def build_run(folder: Path, record: RunRecord) -> RunConfig:
 
 
 def _load_model(folder: Path, record: RunRecord) -> tuple[GPT2Config, Params, Tokenizer]:
-    config, params = read(file_at(folder / WEIGHTS))
+    config, params = read_weights(folder, record)
     tokenizer = build_tokenizer(folder, record, config)
     check_copies(folder, record, config)
-    check_finite(folder / WEIGHTS, params)
+    check_finite(weights_of(folder), params)
     return config, params, tokenizer
+
+
+def read_weights(folder: Path, record: RunRecord | None) -> tuple[GPT2Config, Params]:
+    """Config and parameters of a checkpoint; its record says how its updates are used."""
+    file = weights_of(folder)
+    if file.name == ADAPTER and record is not None:
+        return _load_adapted(folder, record)
+    return read(file_at(file))
+
+
+def trained_of(run: RunConfig, config: GPT2Config, params: Params) -> Params:
+    """Those of `params` that a run trains, and has moments for."""
+    frozen = frozen_names(run, config)
+    return {name: array for name, array in params.items() if name not in frozen}
+
+
+def _load_adapted(folder: Path, record: RunRecord) -> tuple[GPT2Config, Params]:
+    """The model that a run's updates belong to, with them beside its weights."""
+    run, file = build_run(folder, record), folder / ADAPTER
+    found, params = read(file, run.train.dtype)
+    config = run.model_config(found.vocab_size)
+    params["wpe.weight"] = params["wpe.weight"][:config.n_positions]
+    try:
+        check_params(config, params)
+    except ValueError as error:
+        raise bad_file(folder / RUN_FILE, f"the updates are not those of its settings: {error}"
+                       ) from None
+    if not math.isclose(found.lora_scale, config.lora_scale):
+        raise bad_file(folder / ADAPTER_CONFIG, f"lora_alpha is {found.lora_alpha:g}, and "
+                       f"{config.lora_alpha:g} in {RUN_FILE}")
+    if _base_crc32(params) != record.get("base"):
+        raise bad_file(file, f"the weights at {base_of(folder)} are not those that it was trained "
+                             f"on")
+    return config, params
+
+
+def _base(run: RunConfig) -> str:
+    """Where the weights are that a run's updates are added to."""
+    start = Path(run.train.init_from)
+    return base_of(start) if (start / ADAPTER).is_file() else run.train.init_from
+
+
+def _base_crc32(params: Params) -> str:
+    crc = 0
+    for name in sorted(name for name in params if not is_update(name)):
+        crc = zlib.crc32(params[name].tobytes(), crc)
+    return f"{crc:08x}"
 
 
 def check_finite(file: Path, params: Params) -> None:
@@ -272,8 +347,9 @@ def check_copies(folder: Path, record: RunRecord, config: GPT2Config) -> None:
     settings: object = record["run"].get("model")
     copies: dict[str, Mapping[str, object]] = {
         CONFIG: config.to_dict(), RUN_FILE: settings if isinstance(settings, dict) else {},
-        f"the header of {WEIGHTS}": written_config(folder / WEIGHTS),
     }
+    if (folder / WEIGHTS).exists():
+        copies[f"the header of {WEIGHTS}"] = written_config(folder / WEIGHTS)
     for name in config.to_dict():
         found = {place: values[name] for place, values in copies.items() if name in values}
         if any(value != found[CONFIG] for value in found.values()):

@@ -39,6 +39,10 @@ class HeldOutLoss:
         first, self._reported = rising and not self._reported, self._reported or rising
         return first
 
+    def exhausts(self, patience: int) -> bool:
+        """Whether so many evaluations in a row were not below the lowest; never for 0."""
+        return 0 < patience <= self._above
+
     def report(self, run_folder: Path) -> str:
         """Since when the loss rises, and which checkpoint is the best, on one line."""
         words = (f"the held-out loss has been rising since step {self.step:,}, from "

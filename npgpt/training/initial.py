@@ -7,34 +7,33 @@ from pathlib import Path
 
 from .. import weights
 from ..config import GPT2Config
-from ..ids import check_dtype
+from ..ids import check_dtype, check_integer
 from ..params import Params, init_params, parameter_shapes
 from ..suggest import shown
-from ..text import BPETokenizer, Tokenizer
-from ..weights import CheckpointError
-from .checkpoint import is_run, read_model
+from ..text import Tokenizer
+from ..weights.reading import tokenizer_for
+from .checkpoint import is_run, newest_checkpoint, read_model
+from .frozen import frozen_names
 from .settings import DERIVED, RunConfig, Table, build
 
 # model settings that a run may choose although its weights are another model's
 FREE = ("resid_pdrop", "embd_pdrop", "attn_pdrop")
+# what a run may add to a model that has none
+ADDED = ("lora_rank", "lora_alpha", "lora_on", "n_labels")
+# and what it may have less of
+CROPPED = "n_positions"
 
 
 def read_any(path: Path) -> tuple[GPT2Config, Params, Tokenizer]:
     """A model from a run, a checkpoint, or any published form of GPT-2.
 
-    Weights that bring no tokenizer take GPT-2's, if their vocabulary is that large. Raises
-    CheckpointError, saying what is wrong with which file.
+    Weights have the tokenizer that lies with them, or else GPT-2's, if their vocabulary is that
+    large. Raises CheckpointError, saying what is wrong with which file.
     """
     if is_run(path):
         return read_model(path)
     config, params = weights.load(path)
-    tokenizer = BPETokenizer()
-    if config.vocab_size < tokenizer.vocab_size:
-        raise CheckpointError(
-            f"{path} brings no tokenizer, and its vocabulary of {config.vocab_size} is "
-            f"smaller than GPT-2's {tokenizer.vocab_size}"
-        )
-    return config, params, tokenizer
+    return config, params, tokenizer_for(path, config)
 
 
 def fitted(run: RunConfig, asked: Table) -> tuple[RunConfig, Tokenizer]:
@@ -46,31 +45,52 @@ def fitted(run: RunConfig, asked: Table) -> tuple[RunConfig, Tokenizer]:
     path = Path(run.train.init_from)
     config, _, tokenizer = read_any(path)
     has = {key: value for key, value in config.to_dict().items() if key not in DERIVED}
+    chosen = {key: run.model[key] for key in FREE}
+    chosen |= {key: run.model[key] for key in ADDED if run.model[key] and not has[key]}
+    chosen |= {key: asked[key] for key in (CROPPED,) if key in asked}
     for key, value in {**has, "tokenizer": tokenizer.name}.items():
-        if key in asked and key not in FREE and asked[key] != value:
-            raise ValueError(f"{key}={shown(asked[key])} does not fit init_from: {path} has "
-                             f"{shown(value)}; leave it out")
-    model = has | {key: asked[key] for key in FREE if key in asked}
+        if key not in asked or asked[key] == value or key in FREE or (key in ADDED and not value):
+            continue
+        if key == CROPPED and config.n_positions > check_integer(key, asked[key], 1):
+            continue
+        raise ValueError(f"{key}={shown(asked[key])} does not fit {path}, which has "
+                         f"{shown(value)}; leave it out")
     data = replace(run.data, tokenizer=tokenizer.name)
     length = run.train.sequence_length
     if "sequence_length" not in asked:      # the preset's; the model may have fewer positions
-        length = min(length, config.n_positions)
-    train = replace(run.train, init_from=str(path.resolve()), sequence_length=length)
-    return build(RunConfig(data, model, train).to_dict()), tokenizer
+        length = min(length, chosen.get(CROPPED, config.n_positions))
+    train = replace(run.train, init_from=_lasting(path), sequence_length=length)
+    fits = build(RunConfig(data, has | chosen, train).to_dict())
+    frozen_names(fits, fits.model_config(config.vocab_size))
+    return fits, tokenizer
+
+
+def _lasting(path: Path) -> str:
+    """A model's place from any folder, of a run its newest checkpoint; a name stays a name."""
+    if is_run(path):
+        path = newest_checkpoint(path)
+    return str(path.resolve()) if path.exists() else str(path)
 
 
 def initial_params(run: RunConfig, config: GPT2Config, tokenizer: Tokenizer) -> Params:
     """The parameters of step 0, free to be changed.
 
-    Raises ValueError where the run's config or tokenizer is not that of the model it begins with.
+    What a model to begin with lacks is drawn: low-rank updates, a classifier's head; of more
+    positions than the run has the first remain. Raises ValueError where the run's config or
+    tokenizer is not that of the model it begins with.
     """
     if not run.train.init_from:
         return init_params(config, run.train.seed, run.train.dtype)
     found, params, theirs = read_any(Path(run.train.init_from))
-    if config != found.replace(**{key: getattr(config, key) for key in FREE}):
+    free = (*FREE, *(key for key in ADDED if not getattr(found, key)), CROPPED)
+    if (config != found.replace(**{key: getattr(config, key) for key in free})
+            or config.n_positions > found.n_positions):
         raise ValueError(f"the model settings are not those of {run.train.init_from}")
     if tokenizer.to_dict() != theirs.to_dict():
         raise ValueError(f"the text's tokens are not those of {run.train.init_from}; "
                          f"expected its tokenizer")
     dtype = check_dtype(run.train.dtype)
-    return {name: params[name].astype(dtype) for name in parameter_shapes(config)}
+    params["wpe.weight"] = params["wpe.weight"][:config.n_positions]
+    drawn = init_params(config, run.train.seed, dtype, only=lambda name: name not in params)
+    return {name: drawn[name] if name in drawn else params[name].astype(dtype)
+            for name in parameter_shapes(config)}

@@ -38,8 +38,9 @@ from ..tape import Array
 from ..text import Corpus
 from .batches import training_batch
 from .checkpoint import FOLDER as CHECKPOINTS
-from .checkpoint import TrainingState, save_checkpoint, set_aside_newer
+from .checkpoint import TrainingState, best_checkpoint, save_checkpoint, set_aside_newer, trained_of
 from .curves import plot
+from .frozen import frozen_names
 from .held_out import HeldOutLoss
 from .initial import initial_params
 from .log import FILE as LOG_FILE
@@ -89,11 +90,13 @@ class Outcome:
     """How a run ended."""
 
     reason: str
-    """finished, interrupted or out of time."""
+    """finished, out of patience, interrupted or out of time."""
     step: int
     val_loss: float | None
     """Over the whole held-out split, in nats per token; None if there was no time for it."""
     checkpoint: Path
+    best: Path | None = None
+    """The checkpoint of the lowest held-out loss that was evaluated, or the newest before it."""
     warning: str = ""
     """That probes took too much of the time, and what would take less; "" if they did not."""
 
@@ -113,11 +116,13 @@ def new_state(run: RunConfig, corpus: Corpus) -> TrainingState:
     or tokenizer than those of `init_from`; CheckpointError where that cannot be read.
     """
     config = run.model_config(corpus.tokenizer.vocab_size)
-    check_memory(peak_memory(config, run.train.batch_size, run.sequence_length,
+    frozen = frozen_names(run, config)
+    check_memory(peak_memory(config, run.train.batch_size, run.sequence_length, frozen=frozen,
                              dtype=run.train.dtype, recompute=run.train.recompute, workers=0),
                  f"a step of {run.train.batch_size} x {run.sequence_length} tokens")
     params = initial_params(run, config, corpus.tokenizer)
-    return TrainingState(0, config, params, zero_moments(params), zero_moments(params),
+    trained = trained_of(run, config, params)
+    return TrainingState(0, config, params, zero_moments(trained), zero_moments(trained),
                          run, corpus.tokenizer, corpus.fingerprint)
 
 
@@ -209,7 +214,7 @@ def _train(
         log.write(record)
         check_place()
         reporter.step(record)
-        if "val" in record and held_out.rises(state.step, record["val"]):
+        if "val" in record and held_out.rises(state.step, record["val"]) and not settings.patience:
             reporter.note(held_out.report(run_folder))
         step = Step.of(record)
         if on_step is not None and step is not None:
@@ -222,7 +227,8 @@ def _train(
         warning = watch.warning()
         if warning:
             log.write({"step": state.step, "watch_share": round(watch.fraction, 3)})
-        return Outcome(reason, state.step, val_loss, checkpoint, warning)
+        return Outcome(reason, state.step, val_loss, checkpoint,
+                       best_checkpoint(run_folder, held_out.step), warning)
 
     def on_batch(seen: int) -> bool:
         reporter.evaluating(seen, len(corpus.val) - 1)
@@ -232,13 +238,15 @@ def _train(
         if state.step == 0:
             done({"step": 0}, None)
         checkpoint = save()
-        while state.step < settings.max_steps:
+        while state.step < settings.max_steps and not held_out.exhausts(settings.patience):
             due = settings.watches(state.step + 1)
             before = {n: a.copy() for n, a in state.params.items()} if due else None
             done(train_step(state, corpus.train, log, workers), before)
             late = time.monotonic() > deadline and state.step < settings.max_steps
             reason = "interrupted" if should_stop() else "out of time" if late else ""
-            if reason or _due(state, settings.checkpoint_every):
+            best = settings.patience and held_out.step == state.step
+            ends = held_out.exhausts(settings.patience)
+            if reason or best or ends or _due(state, settings.checkpoint_every):
                 checkpoint = save()
             if reason:
                 return outcome(reason)
@@ -250,7 +258,8 @@ def _train(
     if val is not None:
         result = plain({"step": state.step, "val_loss": val})
         write_text(run_folder / RESULT_FILE, json.dumps(result) + "\n")
-    return outcome("finished", val)
+    stopped = state.step < settings.max_steps
+    return outcome("out of patience" if stopped else "finished", val)
 
 
 def _due(state: TrainingState, every: int) -> bool:
@@ -288,10 +297,10 @@ def train_step(
             norm = global_norm(grads)
         if math.isfinite(norm):
             adamw_step(
-                state.params, grads, state.mean, state.square, step=state.step + 1, lr=lr,
+                state.trained, grads, state.mean, state.square, step=state.step + 1, lr=lr,
                 betas=(settings.beta1, settings.beta2), eps=settings.adam_epsilon,
                 weight_decay=settings.weight_decay, grad_scale=clipping(norm, settings.grad_clip),
-                decay_names=decaying(state.params, state.config.slope_decay))
+                decay_names=decaying(state.trained, state.config.slope_decay))
     record = {"step": state.step + 1, "loss": loss, "lr": lr, "grad_norm": norm}
     if not math.isfinite(norm):
         broken = _first_break(state, tokens)
@@ -318,13 +327,14 @@ def batch_gradients(
         return loss_and_grads(
             state.params, ids, targets, config, ops=state.ops, rng=rng,
             threads=settings.threads or None, recompute=settings.recompute, workers=workers,
+            frozen=state.frozen,
         )
 
     batches = settings.grad_accumulation
     if batches == 1:
         return one(0)
     # made before the batches' own: among those it would break up the heap
-    total, summed = 0.0, zero_moments(state.params)
+    total, summed = 0.0, zero_moments(state.trained)
     for micro in range(batches):
         loss, grads = one(micro)
         total += loss / batches

@@ -26,7 +26,7 @@ WATCHABLE = ("entropy", "gradients", "activations", "updates")
 # model settings that a run cannot choose: the tokenizer decides
 DERIVED = ("vocab_size",)
 # what may be changed on resuming a run; of the corpus, where it is: its content is compared
-CHANGEABLE = ("max_steps", "max_minutes", "threads", "recompute", "corpus")
+CHANGEABLE = ("max_steps", "max_minutes", "patience", "threads", "recompute", "corpus")
 
 
 # a table of a config file as TOML and JSON give it: any values, until the dataclasses check them
@@ -86,6 +86,9 @@ class TrainSettings:
 
     init_from: str = _setting(
         "", "Fine-tune: begin with the weights and tokenizer of this run or folder of weights")
+    freeze: str = _setting(
+        "", "Parameters that are not trained, separated by commas: a name or how it begins, "
+            "* and [0-5] allowed, such as wte,wpe,h.[0-5]")
     seed: int = _setting(1337, "Decides initial parameters, batches, dropout and samples")
     dtype: str = _setting("float32", "float32, or float64 at half the speed")
     max_steps: int = _setting(1500, "Optimiser steps of the whole run", least=1)
@@ -106,6 +109,8 @@ class TrainSettings:
     grad_clip: float = _setting(1.0, "Largest norm of all gradients together; 0 clips nothing")
     eval_every: int = _setting(250, "Steps between evaluations on held-out text", least=1)
     eval_batches: int = _setting(20, "Batches of one such evaluation; 0 takes all held-out text")
+    patience: int = _setting(
+        0, "Stop after so many evaluations in a row without a new lowest held-out loss; 0: never")
     sample_every: int = _setting(500, "Steps between written samples; 0 writes none")
     sample_tokens: int = _setting(200, "Tokens of a sample", least=1)
     checkpoint_every: int = _setting(
@@ -148,6 +153,10 @@ class TrainSettings:
 _SMALL = {"n_layer": 4, "n_head": 4, "n_embd": 128, "n_positions": 64,
           "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
 
+_FEW = {"warmup_steps": 10, "max_steps": 100, "batch_size": 1, "grad_accumulation": 4,
+        "sequence_length": 256, "eval_every": 20, "eval_batches": 10, "sample_every": 50,
+        "sample_tokens": 100, "checkpoint_every": 20}
+
 PRESETS: dict[str, dict[str, Table]] = {
     "python-docs": {
         "data": {"corpus": "python-docs"},
@@ -168,21 +177,23 @@ PRESETS: dict[str, dict[str, Table]] = {
             "max_steps": 100_000, "batch_size": 1, "grad_accumulation": 8,
         },
     },
-    # small steps, and few: the weights know most of it. The model and tokenizer are those given
+    # small steps, and few: the weights know most of it. The model and tokenizer are those given,
+    # but for dropout, GPT-2's own 0.1
     "finetune": {
         "data": {},
         "model": {},
-        "train": {
-            "learning_rate": 5e-5, "min_learning_rate": 5e-6, "warmup_steps": 10,
-            "max_steps": 100, "batch_size": 1, "grad_accumulation": 4, "sequence_length": 256,
-            "eval_every": 20,
-            "eval_batches": 10, "sample_every": 50, "sample_tokens": 100, "checkpoint_every": 20,
-        },
+        "train": {**_FEW, "learning_rate": 5e-5, "min_learning_rate": 5e-6},
+    },
+    # updates begin at zero and are few: they take larger steps
+    "lora": {
+        "data": {},
+        "model": {"lora_rank": 8, "lora_alpha": 16.0},
+        "train": {**_FEW, "learning_rate": 5e-4, "min_learning_rate": 5e-5},
     },
 }
 DEFAULT_PRESET = "python-docs"
-# what counts beside init_from where no preset is named
-FINE_TUNING = "finetune"
+# what counts beside init_from where no preset is named: without lora_rank, and with it
+FINE_TUNING, LOW_RANK = "finetune", "lora"
 
 
 @dataclass(frozen=True)

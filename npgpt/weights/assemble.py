@@ -24,7 +24,7 @@ def is_linear(name: str) -> bool:
 def tied(
     path: Path, tensors: dict[str, Stored], tie: object, source: Path, head: str, table: str
 ) -> bool:
-    """Whether the output matrix is the token table; drops a second copy of it from `tensors`.
+    """Whether the output matrix is the token table, which alone stays in `tensors` then.
 
     `tie` is tie_word_embeddings of the config file `source`; if it is None, equal numbers decide.
     `head` and `table` are the names of the two.
@@ -33,6 +33,9 @@ def tied(
         raise bad_file(source, f"tie_word_embeddings={shown(tie)} must be true or false")
     if head not in tensors or tie is False:
         return tie is not False
+    if table not in tensors:        # what safetensors writes of two names for one matrix
+        tensors[table] = tensors.pop(head)
+        return True
     if table in tensors and same(tensors[head], tensors[table]):
         del tensors[head]
         return True

@@ -21,7 +21,7 @@ from ..tape import Array
 from .assemble import assemble, is_linear, mismatches, tied
 from .configs import check_keys, checked_config, differences, found_config, published_size
 from .errors import CheckpointError, bad_file
-from .stored import Stored, transposed
+from .stored import Stored, third, transposed
 
 MARK = "tok_emb.weight"
 BUFFER = re.compile(r"trf_blocks\.\d+\.att\.mask")
@@ -59,7 +59,8 @@ def load_book(
     path: Path, tensors: Mapping[str, Stored], dtype: type | str | np.dtype | None = None
 ) -> tuple[GPT2Config, Params]:
     """Config and parameters from the tensors of `path`, which have the book's names."""
-    given = {name: stored for name, stored in tensors.items() if not BUFFER.fullmatch(name)}
+    given = _apart({name: stored for name, stored in tensors.items()
+                    if not BUFFER.fullmatch(name)})
     values, source = found_config(path, _read_keys, lambda: {
         **published_size(path, given, EMBEDDINGS),
         "qkv_bias": "trf_blocks.0.att.W_query.bias" in given,
@@ -85,6 +86,19 @@ def _books_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
         names = book_names(ours)
         part = (*first, last // len(names))
         result.update(dict.fromkeys(names, part[::-1] if is_linear(ours) else part))
+    return result
+
+
+def _apart(tensors: Mapping[str, Stored]) -> dict[str, Stored]:
+    """The tensors with a fused qkv as three, as in most of the book's variants of attention."""
+    result: dict[str, Stored] = {}
+    for name, stored in tensors.items():
+        before, fused, kind = name.partition(".att.qkv.")
+        if fused and stored.shape and stored.shape[0] % 3 == 0:
+            result |= {f"{before}.{module}.{kind}": third(stored, i)
+                       for i, module in enumerate(MODULES["attn.c_attn"])}
+        else:
+            result[name.replace(".att.proj.", ".att.out_proj.")] = stored
     return result
 
 

@@ -10,6 +10,7 @@ from typing import Callable, Iterable, Mapping
 from ..config import SIZES, GPT2Config
 from ..documents import parse_json
 from ..suggest import did_you_mean
+from ..variants import settings
 from .errors import CheckpointError, bad_file, shown
 from .safetensors_file import read_metadata
 from .stored import Stored
@@ -22,7 +23,9 @@ LARGEST = {
 # GPT-2 as the book and llm.c have it, of npgpt's variants
 PLAIN = {
     "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "norm": "layernorm",
-    "final_norm": True, "frozen_biases": False, "weight_norm": False, "lora_rank": 0,
+    "final_norm": True, "scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False,
+    "frozen_biases": False, "weight_norm": False, "lora_rank": 0, "residual": True,
+    "n_labels": 0,
 }
 EMBEDDINGS = ("wte.weight", "wpe.weight")
 CONFIG = "config.json"
@@ -32,19 +35,49 @@ END_OF_TEXT = 50256     # the token that begins and ends a text in GPT-2's vocab
 # under this name the files that npgpt writes have the config in their header too
 METADATA = "npgpt.config"
 # fields that may be changed in config.json, since they only affect training
+# the model_type of a config.json whose model transformers does not have
+OWN_TYPE = "npgpt"
+LEAKY_SLOPE = 0.01      # of torch.nn.LeakyReLU, which learns none
+SLOPES = ("leaky_slope", "slope_init")
+THEIR_ACTIVATIONS = {"identity": "linear"}
 FREE = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "initializer_range", "scale_residual_init",
         "slope_decay", "entropy_tolerance", "entropy_target")
 
 
-def write_config(path: Path, config: GPT2Config) -> None:
-    """Write a Hugging Face config.json."""
+def write_config(path: Path, config: GPT2Config, end: int | None = None) -> None:
+    """Write a Hugging Face config.json; `end` is the id that ends a text, if it is known.
+
+    A model that transformers cannot compute has a model_type of npgpt's own, which it rejects.
+    """
     # left out, transformers would take 50256 for any vocabulary
-    end = END_OF_TEXT if config.vocab_size > END_OF_TEXT else None
+    if end is None and config.vocab_size > END_OF_TEXT:
+        end = END_OF_TEXT
+    known = not lacking(config)
+    head = "ForSequenceClassification" if config.n_labels else "LMHeadModel"
     content = {
-        "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"],
+        "model_type": "gpt2" if known else OWN_TYPE,
+        "architectures": [f"{'GPT2' if known else 'Npgpt'}{head}"],
         "bos_token_id": end, "eos_token_id": end, **config.to_dict(),
     }
+    if config.n_labels:
+        content["num_labels"] = config.n_labels
+    content["activation_function"] = THEIR_ACTIVATIONS.get(
+        config.activation_function, config.activation_function)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def lacking(config: GPT2Config) -> list[str]:
+    """What of a model transformers' GPT-2 does not have, as setting=value; [] if it has all."""
+    standard = GPT2Config().to_dict()
+    values = config.to_dict()
+    wrong = [f"{name}={values[name]}" for name in settings()
+             if values[name] != standard[name] and name not in (*FREE, *SLOPES, "n_labels")]
+    if config.activation_function == "leaky_relu":
+        wanted = {"leaky_slope": "fixed", "slope_init": LEAKY_SLOPE}
+        wrong += [f"{name}={values[name]}" for name in wanted if values[name] != wanted[name]]
+    if config.activation_function == "swiglu":
+        wrong.append("activation_function=swiglu")
+    return wrong
 
 
 def checked_config(path: Path, values: Mapping[str, object]) -> GPT2Config:
@@ -97,17 +130,26 @@ def _like(value: object, written: object) -> str:
     return shown(value if type(value) is type(written) else repr(value))
 
 
-def check_keys(path: Path, values: Mapping[str, object], known: Iterable[str]) -> None:
-    """Raise CheckpointError for an unknown key that may stand for a known one that is missing.
+def check_keys(
+    path: Path, values: Mapping[str, object], known: Iterable[str], harmless: Iterable[str] = ()
+) -> None:
+    """Raise CheckpointError for a key that may change the numbers and that npgpt does not read.
 
-    Other unknown keys are ignored: a config.json of another program holds many of its own.
+    That is any but the `known` and the `harmless`, with a value; one that may stand for a known one
+    that is missing is named with that.
     """
-    known = list(known)
+    known, harmless = list(known), set(harmless)
     absent = [key for key in known if key not in values]
+    others = []
     for key in values:
-        meant = "" if key in known else did_you_mean(key, absent, ALIKE)
+        meant = "" if key in known or key in harmless else did_you_mean(key, absent, ALIKE)
         if meant:
             raise bad_file(path, f"unknown key {shown(key)}{meant}")
+        if key not in known and key not in harmless and values[key] not in (None, {}, []):
+            others.append(f"{shown(key)}={shown(values[key])}")
+    if others:
+        raise bad_file(path, f"unknown {'keys' if len(others) > 1 else 'key'} {', '.join(others)}: "
+                       "npgpt does not have what it asks for; delete it if it changes no number")
 
 
 def written_config(path: Path) -> dict[str, object]:

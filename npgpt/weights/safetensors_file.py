@@ -56,7 +56,7 @@ def read_safetensors(path: Path) -> dict[str, Stored]:
 
 def read_metadata(path: Path) -> dict[str, str]:
     """The strings in a file's header beside its tensors."""
-    metadata = _header(path)[0].get("__metadata__", {})
+    metadata = _header(path)[0].get("__metadata__") or {}
     if not isinstance(metadata, dict):
         raise bad_file(path, "its __metadata__ is not a JSON object")
     return {key: value for key, value in metadata.items() if isinstance(value, str)}

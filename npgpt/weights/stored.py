@@ -80,6 +80,16 @@ def transposed(stored: Stored) -> Stored:
     return Stored(stored.shape[::-1], stored.dtype, read)
 
 
+def third(stored: Stored, i: int) -> Stored:
+    """The i-th third of a tensor's rows."""
+    rows = stored.shape[0] // 3
+
+    def read(wanted: np.dtype) -> Array:
+        return stored.read(wanted)[i * rows:(i + 1) * rows]
+
+    return Stored((rows, *stored.shape[1:]), stored.dtype, read)
+
+
 def same(a: Stored, b: Stored) -> bool:
     """Whether two tensors have the same elements and dtype; reads both only if they might."""
     if a.shape != b.shape or a.dtype != b.dtype or a.dtype not in FLOATS:

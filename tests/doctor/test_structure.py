@@ -97,6 +97,20 @@ def test_a_backward_that_raises_on_an_empty_batch_is_not_called_wrong():
     assert report.ok and "cannot reshape array of size 0" in report.notes[-1]
 
 
+def test_a_table_that_only_one_row_of_would_be_broadcast_keeps_its_size():
+    def forward(x, table):
+        return x + table[:x.shape[1]], (x, table)
+
+    def backward(dout, cache):
+        x, table = cache
+        dtable = np.zeros_like(table)
+        dtable[:x.shape[1]] = dout.sum(0)
+        return dout, dtable
+
+    x, table = np.random.default_rng(0).standard_normal((2, 3, 5)), np.eye(4, 5) + 0.5
+    assert check(forward, backward, x, table).ok
+
+
 def test_a_forward_that_declines_odd_sizes_is_left_alone():
     def forward(x):
         if x.shape[0] < 2:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.mutant_cases import CASES
-from npgpt.doctor import check, examine
+from npgpt.doctor import check, check_function, examine
 from npgpt.doctor.subject import Subject
 from npgpt.doctor.traced_source import program
 
@@ -130,3 +130,20 @@ def test_faults_without_readable_source_are_named(forward, backward, inputs, kin
     subject = Subject(forward, backward, inputs, {})
     subject.readable = False
     assert examine(subject).kinds == [kind]
+
+
+def square_loss(x):
+    return (x * x).sum()
+
+
+def square_grad(x):
+    twice = 3 * x
+    return twice
+
+
+def test_a_lambda_without_source_is_seen_through_to_the_functions_that_it_calls():
+    space = {"square_loss": square_loss, "square_grad": square_grad}
+    f, grad = (eval(f"lambda x: {name}(x)", space) for name in ("square_loss", "square_grad"))
+    found = check_function(f, grad, normal(0, 2, 3)).findings[0]
+    line = square_grad.__code__.co_firstlineno + 1
+    assert f"line {line} of square_grad has" in found.message.replace("Line", "line")

@@ -83,7 +83,8 @@ def test_every_file_is_named_like_the_layer_it_speeds_up_and_names_its_textbook(
 def test_what_is_not_quicker_is_the_textbooks():
     """Measured by `python -m benchmarks --only ops`, all but identity, which computes nothing."""
     same = {name for name, op in fast.named().items() if op is textbook.named()[name]}
-    assert same == {"identity", "residual", "weight_norm", "pad_zeros", "entropy_penalty"}
+    assert same == {"identity", "residual", "weight_norm", "pad_zeros", "scale_queries",
+                    "entropy_penalty", "low_rank_update", "low_rank"}
     assert all(op.name == name for name, op in fast.named().items())
 
 
@@ -160,6 +161,9 @@ def calls(draw, name):
         "linear": ([x, normal(c, f), maybe(f)], {}),
         "weight_norm": ([normal(c, f) + 1, normal(f)], {}),
         "pad_zeros": ([normal(c)], {"size": c + f}),
+        "scale_queries": ([normal(b, t, 3 * c)], {"factor": 0.7}),
+        "low_rank_update": ([normal(c, f), normal(c, h), normal(h, f)], {"scale": 0.5}),
+        "low_rank": ([x, normal(c, h), normal(h, f)], {"scale": 0.5}),
         "token_embedding": ([integers(vocab, b, t), normal(vocab, c)], {}),
         "position_embedding": ([x, normal(t + past, c), np.arange(t) + past], {}),
         "unembedding": ([x, normal(vocab, c)], {}),
@@ -383,3 +387,16 @@ def test_one_array_of_an_unfit_type_is_rejected_wherever_it_stands(case, one, dt
     inputs[one] = inputs[one].astype(dtype)
     with pytest.raises(TypeError, match=f"float32 or float64, got {dtype}"):
         fast.named()[case.op_name].forward(*inputs, **copy.deepcopy(case.settings))
+
+
+@pytest.mark.parametrize("case", [case for case in cases() if fast.named()[case.op_name].frozen],
+                         ids=ids)
+def test_with_frozen_weights_an_op_gives_the_same_and_x_the_same_gradient(case):
+    op = fast.named()[case.op_name]
+    out, grads, dout, _ = run(op, case.inputs, case.settings)
+    tape = Tape()
+    x = tape.watch(case.inputs[0])
+    made = op(x, *case.inputs[1:], **case.settings)
+    assert tape.entries[-1].op is op.frozen
+    np.testing.assert_allclose(made.value, out, rtol=1e-13)
+    np.testing.assert_allclose(tape.backward(made, dout)[x], grads[0], rtol=1e-10, atol=1e-14)

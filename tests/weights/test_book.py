@@ -97,6 +97,7 @@ def test_weights_of_a_published_size_need_no_config(
     ({"n_inner": 10}, "n_inner=10"), ({"norm": "none"}, "norm=none"),
     ({"frozen_biases": True}, "frozen_biases=True"), ({"weight_norm": True}, "weight_norm=True"),
     ({"embd_pdrop": 0.2}, "three different dropout rates"), ({"lora_rank": 2}, "lora_rank=2"),
+    ({"residual": False}, "residual=False"),
 ])
 def test_a_model_that_the_book_does_not_have_is_not_written(
     tmp_path: Path, change: dict, message: str
@@ -127,14 +128,14 @@ def test_all_that_is_missing_or_too_much_is_named_at_once(tmp_path: Path, params
                  "trf_blocks.1.att.W_query.bias", "final_norm.shift"):
         del tensors[name]
     tensors["trf_blocks.0.att.W_value.bias"] = np.zeros((2, 3), "f4")
-    tensors["score.weight"] = np.zeros(2, "f4")
+    tensors["core.weight"] = np.zeros(2, "f4")
     tensors["trf_blocks.7.att.W_key.weight"] = np.zeros((6, 6), "f4")
     save_file(tensors, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError) as caught:
         load(tmp_path)
     for part in (
         "missing: trf_blocks.{0-1}.att.W_key.weight, trf_blocks.1.att.W_query.bias, "
-        "final_norm.shift; unknown: score.weight, trf_blocks.7.att.W_key.weight",
+        "final_norm.shift; unknown: core.weight, trf_blocks.7.att.W_key.weight",
         "expected shape (6,), got (2, 3): trf_blocks.0.att.W_value.bias",
     ):
         assert part in str(caught.value)

@@ -63,7 +63,7 @@ def test_an_output_matrix_that_differs_from_the_tied_table_is_not_chosen_silentl
 @pytest.mark.parametrize("config", [
     SMALL, UNTIED, SMALL.replace(n_inner=9, activation_function="relu"),
     SMALL.replace(norm="none", final_norm=False, qkv_bias=False, activation_function="swiglu"),
-    SMALL.replace(activation_function="leaky_relu", layer_norm_epsilon=1e-3),
+    SMALL.replace(activation_function="leaky_relu", layer_norm_epsilon=1e-3, residual=False),
     SMALL.replace(activation_function="leaky_relu", leaky_slope="shared", slope_init=-0.5),
     SMALL.replace(activation_function="leaky_relu", leaky_slope="fixed", slope_init=0.25),
     SMALL.replace(activation_function="identity", frozen_biases=True, weight_norm=True,
@@ -147,8 +147,11 @@ def test_a_shard_that_is_missing_or_holds_other_tensors_is_named(tmp_path: Path,
 
 @pytest.mark.parametrize("changes, message", [
     ({"model_type": "llama"}, "model_type: expected 'gpt2', got 'llama'"),
-    ({"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx=True"),
-    ({"scale_attn_weights": False}, "scale_attn_weights=False"),
+    ({"add_cross_attention": True}, "add_cross_attention=True is not supported, only False is"),
+    ({"rotary": True}, "unknown key rotary=True: npgpt does not have what it asks for"),
+    ({"rotary": False, "pruned_heads": {"0": [1]}}, "keys rotary=False, pruned_heads={'0': "),
+    ({"quantization_config": {"bits": 8}}, "unknown key quantization_config={'bits': 8}: npgpt"),
+    ({"scale_attn_weights": "yes"}, "scale_attn_weights='yes' must be true or false"),
     ({"activation_function": "mish"}, "activation_function='mish' is unknown"),
     ({"n_head": 4}, "n_head=4 does not divide n_embd=6"),
     ({"n_layer": "2"}, "n_layer='2' must be a"),
@@ -178,11 +181,11 @@ def test_missing_extra_misshapen_and_mistyped_tensors_are_all_named_at_once(
         del bad[name]
     bad["h.1.mlp.c_fc.weight"] = np.zeros((6, 23), "f4")
     bad["wpe.weight"] = np.zeros((5, 6), "i8")
-    bad["score.weight"] = np.zeros(2, "f4")
+    bad["core.weight"] = np.zeros(2, "f4")
     with pytest.raises(CheckpointError) as caught:
         load(folder_with(tmp_path, bad))
     for part in (
-        "missing: h.{0-1}.ln_1.bias, ln_f.weight", "unknown: score.weight",
+        "missing: h.{0-1}.ln_1.bias, ln_f.weight", "unknown: core.weight",
         "expected shape (6, 24), got (6, 23): h.1.mlp.c_fc.weight",
         "expected dtype F16, BF16, F32, F64, got I64: wpe.weight",
     ):

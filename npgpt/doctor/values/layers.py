@@ -204,7 +204,8 @@ def dropout(
 
 def kept_by_dropout(inputs: Inputs, settings: Settings, got: Value) -> tuple[Inputs, Value]:
     """What dropout kept is seen in the result, so that any way to draw it is right."""
-    x, out, rate = np.asarray(inputs[0]), np.asarray(got), settings["rate"]
+    out = np.asarray(got[0] if isinstance(got, tuple) else got)     # (out, cache)
+    x, rate = np.asarray(inputs[0]), settings["rate"]
     kept = out != 0 if out.shape == x.shape else np.ones_like(x, bool)
     fraction = float(kept.mean())
     spread = 5 * math.sqrt(rate * (1 - rate) / max(x.size, 1))

@@ -37,7 +37,9 @@ def checkpointed_block(
     attend: Callable[[int, V], V],
 ) -> V:
     """model.block as one entry on the tape; attention is over the given positions alone."""
-    names = [name for name in params if name.startswith(f"h.{layer}.")]
+    names: list[str] = [name for name in params if name.startswith(f"h.{layer}.")]
+    # frozen parameters are constants here as there
+    on_tape = [isinstance(value, Var) for value in (x, *(params[name] for name in names))]
 
     def block(x: W, arrays: Sequence[W], source: UniformSource | None) -> W:
         return model.block(dict(zip(names, arrays)), layer, x, config, ops=ops, rng=source,
@@ -48,11 +50,12 @@ def checkpointed_block(
         source = copy.deepcopy(rng)
         return block(inputs[0], inputs[1:], rng), (inputs, source)
 
-    def backward(dout: Array, cache: Cache) -> tuple[Array, ...]:
+    def backward(dout: Array, cache: Cache) -> tuple[Array | None, ...]:
         inputs, source = cache
         tape = Tape()
-        watched = [tape.watch(array) for array in inputs]
+        watched = [tape.watch(array) if on else array for array, on in zip(inputs, on_tape)]
         out = block(watched[0], watched[1:], copy.deepcopy(source))
-        return tuple(tape.backward(out, dout).values())
+        grads = tape.backward(out, dout)
+        return tuple(grads.get(value) if on else None for value, on in zip(watched, on_tape))
 
     return Op("block", forward, backward, fresh=True)(x, *(params[name] for name in names))

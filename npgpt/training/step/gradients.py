@@ -16,7 +16,7 @@ its own.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Mapping
+from typing import TYPE_CHECKING, Collection, Mapping
 
 import numpy as np
 
@@ -51,6 +51,7 @@ def loss_and_grads(
     shards: int | None = None,
     recompute: bool = False,
     workers: Workers | None = None,
+    frozen: Collection[str] = (),
 ) -> tuple[float, dict[str, Array]]:
     """What training minimises, in nats, and its gradient for every parameter.
 
@@ -67,11 +68,15 @@ def loss_and_grads(
                     in backward, which takes less memory and a quarter to a third more time
         workers     worker processes that compute shards where there are threads - 1 of them, to the
                     same bits; with the fast ops only
+        frozen      names of parameters that get no gradient: nothing is saved or computed for them
 
     The gradients are arrays of their own. Raises ValueError for shapes that differ, for an rng that
     cannot be cut where shards are asked for, and for `recompute` with an entropy penalty.
     """
     check_params(config, params, others=True)
+    constants = tuple(name for name in params if name in frozen)
+    if len(constants) == len(params):
+        raise ValueError("frozen: every parameter is; expected some to get a gradient")
     ids, targets = check_batch(ids, targets, config.vocab_size)
     if shards is not None:
         check_integer("shards", shards, 1)
@@ -84,9 +89,10 @@ def loss_and_grads(
             shards = choose_shards(config, len(ids), ids.shape[1], rng)
         shards = min(shards, len(ids))
         if shards <= 1:
-            whole = Shard(ids, targets, config, rng, 1.0, recompute)
+            whole = Shard(ids, targets, config, rng, 1.0, recompute, constants)
             return shard_gradients(params, whole, ops)
-        return _sharded(params, ids, targets, config, ops, rng, shards, recompute, workers)
+        return _sharded(params, ids, targets, config, ops, rng, shards, recompute, workers,
+                        constants)
 
 
 def choose_shards(
@@ -128,6 +134,7 @@ def add_gradients(total: dict[str, Array], more: dict[str, Array]) -> None:
 def _sharded(
     params: Mapping[str, Array], ids: Array, targets: Array, config: GPT2Config, ops: Ops,
     rng: UniformSource | None, shards: int, recompute: bool, workers: Workers | None,
+    frozen: tuple[str, ...],
 ) -> tuple[float, dict[str, Array]]:
     if rng is not None and not isinstance(rng, RowRandom):
         raise ValueError("dropout in shards needs a RowRandom, which can be cut like the batch")
@@ -139,8 +146,8 @@ def _sharded(
         part_rng = None if rng is None else rng.rows(start, stop)
         # a shard's loss is a mean over its own targets: weigh it by how many it counted
         weight = int(counted[start:stop].sum()) / total
-        jobs.append(
-            Shard(ids[start:stop], targets[start:stop], config, part_rng, weight, recompute))
+        jobs.append(Shard(ids[start:stop], targets[start:stop], config, part_rng, weight,
+                          recompute, frozen))
 
     if workers is not None and ops == FAST and workers.ready(shards - 1, params):
         results = workers.gradients(params, jobs)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -27,15 +28,15 @@ GAPS = 0.04
 def peak_memory(
     config: GPT2Config, batch: int, length: int, *, dtype: DTypeLike = np.float32,
     recompute: bool = False, shards: int | None = None, workers: int | None = None,
-    grad_accumulation: int = 1,
+    grad_accumulation: int = 1, frozen: Collection[str] = (),
 ) -> int:
     """Bytes that training needs at the highest moment of a step, by AdamW, on this machine.
 
     Parameters, moments, gradients and activations of a batch (batch, length), in all processes:
     by default the shards that `loss_and_grads` would choose, and the workers of `npgpt train`. With
     `grad_accumulation` above 1, batches follow each other into one step, and their gradients are
-    added by `add_gradients`. Interpreters and libraries are not counted. Predicted from the sizes;
-    measured: within 10 %.
+    added by `add_gradients`. `frozen` names parameters without gradient and moments. Interpreters
+    and libraries are not counted. Predicted from the sizes; measured: within 10 %.
     """
     shards = max(1, choose_shards(config, batch, length) if shards is None else shards)
     if workers is None:
@@ -43,12 +44,27 @@ def peak_memory(
     one_block = parameter_shapes(replace(config, n_layer=1))
     sizes = {name: math.prod(shape) for name, shape in one_block.items()}
     rows = -(-batch // shards)
-    step = shards * _numbers_of_a_step(config, sizes, rows, length, recompute)
+    count = trained = count_parameters(config)
+    recorded = config
+    if frozen:
+        names = [name for name in parameter_shapes(config) if name not in frozen]
+        trained = sum(math.prod(parameter_shapes(config)[name]) for name in names)
+        # below the first block with something to train nothing is recorded
+        layers = [int(name.split(".")[1]) for name in names if name.startswith("h.")]
+        first = 0 if {"wte.weight", "wpe.weight"} & {*names} else min(
+            layers, default=config.n_layer)
+        recorded = replace(config, n_layer=max(1, config.n_layer - first))
+        # taken as if every block had an equal part of it
+        in_blocks = sum(math.prod(parameter_shapes(config)[name])
+                        for name in names if name.startswith("h."))
+        sizes = {name: size for name, size in sizes.items() if name in names and name[:2] != "h."}
+        sizes["h.0."] = in_blocks // recorded.n_layer
+    step = shards * _numbers_of_a_step(recorded, sizes, rows, length, recompute)
     # worker processes share a copy of the parameters, and each a set of gradients
-    sets = 3 + (1 + workers if workers else 0)
-    # the sum of the batches so far is there while the next one's gradients are made
-    sets += 1 if grad_accumulation > 1 else 0
-    total = np.dtype(dtype).itemsize * (sets * count_parameters(config) + step)
+    sets = 1 + (1 + workers if workers else 0)
+    # moments; the sum of the batches so far is there while the next one's gradients are made
+    also = 2 + (1 if grad_accumulation > 1 else 0)
+    total = np.dtype(dtype).itemsize * (sets * count + also * trained + step)
     return total if shards == 1 else int(total * (1 + GAPS))
 
 
@@ -56,19 +72,23 @@ def _numbers_of_a_step(
     config: GPT2Config, sizes: dict[str, int], batch: int, length: int, recompute: bool
 ) -> int:
     positions = batch * length
-    c, vocab = config.n_embd, config.vocab_size
+    c, vocab = config.n_embd, config.n_labels or config.vocab_size
     stream = positions * c
     block = _saved_by_a_block(config, batch, length)
     # the gradient of the wide layer; of SwiGLU's two, and what goes into its projection once more
     wide = config.inner * (3 if config.activation_function == "swiglu" else 1)
     block_grads = sum(size for name, size in sizes.items() if name.startswith("h.0."))
-    head_grads = vocab * c
+    head = ("score.weight" if config.n_labels else
+            "wte.weight" if config.tie_word_embeddings else "lm_head.weight")
+    head_grads = sizes.get(head, 0)
+    # with a frozen table they are made in groups
+    logits = positions * vocab if head_grads else min(positions * vocab, 2**22)
     saved = stream if recompute else block
     # the final norm saves two; the gradient of the stream is alive all the way back
     live = config.n_layer * saved + (2 * stream if config.final_norm else stream)
-    live += positions * vocab
+    live += logits
     peak = live + head_grads + stream
-    live += head_grads - positions * vocab
+    live += head_grads - logits
     again = block if recompute else 0
     # what each block changes is the same: the highest is before the last block or before the first
     for blocks in {1, config.n_layer}:
@@ -77,8 +97,8 @@ def _numbers_of_a_step(
                    before + again + block_grads - saved)
     live += config.n_layer * (block_grads - saved)
     if not config.tie_word_embeddings:
-        live += sizes["wte.weight"]
-    return max(peak, live + sizes["wpe.weight"])
+        live += sizes.get("wte.weight", 0)
+    return max(peak, live + sizes.get("wpe.weight", 0))
 
 
 def _saved_by_a_block(config: GPT2Config, batch: int, length: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple
+from typing import Mapping, NamedTuple, cast
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from ... import model
 from ...config import GPT2Config
 from ...layers.contract import UniformSource
 from ...ops import Ops
-from ...tape import Array, Tape
+from ...tape import Array, Tape, Var
 from .checkpointing import checkpointed_block
 
 
@@ -28,16 +28,20 @@ class Shard(NamedTuple):
     """Its fraction of the batch's counted targets: the part's mean loss is multiplied by it."""
     recompute: bool
     """Whether blocks are checkpointed, see checkpointing.py."""
+    frozen: tuple[str, ...] = ()
+    """The parameters that need no gradient: constants, for which nothing is saved."""
 
 
 def shard_gradients(
     params: Mapping[str, Array], shard: Shard, ops: Ops
 ) -> tuple[float, dict[str, Array]]:
-    """The weighted loss in nats of one shard, and its gradient for every parameter."""
-    tape = Tape()
-    watched = tape.watch(params)
+    """The weighted loss in nats of one shard, and its gradient for what is not frozen."""
+    tape, frozen = Tape(), set(shard.frozen)
+    watched = tape.watch({name: a for name, a in params.items() if name not in frozen})
+    # a constant among Vars has no gradient; ops take it like any plain array
+    constants = cast("dict[str, Var]", {name: params[name] for name in frozen})
     loss = model.training_loss(
-        watched, shard.ids, shard.targets, shard.config, ops=ops, rng=shard.rng,
+        constants | watched, shard.ids, shard.targets, shard.config, ops=ops, rng=shard.rng,
         run_block=checkpointed_block if shard.recompute else None,
     )
     grads = tape.backward(loss, np.full((), shard.weight, loss.value.dtype))

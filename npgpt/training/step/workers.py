@@ -294,7 +294,8 @@ def _read(message: dict[str, Any]) -> Shard:
     ids, targets = (np.asarray(message[name], np.int64) for name in ("ids", "targets"))
     rng = None if message["rng"] is None else RowRandom.from_state(message["rng"])
     config = GPT2Config.from_dict(message["config"])
-    return Shard(ids, targets, config, rng, message["weight"], message["recompute"])
+    return Shard(ids, targets, config, rng, message["weight"], message["recompute"],
+                 tuple(message["frozen"]))
 
 
 def serve(memory_name: str, piece: int) -> None:

@@ -1,0 +1,37 @@
+"""Which parameters a run trains: not what `freeze` names, and of an adapter's run the updates alone."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+from ..config import GPT2Config
+from ..params import parameter_shapes
+from ..suggest import did_you_mean
+from ..weights.peft import is_update
+from .settings import RunConfig
+
+
+def trains_adapter(run: RunConfig, config: GPT2Config) -> bool:
+    """Whether a run trains and saves low-rank updates alone: they stand beside another's weights."""
+    return bool(run.train.init_from) and config.lora_rank > 0
+
+
+def frozen_names(run: RunConfig, config: GPT2Config) -> tuple[str, ...]:
+    """The parameters of `config` that a run leaves as they are, in the order of the forward pass.
+
+    Raises ValueError for a name in `freeze` that no parameter has, and where nothing is left.
+    """
+    names = list(parameter_shapes(config))
+    frozen = {name for name in names if trains_adapter(run, config) and not is_update(name)}
+    for pattern in filter(None, (part.strip() for part in run.train.freeze.split(","))):
+        matched = {name for name in names
+                   if fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")}
+        if not matched:
+            stems = sorted({name.rpartition(".")[0] for name in names})
+            raise ValueError(f"freeze: no parameter has the name {pattern!r}"
+                             f"{did_you_mean(pattern, [*stems, *names])}; expected names such as "
+                             f"wte, h.0, h.0.attn or h.*.ln_1")
+        frozen |= matched
+    if len(frozen) == len(names):
+        raise ValueError("freeze: every parameter is frozen; leave some to be trained")
+    return tuple(name for name in names if name in frozen)

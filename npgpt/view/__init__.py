@@ -1,0 +1,1 @@
+"""One page that shows a model's forward and backward pass: collected, encoded, served."""

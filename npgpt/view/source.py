@@ -1,0 +1,138 @@
+"""What `npgpt view` looks at: a run, a checkpoint, a preset or a config untrained, or weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..budget import check_room_for
+from ..config import SIZES
+from ..params import check_params, init_params
+from ..text import BPETokenizer, Tokenizer, load_corpus
+from ..training.checkpoint import (
+    FOLDER,
+    OPTIMIZER_FILE,
+    build_run,
+    build_tokenizer,
+    damage,
+    is_checkpoint,
+    is_run,
+    newest_checkpoint,
+    read_record,
+)
+from ..training.initial import read_any
+from ..training.log import read_log
+from ..training.settings import FINE_TUNING, PRESETS, RunConfig, resolve
+from ..weights import CheckpointError
+from ..weights.errors import bad_file
+from ..weights.huggingface import WEIGHTS
+from ..weights.reading import file_at, read
+from ..weights.safetensors_file import read_arrays
+from .parameters import Optimizer
+from .payload import Subject, Window
+
+# tokens on a page, unless asked for others
+LENGTH, LENGTH_OF_WEIGHTS = 32, 48
+SENTENCE = ("The animal did not cross the street because it was too tired. It lay down in the "
+            "shade, and the cars drove around it, one after the other, until it woke up in the "
+            "evening and went home, where nobody had noticed that it had been away.")
+
+
+def subject(model: str, settings: dict[str, Any] | None = None) -> Subject:
+    """The model that a user named; `settings` change those of a preset or a config file.
+
+    Raises ValueError for a preset that does not exist and for settings of a trained model, and
+    CheckpointError for files that are damaged. A model with NaN is accepted.
+    """
+    path, settings = Path(model), settings or {}
+    untrained = path.suffix == ".toml" or (model in PRESETS and not path.exists())
+    if untrained and not (model in SIZES and not settings and _pulled(path)):
+        return _untrained(model, settings)
+    if settings:
+        raise ValueError(f"{next(iter(settings))} belongs to an untrained preset or a .toml, "
+                         f"not to {model}")
+    if is_run(path):
+        return _of_run(model, path)
+    if not path.exists() and model not in SIZES:
+        raise CheckpointError(f"{model} is not a run, a checkpoint, a folder of weights, nor a "
+                              f"preset; expected one, such as {', '.join(PRESETS)}")
+    config, params, tokenizer = read_any(path)
+    return Subject(model, "weights", config, params, tokenizer,
+                   Optimizer(resolve(FINE_TUNING).train, scheduled=False))
+
+
+def window(subject: Subject, text: str | None, length: int | None) -> Window:
+    """The tokens of `text`; without one, of the run's held-out text, or of a sentence of ours.
+
+    Raises ValueError for a character that the tokenizer lacks, and CorpusError for a corpus.
+    """
+    context = subject.config.n_positions
+    usual = LENGTH_OF_WEIGHTS if subject.kind == "weights" else LENGTH
+    most = min(context, usual) if length is None else length
+    if text is not None:
+        found, source = subject.tokenizer.encode(text), "as given"
+    elif (run := _run_of(subject)) is not None:
+        corpus = load_corpus(run.data.corpus, subject.tokenizer, run.data.val_fraction)
+        # a file's name alone: the page may be sent to somebody
+        found, source = corpus.val[:most + 1], f"{Path(corpus.name).name} (val)"
+    else:
+        found, source = subject.tokenizer.encode(SENTENCE), "a sentence of npgpt's own"
+    return Window.of(found, most, source)
+
+
+def _run_of(subject: Subject) -> RunConfig | None:
+    if subject.kind == "weights":
+        return None
+    if subject.kind == "preset":
+        path = Path(subject.name)
+        return resolve(file=path) if path.suffix == ".toml" else resolve(subject.name)
+    folder = newest_checkpoint(Path(subject.name))
+    return build_run(folder, read_record(folder))
+
+
+def _pulled(path: Path) -> bool:
+    try:
+        file_at(path)
+    except (CheckpointError, OSError):
+        return False
+    return True
+
+
+def _untrained(name: str, settings: dict[str, Any]) -> Subject:
+    if name == FINE_TUNING:
+        raise ValueError(f"{name} begins with a trained model; name that model")
+    path = Path(name)
+    run = resolve(file=path, flags=settings) if path.suffix == ".toml" else (
+        resolve(name, flags=settings))
+    tokenizer: Tokenizer = BPETokenizer()
+    if run.data.tokenizer != tokenizer.name:
+        tokenizer = load_corpus(
+            run.data.corpus, run.data.tokenizer, run.data.val_fraction).tokenizer
+    config = run.model_config(tokenizer.vocab_size)
+    check_room_for(config, run.train.dtype)
+    params = init_params(config, run.train.seed, run.train.dtype)
+    return Subject(name, "preset", config, params, tokenizer,
+                   Optimizer(run.train, scheduled=False), step=0)
+
+
+def _of_run(name: str, path: Path) -> Subject:
+    folder = newest_checkpoint(path)
+    # as a run is read, but for the check that every number is finite: NaN is to be seen here
+    problems = damage(folder)
+    if problems:
+        raise bad_file(folder, *(f"{file} {what}" for file, what in problems.items()))
+    record = read_record(folder)
+    config, params = read(file_at(folder / WEIGHTS))
+    check_params(config, params)
+    run, tokenizer = build_run(folder, record), build_tokenizer(folder, record, config)
+    moments = read_arrays(folder / OPTIMIZER_FILE) if (folder / OPTIMIZER_FILE).exists() else {}
+    mean, square = (({each: moments[f"{kind}.{each}"] for each in params}
+                     if all(f"{kind}.{each}" in moments for each in params) else None)
+                    for kind in "mv")
+    step = record["step"]
+    kind = "checkpoint" if is_checkpoint(path) else "run"
+    # a checkpoint that was moved out of its run has no log
+    place = folder.absolute().parent
+    return Subject(name, kind, config, params, tokenizer,
+                   Optimizer(run.train, step, mean, square), step,
+                   read_log(place.parent) if place.name == FOLDER else [])

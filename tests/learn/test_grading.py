@@ -1,0 +1,95 @@
+"""The steps of a check find what is wrong, in their order, and say it with names."""
+
+import numpy as np
+import pytest
+
+from npgpt.learn.grading import Grading, Stop
+
+
+def found(step, every=False):
+    """The findings of one step."""
+    grading = Grading(every)
+    try:
+        step(grading)
+    except Stop:
+        pass
+    return grading.findings
+
+
+@pytest.mark.parametrize("mine, kind, words", [
+    (lambda x: x.T * 2, "wrong-shape", "(5, 3); expected (B=3, C=5)"),
+    (lambda x: None, "not-an-array", "return forgotten"),
+    (lambda x: "text", "not-an-array", "a str"),
+    (lambda x: (2 * x).astype(np.float32), "wrong-type", "float32"),
+    (lambda x: x @ x, "raises", "matmul"),
+    (lambda x: 3 * x, "factor", "1.5"),
+    (lambda x: np.where(x > 0, 2 * x, 0), "unexplained", "values"),
+])
+def test_shape_type_and_values_are_found_in_this_order(mine, kind, words):
+    (finding,) = found(lambda g: g.values(lambda x: 2 * x, mine, g.normal(3, 5), axes="B C"))
+    assert finding.kind == kind and words in finding.text
+
+
+def test_expected_and_got_stand_at_the_first_wrong_index():
+    (finding,) = found(lambda g: g.values(lambda x: 2 * x, lambda x: 3 * x, np.ones((2, 3))))
+    assert "At [0, 0]: expected 2, got 3." in finding.text
+
+
+def test_a_program_of_the_doctors_is_drawn_without_inputs():
+    (finding,) = found(lambda g: g.values("softmax", lambda x: np.exp(x)))
+    assert finding.step == "values"
+
+
+def test_a_wrong_gradient_is_named_with_both_numbers():
+    def forward(x):
+        return x**2, x
+
+    (finding,) = found(lambda g: g.gradient(forward, lambda d, x: (d * x,), g.normal(2, 3)))
+    assert (finding.kind, finding.step) == ("factor", "gradient")
+    assert "expected" in finding.text and "got" in finding.text
+    assert found(lambda g: g.gradient(forward, lambda d, x: (2 * d * x,), g.normal(2, 3))) == []
+    (finding,) = found(lambda g: g.function(lambda x: (x**3).sum(), lambda x: x**2, np.ones(3)))
+    assert finding.kind == "factor"
+
+
+def test_inputs_that_are_no_numbers_are_a_finding():
+    (finding,) = found(lambda g: g.gradient(lambda x: (x, x), lambda d, x: (d,), "text"))
+    assert finding.kind == "contract"
+
+
+def raising():
+    raise KeyError("x")
+
+
+@pytest.mark.parametrize("test, finds", [
+    (lambda: True, []), (lambda: None, []), (lambda: False, ["seen"]),
+    (lambda: "it was 3", ["seen"]), (raising, ["raises"]),
+])
+def test_a_probe_holds_or_says_what_happened(test, finds):
+    findings = found(lambda g: g.probe("seen", "it is seen", test))
+    assert [finding.kind for finding in findings] == finds
+
+
+def test_one_finding_ends_the_check_unless_all_are_asked_for():
+    def both(g):
+        g.fail("first", "this")
+        g.fail("second", "that", "a detail")
+
+    assert [f.kind for f in found(both)] == ["first"]
+    assert [f.text for f in found(both, every=True)] == ["this", "that\na detail"]
+
+
+def test_every_finding_of_the_doctor_comes_with_all():
+    def backward(dout, cache):
+        a, b = cache
+        return 2 * dout * b, dout
+
+    arrays = [np.random.default_rng(n).standard_normal((2, 3)) for n in (0, 1)]
+    step = lambda g: g.gradient(lambda a, b: (a * b, (a, b)), backward, *arrays)  # noqa: E731
+    assert len(found(step)) == 1 and len(found(step, every=True)) == 2
+
+
+def test_the_same_numbers_are_drawn_in_every_check():
+    assert np.array_equal(Grading().normal(2, 3), Grading().normal(2, 3))
+    ids = Grading().ids(20, below=3)
+    assert ids.dtype.kind == "i" and {*ids} == {0, 1, 2}
