@@ -41,8 +41,8 @@ def grade(mine, g):
 
     def sums_to_one():
         off = np.abs(forward(x)[0].sum(-1) - 1).max()
-        return off < 1e-12 or (f"It is off by {off:.0e}: after the shift the sum of exp is at least "
-                               "1, and needs nothing added.")
+        return off < 1e-12 or (f"It is off by {off:.0e}: after the shift the sum of exp is at "
+                               "least 1, and needs nothing added.")
 
     @functools.wraps(backward)
     def gradient(x, dout):

@@ -41,19 +41,19 @@ KNOWN = [
      "their mean"),
     ("sum-for-mean", "sequences", "it is divided by the number of sequences; the loss is a mean "
      "over positions"),
-    ("one-hot-forgotten", "p only", "the target is never subtracted: the gradient does not know the "
-     "text"),
-    ("wrong-sign", "sign", "the sign is wrong: the loss falls when the target's logit rises, so its "
-     "gradient is negative"),
-    ("softmax-diagonal", "diagonal", "1/p and p (1 - p) are multiplied element by element, which is "
-     "softmax's diagonal only: every logit of a row moves the target's p"),
+    ("one-hot-forgotten", "p only", "the target is never subtracted: the gradient does not know "
+     "the text"),
+    ("wrong-sign", "sign", "the sign is wrong: the loss falls when the target's logit rises, so "
+     "its gradient is negative"),
+    ("softmax-diagonal", "diagonal", "1/p and p (1 - p) are multiplied element by element, which "
+     "is softmax's diagonal only: every logit of a row moves the target's p"),
     ("softmax-diagonal", "p (1 - p)", "p (1 - p) is softmax's diagonal only, and the logarithm's "
      "1/p is missing"),
-    ("missing-term", "one-hot only", "only the target's own logit gets a gradient: the path through "
-     "the sums of exps is missing, which every logit of the row feeds"),
+    ("missing-term", "one-hot only", "only the target's own logit gets a gradient: the path "
+     "through the sums of exps is missing, which every logit of the row feeds"),
     ("term-sign", "added", "the target is added where it is to be subtracted"),
-    ("wrong-element", "subtracted everywhere", "1 is subtracted from every element of the row: only "
-     "the target's"),
+    ("wrong-element", "subtracted everywhere", "1 is subtracted from every element of the row: "
+     "only the target's"),
 ]
 BACKWARD = Program("cross_entropy", _dlogits, [
     (kind, functools.partial(_dlogits, wrong=wrong), sentence) for kind, wrong, sentence in KNOWN])
@@ -107,7 +107,8 @@ def _loss(logits, targets, *, wrong):
 LOSS = PROGRAMS["cross_entropy"]
 FORWARD = replace(LOSS, draw=_draw, variants=[*LOSS.variants, *(
     (kind, functools.partial(_loss, wrong=wrong), sentence) for kind, wrong, sentence in [
-        ("loss-in-bits", "log2", "log2 stands where log is meant: exp undoes the natural logarithm"),
+        ("loss-in-bits", "log2",
+         "log2 stands where log is meant: exp undoes the natural logarithm"),
         ("logsumexp-forgotten", "no sums",
          "the log of the sums is not subtracted: log_p = shifted - log(sums)"),
         ("logits-forgotten", "sums alone", "the target's own logit is missing: log_p = shifted - "

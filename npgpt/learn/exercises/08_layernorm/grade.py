@@ -28,8 +28,8 @@ def _gradients(x, weight, bias, dout, *, eps=0.1, wrong=None):
         drstd = drstd.sum(-1, keepdims=True)
     dvar = drstd * {
         "rstd^2": -0.5 * rstd**2, "rstd": -0.5 * rstd, "rstd^1.5": -0.5 * rstd**1.5,
-        "rstd^-3": -0.5 * rstd**-3, "no half": -rstd**3, "plus": 0.5 * rstd**3, "twice": -2 * rstd**3,
-        "positive, no half": rstd**3, "no power": -0.5,
+        "rstd^-3": -0.5 * rstd**-3, "no half": -rstd**3, "plus": 0.5 * rstd**3,
+        "twice": -2 * rstd**3, "positive, no half": rstd**3, "no power": -0.5,
         "no eps": -0.5 * var**-1.5 if eps else 0}.get(wrong, -0.5 * rstd**3)
     into = {"no 2": 1 / C, "no 1/C": 2.0, "no 2/C": 1.0, "1/(C - 1)": 2 / (C - 1)}.get(wrong, 2 / C)
     dcentred = dxhat * rstd
@@ -114,42 +114,42 @@ KNOWN = [
      "eps)^(-3/2), and that is -1/2 rstd^3"),
     ("wrong-power", "no power", "dvar holds no power of rstd: the slope of (var + eps)^(-1/2) is "
      "-1/2 (var + eps)^(-3/2)"),
-    ("term-factor", "no half", "the 1/2 is missing in dvar: the slope of (var + eps)^(-1/2) is -1/2 "
-     "(var + eps)^(-3/2)"),
-    ("term-factor", "twice", "in dvar stands 2 where 1/2 belongs: the slope of (var + eps)^(-1/2) is "
+    ("term-factor", "no half", "the 1/2 is missing in dvar: the slope of (var + eps)^(-1/2) is "
      "-1/2 (var + eps)^(-3/2)"),
+    ("term-factor", "twice", "in dvar stands 2 where 1/2 belongs: the slope of (var + eps)^(-1/2) "
+     "is -1/2 (var + eps)^(-3/2)"),
     ("term-sign", "plus", "the minus is missing in dvar: a larger variance makes rstd smaller"),
-    ("term-sign", "positive, no half", "-1/2 is missing in dvar: the slope of (var + eps)^(-1/2) is "
-     "-1/2 (var + eps)^(-3/2)"),
+    ("term-sign", "positive, no half", "-1/2 is missing in dvar: the slope of (var + eps)^(-1/2) "
+     "is -1/2 (var + eps)^(-3/2)"),
     ("missing-term", "no eps", "eps is forgotten in dvar: rstd = (var + eps)^(-1/2)"),
-    ("term-factor", "no 2", "the 2 is missing where dvar goes into dcentred: the slope of centred^2 "
-     "is 2 centred"),
-    ("term-factor", "no 1/C", "the 1/C is missing where dvar goes into dcentred: var is a mean over "
-     "the C channels, so each has the slope 2 centred / C"),
+    ("term-factor", "no 2", "the 2 is missing where dvar goes into dcentred: the slope of "
+     "centred^2 is 2 centred"),
+    ("term-factor", "no 1/C", "the 1/C is missing where dvar goes into dcentred: var is a mean "
+     "over the C channels, so each has the slope 2 centred / C"),
     ("term-factor", "no 2/C", "2/C is missing where dvar goes into dcentred: var is the mean of "
      "centred^2, so each channel has the slope 2 centred / C"),
     ("bessel", "1/(C - 1)", "dvar is divided by C - 1 where it goes into dcentred; the forward "
      "divides by C"),
     ("wrong-variable", "x for centred", "dvar multiplies x where centred belongs: the variance is "
      "the mean of centred^2"),
-    ("wrong-variable", "xhat for centred", "dvar multiplies xhat where centred belongs: the variance "
-     "is the mean of centred^2"),
-    ("term-factor", "no 1/C of mean", "the 1/C is missing where dmean goes into dx: mean is the sum "
-     "of x over the channels, divided by C"),
+    ("wrong-variable", "xhat for centred", "dvar multiplies xhat where centred belongs: the "
+     "variance is the mean of centred^2"),
+    ("term-factor", "no 1/C of mean", "the 1/C is missing where dmean goes into dx: mean is the "
+     "sum of x over the channels, divided by C"),
     ("term-factor", "1/C twice", "dmean is divided by C twice"),
-    ("term-sign", "mean's sign", "the path through the mean has the wrong sign: centred = x - mean, "
-     "so the mean's slope is -1"),
+    ("term-sign", "mean's sign", "the path through the mean has the wrong sign: centred = x - "
+     "mean, so the mean's slope is -1"),
     ("weight-after-means", "weight after", "weight is applied after the means: it multiplies each "
      "channel of dout first, dxhat = dout * weight, and the means are taken of that"),
-    ("missing-factor", "no weight", "weight is missing in dx: out = xhat * weight + bias, so dxhat = "
-     "dout * weight"),
+    ("missing-factor", "no weight", "weight is missing in dx: out = xhat * weight + bias, so dxhat "
+     "= dout * weight"),
     ("missing-factor", "no rstd", "rstd is missing in dx: it multiplies all three terms"),
     ("missing-factor", "xhat's mean alone", "xhat is missing in front of the second mean: the path "
      "through the variance moves each channel by its own xhat"),
     ("wrong-operator", "mean of the product", "the second mean holds one xhat too many: one xhat "
      "stands outside of the mean, one inside"),
-    ("missing-factor", "xhat outside", "xhat is missing inside of the second mean: it is the mean of "
-     "dxhat * xhat"),
+    ("missing-factor", "xhat outside", "xhat is missing inside of the second mean: it is the mean "
+     "of dxhat * xhat"),
     ("sum-for-mean", "sums", "sums stand where means belong: both are divided by C"),
 ]
 ONE = {
@@ -167,10 +167,11 @@ ONE = {
 }
 LAST = ("the means run over {}: they run over the channels, axis -1, as the forward's do")
 MORE = [
-    ("missing-factor", "rstd first", "rstd multiplies only the first term: it multiplies all three"),
+    ("missing-factor", "rstd first",
+     "rstd multiplies only the first term: it multiplies all three"),
     ("wrong-axis", "axis 0", LAST.format("axis 0, the batch")),
     ("wrong-axis", "axis 1", LAST.format("axis 1, the positions")),
-    ("wrong-axis", "axes 0, 1", LAST.format("batch and positions (which is batch norm's gradient)")),
+    ("wrong-axis", "axes 0, 1", LAST.format("batch and positions (as batch norm's do)")),
     ("wrong-axis", "everything", LAST.format("the whole array")),
     *(("wrong-axis", f"N = {n}", f"N is taken as {n}: it is C, the number of channels, over which "
        "the sums run") for n in ("B", "T", "B * T")),
@@ -196,7 +197,8 @@ def grade(mine, g):
             given = backward(dout, forward(x, weight, bias, eps=0.1)[1])
             return dict(zip(("dx", "dweight", "dbias"), given, strict=False))
 
-        g.known(_backward(backward is mine.layernorm_backward), gradients, x, weight, bias, g.normal(2, 3, 5))
+        one = backward is mine.layernorm_backward
+        g.known(_backward(one), gradients, x, weight, bias, g.normal(2, 3, 5))
         g.gradient(forward, backward, x, weight, bias, eps=0.1)
         g.gradient(forward, backward, g.normal(1, 3, 5), weight, bias)
 
