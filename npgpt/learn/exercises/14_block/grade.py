@@ -27,8 +27,9 @@ def parameters(g, c, f):
             for name, shape in shapes(c, f).items()}
 
 
-def gradients(x, p, dout, *, n_head, skip="", swap=False):
-    """Every gradient of the block by name; `skip` names a step whose backward is left out."""
+def gradients(x, p, dout, *, n_head, skip="", other="", swap=False):
+    """Every gradient of the block by name; `skip` names a step whose backward is left out, `other`
+    a norm that gets the other one's cache."""
     def of(name):
         return p[f"{name}.weight"], p[f"{name}.bias"]
 
@@ -47,14 +48,15 @@ def gradients(x, p, dout, *, n_head, skip="", swap=False):
     active, gelu = gelu_forward(hidden)
     _, mlp_proj = linear_forward(active, *of("mlp.c_proj"))
 
+    for_1, for_2 = ln_2 if other == "ln_1" else ln_1, ln_1 if other == "ln_2" else ln_2
     dactive = back("mlp.c_proj", dout, mlp_proj, linear_backward)
     dhidden = dactive if skip == "gelu" else gelu_backward(dactive, gelu)[0]
     dnormed = back("mlp.c_fc", dhidden, c_fc, linear_backward)
-    dmiddle = dout + back("ln_2", dnormed, ln_2, layernorm_backward)
+    dmiddle = dout + back("ln_2", dnormed, for_2, layernorm_backward)
     dmixed = back("attn.c_proj", dmiddle, attn_proj, linear_backward)
     dqkv = multi_head_attention_backward(dmixed, heads)[0]
     dnormed = back("attn.c_attn", dqkv, c_attn, linear_backward)
-    dx = dmiddle + back("ln_1", dnormed, ln_1, layernorm_backward)
+    dx = dmiddle + back("ln_1", dnormed, for_1, layernorm_backward)
     if swap:
         for half in ("weight", "bias"):
             one, two = f"ln_1.{half}", f"ln_2.{half}"
@@ -79,6 +81,8 @@ GRADIENTS = Program("block_backward", gradients, [
      "what the branch adds to dx"),
     ("missing-factor", mistake(skip="attn.c_proj"),
      "the backward of attn.c_proj does not reach the heads: its first result is their dout"),
+    ("wrong-cache-key", mistake(other="ln_1"), "the backward of ln_1 gets the cache of ln_2"),
+    ("wrong-cache-key", mistake(other="ln_2"), "the backward of ln_2 gets the cache of ln_1"),
     ("another-input", mistake(swap=True), "the gradients of ln_1 and ln_2 are exchanged"),
 ])
 
@@ -89,7 +93,8 @@ def grade(mine, g):
     g.values("block", mine.block_forward, x, p, n_head=2, axes="B T C")
     backward(mine, g, x, p, 2)
     backward(mine, g, x[:1, :1], p, 1)
-    g.probe("in-place", "x, dout and the parameters are left as they were", lambda: kept(mine, x, p))
+    g.probe("in-place", "x, dout and the parameters are left as they were",
+            lambda: kept(mine, x, p))
     g.probe("sees-the-future", "a later position changes nothing at an earlier one",
             lambda: causal(mine, x, p))
 

@@ -12,7 +12,8 @@ def nothing(params, grads, m, v, *, step, lr, betas, eps, weight_decay):
 
 
 def mistaken(
-    mean=lambda b1, m, g: b1 * m + (1 - b1) * g, square=lambda b2, v, g, m: b2 * v + (1 - b2) * g * g,
+    mean=lambda b1, m, g: b1 * m + (1 - b1) * g,
+    square=lambda b2, v, g, m: b2 * v + (1 - b2) * g * g,
     gradient=lambda g, p, decay: g, decays=lambda p: p.ndim >= 2,
     shrink=lambda lr, decay: 1 - lr * decay, power=lambda beta, t: beta**t,
     change=lambda mhat, vhat, g, eps: mhat / (np.sqrt(vhat) + eps),
@@ -113,7 +114,7 @@ def after():
         return -params["w"][0] / 1e-3
 
     return (f"The first step of a parameter with gradient 10 is {first_step(10.0, True):.2f} * lr, "
-            f"with gradient 0.00001 it is {first_step(1e-5, True):.2f} * lr: its size says nothing, "
-            "only its sign. Without the two corrections it is "
+            f"with gradient 0.00001 it is {first_step(1e-5, True):.2f} * lr: only its sign counts. "
+            " Without the two corrections it is "
             f"{first_step(10.0, False):.2f} * lr, since 1 - beta1 = 0.1 and the root of 1 - beta2 "
             "is 0.03: too long, and at the beginning, where a long step does most harm.")
