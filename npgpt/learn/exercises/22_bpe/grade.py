@@ -99,8 +99,8 @@ MERGED = Program("merged", right_merged, [
     ("joined-part-kept", _kept_too, "after a pair was joined its right part comes once more: go on "
      "behind it"),
     ("last-token-lost", _rest_lost, "the last token is lost where it was not joined"),
-    *(("merged-by-text", f, "it joins any tokens whose bytes make the pair's bytes: aa and b are not "
-       "the pair (a, ab), though both make aab") for f in (_by_joined, _by_text)),
+    *(("merged-by-text", f, "it joins any tokens whose bytes make the pair's bytes: aa and b are "
+       "not the pair (a, ab), though both make aab") for f in (_by_joined, _by_text)),
 ], draw=_draw_merged)
 
 
@@ -276,7 +276,7 @@ def after():
     text = Path(__file__).with_name("exercise.py").read_text(encoding="utf-8").split('"""')[1]
     tokens = len(BPETokenizer().encode(text))
     return (f"GPT-2's 50 000 merges make {tokens} tokens of this exercise's story of "
-            f"{len(text.encode())} bytes: {len(text.encode()) / tokens:.1f} bytes each. Attention's "
-            "work grows with the square of the length, so that factor counts twice. The same "
+            f"{len(text.encode())} bytes: {len(text.encode()) / tokens:.1f} bytes each. "
+            "Attention's work grows with the square of the length, so that factor counts twice. The same "
             "merges need far more tokens for languages and signs that their training text had "
             "little of, and that is why some users get less text into the same context.")

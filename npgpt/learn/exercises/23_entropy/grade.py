@@ -79,6 +79,8 @@ def _by_sequence(weights):
 
 _CLIPPED = ("hidden weights are replaced by a small number, which adds to every row: 0 ln 0 is 0, "
             "so a hidden key adds nothing")
+
+
 def _draw(rng, given, n):
     """Heads of several kinds: the second input has weights far below 1, as sure heads have."""
     b, h, t = 2, 3 + n % 2, 5 + n
