@@ -29,7 +29,7 @@ from .weights.configs import CONFIG
 from .weights.huggingface import WEIGHTS
 from .weights.peft import ADAPTER, ADAPTER_CONFIG
 from .weights.llmc import MODEL_MAGIC, STATE_MAGIC
-from .weights.pull import SHA256
+from .weights.hub import SHA256
 from .weights.reading import file_at, read
 from .weights.stored import FLOATS
 

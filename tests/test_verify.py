@@ -17,7 +17,7 @@ from npgpt.training.settings import resolve
 from npgpt.verify import verify
 from npgpt.weights import CheckpointError
 from npgpt.weights.checksums import CHECKSUMS, sha256, write_checksums
-from npgpt.weights.pull import SHA256
+from npgpt.weights.hub import SHA256
 
 from .stories import write_story
 from .training.conftest import SMALL, without_checksums
@@ -264,7 +264,7 @@ def test_a_published_model_is_found_by_its_name_and_compared_with_its_sha256(
         model, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(CheckpointError, match="gpt2 is not on this machine yet"):
+    with pytest.raises(CheckpointError, match="gpt2 is not a file, a folder or a pulled model"):
         verify("gpt2")
     shutil.copytree(model, tmp_path / "hub" / "npgpt" / "gpt2")
     assert damaged("gpt2") == {"model.safetensors": "is not gpt2 as published: another sha256"}

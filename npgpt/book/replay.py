@@ -12,7 +12,7 @@ from ..checked import checked
 from ..ids import check_integer
 from ..suggest import shown
 from ..training.log import plain
-from ..weights.reading import cached
+from ..weights.hub import found
 from . import chapter2, chapter3, chapter4, chapter5, training
 from .figures import DIFFERENT, ROUNDING, SAME, Figure, figures_of
 
@@ -47,7 +47,7 @@ def replay(chapters: Sequence[int] = tuple(CHAPTERS), report: Report = print) ->
     for chapter in chapters:
         title, parts = CHAPTERS[chapter]
         figures += tabulate(f"Chapter {chapter}: {title}", figures_of(parts), report)
-        folder = cached("gpt2") if chapter == 5 else None
+        folder = found("gpt2") if chapter == 5 else None
         if folder is not None:
             pretrained = chapter5.pretrained_figures(folder)
             figures += tabulate("Section 5.5: OpenAI's weights", pretrained, report)
@@ -69,7 +69,7 @@ def replay_section(section: str, report: Report = print) -> list[Figure]:
     if number == TRAINING:
         raise ValueError("section 5.2 is the training run, ten minutes or more: npgpt book --train")
     if number == PRETRAINED:
-        folder = cached("gpt2")
+        folder = found("gpt2")
         if folder is None:
             raise ValueError("section 5.5 is OpenAI's weights; they are not on this machine: "
                              "npgpt pull gpt2")

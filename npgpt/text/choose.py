@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Mapping
 
 from ..suggest import did_you_mean, shown
 from .bpe import BPETokenizer
 from .chars import CharTokenizer
 from .tokenizer import Tokenizer
+from .vocabulary import Vocabulary
 
 TOKENIZERS = ("char", "gpt2")
+# what a record may have besides: a vocabulary that was learned or that a model brought
+RECORDED = (*TOKENIZERS, "bpe")
 
 
 def tokenizer_from_dict(record: Mapping[str, object]) -> Tokenizer:
@@ -17,8 +21,9 @@ def tokenizer_from_dict(record: Mapping[str, object]) -> Tokenizer:
     if not isinstance(record, Mapping) or "name" not in record:
         raise ValueError(
             f"a tokenizer's record: expected a dict with a `name`, got {shown(record)}")
-    if check_name(record["name"]) == "gpt2":
-        return BPETokenizer()
+    name = check_name(record["name"], RECORDED)
+    if name != "char":
+        return _byte_level(record)
     characters = record.get("characters")
     if not isinstance(characters, str):
         raise ValueError(
@@ -27,9 +32,23 @@ def tokenizer_from_dict(record: Mapping[str, object]) -> Tokenizer:
     return CharTokenizer(characters)
 
 
-def check_name(name: object) -> str:
+def _byte_level(record: Mapping[str, object]) -> Tokenizer:
+    """GPT-2's tokenizer, or that of the tokenizer.json in the record."""
+    text, size = record.get("tokenizer"), record.get("vocab_size", "")
+    if not (isinstance(size, str) and re.fullmatch("[0-9]{0,9}", size)):
+        raise ValueError(f"a record's vocab_size: expected digits, got {shown(size)}")
+    vocabulary = None
+    if record["name"] == "bpe":
+        if not isinstance(text, str):
+            raise ValueError("a bpe tokenizer's record: expected a tokenizer.json as `tokenizer`, "
+                             f"got {shown(text)}")
+        vocabulary = Vocabulary.from_json(text, str(record.get("end", "")))
+    return BPETokenizer(vocabulary, int(size) if size else None)
+
+
+def check_name(name: object, known: tuple[str, ...] = TOKENIZERS) -> str:
     """name itself, if it is a tokenizer's; ValueError otherwise."""
-    if isinstance(name, str) and name in TOKENIZERS:
+    if isinstance(name, str) and name in known:
         return name
     raise ValueError(
         f"unknown tokenizer {shown(name)}{did_you_mean(name, TOKENIZERS)}; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,13 @@ from ..checked import checked
 from ..config import SIZES, GPT2Config
 from ..documents import open_regular
 from ..params import Params
+from ..text import BPETokenizer, Tokenizer
+from ..text.pretrained import read_tokenizer
 from . import book, huggingface, llmc, openai_tf, peft
 from .checksums import check_crc32
 from .configs import CONFIG
 from .errors import CheckpointError, bad_file
+from .hub import NAME, found, pull
 
 FORMS = (
     "model.safetensors or its index (Hugging Face, or with the book's names), *.ckpt.index with "
@@ -22,6 +25,8 @@ FORMS = (
 )
 # a checkpoint of training has moments beside its weights, which are not weights
 OPTIMIZER = "optimizer."
+# what ends so is a file, whether it is there or not, and never a model's name
+SUFFIXES = (".safetensors", ".bin", ".index", ".json", ".ckpt", ".toml", ".txt", ".pt", ".pth")
 
 
 @checked
@@ -30,7 +35,8 @@ def load(
 ) -> tuple[GPT2Config, Params]:
     """Config and parameters from a folder or file of weights, whatever its form.
 
-    `path` may also be the name of a published size, `gpt2` to `gpt2-xl`, that was pulled before.
+    `path` may also be a model's name, such as distilgpt2 or org/name: it is read from transformers'
+    cache if it lies there, else downloaded (npgpt.weights.hub).
     `dtype` is float32 or float64; None means the stored dtype, with half precision as float32.
     Parameters are mapped if the file allows it: they may be written to, the file does not change.
     A checkpoint of training is compared with its checksums first.
@@ -79,12 +85,42 @@ def file_at(given: Path | str) -> Path:
     index = path.with_name(path.name + ".index")
     if index.is_file():
         return index
-    if name in SIZES:
-        folder = cached(name)
-        if folder is None:
-            raise CheckpointError(f"{name} is not on this machine yet; run: npgpt pull {name}")
-        return _file_in(folder)
+    # a name; but somewhere in a folder that exists, it is a path that is wrong
+    named = NAME.fullmatch(name) and path.suffix not in SUFFIXES
+    if named and (path.parent == Path() or not path.parent.exists()):
+        try:
+            return _file_in(pull(name))
+        except (ImportError, OSError) as error:
+            raise CheckpointError(f"{name} is not a file, a folder or a pulled model on this "
+                                  f"machine; {error}") from None
     raise CheckpointError(f"{path}: no such file or folder")
+
+
+def tokenizer_for(path: Path | str, config: GPT2Config) -> Tokenizer:
+    """The tokenizer that lies with the weights that `load` reads at a path, or else GPT-2's.
+
+    That it is GPT-2's for want of another is a UserWarning, unless the weights have a published
+    size. Raises CheckpointError for a tokenizer that npgpt does not have or that does not fit, and
+    if there is none and the vocabulary is smaller than GPT-2's.
+    """
+    file = file_at(path)
+    try:
+        found = read_tokenizer(file.parent, config.vocab_size)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
+    if found is not None:
+        return found
+    own = BPETokenizer()
+    if config.vocab_size < own.vocab_size:
+        raise CheckpointError(
+            f"{path} brings no tokenizer, and its vocabulary of {config.vocab_size} is "
+            f"smaller than GPT-2's {own.vocab_size}"
+        )
+    shape = {"n_layer": config.n_layer, "n_head": config.n_head, "n_embd": config.n_embd}
+    if shape not in SIZES.values():
+        warnings.warn(f"{path} brings no tokenizer: GPT-2's own is used; place tokenizer.json "
+                      "beside the weights for another", stacklevel=2)
+    return BPETokenizer(vocab_size=config.vocab_size)
 
 
 def _file_in(folder: Path, given: str = "") -> Path:
@@ -94,44 +130,20 @@ def _file_in(folder: Path, given: str = "") -> Path:
         if (folder / name).exists():
             return folder / name
     for pattern in ("*.safetensors.index.json", "*.safetensors", "*.index", "*.bin"):
-        found = sorted(
+        files = sorted(
             file for file in folder.glob(pattern)
             if not file.name.startswith((".", OPTIMIZER)) and file.is_file()
         )
-        if len(found) == 1:
-            return found[0]
-        if found:
-            names = ", ".join(file.name for file in found[:5])
+        if len(files) == 1:
+            return files[0]
+        if files:
+            names = ", ".join(file.name for file in files[:5])
             raise bad_file(folder, f"contains several models ({names}); name one of them")
-    pulled = cached(given) if given in SIZES else None
-    if pulled is not None:
+    pulled = found(given)
+    if pulled is not None and pulled.resolve() != folder.resolve():
         return _file_in(pulled)
     names = ", ".join(sorted(file.name for file in folder.iterdir())[:8])
     problems = [f"contains no weights ({names or 'it is empty'}); npgpt reads {FORMS}"]
     if given in SIZES:
         problems.append(f"for the published size run: npgpt pull {given}")
     raise bad_file(folder, *problems)
-
-
-def hf_home() -> Path:
-    """HF_HOME, or the default of Hugging Face's own tools: the folder of pulled weights."""
-    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("HF_HOME") or f"{caches}/huggingface").expanduser()
-
-
-def own_folder(name: str) -> Path:
-    """The folder that `npgpt pull` fills for a published size."""
-    return hf_home() / "npgpt" / name
-
-
-def cached(name: str) -> Path | None:
-    """The folder with a published size, pulled by npgpt or by transformers; else None."""
-    own = own_folder(name)
-    if (own / huggingface.WEIGHTS).is_file():
-        return own
-    hub = Path(os.environ.get("HF_HUB_CACHE") or hf_home() / "hub").expanduser()
-    for repository in (f"models--openai-community--{name}", f"models--{name}"):
-        for weights in sorted((hub / repository / "snapshots").glob(f"*/{huggingface.WEIGHTS}")):
-            if weights.is_file():
-                return weights.parent
-    return None

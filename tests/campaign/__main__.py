@@ -26,7 +26,7 @@ from .outcome import tallied
 # would not end
 KINDS = {
     "files": 1000, "syscalls": 10**6, "kills": 10**6, "resumes": 10**6, "damage": 10**6,
-    "servers": 10**6, "inputs": 10**6,
+    "inputs": 10**6,
 }
 
 

@@ -19,7 +19,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
@@ -83,14 +82,10 @@ class Nursery:
         self.process.wait()
         self.process.stdout.close()
 
-    def run(
-        self, arguments: list[str], folder: Path, plan: Plan = Plan(),
-        served: dict[str, str] | None = None,
-    ) -> Ended:
-        """`npgpt ARGUMENTS` in that folder; `served`: where npgpt pull goes, and what is gpt2."""
+    def run(self, arguments: list[str], folder: Path, plan: Plan = Plan()) -> Ended:
+        """`npgpt ARGUMENTS` in that folder."""
         assert self.process.stdin is not None and self.process.stdout is not None
-        order = {"arguments": arguments, "folder": str(folder), "plan": asdict(plan),
-                 "served": served}
+        order = {"arguments": arguments, "folder": str(folder), "plan": asdict(plan)}
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         return Ended(**json.loads(self.process.stdout.readline()))
@@ -189,21 +184,6 @@ def _warm_up(cli: Any) -> None:
         os.chdir("/")
 
 
-def _take_for_gpt2(endpoint: str, sha256: str, n_embd: str = "", timeout: str = "30") -> None:
-    """In the child: the server's model is gpt2, and small; nobody waits for long."""
-    from npgpt.config import SIZES
-    from npgpt.weights import download, pull
-
-    from ..weights.hub import SERVED
-
-    SIZES["gpt2"] = {**SERVED, "n_embd": int(n_embd)} if n_embd else SERVED
-    pull.SHA256["gpt2"] = sha256
-    download.TIMEOUT = download.PATIENCE = download.WINDOW = float(timeout)
-    # as if each pause were over at once
-    time.sleep = lambda seconds: None
-    os.environ.update(HF_ENDPOINT=endpoint, no_proxy="127.0.0.1", HF_HOME=os.path.abspath("home"))
-
-
 def _traced(child: int, folder: Path, inject: str) -> list[str]:
     """Let a child that has stopped itself go on under strace; what it calls, line by line."""
     os.waitpid(child, os.WUNTRACED)
@@ -236,8 +216,6 @@ def _be_a_command(cli: Any, order: dict[str, Any], folder: Path, notes: Path) ->
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        if order["served"]:
-            _take_for_gpt2(**order["served"])
         watch = Watch(folder, Plan(**order["plan"]))
         if order["plan"]["strace"]:
             os.kill(os.getpid(), signal.SIGSTOP)

@@ -15,14 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterator
 
-import pytest
-
 from npgpt.files import PARTIAL
 from npgpt.params import Params
 from npgpt.training.checkpoint import checkpoints
 from npgpt.weights import load
 
-from ..weights.hub import Hub, serving
 from .kills import moments
 from .nursery import Ended, Nursery, Plan
 from .outcome import Outcome, fault_of_command
@@ -58,27 +55,18 @@ class Job:
     arguments: list[str]
     prepare: Callable[[], Path]
     fault: Callable[[Ended, Path], str]
-    served: dict[str, str] | None = None
 
 
 def run(count: int, scratch: Path) -> Iterator[Outcome]:
     """`count` moments of each command, spread evenly, at most every one; each with every error."""
-    with (Nursery() as nursery, pytest.MonkeyPatch.context() as patch,
-          serving(_made(scratch / "hub"), patch) as hub):
-        # a client whose call failed is gone
-        patch.setattr(hub, "handle_error", lambda *given: None)
-        for job in jobs(nursery, scratch, hub):
+    with Nursery() as nursery:
+        for job in jobs(nursery, scratch):
             yield from _by_python(nursery, job, count)
             if traced_here():
                 yield from _by_strace(nursery, job, count)
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
-
-
-def jobs(nursery: Nursery, scratch: Path, hub: Hub) -> Iterator[Job]:
+def jobs(nursery: Nursery, scratch: Path) -> Iterator[Job]:
     """The commands that read and write."""
     expected = reference(nursery, scratch, **SHORT)
     half = fresh(scratch, "half")
@@ -108,9 +96,6 @@ def jobs(nursery: Nursery, scratch: Path, hub: Hub) -> Iterator[Job]:
     old, new = load(ready / "hf")[1], load(checkpoints(ready / "run")[-1])[1]
     yield Job("npgpt convert", ["convert", "run", "hf"], copy_of(ready),
               lambda ended, folder: _fault_of_conversion(ended, folder, old, new))
-    served = {"endpoint": f"http://127.0.0.1:{hub.server_port}", "sha256": hub.announced}
-    yield Job("npgpt pull", ["pull", "gpt2", "--to", "to"], lambda: fresh(scratch, "job"),
-              lambda ended, folder: _fault_of_pull(ended, folder, hub), served)
 
 
 def _fault_of_run(nursery: Nursery, ended: Ended, folder: Path, expected: Reference) -> str:
@@ -145,35 +130,26 @@ def _left(folder: Path) -> str:
     return "a partial file is left behind" if [*folder.rglob(f"{PARTIAL}*")] else ""
 
 
-def _fault_of_pull(ended: Ended, folder: Path, hub: Hub) -> str:
-    file = folder / "to" / "model.safetensors"
-    if file.is_file() and file.read_bytes() != hub.body:
-        return "a half download under its final name"
-    if ended.code == 0 and not file.is_file():
-        return "nothing was downloaded, exit code 0"
-    return ""
-
-
 def _by_python(nursery: Nursery, job: Job, count: int) -> Iterator[Outcome]:
-    events = nursery.run(job.arguments, job.prepare(), served=job.served).events
+    events = nursery.run(job.arguments, job.prepare()).events
     for at in moments(len(events), count):
         for error in PYTHONS_ERRORS:
             folder = job.prepare()
-            ended = nursery.run(job.arguments, folder, Plan(at, error), job.served)
+            ended = nursery.run(job.arguments, folder, Plan(at, error))
             yield Outcome(f"{job.name}, an error at an audited event",
                           f"{error} at event {at}, {events[at - 1]}", _fault(job, ended, folder))
 
 
 def _by_strace(nursery: Nursery, job: Job, count: int) -> Iterator[Outcome]:
     folder = job.prepare()
-    calls = nursery.run(job.arguments, folder, Plan(strace="trace"), job.served).calls
+    calls = nursery.run(job.arguments, folder, Plan(strace="trace")).calls
     ours = numbered(calls, folder)
     for at in moments(len(ours), count):
         name, number, line = ours[at - 1]
         for error in ERRORS.get(name, ("EIO",)):
             folder = job.prepare()
             plan = Plan(strace=f"{name}:error={error}:when={number}")
-            ended = nursery.run(job.arguments, folder, plan, job.served)
+            ended = nursery.run(job.arguments, folder, plan)
             # how many calls there are differs a little from run to run: it may have been another's
             if numbered([call for call in ended.calls if "(INJECTED)" in call], folder):
                 yield Outcome(f"{job.name}, a failing system call",

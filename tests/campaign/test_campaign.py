@@ -13,7 +13,7 @@ from .outcome import tallied
 
 # cases of each group
 SHORT = {
-    "files": 12, "syscalls": 2, "kills": 3, "resumes": 1, "damage": 2, "servers": 2, "inputs": 2,
+    "files": 12, "syscalls": 2, "kills": 3, "resumes": 1, "damage": 2, "inputs": 2,
 }
 
 

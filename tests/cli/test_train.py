@@ -382,8 +382,7 @@ def test_a_model_is_fine_tuned_on_another_text(npgpt, run_folder, tmp_path):
     (["--init-from", "scratch"],
      (2, "--init-from scratch: leave it out; a new model is what a run begins with")),
     (["--init-from", "resume"], (2, "--init-from resume: a run is continued by --resume RUN")),
-    (["--init-from", "nope"], (3, "nope: no such file or folder")),
-    (["--init-from", "gpt2"], (3, "gpt2 is not on this machine yet; run: npgpt pull gpt2")),
+    (["--init-from", "a/b/nope"], (3, "a/b/nope: no such file or folder")),
     (["--preset", "finetune"],
      (2, "the preset finetune needs --init-from, the model to begin with")),
 ])

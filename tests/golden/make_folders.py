@@ -103,7 +103,7 @@ def main() -> None:
 
     model = build(6, SIZES)
     folder = rewritten("head_alone", model, {})
-    save_model(model, str(folder / "model.safetensors"))      # of two names for one matrix, the first
+    save_model(model, str(folder / "model.safetensors"))      # one name for one matrix
     state = dict(model.state_dict())
     head = state.pop("lm_head.weight")
     rewritten("decoder_head", model, {**state, "lm_head.decoder.weight": head})

@@ -7,6 +7,7 @@ import hashlib
 import re
 import subprocess
 import sys
+from importlib.resources import files
 
 import pytest
 import regex
@@ -178,7 +179,7 @@ def test_no_network_and_no_cache_are_needed(tmp_path):
 
 
 def test_the_licence_stands_beside_the_table():
-    notice = bpe.files("npgpt.text").joinpath("data", "GPT2-LICENSE.txt").read_text("utf-8")
+    notice = files("npgpt.text").joinpath("data", "GPT2-LICENSE.txt").read_text("utf-8")
     assert "Modified MIT License" in notice and "Copyright (c) 2019 OpenAI" in notice
 
 

@@ -95,7 +95,7 @@ def test_a_saved_config_reads_back_as_it_was(tmp_path):
     config = GPT2Config(n_layer=3, norm="none", n_inner=7, activation_function="swiglu")
     write_config(tmp_path / "config.json", config)
     values = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
-    assert values["model_type"] == "gpt2" and values["n_inner"] == 7
+    assert values["model_type"] == "npgpt" and values["n_inner"] == 7
     assert GPT2Config.from_dict(values, ignore_unknown=True) == config
     assert GPT2Config.from_dict(config.to_dict()) == config
 
@@ -176,7 +176,7 @@ def test_without_a_number_of_heads_there_is_no_model(tmp_path: Path, params) -> 
         load(rewritten(tmp_path, values))
 
 
-def test_the_many_keys_of_a_published_config_that_change_no_number_are_ignored(tmp_path: Path, params) -> None:
+def test_published_keys_that_change_no_number_are_ignored(tmp_path: Path, params) -> None:
     write_raw(tmp_path / "model.safetensors", params)
     values = {name: value for name, value in SMALL.to_dict().items()
               if name in ("n_embd", "n_head", "n_layer", "n_positions", "vocab_size")}

@@ -7,7 +7,7 @@ import pytest
 
 from npgpt.weights import CheckpointError, load, save, save_llmc
 from npgpt.weights.configs import write_config
-from npgpt.weights.reading import cached, hf_home, own_folder
+from npgpt.weights.hub import found, hf_home, own_folder
 
 from .conftest import SMALL, assert_equal, filled
 
@@ -70,7 +70,7 @@ def test_a_published_name_is_found_in_the_cache_and_a_folder_of_that_name_first(
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(CheckpointError, match="not on this machine yet; run: npgpt pull gpt2"):
+    with pytest.raises(CheckpointError, match="gpt2 is not a file, a folder or a pulled model"):
         load("gpt2")
     hub = tmp_path / "home" / "hub" / "models--openai-community--gpt2" / "snapshots" / "607a"
     save(hub, SMALL, params)
@@ -111,10 +111,10 @@ def test_the_cache_is_where_huggingfaces_own_tools_have_it(
     weights = tmp_path / "hub" / "models--gpt2" / "snapshots" / "1" / "model.safetensors"
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"")
-    assert cached("gpt2") is None
+    assert found("gpt2") is None
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    assert cached("gpt2") == weights.parent
+    assert found("gpt2") == weights.parent
     own = own_folder("gpt2") / "model.safetensors"
     own.parent.mkdir(parents=True)
     own.write_bytes(b"")
-    assert cached("gpt2") == own.parent == tmp_path / "xdg" / "huggingface" / "npgpt" / "gpt2"
+    assert found("gpt2") == own.parent == tmp_path / "xdg" / "huggingface" / "npgpt" / "gpt2"

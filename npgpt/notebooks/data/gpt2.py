@@ -26,12 +26,12 @@ from npgpt.text import load_corpus
 from npgpt.training.loop import new_state, train
 from npgpt.training.progress import Progress
 from npgpt.training.settings import resolve
-from npgpt.weights.reading import cached
+from npgpt.weights.hub import found
 
 STAND_IN_STEPS = 100
 
 # %%
-folder = cached("gpt2")
+folder = found("gpt2")
 if folder is None:
     print("GPT-2 is not on this machine (npgpt pull gpt2): a small stand-in learns a story instead")
     folder = Path("runs/stand-in")

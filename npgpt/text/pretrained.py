@@ -1,0 +1,133 @@
+"""The tokenizer that a folder of weights brings along, as transformers writes it; and the way out.
+
+Read in this order, as transformers does: tokenizer.json; or else vocab.json with merges.txt and
+added_tokens.json. tokenizer_config.json and special_tokens_map.json say which token ends a text.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Mapping
+
+from ..documents import read_json, read_text
+from ..suggest import shown
+from .bpe import BPETokenizer
+from .chars import CharTokenizer
+from .tokenizer import Tokenizer
+from .vocabulary import Added, Vocabulary
+
+TOKENIZER, CONFIG = "tokenizer.json", "tokenizer_config.json"
+VOCAB, MERGES, ADDED = "vocab.json", "merges.txt", "added_tokens.json"
+SPECIAL = "special_tokens_map.json"
+
+
+def read_tokenizer(folder: Path, vocab_size: int | None = None) -> Tokenizer | None:
+    """A folder's own tokenizer, None if it has none.
+
+    `vocab_size` is the model's: it may have more ids. Raises ValueError, naming the file, for a
+    tokenizer of another kind than byte-level BPE and for one with ids that the model lacks.
+    """
+    file = next((folder / name for name in (TOKENIZER, VOCAB) if (folder / name).is_file()), None)
+    if file is None:
+        return None
+    config = _read(folder / CONFIG)
+    special = {**_read(folder / SPECIAL), **config}
+    try:
+        if file.name == TOKENIZER:
+            text = read_text(file, ValueError)
+            characters = _characters(text)
+            if characters is not None:
+                return _fitting(CharTokenizer(characters), vocab_size)
+            vocabulary = Vocabulary.from_json(text, _text_of(special.get("eos_token")))
+        else:
+            vocabulary = _from_two_files(folder, special)
+        if config.get("add_prefix_space"):
+            raise ValueError("it has add_prefix_space, which npgpt does not have")
+        vocabulary.encoding             # its merges are checked
+        _fitting(BPETokenizer(vocabulary), vocab_size)
+        return BPETokenizer(vocabulary, vocab_size)
+    except ValueError as error:
+        where = "" if str(error).startswith(str(folder)) else f"{file}: "
+        raise ValueError(f"{where}{error}") from None
+
+
+def _fitting(tokenizer: Tokenizer, vocab_size: int | None) -> Tokenizer:
+    if vocab_size is not None and tokenizer.vocab_size > vocab_size:
+        raise ValueError(f"it has {tokenizer.vocab_size:,} ids, the model {vocab_size:,}")
+    return tokenizer
+
+
+def _from_two_files(folder: Path, special: Mapping[str, object]) -> Vocabulary:
+    ids = _read(folder / VOCAB)
+    lines = read_text(folder / MERGES, ValueError).split("\n")
+    merges = [line for line in lines if line.strip() and not line.startswith("#version")]
+    named = {_text_of(value) for name, value in special.items()
+             if name.endswith("_token") and name != "additional_special_tokens"}
+    named |= {_text_of(each) for each in _listed(special.get("additional_special_tokens"))}
+    added = {text: (i, text in named) for text, i in ids.items() if text in named}
+    added |= {text: (i, text in named) for text, i in _read(folder / ADDED).items()}
+    detailed = special.get("added_tokens_decoder")
+    if isinstance(detailed, dict):
+        added |= {_text_of(each): (int(i), bool(each.get("special")))
+                  for i, each in detailed.items() if isinstance(each, dict)}
+    wrong = next((text for text, (i, _) in added.items() if type(i) is not int or i < 0), None)
+    if wrong is not None:
+        raise ValueError(f"the id of {shown(wrong)} is not an integer of at least 0")
+    tokens = [Added(text, int(str(i)), is_special) for text, (i, is_special) in added.items()]
+    return Vocabulary.from_parts(ids, merges, tokens, _text_of(special.get("eos_token")))
+
+
+def _read(path: Path) -> dict[str, object]:
+    return read_json(path, ValueError) if path.is_file() else {}
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _text_of(token: object) -> str:
+    """A special token's text, which is written alone or with its properties."""
+    text = token.get("content") if isinstance(token, dict) else token
+    return text if isinstance(text, str) else ""
+
+
+def tokenizer_files(tokenizer: Tokenizer) -> dict[str, str]:
+    """The files that transformers' AutoTokenizer reads, by name, with their content."""
+    end = None
+    if isinstance(tokenizer, BPETokenizer):
+        content = tokenizer.vocabulary.to_json()
+        end = tokenizer.vocabulary.end or None
+    elif isinstance(tokenizer, CharTokenizer):
+        content = _of_characters(tokenizer.characters)
+    else:
+        raise ValueError(f"{tokenizer!r} has no form that transformers reads")
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": end, "eos_token": end,
+              "unk_token": end, "clean_up_tokenization_spaces": False}
+    return {TOKENIZER: content + "\n", CONFIG: json.dumps(config, indent=2) + "\n"}
+
+
+def _of_characters(characters: str) -> str:
+    # BPE without merges: a text is cut into characters, and each is looked up
+    return json.dumps({
+        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [],
+        "normalizer": None, "pre_tokenizer": None, "post_processor": None,
+        "decoder": {"type": "Fuse"},
+        "model": {
+            "type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": "",
+            "end_of_word_suffix": "", "fuse_unk": False, "byte_fallback": False,
+            "ignore_merges": False, "vocab": {sign: i for i, sign in enumerate(characters)},
+            "merges": [],
+        },
+    }, ensure_ascii=False)
+
+
+def _characters(text: str) -> str | None:
+    """The characters of what `_of_characters` wrote; None for any other tokenizer."""
+    try:
+        vocab = json.loads(text)["model"]["vocab"]
+        characters = "".join(sorted(vocab, key=vocab.__getitem__))
+        own = json.loads(_of_characters(characters)) == json.loads(text)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+    return characters if own else None

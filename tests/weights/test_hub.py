@@ -1,0 +1,151 @@
+"""Models by name, from a cache as huggingface_hub fills it, and from a library that stands in."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from npgpt import GPT2
+from npgpt.weights import CheckpointError, load, save
+from npgpt.weights.hub import FILES, found, own_folder, pull
+
+from .conftest import SMALL, assert_equal, filled
+
+
+@pytest.fixture(autouse=True)
+def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home" / "hub"
+
+
+class Library:
+    """huggingface_hub, whose server is a folder of repositories."""
+
+    def __init__(self, server: Path) -> None:
+        self.server = server
+        self.asked: list[str] = []
+
+    def hf_hub_download(self, name: str, file: str, **given: Any) -> str:
+        self.asked.append(f"{name}/{file}")
+        if not (self.server / name / file).is_file():
+            raise RuntimeError("404 Client Error.\nRepository Not Found")
+        return str(self.server / name / file)
+
+    def snapshot_download(
+        self, name: str, revision: str | None, allow_patterns: list[str], local_dir: Path | None
+    ) -> str:
+        assert allow_patterns == list(FILES) and not any("bin" in each for each in allow_patterns)
+        target = local_dir or Path(found_place(name))
+        shutil.copytree(self.server / name, target, dirs_exist_ok=True)
+        return str(target)
+
+
+def found_place(name: str) -> str:
+    import os
+
+    return f"{os.environ['HF_HOME']}/hub/models--{name.replace('/', '--')}/snapshots/abc"
+
+
+@pytest.fixture
+def library(tmp_path: Path, params: Any, monkeypatch: pytest.MonkeyPatch) -> Library:
+    save(tmp_path / "server" / "org" / "name", SMALL, params)
+    library = Library(tmp_path / "server")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", library)
+    return library
+
+
+def without_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+
+
+@pytest.mark.parametrize("name, repository", [
+    ("distilgpt2", "distilbert--distilgpt2"), ("distilgpt2", "distilgpt2"),
+    ("org/na.me-2", "org--na.me-2"), ("gpt2-xl", "openai-community--gpt2-xl"),
+])
+def test_a_model_in_transformers_cache_is_loaded_by_its_name_without_the_library(
+    caches: Path, params: Any, monkeypatch: pytest.MonkeyPatch, name: str, repository: str
+) -> None:
+    without_library(monkeypatch)
+    save(caches / f"models--{repository}" / "snapshots" / "0f", SMALL, params)
+    assert_equal(GPT2.load(name).params, params)
+
+
+def test_the_revision_that_transformers_takes_comes_first(caches: Path, params: Any) -> None:
+    model = caches / "models--org--name"
+    save(model / "snapshots" / "aa", SMALL, filled(SMALL, 1))
+    save(model / "snapshots" / "bb", SMALL, params)
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text("bb")
+    assert_equal(load("org/name")[1], params)
+    (model / "refs" / "main").write_text("gone")
+    assert_equal(load("org/name")[1], filled(SMALL, 1))
+
+
+def test_what_is_not_there_is_downloaded_once(library: Library, params: Any) -> None:
+    assert_equal(load("org/name")[1], params)
+    assert library.asked == ["org/name/config.json"]
+    assert pull("org/name") == found("org/name")
+    assert library.asked == ["org/name/config.json"]
+    assert pull("org/name", Path("mine")) == Path("mine")
+    assert_equal(load("mine")[1], params)
+
+
+def test_another_kind_of_model_is_rejected_before_its_weights_are_downloaded(
+    library: Library,
+) -> None:
+    (library.server / "org" / "llama").mkdir()
+    (library.server / "org" / "llama" / "config.json").write_text('{"model_type": "llama"}')
+    with pytest.raises(CheckpointError, match="model_type: expected 'gpt2', got 'llama'"):
+        pull("org/llama")
+    assert found("org/llama") is None
+
+
+def test_a_model_with_a_pickle_alone_is_not_opened(library: Library) -> None:
+    (library.server / "org" / "name" / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="npgpt opens no pickle"):
+        pull("org/name")
+
+
+def test_without_the_library_or_the_network_one_line_says_what_to_place_where(
+    library: Library, params: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_hand = "place model.safetensors and config.json of huggingface.co/org/other in "
+    with pytest.raises(OSError, match="Repository Not Found") as failed:
+        pull("org/other")
+    without_library(monkeypatch)
+    with pytest.raises(ImportError, match=r"python -m pip install 'npgpt\[hub\]'; or ") as lacking:
+        pull("org/other")
+    with pytest.raises(CheckpointError, match="org/other is not a file, a folder or") as loading:
+        GPT2.load("org/other")
+    for error in (failed, lacking, loading):
+        assert f"{by_hand}{own_folder('org/other')} by hand" in str(error.value)
+        assert "\n" not in str(error.value)
+    save(own_folder("org/other"), SMALL, params)
+    assert_equal(GPT2.load("org/other").params, params)
+
+
+@pytest.mark.parametrize("name", ["../etc", "a/b/c", "", "a b", "-x", "/gpt2", "org/../x"])
+def test_what_is_no_name_is_never_asked_for(library: Library, name: str) -> None:
+    with pytest.raises(ValueError, match="is not a model's name"):
+        pull(name)
+    assert found(name) is None and library.asked == []
+
+
+def test_a_mistyped_path_is_not_taken_for_a_name(library: Library) -> None:
+    Path("runs").mkdir()
+    for path in ("runs/storie", "model.safetensors", "./org/name", "a/b/c"):
+        with pytest.raises(CheckpointError, match="no such file or folder"):
+            load(path if path.startswith(".") else Path(path))
+    assert library.asked == []
+
+
+def test_a_published_file_is_compared_with_its_sha256(library: Library, params: Any) -> None:
+    save(library.server / "openai-community" / "gpt2", SMALL, params)
+    with pytest.raises(CheckpointError, match="is not gpt2: expected sha256 248dfc39"):
+        pull("gpt2")
