@@ -275,8 +275,9 @@ def after():
 
     text = Path(__file__).with_name("exercise.py").read_text(encoding="utf-8").split('"""')[1]
     tokens = len(BPETokenizer().encode(text))
-    return (f"GPT-2's 50 000 merges make {tokens} tokens of this exercise's story of "
-            f"{len(text.encode())} bytes: {len(text.encode()) / tokens:.1f} bytes each. "
-            "Attention's work grows with the square of the length, so that factor counts twice. The same "
-            "merges need far more tokens for languages and signs that their training text had "
-            "little of, and that is why some users get less text into the same context.")
+    size = len(text.encode())
+    return (f"GPT-2's 50 000 merges make {tokens} tokens of this exercise's story of {size} bytes: "
+            f"{size / tokens:.1f} bytes each. Attention's work grows with the square of the "
+            "length, so that factor counts twice. The same merges need far more tokens for "
+            "languages and signs that were rare in the text they were learnt from, and so their "
+            "users get less text into the same context.")
