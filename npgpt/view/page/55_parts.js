@@ -15,7 +15,7 @@ const headName = (layer, head) => `layer ${layer}, head ${head}`;
 const token = (text) => el("code", { class: "tok" }, text);
 
 // What an op is called in a textbook, with its text from the package behind it.
-const OPS = { layernorm: "LayerNorm", linear: "linear", gelu: "GELU (tanh form)", gelu_exact: "GELU", relu: "ReLU",
+const OPS = { layernorm: "LayerNorm", linear: "Linear", gelu: "GELU (tanh form)", gelu_exact: "GELU", relu: "ReLU",
   leaky_relu: "leaky ReLU", silu: "SiLU", identity: "identity", residual: "residual connection", softmax: "softmax",
   token_embedding: "token embedding", position_embedding: "position embedding", unembedding: "unembedding",
   multi_head_attention: "multi-head attention", causal_attention: "causal attention", cross_entropy: "cross-entropy",

@@ -26,8 +26,13 @@ view("attention", "Attention", (root) => {
   const grid = el("div", { class: "headgrid", role: "group", "aria-label": "patterns of all heads" }), chosen = rove(grid, () => trace.heads);
   const weights = tensorMap("attention-weights"), gradient = tensorMap("attention-gradient");
   map.title(el("label", {}, "One cell a head: ", measure));
-  root.append(caption, el("div", { class: "two" }, map.root, el("figure", {}, el("div", { class: "head" }, el("figcaption", {}, "Patterns of all heads")), el("div", { class: "picture", tabindex: "-1" }, grid),
-    el("p", { class: "soft small" }, "Queries downwards, keys to the right. A line just below the diagonal looks at the previous token, a bright first column at the first."))), about,
+  const patterns = new Picture({ name: "patterns", title: "Patterns of all heads", say: () => "", table: () => ({ head: ["head", ...MEASURES.map(([, words]) => words)], selected: state.layer * trace.heads + state.head,
+    rows: trace.payload.attention.flatMap(({ heads }, l) => heads.map((numbers, h) => [headName(l, h), ...MEASURES.map(([m]) => real(numbers[m]))])) }) });
+  patterns.body.removeAttribute("tabindex");
+  patterns.body.setAttribute("role", "group");
+  patterns.body.append(grid);
+  patterns.below.append(el("p", { class: "soft small" }, "Queries downwards, keys to the right. A line just below the diagonal looks at the previous token, a bright first column at the first."));
+  root.append(caption, el("div", { class: "two" }, map.root, patterns.root), about,
     el("div", { class: "two" }, weights.root, gradient.root));
   const thumbs = [];
   grid.style.gridTemplateColumns = `auto repeat(${trace.heads}, auto)`;
@@ -37,7 +42,8 @@ view("attention", "Attention", (root) => {
       const size = clamp(Math.floor(Math.min(400, innerWidth - 110) / trace.heads) - 10, 22, clamp(Math.floor(640 / trace.layers), 30, 90));
       const canvas = el("canvas", { width: trace.length, height: trace.length, style: { width: `${size}px`, height: `${size}px`, imageRendering: "pixelated" } });
       const words = () => { const s = trace.payload.attention[l].heads[h]; return `${headName(l, h)}: previous token ${percent(real(s.previous))}, first ${percent(real(s.first))}, itself ${percent(real(s.own))}`; };
-      const button = el("button", { type: "button", "aria-label": words(), title: words(), tabindex: -1, "data-head": `${l},${h}`, onclick: () => chooseHead(l, h) }, canvas);
+      const button = el("button", { type: "button", "aria-label": words(), tabindex: -1, "data-head": `${l},${h}`, onclick: () => chooseHead(l, h),
+        onfocus: () => { patterns.readout.textContent = words(); }, onpointerenter: () => { patterns.readout.textContent = words(); } }, canvas);
       thumbs.push({ l, h, button, canvas, drawn: null });
       grid.append(button);
     }
@@ -63,7 +69,7 @@ view("attention", "Attention", (root) => {
     const best = bestHead(trace, "previous"), first = bestHead(trace, "first");
     refill(caption, best ? ["Look for lines: ", el("b", {}, headName(best[0], best[1])), " looks most at the previous token, ", el("b", {}, percent(best[2])), " of its weight on average, ",
       best[2] >= 0.5 ? "a previous-token head" : best[2] < 1.1 * evenly(trace.length) ? "no more than even attention would give" : `which is ${num(best[2] / evenly(trace.length), 2)} times what even attention would give`, "; ", el("b", {}, headName(first[0], first[1])), " most at the first, ", el("b", {}, percent(first[2])), "."] : "No head\u2019s attention is finite.");
-    refill(about, "Chosen: ", el("b", {}, headName(state.layer, state.head)), `. Its weight lies ${percent(real(s.previous))} on the previous token, ${percent(real(s.first))} on the first, ${percent(real(s.own))} on the token itself; its entropy is ${percent(real(s.fraction))} of the bound. It adds RMS ${num(real(s.contribution))} to the stream (`, textbook("multi_head_attention"), ").");
+    refill(about, "Chosen: ", el("b", {}, headName(state.layer, state.head)), `. Its weight lies ${percent(real(s.previous))} on the previous token, ${percent(real(s.first))} on the first, ${percent(real(s.own))} on the token itself; its entropy is ${percent(real(s.fraction))} of the bound. It adds RMS ${num(real(s.contribution))} to the stream. The layer is `, textbook("multi_head_attention"), ".");
     thumbs.forEach((t) => t.button.setAttribute("aria-pressed", String(t.l === state.layer && t.h === state.head)));
     chosen(state.layer * trace.heads + state.head);
   };

@@ -19,11 +19,11 @@ function drawHead() {
   refill($("top"), el("div", { class: "bar" }, el("h1", {}, m.model, m.step ? ` at step ${m.step}` : m.trained ? "" : ", untrained"),
     el("div", { class: "tools" }, el("button", { type: "button", id: "tour", onclick: startTour }, "Tour"),
       el("button", { type: "button", id: "theme", onclick: nextTheme }, themeName()), el("button", { type: "button", id: "help", "aria-label": "keys", onclick: showKeys }, "?")),
-    el("p", {}, `Loss ${num(real(trace.payload.loss))} nats over ${count(trace.length, "token")}. ${typeof m.text === "string" ? `Text: ${cut(visible(m.text), 60)}. ` : ""}`, m.exact ? "Numbers are exact." : "Numbers are rounded to 3 digits.")));
+    el("p", {}, `Loss ${num(real(trace.payload.loss))} nats over ${count(trace.length, "token")}. ${typeof m.text === "string" ? `Text: ${cut(m.text, 60)}. ` : ""}`, m.exact ? "Numbers are exact." : "Numbers are rounded to 3 digits.")));
   if (m.live) drawLiveText();
   const pick = (id, label, change) => el("label", {}, label, el("select", { id: `pick-${id}`, onchange: (event) => select(change(event.target.value)) }));
   refill($("sticky"), el("nav", { "aria-label": "views" }, el("ul", {}, VIEWS.filter(({ id }) => (id !== "compare" || before) && (id !== "check" || trace.payload.check)).map(({ id, title }, i) => el("li", {},
-    el("a", { href: `#view=${id}`, "data-view": id, onclick: (event) => { event.preventDefault(); go(id); } }, i ? `${i} ${title}` : title))))),
+    el("a", { href: `#view=${id}`, "data-view": id, onclick: (event) => { event.preventDefault(); go(id); } }, i && i < 10 ? `${i} ${title}` : title))))),
   el("div", { class: "chosen", role: "group", "aria-label": "selection, shared by all views" }, pick("layer", "Layer", (x) => ({ layer: real(x) })), pick("head", "Head", (x) => ({ head: real(x) })),
     pick("pos", "Position", (x) => ({ pos: real(x) })), pick("entry", "Entry", (x) => ({ entry: x }))));
   options($("pick-layer"), Array.from({ length: trace.layers }, (_, i) => [i, String(i)]), state.layer);
