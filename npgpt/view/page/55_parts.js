@@ -1,6 +1,7 @@
 // Parts that several views use: links into other views, the layers' text, token strips.
 
 const VIEWS = [];
+let printing = false;
 const view = (id, title, build) => VIEWS.push({ id, title, build });
 
 function go(id, change = {}) {

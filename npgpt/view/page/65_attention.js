@@ -72,6 +72,7 @@ view("attention", "Attention", (root) => {
     refill(about, "Chosen: ", el("b", {}, headName(state.layer, state.head)), `. Its weight lies ${percent(real(s.previous))} on the previous token, ${percent(real(s.first))} on the first, ${percent(real(s.own))} on the token itself; its entropy is ${percent(real(s.fraction))} of the bound. It adds RMS ${num(real(s.contribution))} to the stream. The layer is `, textbook("multi_head_attention"), ".");
     thumbs.forEach((t) => t.button.setAttribute("aria-pressed", String(t.l === state.layer && t.h === state.head)));
     chosen(state.layer * trace.heads + state.head);
+    if (printing) thumbs.forEach(paint);
   };
 });
 // What attending evenly to all that is visible would put on the previous token, on average.
