@@ -12,6 +12,7 @@ function go(id, change = {}) {
 const jump = (words, id, change) => el("button", { type: "button", class: "link", onclick: () => go(id, change || {}) }, words);
 const entryLink = (name) => trace.entry(name) ? el("button", { type: "button", class: "link mono",
   onclick: () => go("tensor", { entry: name }) }, name) : el("code", {}, name);
+const headLink = (layer, head) => el("button", { type: "button", class: "link strong", onclick: () => select({ layer, head }) }, headName(layer, head));
 const headName = (layer, head) => `layer ${layer}, head ${head}`;
 const token = (text) => el("code", { class: "tok" }, text);
 
