@@ -132,7 +132,7 @@ def test_the_entropy_penalty_is_nested_in_python_and_flat_in_files():
 
 @pytest.mark.parametrize("name", ["tie_word_embeddings", "final_norm", "qkv_bias",
                                   "scale_residual_init", "slope_decay", "frozen_biases",
-                                  "weight_norm"])
+                                  "weight_norm", "residual"])
 def test_a_switch_must_be_true_or_false(name):
     with pytest.raises(ValueError, match=f"{name}=1 must be true or false"):
         GPT2Config(**{name: 1})

@@ -46,6 +46,7 @@ TINY = ["--n-layer", "1", "--n-head", "2", "--n-embd", "16", "--n-positions", "6
         "--batch-size", "2", "--max-steps", "2", "--eval-batches", "1", "--sample-every", "0"]
 # commands that are parsed and not run, by how they start, and why
 BY_HAND = {
+    "learn": "needs the learner's folder; tests/cli/test_learn.py has every command",
     "pull": "downloads the published weights",
     "generate gpt2": "needs the published weights",
     "eval gpt2": "needs the published weights",

@@ -70,6 +70,20 @@ def test_a_model_multiplied_out_computes_the_same_and_is_so_for_good(change):
     assert again.keys() == made.keys() and all(again[name] is made[name] for name in made)
 
 
+def test_without_residual_connections_a_block_gives_its_last_branch_alone():
+    config = SMALL.replace(residual=False)
+    rng = np.random.default_rng(0)
+    params = {name: a + 0.5 * rng.standard_normal(a.shape)
+              for name, a in init_params(config, dtype=np.float64).items()}
+    # a last branch of zeros leaves nothing of what came before
+    for layer in range(2):
+        params[f"h.{layer}.mlp.c_proj.weight"][...] = 0.0
+    ids = np.array([[1, 2, 3, 1], [4, 4, 0, 2]])
+    logits = model.logits(params, ids, config)
+    np.testing.assert_allclose(logits, np.broadcast_to(logits[0, 0], logits.shape))
+    assert np.ptp(model.logits(params, ids, SMALL)[..., 0]) > 0.1
+
+
 def test_every_setting_is_gpt2s_own_or_a_variants():
     own = [name for name in GPT2Config.options() if name not in settings()]
     assert own[-1] == "scale_attn_by_inverse_layer_idx" and "n_embd" in own

@@ -17,6 +17,7 @@ from ..learn import fault, training_report, words
 from ..learn.examine import PASSED, Result
 from ..learn.exercise import CourseError, Exercise, read_course
 from ..learn.notebook import notebook_of
+from ..learn.training import Plan
 from ..learn.verify import verify
 from ..learn.watch import KEYS, watch
 from ..learn.workspace import FOLDER, Workspace, found_from, start
@@ -159,7 +160,8 @@ def _start(args: argparse.Namespace) -> int:
     first = workspace.next() or workspace.course[0]
     lines = [f"{len(written)} exercises written to {folder}"
              + (f"; {left} were there already and stay as they are" if left else ""), "",
-             "Open a file in your editor, read its story, write between the marks, then check it.",
+             "Open a file in your editor, read its story, write between the marks, then",
+             "check it. The files are plain Python; nothing else is kept of what you do.",
              "Progress is worked out from the files: begin anywhere, skip what you like.", "",
              *words.of_exercise(first, workspace.path(first), wants_color(args)), "",
              f"Commands work in {folder}, or in the folder around it."]
@@ -378,7 +380,7 @@ def _train(args: argparse.Namespace) -> int:
     if args.steps < 1:
         raise ValueError(f"--steps must be at least 1, got {args.steps}")
     workspace = _workspace(args)
-    value = training_report.report(workspace, args.steps, wants_color(args),
+    value = training_report.report(workspace, Plan(steps=args.steps), wants_color(args),
                               (lambda line: None) if args.json else _printed)
     if args.json:
         print(json.dumps(value, indent=1))
@@ -407,8 +409,7 @@ def _verify(args: argparse.Namespace) -> int:
     wrong = sum(len(exercise.about["wrong"]) for exercise in course)
     _say(args, [f"{len(course)} exercises, {wrong} wrong answers: {len(trials)} claims tried, "
                 f"{len(failed)} failed"],
-         lambda: [{"exercise": t.exercise, "claim": t.claim, "problem": t.problem}
-                  for t in trials])
+         lambda: [vars(trial) for trial in trials])
     return 1 if failed else 0
 
 

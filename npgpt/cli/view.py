@@ -16,7 +16,9 @@ from ..text import CorpusError
 from ..training.settings import PRESETS, resolve, table_fields
 from ..variants import settings as variant_settings
 from ..view import source
+from ..view.check import failed_check
 from ..view.encoding import Json
+from ..view.entries import all_fits
 from ..view.html import page
 from ..view.payload import Subject, Window, payload
 from ..view.serve import Answers, Server
@@ -33,8 +35,8 @@ token, generation step by step, and AdamW's update.
 examples:
   npgpt view runs/python-docs                     on its held-out text
   npgpt view runs/python-docs "The function returns"
-  npgpt view runs/python-docs --before runs/python-docs/checkpoints/step-00000000
-  npgpt view python-docs --n-layer 12 --no-residual    a preset, untrained
+  npgpt view runs/python-docs --before runs/python-docs/config.toml   untrained
+  npgpt view python-docs --n-layer 12 --no-residual        a preset, untrained
   npgpt view gpt2 "The animal was too tired"      after npgpt pull gpt2
   npgpt view runs/python-docs --serve             type a text, generate
 """
@@ -82,13 +84,13 @@ def run(args: argparse.Namespace) -> int:
     subject = source.subject(args.model, _settings(args))
     length = _length(args, subject)
     window = source.window(subject, _text(args), length)
-    command = _command(args)
-    shown, seen = payload(subject, window, command=command, exact=args.exact, live=args.serve)
+    # on this machine exact numbers cost nothing, unless there are many
+    exact = args.exact or (args.serve and all_fits(subject.config, len(window.ids)))
+    shown, seen = payload(subject, window, command=_command(args), exact=exact, live=args.serve)
     if args.before is not None:
-        shown["before"] = _before(args, subject, window)
+        shown["before"] = _before(args, subject, window, exact)
     if args.check is not None:
-        from ..view.check import failed_check
-        shown["check"] = failed_check(args.check, args.exact)
+        shown["check"] = failed_check(args.check, exact)
     if args.serve:
         return _serve(args, subject, window, shown, seen)
     place = args.out or Path(f"{_name(args.model)}.view.html")
@@ -122,7 +124,7 @@ def _serve(
 ) -> int:
     text = subject.tokenizer.decode(window.ids)
     length = min(subject.config.n_positions, args.length or len(window.ids))
-    answers = Answers(subject, length, args.exact, shown, seen, text)
+    answers = Answers(subject, length, shown["meta"]["exact"], shown, seen, text)
     with Server(answers, check_integer("--port", args.port, 0, 65535)) as server:
         print(f"page       {server.url}\nstop       Ctrl-C", flush=True)
         try:
@@ -132,7 +134,9 @@ def _serve(
     return 0
 
 
-def _before(args: argparse.Namespace, subject: Subject, window: Window) -> Json:
+def _before(
+    args: argparse.Namespace, subject: Subject, window: Window, exact: bool
+) -> Json:
     other = source.subject(args.before)
     if other.tokenizer != subject.tokenizer:
         raise ValueError(f"--before {args.before} reads other tokens than {args.model}; expected a "
@@ -140,7 +144,7 @@ def _before(args: argparse.Namespace, subject: Subject, window: Window) -> Json:
     if len(window.ids) > other.config.n_positions:
         raise ValueError(f"--before {args.before} has a context of {other.config.n_positions}; "
                          f"try --length {other.config.n_positions}")
-    return payload(other, window, exact=args.exact, brief=True)[0]
+    return payload(other, window, exact=exact, brief=True)[0]
 
 
 def _settings(args: argparse.Namespace) -> dict[str, object]:

@@ -54,13 +54,15 @@ class _Target:
 
 
 def examine_file(
-    target: str | Path, shapes: Mapping[str, Any] | None = None, seed: int = 0
+    target: str | Path, shapes: Mapping[str, Any] | None = None, seed: int = 0,
+    on_report: Callable[[Subject, Report], None] | None = None,
 ) -> list[Report]:
     """Examine every pair and layer in a Python file, or only one: 'FILE' or 'FILE:NAME'.
 
     `shapes` are the header's values as a dict, such as {"x": (2, 3, 8), "ids": "ids(2,3)<7", "eps":
     1e-5}; they go before those of the comment. The file is run, as an import would run it. There is
-    a report for each, also for one that cannot be examined beside others.
+    a report for each, also for one that cannot be examined beside others. `on_report` is called
+    with what was examined and its report.
 
     Raises ValueError where the file, a pair or the shapes are missing, UnreadableFile where the
     file is not Python.
@@ -106,6 +108,8 @@ def examine_file(
             report = examine(subject, seed)
             report.notes += notes
             reports.append(report)
+            if on_report is not None:
+                on_report(subject, report)
     if len(mistakes) == len(reports):
         raise ValueError(mistakes[0])
     return reports

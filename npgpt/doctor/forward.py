@@ -149,7 +149,8 @@ def _required(program: Program, mine: Function) -> Settings:
 
 
 def _raised(program: Program, mine: Function, error: Exception) -> Fault:
-    file = getattr(getattr(mine, "__code__", None), "co_filename", None)
+    # of what a wrapper wraps: the line shown is the user's own
+    file = getattr(getattr(inspect.unwrap(mine), "__code__", None), "co_filename", None)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
     where = f"it is called as {program.name}({', '.join(program.arguments)})"
     if frames:

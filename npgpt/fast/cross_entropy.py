@@ -68,7 +68,7 @@ def linear_cross_entropy_backward(dloss: Array, cache: Cache) -> tuple[Array, Ar
 
 
 def frozen_linear_cross_entropy_forward(
-    x: Array, weight: Array, targets: Array, *, ignore_index: int = IGNORE, group: int = 2**24
+    x: Array, weight: Array, targets: Array, *, ignore_index: int = IGNORE, group: int = 2**22
 ) -> tuple[Array, Cache]:
     """The same loss where weight has no gradient: dx is computed at once, in groups of positions.
 

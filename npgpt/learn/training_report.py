@@ -30,11 +30,11 @@ def learners(workspace: Workspace) -> dict[Exercise, types.ModuleType]:
 
 
 def report(
-    workspace: Workspace, steps: int, colour: bool, say: Callable[[str], None]
+    workspace: Workspace, plan: Plan, colour: bool, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Train, say how it goes, and give the same as plain values."""
-    mine = Own(learners(workspace))
-    plan, text = Plan(steps=steps), corpus()
+    """Train, say how it goes, and give the same as plain values. Raises Stopped as `train`, and for
+    what a learner's layer raised."""
+    mine, text, steps = Own(learners(workspace)), corpus(), plan.steps
     missing = sorted({name for exercise in workspace.course
                       for name in exercise.about.get("train", {}).get("ops", [])} - {*mine.whose})
     say(f"yours      {_names(list(mine.whose)) or 'nothing yet: no layer passes'}")

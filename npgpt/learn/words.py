@@ -9,12 +9,12 @@ from pathlib import Path
 
 from ..display.terminal import WIDTH, bar, tint
 from ..doctor import KINDS, value_kinds
-from .examine import NOT_BEGUN, PASSED, Result
+from .examine import NOT_BEGUN, PASSED, WRONG, Result
 from .exercise import Exercise, WrongAnswer
 from .marks import written
 from .verify import note_of
 
-HUES = {PASSED: "green", NOT_BEGUN: "", "wrong": "orange"}
+HUES = {PASSED: "green", NOT_BEGUN: "bold", WRONG: "orange"}
 PRINTED = 12    # lines of what the learner's code printed
 
 
@@ -30,7 +30,8 @@ def of_list(course: Sequence[Exercise], results: Sequence[Result], colour: bool)
     yield f"{'':3} {'exercise':17} {'hard':5} {'worth':5} {'min.':>4}  {'status':9}  what it is"
     for exercise, result in zip(course, results, strict=True):
         hard, weight, minutes = exercise.estimate
-        status = tint(f"{result.status:9}", HUES[result.status], colour)
+        begun = result.status != NOT_BEGUN
+        status = tint(f"{result.status:9}", HUES[result.status], colour and begun)
         goal = textwrap.shorten(exercise.about["title"], WIDTH - 50, placeholder=" ...")
         yield (f"{exercise.number:3} {exercise.name:17} {'*' * hard:5} {'*' * weight:5} "
                f"{minutes:>4}  {status}  {goal}")
@@ -58,7 +59,7 @@ def of_exercise(exercise: Exercise, path: Path, colour: bool) -> Iterator[str]:
 
 def of_result(result: Result, every: bool, colour: bool) -> Iterator[str]:
     """What a check says: what is right so far, and one finding, or all."""
-    yield tint(f"{result.name}: {result.status}", HUES[result.status] or "bold", colour)
+    yield tint(f"{result.name}: {result.status}", HUES[result.status], colour)
     if result.right and result.status != PASSED:
         yield from wrap("right so far: " + "; ".join(result.right), "   ")
     if result.status == NOT_BEGUN:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..config import GPT2Config
 from ..ops import TEXTBOOK
 from ..tape import Array
 from .encoding import Json, encoded
@@ -17,8 +18,8 @@ from .parameters import statistics
 from .tokens import used
 from .tracing import Seen, Traced
 
-# values and gradients of a page together: three digits of each in base64 are 8 MB
-MOST_NUMBERS = 3_000_000
+# values and gradients of a page together: three digits of each are 9.5 MB
+MOST_NUMBERS = 3_800_000
 # a vocabulary up to here has its logits stored whole
 WHOLE_VOCABULARY = 256
 TERMS = 6
@@ -64,6 +65,12 @@ def columns(seen: Traced, exact: bool) -> Columns:
     inner = {int(name.split(".")[1]): largest([one.out]) for name, one in seen.steps.items()
              if name.endswith(".mlp.act")}
     return Columns(largest([seen.steps[name].out for name in seen.stream]), evenly, inner)
+
+
+def all_fits(config: GPT2Config, length: int) -> bool:
+    """Whether a page of `length` tokens holds every channel, and so a served one exact numbers."""
+    width = 10 * config.n_embd + 2 * config.inner
+    return 2 * length * config.n_layer * width <= MOST_NUMBERS
 
 
 def left_out(seen: Traced, kept: Columns) -> list[str]:

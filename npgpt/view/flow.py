@@ -24,8 +24,8 @@ from .tracing import Traced, traced
 VANISHING, EXPLODING = 1e-3, 1e3
 RULE = (f"vanishing: the root mean square of the gradient is below {VANISHING:g} times that at the "
         f"last point of the residual stream; exploding: above {EXPLODING:g} times")
-# logits of as many elements are computed for one-position losses
-MOST_LOGITS = 2**22
+# of a model that takes more products for a loss of each position's own, some positions get one
+MOST_PRODUCTS = 2e10
 SOME = 8
 
 
@@ -141,7 +141,8 @@ def paths(seen: Traced, losses: Array, exact: bool) -> Json:
     """
     positions = np.flatnonzero(seen.targets[0] != IGNORE)
     skipped = None
-    if len(positions) * seen.length * seen.config.vocab_size > MOST_LOGITS:
+    size = sum(array.size for array in seen.params.values())
+    if len(positions) * seen.length * size > MOST_PRODUCTS:
         order = np.argsort(-np.nan_to_num(losses[positions], nan=np.inf), kind="stable")
         kept = np.sort(positions[order[:SOME]])
         skipped = (f"of {len(positions)} positions the {len(kept)} with the highest loss have a "

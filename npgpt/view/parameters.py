@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,15 +40,19 @@ class Optimizer:
     def described(self, scale: float) -> Json:
         """Its settings, for the page, with the factor that clipping takes."""
         settings, saved = self.settings, self.mean is not None
+        if not math.isfinite(scale):
+            clipped = "; the gradients are not finite, so training would stop and make none"
+        else:
+            clipped = "" if scale == 1.0 else (
+                f", after clipping the gradients to {scale:.3g} of theirs")
         moments = "saved" if saved else "none: first step"
         begins = (f"the moments saved at step {self.step}" if saved
                   else "moments of zero, so as a first step")
-        clipped = "" if scale == 1.0 else f", after clipping the gradients to {scale:.3g} of theirs"
         return {"learning_rate": self.rate, "betas": [settings.beta1, settings.beta2],
                 "eps": settings.adam_epsilon, "weight_decay": settings.weight_decay,
                 "step": self.step + 1, "moments": moments, "clip": scale,
-                "text": f"AdamW's update from this text's gradient alone, with {begins}{clipped}, "
-                        f"at a learning rate of {self.rate:.3g}"}
+                "text": f"AdamW's update from this text's gradient alone, with {begins}, at a "
+                        f"learning rate of {self.rate:.3g}{clipped}"}
 
 
 def parameters(params: Params, grads: Params, config: GPT2Config, optimizer: Optimizer,
@@ -55,8 +60,9 @@ def parameters(params: Params, grads: Params, config: GPT2Config, optimizer: Opt
     """A summary of every parameter, and of the optimizer that would update it."""
     settings = optimizer.settings
     with np.errstate(all="ignore"):
-        scale = clipping(global_norm({name: np.ascontiguousarray(grad)
-                                      for name, grad in grads.items()}), settings.grad_clip)
+        norm = global_norm({name: np.ascontiguousarray(grad) for name, grad in grads.items()})
+        # training would stop here, and make no update
+        scale = clipping(norm, settings.grad_clip) if np.isfinite(norm) else np.nan
         decayed = decaying(params, config.slope_decay)
         found = []
         for name, weight in params.items():

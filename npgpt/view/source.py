@@ -10,6 +10,7 @@ from ..config import SIZES
 from ..params import check_params, init_params
 from ..text import BPETokenizer, Tokenizer, load_corpus
 from ..training.checkpoint import (
+    FOLDER,
     OPTIMIZER_FILE,
     build_run,
     build_tokenizer,
@@ -34,7 +35,7 @@ from .payload import Subject, Window
 LENGTH, LENGTH_OF_WEIGHTS = 32, 48
 SENTENCE = ("The animal did not cross the street because it was too tired. It lay down in the "
             "shade, and the cars drove around it, one after the other, until it woke up in the "
-            "evening and went home.")
+            "evening and went home, where nobody had noticed that it had been away.")
 
 
 def subject(model: str, settings: dict[str, Any] | None = None) -> Subject:
@@ -72,7 +73,8 @@ def window(subject: Subject, text: str | None, length: int | None) -> Window:
         found, source = subject.tokenizer.encode(text), "as given"
     elif (run := _run_of(subject)) is not None:
         corpus = load_corpus(run.data.corpus, subject.tokenizer, run.data.val_fraction)
-        found, source = corpus.val[:most + 1], f"{corpus.name} (val)"
+        # a file's name alone: the page may be sent to somebody
+        found, source = corpus.val[:most + 1], f"{Path(corpus.name).name} (val)"
     else:
         found, source = subject.tokenizer.encode(SENTENCE), "a sentence of npgpt's own"
     return Window.of(found, most, source)
@@ -129,5 +131,8 @@ def _of_run(name: str, path: Path) -> Subject:
                     for kind in "mv")
     step = record["step"]
     kind = "checkpoint" if is_checkpoint(path) else "run"
+    # a checkpoint that was moved out of its run has no log
+    place = folder.absolute().parent
     return Subject(name, kind, config, params, tokenizer,
-                   Optimizer(run.train, step, mean, square), step, read_log(folder.parents[1]))
+                   Optimizer(run.train, step, mean, square), step,
+                   read_log(place.parent) if place.name == FOLDER else [])

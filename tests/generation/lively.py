@@ -13,6 +13,7 @@ VARIANTS = {
     "no norm at all": SMALL.replace(norm="none", final_norm=False),
     "swiglu": SMALL.replace(activation_function="swiglu", n_inner=7),
     "untied": SMALL.replace(tie_word_embeddings=False),
+    "no residual connections": SMALL.replace(residual=False),
     "no qkv bias": SMALL.replace(qkv_bias=False),
     "leaky relu": SMALL.replace(activation_function="leaky_relu"),
     "one slope": SMALL.replace(activation_function="leaky_relu", leaky_slope="shared"),

@@ -36,7 +36,8 @@ def test_what_raises_is_said_with_the_learners_own_line(double, change, kind, wo
 
 
 def test_what_the_code_prints_is_kept_apart(double, capsys):
-    result = examine(double, double.solution.replace("    out = 2", "    print('hello')\n    out = 2"))
+    source = double.solution.replace("    out = 2", "    print('hello')\n    out = 2")
+    result = examine(double, source)
     assert result.status == PASSED and result.printed.startswith("hello")
     assert capsys.readouterr().out == ""
 

@@ -45,6 +45,15 @@ def test_everything_agrees_with_a_trace_of_all_sequences_at_once(activation, nor
     assert (seen.nan, seen.inf, seen.first_break, seen.nan_heads) == (0, 0, None, 0)
 
 
+@pytest.mark.parametrize("activation, branch", [("gelu", "mlp.c_proj"), ("swiglu", "mlp")])
+def test_without_residual_connections_the_stream_is_what_each_block_gives(activation, branch):
+    config, params, ids, targets = small(activation_function=activation, residual=False)
+    whole = trace(params, ids, targets, config).activations
+    streams = ["embedding.sum", f"h.0.{branch}", f"h.1.{branch}"]
+    assert measure(params, config, ids, targets).stream == pytest.approx(
+        [math.sqrt((whole[name] ** 2).mean()) for name in streams])
+
+
 def test_saturated_units_are_those_without_slope():
     config, params, ids, targets = small(activation_function="relu")
     seen = measure(params, config, ids, targets)

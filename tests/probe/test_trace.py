@@ -50,6 +50,7 @@ VARIANTS = [
     {"activation_function": "leaky_relu", "leaky_slope": "shared"},
     {"activation_function": "leaky_relu", "leaky_slope": "fixed"},
     {"frozen_biases": True, "norm": "none"},
+    {"residual": False}, {"residual": False, "activation_function": "swiglu"},
     {"weight_norm": True, "activation_function": "swiglu"},
     {"weight_norm": True, "frozen_biases": True, "lora_rank": 2},
 ]

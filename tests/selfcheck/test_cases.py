@@ -63,7 +63,7 @@ def test_models_are_tied_and_untied_with_and_without_norms_and_biases_and_ignore
 
 def test_every_variant_has_a_model():
     configs = [case.config for case in model_cases()]
-    for name in ("frozen_biases", "weight_norm"):
+    for name in ("frozen_biases", "weight_norm", "residual"):
         assert {getattr(c, name) for c in configs} == {True, False}
     slopes = {c.leaky_slope for c in configs if c.activation_function == "leaky_relu"}
     assert slopes == set(SLOPES)

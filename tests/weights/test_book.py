@@ -97,6 +97,7 @@ def test_weights_of_a_published_size_need_no_config(
     ({"n_inner": 10}, "n_inner=10"), ({"norm": "none"}, "norm=none"),
     ({"frozen_biases": True}, "frozen_biases=True"), ({"weight_norm": True}, "weight_norm=True"),
     ({"embd_pdrop": 0.2}, "three different dropout rates"), ({"lora_rank": 2}, "lora_rank=2"),
+    ({"residual": False}, "residual=False"),
 ])
 def test_a_model_that_the_book_does_not_have_is_not_written(
     tmp_path: Path, change: dict, message: str

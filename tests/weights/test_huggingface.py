@@ -63,7 +63,7 @@ def test_an_output_matrix_that_differs_from_the_tied_table_is_not_chosen_silentl
 @pytest.mark.parametrize("config", [
     SMALL, UNTIED, SMALL.replace(n_inner=9, activation_function="relu"),
     SMALL.replace(norm="none", final_norm=False, qkv_bias=False, activation_function="swiglu"),
-    SMALL.replace(activation_function="leaky_relu", layer_norm_epsilon=1e-3),
+    SMALL.replace(activation_function="leaky_relu", layer_norm_epsilon=1e-3, residual=False),
     SMALL.replace(activation_function="leaky_relu", leaky_slope="shared", slope_init=-0.5),
     SMALL.replace(activation_function="leaky_relu", leaky_slope="fixed", slope_init=0.25),
     SMALL.replace(activation_function="identity", frozen_biases=True, weight_norm=True,

@@ -82,7 +82,7 @@ def _numbers_of_a_step(
             "wte.weight" if config.tie_word_embeddings else "lm_head.weight")
     head_grads = sizes.get(head, 0)
     # with a frozen table they are made in groups
-    logits = positions * vocab if head_grads else min(positions * vocab, 2**24)
+    logits = positions * vocab if head_grads else min(positions * vocab, 2**22)
     saved = stream if recompute else block
     # the final norm saves two; the gradient of the stream is alive all the way back
     live = config.n_layer * saved + (2 * stream if config.final_norm else stream)

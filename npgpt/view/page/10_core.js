@@ -79,12 +79,12 @@ function rank(values, better = (a, b) => b - a) {
 }
 
 let toastTimer = 0;
-function toast(text) {
+function toast(text, seconds = 2.5) {
   let box = document.querySelector(".toast");
   if (!box) document.body.append(box = el("div", { class: "toast", role: "status" }));
   box.textContent = text;
   clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => box.remove(), 2500);
+  toastTimer = setTimeout(() => box.remove(), 1000 * seconds);
 }
 async function copy(text) {
   try {

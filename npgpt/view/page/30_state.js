@@ -23,6 +23,7 @@ function select(change, push = false) {
   }
   if (change.step !== undefined && change.entry === undefined) {
     const n = trace.entries.length;
+    next.step = clamp(Number.isInteger(next.step) ? next.step : 0, 0, 2 * n - 1);
     next.entry = trace.entries[next.step < n ? next.step : 2 * n - 1 - next.step].name;
     const layer = trace.entry(next.entry).layer;
     if (layer !== null && layer !== undefined) next.layer = layer;

@@ -111,11 +111,12 @@ function backwardFormula(entry, t, c, head) {
       lines.push([`from ${last}: dx = dout \u00b7 f\u2032(x)`, known(dout, x) ? `= ${num(dout)} \u00b7 ${num(ELEMENTWISE[user.op][2](x))} = ${num(dout * ELEMENTWISE[user.op][2](x))}` : null, known(dout, x) ? dout * ELEMENTWISE[user.op][2](x) : undefined]);
     } else if (user.op === "layernorm") lines.push(normBack(user, entry, t, c));
     else if (user.op === "cross_entropy") lines.push(lossBack(t, c));
-    else if (user.op === "linear" || user.op === "unembedding") lines.push([`from ${last}: dx = \u03a3 dout[o] \u00b7 weight[channel, o]`, "a sum over the outputs; the weights are not stored in the page", undefined]);
+    else if (user.op === "linear" || user.op === "unembedding") lines.push([`from ${last}: dx = \u03a3 dout[o] \u00b7 weight[channel, o]`, `a sum over ${user.shape[user.shape.length - 1]} outputs; the weights are not stored in the page`, undefined]);
     else lines.push([`from ${last}, through ${opName(user.op)}`, null, undefined]);
   }
   const whole = trace.at(entry.name, "gradient", t, c);
   if (entry.name === "loss") return [["dloss = 1", "the backward pass begins here"]];
+  if (lines.length === 1 && lines[0][2] === undefined && known(whole)) lines[0][1] = `${lines[0][1] ? `${lines[0][1]}, ` : ""}in all ${num(whole)}`;
   if (lines.length > 1) {
     const open = lines.filter((line) => line[2] === undefined);
     if (open.length === 1 && known(whole)) open[0][1] = `the rest: ${num(whole - lines.reduce((sum, line) => sum + (line[2] || 0), 0))}`;

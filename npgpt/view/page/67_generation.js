@@ -7,7 +7,7 @@ async function ask(path, body) {
     if (!answer.ok) throw new Error(given.error || answer.statusText);
     return given;
   } catch (error) {
-    toast(`${error.message}`);
+    toast(error.message, 8);
     return null;
   }
 }
@@ -31,7 +31,10 @@ view("generation", "Generation", (root) => {
   const shownWarmth = el("output", {});
 
   // The temperature is one of a grid, for which the page has the sum over all tokens: exact.
+  const asDrawn = () => settings.temperature === real(g.settings.temperature) && settings.top_k === (real(g.settings.top_k) || 0) && settings.top_p === (g.settings.top_p === null ? 1 : real(g.settings.top_p));
   function cuts() {
+    if (asDrawn()) return { warm: list().map((c) => real(c.warm)), final: list().map((c) => real(c.final)), kept: g.steps[at].kept.top_p, more: false,
+      by: list().map((c) => (!c.top_k ? "top-k" : !c.top_p ? "top-p" : "")) };
     const step = g.steps[at], k = g.temperatures.findIndex((x) => real(x) === settings.temperature), lse = real(step.lse[k]);
     const warm = list().map((c) => Math.exp(real(c.logit) / settings.temperature - lse)), order = rank(warm);
     const by = list().map(() => ""), limit = settings.top_k > 0 ? settings.top_k : Infinity;
@@ -53,7 +56,7 @@ view("generation", "Generation", (root) => {
     at = 0;
     warmth.max = g.temperatures.length - 1;
     refill(controls, el("button", { type: "button", onclick: () => choose(at - 1) }, "\u25c0 step"), el("button", { type: "button", onclick: () => choose(at + 1) }, "step \u25b6"),
-      el("label", {}, "temperature ", warmth, " ", shownWarmth), el("label", {}, "top-k ", numberInput("top_k", 0, 20, 1)), el("label", {}, "top-p ", numberInput("top_p", 0.05, 1, 0.05)));
+      el("label", {}, "temperature ", warmth, " ", shownWarmth), el("label", {}, "top-k ", numberInput("top_k", 0, trace.config.vocab_size, 1)), el("label", {}, "top-p ", numberInput("top_p", 0.05, 1, 0.05)));
   }
   const nearest = (grid, x) => grid.map(real).reduce((a, b) => (Math.abs(b - x) < Math.abs(a - x) ? b : a));
   const liveBox = el("div", {});
@@ -84,9 +87,8 @@ view("generation", "Generation", (root) => {
     if (focused) text.querySelectorAll("button")[at].focus();
     warmth.value = g.temperatures.findIndex((x) => real(x) === settings.temperature);
     shownWarmth.textContent = settings.temperature.toFixed(1);
-    const asDrawn = settings.temperature === real(g.settings.temperature) && settings.top_k === (real(g.settings.top_k) || 0) && settings.top_p === real(g.settings.top_p === null ? 1 : g.settings.top_p);
-    refill(about, `Step ${at + 1} of ${g.steps.length}: `, token(step.show), ` was drawn, which the model gave ${percent(real(step.p))} and the cut distribution ${drawn >= 0 ? percent(real(list()[drawn].final)) : "more"}. The prediction\u2019s entropy is ${num(real(step.entropy))} nats.`,
-      asDrawn ? "" : ` With the settings below, ${c.more ? `at least ${c.kept}` : c.kept} of the ${list().length} shown would be left.`);
+    refill(about, `Step ${at + 1} of ${g.steps.length}: `, token(step.show), ` was drawn, which the model gave ${percent(real(step.p))}${drawn >= 0 ? `, and ${percent(real(list()[drawn].final))} after the cuts` : ""}. The prediction\u2019s entropy is ${num(real(step.entropy))} nats.`,
+      asDrawn() ? "" : ` With the settings below, ${c.more ? `at least ${c.kept}` : c.kept} of the ${list().length} shown would be left.`);
     candidates.title("Candidates: the model\u2019s own probability, and what is drawn from after temperature, top-k and top-p");
     candidates.draw({ n: list().length, percent: true, least: 30, cursor: Math.max(0, drawn), series: [{ name: "model\u2019s own", colour: "edge", kind: "bar", values: list().map((x) => real(x.p)) }, { name: "drawn from", colour: "value", kind: "bar", values: c.final }], tick: (i) => (list()[i].id === chosenId() ? `[${list()[i].show}]` : list()[i].show) });
     refill(notes, `Drawn with temperature ${g.settings.temperature}, top-k ${g.settings.top_k === null ? "off" : g.settings.top_k}, top-p ${g.settings.top_p === null ? "off" : g.settings.top_p}, seed ${g.settings.seed}. Moving the settings shows what they would cut at this step; the tokens stay those that were drawn. `, c.more ? "What lies beyond the shown tokens is counted in none of the cuts." : "");

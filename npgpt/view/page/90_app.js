@@ -9,8 +9,6 @@ function load(payload) {
   before = payload.before ? new Trace(payload.before) : null;
   updates.clear();
   listeners.length = 0;
-  const known2 = trace.entries.find((e) => e.name === "h.0.attn.c_proj") || trace.entries[0];
-  if (!trace.entry(state.entry)) state.entry = known2.name;
   refill($("main"), VIEWS.map(({ id, title }) => el("section", { id: `view-${id}`, "aria-label": title, hidden: true }, el("h2", {}, title))));
   drawHead();
   drawFoot();
@@ -33,7 +31,7 @@ function drawHead() {
   options($("pick-pos"), trace.payload.tokens.map((_, i) => [i, `${i} ${trace.token(i)}`]), state.pos);
   options($("pick-entry"), trace.entries.map((e) => [e.name, e.name]), state.entry);
 }
-const tracedText = () => (liveText === null ? trace.payload.tokens.map((t) => t.text).join("") : liveText);
+const tracedText = () => (liveText !== null ? liveText : trace.meta.input || trace.payload.tokens.map((t) => t.text).join(""));
 function drawLiveText() {
   const text = el("textarea", { rows: 1, cols: 40, id: "text", "aria-label": "text to trace" }, tracedText());
   $("top").append(el("div", { class: "bar" }, el("label", { class: "chosen" }, "Trace another text ", text), el("button", { type: "button", id: "retrace", onclick: async () => {
@@ -103,4 +101,5 @@ addEventListener("afterprint", () => render());
 
 load(JSON.parse($("trace").textContent));
 const given = fromHash();
-select(given.entry === undefined && given.step === undefined ? { ...given, step: trace.byName.get(state.entry) } : given);
+const usual = `h.${given.layer || 0}.attn.c_proj`;
+select(given.entry === undefined && given.step === undefined && trace.entry(usual) ? { ...given, entry: usual } : given);

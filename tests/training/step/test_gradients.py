@@ -73,6 +73,7 @@ def test_the_step_is_the_textbook_for_any_shards_with_ignored_targets(shards, re
 @pytest.mark.parametrize("changes", [
     {"activation_function": "swiglu"}, {"activation_function": "leaky_relu"},
     {"tie_word_embeddings": False}, {"norm": "none", "final_norm": False}, {"qkv_bias": False},
+    {"residual": False},
     {"activation_function": "identity", "frozen_biases": True}, {"weight_norm": True},
     {"activation_function": "leaky_relu", "leaky_slope": "shared"},
     {"activation_function": "leaky_relu", "leaky_slope": "fixed", "slope_init": 0.2},

@@ -10,7 +10,7 @@ from npgpt.doctor import Program
 from npgpt.doctor.values.catalogue import PROGRAMS
 from npgpt.doctor.values.program import Variant
 
-SMALLEST, LARGEST = 1e-9, 1e-3      # steps for numbers of about unit size
+SMALLEST, LARGEST = 3e-8, 3e-4      # steps for numbers of about unit size
 
 
 def _each(f, x, h, places, quotient, left=0.0):
@@ -19,12 +19,12 @@ def _each(f, x, h, places, quotient, left=0.0):
     for place in places:
         move = np.zeros(x.shape)
         move[place] = h
-        dx[place] = quotient(float(f(x + move)), float(f(x - move)))
+        dx[place] = quotient(float(f(x + move)), float(f(x)), float(f(x - move)), h)
         x = x + left * move
     return dx
 
 
-def _central(above, below, h=1e-5):
+def _central(above, here, below, h):
     return (above - below) / (2 * h)
 
 
@@ -33,21 +33,18 @@ def _other(places=lambda x: np.ndindex(x.shape), quotient=_central, left=0.0):
 
 
 PROGRAM = PROGRAMS["numeric_gradient"]
+ONE_SIDED = ("the quotient is one-sided: its error shrinks like h, not like h^2; move to both "
+             "sides, by h each")
+HALVED = ("only one side is moved, yet it divides by 2 h (where x is moved in place, x[i] - h is "
+          "the place where it began)")
 OWN = [
-    ("h-multiplied", _other(quotient=lambda above, below: (above - below) / 2 * 1e-5),
-     "it is multiplied by h: / 2 * h divides by 2 and then multiplies; write / (2 * h)"),
-    ("h-multiplied", _other(quotient=lambda above, below: (above - below) * 1e-5),
-     "it is multiplied by h, not divided by 2 h"),
+    ("one-sided", _other(quotient=lambda above, here, below, h: (here - below) / h), ONE_SIDED),
+    ("one-sided-halved", _other(
+        quotient=lambda above, here, below, h: (here - below) / (2 * h)), HALVED),
     ("x-not-put-back", _other(left=1.0),
      "x is not put back after the probe: later elements are taken at another point"),
-    ("h-halved", _other(quotient=lambda above, below: (above - below) / 1e-5**2 / 2),
-     "it is divided by h twice"),
-    ("wrong-sign", _other(quotient=lambda above, below: (below - above) / 2e-5),
-     "the sign is wrong: f(x + h) comes first, f(x - h) is subtracted"),
-    ("sum-for-difference", _other(quotient=lambda above, below: (above + below) / 2e-5),
+    ("sum-for-difference", _other(quotient=lambda above, here, below, h: (above + below) / (2 * h)),
      "the two values are added: it is their difference that is divided by 2 h"),
-    ("not-divided", _other(quotient=lambda above, below: above - below),
-     "the difference is not divided by 2 h"),
     ("one-axis-only", _other(places=lambda x: range(len(x))),
      "only the first axis is visited: x[i] is a whole row, whose elements all move at once"),
     ("one-axis-only", _other(places=lambda x: [(slice(None), j) for j in range(x.shape[1])]),
@@ -57,12 +54,7 @@ OWN = [
     ("first-only", _other(places=lambda x: [*np.ndindex(x.shape)][:1]),
      "only the first element is filled in: does the return stand inside of the loop?"),
 ]
-CLEARER = {
-    "one-sided": "the quotient is one-sided: its error shrinks like h, not like h^2; move to both "
-                 "sides, by h each",
-    "one-sided-halved": "only one side is moved, yet it divides by 2 h (where x is moved in place, "
-                        "x[i] - h is the place where it began)",
-}
+CLEARER = {"one-sided": ONE_SIDED, "one-sided-halved": HALVED}
 
 
 def _program():
@@ -77,21 +69,47 @@ def _step(gradient, g):
     x = np.array([0.5, -1.0])
 
     def f(at):
-        moves.append(np.abs(np.asarray(at) - x).max())
+        moves.append(float(np.abs(np.asarray(at) - x).max()))
         return float((np.asarray(at)**2).sum())
 
     gradient(f, x.copy())
-    steps = [move for move in moves if move > 0]
-    if not steps:
-        g.fail("x-not-moved", "numeric_gradient never calls f at another point than x: move an "
-               "element of x by h and call f there")
-    elif max(steps) < SMALLEST:
-        g.fail("step-too-small", f"numeric_gradient moves x by {max(steps):.0e} only: f(x + h) and "
+    step = max(moves, default=0.0)
+    if step < 1e-14:
+        g.fail("x-not-moved", "numeric_gradient never calls f at another point than x. Move an "
+               "element by h and call f there; if two names stand for the same array, moving one "
+               "by h and the other by -h moves nothing: take a copy")
+    elif step < SMALLEST:
+        g.fail("step-too-small", f"numeric_gradient moves x by {step:.0e} only: f(x + h) and "
                "f(x - h) agree in nearly all of their digits, and the difference loses them. "
                "h = 1e-5 is near the best")
-    elif max(steps) > LARGEST:
-        g.fail("step-too-large", f"numeric_gradient moves x by {max(steps):.0e}: the error grows "
-               "like h^2. h = 1e-5 is near the best")
+    elif step > LARGEST:
+        g.fail("step-too-large", f"numeric_gradient moves x by {step:.0e}: the error grows like "
+               "h^2. h = 1e-5 is near the best")
+    return step
+
+
+def _factor(gradient, h, g):
+    """A multiple of the derivative, by a power of h."""
+    x = np.array([[0.5, -1.0, 0.8], [1.5, 0.7, -0.3]])
+    dx = gradient(lambda x: float((x * x).sum()), x)
+    if not isinstance(dx, np.ndarray) or dx.shape != x.shape or dx.dtype.kind != "f":
+        return
+    ratio = dx / (2 * x)
+    c = ratio[0, 0]
+    if not np.abs(ratio - c).max() < 1e-3 * abs(c):
+        return
+    for value, kind, text in [
+        (-1, "wrong-sign", "the sign is wrong: f(x + h) comes first, f(x - h) is subtracted"),
+        (h * h, "h-multiplied", "it is multiplied by h: / 2 * h divides by 2 and then multiplies by "
+                                "h; write / (2 * h)"),
+        (2 * h * h, "h-multiplied", "the difference is multiplied by h; it is divided by 2 h"),
+        (2 * h, "not-divided", "the difference is not divided by 2 h"),
+        (h, "not-divided", "the difference is divided by 2, not by 2 h"),
+        (1 / h, "divided-twice", "the difference is divided by h twice"),
+        (4, "two-forgotten", "it is 4 times too large: / (2 * h) divides by 2 h; / h * 2 does not"),
+    ]:
+        if abs(c / value - 1) < 1e-2:
+            g.fail(kind, f"numeric_gradient: {text}")
 
 
 def grade(mine, g):
@@ -101,7 +119,7 @@ def grade(mine, g):
         # x may be moved in place as long as it is put back, up to rounding: see the last probe
         return mine.numeric_gradient(f, x.copy(), *h)
 
-    _step(gradient, g)
+    _factor(gradient, _step(gradient, g), g)
     g.values(_program(), gradient)
     for shape in [(), (5,), (2, 1, 3)]:
         x = g.normal(*shape)
@@ -115,6 +133,9 @@ def grade(mine, g):
         off = np.abs(x - before).max()
         return off < 1e-9 or f"An element of x has moved by {off:.0e}: put it back, or move a copy."
 
+    g.probe("wrong-type", "dx is float64, as x is",
+            lambda: np.asarray(mine.numeric_gradient(
+                lambda x: float((x * x).sum()), np.ones(2))).dtype == np.float64)
     g.probe("in-place", "x is the same after the call as before", left_alone)
 
 

@@ -1,12 +1,13 @@
 """How the scalar tape is graded: gradients of small expressions, beside those of a Value of our own
 in which each known mistake was made."""
 
+import functools
 import math
 import sys
 
 import numpy as np
 
-from npgpt.doctor import Program
+from npgpt.doctor import Program, diagnose_value
 from npgpt.doctor.values.program import RIGHT, Variant
 
 DEEP = 3000             # more than Python's limit of calls inside one another
@@ -74,13 +75,17 @@ class Value:
         def made(kind):
             return self.wrong.get(kind) in ("all", self.op)
 
-        above = 1.0 if made("missing-factor") else self.grad
         old = [parent.grad for parent in self.parents]
+        if made("zeroed"):
+            for parent in self.parents:
+                parent.grad = 0.0
         for n, (parent, slope) in enumerate(zip(self.parents, self.slopes, strict=True)):
             if self.wrong.get("missing-term") == f"{self.op} {n}":
                 continue
+            above = 1.0 if made("missing-factor") else (
+                self.parents[0].grad if made("own-gradient") else self.grad)
             part = slope + above if "wrong-operator" in self.wrong else slope * above
-            if made("overwritten"):
+            if made("overwritten") or self.wrong.get("overwritten") == f"{self.op} {n}":
                 parent.grad = part
             elif "stale" in self.wrong:
                 parent.grad = old[n] + part
@@ -113,6 +118,14 @@ def newest_first(root, seen_once=True):
     return order[::-1]
 
 
+def line(root, which):
+    """One parent of each Value."""
+    order = [root]
+    while order[-1].parents:
+        order.append(order[-1].parents[which])
+    return order
+
+
 def as_met(root, depth, first, mark):
     """Along the parents as they are met: depth or breadth first, the first or the last parent
     first; a Value is marked when it is noted, when its turn comes, or never."""
@@ -136,6 +149,8 @@ ORDERS = {
     "twice in the list": lambda root: newest_first(root, seen_once=False),
     "twice": lambda root: [value for v in newest_first(root) for value in (v, v)],
     "root": lambda root: [root],
+    "first parents": lambda root: line(root, 0),
+    "last parents": lambda root: line(root, -1),
     "parents": lambda root: [root, *dict.fromkeys(root.parents)],
 } | {
     f"{mark}, {'depth' if depth else 'breadth'}, {'first' if first else 'last'}":
@@ -150,8 +165,16 @@ def mistakes():
     yield from (Variant("overwritten", f"a gradient is overwritten{where}, = where += belongs: a "
                         "Value that is used twice gets a part from each use", op)
                 for op, where in places.items())
+    yield from (Variant("overwritten", f"in {IN[op]} the gradient of {('self', 'other')[n]} is "
+                        "overwritten, = where += belongs: a Value that is used twice gets a part "
+                        "from each use", f"{op} {n}") for op in ("add", "mul") for n in (0, 1))
+    yield from (Variant("zeroed", f"a parent's gradient is set to 0 before it is added to{where}: "
+                        "what it got from other uses is lost", op) for op, where in places.items())
     yield Variant("zero-gradient", "every gradient stays 0: the walk begins with L's own, dL/dL, "
                   "which is 1", "0")
+    yield from (Variant("own-gradient", f"self.grad is handed on{where}, where out.grad is meant: "
+                        "self is one of the parents, out is the result", op)
+                for op, where in places.items())
     yield from (Variant("accumulated-twice", "a Value that is used twice has its turn twice, and "
                         f"hands on again what it has handed on: {NEWEST_FIRST}", way)
                 for way in ORDERS if way.startswith("never"))
@@ -174,13 +197,15 @@ def mistakes():
                 for op in ("add", "mul") for n in (0, 1))
     yield from (Variant("extra-factor", "a sum multiplies its gradient by something: both its "
                         "slopes are 1", n) for n in ADD)
+    yield from (Variant("batch-dropped", "the walk follows only one parent of each Value", way)
+                for way in ("first parents", "last parents"))
     yield Variant("batch-dropped", "only the last operation hands on its gradient: every Value "
                   "that L was made from is to have its turn", "root")
     yield Variant("batch-dropped", "the walk ends after L's own parents: go on to the leaves",
                   "parents")
     yield from (Variant("reset", "every Value begins from 1, not only L: does backward call itself "
                         "for the parents, and set their gradient to 1?", way)
-                for way in ORDERS if way != "oldest first")
+                for way in ORDERS if way.startswith(("never", "turn", "noted")))
     yield Variant("stale", "where both factors are the same Value, the second part overwrites the "
                   "first: add to what is there now", 1)
     yield Variant("wrong-operator", "slope and gradient are added: the chain rule multiplies", 1)
@@ -251,7 +276,12 @@ def gradients(make, numbers):
 
 def ours(numbers, *, wrong=RIGHT):
     """The same by the Value above, with mistakes made."""
-    return gradients(lambda number: Value(number, wrong), numbers)
+    return _ours(tuple(map(float, numbers)), tuple(wrong.items()))
+
+
+@functools.cache
+def _ours(numbers, wrong):
+    return gradients(lambda number: Value(number, dict(wrong)), numbers)
 
 
 TAPE = Program("tape", ours, [*mistakes()], draw=lambda rng, settings, n: (
@@ -263,8 +293,22 @@ def grade(mine, g):
     def value(data):
         return mine.Value(data)
 
+    @functools.wraps(mine.Value.backward)
     def tape(numbers):
         return gradients(value, numbers)
+
+    def simplest_wrong():
+        """Where no known mistake fits: the first expression that is wrong says where to look."""
+        numbers = np.array([0.5, -0.8, 1.2])
+        got, want = tape(numbers), ours(numbers)
+        name = next(name for name in want if not abs(got[name] - want[name]) < 1e-9)
+        expression = name.partition(": ")[0]
+        used = [word for sign, word in (("+", "__add__"), ("*", "__mul__"), ("tanh", "tanh"))
+                if sign in expression]
+        g.fail("wrong-gradient", f"The simplest expression that goes wrong is {expression}. For a = "
+               f"0.5, b = -0.8 and c = 1.2, {name.partition(': ')[2]} should be {want[name]:.6g}; "
+               f"got {got[name]:.6g}. In it are {', '.join(used)} and the walk: work it out by hand "
+               "and follow the code with these numbers")
 
     def leaves_data_alone():
         a, b = value(0.5), value(-0.8)
@@ -307,6 +351,8 @@ def grade(mine, g):
             sys.setprofile(None)
         return abs(a.grad / 2.0**DOUBLINGS - 1) < 1e-9 or f"dL/da is {a.grad}."
 
+    if "unexplained" in diagnose_value(TAPE, tape).kinds:
+        simplest_wrong()
     g.values(TAPE, tape)
     g.probe("in-place", "backward changes grad and leaves data alone", leaves_data_alone)
     g.probe("every-path", f"{DOUBLINGS} doublings one after the other take {DOUBLINGS} turns",

@@ -1,10 +1,12 @@
 """How cross-entropy is graded."""
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 
 from npgpt.doctor import Program
+from npgpt.doctor.values.catalogue import PROGRAMS
 
 
 def _dlogits(logits, targets, dloss, *, wrong=None):
@@ -23,6 +25,8 @@ def _dlogits(logits, targets, dloss, *, wrong=None):
         wrong, max(counted.sum(), 1))
     gap = {"p only": p, "sign": onehot - p, "one-hot only": -onehot, "added": p + onehot,
            "subtracted everywhere": p - 1}.get(wrong, p - onehot)
+    if wrong in ("diagonal", "p (1 - p)"):
+        gap = (p - 1) * onehot if wrong == "diagonal" else onehot * p * (p - 1)
     return {"dlogits": (dloss * counts * gap).reshape(logits.shape)}
 
 
@@ -41,6 +45,10 @@ KNOWN = [
      "text"),
     ("wrong-sign", "sign", "the sign is wrong: the loss falls when the target's logit rises, so its "
      "gradient is negative"),
+    ("softmax-diagonal", "diagonal", "1/p and p (1 - p) are multiplied element by element, which is "
+     "softmax's diagonal only: every logit of a row moves the target's p"),
+    ("softmax-diagonal", "p (1 - p)", "p (1 - p) is softmax's diagonal only, and the logarithm's "
+     "1/p is missing"),
     ("missing-term", "one-hot only", "only the target's own logit gets a gradient: the path through "
      "the sums of exps is missing, which every logit of the row feeds"),
     ("term-sign", "added", "the target is added where it is to be subtracted"),
@@ -51,31 +59,49 @@ BACKWARD = Program("cross_entropy", _dlogits, [
     (kind, functools.partial(_dlogits, wrong=wrong), sentence) for kind, wrong, sentence in KNOWN])
 
 
+def _draw(rng, settings, n):
+    """The doctor's inputs, but for two: a softmax and its logarithm, one after the other, are right
+    as well, so no probability may be so small that it becomes 0."""
+    inputs, drawn = LOSS.draw(rng, settings, 0 if n in (2, 3) else n)
+    logits, targets = inputs
+    if n == 2:
+        logits[0, 0] += 900             # exp overflows unless the maximum is subtracted
+    if n == 3:
+        logits[0, 0, targets[0, 0]] -= 30   # something added inside of the logarithm shows
+    return (logits, targets), drawn
+
+
+LOSS = PROGRAMS["cross_entropy"]
+FORWARD = replace(LOSS, draw=_draw)
+
+
 def grade(mine, g):
     """The loss, then both gradients: with positions that do not count, and with dloss not 1."""
     forward = mine.cross_entropy_forward
 
     @functools.wraps(forward)
-    def loss_of(logits, targets):
-        return np.asarray(forward(logits, targets)[0])
+    def loss_of(logits, targets, **settings):
+        given = forward(logits, targets, **settings)
+        return np.asarray(given[0] if isinstance(given, tuple) else given)
 
     logits, targets = 2 * g.normal(2, 3, 7), g.ids(2, 3, below=7)
     some = targets.copy()
     some[0, 1] = -100
-    g.values("cross_entropy", loss_of, logits, targets)
-    g.values("cross_entropy", loss_of, logits, some)
+    g.values(FORWARD, loss_of, logits, targets)
+    g.values(FORWARD, loss_of, logits, some)
 
     def ignores_what_it_is_told():
-        marked = np.where(some == -100, 5, np.where(some == 5, 4, some))
         plain = np.where(some == 5, 4, some)
-        return np.allclose(forward(logits, marked, ignore_index=5)[0], forward(logits, plain)[0])
+        marked = np.where(some == -100, 5, plain)
+        got, want = loss_of(logits, marked, ignore_index=5), loss_of(logits, plain)
+        return np.allclose(got, want) or f"The loss is {got:.9g}; expected {want:.9g}."
 
     g.probe("ignore-index", "ignore_index=5 leaves out the targets that are 5",
             ignores_what_it_is_told)
     none = np.full((2, 3), -100)
     g.probe("nothing-counted", "when no position counts the loss is 0",
-            lambda: float(forward(logits, none)[0]) == 0.0
-            or f"It is {float(forward(logits, none)[0])}: a mean over nothing divides by 0.")
+            lambda: float(loss_of(logits, none)) == 0.0
+            or f"It is {float(loss_of(logits, none))}: a mean over nothing divides by 0.")
 
     for backward in (mine.cross_entropy_backward_staged, mine.cross_entropy_backward):
         @functools.wraps(backward)
@@ -84,6 +110,10 @@ def grade(mine, g):
             return {"dlogits": given[0] if isinstance(given, tuple) else given}
 
         g.known(BACKWARD, dlogits, logits, some, 0.7)
+        once, twice = (dlogits(logits, some, dloss)["dlogits"] for dloss in (1.0, 2.0))
+        if np.any(once) and np.array_equal(once, twice):
+            g.fail("missing-factor", f"{backward.__name__} gives the same for dloss = 1 and dloss "
+                   "= 2: dloss is a factor of every gradient")
         g.gradient(forward, backward, logits, some)
         g.probe("nothing-counted", f"when no position counts {backward.__name__} gives 0",
                 lambda backward=backward: not np.any(

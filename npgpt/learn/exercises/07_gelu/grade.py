@@ -78,12 +78,15 @@ def _steady(numbers):
 def _constants(mine, g):
     """A mistyped constant is found by solving for it: it is the same at every x."""
     x = np.linspace(0.4, 1.6, 9)
-    out, cache = mine.gelu_forward(x)
+    try:
+        out, cache = mine.gelu_forward(x)
+        dx = np.asarray(_tuple(mine.gelu_backward(np.ones(9), cache))[0], float) + 0 * x
+    except (AttributeError, LookupError, TypeError, ValueError):    # for the steps that follow
+        return
     cube = _steady((np.arctanh(2 * np.asarray(out) / x - 1) / SCALE - x) / x**3)
     if cube is not None and abs(cube - CUBIC) > 1e-8:
         g.fail("gelu-constant", f"gelu_forward: the constant of the cube is {cube:.6g}; it should "
                f"be {CUBIC}")
-    dx = _tuple(mine.gelu_backward(np.ones(9), cache))[0]
     t = _t(x)
     slope = (dx - 0.5 * (1 + t)) / (0.5 * x * (1 - t * t)) / SCALE
     third = _steady((slope - 1) / x**2)

@@ -21,7 +21,9 @@ def _gradients(x, weight, bias, dout, *, eps=0.1, wrong=None):
     dweight, dbias = (dout * xhat).sum((0, 1)), dout.sum((0, 1))
 
     dxhat = dout if wrong == "no weight" else dout * weight
-    drstd = (dxhat * centred).sum(-1, keepdims=True)
+    drstd = dxhat * centred
+    if wrong != "no sum in drstd":
+        drstd = drstd.sum(-1, keepdims=True)
     dvar = drstd * {
         "rstd^2": -0.5 * rstd**2, "rstd": -0.5 * rstd, "rstd^1.5": -0.5 * rstd**1.5,
         "rstd^-3": -0.5 * rstd**-3, "no half": -rstd**3, "plus": 0.5 * rstd**3, "twice": -2 * rstd**3,
@@ -37,6 +39,8 @@ def _gradients(x, weight, bias, dout, *, eps=0.1, wrong=None):
         dmean = -early
     dx = dcentred + dmean / {"no 1/C of mean": 1, "1/C twice": C * C}.get(wrong, C) * (
         -1 if wrong == "mean's sign" else 1)
+    if wrong == "constants":
+        dx = dxhat * rstd
     if wrong == "weight after":
         dx = weight * rstd * (dout - _mean(dout) - xhat * _mean(dout * xhat))
     if wrong == "no rstd":
@@ -53,6 +57,10 @@ def _gradients(x, weight, bias, dout, *, eps=0.1, wrong=None):
 
 
 KNOWN = [
+    ("missing-term", "constants", "mean and variance are taken as constants: x reaches out through "
+     "both of them too, so dx has three terms"),
+    ("missing-broadcast-sum", "no sum in drstd", "the sum over the channels is missing in drstd: "
+     "rstd is one number for each row, and all C channels are multiplied by it"),
     ("wrong-power", "rstd^2", "rstd is squared in dvar: it is (var + eps)^(-1/2), whose slope is "
      "-1/2 (var + eps)^(-3/2), and that is -1/2 rstd^3"),
     ("wrong-power", "rstd", "dvar holds rstd once: (var + eps)^(-1/2) has the slope -1/2 (var + "

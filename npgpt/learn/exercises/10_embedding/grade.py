@@ -55,7 +55,7 @@ TABLE = Program("position table", table, [
      "the batch is missing"),
     ("mean-for-sum", lambda x, weight, positions, dout:
      table(x, weight, positions, dout, dout.mean(axis=0)),
-     "a mean over the batch is taken where the sum belongs: each sequence's reading counts in full"),
+     "a mean over the batch is taken where the sum belongs: every sequence read these rows"),
     ("wrong-axis", lambda x, weight, positions, dout:
      table(x, weight, positions, dout, dout.sum(axis=(0, 1))),
      "it is summed over the positions too: each position has a row of its own, so sum over the "

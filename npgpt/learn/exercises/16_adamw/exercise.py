@@ -41,7 +41,7 @@ import numpy as np
 from npgpt.learn import NotBegun
 
 
-def adamw_step(params, grads, m, v, *, step, lr, betas, eps, weight_decay):
+def adamw(params, grads, m, v, *, step, lr, betas, eps, weight_decay):
     """Update params, m and v in place with update number `step`, counted from 1."""
     # one step of AdamW
     # ---- your code: begins here ----
@@ -66,8 +66,8 @@ if __name__ == "__main__":
     print("step      descent: a          b       AdamW: a          b")
     for step in range(1, 101):
         plain = plain - 0.0019 * curvature * plain
-        adamw_step(params, {"p": curvature * params["p"]}, m, v, step=step, lr=0.05,
-                   betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
+        adamw(params, {"p": curvature * params["p"]}, m, v, step=step, lr=0.05,
+              betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
         if step in (1, 2, 5, 10, 20, 50, 100):
             a, b = params["p"]
             print(f"{step:4} {plain[0]:15.4f} {plain[1]:10.4f} {a:14.4f} {b:10.4f}")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from npgpt.doctor import Program
+from npgpt.doctor import Program, diagnose_value
 from npgpt.doctor.values.catalogue import PROGRAMS
 from npgpt.doctor.values.programs import accumulate
 
@@ -156,6 +156,44 @@ def by_size(grads, counts, *, size):
             for i in range(0, len(grads), size)]
 
 
+def all_at_once(grads, counts, *, size):
+    """One step for everything."""
+    return [accumulate(grads, counts)]
+
+
+def one_each(grads, counts, *, size):
+    """A step for each micro-batch."""
+    return grads
+
+
+def whole_groups_overlap(grads, counts, *, size):
+    """A step for each whole group, wherever it begins."""
+    return groups_overlap(grads, counts, size=size)[:len(grads) - size + 1]
+
+
+def last_step_only(grads, counts, *, size):
+    """The last step alone."""
+    return right(grads, counts, size=size)[-1:]
+
+
+def of_all_tokens(grads, counts, *, size):
+    """Each group divided by the tokens of all groups."""
+    return [_sum(grads[i:i + size], [n / sum(counts) for n in counts[i:i + size]])
+            for i in range(0, len(grads), size)]
+
+
+def counts_not_cut(grads, counts, *, size):
+    """Each group with the counts of the first."""
+    return [_sum(grads[i:i + size], [n / sum(counts) for n in counts])
+            for i in range(0, len(grads), size)]
+
+
+def counts_of_first(grads, counts, *, size):
+    """Each group with the counts of the first, and their sum."""
+    return [accumulate(grads[i:i + size], counts[:len(grads[i:i + size])])
+            for i in range(0, len(grads), size)]
+
+
 def _run(function, inputs, settings):
     grads, counts = copy.deepcopy(inputs)
     out = function(grads, counts, **settings)
@@ -192,8 +230,30 @@ GROUPS = Program("accumulate_in_groups", right, [
      "last whole group: they are a step of their own"),
     ("mean-of-batch-means", of_means, "each step is the mean of its micro-batches' means: each "
      "token must weigh the same"),
+    ("one-step", all_at_once, "everything makes one step: size micro-batches make one"),
+    ("step-per-micro-batch", one_each, "each micro-batch makes a step: size of them make one"),
+    ("groups-overlap", whole_groups_overlap, "the groups overlap: each micro-batch belongs to one "
+     "step"),
+    ("last-step-only", last_step_only, "only the last step is given: a list of all of them is "
+     "meant"),
+    ("divided-by-all-tokens", of_all_tokens, "each step is divided by the tokens of all steps: "
+     "it is the mean over its own tokens"),
+    ("counts-not-cut", counts_not_cut, "each group is cut from grads, but not from counts"),
+    ("counts-not-cut", counts_of_first, "each group has the counts of the first group"),
     ("divided-by-size", by_size, "each step is divided by size, also the last, which has fewer"),
 ], draw=_draw, run=_run)
+
+
+def _weights(mine):
+    """The weight that each of three micro-batches has in the result, if it is a sum of them."""
+    rng = np.random.default_rng(1)
+    grads = [{"a": rng.standard_normal((4, 5))} for _ in range(3)]
+    got = np.asarray(mine(copy.deepcopy(grads), [2, 3, 5])["a"], float).ravel()
+    columns = np.stack([g["a"].ravel() for g in grads], axis=1)
+    weights, _, _, _ = np.linalg.lstsq(columns, got, rcond=None)
+    if not np.allclose(columns @ weights, got):
+        return None
+    return ", ".join(f"{w:.3g}" for w in weights.round(9))
 
 
 def _whole_batch(mine):
@@ -235,12 +295,24 @@ def _unchanged(mine):
 
 def grade(mine, g):
     """The weights, the whole batch as the judge, one micro-batch, and the groups."""
-    g.values(ACCUMULATE, mine.accumulate)
+    if diagnose_value(ACCUMULATE, mine.accumulate).kinds == ["unexplained"] and (
+            found := _weights(mine.accumulate)):
+        g.fail("wrong-weights", "accumulate: it weighs three micro-batches of 2, 3 and 5 tokens by "
+               f"{found}; expected 0.2, 0.3, 0.5, so that each token weighs the same")
+    else:
+        g.values(ACCUMULATE, mine.accumulate)
     g.probe("in-place", "the gradients given are unchanged, and a second call says the same",
             lambda: _unchanged(mine))
     g.probe("not-the-whole-batch", "micro-batches of 6, 4, 2 and 1 tokens give the gradient of "
             "all 13 tokens at once", lambda: _whole_batch(mine))
-    g.values(GROUPS, mine.accumulate_in_groups)
+    if diagnose_value(GROUPS, mine.accumulate_in_groups).kinds == ["wrong-count"]:
+        (grads, counts), settings = _draw(np.random.default_rng(0), {}, 0)
+        found = len(_run(mine.accumulate_in_groups, (grads, counts), settings))
+        g.fail("wrong-number-of-steps", f"accumulate_in_groups: {found} steps for "
+               f"{len(grads)} micro-batches in groups of {settings['size']}; expected "
+               f"{len(right(grads, counts, **settings))}")
+    else:
+        g.values(GROUPS, mine.accumulate_in_groups)
 
 
 def after():

@@ -11,9 +11,9 @@ changes the distribution before drawing, in three steps, always in this order:
    acts on logits: dividing probabilities by a constant changes nothing once they are normalised.
    Temperature 0 is greedy: all probability on the largest logit. (It is a case of its own.)
 2. Top-k keeps the k largest logits.
-3. Top-p looks at what is left, as probabilities, from the largest down, and keeps tokens until their
-   sum reaches p. The token that crosses p is kept: otherwise p = 0.5 would keep nothing at all
-   where one token has 0.6.
+3. Top-p looks at what is left, as probabilities, from the largest down, and keeps tokens until
+   their sum reaches p. The token that crosses p is kept: otherwise p = 0.5 would keep nothing at
+   all where one token has 0.6.
 
 Tokens that are not kept get the probability 0 exactly, and what is left sums to 1 again.
 
@@ -37,7 +37,7 @@ from npgpt.layers.softmax import softmax_forward
 from npgpt.learn import NotBegun
 
 
-def probabilities(logits, *, temperature=1.0, top_k=None, top_p=None):
+def sampling(logits, *, temperature=1.0, top_k=None, top_p=None):
     """The probabilities (V,) that the next token is drawn from; None switches a filter off."""
     # the probabilities of a draw
     # ---- your code: begins here ----
@@ -67,7 +67,7 @@ if __name__ == "__main__":
         "as they are": {}, "T 0.5": {"temperature": 0.5}, "T 2": {"temperature": 2.0},
         "T 0": {"temperature": 0.0}, "top-k 3": {"top_k": 3}, "top-p 0.8": {"top_p": 0.8},
         "T 2, k 5, p 0.8": {"temperature": 2.0, "top_k": 5, "top_p": 0.8}}
-    columns = {name: probabilities(logits, **case) for name, case in cases.items()}
+    columns = {name: sampling(logits, **case) for name, case in cases.items()}
     print(f"{'':6}" + "".join(f"{name:>{max(len(name), 5) + 2}}" for name in columns))
     for i, word in enumerate(words):
         print(f"{word:6}" + "".join(

@@ -108,7 +108,7 @@ def _divided(logits, *, temperature=0.0, top_k=None, top_p=None):
     return softmax_forward(hot)[0]
 
 
-GREEDY = Program("probabilities at temperature 0", greedy, [
+GREEDY = Program("sampling at temperature 0", greedy, [
     ("divided-by-temperature-0", _nan, _DIVIDED),
     ("divided-by-temperature-0", _divided, _DIVIDED),
     ("divided-by-temperature-0", _zeros, "temperature 0 leaves no token at all: it is a case of "
@@ -127,7 +127,7 @@ def _greedy_of(mine):
         except ZeroDivisionError:
             return np.full(len(logits), np.nan)
 
-    at_0.__name__ = "probabilities at temperature 0"
+    at_0.__name__ = "sampling at temperature 0"
     return at_0
 
 
@@ -154,15 +154,15 @@ def _unchanged(mine):
 
 def grade(mine, g):
     """The probabilities at many settings, greedy, and the edges."""
-    g.values(SAMPLING, mine.probabilities)
-    g.values(GREEDY, _greedy_of(mine.probabilities))
+    g.values(SAMPLING, mine.sampling)
+    g.values(GREEDY, _greedy_of(mine.sampling))
     g.probe("not-exactly-0", "a token that is filtered out has the probability 0 exactly",
-            lambda: _exact_zero(mine.probabilities))
+            lambda: _exact_zero(mine.sampling))
     g.probe("crossing-token-dropped", "top_p=0.5 keeps the best token where it alone has 0.6",
-            lambda: _one_sure(mine.probabilities))
+            lambda: _one_sure(mine.sampling))
     g.probe("top-k-of-many", "top_k=10 of 3 tokens keeps all of them",
-            lambda: _top_k_of_many(mine.probabilities))
-    g.probe("in-place", "the logits given are unchanged", lambda: _unchanged(mine.probabilities))
+            lambda: _top_k_of_many(mine.sampling))
+    g.probe("in-place", "the logits given are unchanged", lambda: _unchanged(mine.sampling))
 
 
 def after():

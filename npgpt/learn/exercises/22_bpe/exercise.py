@@ -8,10 +8,10 @@ most often, and make one token of it everywhere. Count again, merge again. Each 
 to the vocabulary; GPT-2's has 256 bytes and 50 000 merges.
 
 Training gives a list of merges in the order in which they were found. That order is the tokenizer.
-A merge's place in the list is its rank, and encoding repeats history: of all pairs that stand in the
-text now, the one of lowest rank is merged first, since it was found first. Merging from left to
-right, or taking the longest token that fits, gives other tokens, often; a model trained with one
-and used with the other reads a text that it has never learnt to read.
+A merge's place in the list is its rank, and encoding repeats history: of all pairs that stand in
+the text now, the one of lowest rank is merged first, since it was found first. Merging from left to
+right, or taking the longest token that fits, often gives other tokens; a model that was trained
+with one and is used with the other reads a text that it has never learnt to read.
 
 In detail, so that there is one right answer:
 

@@ -1,0 +1,120 @@
+"""How AdamW is graded: five steps, and each known mistake replayed beside them."""
+
+import dataclasses
+
+import numpy as np
+
+from npgpt.doctor.values.catalogue import PROGRAMS
+
+
+def nothing(params, grads, m, v, *, step, lr, betas, eps, weight_decay):
+    """What a step does that writes nothing."""
+
+
+def mistaken(
+    mean=lambda b1, m, g: b1 * m + (1 - b1) * g,
+    square=lambda b2, v, g, m: b2 * v + (1 - b2) * g * g,
+    gradient=lambda g, p, decay: g, decays=lambda p: p.ndim >= 2,
+    shrink=lambda lr, decay: 1 - lr * decay, power=lambda beta, t: beta**t,
+    change=lambda mhat, vhat, g, eps: mhat / (np.sqrt(vhat) + eps),
+):
+    """A step of AdamW with some of its parts exchanged."""
+    def adamw(params, grads, m, v, *, step, lr, betas, eps, weight_decay):
+        for name, p in params.items():
+            decay = weight_decay if decays(p) else 0.0
+            g = gradient(grads[name], p, weight_decay)
+            m[name][...] = mean(betas[0], m[name], g)
+            v[name][...] = square(betas[1], v[name], g, m[name])
+            mhat = m[name] / np.float64(1 - power(betas[0], step))
+            vhat = v[name] / np.float64(1 - power(betas[1], step))
+            p[...] = p * shrink(lr, decay) - lr * change(mhat, vhat, g, eps)
+
+    return adamw
+
+
+ADAMW = dataclasses.replace(PROGRAMS["adamw"], variants=[
+    ("not-written", nothing,
+     "params never change: write into the caller's arrays, p[...] = new or p -= change; `p = new` "
+     "only gives the name to another array"),
+    *PROGRAMS["adamw"].variants,
+    ("beta2-not-complemented", mistaken(square=lambda b2, v, g, m: b2 * v + g * g),
+     "the square of the gradient is not multiplied by 1 - beta2"),
+    ("size-for-square", mistaken(square=lambda b2, v, g, m: b2 * v + (1 - b2) * abs(g)),
+     "v averages the size of the gradient, |g|, not its square"),
+    ("square-of-mean", mistaken(square=lambda b2, v, g, m: b2 * v + (1 - b2) * m * m),
+     "v averages the square of m; it is to average the square of the gradient"),
+    ("first-moment-restart", mistaken(mean=lambda b1, m, g: (1 - b1) * g),
+     "m starts from zero in every step: beta1 times the old m is missing"),
+    ("mean-of-square", mistaken(change=lambda mhat, vhat, g, eps: mhat / (vhat.mean()**0.5 + eps)),
+     "one v for the whole array: every number has its own"),
+    ("decay-on-vectors-only", mistaken(decays=lambda p: p.ndim < 2),
+     "the condition is the wrong way round: matrices decay, vectors do not"),
+    ("decay-sign", mistaken(shrink=lambda lr, decay: 1 + lr * decay),
+     "decay has the wrong sign: the parameter grows"),
+    ("decay-in-gradient", mistaken(gradient=lambda g, p, d: g + d * p, decays=lambda p: False),
+     "decay is added to the gradient, of biases too (Adam with L2): AdamW shrinks the parameter "
+     "itself, and matrices alone"),
+    ("decay-twice", mistaken(gradient=lambda g, p, d: g + d * p),
+     "decay is applied twice, in the gradient and to the parameter: only the second belongs there"),
+    ("second-moment-unused", mistaken(change=lambda mhat, vhat, g, eps: mhat),
+     "the step is lr * mhat: the division by sqrt(vhat) + eps is missing"),
+    ("moments-unused", mistaken(change=lambda mhat, vhat, g, eps: g),
+     "the step is lr * g, plain gradient descent: mhat / (sqrt(vhat) + eps) is missing"),
+    ("gradient-for-mean",
+     mistaken(change=lambda mhat, vhat, g, eps: g / (np.sqrt(vhat) + eps)),
+     "the step takes g where mhat belongs"),
+    ("beta-times-step", mistaken(power=lambda beta, t: beta * t),
+     "the correction multiplies beta by t: it is beta to the power t"),
+])
+
+
+def grade(mine, g):
+    """Five steps against all known mistakes; what is written to, and one parameter alone."""
+    g.values(ADAMW, mine.adamw)
+    g.probe("grads-changed", "grads are left as they were", lambda: not changed(mine, "grads"))
+    g.probe("moments-not-written", "m and v hold the new running means afterwards",
+            lambda: changed(mine, "m") and changed(mine, "v"))
+    g.probe("scalar", "a parameter that is a single number, shape (), is updated too",
+            lambda: scalar(mine))
+
+
+def changed(mine, which):
+    """Whether a step changes grads, m or v."""
+    given = {"params": {"w": np.ones((2, 3))}, "grads": {"w": np.full((2, 3), 0.5)},
+             "m": {"w": np.zeros((2, 3))}, "v": {"w": np.zeros((2, 3))}}
+    out = mine.adamw(*given.values(), step=1, lr=0.1, betas=(0.9, 0.99), eps=1e-8,
+                     weight_decay=0.1)
+    if isinstance(out, tuple) and len(out) == 3 and which != "grads":
+        return True     # new ones are returned
+    before = {"grads": 0.5, "m": 0.0, "v": 0.0}[which]
+    return not (given[which]["w"] == before).all()
+
+
+def scalar(mine):
+    """Whether the first step of a single number is lr against its gradient's sign."""
+    params, grads = {"slope": np.array(0.3)}, {"slope": np.array(2.0)}
+    m, v = {"slope": np.array(0.0)}, {"slope": np.array(0.0)}
+    out = mine.adamw(params, grads, m, v, step=1, lr=0.1, betas=(0.9, 0.99), eps=1e-8,
+                     weight_decay=0.5)
+    out = out[0] if isinstance(out, tuple) else out
+    got = float((params if out is None else out)["slope"])
+    return abs(got - 0.2) < 1e-6 or f"From 0.3 the first step goes to {got:.6g}; expected 0.2."
+
+
+def after():
+    """One thing worth knowing, with its numbers."""
+    from npgpt.training.step.adamw import adamw_reference
+
+    def first_step(gradient, corrected, eps=1e-8):
+        params, grads = {"w": np.zeros(1)}, {"w": np.array([gradient])}
+        m, v = {"w": np.zeros(1)}, {"w": np.zeros(1)}
+        # at a very late step both corrections are 1
+        adamw_reference(params, grads, m, v, step=1 if corrected else 10**6, lr=1e-3,
+                        betas=(0.9, 0.999), eps=eps, decay_names=[], weight_decay=0.0)
+        return -params["w"][0] / 1e-3
+
+    return (f"The first step of a parameter with gradient 10 is {first_step(10.0, True):.2f} * lr, "
+            f"with gradient 0.00001 it is {first_step(1e-5, True):.2f} * lr: only its sign counts. "
+            " Without the two corrections it is "
+            f"{first_step(10.0, False):.2f} * lr, since 1 - beta1 = 0.1 and the root of 1 - beta2 "
+            "is 0.03: too long, and at the beginning, where a long step does most harm.")

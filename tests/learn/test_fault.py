@@ -1,0 +1,42 @@
+"""Find the fault: three versions, one of them right, and the doctor names the others."""
+
+import pytest
+
+from npgpt.learn.examine import examine
+from npgpt.learn.exercise import read_course, read_exercise
+from npgpt.learn.fault import answered, question
+
+from .conftest import TOML, write_course
+
+
+def test_planted_faults_and_the_right_one_are_told_apart_by_the_doctor(double):
+    choices = question(double)
+    assert [choice.letter for choice in choices] == ["A", "B", "C"]
+    assert sum(choice.right for choice in choices) == 1
+    assert all("double_backward" in c.shown and "your code" not in c.shown for c in choices)
+    right = next(choice.letter for choice in choices if choice.right)
+    answer = answered(double, choices, right.lower())
+    assert answer.correct and answer.right == right
+    kinds = {result.findings[0].kind for result in answer.results.values()}
+    assert kinds == {"wrong-sign", "zero-gradient"}
+    assert not answered(double, choices, "ABC".replace(right, "")[0]).correct
+
+
+def test_other_draws_come_from_the_mutants_and_are_the_same_again():
+    softmax = next(e for e in read_course() if e.name == "softmax")
+    choices = question(softmax, 3)
+    assert choices == question(softmax, 3)
+    for choice in choices:
+        assert (examine(softmax, choice.source).status == "passed") == choice.right
+    shown = {choice.shown for choice in choices}
+    assert len(shown) == 3
+
+
+def test_without_a_backward_there_is_nothing_to_draw_from(tmp_path):
+    toml = TOML[:TOML.index("[[fault]]")]
+    from .conftest import GRADE, SOLUTION
+
+    folder = write_course(tmp_path, SOLUTION.replace("_backward", "_back"), toml,
+                          GRADE.replace("_backward", "_back"))
+    with pytest.raises(ValueError, match="no backward"):
+        question(read_exercise(folder / "01_double"))

@@ -1,0 +1,90 @@
+"""Watching sees what is saved, however an editor saves it, and keys are read from a terminal."""
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+
+from npgpt.learn.watch import Watch, keys, watch
+from npgpt.learn.workspace import start
+
+
+def test_a_saved_replaced_or_deleted_file_is_seen_once(tmp_path, course):
+    space, _ = start(tmp_path / "mine", course)
+    (exercise,) = space.course
+    path = space.path(exercise)
+    looked = Watch(space)
+    assert looked.changed() == []
+    path.write_text("x = 1\n", encoding="utf-8")
+    assert looked.changed() == [exercise] and looked.changed() == []
+    other = path.with_suffix(".new")
+    other.write_text("x = 22\n", encoding="utf-8")
+    other.replace(path)
+    assert looked.changed() == [exercise]
+    path.unlink()
+    assert looked.changed() == []
+    path.write_text("x = 1\n", encoding="utf-8")
+    assert looked.changed() == [exercise]
+
+
+def test_without_a_terminal_it_only_waits():
+    done = subprocess.run(
+        [sys.executable, "-c",
+         "from npgpt.learn.watch import keys\nwith keys() as k: print(repr(k(0.01)))"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    assert done.stdout == "''\n"
+
+
+def test_it_never_goes_on_by_itself(tmp_path, course, monkeypatch):
+    monkeypatch.setattr("npgpt.learn.watch.keys", keys_of(["", "n", "", "q"]))
+    space, _ = start(tmp_path / "mine", course)
+    pressed = []
+    watch(space, lambda exercise: None, lambda key: pressed.append(key) or key != "q", 0)
+    assert pressed == ["n", "q"]
+
+
+def keys_of(presses):
+    import contextlib
+
+    @contextlib.contextmanager
+    def keys():
+        waiting = iter(presses)
+        yield lambda seconds: next(waiting)
+
+    return keys
+
+
+def test_in_a_terminal_single_keys_show_hints_and_quit(tmp_path, course):
+    space, _ = start(tmp_path / "mine", course)
+    master, slave = pty.openpty()
+    with subprocess.Popen(
+            [sys.executable, "-m", "npgpt", "learn", "watch", "--dir", str(space.folder),
+             "--every", "0.05"], stdin=slave, stdout=slave, stderr=slave) as process:
+        os.close(slave)
+        screen = read_until(master, "q quit")
+        for key, words in (("h", "hint 1 of 3"), ("h", "hint 2 of 3"), ("l", "0 of 1 passed"),
+                           ("n", "write in"), ("x", "(y/n)"), ("n", "not reset")):
+            os.write(master, key.encode())
+            screen = read_until(master, words)
+            assert words in screen
+        space.path(space.course[0]).write_text(space.course[0].solution, encoding="utf-8")
+        assert "Worth knowing" in read_until(master, "npgpt learn next")
+        os.write(master, b"q")
+        assert process.wait(30) == 0
+    os.close(master)
+
+
+def read_until(master, words):
+    text, last = "", time.monotonic() + 60
+    while words not in text and time.monotonic() < last:
+        if select.select([master], [], [], 1)[0]:
+            text += os.read(master, 65536).decode()
+    return text
+
+
+def test_keys_need_a_terminal_on_stdin(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with keys() as pressed:
+        assert pressed(0) == ""
