@@ -47,6 +47,8 @@ def write_config(path: Path, config: GPT2Config) -> None:
             "GPT2ForSequenceClassification" if config.n_labels else "GPT2LMHeadModel"],
         "bos_token_id": end, "eos_token_id": end, **config.to_dict(),
     }
+    if config.n_labels:
+        content["num_labels"] = config.n_labels
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

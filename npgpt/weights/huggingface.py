@@ -119,10 +119,12 @@ def bare(name: str) -> str:
     return HEAD if name == "lm_head.decoder.weight" else name
 
 
-def canonical(path: Path, tensors: Mapping[str, Stored]) -> dict[str, Stored]:
+def canonical(
+    path: Path, tensors: Mapping[str, Stored], classifier: bool = False
+) -> dict[str, Stored]:
     """The same tensors under bare names, without mask buffers and the heads of classifiers.
 
-    A UserWarning names such heads: what is loaded is the language model below them.
+    The head of npgpt's own `classifier` stays. A UserWarning names such heads: what is loaded is the language model below them.
     """
     result: dict[str, Stored] = {}
     left_out: list[str] = []
@@ -130,7 +132,7 @@ def canonical(path: Path, tensors: Mapping[str, Stored]) -> dict[str, Stored]:
         name = bare(given)
         if BUFFER.fullmatch(name):
             continue
-        if OTHER_HEADS.match(name):
+        if OTHER_HEADS.match(name) and not (classifier and name == "score.weight"):
             left_out.append(name)
             continue
         if name in result:
@@ -154,8 +156,9 @@ def described(
     path: Path, tensors: Mapping[str, Stored]
 ) -> tuple[GPT2Config, dict[str, Stored]]:
     """The config, and the tensors by npgpt's names, not read yet."""
-    found = canonical(path, tensors)
-    values, source = found_config(path, _read_fields, lambda: published_size(path, found))
+    values, source = found_config(path, _read_fields, lambda: published_size(
+        path, {bare(name): stored for name, stored in tensors.items()}))
+    found = canonical(path, tensors, classifier=bool(values.get("n_labels")))
     # Hugging Face's default is tied; without a config.json, equal numbers decide
     tie = values.get("tie_word_embeddings", None if source == path else True)
     values["tie_word_embeddings"] = tied(path, found, tie, source, HEAD, TABLE)
