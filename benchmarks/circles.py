@@ -20,7 +20,7 @@ CIRCLES = {
     "  its check": "gradcheck",
     "the tools": "budget documents files version text weights fast machine generation probe "
                  "evaluation doctor gpt2 opening training verify display",
-    "the programs": "selfcheck book demos notebooks packs lab view cli __main__ __init__",
+    "the programs": "selfcheck book demos notebooks packs lab learn view cli __main__ __init__",
 }
 # modules of one idea each, that the picture does not name
 UNNAMED = {"budget", "opening", "verify", "documents", "files", "version", "display", "__main__",

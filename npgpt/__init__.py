@@ -1,5 +1,8 @@
 """npgpt: GPT-2 in NumPy, every gradient written by hand.
 
+    import npgpt
+    npgpt.load("gpt2").write("Every effort", max_new_tokens=20)
+
     from npgpt import GPT2, GPT2Config
     model = GPT2.init(GPT2Config(n_layer=2, n_head=2, n_embd=64), seed=0)
 
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from .config import EntropyPenalty, GPT2Config
     from .fast.ops import FAST
     from .gpt2 import GPT2
-    from .opening import open_model
+    from .opening import TextModel, load, open_model
     from .ops import TEXTBOOK, Ops
     from .tape import Op, Tape, TapeError, Var
     from .training.curves import plot
@@ -21,13 +24,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "EntropyPenalty": "config", "GPT2Config": "config", "FAST": "fast.ops", "GPT2": "gpt2",
-    "open_model": "opening", "TEXTBOOK": "ops", "Ops": "ops", "Op": "tape", "Tape": "tape",
+    "TextModel": "opening", "load": "opening", "open_model": "opening", "TEXTBOOK": "ops", "Ops": "ops", "Op": "tape", "Tape": "tape",
     "TapeError": "tape", "Var": "tape", "plot": "training.curves", "__version__": "version",
 }
 
 __all__ = [
     "EntropyPenalty", "FAST", "GPT2", "GPT2Config", "Op", "Ops", "TEXTBOOK", "Tape", "TapeError",
-    "Var", "__version__", "open_model", "plot",
+    "TextModel", "Var", "__version__", "load", "open_model", "plot",
 ]
 
 

@@ -124,6 +124,13 @@ class GPT2(LanguageModel):
         """How many elements the parameters have."""
         return sum(array.size for array in self.params.values())
 
+    def __repr__(self) -> str:
+        c = self.config
+        dtype = next(iter(self.params.values())).dtype
+        return (f"GPT2({self.n_parameters():,} parameters in {dtype}: {c.n_layer} layers, "
+                f"{c.n_head} heads, {c.n_embd} channels, context {c.n_positions}, "
+                f"vocabulary {c.vocab_size})")
+
     def _checked(self, ids: ArrayLike) -> Array:
         array = check_ids(ids, self.config.vocab_size)
         if array.ndim not in (1, 2):

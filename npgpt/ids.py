@@ -38,6 +38,10 @@ def check_integers(values: ArrayLike, what: str) -> np.ndarray[Any, Any]:
     Integers that do not fit into 64 bits stay Python's, so that a message can name them. Raises
     ValueError for anything else, with an example of it.
     """
+    first = values[0] if isinstance(values, (list, tuple)) and values else values
+    if isinstance(first, str):
+        raise ValueError(f"{what} must be integers; got text, {shown(first)}: tokenizer.encode(text) "
+                         "gives ids, and npgpt.load(model).write(text) takes text")
     if not isinstance(values, (list, tuple)):
         values = np.asarray(values)
     if isinstance(values, np.ndarray) and values.dtype != object:

@@ -1,21 +1,174 @@
-"""open_model: a model with its tokenizer, from a training run or from published weights."""
+"""From text to text: a model with its tokenizer, from a run, a name or published weights.
+
+    import npgpt
+    writer = npgpt.load("gpt2")
+    print(writer.write("Every effort", max_new_tokens=20))
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Iterator, NamedTuple, Sequence, Unpack, overload
+
+import numpy as np
 
 from .checked import checked
+from .fast.cross_entropy import cross_entropy_forward
+from .generation.language_model import StreamSettings
+from .generation.writing import stream_text
 from .gpt2 import GPT2
-from .text import Tokenizer
+from .ids import check_integer
+from .suggest import shown
+from .tape import Array
+from .text import StreamDecoder, Tokenizer
 from .training.initial import read_any
+from .weights import save
+
+
+class Surprisal(NamedTuple):
+    """How far a model was from expecting one token of a text."""
+
+    token: str
+    id: int
+    nats: float
+    """-ln p(token | what stands before it); nan for a first token that nothing stands before."""
+
+
+class TextModel:
+    """A model and its tokenizer, which take text and give text.
+
+        writer = npgpt.load("gpt2")
+        writer.write("Every effort", max_new_tokens=20, temperature=0)
+        writer.write(["Every effort", "Every day"])         # a batch of prompts, a list of texts
+        for piece in writer.stream("Every effort"): ...     # as it comes
+        writer.score("Every effort moves you")              # surprisal of every token
+
+    `model` is a GPT2, `tokenizer` what it was trained with; both may be used by themselves.
+    """
+
+    def __init__(self, model: GPT2, tokenizer: Tokenizer) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+
+    @overload
+    def write(
+        self, prompt: str, max_new_tokens: int = 50, **settings: Unpack[StreamSettings]
+    ) -> str: ...
+
+    @overload
+    def write(
+        self, prompt: Sequence[str], max_new_tokens: int = 50, **settings: Unpack[StreamSettings]
+    ) -> list[str]: ...
+
+    @checked
+    def write(
+        self, prompt: str | Sequence[str], max_new_tokens: int = 50,
+        **settings: Unpack[StreamSettings],
+    ) -> str | list[str]:
+        """A prompt and its continuation; a list of prompts gives a list of texts.
+
+        The settings are those of `GPT2.stream`: temperature, top_k, top_p, min_p, seed, stop, ...;
+        samples=S gives a list with S texts of each prompt. A text ends where the model ends it.
+        Raises ValueError for what is not text, or empty, and as `GPT2.stream`.
+        """
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        rows = self.model.complete(self._ids(prompts), max_new_tokens, **self._with(settings))
+        samples = check_integer("samples", settings.get("samples", 1), 1)
+        texts = []
+        for i, row in enumerate(rows):
+            tokens = self.tokenizer.decode(self._shown(row.ids))
+            for stop in _stops(settings):
+                tokens = tokens.partition(stop)[0]
+            texts.append(prompts[i // samples] + tokens)
+        return texts[0] if isinstance(prompt, str) and samples == 1 else texts
+
+    @checked
+    def stream(
+        self, prompt: str, max_new_tokens: int = 50, **settings: Unpack[StreamSettings]
+    ) -> Iterator[str]:
+        """The continuation of one prompt, in pieces, as it comes; settings and errors as `write`."""
+        if settings.get("samples", 1) != 1:
+            raise ValueError("stream gives one text; for several samples call write")
+        given = self._with(settings)
+        tokens = self.model.stream(self._ids([prompt]), max_new_tokens, **given)
+        return stream_text(tokens, self.tokenizer, stop_ids=given["stop_ids"],
+                           stop=given.get("stop", ()))
+
+    @checked
+    def score(self, text: str) -> list[Surprisal]:
+        """The surprisal of every token of a text, in nats; the sum of them is that of the text.
+
+        The first is expected after the id that ends a text, if the tokenizer has one. A long text
+        is read in windows of n_positions that overlap by half. Raises ValueError as `write`.
+        """
+        (ids,) = self._ids([text])
+        before = [] if self.tokenizer.eot_id is None else [self.tokenizer.eot_id]
+        nats = self._surprisals(np.array([*before, *ids]))[len(before):]
+        # a token may end within a character: as in a stream, its text then comes with the next
+        decoder = StreamDecoder(self.tokenizer)
+        return [Surprisal(decoder.add(int(i)), int(i), float(n)) for i, n in zip(ids, nats)]
+
+    def _surprisals(self, ids: Array) -> Array:
+        nats = np.full(len(ids), np.nan)
+        length = self.model.config.n_positions
+        for start in range(0, max(1, len(ids) - 1), max(1, length // 2)):
+            window = ids[start:start + length + 1]
+            if len(window) < 2:
+                break
+            logits = self.model.logits(window[:-1])
+            fresh = [t for t in range(1, len(window)) if np.isnan(nats[start + t])]
+            for t in fresh:
+                nats[start + t] = cross_entropy_forward(
+                    logits[t - 1][None], window[t:t + 1])[0]
+        return nats
+
+    def save(self, path: str | Path) -> None:
+        """Write a Hugging Face folder, with the tokenizer; raises as `GPT2.save`."""
+        save(path, self.model.config, self.model.params, self.tokenizer)
+
+    def _ids(self, prompts: Sequence[str]) -> list[Array]:
+        wrong = next((prompt for prompt in prompts if not isinstance(prompt, str)), None)
+        if wrong is not None or not prompts:
+            raise ValueError(f"expected text, or a list of texts, got {shown(wrong or prompts)}; for "
+                             "token ids call .model.generate(ids, ...)")
+        if not all(prompts):
+            raise ValueError("the prompt is empty; give at least one character")
+        return [self.tokenizer.encode(prompt) for prompt in prompts]
+
+    def _with(self, settings: StreamSettings) -> StreamSettings:
+        end = self.tokenizer.eot_id
+        return {"decode": self.tokenizer.decode, "stop_ids": () if end is None else (end,),
+                **settings}
+
+    def _shown(self, ids: Array) -> Array:
+        end = self.tokenizer.eot_id
+        return ids[:-1] if len(ids) and end is not None and ids[-1] == end else ids
+
+    def __repr__(self) -> str:
+        return f"TextModel({self.model!r}, {self.tokenizer!r})"
+
+
+def _stops(settings: StreamSettings) -> list[str]:
+    stop = settings.get("stop", ())
+    return [stop] if isinstance(stop, str) else list(stop)
+
+
+@checked
+def load(path: str | Path) -> TextModel:
+    """A model that takes and gives text: from a run, a folder of weights, or a model's name.
+
+    A name such as distilgpt2 or org/name is looked for in transformers' cache, and downloaded if it
+    is not there. Raises CheckpointError, saying what is wrong with which file.
+    """
+    return TextModel(*open_model(path))
 
 
 @checked
 def open_model(path: str | Path) -> tuple[GPT2, Tokenizer]:
-    """A model and its tokenizer from a run, a checkpoint, or any published form of GPT-2.
+    """A model and its tokenizer from a run, a checkpoint, a name, or any form of GPT-2's weights.
 
-    Weights that bring no tokenizer take GPT-2's, if their vocabulary is that large. Raises
-    CheckpointError, saying what is wrong with which file.
+    Weights have the tokenizer that lies with them, or else GPT-2's, if their vocabulary is that
+    large. Raises CheckpointError, saying what is wrong with which file.
     """
     config, params, tokenizer = read_any(Path(path))
     return GPT2(config, params), tokenizer

@@ -142,6 +142,10 @@ class Tape:
         self._on_entry = on_entry
         self._keep = keep
 
+    def __repr__(self) -> str:
+        played = ", played" if self.played else ""
+        return f"Tape({len(self.watched)} watched, {len(self.entries)} ops recorded{played})"
+
     @overload
     def watch(self, values: Array) -> Var: ...
 

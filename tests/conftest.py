@@ -25,6 +25,8 @@ from npgpt import GPT2, GPT2Config
 from npgpt.machine import threads
 from npgpt.machine.threads import THRESHOLDS
 
+# no test asks a server: a mistyped name would
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 settings.register_profile("same", derandomize=True, deadline=None, max_examples=50)
 settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))

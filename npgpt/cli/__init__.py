@@ -35,7 +35,7 @@ GROUPS = {
         "learn": "a course: 24 exercises up to a GPT-2 of your own, graded by the doctor",
     },
     "understand it": {
-        "view": "one page of your model's forward and backward pass, tensor by tensor",
+        "view": "your model's forward and backward on one page that opens offline",
         "demo": "attention, softmax, bpe, backward, adamw, ... at work, in numbers",
         "book": "replay the numbers of the book, beside the ones computed here",
         "notebook": "three notebooks: a layer's gradient; train, look inside; GPT-2",

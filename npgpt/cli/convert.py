@@ -29,7 +29,8 @@ examples:
 SRC may be any format npgpt reads: a run of npgpt train or one of its
 checkpoints, a Hugging Face folder or its file, OpenAI's TensorFlow checkpoint,
 llm.c's .bin, safetensors with the book's names, or the name of pulled weights.
-A run's tokenizer is not converted.
+hf and npgpt write the tokenizer too. hf is a folder that transformers loads, and
+what it cannot compute is rejected: a model without norms, SwiGLU, ...
 """
 
 
@@ -38,8 +39,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("src", metavar="SRC", help="the model to read")
     parser.add_argument("dst", metavar="DST", type=Path,
                         help="what to write: a folder, a .safetensors or a .bin")
-    parser.add_argument("--to", choices=("hf", "llmc", "book"), default="hf",
-                        help="Hugging Face (default), llm.c, or the book's names")
+    parser.add_argument("--to", choices=("hf", "npgpt", "llmc", "book"), default="hf",
+                        help="Hugging Face (default), the same for npgpt alone, llm.c, or the "
+                             "book's names")
     parser.add_argument("--dtype", choices=("float32", "float64"),
                         help="default: as stored, half precision widened to float32")
     parser.add_argument("--merge", action="store_true",
@@ -59,8 +61,8 @@ def run(args: argparse.Namespace) -> int:
     if is_run(dst):
         raise ValueError(f"{dst} is a run of npgpt train; name another place")
     # a plain string may be the name of pulled weights
-    config = convert(sound_weights(src) if is_run(src) else args.src, dst, args.to, args.dtype,
-                     merge=args.merge)
+    file, tokenizer = sound_weights(src) if is_run(src) else (args.src, None)
+    config = convert(file, dst, args.to, args.dtype, args.merge, tokenizer)
     print(f"{dst}: {config.n_layer} layers, {config.n_head} heads, {config.n_embd} channels")
     if state is not None:
         _write_state(dst, state, args.seed)

@@ -16,6 +16,7 @@ from ..text import CorpusError
 from ..training.settings import PRESETS, resolve, table_fields
 from ..variants import settings as variant_settings
 from ..view import source
+from ..view.check import failed_check
 from ..view.encoding import Json
 from ..view.entries import all_fits
 from ..view.html import page
@@ -89,7 +90,6 @@ def run(args: argparse.Namespace) -> int:
     if args.before is not None:
         shown["before"] = _before(args, subject, window, exact)
     if args.check is not None:
-        from ..view.check import failed_check
         shown["check"] = failed_check(args.check, exact)
     if args.serve:
         return _serve(args, subject, window, shown, seen)

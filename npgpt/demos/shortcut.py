@@ -1,30 +1,38 @@
 """Why residual connections: how large each layer's gradient is, in deep networks with and without.
 
 Two networks of the same random weights, layer after layer of gelu(x @ W + b): in the plain one the
-result replaces x, in the other it is added to x. The loss is a cross-entropy with random targets;
-the gradients come from the tape.
+result replaces x, in the other it is added to x. Then GPT-2's own blocks at their initial weights,
+with and without residual connections and LayerNorm. The loss is a cross-entropy with random
+targets; the gradients come from the tape.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from ..config import GPT2Config
 from ..display import drawing
 from ..display.terminal import Curve, chart, page, tint, wrapped
 from ..ids import check_integer
 from ..layers.contract import Array
 from ..ops import TEXTBOOK as ops
+from ..params import init_params
+from ..probe.trace import record, stream_points
 from ..tape import Tape, Var
 
 DEPTHS = (6, 12, 24, 48)
-CAPTION = """Without shortcuts every layer of the backward pass multiplies the gradient by factors
-    below 1: the first layers of a deep network get almost none and do not learn. A shortcut passes
-    the gradient on unchanged, and every layer gets some. (The sums grow with the depth, and all
-    gradients with them. GPT-2 limits that twice: by LayerNorm before each layer, and by scaling
-    the initial matrices that write to the sum by 1 / sqrt(2 * blocks).)"""
+BLOCKS = 12
+CAPTION = """Without residual connections every layer of the backward pass multiplies the gradient
+    by factors below 1: the first layers of a deep network get almost none and do not learn. A
+    residual connection passes the gradient on unchanged, and every layer gets some. (The sums grow
+    with the depth, and all gradients with them. GPT-2 limits that twice: by LayerNorm before each
+    layer, and by scaling the initial matrices that write to the sum by 1 / sqrt(2 * blocks).)"""
+IN_GPT2 = f"""GPT-2's blocks, {BLOCKS} of them, untrained: LayerNorm alone makes up for much of what
+    is lost without residual connections, since it divides by the size of what has become small;
+    without both nothing is left. `npgpt view python-docs --no-residual --norm none` shows
+    it."""
 
-
-WITHOUT, WITH = "without shortcuts", "with shortcuts"
+WITHOUT, WITH = "without residual connections", "with residual connections"
 Gradients = dict[int, Array]
 """Mean |gradient| of each layer's weights, first layer first, (depth,) for each depth."""
 
@@ -57,8 +65,35 @@ def _gradients(depth: int, channels: int, batch: int, seed: int, residual: bool)
     return np.array([np.abs(grads[weight]).mean() for weight in watched.values()])
 
 
+def blocks_demo(
+    blocks: int = BLOCKS, channels: int = 32, seed: int = 0
+) -> dict[tuple[bool, bool], Array]:
+    """Root mean square of the gradient at the input of each block and after the last, (blocks + 1,)
+    in float64, for every (residual connections, LayerNorm) in the blocks of a GPT-2."""
+    found = {}
+    for residual, norm in ((True, True), (True, False), (False, True), (False, False)):
+        config = GPT2Config(vocab_size=50, n_positions=16, n_embd=channels, n_layer=blocks,
+                            n_head=4, residual=residual, norm="layernorm" if norm else "none")
+        ids, targets = np.random.default_rng(seed).integers(0, 50, (2, 1, 16))
+        recording = record(init_params(config, seed, np.float64), ids, targets, config)
+        sizes: dict[str, float] = {}
+        recording.tape.backward(recording.loss, on_gradient=lambda entry, dout: sizes.update(
+            {recording.names[entry.out]: float(np.sqrt((dout * dout).mean()))}))
+        found[residual, norm] = np.array([sizes[name] for name in stream_points(config)[::2]])
+    return found
+
+
+def _blocks_table() -> list[str]:
+    lines = [wrapped(IN_GPT2), "", f"{'in the blocks':36}{'gradient at the input of':>36}",
+             f"{'':36}{'first block':>12}{'last block':>12}{'first/last':>12}"]
+    for (residual, norm), sizes in blocks_demo().items():
+        has = " and ".join(["residual connections"] * residual + ["LayerNorm"] * norm) or "neither"
+        lines.append(f"{has:36}{sizes[0]:12.1e}{sizes[-2]:12.1e}{sizes[0] / sizes[-2]:12.1e}")
+    return lines
+
+
 def shortcut_text(shown: dict[str, Gradients], colour: bool = False) -> str:
-    """A table over the depths, and a chart of the deepest network; 80 columns."""
+    """A table over the depths, a chart of the deepest network, and GPT-2's blocks; 80 columns."""
     lines = [wrapped(CAPTION), "", f"{'':14}{WITHOUT:^32}{WITH:^32}",
              f"{'layers':>8}      {'first':>10}{'last':>10}{'first/last':>12}"
              f"{'first':>12}{'last':>10}{'first/last':>12}"]
@@ -71,14 +106,14 @@ def shortcut_text(shown: dict[str, Gradients], colour: bool = False) -> str:
     deepest = max(shown[WITH])
     if deepest == 1:
         lines.append("A single layer gives no curve to draw: try 6 layers.")
-        return page(lines)
+        return page([*lines, "", *_blocks_table()])
     layers = np.arange(1, deepest + 1, dtype=float)
     curves = [Curve("r", "blue", layers, shown[WITH][deepest]),
               Curve("p", "orange", layers, shown[WITHOUT][deepest])]
     lines.append(f"{tint('p', 'orange', colour)} plain   {tint('r', 'blue', colour)} residual   "
                  f"mean |gradient| by layer, {deepest} layers, logarithmic")
     lines += chart("", curves, _decades(curves), colour=colour, log=True)[1:]
-    return page(lines)
+    return page([*lines, "", *_blocks_table()])
 
 
 def _decades(curves: list[Curve]) -> list[float]:
@@ -91,7 +126,8 @@ def _decades(curves: list[Curve]) -> list[float]:
 
 
 def shortcut_picture(shown: dict[str, Gradients]) -> drawing.Figure:
-    """A Figure of two panels on one logarithmic scale: without and with shortcuts."""
+    """A Figure of two panels on one logarithmic scale: without and with residual connections.
+    """
     figure = drawing.new_figure(1, 2, (9.5, 3.8), sharey=True)
     colours = (drawing.BLUE, drawing.ORANGE, drawing.GREEN, drawing.PINK, drawing.SKY)
     for axes, (title, lines) in zip(figure.axes, shown.items()):

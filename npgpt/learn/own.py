@@ -56,9 +56,10 @@ class Own:
             train = exercise.about.get("train", {})
             for name in train.get("ops", []):
                 self.whose[name] = exercise
-                for half in HALVES:
-                    key = f"{name}_{half}"
-                    own[key] = self._counted(key, getattr(module, key))
+                pair = [getattr(module, f"{name}_{half}") for half in HALVES]
+                if name == "causal_attention":
+                    pair = _any_axes_in_front(*pair)
+                own |= self._pair(name, *pair)
             for name in train.get("parts", []):
                 if name in PARTS:
                     self.whose[name] = exercise
@@ -80,11 +81,33 @@ class Own:
         def counting(*inputs: Any, **settings: Any) -> Any:
             self.calls[key] += 1
             # such as attention's dropout, which is off here
-            result = function(*inputs, **accepted(function, settings))
-            return _as_given(result, inputs) if key.endswith(HALVES) else result
+            return function(*inputs, **accepted(function, settings))
 
         counting.__name__ = key
         return counting
+
+    def _pair(self, name: str, forward: Function, backward: Function) -> dict[str, Function]:
+        """A layer's halves, counted. A check accepts a gradient that stands alone, a list, and
+        gradients without a place for ids; the tape wants a tuple with one for each array."""
+        floats: list[bool] = []
+        first, second = (self._counted(f"{name}_{half}", function)
+                         for half, function in zip(HALVES, (forward, backward), strict=True))
+
+        def given(*inputs: Any, **settings: Any) -> Any:
+            floats[:] = [isinstance(x, np.ndarray) and x.dtype.kind in "fc" for x in inputs]
+            if "rate" in settings:      # the model has no rng where nothing is dropped
+                settings["training"] = settings["rate"] > 0
+            return _as_given(first(*inputs, **settings), inputs)
+
+        def gradients(dout: Array, cache: Any) -> Any:
+            result = second(dout, cache)
+            parts = list(result) if isinstance(result, (tuple, list)) else [result]
+            if len(parts) < len(floats):
+                parts = [parts.pop(0) if float_ and parts else None for float_ in floats]
+            return _as_given(tuple(parts), (dout,))
+
+        given.__name__, gradients.__name__ = (f"{name}_{half}" for half in HALVES)
+        return {f"{name}_forward": given, f"{name}_backward": gradients}
 
     @property
     def run_block(self) -> Callable[..., Any] | None:
@@ -100,6 +123,22 @@ class Own:
             return own(x, *(params[f"h.0.{name}"] for name in BLOCK), n_head=config.n_head)
 
         return run
+
+
+def _any_axes_in_front(forward: Function, backward: Function) -> list[Function]:
+    """A head written for (B, T, D), with batch and heads of the model as one axis in front."""
+    def rows(*arrays: Array) -> list[Array]:
+        return [a.reshape(-1, *a.shape[-2:]) for a in arrays]
+
+    def attend(q: Array, k: Array, v: Array) -> tuple[Array, Any]:
+        out, cache = forward(*rows(q, k, v))
+        return out.reshape(q.shape[:-1] + v.shape[-1:]), cache
+
+    def back(dout: Array, cache: Any) -> tuple[Array, ...]:
+        front = dout.shape[:-2]
+        return tuple(d.reshape(*front, *d.shape[-2:]) for d in backward(*rows(dout), cache))
+
+    return [attend, back]
 
 
 def _as_given(result: Any, inputs: tuple[Any, ...]) -> Any:

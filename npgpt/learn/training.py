@@ -17,12 +17,12 @@ import numpy as np
 from .. import model
 from ..config import GPT2Config
 from ..evaluation.text import evaluation_batches, mean_loss
+from ..layers.contract import UniformSource
 from ..ops import Ops
 from ..params import init_params
 from ..tape import Array, Tape
 from ..text import Corpus, load_corpus
 from ..training.batches import training_batch
-from ..training.step.row_random import RowRandom
 
 Parts = Mapping[str, Callable[..., Any]]
 VAL_BATCHES = 20
@@ -86,7 +86,8 @@ def train(
     for step in range(plan.steps if steps is None else steps):
         ids, targets = training_batch(
             text.train, plan.batch_size, plan.length, seed=plan.seed, step=step)
-        rng = RowRandom(plan.seed, step, 0, plan.batch_size) if plan.dropout else None
+        # a generator, and not a RowRandom: a learner may draw with any of its methods
+        rng = np.random.default_rng([plan.seed, step]) if plan.dropout else None
         loss, grads = gradients(run, ids, targets, ops, rng, run_block)
         if not math.isfinite(loss):
             raise Stopped(f"the loss of step {step + 1} is {loss}")
@@ -110,7 +111,7 @@ def train(
 
 
 def gradients(
-    run: Run, ids: Array, targets: Array, ops: Ops, rng: RowRandom | None,
+    run: Run, ids: Array, targets: Array, ops: Ops, rng: UniformSource | None,
     run_block: Callable[..., Any] | None,
 ) -> tuple[float, dict[str, Array]]:
     """The loss of a batch and the gradient of every parameter, by the tape."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Mapping
 
 from ..suggest import did_you_mean, shown
@@ -33,15 +34,16 @@ def tokenizer_from_dict(record: Mapping[str, object]) -> Tokenizer:
 
 def _byte_level(record: Mapping[str, object]) -> Tokenizer:
     """GPT-2's tokenizer, or that of the tokenizer.json in the record."""
-    text, size = record.get("tokenizer"), record.get("vocab_size")
-    if record["name"] == "bpe" and not isinstance(text, str):
-        raise ValueError(
-            f"a bpe tokenizer's record: expected a tokenizer.json as `tokenizer`, got {shown(text)}")
-    if size is not None and not (isinstance(size, str) and size.isdecimal() and len(size) < 10):
-        raise ValueError(f"a tokenizer's record: expected digits as `vocab_size`, got {shown(size)}")
-    vocabulary = Vocabulary.from_json(text, str(record.get("end", ""))) if isinstance(
-        text, str) and record["name"] == "bpe" else None
-    return BPETokenizer(vocabulary, None if size is None else int(size))
+    text, size = record.get("tokenizer"), record.get("vocab_size", "")
+    if not (isinstance(size, str) and re.fullmatch("[0-9]{0,9}", size)):
+        raise ValueError(f"a record's vocab_size: expected digits, got {shown(size)}")
+    vocabulary = None
+    if record["name"] == "bpe":
+        if not isinstance(text, str):
+            raise ValueError("a bpe tokenizer's record: expected a tokenizer.json as `tokenizer`, "
+                             f"got {shown(text)}")
+        vocabulary = Vocabulary.from_json(text, str(record.get("end", "")))
+    return BPETokenizer(vocabulary, int(size) if size else None)
 
 
 def check_name(name: object, known: tuple[str, ...] = TOKENIZERS) -> str:

@@ -199,7 +199,7 @@ def _tokenizer_of(
 def _file_name(source: Source, content: ContentHash, asked: Tokenizer | None) -> str:
     """A part for people to read, and a hash of all that the tokens depend on."""
     kind = wish = CharTokenizer.name if asked is None else asked.name
-    if asked is not None and not isinstance(asked, BPETokenizer):
+    if asked is not None and asked.to_dict() != {"name": "gpt2"}:
         wish = asked.fingerprint
     readable = re.sub(r"[^A-Za-z0-9.-]+", "-", Path(source.name).name)[:40].strip("-.") or "text"
     return f"{readable}-{kind}-{_sha256(str(VERSION), content.hexdigest(), wish)[:16]}{SUFFIX}"

@@ -73,7 +73,7 @@ def _from_two_files(folder: Path, special: Mapping[str, object]) -> Vocabulary:
                   for i, each in detailed.items() if isinstance(each, dict)}
     wrong = next((text for text, (i, _) in added.items() if type(i) is not int or i < 0), None)
     if wrong is not None:
-        raise ValueError(f"the id of the added token {shown(wrong)} is not an integer of at least 0")
+        raise ValueError(f"the id of {shown(wrong)} is not an integer of at least 0")
     tokens = [Added(text, int(str(i)), is_special) for text, (i, is_special) in added.items()]
     return Vocabulary.from_parts(ids, merges, tokens, _text_of(special.get("eos_token")))
 

@@ -217,11 +217,11 @@ def _check_kind(content: Mapping[str, Any]) -> None:
     model = content.get("model")
     if not isinstance(model, dict) or model.get("type", "BPE") != "BPE":
         kind = model.get("type") if isinstance(model, dict) else model
-        raise ValueError(f"expected byte-level BPE, got {shown(kind)}")
+        raise ValueError(f"expected byte-level BPE, got {kind}")
     split = content.get("pre_tokenizer")
     kind = split.get("type") if isinstance(split, dict) else split
     if not isinstance(split, dict) or kind != "ByteLevel" or not split.get("use_regex", True):
-        raise ValueError(f"expected the pre_tokenizer ByteLevel, got {shown(kind)}")
+        raise ValueError(f"expected the pre_tokenizer ByteLevel, got {kind}")
     given = {
         "normalizer": content.get("normalizer"), "add_prefix_space": split.get("add_prefix_space"),
         **{name: model.get(name) for name in (

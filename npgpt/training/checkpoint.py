@@ -219,14 +219,13 @@ def read_model(path: Path) -> tuple[GPT2Config, Params, Tokenizer]:
         return _load_model(folder, _checked_record(folder, unread=(OPTIMIZER_FILE,)))
 
 
-def sound_weights(path: Path) -> Path:
-    """The file of weights of a run folder's newest checkpoint, or of a checkpoint, once checked.
+def sound_weights(path: Path) -> tuple[Path, Tokenizer]:
+    """A run folder's newest checkpoint, or a checkpoint, once checked: its weights and tokenizer.
 
     Raises CheckpointError as `load_checkpoint`.
     """
     folder = newest_checkpoint(path)
-    read_model(folder)
-    return weights_of(folder)
+    return weights_of(folder), read_model(folder)[2]
 
 
 def weights_of(folder: Path) -> Path:

@@ -10,8 +10,8 @@ from ..config import GPT2Config
 from ..ids import check_dtype, check_integer
 from ..params import Params, init_params, parameter_shapes
 from ..suggest import shown
-from ..text import BPETokenizer, Tokenizer
-from ..weights import CheckpointError
+from ..text import Tokenizer
+from ..weights.reading import tokenizer_for
 from .checkpoint import is_run, newest_checkpoint, read_model
 from .frozen import frozen_names
 from .settings import DERIVED, RunConfig, Table, build
@@ -27,19 +27,13 @@ CROPPED = "n_positions"
 def read_any(path: Path) -> tuple[GPT2Config, Params, Tokenizer]:
     """A model from a run, a checkpoint, or any published form of GPT-2.
 
-    Weights that bring no tokenizer take GPT-2's, if their vocabulary is that large. Raises
-    CheckpointError, saying what is wrong with which file.
+    Weights have the tokenizer that lies with them, or else GPT-2's, if their vocabulary is that
+    large. Raises CheckpointError, saying what is wrong with which file.
     """
     if is_run(path):
         return read_model(path)
     config, params = weights.load(path)
-    tokenizer = BPETokenizer()
-    if config.vocab_size < tokenizer.vocab_size:
-        raise CheckpointError(
-            f"{path} brings no tokenizer, and its vocabulary of {config.vocab_size} is "
-            f"smaller than GPT-2's {tokenizer.vocab_size}"
-        )
-    return config, params, tokenizer
+    return config, params, tokenizer_for(path, config)
 
 
 def fitted(run: RunConfig, asked: Table) -> tuple[RunConfig, Tokenizer]:

@@ -10,6 +10,7 @@ from typing import Callable, Iterable, Mapping
 from ..config import SIZES, GPT2Config
 from ..documents import parse_json
 from ..suggest import did_you_mean
+from ..variants import settings
 from .errors import CheckpointError, bad_file, shown
 from .safetensors_file import read_metadata
 from .stored import Stored
@@ -34,22 +35,49 @@ END_OF_TEXT = 50256     # the token that begins and ends a text in GPT-2's vocab
 # under this name the files that npgpt writes have the config in their header too
 METADATA = "npgpt.config"
 # fields that may be changed in config.json, since they only affect training
+# the model_type of a config.json whose model transformers does not have
+OWN_TYPE = "npgpt"
+LEAKY_SLOPE = 0.01      # of torch.nn.LeakyReLU, which learns none
+SLOPES = ("leaky_slope", "slope_init")
+THEIR_ACTIVATIONS = {"identity": "linear"}
 FREE = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "initializer_range", "scale_residual_init",
         "slope_decay", "entropy_tolerance", "entropy_target")
 
 
-def write_config(path: Path, config: GPT2Config) -> None:
-    """Write a Hugging Face config.json."""
+def write_config(path: Path, config: GPT2Config, end: int | None = None) -> None:
+    """Write a Hugging Face config.json; `end` is the id that ends a text, if it is known.
+
+    A model that transformers cannot compute has a model_type of npgpt's own, which it rejects.
+    """
     # left out, transformers would take 50256 for any vocabulary
-    end = END_OF_TEXT if config.vocab_size > END_OF_TEXT else None
+    if end is None and config.vocab_size > END_OF_TEXT:
+        end = END_OF_TEXT
+    known = not lacking(config)
+    head = "ForSequenceClassification" if config.n_labels else "LMHeadModel"
     content = {
-        "model_type": "gpt2", "architectures": [
-            "GPT2ForSequenceClassification" if config.n_labels else "GPT2LMHeadModel"],
+        "model_type": "gpt2" if known else OWN_TYPE,
+        "architectures": [f"{'GPT2' if known else 'Npgpt'}{head}"],
         "bos_token_id": end, "eos_token_id": end, **config.to_dict(),
     }
     if config.n_labels:
         content["num_labels"] = config.n_labels
+    content["activation_function"] = THEIR_ACTIVATIONS.get(
+        config.activation_function, config.activation_function)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def lacking(config: GPT2Config) -> list[str]:
+    """What of a model transformers' GPT-2 does not have, as setting=value; [] if it has all."""
+    standard = GPT2Config().to_dict()
+    values = config.to_dict()
+    wrong = [f"{name}={values[name]}" for name in settings()
+             if values[name] != standard[name] and name not in (*FREE, *SLOPES, "n_labels")]
+    if config.activation_function == "leaky_relu":
+        wanted = {"leaky_slope": "fixed", "slope_init": LEAKY_SLOPE}
+        wrong += [f"{name}={values[name]}" for name in wanted if values[name] != wanted[name]]
+    if config.activation_function == "swiglu":
+        wrong.append("activation_function=swiglu")
+    return wrong
 
 
 def checked_config(path: Path, values: Mapping[str, object]) -> GPT2Config:

@@ -5,7 +5,8 @@ are left out; a tied model may have `wte.weight`, `lm_head.weight` or both; floa
 widened. A key of config.json that npgpt does not know is rejected: it may change the numbers.
 Written: the names that transformers itself writes, so that it loads the folder as its own. Variants
 that it does not have (no norms, slopes, gains, frozen biases, ...) are written in the same form
-under npgpt's names, for npgpt alone.
+under npgpt's names, for npgpt alone: their model_type is npgpt, so that transformers says that it
+does not have it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ..config import GPT2Config
 from ..documents import read_json
 from ..params import Params
 from .assemble import assemble, tied
-from .configs import check_keys, checked_config, found_config, published_size
+from .configs import LEAKY_SLOPE, OWN_TYPE, check_keys, checked_config, found_config, published_size
 from .errors import CheckpointError, bad_file, named, shown
 from .safetensors_file import read_safetensors
 from .stored import Stored
@@ -32,13 +33,11 @@ PREFIX = "transformer."
 # torch.compile's, DataParallel's and the model's own, in whatever order they were wrapped
 PREFIXES = ("_orig_mod.", "module.", PREFIX)
 BUFFER = re.compile(r"h\.\d+\.attn\.(masked_)?bias")
-HEAD, TABLE = "lm_head.weight", "wte.weight"
+HEAD, TABLE, SCORE = "lm_head.weight", "wte.weight", "score.weight"
 # what was trained on top of a GPT-2 to classify, answer or rank; transformers leaves it out too
 OTHER_HEADS = re.compile(
     r"(score|classifier|qa_outputs|multiple_choice_head|summary|v_head|value_head)\.")
 
-# the model_type of a config.json whose model transformers does not have
-OWN_TYPE = "npgpt"
 # transformers' other names for the same fields: its GPT2Config.attribute_map
 ALIASES = {"hidden_size": "n_embd", "max_position_embeddings": "n_positions",
            "num_attention_heads": "n_head", "num_hidden_layers": "n_layer"}
@@ -47,7 +46,6 @@ ACTIVATIONS = {
     "gelu_pytorch_tanh": "gelu_new", "gelu_python_tanh": "gelu_new", "gelu_fast": "gelu_new",
     "gelu_accurate": "gelu_new", "gelu_python": "gelu", "swish": "silu", "linear": "identity",
 }
-LEAKY_SLOPE = 0.01      # of torch.nn.LeakyReLU, which learns none
 # fields that change the mathematics, with the only value that npgpt supports
 UNSUPPORTED = {"add_cross_attention": False, "is_encoder_decoder": False}
 # fields that do not change the numbers, in one version of transformers or another: names and
@@ -119,28 +117,16 @@ def bare(name: str) -> str:
     return HEAD if name == "lm_head.decoder.weight" else name
 
 
-def canonical(
-    path: Path, tensors: Mapping[str, Stored], classifier: bool = False
-) -> dict[str, Stored]:
-    """The same tensors under bare names, without mask buffers and the heads of classifiers.
-
-    The head of npgpt's own `classifier` stays. A UserWarning names such heads: what is loaded is the language model below them.
-    """
+def canonical(path: Path, tensors: Mapping[str, Stored]) -> dict[str, Stored]:
+    """The same tensors under bare names, without mask buffers."""
     result: dict[str, Stored] = {}
-    left_out: list[str] = []
     for given, stored in tensors.items():
         name = bare(given)
         if BUFFER.fullmatch(name):
             continue
-        if OTHER_HEADS.match(name) and not (classifier and name == "score.weight"):
-            left_out.append(name)
-            continue
         if name in result:
             raise bad_file(path, f"has {shown(name)} twice, under two prefixes")
         result[name] = stored
-    if left_out:
-        warnings.warn(f"{path}: {named(left_out)} left out: a head for another task; the language "
-                      "model below it is loaded", stacklevel=2)
     return result
 
 
@@ -155,14 +141,23 @@ def load_huggingface(
 def described(
     path: Path, tensors: Mapping[str, Stored]
 ) -> tuple[GPT2Config, dict[str, Stored]]:
-    """The config, and the tensors by npgpt's names, not read yet."""
-    values, source = found_config(path, _read_fields, lambda: published_size(
-        path, {bare(name): stored for name, stored in tensors.items()}))
-    found = canonical(path, tensors, classifier=bool(values.get("n_labels")))
+    """The config, and the tensors by npgpt's names, not read yet.
+
+    A UserWarning names the heads of classifiers and the like that are left out: what is loaded is
+    the language model below them.
+    """
+    found = canonical(path, tensors)
+    values, source = found_config(path, _read_fields, lambda: published_size(path, found))
     # Hugging Face's default is tied; without a config.json, equal numbers decide
     tie = values.get("tie_word_embeddings", None if source == path else True)
     values["tie_word_embeddings"] = tied(path, found, tie, source, HEAD, TABLE)
-    return checked_config(source, values), found
+    config = checked_config(source, values)
+    others = [name for name in found
+              if OTHER_HEADS.match(name) and not (config.n_labels and name == SCORE)]
+    if others:
+        warnings.warn(f"{path}: {named(others)} left out: a head for another task; the language "
+                      "model below it is loaded", stacklevel=2)
+    return config, {name: stored for name, stored in found.items() if name not in others}
 
 
 def read_config(path: Path) -> GPT2Config:
@@ -195,6 +190,6 @@ def _read_fields(path: Path) -> dict[str, object]:
 def huggingface_names(params: Params) -> Params:
     """The parameters under the names that transformers writes."""
     return {
-        name if name in (HEAD, "score.weight") else PREFIX + name: array
+        name if name in (HEAD, SCORE) else PREFIX + name: array
         for name, array in params.items()
     }

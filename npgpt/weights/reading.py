@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from ..checked import checked
 from ..config import SIZES, GPT2Config
 from ..documents import open_regular
 from ..params import Params
+from ..text import BPETokenizer, Tokenizer
+from ..text.pretrained import read_tokenizer
 from . import book, huggingface, llmc, openai_tf, peft
 from .checksums import check_crc32
 from .configs import CONFIG
@@ -91,6 +94,33 @@ def file_at(given: Path | str) -> Path:
             raise CheckpointError(f"{name} is not a file, a folder or a pulled model on this "
                                   f"machine; {error}") from None
     raise CheckpointError(f"{path}: no such file or folder")
+
+
+def tokenizer_for(path: Path | str, config: GPT2Config) -> Tokenizer:
+    """The tokenizer that lies with the weights that `load` reads at a path, or else GPT-2's.
+
+    That it is GPT-2's for want of another is a UserWarning, unless the weights have a published
+    size. Raises CheckpointError for a tokenizer that npgpt does not have or that does not fit, and
+    if there is none and the vocabulary is smaller than GPT-2's.
+    """
+    file = file_at(path)
+    try:
+        found = read_tokenizer(file.parent, config.vocab_size)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
+    if found is not None:
+        return found
+    own = BPETokenizer()
+    if config.vocab_size < own.vocab_size:
+        raise CheckpointError(
+            f"{path} brings no tokenizer, and its vocabulary of {config.vocab_size} is "
+            f"smaller than GPT-2's {own.vocab_size}"
+        )
+    shape = {"n_layer": config.n_layer, "n_head": config.n_head, "n_embd": config.n_embd}
+    if shape not in SIZES.values():
+        warnings.warn(f"{path} brings no tokenizer: GPT-2's own is used; place tokenizer.json "
+                      "beside the weights for another", stacklevel=2)
+    return BPETokenizer(vocab_size=config.vocab_size)
 
 
 def _file_in(folder: Path, given: str = "") -> Path:

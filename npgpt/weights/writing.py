@@ -15,11 +15,13 @@ from ..files import check_room, creating_folder, place_of, replacing_file
 from ..params import Params
 from ..suggest import unknown
 from ..tape import Array
+from ..text import BPETokenizer, Tokenizer
+from ..text.pretrained import read_tokenizer, tokenizer_files
 from ..variants import merged
 from .assemble import check_savable
 from .book import book_config, book_tensors
 from .checksums import CHECKSUMS
-from .configs import CONFIG, METADATA, write_config
+from .configs import CONFIG, METADATA, lacking, write_config
 from .huggingface import WEIGHTS, huggingface_names
 from .llmc import bin_file, save_llmc
 from .reading import file_at, load
@@ -27,8 +29,10 @@ from .safetensors_file import write_safetensors
 
 
 @checked
-def save(path: Path | str, config: GPT2Config, params: Params) -> None:
-    """Write a Hugging Face folder: model.safetensors and config.json.
+def save(
+    path: Path | str, config: GPT2Config, params: Params, tokenizer: Tokenizer | None = None
+) -> None:
+    """Write a Hugging Face folder: model.safetensors and config.json, and the tokenizer's files.
 
     A path that ends in .safetensors is that file, with config.json beside it. A kill, a full disk
     or a read-only folder leaves what was there before intact. Raises ValueError if the parameters
@@ -36,8 +40,13 @@ def save(path: Path | str, config: GPT2Config, params: Params) -> None:
     permission.
     """
     check_savable(config, params)
+    end = None if tokenizer is None else tokenizer.eot_id
+    others = {}
+    if tokenizer is not None:
+        special = {} if end is None else {"bos_token_id": end, "eos_token_id": end}
+        others = {**tokenizer_files(tokenizer), GENERATION: json.dumps(special, indent=2) + "\n"}
     _write_pair(Path(path), config, huggingface_names(params),
-                lambda file: write_config(file, config))
+                lambda file: write_config(file, config, end), others)
 
 
 @checked
@@ -53,16 +62,20 @@ def save_book(path: Path | str, config: GPT2Config, params: Params) -> None:
 
 
 WRITERS: dict[str, Callable[[Path, GPT2Config, Params], None]] = {
-    "hf": save, "llmc": save_llmc, "book": save_book,
+    "hf": save, "npgpt": save, "llmc": save_llmc, "book": save_book,
 }
+GENERATION = "generation_config.json"
 
 
 @checked
 def convert(
     src: Path | str, dst: Path | str, to: str = "hf", dtype: type | str | np.dtype | None = None,
-    merge: bool = False,
+    merge: bool = False, tokenizer: Tokenizer | None = None,
 ) -> GPT2Config:
-    """Read `src` in any form and write `dst` as `to`: hf, llmc or book; returns the config.
+    """Read `src` in any form and write `dst` as `to`: hf, npgpt, llmc or book; returns the config.
+
+    hf and npgpt are the same folder, with the `tokenizer`, by default the one that lies with `src`;
+    but hf is rejected for a model that transformers does not have.
 
     llmc is written a piece at a time. For hf and book the safetensors library wants the entire
     model at once: what can be mapped from `src` stays there, the rest is in memory, and for book a
@@ -82,8 +95,20 @@ def convert(
     elif config.lora_rank and to == "hf":
         raise ValueError(f"{src} has low-rank updates, which a Hugging Face folder holds as an "
                          f"adapter beside its base model; --merge folds them into the weights")
-    WRITERS[to](Path(dst), config, params)
+    if to == "hf" and (wrong := lacking(config)):
+        raise ValueError(f"transformers has no such model: {', '.join(wrong)}; --to npgpt writes "
+                         "the same folder for npgpt alone")
+    if to in ("hf", "npgpt"):
+        save(dst, config, params, tokenizer or _tokenizer_of(src, config))
+    else:
+        WRITERS[to](Path(dst), config, params)
     return config
+
+
+def _tokenizer_of(src: Path | str, config: GPT2Config) -> Tokenizer | None:
+    """The tokenizer that lies with a source; GPT-2's for its vocabulary; None for another."""
+    found = read_tokenizer(file_at(src).parent, config.vocab_size)
+    return BPETokenizer() if found is None and config.vocab_size == BPETokenizer().vocab_size else found
 
 
 def _check_apart(src: Path | str, dst: Path, to: str) -> None:
@@ -116,8 +141,9 @@ def _write_pair(
     config: GPT2Config,
     tensors: Mapping[str, Array],
     describe: Callable[[Path], int | None],
+    others: Mapping[str, str] = {},
 ) -> None:
-    """Weights and config.json: in a new folder, or over those in an existing folder."""
+    """Weights, config.json and `others`: in a new folder, or over those in an existing folder."""
     weights_file, config_file = _pair(path)
     folder = weights_file.parent
     # transformers asks for "pt"; with our own entry a file can be moved without its config.json
@@ -128,9 +154,13 @@ def _write_pair(
             # both are on disk before either replaces the old one
             settings = stack.enter_context(replacing_file(config_file))
             weights = stack.enter_context(replacing_file(weights_file))
+            places = {name: stack.enter_context(replacing_file(folder / name)) for name in others}
         else:
             beside = stack.enter_context(creating_folder(folder))
             weights, settings = beside / weights_file.name, beside / CONFIG
+            places = {name: beside / name for name in others}
+        for name, text in others.items():
+            places[name].write_text(text, encoding="utf-8")
         write_safetensors(weights, tensors, metadata)
         describe(settings)
         if weights_file.exists():       # a table of checksums is that of the weights before

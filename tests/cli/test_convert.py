@@ -61,7 +61,7 @@ def test_failures_are_one_line_with_their_exit_codes(npgpt, tmp_path):
     before = (tmp_path / "m.bin").read_bytes()
     (tmp_path / "text").write_text("hello")
     for arguments, expected, part in (
-        (("nowhere", "x"), 3, "no such file or folder"),
+        (("nowhere", "x"), 3, "nowhere is not a file, a folder or a pulled model"),
         (("text", "x"), 3, "has an unknown format"),
         (("relu", "x.bin", "--to", "llmc"), 2, "llm.c has no such model: activation_function=relu"),
         (("relu", "x", "--to", "onnx"), 2, "invalid choice: 'onnx'"),

@@ -46,6 +46,7 @@ def test_every_verb_has_help_that_fits_into_80_columns(npgpt, monkeypatch, verb)
     ("eval", ["run", "text.txt"], ["--stride", "4"]),
     ("entropy", ["run", "text.txt"], ["--length", "4"]),
     ("inspect", ["gpt2"], ["--untied"]),
+    ("view", ["run", "the"], ["--length", "2"]),
     ("gradcheck", ["mine.py"], ["--seed", "1"]), ("explain", ["factor"], []),
     ("demo", ["sizes"], ["--color", "never"]),
     ("notebook", ["lessons"], ["--force"]), ("plot", ["run", "other"], ["--color", "never"]),
@@ -70,7 +71,7 @@ def test_every_verb_is_tried_with_options_before_and_after_its_arguments():
 
 @pytest.mark.parametrize("arguments", [
     ["eval", "run"], ["inspect", "run", "--all"], ["inspect", "gpt2-xl"], ["entropy", "run"],
-    ["convert", "run", "out"], ["pack", "tiny", "out"], ["lab", "list"],
+    ["view", "run"], ["convert", "run", "out"], ["pack", "tiny", "out"], ["lab", "list"],
     ["demo", "generate", "--model", "run", "--prompt", "the"],
     *(["demo", name] for name in DEMOS if name != "generate"),
 ], ids=" ".join)

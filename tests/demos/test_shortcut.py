@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from npgpt.demos.shortcut import WITH, WITHOUT, shortcut_demo, shortcut_text
+from npgpt.demos.shortcut import WITH, WITHOUT, blocks_demo, shortcut_demo, shortcut_text
 
 
 def loss_of(weights, biases, x, targets, residual):
@@ -40,7 +40,7 @@ def test_the_gradients_are_those_of_the_network(residual):
         assert found[layer] == pytest.approx(np.mean(sizes), rel=1e-6)
 
 
-def test_without_shortcuts_early_layers_get_almost_nothing_and_with_them_their_share():
+def test_without_residual_connections_early_layers_get_almost_nothing():
     shown = shortcut_demo()
     assert list(shown[WITHOUT]) == [6, 12, 24, 48]
     lost = [gradients[0] / gradients[-1] for gradients in shown[WITHOUT].values()]
@@ -50,9 +50,15 @@ def test_without_shortcuts_early_layers_get_almost_nothing_and_with_them_their_s
         assert gradients.min() > gradients.max() / 100
 
 
-def test_with_shortcuts_the_gradients_grow_with_the_depth():
+def test_with_residual_connections_the_gradients_grow_with_the_depth():
     sizes = [gradients.mean() for gradients in shortcut_demo()[WITH].values()]
     assert sizes == sorted(sizes) and sizes[-1] > 1000 * sizes[0]
+
+
+def test_gpt2s_blocks_keep_their_gradient_by_residual_connections():
+    lost = {which: sizes[0] / sizes[-2] for which, sizes in blocks_demo().items()}
+    assert 0.5 < lost[True, True] < 2 and 0.5 < lost[True, False] < 2
+    assert 1e-6 < lost[False, True] < 1e-2 and 0 < lost[False, False] < 1e-40
 
 
 def test_a_single_layer_is_shown_too():

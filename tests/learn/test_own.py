@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from npgpt.learn.examine import loaded
+from npgpt.learn.examine import PASSED, examine, loaded
 from npgpt.learn.exercise import read_course
 from npgpt.learn.own import PARTS, Own
 from npgpt.learn.training import Plan, corpus, train
@@ -62,3 +62,24 @@ def test_a_constant_in_float64_does_not_widen_a_model_in_float32():
     x = np.ones((2, 3), np.float32)
     out, cache = mine.ops.softmax.forward(x)
     assert mine.ops.softmax.backward(x, cache)[0].dtype == out.dtype == np.float32
+
+
+@pytest.mark.parametrize("name, changes", [
+    ("dropout", [("rng.random(x.shape) < 1.0 - rate", "rng.binomial(1, 1.0 - rate, x.shape)"),
+                 ("return (dx,)", "return dx")]),
+    ("embedding", [("return None, dweight\n", "return dweight\n")]),
+    ("head", [("q @ k.swapaxes(-1, -2)", 'np.einsum("btd,bsd->bts", q, k)'),
+              ("dweights = dout @ v.swapaxes(-1, -2)",
+               "dweights = dout @ v.transpose(0, 2, 1)")]),
+    ("heads", [("return (dqkv,)", "return dqkv")]),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_every_form_that_a_check_accepts_trains(name, changes):
+    exercise = next(e for e in COURSE if e.name == name)
+    source = exercise.solution
+    for old, new in changes:
+        assert source.count(old) == 1
+        source = source.replace(old, new)
+    assert examine(exercise, source).status == PASSED
+    mine = own([exercise], lambda _: source)
+    train(SMALL, corpus(), mine.ops, mine.parts, run_block=mine.run_block, evaluate=False)
+    assert all(mine.calls[f"{layer}_backward"] for layer in names(mine))

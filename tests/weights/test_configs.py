@@ -95,7 +95,7 @@ def test_a_saved_config_reads_back_as_it_was(tmp_path):
     config = GPT2Config(n_layer=3, norm="none", n_inner=7, activation_function="swiglu")
     write_config(tmp_path / "config.json", config)
     values = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
-    assert values["model_type"] == "gpt2" and values["n_inner"] == 7
+    assert values["model_type"] == "npgpt" and values["n_inner"] == 7
     assert GPT2Config.from_dict(values, ignore_unknown=True) == config
     assert GPT2Config.from_dict(config.to_dict()) == config
 

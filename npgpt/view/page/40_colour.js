@@ -7,7 +7,7 @@ const SIGNED = {
   light: ["#08306b", "#1f6fb4", "#7ab6de", "#f4f4f2", "#f5b26b", "#cf6510", "#6b2d04"],
   dark: ["#b5dcff", "#4f9fe0", "#1f4f80", "#1d2024", "#7d4512", "#e08a2e", "#ffddb0"],
 };
-const KNEE = 20;        // the signed logarithm is linear below the largest / 20
+const KNEE = 20;        // the signed logarithm is linear below the largest / 20, if nothing else is asked for
 
 const isDark = () => {
   const chosen = document.documentElement.dataset.theme;
@@ -28,12 +28,12 @@ function table256(stops) {
 }
 
 // A scale: t(x) from 0 to 1, rgb(x), and what its legend says.
-function signedScale(array) {
+function signedScale(array, below = KNEE) {
   const { low, high, broken } = extremes(array);
   const largest = Math.max(-low, high) || 1;
-  const knee = largest / KNEE;
+  const knee = largest / below;
   const t = (x) => 0.5 + 0.5 * Math.sign(x) * Math.log1p(Math.abs(x) / knee) / Math.log1p(largest / knee);
-  return { t, broken, signed: true, low: -largest, high: largest, log: true };
+  return { t, broken, signed: true, low: -largest, high: largest, log: true, knee: below };
 }
 function plainScale(array, high) {
   const found = extremes(array);
@@ -67,7 +67,7 @@ function legend(scale, words) {
   return el("div", { class: "legend" },
     el("span", {}, num(scale.low)), canvas, el("span", {}, num(scale.high)),
     el("span", {}, scale.signed
-      ? `signed log, linear below ${num(scale.high / KNEE, 2)}`
+      ? `signed log, linear below ${num(scale.high / scale.knee, 2)}`
       : scale.log ? `log, linear below ${num(scale.high / scale.knee, 2)}` : scale.root ? "square root" : "linear"),
     words && el("span", {}, words),
     scale.broken > 0 && el("span", { class: "warn" }, `hatched: NaN or infinite, ${scale.broken}`));

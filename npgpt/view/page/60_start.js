@@ -35,7 +35,7 @@ view("start", "Start", (root) => {
     el("p", {}, jump("Its pattern", "attention", { layer: previous[0], head: previous[1] })));
 
   const narrow = bestHead(trace, "fraction", -1), wide = bestHead(trace, "fraction");
-  if (narrow) card("The narrowest and the widest head", el("p", { class: "finding" }, el("b", {}, headName(narrow[0], narrow[1])),
+  if (narrow) card("The narrowest and the widest head", el("p", { class: "finding" }, narrow[2] > 0.99 ? "All heads still look evenly at what they see: " : "", el("b", {}, headName(narrow[0], narrow[1])),
     ` has ${percent(narrow[2])} of the entropy it could have, `, el("b", {}, headName(wide[0], wide[1])), ` ${percent(wide[2])}.`),
     el("p", {}, jump("Entropy of every head", "entropy", { layer: narrow[0], head: narrow[1] })));
 
@@ -70,11 +70,14 @@ function vanishing(t) {
   const vanished = t.payload.flow.vanishing || [], exploded = t.payload.flow.exploding || [];
   const lost = first === 0 && points.find((name) => number(name) > 0);
   const change = first > 0 ? from / first : Infinity;
+  const size = (entry) => t.stat(entry, "gradient", "rms"), within = t.entries.filter((entry) => size(entry) > 0 && !points.includes(entry.name));
+  const lowest = !lost && within.length && within.reduce((a, b) => (size(b) < size(a) ? b : a));
   return [`On its way back from the last block to the embedding the gradient\u2019s RMS goes from ${num(from)} to ${num(first)}, `,
     el("b", {}, !Number.isFinite(change) ? "to nothing" : change >= 1.05 ? `${times(change)} smaller` : change <= 0.95 ? `${times(1 / change)} larger` : "nearly the same"), "; ",
     lost ? ["where it is 0 it was too small for ", t.meta.dtype, "; the last that is not, at ", el("b", {}, lost), `, is ${num(number(lost))}.`]
       : vanished.length ? ["it vanishes", first <= number(least) * 1.001 ? " towards the embedding, and is smallest at " : ", and is smallest at ", el("b", {}, least), ` (${num(number(least))}).`]
-      : exploded.length ? ["it explodes, and is largest at ", el("b", {}, rankNames(points, number)[0]), "."]
-        : ["it neither vanishes nor explodes, and is smallest at ", el("b", {}, least), ` (${num(number(least))}).`]];
+        : exploded.length ? ["it explodes, and is largest at ", el("b", {}, rankNames(points, number)[0]), "."]
+          : ["along the stream it neither vanishes nor explodes, and is smallest at ", el("b", {}, least), ` (${num(number(least))}).`],
+    lowest && size(lowest) < 1e-3 * from ? [" Within the blocks it does vanish: at ", el("b", {}, lowest.name), ` it is ${num(size(lowest))}.`] : ""];
 }
 const rankNames = (names, number) => [...names].sort((a, b) => number(b) - number(a));

@@ -41,7 +41,9 @@ function tensorMap(name) {
     if (key === drawn) { map.place(cursor); return; }
     drawn = key;
     map.draw({ rows: tensor.rows, cols: tensor.cols, at: cell, masked: tensor.masked, square: tensor.square, cursor,
-      scale: tensor.square && part === "value" ? weightScale(array) : signedScale(array),
+      scale: tensor.square && part === "value" ? weightScale(array)
+        // the first position has one weight, and its gradient is often far larger than all others
+        : signedScale(array, tensor.square ? 1000 : KNEE),
       rowLabel: (r) => trace.token(r), colLabel: tensor.square ? (c) => trace.token(c) : null,
       column: (c) => (tensor.columns ? tensor.columns[c] : c) });
   };

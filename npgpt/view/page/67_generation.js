@@ -87,7 +87,7 @@ view("generation", "Generation", (root) => {
     if (focused) text.querySelectorAll("button")[at].focus();
     warmth.value = g.temperatures.findIndex((x) => real(x) === settings.temperature);
     shownWarmth.textContent = settings.temperature.toFixed(1);
-    refill(about, `Step ${at + 1} of ${g.steps.length}: `, token(step.show), ` was drawn, which the model gave ${percent(real(step.p))} and the cut distribution ${drawn >= 0 ? percent(real(list()[drawn].final)) : "more"}. The prediction\u2019s entropy is ${num(real(step.entropy))} nats.`,
+    refill(about, `Step ${at + 1} of ${g.steps.length}: `, token(step.show), ` was drawn, which the model gave ${percent(real(step.p))}${drawn >= 0 ? `, and ${percent(real(list()[drawn].final))} after the cuts` : ""}. The prediction\u2019s entropy is ${num(real(step.entropy))} nats.`,
       asDrawn() ? "" : ` With the settings below, ${c.more ? `at least ${c.kept}` : c.kept} of the ${list().length} shown would be left.`);
     candidates.title("Candidates: the model\u2019s own probability, and what is drawn from after temperature, top-k and top-p");
     candidates.draw({ n: list().length, percent: true, least: 30, cursor: Math.max(0, drawn), series: [{ name: "model\u2019s own", colour: "edge", kind: "bar", values: list().map((x) => real(x.p)) }, { name: "drawn from", colour: "value", kind: "bar", values: c.final }], tick: (i) => (list()[i].id === chosenId() ? `[${list()[i].show}]` : list()[i].show) });

@@ -8,6 +8,7 @@ import pytest
 from npgpt.generation.sampling import Sampling
 from npgpt.probe.entropy import attention_entropy, causal_bound
 from npgpt.probe.trace import trace
+from npgpt.view.encoding import encoded
 from npgpt.view.payload import payload
 
 from .conftest import CONFIG, subject, window
@@ -209,3 +210,23 @@ def test_an_exact_page_has_all_digits(browser, seen):
     browser.open(browser.write("exact", found), "view=tensor&entry=h.2.ln_2")
     got = np.array([row[1:] for row in browser.table("tensor-gradient")], float)
     np.testing.assert_allclose(got, seen.dactivations["h.2.ln_2"][0], rtol=1e-14)
+
+
+def test_a_failed_gradient_check_is_drawn_with_its_worst_element(browser, tiny):
+    rng = np.random.default_rng(3)
+    expected = rng.standard_normal((2, 3, 4))
+    got = expected.copy()
+    got[1, 2, 3] += 0.5
+    check = {"function": "my_backward", "input": "x", "sentence": "One element is off.",
+             "shape": [2, 3, 4], "expected": encoded(expected), "got": encoded(got),
+             "difference": encoded(got - expected),
+             "worst": {"index": [1, 2, 3], "expected": expected[1, 2, 3], "got": got[1, 2, 3],
+                       "difference": 0.5}}
+    browser.open(browser.write("check", tiny | {"check": check}), "view=check")
+    for which, array in (("expected", expected), ("got", got), ("difference", got - expected)):
+        rows = np.array([row[1:] for row in browser.table(f"check-{which}")], float)
+        np.testing.assert_allclose(rows, array.reshape(6, 4), rtol=ROUNDED)
+    text = browser.js("return document.querySelector('#view-check .caption').textContent")
+    assert "1 of 24 elements differ, most at [1, 2, 3]" in text
+    assert browser.js("return document.querySelector('[data-figure=check-got] .readout')"
+                      ".textContent").startswith("x[1, 2, 3]: expected ")

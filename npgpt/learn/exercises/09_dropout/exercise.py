@@ -41,7 +41,7 @@ def dropout_forward(x, *, rate, rng=None, training=True):
     # ---- your code: begins here ----
     if not training:
         return x, None
-    kept = rng.random(x.shape) >= rate
+    kept = rng.random(x.shape) < 1.0 - rate
     mask = kept / (1.0 - rate)
     return x * mask, mask
     # ---- your code: ends here ----

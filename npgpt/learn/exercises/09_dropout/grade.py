@@ -67,7 +67,7 @@ def after():
         scaled = dropout_forward(scaled, rate=rate, rng=rng)[0]
         plain = dropout_forward(plain, rate=rate, rng=rng)[0] * (1 - rate)
     return (f"A number that goes through {layers} dropouts of rate {rate} in a row (GPT-2 small "
-            f"has that many in its branches) keeps {scaled.mean():.2f} of its size on average; without "
-            f"the scaling it would keep {plain.mean():.2f} in training, and all of it at "
+            f"has that many in its branches) keeps {scaled.mean():.2f} of its size on average; "
+            f"without the scaling it would keep {plain.mean():.2f} in training, and all of it at "
             "evaluation. Large models are mostly trained without dropout: they see most of their "
             "text once only.")

@@ -21,7 +21,6 @@ def merge(heads):
     return heads.swapaxes(1, 2).reshape(b, t, h * d)
 
 
-
 def bare(x, h):
     """What a reshape alone makes of x (B, T, C)."""
     return x.reshape(len(x), h, x.shape[1], -1)

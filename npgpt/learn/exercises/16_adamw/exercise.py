@@ -67,7 +67,7 @@ if __name__ == "__main__":
     for step in range(1, 101):
         plain = plain - 0.0019 * curvature * plain
         adamw(params, {"p": curvature * params["p"]}, m, v, step=step, lr=0.05,
-                   betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
+              betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
         if step in (1, 2, 5, 10, 20, 50, 100):
             a, b = params["p"]
             print(f"{step:4} {plain[0]:15.4f} {plain[1]:10.4f} {a:14.4f} {b:10.4f}")

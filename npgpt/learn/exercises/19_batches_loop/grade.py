@@ -8,6 +8,7 @@ import numpy as np
 
 from npgpt.doctor import Program
 from npgpt.doctor.values.catalogue import PROGRAMS
+from npgpt.doctor.values.program import Variant
 
 STD = 0.02
 
@@ -56,6 +57,33 @@ _SHIFTED_TWICE = ("the targets are shifted twice: the target of a position is th
                   "the one after")
 
 
+def _without_target(pad):
+    """A window for the last ids too, though its last target is not there."""
+    def cut(ids, *, length):
+        longer = np.append(ids, {"zero": 0, "first": ids[0], "last": ids[-1]}[pad])
+        rows = np.arange(len(ids) // length)[:, None] * length + np.arange(length)
+        return ids[rows], longer[rows + 1]
+
+    return cut
+
+
+def _in_columns(ids, *, length):
+    """A bare reshape that puts the windows into columns."""
+    n = (len(ids) - 1) // length
+    return ids[:n * length].reshape(length, n).T, ids[1:n * length + 1].reshape(length, n).T
+
+
+def _next_only(ids, *, length):
+    """One target for each window."""
+    starts = np.arange(0, len(ids) - length, length)
+    return ids[starts[:, None] + np.arange(length)], ids[starts + length]
+
+
+def _draw_windows(rng, given, n):
+    length = 4 + n
+    return (rng.permutation(3 * length + (3, 0, 1, 2, 0, 1)[n % 6]),), {"length": length}
+
+
 def _run_windows(function, inputs, settings):
     """Lists of windows are as good as arrays."""
     out = function(inputs[0].copy(), **settings)
@@ -64,7 +92,7 @@ def _run_windows(function, inputs, settings):
     return {"inputs": np.asarray(out[0]), "targets": np.asarray(out[1])}
 
 
-WINDOWS = replace(PROGRAMS["windows"], run=_run_windows, variants=[
+WINDOWS = replace(PROGRAMS["windows"], run=_run_windows, draw=_draw_windows, variants=[
     *PROGRAMS["windows"].variants,
     ("targets-wrap-around", _wrapped, "the last target of a window is the first token of its own "
      "window: it is the id that follows in the text"),
@@ -76,6 +104,12 @@ WINDOWS = replace(PROGRAMS["windows"], run=_run_windows, variants=[
     ("inputs-shifted", _both_shifted, "the inputs are shifted too: only the targets are"),
     ("window-too-short", _shifted_inside, "the windows are one too short: a window needs "
      "length + 1 ids, of which the first `length` are its inputs"),
+    *(("window-without-target", _without_target(pad), "the last window has no target for its last "
+       "id: a window needs length + 1 ids") for pad in ("zero", "first", "last")),
+    ("windows-in-columns", _in_columns, "a bare reshape deals the ids to the windows in turn: a "
+     "window is a run of neighbours"),
+    ("one-target-a-window", _next_only, "there is one target for each window: each of its "
+     "positions has one, the next id"),
     ("inputs-and-targets-swapped", _swapped, "inputs and targets are swapped"),
 ])
 
@@ -86,88 +120,110 @@ def initial(shapes, *, n_layer, rng, wrong={}):
     for name, shape in shapes.items():
         if "one-seed" in wrong:
             rng = np.random.default_rng(0)
-        std = 1.0 if "init-unit-size" in wrong else STD
-        std = 0.02**2 if "init-variance-for-std" in wrong else std
-        std = 0.02**0.5 if "init-std-for-variance" in wrong else std
-        if "init-by-fan-in" in wrong or "init-by-fan-out" in wrong:
-            std = shape[-1 if "init-by-fan-out" in wrong else 0] ** -0.5
-        if "c_proj" in name and "residual-init-not-scaled" not in wrong:
-            one = "residual-init-one-a-block" in wrong
-            std /= (1 if one else 2) * n_layer if "residual-init-no-root" in wrong else math.sqrt(
-                (1 if one else 2) * n_layer)
-        if "every-matrix-scaled" in wrong and "c_proj" not in name and "wte" not in name:
-            std /= math.sqrt(2 * n_layer)
-        drawn = std * (rng.uniform(-1, 1, shape) * math.sqrt(3) if "uniform" in wrong
-                       else rng.standard_normal(shape))
-        if "zeros" in wrong:
-            drawn = np.zeros(shape)
-        if name.endswith(".bias"):
-            params[name] = drawn if "biases-drawn" in wrong else np.zeros(shape)
-            if "biases-one" in wrong:
-                params[name] = np.ones(shape)
-        elif len(shape) == 1:
-            params[name] = drawn if "norm-weights-drawn" in wrong else np.ones(shape)
-            if "norm-weights-zero" in wrong:
-                params[name] = np.zeros(shape)
+        std = {"init-unit-size": 1.0, "init-variance-for-std": 0.02**2,
+               "init-std-for-variance": 0.02**0.5, "init-by-fan-in": shape[0] ** -0.5,
+               "init-by-fan-out": shape[-1] ** -0.5, "init-glorot": (2 / sum(shape)) ** 0.5,
+               "init-he": (2 / shape[0]) ** 0.5}.get(next(iter(wrong), ""), STD)
+        adds = "c_proj.weight" in name and "residual-init-not-scaled" not in wrong
+        if "residual-init-one-place" in wrong:
+            adds = ("attn.c_proj.weight", "mlp.c_proj.weight")[int(
+                wrong["residual-init-one-place"]) - 1] in name
+        if "every-matrix-scaled" in wrong:
+            adds = name.startswith("h.") or wrong["every-matrix-scaled"] == 2
+        if adds:
+            add = (1 if "residual-init-one-a-block" in wrong else 2) * n_layer
+            std /= add if "residual-init-no-root" in wrong else {
+                "residual-init-upside-down": 1 / math.sqrt(add),
+                "residual-init-root-of-layers": 2 * math.sqrt(n_layer),
+                "residual-init-layers": n_layer}.get(next(iter(wrong), ""), math.sqrt(add))
+        bias, norm = name.endswith(".bias"), len(shape) == 1
+        fixed = float("biases-one" in wrong) if bias else float("norm-weights-zero" not in wrong)
+        if norm and not ("biases-drawn" if bias else "norm-weights-drawn") in wrong:
+            params[name] = np.full(shape, fixed)
+        elif "zeros" in wrong or "ones" in wrong:
+            params[name] = np.full(shape, float("ones" in wrong))
+        elif "uniform" in wrong or "positive" in wrong:
+            params[name] = std * (rng.random(shape) * (1 + ("uniform" in wrong))
+                                  - ("uniform" in wrong))
         else:
-            params[name] = drawn
+            normal = rng.standard_normal(shape)
+            params[name] = std * (abs(normal) if "positive-normal" in wrong else normal)
     return params
 
 
 _INITIAL = [
-    ("residual-init-not-scaled", "the matrices called c_proj are drawn like all others: theirs is "
-     "0.02 / sqrt(2 * n_layer)"),
-    ("residual-init-one-a-block", "c_proj is divided by sqrt(n_layer): a block adds twice, so it "
-     "is sqrt(2 * n_layer)"),
-    ("residual-init-no-root", "c_proj is divided by 2 * n_layer: it is the root of that"),
-    ("every-matrix-scaled", "other matrices than c_proj are divided by sqrt(2 * n_layer) too"),
-    ("init-unit-size", "the matrices are drawn with a standard deviation of 1, not 0.02: the first "
-     "loss is then far above ln V"),
-    ("init-variance-for-std", "0.02 is squared: it is the standard deviation, which multiplies "
-     "standard normal numbers"),
-    ("init-std-for-variance", "0.02 is taken for the variance: it is the standard deviation"),
-    ("init-by-fan-in", "the matrices are drawn with 1 / sqrt(rows): GPT-2 takes 0.02 for all"),
-    ("init-by-fan-out", "the matrices are drawn with 1 / sqrt(columns): GPT-2 takes 0.02 for all"),
-    ("norm-weights-zero", "the weights of the LayerNorms are 0, so that each multiplies by 0: "
-     "they start at 1"),
-    ("norm-weights-drawn", "the weights of the LayerNorms are drawn: they start at 1"),
-    ("biases-drawn", "the biases are drawn: they start at 0"),
-    ("biases-one", "the biases are 1: they start at 0"),
-    ("zeros", "the matrices are all zeros: every channel then gets the same gradient, and nothing "
-     "ever tells them apart"),
-    ("uniform", "the numbers are uniform: GPT-2 draws them from a normal distribution"),
-    ("one-seed", "matrices of the same shape hold the same numbers: one rng is used for all, not a "
-     "new one for each"),
+    Variant("residual-init-not-scaled", "the matrices called c_proj are drawn like all others: "
+            "theirs is 0.02 / sqrt(2 * n_layer)"),
+    Variant("residual-init-one-a-block", "c_proj is divided by sqrt(n_layer): a block adds twice, "
+            "so it is sqrt(2 * n_layer)"),
+    Variant("residual-init-no-root", "c_proj is divided by 2 * n_layer: it is the root of that"),
+    Variant("residual-init-layers", "c_proj is divided by n_layer: it is sqrt(2 * n_layer)"),
+    Variant("residual-init-root-of-layers", "c_proj is divided by 2 * sqrt(n_layer): the 2 stands "
+            "under the root"),
+    Variant("residual-init-upside-down", "c_proj is multiplied by sqrt(2 * n_layer), not divided"),
+    Variant("residual-init-one-place", "only attention's c_proj is scaled: the feed-forward's adds "
+            "to the stream too", 1),
+    Variant("residual-init-one-place", "only the feed-forward's c_proj is scaled: attention's adds "
+            "to the stream too", 2),
+    Variant("every-matrix-scaled", "every matrix of a block is divided by sqrt(2 * n_layer): only "
+            "the two called c_proj add to the stream", 1),
+    Variant("every-matrix-scaled", "every matrix is divided by sqrt(2 * n_layer): only those "
+            "called c_proj add to the stream", 2),
+    Variant("init-unit-size", "the matrices are drawn with a standard deviation of 1, not 0.02: "
+            "the first loss is then far above ln V"),
+    Variant("init-variance-for-std", "0.02 is squared: it is the standard deviation, which "
+            "multiplies standard normal numbers"),
+    Variant("init-std-for-variance", "0.02 is taken for the variance: it is the standard "
+            "deviation"),
+    Variant("init-by-fan-in", "the matrices are drawn with 1 / sqrt(rows): GPT-2 takes 0.02 for "
+            "all"),
+    Variant("init-by-fan-out", "the matrices are drawn with 1 / sqrt(columns): GPT-2 takes 0.02 "
+            "for all"),
+    Variant("init-glorot", "this is Glorot's (Xavier's) initialisation: GPT-2 takes 0.02 for all"),
+    Variant("init-he", "this is He's (Kaiming's) initialisation: GPT-2 takes 0.02 for all"),
+    Variant("norm-weights-zero", "the weights of the LayerNorms are 0, so that each multiplies by "
+            "0: they start at 1"),
+    Variant("norm-weights-drawn", "the weights of the LayerNorms are drawn: they start at 1"),
+    Variant("biases-drawn", "the biases are drawn: they start at 0"),
+    Variant("biases-one", "the biases are 1: they start at 0 (a bias has one axis too, as a "
+            "LayerNorm's weight does)"),
+    Variant("zeros", "the matrices are all zeros: every channel then gets the same gradient, and "
+            "nothing ever tells them apart"),
+    Variant("ones", "the matrices are all ones: every channel then gets the same gradient, and "
+            "nothing ever tells them apart"),
+    Variant("uniform", "the numbers are uniform: GPT-2 draws them from a normal distribution"),
+    Variant("positive", "rng.random gives numbers from 0 to 1, all positive: standard_normal or "
+            "normal is meant"),
+    Variant("positive-normal", "the numbers are all positive: they are to lie around 0"),
+    Variant("one-seed", "matrices of the same shape hold the same numbers: one rng is used for "
+            "all, not a new one for each"),
 ]
 
 
 def _measured(function, inputs, settings):
-    """What can be said of drawn parameters: their spread, snapped to those that have a meaning."""
+    """What can be said of drawn parameters, in words, each by its name."""
     (shapes,) = inputs
     wrong = {"wrong": settings["wrong"]} if "wrong" in settings else {}
     layers = settings["n_layer"]
     out = function(dict(shapes), n_layer=layers, rng=np.random.default_rng(7), **wrong)
     if not isinstance(out, dict):
         return out
-    known = [0.0, *(std / part for std in (STD, 1.0, STD**2, STD**0.5) for part in (
-        1, math.sqrt(2 * layers), math.sqrt(layers), 2 * layers, layers))]
-    known += [n**-0.5 / part for shape in shapes.values() for n in shape
-              for part in (1, math.sqrt(2 * layers))]
+    known = [std / part for std in (STD, 1.0, STD**2, STD**0.5) for part in (
+        1, math.sqrt(2 * layers), math.sqrt(layers), 2 * layers, layers, 2 * layers**0.5)]
     found = {}
     for name, array in out.items():
         array = np.asarray(array, float)
-        spread, mean = float(array.std()), float(array.mean())
+        mean, spread = float(array.mean()), float(array.std())
         room = 4.5 / math.sqrt(2 * array.size)
-        near = [std for std in known if abs(spread - std) <= room * std]
-        spread = min(near, key=lambda std: abs(spread - std)) if near else spread
+        spread = next((std for std in known if abs(spread - std) <= room * std), spread)
         mean = 0.0 if abs(mean) <= 5 * spread / math.sqrt(array.size) else mean
-        found[name] = {"mean": mean, "standard deviation": spread, "shape": np.array(array.shape)}
-        if array.ndim > 1 and spread:
-            # of normal numbers 4.55 % lie more than two standard deviations from 0, of uniform none
-            found[name]["beyond two"] = float((abs(array) > 2 * spread).any())
+        # in units of 0.02, so that means and spreads weigh alike
+        found[name] = {"mean": mean, "standard deviation / 0.02": spread / STD}
+        if array.size > 500 and abs(array - mean).max() < 2 * array.std():
+            found[name]["no number beyond two standard deviations"] = 1.0
     first, second = (np.asarray(out.get(f"h.{n}.attn.c_attn.weight", 0.0)) for n in range(2))
-    found["two matrices are alike"] = float(first.size > 1 and np.array_equal(first, second)
-                                            and bool(first.any()))
+    if first.size > 1 and np.array_equal(first, second) and first.std() > 0:
+        found["matrices of the same shape are alike"] = 1.0
     return found
 
 
@@ -181,12 +237,16 @@ def _draw_shapes(rng, given, n):
     return (parameter_shapes(config),), {"n_layer": layers}
 
 
-def _variant(kind, sentence):
-    return kind, lambda shapes, **settings: initial(shapes, **settings, wrong={kind: 1}), sentence
+def _initial_variant(one):
+    """As a function: then pairs of two mistakes, which take long to draw, are not tried."""
+    def drawn(shapes, **settings):
+        return initial(shapes, **settings, wrong={one.kind: one.value})
+
+    return one.kind, drawn, one.sentence
 
 
-INITIAL = Program("initial", initial, [_variant(*one) for one in _INITIAL], draw=_draw_shapes,
-                  run=_measured)
+INITIAL = Program("initial", initial, [_initial_variant(one) for one in _INITIAL],
+                  draw=_draw_shapes, run=_measured)
 
 
 def fit(params, batches, held_out, *, model, lr, epochs, rng, wrong=None):
@@ -210,9 +270,13 @@ def fit(params, batches, held_out, *, model, lr, epochs, rng, wrong=None):
             if wrong == "params-not-updated" or wrong == "step-once-an-epoch":
                 continue
             rate = {"ascent": -lr, "lr-forgotten": 1.0,
-                    "mean-of-batch-twice": lr / len(inputs)}.get(wrong, lr)
+                    "mean-of-batch-twice": lr / len(inputs),
+                    "sum-for-mean": lr * len(inputs),
+                    "divided-by-batches": lr / len(batches)}.get(wrong, lr)
             for name in params:
                 params[name] = params[name] - rate * grads[name]
+            if wrong == "evaluated-every-step":
+                after.append(model(params, *held_out, None, None))
             if wrong == "loss-after-the-step":
                 losses[-1] = model(params, inputs, targets, None, rng)
         if wrong == "step-once-an-epoch":
@@ -220,7 +284,7 @@ def fit(params, batches, held_out, *, model, lr, epochs, rng, wrong=None):
                 params[name] = params[name] - lr * grads[name]
         if wrong == "parameters-reset":
             params = {name: p.copy() for name, p in last.items()}
-        if wrong == "evaluated-before-the-epoch":
+        if wrong in ("evaluated-before-the-epoch", "evaluated-every-step"):
             continue
         held = {name: np.zeros_like(p) for name, p in params.items()}
         after.append(model(params, *(batches[-1] if wrong == "evaluated-on-training" else held_out),
@@ -229,7 +293,14 @@ def fit(params, batches, held_out, *, model, lr, epochs, rng, wrong=None):
         if wrong == "trained-on-held-out":
             for name in params:
                 params[name] = params[name] - lr * held[name]
-    return losses, after
+        if wrong == "one-epoch":
+            break
+    n = len(batches)
+    return {"losses-swapped": (after, losses), "last-loss-only": (losses[-1], after[-1]),
+            "last-loss-only-held-out": (losses, after[-1:]),
+            "loss-per-epoch": ([sum(losses[i:i + n]) / n for i in range(0, len(losses), n)], after),
+            "loss-per-epoch-last": (losses[n - 1::n], after),
+            }.get(wrong, (losses, after))
 
 
 _FIT = [
@@ -251,6 +322,21 @@ _FIT = [
      "already"),
     ("step-once-an-epoch", "there is one step an epoch: each batch has its own"),
     ("first-batch-only", "only the first batch is used"),
+    ("sum-for-mean", "the gradient is multiplied by the batch size: the loss is a mean, and so is "
+     "its gradient"),
+    ("divided-by-batches", "the gradient is divided by the number of batches: each batch makes a "
+     "step of its own"),
+    ("losses-swapped", "the two lists are swapped: the training losses come first"),
+    ("last-loss-only", "only the last losses are given: lists of all of them are meant"),
+    ("last-loss-only-held-out", "only the last held-out loss is given: there is one for each "
+     "epoch"),
+    ("loss-per-epoch", "there is one training loss for each epoch, their mean: one for each step "
+     "is meant"),
+    ("loss-per-epoch-last", "there is one training loss for each epoch: one for each step is "
+     "meant"),
+    ("one-epoch", "it stops after one epoch"),
+    ("evaluated-every-step", "the held-out loss is measured after every step: once an epoch is "
+     "meant"),
     ("evaluated-before-the-epoch", "the held-out loss is measured before the epoch: it is meant "
      "after"),
     ("evaluated-on-training", "the held-out loss is measured on a batch that was trained on"),
@@ -286,9 +372,9 @@ def _draw_fit(rng, given, n):
         return float(loss)
 
     v = 7 + n
-    pairs = [(rng.integers(0, v, (3, 5)), rng.integers(0, v, (3, 5))) for _ in range(4)]
+    pairs = [(rng.integers(0, v, (3, 5)), rng.integers(0, v, (3, 5))) for _ in range(5)]
     params = {"table": rng.standard_normal((v, v)), "bias": rng.standard_normal(v)}
-    return (params, pairs[:3], pairs[3]), {"model": model, "lr": 0.7, "epochs": 2, "rng": None}
+    return (params, pairs[:4], pairs[4]), {"model": model, "lr": 0.7, "epochs": 2, "rng": None}
 
 
 def _fit_variant(kind, sentence):
@@ -322,19 +408,47 @@ def _overfits(mine):
     model = _draw_fit(np.random.default_rng(0), {}, 6)[1]["model"]
     params = mine.initial({"table": (13, 13), "bias": (13,)}, n_layer=1,
                           rng=np.random.default_rng(0))
-    quiet = lambda p, x, y, grads, rng: model(p, x, y, grads, None)     # noqa: E731
+
+    def quiet(params, inputs, targets, grads=None, rng=None):
+        return model(params, inputs, targets, grads)
+
     batch = np.asarray(inputs), np.asarray(targets)
     losses, _ = mine.fit(params, [batch], batch, model=quiet, lr=20.0, epochs=120,
                          rng=np.random.default_rng(0))
     return losses[-1] < 0.05 or f"After 120 steps on one batch the loss is {losses[-1]:.3f}."
 
 
+def _shapes(mine):
+    (shapes,), settings = _draw_shapes(np.random.default_rng(0), {}, 0)
+    out = mine.initial(dict(shapes), rng=np.random.default_rng(0), **settings)
+    if not isinstance(out, dict):
+        return f"It gave a {type(out).__name__}."
+    for name, shape in shapes.items():
+        if np.shape(out.get(name)) != shape:
+            return f"{name} " + (f"has shape {np.shape(out[name])}; expected {shape}."
+                                 if name in out else "is missing.")
+    return len(out) == len(shapes) or "It has other names too."
+
+
+def _pair(out):
+    if out is None:
+        return "It gave None: is the return forgotten?"
+    return isinstance(out, (tuple, list)) and len(out) == 2 or f"It gave a {type(out).__name__}."
+
+
 def grade(mine, g):
     """The windows, the initial parameters, the loop, and two sanity checks of them together."""
+    g.probe("not-a-pair", "windows gives two arrays, inputs and targets", lambda: _pair(
+        mine.windows(np.arange(11), length=3)))
     g.values(WINDOWS, mine.windows)
+    g.probe("wrong-shape", "initial gives a dict with an array of its shape for each name",
+            lambda: _shapes(mine))
     g.values(INITIAL, mine.initial)
     g.probe("first-loss", "an untrained GPT-2 with these parameters has a loss of about ln V",
             lambda: _begins_at_chance(mine))
+    inputs, settings = _draw_fit(np.random.default_rng(0), {}, 0)
+    g.probe("not-a-pair", "fit gives two lists, training and held-out losses", lambda: _pair(
+        mine.fit(*copy.deepcopy(inputs), **settings | {"rng": np.random.default_rng(0)})))
     g.values(FIT, mine.fit)
     g.probe("no-overfit", "one batch can be learnt by heart", lambda: _overfits(mine))
 
