@@ -163,7 +163,7 @@ _SMALL = {"n_layer": 4, "n_head": 4, "n_embd": 128, "n_positions": 64,
           "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
 
 _FEW = {"warmup_steps": 10, "max_steps": 100, "batch_size": 1, "grad_accumulation": 4,
-        "sequence_length": 256, "eval_every": 20, "eval_batches": 10, "sample_every": 50,
+        "eval_every": 20, "eval_batches": 10, "sample_every": 50,
         "sample_tokens": 100, "checkpoint_every": 20}
 
 PRESETS: dict[str, dict[str, Table]] = {
