@@ -46,7 +46,7 @@ view("tokens", "Tokens and loss", (root) => {
       tick: (i) => (known2[i].id === t.id ? `[${known2[i].show}]` : known2[i].show), words: known2.length > t.candidates.length ? `what came is not among the best ${t.candidates.length} and stands at the end` : "in brackets: what came" });
     if (!paths) { refill(wayWords, "This page has no gradient of single positions."); return; }
     const most = throughMost(trace, state.pos);
-    if (row() < 0 || !most) { refill(wayWords, row() >= 0 ? "The gradient of this position is not finite." : t.id === null ? "" : `The gradient of single positions is stored for ${paths.positions.join(", ")} only. ${paths.skipped || ""}`); }
+    if (row() < 0 || !most) { refill(wayWords, row() >= 0 ? "The gradient of this position is not finite." : t.id === null ? "" : `The gradient of single positions is stored for ${paths.positions.join(", ")} only. ${paths.skipped ? sentence(paths.skipped) : ""}`); }
     else refill(wayWords, "Now the gradient of this position\u2019s loss alone. Look for the tallest bar of a branch: it went most through ", el("b", {}, halfBlock(most.point)), ` (norm ${num(most.norm)}, ${percent(most.fraction)} of the gradient there).`);
     const shown = row() >= 0;
     for (const picture of [ways, map, path]) picture.root.hidden = !shown;

@@ -36,7 +36,7 @@ function drawHead() {
 const tracedText = () => (liveText !== null ? liveText : trace.meta.input || trace.payload.tokens.map((t) => t.text).join(""));
 function drawLiveText() {
   const text = el("textarea", { rows: 1, cols: 40, id: "text", "aria-label": "text to trace" }, tracedText());
-  $("top").append(el("div", { class: "bar" }, el("label", { class: "chosen" }, "Trace another text ", text), el("button", { type: "button", id: "retrace", onclick: async () => {
+  $("top").append(el("div", { class: "bar" }, el("label", { class: "small" }, "Trace another text ", text), el("button", { type: "button", id: "retrace", onclick: async () => {
     $("retrace").disabled = true;
     const asked = text.value, given = await ask("trace", { text: asked });
     $("retrace").disabled = false;
@@ -45,7 +45,7 @@ function drawLiveText() {
 }
 function drawFoot() {
   const m = trace.meta;
-  refill($("foot"), el("div", {}, el("p", {}, `npgpt ${m.version}. Made by `, el("code", {}, m.command), `; ${m.dtype}, digest of the parameters ${m.digest}${m.created ? `, ${m.created}` : ""}. The page asks for nothing from the network${m.live ? " but this machine" : ""}.`), (m.left_out || []).length > 0 && el("p", {}, "Left out: ", m.left_out.map(sentence).join(" "))));
+  refill($("foot"), el("div", {}, el("p", {}, `npgpt ${m.version}. Made by `, el("code", {}, m.command), `; ${m.dtype}, digest of the parameters ${m.digest}${m.created ? `, ${m.created}` : ""}. The page asks ${m.live ? "this machine alone" : "for nothing from the network"}.`), (m.left_out || []).length > 0 && el("p", {}, "Left out: ", m.left_out.map(sentence).join(" "))));
 }
 function ensure(id) {
   if (updates.has(id)) return updates.get(id);
