@@ -67,7 +67,8 @@ def test_ids_that_only_the_model_has_show_nothing() -> None:
     assert read_tokenizer(FOLDER) is None
 
 
-@given(st.text(st.sampled_from("ab <mask token>Wenceslao\n")), st.text(st.sampled_from(" token>\n")))
+@given(st.text(st.sampled_from("ab <mask token>Wenceslao\n")),
+       st.text(st.sampled_from(" token>\n")))
 def test_a_safe_cut_leaves_added_tokens_whole(text: str, rest: str) -> None:
     tokenizer = tokenizer_of("json")
     cut = tokenizer.safe_cut(text)
@@ -98,7 +99,7 @@ def crossed(content: dict) -> None:
 @pytest.mark.parametrize("change, message", [
     (lambda c: c["model"].update(type="Unigram"), "expected byte-level BPE, got Unigram"),
     (lambda c: c.update(normalizer={"type": "NFC"}), "it has normalizer={'type': 'NFC'}, which"),
-    (lambda c: c.update(pre_tokenizer={"type": "Whitespace"}), "the pre_tokenizer ByteLevel, got W"),
+    (lambda c: c.update(pre_tokenizer={"type": "Whitespace"}), "pre_tokenizer ByteLevel, got W"),
     (lambda c: c["pre_tokenizer"].update(add_prefix_space=True), "it has add_prefix_space=True"),
     (lambda c: c["model"].update(dropout=0.1), "it has dropout=0.1"),
     (lambda c: c["added_tokens"][1].update(lstrip=True), "'Wenceslao' has lstrip"),
