@@ -249,7 +249,7 @@ def _corpus(settings: RunConfig, state: TrainingState | None, tokenizer: Tokeniz
                f"where it is, or start a new run")
     try:
         corpus = load_corpus(data.corpus, tokenizer, data.val_fraction, report=note,
-                           special=data.special)
+                             special=data.special)
     except CorpusError as error:
         raise CorpusError(f"{error}; {changed}") from None
     if state.corpus_fingerprint != corpus.fingerprint:

@@ -57,7 +57,8 @@ def strings() -> list[str]:
         if i % 3 == 0:
             parts.append("".join(chr(rng.choice((
                 rng.randrange(0x20, 0x7F), rng.randrange(0xA0, 0x2000),
-                rng.randrange(0x2000, 0xD800), rng.randrange(0xE000, 0x10000), rng.randrange(0x10000, 0x20000))))
+                rng.randrange(0x2000, 0xD800), rng.randrange(0xE000, 0x10000),
+                rng.randrange(0x10000, 0x20000))))
                 for _ in range(rng.randint(1, 5))))
         if i % 4 == 0:
             parts.append(rng.choice(("<|endoftext|>", *ADDED, *SPECIAL)))
