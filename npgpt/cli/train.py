@@ -14,7 +14,7 @@ from typing import Callable
 
 from ..display.terminal import duration
 from ..files import locked
-from ..text import CORPORA, Corpus, CorpusError, Tokenizer, load_corpus
+from ..text import CORPORA, Corpus, CorpusError, Tokenizer
 from ..training.checkpoint import (
     FOLDER,
     TrainingState,
@@ -28,6 +28,7 @@ from ..training.initial import fitted
 from ..training.log import Step
 from ..training.loop import CONFIG_FILE, Diverged, FolderGone, check_length, new_state, train
 from ..training.progress import Progress
+from ..training.tasks import accuracy, found_labels, load_task, split_labels
 from ..training.settings import (
     CHANGEABLE,
     DEFAULT_PRESET,
@@ -74,7 +75,7 @@ diverged (the last good checkpoint is kept), 130 interrupted (after saving)
 FIRST = ("corpus", "tokenizer", "n_layer", "n_embd", "max_steps")
 
 # beside --from
-TUNING = ("freeze", "patience", "lora_rank", "lora_alpha", "lora_on")
+TUNING = ("freeze", "patience", "lora_rank", "lora_alpha", "lora_on", "task", "labels")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -151,10 +152,15 @@ def _print_beginning(folder: Path, state: TrainingState, corpus: Corpus) -> None
     n_parameters = sum(array.size for array in state.params.values())
     config, settings = state.config, state.run.train
     print(f"corpus     {corpus.name}")
-    print(f"tokens     {len(corpus.train):,} to train on, {len(corpus.val):,} held out; "
+    task = state.run.data.task
+    print(f"{'tokens' if task == 'text' else 'examples':<10} {len(corpus.train):,} to train on, "
+          f"{len(corpus.val):,} held out; "
           f"vocabulary of {corpus.tokenizer.vocab_size:,} ({corpus.tokenizer.name})")
-    print(f"unigram    {corpus.unigram_entropy():.4f} nats per token: the loss of token "
-          f"frequencies alone")
+    if task == "text":
+        print(f"unigram    {corpus.unigram_entropy():.4f} nats per token: the loss of token "
+              f"frequencies alone")
+    if config.n_labels:
+        print(f"labels     {', '.join(split_labels(state.run.data.labels))}")
     print(f"model      {n_parameters:,} parameters, {config.n_layer} layers x "
           f"{config.n_embd} channels, context {config.n_positions}")
     if state.frozen:
@@ -218,10 +224,17 @@ def _train(folder: Path, state: TrainingState, corpus: Corpus, on_step: Callable
     if outcome.val_loss is None:
         print(f"val loss   not evaluated to the end; npgpt eval {named} does it")
     else:
-        print(f"val loss   {outcome.val_loss:.4f} nats per token on all held-out text")
+        of = "token on all held-out text" if state.run.data.task == "text" else (
+            "label" if state.config.n_labels else "token of the held-out answers")
+        print(f"val loss   {outcome.val_loss:.4f} nats per {of}")
+    if state.config.n_labels:
+        right = accuracy(state.params, state.config, corpus.val, state.ops, should_stop=happened)
+        if right is not None:
+            print(f"accuracy   {right:.1%} of the {len(corpus.val):,} held-out texts")
     print(f"model      {outcome.checkpoint}")
     print(f"curves     npgpt plot {named}")
-    print(f"try        npgpt generate {named}{_prompt(state.tokenizer)}")
+    if not state.config.n_labels:
+        print(f"try        npgpt generate {named}{_prompt(state.tokenizer)}")
     return 130 if happened() else 0
 
 
@@ -243,13 +256,11 @@ def _corpus(settings: RunConfig, state: TrainingState | None, tokenizer: Tokeniz
     """The run's text as tokens; on resuming it must be the very text that the run began with."""
     data = settings.data
     if state is None:
-        return load_corpus(data.corpus, tokenizer, data.val_fraction, report=note,
-                           special=data.special)
+        return load_task(data, tokenizer, settings.sequence_length, note)
     changed = (f"has {data.corpus} changed since the run began? restore it, say with --corpus "
                f"where it is, or start a new run")
     try:
-        corpus = load_corpus(data.corpus, tokenizer, data.val_fraction, report=note,
-                             special=data.special)
+        corpus = load_task(data, tokenizer, settings.sequence_length, note)
     except CorpusError as error:
         raise CorpusError(f"{error}; {changed}") from None
     if state.corpus_fingerprint != corpus.fingerprint:
@@ -279,7 +290,15 @@ def _new_settings(
     preset = usual if fine_tuning and args.preset is None else args.preset
     settings = resolve(preset, args.config, given)
     data = dataclasses.replace(settings.data, corpus=_from_anywhere(settings.data.corpus))
-    return _begun(dataclasses.replace(settings, data=data), asked)
+    if data.task != "text" and not fine_tuning:
+        raise ValueError(f"--task {data.task} is for a model that was trained before; name one "
+                         f"with --from")
+    model = settings.model
+    if data.task == "classify":
+        labels = split_labels(data.labels) or found_labels(data.corpus)
+        data = dataclasses.replace(data, labels=",".join(labels))
+        model = model | {"n_labels": len(labels)}
+    return _begun(dataclasses.replace(settings, data=data, model=model), asked)
 
 
 def _begun(settings: RunConfig, asked: Table) -> tuple[RunConfig, Tokenizer | str]:
