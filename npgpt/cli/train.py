@@ -26,7 +26,7 @@ from ..training.checkpoint import (
 from ..training.exports import FORMATS, exported, exporting
 from ..training.initial import fitted
 from ..training.log import Step
-from ..training.loop import CONFIG_FILE, Diverged, FolderGone, check_length, new_state, train
+from ..training.loop import CONFIG_FILE, Diverged, FolderGone, new_state, train
 from ..training.progress import Progress
 from ..training.settings import (
     CHANGEABLE,
@@ -43,7 +43,7 @@ from ..training.settings import (
     resolve,
     table_fields,
 )
-from ..training.tasks import accuracy, found_labels, load_task, split_labels
+from ..training.tasks import accuracy, check_length, found_labels, load_task, split_labels
 from ..variants import settings as variant_settings
 from .console import interruption, note
 from .live import LiveProgress
