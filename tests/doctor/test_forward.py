@@ -157,6 +157,14 @@ def test_what_cannot_be_compared_is_said(function, kind, says):
     assert report.kinds == [kind] and says in str(report), str(report)
 
 
+@pytest.mark.parametrize("program", ["clip", "bpe_train", "softmax", "learning_rate"])
+@pytest.mark.parametrize("odd", [{}, [], (), np.zeros(4), np.float64(1), [b"a"] * 4, {"a": "b"},
+                                 [[1, 2], [3]], np.array(["a"]), object(), True])
+def test_whatever_a_function_returns_there_is_a_report(program, odd):
+    report = diagnose_value(program, lambda *inputs, **settings: odd)
+    assert not report.ok and str(report)
+
+
 def test_a_mistake_before_an_overflow_is_named_first():
     def softmax(x):
         return np.array([[2 ** v / sum(2 ** u for u in row) for v in row] for row in x.tolist()])
