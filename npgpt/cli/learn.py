@@ -232,7 +232,7 @@ def _watch(args: argparse.Namespace) -> int:
         print(f"\nchecking {exercise.name} ...", flush=True)
         _checked(workspace, exercise, args)
 
-    def on_key(key: str) -> bool:
+    def on_key(key: str, pressed: Callable[[float], str]) -> bool:
         nonlocal current
         if key == "n":
             current = workspace.next() or current
@@ -244,7 +244,7 @@ def _watch(args: argparse.Namespace) -> int:
             lines = list(words.of_list(workspace.course, workspace.results(), colour))
         elif key == "x":
             print(f"\nreset {current.name}? a copy of your file is kept (y/n)", flush=True)
-            answer = sys.stdin.read(1)
+            answer = pressed(60)
             lines = _reset_lines(workspace, [current]) if answer == "y" else ["not reset"]
         else:
             lines = [KEYS]
