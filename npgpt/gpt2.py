@@ -83,7 +83,7 @@ class GPT2(LanguageModel):
         """
         array = self._checked(ids)
         out = _model.logits(self.params, np.atleast_2d(array), self.config, ops=self.ops)
-        return out.reshape(*array.shape, self.config.vocab_size)
+        return out.reshape(*array.shape, self.config.n_labels or self.config.vocab_size)
 
     def loss(self, ids: ArrayLike, targets: ArrayLike) -> float:
         """Mean cross-entropy in nats of predicting targets[..., t] from ids[..., :t + 1].

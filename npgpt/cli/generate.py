@@ -14,8 +14,8 @@ from ..documents import decode, read_text
 from ..generation.language_model import LanguageModel
 from ..generation.sampling import SamplingSettings
 from ..generation.writing import converse, stream_text
-from ..opening import open_model
-from ..text import CorpusError, Tokenizer
+from ..opening import open_int8, open_model
+from ..text import BPETokenizer, CorpusError, Tokenizer
 from .console import note
 from .options import add_model, add_seed, add_threads, use_threads
 from .parser import Parser
@@ -43,6 +43,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--file", type=Path, metavar="FILE", help="read the prompt from a file")
     parser.add_argument("--prompts", type=Path, metavar="FILE",
                         help="read several prompts from a file, one a line, and continue each")
+    parser.add_argument("--special", action="store_true",
+                        help="<|endoftext|> and other special tokens in a prompt are tokens, not "
+                             "text")
     parser.add_argument("--max-new-tokens", type=int, default=200, metavar="N",
                         help="tokens to write (default 200)")
     parser.add_argument("--temperature", type=float, default=0.8, metavar="X",
@@ -65,9 +68,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--speculate", action="store_true",
                         help="draft tokens by prompt lookup: faster where the text repeats itself")
     parser.add_argument("--int8", action="store_true",
-                        help="round the weights to 8 bits: less to read for each token, but "
-                             "faster only where memory is slow; `npgpt eval --int8` measures "
-                             "the cost in loss")
+                        help="round the weights to 8 bits: about a quarter of the memory, and "
+                             "seldom faster; `npgpt eval --int8` measures the cost in loss")
     parser.add_argument("--interactive", action="store_true",
                         help="read prompts line by line, all part of one text")
     add_threads(parser)
@@ -88,8 +90,7 @@ def run(args: argparse.Namespace) -> int:
     elif not args.interactive and (prompt := _prompt(args)) is not None:
         prompts = [prompt]
     use_threads(args.threads)
-    model, tokenizer = open_model(args.model)
-    writer = model.quantized() if args.int8 else model
+    writer, tokenizer = (open_int8 if args.int8 else open_model)(args.model)
     if args.interactive:
         _interact(args, writer, tokenizer)
     else:
@@ -101,7 +102,7 @@ def _write(
     args: argparse.Namespace, model: LanguageModel, tokenizer: Tokenizer, prompts: list[str] | None
 ) -> None:
     ids = ([np.array([tokenizer.first_id])] if prompts is None else
-           [tokenizer.encode(prompt) for prompt in prompts])
+           [_encode(tokenizer, prompt, args.special) for prompt in prompts])
     context, longest = model.config.n_positions, max(map(len, ids))
     slid: list[int] = []
     stop_ids = _stop_ids(tokenizer)
@@ -137,6 +138,14 @@ def _interact(args: argparse.Namespace, model: LanguageModel, tokenizer: Tokeniz
 def _sampling(args: argparse.Namespace) -> SamplingSettings:
     return {"temperature": args.temperature, "top_k": args.top_k, "top_p": args.top_p,
             "min_p": args.min_p, "repetition_penalty": args.repetition_penalty}
+
+
+def _encode(tokenizer: Tokenizer, prompt: str, special: bool) -> np.ndarray:
+    if special and not isinstance(tokenizer, BPETokenizer):
+        raise ValueError(f"--special: the tokenizer {tokenizer.name} has no special tokens")
+    if isinstance(tokenizer, BPETokenizer):
+        return tokenizer.encode(prompt, special=special)
+    return tokenizer.encode(prompt)
 
 
 def _stop_ids(tokenizer: Tokenizer) -> tuple[int, ...]:

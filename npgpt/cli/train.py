@@ -14,7 +14,7 @@ from typing import Callable
 
 from ..display.terminal import duration
 from ..files import locked
-from ..text import CORPORA, Corpus, CorpusError, Tokenizer, load_corpus
+from ..text import CORPORA, Corpus, CorpusError, Tokenizer
 from ..training.checkpoint import (
     FOLDER,
     TrainingState,
@@ -26,7 +26,7 @@ from ..training.checkpoint import (
 from ..training.exports import FORMATS, exported, exporting
 from ..training.initial import fitted
 from ..training.log import Step
-from ..training.loop import CONFIG_FILE, Diverged, FolderGone, check_length, new_state, train
+from ..training.loop import CONFIG_FILE, Diverged, FolderGone, new_state, train
 from ..training.progress import Progress
 from ..training.settings import (
     CHANGEABLE,
@@ -43,6 +43,7 @@ from ..training.settings import (
     resolve,
     table_fields,
 )
+from ..training.tasks import accuracy, check_length, found_labels, load_task, split_labels
 from ..variants import settings as variant_settings
 from .console import interruption, note
 from .live import LiveProgress
@@ -74,7 +75,7 @@ diverged (the last good checkpoint is kept), 130 interrupted (after saving)
 FIRST = ("corpus", "tokenizer", "n_layer", "n_embd", "max_steps")
 
 # beside --from
-TUNING = ("freeze", "patience", "lora_rank", "lora_alpha", "lora_on")
+TUNING = ("freeze", "patience", "lora_rank", "lora_alpha", "lora_on", "task", "labels")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -93,8 +94,8 @@ def add_arguments(parser: Parser) -> None:
                         help="the run folder (default: a new folder in runs/)")
     parser.add_argument("--resume", type=Path, metavar="RUN",
                         help=f"continue this run; only {flags(CHANGEABLE)} may be changed")
-    parser.add_argument("--config", type=Path, metavar="FILE",
-                        help="settings from a TOML file, such as a run's config.toml")
+    parser.add_argument_group("settings from a file").add_argument(
+        "--config", type=Path, metavar="FILE", help="TOML, as a run's config.toml")
     given = parser.add_argument_group("to fine-tune a model")
     meaning = settings["train"].pop("init_from").metadata["help"]
     given.add_argument("--from", "--init-from", dest="init_from", metavar="MODEL", default=None,
@@ -115,6 +116,11 @@ def add_arguments(parser: Parser) -> None:
     curves.add_argument("--log", metavar="FORMATS", default="",
                         help=f"write each step in other formats too, separated by commas: "
                              f"{', '.join(FORMATS)}")
+
+
+# where GPT-2's vocabulary is more than this of a model, and the text has fewer tokens for each of
+# its ids, a model of its own vocabulary learns more
+MOST_ROWS, FEW_TOKENS = 0.5, 100
 
 
 def run(args: argparse.Namespace) -> int:
@@ -146,10 +152,15 @@ def _print_beginning(folder: Path, state: TrainingState, corpus: Corpus) -> None
     n_parameters = sum(array.size for array in state.params.values())
     config, settings = state.config, state.run.train
     print(f"corpus     {corpus.name}")
-    print(f"tokens     {len(corpus.train):,} to train on, {len(corpus.val):,} held out; "
+    task = state.run.data.task
+    print(f"{'tokens' if task == 'text' else 'examples':<10} {len(corpus.train):,} to train on, "
+          f"{len(corpus.val):,} held out; "
           f"vocabulary of {corpus.tokenizer.vocab_size:,} ({corpus.tokenizer.name})")
-    print(f"unigram    {corpus.unigram_entropy():.4f} nats per token: the loss of token "
-          f"frequencies alone")
+    if task == "text":
+        print(f"unigram    {corpus.unigram_entropy():.4f} nats per token: the loss of token "
+              f"frequencies alone")
+    if config.n_labels:
+        print(f"labels     {', '.join(split_labels(state.run.data.labels))}")
     print(f"model      {n_parameters:,} parameters, {config.n_layer} layers x "
           f"{config.n_embd} channels, context {config.n_positions}")
     if state.frozen:
@@ -163,6 +174,12 @@ def _print_beginning(folder: Path, state: TrainingState, corpus: Corpus) -> None
         print(f"rate       stays at {settings.min_learning_rate:g} from step "
               f"{settings.decay_steps:,} on, where its decay ends")
     sys.stdout.flush()
+    rows = state.params["wte.weight"].size / n_parameters
+    if (corpus.tokenizer.name == "gpt2" and not settings.init_from and rows > MOST_ROWS
+            and len(corpus.train) < FEW_TOKENS * config.vocab_size):
+        note(f"{rows:.0%} of the parameters are rows of GPT-2's vocabulary, and the text has few "
+             "tokens to learn them from: the loss may end above the unigram one; --tokenizer "
+             "bpe:1024 learns a vocabulary from the text")
     if settings.warmup_steps >= settings.max_steps:
         note(f"--warmup-steps {settings.warmup_steps:,} is not below --max-steps "
              f"{settings.max_steps:,}: the learning rate never reaches its maximum")
@@ -207,10 +224,17 @@ def _train(folder: Path, state: TrainingState, corpus: Corpus, on_step: Callable
     if outcome.val_loss is None:
         print(f"val loss   not evaluated to the end; npgpt eval {named} does it")
     else:
-        print(f"val loss   {outcome.val_loss:.4f} nats per token on all held-out text")
+        of = "token on all held-out text" if state.run.data.task == "text" else (
+            "label" if state.config.n_labels else "token of the held-out answers")
+        print(f"val loss   {outcome.val_loss:.4f} nats per {of}")
+    if state.config.n_labels:
+        right = accuracy(state.params, state.config, corpus.val, state.ops, should_stop=happened)
+        if right is not None:
+            print(f"accuracy   {right:.1%} of the {len(corpus.val):,} held-out texts")
     print(f"model      {outcome.checkpoint}")
     print(f"curves     npgpt plot {named}")
-    print(f"try        npgpt generate {named}{_prompt(state.tokenizer)}")
+    if not state.config.n_labels:
+        print(f"try        npgpt generate {named}{_prompt(state.tokenizer)}")
     return 130 if happened() else 0
 
 
@@ -232,11 +256,11 @@ def _corpus(settings: RunConfig, state: TrainingState | None, tokenizer: Tokeniz
     """The run's text as tokens; on resuming it must be the very text that the run began with."""
     data = settings.data
     if state is None:
-        return load_corpus(data.corpus, tokenizer, data.val_fraction, report=note)
+        return load_task(data, tokenizer, settings.sequence_length, note)
     changed = (f"has {data.corpus} changed since the run began? restore it, say with --corpus "
                f"where it is, or start a new run")
     try:
-        corpus = load_corpus(data.corpus, tokenizer, data.val_fraction, report=note)
+        corpus = load_task(data, tokenizer, settings.sequence_length, note)
     except CorpusError as error:
         raise CorpusError(f"{error}; {changed}") from None
     if state.corpus_fingerprint != corpus.fingerprint:
@@ -266,7 +290,15 @@ def _new_settings(
     preset = usual if fine_tuning and args.preset is None else args.preset
     settings = resolve(preset, args.config, given)
     data = dataclasses.replace(settings.data, corpus=_from_anywhere(settings.data.corpus))
-    return _begun(dataclasses.replace(settings, data=data), asked)
+    if data.task != "text" and not fine_tuning:
+        raise ValueError(f"--task {data.task} is for a model that was trained before; name one "
+                         f"with --from")
+    model = settings.model
+    if data.task == "classify":
+        labels = split_labels(data.labels) or found_labels(data.corpus)
+        data = dataclasses.replace(data, labels=",".join(labels))
+        model = model | {"n_labels": len(labels)}
+    return _begun(dataclasses.replace(settings, data=data, model=model), asked)
 
 
 def _begun(settings: RunConfig, asked: Table) -> tuple[RunConfig, Tokenizer | str]:

@@ -159,8 +159,14 @@ def evaluation_batches(
     """ids and targets of windows that lie end to end over tokens (N,), (batch_size, length) each.
 
     Every target is seen once, the last few in a shorter window. With n_batches > 0, that many
-    batches of whole windows spread evenly over the text.
+    batches of whole windows spread evenly over the text. Of examples (N, 2, T) likewise, see
+    `trimmed`.
     """
+    if tokens.ndim == 3:
+        step = max(batch_size, len(tokens) // n_batches if n_batches else 0)
+        yield from (trimmed(tokens[start:start + batch_size])
+                    for start in range(0, len(tokens), step))
+        return
     windows = _windows(len(tokens) - 1, length, length)
     if n_batches > 0:
         whole = [window for window in windows if window.end - window.begin == length]
@@ -170,6 +176,13 @@ def evaluation_batches(
         windows = iter(whole)
     # int64 from here on: the corpus is uint16 on disk
     yield from _batches(lambda begin, end: tokens[begin:end].astype(np.int64), windows, batch_size)
+
+
+def trimmed(examples: Array) -> tuple[Array, Array]:
+    """ids and targets (N, T) of examples (N, 2, T), without what follows the last target of all."""
+    used = np.flatnonzero((examples[:, 1] != IGNORE).any(axis=0))
+    width = int(used[-1]) + 1 if len(used) else 1
+    return examples[:, 0, :width], examples[:, 1, :width]
 
 
 def _totals(

@@ -29,6 +29,7 @@ from ..ops import Ops
 from ..params import parameter_shapes
 from ..suggest import shown
 from ..tape import Array
+from ..variants import is_extra
 from .fast_reader import reader_for
 from .quantized import Weights
 from .reader import MakeReader
@@ -73,7 +74,8 @@ class LanguageModel:
 
     @checked
     def __init__(self, config: GPT2Config, params: Weights, ops: Ops = FAST) -> None:
-        if config.n_layer > len(params) or parameter_shapes(config).keys() - params.keys():
+        if config.n_layer > len(params) or any(
+                name not in params for name in parameter_shapes(config) if not is_extra(name)):
             raise ValueError("params lack some of the config's; see npgpt.GPT2, which names them")
         self.config = config
         self.params = params
@@ -170,6 +172,7 @@ class LanguageModel:
         """
         check_names(settings, StreamSettings.__annotations__)
         prompts = _prompts(ids, self.config)
+        self._check_writes()
         wanted = Request(self.config, max_new_tokens, **settings)
         check_integer("samples", samples, 1)
         longest = max(len(prompt) for prompt in prompts)
@@ -185,9 +188,15 @@ class LanguageModel:
             on_slide or warn_of_slide(self.config),
         ).write(wanted)
 
+    def _check_writes(self) -> None:
+        if self.config.n_labels:
+            raise ValueError(f"this model is a classifier (n_labels={self.config.n_labels}): it "
+                             f"scores labels and writes no text")
+
     @checked
     def session(self, *, seed: int | None = None, on_slide: OnSlide | None = None) -> Session:
         """One text that a user and the model write by turns; see Session."""
+        self._check_writes()
         return Session(self.params, self.config, seed=seed, reader=reader_for(self.ops),
                        on_slide=on_slide or warn_of_slide(self.config))
 

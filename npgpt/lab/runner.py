@@ -27,7 +27,7 @@ from ..text import load_corpus
 from ..training.checkpoint import checkpoints
 from ..training.log import FILE as LOG_FILE
 from ..training.log import record_of
-from ..training.loop import check_length
+from ..training.tasks import check_length
 from .folder import DIVERGED, Run, adopt, held, note_beginning, runs_of, write_json
 from .results import write_results
 from .study import Study
@@ -127,7 +127,7 @@ def run_study(
         # read once here, so that the runs find its tokens in the cache
         config = runs[0].config
         corpus = load_corpus(config.data.corpus, config.data.tokenizer, config.data.val_fraction,
-                             report=report)
+                             report=report, special=config.data.special)
         check_length(config, corpus)
         note_beginning(folder, corpus)
         (folder / "runs").mkdir(exist_ok=True)

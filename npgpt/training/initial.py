@@ -22,6 +22,8 @@ FREE = ("resid_pdrop", "embd_pdrop", "attn_pdrop")
 ADDED = ("lora_rank", "lora_alpha", "lora_on", "n_labels")
 # and what it may have less of
 CROPPED = "n_positions"
+# tokens of a sequence where none are asked for: a CPU takes long for 1024
+LENGTH = 256
 
 
 def read_any(path: Path) -> tuple[GPT2Config, Params, Tokenizer]:
@@ -56,9 +58,7 @@ def fitted(run: RunConfig, asked: Table) -> tuple[RunConfig, Tokenizer]:
         raise ValueError(f"{key}={shown(asked[key])} does not fit {path}, which has "
                          f"{shown(value)}; leave it out")
     data = replace(run.data, tokenizer=tokenizer.name)
-    length = run.train.sequence_length
-    if "sequence_length" not in asked:      # the preset's; the model may have fewer positions
-        length = min(length, chosen.get(CROPPED, config.n_positions))
+    length = run.train.sequence_length or min(LENGTH, chosen.get(CROPPED, config.n_positions))
     train = replace(run.train, init_from=_lasting(path), sequence_length=length)
     fits = build(RunConfig(data, has | chosen, train).to_dict())
     frozen_names(fits, fits.model_config(config.vocab_size))

@@ -25,6 +25,8 @@ from ..suggest import did_you_mean, one_line, shown, unknown
 WATCHABLE = ("entropy", "gradients", "activations", "updates")
 # model settings that a run cannot choose: the tokenizer decides
 DERIVED = ("vocab_size",)
+# what a corpus is read as, see tasks.py
+TASKS = ("text", "instruct", "classify")
 # what may be changed on resuming a run; of the corpus, where it is: its content is compared
 CHANGEABLE = ("max_steps", "max_minutes", "patience", "threads", "recompute", "corpus")
 
@@ -66,13 +68,22 @@ class DataSettings:
 
     corpus: str = _setting("python-docs", "A named corpus, or a file or folder of text")
     tokenizer: str = _setting("char",
-                              "char: one token per character; gpt2: GPT-2's byte pair encoding")
+                              "char: one token per character; gpt2: GPT-2's byte pair encoding; "
+                              "bpe:1024: byte pair encoding learned from the text, 1024 ids")
+    special: bool = _setting(False, "<|endoftext|> in the text is the end of a document, not text")
+    task: str = _setting(
+        "text", "What the corpus is; text, instruct: JSON lines of instruction and output, "
+                "classify: of text and label")
+    labels: str = _setting(
+        "", "The labels of classify, separated by commas (default: those of the corpus, sorted)")
     val_fraction: float = _setting(
         0.1, "Fraction of the text, its end, held out from training", below=1.0)
 
     def __post_init__(self) -> None:
         for option in fields(self):
             _check(option.name, getattr(self, option.name), option)
+        if self.task not in TASKS:
+            raise unknown("task", self.task, TASKS)
         if self.val_fraction == 0.0:
             raise ValueError(f"val_fraction={self.val_fraction} must be above 0")
 
@@ -154,7 +165,7 @@ _SMALL = {"n_layer": 4, "n_head": 4, "n_embd": 128, "n_positions": 64,
           "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
 
 _FEW = {"warmup_steps": 10, "max_steps": 100, "batch_size": 1, "grad_accumulation": 4,
-        "sequence_length": 256, "eval_every": 20, "eval_batches": 10, "sample_every": 50,
+        "eval_every": 20, "eval_batches": 10, "sample_every": 50,
         "sample_tokens": 100, "checkpoint_every": 20}
 
 PRESETS: dict[str, dict[str, Table]] = {

@@ -48,7 +48,7 @@ class TrainingWatch:
         """Take the probe's sequences from held_out tokens (N,), spread evenly; `clock` in seconds.
         """
         self.named = state.run.train.watched
-        (self.probe,) = evaluation_batches(held_out, PROBE, state.run.sequence_length, 1)
+        self.probe = next(evaluation_batches(held_out, PROBE, state.run.sequence_length, 1))
         self._every = state.run.train.watch_every
         self._clock = clock
         self._began, self._seconds = clock(), 0.0

@@ -1,5 +1,7 @@
 """A held-out loss that rises: noticed once, with the step since when and the best checkpoint."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,3 +76,36 @@ def test_without_a_checkpoint_of_that_step_the_newest_before_it_stays(
     assert [step_of(path) for path in checkpoints(tmp_path / "run")] == [0, 8, 12]
     assert reporter.notes[0].endswith("; no checkpoint has that step, the newest before it stays: "
                                       f"{tmp_path / 'run' / 'checkpoints' / 'step-00000000'}")
+
+
+def test_patience_counts_evaluations_without_a_new_lowest_loss():
+    watch = HeldOutLoss()
+    for step, (val, exhausted) in enumerate([
+            (3.0, False), (2.0, False), (2.0, False), (2.5, True), (1.9, False), (2.0, False)]):
+        watch.rises(step, val)
+        assert watch.exhausts(2) == exhausted and not watch.exhausts(0)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_run_out_of_patience_ends_and_has_the_best_checkpoint_beside_the_newest(
+        start, corpus, tmp_path, monkeypatch, interrupted):
+    losses = {0: 3.0, 5: 2.0, 10: 1.0, 15: 1.5, 20: 1.2, 25: 1.1}
+    monkeypatch.setattr("npgpt.training.loop.evaluate",
+                        lambda state, *others, **more: losses.get(state.step, 9.0))
+    changes = {"patience": 2, "max_steps": 40, "checkpoint_every": 7, "keep_checkpoints": 1,
+               "grad_accumulation": 1}
+    state = start(**changes)
+    if interrupted:
+        stops = iter([False] * 16 + [True])
+        train(tmp_path, state, corpus, should_stop=lambda: next(stops))
+        state = load_checkpoint(tmp_path)
+        assert state.step == 17
+    outcome = train(tmp_path, state, corpus)
+    assert (outcome.reason, outcome.step) == ("out of patience", 20)
+    assert outcome.best.name == "step-00000010"
+    assert [path.name for path in checkpoints(tmp_path)] == ["step-00000010", "step-00000020"]
+    # resumed as it is, it has none left; with more, it goes on
+    again = load_checkpoint(tmp_path)
+    assert train(tmp_path, again, corpus).step == 20
+    again.run = replace(again.run, train=replace(again.run.train, patience=3))
+    assert train(tmp_path, again, corpus).step == 25

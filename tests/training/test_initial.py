@@ -1,15 +1,21 @@
 """What a run begins with: parameters that are drawn, or those of a trained model."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from npgpt import GPT2, weights
 from npgpt.text import CharTokenizer, load_corpus
-from npgpt.training.checkpoint import load_checkpoint
+from npgpt.training.checkpoint import load_checkpoint, newest_checkpoint
 from npgpt.training.initial import fitted, read_any
+from npgpt.training.log import read_lines
 from npgpt.training.loop import new_state, train
 from npgpt.training.settings import resolve
+from npgpt.training.tasks import load_task
+from npgpt.weights import CheckpointError
+from npgpt.weights.peft import base_of
 
 from .conftest import SMALL
 
@@ -63,7 +69,7 @@ def test_dropout_may_be_chosen_and_the_rest_of_the_architecture_may_not(begun):
     settings, _ = finetuning(begun, resid_pdrop=0.3, n_layer=SMALL["n_layer"])
     assert settings.model["resid_pdrop"] == 0.3 and settings.model["attn_pdrop"] == 0.1
     for asked in ({"n_layer": 5}, {"tokenizer": "gpt2"}, {"qkv_bias": False}):
-        with pytest.raises(ValueError, match="does not fit init_from: .* has .*; leave it out"):
+        with pytest.raises(ValueError, match="does not fit .* which has .*; leave it out"):
             finetuning(begun, **asked)
 
 
@@ -81,3 +87,89 @@ def test_a_sequence_is_as_long_as_the_preset_says_or_the_model_allows(begun):
     positions = load_checkpoint(begun).config.n_positions
     assert finetuning(begun)[0].sequence_length == min(256, positions)
     assert finetuning(begun, sequence_length=3)[0].sequence_length == 3
+
+
+def losses(folder):
+    return [record["loss"] for record in read_lines(folder / "log.jsonl") if "loss" in record]
+
+
+def test_low_rank_updates_alone_are_trained_saved_and_resumed(begun, other_text, tmp_path):
+    asked = {"lora_rank": 2, "lora_alpha": 4.0, "lora_on": "c_attn,mlp.c_proj", "max_steps": 6,
+             "learning_rate": 0.01, "checkpoint_every": 2}
+    settings, tokenizer = finetuning(begun, **asked)
+    corpus = tokens(other_text, tokenizer)
+    whole = new_state(settings, corpus)
+    assert set(whole.mean) == {n for n in whole.params if ".lora_" in n} and len(whole.mean) == 8
+    before = {name: array.copy() for name, array in whole.params.items()}
+    train(tmp_path / "whole", whole, corpus)
+    stops = iter([False, False, True])
+    train(tmp_path / "parts", new_state(settings, corpus), corpus, should_stop=lambda: next(stops))
+    resumed = load_checkpoint(tmp_path / "parts")
+    assert resumed.step == 3
+    train(tmp_path / "parts", resumed, corpus)
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    config, params, _ = read_any(tmp_path / "parts")
+    assert config == whole.config and config.lora_scale == 2.0
+    for name, array in whole.params.items():
+        np.testing.assert_array_equal(params[name], array)
+        assert (array == before[name]).all() == (".lora_" not in name)
+    files = {file.name for file in newest_checkpoint(tmp_path / "parts").iterdir()}
+    assert files == {"adapter_model.safetensors", "adapter_config.json", "run.json",
+                     "optimizer.safetensors", "checksums.json"}
+
+
+def test_an_adapter_belongs_to_the_weights_that_it_was_trained_on(begun, other_text, tmp_path):
+    settings, tokenizer = finetuning(begun, lora_rank=2)
+    corpus = tokens(other_text, tokenizer)
+    train(tmp_path / "tuned", new_state(settings, corpus), corpus)
+    base = newest_checkpoint(begun)
+    config, params = weights.load(base)
+    (base / "checksums.json").unlink()
+    weights.save(base, config, {name: array + 1 for name, array in params.items()})
+    with pytest.raises(CheckpointError, match="are not those that it was trained on"):
+        load_checkpoint(tmp_path / "tuned")
+    shutil.rmtree(base)
+    with pytest.raises(CheckpointError, match="its base model cannot be read"):
+        load_checkpoint(tmp_path / "tuned")
+
+
+def test_training_goes_on_from_an_adapter(begun, other_text, tmp_path):
+    settings, tokenizer = finetuning(begun, lora_rank=2, learning_rate=0.01)
+    corpus = tokens(other_text, tokenizer)
+    train(tmp_path / "one", new_state(settings, corpus), corpus)
+    more, _ = finetuning(tmp_path / "one")
+    state = new_state(more, corpus)
+    for name, array in load_checkpoint(tmp_path / "one").params.items():
+        np.testing.assert_array_equal(state.params[name], array)
+    train(tmp_path / "two", state, corpus)
+    assert base_of(newest_checkpoint(tmp_path / "two")) == str(newest_checkpoint(begun))
+    with pytest.raises(ValueError, match="lora_rank=3 does not fit"):
+        finetuning(tmp_path / "one", lora_rank=3)
+
+
+def test_the_context_may_be_cropped_and_not_extended(begun, other_text):
+    settings, tokenizer = finetuning(begun, n_positions=5)
+    state = new_state(settings, tokens(other_text, tokenizer))
+    assert settings.sequence_length == 5 and state.config.n_positions == 5
+    np.testing.assert_array_equal(
+        state.params["wpe.weight"], load_checkpoint(begun).params["wpe.weight"][:5])
+    with pytest.raises(ValueError, match="n_positions=9 does not fit .* which has 8; leave it out"):
+        finetuning(begun, n_positions=9)
+
+
+def test_a_classifier_and_its_updates_are_saved_and_read_back(begun, tmp_path):
+    path = tmp_path / "labelled.tsv"
+    path.write_text("".join(f"{'ab'[n % 2]}\tthe {'cat' if n % 2 else 'dog'}\n" for n in range(12)))
+    for extra in ({"lora_rank": 2}, {"freeze": "wte,wpe,h.0"}):
+        asked = {"task": "classify", "labels": "a,b", "n_labels": 2, "corpus": str(path), **extra}
+        settings, tokenizer = finetuning(begun, **asked)
+        corpus = load_task(settings.data, tokenizer, settings.sequence_length)
+        state = new_state(settings, corpus)
+        assert "score.weight" in state.mean
+        train(tmp_path / next(iter(extra)), state, corpus)
+        config, params, _ = read_any(tmp_path / next(iter(extra)))
+        assert config.n_labels == 2 and params["score.weight"].shape == (2, SMALL["n_embd"])
+        for name, array in state.params.items():
+            np.testing.assert_array_equal(params[name], array)
+        with pytest.raises(ValueError, match="is a classifier .n_labels=2.: it scores labels"):
+            GPT2(config, params).generate([1], 1)

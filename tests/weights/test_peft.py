@@ -1,0 +1,103 @@
+"""Adapters under PEFT's names: peft's own is read here, ours is what peft reads.
+
+tests/golden/test_finetune.py compares the numbers with those of peft.
+"""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from npgpt import GPT2, GPT2Config, weights
+from npgpt.params import init_params
+from npgpt.variants import merged
+from npgpt.weights import CheckpointError
+from npgpt.weights.peft import save_adapter
+from npgpt.weights.safetensors_file import read_arrays
+
+BASE = GPT2Config(vocab_size=11, n_positions=5, n_embd=8, n_layer=2, n_head=4)
+
+
+@pytest.fixture
+def adapter(tmp_path):
+    """A base model, and a folder with an adapter for it; its config and parameters."""
+    config = BASE.replace(lora_rank=2, lora_alpha=3.0, lora_on="c_attn,mlp.c_proj")
+    rng = np.random.default_rng(0)
+    params = {name: (array + rng.standard_normal(array.shape)).astype(np.float32)
+              for name, array in init_params(config).items()}
+    weights.save(tmp_path / "base", BASE, {n: a for n, a in params.items() if ".lora_" not in n})
+    (tmp_path / "adapter").mkdir()
+    save_adapter(tmp_path / "adapter", config, params, str(tmp_path / "base"))
+    return tmp_path / "adapter", config, params
+
+
+def changed(folder, **values):
+    path = folder / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    return folder
+
+
+def test_an_adapter_is_read_back_with_its_base(adapter):
+    folder, config, params = adapter
+    found, theirs = weights.load(folder)
+    assert found == config and theirs.keys() == params.keys()
+    for name, array in params.items():
+        np.testing.assert_array_equal(theirs[name], array)
+    assert weights.load(folder, "float64")[1]["h.0.attn.c_attn.lora_A"].dtype == np.float64
+
+
+def test_the_names_and_shapes_are_pefts(adapter):
+    tensors = read_arrays(adapter[0] / "adapter_model.safetensors")
+    stem = "base_model.model.transformer.h.1.mlp.c_proj"
+    assert len(tensors) == 8
+    assert tensors[f"{stem}.lora_A.weight"].shape == (2, 32)
+    assert tensors[f"{stem}.lora_B.weight"].shape == (8, 2)
+
+
+def test_merged_weights_compute_the_same(adapter, tmp_path):
+    folder, config, params = adapter
+    plain, folded = merged(params, config)
+    assert plain == BASE
+    ids = np.array([[1, 2, 3, 1]])
+    wanted = GPT2(config, params).logits(ids)
+    np.testing.assert_allclose(GPT2(plain, folded).logits(ids), wanted, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="--merge folds them into"):
+        weights.convert(folder, tmp_path / "out")
+    assert weights.convert(folder, tmp_path / "out", merge=True) == BASE
+    np.testing.assert_allclose(GPT2.load(tmp_path / "out").logits(ids), wanted, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="has no low-rank updates to merge"):
+        weights.convert(tmp_path / "base", tmp_path / "out2", merge=True)
+
+
+def test_rank_stabilised_updates_have_their_own_scale(adapter):
+    folder, config, _ = adapter
+    assert weights.load(changed(folder, use_rslora=True))[0].lora_scale == pytest.approx(
+        3.0 / math.sqrt(2))
+
+
+@pytest.mark.parametrize("values, message", [
+    ({"peft_type": "LOHA"}, "peft_type='LOHA' is not supported, only 'LORA' is"),
+    ({"use_dora": True}, "use_dora=True is not supported"),
+    ({"bias": "all"}, "bias='all' is not supported, only 'none' is"),
+    ({"rank_pattern": {"c_attn": 4}}, "rank_pattern"),
+    ({"init_lora_weights": "pissa"}, "init_lora_weights='pissa'"),
+    ({"something_new": 3}, "something_new='3'|something_new=3 is not supported"),
+    ({"target_modules": "all-linear"}, "target_modules: expected a list of names"),
+    ({"target_modules": ["wte"]}, "lora_on: unknown name 'wte'"),
+    ({"target_modules": ["c_attn"]}, "unknown: .*mlp.c_proj.lora_A"),
+    ({"modules_to_save": ["wte"]}, "modules_to_save"), ({"r": 0}, "r: expected an integer"),
+    ({"r": 3}, "expected shape"), ({"lora_alpha": "16"}, "lora_alpha: expected a number"),
+    ({"base_model_name_or_path": None}, "base_model_name_or_path: expected"),
+    ({"base_model_name_or_path": "/nowhere/at/all"}, "its base model cannot be read"),
+])
+def test_what_is_not_plain_lora_is_rejected_by_name(adapter, values, message):
+    with pytest.raises(CheckpointError, match=message) as caught:
+        weights.load(changed(adapter[0], **values))
+    assert "\n" not in str(caught.value)
+
+
+def test_what_peft_writes_beside_and_changes_nothing_is_read(adapter):
+    also = {"lora_dropout": 0.1, "use_dora": False, "peft_version": "0.21.2", "eva_config": None,
+            "alpha_pattern": {}, "megatron_core": "megatron.core", "qalora_group_size": 16}
+    assert weights.load(changed(adapter[0], **also))[0] == adapter[1]
