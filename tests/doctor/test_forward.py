@@ -1,5 +1,6 @@
 """diagnose_value: a function or a value, and the mistake that would give it."""
 
+import functools
 import math
 import re
 import time
@@ -142,6 +143,7 @@ def raises(x):
 
 @pytest.mark.parametrize("function, kind, says", [
     (raises, "forward-raises", "return x + np.ones(77)"),
+    (functools.wraps(raises)(lambda x: raises(x)), "forward-raises", "return x + np.ones(77)"),
     (lambda x, axis: x, "forward-raises", "called as softmax(x)"),
     (lambda x: None, "not-an-array", "is the return forgotten"),
     (lambda x: "text", "not-an-array", "expected arrays"),
