@@ -160,6 +160,10 @@ if __name__ == "__main__":
         print(f"logits differ from npgpt's by {np.abs(ours[0] - model.logits(ids)).max():.0e}")
     written = generate(params, ids, 9, n_head=n_head)
     print("it reads", *ids, "and writes", *written[len(ids):])
+    if own:
+        from npgpt.text import BPETokenizer
+
+        print("in words:", BPETokenizer().decode(written))
     _, weights = forward(params, written[None], n_head=n_head)
     print("\nwhere the heads look: how widely, of what is possible, and the weight on ...")
     print("                    widely   itself  2 before  the first")
