@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypedDict
+from typing import Any, Callable, TypedDict
 
 from ..documents import check_type, parse_json
 from ..generation.sampling import Sampling
@@ -170,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
                             f"expected a body of at most {MOST_BYTES:,} bytes")
         return self.rfile.read(int(length))
 
-    def _answer(self, find: Any) -> None:
+    def _answer(self, find: Callable[[], tuple[str, str]]) -> None:
         status, kind = HTTPStatus.OK, "application/json"
         try:
             if self.headers.get("Host") not in self.server.hosts:
