@@ -26,10 +26,10 @@ from .training.settings import CHANGEABLE, RunConfig, differences, read_whole_to
 from .weights import CheckpointError
 from .weights.checksums import CHECKSUMS, damaged_files, sha256
 from .weights.configs import CONFIG
-from .weights.huggingface import WEIGHTS
-from .weights.peft import ADAPTER, ADAPTER_CONFIG
-from .weights.llmc import MODEL_MAGIC, STATE_MAGIC
 from .weights.hub import SHA256
+from .weights.huggingface import WEIGHTS
+from .weights.llmc import MODEL_MAGIC, STATE_MAGIC
+from .weights.peft import ADAPTER, ADAPTER_CONFIG
 from .weights.reading import file_at, read
 from .weights.stored import FLOATS
 

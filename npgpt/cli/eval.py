@@ -7,14 +7,15 @@ import logging
 import math
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 from ..evaluation.choices import read_questions, score_questions
 from ..evaluation.last_word import read_passages, score_last_words
 from ..evaluation.text import score_text
-from ..generation.quantized import dequantize, quantize
-from ..gpt2 import GPT2
+from ..generation.language_model import LanguageModel
+from ..generation.streamed import STREAMED
 from ..ids import check_integer
-from ..opening import open_model
+from ..opening import open_int8, open_model
 from ..params import Params
 from ..text import Tokenizer
 from ..training.step.gradients import batches_at_a_time
@@ -81,20 +82,21 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--limit belongs to --harness")
     check_integer("--batch-size", args.batch_size, 1)
     use_threads(args.threads)
-    model, tokenizer = open_model(args.model)
-    params = dequantize(quantize(model.params, model.config)) if args.int8 else model.params
+    model, tokenizer = (open_int8 if args.int8 else open_model)(args.model)
+    if args.harness is not None:
+        return _run_harness(args, model, tokenizer)
+    if args.int8:
+        model.ops = STREAMED            # they take int8, and widen one matrix at a time
+    params = cast(Params, model.params)
     if args.questions is not None:
         return _score_questions(args.questions, model, params, tokenizer)
     if args.last_word is not None:
         return _score_last_words(args, model, params, tokenizer)
-    if args.harness is not None:
-        model.params = params
-        return _run_harness(args, model, tokenizer)
     return _score_text(args, model, params, tokenizer)
 
 
 def _score_text(
-    args: argparse.Namespace, model: GPT2, params: Params, tokenizer: Tokenizer
+    args: argparse.Namespace, model: LanguageModel, params: Params, tokenizer: Tokenizer
 ) -> int:
     if str(args.text).endswith(".jsonl"):
         note(f"{args.text} is scored as plain text; for multiple choice use --questions FILE")
@@ -120,7 +122,7 @@ def _score_text(
     return 0
 
 
-def _score_questions(path: Path, model: GPT2, params: Params, tokenizer: Tokenizer) -> int:
+def _score_questions(path: Path, model: LanguageModel, params: Params, tokenizer: Tokenizer) -> int:
     with bar("question") as shown:
         score = score_questions(params, model.config, read_questions(path), tokenizer.encode,
                                 ops=model.ops, on_progress=lambda so_far: shown.update())
@@ -132,7 +134,7 @@ def _score_questions(path: Path, model: GPT2, params: Params, tokenizer: Tokeniz
 
 
 def _score_last_words(
-    args: argparse.Namespace, model: GPT2, params: Params, tokenizer: Tokenizer
+    args: argparse.Namespace, model: LanguageModel, params: Params, tokenizer: Tokenizer
 ) -> int:
     with bar("passage") as shown:
         score = score_last_words(
@@ -145,7 +147,7 @@ def _score_last_words(
     return 0
 
 
-def _run_harness(args: argparse.Namespace, model: GPT2, tokenizer: Tokenizer) -> int:
+def _run_harness(args: argparse.Namespace, model: LanguageModel, tokenizer: Tokenizer) -> int:
     # it imports the harness, which takes seconds and may not be installed
     harness = import_module("..evaluation.harness", __package__)
     # it warns of every metric whose aggregation a task leaves to the default
