@@ -114,6 +114,7 @@ view("parameters", "Parameters", (root) => {
       return;
     }
     const finite = all.map((_, i) => i).filter((i) => Number.isFinite(ratio(i)));
+    const zeros = all.filter((_, i) => ratio(i) === 0 || stat(i, "weight", "rms") === 0).length;
     const order = [...finite].sort((a, b) => ratio(b) - ratio(a)),
       matrices = finite.filter((i) => all[i].shape.length > 1);
     const middle = [...matrices].sort((a, b) => ratio(a) - ratio(b))[
@@ -157,10 +158,8 @@ view("parameters", "Parameters", (root) => {
       ],
       lines: [{ at: 1e-3, name: "1e\u22123" }],
       cursor: chosen(),
-      broken: all.length - finite.length,
-      words: all.some((_, i) => ratio(i) === 0)
-        ? "an update of exactly 0 has no place on a log axis"
-        : null,
+      broken: all.filter((_, i) => !Number.isFinite(stat(i, "update", "rms"))).length,
+      words: zeros > 0 ? `not drawn: ${zeros} whose weight or update is 0` : null,
       tick: (i) =>
         i === 0 || all[i].layer !== all[i - 1].layer
           ? all[i].layer === null
