@@ -123,9 +123,8 @@ def _describe(shown: Json) -> None:
 def _serve(
     args: argparse.Namespace, subject: Subject, window: Window, shown: Json, seen: Traced
 ) -> int:
-    text = subject.tokenizer.decode(window.ids)
     length = min(subject.config.n_positions, args.length or len(window.ids))
-    answers = Answers(subject, length, shown["meta"]["exact"], shown, seen, text)
+    answers = Answers(subject, length, shown["meta"]["exact"], shown, seen)
     with Server(answers, check_integer("--port", args.port, 0, 65535)) as server:
         print(f"page       {server.url}\nstop       Ctrl-C", flush=True)
         try:
