@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from textwrap import wrap
 
+from ..config import SIZES
 from ..display.terminal import bytes_text
 from ..documents import read_text
 from ..files import write_text
@@ -106,6 +107,8 @@ def _describe(shown: Json) -> None:
     meta, flow = shown["meta"], shown["flow"]
     print(f"model      {meta['model']}, {meta['parameters']:,} parameters"
           f"{'' if meta['trained'] else ', untrained'}")
+    if meta["model"] in SIZES and not meta["trained"]:
+        print(f"weights    initial ones; npgpt pull {meta['model']} gets those that are published")
     print(f"text       {meta['length']} tokens ({meta['text']}), loss {shown['loss']:.4f} nats; "
           f"chance {shown['uniform']:.4f}")
     if flow["first_not_finite"]:
