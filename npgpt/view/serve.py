@@ -8,11 +8,12 @@ answered one at a time; a connection that stays silent is closed and blocks nobo
 
 from __future__ import annotations
 
+import sys
 import threading
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypedDict
+from typing import Any, Callable, TypedDict
 
 from ..documents import check_type, parse_json
 from ..generation.sampling import Sampling
@@ -110,6 +111,11 @@ class Server(ThreadingHTTPServer):
         self.answers = answers
         super().__init__(("127.0.0.1", port), _Handler)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that went away; of anything else as usual."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
     @property
     def url(self) -> str:
         """Where a browser finds the page."""
@@ -152,9 +158,11 @@ class _Handler(BaseHTTPRequestHandler):
         if asked is None:
             raise _Rejected(HTTPStatus.NOT_FOUND, "expected /trace, /generate or /cell")
         body = parse_json(self._body(), "the request")
+        # not around the reading, which may wait for a client that sends nothing
+        with answers.lock:
+            found = asked(body)
         # numbers of a cell are exact, and so are those of a page that was asked to be
-        return (written(asked(body), exact=answers.exact or self.path == "/cell"),
-                "application/json")
+        return written(found, exact=answers.exact or self.path == "/cell"), "application/json"
 
     def _body(self) -> bytes:
         origin = self.headers.get("Origin")
@@ -170,13 +178,12 @@ class _Handler(BaseHTTPRequestHandler):
                             f"expected a body of at most {MOST_BYTES:,} bytes")
         return self.rfile.read(int(length))
 
-    def _answer(self, find: Any) -> None:
+    def _answer(self, find: Callable[[], tuple[str, str]]) -> None:
         status, kind = HTTPStatus.OK, "application/json"
         try:
             if self.headers.get("Host") not in self.server.hosts:
                 raise _Rejected(HTTPStatus.FORBIDDEN, f"expected the address {self.server.url}")
-            with self.server.answers.lock:
-                text, kind = find()
+            text, kind = find()
         except _Rejected as rejected:
             status, text = rejected.status, written({"error": str(rejected)})
         except (ValueError, MemoryError) as error:

@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -98,9 +99,32 @@ def test_other_methods_are_unknown(server):
         assert ask(server, method, "/")[0] == 501
 
 
-def test_a_silent_connection_blocks_nobody(server):
-    with socket.create_connection(("127.0.0.1", server.server_port)):
-        assert ask(server, "GET", "/")[0] == 200
+@pytest.mark.parametrize("sent", [b"", b"POST /trace HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+                                  b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{"])
+def test_a_connection_that_says_too_little_blocks_nobody(server, sent):
+    with socket.create_connection(("127.0.0.1", server.server_port)) as connection:
+        connection.sendall(sent.replace(b"{port}", str(server.server_port).encode()))
+        assert ask(server, "POST", "/trace", {"text": "ab"})[0] == 200
+
+
+def test_one_question_is_answered_at_a_time(server, monkeypatch):
+    answers, inside = server.answers, []
+
+    def trace(body):
+        inside.append("in")
+        assert inside[-2:] != ["in", "in"]
+        time.sleep(0.01)
+        inside.append("out")
+        return {}
+
+    monkeypatch.setattr(answers, "trace", trace)
+    threads = [threading.Thread(target=ask, args=(server, "POST", "/trace", {"text": "ab"}))
+               for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert inside == ["in", "out"] * 4
 
 
 def test_a_typed_text_is_traced_and_its_cells_are_numpys(server):

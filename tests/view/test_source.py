@@ -70,7 +70,8 @@ def test_a_run_with_nan_is_opened_and_a_damaged_one_is_not(run_folder):
 def test_weights_alone_have_gpt2s_tokenizer_and_a_sentence_of_48_tokens(tmp_path):
     config = GPT2Config(n_positions=64, n_embd=4, n_layer=1, n_head=2)
     GPT2.init(config).save(tmp_path / "weights")
-    found = subject(str(tmp_path / "weights"))
+    with pytest.warns(UserWarning, match="brings no tokenizer: GPT-2's own is used"):
+        found = subject(str(tmp_path / "weights"))
     assert (found.kind, found.step, found.optimizer.mean) == ("weights", None, None)
     text = window(found, None, None)
     assert len(text.ids) == 48 and len(window(found, None, 10).ids) == 10
