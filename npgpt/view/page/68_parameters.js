@@ -15,7 +15,6 @@ view("parameters", "Parameters", (root) => {
     name: "ratios",
     title: "Norm of the update over the norm of the weight",
     move: (_, i) => select({ param: all[i].name }),
-    pick: (_, i) => select({ param: all[i].name }),
     say: (_, i) =>
       `${all[i].name} (${all[i].shape.join(", ")}): update / weight ${num(ratio(i))}` +
       `; RMS of weight ${num(stat(i, "weight", "rms"))}, gradient ` +
