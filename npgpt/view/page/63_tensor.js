@@ -219,6 +219,11 @@ function drawFormula(box, entry, tensor) {
     );
   const forward = forwardFormula(entry, r, channel, state.head),
     back = backwardFormula(entry, r, channel, state.head);
+  // the layers that hand a gradient back to this cell
+  const users =
+    entry.kind !== "tape"
+      ? [entry.op]
+      : [...new Set((trace.consumers.get(entry.name) || []).map(({ op }) => op))];
   const which = (name) => (tensor[name] ? num(tensor[name][r * tensor.cols + c]) : "not stored");
   const worked = (entry.worked || []).map(({ index }) => index);
   refill(
@@ -238,7 +243,8 @@ function drawFormula(box, entry, tensor) {
       "div",
       { class: "formula", "data-formula": "backward" },
       el("b", { class: "gradient" }, "backward "),
-      !scalar && `(stored ${which("gradient")})`,
+      users.length ? ["(", users.map((op, i) => [i ? ", " : "", textbook(op)]), "; "] : "(",
+      scalar ? "a scalar)" : `stored ${which("gradient")})`,
       lines(back),
     ),
     el(
