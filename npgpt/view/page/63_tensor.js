@@ -159,7 +159,7 @@ view("tensor", "Tensor", (root) => {
             el(
               "tr",
               {},
-              ["", "RMS", "smallest", "largest", "mean", "zeros", "NaN", "infinite"].map((x) =>
+              ["of", "RMS", "smallest", "largest", "mean", "zeros", "NaN", "infinite"].map((x) =>
                 el("th", { scope: "col" }, x),
               ),
             ),
