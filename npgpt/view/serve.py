@@ -24,7 +24,7 @@ from .entries import worked
 from .generation import generation
 from .html import page
 from .payload import Subject, Window, payload
-from .tracing import Traced
+from .tracing import Traced, traced
 
 MOST_BYTES = 2**16
 MOST_TOKENS = 64
@@ -50,14 +50,15 @@ class _Cell(_Text):
 
 @dataclass
 class Answers:
-    """What the server knows: the model, the page of its first text, and the last trace."""
+    """What the server knows: the model, the page of its first text, and that one's trace."""
 
     subject: Subject
     length: int
     exact: bool
     first: Json
-    seen: Traced
-    text: str
+    first_seen: Traced
+    last: tuple[str, Traced] | None = None
+    """The text that was traced last, and its trace."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def page(self) -> str:
@@ -66,12 +67,10 @@ class Answers:
 
     def trace(self, body: Json) -> Json:
         """A whole payload for another text."""
-        text = check_type(body, _Text, "the request")["text"]
-        found = self.subject.tokenizer.encode(text)
-        new, self.seen = payload(
-            self.subject, Window.of(found, self.length, "as typed"), exact=self.exact, live=True,
-            command=self.first["meta"]["command"])
-        self.text = text
+        window = self._window(check_type(body, _Text, "the request")["text"])
+        new, seen = payload(self.subject, window, exact=self.exact, live=True,
+                            command=self.first["meta"]["command"])
+        self.last = new["meta"]["input"], seen
         return new
 
     def generate(self, body: Json) -> Json:
@@ -88,18 +87,30 @@ class Answers:
         return {"generation": found, "text": found["text"]}
 
     def cell(self, body: Json) -> Json:
-        """One cell of the last trace: value and gradient, and the terms of a product of matrices.
+        """One cell of a text's trace: value and gradient, and the terms of a product of matrices.
         """
         asked = check_type(body, _Cell, "the request")
-        if asked["text"] != self.text:
-            raise ValueError("the text is not the one that was traced last; trace it again")
-        if asked["entry"] not in self.seen.steps:
-            raise unknown("entry", asked["entry"], self.seen.steps)
-        one = self.seen.steps[asked["entry"]]
+        steps = self._seen(asked["text"]).steps
+        if asked["entry"] not in steps:
+            raise unknown("entry", asked["entry"], steps)
+        one = steps[asked["entry"]]
         if len(asked["index"]) != 2 or one.out.ndim != 3:
             raise ValueError(f"expected the entry of a sequence and an index [position, channel]; "
                              f"got {asked['entry']} and {asked['index']}")
         return worked(one, (asked["index"][0], asked["index"][1]))
+
+    def _seen(self, text: str) -> Traced:
+        """The trace of a page's text: the first page's, the last one's, or a new one."""
+        if text == self.first["meta"]["input"]:
+            return self.first_seen
+        if self.last is None or text != self.last[0]:
+            window = self._window(text)
+            self.last = text, traced(self.subject.params, window.ids[None], window.targets[None],
+                                     self.subject.config)
+        return self.last[1]
+
+    def _window(self, text: str) -> Window:
+        return Window.of(self.subject.tokenizer.encode(text), self.length, "as typed")
 
 
 class Server(ThreadingHTTPServer):

@@ -24,7 +24,7 @@ def server():
     model = subject()
     shown, seen = payload(model, window(), command="npgpt view small --serve", exact=True,
                           live=True)
-    with Server(Answers(model, 11, True, shown, seen, TEXT[:11])) as server:
+    with Server(Answers(model, 11, True, shown, seen)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
@@ -144,12 +144,28 @@ def test_a_typed_text_is_traced_and_its_cells_are_numpys(server):
     entry = next(e for e in found["entries"] if e["name"] == "h.1.mlp.c_fc")
     assert total == pytest.approx(cell["value"]) and cell["value"] == decoded(entry["value"])[3, 5]
     assert cell["gradient"] == decoded(entry["gradient"])[3, 5]
-    for wrong, message in (({"text": "other"}, "trace it again"),
+    for wrong, message in (({"text": "other"}, "not among"),
                            ({"entry": "h.1.mlp.c_f"}, "did you mean"),
                            ({"entry": "loss"}, "an index"), ({"index": [99, 0]}, "outside"),
                            ({"index": [1]}, "an index")):
         status, _, text = ask(server, "POST", "/cell", asked | wrong)
         assert status == 400 and message in json.loads(text)["error"]
+
+
+def test_a_cell_of_another_pages_text_is_traced_again(server):
+    first = TEXT[:11]
+    asked = {"entry": "h.0.mlp.c_proj", "index": [2, 7]}
+    # the first page's last position has a target, which its text alone does not say
+    wanted = trace_of().steps["h.0.mlp.c_proj"].gradient[0, 2, 7]
+    for text in (first, "abba", first, "cabba"):
+        cell = json.loads(ask(server, "POST", "/cell", asked | {"text": text})[2])
+        if text == first:
+            assert cell["gradient"] == wanted
+        else:
+            shown = json.loads(ask(server, "POST", "/trace", {"text": text})[2])
+            assert shown["meta"]["input"] == text
+            entry = next(e for e in shown["entries"] if e["name"] == asked["entry"])
+            assert cell["value"] == decoded(entry["value"])[2, 7]
 
 
 def test_text_is_generated_as_generate_does(server):
