@@ -221,6 +221,9 @@ def test_an_exact_page_has_all_digits(browser, seen):
     browser.open(browser.write("exact", found), "view=tensor&entry=h.2.ln_2")
     got = np.array([row[1:] for row in browser.table("tensor-gradient")], float)
     np.testing.assert_allclose(got, seen.dactivations["h.2.ln_2"][0], rtol=1e-14)
+    readout = browser.js("return document.querySelector('[data-figure=tensor-value] .readout')"
+                         ".textContent").replace("−", "-").split()
+    assert float(readout[4]) == seen.activations["h.2.ln_2"][0, 0, 0], readout
 
 
 def test_a_failed_gradient_check_is_drawn_with_its_worst_element(browser, tiny):
