@@ -296,7 +296,7 @@ view("entropy", "Entropy", (root) => {
       : el(
           "p",
           { class: "soft small" },
-          "A run that was watched while it trained (train with --probe) also has its " +
+          "A run that was watched while it trained (train --watch entropy) also has its " +
             "entropy over the steps here.",
         ),
     rowsMap.root,

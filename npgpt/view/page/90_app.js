@@ -86,7 +86,7 @@ function drawHead() {
     ),
     el(
       "div",
-      { class: "chosen", role: "group", "aria-label": "selection, shared by all views" },
+      { class: "chosen", role: "region", "aria-label": "selection, shared by all views" },
       pick("layer", "Layer", (x) => ({ layer: real(x) })),
       pick("head", "Head", (x) => ({ head: real(x) })),
       pick("pos", "Position", (x) => ({ pos: real(x) })),
