@@ -71,7 +71,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--why", metavar="TEXT", default="",
                         help="fault: what is wrong with the others")
     parser.add_argument("--draw", type=int, default=0, metavar="N",
-                        help="fault: another three, drawn from the layer's mutants")
+                        help="fault: another three, drawn from mutants or wrong answers")
     parser.add_argument("--only", action="append", default=[], metavar="NAME",
                         help="verify: only this exercise; may be given more than once")
     parser.add_argument("--course", type=Path, metavar="DIR",
