@@ -150,7 +150,6 @@ class GPT2Config:
         check_integer("n_labels", self.n_labels, 0)
         if not 0.0 <= check_number("lora_alpha", self.lora_alpha) < math.inf:
             raise ValueError(f"lora_alpha={self.lora_alpha} must be finite and at least 0")
-        self._check_lora_on()
         if self.n_inner is not None:
             check_integer("n_inner", self.n_inner, 1)
         if self.n_embd % self.n_head:
@@ -173,6 +172,7 @@ class GPT2Config:
                     getattr(self, option.name), bool):
                 raise ValueError(
                     f"{option.name}={shown(getattr(self, option.name))} must be true or false")
+        self._check_lora_on()
         if not isinstance(self.entropy, EntropyPenalty):
             raise ValueError(f"entropy={shown(self.entropy)} must be an EntropyPenalty")
 
@@ -223,9 +223,9 @@ class GPT2Config:
             if len(number) > 9 or int(number) >= self.n_layer or not any(
                     f".h.{number}.{name}".endswith(f".{target}") for name in linears):
                 known = sorted({name.rpartition(".")[2] for name in linears})
-                raise ValueError(f"lora_on: unknown name {target!r}{did_you_mean(target, known)}; "
-                                 f"expected the end of a linear weight's, such as "
-                                 f"{', '.join(known)} or attn.c_proj")
+                raise ValueError(
+                    f"lora_on: unknown name {shown(target)}{did_you_mean(target, known)}; expected "
+                    f"the end of a linear weight's, such as {', '.join(known)} or attn.c_proj")
 
     @classmethod
     @checked

@@ -81,7 +81,7 @@ ELSEWHERE = {
     "sample": ("generate", ""), "chat": ("generate", "generate --interactive"),
     "download": ("pull", ""), "export": ("convert", ""), "info": ("inspect", ""),
     "curves": ("plot", ""), "test": ("gradcheck", ""),
-    "finetune": ("train", "train --init-from MODEL"),
+    "finetune": ("train", "train --from MODEL"),
     # the model: nanoGPT, the book, transformers
     "block_size": ("n_positions", ""), "context_length": ("n_positions", ""),
     "n_ctx": ("n_positions", ""), "max_position_embeddings": ("n_positions", ""),

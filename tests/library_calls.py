@@ -90,15 +90,15 @@ WORDS = {
 # by what is right: where it is right. Large numbers are right for a config, which allocates nothing
 _RIGHT = {
     "0|2**63|1e-320|1.5|int8":
-        "EntropyPenalty penalty, generate temperature, session temperature, Sampling "
-        "temperature",
+        "EntropyPenalty penalty, GPT2Config lora_alpha, generate temperature, session temperature, "
+        "Sampling temperature",
     "0|1e-320":
         "EntropyPenalty tolerance, EntropyPenalty target, GPT2Config resid_pdrop, GPT2Config "
         "embd_pdrop, GPT2Config attn_pdrop, GPT2Config.replace resid_pdrop, load_corpus "
         "val_fraction",
     "0|2**63|10**400|int8":
-        "GPT2.init seed, GPT2Config lora_rank, check_scalar seed, examine seed, examine_file "
-        "seed, write_pack seed",
+        "GPT2.init seed, GPT2Config lora_rank, GPT2Config n_labels, check_scalar seed, examine "
+        "seed, examine_file seed, write_pack seed",
     "None":
         "GPT2.load dtype, GPT2.loss_and_grads rng, score_text token_bytes, Tape.backward result, "
         "weights.load dtype, weights.convert dtype, resolve preset, resolve file, loss_and_grads "
@@ -139,7 +139,7 @@ _RIGHT = {
     "''|very long":
         "BPETokenizer.encode text, BPETokenizer.safe_cut text, CharTokenizer.safe_cut text",
     "[]": "BPETokenizer.decode ids, CharTokenizer.decode_bytes ids",
-    "''": "CharTokenizer.encode text",
+    "''": "CharTokenizer.encode text, GPT2Config lora_on",
     "0|int8":
         "StreamDecoder.add ids, generate max_new_tokens, complete max_new_tokens, stream "
         "max_new_tokens, session max_new_tokens",

@@ -48,7 +48,7 @@ GROUPS = {
         "pack": "every intermediate and gradient of a small model, to test ports",
     },
     "weights and runs": {
-        "pull": "download published GPT-2 weights",
+        "pull": "download a GPT-2 by its name",
         "convert": "write a model in another format",
         "verify": "say what is damaged in a run, a checkpoint, a model or tokens",
         "lab": "studies: many training runs that answer one question",
@@ -64,7 +64,7 @@ to begin with:
   npgpt plot runs/python-docs          its curves
   npgpt generate runs/python-docs "The "
   npgpt demo attention                 attention, step by step
-  npgpt train --init-from gpt2 --corpus FILE    fine-tune, after npgpt pull gpt2
+  npgpt train --from gpt2 --corpus FILE         fine-tune, after npgpt pull gpt2
   npgpt VERB --help                    the options of a verb, with examples
 """.splitlines()
 

@@ -26,9 +26,8 @@ from ..training.checkpoint import (
 from ..training.exports import FORMATS, exported, exporting
 from ..training.initial import fitted
 from ..training.log import Step
-from ..training.loop import CONFIG_FILE, Diverged, FolderGone, check_length, new_state, train
+from ..training.loop import CONFIG_FILE, Diverged, FolderGone, new_state, train
 from ..training.progress import Progress
-from ..training.tasks import accuracy, found_labels, load_task, split_labels
 from ..training.settings import (
     CHANGEABLE,
     DEFAULT_PRESET,
@@ -44,6 +43,7 @@ from ..training.settings import (
     resolve,
     table_fields,
 )
+from ..training.tasks import accuracy, check_length, found_labels, load_task, split_labels
 from ..variants import settings as variant_settings
 from .console import interruption, note
 from .live import LiveProgress
@@ -94,8 +94,8 @@ def add_arguments(parser: Parser) -> None:
                         help="the run folder (default: a new folder in runs/)")
     parser.add_argument("--resume", type=Path, metavar="RUN",
                         help=f"continue this run; only {flags(CHANGEABLE)} may be changed")
-    parser.add_argument("--config", type=Path, metavar="FILE",
-                        help="settings from a TOML file, such as a run's config.toml")
+    parser.add_argument_group("settings from a file").add_argument(
+        "--config", type=Path, metavar="FILE", help="TOML, as a run's config.toml")
     given = parser.add_argument_group("to fine-tune a model")
     meaning = settings["train"].pop("init_from").metadata["help"]
     given.add_argument("--from", "--init-from", dest="init_from", metavar="MODEL", default=None,

@@ -109,7 +109,7 @@ def feed_forward_inference(*arrays: Array, activation: str = "gelu_new") -> Arra
 def frozen_feed_forward_forward(
     *arrays: Array, activation: str = "gelu_new"
 ) -> tuple[Array, Cache]:
-    """`feed_forward_forward` where x alone has a gradient: of what is made, the slopes are saved."""
+    """`feed_forward_forward` where x alone has a gradient: only the slopes are saved."""
     out, (fc_cache, slopes, _, slope, proj_cache) = feed_forward_forward(
         *arrays, activation=activation)
     shape, _, fc_weight, _ = fc_cache

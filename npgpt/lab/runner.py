@@ -27,7 +27,7 @@ from ..text import load_corpus
 from ..training.checkpoint import checkpoints
 from ..training.log import FILE as LOG_FILE
 from ..training.log import record_of
-from ..training.loop import check_length
+from ..training.tasks import check_length
 from .folder import DIVERGED, Run, adopt, held, note_beginning, runs_of, write_json
 from .results import write_results
 from .study import Study

@@ -16,9 +16,7 @@ and dropout are pure functions of (seed, step): the step is all the random state
 from __future__ import annotations
 
 import json
-import math
 import re
-import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,18 +31,19 @@ from ..documents import check_type, read_json
 from ..fast.ops import FAST
 from ..files import aside, creating_folder, remove_folder
 from ..ops import Ops
-from ..params import Params, check_params
+from ..params import Params
 from ..text import Tokenizer, tokenizer_from_dict
 from ..weights import CheckpointError
 from ..weights.checksums import CHECKSUMS, damaged_files, measured, write_checksums
 from ..weights.configs import CONFIG, written_config
 from ..weights.errors import bad_file, named, shown
 from ..weights.huggingface import WEIGHTS
-from ..weights.peft import ADAPTER, ADAPTER_CONFIG, base_of, is_update, save_adapter
+from ..weights.peft import ADAPTER, save_adapter
 from ..weights.reading import file_at, read
 from ..weights.safetensors_file import read_arrays, read_safetensors, write_safetensors
 from ..weights.stored import Stored
-from .frozen import frozen_names, trains_adapter
+from .adapters import base_crc32, base_of_run, load_adapted, trains_adapter
+from .frozen import frozen_names
 from .settings import RunConfig, build
 
 FOLDER = "checkpoints"
@@ -107,9 +106,8 @@ def save_checkpoint(run_folder: Path, state: TrainingState, best: int | None = N
     place.parent.mkdir(parents=True, exist_ok=True)
     if not place.exists():
         with creating_folder(place) as beside:
-            adapter = trains_adapter(state.run, state.config)
-            if adapter:
-                save_adapter(beside, state.config, state.params, _base(state.run))
+            if adapter := trains_adapter(state.run, state.config):
+                save_adapter(beside, state.config, state.params, base_of_run(state.run))
             else:
                 weights.save(beside, state.config, state.params)
             moments = {f"m.{name}": array for name, array in state.mean.items()}
@@ -121,7 +119,7 @@ def save_checkpoint(run_folder: Path, state: TrainingState, best: int | None = N
                 "corpus_fingerprint": state.corpus_fingerprint, "checksums": CHECKSUMS,
             }
             if adapter:
-                record["base"] = _base_crc32(state.params)
+                record["base"] = base_crc32(state.params)
             (beside / RUN_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
             write_checksums(beside, measured(beside))
     kept = None if best is None else best_checkpoint(run_folder, best)
@@ -271,7 +269,7 @@ def read_weights(folder: Path, record: RunRecord | None) -> tuple[GPT2Config, Pa
     """Config and parameters of a checkpoint; its record says how its updates are used."""
     file = weights_of(folder)
     if file.name == ADAPTER and record is not None:
-        return _load_adapted(folder, record)
+        return load_adapted(folder, build_run(folder, record), record.get("base"))
     return read(file_at(file))
 
 
@@ -279,39 +277,6 @@ def trained_of(run: RunConfig, config: GPT2Config, params: Params) -> Params:
     """Those of `params` that a run trains, and has moments for."""
     frozen = frozen_names(run, config)
     return {name: array for name, array in params.items() if name not in frozen}
-
-
-def _load_adapted(folder: Path, record: RunRecord) -> tuple[GPT2Config, Params]:
-    """The model that a run's updates belong to, with them beside its weights."""
-    run, file = build_run(folder, record), folder / ADAPTER
-    found, params = read(file, run.train.dtype)
-    config = run.model_config(found.vocab_size)
-    params["wpe.weight"] = params["wpe.weight"][:config.n_positions]
-    try:
-        check_params(config, params)
-    except ValueError as error:
-        raise bad_file(folder / RUN_FILE, f"the updates are not those of its settings: {error}"
-                       ) from None
-    if not math.isclose(found.lora_scale, config.lora_scale):
-        raise bad_file(folder / ADAPTER_CONFIG, f"lora_alpha is {found.lora_alpha:g}, and "
-                       f"{config.lora_alpha:g} in {RUN_FILE}")
-    if _base_crc32(params) != record.get("base"):
-        raise bad_file(file, f"the weights at {base_of(folder)} are not those that it was trained "
-                             f"on")
-    return config, params
-
-
-def _base(run: RunConfig) -> str:
-    """Where the weights are that a run's updates are added to."""
-    start = Path(run.train.init_from)
-    return base_of(start) if (start / ADAPTER).is_file() else run.train.init_from
-
-
-def _base_crc32(params: Params) -> str:
-    crc = 0
-    for name in sorted(name for name in params if not is_update(name)):
-        crc = zlib.crc32(params[name].tobytes(), crc)
-    return f"{crc:08x}"
 
 
 def check_finite(file: Path, params: Params) -> None:

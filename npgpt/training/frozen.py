@@ -1,4 +1,4 @@
-"""Which parameters a run trains: not what `freeze` names, and of an adapter's run the updates alone."""
+"""Which parameters a run trains: not what `freeze` names, and for an adapter the updates alone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,8 @@ from ..config import GPT2Config
 from ..params import parameter_shapes
 from ..suggest import did_you_mean
 from ..weights.peft import is_update
+from .adapters import trains_adapter
 from .settings import RunConfig
-
-
-def trains_adapter(run: RunConfig, config: GPT2Config) -> bool:
-    """Whether a run trains and saves low-rank updates alone: they stand beside another's weights."""
-    return bool(run.train.init_from) and config.lora_rank > 0
 
 
 def frozen_names(run: RunConfig, config: GPT2Config) -> tuple[str, ...]:

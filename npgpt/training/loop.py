@@ -52,6 +52,7 @@ from .step.gradients import add_gradients, batches_at_a_time, choose_shards, los
 from .step.memory import peak_memory
 from .step.row_random import RowRandom
 from .step.workers import Workers
+from .tasks import check_length
 from .watch import TrainingWatch
 
 CONFIG_FILE = "config.toml"
@@ -96,7 +97,7 @@ class Outcome:
     """Over the whole held-out split, in nats per token; None if there was no time for it."""
     checkpoint: Path
     best: Path | None = None
-    """The checkpoint of the lowest held-out loss that was evaluated, or the newest before it."""
+    """The checkpoint of the lowest held-out loss, or the newest before it."""
     warning: str = ""
     """That probes took too much of the time, and what would take less; "" if they did not."""
 
@@ -116,14 +117,13 @@ def new_state(run: RunConfig, corpus: Corpus) -> TrainingState:
     or tokenizer than those of `init_from`; CheckpointError where that cannot be read.
     """
     config = run.model_config(corpus.tokenizer.vocab_size)
-    frozen = frozen_names(run, config)
-    check_memory(peak_memory(config, run.train.batch_size, run.sequence_length, frozen=frozen,
-                             dtype=run.train.dtype, recompute=run.train.recompute, workers=0),
+    check_memory(peak_memory(config, run.train.batch_size, run.sequence_length, workers=0,
+                             dtype=run.train.dtype, recompute=run.train.recompute,
+                             frozen=frozen_names(run, config)),
                  f"a step of {run.train.batch_size} x {run.sequence_length} tokens")
     params = initial_params(run, config, corpus.tokenizer)
-    trained = trained_of(run, config, params)
-    return TrainingState(0, config, params, zero_moments(trained), zero_moments(trained),
-                         run, corpus.tokenizer, corpus.fingerprint)
+    moments = [zero_moments(trained_of(run, config, params)) for _ in range(2)]
+    return TrainingState(0, config, params, *moments, run, corpus.tokenizer, corpus.fingerprint)
 
 
 @checked
@@ -219,10 +219,10 @@ def _train(
         step = Step.of(record)
         if on_step is not None and step is not None:
             on_step(step)
-        writes = settings.sample_every and not state.config.n_labels
-        if state.step and writes and _due(state, settings.sample_every):
+        if state.step and settings.sample_every and _due(state, settings.sample_every):
             check_place()
-            reporter.sample(state.step, _write_sample(run_folder, state))
+            if not state.config.n_labels:
+                reporter.sample(state.step, _write_sample(run_folder, state))
 
     def outcome(reason: str, val_loss: float | None = None) -> Outcome:
         warning = watch.warning()
@@ -246,21 +246,20 @@ def _train(
             late = time.monotonic() > deadline and state.step < settings.max_steps
             reason = "interrupted" if should_stop() else "out of time" if late else ""
             best = settings.patience and held_out.step == state.step
-            ends = held_out.exhausts(settings.patience)
-            if reason or best or ends or _due(state, settings.checkpoint_every):
+            if reason or best or _due(state, settings.checkpoint_every):
                 checkpoint = save()
             if reason:
                 return outcome(reason)
+        checkpoint = save()
     try:
         val = evaluate(state, corpus, on_batch=on_batch)
     except Stopped:
         val = None
     check_place()
     if val is not None:
-        result = plain({"step": state.step, "val_loss": val})
-        write_text(run_folder / RESULT_FILE, json.dumps(result) + "\n")
-    stopped = state.step < settings.max_steps
-    return outcome("out of patience" if stopped else "finished", val)
+        result = json.dumps(plain({"step": state.step, "val_loss": val}))
+        write_text(run_folder / RESULT_FILE, f"{result}\n")
+    return outcome("finished" if state.step >= settings.max_steps else "out of patience", val)
 
 
 def _due(state: TrainingState, every: int) -> bool:
@@ -274,14 +273,6 @@ def _workers(state: TrainingState) -> Workers:
     with using(settings.threads or None):
         shards = choose_shards(state.config, settings.batch_size, state.run.sequence_length)
     return Workers(shards - 1 if settings.max_steps - state.step >= FOR_WORKERS else 0)
-
-
-def check_length(run: RunConfig, corpus: Corpus) -> None:
-    """CorpusError unless both splits hold at least one sequence and its last target."""
-    if run.data.task != "text":
-        return          # examples have the length that they have
-    for split in (corpus.train, corpus.val):
-        corpus.require(run.sequence_length + 1, split)
 
 
 def train_step(

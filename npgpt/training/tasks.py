@@ -33,7 +33,7 @@ from ..ops import TEXTBOOK, Ops
 from ..suggest import shown, unknown
 from ..tape import Array
 from ..text import Corpus, CorpusError, Tokenizer, load_corpus
-from .settings import TASKS, DataSettings
+from .settings import TASKS, DataSettings, RunConfig
 
 _BEGINNING = ("Below is an instruction that describes a task. "
               "Write a response that appropriately completes the request.")
@@ -161,6 +161,14 @@ def load_task(
                           f"--from")
     return load_examples(data.corpus, data.task, tokenizer, length, data.val_fraction,
                          split_labels(data.labels))
+
+
+def check_length(run: RunConfig, corpus: Corpus) -> None:
+    """CorpusError unless both splits of a text hold at least one sequence and its last target."""
+    if run.data.task != "text":
+        return          # examples have the length that they have
+    for split in (corpus.train, corpus.val):
+        corpus.require(run.sequence_length + 1, split)
 
 
 def split_labels(labels: str) -> tuple[str, ...]:

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from npgpt import open_model
 from npgpt.cli import parse
 from npgpt.files import InUse, locked
 from npgpt.text import load_corpus
-from npgpt.training.checkpoint import load_checkpoint
+from npgpt.training.checkpoint import load_checkpoint, newest_checkpoint
 
 from ..training.conftest import without_checksums
 from .conftest import TINY
@@ -367,7 +368,7 @@ def test_a_model_is_fine_tuned_on_another_text(npgpt, run_folder, tmp_path):
     begin = ["train", "--init-from", run_folder, "--corpus", "mine.txt"]
     code, out, err = npgpt(*begin, "--max-steps", "3", "--out", "tuned")
     assert code == 0 and "--warmup-steps 10 is not below --max-steps 3" in err
-    assert f"begins as  {run_folder.resolve()}\n" in out
+    assert f"begins as  {newest_checkpoint(run_folder).resolve()}\n" in out
     # killed before any checkpoint, it begins there again
     shutil.rmtree("tuned/checkpoints")
     (run_folder / "config.toml").unlink()
@@ -379,16 +380,47 @@ def test_a_model_is_fine_tuned_on_another_text(npgpt, run_folder, tmp_path):
 
 
 @pytest.mark.parametrize("given, said", [
-    (["--init-from", "scratch"],
-     (2, "--init-from scratch: leave it out; a new model is what a run begins with")),
-    (["--init-from", "resume"], (2, "--init-from resume: a run is continued by --resume RUN")),
-    (["--init-from", "a/b/nope"], (3, "a/b/nope: no such file or folder")),
+    (["--from", "scratch"],
+     (2, "--from scratch: leave it out; a new model is what a run begins with")),
+    (["--from", "resume"], (2, "--from resume: a run is continued by --resume RUN")),
+    (["--from", "a/b/nope"], (3, "a/b/nope: no such file or folder")),
     (["--preset", "finetune"],
-     (2, "the preset finetune needs --init-from, the model to begin with")),
+     (2, "the preset finetune needs --from, the model to begin with")),
 ])
 def test_fine_tuning_needs_a_model(npgpt, story, given, said):
     code, _, err = npgpt("train", "--corpus", story, *given)
     assert (code, err) == (said[0], f"npgpt: {said[1]}\n")
+
+
+def test_updates_are_trained_merged_and_exported(npgpt, run_folder, story):
+    begin = ["train", "--from", run_folder, "--corpus", story, "--max-steps", "3"]
+    code, out, _ = npgpt(*begin, "--lora-rank", "2", "--lora-on", "c_attn,c_proj", "--out", "lora")
+    assert code == 0 and "\ntrained    " in out and " of them, " in out
+    settings = tomllib.loads(Path("lora/config.toml").read_text())
+    assert settings["train"]["learning_rate"] == 5e-4 and settings["model"]["lora_rank"] == 2
+    code, _, err = npgpt("convert", "lora", "merged")
+    assert code == 2 and "--merge folds them into the weights" in err
+    assert npgpt("convert", "lora", "merged", "--merge")[0] == 0
+    ids = [1, 2, 3]
+    np.testing.assert_allclose(
+        open_model("merged")[0].logits(ids), open_model("lora")[0].logits(ids), atol=1e-6)
+    assert npgpt("verify", "lora")[0] == 0
+    code, out, _ = npgpt(*begin, "--freeze", "wte,h.0", "--n-positions", "4", "--out", "frozen")
+    assert code == 0 and "context 4\n" in out and "\ntrained    " in out
+    assert npgpt("train", "--resume", "frozen", "--max-steps", "4", "--patience", "3")[0] == 0
+
+
+def test_a_classifier_reports_its_accuracy_and_writes_no_text(npgpt, run_folder):
+    Path("mine.jsonl").write_text("".join(
+        json.dumps({"text": "the " * (1 + n % 3), "label": "yn"[n % 2]}) + "\n" for n in range(20)))
+    code, out, err = npgpt("train", "--from", run_folder, "--corpus", "mine.jsonl", "--task",
+                           "classify", "--max-steps", "2", "--out", "judge")
+    assert code == 0, err
+    assert "\nlabels     n, y\n" in out and "% of the 2 held-out texts\n" in out
+    code, _, err = npgpt("generate", "judge", "the ")
+    assert (code, err.count("\n")) == (2, 1) and "is a classifier (n_labels=2)" in err
+    code, _, err = npgpt("train", "--corpus", "mine.jsonl", "--task", "instruct")
+    assert code == 2 and "name one with --from" in err
 
 
 def test_help_begins_with_the_eight_options_that_a_newcomer_wants(npgpt, monkeypatch):
