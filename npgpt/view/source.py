@@ -26,6 +26,7 @@ from ..training.log import read_log
 from ..training.settings import FINE_TUNING, LOW_RANK, PRESETS, RunConfig, resolve
 from ..weights import CheckpointError
 from ..weights.errors import bad_file
+from ..weights.hub import found
 from ..weights.huggingface import WEIGHTS
 from ..weights.reading import file_at, read
 from ..weights.safetensors_file import read_arrays
@@ -49,7 +50,7 @@ def subject(model: str, settings: dict[str, Any] | None = None) -> Subject:
     """
     path, settings = Path(model), settings or {}
     untrained = path.suffix == ".toml" or (model in PRESETS and not path.exists())
-    if untrained and not (model in SIZES and not settings and _pulled(path)):
+    if untrained and not (model in SIZES and not settings and found(model)):
         return _untrained(model, settings)
     if settings:
         raise ValueError(f"{next(iter(settings))} belongs to an untrained preset or a .toml, "
@@ -92,14 +93,6 @@ def _run_of(subject: Subject) -> RunConfig | None:
         return resolve(file=path) if path.suffix == ".toml" else resolve(subject.name)
     folder = newest_checkpoint(Path(subject.name))
     return build_run(folder, read_record(folder))
-
-
-def _pulled(path: Path) -> bool:
-    try:
-        file_at(path)
-    except (CheckpointError, OSError):
-        return False
-    return True
 
 
 def _untrained(name: str, settings: dict[str, Any]) -> Subject:

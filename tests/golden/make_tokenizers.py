@@ -116,7 +116,8 @@ def check_written(folder: Path, texts: list[str], plain: list[list[int]]) -> Non
             (Path(again) / name).write_text(text, encoding="utf-8")
         tokenizer = AutoTokenizer.from_pretrained(again)
         for text, ids in zip(texts, plain):
-            found = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+            found = tokenizer(text, add_special_tokens=False,
+                              split_special_tokens=True)["input_ids"]
             if found != ids or tokenizer.decode(ids) != text:
                 raise SystemExit(f"{folder.name}: written by npgpt, {text!r} has other ids")
 
