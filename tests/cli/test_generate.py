@@ -170,5 +170,6 @@ def test_special_tokens_in_a_prompt_are_text_unless_asked_for(npgpt, tmp_path):
         code, texts[given], _ = npgpt("generate", "own", prompt, *end, *given)
         ids = tokenizer.encode(prompt, special=bool(given))
         written = GPT2.load(tmp_path / "own").generate(ids, 3, temperature=0)
-        assert code == 0 and texts[given] == prompt + tokenizer.decode(written[len(ids):]) + "\n"
+        expected = prompt + tokenizer.decode(written[len(ids):]) + "\n"
+        assert code == 0 and texts[given] == expected
     assert len(tokenizer.encode(prompt)) > len(tokenizer.encode(prompt, special=True))
