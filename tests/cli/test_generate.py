@@ -162,7 +162,8 @@ def test_a_prompt_file_that_is_no_text_is_named(npgpt, run_folder, tmp_path):
 
 def test_special_tokens_in_a_prompt_are_text_unless_asked_for(npgpt, tmp_path):
     tokenizer = BPETokenizer(learn_vocabulary(["the fox the dog the "], 260))
-    config = GPT2Config(vocab_size=tokenizer.vocab_size, n_positions=32, n_embd=8, n_layer=1, n_head=2)
+    config = GPT2Config(vocab_size=tokenizer.vocab_size, n_positions=32, n_embd=8, n_layer=1,
+                        n_head=2)
     TextModel(GPT2.init(config, seed=2), tokenizer).save(tmp_path / "own")
     prompt, end = "the<|endoftext|>", ["--max-new-tokens", "3", "--temperature", "0"]
     texts = {}
