@@ -15,7 +15,7 @@ from ..generation.language_model import LanguageModel
 from ..generation.sampling import SamplingSettings
 from ..generation.writing import converse, stream_text
 from ..opening import open_model
-from ..text import CorpusError, Tokenizer
+from ..text import BPETokenizer, CorpusError, Tokenizer
 from .console import note
 from .options import add_model, add_seed, add_threads, use_threads
 from .parser import Parser
@@ -43,6 +43,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--file", type=Path, metavar="FILE", help="read the prompt from a file")
     parser.add_argument("--prompts", type=Path, metavar="FILE",
                         help="read several prompts from a file, one a line, and continue each")
+    parser.add_argument("--special", action="store_true",
+                        help="<|endoftext|> and other special tokens in a prompt are tokens, not "
+                             "text")
     parser.add_argument("--max-new-tokens", type=int, default=200, metavar="N",
                         help="tokens to write (default 200)")
     parser.add_argument("--temperature", type=float, default=0.8, metavar="X",
@@ -101,7 +104,7 @@ def _write(
     args: argparse.Namespace, model: LanguageModel, tokenizer: Tokenizer, prompts: list[str] | None
 ) -> None:
     ids = ([np.array([tokenizer.first_id])] if prompts is None else
-           [tokenizer.encode(prompt) for prompt in prompts])
+           [_encode(tokenizer, prompt, args.special) for prompt in prompts])
     context, longest = model.config.n_positions, max(map(len, ids))
     slid: list[int] = []
     stop_ids = _stop_ids(tokenizer)
@@ -137,6 +140,13 @@ def _interact(args: argparse.Namespace, model: LanguageModel, tokenizer: Tokeniz
 def _sampling(args: argparse.Namespace) -> SamplingSettings:
     return {"temperature": args.temperature, "top_k": args.top_k, "top_p": args.top_p,
             "min_p": args.min_p, "repetition_penalty": args.repetition_penalty}
+
+
+def _encode(tokenizer: Tokenizer, prompt: str, special: bool) -> np.ndarray:
+    if special and not isinstance(tokenizer, BPETokenizer):
+        raise ValueError(f"--special: the tokenizer {tokenizer.name} has no special tokens")
+    return (tokenizer.encode(prompt, special=True) if isinstance(tokenizer, BPETokenizer) and special
+            else tokenizer.encode(prompt))
 
 
 def _stop_ids(tokenizer: Tokenizer) -> tuple[int, ...]:

@@ -126,7 +126,8 @@ def _model(args: argparse.Namespace) -> tuple[GPT2Config, RunConfig | None]:
         if args.vocab_size is not None:
             return training.model_config(args.vocab_size), training
         data = training.data
-        tokenizer = load_corpus(data.corpus, data.tokenizer, data.val_fraction).tokenizer
+        tokenizer = load_corpus(data.corpus, data.tokenizer, data.val_fraction,
+                                special=data.special).tokenizer
         return training.model_config(tokenizer.vocab_size), training
     if path.suffix == ".json":
         return read_config(path), None

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ..display.terminal import tint
 from ..documents import read_text
 from ..files import write_text
 from ..learn import fault, training_report, words
@@ -126,15 +125,8 @@ def _where(args: argparse.Namespace) -> int:
     workspace = Workspace.at(args.dir) if args.dir is not None else found_from(Path())
     if workspace is None:
         course = read_course()
-        minutes = sum(exercise.estimate[2] for exercise in course)
-        _say(args, [
-            f"A course in {len(course)} exercises, about {round(minutes / 60)} hours in all "
-            "(estimated): from a",
-            "difference quotient to a GPT-2 that trains with layers of your own. You need",
-            "NumPy and derivatives, nothing else.", "",
-            f"  npgpt learn start        write the exercises into the folder {FOLDER}",
-            "  npgpt learn --help       all commands"],
-            lambda: {"folder": None, "exercises": len(course), "next": None})
+        _say(args, words.of_course(course, FOLDER),
+             lambda: {"folder": None, "exercises": len(course), "next": None})
         return 0
     results = workspace.results()
     coming = workspace.next()
@@ -328,28 +320,16 @@ def _fault(args: argparse.Namespace) -> int:
     if letter is not None and letter.upper() not in tuple(fault.LETTERS):
         raise ValueError(f"--answer is one of {', '.join(fault.LETTERS)}, got {letter!r}")
     colour = wants_color(args)
-    lines = [f"{exercise.about['title']}: one of these is right, two are wrong."]
-    for choice in choices:
-        lines += ["", tint(f"{choice.letter}.", "bold", colour), choice.shown]
     if letter is None:
-        draw = f" --draw {args.draw}" if args.draw else ""
         ask = sys.stdin.isatty() and sys.stdout.isatty() and not args.json
-        _say(args, [*lines, "", "Which is right, and what is wrong with the others?", *(
-            [] if ask else [f'npgpt learn fault {exercise.name}{draw} --answer A --why "..."'])],
-            lambda: {"name": exercise.name, "choices": {c.letter: c.shown for c in choices}})
+        _say(args, fault.of_question(exercise, choices, args.draw, not ask, colour),
+             lambda: {"name": exercise.name, "choices": {c.letter: c.shown for c in choices}})
         if not ask:
             return 0
         letter = _asked(f"{', '.join(fault.LETTERS)}? ", fault.LETTERS)
         why = input("why? ")
     answer = fault.answered(exercise, choices, letter)
-    verdict = f"{answer.right} is right" + ("." if answer.correct else
-                                            f"; {letter.upper()} is not.")
-    lines = [tint(verdict, "green" if answer.correct else "orange", colour)]
-    lines += words.wrap(f"You said: {why}") if why else []
-    for wrong, result in answer.results.items():
-        lines += ["", f"{wrong} is wrong. The doctor says: {result.findings[0].kind}",
-                  *words.wrap(result.findings[0].text, "   ")]
-    lines += ["", f"another three: npgpt learn fault {exercise.name} --draw {args.draw + 1}"]
+    lines = fault.of_answer(exercise, answer, letter, why, args.draw, colour)
     _say(args, lines, lambda: {
         "name": exercise.name, "right": answer.right, "correct": answer.correct, "why": why,
         "wrong": {key: result.to_dict() for key, result in answer.results.items()}})
@@ -380,15 +360,15 @@ def _train(args: argparse.Namespace) -> int:
     if args.steps < 1:
         raise ValueError(f"--steps must be at least 1, got {args.steps}")
     workspace = _workspace(args)
-    value = training_report.report(workspace, Plan(steps=args.steps), wants_color(args),
-                              (lambda line: None) if args.json else _printed)
+
+    def say(line: str) -> None:
+        if not args.json:
+            print(line, flush=True)
+
+    value = training_report.report(workspace, Plan(steps=args.steps), wants_color(args), say)
     if args.json:
         print(json.dumps(value, indent=1))
     return 0
-
-
-def _printed(line: str) -> None:
-    print(line, flush=True)
 
 
 def _verify(args: argparse.Namespace) -> int:

@@ -118,6 +118,11 @@ def add_arguments(parser: Parser) -> None:
                              f"{', '.join(FORMATS)}")
 
 
+# where GPT-2's vocabulary is more than this of a model, and the text has fewer tokens for each of
+# its ids, a model of its own vocabulary learns more
+MOST_ROWS, FEW_TOKENS = 0.5, 100
+
+
 def run(args: argparse.Namespace) -> int:
     """Train; print what is learned from, how it goes, and what came out."""
     given = {name: getattr(args, name) for fields in table_fields().values() for name in fields
@@ -169,6 +174,12 @@ def _print_beginning(folder: Path, state: TrainingState, corpus: Corpus) -> None
         print(f"rate       stays at {settings.min_learning_rate:g} from step "
               f"{settings.decay_steps:,} on, where its decay ends")
     sys.stdout.flush()
+    rows = state.params["wte.weight"].size / n_parameters
+    if (corpus.tokenizer.name == "gpt2" and not settings.init_from and rows > MOST_ROWS
+            and len(corpus.train) < FEW_TOKENS * config.vocab_size):
+        note(f"{rows:.0%} of the parameters are rows of GPT-2's vocabulary, and the text has few "
+             "tokens to learn them from: the loss may end above the unigram one; --tokenizer "
+             "bpe:1024 learns a vocabulary from the text")
     if settings.warmup_steps >= settings.max_steps:
         note(f"--warmup-steps {settings.warmup_steps:,} is not below --max-steps "
              f"{settings.max_steps:,}: the learning rate never reaches its maximum")

@@ -13,7 +13,7 @@ from ..documents import read_text
 from ..files import write_text
 from ..ids import check_integer
 from ..text import CorpusError
-from ..training.settings import PRESETS, resolve, table_fields
+from ..training.settings import resolve, table_fields
 from ..variants import settings as variant_settings
 from ..view import source
 from ..view.check import failed_check
@@ -47,7 +47,8 @@ def add_arguments(parser: Parser) -> None:
     parser.usage = "npgpt view MODEL [TEXT] [--out FILE | --serve] [options]"
     parser.add_argument("model", metavar="MODEL",
                         help="a run, a checkpoint, a folder of GPT-2 weights, a published size, "
-                             f"or untrained: a preset ({', '.join(PRESETS)}) or a .toml file")
+                             f"or untrained: a preset ({', '.join(source.UNTRAINED)}) or a "
+                             ".toml file")
     parser.add_argument("text", nargs="?", metavar="TEXT",
                         help="what it reads (default: the beginning of the run's held-out text)")
     parser.add_argument("--file", type=Path, metavar="FILE", help="read the text from a file")

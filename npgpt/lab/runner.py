@@ -127,7 +127,7 @@ def run_study(
         # read once here, so that the runs find its tokens in the cache
         config = runs[0].config
         corpus = load_corpus(config.data.corpus, config.data.tokenizer, config.data.val_fraction,
-                             report=report)
+                             report=report, special=config.data.special)
         check_length(config, corpus)
         note_beginning(folder, corpus)
         (folder / "runs").mkdir(exist_ok=True)

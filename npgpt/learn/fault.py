@@ -12,10 +12,11 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..display.terminal import tint
 from .examine import Result, examine
 from .exercise import Exercise
 from .mutants import ACCEPTED, edits
-from .words import without_marks
+from .words import without_marks, wrap
 
 LETTERS = "ABC"
 TRIED = 40      # mutants that are examined until two are named
@@ -69,6 +70,32 @@ def answered(exercise: Exercise, choices: list[Choice], letter: str) -> Answer:
     results = {choice.letter: examine(exercise, choice.source) for choice in choices
                if not choice.right}
     return Answer(letter.upper() == right, right, results)
+
+
+def of_question(
+    exercise: Exercise, choices: list[Choice], draw: int, command: bool, colour: bool
+) -> Iterator[str]:
+    """The three as lines, and the `command` that answers where nobody is asked."""
+    yield f"{exercise.about['title']}: one of these is right, two are wrong."
+    for choice in choices:
+        yield from ("", tint(f"{choice.letter}.", "bold", colour), choice.shown)
+    yield from ("", "Which is right, and what is wrong with the others?")
+    if command:
+        again = f" --draw {draw}" if draw else ""
+        yield f'npgpt learn fault {exercise.name}{again} --answer A --why "..."'
+
+
+def of_answer(
+    exercise: Exercise, answer: Answer, letter: str, why: str, draw: int, colour: bool
+) -> Iterator[str]:
+    """Whether the letter is right, the learner's reason, and beside it the doctor's."""
+    verdict = "." if answer.correct else f"; {letter.upper()} is not."
+    yield tint(f"{answer.right} is right{verdict}", "green" if answer.correct else "orange", colour)
+    yield from wrap(f"You said: {why}") if why else ()
+    for wrong, result in answer.results.items():
+        yield from ("", f"{wrong} is wrong. The doctor says: {result.findings[0].kind}")
+        yield from wrap(result.findings[0].text, "   ")
+    yield from ("", f"another three: npgpt learn fault {exercise.name} --draw {draw + 1}")
 
 
 def _drawn(exercise: Exercise, chance: random.Random) -> Iterator[tuple[str, str]]:

@@ -32,6 +32,8 @@ from .exercise import Exercise
 HALVES = "forward", "backward"
 # the rooms of layers that are made of other layers
 FUSED = ("attention", "feed_forward", "cross_entropy")
+# runs as an op of its own alone: inside of attention nothing is dropped here
+ALONE = {"dropout_forward", "dropout_backward"}
 PARTS: dict[str, Callable[..., Any]] = {
     "adamw": programs.adamw, "clip": programs.clip, "learning_rate": programs.learning_rate,
     "sampling": programs.sampling,
@@ -69,7 +71,7 @@ class Own:
         for module in passed.values():
             for name, value in vars(module).copy().items():
                 replaced = by_function.get(id(value))
-                if replaced is not None:
+                if replaced is not None and replaced not in ALONE:
                     setattr(module, name, everything[replaced])
         self._block = Op("block", *_block_pair(own)) if "block_forward" in own else None
         changed = {name: Op(name, everything[f"{name}_forward"], everything[f"{name}_backward"])
@@ -182,7 +184,7 @@ def _composed(own: Mapping[str, Function]) -> dict[str, Function]:
         spec.loader.exec_module(module)
         composed = {name: value for name, value in vars(module).items() if name in _package()
                     and getattr(value, "__module__", "") == module.__name__}
-        used = own.keys() & vars(module).keys()
+        used = own.keys() & vars(module).keys() - ALONE
         if not used:
             continue
         for name in used:

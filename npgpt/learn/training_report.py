@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 import types
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..display.terminal import Curve, chart
+from ..display.terminal import WIDTH, Curve, chart
 from ..documents import read_text
 from ..fast.ops import FAST
 from ..suggest import one_line
@@ -37,9 +38,10 @@ def report(
     mine, text, steps = Own(learners(workspace)), corpus(), plan.steps
     missing = sorted({name for exercise in workspace.course
                       for name in exercise.about.get("train", {}).get("ops", [])} - {*mine.whose})
-    say(f"yours      {_names(list(mine.whose)) or 'nothing yet: no layer passes'}")
-    if missing:
-        say(f"npgpt's    {_names(missing)}")
+    for who, names in (("yours", [*mine.whose] or ["nothing yet: no layer passes"]),
+                       ("npgpt's", missing)):
+        for n, line in enumerate(textwrap.wrap(", ".join(names), WIDTH - 11)):
+            say(f"{'' if n else who:10} {line}")
     config = plan.config(text.tokenizer.vocab_size)
     say(f"model      {config.n_layer} layers, {config.n_embd} channels, {config.n_head} heads, "
         f"context {config.n_positions}")
@@ -88,11 +90,6 @@ def report(
     return {"yours": {name: exercise.name for name, exercise in mine.whose.items()},
             "losses": run.losses, "held_out": run.held_out, "seconds": run.seconds,
             "fast_speedup": times, "calls": dict(mine.calls), "sample": written}
-
-
-def _names(names: list[str]) -> str:
-    return ("\n" + 11 * " ").join(wrap(", ".join(names))[n][:69] for n in range(
-        len(wrap(", ".join(names))))) if names else ""
 
 
 def _calls(mine: Own, name: str) -> str:

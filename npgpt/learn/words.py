@@ -25,6 +25,17 @@ def wrap(text: str, indent: str = "") -> list[str]:
         break_on_hyphens=False) or [""]]
 
 
+def of_course(course: Sequence[Exercise], folder: str) -> Iterator[str]:
+    """What the course is, for somebody who has not begun."""
+    hours = round(sum(exercise.estimate[2] for exercise in course) / 60)
+    yield from wrap(f"A course in {len(course)} exercises, about {hours} hours in all (estimated): "
+                    "from a difference quotient to a GPT-2 that trains with layers of your own. "
+                    "You need NumPy and derivatives, nothing else.")
+    yield ""
+    yield f"  npgpt learn start        write the exercises into the folder {folder}"
+    yield "  npgpt learn --help       all commands"
+
+
 def of_list(course: Sequence[Exercise], results: Sequence[Result], colour: bool) -> Iterator[str]:
     """The course as a table: number, name, marks, minutes, status, and how much is done."""
     yield f"{'':3} {'exercise':17} {'hard':5} {'worth':5} {'min.':>4}  {'status':9}  what it is"
@@ -32,7 +43,7 @@ def of_list(course: Sequence[Exercise], results: Sequence[Result], colour: bool)
         hard, weight, minutes = exercise.estimate
         begun = result.status != NOT_BEGUN
         status = tint(f"{result.status:9}", HUES[result.status], colour and begun)
-        goal = textwrap.shorten(exercise.about["title"], WIDTH - 50, placeholder=" ...")
+        goal = textwrap.shorten(exercise.about["title"], WIDTH - 51, placeholder=" ...")
         yield (f"{exercise.number:3} {exercise.name:17} {'*' * hard:5} {'*' * weight:5} "
                f"{minutes:>4}  {status}  {goal}")
     yield ""

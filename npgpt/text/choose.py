@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from typing import Mapping
 
+from ..ids import check_integer
 from ..suggest import did_you_mean, shown
 from .bpe import BPETokenizer
 from .chars import CharTokenizer
+from .learned import FEWEST_IDS, MOST_IDS
 from .tokenizer import Tokenizer
 from .vocabulary import Vocabulary
 
 TOKENIZERS = ("char", "gpt2")
+# a vocabulary of so many ids, learned from the text
+LEARNED = re.compile(r"bpe:([0-9]{1,6})")
 # what a record may have besides: a vocabulary that was learned or that a model brought
 RECORDED = (*TOKENIZERS, "bpe")
 
@@ -52,5 +56,11 @@ def check_name(name: object, known: tuple[str, ...] = TOKENIZERS) -> str:
         return name
     raise ValueError(
         f"unknown tokenizer {shown(name)}{did_you_mean(name, TOKENIZERS)}; "
-        f"expected {' or '.join(TOKENIZERS)}"
+        f"expected {', '.join(TOKENIZERS)} or bpe:1024 (learned from the text, with so many ids)"
     )
+
+
+def learned_size(name: str) -> int | None:
+    """The N of bpe:N, None for another name; raises ValueError if N does not fit."""
+    found = LEARNED.fullmatch(name)
+    return check_integer("bpe", int(found[1]), FEWEST_IDS, MOST_IDS) if found else None

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..checked import checked
 from ..ids import check_number
-from .bpe import BPETokenizer
+from .bpe import END_OF_TEXT, BPETokenizer
 from .cache import (
     SUFFIX,
     VERSION,
@@ -24,8 +24,9 @@ from .cache import (
     write_tokens,
 )
 from .chars import CharTokenizer
-from .choose import check_name, tokenizer_from_dict
-from .encode import char_vocabulary, encode_source
+from .choose import check_name, learned_size, tokenizer_from_dict
+from .encode import char_vocabulary, encode_source, whole_pieces
+from .learned import learn_vocabulary
 from .named import Report, find_source
 from .sources import ContentHash, CorpusError, Source, cause, content_hash
 from .tokenizer import Tokenizer
@@ -86,6 +87,14 @@ class Corpus:
         return float(-(p * np.log(p)).sum()) if len(p) else 0.0
 
 
+@dataclass(frozen=True)
+class _Wish:
+    """What the tokens of a text depend on: a tokenizer, or what to learn one by, and special."""
+
+    asked: Tokenizer | str
+    special: bool
+
+
 @checked
 def load_corpus(
     name_or_path: str | os.PathLike[str],
@@ -93,16 +102,19 @@ def load_corpus(
     val_fraction: float = 0.1,
     cache_dir: str | os.PathLike[str] | None = None,
     report: Report | None = None,
+    special: bool = False,
 ) -> Corpus:
     """A named corpus (npgpt.text.CORPORA), a file, or a folder of UTF-8 text, as tokens.
 
         corpus = load_corpus("python-docs")
         corpus.train[:64], corpus.tokenizer.decode(corpus.val[:64])
 
-    tokenizer       "char" (its vocabulary: all characters of the text), "gpt2", or a Tokenizer
+    tokenizer       "char" (its vocabulary: all characters of the text), "gpt2", "bpe:1024" (so many
+                    ids, learned from the text), or a Tokenizer
     val_fraction    val is what follows the first int(n_tokens * (1 - val_fraction)) tokens
     cache_dir       folder for downloads and token files; None: see npgpt.text.cache_folder
     report          is called with each note as it comes up; Corpus.notes has them all
+    special         "<|endoftext|>" in the text is the id that ends a document, not text
 
     The text is read once for its hash, and tokenised only if there is no sound token file for it.
     Where none can be written the tokens stay in memory, and a note says so.
@@ -110,11 +122,13 @@ def load_corpus(
     """
     if not 0 <= check_number("val_fraction", val_fraction) < 1:
         raise ValueError(f"val_fraction={val_fraction} must be in [0, 1); try 0.1")
-    asked: Tokenizer | None = None      # None: the characters of the text
+    asked: Tokenizer | str              # a str: learned from the text
     if isinstance(tokenizer, Tokenizer):
         asked = tokenizer
-    elif check_name(tokenizer) == "gpt2":
-        asked = BPETokenizer()
+    elif isinstance(tokenizer, str) and learned_size(tokenizer):
+        asked = tokenizer
+    else:
+        asked = BPETokenizer() if check_name(tokenizer) == "gpt2" else CharTokenizer.name
     notes: list[str] = []
 
     def note(text: str) -> None:
@@ -127,28 +141,30 @@ def load_corpus(
     content = content_hash(source)
     if not content.n_bytes:
         raise CorpusError(f"{source.name} is empty; a corpus needs text")
-    used, tokens, path = _stored_or_built(source, content, asked, folder, note)
+    wish = _Wish(asked, special)
+    used, tokens, path = _stored_or_built(source, content, wish, folder, note)
     n_train = int(len(tokens) * (1 - val_fraction))
+    _report_ends(source, content, used, special, note)
     return Corpus(
         name=source.name,
         tokenizer=used,
         train=tokens[:n_train],
         val=tokens[n_train:],
         n_bytes=content.n_bytes,
-        fingerprint=_sha256(content.hexdigest(), used.fingerprint),
+        fingerprint=_sha256(content.hexdigest(), used.fingerprint, *["special"] * special),
         path=path,
         notes=tuple(notes),
     )
 
 
 def _stored_or_built(
-    source: Source, content: ContentHash, asked: Tokenizer | None, folder: Path, report: Report
+    source: Source, content: ContentHash, wish: _Wish, folder: Path, report: Report
 ) -> tuple[Tokenizer, np.ndarray, Path | None]:
     """The tokenizer, the tokens, and their file, None if it could not be written."""
-    path = folder / _file_name(source, content, asked)
+    path = folder / _file_name(source, content, wish)
     try:
         header, tokens = read_tokens(path)
-        return _tokenizer_of(header, content, asked), tokens, path
+        return _tokenizer_of(header, content, wish), tokens, path
     except (FileNotFoundError, NotADirectoryError):
         pass
     except (DamagedTokens, OSError) as error:
@@ -156,34 +172,51 @@ def _stored_or_built(
 
     if content.n_bytes >= _LARGE_BYTES:
         report(f"tokenising {source.name} ({content.n_bytes / 1e6:,.0f} MB), once")
-    used = char_vocabulary(source) if asked is None else asked
+    used = _learned(source, wish.asked) if isinstance(wish.asked, str) else wish.asked
     header = TokenHeader(used.to_dict(), content.hexdigest(), content.n_bytes)
     try:
-        write_tokens(path, header, _encode_checked(source, used, content))
+        write_tokens(path, header, _encode_checked(source, used, content, wish.special))
         return used, read_tokens(path)[1], path
     except (DamagedTokens, OSError) as error:
         report(
             f"cannot write the token file {path} ({cause(error)}): the tokens stay in memory for "
             f"this run; set NPGPT_CACHE to another folder"
         )
-    tokens = np.concatenate(list(_encode_checked(source, used, content)))
+    tokens = np.concatenate(list(_encode_checked(source, used, content, wish.special)))
     tokens.flags.writeable = False
     return used, tokens, None
 
 
 def _encode_checked(
-    source: Source, tokenizer: Tokenizer, content: ContentHash
+    source: Source, tokenizer: Tokenizer, content: ContentHash, special: bool
 ) -> Iterator[np.ndarray]:
     """encode_source; CorpusError at the end if the text has changed since it was hashed."""
     again = ContentHash()
-    yield from encode_source(source, tokenizer, again)
+    yield from encode_source(source, tokenizer, again, special)
     if again.hexdigest() != content.hexdigest():
         raise CorpusError(f"{source.name} changed while it was read; try again once it is complete")
 
 
-def _tokenizer_of(
-    header: TokenHeader, content: ContentHash, asked: Tokenizer | None
-) -> Tokenizer:
+def _learned(source: Source, name: str) -> Tokenizer:
+    """The tokenizer of that name, learned from a source."""
+    size = learned_size(name)
+    if size is None:
+        return char_vocabulary(source)
+    return BPETokenizer(learn_vocabulary(whole_pieces(source, BPETokenizer()), size))
+
+
+def _report_ends(
+    source: Source, content: ContentHash, tokenizer: Tokenizer, special: bool, report: Report
+) -> None:
+    """Say what was made of <|endoftext|> in a text, if it is there and the tokenizer has it."""
+    if not content.n_ends or tokenizer.eot_id is None:
+        return
+    times = f"{END_OF_TEXT} {content.n_ends:,} time{'s' * (content.n_ends > 1)}"
+    report(f"{source.name} holds {times}: each is the end of a document" if special else
+           f"{source.name} holds {times}, read as text; --special makes each the end of a document")
+
+
+def _tokenizer_of(header: TokenHeader, content: ContentHash, wish: _Wish) -> Tokenizer:
     """The tokenizer of a token file; DamagedTokens if the file is of another text or tokenizer."""
     if header.source_hash != content.hexdigest():
         raise DamagedTokens("it holds another text")
@@ -191,18 +224,21 @@ def _tokenizer_of(
         stored = tokenizer_from_dict(header.tokenizer)
     except ValueError as error:
         raise DamagedTokens(f"it has no tokenizer: {error}") from error
-    if stored.name != CharTokenizer.name if asked is None else stored != asked:
+    asked = wish.asked
+    kind = asked.partition(":")[0] if isinstance(asked, str) else ""
+    if stored.name != kind if isinstance(asked, str) else stored != asked:
         raise DamagedTokens("it was made by another tokenizer")
     return stored
 
 
-def _file_name(source: Source, content: ContentHash, asked: Tokenizer | None) -> str:
+def _file_name(source: Source, content: ContentHash, asked: _Wish) -> str:
     """A part for people to read, and a hash of all that the tokens depend on."""
-    kind = wish = CharTokenizer.name if asked is None else asked.name
-    if asked is not None and asked.to_dict() != {"name": "gpt2"}:
-        wish = asked.fingerprint
+    kind = name = asked.asked if isinstance(asked.asked, str) else asked.asked.name
+    if not isinstance(asked.asked, str) and asked.asked.to_dict() != {"name": "gpt2"}:
+        name = asked.asked.fingerprint
+    parts = (str(VERSION), content.hexdigest(), name, *["special"] * asked.special)
     readable = re.sub(r"[^A-Za-z0-9.-]+", "-", Path(source.name).name)[:40].strip("-.") or "text"
-    return f"{readable}-{kind}-{_sha256(str(VERSION), content.hexdigest(), wish)[:16]}{SUFFIX}"
+    return f"{readable}-{kind.replace(':', '')}-{_sha256(*parts)[:16]}{SUFFIX}"
 
 
 def _sha256(*parts: str) -> str:

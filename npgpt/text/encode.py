@@ -13,6 +13,7 @@ from typing import Iterator
 
 import numpy as np
 
+from .bpe import BPETokenizer
 from .chars import MOST_IDS, CharTokenizer, UnknownCharacter
 from .sources import ContentHash, CorpusError, Document, Source, read_text
 from .tokenizer import Tokenizer
@@ -42,12 +43,21 @@ def char_vocabulary(source: Source) -> CharTokenizer:
         raise CorpusError(f"{source.name}: {error}") from error
 
 
-def encode_source(
+def whole_pieces(
     source: Source, tokenizer: Tokenizer, content: ContentHash | None = None
+) -> Iterator[str]:
+    """The text of a source in parts that are cut where the tokenizer's ids do not depend on it."""
+    for document in source.documents:
+        yield from (text for text, _ in _parts(document, tokenizer, content))
+
+
+def encode_source(
+    source: Source, tokenizer: Tokenizer, content: ContentHash | None = None,
+    special: bool = False,
 ) -> Iterator[np.ndarray]:
     """The tokens of a source, chunk after chunk, each uint16 and of shape (n,), n > 0.
 
-    content is updated with all bytes that were read. CorpusError for a tokenizer with more than
+    With `special`, special tokens in the text are tokens. content is updated with all bytes that were read. CorpusError for a tokenizer with more than
     65,536 ids, and for an unknown character, with its document and position.
     """
     if tokenizer.vocab_size > MOST_IDS:
@@ -57,7 +67,7 @@ def encode_source(
         )
     several = False
     for document in source.documents:
-        for i, ids in enumerate(_encode_document(document, tokenizer, content)):
+        for i, ids in enumerate(_encode_document(document, tokenizer, content, special)):
             if i == 0 and several:
                 yield _separator(tokenizer, source)
             several = True
@@ -65,9 +75,16 @@ def encode_source(
 
 
 def _encode_document(
-    document: Document, tokenizer: Tokenizer, content: ContentHash | None
+    document: Document, tokenizer: Tokenizer, content: ContentHash | None, special: bool
 ) -> Iterator[np.ndarray]:
-    """The ids of one document; what follows the last safe cut waits for the next block."""
+    for text, position in _parts(document, tokenizer, content):
+        yield _encode(tokenizer, text, document.name, position, special)
+
+
+def _parts(
+    document: Document, tokenizer: Tokenizer, content: ContentHash | None
+) -> Iterator[tuple[str, int]]:
+    """A document's text in parts, and where each begins; what follows the last safe cut waits."""
     waiting = ""
     position = 0
     for piece in read_text(document, content):
@@ -76,16 +93,20 @@ def _encode_document(
         if cut == 0 and len(waiting) > LONGEST_STRETCH:
             cut = len(waiting)
         if cut:
-            yield _encode(tokenizer, waiting[:cut], document.name, position)
+            yield waiting[:cut], position
             waiting = waiting[cut:]
             position += cut
     if waiting:
-        yield _encode(tokenizer, waiting, document.name, position)
+        yield waiting, position
 
 
-def _encode(tokenizer: Tokenizer, text: str, name: str, position: int) -> np.ndarray:
+def _encode(
+    tokenizer: Tokenizer, text: str, name: str, position: int, special: bool
+) -> np.ndarray:
     """The ids of a part of a document that begins at character `position`."""
     try:
+        if special and isinstance(tokenizer, BPETokenizer):
+            return tokenizer.encode(text, special=True)
         return tokenizer.encode(text)
     except UnknownCharacter as error:
         unknown = UnknownCharacter(error.character, position + error.position, error.n_known)

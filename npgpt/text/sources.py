@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import BinaryIO, Callable, Iterable, Iterator
 
 from ..documents import open_regular
+from .vocabulary import END_OF_TEXT
 
 MARK = "\ufeff"     # the byte-order mark that some editors put before a text
 # encoding a block briefly needs some thirty times its size
 BLOCK_BYTES = 1 << 18
 _SNIFF_BYTES = 8192
+_END = END_OF_TEXT.encode()
 # files of a folder that a note names
 NAMED = 3
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -53,13 +55,18 @@ class ContentHash:
 
     def __init__(self) -> None:
         self.n_bytes = 0
+        self.n_ends = 0         # how often <|endoftext|> stands in the documents
         self._all = hashlib.sha256()
 
     def reading(self, document: Document) -> Iterator[bytes]:
         """A document's bytes, block by block; added here on the way."""
         one = hashlib.sha256()
+        before = b""
         for block in read_blocks(document):
             self.n_bytes += len(block)
+            self.n_ends += (before + block).count(_END)
+            # the beginning of one that ends in the next block, and never a whole one
+            before = block[1 - len(_END):]
             one.update(block)
             yield block
         self._all.update(one.digest())

@@ -68,7 +68,9 @@ class DataSettings:
 
     corpus: str = _setting("python-docs", "A named corpus, or a file or folder of text")
     tokenizer: str = _setting("char",
-                              "char: one token per character; gpt2: GPT-2's byte pair encoding")
+                              "char: one token per character; gpt2: GPT-2's byte pair encoding; "
+                              "bpe:1024: byte pair encoding learned from the text, 1024 ids")
+    special: bool = _setting(False, "<|endoftext|> in the text is the end of a document, not text")
     task: str = _setting(
         "text", "What the corpus is; text, instruct: JSON lines of instruction and output, "
                 "classify: of text and label")

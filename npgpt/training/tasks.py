@@ -154,7 +154,8 @@ def load_task(
 ) -> Corpus:
     """The corpus of a run: text, or examples. Raises CorpusError as their readers do."""
     if data.task == "text":
-        return load_corpus(data.corpus, tokenizer, data.val_fraction, report=report)
+        return load_corpus(data.corpus, tokenizer, data.val_fraction, report=report,
+                           special=data.special)
     if isinstance(tokenizer, str):
         raise CorpusError(f"task {data.task} is for a model that was trained before; name one with "
                           f"--from")

@@ -8,6 +8,7 @@ from typing import Any
 from ..budget import check_room_for
 from ..config import SIZES
 from ..params import check_params, init_params
+from ..suggest import did_you_mean
 from ..text import BPETokenizer, Tokenizer, load_corpus
 from ..training.checkpoint import (
     FOLDER,
@@ -22,7 +23,7 @@ from ..training.checkpoint import (
 )
 from ..training.initial import read_any
 from ..training.log import read_log
-from ..training.settings import FINE_TUNING, PRESETS, RunConfig, resolve
+from ..training.settings import FINE_TUNING, LOW_RANK, PRESETS, RunConfig, resolve
 from ..weights import CheckpointError
 from ..weights.errors import bad_file
 from ..weights.huggingface import WEIGHTS
@@ -31,6 +32,8 @@ from ..weights.safetensors_file import read_arrays
 from .parameters import Optimizer
 from .payload import Subject, Window
 
+# presets that are a model of their own; the others begin with a trained one
+UNTRAINED = tuple(name for name in PRESETS if name not in (FINE_TUNING, LOW_RANK))
 # tokens on a page, unless asked for others
 LENGTH, LENGTH_OF_WEIGHTS = 32, 48
 SENTENCE = ("The animal did not cross the street because it was too tired. It lay down in the "
@@ -55,7 +58,8 @@ def subject(model: str, settings: dict[str, Any] | None = None) -> Subject:
         return _of_run(model, path)
     if not path.exists() and model not in SIZES:
         raise CheckpointError(f"{model} is not a run, a checkpoint, a folder of weights, nor a "
-                              f"preset; expected one, such as {', '.join(PRESETS)}")
+                              f"preset{did_you_mean(model, UNTRAINED)}; expected one, such as "
+                              f"{', '.join(UNTRAINED)}")
     config, params, tokenizer = read_any(path)
     return Subject(model, "weights", config, params, tokenizer,
                    Optimizer(resolve(FINE_TUNING).train, scheduled=False))
@@ -99,7 +103,7 @@ def _pulled(path: Path) -> bool:
 
 
 def _untrained(name: str, settings: dict[str, Any]) -> Subject:
-    if name == FINE_TUNING:
+    if name in (FINE_TUNING, LOW_RANK):
         raise ValueError(f"{name} begins with a trained model; name that model")
     path = Path(name)
     run = resolve(file=path, flags=settings) if path.suffix == ".toml" else (

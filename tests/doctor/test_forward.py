@@ -170,6 +170,8 @@ def test_dropout_is_judged_by_what_it_kept():
         return x * keep / (1 - rate) if training else x
 
     assert diagnose_value("dropout", dropout).ok
+    assert diagnose_value("dropout", lambda x, rate, training: (
+        dropout(x, rate, training), "a cache")).ok
     for function, kind in (
             (lambda x, rate, training: dropout(x, rate, training) * (1 - rate * training),
              "dropout-not-rescaled"),

@@ -84,6 +84,22 @@ def test_a_backward_without_dout_is_told():
     assert "dout" in report.findings[0].message
 
 
+@pytest.mark.parametrize("keep", [0, -1])
+def test_ids_that_only_the_batch_repeats_are_a_missing_sum_over_it(keep):
+    def forward(x, table, positions):
+        return x + table[positions], (positions, table.shape)
+
+    def backward(dout, cache):
+        positions, shape = cache
+        dtable = np.zeros(shape)
+        dtable[positions] = dout[keep]
+        return dout, dtable, None
+
+    report = check(forward, backward, normal(0, 3, 4, 5), normal(1, 9, 5), np.array([3, 4, 5, 6]))
+    assert report.kinds == ["missing-broadcast-sum"]
+    assert "a sum is missing" in report.findings[0].message
+
+
 @pytest.mark.parametrize("batch", [2, 3, 5])
 def test_a_batch_that_is_cut_in_backward_is_batch_dropped_at_any_size(batch):
     def backward(dout, cache):

@@ -11,9 +11,9 @@ def test_a_record_gives_its_tokenizer_back(tokenizer):
 
 
 @pytest.mark.parametrize("name, message", [
-    ("gtp2", r"unknown tokenizer 'gtp2' \(did you mean 'gpt2'\?\); expected char or gpt2$"),
+    ("gtp2", r"unknown tokenizer 'gtp2' \(did you mean 'gpt2'\?\); expected char, gpt2 or bpe:1024"),
     ("chars", "did you mean 'char'"),
-    ("zzz", "unknown tokenizer 'zzz'; expected char or gpt2$"),
+    ("zzz", "unknown tokenizer 'zzz'; expected char, gpt2 or bpe:1024"),
     (None, "unknown tokenizer None"),
     (["gpt2"], r"unknown tokenizer \['gpt2'\]"),
 ])

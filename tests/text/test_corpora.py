@@ -202,14 +202,14 @@ def test_a_tokenizer_at_hand_names_a_character_that_it_does_not_know(book):
 
 @pytest.mark.parametrize("tokenizer", ["gtp2", "GPT2", "gpt2 "])
 def test_another_tokenizer_is_rejected(book, tokenizer):
-    with pytest.raises(ValueError, match="unknown tokenizer .*; expected char or gpt2"):
+    with pytest.raises(ValueError, match="unknown tokenizer .*; expected char, gpt2 or bpe:1024"):
         load_corpus(book, tokenizer)
 
 
 def test_a_text_that_changes_while_it_is_read_is_an_error(book, cache, monkeypatch):
-    def encode_later(source, tokenizer, content):
+    def encode_later(source, tokenizer, content, special):
         book.write_text(TEXT + "more")
-        yield from encode_source(source, tokenizer, content)
+        yield from encode_source(source, tokenizer, content, special)
 
     encode_source = corpora.encode_source
     monkeypatch.setattr(corpora, "encode_source", encode_later)

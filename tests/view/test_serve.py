@@ -84,7 +84,8 @@ def test_no_path_is_served(server, path):
     ({"Content-Length": "9" * 5000}, {"text": "ab"}, 413),
     ({"Content-Length": "-1"}, {"text": "ab"}, 411),
     ({}, b"{", 400), ({}, b"[1]", 400), ({}, b'{"text": 3}', 400), ({}, b"\xff", 400),
-    ({}, {}, 400), ({}, {"text": "a"}, 400), ({}, {"text": "\ud800"}, 400), ({}, {"text": "xyz"}, 400),
+    ({}, {}, 400), ({}, {"text": "a"}, 400), ({}, {"text": "\ud800"}, 400),
+    ({}, {"text": "xyz"}, 400),
 ])
 def test_a_request_that_does_not_fit_gets_one_sentence(server, headers, body, status):
     got, _, text = ask(server, "POST", "/trace", body, **headers)

@@ -78,8 +78,8 @@ def test_weights_alone_have_gpt2s_tokenizer_and_a_sentence_of_48_tokens(tmp_path
 
 
 @pytest.mark.parametrize("name, message", [
-    ("python-dcos", "not a run, a checkpoint, a folder of weights, nor a preset"),
-    ("finetune", "begins with a trained model"),
+    ("python-dcos", "nor a preset .did you mean 'python-docs'.."),
+    ("finetune", "begins with a trained model"), ("lora", "begins with a trained model"),
 ])
 def test_an_unknown_model_says_what_would_fit(name, message):
     with pytest.raises((ValueError, CheckpointError), match=message):

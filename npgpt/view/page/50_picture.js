@@ -110,7 +110,12 @@ class HeatMap extends Picture {
     this.width = clamp(wide / cols, this.data.square ? 7 : 2, this.data.square ? 34 : 48);
     if (this.width > 4) this.width = Math.floor(this.width);
     this.height = this.data.square ? this.width : clamp(Math.round(420 / rows), rows > 60 ? 5 : 9, 28);
-    const numbers = this.width >= 34 && this.height >= 15 && rows * cols < 600;
+    // numbers in the cells where every one of them fits
+    let numbers = this.width >= 26 && this.height >= 13 && rows * cols < 900;
+    for (let i = 0; numbers && i < rows * cols; i++) {
+      const r = Math.floor(i / cols), c = i % cols;
+      numbers = Boolean(masked && masked(r, c)) || 6.3 * num(at(r, c), 2).length <= this.width;
+    }
     const widest = colLabel ? Math.max(...Array.from({ length: cols }, (_, c) => [...colLabel(c)].length)) : 0;
     const upright = colLabel && 7.3 * widest <= this.width;
     this.topSpace = !colLabel || upright || this.width < 7 ? 18 : 10 + 7.3 * Math.min(9, widest);

@@ -1,6 +1,7 @@
 // Parts that several views use: links into other views, the layers' text, token strips.
 
 const VIEWS = [];
+let printing = false;
 const view = (id, title, build) => VIEWS.push({ id, title, build });
 
 function go(id, change = {}) {
@@ -11,11 +12,12 @@ function go(id, change = {}) {
 const jump = (words, id, change) => el("button", { type: "button", class: "link", onclick: () => go(id, change || {}) }, words);
 const entryLink = (name) => trace.entry(name) ? el("button", { type: "button", class: "link mono",
   onclick: () => go("tensor", { entry: name }) }, name) : el("code", {}, name);
+const headLink = (layer, head) => el("button", { type: "button", class: "link strong", onclick: () => select({ layer, head }) }, headName(layer, head));
 const headName = (layer, head) => `layer ${layer}, head ${head}`;
 const token = (text) => el("code", { class: "tok" }, text);
 
 // What an op is called in a textbook, with its text from the package behind it.
-const OPS = { layernorm: "LayerNorm", linear: "linear", gelu: "GELU (tanh form)", gelu_exact: "GELU", relu: "ReLU",
+const OPS = { layernorm: "LayerNorm", linear: "Linear", gelu: "GELU (tanh form)", gelu_exact: "GELU", relu: "ReLU",
   leaky_relu: "leaky ReLU", silu: "SiLU", identity: "identity", residual: "residual connection", softmax: "softmax",
   token_embedding: "token embedding", position_embedding: "position embedding", unembedding: "unembedding",
   multi_head_attention: "multi-head attention", causal_attention: "causal attention", cross_entropy: "cross-entropy",

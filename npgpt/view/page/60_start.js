@@ -55,6 +55,7 @@ view("start", "Start", (root) => {
     el("p", {}, "The text, as tokens (each shows what the next one cost, in nats):"),
     el("div", {}), el("ul", { class: "cards" }, cards),
     el("p", { class: "soft small" }, [m.rounding, ...(m.left_out || [])].filter(Boolean).map(sentence).join(" ")),
+    !before && el("p", { class: "soft small" }, el("code", {}, "npgpt view MODEL --before CHECKPOINT"), " puts a second trace beside this one: before and after training, or with and without LayerNorm.") || "",
     el("p", { class: "soft small" }, "New here? ", el("button", { type: "button", class: "link", onclick: () => startTour() }, "Take the tour"), " of ten steps, or press ", el("kbd", {}, "?"), " for the keys."));
   const strip = tokenStrip("tokens", (i) => real(p.targets[i].loss), (i) => go("tokens", { pos: i }));
   root.querySelector("div").replaceWith(strip.root);

@@ -37,7 +37,7 @@ view("tape", "Tape", (root) => {
     }
     const cell = el("button", { type: "button", "data-entry": entry.name, tabindex: "-1",
       onclick: () => select({ step: state.step < n ? i : 2 * n - 1 - i }),
-      onfocus: () => { if (state.entry !== entry.name) select({ step: state.step < n ? i : 2 * n - 1 - i }); },
+      onfocus: () => { hovered.textContent = describe(entry); if (state.entry !== entry.name) select({ step: state.step < n ? i : 2 * n - 1 - i }); },
       onpointerenter: () => { hovered.textContent = describe(entry); }, onpointerleave: () => { hovered.textContent = ""; } });
     buttons.push(cell);
     group.append(cell);

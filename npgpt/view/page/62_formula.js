@@ -20,6 +20,8 @@ const ELEMENTWISE = {
 };
 const inputOf = (entry, k) => (entry.inputs && entry.inputs[k] && entry.inputs[k].kind === "entry" ? entry.inputs[k].name : null);
 
+const signed = (x) => (x < 0 ? `(${num(x)})` : num(x));
+
 // Lines of [what, with numbers]; `t` position, `c` true channel, `head` the selected one.
 function forwardFormula(entry, t, c, head) {
   const { op, name } = entry, value = (n, p = t, k = c) => trace.at(n, "value", p, k);
@@ -28,15 +30,15 @@ function forwardFormula(entry, t, c, head) {
   if (entry.kind === "view") return [[`${name.split(".").pop()}[${head}, ${t}, ${c}] = column ${entry.start + head * headSize() + c} of ${entry.of}`,
     "the same number: queries, keys and values are thirds of one matrix product, cut into heads"]];
   if (op === "token_embedding") return [["out = weight[id]", `= wte.weight[${trace.payload.tokens[t].id}, ${c}] = ${num(value(name))}   (row of the token ${trace.token(t)})`]];
-  if (op === "position_embedding") return [["out = x + weight[position]", known(x, value(name)) ? `= ${num(x)} + wpe.weight[${t}, ${c}] = ${num(x)} + (${num(value(name) - x)}) = ${num(value(name))}` : null]];
+  if (op === "position_embedding") return [["out = x + weight[position]", known(x, value(name)) ? `= ${num(x)} + wpe.weight[${t}, ${c}] = ${num(x)} + ${signed(value(name) - x)} = ${num(value(name))}` : null]];
   if (op === "layernorm" && entry.moments) {
     const mean = decode(entry.moments.mean)[t], rstd = decode(entry.moments.rstd)[t], w = trace.vector(entry, "weight", c), b = trace.vector(entry, "bias", c);
-    return [["out = (x \u2212 mean) \u00b7 rstd \u00b7 weight + bias", known(x, w, b) ? `= (${num(x)} \u2212 (${num(mean)})) \u00b7 ${num(rstd)} \u00b7 ${num(w)} + (${num(b)}) = ${num((x - mean) * rstd * w + b)}` : null],
+    return [["out = (x \u2212 mean) \u00b7 rstd \u00b7 weight + bias", known(x, w, b) ? `= (${num(x)} \u2212 ${signed(mean)}) \u00b7 ${num(rstd)} \u00b7 ${num(w)} + ${signed(b)} = ${num((x - mean) * rstd * w + b)}` : null],
       ["mean and rstd over the channels", `mean = ${num(mean)}, rstd = 1 / \u221a(var + ${num(entry.settings.eps)}) = ${num(rstd)}`]];
   }
   if (op === "residual") {
     const branch = value(inputOf(entry, 1));
-    return [["out = x + branch", known(x, branch) ? `= ${num(x)} + (${num(branch)}) = ${num(x + branch)}` : null]];
+    return [["out = x + branch", known(x, branch) ? `= ${num(x)} + ${signed(branch)} = ${num(x + branch)}` : null]];
   }
   if (ELEMENTWISE[op]) return [[`out = ${ELEMENTWISE[op][0]}`, known(x) ? `with x = ${num(x)}: ${num(ELEMENTWISE[op][1](x))}` : null]];
   if (op === "leaky_relu") return [["out = x where x > 0, else slope \u00b7 x", known(x) ? `with x = ${num(x)}` : null]];
@@ -52,14 +54,14 @@ function sumFormula(entry, t, c, live) {
   const worked = live || (entry.worked || []).find(({ index }) => index[0] === t && index[1] === c);
   if (worked) {
     const bias = worked.bias === null || worked.bias === undefined ? null : real(worked.bias);
-    const terms = worked.terms.map(([i, x, w]) => `${num(real(x))} \u00b7 ${num(real(w))} [${i}]`);
+    const terms = worked.terms.map(([i, x, w]) => `${signed(real(x))} \u00b7 ${signed(real(w))} [${i}]`);
     const total = worked.terms.reduce((sum, [, x, w]) => sum + real(x) * real(w), real(worked.rest)) + (bias || 0);
-    return [[out, `= ${terms.join(" + ")} + ${num(real(worked.rest))} from the other ${Math.max(0, worked.count - worked.terms.length)}${bias === null ? "" : ` + bias ${num(bias)}`} = ${num(total)}`],
+    return [[out, `= ${terms.join(" + ")} + ${signed(real(worked.rest))} from the other ${Math.max(0, worked.count - worked.terms.length)}${bias === null ? "" : ` + bias ${signed(bias)}`} = ${num(total)}`],
       ["largest terms first", `of ${worked.count} products; [i] is the input channel`]];
   }
   const bias = trace.vector(entry, "bias", c), value = trace.at(entry.name, "value", t, c);
   const input = entry.inputs && entry.inputs[0] && entry.inputs[0].shape, n = input ? input[input.length - 1] : trace.config.n_embd;
-  return [[out, known(value) ? `= \u03a3 over ${n} products${known(bias) ? ` (${num(value - bias)}) + bias (${num(bias)})` : ""} = ${num(value)}` : null],
+  return [[out, known(value) ? `= ${known(bias) ? `${num(value - bias)} from ${n} products + bias ${signed(bias)}` : `\u03a3 over ${n} products`} = ${num(value)}` : null],
     ["the weights are not stored in the page", (entry.worked || []).length ? "the cells listed below have their largest terms" : null]];
 }
 const attentionOf = (entry) => entry.name.replace(/attn\..*$/, "attn.");
@@ -74,7 +76,7 @@ function weightFormula(entry, i, j, head) {
   const stem = attentionOf(entry), q = trace.tensor(`${stem}q`, head), k = trace.tensor(`${stem}k`, head);
   if (j > i) return [["weights = softmax(scores)", "0: the key lies in the query\u2019s future, its score is \u2212\u221e"]];
   const weight = trace.weights(entry.layer, head)[i * trace.length + j], lse = trace.lse(entry.layer, head, i);
-  const score = Math.log(weight) + lse, lines = [["weight = exp(score \u2212 ln \u03a3 exp(scores of the row))", `= exp(${num(score)} \u2212 (${num(lse)})) = ${num(weight)}`]];
+  const score = Math.log(weight) + lse, lines = [["weight = exp(score \u2212 ln \u03a3 exp(scores of the row))", `= exp(${num(score)} \u2212 ${signed(lse)}) = ${num(weight)}`]];
   const whole = q && q.value && k && k.value && q.cols === headSize();
   if (whole) {
     const dot = Array.from({ length: q.cols }, (_, d) => q.value[i * q.cols + d] * k.value[j * k.cols + d]).reduce((a, b) => a + b, 0);
@@ -85,8 +87,8 @@ function weightFormula(entry, i, j, head) {
 function largest(what, terms, unit, scale = 1, tail = "") {
   const order = rank(terms.map(([, a, b]) => Math.abs(a * b))).slice(0, 5), sum = terms.reduce((s, [, a, b]) => s + a * b, 0);
   const rest = sum - order.reduce((s, i) => s + terms[i][1] * terms[i][2], 0);
-  const shown = order.map((i) => `${num(terms[i][1])} \u00b7 ${num(terms[i][2])} [${terms[i][0]}]`).join(" + ");
-  return [[what, `= ${tail ? "(" : ""}${shown}${terms.length > 5 ? ` + ${num(rest)} from the other ${terms.length - 5}` : ""}${tail ? ")" : ""}${tail} = ${num(sum * scale)}`],
+  const shown = order.map((i) => `${signed(terms[i][1])} \u00b7 ${signed(terms[i][2])} [${terms[i][0]}]`).join(" + ");
+  return [[what, `= ${tail ? "(" : ""}${shown}${terms.length > 5 ? ` + ${signed(rest)} from the other ${terms.length - 5}` : ""}${tail ? ")" : ""}${tail} = ${num(sum * scale)}`],
     [`largest terms first`, `of ${terms.length}; [j] is the ${unit}`]];
 }
 
@@ -134,7 +136,7 @@ function normBack(user, entry, t, c) {
   const dxhat = (k) => trace.at(user.name, "gradient", t, k) * trace.vector(user, "weight", k);
   for (let k = 0; k < C; k++) { sum += dxhat(k); product += dxhat(k) * xhat(k); }
   const dx = rstd * (dxhat(c) - sum / C - xhat(c) * product / C);
-  return [what, `= ${num(rstd)} \u00b7 (${num(dxhat(c))} \u2212 (${num(sum / C)}) \u2212 (${num(xhat(c))}) \u00b7 (${num(product / C)})) = ${num(dx)}`, dx];
+  return [what, `= ${num(rstd)} \u00b7 (${num(dxhat(c))} \u2212 ${signed(sum / C)} \u2212 ${signed(xhat(c))} \u00b7 ${signed(product / C)}) = ${num(dx)}`, dx];
 }
 function lossBack(t, id) {
   const counted = trace.payload.targets.filter((each) => each.id !== null).length;

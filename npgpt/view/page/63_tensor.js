@@ -43,7 +43,7 @@ function tensorMap(name) {
     map.draw({ rows: tensor.rows, cols: tensor.cols, at: cell, masked: tensor.masked, square: tensor.square, cursor,
       scale: tensor.square && part === "value" ? weightScale(array)
         // the first position has one weight, and its gradient is often far larger than all others
-        : signedScale(array, tensor.square ? 1000 : KNEE),
+        : signedScale(array, tensor.square ? 100 : part === "value" ? 4 : KNEE),
       rowLabel: (r) => trace.token(r), colLabel: tensor.square ? (c) => trace.token(c) : null,
       column: (c) => (tensor.columns ? tensor.columns[c] : c) });
   };

@@ -26,8 +26,13 @@ view("attention", "Attention", (root) => {
   const grid = el("div", { class: "headgrid", role: "group", "aria-label": "patterns of all heads" }), chosen = rove(grid, () => trace.heads);
   const weights = tensorMap("attention-weights"), gradient = tensorMap("attention-gradient");
   map.title(el("label", {}, "One cell a head: ", measure));
-  root.append(caption, el("div", { class: "two" }, map.root, el("figure", {}, el("div", { class: "head" }, el("figcaption", {}, "Patterns of all heads")), el("div", { class: "picture", tabindex: "-1" }, grid),
-    el("p", { class: "soft small" }, "Queries downwards, keys to the right. A line just below the diagonal looks at the previous token, a bright first column at the first."))), about,
+  const patterns = new Picture({ name: "patterns", title: "Patterns of all heads", say: () => "", table: () => ({ head: ["head", ...MEASURES.map(([, words]) => words)], selected: state.layer * trace.heads + state.head,
+    rows: trace.payload.attention.flatMap(({ heads }, l) => heads.map((numbers, h) => [headName(l, h), ...MEASURES.map(([m]) => real(numbers[m]))])) }) });
+  patterns.body.removeAttribute("tabindex");
+  patterns.body.setAttribute("role", "group");
+  patterns.body.append(grid);
+  patterns.below.append(el("p", { class: "soft small" }, "Queries downwards, keys to the right. A line just below the diagonal looks at the previous token, a bright first column at the first."));
+  root.append(caption, el("div", { class: "two" }, el("div", {}, map.root, about), patterns.root),
     el("div", { class: "two" }, weights.root, gradient.root));
   const thumbs = [];
   grid.style.gridTemplateColumns = `auto repeat(${trace.heads}, auto)`;
@@ -37,7 +42,8 @@ view("attention", "Attention", (root) => {
       const size = clamp(Math.floor(Math.min(400, innerWidth - 110) / trace.heads) - 10, 22, clamp(Math.floor(640 / trace.layers), 30, 90));
       const canvas = el("canvas", { width: trace.length, height: trace.length, style: { width: `${size}px`, height: `${size}px`, imageRendering: "pixelated" } });
       const words = () => { const s = trace.payload.attention[l].heads[h]; return `${headName(l, h)}: previous token ${percent(real(s.previous))}, first ${percent(real(s.first))}, itself ${percent(real(s.own))}`; };
-      const button = el("button", { type: "button", "aria-label": words(), title: words(), tabindex: -1, "data-head": `${l},${h}`, onclick: () => chooseHead(l, h) }, canvas);
+      const button = el("button", { type: "button", "aria-label": words(), tabindex: -1, "data-head": `${l},${h}`, onclick: () => chooseHead(l, h),
+        onfocus: () => { patterns.readout.textContent = words(); }, onpointerenter: () => { patterns.readout.textContent = words(); } }, canvas);
       thumbs.push({ l, h, button, canvas, drawn: null });
       grid.append(button);
     }
@@ -61,11 +67,12 @@ view("attention", "Attention", (root) => {
     weights.show(stem, "value");
     gradient.show(stem, "gradient");
     const best = bestHead(trace, "previous"), first = bestHead(trace, "first");
-    refill(caption, best ? ["Look for lines: ", el("b", {}, headName(best[0], best[1])), " looks most at the previous token, ", el("b", {}, percent(best[2])), " of its weight on average, ",
-      best[2] >= 0.5 ? "a previous-token head" : best[2] < 1.1 * evenly(trace.length) ? "no more than even attention would give" : `which is ${num(best[2] / evenly(trace.length), 2)} times what even attention would give`, "; ", el("b", {}, headName(first[0], first[1])), " most at the first, ", el("b", {}, percent(first[2])), "."] : "No head\u2019s attention is finite.");
-    refill(about, "Chosen: ", el("b", {}, headName(state.layer, state.head)), `. Its weight lies ${percent(real(s.previous))} on the previous token, ${percent(real(s.first))} on the first, ${percent(real(s.own))} on the token itself; its entropy is ${percent(real(s.fraction))} of the bound. It adds RMS ${num(real(s.contribution))} to the stream (`, textbook("multi_head_attention"), ").");
+    refill(caption, best ? ["Look for lines: ", headLink(best[0], best[1]), " looks most at the previous token, ", el("b", {}, percent(best[2])), " of its weight on average, ",
+      best[2] >= 0.5 ? "a previous-token head" : best[2] < 1.1 * evenly(trace.length) ? "no more than even attention would give" : `which is ${num(best[2] / evenly(trace.length), 2)} times what even attention would give`, "; ", headLink(first[0], first[1]), " most at the first, ", el("b", {}, percent(first[2])), "."] : "No head\u2019s attention is finite.");
+    refill(about, "Chosen: ", el("b", {}, headName(state.layer, state.head)), `. Its weight lies ${percent(real(s.previous))} on the previous token, ${percent(real(s.first))} on the first, ${percent(real(s.own))} on the token itself; its entropy is ${percent(real(s.fraction))} of the bound. It adds RMS ${num(real(s.contribution))} to the stream. The layer is `, textbook("multi_head_attention"), ".");
     thumbs.forEach((t) => t.button.setAttribute("aria-pressed", String(t.l === state.layer && t.h === state.head)));
     chosen(state.layer * trace.heads + state.head);
+    if (printing) thumbs.forEach(paint);
   };
 });
 // What attending evenly to all that is visible would put on the previous token, on average.
@@ -92,9 +99,9 @@ view("entropy", "Entropy", (root) => {
   return () => {
     const fractions = headMatrix(trace, "fraction"), flat = fractions.flat(), narrow = bestHead(trace, "fraction", -1), wide = bestHead(trace, "fraction");
     const collapsed = flat.filter((x) => x < 0.05).length, wideOnes = flat.filter((x) => x >= 0.75).length;
-    if (narrow && narrow[2] > 0.99) refill(caption, "Look for dark cells: there are none. Every head still looks evenly at all that it sees; even the narrowest, ", el("b", {}, headName(narrow[0], narrow[1])), ", has ", el("b", {}, percent(narrow[2])), ` of the bound ln(T!)/T = ${num(real(p.bound))} nats.`);
-    else refill(caption, narrow ? ["Look for dark cells, heads that look at one token, and bright ones, which look at all alike: ", el("b", {}, headName(narrow[0], narrow[1])), " is the narrowest with ", el("b", {}, percent(narrow[2])), " of the bound ",
-      `ln(T!)/T = ${num(real(p.bound))} nats, `, el("b", {}, headName(wide[0], wide[1])), " the widest with ", el("b", {}, percent(wide[2])), `; of ${flat.length} heads ${collapsed} ${collapsed === 1 ? "has" : "have"} collapsed (below 5 %) and ${wideOnes} ${wideOnes === 1 ? "is" : "are"} above 75 %.`] : "No head\u2019s entropy is finite.");
+    if (narrow && narrow[2] > 0.99) refill(caption, "Look for dark cells: there are none. Every head still looks evenly at all that it sees; even the narrowest, ", headLink(narrow[0], narrow[1]), ", has ", el("b", {}, percent(narrow[2])), ` of the bound ln(T!)/T = ${num(real(p.bound))} nats.`);
+    else refill(caption, narrow ? ["Look for dark cells, heads that look at one token, and bright ones, which look at all alike: ", headLink(narrow[0], narrow[1]), " is the narrowest with ", el("b", {}, percent(narrow[2])), " of the bound ",
+      `ln(T!)/T = ${num(real(p.bound))} nats, `, headLink(wide[0], wide[1]), " the widest with ", el("b", {}, percent(wide[2])), `; of ${flat.length} heads ${collapsed} ${collapsed === 1 ? "has" : "have"} collapsed (below 5 %) and ${wideOnes} ${wideOnes === 1 ? "is" : "are"} above 75 %.`] : "No head\u2019s entropy is finite.");
     map.show(fractions);
     const cells = Array.from({ length: trace.layers * H * T }, (_, i) => (i % T ? at(Math.floor(i / T), i % T) : 0));
     rowsMap.draw({ rows: trace.layers * H, cols: T, at, masked: (_, c) => c === 0, scale: plainScale(cells, 1), cursor: [state.layer * H + state.head, state.pos], rowLabel: (r) => `${Math.floor(r / H)}.${r % H}`, colLabel: (c) => trace.token(c), words: "rows: layer.head; the first position has no choice" });

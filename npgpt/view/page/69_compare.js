@@ -3,10 +3,6 @@
 view("compare", "Compare", (root) => {
   const caption = el("p", { class: "caption" });
   root.append(caption);
-  if (!before) {
-    refill(caption, "This page has one trace. ", el("code", {}, "npgpt view MODEL --before CHECKPOINT"), " puts a second beside it: before and after training, or with and without LayerNorm.");
-    return () => {};
-  }
   const names = [...new Set([...trace.stream, ...before.stream])];
   const label = (t) => `${t.meta.model}${t.meta.step === null || t.meta.step === undefined ? "" : ` at step ${t.meta.step}`}`;
   const first = `before: ${label(before)}`, second = `this: ${label(trace)}`;
@@ -52,10 +48,6 @@ function headMap2(name, title, matrixOf) {
 view("check", "Gradient check", (root) => {
   const check = trace.payload.check, caption = el("p", { class: "caption" });
   root.append(caption);
-  if (!check) {
-    refill(caption, "This page has no gradient check. Given a pair of functions of your own that fails one, it draws what was expected, what your backward gave, and the difference.");
-    return () => {};
-  }
   const shape = check.shape, cols = shape.length ? shape[shape.length - 1] : 1, size = shape.reduce((a, b) => a * b, 1), rows = size / cols;
   const lead = shape.slice(0, -1), parts = ["expected", "got", "difference"];
   const index = (r, c) => { const at = []; let rest = r; for (const n of [...lead].reverse()) { at.unshift(rest % n); rest = Math.floor(rest / n); } return [...at, ...(shape.length ? [c] : [])].join(", "); };

@@ -1,6 +1,8 @@
 // The page: head, selection, views, keys, theme.
 
 const updates = new Map();
+// a comparison and a check are there only when they were asked for
+const given = () => VIEWS.filter(({ id }) => (id !== "compare" || before) && (id !== "check" || trace.payload.check));
 let serial = 0, liveText = null;       // what was traced last, where a server computes
 
 function load(payload) {
@@ -9,7 +11,7 @@ function load(payload) {
   before = payload.before ? new Trace(payload.before) : null;
   updates.clear();
   listeners.length = 0;
-  refill($("main"), VIEWS.map(({ id, title }) => el("section", { id: `view-${id}`, "aria-label": title, hidden: true }, el("h2", {}, title))));
+  refill($("main"), given().map(({ id, title }) => el("section", { id: `view-${id}`, "aria-label": title, hidden: true }, el("h2", {}, title))));
   drawHead();
   drawFoot();
   listeners.push(render);
@@ -19,11 +21,11 @@ function drawHead() {
   refill($("top"), el("div", { class: "bar" }, el("h1", {}, m.model, m.step ? ` at step ${m.step}` : m.trained ? "" : ", untrained"),
     el("div", { class: "tools" }, el("button", { type: "button", id: "tour", onclick: startTour }, "Tour"),
       el("button", { type: "button", id: "theme", onclick: nextTheme }, themeName()), el("button", { type: "button", id: "help", "aria-label": "keys", onclick: showKeys }, "?")),
-    el("p", {}, `Loss ${num(real(trace.payload.loss))} nats over ${count(trace.length, "token")}. ${typeof m.text === "string" ? `Text: ${cut(visible(m.text), 60)}. ` : ""}`, m.exact ? "Numbers are exact." : "Numbers are rounded to 3 digits.")));
+    el("p", {}, `Loss ${num(real(trace.payload.loss))} nats over ${count(trace.length, "token")}. ${typeof m.text === "string" ? `Text: ${cut(m.text, 60)}. ` : ""}`, m.exact ? "Numbers are exact." : "Numbers are rounded to 3 digits.")));
   if (m.live) drawLiveText();
   const pick = (id, label, change) => el("label", {}, label, el("select", { id: `pick-${id}`, onchange: (event) => select(change(event.target.value)) }));
-  refill($("sticky"), el("nav", { "aria-label": "views" }, el("ul", {}, VIEWS.filter(({ id }) => (id !== "compare" || before) && (id !== "check" || trace.payload.check)).map(({ id, title }, i) => el("li", {},
-    el("a", { href: `#view=${id}`, "data-view": id, onclick: (event) => { event.preventDefault(); go(id); } }, i ? `${i} ${title}` : title))))),
+  refill($("sticky"), el("nav", { "aria-label": "views" }, el("ul", {}, given().map(({ id, title }, i) => el("li", {},
+    el("a", { href: `#view=${id}`, "data-view": id, onclick: (event) => { event.preventDefault(); go(id); } }, i && i < 10 ? `${i} ${title}` : title))))),
   el("div", { class: "chosen", role: "group", "aria-label": "selection, shared by all views" }, pick("layer", "Layer", (x) => ({ layer: real(x) })), pick("head", "Head", (x) => ({ head: real(x) })),
     pick("pos", "Position", (x) => ({ pos: real(x) })), pick("entry", "Entry", (x) => ({ entry: x }))));
   options($("pick-layer"), Array.from({ length: trace.layers }, (_, i) => [i, String(i)]), state.layer);
@@ -52,8 +54,8 @@ function ensure(id) {
   return updates.get(id);
 }
 function render() {
-  const valid = VIEWS.some(({ id }) => id === state.view) ? state.view : (state.view = "start");
-  for (const { id } of VIEWS) $(`view-${id}`).hidden = id !== valid;
+  const valid = given().some(({ id }) => id === state.view) ? state.view : (state.view = "start");
+  for (const { id } of given()) $(`view-${id}`).hidden = id !== valid;
   document.querySelectorAll("nav a").forEach((a) => (a.dataset.view === valid ? a.setAttribute("aria-current", "page") : a.removeAttribute("aria-current")));
   const current = document.querySelector("nav a[aria-current]"), list = current && current.closest("ul");
   if (list && list.scrollWidth > list.clientWidth) list.scrollLeft = current.offsetLeft - list.offsetLeft - 40;
@@ -96,10 +98,22 @@ addEventListener("popstate", () => select(fromHash()));
 let width = innerWidth;
 addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; repaint(); } });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => repaint());
-addEventListener("beforeprint", () => { for (const { id } of VIEWS) { $(`view-${id}`).hidden = false; ensure(id)({}); } });
-addEventListener("afterprint", () => render());
+let shownTheme;
+addEventListener("beforeprint", () => {         // every view, on white paper
+  shownTheme = theme();
+  document.documentElement.dataset.theme = "light";
+  printing = true;
+  repaint();
+  for (const { id } of given()) { $(`view-${id}`).hidden = false; ensure(id)({}); }
+});
+addEventListener("afterprint", () => {
+  printing = false;
+  if (shownTheme === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = shownTheme;
+  repaint();
+});
 
 load(JSON.parse($("trace").textContent));
-const given = fromHash();
-const usual = `h.${given.layer || 0}.attn.c_proj`;
-select(given.entry === undefined && given.step === undefined && trace.entry(usual) ? { ...given, entry: usual } : given);
+const asked = fromHash();
+const usual = `h.${asked.layer || 0}.attn.c_proj`;
+select(asked.entry === undefined && asked.step === undefined && trace.entry(usual) ? { ...asked, entry: usual } : asked);

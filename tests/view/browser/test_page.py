@@ -110,6 +110,9 @@ def test_arrows_in_a_picture_say_what_hover_says(browser, url):
     browser.keys("ARROW_DOWN", "ARROW_DOWN", "ARROW_RIGHT")
     by_keyboard = browser.js(readout)
     assert by_keyboard.startswith("h.0.ln_1[0, 2, 1] = ")
+    browser.keys("c")
+    assert browser.js("return document.querySelector('.toast').textContent").startswith(
+        "copied: h.0.ln_1[0, 2, 1] = ")
     assert "cell=1" in browser.driver.current_url and "pos=2" in browser.driver.current_url
     browser.keys("HOME")
     assert browser.js(readout).startswith("h.0.ln_1[0, 2, 0] = ")

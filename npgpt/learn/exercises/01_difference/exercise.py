@@ -30,9 +30,9 @@ With an array there is one derivative for each element: move that element
 alone, leave all the others where they are, and put it back before you go on.
 
 This is the judge of the whole course: every gradient that you derive by hand
-will be compared with such differences. It is no way to train, though. It
+will be compared with such differences. It is no way to train, though: it
 costs two calls of f for each number, and GPT-2 has more than a hundred
-million. That is why there are 23 more exercises.
+million of them. Hence the exercises that follow.
 
 MATHEMATICS
 

@@ -100,8 +100,8 @@ def _factor(gradient, h, g):
         return
     for value, kind, text in [
         (-1, "wrong-sign", "the sign is wrong: f(x + h) comes first, f(x - h) is subtracted"),
-        (h * h, "h-multiplied", "it is multiplied by h: / 2 * h divides by 2 and then multiplies by "
-                                "h; write / (2 * h)"),
+        (h * h, "h-multiplied", "it is multiplied by h: / 2 * h divides by 2 and then multiplies "
+                                "by h; write / (2 * h)"),
         (2 * h * h, "h-multiplied", "the difference is multiplied by h; it is divided by 2 h"),
         (2 * h, "not-divided", "the difference is not divided by 2 h"),
         (h, "not-divided", "the difference is divided by 2, not by 2 h"),

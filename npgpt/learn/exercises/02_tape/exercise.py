@@ -63,7 +63,7 @@ class Value:
         self.grad = 0.0             # dL/d(this), once L.backward() has run
         self.parents = parents      # the Values that it was computed from
         self.pull = None            # hands self.grad on to the parents
-        self.number = next(MADE)    # 0, 1, 2, ...: the order in which Values were made
+        self.number = next(MADE)    # 0, 1, 2, ...: the order of making
 
     def __add__(self, other):
         out = Value(self.data + other.data, (self, other))

@@ -1,6 +1,7 @@
 """How the scalar tape is graded: gradients of small expressions, beside those of a Value of our own
 in which each known mistake was made."""
 
+import contextlib
 import functools
 import math
 import sys
@@ -184,8 +185,8 @@ def mistakes():
     yield from (Variant("wrong-order", "a Value hands on its gradient too early, before it has all "
                         f"of it: {NEWEST_FIRST}", way)
                 for way in ORDERS if way.startswith(("noted", "turn")))
-    yield Variant("wrong-order", "the walk goes from the oldest Value to the newest: gradients come "
-                  "from L, so turn the list round", "oldest first")
+    yield Variant("wrong-order", "the walk goes from the oldest Value to the newest: gradients "
+                  "come from L, so turn the list round", "oldest first")
     yield from (Variant("wrong-variable", f"tanh's slope is taken {text}", n)
                 for n, (_, text) in TANH.items())
     yield from (Variant("another-input", text, n) for n, (_, text) in MUL.items())
@@ -305,10 +306,10 @@ def grade(mine, g):
         expression = name.partition(": ")[0]
         used = [word for sign, word in (("+", "__add__"), ("*", "__mul__"), ("tanh", "tanh"))
                 if sign in expression]
-        g.fail("wrong-gradient", f"The simplest expression that goes wrong is {expression}. For a = "
-               f"0.5, b = -0.8 and c = 1.2, {name.partition(': ')[2]} should be {want[name]:.6g}; "
-               f"got {got[name]:.6g}. In it are {', '.join(used)} and the walk: work it out by hand "
-               "and follow the code with these numbers")
+        g.fail("wrong-gradient", f"The simplest expression that goes wrong is {expression}. For a "
+               f"= 0.5, b = -0.8 and c = 1.2, {name.partition(': ')[2]} should be "
+               f"{want[name]:.6g}; got {got[name]:.6g}. In it are {', '.join(used)} and the walk: "
+               "work it out by hand and follow the code with these numbers")
 
     def leaves_data_alone():
         a, b = value(0.5), value(-0.8)
@@ -351,6 +352,10 @@ def grade(mine, g):
             sys.setprofile(None)
         return abs(a.grad / 2.0**DOUBLINGS - 1) < 1e-9 or f"dL/da is {a.grad}."
 
+    # what is not begun is reported in the order of the file
+    for out in (value(0.5) + value(0.7), value(0.5) * value(0.7), value(0.5).tanh()):
+        with contextlib.suppress(Exception):
+            out.pull()
     if "unexplained" in diagnose_value(TAPE, tape).kinds:
         simplest_wrong()
     g.values(TAPE, tape)

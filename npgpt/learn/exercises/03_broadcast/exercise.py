@@ -101,9 +101,10 @@ def mul_backward(dout, cache):
 
 if __name__ == "__main__":
     rng = np.random.default_rng(0)
-    for x_shape, b_shape in [((2, 5, 3), (3,)), ((5, 3), (2, 1, 3)), ((3, 1), (1, 4)), ((2, 3), ())]:
+    for x_shape, b_shape in [((2, 5, 3), (3,)), ((5, 3), (2, 1, 3)),
+                             ((3, 1), (1, 4)), ((2, 3), ())]:
         x, b = rng.standard_normal(x_shape), rng.standard_normal(b_shape)
         out, cache = add_forward(x, b)
         dx, db = add_backward(np.ones_like(out), cache)
         print(f"x {x_shape}   b {b_shape}   out {out.shape}")
-        print(f"    each element of b was used {int(np.mean(db))} times, of x {int(np.mean(dx))}")
+        print(f"    uses of an element of b: {db.ravel()[0]:.0f}, of x: {dx.ravel()[0]:.0f}")

@@ -126,9 +126,9 @@ def _too_soon(mine, g):
     for a, b in ((dout.sum((0, 1)), x.sum((0, 1))), (dout.sum((0, 1)), x.mean((0, 1))),
                  (dout.mean((0, 1)), x.sum((0, 1)))):
         if np.shape(dw) == (3,) and np.allclose(dw, a * b):
-            g.fail("summed-too-soon", "mul_backward, gradient of w: dout and x are summed first and "
-                   "multiplied then. A product of two sums is not the sum of the products: multiply "
-                   "dout by x first, element by element, and sum the result")
+            g.fail("summed-too-soon", "mul_backward, gradient of w: dout and x are summed first "
+                   "and multiplied then. A product of two sums is not the sum of the products: "
+                   "multiply dout by x first, element by element, and sum the result")
 
 
 def grade(mine, g):

@@ -1,26 +1,44 @@
 """Softmax: from scores to probabilities, and back
 
-difficulty: 2/5  importance: 5/5  about 20 minutes (estimated)
+difficulty: 2/5   importance: 5/5   about 20 minutes (estimated)
 
-Attention asks of every token: how much do I look at each of the others? The answers begin as
-scores, any real numbers, and softmax turns each row of them into positive weights that sum to 1:
+STORY
 
-    out_i = exp(x_i) / sum_j exp(x_j)
+Attention asks of every token: how much do I look at each of the others? The
+answers begin as scores, which may be any numbers. Softmax turns each row of
+them into positive weights that sum to 1.
 
-exp of a large score overflows: exp(1000) is inf, and inf / inf is nan. What can be subtracted from
-all scores of a row without changing out? Whatever it is, it cancels; choose it so that no exp
-overflows.
+exp of a large score overflows: exp(1000) is inf, and inf / inf is nan. So
+subtract something first. What may be subtracted from every score of a row
+without changing out? And which choice of it lets no exp overflow?
 
-Backward. dx is short for dLoss/dx and has x's shape; dout is dLoss/dout. x_i reaches the loss by
-two ways: by its own out_i, and by the sum in the denominator, which every out_j of the row divides
-by. Differentiating gives
+Then the way back. x_i reaches the loss on two paths: through its own out_i,
+and through the sum in the denominator, by which every out_j of the row is
+divided. If x_i rises, its own weight rises, and all the others fall:
+
+    scores    1.0   2.0   3.0          raise the last one a little
+    out       0.09  0.24  0.67
+    change     -     -     +           the weights still sum to 1
+
+Differentiate out_j for x_i (do it: once for i = j, once for the others) and
+both cases fit one formula:
 
     d out_j / d x_i = out_j * ((i == j) - out_i)
 
-and dx_i is the sum over j of dout_j times that. Work the sum out on paper: what is left needs no
-loop, and no N x N matrix.
+That is a matrix, N x N for each row. But dx_i is only the sum over j of
+dout_j times it. Work that sum out on paper: what is left needs no loop and
+no matrix.
 
-Shapes    x, out, dout, dx (..., N); each row along the last axis is normalised by itself
+MATHEMATICS
+
+    out_i = exp(x_i) / sum over j of exp(x_j)
+    dx_i  = sum over j of dout_j * d out_j / d x_i
+
+SHAPES
+
+    x, out, dout, dx    (B, T, N), each row along the last axis by itself
+
+dx means dLoss/dx, and has the shape of x.
 """
 
 import numpy as np
@@ -29,9 +47,9 @@ from npgpt.learn import NotBegun
 
 
 def softmax_forward(x):
-    """Give out (..., N) and a cache, whatever your backward needs."""
+    """Give out, and a cache: whatever your backward needs."""
     # ---- your code: begins here ----
-    shifted = x - x.real.max(axis=-1, keepdims=True)
+    shifted = x - x.max(axis=-1, keepdims=True)
     exps = np.exp(shifted)
     out = exps / exps.sum(axis=-1, keepdims=True)
     cache = out
@@ -40,7 +58,7 @@ def softmax_forward(x):
 
 
 def softmax_backward(dout, cache):
-    """Give (dx,) from dout: a tuple with a gradient for each input."""
+    """Give (dx,): a tuple with a gradient for each input."""
     # ---- your code: begins here ----
     out = cache
     through_sum = (dout * out).sum(axis=-1, keepdims=True)

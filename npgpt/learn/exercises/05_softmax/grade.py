@@ -1,15 +1,58 @@
 """How softmax is graded."""
 
+import functools
+from dataclasses import replace
+
 import numpy as np
+
+from npgpt.doctor import Program
+from npgpt.doctor.values.catalogue import PROGRAMS
+
+
+def _over_batch(x):
+    e = np.exp(x - x.max(0, keepdims=True))
+    return e / e.sum(0, keepdims=True)
+
+
+def _dx(x, dout, wrong=None):
+    """dx, with one mistake made."""
+    e = np.exp(x - x.max(-1, keepdims=True))
+    out = e / e.sum(-1, keepdims=True)
+    sums = (dout * out).sum(None if wrong == "all rows" else -1, keepdims=True)
+    return {"dx": out * (dout - sums)}
+
+
+SOFTMAX = PROGRAMS["softmax"]
+FORWARD = replace(SOFTMAX, variants=[
+    *SOFTMAX.variants, ("softmax-wrong-axis", _over_batch,
+                        "softmax runs over axis 0, the batch: rows lie along the last one")])
+BACKWARD = Program("softmax", _dx, [
+    ("wrong-axis", functools.partial(_dx, wrong="all rows"),
+     "all rows are taken for one: the sum runs over the whole array (np.diag of a flattened batch "
+     "does the same), and each row has a sum of its own"),
+])
 
 
 def grade(mine, g):
-    """Values with rows of uneven size, the gradient, and a row that would overflow."""
+    """Values with rows of uneven size, the gradient, and rows that would overflow."""
+    forward, backward = mine.softmax_forward, mine.softmax_backward
     x = g.normal(2, 3, 5)
-    g.values("softmax", mine.softmax_forward, x, axes="B T N")
-    g.probe("no-max-subtracted", "scores of 1000 give probabilities, not nan",
-            lambda: np.isfinite(mine.softmax_forward(np.array([[1000.0, 999.0]]))[0]).all())
-    g.gradient(mine.softmax_forward, mine.softmax_backward, x)
+    g.values(FORWARD, forward, x, axes="B T N")
+
+    def sums_to_one():
+        off = np.abs(forward(x)[0].sum(-1) - 1).max()
+        return off < 1e-12 or (f"It is off by {off:.0e}: after the shift the sum of exp is at "
+                               "least 1, and needs nothing added.")
+
+    @functools.wraps(backward)
+    def gradient(x, dout):
+        given = backward(dout, forward(x)[1])
+        return {"dx": given[0] if isinstance(given, tuple) else given}
+
+    if isinstance(forward(x), tuple):
+        g.probe("eps-in-sum", "every row sums to 1", sums_to_one)
+        g.known(BACKWARD, gradient, x, g.normal(2, 3, 5))
+    g.gradient(forward, backward, x)
 
 
 def after():

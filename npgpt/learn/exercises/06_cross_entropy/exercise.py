@@ -55,7 +55,7 @@ from npgpt.learn import NotBegun
 
 
 def cross_entropy_forward(logits, targets, *, ignore_index=-100):
-    """Give the mean loss over the targets that are not ignore_index, and what backward needs."""
+    """Give the mean loss over the targets that count, and what backward needs."""
     # ---- your code: begins here ----
     rows, flat = logits.reshape(-1, logits.shape[-1]), targets.reshape(-1)
     counted = flat != ignore_index

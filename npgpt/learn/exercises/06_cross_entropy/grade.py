@@ -41,19 +41,19 @@ KNOWN = [
      "their mean"),
     ("sum-for-mean", "sequences", "it is divided by the number of sequences; the loss is a mean "
      "over positions"),
-    ("one-hot-forgotten", "p only", "the target is never subtracted: the gradient does not know the "
-     "text"),
-    ("wrong-sign", "sign", "the sign is wrong: the loss falls when the target's logit rises, so its "
-     "gradient is negative"),
-    ("softmax-diagonal", "diagonal", "1/p and p (1 - p) are multiplied element by element, which is "
-     "softmax's diagonal only: every logit of a row moves the target's p"),
+    ("one-hot-forgotten", "p only", "the target is never subtracted: the gradient does not know "
+     "the text"),
+    ("wrong-sign", "sign", "the sign is wrong: the loss falls when the target's logit rises, so "
+     "its gradient is negative"),
+    ("softmax-diagonal", "diagonal", "1/p and p (1 - p) are multiplied element by element, which "
+     "is softmax's diagonal only: every logit of a row moves the target's p"),
     ("softmax-diagonal", "p (1 - p)", "p (1 - p) is softmax's diagonal only, and the logarithm's "
      "1/p is missing"),
-    ("missing-term", "one-hot only", "only the target's own logit gets a gradient: the path through "
-     "the sums of exps is missing, which every logit of the row feeds"),
+    ("missing-term", "one-hot only", "only the target's own logit gets a gradient: the path "
+     "through the sums of exps is missing, which every logit of the row feeds"),
     ("term-sign", "added", "the target is added where it is to be subtracted"),
-    ("wrong-element", "subtracted everywhere", "1 is subtracted from every element of the row: only "
-     "the target's"),
+    ("wrong-element", "subtracted everywhere", "1 is subtracted from every element of the row: "
+     "only the target's"),
 ]
 BACKWARD = Program("cross_entropy", _dlogits, [
     (kind, functools.partial(_dlogits, wrong=wrong), sentence) for kind, wrong, sentence in KNOWN])
@@ -71,8 +71,58 @@ def _draw(rng, settings, n):
     return (logits, targets), drawn
 
 
+def _dloss_dropped(dlogits, logits, targets):
+    try:
+        once, twice = (np.asarray(dlogits(logits, targets, dloss)["dlogits"], float)
+                       for dloss in (1.0, 2.0))
+    except (LookupError, TypeError, ValueError):    # what went wrong is for the doctor
+        return False
+    return bool(np.any(once)) and np.array_equal(once, twice)
+
+
+def _loss(logits, targets, *, wrong):
+    """The loss with one mistake made."""
+    rows, flat = logits.reshape(-1, logits.shape[-1]), targets.reshape(-1)
+    counted, n = flat != -100, np.arange(len(flat))
+    safe = np.where(counted, flat, 0)
+    shifted = rows - rows.max(-1, keepdims=True)
+    sums = np.exp(shifted).sum(-1, keepdims=True)
+    log_p = shifted - np.log(sums)
+    if wrong == "log2":
+        log_p = shifted - np.log2(sums)
+    if wrong == "no sums":
+        log_p = shifted
+    if wrong == "sums alone":
+        log_p = -np.log(sums)
+    if wrong == "sums not logged":
+        log_p = shifted - sums
+    picked = log_p[:, safe] * counted if wrong == "all rows" else log_p[n, safe] * counted
+    if wrong == "all rows counted":
+        picked = log_p[:, flat[counted]]
+    if wrong == "whole row":
+        picked = log_p * counted[:, None]
+    return -picked.sum() / max(counted.sum(), 1)
+
+
 LOSS = PROGRAMS["cross_entropy"]
-FORWARD = replace(LOSS, draw=_draw)
+FORWARD = replace(LOSS, draw=_draw, variants=[*LOSS.variants, *(
+    (kind, functools.partial(_loss, wrong=wrong), sentence) for kind, wrong, sentence in [
+        ("loss-in-bits", "log2",
+         "log2 stands where log is meant: exp undoes the natural logarithm"),
+        ("logsumexp-forgotten", "no sums",
+         "the log of the sums is not subtracted: log_p = shifted - log(sums)"),
+        ("logits-forgotten", "sums alone", "the target's own logit is missing: log_p = shifted - "
+                                           "log(sums)"),
+        ("log-forgotten", "sums not logged", "the sums are subtracted without their logarithm: "
+                                             "log_p = shifted - log(sums)"),
+        ("onehot-all-rows", "all rows", "every row is scored on the targets of all rows: "
+                                        "[:, targets] takes them all; take two index arrays, "
+                                        "[rows, targets]"),
+        ("onehot-all-rows", "all rows counted", "every row is scored on the targets of all rows: "
+                                                "take two index arrays, [rows, targets]"),
+        ("target-forgotten", "whole row", "all of log_p is summed: only the target's element of "
+                                          "each row belongs to the loss"),
+    ])])
 
 
 def grade(mine, g):
@@ -110,8 +160,7 @@ def grade(mine, g):
             return {"dlogits": given[0] if isinstance(given, tuple) else given}
 
         g.known(BACKWARD, dlogits, logits, some, 0.7)
-        once, twice = (dlogits(logits, some, dloss)["dlogits"] for dloss in (1.0, 2.0))
-        if np.any(once) and np.array_equal(once, twice):
+        if _dloss_dropped(dlogits, logits, some):
             g.fail("missing-factor", f"{backward.__name__} gives the same for dloss = 1 and dloss "
                    "= 2: dloss is a factor of every gradient")
         g.gradient(forward, backward, logits, some)

@@ -62,8 +62,10 @@ BACKWARD = Program("gelu_backward", _dx, [
      "tanh is taken twice: t is tanh(inner) already, so its slope is 1 - t^2"),
     ("wrong-variable", _other(dtanh=lambda t: t * (1 - t)),
      "t (1 - t) is the sigmoid's slope: tanh's is 1 - t^2"),
-    ("term-factor", _other(two=1.0), "the 1/2 is missing in the second term: out = 0.5 * x * (1 + t)"),
-    ("term-factor", _other(one=1.0), "the 1/2 is missing in the first term: out = 0.5 * x * (1 + t)"),
+    ("term-factor", _other(two=1.0),
+     "the 1/2 is missing in the second term: out = 0.5 * x * (1 + t)"),
+    ("term-factor", _other(one=1.0),
+     "the 1/2 is missing in the first term: out = 0.5 * x * (1 + t)"),
     ("exact-derivative", _exact, "the second term is that of the exact GELU, x times the normal "
                                  "density: your forward is the tanh form"),
 ])
@@ -119,8 +121,8 @@ def grade(mine, g):
         slope = mine.gelu_backward(np.ones(4), cache)
         slope = slope[0] if isinstance(slope, tuple) else slope
         return np.allclose(out, [0, 0, 40, 300]) and np.allclose(slope, [0, 0, 1, 1]) or (
-            f"At -300, -40, 40 and 300 gelu is {out}, its slope {slope}; expected 0, 0, 40, 300 and "
-            "0, 0, 1, 1.")
+            f"At -300, -40, 40 and 300 gelu is {out}, its slope {slope}; expected 0, 0, 40, 300 "
+            "and 0, 0, 1, 1.")
 
     g.probe("not-finite", "inputs of 300 neither overflow nor give NaN", large_inputs)
 

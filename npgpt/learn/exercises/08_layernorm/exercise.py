@@ -46,8 +46,8 @@ it use, with which slope, and was a (..., 1) stretched over the C channels?
 
     mean    = x.mean                          (..., 1)
     centred = x - mean                        (..., C)
-    var     = (centred^2).mean                (..., 1)    divided by C, not C - 1
-    rstd    = 1 / sqrt(var + eps)             (..., 1)    eps inside the root
+    var     = (centred^2).mean                (..., 1)   divided by C, not C - 1
+    rstd    = 1 / sqrt(var + eps)             (..., 1)   eps inside the root
     xhat    = centred * rstd                  (..., C)
     out     = xhat * weight + bias            (..., C)
 
@@ -122,7 +122,8 @@ def layernorm_backward(dout, cache):
     dbias = dout.sum(axis=positions)
     dweight = (dout * xhat).sum(axis=positions)
     dxhat = dout * weight
-    dx = rstd * (dxhat - dxhat.mean(-1, keepdims=True) - xhat * (dxhat * xhat).mean(-1, keepdims=True))
+    dx = rstd * (dxhat - dxhat.mean(-1, keepdims=True)
+                 - xhat * (dxhat * xhat).mean(-1, keepdims=True))
     return dx, dweight, dbias
     # ---- your code: ends here ----
 

@@ -12,11 +12,14 @@ through the plus sign, where it is not multiplied by anything. It arrives at the
 whatever the branches do. In GPT-2 the running x is called the *residual stream*: each branch
 reads from it, through a LayerNorm, and adds its result to it.
 
-            .-----------------------.
-    x ------+--> norm --> f --> branch --(+)--> out         dout comes in at the right end
-            '------------------------->--'                  and goes back along both lines
+    forward     x ---+--> norm --> linear --> tanh --> branch ---(+)--> out
+                     '--------------------------------------------^
 
-Where an arrow forks in forward, gradients add in backward. x forks here.
+    backward    dx <-(+)<--- norm <-- linear <-- tanh <-- dbranch <--+--- dout
+                      ^----------------------------------------------'
+
+Where a line forks in forward, gradients add in backward; where two lines add in forward,
+the gradient forks. x forks here.
 
 The mathematics
     residual   out = x + branch

@@ -8,10 +8,11 @@ and a value v_s, which is what it hands over. The score of t and s is the dot pr
 q_t . k_s; softmax turns the scores of one query into weights that sum to 1; and the output
 at t is the mean of the values under those weights.
 
-Two details decide whether it works. Scores are divided by sqrt(D): a dot product of D
-products has a deviation of about sqrt(D), and softmax of large numbers is almost a hard
-choice, whose gradient is almost 0. And the model is to predict the next token, so a position
-may look at itself and at what came before, never at what comes after:
+Two details decide whether it works. Scores are divided by sqrt(D): the dot product of two
+random vectors of size D has a standard deviation of about sqrt(D), and softmax of large
+numbers is almost a hard choice, whose gradient is almost 0. And the model is to predict the
+next token, so a position may look at itself and at what came before, never at what comes
+after:
 
                 key s  0   1   2   3
         query t = 0    x   .   .   .        x: visible      .: hidden, score -inf
@@ -19,7 +20,7 @@ may look at itself and at what came before, never at what comes after:
                 t = 2    x   x   x   .      hidden *before* softmax, so that the
                 t = 3    x   x   x   x      weights that are left sum to 1
 
-Backward is the chain rule from the last line to the first. Two matrix products and one
+Backward is the chain rule from the last line to the first. There are two matmuls and one
 softmax, so you need nothing new: for A @ B = Y, dA = dY @ B.T and dB = A.T @ dY. A hidden
 score never reached the output; its weight is 0, and softmax's backward multiplies by the
 weight, so its gradient is 0 by itself.

@@ -158,6 +158,5 @@ def after():
     seen = len({*bare[0].ravel().tolist()})
     return (f"In GPT-2 small with {t} tokens, a bare reshape puts {wrong:.1%} of all numbers at "
             f"the wrong position, and its head 0 sees {seen} of the {t} positions. The shape is "
-            "right, nothing raises, and the loss falls, since any mixing of positions is better "
-            "than none. A test that only trains will pass it. A test that changes a late token "
-            "and looks at an early output will not.")
+            "right, nothing raises, and the model trains. A test that only trains it passes; one "
+            "that changes a late token and looks at an early output does not.")

@@ -16,8 +16,8 @@ normalised inside a block: it is a sum of everything so far. Each branch has a n
 own, with its own weight and bias.
 
 There is no new formula in backward. Walk the forward upwards, line by line, and give every
-step's gradient to the step above it. Attention to the forks: the stream is read at two
-places, by the branch and by the plus sign, so at each fork two gradients add. A block has 12
+step's gradient to the step above it. Mind the forks: the stream is read at two places, by
+the branch and by the plus sign, so at each fork two gradients add. A block has 12
 parameters; a dict keeps their gradients under the parameters' names.
 
 The mathematics

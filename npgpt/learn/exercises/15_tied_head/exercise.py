@@ -6,16 +6,16 @@ At its beginning GPT-2 turns ids into rows of a table, wte. At its end it has to
 of C channels back into one score (logit) for every token of the vocabulary. It does so by
 the same table: the score of a token is the dot product of the vector with that token's row.
 To say "cat", the model points in the direction in which it also reads "cat". That is called
-*weight tying*; in GPT-2 small it saves 38 million of 163 million parameters.
+*weight tying*, and it saves a second table as large as the first.
 
 For the gradient it means this: wte is one parameter with two uses, so two gradients arrive
 at it, and they add. The two look very different. The output's part fills all rows: every
 token had a score. The lookup's part fills only the rows of the tokens that were read. Whoever
-writes the second over the first loses most of it, and a check of shapes will not notice.
+writes the second over the first loses the first, and a check of shapes will not notice.
 
-           .--------------------- wte ---------------------.
-           | lookup                                        | scores
-    ids ---+--> x = wte[ids] --> hidden = tanh(x @ weight) --+--> logits = hidden @ wte.T
+                 .--------------------------- wte ----------------------------.
+          lookup |                                                            | scores
+    ids --> x = wte[ids] --> hidden = tanh(x @ weight) --> logits = hidden @ wte.T
 
 To keep the middle small, the "model" between the two ends is one matrix and a tanh.
 

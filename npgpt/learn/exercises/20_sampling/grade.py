@@ -40,6 +40,35 @@ def _cold_nucleus(logits, *, temperature=1.0, top_k=None, top_p=None):
     return out
 
 
+def _smallest_left(logits, *, temperature=1.0, top_k=None, top_p=None):
+    """Top-k with the comparison the wrong way round."""
+    hot = logits / temperature
+    if top_k is not None:
+        hot = np.where(hot <= np.sort(hot)[-min(top_k, len(hot))], hot, -np.inf)
+    return KNOWN.function(hot, top_p=top_p)
+
+
+def _others_left(logits, *, temperature=1.0, top_k=None, top_p=None):
+    """What top-p should drop is what is kept."""
+    before = KNOWN.function(logits, temperature=temperature, top_k=top_k)
+    after = KNOWN.function(logits, temperature=temperature, top_k=top_k, top_p=top_p)
+    return after if top_p is None else before * (after == 0) / (before * (after == 0)).sum()
+
+
+def _at_the_end(change):
+    """The right result, changed."""
+    def changed(logits, **settings):
+        return change(KNOWN.function(logits, **settings))
+
+    return changed
+
+
+def _logits_left(logits, *, temperature=1.0, top_k=None, top_p=None):
+    """The logits that are left, without softmax."""
+    kept = KNOWN.function(logits, temperature=temperature, top_k=top_k, top_p=top_p) > 0
+    return np.where(kept, logits / temperature, -np.inf)
+
+
 def _top_p_not_normalised(logits, *, temperature=1.0, top_k=None, top_p=None):
     """What top-p leaves, as it was before."""
     before = KNOWN.function(logits, temperature=temperature, top_k=top_k)
@@ -60,6 +89,16 @@ VARIANTS = [
      "that top-k has left, normalised again"),
     ("temperature-after-top-p", _cold_nucleus, "top-p looks at probabilities without the "
      "temperature: it is to see the ones that are drawn from"),
+    ("top-k-smallest", _smallest_left, "the comparison is the wrong way round: top-k drops the "
+     "largest logits"),
+    ("top-p-inverted", _others_left, "the comparison is the wrong way round: it keeps what top-p "
+     "should drop"),
+    ("softmax-twice", _at_the_end(lambda probs: softmax_forward(probs)[0]), "softmax is applied to "
+     "probabilities at the end: what is dropped gets exp(0) = 1; divide by the sum instead"),
+    ("log-softmax", _at_the_end(np.log), "these are log-probabilities"),
+    ("softmax-left-out", _logits_left, "these are logits: softmax comes at the end"),
+    ("temperature-rooted", _changed(temperature=lambda given: given["temperature"] ** 0.5),
+     "the logits are divided by the root of the temperature"),
     ("not-renormalised", _top_p_not_normalised, "what top-p leaves is not normalised again"),
     ("top-p-as-limit", _at_least, "1 - p is used as a limit for each probability: top-p adds them "
      "up, from the largest"),
@@ -115,6 +154,8 @@ GREEDY = Program("sampling at temperature 0", greedy, [
      "its own, all probability on the largest logit"),
     ("temperature-0-ignored", _warm, "temperature 0 has no effect: it is a case of its own, all "
      "probability on the largest logit"),
+    ("worst-for-best", lambda logits, **settings: greedy(-logits), "all probability is on the "
+     "smallest logit: greedy takes the largest"),
     ("token-for-probabilities", _cold, "it gives the number of the best token: expected an array "
      "of V probabilities, 1 for that token and 0 for all others"),
 ], draw=_draw_greedy)

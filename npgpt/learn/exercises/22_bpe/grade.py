@@ -55,6 +55,16 @@ def _by_text(tokens, pair):
     return out
 
 
+def _by_joined(tokens, pair):
+    """Two tokens that together make the pair's bytes, however they are cut."""
+    out, n = [], 0
+    while n < len(tokens):
+        hit = n + 1 < len(tokens) and tokens[n] + tokens[n + 1] == pair[0] + pair[1]
+        out.append(tokens[n] + tokens[n + 1] if hit else tokens[n])
+        n += 2 if hit else 1
+    return out
+
+
 def _kept_too(tokens, pair):
     """The joined pair is added, and its right part stays."""
     out, n = [], 0
@@ -76,9 +86,9 @@ def _rest_lost(tokens, pair):
 
 
 def _draw_merged(rng, given, n):
-    tokens = [b"a", b"a", b"a", b"b", b"a", b"a", b"a", b"a", b"ab", b"a", b"b", b"c"]
-    pair = [(b"a", b"a"), (b"a", b"b"), (b"b", b"a"), (b"ab", b"a"), (b"b", b"c"), (b"a", b"c")][n]
-    return ([tokens[i] for i in range(12)] + ([b"a"] if n % 2 else []), pair), {}
+    tokens = [b"a", b"a", b"a", b"b", b"a", b"aa", b"b", b"a", b"ab", b"a", b"b", b"c"]
+    pair = [(b"a", b"a"), (b"a", b"b"), (b"a", b"ab"), (b"aa", b"b"), (b"b", b"c"), (b"a", b"c")][n]
+    return (tokens + [b"a"] * (n % 2), pair), {}
 
 
 MERGED = Program("merged", right_merged, [
@@ -89,8 +99,8 @@ MERGED = Program("merged", right_merged, [
     ("joined-part-kept", _kept_too, "after a pair was joined its right part comes once more: go on "
      "behind it"),
     ("last-token-lost", _rest_lost, "the last token is lost where it was not joined"),
-    ("merged-by-text", _by_text, "it joins any tokens whose bytes make the pair's bytes: only "
-     "the pair itself counts"),
+    *(("merged-by-text", f, "it joins any tokens whose bytes make the pair's bytes: aa and b are "
+       "not the pair (a, ab), though both make aab") for f in (_by_joined, _by_text)),
 ], draw=_draw_merged)
 
 
@@ -107,6 +117,30 @@ def _draw_encode(rng, given, n):
     merges = {left + right: (left, right)
               for left, right in programs.bpe_train(learnt.encode(), 8)[::-1]}
     return (text.encode(), [*merges.values()][::-1]), {}
+
+
+def _each_time(choose):
+    """Encoding that takes another pair than the one of the lowest rank."""
+    def encode(text, merges):
+        rank = {pair: n for n, pair in enumerate(merges)}
+        tokens = [bytes([b]) for b in text]
+        while pairs := [pair for pair in zip(tokens, tokens[1:]) if pair in rank]:
+            tokens = right_merged(tokens, choose(pairs, rank))
+        return tokens
+
+    return encode
+
+
+def _in_the_text(text, merges):
+    """The bytes of each merge marked in the text by replace."""
+    for left, right in merges:
+        text = text.replace(left + right, b"|" + left + right + b"|")
+    return [token for token in text.split(b"|") if token]
+
+
+def _whole(text, merges):
+    """A text that was never cut into bytes."""
+    return text.split()
 
 
 def _run_encode(function, inputs, settings):
@@ -174,7 +208,20 @@ def _one_too_many(text, count):
 _INTS = ("the tokens are integers: iterating over bytes gives integers, text[i:i + 1] is a byte "
          "string")
 ENCODING = replace(ENCODE, run=_run_encode, draw=_draw_encode, variants=[
-    *ENCODE.variants, ("integers-for-bytes", _ints, _INTS)])
+    *ENCODE.variants,
+    ("integers-for-bytes", _ints, _INTS),
+    ("merges-right-to-left", _each_time(lambda pairs, rank: pairs[-1]), "the last pair of the text "
+     "is merged: the pair of the lowest rank comes first"),
+    ("longest-pair-first", _each_time(lambda pairs, rank: max(
+        pairs, key=lambda pair: len(pair[0] + pair[1]))), "the longest pair is merged: the pair of "
+     "the lowest rank comes first"),
+    ("shortest-pair-first", _each_time(lambda pairs, rank: min(
+        pairs, key=lambda pair: len(pair[0] + pair[1]))), "the shortest pair is merged: the pair "
+     "of the lowest rank comes first"),
+    ("replaced-in-text", _in_the_text, "the bytes of a merge are looked for in the text: what "
+     "counts is a pair of neighbouring tokens, as they are cut at that moment"),
+    ("not-cut-into-bytes", _whole, "the text is not cut into bytes at the beginning"),
+])
 TRAINING = replace(TRAIN, run=_run_train, variants=[
     *TRAIN.variants,
     ("cut-at-spaces", _cut_at_spaces, "the text is cut at its spaces: here a pair may hold a "
@@ -200,7 +247,8 @@ def _bytes_only(mine):
 
 def _joined_again(mine):
     text = "aaaaaab é aab".encode()
-    return b"".join(mine.encode(text, mine.train(text, 6))) == text
+    merges = [tuple(pair) for pair in mine.train(text, 6)]
+    return b"".join(mine.encode(text, merges)) == text
 
 
 def _edges(mine):
@@ -227,8 +275,9 @@ def after():
 
     text = Path(__file__).with_name("exercise.py").read_text(encoding="utf-8").split('"""')[1]
     tokens = len(BPETokenizer().encode(text))
-    return (f"GPT-2's 50 000 merges make {tokens} tokens of this exercise's story of "
-            f"{len(text.encode())} bytes: {len(text.encode()) / tokens:.1f} bytes each. Attention's "
-            "work grows with the square of the length, so that factor counts twice. The same "
-            "merges need far more tokens for languages and signs that their training text had "
-            "little of, and that is why some users get less text into the same context.")
+    size = len(text.encode())
+    return (f"GPT-2's 50 000 merges make {tokens} tokens of this exercise's story of {size} bytes: "
+            f"{size / tokens:.1f} bytes each. Attention's work grows with the square of the "
+            "length, so that factor counts twice. The same merges need far more tokens for "
+            "languages and signs that were rare in the text they were learnt from, and so their "
+            "users get less text into the same context.")

@@ -39,6 +39,24 @@ def _shifted(eps):
     return entropy
 
 
+def _clipped_in_log(eps):
+    def entropy(weights):
+        return -(weights * np.log(np.maximum(weights, eps))).sum(-1).mean((0, 2))
+
+    return entropy
+
+
+def _eps(eps):
+    def entropy(weights):
+        return -(weights * np.log(weights + eps)).sum(-1).mean((0, 2))
+
+    return entropy
+
+
+def _softmax_again(weights):
+    return per_head(softmax_forward(weights)[0])
+
+
 def _not_first(weights):
     return _terms(weights).sum(-1)[..., 1:].mean((0, 2))
 
@@ -61,10 +79,40 @@ def _by_sequence(weights):
 
 _CLIPPED = ("hidden weights are replaced by a small number, which adds to every row: 0 ln 0 is 0, "
             "so a hidden key adds nothing")
-ENTROPY = replace(KNOWN, variants=[
+
+
+def _draw(rng, given, n):
+    """Heads of several kinds: the second input has weights far below 1, as sure heads have."""
+    b, h, t = 2, 3 + n % 2, 5 + n
+    scores = (1, 5, 2)[n % 3] * rng.standard_normal((b, h, t, t))
+    return (softmax_forward(np.where(np.tri(t, dtype=bool), scores, -np.inf))[0],), {}
+
+
+ENTROPY = replace(KNOWN, draw=_draw, variants=[
     *KNOWN.variants,
     *(("entropy-clipped", f(eps), _CLIPPED) for f in (_clipped, _shifted)
       for eps in (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)),
+    *(("entropy-clipped-in-log", _clipped_in_log(eps), f"weights below {eps:g} are raised inside "
+       "the log: that changes the terms of small weights, and only 0 needs care")
+      for eps in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)),
+    *(("entropy-eps", _eps(eps), f"{eps:g} is added inside the log: it shifts every entropy")
+      for eps in (1e-3, 1e-4, 1e-9, 2e-9, 1e-10)),
+    ("softmax-twice", _softmax_again, "softmax is applied to the weights: they are probabilities "
+     "already"),
+    ("entropy-exp", lambda w: np.exp(per_head(w)), "this is exp of the entropy: the number of "
+     "tokens that a head looks at, as it were"),
+    ("entropy-exp", lambda w: np.exp(_terms(w).sum(-1)).mean((0, 2)), "this is the mean of exp of "
+     "the entropies"),
+    ("entropy-divided-already", lambda w: per_head(w) / causal_bound(w.shape[-1]), "it is divided "
+     "by the bound already: entropies in nats are meant here"),
+    ("entropy-divided-already", lambda w: per_head(w) / math.log(w.shape[-1]), "it is divided by "
+     "ln T already: entropies in nats are meant here"),
+    ("entropy-in-decimal-digits", lambda w: per_head(w) / math.log(10), "the logarithm is that to "
+     "base 10: the natural one is meant"),
+    ("entropy-largest-row", lambda w: _terms(w).sum(-1).max((0, 2)), "this is the largest entropy "
+     "of a row: the mean is meant"),
+    ("weight-squared", lambda w: -(w * w).sum(-1).mean((0, 2)), "the weight is squared: the "
+     "logarithm is missing"),
     ("entropy-sum-over-queries", lambda w: _terms(w).sum((2, 3)).mean(0),
      "the rows are added up and not divided by T: a mean over the queries is meant"),
     ("entropy-sum-over-batch", lambda w: _terms(w).sum((0, 2, 3)) / w.shape[2],
@@ -102,6 +150,14 @@ BOUND = Program("causal_bound", causal_bound, [
      "the sum: range(1, length) ends at length - 1"),
     ("bound-one-short", lambda length: math.lgamma(length) / max(length - 1, 1), "the sum ends at "
      "ln (T - 1): the last row sees T tokens"),
+    ("bound-one-more", lambda length: causal_bound(length + 1), "this is the bound for one token "
+     "more"),
+    ("bound-one-short", lambda length: causal_bound(length - 1), "this is the bound for one token "
+     "less"),
+    ("bound-log-T", lambda length: math.log(length) - 1, "this is Stirling's approximation of the "
+     "bound, ln T - 1: the sum itself is meant"),
+    ("bound-log-T", lambda length: math.log(length) / length, "this is ln T / T: the sum of "
+     "ln 1 ... ln T is to be divided by T"),
     ("bound-one-more", lambda length: math.lgamma(length + 2) / length, "the sum goes one too far, "
      "to ln (T + 1)"),
     ("bound-without-first", lambda length: math.lgamma(length + 1) / max(length - 1, 1), "it is "
@@ -150,14 +206,19 @@ FRACTION = Program("entropy_fraction", fraction, [
      "averaged: the mean entropy is to be divided by the mean bound"),
     ("fraction-of-rows", _row_fractions(1), "each row is divided by its own bound, and then "
      "averaged: the mean entropy is to be divided by the mean bound"),
+    ("fraction-of-1", lambda w: 1 - fraction(w), "it is 1 minus the fraction: 1 means everything "
+     "equally"),
+    ("fraction-of-sum", lambda w: per_head(w) / per_head(w).sum(), "it is divided by the sum of "
+     "the heads: the bound is what is possible"),
+    ("mean-over-heads", lambda w: fraction(w).mean(), "the heads are averaged: each has its own"),
     ("fraction-percent", lambda w: 100 * fraction(w), "it is in percent: 1 means everything"),
-], draw=KNOWN.draw)
+], draw=_draw)
 
 
 def _sure(mine):
     weights = np.eye(4)[None, None]
     got = np.asarray(mine.attention_entropy(weights))
-    return got.shape == (1,) and got[0] == 0 or f"It gave {got}."
+    return got.shape == (1,) and abs(got[0]) < 1e-8 or f"It gave {got}."
 
 
 def _everything(mine):

@@ -2,11 +2,12 @@
 
 import copy
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from npgpt.doctor import Program
+from npgpt.doctor import Program, diagnose_value
 from npgpt.doctor.values import attention, layers
 from npgpt.doctor.values.program import Variant, accepted, variants
 
@@ -49,6 +50,8 @@ def right(params, ids, *, n_head, eps=1e-5, wrong={}):
         q, k = (attention.split_heads(qkv, which, n_head=h, wrong=wrong) for which in "qk")
         seen.append(attention.attention_weights(q, k, width=C, wrong=wrong))
         x = attention.block(x, block, n_head=n_head, wrong=wrong)
+        if "final-norm-in-each-block" in wrong:
+            x = layers.layernorm(x, params["ln_f.weight"], params["ln_f.bias"])
         if "last-block-left-out" in wrong:
             break
     wte = params["wte.weight"]
@@ -70,7 +73,13 @@ def _draw_forward(rng, given, n):
     return (params, rng.integers(0, V, (2 + n % 2, P - 1 - n % 2))), {"n_head": H}
 
 
-_LEFT_OUT = {"norm-left-out", "tied-but-untied", "positions-by-id", "linear-bias-forgotten"}
+def _batch_first(params, ids, *, n_head):
+    """The axes of layers and sequences swapped."""
+    logits, weights = right(params, ids, n_head=n_head)
+    return logits, weights.swapaxes(0, 1)
+
+
+_LEFT_OUT = {"norm-left-out", "tied-but-untied", "positions-by-id"}
 FORWARD = Program("forward", right, [
     *(v for v in variants(
         "embedding", "residual", "block", "unembedding", "layernorm", "gelu", "attention_weights",
@@ -78,8 +87,35 @@ FORWARD = Program("forward", right, [
       if v.kind not in _LEFT_OUT),
     Variant("one-block-for-all", "every layer computes with the weights of the first block"),
     Variant("blocks-reversed", "the blocks come in reverse order"),
+    ("layers-second", _batch_first, "the weights have the axes (B, L, H, T, T): layers come "
+     "first"),
+    Variant("final-norm-in-each-block", "ln_f comes after every block: it comes once, at the "
+            "end"),
     Variant("last-block-left-out", "only the first block is computed"),
 ], draw=_draw_forward, run=_run_forward)
+
+
+# the first part that is wrong, and where the mistake then lies
+_BEFORE = [
+    "wrong are the attention weights of the first layer already: look at the embedding, at ln_1 "
+    "and c_attn, at the heads, the scale, the mask, softmax, and at the order of the axes",
+    "the weights of the first layer are right, those of the second are not: look at what comes "
+    "after them in a block, from weights @ v to the second residual connection",
+    "all attention weights are right, the logits are not: look at what comes after the last block, "
+    "or after the weights in it",
+]
+
+
+def _where(mine):
+    """What the first wrong part says, where no known mistake fits."""
+    inputs, settings = _draw_forward(np.random.default_rng(3), {}, 0)
+    expected, got = (_run_forward(f, inputs, settings) for f in (right, mine))
+    for (name, value), words in zip(expected.items(), _BEFORE):
+        if name not in got or got[name].shape != value.shape:
+            return None
+        if not np.allclose(got[name], value):
+            return words
+    return None
 
 
 def written(params, ids, count, *, n_head, wrong=""):
@@ -109,6 +145,12 @@ def _run_written(function, inputs, settings):
 def _draw_written(rng, given, n):
     _, params = checkpoint(rng)
     return (params, rng.integers(0, V, 3 + n), 8 + n), {"n_head": H}
+
+
+def _draw_short(rng, given, n):
+    """A text that the position table is long enough for."""
+    _, params = checkpoint(rng)
+    return (params, rng.integers(0, V, 2 + n % 2), 3), {"n_head": H}
 
 
 _WRITTEN = [
@@ -217,8 +259,13 @@ def _from_a_file(mine):
 def grade(mine, g):
     """Names, forward, causality, writing, and a file that npgpt wrote."""
     _grade_names(mine, g)
-    g.values(FORWARD, mine.forward)
+    if diagnose_value(FORWARD, mine.forward).kinds == ["unexplained"] and (
+            found := _where(mine.forward)):
+        g.fail("first-wrong-part", f"forward: {found}")
+    else:
+        g.values(FORWARD, mine.forward)
     g.probe("sees-the-future", "a later token changes nothing before it", lambda: _causal(mine))
+    g.values(replace(WRITTEN, draw=_draw_short), mine.generate)
     g.probe("window-overflow", "it writes on where the position table ends", lambda: _beyond(mine))
     g.values(WRITTEN, mine.generate)
     g.probe("another-model", "a file written by npgpt gives npgpt's logits",
