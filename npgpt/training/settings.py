@@ -72,8 +72,8 @@ class DataSettings:
                               "bpe:1024: byte pair encoding learned from the text, 1024 ids")
     special: bool = _setting(False, "<|endoftext|> in the text is the end of a document, not text")
     task: str = _setting(
-        "text", "What the corpus is; text, instruct: JSON lines of instruction and output, "
-                "classify: of text and label")
+        "text", "What the corpus holds: text; instruct, JSON lines of instruction and output; or "
+                "classify, of text and label")
     labels: str = _setting(
         "", "The labels of classify, separated by commas (default: those of the corpus, sorted)")
     val_fraction: float = _setting(
