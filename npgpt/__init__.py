@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "EntropyPenalty": "config", "GPT2Config": "config", "FAST": "fast.ops", "GPT2": "gpt2",
-    "TextModel": "opening", "load": "opening", "open_model": "opening", "TEXTBOOK": "ops", "Ops": "ops", "Op": "tape", "Tape": "tape",
-    "TapeError": "tape", "Var": "tape", "plot": "training.curves", "__version__": "version",
+    "TextModel": "opening", "load": "opening", "open_model": "opening", "TEXTBOOK": "ops",
+    "Ops": "ops", "Op": "tape", "Tape": "tape", "TapeError": "tape", "Var": "tape",
+    "plot": "training.curves", "__version__": "version",
 }
 
 __all__ = [

@@ -40,8 +40,8 @@ def check_integers(values: ArrayLike, what: str) -> np.ndarray[Any, Any]:
     """
     first = values[0] if isinstance(values, (list, tuple)) and values else values
     if isinstance(first, str):
-        raise ValueError(f"{what} must be integers; got text, {shown(first)}: tokenizer.encode(text) "
-                         "gives ids, and npgpt.load(model).write(text) takes text")
+        raise ValueError(f"{what} must be integers; got text, {shown(first)}: tokenizer.encode"
+                         "(text) gives ids, and npgpt.load(model).write(text) takes text")
     if not isinstance(values, (list, tuple)):
         values = np.asarray(values)
     if isinstance(values, np.ndarray) and values.dtype != object:

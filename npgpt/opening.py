@@ -14,15 +14,18 @@ import numpy as np
 
 from .checked import checked
 from .fast.cross_entropy import cross_entropy_forward
-from .generation.language_model import StreamSettings
+from .generation.language_model import LanguageModel, StreamSettings
+from .generation.quantized import quantize
 from .generation.writing import stream_text
 from .gpt2 import GPT2
 from .ids import check_integer
 from .suggest import shown
 from .tape import Array
 from .text import StreamDecoder, Tokenizer
+from .training.checkpoint import is_run
 from .training.initial import read_any
 from .weights import save
+from .weights.reading import load_unread, tokenizer_for
 
 
 class Surprisal(NamedTuple):
@@ -57,12 +60,12 @@ class TextModel:
 
     @overload
     def write(
-        self, prompt: Sequence[str], max_new_tokens: int = 50, **settings: Unpack[StreamSettings]
+        self, prompt: list[str], max_new_tokens: int = 50, **settings: Unpack[StreamSettings]
     ) -> list[str]: ...
 
     @checked
     def write(
-        self, prompt: str | Sequence[str], max_new_tokens: int = 50,
+        self, prompt: str | list[str], max_new_tokens: int = 50,
         **settings: Unpack[StreamSettings],
     ) -> str | list[str]:
         """A prompt and its continuation; a list of prompts gives a list of texts.
@@ -86,7 +89,7 @@ class TextModel:
     def stream(
         self, prompt: str, max_new_tokens: int = 50, **settings: Unpack[StreamSettings]
     ) -> Iterator[str]:
-        """The continuation of one prompt, in pieces, as it comes; settings and errors as `write`."""
+        """The continuation of one prompt, piece by piece; settings and errors as for `write`."""
         if settings.get("samples", 1) != 1:
             raise ValueError("stream gives one text; for several samples call write")
         given = self._with(settings)
@@ -129,8 +132,8 @@ class TextModel:
     def _ids(self, prompts: Sequence[str]) -> list[Array]:
         wrong = next((prompt for prompt in prompts if not isinstance(prompt, str)), None)
         if wrong is not None or not prompts:
-            raise ValueError(f"expected text, or a list of texts, got {shown(wrong or prompts)}; for "
-                             "token ids call .model.generate(ids, ...)")
+            raise ValueError(f"expected text, or a list of texts, got {shown(wrong or prompts)}; "
+                             "for token ids call .model.generate(ids, ...)")
         if not all(prompts):
             raise ValueError("the prompt is empty; give at least one character")
         return [self.tokenizer.encode(prompt) for prompt in prompts]
@@ -161,6 +164,20 @@ def load(path: str | Path) -> TextModel:
     is not there. Raises CheckpointError, saying what is wrong with which file.
     """
     return TextModel(*open_model(path))
+
+
+@checked
+def open_int8(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
+    """As `open_model`, with the matrices rounded to 8 bits, and never all of them in float32.
+
+    Of weights in Hugging Face's form one matrix after the other is read and rounded; any other
+    form, and a run, is loaded whole first. Raises as `open_model`.
+    """
+    if is_run(Path(path)):
+        model, tokenizer = open_model(path)
+        return model.quantized(), tokenizer
+    config, params = load_unread(path)
+    return LanguageModel(config, quantize(params, config)), tokenizer_for(path, config)
 
 
 @checked

@@ -35,6 +35,11 @@ def settings() -> tuple[str, ...]:
     return tuple(names[names.index("norm"):])
 
 
+def is_extra(name: str) -> bool:
+    """Whether a parameter is one that `plain` multiplies out or that training alone has."""
+    return name.rpartition(".")[2] in EXTRA or name == SHARED_SLOPE
+
+
 def plain(params: Mapping[str, V], config: GPT2Config, ops: Ops) -> Mapping[str, V]:
     """The parameters of the GPT-2 that computes the same; those that are plain already as they are.
 
@@ -67,8 +72,7 @@ def plain(params: Mapping[str, V], config: GPT2Config, ops: Ops) -> Mapping[str,
     if leaky and "h.0.mlp.act.slope" not in params:
         slope = params[SHARED_SLOPE] if SHARED_SLOPE in params else _constant_slope(params, config)
         changed |= {f"h.{i}.{SHARED_SLOPE}": slope for i in range(config.n_layer)}
-    extra = {name for name in params
-             if name.rpartition(".")[2] in EXTRA or name == SHARED_SLOPE}
+    extra = {name for name in params if is_extra(name)}
     extra -= applied
     if not changed and not extra:
         return params

@@ -1,9 +1,14 @@
+import weakref
+
 import numpy as np
 import pytest
 
-from npgpt import TEXTBOOK, GPT2, GPT2Config, Tape, TextModel, load, open_model
+from npgpt import GPT2, TEXTBOOK, GPT2Config, Tape, TextModel, load, open_model
+from npgpt.generation.quantized import Int8
+from npgpt.opening import open_int8
 from npgpt.text import CharTokenizer
 from npgpt.weights import CheckpointError
+from npgpt.weights.assemble import Unread
 
 
 def test_a_model_is_opened_by_a_path_or_by_text(small_model, tmp_path):
@@ -68,7 +73,7 @@ def test_whoever_mixes_text_and_ids_is_told_the_right_call(written):
         written.model.generate("the", 2)
     with pytest.raises(ValueError, match=r"token ids must be integers; got text, 'the'"):
         written.model.logits(["the", "fox"])
-    with pytest.raises(ValueError, match=r"expected text.*got 1; for token ids call .model.generate"):
+    with pytest.raises(ValueError, match="expected text.*got 1; for token ids call .model"):
         written.write([1, 2])
     for empty in ("", ["the", ""]):
         with pytest.raises(ValueError, match="the prompt is empty"):
@@ -90,3 +95,43 @@ def test_a_model_a_tape_and_a_var_say_what_they_are(written):
     assert repr(tape) == "Tape(1 watched, 1 ops recorded)"
     tape.backward(out, np.ones(3))
     assert repr(tape).endswith("played)")
+
+
+@pytest.mark.parametrize("changes", [
+    {}, {"tie_word_embeddings": False}, {"weight_norm": True}, {"norm": "none"},
+])
+def test_int8_weights_are_read_one_matrix_at_a_time_and_are_those_of_the_model(
+    tmp_path, monkeypatch, changes
+):
+    tokenizer = CharTokenizer.from_text(WORDS)
+    config = GPT2Config(vocab_size=tokenizer.vocab_size, n_positions=8, n_embd=8, n_layer=2,
+                        n_head=2).replace(**changes)
+    model = GPT2.init(config, seed=1)
+    TextModel(model, tokenizer).save(tmp_path / "model")
+    alive, most = [], 0
+    read = Unread.__getitem__
+
+    def watched(params, name):
+        nonlocal most
+        array = read(params, name)
+        assert array.base is None and array.flags.owndata or array.base.base is None
+        alive.append(weakref.ref(array))
+        most = max(most, sum(1 for each in alive if each() is not None and each().ndim == 2))
+        return array
+
+    monkeypatch.setattr(Unread, "__getitem__", watched)
+    small, found = open_int8(tmp_path / "model")
+    assert found == tokenizer
+    if not changes.get("weight_norm"):      # multiplied out first
+        assert most == 2                    # the positions, which stay, and one matrix
+    ids = tokenizer.encode("the fox")
+    expected = model.quantized()
+    for name, weight in expected.params.items():
+        mine = small.params[name]
+        assert type(mine) is type(weight)
+        if isinstance(weight, Int8):
+            np.testing.assert_array_equal(mine.values, weight.values)
+            np.testing.assert_array_equal(mine.scale, weight.scale)
+        else:
+            np.testing.assert_array_equal(mine, weight)
+    np.testing.assert_array_equal(small.generate(ids, 1, seed=1), expected.generate(ids, 1, seed=1))

@@ -15,7 +15,7 @@ import sys
 import warnings
 from importlib import import_module
 from textwrap import fill
-from typing import Sequence
+from typing import Sequence, TextIO
 
 from .. import suggest
 from ..machine import tune
@@ -86,7 +86,10 @@ def entry() -> int:
     return code
 
 
-def _note_warning(message: Warning | str, *place: object) -> None:
+def _note_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int,
+    file: TextIO | None = None, line: str | None = None,
+) -> None:
     # a remark for the user: which of our lines it comes from does not help him
     print(f"npgpt: {suggest.one_line(str(message))}", file=sys.stderr)
 

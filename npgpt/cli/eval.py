@@ -7,14 +7,15 @@ import logging
 import math
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 from ..evaluation.choices import read_questions, score_questions
 from ..evaluation.last_word import read_passages, score_last_words
 from ..evaluation.text import evaluation_batches, mean_loss, score_text
-from ..generation.quantized import dequantize, quantize
-from ..gpt2 import GPT2
+from ..generation.language_model import LanguageModel
+from ..generation.streamed import STREAMED
 from ..ids import check_integer
-from ..opening import open_model
+from ..opening import open_int8, open_model
 from ..params import Params
 from ..text import Tokenizer
 from ..training.checkpoint import build_run, is_run, newest_checkpoint, read_record
@@ -84,15 +85,16 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--limit belongs to --harness")
     check_integer("--batch-size", args.batch_size, 1)
     use_threads(args.threads)
-    model, tokenizer = open_model(args.model)
-    params = dequantize(quantize(model.params, model.config)) if args.int8 else model.params
+    model, tokenizer = (open_int8 if args.int8 else open_model)(args.model)
+    if args.harness is not None:
+        return _run_harness(args, model, tokenizer)
+    if args.int8:
+        model.ops = STREAMED            # they take int8, and widen one matrix at a time
+    params = cast(Params, model.params)
     if args.questions is not None:
         return _score_questions(args.questions, model, params, tokenizer)
     if args.last_word is not None:
         return _score_last_words(args, model, params, tokenizer)
-    if args.harness is not None:
-        model.params = params
-        return _run_harness(args, model, tokenizer)
     if args.text is None and is_run(args.model):
         folder = newest_checkpoint(args.model)
         settings = build_run(folder, read_record(folder))
@@ -102,7 +104,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _score_examples(
-    args: argparse.Namespace, run: RunConfig, model: GPT2, params: Params, tokenizer: Tokenizer
+    args: argparse.Namespace, run: RunConfig, model: LanguageModel, params: Params,
+    tokenizer: Tokenizer,
 ) -> int:
     """The held-out examples of a run that learned a task."""
     corpus = load_task(run.data, tokenizer, run.sequence_length)
@@ -118,7 +121,7 @@ def _score_examples(
 
 
 def _score_text(
-    args: argparse.Namespace, model: GPT2, params: Params, tokenizer: Tokenizer
+    args: argparse.Namespace, model: LanguageModel, params: Params, tokenizer: Tokenizer
 ) -> int:
     if str(args.text).endswith(".jsonl"):
         note(f"{args.text} is scored as plain text; for multiple choice use --questions FILE")
@@ -144,7 +147,7 @@ def _score_text(
     return 0
 
 
-def _score_questions(path: Path, model: GPT2, params: Params, tokenizer: Tokenizer) -> int:
+def _score_questions(path: Path, model: LanguageModel, params: Params, tokenizer: Tokenizer) -> int:
     with bar("question") as shown:
         score = score_questions(params, model.config, read_questions(path), tokenizer.encode,
                                 ops=model.ops, on_progress=lambda so_far: shown.update())
@@ -156,7 +159,7 @@ def _score_questions(path: Path, model: GPT2, params: Params, tokenizer: Tokeniz
 
 
 def _score_last_words(
-    args: argparse.Namespace, model: GPT2, params: Params, tokenizer: Tokenizer
+    args: argparse.Namespace, model: LanguageModel, params: Params, tokenizer: Tokenizer
 ) -> int:
     with bar("passage") as shown:
         score = score_last_words(
@@ -169,7 +172,7 @@ def _score_last_words(
     return 0
 
 
-def _run_harness(args: argparse.Namespace, model: GPT2, tokenizer: Tokenizer) -> int:
+def _run_harness(args: argparse.Namespace, model: LanguageModel, tokenizer: Tokenizer) -> int:
     # it imports the harness, which takes seconds and may not be installed
     harness = import_module("..evaluation.harness", __package__)
     # it warns of every metric whose aggregation a task leaves to the default

@@ -29,6 +29,7 @@ from ..ops import Ops
 from ..params import parameter_shapes
 from ..suggest import shown
 from ..tape import Array
+from ..variants import is_extra
 from .fast_reader import reader_for
 from .quantized import Weights
 from .reader import MakeReader
@@ -73,7 +74,8 @@ class LanguageModel:
 
     @checked
     def __init__(self, config: GPT2Config, params: Weights, ops: Ops = FAST) -> None:
-        if config.n_layer > len(params) or parameter_shapes(config).keys() - params.keys():
+        if config.n_layer > len(params) or any(
+                name not in params for name in parameter_shapes(config) if not is_extra(name)):
             raise ValueError("params lack some of the config's; see npgpt.GPT2, which names them")
         self.config = config
         self.params = params

@@ -48,6 +48,11 @@ class Int8(NamedTuple):
         return n, m
 
     @property
+    def dtype(self) -> np.dtype:
+        """That of the weights it stands for."""
+        return self.scale.dtype
+
+    @property
     def size(self) -> int:
         """How many weights it holds."""
         return self.values.size

@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import replace
-from typing import Callable
+from typing import Any, Callable
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -124,11 +124,14 @@ def causal_attention(q: Array, k: Array, v: Array) -> Array:
     return out
 
 
-def _for_few(op: Op, few: Callable[..., Array]) -> Op:
-    """`op`, but for up to FEW tokens x (..., C) inference is `few`, which takes int8 weights."""
+def _for_few(op: Op, few: Callable[..., Array] | None) -> Op:
+    """`op`, but for up to FEW tokens x (..., C) inference is `few`, which takes int8 weights.
 
-    def inference(x: Array, *weights: Weight | None, **settings: float | str) -> Array:
-        if x.size <= FEW * x.shape[-1]:
+    For more, and without a `few`, int8 weights are widened first.
+    """
+
+    def inference(x: Array, *weights: Weight | None, **settings: Any) -> Array:
+        if few is not None and x.size <= FEW * x.shape[-1]:
             return few(x, *weights, **settings)
         plain = (w.widened() if isinstance(w, Int8) else w for w in weights)
         out: Array = op(x, *plain, **settings)
@@ -146,6 +149,7 @@ STREAMED = replace(
     unembedding=_for_few(FAST.unembedding, unembedding),
     feed_forward=_for_few(FAST.feed_forward, feed_forward),
     swiglu=_for_few(FAST.swiglu, swiglu),
+    linear_cross_entropy=_for_few(FAST.linear_cross_entropy, None),
     causal_attention=replace(FAST.causal_attention, inference=causal_attention),
 )
 

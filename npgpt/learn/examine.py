@@ -102,9 +102,16 @@ def _graded(exercise: Exercise, load: Callable[[], types.ModuleType], source: st
                 grading.findings.append(Finding("missing", "imports", (
                     f"the file defines no {error.name}{near}: its name must stay as it was")))
         except (Exception, SystemExit) as error:    # the learner's code
-            if not isinstance(error, SyntaxError) and not _inside(error, file) and mine is not None:
+            if mine is None or _inside(error, file):
+                grading.findings.append(_raised(error, file, mine is None))
+            elif source == exercise.solution:
                 raise       # a fault of grade.py
-            grading.findings.append(_raised(error, file, mine is None))
+            else:
+                examine(exercise, exercise.solution)    # raises, too, if it is one
+                grading.findings.append(Finding("not-comparable", "values", (
+                    "what your functions give cannot be graded: compare what each returns with its "
+                    "docstring: how many values, arrays or numbers, of which shape"),
+                    (one_line(f"{type(error).__name__}: {error}", 300),)))
     if grading.findings:
         status = WRONG
     return Result(exercise.name, status, message, tuple(grading.findings), tuple(grading.right),

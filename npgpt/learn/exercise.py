@@ -35,6 +35,14 @@ class WrongAnswer(TypedDict):
     breaks: str
 
 
+class RightAnswer(TypedDict):
+    """Another correct form: one edit of the solution, or several, which passes as the solution."""
+
+    name: str
+    replace: str | list[str]
+    by: str | list[str]
+
+
 class Planted(TypedDict):
     """A wrong backward for 'find the fault': one edit of the solution, and what is wrong in it."""
 
@@ -60,6 +68,7 @@ class About(TypedDict):
     after: NotRequired[str]
     train: NotRequired[Train]
     wrong: list[WrongAnswer]
+    right: NotRequired[list[RightAnswer]]
     fault: NotRequired[list[Planted]]
 
 
@@ -105,7 +114,7 @@ class Exercise:
                               "'difficulty: 3/5  importance: 5/5  about 25 minutes (estimated)'")
         return int(found[1]), int(found[2]), int(found[3])
 
-    def changed(self, edit: WrongAnswer | Planted) -> str:
+    def changed(self, edit: WrongAnswer | RightAnswer | Planted) -> str:
         """The solution with an edit in it; CourseError unless each text occurs exactly once."""
         text = self.solution
         olds, news = _listed(edit["replace"]), _listed(edit["by"])

@@ -122,18 +122,24 @@ def _drawn(exercise: Exercise, chance: random.Random) -> Iterator[tuple[str, str
 
 
 def _functions(source: str) -> dict[str, str]:
-    """The text of each function and class at the top of a source, without marks and docstring."""
+    """The text of each function of a source, and of each method under its class, without marks and
+    docstring."""
     lines = source.splitlines()
     found = {}
     for node in ast.parse(source).body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        inside = node.body if isinstance(node, ast.ClassDef) else [node]
+        for part in inside:
+            if not isinstance(part, ast.FunctionDef):
+                continue
             hidden: set[int] = set()
-            first = node.body[0]
-            if len(node.body) > 1 and ast.get_docstring(node) is not None:
+            first = part.body[0]
+            if len(part.body) > 1 and ast.get_docstring(part) is not None:
                 hidden = {*range(first.lineno, (first.end_lineno or 0) + 1)}
-            kept = [lines[n - 1] for n in range(node.lineno, (node.end_lineno or 0) + 1)
+            kept = [lines[n - 1] for n in range(part.lineno, (part.end_lineno or 0) + 1)
                     if n not in hidden]
-            found[node.name] = without_marks("\n".join(kept)).rstrip()
+            above = [] if part is node else [lines[node.lineno - 1], ""]
+            name = part.name if part is node else f"{lines[node.lineno - 1]} {part.name}"
+            found[name] = without_marks("\n".join([*above, *kept])).rstrip()
     return found
 
 

@@ -87,13 +87,13 @@ class Grading:
             report = diagnose_value(what, mine, *copy.deepcopy(inputs), **settings)
             if not report.ok:
                 fault = report.findings[0]
-                details = [f.sentence + "." for f in report.findings[1:]]
-                details += [f"Or: {other.sentence}." for other in report.others]
+                details = [_ended(f.sentence) for f in report.findings[1:]]
+                details += [f"Or: {_ended(other.sentence)}" for other in report.others]
                 details += [fault.evidence] if fault.evidence else []
                 if report.expected or report.where:
                     at = f"At {_place(report.where)}: e" if report.where else "E"
                     details.append(f"{at}xpected {report.expected}, got {report.got}.")
-                found = Finding(fault.kind, "values", f"{name}: {fault.sentence}.", tuple(details))
+                found = Finding(fault.kind, "values", f"{name}: {_ended(fault.sentence)}", tuple(details))
         self._end(found, f"the values of {name}")
 
     def gradient(
@@ -115,7 +115,7 @@ class Grading:
             return
         if report.kinds and report.kinds[0] in {v.kind for v in program.mistakes()}:
             self._end(Finding(report.kinds[0], "gradient", f"{_name(mine)}: "
-                              f"{report.findings[0].sentence}.", (
+                              f"{_ended(report.findings[0].sentence)}", (
                                   f"At {_place(report.where)}: expected {report.expected}, got "
                                   f"{report.got}.",)), "")
 
@@ -204,6 +204,10 @@ class Grading:
             return Finding("wrong-type", "type", f"{name} gives {got.dtype} for inputs in "
                            f"{wanted.dtype}; expected {wanted.dtype}")
         return None
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "?")) else f"{sentence}."
 
 
 def _place(where: str) -> str:

@@ -1,7 +1,8 @@
 """The author's check of a course: every claim of every exercise, tried.
 
-The stub fails as not begun, the solution passes, each listed wrong answer gets exactly its
-diagnosis, no planted fault passes, no hint holds a line of the solution, the file runs alone.
+The stub fails as not begun, the solution and each other correct form pass, each wrong answer gets
+exactly its diagnosis, no planted fault passes, no hint holds a line of the solution, the file runs
+alone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import partial
 
 from ..suggest import one_line
 from .examine import NOT_BEGUN, PASSED, WRONG, examine, grader, loaded
-from .exercise import Exercise, Planted, WrongAnswer
+from .exercise import Exercise, Planted, RightAnswer, WrongAnswer
 from .marks import NotBegun, regions, written
 
 HINTS = 3
@@ -51,8 +52,10 @@ def _claims(exercise: Exercise, same: int) -> Iterator[tuple[str, Callable[[], s
     yield "the stub fails as not begun", lambda: _stub(exercise)
     yield "the stub runs alone, and says what is not begun", lambda: _alone(
         exercise, exercise.stub, True)
-    yield "the solution passes", lambda: _solution(exercise)
+    yield "the solution passes", lambda: _passes(exercise, exercise.solution)
     yield "the solution runs alone", lambda: _alone(exercise, exercise.solution, False)
+    for right in about.get("right", []):
+        yield f"another form passes: {right['name']}", partial(_form, exercise, right)
     for wrong in about["wrong"]:
         yield f"wrong answer: {wrong['name']}", partial(_wrong, exercise, wrong)
     for planted in about.get("fault", []):
@@ -74,8 +77,12 @@ def _tried(problem: Callable[[], str]) -> str:
         return one_line(f"{type(error).__name__}: {error}")
 
 
-def _solution(exercise: Exercise) -> str:
-    result = examine(exercise, exercise.solution, every=True)
+def _form(exercise: Exercise, right: RightAnswer) -> str:
+    return _passes(exercise, exercise.changed(right))
+
+
+def _passes(exercise: Exercise, source: str) -> str:
+    result = examine(exercise, source, every=True)
     return "" if result.status == PASSED else (
         result.message or "; ".join(f"{f.kind}: {f.text}" for f in result.findings))
 

@@ -57,8 +57,9 @@ def encode_source(
 ) -> Iterator[np.ndarray]:
     """The tokens of a source, chunk after chunk, each uint16 and of shape (n,), n > 0.
 
-    With `special`, special tokens in the text are tokens. content is updated with all bytes that were read. CorpusError for a tokenizer with more than
-    65,536 ids, and for an unknown character, with its document and position.
+    With `special`, special tokens in the text are tokens. content is updated with all bytes that
+    were read. CorpusError for a tokenizer with more than 65,536 ids, and for an unknown character,
+    with its document and position.
     """
     if tokenizer.vocab_size > MOST_IDS:
         raise CorpusError(

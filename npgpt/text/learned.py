@@ -3,13 +3,13 @@
     words = Counter({b"low": 5, b" lower": 2, b" newest": 6})
     learn_merges(words, 3)              # [(b"w", b"e"), ...]
 
-A text is cut into pieces as it will be to encode it, and only the different pieces matter, each with
-how often it stands there. Every piece begins as single bytes. The most frequent pair of neighbours
-in all pieces becomes a token, is merged in every piece, and that is done again: the order of the
-merges is the vocabulary. Only the pieces that hold a pair change with it, so that 10 MB of text take
-seconds.
+A text is cut into pieces as it will be to encode it, and only the different pieces matter, each
+with how often it stands there. Every piece begins as single bytes. The most frequent pair of
+neighbours in all pieces becomes a token, is merged in every piece, and that is done again: the
+order of the merges is the vocabulary. Only the pieces that hold a pair change with it, so that
+10 MB of text take 6 seconds.
 
-Source: Sennrich, Haddow, Birch 2016, arXiv 1508.07909, algorithm 1; Radford et al. 2019, section 2.2
+Source: Sennrich, Haddow, Birch 2016, arXiv 1508.07909, algorithm 1; Radford et al. 2019, 2.2
 """
 
 from __future__ import annotations

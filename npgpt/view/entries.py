@@ -40,7 +40,7 @@ class Columns:
         """The channels that are kept of one step, in order."""
         if self.stream is None or self.heads is None:
             return None
-        if one.name.endswith(".attn.c_attn"):
+        if one.name.endswith((".attn.c_attn", ".attn.scaled")):
             return np.concatenate([self.heads + third * width // 3 for third in range(3)])
         if one.name.endswith(".attn.mixed"):
             return self.heads

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from pathlib import Path
-from typing import Mapping
+from typing import Iterator, Mapping
 
 import numpy as np
 
 from ..config import GPT2Config
 from ..ids import check_dtype
 from ..params import Params, check_params, parameter_shapes
+from ..tape import Array
 from .errors import bad_file, named, shown
 from .stored import FLOATS, Stored, same
 
@@ -58,6 +59,32 @@ def assemble(
     `dtype` is float32 or float64; None means float64 if any tensor is, else float32.
     Raises CheckpointError naming every missing and unknown tensor, every wrong shape and dtype.
     """
+    return dict(unread(path, config, tensors, dtype))
+
+
+class Unread(Mapping[str, Array]):
+    """Parameters that are read from their file whenever one is asked for, and not held."""
+
+    def __init__(self, tensors: Mapping[str, Stored], dtype: np.dtype) -> None:
+        self._tensors, self._dtype = tensors, dtype
+
+    def __getitem__(self, name: str) -> Array:
+        return self._tensors[name].read(self._dtype)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+
+def unread(
+    path: Path,
+    config: GPT2Config,
+    tensors: Mapping[str, Stored],
+    dtype: type | str | np.dtype | None = None,
+) -> Unread:
+    """What `assemble` gives, checked as there, but not read yet."""
     if dtype is None:
         has_float64 = any(stored.dtype == "F64" for stored in tensors.values())
         dtype = np.float64 if has_float64 else np.float32
@@ -65,7 +92,7 @@ def assemble(
     problems = mismatches(shapes, tensors)
     if problems:
         raise bad_file(path, *problems)
-    return {name: tensors[name].read(wanted) for name in shapes}
+    return Unread({name: tensors[name] for name in shapes}, wanted)
 
 
 def mismatches(

@@ -62,7 +62,8 @@ def found(name: str) -> Path | None:
         main = model / "refs" / "main"
         snapshots = model / "snapshots"
         # the revision that transformers would take, then any other
-        places += [snapshots / main.read_text().strip()] if main.is_file() else []
+        if main.is_file():
+            places.append(snapshots / main.read_text(encoding="ascii", errors="replace").strip())
         places += sorted(snapshots.glob("*"))
     return next((place for place in places if _has_weights(place)), None)
 

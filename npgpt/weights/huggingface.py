@@ -68,14 +68,14 @@ HARMLESS = frozenset("""
 """.split())
 
 
-def read_tensors(path: Path) -> dict[str, Stored]:
+def read_tensors(path: Path, mapped: bool = True) -> dict[str, Stored]:
     """The tensors of one .safetensors file, or of all the shards that an index names."""
     if not path.name.endswith(".index.json"):
-        return read_safetensors(path)
+        return read_safetensors(path, mapped)
     found: dict[str, Stored] = {}
     for shard, expected in _shards(path).items():
         file = path.with_name(shard)
-        tensors = read_safetensors(file)
+        tensors = read_safetensors(file, mapped)
         if missing := expected - set(tensors):
             raise bad_file(file, f"lacks {named(sorted(missing))}")
         if extra := set(tensors) - expected:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Mapping
 
 import numpy as np
 
@@ -11,9 +12,11 @@ from ..checked import checked
 from ..config import SIZES, GPT2Config
 from ..documents import open_regular
 from ..params import Params
+from ..tape import Array
 from ..text import BPETokenizer, Tokenizer
 from ..text.pretrained import read_tokenizer
 from . import book, huggingface, llmc, openai_tf, peft
+from .assemble import unread
 from .checksums import check_crc32
 from .configs import CONFIG
 from .errors import CheckpointError, bad_file
@@ -45,6 +48,20 @@ def load(
     file = file_at(path)
     check_crc32(file, file.with_name(CONFIG))
     return read(file, dtype)
+
+
+def load_unread(path: Path | str) -> tuple[GPT2Config, Mapping[str, Array]]:
+    """As `load`, but of Hugging Face's form no parameter is held: each is read when asked for."""
+    file = file_at(path)
+    check_crc32(file, file.with_name(CONFIG))
+    if file.name.endswith((".safetensors", ".safetensors.index.json")) and (
+            file.name != peft.ADAPTER):
+        tensors = huggingface.read_tensors(file, mapped=False)
+        if huggingface.TABLE in (names := {huggingface.bare(name) for name in tensors}) or (
+                huggingface.HEAD in names):
+            config, found = huggingface.described(file, tensors)
+            return config, unread(file, config, found)
+    return read(file)
 
 
 def read(

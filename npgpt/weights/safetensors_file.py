@@ -31,8 +31,11 @@ ITEM_SIZES = {
 }
 
 
-def read_safetensors(path: Path) -> dict[str, Stored]:
-    """Every tensor of the file by name; raises CheckpointError if the file is not sound."""
+def read_safetensors(path: Path, mapped: bool = True) -> dict[str, Stored]:
+    """Every tensor of the file by name; raises CheckpointError if the file is not sound.
+
+    What a tensor's `read` gives is `mapped` where that can be; see MappedFile.
+    """
     header, start, size = _header(path)
     header.pop("__metadata__", None)
     entries: dict[str, _Entry] = {}
@@ -47,7 +50,7 @@ def read_safetensors(path: Path) -> dict[str, Stored]:
     _check_spans(path, entries, size - start)
     if not entries:
         raise bad_file(path, "contains no tensor")
-    file = MappedFile(path)
+    file = MappedFile(path, mapped)
     return {
         name: file.tensor(start + entry.begin, entry.shape, entry.dtype)
         for name, entry in entries.items()

@@ -39,10 +39,15 @@ class Stored:
 
 
 class MappedFile:
-    """A file mapped copy-on-write; stays mapped as long as an array of it is alive."""
+    """A file mapped copy-on-write; stays mapped as long as an array of it is alive.
 
-    def __init__(self, path: Path) -> None:
+    With `mapped=False` every tensor is read into memory of its own, which goes with it: mapped
+    pages that were read stay with the process until the last array of the file has gone.
+    """
+
+    def __init__(self, path: Path, mapped: bool = True) -> None:
         self.path = path
+        self.mapped = mapped
         with open_regular(path, CheckpointError) as file:
             self.size = file.seek(0, 2)
             if self.size == 0:
@@ -55,7 +60,7 @@ class MappedFile:
 
     def _read(self, offset: int, shape: tuple[int, ...], dtype: str, wanted: np.dtype) -> Array:
         raw = np.frombuffer(self.bytes, FLOATS[dtype], math.prod(shape), offset)
-        if dtype != "BF16" and raw.dtype == wanted and raw.flags.aligned:
+        if self.mapped and dtype != "BF16" and raw.dtype == wanted and raw.flags.aligned:
             return raw.reshape(shape)
         out = np.empty(raw.size, wanted)
         # not copied from the mapping, whose pages would stay in memory as a second copy

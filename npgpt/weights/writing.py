@@ -108,7 +108,8 @@ def convert(
 def _tokenizer_of(src: Path | str, config: GPT2Config) -> Tokenizer | None:
     """The tokenizer that lies with a source; GPT-2's for its vocabulary; None for another."""
     found = read_tokenizer(file_at(src).parent, config.vocab_size)
-    return BPETokenizer() if found is None and config.vocab_size == BPETokenizer().vocab_size else found
+    own = BPETokenizer()
+    return own if found is None and config.vocab_size == own.vocab_size else found
 
 
 def _check_apart(src: Path | str, dst: Path, to: str) -> None:

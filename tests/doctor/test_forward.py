@@ -1,5 +1,6 @@
 """diagnose_value: a function or a value, and the mistake that would give it."""
 
+import functools
 import math
 import re
 import time
@@ -142,6 +143,7 @@ def raises(x):
 
 @pytest.mark.parametrize("function, kind, says", [
     (raises, "forward-raises", "return x + np.ones(77)"),
+    (functools.wraps(raises)(lambda x: raises(x)), "forward-raises", "return x + np.ones(77)"),
     (lambda x, axis: x, "forward-raises", "called as softmax(x)"),
     (lambda x: None, "not-an-array", "is the return forgotten"),
     (lambda x: "text", "not-an-array", "expected arrays"),
@@ -153,6 +155,14 @@ def raises(x):
 def test_what_cannot_be_compared_is_said(function, kind, says):
     report = diagnose_value("softmax", function)
     assert report.kinds == [kind] and says in str(report), str(report)
+
+
+@pytest.mark.parametrize("program", ["clip", "bpe_train", "softmax", "learning_rate"])
+@pytest.mark.parametrize("odd", [{}, [], (), np.zeros(4), np.float64(1), [b"a"] * 4, {"a": "b"},
+                                 [[1, 2], [3]], np.array(["a"]), object(), True])
+def test_whatever_a_function_returns_there_is_a_report(program, odd):
+    report = diagnose_value(program, lambda *inputs, **settings: odd)
+    assert not report.ok and str(report)
 
 
 def test_a_mistake_before_an_overflow_is_named_first():

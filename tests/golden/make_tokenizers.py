@@ -1,4 +1,4 @@
-"""Make tokenizers/: byte-level BPE as transformers writes it, and its ids of strings in many scripts.
+"""Make tokenizers/: byte-level BPE as transformers writes it, and its ids of many strings.
 
     python tests/golden/make_tokenizers.py      # needs transformers, and npgpt beside it
 
@@ -56,8 +56,9 @@ def strings() -> list[str]:
             parts.append(sentence[start:start + rng.randint(1, 20)])
         if i % 3 == 0:
             parts.append("".join(chr(rng.choice((
-                rng.randrange(0x20, 0x7F), rng.randrange(0xA0, 0x2000), rng.randrange(0x2000, 0xD800),
-                rng.randrange(0xE000, 0x10000), rng.randrange(0x10000, 0x20000))))
+                rng.randrange(0x20, 0x7F), rng.randrange(0xA0, 0x2000),
+                rng.randrange(0x2000, 0xD800), rng.randrange(0xE000, 0x10000),
+                rng.randrange(0x10000, 0x20000))))
                 for _ in range(rng.randint(1, 5))))
         if i % 4 == 0:
             parts.append(rng.choice(("<|endoftext|>", *ADDED, *SPECIAL)))

@@ -5,7 +5,7 @@ import pytest
 from npgpt.learn.examine import NOT_BEGUN, PASSED, WRONG, Result, examine, loaded
 from npgpt.learn.exercise import CourseError, read_exercise
 
-from .conftest import write_course
+from .conftest import GRADE, write_course
 
 pytestmark = pytest.mark.smoke
 
@@ -51,9 +51,20 @@ def test_a_fault_of_the_grading_is_not_the_learners(tmp_path, double):
     broken = write_course(tmp_path / "other", grade="def grade(mine, g):\n    1 / 0\n")
     with pytest.raises(ZeroDivisionError):
         examine(read_exercise(broken / "01_double"), double.solution)
+    with pytest.raises(ZeroDivisionError):
+        examine(read_exercise(broken / "01_double"), double.stub)
     broken = write_course(tmp_path / "other", grade="grade = 3\n")
     with pytest.raises(CourseError, match="has no function grade"):
         examine(read_exercise(broken / "01_double"), double.solution)
+
+
+def test_what_cannot_be_graded_is_a_finding(tmp_path, double):
+    odd = write_course(tmp_path / "other", grade=GRADE.replace(
+        "    x = ", "    mine.double_forward(g.normal(3))[0] + 1\n    x = "))
+    result = examine(read_exercise(odd / "01_double"),
+                     double.solution.replace("return out, None", "return None"))
+    assert [(f.kind, f.step) for f in result.findings] == [("not-comparable", "values")]
+    assert "TypeError" in result.findings[0].text and "docstring" in result.findings[0].text
 
 
 def test_only_the_learners_file_is_graded(double):

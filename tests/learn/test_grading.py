@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from npgpt.doctor import Program, check
 from npgpt.learn.grading import Grading, Stop
 
 
@@ -50,6 +51,41 @@ def test_a_wrong_gradient_is_named_with_both_numbers():
     assert found(lambda g: g.gradient(forward, lambda d, x: (2 * d * x,), g.normal(2, 3))) == []
     (finding,) = found(lambda g: g.function(lambda x: (x**3).sum(), lambda x: x**2, np.ones(3)))
     assert finding.kind == "factor"
+
+
+SUM = Program("sum", lambda x: {"dx": x}, [
+    ("halved", lambda x: {"dx": x / 2}, "it is halved"), ("lost", lambda x: {"dx": 0 * x}, "lost")])
+
+
+@pytest.mark.parametrize("mine, kinds", [
+    (lambda x: {"dx": x}, []), (lambda x: {"dx": x / 2}, ["halved"]), (lambda x: {"dx": x**2}, []),
+    (lambda x: None, []), (lambda x: {"dx": "text"}, []), (lambda x: x @ x, []),
+])
+def test_only_the_exercises_own_mistake_is_named_before_the_doctor_looks(mine, kinds):
+    findings = found(lambda g: g.known(SUM, mine, np.array([2.0, 3.0, 5.0])))
+    assert [finding.kind for finding in findings] == kinds
+    if kinds:
+        assert "At dx[0]: expected 2, got 1." in findings[0].text
+
+
+def test_arrays_that_no_exercise_makes_do_not_hold_a_right_gradient_up():
+    def forward(x):
+        return 2 * x, None
+
+    def backward(dout, cache):
+        dx = np.zeros_like(dout)
+        dx.reshape(-1)[:] = 2 * dout.reshape(-1)    # a view only of what lies row by row
+        return (dx,)
+
+    assert check(forward, backward, np.ones((2, 3))).kinds == ["layout"]
+    assert found(lambda g: g.gradient(forward, backward, np.ones((2, 3)))) == []
+
+
+def test_a_step_that_is_right_on_several_inputs_is_named_once():
+    grading = Grading()
+    for size in (2, 3):
+        grading.values(lambda x: 2 * x, lambda x: 2 * x, np.ones(size))
+    assert len(grading.right) == 1
 
 
 def test_inputs_that_are_no_numbers_are_a_finding():

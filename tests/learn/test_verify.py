@@ -33,6 +33,8 @@ def test_a_sound_course_has_no_problem(course):
     ({"toml": TOML.replace('replace = "dx = 2 * dout"\nby = "dx = dout"',
                            'replace = "dy"\nby = "dx"')},
      "wrong answer: the factor forgotten", "occurs 0 times"),
+    ({"toml": TOML + '\n[[right]]\nname = "a sum"\nreplace = "dx = 2 * dout"\nby = "dx = dout"\n'},
+     "another form passes: a sum", "factor"),
     ({"toml": TOML.replace("What is x + x?", "Write dx = 2 * dout.")},
      "three hints, which hold no line of the solution", "a hint holds 'dx = 2 * dout'"),
     ({"toml": TOML.replace(', "Which factor did forward have?"', "")},

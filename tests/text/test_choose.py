@@ -11,7 +11,7 @@ def test_a_record_gives_its_tokenizer_back(tokenizer):
 
 
 @pytest.mark.parametrize("name, message", [
-    ("gtp2", r"unknown tokenizer 'gtp2' \(did you mean 'gpt2'\?\); expected char, gpt2 or bpe:1024"),
+    ("gtp2", r"tokenizer 'gtp2' \(did you mean 'gpt2'\?\); expected char, gpt2 or bpe:1024"),
     ("chars", "did you mean 'char'"),
     ("zzz", "unknown tokenizer 'zzz'; expected char, gpt2 or bpe:1024"),
     (None, "unknown tokenizer None"),

@@ -19,7 +19,8 @@ def numbers(entry, which, everything):
 
 
 @pytest.mark.parametrize("changes", [{}, {"residual": False}, {"activation_function": "swiglu"},
-                                     {"weight_norm": True, "frozen_biases": True}], ids=str)
+                                     {"weight_norm": True, "frozen_biases": True},
+                                     {"scale_attn_by_inverse_layer_idx": True}], ids=str)
 @pytest.mark.parametrize("exact", [True, False])
 def test_every_step_of_a_sequence_has_its_values_and_gradients(changes, exact):
     seen = trace_of(**changes)
@@ -64,9 +65,10 @@ def test_the_terms_of_a_worked_cell_sum_to_its_value():
             worked(seen.steps["logits"], index)
 
 
-def test_of_a_large_model_some_channels_are_kept_and_the_page_says_which(monkeypatch):
+@pytest.mark.parametrize("changes", [{}, {"scale_attn_weights": False}], ids=str)
+def test_of_a_large_model_some_channels_are_kept_and_the_page_says_which(monkeypatch, changes):
     monkeypatch.setattr("npgpt.view.entries.MOST_NUMBERS", 2000)
-    seen = trace_of()
+    seen = trace_of(**changes)
     kept = columns(seen, False)
     found = {e["name"]: e for e in entries(seen, kept, False, False)}
     stored = sum(len(e[w]["data"]) / 2.5 for e in found.values() for w in ("value", "gradient")

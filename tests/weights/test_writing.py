@@ -76,7 +76,7 @@ def test_every_form_converts_into_every_other(
 
 
 def test_an_unknown_form_is_rejected_before_anything_is_read(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="unknown form 'onnx'; expected one of hf, npgpt, llmc, book"):
+    with pytest.raises(ValueError, match="unknown form 'onnx'; expected one of hf, npgpt, llm"):
         convert(tmp_path / "nowhere", tmp_path / "x", "onnx")
     with pytest.raises(CheckpointError):
         convert(tmp_path / "nowhere", tmp_path / "x", "hf")

@@ -54,6 +54,12 @@ def _plain(part: Value) -> Value:
     return part.encode() if isinstance(part, str) else part
 
 
+def _unlike(a: Array, b: Array) -> Array:
+    """Where tokens differ, in type too: a number is not compared with a token."""
+    return np.array([not (isinstance(y, type(x)) and x == y) for x, y in zip(
+        a.ravel(), b.ravel(), strict=True)], bool).reshape(a.shape)
+
+
 def gap(a: Leaves, b: Leaves) -> float:
     """The length of the difference; inf for other shapes, other tokens, or NaN in other places."""
     if a.keys() != b.keys() or any(a[key].shape != b[key].shape for key in a):
@@ -63,7 +69,7 @@ def gap(a: Leaves, b: Leaves) -> float:
         for key, left in a.items():
             right = b[key]
             if left.dtype == object or right.dtype == object:
-                total += float(sum(x != y for x, y in zip(left, right, strict=True)))
+                total += float(_unlike(left, right).sum())
                 continue
             same = (left == right) | (np.isnan(left) & np.isnan(right))
             off = np.where(same, 0.0, left.astype(float) - right.astype(float))
@@ -89,7 +95,7 @@ def explains(predicted: Leaves, right: Leaves, got: Leaves) -> bool:
     before = gap(right, got)
     before = before if math.isfinite(before) else size(got)
     count = sum(x.size for x in got.values())
-    coarse = max(EXACT.get(str(x.dtype), 1e-6) for x in got.values())
+    coarse = max((EXACT.get(str(x.dtype), 1e-6) for x in got.values()), default=1e-6)
     closer = CLOSER if count >= FEW else coarse
     return gap(predicted, got) <= closer * before + 1e-14 * size(got)
 
@@ -165,7 +171,7 @@ def first_difference(right: Leaves, got: Leaves) -> tuple[str, str, str] | None:
         if a.shape != b.shape:
             return key, f"shape {a.shape}", f"shape {b.shape}"
         if a.dtype == object or b.dtype == object:
-            off = np.array([x != y for x, y in zip(a, b, strict=True)], bool)
+            off = _unlike(a, b)
         else:
             with np.errstate(invalid="ignore"):
                 room = tolerance(got) * max(size({key: a}) / math.sqrt(max(a.size, 1)), 1e-300)

@@ -1,10 +1,24 @@
 // One selection for all views, kept in the address: a link shows what its sender saw.
 
-const state = { view: "start", layer: 0, head: 0, pos: 0, key: 0, entry: "", cell: 0, step: 0, param: "" };
+const state = {
+  view: "start",
+  layer: 0,
+  head: 0,
+  pos: 0,
+  key: 0,
+  entry: "",
+  cell: 0,
+  step: 0,
+  param: "",
+};
 const listeners = [];
-let trace, before = null;
+let trace,
+  before = null;
 
-const blockOf = (name) => { const found = /^h\.(\d+)\./.exec(name); return found ? Number(found[1]) : null; };
+const blockOf = (name) => {
+  const found = /^h\.(\d+)\./.exec(name);
+  return found ? Number(found[1]) : null;
+};
 
 // A change of one part carries the others along: an entry has its layer, a layer its entries.
 function select(change, push = false) {
@@ -18,7 +32,8 @@ function select(change, push = false) {
   }
   if (change.pos !== undefined && change.key === undefined) next.key = Math.min(next.key, next.pos);
   if (next.entry !== state.entry && change.step === undefined) {
-    const i = trace.byName.get(next.entry), n = trace.entries.length;
+    const i = trace.byName.get(next.entry),
+      n = trace.entries.length;
     next.step = state.step < n ? i : 2 * n - 1 - i;
   }
   if (change.step !== undefined && change.entry === undefined) {
@@ -36,7 +51,7 @@ function select(change, push = false) {
 }
 function bound() {
   const last = trace.length - 1;
-  const within = (x, high) => Number.isInteger(x) ? clamp(x, 0, Math.max(0, high)) : 0;
+  const within = (x, high) => (Number.isInteger(x) ? clamp(x, 0, Math.max(0, high)) : 0);
   state.layer = within(state.layer, trace.layers - 1);
   state.head = within(state.head, trace.heads - 1);
   state.pos = within(state.pos, last);
@@ -45,15 +60,22 @@ function bound() {
   state.cell = within(state.cell, 1e9);
   if (!trace.entry(state.entry)) state.entry = trace.entries[0].name;
 }
-const hashOf = () => ["view", "layer", "head", "pos", "key", "entry", "cell", "step", "param"]
-  .filter((name) => state[name] !== "").map((name) => `${name}=${encodeURIComponent(state[name])}`).join("&");
+const hashOf = () =>
+  ["view", "layer", "head", "pos", "key", "entry", "cell", "step", "param"]
+    .filter((name) => state[name] !== "")
+    .map((name) => `${name}=${encodeURIComponent(state[name])}`)
+    .join("&");
 function fromHash() {
   const given = {};
   for (const part of location.hash.slice(1).split("&")) {
     const [name, text] = part.split("=");
     if (!(name in state) || text === undefined) continue;
     let decodedText = text;
-    try { decodedText = decodeURIComponent(text); } catch (error) { continue; }
+    try {
+      decodedText = decodeURIComponent(text);
+    } catch (error) {
+      continue;
+    }
     given[name] = typeof state[name] === "number" ? Number(decodedText) : decodedText;
   }
   return given;

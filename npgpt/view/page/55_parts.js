@@ -9,77 +9,158 @@ function go(id, change = {}) {
   $("main").focus({ preventScroll: true });
   scrollTo({ top: 0 });
 }
-const jump = (words, id, change) => el("button", { type: "button", class: "link", onclick: () => go(id, change || {}) }, words);
-const entryLink = (name) => trace.entry(name) ? el("button", { type: "button", class: "link mono",
-  onclick: () => go("tensor", { entry: name }) }, name) : el("code", {}, name);
-const headLink = (layer, head) => el("button", { type: "button", class: "link strong", onclick: () => select({ layer, head }) }, headName(layer, head));
+const jump = (words, id, change) =>
+  el("button", { type: "button", class: "link", onclick: () => go(id, change || {}) }, words);
+const entryLink = (name) =>
+  trace.entry(name)
+    ? el(
+        "button",
+        { type: "button", class: "link mono", onclick: () => go("tensor", { entry: name }) },
+        name,
+      )
+    : el("code", {}, name);
+const headLink = (layer, head) =>
+  el(
+    "button",
+    { type: "button", class: "link strong", onclick: () => select({ layer, head }) },
+    headName(layer, head),
+  );
 const headName = (layer, head) => `layer ${layer}, head ${head}`;
 const token = (text) => el("code", { class: "tok" }, text);
 
 // What an op is called in a textbook, with its text from the package behind it.
-const OPS = { layernorm: "LayerNorm", linear: "Linear", gelu: "GELU (tanh form)", gelu_exact: "GELU", relu: "ReLU",
-  leaky_relu: "leaky ReLU", silu: "SiLU", identity: "identity", residual: "residual connection", softmax: "softmax",
-  token_embedding: "token embedding", position_embedding: "position embedding", unembedding: "unembedding",
-  multi_head_attention: "multi-head attention", causal_attention: "causal attention", cross_entropy: "cross-entropy",
-  swiglu: "SwiGLU", feed_forward: "feed-forward network", weight_norm: "weight normalisation", pad_zeros: "zero padding" };
+const OPS = {
+  layernorm: "LayerNorm",
+  linear: "Linear",
+  gelu: "GELU (tanh form)",
+  gelu_exact: "GELU",
+  relu: "ReLU",
+  leaky_relu: "leaky ReLU",
+  silu: "SiLU",
+  identity: "identity",
+  residual: "residual connection",
+  softmax: "softmax",
+  token_embedding: "token embedding",
+  position_embedding: "position embedding",
+  unembedding: "unembedding",
+  multi_head_attention: "multi-head attention",
+  causal_attention: "causal attention",
+  cross_entropy: "cross-entropy",
+  swiglu: "SwiGLU",
+  feed_forward: "feed-forward network",
+  weight_norm: "weight normalisation",
+  pad_zeros: "zero padding",
+};
 const opName = (op) => OPS[op] || op;
 function textbook(op, words) {
   const text = trace.payload.layers && trace.payload.layers[op];
   if (!text) return el("span", {}, words || opName(op));
-  return el("button", { type: "button", class: "link", onclick: () => showLayer(op, text) }, words || opName(op));
+  return el(
+    "button",
+    { type: "button", class: "link", onclick: () => showLayer(op, text) },
+    words || opName(op),
+  );
 }
 function showLayer(op, text) {
-  dialog(`${opName(op)}: the layer's own text`,
+  dialog(
+    `${opName(op)}: the layer's own text`,
     el("pre", { class: "textbook" }, text.formula),
-    el("details", {}, el("summary", {}, `The whole file, ${text.file}`), el("pre", { class: "textbook" }, text.text)));
+    el(
+      "details",
+      {},
+      el("summary", {}, `The whole file, ${text.file}`),
+      el("pre", { class: "textbook" }, text.text),
+    ),
+  );
 }
 function dialog(title, ...children) {
-  const box = el("dialog", { "aria-label": title }, el("h2", {}, title), children,
-    el("p", {}, el("button", { type: "button", onclick: () => box.close() }, "Close")));
+  const box = el(
+    "dialog",
+    { "aria-label": title },
+    el("h2", {}, title),
+    children,
+    el("p", {}, el("button", { type: "button", onclick: () => box.close() }, "Close")),
+  );
   const from = document.activeElement;
-  box.addEventListener("close", () => { box.remove(); if (from && from.isConnected) from.focus(); });
+  box.addEventListener("close", () => {
+    box.remove();
+    if (from && from.isConnected) from.focus();
+  });
   document.body.append(box);
   box.showModal();
 }
 
 // Buttons for positions; a thick lower edge, longer and darker for a larger number.
 function tokenStrip(label, numberOf, choose) {
-  const box = el("div", { class: "tokens", role: "group", "aria-label": label, "data-strip": label });
+  const box = el("div", {
+    class: "tokens",
+    role: "group",
+    "aria-label": label,
+    "data-strip": label,
+  });
   const chosen = rove(box);
-  return { root: box, update(selected) {
-    const focused = box.contains(document.activeElement);
-    const numbers = trace.payload.tokens.map((_, i) => numberOf(i)), scale = plainScale(numbers);
-    refill(box, numbers.map((x, i) => {
-      const button = el("button", { type: "button", "aria-pressed": String(i === selected), "data-position": i,
-        "aria-label": `position ${i}, token ${trace.token(i)}, ${num(x)}`, onclick: () => choose(i) },
-      trace.token(i), el("small", {}, num(x, 2)));
-      button.style.borderBottomColor = Number.isFinite(x) ? `rgb(${rgb(scale, x)})` : css("warn");
-      return button;
-    }));
-    chosen(selected);
-    if (focused) box.querySelectorAll("button")[selected].focus();
-  } };
+  return {
+    root: box,
+    update(selected) {
+      const focused = box.contains(document.activeElement);
+      const numbers = trace.payload.tokens.map((_, i) => numberOf(i)),
+        scale = plainScale(numbers);
+      refill(
+        box,
+        numbers.map((x, i) => {
+          const button = el(
+            "button",
+            {
+              type: "button",
+              "aria-pressed": String(i === selected),
+              "data-position": i,
+              "aria-label": `position ${i}, token ${trace.token(i)}, ${num(x)}`,
+              onclick: () => choose(i),
+            },
+            trace.token(i),
+            el("small", {}, num(x, 2)),
+          );
+          button.style.borderBottomColor = Number.isFinite(x)
+            ? `rgb(${rgb(scale, x)})`
+            : css("warn");
+          return button;
+        }),
+      );
+      chosen(selected);
+      if (focused) box.querySelectorAll("button")[selected].focus();
+    },
+  };
 }
-const options = (select, items, chosen) => { refill(select, items.map(([value, words]) =>
-  el("option", { value, selected: String(value) === String(chosen) }, words))); select.value = String(chosen); };
-const tableButton = (picture) => picture.root;
+const options = (select, items, chosen) => {
+  refill(
+    select,
+    items.map(([value, words]) =>
+      el("option", { value, selected: String(value) === String(chosen) }, words),
+    ),
+  );
+  select.value = String(chosen);
+};
 
 // The stream's points and their labels: "1" for the stream after block 1.
 function pointLabel(name) {
   const layer = blockOf(name);
   return layer === null ? "emb" : /mlp|residual_2/.test(name) ? `${layer} mlp` : `${layer} attn`;
 }
-const gradientOf = (t, name) => t.entry(name) ? t.stat(t.entry(name), "gradient", "rms") : NaN;
+const gradientOf = (t, name) => (t.entry(name) ? t.stat(t.entry(name), "gradient", "rms") : NaN);
 function smallest(names, number) {
   const finite = names.filter((name) => Number.isFinite(number(name)));
   return finite.length ? finite.reduce((a, b) => (number(b) < number(a) ? b : a)) : null;
 }
-function bestHead(t, measure, sign = 1) {       // [layer, head, number] of the largest
+function bestHead(t, measure, sign = 1) {
+  // [layer, head, number] of the largest
   let best = null;
-  t.payload.attention.forEach(({ heads }, layer) => heads.forEach((numbers, head) => {
-    const x = real(numbers[measure]);
-    if (numbers[measure] !== null && Number.isFinite(x) && (!best || sign * x > sign * best[2])) best = [layer, head, x];
-  }));
+  t.payload.attention.forEach(({ heads }, layer) =>
+    heads.forEach((numbers, head) => {
+      const x = real(numbers[measure]);
+      if (numbers[measure] !== null && Number.isFinite(x) && (!best || sign * x > sign * best[2]))
+        best = [layer, head, x];
+    }),
+  );
   return best;
 }
 const losses = (t) => t.payload.targets.map((target) => real(target.loss));
@@ -92,9 +173,15 @@ function throughMost(t, position) {
   const paths = t.payload.paths;
   const p = paths ? paths.positions.indexOf(position) : -1;
   if (p < 0 || !paths.most || paths.most[p] === null || paths.most[p] === undefined) return null;
-  const k = paths.most[p], point = t.payload.flow.points[k], wide = t.payload.flow.points.length;
+  const k = paths.most[p],
+    point = t.payload.flow.points[k],
+    wide = t.payload.flow.points.length;
   if (!point || !Number.isFinite(t.norms(paths.branch, p, wide)[k])) return null;
-  return { point, norm: t.norms(paths.branch, p, wide)[k], fraction: t.norms(paths.fraction, p, wide)[k] };
+  return {
+    point,
+    norm: t.norms(paths.branch, p, wide)[k],
+    fraction: t.norms(paths.fraction, p, wide)[k],
+  };
 }
 const partName = (part) => (part === "attn" ? "attention" : "feed-forward network");
 const halfBlock = (point) => `the ${partName(point.part)} of layer ${point.layer}`;

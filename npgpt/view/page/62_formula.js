@@ -3,174 +3,241 @@
 
 const known = (...numbers) => numbers.every((x) => x !== undefined && x !== null);
 const PHI = (x) => 0.5 * (1 + erf(x / Math.SQRT2));
-function erf(x) {       // Abramowitz, Stegun 7.1.26: within 1.5e-7, far below three digits
+function erf(x) {
+  // Abramowitz, Stegun 7.1.26: within 1.5e-7, far below three digits
   const t = 1 / (1 + 0.3275911 * Math.abs(x));
-  const y = 1 - ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t * Math.exp(-x * x);
+  const y =
+    1 -
+    ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) *
+      t *
+      Math.exp(-x * x);
   return x < 0 ? -y : y;
 }
 const ROOT = Math.sqrt(2 / Math.PI);
 // name: [forward as text, f(x), derivative as text, f'(x)]
 const ELEMENTWISE = {
-  gelu: ["x \u00b7 (1 + tanh(\u221a(2/\u03c0) \u00b7 (x + 0.044715 \u00b7 x\u00b3))) / 2", (x) => x * (1 + Math.tanh(ROOT * (x + 0.044715 * x ** 3))) / 2,
-    (x) => { const t = Math.tanh(ROOT * (x + 0.044715 * x ** 3)); return (1 + t) / 2 + x * (1 - t * t) / 2 * ROOT * (1 + 3 * 0.044715 * x * x); }],
-  gelu_exact: ["x \u00b7 \u03a6(x)", (x) => x * PHI(x), (x) => PHI(x) + x * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI)],
+  gelu: [
+    "x \u00b7 (1 + tanh(\u221a(2/\u03c0) \u00b7 (x + 0.044715 \u00b7 x\u00b3))) / 2",
+    (x) => (x * (1 + Math.tanh(ROOT * (x + 0.044715 * x ** 3)))) / 2,
+    (x) => {
+      const t = Math.tanh(ROOT * (x + 0.044715 * x ** 3));
+      return (1 + t) / 2 + ((x * (1 - t * t)) / 2) * ROOT * (1 + 3 * 0.044715 * x * x);
+    },
+  ],
+  gelu_exact: [
+    "x \u00b7 \u03a6(x)",
+    (x) => x * PHI(x),
+    (x) => PHI(x) + (x * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI),
+  ],
   relu: ["x where x > 0, else 0", (x) => Math.max(x, 0), (x) => (x > 0 ? 1 : 0)],
-  silu: ["x / (1 + exp(\u2212x))", (x) => x / (1 + Math.exp(-x)), (x) => { const s = 1 / (1 + Math.exp(-x)); return s + x * s * (1 - s); }],
+  silu: [
+    "x / (1 + exp(\u2212x))",
+    (x) => x / (1 + Math.exp(-x)),
+    (x) => {
+      const s = 1 / (1 + Math.exp(-x));
+      return s + x * s * (1 - s);
+    },
+  ],
   identity: ["x", (x) => x, () => 1],
 };
-const inputOf = (entry, k) => (entry.inputs && entry.inputs[k] && entry.inputs[k].kind === "entry" ? entry.inputs[k].name : null);
+const inputOf = (entry, k) =>
+  entry.inputs && entry.inputs[k] && entry.inputs[k].kind === "entry" ? entry.inputs[k].name : null;
 
 const signed = (x) => (x < 0 ? `(${num(x)})` : num(x));
 
 // Lines of [what, with numbers]; `t` position, `c` true channel, `head` the selected one.
 function forwardFormula(entry, t, c, head) {
-  const { op, name } = entry, value = (n, p = t, k = c) => trace.at(n, "value", p, k);
+  const { op, name } = entry,
+    value = (n, p = t, k = c) => trace.at(n, "value", p, k);
   const x = inputOf(entry, 0) && value(inputOf(entry, 0));
   if (entry.kind === "attention") return weightFormula(entry, t, c, head);
-  if (entry.kind === "view") return [[`${name.split(".").pop()}[${head}, ${t}, ${c}] = column ${entry.start + head * headSize() + c} of ${entry.of}`,
-    "the same number: queries, keys and values are thirds of one matrix product, cut into heads"]];
-  if (op === "token_embedding") return [["out = weight[id]", `= wte.weight[${trace.payload.tokens[t].id}, ${c}] = ${num(value(name))}   (row of the token ${trace.token(t)})`]];
-  if (op === "position_embedding") return [["out = x + weight[position]", known(x, value(name)) ? `= ${num(x)} + wpe.weight[${t}, ${c}] = ${num(x)} + ${signed(value(name) - x)} = ${num(value(name))}` : null]];
+  if (entry.kind === "view")
+    return [
+      [
+        `${name.split(".").pop()}[${head}, ${t}, ${c}] = column ` +
+          `${entry.start + head * headSize() + c} of ${entry.of}`,
+        "the same number: queries, keys and values are thirds of one matrix product, cut " +
+          "into heads",
+      ],
+    ];
+  if (op === "token_embedding")
+    return [
+      [
+        "out = weight[id]",
+        `= wte.weight[${trace.payload.tokens[t].id}, ${c}] = ${num(value(name))}   ` +
+          `(row of the token ${trace.token(t)})`,
+      ],
+    ];
+  if (op === "position_embedding")
+    return [
+      [
+        "out = x + weight[position]",
+        known(x, value(name))
+          ? `= ${num(x)} + wpe.weight[${t}, ${c}] = ${num(x)} + ${signed(value(name) - x)} ` +
+            `= ${num(value(name))}`
+          : null,
+      ],
+    ];
   if (op === "layernorm" && entry.moments) {
-    const mean = decode(entry.moments.mean)[t], rstd = decode(entry.moments.rstd)[t], w = trace.vector(entry, "weight", c), b = trace.vector(entry, "bias", c);
-    return [["out = (x \u2212 mean) \u00b7 rstd \u00b7 weight + bias", known(x, w, b) ? `= (${num(x)} \u2212 ${signed(mean)}) \u00b7 ${num(rstd)} \u00b7 ${num(w)} + ${signed(b)} = ${num((x - mean) * rstd * w + b)}` : null],
-      ["mean and rstd over the channels", `mean = ${num(mean)}, rstd = 1 / \u221a(var + ${num(entry.settings.eps)}) = ${num(rstd)}`]];
+    const mean = decode(entry.moments.mean)[t],
+      rstd = decode(entry.moments.rstd)[t],
+      w = trace.vector(entry, "weight", c),
+      b = trace.vector(entry, "bias", c);
+    return [
+      [
+        "out = (x \u2212 mean) \u00b7 rstd \u00b7 weight + bias",
+        known(x, w, b)
+          ? `= (${num(x)} \u2212 ${signed(mean)}) \u00b7 ${num(rstd)} \u00b7 ${num(w)} + ` +
+            `${signed(b)} = ${num((x - mean) * rstd * w + b)}`
+          : null,
+      ],
+      [
+        "mean and rstd over the channels",
+        `mean = ${num(mean)}, rstd = 1 / \u221a(var + ${num(entry.settings.eps)}) = ${num(rstd)}`,
+      ],
+    ];
   }
   if (op === "residual") {
     const branch = value(inputOf(entry, 1));
-    return [["out = x + branch", known(x, branch) ? `= ${num(x)} + ${signed(branch)} = ${num(x + branch)}` : null]];
+    return [
+      [
+        "out = x + branch",
+        known(x, branch) ? `= ${num(x)} + ${signed(branch)} = ${num(x + branch)}` : null,
+      ],
+    ];
   }
-  if (ELEMENTWISE[op]) return [[`out = ${ELEMENTWISE[op][0]}`, known(x) ? `with x = ${num(x)}: ${num(ELEMENTWISE[op][1](x))}` : null]];
-  if (op === "leaky_relu") return [["out = x where x > 0, else slope \u00b7 x", known(x) ? `with x = ${num(x)}` : null]];
+  if (ELEMENTWISE[op])
+    return [
+      [
+        `out = ${ELEMENTWISE[op][0]}`,
+        known(x) ? `with x = ${num(x)}: ${num(ELEMENTWISE[op][1](x))}` : null,
+      ],
+    ];
+  if (op === "leaky_relu")
+    return [["out = x where x > 0, else slope \u00b7 x", known(x) ? `with x = ${num(x)}` : null]];
   if (op === "linear" || op === "unembedding") return sumFormula(entry, t, c);
   if (op === "multi_head_attention") return mixFormula(entry, t, c);
-  if (op === "cross_entropy") return [["loss = mean over positions of \u2212ln p[target]", `= mean of ${trace.payload.targets.filter((t) => t.id !== null).length} losses = ${num(real(trace.payload.loss))}`]];
+  if (op === "cross_entropy")
+    return [
+      [
+        "loss = mean over positions of \u2212ln p[target]",
+        `= mean of ${trace.payload.targets.filter((t) => t.id !== null).length} losses ` +
+          `= ${num(real(trace.payload.loss))}`,
+      ],
+    ];
   return [[`out = ${opName(op)}(x)`, null]];
 }
 const headSize = () => trace.config.n_embd / trace.config.n_head;
 
 function sumFormula(entry, t, c, live) {
-  const out = entry.op === "unembedding" ? "out = x \u00b7 weight[token]" : "out = \u03a3 x[i] \u00b7 weight[i, channel] + bias";
+  const out =
+    entry.op === "unembedding"
+      ? "out = x \u00b7 weight[token]"
+      : "out = \u03a3 x[i] \u00b7 weight[i, channel] + bias";
   const worked = live || (entry.worked || []).find(({ index }) => index[0] === t && index[1] === c);
   if (worked) {
     const bias = worked.bias === null || worked.bias === undefined ? null : real(worked.bias);
-    const terms = worked.terms.map(([i, x, w]) => `${signed(real(x))} \u00b7 ${signed(real(w))} [${i}]`);
-    const total = worked.terms.reduce((sum, [, x, w]) => sum + real(x) * real(w), real(worked.rest)) + (bias || 0);
-    return [[out, `= ${terms.join(" + ")} + ${signed(real(worked.rest))} from the other ${Math.max(0, worked.count - worked.terms.length)}${bias === null ? "" : ` + bias ${signed(bias)}`} = ${num(total)}`],
-      ["largest terms first", `of ${worked.count} products; [i] is the input channel`]];
+    const terms = worked.terms.map(
+      ([i, x, w]) => `${signed(real(x))} \u00b7 ${signed(real(w))} [${i}]`,
+    );
+    const total =
+      worked.terms.reduce((sum, [, x, w]) => sum + real(x) * real(w), real(worked.rest)) +
+      (bias || 0);
+    return [
+      [
+        out,
+        `= ${terms.join(" + ")} + ${signed(real(worked.rest))} from the other ` +
+          `${Math.max(0, worked.count - worked.terms.length)}` +
+          `${bias === null ? "" : ` + bias ${signed(bias)}`} = ${num(total)}`,
+      ],
+      ["largest terms first", `of ${worked.count} products; [i] is the input channel`],
+    ];
   }
-  const bias = trace.vector(entry, "bias", c), value = trace.at(entry.name, "value", t, c);
-  const input = entry.inputs && entry.inputs[0] && entry.inputs[0].shape, n = input ? input[input.length - 1] : trace.config.n_embd;
-  return [[out, known(value) ? `= ${known(bias) ? `${num(value - bias)} from ${n} products + bias ${signed(bias)}` : `\u03a3 over ${n} products`} = ${num(value)}` : null],
-    ["the weights are not stored in the page", (entry.worked || []).length ? "the cells listed below have their largest terms" : null]];
+  const bias = trace.vector(entry, "bias", c),
+    value = trace.at(entry.name, "value", t, c);
+  const input = entry.inputs && entry.inputs[0] && entry.inputs[0].shape,
+    n = input ? input[input.length - 1] : trace.config.n_embd;
+  const withBias = known(bias) && `${num(value - bias)} from ${n} products + bias ${signed(bias)}`;
+  return [
+    [
+      out,
+      known(value)
+        ? `= ${known(bias) ? withBias : `\u03a3 over ${n} products`} = ${num(value)}`
+        : null,
+    ],
+    [
+      "the weights are not stored in the page",
+      (entry.worked || []).length ? "the cells listed below have their largest terms" : null,
+    ],
+  ];
 }
 const attentionOf = (entry) => entry.name.replace(/attn\..*$/, "attn.");
 function mixFormula(entry, t, c) {
-  const D = headSize(), head = Math.floor(c / D), d = c % D, v = trace.tensor(`${attentionOf(entry)}v`, head);
-  const k = v && (v.columns ? v.columns.indexOf(d) : d), weights = trace.weights(entry.layer, head);
+  const D = headSize(),
+    head = Math.floor(c / D),
+    d = c % D,
+    v = trace.tensor(`${attentionOf(entry)}v`, head);
+  const k = v && (v.columns ? v.columns.indexOf(d) : d),
+    weights = trace.weights(entry.layer, head);
   if (!v || !v.value || k < 0) return [["out = \u03a3 weights[t, j] \u00b7 v[j]", null]];
-  const terms = Array.from({ length: t + 1 }, (_, j) => [j, weights[t * trace.length + j], v.value[j * v.cols + k]]);
-  return largest(`out = \u03a3\u2c7c weights[${head}, ${t}, j] \u00b7 v[${head}, j, ${d}]`, terms, "position");
+  const terms = Array.from({ length: t + 1 }, (_, j) => [
+    j,
+    weights[t * trace.length + j],
+    v.value[j * v.cols + k],
+  ]);
+  return largest(
+    `out = \u03a3\u2c7c weights[${head}, ${t}, j] \u00b7 v[${head}, j, ${d}]`,
+    terms,
+    "position",
+  );
 }
 function weightFormula(entry, i, j, head) {
-  const stem = attentionOf(entry), q = trace.tensor(`${stem}q`, head), k = trace.tensor(`${stem}k`, head);
-  if (j > i) return [["weights = softmax(scores)", "0: the key lies in the query\u2019s future, its score is \u2212\u221e"]];
-  const weight = trace.weights(entry.layer, head)[i * trace.length + j], lse = trace.lse(entry.layer, head, i);
-  const score = Math.log(weight) + lse, lines = [["weight = exp(score \u2212 ln \u03a3 exp(scores of the row))", `= exp(${num(score)} \u2212 ${signed(lse)}) = ${num(weight)}`]];
+  const stem = attentionOf(entry),
+    q = trace.tensor(`${stem}q`, head),
+    k = trace.tensor(`${stem}k`, head);
+  if (j > i)
+    return [
+      [
+        "weights = softmax(scores)",
+        "0: the key lies in the query\u2019s future, its score is \u2212\u221e",
+      ],
+    ];
+  const weight = trace.weights(entry.layer, head)[i * trace.length + j],
+    lse = trace.lse(entry.layer, head, i);
+  const score = Math.log(weight) + lse,
+    lines = [
+      [
+        "weight = exp(score \u2212 ln \u03a3 exp(scores of the row))",
+        `= exp(${num(score)} \u2212 ${signed(lse)}) = ${num(weight)}`,
+      ],
+    ];
   const whole = q && q.value && k && k.value && q.cols === headSize();
   if (whole) {
-    const dot = Array.from({ length: q.cols }, (_, d) => q.value[i * q.cols + d] * k.value[j * k.cols + d]).reduce((a, b) => a + b, 0);
-    lines.push([`score = q[${i}] \u00b7 k[${j}] / \u221aD`, `= ${num(dot)} / \u221a${q.cols} = ${num(dot / Math.sqrt(q.cols))}`]);
+    const dot = Array.from(
+      { length: q.cols },
+      (_, d) => q.value[i * q.cols + d] * k.value[j * k.cols + d],
+    ).reduce((a, b) => a + b, 0);
+    lines.push([
+      `score = q[${i}] \u00b7 k[${j}] / \u221aD`,
+      `= ${num(dot)} / \u221a${q.cols} = ${num(dot / Math.sqrt(q.cols))}`,
+    ]);
   }
   return lines;
 }
 function largest(what, terms, unit, scale = 1, tail = "") {
-  const order = rank(terms.map(([, a, b]) => Math.abs(a * b))).slice(0, 5), sum = terms.reduce((s, [, a, b]) => s + a * b, 0);
+  const order = rank(terms.map(([, a, b]) => Math.abs(a * b))).slice(0, 5),
+    sum = terms.reduce((s, [, a, b]) => s + a * b, 0);
   const rest = sum - order.reduce((s, i) => s + terms[i][1] * terms[i][2], 0);
-  const shown = order.map((i) => `${signed(terms[i][1])} \u00b7 ${signed(terms[i][2])} [${terms[i][0]}]`).join(" + ");
-  return [[what, `= ${tail ? "(" : ""}${shown}${terms.length > 5 ? ` + ${signed(rest)} from the other ${terms.length - 5}` : ""}${tail ? ")" : ""}${tail} = ${num(sum * scale)}`],
-    [`largest terms first`, `of ${terms.length}; [j] is the ${unit}`]];
-}
-
-// The gradient of a cell: one line for every use of it, since its gradients add up.
-function backwardFormula(entry, t, c, head) {
-  if (entry.kind === "attention") return dweightFormula(entry, t, c, head);
-  if (entry.kind === "view") return dviewFormula(entry, t, c, head);
-  const gradient = (n) => trace.at(n, "gradient", t, c), lines = [];
-  const third = trace.entries.find((e) => e.kind === "view" && e.of === entry.name && c >= e.start && c < e.stop);
-  if (third) {          // a column of c_attn is a query's, a key's or a value's
-    const D = headSize(), inside = c - third.start;
-    return dviewFormula(third, t, inside % D, Math.floor(inside / D));
-  }
-  for (const user of trace.consumers.get(entry.name) || []) {
-    const dout = gradient(user.name), last = user.name;
-    if (user.op === "residual") {
-      const which = inputOf(user, 1) === entry.name && inputOf(user, 0) !== entry.name ? "dbranch" : "dx";
-      lines.push([`from ${last}, through the residual connection`, known(dout) ? `${which} = dout = ${num(dout)}` : null, dout]);
-    } else if (user.op === "position_embedding") lines.push([`from ${last}`, known(dout) ? `dx = dout = ${num(dout)}` : null, dout]);
-    else if (ELEMENTWISE[user.op]) {
-      const x = trace.at(entry.name, "value", t, c);
-      lines.push([`from ${last}: dx = dout \u00b7 f\u2032(x)`, known(dout, x) ? `= ${num(dout)} \u00b7 ${num(ELEMENTWISE[user.op][2](x))} = ${num(dout * ELEMENTWISE[user.op][2](x))}` : null, known(dout, x) ? dout * ELEMENTWISE[user.op][2](x) : undefined]);
-    } else if (user.op === "layernorm") lines.push(normBack(user, entry, t, c));
-    else if (user.op === "cross_entropy") lines.push(lossBack(t, c));
-    else if (user.op === "linear" || user.op === "unembedding") lines.push([`from ${last}: dx = \u03a3 dout[o] \u00b7 weight[channel, o]`, `a sum over ${user.shape[user.shape.length - 1]} outputs; the weights are not stored in the page`, undefined]);
-    else lines.push([`from ${last}, through ${opName(user.op)}`, null, undefined]);
-  }
-  const whole = trace.at(entry.name, "gradient", t, c);
-  if (entry.name === "loss") return [["dloss = 1", "the backward pass begins here"]];
-  if (lines.length === 1 && lines[0][2] === undefined && known(whole)) lines[0][1] = `${lines[0][1] ? `${lines[0][1]}, ` : ""}in all ${num(whole)}`;
-  if (lines.length > 1) {
-    const open = lines.filter((line) => line[2] === undefined);
-    if (open.length === 1 && known(whole)) open[0][1] = `the rest: ${num(whole - lines.reduce((sum, line) => sum + (line[2] || 0), 0))}`;
-    lines.push(["the gradients of all uses add up", known(whole) ? `= ${num(whole)}` : null]);
-  }
-  return lines.map(([a, b]) => [a, b]);
-}
-function normBack(user, entry, t, c) {
-  const what = `from ${user.name}: dx = rstd \u00b7 (dxhat \u2212 mean(dxhat) \u2212 xhat \u00b7 mean(dxhat \u00b7 xhat))`;
-  const C = user.shape[user.shape.length - 1];
-  if (user.columns || !user.moments || !user.gradient || !entry.value) return [what, null, undefined];
-  const mean = decode(user.moments.mean)[t], rstd = decode(user.moments.rstd)[t];
-  let sum = 0, product = 0;
-  const xhat = (k) => (trace.at(entry.name, "value", t, k) - mean) * rstd;
-  const dxhat = (k) => trace.at(user.name, "gradient", t, k) * trace.vector(user, "weight", k);
-  for (let k = 0; k < C; k++) { sum += dxhat(k); product += dxhat(k) * xhat(k); }
-  const dx = rstd * (dxhat(c) - sum / C - xhat(c) * product / C);
-  return [what, `= ${num(rstd)} \u00b7 (${num(dxhat(c))} \u2212 ${signed(sum / C)} \u2212 ${signed(xhat(c))} \u00b7 ${signed(product / C)}) = ${num(dx)}`, dx];
-}
-function lossBack(t, id) {
-  const counted = trace.payload.targets.filter((each) => each.id !== null).length;
-  const target = trace.payload.targets[t], p = target.id === id ? real(target.probability)
-    : real((target.candidates.find((each) => each.id === id) || { p: NaN }).p);
-  return ["from loss: dlogits = (p \u2212 [this is the target]) / count", Number.isFinite(p)
-    ? `= (${num(p)} \u2212 ${target.id === id ? 1 : 0}) / ${counted} = ${num((p - (target.id === id ? 1 : 0)) / counted)}` : null, undefined];
-}
-function dweightFormula(entry, i, j, head) {
-  const stem = attentionOf(entry), D = headSize(), v = trace.tensor(`${stem}v`, head);
-  if (j > i) return [["dweights", "0: masked"]];
-  if (!v || !v.value || v.cols !== D) return [[`dweights = dmixed[${i}] \u00b7 v[${j}]`, null]];
-  const terms = Array.from({ length: D }, (_, d) => [d, trace.at(`${stem}mixed`, "gradient", i, head * D + d), v.value[j * D + d]]);
-  return terms.some(([, a]) => a === undefined) ? [[`dweights = dmixed[${i}] \u00b7 v[${j}]`, null]]
-    : largest(`from ${stem}mixed: dweights = \u03a3 dmixed[${i}, d] \u00b7 v[${j}, d]`, terms, "channel of the head");
-}
-function dviewFormula(entry, t, d, head) {
-  const stem = attentionOf(entry), part = entry.name.split(".").pop(), T = trace.length, D = headSize();
-  const w = trace.weights(entry.layer, head), dw = trace.weights(entry.layer, head, true);
-  if (part === "v") {
-    const terms = Array.from({ length: T - t }, (_, n) => [t + n, w[(t + n) * T + t], trace.at(`${stem}mixed`, "gradient", t + n, head * D + d)]);
-    return terms.some(([, , b]) => b === undefined) ? [["dv = weights.T @ dmixed", null]]
-      : largest(`from ${stem}mixed: dv[${t}, ${d}] = \u03a3\u1d62 weights[i, ${t}] \u00b7 dmixed[i, ${d}]`, terms, "query");
-  }
-  if (!dw) return [["dq = dscores @ k / \u221aD", null]];
-  const score = (i, j) => {
-    let inner = 0;
-    for (let n = 0; n <= i; n++) inner += w[i * T + n] * dw[i * T + n];
-    return w[i * T + j] * (dw[i * T + j] - inner);
-  };
-  const other = trace.tensor(`${stem}${part === "q" ? "k" : "q"}`, head), column = other && (other.columns ? other.columns.indexOf(d) : d);
-  if (!other || !other.value || column < 0) return [["dq = dscores @ k / \u221aD", null]];
-  const places = part === "q" ? Array.from({ length: t + 1 }, (_, j) => j) : Array.from({ length: T - t }, (_, n) => t + n);
-  const terms = places.map((j) => [j, part === "q" ? score(t, j) : score(j, t), other.value[j * other.cols + column]]);
-  return largest(part === "q" ? `dq[${t}, ${d}] = \u03a3\u2c7c dscores[${t}, j] \u00b7 k[j, ${d}] / \u221aD` : `dk[${t}, ${d}] = \u03a3\u1d62 dscores[i, ${t}] \u00b7 q[i, ${d}] / \u221aD`,
-    terms, part === "q" ? "key" : "query", 1 / Math.sqrt(D), ` / \u221a${D}`).concat([["dscores = weights \u00b7 (dweights \u2212 \u03a3 weights \u00b7 dweights)", "softmax\u2019s backward, row by row"]]);
+  const shown = order
+    .map((i) => `${signed(terms[i][1])} \u00b7 ${signed(terms[i][2])} [${terms[i][0]}]`)
+    .join(" + ");
+  return [
+    [
+      what,
+      `= ${tail ? "(" : ""}${shown}` +
+        `${terms.length > 5 ? ` + ${signed(rest)} from the other ${terms.length - 5}` : ""}` +
+        `${tail ? ")" : ""}${tail} = ${num(sum * scale)}`,
+    ],
+    [`largest terms first`, `of ${terms.length}; [j] is the ${unit}`],
+  ];
 }

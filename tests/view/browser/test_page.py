@@ -134,7 +134,7 @@ def test_keys_step_along_the_tape_and_open_views(browser, url):
     browser.keys("?")
     assert browser.js("return document.querySelector('dialog[open]') !== null")
     browser.keys("ESCAPE")
-    assert browser.js("return document.querySelector('dialog') === null")
+    assert browser.js("return document.querySelector('dialog[open]') === null")
 
 
 def test_a_layers_name_opens_its_text(browser, url):

@@ -1,5 +1,7 @@
 """How broadcasting is graded: the sum alone, then the gradients of x + b and x * w."""
 
+import functools
+
 import numpy as np
 
 from npgpt.doctor import Program
@@ -79,7 +81,16 @@ def _not_shifted(grad, shape):
     return grad.sum(axis=(*range(new), *(n for n, length in enumerate(shape) if length == 1)))
 
 
-SUM_TO = Program("sum_to", _summed, [
+def _called(function):
+    """What it gives, under the call that gave it."""
+    @functools.wraps(function)
+    def call(grad, shape):
+        return {f"sum_to(grad of shape {grad.shape}, {shape})": function(grad, shape)}
+
+    return call
+
+
+MISTAKES = [
     ("missing-broadcast-sum", lambda grad, shape: grad,
      "nothing is summed: what was used more than once collects from each use"),
     ("size-1", _new_only, "only the axes that were not there are summed: an axis of length 1 was "
@@ -112,6 +123,9 @@ SUM_TO = Program("sum_to", _summed, [
      "added; sum over the axes that were stretched"),
     ("wrong-axis", lambda grad, shape: np.resize(grad, shape),
      "it is cut to shape: every element of grad contributes"),
+]
+SUM_TO = Program("sum_to", _called(_summed), [
+    (kind, _called(function), sentence) for kind, function, sentence in MISTAKES
 ], draw=lambda rng, settings, n: (
     (rng.standard_normal(PAIRS[n % len(PAIRS)][0]), PAIRS[n % len(PAIRS)][1]), {}))
 
@@ -133,7 +147,7 @@ def _too_soon(mine, g):
 
 def grade(mine, g):
     """sum_to for every kind of stretching, then both gradients for shapes that stretch either."""
-    g.values(SUM_TO, mine.sum_to)
+    g.values(SUM_TO, _called(mine.sum_to))
     for forward, backward in ((mine.add_forward, mine.add_backward),
                               (mine.mul_forward, mine.mul_backward)):
         if backward is mine.mul_backward:

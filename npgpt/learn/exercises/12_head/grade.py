@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from npgpt.doctor.values.attention import attention_weights
 from npgpt.doctor.values.catalogue import PROGRAMS
 
 
@@ -14,15 +15,24 @@ def draw(rng, given, n):
     return (q * (60 if n == 3 else 1), k, v), {}
 
 
-HEAD = dataclasses.replace(PROGRAMS["causal_attention"], draw=draw)
+def first_weights(q, k, v):
+    """The weights of the first sequence, for all."""
+    return attention_weights(q[:1], k[:1]) @ v
+
+
+HEAD = dataclasses.replace(PROGRAMS["causal_attention"], draw=draw, variants=[
+    *PROGRAMS["causal_attention"].variants,
+    ("batch-dropped", first_weights,
+     "every sequence gets the weights of the first: each has its own"),
+])
 
 
 def grade(mine, g):
     """Values, causality, an overflow, the gradients; batch 1 and one position."""
     q, k, v = g.normal(2, 4, 6), g.normal(2, 4, 6), g.normal(2, 4, 6)
     g.values(HEAD, mine.causal_attention_forward, q, k, v, axes="B T D")
-    g.probe("not-finite", "scores of 1000 give finite outputs",
-            lambda: np.isfinite(mine.causal_attention_forward(100 * q, 100 * k, v)[0]).all())
+    g.probe("not-finite", "scores near 1000 give finite outputs",
+            lambda: np.isfinite(mine.causal_attention_forward(q + 20, k + 20, v)[0]).all())
     g.gradient(mine.causal_attention_forward, mine.causal_attention_backward, q, k, v)
     g.gradient(mine.causal_attention_forward, mine.causal_attention_backward,
                *(a[:1, :1] for a in (q, k, v)))

@@ -31,12 +31,16 @@ def flat(heads):
     return heads.reshape(len(heads), heads.shape[2], -1)
 
 
-def gradient(qkv, dout, *, n_head, down=split, up=merge, order=(0, 1, 2), keep=(1, 1, 1)):
-    """dqkv of the right forward, by a backward that may have one mistake."""
+def gradient(qkv, dout, *, n_head, down=split, up=merge, order=(0, 1, 2), keep=(1, 1, 1),
+             scale=lambda c, d: d):
+    """dqkv of the right forward, by a backward that may have one mistake; scores are divided by
+    the root of scale(C, D)."""
     parts = (split(part, n_head) for part in np.split(qkv, 3, axis=-1))
     _, cache = causal_attention_forward(*parts)
     found = causal_attention_backward(down(dout, n_head), cache)
-    return np.concatenate([keep[n] * up(found[n]) for n in order], axis=-1)
+    d = found[0].shape[-1]
+    root = np.sqrt(d / scale(dout.shape[-1], d))
+    return np.concatenate([keep[n] * (root if n < 2 else 1) * up(found[n]) for n in order], axis=-1)
 
 
 def mistake(**wrong):
@@ -65,6 +69,12 @@ BACKWARD = Program("multi_head_attention_backward", gradient, [
     ("axes-swapped", mistake(down=bare, up=flat),
      "dout is cut by a bare reshape, and dq, dk and dv are joined by one: backward needs the swap "
      "of heads and positions at both ends, as forward does"),
+    *[("factor", mistake(scale=scale),
+       f"the gradients of q and k {words}: forward divides the scores by sqrt(D), and so does "
+       "backward, once") for scale, words in (
+        (lambda c, d: 1.0, "lack the division by sqrt(D)"),
+        (lambda c, d: d * d, "are divided by D, not by sqrt(D)"),
+        (lambda c, d: c, "are divided by sqrt(C), the width of all heads, not by sqrt(D)"))],
     *[("arguments-swapped", mistake(order=order),
        "dq, dk and dv are laid side by side in another order: forward cuts q, k, v")
       for order in ((1, 0, 2), (0, 2, 1), (2, 1, 0), (1, 2, 0), (2, 0, 1))],
@@ -90,6 +100,9 @@ ALL = dataclasses.replace(PROGRAMS["multi_head_attention"], variants=[
     *[(f"scale-of-{name}", scaled(width), f"scores are divided by sqrt({words}), not by sqrt(head "
        "size)") for name, words, width in (
         ("head-count", "n_head", lambda c, h: h), ("qkv-width", "3C", lambda c, h: 3 * c))],
+    ("qkv-interleaved", lambda qkv, *, n_head: scaled(lambda c, h: c / h)(
+        np.concatenate([qkv[..., n::3] for n in range(3)], axis=-1), n_head=n_head),
+     "every third channel is taken: q is the first C channels in a row, then come k and v"),
 ])
 MERGE = Program("merge_heads", merge, [
     ("heads-merged-bare", flat,
@@ -99,6 +112,7 @@ MERGE = Program("merge_heads", merge, [
      "heads are merged channel by channel: each head is a run of neighbouring channels"),
     ("heads-merged-bare", lambda x: x.swapaxes(2, 3).reshape(len(x), x.shape[2], -1),
      "positions and channels are swapped before the reshape; swap heads and positions"),
+    ("heads-reversed", lambda x: merge(x[:, ::-1]), "the heads are in reverse order"),
     ("heads-averaged", lambda x: np.tile(x.mean(1), x.shape[1]),
      "the heads are averaged; they belong side by side"),
 ])
@@ -111,7 +125,7 @@ def grade(mine, g):
     g.values(SPLIT, mine.split_heads, x, 3, axes="B H T D")
     g.values(MERGE, mine.merge_heads, heads, axes="B T C")
     forward, backward = mine.multi_head_attention_forward, mine.multi_head_attention_backward
-    qkv = g.normal(2, 5, 36)
+    qkv = g.normal(2, 4, 45)
     g.values(ALL, forward, qkv, n_head=3, axes="B T C")
     named(mine, g, qkv)
     g.gradient(forward, backward, qkv, n_head=3)
@@ -128,7 +142,7 @@ def named(mine, g, qkv):
         dqkv = mine.multi_head_attention_backward(dout, cache)
         return dqkv[0] if isinstance(dqkv, tuple) else dqkv
 
-    report = diagnose_value(BACKWARD, given, qkv, g.normal(2, 5, 12), n_head=3)
+    report = diagnose_value(BACKWARD, given, qkv, g.normal(2, 4, 15), n_head=3)
     kinds = [kind for kind, *_ in BACKWARD.variants]
     if not report.ok and report.findings[0].kind in kinds:
         fault = report.findings[0]

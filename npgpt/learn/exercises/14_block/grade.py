@@ -27,9 +27,10 @@ def parameters(g, c, f):
             for name, shape in shapes(c, f).items()}
 
 
-def gradients(x, p, dout, *, n_head, skip="", other="", swap=False):
+def gradients(x, p, dout, *, n_head, skip="", other="", swap=False,
+              middle_from=("dout", "branch"), x_from=("middle", "branch"), attention_from="middle"):
     """Every gradient of the block by name; `skip` names a step whose backward is left out, `other`
-    a norm that gets the other one's cache."""
+    a norm that gets the other one's cache; `..._from` what a gradient is the sum of."""
     def of(name):
         return p[f"{name}.weight"], p[f"{name}.bias"]
 
@@ -52,11 +53,13 @@ def gradients(x, p, dout, *, n_head, skip="", other="", swap=False):
     dactive = back("mlp.c_proj", dout, mlp_proj, linear_backward)
     dhidden = dactive if skip == "gelu" else gelu_backward(dactive, gelu)[0]
     dnormed = back("mlp.c_fc", dhidden, c_fc, linear_backward)
-    dmiddle = dout + back("ln_2", dnormed, for_2, layernorm_backward)
-    dmixed = back("attn.c_proj", dmiddle, attn_proj, linear_backward)
+    given = {"dout": dout, "branch": back("ln_2", dnormed, for_2, layernorm_backward)}
+    given["middle"] = sum(given[part] for part in middle_from)
+    dmixed = back("attn.c_proj", given[attention_from], attn_proj, linear_backward)
     dqkv = multi_head_attention_backward(dmixed, heads)[0]
     dnormed = back("attn.c_attn", dqkv, c_attn, linear_backward)
-    dx = dmiddle + back("ln_1", dnormed, for_1, layernorm_backward)
+    given["branch"] = back("ln_1", dnormed, for_1, layernorm_backward)
+    dx = sum(given[part] for part in x_from)
     if swap:
         for half in ("weight", "bias"):
             one, two = f"ln_1.{half}", f"ln_2.{half}"
@@ -70,6 +73,33 @@ def mistake(**wrong):
 
 
 GRADIENTS = Program("block_backward", gradients, [
+    ("missing-term", mistake(middle_from=["branch"]),
+     "the gradient of middle lacks the way through the second plus sign: dout itself must be added "
+     "to what comes back through the feed-forward"),
+    ("missing-term", mistake(middle_from=["dout"]),
+     "the gradient of middle lacks the way through the feed-forward: what ln_2's backward gives "
+     "must be added to dout"),
+    ("missing-term", mistake(x_from=["branch"]),
+     "dx lacks the way through the first plus sign: the gradient of middle must be added to what "
+     "comes back through attention"),
+    ("missing-term", mistake(x_from=["middle"]),
+     "dx lacks the way through attention: what ln_1's backward gives must be added to the gradient "
+     "of middle"),
+    ("wrong-variable", mistake(x_from=["dout", "branch"]),
+     "dx adds dout, where the gradient of middle belongs: x also reaches the feed-forward, through "
+     "middle"),
+    ("wrong-variable", mistake(attention_from="dout"),
+     "attention's branch goes back from dout; it goes back from the gradient of middle, where its "
+     "result was added"),
+    ("wrong-variable", mistake(attention_from="dout", x_from=["dout", "branch"]),
+     "the first half goes back from dout, the branch and the plus sign; both go back from the "
+     "gradient of middle"),
+    ("missing-term", mistake(middle_from=["branch"], x_from=["branch"]),
+     "both plus signs are forgotten: at each of them dout goes to the branch and on to the stream"),
+    ("accumulated-twice", mistake(middle_from=["dout", "dout", "branch"]),
+     "dout is added twice to the gradient of middle"),
+    ("accumulated-twice", mistake(x_from=["dout", "middle", "branch"]),
+     "dout is added to dx again; the gradient of middle holds it already"),
     ("missing-factor", mistake(skip="gelu"),
      "gelu_backward is left out: what comes out of c_proj's backward is the gradient of gelu's "
      "output, and c_fc needs that of its input"),

@@ -23,6 +23,8 @@ def table(ids, wte, weight, dout, scores=1.0, lookup=1.0, rows="add", slope=True
     dwte = scores * np.einsum("btv,btc->vc", dout, hidden)
     if rows == "add":
         np.add.at(dwte, ids, lookup * dx)
+    elif rows == "first":
+        np.add.at(dwte, ids[0], dx[0])
     elif rows == "overwrite":
         dwte[ids] = dx
     else:
@@ -65,6 +67,8 @@ TABLE = Program("tied_backward", table, [
     ("overwritten", lambda *a: table(*a, rows="overwrite"),
      "in the rows of the tokens that were read, the lookup's part replaces the scores' part: add "
      "it, and add each reading of a token that comes twice"),
+    ("batch-dropped", lambda *a: table(*a, rows="first"),
+     "only the first sequence's readings are added to the lookup's part"),
     ("missing-factor", lambda *a: table(*a, slope=False),
      "the slope of tanh, 1 - hidden^2, is missing on the way from the scores to the lookup"),
     ("wrong-sign", lambda *a: table(*a, lookup=-1.0), "the lookup's part has the wrong sign"),

@@ -15,7 +15,7 @@ def mistaken(
     mean=lambda b1, m, g: b1 * m + (1 - b1) * g,
     square=lambda b2, v, g, m: b2 * v + (1 - b2) * g * g,
     gradient=lambda g, p, decay: g, decays=lambda p: p.ndim >= 2,
-    shrink=lambda lr, decay: 1 - lr * decay, power=lambda beta, t: beta**t,
+    shrink=lambda lr, decay: 1 - lr * decay, correct=lambda b1, b2, t: (1 - b1**t, 1 - b2**t),
     change=lambda mhat, vhat, g, eps: mhat / (np.sqrt(vhat) + eps),
 ):
     """A step of AdamW with some of its parts exchanged."""
@@ -25,11 +25,17 @@ def mistaken(
             g = gradient(grads[name], p, weight_decay)
             m[name][...] = mean(betas[0], m[name], g)
             v[name][...] = square(betas[1], v[name], g, m[name])
-            mhat = m[name] / np.float64(1 - power(betas[0], step))
-            vhat = v[name] / np.float64(1 - power(betas[1], step))
+            c1, c2 = correct(*betas, step)
+            mhat, vhat = m[name] / np.float64(c1), v[name] / np.float64(c2)
             p[...] = p * shrink(lr, decay) - lr * change(mhat, vhat, g, eps)
 
     return adamw
+
+
+def first_only(params, grads, m, v, **settings):
+    """A step of the first parameter alone."""
+    name = next(iter(params))
+    mistaken()({name: params[name]}, grads, m, v, **settings)
 
 
 ADAMW = dataclasses.replace(PROGRAMS["adamw"], variants=[
@@ -63,8 +69,27 @@ ADAMW = dataclasses.replace(PROGRAMS["adamw"], variants=[
     ("gradient-for-mean",
      mistaken(change=lambda mhat, vhat, g, eps: g / (np.sqrt(vhat) + eps)),
      "the step takes g where mhat belongs"),
-    ("beta-times-step", mistaken(power=lambda beta, t: beta * t),
+    ("sign-step", mistaken(change=lambda mhat, vhat, g, eps: np.sign(g)),
+     "the step is lr * sign(g): that is what the first step comes to, not the others"),
+    ("beta-times-step", mistaken(correct=lambda b1, b2, t: (1 - b1 * t, 1 - b2 * t)),
      "the correction multiplies beta by t: it is beta to the power t"),
+    ("corrections-swapped", mistaken(correct=lambda b1, b2, t: (1 - b2**t, 1 - b1**t)),
+     "the two corrections are exchanged: m has beta1, v has beta2"),
+    ("corrections-swapped", mistaken(correct=lambda b1, b2, t: (1 - b1**t, 1 - b1**t)),
+     "v is corrected with beta1; it has beta2"),
+    ("corrections-swapped", mistaken(correct=lambda b1, b2, t: (1 - b2**t, 1 - b2**t)),
+     "m is corrected with beta2; it has beta1"),
+    ("correction-outside-root", mistaken(correct=lambda b1, b2, t: (1 - b1**t, (1 - b2**t)**2)),
+     "the correction of v stands outside of the root: sqrt(v / (1 - beta2^t)), not sqrt(v) / "
+     "(1 - beta2^t)"),
+    ("first-moment-squared", mistaken(mean=lambda b1, m, g: b1 * m + (1 - b1) * g * g),
+     "m averages the square of the gradient; it is to average the gradient itself"),
+    ("decay-twice", mistaken(shrink=lambda lr, decay: (1 - lr * decay)**2),
+     "the parameter decays twice in each step"),
+    ("decay-times-lr-twice", mistaken(shrink=lambda lr, decay: 1 - lr * lr * decay),
+     "decay is multiplied by lr twice"),
+    ("first-parameter-only", first_only,
+     "only the first parameter is updated: does a return stand inside of the loop?"),
 ])
 
 
@@ -95,7 +120,7 @@ def scalar(mine):
     params, grads = {"slope": np.array(0.3)}, {"slope": np.array(2.0)}
     m, v = {"slope": np.array(0.0)}, {"slope": np.array(0.0)}
     out = mine.adamw(params, grads, m, v, step=1, lr=0.1, betas=(0.9, 0.99), eps=1e-8,
-                     weight_decay=0.5)
+                     weight_decay=0.0)
     out = out[0] if isinstance(out, tuple) else out
     got = float((params if out is None else out)["slope"])
     return abs(got - 0.2) < 1e-6 or f"From 0.3 the first step goes to {got:.6g}; expected 0.2."

@@ -3,9 +3,9 @@
 difficulty: 2/5   importance: 4/5   about 25 minutes (estimated)
 
 A training run is a long walk on a surface with cliffs. Most batches give a gradient of about the
-same length; now and then one batch gives a gradient a hundred times as long, and a single step
-along it can undo an hour of training. Clipping limits the damage. It looks at all gradients of the
-model as one long vector; if that vector is longer than `max_norm`, all of it is scaled down, so
+same length; now and then one batch gives a gradient that is many times as long, and a single step
+along it can undo much of what was learnt. Clipping limits the damage. It looks at all gradients of
+the model as one long vector; if that vector is longer than `max_norm`, all of it is scaled down, so
 that its length is `max_norm` and its direction is what it was. If it is shorter, nothing happens.
 
 The order matters as much as the formula. Clipping acts on the gradient that the step will use:

@@ -34,6 +34,22 @@ What goes in and out
 from npgpt.learn import NotBegun
 
 
+def merged(tokens, pair):
+    """The tokens with `pair` joined wherever it stands, from the left."""
+    # one merge
+    # ---- your code: begins here ----
+    out, i = [], 0
+    while i < len(tokens):
+        if tuple(tokens[i:i + 2]) == pair:
+            out.append(tokens[i] + tokens[i + 1])
+            i += 2
+        else:
+            out.append(tokens[i])
+            i += 1
+    return out
+    # ---- your code: ends here ----
+
+
 def train(text, count):
     """The first `count` merges of a text, as a list of pairs (left, right)."""
     # the training of merges
@@ -48,22 +64,6 @@ def train(text, count):
         merges.append(best)
         tokens = merged(tokens, best)
     return merges
-    # ---- your code: ends here ----
-
-
-def merged(tokens, pair):
-    """The tokens with `pair` joined wherever it stands, from the left."""
-    # one merge
-    # ---- your code: begins here ----
-    out, i = [], 0
-    while i < len(tokens):
-        if tuple(tokens[i:i + 2]) == pair:
-            out.append(tokens[i] + tokens[i + 1])
-            i += 2
-        else:
-            out.append(tokens[i])
-            i += 1
-    return out
     # ---- your code: ends here ----
 
 

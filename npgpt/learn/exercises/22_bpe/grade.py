@@ -259,6 +259,8 @@ def _edges(mine):
 def grade(mine, g):
     """One merge, the training, and the encoding."""
     g.values(MERGED, mine.merged)
+    if g.findings:          # the others may use merged
+        return
     g.probe("integers-for-bytes", "tokens are byte strings", lambda: _bytes_only(mine))
     g.values(TRAINING, mine.train)
     g.values(ENCODING, mine.encode)

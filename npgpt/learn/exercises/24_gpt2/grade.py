@@ -259,15 +259,20 @@ def _from_a_file(mine):
 def grade(mine, g):
     """Names, forward, causality, writing, and a file that npgpt wrote."""
     _grade_names(mine, g)
+    names_right = not g.findings
     if diagnose_value(FORWARD, mine.forward).kinds == ["unexplained"] and (
             found := _where(mine.forward)):
         g.fail("first-wrong-part", f"forward: {found}")
     else:
         g.values(FORWARD, mine.forward)
+    if len(g.findings) > (not names_right):     # what writes uses forward
+        return
     g.probe("sees-the-future", "a later token changes nothing before it", lambda: _causal(mine))
     g.values(replace(WRITTEN, draw=_draw_short), mine.generate)
     g.probe("window-overflow", "it writes on where the position table ends", lambda: _beyond(mine))
     g.values(WRITTEN, mine.generate)
+    if g.findings:
+        return
     g.probe("another-model", "a file written by npgpt gives npgpt's logits",
             lambda: _from_a_file(mine))
 
