@@ -294,6 +294,9 @@ def build(values: Mapping[str, Table]) -> RunConfig:
         raise ValueError(
             f"sequence_length={train.sequence_length} is more than n_positions={model.n_positions}"
         )
+    if model.n_labels and data.task != "classify":
+        raise ValueError(f"n_labels={model.n_labels} belongs to task classify, which reads the "
+                         f"labels from its corpus; leave it out")
     if train.recompute and model.entropy.penalty:
         raise ValueError("recompute (activation checkpointing) excludes entropy_penalty, which "
                          "needs the attention of every layer at once; switch one of them off")
