@@ -17,6 +17,7 @@ from ..text import load_corpus
 from ..training.checkpoint import build_run, is_run, newest_checkpoint, read_record
 from ..training.settings import PRESETS, RunConfig, resolve
 from ..training.step.memory import peak_memory
+from ..weights.hub import found
 from ..weights.huggingface import WEIGHTS, read_config
 from .parser import Parser
 
@@ -134,6 +135,6 @@ def _model(args: argparse.Namespace) -> tuple[GPT2Config, RunConfig | None]:
     if is_run(path):
         folder = newest_checkpoint(path)
         return weights.load(folder / WEIGHTS)[0], build_run(folder, read_record(folder))
-    if path.exists():
+    if path.exists() or found(what):
         return weights.load(path)[0], None
     raise unknown("model or path", what, dict.fromkeys([*SIZES, *PRESETS]))
