@@ -20,7 +20,8 @@ from ..learn.training import Plan
 from ..learn.verify import verify
 from ..learn.watch import KEYS, watch
 from ..learn.workspace import FOLDER, Workspace, found_from, start
-from .console import wants_color
+from ..suggest import unknown
+from .console import note, wants_color
 from .options import add_color
 from .parser import Parser
 
@@ -70,7 +71,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--why", metavar="TEXT", default="",
                         help="fault: what is wrong with the others")
     parser.add_argument("--draw", type=int, default=0, metavar="N",
-                        help="fault: another three, drawn from the layer's mutants")
+                        help="fault: another three, drawn from mutants or wrong answers")
     parser.add_argument("--only", action="append", default=[], metavar="NAME",
                         help="verify: only this exercise; may be given more than once")
     parser.add_argument("--course", type=Path, metavar="DIR",
@@ -90,7 +91,6 @@ def run(args: argparse.Namespace) -> int:
     if args.command is None:
         return _where(args)
     if args.command not in COMMANDS:
-        from ..suggest import unknown
         raise unknown("command", args.command, COMMANDS)
     return COMMANDS[args.command](args)
 
@@ -105,12 +105,17 @@ def _say(args: argparse.Namespace, lines: Iterable[str], value: Callable[[], Any
 
 
 def _workspace(args: argparse.Namespace) -> Workspace:
-    if args.dir is not None:
-        return Workspace.at(args.dir)
-    found = found_from(Path())
+    found = _found(args)
     if found is None:
         raise CourseError("there are no exercises here; npgpt learn start writes them into the "
                           f"folder {FOLDER}")
+    return found
+
+
+def _found(args: argparse.Namespace) -> Workspace | None:
+    found = found_from(Path()) if args.dir is None else Workspace.at(args.dir)
+    if found is not None:
+        found.note = note
     return found
 
 
@@ -122,7 +127,7 @@ def _one(args: argparse.Namespace, workspace: Workspace) -> Exercise:
 
 
 def _where(args: argparse.Namespace) -> int:
-    workspace = Workspace.at(args.dir) if args.dir is not None else found_from(Path())
+    workspace = _found(args)
     if workspace is None:
         course = read_course()
         _say(args, words.of_course(course, FOLDER),
@@ -227,7 +232,7 @@ def _watch(args: argparse.Namespace) -> int:
         print(f"\nchecking {exercise.name} ...", flush=True)
         _checked(workspace, exercise, args)
 
-    def on_key(key: str) -> bool:
+    def on_key(key: str, pressed: Callable[[float], str]) -> bool:
         nonlocal current
         if key == "n":
             current = workspace.next() or current
@@ -239,7 +244,7 @@ def _watch(args: argparse.Namespace) -> int:
             lines = list(words.of_list(workspace.course, workspace.results(), colour))
         elif key == "x":
             print(f"\nreset {current.name}? a copy of your file is kept (y/n)", flush=True)
-            answer = sys.stdin.read(1)
+            answer = pressed(60)
             lines = _reset_lines(workspace, [current]) if answer == "y" else ["not reset"]
         else:
             lines = [KEYS]
@@ -303,8 +308,7 @@ def _reset_lines(workspace: Workspace, exercises: Iterable[Exercise]) -> list[st
 def _find(args: argparse.Namespace) -> int:
     if not args.what:
         raise ValueError("find takes words: npgpt learn find softmax")
-    workspace = found_from(Path()) if args.dir is None else Workspace.at(args.dir)
-    workspace = workspace or Workspace(Path(FOLDER), read_course())
+    workspace = _found(args) or Workspace(Path(FOLDER), read_course())
     found = workspace.search(args.what)
     _say(args, [f"{e.number:3} {e.name:17} {e.about['title']}" for e in found] or [
         f"nothing about {' '.join(args.what)}; npgpt learn list has all exercises"],
@@ -313,8 +317,7 @@ def _find(args: argparse.Namespace) -> int:
 
 
 def _fault(args: argparse.Namespace) -> int:
-    workspace = found_from(Path()) if args.dir is None else Workspace.at(args.dir)
-    exercise = _one(args, workspace or Workspace(Path(FOLDER), read_course()))
+    exercise = _one(args, _found(args) or Workspace(Path(FOLDER), read_course()))
     choices = fault.question(exercise, args.draw)
     letter, why = args.answer, args.why
     if letter is not None and letter.upper() not in tuple(fault.LETTERS):
@@ -326,7 +329,9 @@ def _fault(args: argparse.Namespace) -> int:
              lambda: {"name": exercise.name, "choices": {c.letter: c.shown for c in choices}})
         if not ask:
             return 0
-        letter = _asked(f"{', '.join(fault.LETTERS)}? ", fault.LETTERS)
+        letter = ""
+        while letter.upper() not in tuple(fault.LETTERS):
+            letter = input(f"{', '.join(fault.LETTERS)}? ").strip()
         why = input("why? ")
     answer = fault.answered(exercise, choices, letter)
     lines = fault.of_answer(exercise, answer, letter, why, args.draw, colour)
@@ -334,13 +339,6 @@ def _fault(args: argparse.Namespace) -> int:
         "name": exercise.name, "right": answer.right, "correct": answer.correct, "why": why,
         "wrong": {key: result.to_dict() for key, result in answer.results.items()}})
     return 0 if answer.correct else 1
-
-
-def _asked(prompt: str, letters: str) -> str:
-    while True:
-        answer = input(prompt).strip().upper()
-        if answer in tuple(letters):
-            return answer
 
 
 def _notebook(args: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from textwrap import wrap
 
+from ..config import SIZES
 from ..display.terminal import bytes_text
 from ..documents import read_text
 from ..files import write_text
@@ -106,6 +107,8 @@ def _describe(shown: Json) -> None:
     meta, flow = shown["meta"], shown["flow"]
     print(f"model      {meta['model']}, {meta['parameters']:,} parameters"
           f"{'' if meta['trained'] else ', untrained'}")
+    if meta["model"] in SIZES and not meta["trained"]:
+        print(f"weights    initial ones; npgpt pull {meta['model']} gets those that are published")
     print(f"text       {meta['length']} tokens ({meta['text']}), loss {shown['loss']:.4f} nats; "
           f"chance {shown['uniform']:.4f}")
     if flow["first_not_finite"]:
@@ -123,9 +126,8 @@ def _describe(shown: Json) -> None:
 def _serve(
     args: argparse.Namespace, subject: Subject, window: Window, shown: Json, seen: Traced
 ) -> int:
-    text = subject.tokenizer.decode(window.ids)
     length = min(subject.config.n_positions, args.length or len(window.ids))
-    answers = Answers(subject, length, shown["meta"]["exact"], shown, seen, text)
+    answers = Answers(subject, length, shown["meta"]["exact"], shown, seen)
     with Server(answers, check_integer("--port", args.port, 0, 65535)) as server:
         print(f"page       {server.url}\nstop       Ctrl-C", flush=True)
         try:

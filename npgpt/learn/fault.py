@@ -1,8 +1,8 @@
 """Find the fault: the same function three times, once right and twice wrong; which is right, and
 why?
 
-The wrong ones are those that the exercise plants, or drawn from the mutants: only such as the
-doctor names rightly, or it would teach a wrong name.
+The wrong ones are those that the exercise plants, or drawn from the mutants, or from its wrong
+answers: only such as the doctor names rightly, or it would teach a wrong name.
 """
 
 from __future__ import annotations
@@ -44,21 +44,23 @@ class Answer:
 def question(exercise: Exercise, draw: int = 0) -> list[Choice]:
     """The three choices, in an order that depends on the exercise and on `draw` alone.
 
-    Draw 0 has the faults that the exercise plants, if it does; the others come from the mutants.
-    Raises ValueError where there is nothing to draw from.
+    Draw 0 has the faults that the exercise plants, if it does; the others come from the mutants of
+    a backward, or from the wrong answers that people give. Raises ValueError where there is nothing
+    to draw from.
     """
     chance = random.Random(f"{exercise.name} {draw}")
     planted = exercise.about.get("fault", [])
-    if planted and not draw:
-        sources = [exercise.solution, *(exercise.changed(fault) for fault in planted)]
-        names = {name for other in sources[1:] for name in _different(sources[0], other)}
+    drawn = list(_drawn(exercise, chance)) if draw or not planted else []
+    if len(drawn) == 2:
+        sources = [ast.unparse(ast.parse(exercise.solution)) + "\n", *(s for _, s in drawn)]
+        names = {name for name, _ in drawn}
     else:
-        wrong = list(_drawn(exercise, chance))
+        wrong = ([exercise.changed(fault) for fault in planted] if planted and not draw
+                 else _of_one_function(exercise, chance))
         if len(wrong) < 2:
-            raise ValueError(f"{exercise.name} has no backward whose faults could be planted")
-        plain = ast.unparse(ast.parse(exercise.solution)) + "\n"
-        sources = [plain, *(source for _, source in wrong)]
-        names = {name for name, _ in wrong}
+            raise ValueError(f"{exercise.name} has no faults that could be planted")
+        sources = [exercise.solution, *wrong]
+        names = {name for other in wrong for name in _different(sources[0], other)}
     order = chance.sample(range(3), 3)
     return [Choice(letter, "\n\n".join(_function(sources[n], name) for name in sorted(names)),
                    sources[n], n == 0) for letter, n in zip(LETTERS, order)]
@@ -96,6 +98,17 @@ def of_answer(
         yield from ("", f"{wrong} is wrong. The doctor says: {result.findings[0].kind}")
         yield from wrap(result.findings[0].text, "   ")
     yield from ("", f"another three: npgpt learn fault {exercise.name} --draw {draw + 1}")
+
+
+def _of_one_function(exercise: Exercise, chance: random.Random) -> list[str]:
+    """Two of the wrong answers that people give, if possible in the same function: for programs,
+    which have no backward."""
+    wrong = [exercise.changed(answer) for answer in exercise.about["wrong"]]
+    chance.shuffle(wrong)
+    where = [_different(exercise.solution, source) for source in wrong]
+    same = [source for source, place in zip(wrong, where) if place == where[0]]
+    wrong = same if len(same) > 1 else wrong
+    return wrong[:2]
 
 
 def _drawn(exercise: Exercise, chance: random.Random) -> Iterator[tuple[str, str]]:

@@ -93,7 +93,8 @@ class Grading:
                 if report.expected or report.where:
                     at = f"At {_place(report.where)}: e" if report.where else "E"
                     details.append(f"{at}xpected {report.expected}, got {report.got}.")
-                found = Finding(fault.kind, "values", f"{name}: {_ended(fault.sentence)}", tuple(details))
+                found = Finding(
+                    fault.kind, "values", f"{name}: {_ended(fault.sentence)}", tuple(details))
         self._end(found, f"the values of {name}")
 
     def gradient(

@@ -7,6 +7,7 @@ goes on to the next exercise by itself.
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import sys
 import time
@@ -44,18 +45,18 @@ class Watch:
 
 
 def watch(
-    workspace: Workspace, on_change: Callable[[Exercise], None], on_key: Callable[[str], bool],
-    every: float = 1.0,
+    workspace: Workspace, on_change: Callable[[Exercise], None],
+    on_key: Callable[[str, Callable[[float], str]], bool], every: float = 1.0,
 ) -> None:
     """Until q or Ctrl-C: `on_change` for each file that is saved, `on_key` for each key of the
-    terminal, which ends the watch by returning False."""
+    terminal, with a function that waits so many seconds for another; False ends the watch."""
     looked = Watch(workspace)
     with keys() as pressed:
         while True:
             for exercise in looked.changed():
                 on_change(exercise)
             key = pressed(every)
-            if key and not on_key(key):
+            if key and not on_key(key, pressed):
                 return
 
 
@@ -80,7 +81,8 @@ def keys() -> Iterator[Callable[[float], str]]:
 
     def pressed(seconds: float) -> str:
         ready, _, _ = select.select([file], [], [], seconds)
-        return sys.stdin.read(1) if ready else ""
+        # not sys.stdin.read: that takes all that was typed, and the next select sees nothing
+        return os.read(file, 1).decode(errors="replace") if ready else ""
 
     try:
         tty.setcbreak(file)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,14 +26,16 @@ FOLDER = "npgpt-learn"
 CACHE = ".npgpt-learn.json"
 COURSE = "course.toml"
 COPIES = "copies"
+A_FEW = 2       # checks take no time worth a remark
 
 
 @dataclass
 class Workspace:
-    """A learner's folder and its course."""
+    """A learner's folder and its course; `note` gets a remark where an answer takes a while."""
 
     folder: Path
     course: Sequence[Exercise]
+    note: Callable[[str], None] = lambda text: None
 
     @staticmethod
     def at(folder: Path) -> Workspace:
@@ -119,6 +121,8 @@ class Workspace:
         keys = [self._key(exercise) for exercise in exercises]
         new = {key: exercise for key, exercise in zip(keys, exercises, strict=True)
                if key and key not in known}
+        if len(new) > A_FEW:
+            self.note(f"checking {len(new)} files that are new or have changed")
         with ThreadPoolExecutor(2) as pool:
             found = dict(zip(new, pool.map(
                 lambda e: check_apart(e, self.path(e).resolve()), new.values())))

@@ -15,7 +15,6 @@ from ..tape import Array
 from .encoding import Json, encoded
 from .flow import rms
 from .parameters import statistics
-from .tokens import used
 from .tracing import Seen, Traced
 
 # values and gradients of a page together: three digits of each are 9.5 MB
@@ -120,7 +119,7 @@ def layer_texts(seen: Traced) -> Json:
 def _described(one: Seen) -> Json:
     layer = one.name.split(".")[1] if one.name.startswith("h.") else None
     return {"name": one.name, "op": one.op, "kind": "tape", "shape": list(one.out.shape),
-            "layer": None if layer is None else int(layer), "settings": used(one.step),
+            "layer": None if layer is None else int(layer), "settings": _settings(one),
             "inputs": [{"name": each.name, "kind": each.kind, "shape": list(each.array.shape)}
                        for each in one.inputs],
             "stats": {"value": statistics(one.out),
@@ -128,12 +127,18 @@ def _described(one: Seen) -> Json:
             "columns": None, "value": None, "gradient": None, "by_position": None}
 
 
+def _settings(one: Seen) -> Json:
+    """The op's settings that JSON can hold."""
+    return {name: value for name, value in one.step.entry.settings.items()
+            if isinstance(value, (bool, int, float, str))}
+
+
 def _inside_attention(one: Seen, seen: Traced) -> list[Json]:
     """q, k, v and the weights of a step of attention, which the tape has as one entry."""
     qkv, stem = one.inputs[0].name, one.name.removesuffix("mixed")
     layer = int(one.name.split(".")[1])
     heads, c = seen.config.n_head, seen.config.n_embd
-    common: Json = {"op": one.op, "layer": layer, "settings": used(one.step), "columns": None,
+    common: Json = {"op": one.op, "layer": layer, "settings": _settings(one), "columns": None,
                     "inputs": [{"name": qkv, "kind": "entry", "shape": [1, seen.length, 3 * c]}],
                     "value": None, "gradient": None, "by_position": None}
     inside = seen.attention[layer]

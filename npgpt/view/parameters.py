@@ -16,7 +16,7 @@ from ..training.step.adamw import adamw_reference, clipping, decaying, global_no
 from .encoding import Json, encoded
 from .flow import rms
 
-BINS, GROUPS = 40, 128
+BINS, GROUPS = 40, 64
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def summary(array: Array, exact: bool) -> Json:
 
 
 def _grouped(norms: Array) -> tuple[Array, int]:
-    """At most 128 numbers: the root mean square of so many neighbours each."""
+    """At most 64 numbers: the root mean square of so many neighbours each."""
     each = -(-len(norms) // GROUPS)
     starts = np.arange(0, len(norms), each)
     sizes = np.diff([*starts, len(norms)])

@@ -123,7 +123,8 @@ def _meta(
         "notable": {name: value for name, value in config.items() if value != plain[name]},
         "parameters": sum(array.size for array in subject.params.values()),
         "dtype": str(subject.params["wpe.weight"].dtype), "exact": exact, "live": live,
-        "length": len(window.ids), "text": window.source, "created": None,
+        "length": len(window.ids), "text": window.source,
+        "input": subject.tokenizer.decode(window.ids), "created": None,
         "rounding": None if exact else ROUNDED}
 
 

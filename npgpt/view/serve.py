@@ -8,11 +8,12 @@ answered one at a time; a connection that stays silent is closed and blocks nobo
 
 from __future__ import annotations
 
+import sys
 import threading
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypedDict
+from typing import Any, Callable, TypedDict
 
 from ..documents import check_type, parse_json
 from ..generation.sampling import Sampling
@@ -23,7 +24,7 @@ from .entries import worked
 from .generation import generation
 from .html import page
 from .payload import Subject, Window, payload
-from .tracing import Traced
+from .tracing import Traced, traced
 
 MOST_BYTES = 2**16
 MOST_TOKENS = 64
@@ -49,14 +50,15 @@ class _Cell(_Text):
 
 @dataclass
 class Answers:
-    """What the server knows: the model, the page of its first text, and the last trace."""
+    """What the server knows: the model, the page of its first text, and that one's trace."""
 
     subject: Subject
     length: int
     exact: bool
     first: Json
-    seen: Traced
-    text: str
+    first_seen: Traced
+    last: tuple[str, Traced] | None = None
+    """The text that was traced last, and its trace."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def page(self) -> str:
@@ -65,12 +67,10 @@ class Answers:
 
     def trace(self, body: Json) -> Json:
         """A whole payload for another text."""
-        text = check_type(body, _Text, "the request")["text"]
-        found = self.subject.tokenizer.encode(text)
-        new, self.seen = payload(
-            self.subject, Window.of(found, self.length, "as typed"), exact=self.exact, live=True,
-            command=self.first["meta"]["command"])
-        self.text = text
+        window = self._window(check_type(body, _Text, "the request")["text"])
+        new, seen = payload(self.subject, window, exact=self.exact, live=True,
+                            command=self.first["meta"]["command"])
+        self.last = new["meta"]["input"], seen
         return new
 
     def generate(self, body: Json) -> Json:
@@ -87,18 +87,30 @@ class Answers:
         return {"generation": found, "text": found["text"]}
 
     def cell(self, body: Json) -> Json:
-        """One cell of the last trace: value and gradient, and the terms of a product of matrices.
+        """One cell of a text's trace: value and gradient, and the terms of a product of matrices.
         """
         asked = check_type(body, _Cell, "the request")
-        if asked["text"] != self.text:
-            raise ValueError("the text is not the one that was traced last; trace it again")
-        if asked["entry"] not in self.seen.steps:
-            raise unknown("entry", asked["entry"], self.seen.steps)
-        one = self.seen.steps[asked["entry"]]
+        steps = self._seen(asked["text"]).steps
+        if asked["entry"] not in steps:
+            raise unknown("entry", asked["entry"], steps)
+        one = steps[asked["entry"]]
         if len(asked["index"]) != 2 or one.out.ndim != 3:
             raise ValueError(f"expected the entry of a sequence and an index [position, channel]; "
                              f"got {asked['entry']} and {asked['index']}")
         return worked(one, (asked["index"][0], asked["index"][1]))
+
+    def _seen(self, text: str) -> Traced:
+        """The trace of a page's text: the first page's, the last one's, or a new one."""
+        if text == self.first["meta"]["input"]:
+            return self.first_seen
+        if self.last is None or text != self.last[0]:
+            window = self._window(text)
+            self.last = text, traced(self.subject.params, window.ids[None], window.targets[None],
+                                     self.subject.config)
+        return self.last[1]
+
+    def _window(self, text: str) -> Window:
+        return Window.of(self.subject.tokenizer.encode(text), self.length, "as typed")
 
 
 class Server(ThreadingHTTPServer):
@@ -109,6 +121,11 @@ class Server(ThreadingHTTPServer):
     def __init__(self, answers: Answers, port: int = 0) -> None:
         self.answers = answers
         super().__init__(("127.0.0.1", port), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that went away; of anything else as usual."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:
@@ -152,9 +169,11 @@ class _Handler(BaseHTTPRequestHandler):
         if asked is None:
             raise _Rejected(HTTPStatus.NOT_FOUND, "expected /trace, /generate or /cell")
         body = parse_json(self._body(), "the request")
+        # not around the reading, which may wait for a client that sends nothing
+        with answers.lock:
+            found = asked(body)
         # numbers of a cell are exact, and so are those of a page that was asked to be
-        return (written(asked(body), exact=answers.exact or self.path == "/cell"),
-                "application/json")
+        return written(found, exact=answers.exact or self.path == "/cell"), "application/json"
 
     def _body(self) -> bytes:
         origin = self.headers.get("Origin")
@@ -170,13 +189,12 @@ class _Handler(BaseHTTPRequestHandler):
                             f"expected a body of at most {MOST_BYTES:,} bytes")
         return self.rfile.read(int(length))
 
-    def _answer(self, find: Any) -> None:
+    def _answer(self, find: Callable[[], tuple[str, str]]) -> None:
         status, kind = HTTPStatus.OK, "application/json"
         try:
             if self.headers.get("Host") not in self.server.hosts:
                 raise _Rejected(HTTPStatus.FORBIDDEN, f"expected the address {self.server.url}")
-            with self.server.answers.lock:
-                text, kind = find()
+            text, kind = find()
         except _Rejected as rejected:
             status, text = rejected.status, written({"error": str(rejected)})
         except (ValueError, MemoryError) as error:

@@ -27,6 +27,7 @@ from ..training.log import read_log
 from ..training.settings import FINE_TUNING, LOW_RANK, PRESETS, RunConfig, resolve
 from ..weights import CheckpointError
 from ..weights.errors import bad_file
+from ..weights.hub import found
 from ..weights.reading import file_at
 from ..weights.safetensors_file import read_arrays
 from .parameters import Optimizer
@@ -49,14 +50,15 @@ def subject(model: str, settings: dict[str, Any] | None = None) -> Subject:
     """
     path, settings = Path(model), settings or {}
     untrained = path.suffix == ".toml" or (model in PRESETS and not path.exists())
-    if untrained and not (model in SIZES and not settings and _pulled(path)):
+    # gpt2 is a preset too, unless its weights are here
+    if untrained and (settings or model not in SIZES or found(model) is None):
         return _untrained(model, settings)
     if settings:
         raise ValueError(f"{next(iter(settings))} belongs to an untrained preset or a .toml, "
                          f"not to {model}")
     if is_run(path):
         return _of_run(model, path)
-    if not path.exists() and model not in SIZES:
+    if not path.exists() and model not in SIZES and path.parent == Path():
         raise CheckpointError(f"{model} is not a run, a checkpoint, a folder of weights, nor a "
                               f"preset{did_you_mean(model, UNTRAINED)}; expected one, such as "
                               f"{', '.join(UNTRAINED)}")
@@ -74,14 +76,14 @@ def window(subject: Subject, text: str | None, length: int | None) -> Window:
     usual = LENGTH_OF_WEIGHTS if subject.kind == "weights" else LENGTH
     most = min(context, usual) if length is None else length
     if text is not None:
-        found, source = subject.tokenizer.encode(text), "as given"
+        ids, source = subject.tokenizer.encode(text), "as given"
     elif (run := _run_of(subject)) is not None and run.data.task == "text":
         corpus = load_corpus(run.data.corpus, subject.tokenizer, run.data.val_fraction)
         # a file's name alone: the page may be sent to somebody
-        found, source = corpus.val[:most + 1], f"{Path(corpus.name).name} (val)"
+        ids, source = corpus.val[:most + 1], f"{Path(corpus.name).name} (val)"
     else:
-        found, source = subject.tokenizer.encode(SENTENCE), "a sentence of npgpt's own"
-    return Window.of(found, most, source)
+        ids, source = subject.tokenizer.encode(SENTENCE), "a sentence of npgpt's own"
+    return Window.of(ids, most, source)
 
 
 def _run_of(subject: Subject) -> RunConfig | None:
@@ -92,14 +94,6 @@ def _run_of(subject: Subject) -> RunConfig | None:
         return resolve(file=path) if path.suffix == ".toml" else resolve(subject.name)
     folder = newest_checkpoint(Path(subject.name))
     return build_run(folder, read_record(folder))
-
-
-def _pulled(path: Path) -> bool:
-    try:
-        file_at(path)
-    except (CheckpointError, OSError):
-        return False
-    return True
 
 
 def _untrained(name: str, settings: dict[str, Any]) -> Subject:

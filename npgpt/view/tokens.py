@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import numpy as np
 
 from ..layers.cross_entropy import IGNORE
-from ..probe.trace import Step
 from ..tape import Array
 from ..text import Tokenizer
 from .encoding import Json
@@ -87,9 +85,3 @@ def predictions(seen: Traced, tokenizer: Tokenizer) -> list[Json]:
                     if np.isfinite(logits[target]) else None}
             found.append(prediction)
     return found
-
-
-def used(step: Step) -> dict[str, Any]:
-    """An op's settings that JSON can hold."""
-    return {name: value for name, value in step.entry.settings.items()
-            if isinstance(value, (bool, int, float, str))}

@@ -32,11 +32,23 @@ def test_other_draws_come_from_the_mutants_and_are_the_same_again():
     assert len(shown) == 3
 
 
+@pytest.mark.parametrize("name", ["clipping_schedule", "sampling", "bpe"])
+def test_of_a_program_two_wrong_answers_are_drawn(name):
+    exercise = next(e for e in read_course() if e.name == name)
+    shown = set()
+    for draw in (1, 2, 3):
+        choices = question(exercise, draw)
+        assert [c.source == exercise.solution for c in choices].count(True) == 1
+        assert len({choice.shown for choice in choices}) == 3
+        shown |= {choice.shown for choice in choices}
+    assert len(shown) > 4
+
+
 def test_without_a_backward_there_is_nothing_to_draw_from(tmp_path):
     toml = TOML[:TOML.index("[[fault]]")]
     from .conftest import GRADE, SOLUTION
 
     folder = write_course(tmp_path, SOLUTION.replace("_backward", "_back"), toml,
                           GRADE.replace("_backward", "_back"))
-    with pytest.raises(ValueError, match="no backward"):
+    with pytest.raises(ValueError, match="no faults"):
         question(read_exercise(folder / "01_double"))

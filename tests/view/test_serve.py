@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def server():
     model = subject()
     shown, seen = payload(model, window(), command="npgpt view small --serve", exact=True,
                           live=True)
-    with Server(Answers(model, 11, True, shown, seen, TEXT[:11])) as server:
+    with Server(Answers(model, 11, True, shown, seen)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
@@ -98,9 +99,32 @@ def test_other_methods_are_unknown(server):
         assert ask(server, method, "/")[0] == 501
 
 
-def test_a_silent_connection_blocks_nobody(server):
-    with socket.create_connection(("127.0.0.1", server.server_port)):
-        assert ask(server, "GET", "/")[0] == 200
+@pytest.mark.parametrize("sent", [b"", b"POST /trace HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+                                  b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{"])
+def test_a_connection_that_says_too_little_blocks_nobody(server, sent):
+    with socket.create_connection(("127.0.0.1", server.server_port)) as connection:
+        connection.sendall(sent.replace(b"{port}", str(server.server_port).encode()))
+        assert ask(server, "POST", "/trace", {"text": "ab"})[0] == 200
+
+
+def test_one_question_is_answered_at_a_time(server, monkeypatch):
+    answers, inside = server.answers, []
+
+    def trace(body):
+        inside.append("in")
+        assert inside[-2:] != ["in", "in"]
+        time.sleep(0.01)
+        inside.append("out")
+        return {}
+
+    monkeypatch.setattr(answers, "trace", trace)
+    threads = [threading.Thread(target=ask, args=(server, "POST", "/trace", {"text": "ab"}))
+               for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert inside == ["in", "out"] * 4
 
 
 def test_a_typed_text_is_traced_and_its_cells_are_numpys(server):
@@ -120,12 +144,28 @@ def test_a_typed_text_is_traced_and_its_cells_are_numpys(server):
     entry = next(e for e in found["entries"] if e["name"] == "h.1.mlp.c_fc")
     assert total == pytest.approx(cell["value"]) and cell["value"] == decoded(entry["value"])[3, 5]
     assert cell["gradient"] == decoded(entry["gradient"])[3, 5]
-    for wrong, message in (({"text": "other"}, "trace it again"),
+    for wrong, message in (({"text": "other"}, "not among"),
                            ({"entry": "h.1.mlp.c_f"}, "did you mean"),
                            ({"entry": "loss"}, "an index"), ({"index": [99, 0]}, "outside"),
                            ({"index": [1]}, "an index")):
         status, _, text = ask(server, "POST", "/cell", asked | wrong)
         assert status == 400 and message in json.loads(text)["error"]
+
+
+def test_a_cell_of_another_pages_text_is_traced_again(server):
+    first = TEXT[:11]
+    asked = {"entry": "h.0.mlp.c_proj", "index": [2, 7]}
+    # the first page's last position has a target, which its text alone does not say
+    wanted = trace_of().steps["h.0.mlp.c_proj"].gradient[0, 2, 7]
+    for text in (first, "abba", first, "cabba"):
+        cell = json.loads(ask(server, "POST", "/cell", asked | {"text": text})[2])
+        if text == first:
+            assert cell["gradient"] == wanted
+        else:
+            shown = json.loads(ask(server, "POST", "/trace", {"text": text})[2])
+            assert shown["meta"]["input"] == text
+            entry = next(e for e in shown["entries"] if e["name"] == asked["entry"])
+            assert cell["value"] == decoded(entry["value"])[2, 7]
 
 
 def test_text_is_generated_as_generate_does(server):

@@ -11,6 +11,7 @@ from npgpt.training.checkpoint import newest_checkpoint
 from npgpt.view.source import subject, window
 from npgpt.weights import CheckpointError
 from npgpt.weights.checksums import measured, write_checksums
+from npgpt.weights.hub import own_folder
 
 from ..cli.conftest import fresh_folder, npgpt, run_folder, story
 
@@ -70,11 +71,24 @@ def test_a_run_with_nan_is_opened_and_a_damaged_one_is_not(run_folder):
 def test_weights_alone_have_gpt2s_tokenizer_and_a_sentence_of_48_tokens(tmp_path):
     config = GPT2Config(n_positions=64, n_embd=4, n_layer=1, n_head=2)
     GPT2.init(config).save(tmp_path / "weights")
-    found = subject(str(tmp_path / "weights"))
+    with pytest.warns(UserWarning, match="brings no tokenizer: GPT-2's own is used"):
+        found = subject(str(tmp_path / "weights"))
     assert (found.kind, found.step, found.optimizer.mean) == ("weights", None, None)
     text = window(found, None, None)
     assert len(text.ids) == 48 and len(window(found, None, 10).ids) == 10
     assert found.tokenizer.decode(text.ids).startswith("The animal did not cross")
+
+
+def test_gpt2_is_the_published_model_where_it_was_pulled_and_a_preset_elsewhere(monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", "none")
+    small = {"n_layer": 1, "n_embd": 4, "n_head": 2, "n_positions": 8}
+    assert subject("gpt2", small).kind == "preset"
+    config = GPT2Config(n_positions=64, n_embd=4, n_layer=1, n_head=2)
+    GPT2.init(config).save(own_folder("gpt2"))
+    with pytest.warns(UserWarning, match="brings no tokenizer"):
+        found = subject("gpt2")
+    assert (found.kind, found.config) == ("weights", config)
+    assert subject("gpt2", small).kind == "preset"
 
 
 @pytest.mark.parametrize("name, message", [

@@ -57,7 +57,8 @@ const percent = (x) =>
     : x !== 0 && Math.abs(x) < 0.01
       ? `${num(100 * x, 2)} %`
       : `${num(100 * x)} %`;
-const count = (n, one, many) => `${n} ${n === 1 ? one : many || one + "s"}`;
+const count = (n, one, many = `${one}s`) =>
+  `${Number(n).toLocaleString("en")} ${n === 1 ? one : many}`;
 const sentence = (words) =>
   `${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
 const times = (x) => `${num(x, 2)} times`;

@@ -64,6 +64,16 @@ function lowerTriangle(stored, shape) {
   return full;
 }
 
+// A number of an array: three digits, or of an exact page as many as tell it from its neighbours.
+function digitsOf(x) {
+  if (!trace.meta.exact || !Number.isFinite(x)) return 3;
+  const same = trace.meta.dtype === "float64" ? (y) => y === x : (y) => Math.fround(y) === x;
+  let digits = 3;
+  while (digits < 17 && !same(Number(x.toPrecision(digits)))) digits++;
+  return digits;
+}
+const stored = (x) => num(x, digitsOf(x));
+
 class Trace {
   constructor(payload) {
     this.payload = payload;

@@ -46,7 +46,9 @@ function select(change, push = false) {
   Object.assign(state, next);
   bound();
   const hash = `#${hashOf()}`;
-  if (hash !== location.hash) history[push ? "pushState" : "replaceState"](null, "", hash);
+  // a view that was opened from another can be left again; a move within one leaves no trace
+  if (push && hash !== location.hash) history.pushState({ opened: true }, "", hash);
+  else history.replaceState(history.state, "", hash);
   for (const listen of listeners) listen(change);
 }
 function bound() {

@@ -4,7 +4,7 @@
 let pictures = 0;
 class Picture {
   // `table()` gives {head: [...], rows: [[...]], selected: row}, `say(r, c)` a sentence; `move` is
-  // called with a new cursor, `pick` at Enter or a click.
+  // called with a new cursor, `open` at Enter.
   constructor(options) {
     this.options = options;
     this.cursor = [0, 0];
@@ -150,7 +150,7 @@ class Picture {
       if (event.shiftKey) r = this.rows - 1;
     } else if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
-      this.options.pick && this.options.pick(...this.cursor);
+      if (this.options.open) this.options.open(...this.cursor);
       return;
     } else if (event.key === "c" && this.options.copied) {
       copy(this.options.copied(...this.cursor));
@@ -177,7 +177,6 @@ class Picture {
     if (clicked) {
       this.hovered = null;
       this.go(...cell);
-      if (this.options.pick) this.options.pick(...cell);
     } else {
       this.hovered = cell;
       this.speak();

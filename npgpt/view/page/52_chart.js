@@ -1,228 +1,213 @@
 // Lines, dots or bars over a row of places; y linear or logarithmic.
+
+const MARGIN = { left: 58, right: 14, top: 14, below: 26 };
+
+// `data` has n places; series of {name, colour, kind, values}, of the kind line, dot, both or bar;
+// log, percent, low and high of y; lines across {at, name}; marks {i, value}; notes {i, text};
+// tick(i), the label of a place or null.
 class Chart extends Picture {
   draw(data) {
     this.data = data;
     this.rows = 1;
     this.columns = data.n;
     this.layout();
+    const swatch = ({ colour }) => el("i", { class: "swatch", style: { background: css(colour) } });
+    const broken = data.broken > 0 && `not drawn: NaN or infinite, ${data.broken}`;
     refill(
       this.below,
       el(
         "div",
         { class: "legend" },
-        data.series.map((s) =>
-          el(
-            "span",
-            {},
-            el("i", { class: "swatch", style: { background: css(s.colour) } }),
-            s.name,
-          ),
-        ),
+        data.series.map((each) => el("span", {}, swatch(each), each.name)),
         data.words && el("span", {}, data.words),
-        data.broken > 0 &&
-          el("span", { class: "warn" }, `not drawn: NaN or infinite, ${data.broken}`),
+        broken && el("span", { class: "warn" }, broken),
       ),
     );
     this.place([0, data.cursor || 0]);
   }
+
   layout() {
-    const { n, series, log, tick, marks, lines, height = 230, low, high, least = 7 } = this.data;
-    const left = 58,
-      right = 14,
-      top = 14,
-      tall = this.data.tall || 26;
-    const step = clamp(
-      ((this.body.clientWidth || 320) - left - right - 10) / Math.max(1, n),
-      least,
-      n < 8 ? 110 : 260,
-    );
-    const width = left + right + step * n;
-    const all = series
-      .flatMap((s) => s.values)
-      .concat((lines || []).map((line) => line.at))
-      .filter((x) => Number.isFinite(x) && (!log || x > 0));
-    let from = low !== undefined ? low : Math.min(...all),
-      to = high !== undefined ? high : Math.max(...all);
-    if (!all.length) {
-      from = log ? 0.1 : 0;
-      to = 1;
-    }
-    if (log) {
-      from = Math.floor(Math.log10(from) - 0.02);
-      to = Math.ceil(Math.log10(to) + 0.02);
-    } else if (low === undefined) from = Math.min(0, from);
-    if (to === from) to = from + 1;
-    const y = (x) =>
-      top + (height - top - tall) * (1 - ((log ? Math.log10(x) : x) - from) / (to - from));
-    const x = (i) => left + step * (i + 0.5);
-    const bottom = height - tall,
-      drawn = [];
-    const shown = (v) => Number.isFinite(v) && (!log || v > 0);
-    const every = Math.max(1, Math.ceil((to - from) / 6));
-    const rules = log
-      ? Array.from({ length: to - from + 1 }, (_, k) => from + k)
-          .filter((k) => (k - from) % every === 0)
-          .map((k) => [10 ** k, `1e${k < 0 ? "\u2212" : ""}${Math.abs(k)}`])
-      : niceSteps(from, to).map((v) => [
-          v,
-          this.data.percent ? percent(v) : v >= 1e4 ? v.toLocaleString("en") : num(v, 2),
-        ]);
-    for (const [v, words] of rules)
-      drawn.push(
-        svg("line", { class: "grid", x1: left, x2: width - right, y1: y(v), y2: y(v) }),
-        svg("text", { class: "soft", x: left - 6, y: y(v) + 4, "text-anchor": "end" }, words),
-      );
-    series.forEach((s, k) => {
-      const bars = series.filter((other) => other.kind === "bar").length;
-      if (s.kind === "bar")
-        s.values.forEach((v, i) => {
-          if (!shown(v)) return;
-          const w = Math.max(1, (step * 0.8) / bars),
-            base = log ? bottom : y(clamp(0, from, to));
-          drawn.push(
-            svg("rect", {
-              style: { fill: css(s.colour) },
-              x: x(i) - step * 0.4 + k * w,
-              width: Math.max(0.8, w - 1),
-              y: Math.min(y(v), base),
-              height: Math.max(1, Math.abs(y(v) - base)),
-            }),
-          );
-        });
-      else {
-        let path = "";
-        s.values.forEach((v, i) => {
-          if (!shown(v)) {
-            path += " ";
-            return;
-          }
-          path +=
-            `${path === "" || path.endsWith(" ") ? "M" : "L"}${x(i).toFixed(1)}` +
-            `,${y(v).toFixed(1)}`;
-          if (s.kind !== "line")
-            drawn.push(
-              svg("circle", {
-                style: { fill: css(s.colour) },
-                cx: x(i),
-                cy: y(v),
-                r: s.kind === "dot" || step > 9 ? 3.2 : 2.2,
-              }),
-            );
-        });
-        if (s.kind !== "dot")
-          drawn.push(
-            svg("path", {
-              d: path,
-              style: {
-                fill: "none",
-                stroke: css(s.colour),
-                strokeWidth: 2,
-                strokeDasharray: s.dashed ? "6 4" : "",
-              },
-            }),
-          );
-      }
-    });
-    for (const line of (lines || []).filter((each) => Number.isFinite(each.at)))
-      drawn.push(
-        svg("line", {
-          class: "softline",
-          x1: left,
-          x2: width - right,
-          y1: y(line.at),
-          y2: y(line.at),
-        }),
-        svg(
-          "text",
-          {
-            class: "soft lined",
-            x: line.start ? left + 6 : width - right - 4,
-            y: y(line.at) - 4,
-            "text-anchor": line.start ? "start" : "end",
-          },
-          line.name,
-        ),
-      );
-    for (const mark of marks || []) {
-      const at = !shown(mark.value) ? bottom - 8 : y(mark.value) + (mark.up ? -9 : 9);
-      drawn.push(
-        svg("path", {
-          class: "warnmark",
-          transform: `translate(${x(mark.i)} ${at})`,
-          d: mark.up ? "M-5,3L5,3L0,-5Z" : mark.cross ? "M-5,-5L5,5M5,-5L-5,5" : "M-5,-3L5,-3L0,5Z",
-          style: mark.cross ? { stroke: css("warn"), strokeWidth: 2.5 } : {},
-        }),
-      );
-    }
-    let lastLabel = -99;
-    for (let i = 0; i < n; i++) {
-      const words = tick ? tick(i) : null;
-      if (!words) continue;
-      const room = 7.2 * [...words].length;
-      if (x(i) - room / 2 < lastLabel + 6) continue;
-      lastLabel = x(i) + room / 2;
-      drawn.push(
-        svg("line", { class: "axis", x1: x(i), x2: x(i), y1: bottom, y2: bottom + 4 }),
-        svg(
-          "text",
-          {
-            class: "mono",
-            x: Math.min(x(i), width - room / 2),
-            y: bottom + 17,
-            "text-anchor": "middle",
-          },
-          words,
-        ),
-      );
-    }
-    for (const note of this.data.notes || [])
-      drawn.push(
-        svg("line", {
-          class: "softline",
-          x1: x(note.i),
-          x2: x(note.i),
-          y1: top,
-          y2: bottom,
-          style: { stroke: css("warn") },
-        }),
-        svg(
-          "text",
-          {
-            class: "warn lined",
-            x: x(note.i) + (note.i > n / 2 ? -6 : 6),
-            y: top + 10,
-            "text-anchor": note.i > n / 2 ? "end" : "start",
-          },
-          note.text,
-        ),
-      );
-    this.geometry = { left, step, x, bottom, top };
+    const { n, least = 7, height = 230, series, lines = [], marks = [], notes = [] } = this.data;
+    const wide = (this.body.clientWidth || 320) - MARGIN.left - MARGIN.right - 10;
+    const step = clamp(wide / Math.max(1, n), least, n < 8 ? 110 : 260);
+    const [from, to] = this.range(),
+      bottom = height - MARGIN.below;
+    const scaled = (v) => ((this.data.log ? Math.log10(v) : v) - from) / (to - from);
+    this.step = step;
+    this.bottom = bottom;
+    this.width = MARGIN.left + MARGIN.right + step * n;
+    this.x = (i) => MARGIN.left + step * (i + 0.5);
+    this.y = (v) => MARGIN.top + (bottom - MARGIN.top) * (1 - scaled(v));
+    const bars = series.filter(({ kind }) => kind === "bar").length;
     this.overlay = svg(
       "svg",
-      { width, height, "aria-hidden": "true" },
-      drawn,
-      svg("line", { class: "axis", x1: left, x2: width - right, y1: bottom, y2: bottom }),
-      (this.spot = svg("line", { class: "cursor", y1: top - 4, y2: bottom })),
+      { width: this.width, height, "aria-hidden": "true" },
+      this.grid(from, to),
+      series.map((each, k) => (each.kind === "bar" ? this.bars(each, k, bars) : this.curve(each))),
+      lines.filter(({ at }) => Number.isFinite(at)).map((line) => this.line(line)),
+      marks.map((mark) => this.flag(mark)),
+      this.ticks(),
+      notes.map((note) => this.note(note)),
+      svg("line", { class: "axis", ...this.across(bottom) }),
+      (this.spot = svg("line", { class: "cursor", y1: MARGIN.top - 4, y2: bottom })),
     );
     refill(this.body, this.overlay);
     this.mark();
   }
+
+  shown(v) {
+    return Number.isFinite(v) && (!this.data.log || v > 0);
+  }
+  across(y) {
+    return { x1: MARGIN.left, x2: this.width - MARGIN.right, y1: y, y2: y };
+  }
+
+  // From where to where y goes: in powers of ten if it is logarithmic, else from 0 or below.
+  range() {
+    const { series, lines = [], log, low, high } = this.data;
+    const all = [...series.flatMap(({ values }) => values), ...lines.map(({ at }) => at)].filter(
+      (v) => this.shown(v),
+    );
+    if (!all.length) all.push(log ? 0.1 : 0, 1);
+    let from = low === undefined ? Math.min(...all) : low;
+    let to = high === undefined ? Math.max(...all) : high;
+    if (log) {
+      from = Math.floor(Math.log10(from) - 0.02);
+      to = Math.ceil(Math.log10(to) + 0.02);
+    } else if (low === undefined) from = Math.min(0, from);
+    return [from, to === from ? from + 1 : to];
+  }
+
+  grid(from, to) {
+    const { log, percent: fractions } = this.data;
+    const every = Math.max(1, Math.ceil((to - from) / 6));
+    const power = (k) => `1e${k < 0 ? "\u2212" : ""}${Math.abs(k)}`;
+    const words = (v) => (fractions ? percent(v) : v >= 1e4 ? v.toLocaleString("en") : num(v, 2));
+    const rules = log
+      ? Array.from({ length: Math.floor((to - from) / every) + 1 }, (_, k) => from + k * every).map(
+          (k) => [10 ** k, power(k)],
+        )
+      : niceSteps(from, to).map((v) => [v, words(v)]);
+    return rules.map(([v, label]) => [
+      svg("line", { class: "grid", ...this.across(this.y(v)) }),
+      svg(
+        "text",
+        { class: "soft", x: MARGIN.left - 6, y: this.y(v) + 4, "text-anchor": "end" },
+        label,
+      ),
+    ]);
+  }
+
+  bars({ values, colour }, k, of) {
+    const width = Math.max(1, (this.step * 0.8) / of);
+    const base = this.data.log ? this.bottom : this.y(0);
+    return values.map(
+      (v, i) =>
+        this.shown(v) &&
+        svg("rect", {
+          style: { fill: css(colour) },
+          x: this.x(i) - this.step * 0.4 + k * width,
+          width: Math.max(0.8, width - 1),
+          y: Math.min(this.y(v), base),
+          height: Math.max(1, Math.abs(this.y(v) - base)),
+        }),
+    );
+  }
+
+  // A line that is broken where a number cannot be drawn, its dots, or both.
+  curve({ values, colour, kind, dashed }) {
+    const r = kind === "dot" || this.step > 9 ? 3.2 : 2.2,
+      dots = [];
+    let path = "",
+      pen = "M";
+    values.forEach((v, i) => {
+      if (!this.shown(v)) {
+        pen = "M";
+        return;
+      }
+      path += `${pen}${this.x(i).toFixed(1)},${this.y(v).toFixed(1)}`;
+      pen = "L";
+      dots.push(svg("circle", { style: { fill: css(colour) }, cx: this.x(i), cy: this.y(v), r }));
+    });
+    const stroke = {
+      fill: "none",
+      stroke: css(colour),
+      strokeWidth: 2,
+      strokeDasharray: dashed ? "6 4" : "",
+    };
+    return [kind !== "dot" && svg("path", { d: path, style: stroke }), kind !== "line" && dots];
+  }
+
+  line({ at, name, start }) {
+    const x = start ? MARGIN.left + 6 : this.width - MARGIN.right - 4;
+    const anchor = start ? "start" : "end";
+    return [
+      svg("line", { class: "softline", ...this.across(this.y(at)) }),
+      svg("text", { class: "soft lined", x, y: this.y(at) - 4, "text-anchor": anchor }, name),
+    ];
+  }
+
+  flag({ i, value, up, cross }) {
+    const y = this.shown(value) ? this.y(value) + (up ? -9 : 9) : this.bottom - 8;
+    const d = up ? "M-5,3L5,3L0,-5Z" : cross ? "M-5,-5L5,5M5,-5L-5,5" : "M-5,-3L5,-3L0,5Z";
+    const style = cross ? { stroke: css("warn"), strokeWidth: 2.5 } : {};
+    return svg("path", { class: "warnmark", transform: `translate(${this.x(i)} ${y})`, d, style });
+  }
+
+  note({ i, text }) {
+    const late = i > this.data.n / 2,
+      x = this.x(i);
+    const style = { stroke: css("warn") },
+      anchor = late ? "end" : "start";
+    return [
+      svg("line", { class: "softline", x1: x, x2: x, y1: MARGIN.top, y2: this.bottom, style }),
+      svg(
+        "text",
+        { class: "warn lined", x: x + (late ? -6 : 6), y: MARGIN.top + 10, "text-anchor": anchor },
+        text,
+      ),
+    ];
+  }
+
+  // The labels below that have room beside the last one.
+  ticks() {
+    const { n, tick = () => null } = this.data,
+      y = this.bottom,
+      drawn = [];
+    let end = -Infinity;
+    for (let i = 0; i < n; i++) {
+      const words = tick(i),
+        x = this.x(i),
+        half = words ? 3.6 * [...words].length : 0;
+      if (!words || x - half < end + 6) continue;
+      end = x + half;
+      drawn.push(
+        svg("line", { class: "axis", x1: x, x2: x, y1: y, y2: y + 4 }),
+        svg(
+          "text",
+          { class: "mono", x: Math.min(x, this.width - half), y: y + 17, "text-anchor": "middle" },
+          words,
+        ),
+      );
+    }
+    return drawn;
+  }
+
   mark() {
     if (!this.spot) return;
-    const c = (this.hovered || this.cursor)[1];
-    fill(this.spot, { x1: this.geometry.x(c), x2: this.geometry.x(c) }, []);
+    const x = this.x((this.hovered || this.cursor)[1]);
+    fill(this.spot, { x1: x, x2: x }, []);
   }
   reveal() {
-    const x = this.geometry.x(this.cursor[1]);
-    if (x < this.body.scrollLeft + 60) this.body.scrollLeft = x - 80;
-    else if (x > this.body.scrollLeft + this.body.clientWidth - 20)
-      this.body.scrollLeft = x - this.body.clientWidth + 60;
+    const x = this.x(this.cursor[1]),
+      { scrollLeft, clientWidth } = this.body;
+    if (x < scrollLeft + 60) this.body.scrollLeft = x - 80;
+    else if (x > scrollLeft + clientWidth - 20) this.body.scrollLeft = x - clientWidth + 60;
   }
   hit(x) {
     if (!this.overlay) return null;
-    const c = Math.floor(
-      (x - this.overlay.getBoundingClientRect().left - this.geometry.left) / this.geometry.step,
-    );
+    const inside = x - this.overlay.getBoundingClientRect().left - MARGIN.left;
+    const c = Math.floor(inside / this.step);
     return c >= 0 && c < this.columns ? [0, c] : null;
   }
 }
@@ -230,9 +215,9 @@ class Chart extends Picture {
 // Round numbers within a range, about five.
 function niceSteps(from, to) {
   const rough = (to - from) / 5,
-    power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 2.5, 5, 10].find((x) => x * power >= rough),
+    power = 10 ** Math.floor(Math.log10(rough)),
     found = [];
+  const step = power * [1, 2, 2.5, 5, 10].find((x) => x * power >= rough);
   for (let k = Math.ceil(from / step - 1e-9); k * step <= to + 1e-9 * step; k++)
     found.push(Number((k * step).toPrecision(12)));
   return found;

@@ -114,7 +114,7 @@ function tokenStrip(label, numberOf, choose) {
               type: "button",
               "aria-pressed": String(i === selected),
               "data-position": i,
-              "aria-label": `position ${i}, token ${trace.token(i)}, ${num(x)}`,
+              "aria-label": `${trace.token(i)}${num(x, 2)}, position ${i}`,
               onclick: () => choose(i),
             },
             trace.token(i),

@@ -44,7 +44,7 @@ view("start", "Start", (root) => {
   if (Number.isFinite(real(target.loss))) {
     const most = throughMost(trace, worst);
     card(
-      "The most surprising token",
+      "Which token was the most surprising?",
       el(
         "p",
         { class: "finding" },
@@ -64,7 +64,7 @@ view("start", "Start", (root) => {
   const least = smallest(trace.stream, (name) => gradientOf(trace, name));
   if (least)
     card(
-      "Where the gradient is smallest",
+      "Does the gradient vanish, and where?",
       el("p", { class: "finding" }, vanishing(trace)),
       el("p", {}, jump("Gradient flow", "flow", { entry: least })),
     );
@@ -72,7 +72,7 @@ view("start", "Start", (root) => {
   const previous = bestHead(trace, "previous");
   if (previous)
     card(
-      "The head that looks at the previous token",
+      "Which head looks at the previous token?",
       el(
         "p",
         { class: "finding" },
@@ -87,7 +87,7 @@ view("start", "Start", (root) => {
     wide = bestHead(trace, "fraction");
   if (narrow)
     card(
-      "The narrowest and the widest head",
+      "How widely do the heads look?",
       el(
         "p",
         { class: "finding" },
@@ -108,7 +108,7 @@ view("start", "Start", (root) => {
       const order = rank(moved.map((each) => real(each.ratio))),
         top = moved[order[0]];
       card(
-        "The next update",
+        "What would the next update move most?",
         el(
           "p",
           { class: "finding" },
@@ -215,7 +215,7 @@ function vanishing(t) {
     "; ",
     lost
       ? [
-          "where it is 0 it was too small for ",
+          "it vanishes, and where it is 0 it was too small for ",
           t.meta.dtype,
           "; the last that is not, at ",
           el("b", {}, lost),

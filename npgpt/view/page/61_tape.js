@@ -94,7 +94,11 @@ view("tape", "Tape", (root) => {
       type: "button",
       "data-entry": entry.name,
       tabindex: "-1",
-      onclick: () => select({ step: state.step < n ? i : 2 * n - 1 - i }),
+      onclick: (event) => {
+        select({ step: state.step < n ? i : 2 * n - 1 - i });
+        // by Enter, not by a pointer
+        if (event.detail === 0) go("tensor");
+      },
       onfocus: () => {
         hovered.textContent = describe(entry);
         if (state.entry !== entry.name) select({ step: state.step < n ? i : 2 * n - 1 - i });

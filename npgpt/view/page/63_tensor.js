@@ -11,13 +11,14 @@ function tensorMap(name) {
         return `${tensor.index(r, c)}: masked, the key lies in the query\u2019s future`;
       const other = which === "value" ? "gradient" : "value",
         x = tensor[other] && tensor[other][r * tensor.cols + c];
+      const [value, gradient] = which === "value" ? [cell(r, c), x] : [x, cell(r, c)];
       return (
-        `${tensor.index(r, c)} = ${which === "value" ? num(cell(r, c)) : num(x)}   ` +
-        `gradient ${num(which === "value" ? x : cell(r, c))}\nposition ${r} ` +
+        `${tensor.index(r, c)} = ${stored(value)}   ` +
+        `gradient ${stored(gradient)}\nposition ${r} ` +
         `${trace.token(r)}${tensor.square ? `, key ${c} ${trace.token(c)}` : ""}`
       );
     },
-    copied: (r, c) => `${tensor.index(r, c)} = ${plainNumber(cell(r, c))}`,
+    copied: (r, c) => `${tensor.index(r, c)} = ${plainNumber(cell(r, c), digitsOf(cell(r, c)))}`,
     move: (r, c) => select(tensor.square ? { pos: r, key: c } : { pos: r, cell: c }),
     table: () => {
       const first = tensor.square ? 0 : clamp(state.cell - 10, 0, Math.max(0, tensor.cols - 20)),
@@ -159,7 +160,7 @@ view("tensor", "Tensor", (root) => {
             el(
               "tr",
               {},
-              ["", "RMS", "smallest", "largest", "mean", "zeros", "NaN", "infinite"].map((x) =>
+              ["of", "RMS", "smallest", "largest", "mean", "zeros", "NaN", "infinite"].map((x) =>
                 el("th", { scope: "col" }, x),
               ),
             ),
@@ -219,7 +220,12 @@ function drawFormula(box, entry, tensor) {
     );
   const forward = forwardFormula(entry, r, channel, state.head),
     back = backwardFormula(entry, r, channel, state.head);
-  const which = (name) => (tensor[name] ? num(tensor[name][r * tensor.cols + c]) : "not stored");
+  // the layers that hand a gradient back to this cell
+  const users =
+    entry.kind !== "tape"
+      ? [entry.op]
+      : [...new Set((trace.consumers.get(entry.name) || []).map(({ op }) => op))];
+  const which = (name) => (tensor[name] ? stored(tensor[name][r * tensor.cols + c]) : "not stored");
   const worked = (entry.worked || []).map(({ index }) => index);
   refill(
     box,
@@ -238,7 +244,8 @@ function drawFormula(box, entry, tensor) {
       "div",
       { class: "formula", "data-formula": "backward" },
       el("b", { class: "gradient" }, "backward "),
-      !scalar && `(stored ${which("gradient")})`,
+      users.length ? ["(", users.map((op, i) => [i ? ", " : "", textbook(op)]), "; "] : "(",
+      scalar ? "a scalar)" : `stored ${which("gradient")})`,
       lines(back),
     ),
     el(

@@ -27,7 +27,7 @@ view("flow", "Gradient flow", (root) => {
       `${flags[stream[i]] ? ` \u2014 ${flags[stream[i]]}` : ""}`,
     copied: (_, i) =>
       `rms(gradient of ${stream[i]}) = ${plainNumber(gradientOf(trace, stream[i]))}`,
-    pick: (_, i) => select({ entry: stream[i] }),
+    open: (_, i) => go("tensor", { entry: stream[i] }),
     move: (_, i) => select({ entry: stream[i] }),
     table: () => ({
       head: ["point", "RMS of gradient", "of the last", "RMS of value", "note"],
@@ -53,7 +53,7 @@ view("flow", "Gradient flow", (root) => {
     copied: (_, i) =>
       `rms(gradient of ${all[i].name}) = ${plainNumber(trace.stat(all[i], "gradient", "rms"))}`,
     move: (_, i) => select({ entry: all[i].name }),
-    pick: (_, i) => select({ entry: all[i].name }),
+    open: (_, i) => go("tensor", { entry: all[i].name }),
     table: () => ({
       head: ["entry", "op", "RMS of gradient", "RMS of value", "NaN or infinite", "note"],
       selected: all.findIndex((e) => e.name === state.entry),
@@ -82,7 +82,7 @@ view("flow", "Gradient flow", (root) => {
       `${percent(real(points[k].branch_fraction))} through the branch (norm ` +
       `${num(real(points[k].through_branch))})`,
     move: (_, k) => select({ entry: points[k].at, layer: points[k].layer }),
-    pick: (_, k) => select({ entry: points[k].at, layer: points[k].layer }),
+    open: (_, k) => go("tensor", { entry: points[k].at }),
     table: () => ({
       head: [
         "at",

@@ -21,7 +21,7 @@ function headMap(name, title, measureOf, words) {
     title,
     say: (r, c) => `${headName(r, c)}: ${words()} ${num(matrix[r][c])}`,
     move: chooseHead,
-    pick: chooseHead,
+    open: (layer, head) => go("attention", { layer, head }),
     copied: (r, c) => `${measureOf()}[${r}, ${c}] = ${plainNumber(matrix[r][c])}`,
     table: () => ({
       head: ["layer", ...matrix[0].map((_, h) => `head ${h}`)],
@@ -296,7 +296,7 @@ view("entropy", "Entropy", (root) => {
       : el(
           "p",
           { class: "soft small" },
-          "A run that was watched while it trained (train with --probe) also has its " +
+          "A run that was watched while it trained (train --watch entropy) also has its " +
             "entropy over the steps here.",
         ),
     rowsMap.root,

@@ -18,7 +18,6 @@ view("tokens", "Tokens and loss", (root) => {
     name: "loss",
     title: "Loss at each position, in nats",
     move: (_, i) => select({ pos: i }),
-    pick: (_, i) => select({ pos: i }),
     say: (_, i) =>
       !trace.hasTarget(i)
         ? `position ${i}: the text ends after ${trace.token(i)}; no loss`

@@ -256,7 +256,7 @@ view("generation", "Generation", (root) => {
           {
             type: "button",
             "aria-pressed": String(i === at),
-            "aria-label": `step ${i + 1}, ${s.show}, probability ${percent(real(s.p))}`,
+            "aria-label": `${s.show}${percent(real(s.p))}, step ${i + 1}`,
             onclick: () => choose(i),
           },
           s.show,

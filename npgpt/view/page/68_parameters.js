@@ -15,7 +15,6 @@ view("parameters", "Parameters", (root) => {
     name: "ratios",
     title: "Norm of the update over the norm of the weight",
     move: (_, i) => select({ param: all[i].name }),
-    pick: (_, i) => select({ param: all[i].name }),
     say: (_, i) =>
       `${all[i].name} (${all[i].shape.join(", ")}): update / weight ${num(ratio(i))}` +
       `; RMS of weight ${num(stat(i, "weight", "rms"))}, gradient ` +
@@ -114,6 +113,7 @@ view("parameters", "Parameters", (root) => {
       return;
     }
     const finite = all.map((_, i) => i).filter((i) => Number.isFinite(ratio(i)));
+    const zeros = all.filter((_, i) => ratio(i) === 0 || stat(i, "weight", "rms") === 0).length;
     const order = [...finite].sort((a, b) => ratio(b) - ratio(a)),
       matrices = finite.filter((i) => all[i].shape.length > 1);
     const middle = [...matrices].sort((a, b) => ratio(a) - ratio(b))[
@@ -157,10 +157,8 @@ view("parameters", "Parameters", (root) => {
       ],
       lines: [{ at: 1e-3, name: "1e\u22123" }],
       cursor: chosen(),
-      broken: all.length - finite.length,
-      words: all.some((_, i) => ratio(i) === 0)
-        ? "an update of exactly 0 has no place on a log axis"
-        : null,
+      broken: all.filter((_, i) => !Number.isFinite(stat(i, "update", "rms"))).length,
+      words: zeros > 0 ? `not drawn: ${zeros} whose weight or update is 0` : null,
       tick: (i) =>
         i === 0 || all[i].layer !== all[i - 1].layer
           ? all[i].layer === null

@@ -175,7 +175,7 @@ function headMap2(name, title, matrixOf) {
     name,
     title,
     move: chooseHead,
-    pick: chooseHead,
+    open: (layer, head) => go("attention", { layer, head }),
     say: (r, c) =>
       `${headName(r, c)}: ${matrix[r][c] > 0 ? "wider" : "narrower"} by ` +
       `${percent(Math.abs(matrix[r][c]))} of the bound`,

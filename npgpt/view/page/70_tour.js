@@ -84,7 +84,9 @@ function startTour() {
   if (tourBox) return;
   tourBox = el("div", { class: "tour", role: "dialog", "aria-label": "guided tour" });
   tourBox.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") endTour();
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    endTour();
   });
   document.body.append(tourBox);
   showTour();

@@ -86,7 +86,7 @@ function drawHead() {
     ),
     el(
       "div",
-      { class: "chosen", role: "group", "aria-label": "selection, shared by all views" },
+      { class: "chosen", role: "region", "aria-label": "selection, shared by all views" },
       pick("layer", "Layer", (x) => ({ layer: real(x) })),
       pick("head", "Head", (x) => ({ head: real(x) })),
       pick("pos", "Position", (x) => ({ pos: real(x) })),
@@ -222,12 +222,12 @@ function showKeys() {
   const rows = [
     ["\u2190 \u2191 \u2192 \u2193", "move inside a picture; Shift moves by ten"],
     ["Home, End", "first and last column"],
-    ["Enter", "choose what the cursor is on"],
+    ["Enter", "open what the cursor is on"],
     ["c", "copy the number with its NumPy index"],
     [", .", "one step back or on along the tape"],
     ["0 to 9", "the views, in order"],
     ["t", "the next theme"],
-    ["Esc", "close; leave the tour"],
+    ["Esc", "back to where it was opened from; close; leave the tour"],
     ["?", "this list"],
   ];
   dialog(
@@ -269,6 +269,7 @@ document.addEventListener("keydown", (event) => {
   if (/^[0-9]$/.test(event.key) && links[real(event.key)]) go(links[real(event.key)].dataset.view);
   else if (event.key === "?") showKeys();
   else if (event.key === "t") nextTheme();
+  else if (event.key === "Escape" && history.state && history.state.opened) history.back();
   else if (event.key === ",") select({ step: Math.max(0, state.step - 1) });
   else if (event.key === ".") select({ step: state.step + 1 });
 });

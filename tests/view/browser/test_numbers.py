@@ -143,6 +143,17 @@ def test_entropy_is_a_fraction_of_the_causal_bound(browser, url, seen):
                                        rtol=ROUNDED, atol=1e-9)
 
 
+def test_a_watched_runs_entropy_is_drawn_over_its_steps(browser, tiny):
+    bound = causal_bound(24)
+    nats = np.linspace(0.2, bound, 18).reshape(3, 3, 2)
+    training = {"steps": [0, 100, 200], "bound": bound, "nats": nats.tolist()}
+    watched = tiny | {"entropy": tiny["entropy"] | {"training": training}}
+    browser.open(browser.write("watched", watched), "view=entropy&layer=1&head=1")
+    rows = browser.table("entropy-training")
+    np.testing.assert_allclose(numbers(rows, 1), nats[:, 1, 1] / bound, rtol=1e-4)
+    np.testing.assert_allclose(numbers(rows, 2), nats.mean((1, 2)) / bound, rtol=1e-4)
+
+
 def test_every_token_has_its_loss_its_rank_and_the_gradient_of_it_alone(browser, url, seen):
     browser.open(url, "view=tokens&pos=7")
     logits, w = seen.activations["logits"][0], window()
@@ -210,6 +221,9 @@ def test_an_exact_page_has_all_digits(browser, seen):
     browser.open(browser.write("exact", found), "view=tensor&entry=h.2.ln_2")
     got = np.array([row[1:] for row in browser.table("tensor-gradient")], float)
     np.testing.assert_allclose(got, seen.dactivations["h.2.ln_2"][0], rtol=1e-14)
+    readout = browser.js("return document.querySelector('[data-figure=tensor-value] .readout')"
+                         ".textContent").replace("−", "-").split()
+    assert float(readout[4]) == seen.activations["h.2.ln_2"][0, 0, 0], readout
 
 
 def test_a_failed_gradient_check_is_drawn_with_its_worst_element(browser, tiny):

@@ -137,6 +137,20 @@ def test_keys_step_along_the_tape_and_open_views(browser, url):
     assert browser.js("return document.querySelector('dialog[open]') === null")
 
 
+def test_enter_opens_what_the_cursor_is_on_and_escape_goes_back(browser, url):
+    browser.open(url, "view=flow")
+    browser.js("document.querySelector('[data-picture=flow-stream]').focus()")
+    browser.keys("ARROW_RIGHT", "ARROW_RIGHT", "ENTER")
+    assert "view=tensor" in browser.driver.current_url
+    assert "entry=h.0.residual_2" in browser.driver.current_url
+    browser.keys("ESCAPE")
+    shown = "return document.querySelector('section:not([hidden])').id"
+    for _ in range(50):
+        if browser.js(shown) == "view-flow":
+            break
+    assert browser.js(shown) == "view-flow"
+
+
 def test_a_layers_name_opens_its_text(browser, url):
     browser.open(url, "view=tensor&entry=h.0.ln_1")
     browser.js("[...document.querySelectorAll('#view-tensor button')]"

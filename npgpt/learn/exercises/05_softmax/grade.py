@@ -9,9 +9,15 @@ from npgpt.doctor import Program
 from npgpt.doctor.values.catalogue import PROGRAMS
 
 
-def _over_batch(x):
-    e = np.exp(x - x.max(0, keepdims=True))
+def _over_batch(x, top=0):
+    e = np.exp(x - x.max(top, keepdims=True))
     return e / e.sum(0, keepdims=True)
+
+
+def _draw(rng, settings, n):
+    """The doctor's inputs as a batch of one, so that all have the axes B, T, N."""
+    (x,), settings = SOFTMAX.draw(rng, settings, n)
+    return (x[None],), settings
 
 
 def _dx(x, dout, wrong=None):
@@ -23,9 +29,10 @@ def _dx(x, dout, wrong=None):
 
 
 SOFTMAX = PROGRAMS["softmax"]
-FORWARD = replace(SOFTMAX, variants=[
-    *SOFTMAX.variants, ("softmax-wrong-axis", _over_batch,
-                        "softmax runs over axis 0, the batch: rows lie along the last one")])
+FORWARD = replace(SOFTMAX, draw=_draw, variants=[
+    *SOFTMAX.variants, *(("softmax-wrong-axis", functools.partial(_over_batch, top=top),
+                          "softmax runs over axis 0, the batch: rows lie along the last one")
+                         for top in (0, -1))])
 BACKWARD = Program("softmax", _dx, [
     ("wrong-axis", functools.partial(_dx, wrong="all rows"),
      "all rows are taken for one: the sum runs over the whole array (np.diag of a flattened batch "

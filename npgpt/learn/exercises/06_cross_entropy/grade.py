@@ -90,6 +90,11 @@ def _loss(logits, targets, *, wrong):
     log_p = shifted - np.log(sums)
     if wrong == "log2":
         log_p = shifted - np.log2(sums)
+    if wrong == "axis 0":
+        log_p = shifted - np.log(np.exp(shifted).sum(0))
+    if wrong == "axis 0 alone":
+        shifted = rows - rows.max(0)
+        log_p = shifted - np.log(np.exp(shifted).sum(0))
     if wrong == "no sums":
         log_p = shifted
     if wrong == "sums alone":
@@ -109,6 +114,10 @@ FORWARD = replace(LOSS, draw=_draw, variants=[*LOSS.variants, *(
     (kind, functools.partial(_loss, wrong=wrong), sentence) for kind, wrong, sentence in [
         ("loss-in-bits", "log2",
          "log2 stands where log is meant: exp undoes the natural logarithm"),
+        ("softmax-wrong-axis", "axis 0", "the sums run over the positions: each position's run "
+                                         "over its own V logits"),
+        ("softmax-wrong-axis", "axis 0 alone", "maximum and sums run over the positions: each "
+                                               "position's run over its own V logits"),
         ("logsumexp-forgotten", "no sums",
          "the log of the sums is not subtracted: log_p = shifted - log(sums)"),
         ("logits-forgotten", "sums alone", "the target's own logit is missing: log_p = shifted - "

@@ -80,6 +80,20 @@ def _std_of_all(x, weight, bias, *, eps=1e-5):
     return (x - _mean(x)) / np.sqrt(x.var() + eps) * weight + bias
 
 
+def _other(x, weight, bias, *, eps=1e-5, wrong):
+    """The forward with one mistake made."""
+    centred = x + _mean(x) if wrong == "mean added" else x - _mean(x)
+    if wrong == "sum for mean":
+        centred = x - x.sum(-1, keepdims=True)
+    var = _mean(centred) if wrong == "not squared" else _mean(centred**2)
+    if wrong == "sum of squares":
+        var = (centred**2).sum(-1, keepdims=True)
+    root = np.sqrt(var + eps)
+    if wrong == "swapped":
+        weight, bias = bias, weight
+    return (centred * root if wrong == "multiplied" else centred / root) * weight + bias
+
+
 def _root_of_eps(x, weight, bias, *, eps=1e-5):
     return (x - _mean(x)) / (x.std(-1, keepdims=True) + np.sqrt(eps)) * weight + bias
 
@@ -96,6 +110,15 @@ FORWARD = replace(LAYERNORM, variants=[
      "has its own, over its C channels"),
     ("eps-outside-root", _root_of_eps, "the root is taken of var and of eps, each for itself: it "
      "is sqrt(var + eps)"),
+    *((kind, functools.partial(_other, wrong=wrong), sentence) for kind, wrong, sentence in [
+        ("term-sign", "mean added", "the mean is added: it is subtracted"),
+        ("sum-for-mean", "sum for mean", "the sum over the channels is subtracted, not their mean"),
+        ("sum-for-mean", "sum of squares", "the variance is a sum of squares: it is their mean"),
+        ("variance-not-squared", "not squared", "centred is not squared in the variance: its mean "
+                                                "is 0"),
+        ("wrong-operator", "multiplied", "centred is multiplied by the root: it is divided by it"),
+        ("arguments-swapped", "swapped", "weight and bias have changed places"),
+    ]),
 ])
 AXES = {"axis 1": 1, "axis 0": 0, "axes 0, 1": (0, 1), "everything": None}
 # kind, which, and the sentence; ONE has those of the one expression that differ

@@ -4,22 +4,39 @@ import dataclasses
 
 import numpy as np
 
+from npgpt.doctor.values import layers
 from npgpt.doctor.values.catalogue import PROGRAMS
+from npgpt.doctor.values.program import RIGHT
+
+
+def dropout(x, kept, *, rate, rng=None, training=True, wrong=RIGHT):
+    """What dropout gives, and the fraction that it keeps."""
+    return seen(layers.dropout(x, kept, rate=rate, training=training, wrong=wrong))
+
+
+def seen(result):
+    """The two by name."""
+    return dict(zip(("out", "the fraction kept"), result))
+
+
+def observed(inputs, settings, got):
+    """What was kept is seen in the result."""
+    inputs, result = layers.kept_by_dropout(inputs, settings, got)
+    return inputs, seen(result)
 
 
 def by_fraction(x, kept, *, rate, rng=None, training=True):
     """Scaled by the fraction that happened to be kept."""
-    if not training:
-        return x, 1.0
-    return x * kept / kept.mean(), 1 - rate
+    return seen((x * kept / kept.mean(), 1 - rate) if training else (x, 1.0))
 
 
-DROPOUT = dataclasses.replace(PROGRAMS["dropout"], variants=[
-    *PROGRAMS["dropout"].variants,
-    ("scaled-by-fraction", by_fraction,
-     "what is kept is divided by the fraction that was kept this time; divide by 1 - rate, the "
-     "probability to keep, so that each element has the right mean"),
-])
+DROPOUT = dataclasses.replace(
+    PROGRAMS["dropout"], function=dropout, observe=observed, variants=[
+        *PROGRAMS["dropout"].variants,
+        ("scaled-by-fraction", by_fraction,
+         "what is kept is divided by the fraction that was kept this time; divide by 1 - rate, "
+         "the probability to keep, so that each element has the right mean"),
+    ])
 
 
 def grade(mine, g):
@@ -60,13 +77,13 @@ def after():
     """One thing worth knowing, with its numbers."""
     from npgpt.layers.dropout import dropout_forward
 
-    layers, rate, rng = 24, 0.1, np.random.default_rng(0)
+    count, rate, rng = 24, 0.1, np.random.default_rng(0)
     x = np.ones((1000, 100))
     plain = scaled = x
-    for _ in range(layers):
+    for _ in range(count):
         scaled = dropout_forward(scaled, rate=rate, rng=rng)[0]
         plain = dropout_forward(plain, rate=rate, rng=rng)[0] * (1 - rate)
-    return (f"A number that goes through {layers} dropouts of rate {rate} in a row (GPT-2 small "
+    return (f"A number that goes through {count} dropouts of rate {rate} in a row (GPT-2 small "
             f"has that many in its branches) keeps {scaled.mean():.2f} of its size on average; "
             f"without the scaling it would keep {plain.mean():.2f} in training, and all of it at "
             "evaluation. Large models are mostly trained without dropout: they see most of their "

@@ -9,8 +9,8 @@ nobody can tell the difference: the accumulated gradient *is* the gradient of th
 Done the obvious way, it is not. A loss is a mean over tokens, and micro-batches rarely have equally
 many: the sequences have different lengths, padding and prompts are ignored. Then the mean of the
 micro-batches' means is not the mean over all tokens. A token in a micro-batch of 3 counts as much
-as four tokens in a micro-batch of 12. Several well-known training libraries had this fault, for
-years, and nobody saw it: training works, only a little worse than it should.
+as four tokens in a micro-batch of 12. Several well-known training libraries had this fault, and it
+was hard to notice: training works, only a little worse than it should.
 
 The mathematics. Micro-batch i has n_i counted tokens and gives the gradient of its own mean loss:
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from npgpt.doctor import Program
+from npgpt.doctor import Program, diagnose_value
 from npgpt.doctor.values.catalogue import PROGRAMS
 from npgpt.doctor.values.program import Variant
 
@@ -227,6 +227,19 @@ def _measured(function, inputs, settings):
     return found
 
 
+def _spread(mine):
+    """The first parameter that is wrong, where no known mistake fits, in a sentence."""
+    inputs, settings = _draw_shapes(np.random.default_rng(0), {}, 0)
+    expected, got = (_measured(f, inputs, settings) for f in (initial, mine))
+    for name, value in expected.items():
+        for key, number in value.items():
+            if not np.isclose(got[name][key], number):
+                unit = STD if "/" in key else 1
+                return (f"{name} has a {key.partition(' /')[0]} of about "
+                        f"{got[name][key] * unit:.2g}; expected {number * unit:.2g}")
+    return None
+
+
 def _draw_shapes(rng, given, n):
     from npgpt import GPT2Config
     from npgpt.params import parameter_shapes
@@ -443,7 +456,11 @@ def grade(mine, g):
     g.values(WINDOWS, mine.windows)
     g.probe("wrong-shape", "initial gives a dict with an array of its shape for each name",
             lambda: _shapes(mine))
-    g.values(INITIAL, mine.initial)
+    if diagnose_value(INITIAL, mine.initial).kinds == ["unexplained"] and (
+            found := _spread(mine.initial)):
+        g.fail("wrong-spread", f"initial: {found}")
+    else:
+        g.values(INITIAL, mine.initial)
     if not g.findings:
         g.probe("first-loss", "an untrained GPT-2 with these parameters has a loss of about ln V",
                 lambda: _begins_at_chance(mine))

@@ -150,7 +150,8 @@ if __name__ == "__main__":
     # given the path of GPT-2's own model.safetensors, from `npgpt pull gpt2`, it runs that one
     own = [path for path in sys.argv[1:] if path.endswith(".safetensors")]
     if own:
-        params, n_head, ids = parameters(read(own[0])), 12, [464, 3280, 318]
+        params, ids = parameters(read(own[0])), [464, 3280, 318]    # "The answer is"
+        n_head = params["wte.weight"].shape[1] // 64        # D is 64 in every size of GPT-2
     else:
         with tempfile.TemporaryDirectory() as folder:
             path, model = small_checkpoint(folder)
@@ -159,6 +160,10 @@ if __name__ == "__main__":
         print(f"logits differ from npgpt's by {np.abs(ours[0] - model.logits(ids)).max():.0e}")
     written = generate(params, ids, 9, n_head=n_head)
     print("it reads", *ids, "and writes", *written[len(ids):])
+    if own:
+        from npgpt.text import BPETokenizer
+
+        print("in words:", BPETokenizer().decode(written))
     _, weights = forward(params, written[None], n_head=n_head)
     print("\nwhere the heads look: how widely, of what is possible, and the weight on ...")
     print("                    widely   itself  2 before  the first")
