@@ -17,6 +17,7 @@ from ..text import load_corpus
 from ..training.checkpoint import build_run, is_run, newest_checkpoint, read_record, read_weights
 from ..training.settings import PRESETS, RunConfig, resolve
 from ..training.step.memory import peak_memory
+from ..weights.hub import found
 from ..weights.huggingface import read_config
 from .parser import Parser
 
@@ -135,6 +136,6 @@ def _model(args: argparse.Namespace) -> tuple[GPT2Config, RunConfig | None]:
         folder = newest_checkpoint(path)
         record = read_record(folder)
         return read_weights(folder, record)[0], build_run(folder, record)
-    if path.exists():
+    if path.exists() or found(what):
         return weights.load(path)[0], None
     raise unknown("model or path", what, dict.fromkeys([*SIZES, *PRESETS]))

@@ -176,8 +176,7 @@ def _print_beginning(folder: Path, state: TrainingState, corpus: Corpus) -> None
     if (corpus.tokenizer.name == "gpt2" and not settings.init_from and rows > MOST_ROWS
             and len(corpus.train) < FEW_TOKENS * config.vocab_size):
         note(f"{rows:.0%} of the parameters are rows of GPT-2's vocabulary, and the text has few "
-             "tokens to learn them from: the loss may end above the unigram one; --tokenizer "
-             "bpe:1024 learns a vocabulary from the text")
+             "tokens to learn them from; --tokenizer bpe:1024 learns a vocabulary from the text")
     if settings.warmup_steps >= settings.max_steps:
         note(f"--warmup-steps {settings.warmup_steps:,} is not below --max-steps "
              f"{settings.max_steps:,}: the learning rate never reaches its maximum")

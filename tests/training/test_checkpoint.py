@@ -275,6 +275,7 @@ def test_a_run_opens_with_its_own_tokenizer(state, tmp_path):
     assert tokenizer == state.tokenizer and same(model.params, state.params)
 
 
+@pytest.mark.filterwarnings("ignore:.* brings no tokenizer")
 def test_weights_without_a_tokenizer_take_gpt2s_if_it_fits(state, tmp_path):
     weights.save(tmp_path / "small", state.config, state.params)
     with pytest.raises(CheckpointError, match="brings no tokenizer"):
