@@ -28,7 +28,6 @@ from ..training.settings import FINE_TUNING, LOW_RANK, PRESETS, RunConfig, resol
 from ..weights import CheckpointError
 from ..weights.errors import bad_file
 from ..weights.hub import found
-from ..weights.reading import file_at
 from ..weights.safetensors_file import read_arrays
 from .parameters import Optimizer
 from .payload import Subject, Window

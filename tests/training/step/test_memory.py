@@ -72,7 +72,8 @@ CASES = {
 
 def assert_near(name, share, recompute=False, shards=1, batches=1, **variant):
     values, batch, length = CASES[name]
-    job = json.dumps([{**values, **NO_DROPOUT, **variant}, batch, length, recompute, shards, batches])
+    values = {**values, **NO_DROPOUT, **variant}
+    job = json.dumps([values, batch, length, recompute, shards, batches])
     result = subprocess.run(
         [sys.executable, "-c", MEASURE, job], capture_output=True, text=True, check=True
     )
