@@ -14,7 +14,6 @@ import pytest
 from npgpt import open_model
 from npgpt.cli import parse
 from npgpt.files import InUse, locked
-from npgpt.text import load_corpus
 from npgpt.training.checkpoint import load_checkpoint, newest_checkpoint
 from npgpt.training.tasks import load_task
 
