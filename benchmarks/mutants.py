@@ -4,8 +4,8 @@
                                  [--write]
 
 The catalogue is generated: every rule of `npgpt.learn.mutants` at every place of every backward
-(and of the helpers in its file) that `mutant_cases` lists. Left out are edits that raise (Python names
-those itself) and edits that change nothing, by this test, which does not use the doctor: on six
+(and of the helpers in its file) that `mutant_cases` lists. Left out are edits that raise (Python
+names those itself) and edits that change nothing, by this test, which does not use the doctor: on six
 random inputs the returned gradients equal the original's to 1e-12 and nothing is written to.
 A right name means: the *first* finding of the report bears a name that ACCEPTED (there too)
 allows for the edit's kind. Each mutant is examined twice: from a file, and made by `exec` from a
