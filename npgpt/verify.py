@@ -211,7 +211,7 @@ def _check_moments(folder: Path, params: Params) -> None:
 
 def _weights(given: Path | str) -> list[Checked]:
     """Weights in any form, by their path or name."""
-    file = file_at(given)
+    file = file_at(given, download=False)
     found: dict[str, Checked] = {}
     if (file.parent / CHECKSUMS).is_file():
         for name, what in damaged_files(file.parent).items():

@@ -120,7 +120,8 @@ _RIGHT = {
     "True":
         "GPT2Config tie_word_embeddings, GPT2Config final_norm, GPT2Config qkv_bias, "
         "GPT2Config scale_residual_init, GPT2Config slope_decay, GPT2Config frozen_biases, "
-        "GPT2Config weight_norm, GPT2Config residual, GPT2Config.from_dict ignore_unknown, "
+        "GPT2Config weight_norm, GPT2Config residual, GPT2Config scale_attn_weights, "
+        "GPT2Config scale_attn_by_inverse_layer_idx, GPT2Config.from_dict ignore_unknown, "
         "BPETokenizer.encode special, generate speculate, loss_and_grads recompute",
     "-1|0|2**63|1e-320|1.5|int8":
         "GPT2Config slope_init, adamw_reference lr, adamw_reference eps, adamw_reference "

@@ -60,6 +60,10 @@ def written_differently(params: Params, ids: np.ndarray, config: GPT2Config) -> 
     for i in range(config.n_layer):
         qkv = linear(f"h.{i}.attn.c_attn", norm(f"h.{i}.ln_1", x)).reshape(
             len(ids), 3, config.n_head, config.head_size)
+        # softmax of q k / sqrt(D): the queries carry any other divisor
+        divisor = 1.0 if config.scale_attn_weights else config.head_size ** -0.5
+        divisor *= i + 1 if config.scale_attn_by_inverse_layer_idx else 1
+        qkv[:, 0] /= divisor
         heads = [one_query_at_a_time(*(qkv[:, part, h] for part in range(3)))
                  for h in range(config.n_head)]
         x = config.residual * x + linear(f"h.{i}.attn.c_proj", np.concatenate(heads, axis=1))

@@ -48,7 +48,7 @@ GROUPS = {
         "pack": "every intermediate and gradient of a small model, to test ports",
     },
     "weights and runs": {
-        "pull": "download published GPT-2 weights",
+        "pull": "download a GPT-2 by its name",
         "convert": "write a model in another format",
         "verify": "say what is damaged in a run, a checkpoint, a model or tokens",
         "lab": "studies: many training runs that answer one question",

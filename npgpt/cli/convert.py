@@ -29,7 +29,7 @@ examples:
 SRC may be any format npgpt reads: a run of npgpt train or one of its
 checkpoints, a Hugging Face folder or its file, OpenAI's TensorFlow checkpoint,
 llm.c's .bin, safetensors with the book's names, or the name of pulled weights.
-hf and npgpt write the tokenizer too. hf is a folder that transformers loads, and
+hf and npgpt write the tokenizer too. hf is a folder that transformers loads;
 what it cannot compute is rejected: a model without norms, SwiGLU, ...
 """
 

@@ -145,6 +145,10 @@ def load_corpus(
     used, tokens, path = _stored_or_built(source, content, wish, folder, note)
     n_train = int(len(tokens) * (1 - val_fraction))
     _report_ends(source, content, used, special, note)
+    size = learned_size(tokenizer) if isinstance(tokenizer, str) else None
+    if size is not None and used.vocab_size < size:
+        note(f"{source.name} gives {used.vocab_size:,} ids, not {size:,}: after their merges no "
+             "pair stands in it twice")
     return Corpus(
         name=source.name,
         tokenizer=used,

@@ -95,7 +95,7 @@ def pull(name: str, folder: Path | str | None = None) -> Path:
     except (CheckpointError, KeyboardInterrupt):
         raise
     except Exception as error:      # the library's, and those of three libraries below it
-        reason = one_line(str(error))[:200] or type(error).__name__
+        reason = one_line(str(error)).partition(". Please")[0][:200] or type(error).__name__
         raise OSError(f"{name} cannot be downloaded ({reason}); {_by_hand(name)}") from error
     if not _has_weights(place):
         raise bad_file(place, f"{name} has no {WEIGHTS}; npgpt opens no pickle: load it with "

@@ -91,8 +91,11 @@ def read(
     raise bad_file(file, f"{what}; npgpt reads {FORMS}")
 
 
-def file_at(given: Path | str) -> Path:
-    """The file that `load` begins with: an index, a safetensors file, or the path itself."""
+def file_at(given: Path | str, download: bool = True) -> Path:
+    """The file that `load` begins with: an index, a safetensors file, or the path itself.
+
+    Of a model's name, the file in the cache; one that is nowhere is downloaded, unless not wanted.
+    """
     path, name = Path(given), str(given)
     if path.is_dir():
         return _file_in(path, name)
@@ -106,6 +109,8 @@ def file_at(given: Path | str) -> Path:
     named = NAME.fullmatch(name) and path.suffix not in SUFFIXES
     if named and (path.parent == Path() or not path.parent.exists()):
         try:
+            if not download and found(name) is None:
+                raise OSError(f"to download it, run: npgpt pull {name}")
             return _file_in(pull(name))
         except (ImportError, OSError) as error:
             raise CheckpointError(f"{name} is not a file, a folder or a pulled model on this "
@@ -127,6 +132,8 @@ def tokenizer_for(path: Path | str, config: GPT2Config) -> Tokenizer:
         raise CheckpointError(str(error)) from None
     if found is not None:
         return found
+    if file.name == peft.ADAPTER:
+        return tokenizer_for(peft.base_of(file.parent), config)
     own = BPETokenizer()
     if config.vocab_size < own.vocab_size:
         raise CheckpointError(

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from npgpt.opening import open_model
+from npgpt import GPT2, GPT2Config
+from npgpt.opening import TextModel, open_model
+from npgpt.text import BPETokenizer
+from npgpt.text.learned import learn_vocabulary
 from npgpt.training.checkpoint import newest_checkpoint
 
 from .conftest import put_model
@@ -155,3 +158,19 @@ def test_a_prompt_file_that_is_no_text_is_named(npgpt, run_folder, tmp_path):
     (tmp_path / "bad.txt").write_bytes(b"the \xff")
     code, _, err = npgpt("generate", run_folder, "--file", "bad.txt")
     assert code == 3 and err == "npgpt: bad.txt is not UTF-8 text: invalid byte 0xff at 4\n"
+
+
+def test_special_tokens_in_a_prompt_are_text_unless_asked_for(npgpt, tmp_path):
+    tokenizer = BPETokenizer(learn_vocabulary(["the fox the dog the "], 260))
+    config = GPT2Config(vocab_size=tokenizer.vocab_size, n_positions=32, n_embd=8, n_layer=1,
+                        n_head=2)
+    TextModel(GPT2.init(config, seed=2), tokenizer).save(tmp_path / "own")
+    prompt, end = "the<|endoftext|>", ["--max-new-tokens", "3", "--temperature", "0"]
+    texts = {}
+    for given in ((), ("--special",)):
+        code, texts[given], _ = npgpt("generate", "own", prompt, *end, *given)
+        ids = tokenizer.encode(prompt, special=bool(given))
+        written = GPT2.load(tmp_path / "own").generate(ids, 3, temperature=0)
+        expected = prompt + tokenizer.decode(written[len(ids):]) + "\n"
+        assert code == 0 and texts[given] == expected
+    assert len(tokenizer.encode(prompt)) > len(tokenizer.encode(prompt, special=True))

@@ -14,8 +14,8 @@ import pytest
 from npgpt import open_model
 from npgpt.cli import parse
 from npgpt.files import InUse, locked
-from npgpt.text import load_corpus
 from npgpt.training.checkpoint import load_checkpoint, newest_checkpoint
+from npgpt.training.tasks import load_task
 
 from ..training.conftest import without_checksums
 from .conftest import TINY
@@ -180,9 +180,9 @@ def test_nobody_else_goes_on_from_the_state_that_a_run_has_read(npgpt, run_folde
         with pytest.raises(InUse), locked(run_folder):
             pass
         asked.append(given)
-        return load_corpus(*given, **named)
+        return load_task(*given, **named)
 
-    monkeypatch.setattr("npgpt.cli.train.load_corpus", while_it_prepares)
+    monkeypatch.setattr("npgpt.cli.train.load_task", while_it_prepares)
     assert npgpt("train", "--resume", run_folder, "--max-steps", "5")[0] == 0
     assert len(asked) == 1 and load_checkpoint(run_folder).step == 5
 
@@ -441,3 +441,19 @@ def test_nanogpts_recipe_is_read_by_its_own_names():
     assert (given.eval_batches, given.n_positions, given.batch_size) == (20, 64, 12)
     assert (given.max_steps, given.decay_steps, given.learning_rate) == (2000, 2000, 1e-3)
     assert (given.resid_pdrop, given.embd_pdrop, given.attn_pdrop) == (0.0, 0.0, 0.0)
+
+
+def test_a_vocabulary_of_the_texts_own_is_learned_saved_and_exported(npgpt, story, tmp_path):
+    small = ["--max-steps", "1", "--n-layer", "1", "--n-embd", "8", "--n-head", "2",
+             "--n-positions", "8", "--sequence-length", "8", "--batch-size", "2", "--warmup-steps",
+             "0"]
+    code, out, err = npgpt("train", "--corpus", story, "--tokenizer", "gpt2", "--out", "large",
+                           *small)
+    assert code == 0 and "of the parameters are rows of GPT-2's vocabulary" in err
+    code, out, err = npgpt("train", "--corpus", story, "--tokenizer", "bpe:280", "--out", "own",
+                           *small)
+    assert (code, err) == (0, "") and "vocabulary of 280 (bpe)" in out
+    assert npgpt("convert", "own", "exported")[0] == 0
+    tokenizer = open_model(tmp_path / "exported")[1]
+    assert tokenizer == open_model(tmp_path / "own")[1] and tokenizer.vocab_size == 280
+    assert npgpt("train", "--resume", "own", "--max-steps", "2")[0] == 0

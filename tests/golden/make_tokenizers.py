@@ -16,6 +16,7 @@ import json
 import random
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -106,6 +107,21 @@ def write_two_files(folder: Path, model: dict, added: dict) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "GPT2Tokenizer"}))
 
 
+def check_written(folder: Path, texts: list[str], plain: list[list[int]]) -> None:
+    """npgpt reads the folder and writes it; what transformers loads of that gives the same ids."""
+    from npgpt.text.pretrained import read_tokenizer, tokenizer_files
+
+    with tempfile.TemporaryDirectory() as again:
+        for name, text in tokenizer_files(read_tokenizer(folder)).items():
+            (Path(again) / name).write_text(text, encoding="utf-8")
+        tokenizer = AutoTokenizer.from_pretrained(again)
+        for text, ids in zip(texts, plain):
+            found = tokenizer(text, add_special_tokens=False,
+                              split_special_tokens=True)["input_ids"]
+            if found != ids or tokenizer.decode(ids) != text:
+                raise SystemExit(f"{folder.name}: written by npgpt, {text!r} has other ids")
+
+
 def main() -> None:
     """Write every folder and the strings."""
     from npgpt.text.vocabulary import END_OF_TEXT, gpt2, written
@@ -129,6 +145,7 @@ def main() -> None:
              for text in texts] for split in (True, False))
         content["tokenizers"][folder.name] = {"plain": plain, "special": special,
                                               "end": tokenizer.eos_token_id}
+        check_written(folder, texts, plain)
     shutil.rmtree(PLACE / "own_gpt2")
     packed = gzip.compress(json.dumps(content, separators=(",", ":")).encode(), mtime=0)
     (PLACE / "strings.json.gz").write_bytes(packed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 from pathlib import Path
@@ -18,6 +19,7 @@ GOLDEN = json.loads(gzip.decompress((FOLDER / "strings.json.gz").read_bytes()))
 OWN = BPETokenizer()
 
 
+@functools.cache
 def tokenizer_of(name: str) -> Tokenizer:
     return OWN if name == "own_gpt2" else read_tokenizer(FOLDER / name)
 

@@ -68,6 +68,7 @@ def test_a_run_with_nan_is_opened_and_a_damaged_one_is_not(run_folder):
     assert np.isnan(subject(str(run_folder)).params["ln_f.bias"][2])
 
 
+@pytest.mark.filterwarnings("ignore:.* brings no tokenizer")
 def test_weights_alone_have_gpt2s_tokenizer_and_a_sentence_of_48_tokens(tmp_path):
     config = GPT2Config(n_positions=64, n_embd=4, n_layer=1, n_head=2)
     GPT2.init(config).save(tmp_path / "weights")

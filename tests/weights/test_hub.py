@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from npgpt import GPT2
+from npgpt.verify import verify
 from npgpt.weights import CheckpointError, load, save
 from npgpt.weights.hub import FILES, found, own_folder, pull
+from npgpt.weights.reading import file_at
 
 from .conftest import SMALL, assert_equal, filled
 
@@ -149,3 +151,12 @@ def test_a_published_file_is_compared_with_its_sha256(library: Library, params: 
     save(library.server / "openai-community" / "gpt2", SMALL, params)
     with pytest.raises(CheckpointError, match="is not gpt2: expected sha256 248dfc39"):
         pull("gpt2")
+
+
+def test_a_name_is_only_looked_up_where_nothing_is_to_be_downloaded(library: Library) -> None:
+    with pytest.raises(CheckpointError, match="to download it, run: npgpt pull org/name"):
+        verify("org/name")
+    assert library.asked == []
+    folder = pull("org/name")
+    assert verify("org/name").files[0].name == "model.safetensors"
+    assert file_at("org/name", download=False) == folder / "model.safetensors"

@@ -28,6 +28,9 @@ const headLink = (layer, head) =>
 const headName = (layer, head) => `layer ${layer}, head ${head}`;
 const token = (text) => el("code", { class: "tok" }, text);
 
+// Text whose parts between backticks are code.
+const withCode = (text) => text.split("`").map((part, i) => (i % 2 ? el("code", {}, part) : part));
+
 // What an op is called in a textbook, with its text from the package behind it.
 const OPS = {
   layernorm: "LayerNorm",

@@ -274,7 +274,9 @@ view("check", "Gradient check", (root) => {
       el("code", {}, check.function),
       " for ",
       el("code", {}, check.input),
-      ` is wrong. ${check.sentence} Look where the difference is not 0: `,
+      " is wrong. ",
+      withCode(sentence(check.sentence)),
+      " Look where the difference is not 0: ",
       el("b", {}, `${wrong} of ${size}`),
       " elements differ",
       w

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from npgpt.doctor import Program
+from npgpt.doctor import Program, diagnose_value
 from npgpt.doctor.values.catalogue import PROGRAMS
 from npgpt.doctor.values.program import Variant
 from npgpt.doctor.values.programs import clip, learning_rate
@@ -232,6 +232,19 @@ def _a_dict(mine):
     return out is None or isinstance(out, dict) or f"It gave a {type(out).__name__}."
 
 
+def _scaled(mine):
+    """By what each array of a gradient of norm 5 was multiplied, where no known mistake fits."""
+    given = {"a": np.array([[2.0, 2.0], [-2.0, 2.0]]), "b": np.array([3.0])}
+    out = mine.clip(copy.deepcopy(given), max_norm=1.0)
+    if not isinstance(out, dict):
+        return None
+    a, b = ((np.asarray(out[name]) / g).ravel() for name, g in given.items())
+    if abs(a - a[0]).max() > 1e-9:
+        return "the elements of one array are scaled differently: one factor for all is meant"
+    return (f"a gradient of norm 5, clipped to 1, has its two arrays multiplied by {a[0]:.3g} and "
+            f"{b[0]:.3g}; expected 0.2 for both")
+
+
 def _zeros(mine):
     zero = {"a": np.zeros((2, 3)), "b": np.zeros(4)}
     try:
@@ -245,7 +258,10 @@ def _zeros(mine):
 def grade(mine, g):
     """The clip, the order of a step, and the rate of every step."""
     g.probe("not-a-dict", "clip gives a dict of arrays by name", lambda: _a_dict(mine))
-    g.values(CLIP, mine.clip)
+    if diagnose_value(CLIP, mine.clip).kinds == ["unexplained"] and (found := _scaled(mine)):
+        g.fail("wrong-factor", f"clip: {found}")
+    else:
+        g.values(CLIP, mine.clip)
     if not g.findings:      # descend may use clip
         g.probe("zero-divided-by-zero", "a gradient of zeros stays one of zeros",
                 lambda: _zeros(mine))

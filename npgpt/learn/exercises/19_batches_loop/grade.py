@@ -2,15 +2,17 @@
 
 import copy
 import math
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from npgpt.doctor import Program, diagnose_value
 from npgpt.doctor.values.catalogue import PROGRAMS
-from npgpt.doctor.values.program import Variant
 
 STD = 0.02
+SENTENCES = tomllib.loads(Path(__file__).with_name("mistakes.toml").read_text(encoding="utf-8"))
 
 
 def _wrapped(ids, *, length):
@@ -151,55 +153,6 @@ def initial(shapes, *, n_layer, rng, wrong={}):
     return params
 
 
-_INITIAL = [
-    Variant("residual-init-not-scaled", "the matrices called c_proj are drawn like all others: "
-            "theirs is 0.02 / sqrt(2 * n_layer)"),
-    Variant("residual-init-one-a-block", "c_proj is divided by sqrt(n_layer): a block adds twice, "
-            "so it is sqrt(2 * n_layer)"),
-    Variant("residual-init-no-root", "c_proj is divided by 2 * n_layer: it is the root of that"),
-    Variant("residual-init-layers", "c_proj is divided by n_layer: it is sqrt(2 * n_layer)"),
-    Variant("residual-init-root-of-layers", "c_proj is divided by 2 * sqrt(n_layer): the 2 stands "
-            "under the root"),
-    Variant("residual-init-upside-down", "c_proj is multiplied by sqrt(2 * n_layer), not divided"),
-    Variant("residual-init-one-place", "only attention's c_proj is scaled: the feed-forward's adds "
-            "to the stream too", 1),
-    Variant("residual-init-one-place", "only the feed-forward's c_proj is scaled: attention's adds "
-            "to the stream too", 2),
-    Variant("every-matrix-scaled", "every matrix of a block is divided by sqrt(2 * n_layer): only "
-            "the two called c_proj add to the stream", 1),
-    Variant("every-matrix-scaled", "every matrix is divided by sqrt(2 * n_layer): only those "
-            "called c_proj add to the stream", 2),
-    Variant("init-unit-size", "the matrices are drawn with a standard deviation of 1, not 0.02: "
-            "the first loss is then far above ln V"),
-    Variant("init-variance-for-std", "0.02 is squared: it is the standard deviation, which "
-            "multiplies standard normal numbers"),
-    Variant("init-std-for-variance", "0.02 is taken for the variance: it is the standard "
-            "deviation"),
-    Variant("init-by-fan-in", "the matrices are drawn with 1 / sqrt(rows): GPT-2 takes 0.02 for "
-            "all"),
-    Variant("init-by-fan-out", "the matrices are drawn with 1 / sqrt(columns): GPT-2 takes 0.02 "
-            "for all"),
-    Variant("init-glorot", "this is Glorot's (Xavier's) initialisation: GPT-2 takes 0.02 for all"),
-    Variant("init-he", "this is He's (Kaiming's) initialisation: GPT-2 takes 0.02 for all"),
-    Variant("norm-weights-zero", "the weights of the LayerNorms are 0, so that each multiplies by "
-            "0: they start at 1"),
-    Variant("norm-weights-drawn", "the weights of the LayerNorms are drawn: they start at 1"),
-    Variant("biases-drawn", "the biases are drawn: they start at 0"),
-    Variant("biases-one", "the biases are 1: they start at 0 (a bias has one axis too, as a "
-            "LayerNorm's weight does)"),
-    Variant("zeros", "the matrices are all zeros: every channel then gets the same gradient, and "
-            "nothing ever tells them apart"),
-    Variant("ones", "the matrices are all ones: every channel then gets the same gradient, and "
-            "nothing ever tells them apart"),
-    Variant("uniform", "the numbers are uniform: GPT-2 draws them from a normal distribution"),
-    Variant("positive", "rng.random gives numbers from 0 to 1, all positive: standard_normal or "
-            "normal is meant"),
-    Variant("positive-normal", "the numbers are all positive: they are to lie around 0"),
-    Variant("one-seed", "matrices of the same shape hold the same numbers: one rng is used for "
-            "all, not a new one for each"),
-]
-
-
 def _measured(function, inputs, settings):
     """What can be said of drawn parameters, in words, each by its name."""
     (shapes,) = inputs
@@ -250,20 +203,25 @@ def _draw_shapes(rng, given, n):
     return (parameter_shapes(config),), {"n_layer": layers}
 
 
-def _initial_variant(one):
-    """As a function: then pairs of two mistakes, which take long to draw, are not tried."""
-    def drawn(shapes, **settings):
-        return initial(shapes, **settings, wrong={one.kind: one.value})
+def _variants(function, sentences):
+    """Each mistake as a function: then pairs of them, which take long to compute, are not tried."""
+    def variant(kind, sentence, value):
+        def mistaken(*inputs, **settings):
+            return function(*inputs, **settings, wrong={kind: value})
 
-    return one.kind, drawn, one.sentence
+        return kind, mistaken, sentence
+
+    return [variant(kind, sentence, value) for kind, given in sentences.items()
+            for value, sentence in enumerate([given] if isinstance(given, str) else given, start=1)]
 
 
-INITIAL = Program("initial", initial, [_initial_variant(one) for one in _INITIAL],
-                  draw=_draw_shapes, run=_measured)
+INITIAL = Program("initial", initial, _variants(initial, SENTENCES["initial"]), draw=_draw_shapes,
+                  run=_measured)
 
 
-def fit(params, batches, held_out, *, model, lr, epochs, rng, wrong=None):
-    """The training loop; `wrong` is a mistake to make."""
+def fit(params, batches, held_out, *, model, lr, epochs, rng, wrong={}):
+    """The training loop; `wrong` names a mistake to make."""
+    wrong = next(iter(wrong), None)
     losses, after = [], []
     if wrong == "params-not-in-the-dict":
         params = dict(params)
@@ -316,49 +274,6 @@ def fit(params, batches, held_out, *, model, lr, epochs, rng, wrong=None):
             }.get(wrong, (losses, after))
 
 
-_FIT = [
-    ("never-zeroed", "the gradients of earlier batches are still there: the model adds to what "
-     "stands in grads, so every batch must begin with zeros"),
-    ("zeroed-once-an-epoch", "the gradients are zeroed once an epoch: it is to be done for each "
-     "batch"),
-    ("params-not-updated", "the parameters never change: p = p - ... makes a new array and gives "
-     "it a name; it has to be put back into params"),
-    ("params-not-in-the-dict", "the losses are right, but the dict that was given still holds the "
-     "first parameters: put the new ones into it, not into a copy"),
-    ("dropout-at-evaluation", "dropout is on at evaluation: pass no rng there"),
-    ("trained-on-held-out", "the parameters move after the evaluation: the held-out windows must "
-     "not be learnt from"),
-    ("no-dropout-in-training", "dropout is off in training: the rng is to be passed on"),
-    ("ascent", "the sign of the step is wrong: it climbs"),
-    ("lr-forgotten", "the gradient is not multiplied by lr"),
-    ("mean-of-batch-twice", "the gradient is divided by the batch size again: the loss is a mean "
-     "already"),
-    ("step-once-an-epoch", "there is one step an epoch: each batch has its own"),
-    ("first-batch-only", "only the first batch is used"),
-    ("sum-for-mean", "the gradient is multiplied by the batch size: the loss is a mean, and so is "
-     "its gradient"),
-    ("divided-by-batches", "the gradient is divided by the number of batches: each batch makes a "
-     "step of its own"),
-    ("losses-swapped", "the two lists are swapped: the training losses come first"),
-    ("last-loss-only", "only the last losses are given: lists of all of them are meant"),
-    ("last-loss-only-held-out", "only the last held-out loss is given: there is one for each "
-     "epoch"),
-    ("loss-per-epoch", "there is one training loss for each epoch, their mean: one for each step "
-     "is meant"),
-    ("loss-per-epoch-last", "there is one training loss for each epoch: one for each step is "
-     "meant"),
-    ("one-epoch", "it stops after one epoch"),
-    ("evaluated-every-step", "the held-out loss is measured after every step: once an epoch is "
-     "meant"),
-    ("evaluated-before-the-epoch", "the held-out loss is measured before the epoch: it is meant "
-     "after"),
-    ("evaluated-on-training", "the held-out loss is measured on a batch that was trained on"),
-    ("loss-after-the-step", "the loss of a batch is measured again after its step, when it has "
-     "been learnt already"),
-    ("parameters-reset", "every epoch begins with the first parameters again"),
-]
-
-
 def _run_fit(function, inputs, settings):
     params, batches, held_out = copy.deepcopy(inputs)
     settings = {**settings, "rng": np.random.default_rng(5)}
@@ -390,11 +305,7 @@ def _draw_fit(rng, given, n):
     return (params, pairs[:4], pairs[4]), {"model": model, "lr": 0.7, "epochs": 2, "rng": None}
 
 
-def _fit_variant(kind, sentence):
-    return kind, lambda *inputs, **settings: fit(*inputs, **settings, wrong=kind), sentence
-
-
-FIT = Program("fit", fit, [_fit_variant(*one) for one in _FIT], draw=_draw_fit, run=_run_fit)
+FIT = Program("fit", fit, _variants(fit, SENTENCES["fit"]), draw=_draw_fit, run=_run_fit)
 
 
 def _first_loss(initial, std=1.0):
