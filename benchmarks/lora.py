@@ -89,7 +89,8 @@ def one(side: str, way: str) -> None:
 def table(found: dict[str, dict[str, Any]]) -> str:
     """The measured figures, as the section of the page."""
     lines = [f"GPT-2 124M, random weights, a step of {BATCH} x {LENGTH} tokens by AdamW, no "
-             "dropout: peak memory of the\nwhole process. Measured by `python -m benchmarks.lora --write`.", "",
+             "dropout: peak memory of the\nwhole process. Measured by "
+             "`python -m benchmarks.lora --write`.", "",
              "| trained | elements | npgpt | PyTorch, peft | npgpt's part of it |",
              "|---|---|---|---|---|"]
     for way, words in WAYS.items():

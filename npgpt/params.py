@@ -24,12 +24,12 @@ def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
     """Every parameter's name and shape, in the order of the forward pass; nothing is allocated.
 
     Linear weights are (in, out). Beside GPT-2's names: `lm_head.weight` (V, C) when untied, or
-    `score.weight` (n_labels, C) of a classifier,
-    `h.{i}.mlp.c_gate` for swiglu, `h.{i}.mlp.act.slope` (1,) for leaky_relu, or `mlp.act.slope`
-    where all layers share it; `.gain` (out,) beside a weight with weight_norm; `.lora_A` (in, r)
-    and `.lora_B` (r, out) beside those of lora_on with lora_rank r;
-    `h.{i}.attn.entropy_target` (H,) with an entropy penalty. With frozen_biases `h.{i}.attn.c_attn.bias` is (2C,), for q and k alone, and
-    the other linear biases are absent.
+    `score.weight` (n_labels, C) of a classifier, `h.{i}.mlp.c_gate` for swiglu,
+    `h.{i}.mlp.act.slope` (1,) for leaky_relu, or `mlp.act.slope` where all layers share it;
+    `.gain` (out,) beside a weight with weight_norm; `.lora_A` (in, r) and `.lora_B` (r, out) beside
+    those of lora_on with lora_rank r; `h.{i}.attn.entropy_target` (H,) with an entropy penalty.
+    With frozen_biases `h.{i}.attn.c_attn.bias` is (2C,), for q and k alone, and the other linear
+    biases are absent.
     """
     c, f = config.n_embd, config.inner
     shapes: dict[str, tuple[int, ...]] = {
@@ -91,9 +91,9 @@ def init_params(
     The two matrices that write to the residual stream (both c_proj) are drawn with
     initializer_range / sqrt(2 * n_layer), unless config.scale_residual_init is False. A gain
     starts as the length of its column and lora_B at 0, so that neither changes anything at first.
-    Same seed, same numbers, in float32 as in float64 (rounded). Of the names for which `only` is
-    False none is drawn; with a gain its weight must be among the others. Raises ValueError for a seed that
-    is not an integer of at least 0, and another dtype than float32 and float64.
+    Same seed, same numbers, in float32 as in float64 (rounded). A name for which `only` is False is
+    left out. Raises ValueError for a seed that is not an integer of at least 0, and another dtype
+    than float32 and float64.
     """
     dtype = check_dtype(dtype)
     rng = np.random.default_rng(check_integer("seed", seed, 0))

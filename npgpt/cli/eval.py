@@ -11,14 +11,17 @@ from typing import cast
 
 from ..evaluation.choices import read_questions, score_questions
 from ..evaluation.last_word import read_passages, score_last_words
-from ..evaluation.text import score_text
+from ..evaluation.text import evaluation_batches, mean_loss, score_text
 from ..generation.language_model import LanguageModel
 from ..generation.streamed import STREAMED
 from ..ids import check_integer
 from ..opening import open_int8, open_model
 from ..params import Params
 from ..text import Tokenizer
+from ..training.checkpoint import build_run, is_run, newest_checkpoint, read_record
+from ..training.settings import RunConfig
 from ..training.step.gradients import batches_at_a_time
+from ..training.tasks import accuracy, load_task
 from ..weights import CheckpointError
 from .console import bar, note
 from .options import add_threads, use_threads
@@ -92,7 +95,29 @@ def run(args: argparse.Namespace) -> int:
         return _score_questions(args.questions, model, params, tokenizer)
     if args.last_word is not None:
         return _score_last_words(args, model, params, tokenizer)
+    if args.text is None and is_run(args.model):
+        folder = newest_checkpoint(args.model)
+        settings = build_run(folder, read_record(folder))
+        if settings.data.task != "text":
+            return _score_examples(args, settings, model, params, tokenizer)
     return _score_text(args, model, params, tokenizer)
+
+
+def _score_examples(
+    args: argparse.Namespace, run: RunConfig, model: LanguageModel, params: Params,
+    tokenizer: Tokenizer,
+) -> int:
+    """The held-out examples of a run that learned a task."""
+    corpus = load_task(run.data, tokenizer, run.sequence_length)
+    examples = corpus.train if args.split == "train" else corpus.val
+    batches = evaluation_batches(examples, args.batch_size, run.sequence_length)
+    loss = mean_loss(params, model.config, batches, ops=model.ops)
+    print(f"examples        {len(examples):,} of {corpus.name} ({args.split or 'val'})")
+    print(f"loss            {loss:.4f} nats per "
+          f"{'label' if model.config.n_labels else 'token of the answers'}")
+    if model.config.n_labels:
+        print(f"accuracy        {accuracy(params, model.config, examples, model.ops):.2%}")
+    return 0
 
 
 def _score_text(

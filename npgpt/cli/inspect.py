@@ -14,11 +14,11 @@ from ..ids import check_integer
 from ..params import parameter_shapes
 from ..suggest import unknown
 from ..text import load_corpus
-from ..training.checkpoint import build_run, is_run, newest_checkpoint, read_record
+from ..training.checkpoint import build_run, is_run, newest_checkpoint, read_record, read_weights
 from ..training.settings import PRESETS, RunConfig, resolve
 from ..training.step.memory import peak_memory
 from ..weights.hub import found
-from ..weights.huggingface import WEIGHTS, read_config
+from ..weights.huggingface import read_config
 from .parser import Parser
 
 DESCRIPTION = "Show a model's configuration, parameters, memory and FLOPs per token."
@@ -134,7 +134,8 @@ def _model(args: argparse.Namespace) -> tuple[GPT2Config, RunConfig | None]:
         return read_config(path), None
     if is_run(path):
         folder = newest_checkpoint(path)
-        return weights.load(folder / WEIGHTS)[0], build_run(folder, read_record(folder))
+        record = read_record(folder)
+        return read_weights(folder, record)[0], build_run(folder, record)
     if path.exists() or found(what):
         return weights.load(path)[0], None
     raise unknown("model or path", what, dict.fromkeys([*SIZES, *PRESETS]))

@@ -46,6 +46,9 @@ def load_text(args: argparse.Namespace, tokenizer: Tokenizer, least: int = 1) ->
         data = build_run(folder, read_record(folder)).data
         if name in (None, data.corpus):
             name, split, fraction = data.corpus, args.split or "val", data.val_fraction
+            if data.task != "text":
+                raise ValueError(f"{args.model} was trained on examples (task {data.task}), not "
+                                 f"on a text; name a TEXT too")
     if name is None:
         raise ValueError(f"{args.model} has no corpus of its own; name a TEXT too")
     corpus = load_corpus(name, tokenizer, 0.0 if split == "all" else fraction, report=note)

@@ -74,7 +74,6 @@ diverged (the last good checkpoint is kept), 130 interrupted (after saving)
 # with --preset, --out and --resume what one wants first; the others stand under their tables
 FIRST = ("corpus", "tokenizer", "n_layer", "n_embd", "max_steps")
 
-# beside --from
 TUNING = ("freeze", "patience", "lora_rank", "lora_alpha", "lora_on", "task", "labels")
 
 
@@ -97,9 +96,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument_group("settings from a file").add_argument(
         "--config", type=Path, metavar="FILE", help="TOML, as a run's config.toml")
     given = parser.add_argument_group("to fine-tune a model")
-    meaning = settings["train"].pop("init_from").metadata["help"]
     given.add_argument("--from", "--init-from", dest="init_from", metavar="MODEL", default=None,
-                       help=meaning)
+                       help=settings["train"].pop("init_from").metadata["help"])
     for name in TUNING:
         table = homes[name]
         add_setting(given, name, settings[table].pop(name), defaults[table].get(name))

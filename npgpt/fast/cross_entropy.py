@@ -86,6 +86,7 @@ def frozen_linear_cross_entropy_forward(
         total += float(loss) * counted
         # a group's loss is a mean over its own targets
         dx[run] = matmul(dlogits, weight) * (counted / max(count, 1))
+        del dlogits         # before the next group's are made
     return np.asarray(total / max(count, 1), rows.dtype), dx.reshape(x.shape)
 
 
@@ -111,6 +112,7 @@ def linear_cross_entropy_inference(
         loss, counted = _to_gradient(logits, flat[run], ignore_index)
         total += float(loss) * counted
         count += counted
+        del logits          # before the next group's are made
     return np.asarray(total / max(count, 1), rows.dtype)
 
 

@@ -49,7 +49,10 @@ def load_adapted(
 def base_of_run(run: RunConfig) -> str:
     """Where the weights are that a run's updates are added to."""
     start = Path(run.train.init_from)
-    return base_of(start) if (start / ADAPTER).is_file() else run.train.init_from
+    if not (start / ADAPTER).is_file():
+        return run.train.init_from
+    base = base_of(start)
+    return str(Path(base).resolve()) if Path(base).exists() else base
 
 
 def base_crc32(params: Params) -> str:

@@ -122,8 +122,8 @@ def new_state(run: RunConfig, corpus: Corpus) -> TrainingState:
                              frozen=frozen_names(run, config)),
                  f"a step of {run.train.batch_size} x {run.sequence_length} tokens")
     params = initial_params(run, config, corpus.tokenizer)
-    moments = [zero_moments(trained_of(run, config, params)) for _ in range(2)]
-    return TrainingState(0, config, params, *moments, run, corpus.tokenizer, corpus.fingerprint)
+    m, v = (zero_moments(trained_of(run, config, params)) for _ in range(2))
+    return TrainingState(0, config, params, m, v, run, corpus.tokenizer, corpus.fingerprint)
 
 
 @checked
@@ -141,9 +141,8 @@ def train(
     `should_stop` is asked after every step; True saves and ends the run early. `held` says that the
     caller has `files.locked` the folder. `on_step` is called with every Step once it is in the log;
     what it raises ends the run, which continues from its newest checkpoint. Raises Diverged,
-    CorpusError for a text too short for one sequence, InUse (a ValueError) if another process
-    trains in run_folder, FolderGone if that is renamed, deleted or replaced meanwhile, and OSError
-    where nothing can be written.
+    CorpusError for a text too short, InUse (a ValueError) if another process trains in run_folder,
+    FolderGone if that is renamed, deleted or replaced, and OSError where nothing can be written.
     """
     run_folder = Path(run_folder)
     check_length(state.run, corpus)

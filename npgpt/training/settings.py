@@ -72,8 +72,8 @@ class DataSettings:
                               "bpe:1024: byte pair encoding learned from the text, 1024 ids")
     special: bool = _setting(False, "<|endoftext|> in the text is the end of a document, not text")
     task: str = _setting(
-        "text", "What the corpus is; text, instruct: JSON lines of instruction and output, "
-                "classify: of text and label")
+        "text", "What the corpus holds: text; instruct, JSON lines of instruction and output; or "
+                "classify, of text and label")
     labels: str = _setting(
         "", "The labels of classify, separated by commas (default: those of the corpus, sorted)")
     val_fraction: float = _setting(
@@ -294,6 +294,9 @@ def build(values: Mapping[str, Table]) -> RunConfig:
         raise ValueError(
             f"sequence_length={train.sequence_length} is more than n_positions={model.n_positions}"
         )
+    if model.n_labels and data.task != "classify":
+        raise ValueError(f"n_labels={model.n_labels} belongs to task classify, which reads the "
+                         f"labels from its corpus; leave it out")
     if train.recompute and model.entropy.penalty:
         raise ValueError("recompute (activation checkpointing) excludes entropy_penalty, which "
                          "needs the attention of every layer at once; switch one of them off")

@@ -20,6 +20,7 @@ from ..training.checkpoint import (
     is_run,
     newest_checkpoint,
     read_record,
+    read_weights,
 )
 from ..training.initial import read_any
 from ..training.log import read_log
@@ -27,8 +28,6 @@ from ..training.settings import FINE_TUNING, LOW_RANK, PRESETS, RunConfig, resol
 from ..weights import CheckpointError
 from ..weights.errors import bad_file
 from ..weights.hub import found
-from ..weights.huggingface import WEIGHTS
-from ..weights.reading import file_at, read
 from ..weights.safetensors_file import read_arrays
 from .parameters import Optimizer
 from .payload import Subject, Window
@@ -77,7 +76,7 @@ def window(subject: Subject, text: str | None, length: int | None) -> Window:
     most = min(context, usual) if length is None else length
     if text is not None:
         ids, source = subject.tokenizer.encode(text), "as given"
-    elif (run := _run_of(subject)) is not None:
+    elif (run := _run_of(subject)) is not None and run.data.task == "text":
         corpus = load_corpus(run.data.corpus, subject.tokenizer, run.data.val_fraction)
         # a file's name alone: the page may be sent to somebody
         ids, source = corpus.val[:most + 1], f"{Path(corpus.name).name} (val)"
@@ -120,7 +119,7 @@ def _of_run(name: str, path: Path) -> Subject:
     if problems:
         raise bad_file(folder, *(f"{file} {what}" for file, what in problems.items()))
     record = read_record(folder)
-    config, params = read(file_at(folder / WEIGHTS))
+    config, params = read_weights(folder, record)
     check_params(config, params)
     run, tokenizer = build_run(folder, record), build_tokenizer(folder, record, config)
     moments = read_arrays(folder / OPTIMIZER_FILE) if (folder / OPTIMIZER_FILE).exists() else {}

@@ -1,4 +1,4 @@
-"""Adapters: low-rank updates (LoRA) in a folder of their own, under the names of Hugging Face's PEFT.
+"""Adapters: low-rank updates (LoRA) in a folder of their own, under the names of PEFT.
 
     FOLDER/adapter_model.safetensors    A and B of every updated weight, transposed as PEFT has them
     FOLDER/adapter_config.json          rank, alpha, which weights, and where the base model is
@@ -47,7 +47,7 @@ _PLAIN: dict[str, tuple[object, ...]] = {
 
 
 def is_update(name: str) -> bool:
-    """Whether a parameter is what an adapter holds, and no base model: A, B, a classifier's head."""
+    """Whether an adapter holds a parameter, and no base model: A, B, a classifier's head."""
     return name.endswith((".lora_A", ".lora_B")) or name == SCORE
 
 

@@ -132,6 +132,8 @@ def tokenizer_for(path: Path | str, config: GPT2Config) -> Tokenizer:
         raise CheckpointError(str(error)) from None
     if found is not None:
         return found
+    if file.name == peft.ADAPTER:
+        return tokenizer_for(peft.base_of(file.parent), config)
     own = BPETokenizer()
     if config.vocab_size < own.vocab_size:
         raise CheckpointError(

@@ -113,3 +113,15 @@ def test_a_character_that_the_model_never_saw_is_named(npgpt, run_folder, tmp_pa
     (tmp_path / "odd.txt").write_text("the cat sat Q")
     code, _, err = npgpt("eval", run_folder, "odd.txt")
     assert code == 3 and "'Q'" in err and err.count("\n") == 1
+
+
+def test_a_run_that_learned_a_task_is_scored_on_its_held_out_examples(npgpt, run_folder):
+    Path("mine.jsonl").write_text("".join(
+        json.dumps({"text": "the " * (1 + n % 3), "label": "yn"[n % 2]}) + "\n" for n in range(20)))
+    assert npgpt("train", "--from", run_folder, "--corpus", "mine.jsonl", "--task", "classify",
+                 "--lora-rank", "2", "--max-steps", "2", "--out", "judge")[0] == 0
+    code, out, _ = npgpt("eval", "judge")
+    assert code == 0 and "examples        2 of " in out and "accuracy " in out
+    assert npgpt("inspect", "judge")[0] == 0 and npgpt("verify", "judge")[0] == 0
+    code, _, err = npgpt("entropy", "judge")
+    assert (code, err.count("\n")) == (2, 1) and "examples (task classify), not on a text" in err

@@ -14,8 +14,8 @@ import pytest
 from npgpt import open_model
 from npgpt.cli import parse
 from npgpt.files import InUse, locked
-from npgpt.text import load_corpus
 from npgpt.training.checkpoint import load_checkpoint, newest_checkpoint
+from npgpt.training.tasks import load_task
 
 from ..training.conftest import without_checksums
 from .conftest import TINY
@@ -180,9 +180,9 @@ def test_nobody_else_goes_on_from_the_state_that_a_run_has_read(npgpt, run_folde
         with pytest.raises(InUse), locked(run_folder):
             pass
         asked.append(given)
-        return load_corpus(*given, **named)
+        return load_task(*given, **named)
 
-    monkeypatch.setattr("npgpt.cli.train.load_corpus", while_it_prepares)
+    monkeypatch.setattr("npgpt.cli.train.load_task", while_it_prepares)
     assert npgpt("train", "--resume", run_folder, "--max-steps", "5")[0] == 0
     assert len(asked) == 1 and load_checkpoint(run_folder).step == 5
 

@@ -284,7 +284,8 @@ def test_weights_without_a_tokenizer_take_gpt2s_if_it_fits(state, tmp_path):
     from npgpt.params import init_params
 
     weights.save(tmp_path / "wide", wide, init_params(wide))
-    model, tokenizer = open_model(tmp_path / "wide")
+    with pytest.warns(UserWarning, match="wide brings no tokenizer: GPT-2's own is used"):
+        model, tokenizer = open_model(tmp_path / "wide")
     assert tokenizer.vocab_size == model.config.vocab_size == 50257
 
 

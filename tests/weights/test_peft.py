@@ -65,7 +65,7 @@ def test_merged_weights_compute_the_same(adapter, tmp_path):
     with pytest.raises(ValueError, match="--merge folds them into"):
         weights.convert(folder, tmp_path / "out")
     assert weights.convert(folder, tmp_path / "out", merge=True) == BASE
-    np.testing.assert_allclose(GPT2.load(tmp_path / "out").logits(ids), wanted, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(GPT2.load(tmp_path / "out").logits(ids), wanted, atol=1e-4)
     with pytest.raises(ValueError, match="has no low-rank updates to merge"):
         weights.convert(tmp_path / "base", tmp_path / "out2", merge=True)
 
