@@ -3,14 +3,14 @@
     python -m benchmarks.mutants [--half tuned|held-out|both] [--every N] [--show] [--seeds N]
                                  [--write]
 
-The catalogue is generated: every rule of `npgpt.learn.mutants` at every place of every backward (and of
-the helpers in its file) that `mutant_cases` lists. Left out are edits that raise (Python names
-those itself) and edits that change nothing, by this test, which does not use the doctor: on six
-random inputs the returned gradients equal the original's to 1e-12 and nothing is written to.
-A right name means: the *first* finding of the report bears a name that ACCEPTED (there too)
-allows for the edit's kind. Each mutant is examined twice: from a file, and made by `exec` from a
-text that nobody keeps, as lambdas in a notebook or compiled code are, so that no source of forward
-or backward can be read.
+The catalogue is generated: every rule of `npgpt.learn.mutants` at every place of every backward
+(and of the helpers in its file) that `mutant_cases` lists. Left out are edits that raise (Python
+names those itself) and edits that change nothing, by this test, which does not use the doctor: on
+six random inputs the returned gradients equal the original's to 1e-12 and nothing is written to. A
+right name means: the *first* finding of the report bears a name that ACCEPTED (there too) allows
+for the edit's kind. Each mutant is examined twice: from a file, and made by `exec` from a text that
+nobody keeps, as lambdas in a notebook or compiled code are, so that no source of forward or
+backward can be read.
 
 The split: a mutant belongs to the tuned half if the first byte of the SHA-256 of its id is even,
 else to the held-out half. The id is made of case, rule and place, so the split was fixed before the

@@ -161,7 +161,8 @@ def _start(args: argparse.Namespace) -> int:
              "check it. The files are plain Python; nothing else is kept of what you do.",
              "Progress is worked out from the files: begin anywhere, skip what you like.", "",
              *words.of_exercise(first, workspace.path(first), wants_color(args)), "",
-             f"Commands work in {folder}, or in the folder around it."]
+             f"Commands work in {folder}, and from elsewhere with --dir {folder}."
+             if folder != Path(FOLDER) else f"Commands work here, and in {folder}."]
     _say(args, lines, lambda: {"folder": str(folder), "written": [p.name for p in written]})
     return 0
 

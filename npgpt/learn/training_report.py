@@ -64,9 +64,11 @@ def report(
     say("")
     if len(run.losses) > 2:
         for line in _curve(run.losses, colour):
-            say(line)
+            say(line.rstrip())
         say("")
-    say("how often your layers ran:")
+    written = sample(run, text, mine.ops, mine.parts)
+    if mine.whose:
+        say("how often your layers ran:")
     for name in mine.whose:
         say(f"   {name:21} {_calls(mine, name)}")
     idle = [name for name in mine.whose if name not in PARTS
@@ -75,7 +77,6 @@ def report(
         for line in wrap(f"Not used: {', '.join(idle)}. Another layer of yours does that work "
                          "itself."):
             say(line)
-    written = sample(run, text, mine.ops, mine.parts)
     say("")
     say(f"held-out loss {run.held_out:.4f} nats per character, after {run.seconds:.0f} s")
     say("a sample:")

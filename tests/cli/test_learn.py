@@ -132,6 +132,14 @@ def test_without_exercises_a_command_says_how_to_begin(tmp_path, monkeypatch, ca
     assert main(["learn", "find", "softmax"]) == 0
 
 
+def test_another_folder_is_named_where_the_commands_need_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["learn", "start", "mine"]) == 0
+    assert "--dir mine" in capsys.readouterr().out
+    assert main(["learn", "next", "softmax", "--dir", "mine"]) == 0
+    assert "mine/05_softmax.py" in capsys.readouterr().out.replace(os.sep, "/")
+
+
 def test_a_notebook_is_not_written_over(mine, capsys):
     assert main(["learn", "notebook", "softmax"]) == 0
     assert main(["learn", "notebook", "softmax"]) == 2

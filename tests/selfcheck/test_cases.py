@@ -9,7 +9,8 @@ from npgpt.ops import TEXTBOOK as ops
 from npgpt.selfcheck.cases import FixedUniform, cases, model_cases
 
 # ops of parameters or of heads alone: what they take or give has no batch axis
-WITHOUT_BATCH = ("weight_norm", "low_rank_update", "pad_zeros", "attention_entropy", "entropy_penalty")
+WITHOUT_BATCH = (
+    "weight_norm", "low_rank_update", "pad_zeros", "attention_entropy", "entropy_penalty")
 
 
 def test_every_op_has_a_case_and_every_case_an_op():

@@ -57,7 +57,8 @@ def run(block, given, rng, layer=1, ops=FAST):
 
 KINDS = [
     {}, {"activation_function": "swiglu"}, {"activation_function": "leaky_relu"},
-    {"norm": "none"}, {"qkv_bias": False}, {"residual": False}, {"weight_norm": True, "frozen_biases": True},
+    {"norm": "none"}, {"qkv_bias": False}, {"residual": False},
+    {"weight_norm": True, "frozen_biases": True},
     {"activation_function": "leaky_relu", "leaky_slope": "shared"},
 ]
 
