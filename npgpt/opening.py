@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterator, NamedTuple, Sequence, Unpack, overload
+from typing import Iterator, Mapping, NamedTuple, Sequence, Unpack, overload
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from .tape import Array
 from .text import StreamDecoder, Tokenizer
 from .training.checkpoint import is_run
 from .training.initial import read_any
+from .variants import merged
 from .weights import save
 from .weights.reading import load_unread, tokenizer_for
 
@@ -173,11 +174,16 @@ def open_int8(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
     Of weights in Hugging Face's form one matrix after the other is read and rounded; any other
     form, and a run, is loaded whole first. Raises as `open_model`.
     """
+    params: Mapping[str, Array]
     if is_run(Path(path)):
-        model, tokenizer = open_model(path)
-        return model.quantized(), tokenizer
-    config, params = load_unread(path)
-    return LanguageModel(config, quantize(params, config)), tokenizer_for(path, config)
+        config, params, tokenizer = read_any(Path(path))
+    else:
+        config, params = load_unread(path)
+        tokenizer = tokenizer_for(path, config)
+    if config.lora_rank and not config.weight_norm:
+        # int8 has no place for an update beside its weight
+        config, params = merged(params, config)
+    return LanguageModel(config, quantize(params, config)), tokenizer
 
 
 @checked

@@ -404,7 +404,7 @@ def test_updates_are_trained_merged_and_exported(npgpt, run_folder, story):
     ids = [1, 2, 3]
     np.testing.assert_allclose(
         open_model("merged")[0].logits(ids), open_model("lora")[0].logits(ids), atol=1e-6)
-    assert npgpt("verify", "lora")[0] == 0
+    assert npgpt("verify", "lora")[0] == 0 and npgpt("eval", "lora", "--int8")[0] == 0
     code, out, _ = npgpt(*begin, "--freeze", "wte,h.0", "--n-positions", "4", "--out", "frozen")
     assert code == 0 and "context 4\n" in out and "\ntrained    " in out
     assert npgpt("train", "--resume", "frozen", "--max-steps", "4", "--patience", "3")[0] == 0
