@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -75,6 +76,10 @@ def _examine(subject: Subject, rng: np.random.Generator, thorough: bool, report:
     if structure.out is None:
         return
     positions = [i for i in structure.positions if subject.array(i).size]
+    if not structure.numbers:
+        thorough = False
+        subject = copy.copy(subject)
+        subject.floats = tuple(positions)
     if not positions or not structure.out.size:
         if report.ok:
             report.findings.append(nothing_to_check(subject, structure.out))

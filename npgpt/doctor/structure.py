@@ -24,13 +24,15 @@ class Structure:
     """`out` of forward (None if it failed), the `findings`, and the `positions` worth measuring.
 
     `misshapen` are the positions whose gradient has another shape; their finding comes with the
-    comparison, which often shows why.
+    comparison, which often shows why. `numbers` is false if a gradient holds no real numbers: it is
+    not compared, nor is anything that is seen by calling backward again.
     """
 
     out: Array | None = None
     findings: list[Finding] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     misshapen: list[int] = field(default_factory=list)
+    numbers: bool = True
 
 
 def check_structure(subject: Subject, rng: np.random.Generator) -> Structure:
@@ -62,11 +64,13 @@ def check_structure(subject: Subject, rng: np.random.Generator) -> Structure:
         return Structure(out, [finding], positions if more else [])
     if positions and (order := _order(subject, grads)):
         return Structure(out, [Finding("another-input", "", order)])
+    strange = [i for i in positions if grads[i] is not None and not _is_real(grads[i])]
+    positions = [i for i in positions if i not in strange]
     misshapen = [i for i in positions
                  if _is_number(grads[i]) and np.shape(grads[i]) != subject.shape(i)]
     found = [_one(subject, i, grad) for i, grad in enumerate(grads) if i not in misshapen]
-    findings = [finding for finding in found if finding and positions]
-    return Structure(out, findings, positions, misshapen)
+    findings = [finding for finding in found if finding and (positions or strange)]
+    return Structure(out, findings, positions, misshapen, not strange)
 
 
 def nothing_to_check(subject: Subject, out: Array) -> Finding:
@@ -138,7 +142,12 @@ def _order(subject: Subject, grads: tuple[Any, ...]) -> str:
 
 
 def _is_number(grad: Any) -> bool:
-    return isinstance(grad, (np.ndarray, np.generic, float, int))
+    return isinstance(grad, (np.ndarray, np.generic, float, int)) and not isinstance(
+        grad, np.ma.MaskedArray)
+
+
+def _is_real(grad: Any) -> bool:
+    return _is_number(grad) and np.asarray(grad).dtype.kind in "fiub"
 
 
 def _one(subject: Subject, i: int, grad: Any) -> Finding | None:

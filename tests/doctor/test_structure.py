@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from npgpt.doctor import check
+from npgpt.doctor import check, check_function
 
 from .pairs import (
     damaged,
@@ -139,3 +139,18 @@ def test_a_mean_over_an_empty_batch_is_nobodys_fault():
         return (np.broadcast_to(dout / shape[0], shape).copy(),)
 
     assert check(forward, backward, normal(0, 3, 4)).ok
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5), (30, 40)])
+@pytest.mark.parametrize("make", [
+    lambda x: np.ones(2) * 1j, lambda x: np.ones(x.shape) * 1j, lambda x: (i for i in range(3)),
+    lambda x: object(), lambda x: "dx", lambda x: np.full(x.shape, None), lambda x: [[1], [1, 2]],
+    lambda x: np.full(x.shape, "a"), lambda x: {1}, lambda x: len, lambda x: 3j,
+    lambda x: np.ma.masked_all(x.shape), lambda x: np.full(x.shape, np.datetime64("2020-01-01")),
+])
+def test_what_is_no_array_of_real_numbers_is_reported_and_not_compared(make, shape):
+    report = check(lambda x, b: (x + b, x), lambda dout, x: (make(x), dout), np.ones(shape),
+                   np.full(shape, 0.5))
+    assert report.kinds[0] in ("not-an-array", "wrong-dtype")
+    assert {row.argument: row.ok for row in report.rows} == {"b": True}
+    assert not check_function(lambda x: 2 * x, lambda x, dout: make(x), np.ones(shape)).ok
