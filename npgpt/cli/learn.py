@@ -18,7 +18,7 @@ from ..learn.exercise import CourseError, Exercise, read_course
 from ..learn.notebook import notebook_of
 from ..learn.training import Plan
 from ..learn.verify import verify
-from ..learn.watch import KEYS, watch
+from ..learn.watch import KEYS, keys, watch
 from ..learn.workspace import FOLDER, Workspace, found_from, start
 from ..suggest import unknown
 from .console import note, wants_color
@@ -195,12 +195,8 @@ def _check(args: argparse.Namespace) -> int:
             and args.dir is None:
         args.dir = Path(args.what[0]).parent
     workspace = _workspace(args)
-    if args.what:
-        exercise = _one(args, workspace)
-    else:
-        latest = workspace.latest() or workspace.next()
-        assert latest is not None       # one is untouched, or all pass
-        exercise = latest
+    latest = None if args.what else workspace.latest() or workspace.course[0]
+    exercise = latest or _one(args, workspace)
     result = _checked(workspace, exercise, args)
     return 0 if result.status == PASSED else 1
 
@@ -216,6 +212,12 @@ def _checked(workspace: Workspace, exercise: Exercise, args: argparse.Namespace)
 
 
 def _watch(args: argparse.Namespace) -> int:
+    # from before anything is shown: what is typed then counts
+    with keys() as pressed:
+        return _watched(args, pressed)
+
+
+def _watched(args: argparse.Namespace, pressed: Callable[[float], str]) -> int:
     workspace = _workspace(args)
     current = workspace.latest() or workspace.next() or workspace.course[0]
     hints = dict.fromkeys((exercise.name for exercise in workspace.course), 0)
@@ -233,7 +235,7 @@ def _watch(args: argparse.Namespace) -> int:
         print(f"\nchecking {exercise.name} ...", flush=True)
         _checked(workspace, exercise, args)
 
-    def on_key(key: str, pressed: Callable[[float], str]) -> bool:
+    def on_key(key: str) -> bool:
         nonlocal current
         if key == "n":
             current = workspace.next() or current
@@ -253,16 +255,14 @@ def _watch(args: argparse.Namespace) -> int:
             print("\n" + "\n".join(lines), flush=True)
         return key != "q"
 
-    watch(workspace, on_change, on_key, args.every)
+    watch(workspace, on_change, on_key, pressed, args.every)
     return 0
 
 
 def _hint(args: argparse.Namespace) -> int:
     workspace = _workspace(args)
-    number = 1
-    if len(args.what) == 2:
-        number = int(args.what[1]) if args.what[1].isdigit() else 0
-        args.what = args.what[:1]
+    numbered = len(args.what) == 2 and args.what[1].isdigit()
+    number = int(args.what.pop()) if numbered else 1
     exercise = _one(args, workspace)
     count = len(exercise.about["hints"])
     if not 1 <= number <= count:

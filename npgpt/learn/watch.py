@@ -46,18 +46,17 @@ class Watch:
 
 def watch(
     workspace: Workspace, on_change: Callable[[Exercise], None],
-    on_key: Callable[[str, Callable[[float], str]], bool], every: float = 1.0,
+    on_key: Callable[[str], bool], pressed: Callable[[float], str], every: float = 1.0,
 ) -> None:
-    """Until q or Ctrl-C: `on_change` for each file that is saved, `on_key` for each key of the
-    terminal, with a function that waits so many seconds for another; False ends the watch."""
+    """Until Ctrl-C: `on_change` for each file that is saved, `on_key` for each key that `pressed`,
+    of `keys`, gives; False ends the watch."""
     looked = Watch(workspace)
-    with keys() as pressed:
-        while True:
-            for exercise in looked.changed():
-                on_change(exercise)
-            key = pressed(every)
-            if key and not on_key(key, pressed):
-                return
+    while True:
+        for exercise in looked.changed():
+            on_change(exercise)
+        key = pressed(every)
+        if key and not on_key(key):
+            return
 
 
 @contextlib.contextmanager

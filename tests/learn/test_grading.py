@@ -81,6 +81,15 @@ def test_arrays_that_no_exercise_makes_do_not_hold_a_right_gradient_up():
     assert found(lambda g: g.gradient(forward, backward, np.ones((2, 3)))) == []
 
 
+def test_what_is_found_on_several_inputs_is_one_finding():
+    def both(g):
+        for size in (2, 3):
+            g.values(lambda x: 2 * x, lambda x: -2 * x, np.ones(size))
+        g.fail("other", "something else")
+
+    assert [finding.kind for finding in found(both, every=True)] == ["wrong-sign", "other"]
+
+
 def test_a_step_that_is_right_on_several_inputs_is_named_once():
     grading = Grading()
     for size in (2, 3):

@@ -38,23 +38,12 @@ def test_without_a_terminal_it_only_waits():
     assert done.stdout == "''\n"
 
 
-def test_it_never_goes_on_by_itself(tmp_path, course, monkeypatch):
-    monkeypatch.setattr("npgpt.learn.watch.keys", keys_of(["", "n", "", "q"]))
+def test_it_goes_on_and_ends_by_keys_alone(tmp_path, course):
     space, _ = start(tmp_path / "mine", course)
-    pressed = []
-    watch(space, lambda exercise: None, lambda key, _: pressed.append(key) or key != "q", 0)
-    assert pressed == ["n", "q"]
-
-
-def keys_of(presses):
-    import contextlib
-
-    @contextlib.contextmanager
-    def keys():
-        waiting = iter(presses)
-        yield lambda seconds: next(waiting)
-
-    return keys
+    given, seen = iter(["", "n", "", "q"]), []
+    watch(space, lambda exercise: None, lambda key: seen.append(key) or key != "q",
+          lambda seconds: next(given))
+    assert seen == ["n", "q"]
 
 
 def test_in_a_terminal_single_keys_show_hints_and_quit(tmp_path, course):

@@ -119,7 +119,8 @@ def grade(mine, g):
         # x may be moved in place as long as it is put back, up to rounding: see the last probe
         return mine.numeric_gradient(f, x.copy(), *h)
 
-    _factor(gradient, _step(gradient, g), g)
+    if step := _step(gradient, g):
+        _factor(gradient, step, g)
     g.values(_program(), gradient)
     for shape in [(), (5,), (2, 1, 3)]:
         x = g.normal(*shape)
