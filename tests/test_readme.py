@@ -53,7 +53,7 @@ BY_HAND = {
     "train --from": "has no sizes of its own; tests/cli/test_train.py fine-tunes a small run",
     "completion": "needs the extra completion; tests/cli/test_completion.py has it",
     "convert gpt2": "needs the published weights",
-    "convert runs/my-texts": "needs a run with an adapter; tests/cli/test_convert.py merges one",
+    "convert runs/my-texts": "needs a run with an adapter; tests/cli/test_train.py merges one",
     "train --preset shakespeare": "downloads a text",
     "train --from gpt2": "needs the published weights",
     "train --corpus shakespeare": "downloads a text",
