@@ -64,7 +64,7 @@ to begin with:
   npgpt plot runs/python-docs          its curves
   npgpt generate runs/python-docs "The "
   npgpt demo attention                 attention, step by step
-  npgpt train --from gpt2 --corpus FILE         fine-tune, after npgpt pull gpt2
+  npgpt train --from gpt2 --corpus F   fine-tune, after npgpt pull gpt2
   npgpt VERB --help                    the options of a verb, with examples
 """.splitlines()
 
