@@ -326,7 +326,7 @@ view("generation", "Generation", (root) => {
       series: [
         {
           name: "bytes in the cache",
-          colour: "loss",
+          colour: "value",
           kind: "bar",
           values: g.steps.map((s) => s.bytes),
         },

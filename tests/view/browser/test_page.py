@@ -206,7 +206,7 @@ const hex = (name) => {
   const c = root.getPropertyValue(`--${name}`).trim();
   return [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16));
 };
-for (const mark of ["value", "gradient", "parameter", "loss", "branch", "warn", "edge", "focus", "soft"])
+for (const mark of "value gradient parameter loss branch warn edge focus soft".split(" "))
   for (const paper of ["paper", "band"])
     if (ratio(hex(mark), hex(paper)) < 3) found.push([mark, paper]);
 // numbers in cells, each on its own pixel
