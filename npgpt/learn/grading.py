@@ -147,9 +147,9 @@ class Grading:
                                 (answer,) if isinstance(answer, str) else ())
         self._end(found, sentence)
 
-    def fail(self, kind: str, message: str, *details: str) -> None:
+    def fail(self, kind: str, message: str, *details: str, step: str = "probe") -> None:
         """A finding of the exercise's own."""
-        self._end(Finding(kind, "probe", message, details), "")
+        self._end(Finding(kind, step, message, details), "")
 
     def _end(self, found: Finding | None, what: str) -> None:
         if found is None:

@@ -45,7 +45,7 @@ def check(
     something else than the cells, the answer says so. Raises ValueError for an unknown exercise.
     """
     from . import words
-    from .examine import examine_module
+    from .examine import cells_of, examine_module
     from .exercise import BUILT_IN, read_course
     from .workspace import Workspace, found_from
 
@@ -56,7 +56,7 @@ def check(
     result = examine_module(exercise, mine, every)
     lines = list(words.of_result(result, every, False))
     if result.status == "passed":
-        lines += words.of_pass(exercise, _source(exercise, mine), False)
+        lines += words.of_pass(exercise, cells_of(exercise, mine), False)
     path = here.path(exercise)
     if functions is None and path.is_file() and (names := _differing(path, mine)):
         lines += ["", *words.wrap(f"The cells were graded. {path.name} differs from them in "
@@ -97,21 +97,6 @@ def _parts(source: str) -> list[str]:
             parts.append("\n".join(lines[start - 1:end]))
             start = end + 1
     return [text.strip("\n") for text in parts if text.strip()]
-
-
-def _source(exercise: Exercise, mine: types.ModuleType) -> str:
-    """The cells' functions as one source, for the comparison with wrong answers."""
-    import inspect
-
-    names = [node.name for node in ast.parse(exercise.solution).body
-             if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
-    texts = []
-    for name in names:
-        try:
-            texts.append(inspect.getsource(getattr(mine, name)))
-        except (AttributeError, OSError, TypeError):
-            pass
-    return "\n".join(texts)
 
 
 def _differing(path: Path, mine: types.ModuleType) -> list[str]:
