@@ -23,12 +23,13 @@ from .grading import Finding, Grading, Stop
 from .marks import NotBegun, not_begun
 
 NOT_BEGUN, WRONG, PASSED = "not begun", "wrong", "passed"
+PRINTED, PRINTED_LINE = 8, 200      # lines of what the code printed, and characters of each
 
 
 @dataclass(frozen=True)
 class Result:
     """What a check says: `status` is "not begun", "wrong" or "passed"; `right` are the steps that
-    found nothing before it ended, `printed` what the learner's code printed."""
+    found nothing before it ended, `printed` the first of what the learner's code printed."""
 
     name: str
     status: str
@@ -134,7 +135,14 @@ def _graded(exercise: Exercise, load: Callable[[], types.ModuleType], source: st
     if grading.findings:
         status = WRONG
     return Result(exercise.name, status, message, tuple(grading.findings), tuple(grading.right),
-                  printed.getvalue())
+                  _first(printed.getvalue()))
+
+
+def _first(printed: str) -> str:
+    """The first lines of what was printed, and how many there are."""
+    lines = [line[:PRINTED_LINE] for line in printed.rstrip().splitlines()]
+    more = [f"... {len(lines):,} lines in all"] if len(lines) > PRINTED else []
+    return "\n".join([*lines[:PRINTED], *more])
 
 
 def _inside(error: BaseException, file: str) -> bool:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 
-BEGIN = "# ---- your code: begins here ----"
-END = "# ---- your code: ends here ----"
+MARK = "# ---- your code:"
+BEGIN = f"{MARK} begins here ----"
+END = f"{MARK} ends here ----"
 _MARKER = re.compile(r'raise NotBegun\("(.*)"\)')
 _DEFINITION = re.compile(r"\s*(?:def|class)\s+(\w+)")
 

@@ -87,7 +87,7 @@ def test_a_solution_is_shown_after_a_pass_or_on_giving_up(mine, capsys):
     (["learn"], "0 of"), (["learn", "list"], "not begun"), (["learn", "next"], "check it"),
     (["learn", "next", "softmax"], "05_softmax.py"),
     (["learn", "hint", "softmax"], "hint 1 of 3"), (["learn", "hint", "5", "3"], "--give-up"),
-    (["learn", "find", "overflow"], "softmax"), (["learn", "fault", "softmax"], "--answer"),
+    (["learn", "find", "overflow"], "softmax"), (["learn", "fault", "softmax", "--give-up"], "--answer"),
     (["learn", "notebook", "softmax"], "05_softmax.ipynb"),
     (["learn", "reset", "--all"], "as it was at first"),
     (["learn", "start"], "were there already"),
@@ -105,9 +105,10 @@ def test_each_command_answers_in_words_and_in_json(mine, capsys, words, holds):
 def test_the_fault_is_found_with_a_letter(mine, capsys):
     codes = []
     for letter in "abc":
-        codes.append(main(["learn", "fault", "softmax", "--answer", letter, "--why", "a sign"]))
+        codes.append(main(["learn", "fault", "softmax", "--give-up", "--answer", letter, "--why",
+                           "a sign"]))
         out = capsys.readouterr().out
-        assert "You said: a sign" in out and "The doctor says: term-sign" in out
+        assert "Your reason, which only you judge: a sign" in out and "The doctor says: term-sign" in out
     assert sorted(codes) == [0, 1, 1]
 
 
@@ -163,5 +164,5 @@ def test_a_terminal_asks_for_the_letter_and_the_reason(mine, capsys, monkeypatch
     monkeypatch.setattr("builtins.input", lambda prompt: next(answers))
     for stream in ("stdin", "stdout"):
         monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True)
-    main(["learn", "fault", "softmax"])
-    assert "You said: the sign" in capsys.readouterr().out
+    main(["learn", "fault", "softmax", "--give-up"])
+    assert "Your reason, which only you judge: the sign" in capsys.readouterr().out
