@@ -46,7 +46,7 @@ def test_only_the_first_lines_of_what_was_printed_are_shown_in_words_and_json(do
     source = double.solution.replace("    out = 2", "    print(*range(50), sep='\\n')\n    out = 2")
     result = examine(double, source)
     text = said(words.of_result(result, False, False))
-    assert re.search(r"\n   7\n   \.\.\. \d+ lines in all", text) and "\n   8\n" not in text
+    assert re.search(r"\n   7\n   \.\.\. [\d,]+ lines in all", text) and "\n   8\n" not in text
     assert len(json.dumps(result.to_dict())) < 1000
 
 
