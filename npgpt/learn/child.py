@@ -22,7 +22,7 @@ from .exercise import Exercise, read_exercise
 from .grading import Finding
 from .marks import untouched
 
-SECONDS = 60
+SECONDS = 20    # the checks of right answers take a few
 _PACKAGE = str(Path(__file__).parents[2])
 _FRAME = re.compile(r'File "(.*)", line (\d+) in (\w+|<\w+>)')
 
@@ -60,7 +60,8 @@ def _ended(told: str, code: int, file: Path, seconds: float) -> Finding:
                   if line <= len(lines))
     if "Timeout" in told:
         return Finding("too-slow", "imports", f"the check did not end within {seconds:g} s: is "
-                       "there a loop that never ends?", where)
+                       "there a loop that never ends? If it only takes longer, --seconds "
+                       f"{3 * seconds:g} waits for it.", where)
     return Finding("crashed", "imports", f"the code ended Python itself (status {code})", where)
 
 

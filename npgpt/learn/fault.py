@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from ..display.terminal import tint
 from .examine import Result, examine
 from .exercise import Exercise
-from .mutants import ACCEPTED, edits
 from .marks import MARK
+from .mutants import ACCEPTED, edits
 from .words import code, wrap
 
 LETTERS = "ABC"
@@ -82,9 +82,10 @@ def answered(exercise: Exercise, choices: list[Choice], letter: str) -> Answer:
 
 
 def of_question(
-    exercise: Exercise, choices: list[Choice], draw: int, command: bool, colour: bool
+    exercise: Exercise, choices: list[Choice], options: str, command: bool, colour: bool
 ) -> Iterator[str]:
-    """The three as lines, and the `command` that answers where nobody is asked."""
+    """The three as lines, and the `command`, with its `options`, that answers where nobody is
+    asked."""
     yield f"{exercise.about['title']}: one of these is right, two are wrong."
     forward = _forward(choices)
     if forward:
@@ -93,8 +94,7 @@ def of_question(
         yield from ("", tint(f"{choice.letter}.", "bold", colour), choice.shown)
     yield from ("", "Which is right, and what is wrong with the others?")
     if command:
-        again = f" --draw {draw}" if draw else ""
-        yield f'npgpt learn fault {exercise.name}{again} --answer A --why "..."'
+        yield f'npgpt learn fault {exercise.name}{options} --answer A --why "..."'
 
 
 def of_answer(

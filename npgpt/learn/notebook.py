@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import html
+import json
 import sys
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..documents import read_text
 
@@ -78,7 +80,37 @@ def notebook_of(exercise: Exercise, source: str) -> str:
     # what runs the file alone stops at a part that is not begun: the check stands above it
     alone = [n for n, text in enumerate(cells) if text.startswith("if __name__")]
     cells.insert(alone[0] if alone else len(cells), check)
-    return notebook("\n\n".join([f'r"""{story}\n"""', *(f"# %%\n{cell}" for cell in cells)]) + "\n")
+    text = notebook("\n\n".join(
+        [f'r"""{_markdown(story)}\n"""', *(f"# %%\n{cell}" for cell in cells)]) + "\n")
+    value = json.loads(text)
+    value["metadata"]["npgpt"] = {"sources": _sources(value)}
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+def is_untouched(text: str) -> bool:
+    """Whether the cells of a notebook are as `notebook_of` made them, run or not."""
+    try:
+        value = json.loads(text)
+        return bool(value["metadata"]["npgpt"]["sources"] == _sources(value))
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _sources(value: dict[str, Any]) -> str:
+    texts = ["".join(cell["source"]) for cell in value["cells"]]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+def _markdown(story: str) -> str:
+    """A story with its title and its parts as headings, and a blank line before what is indented.
+    """
+    lines: list[str] = []
+    for n, line in enumerate(story.splitlines()):
+        if line.startswith("    ") and lines and lines[-1] and not lines[-1].startswith("    "):
+            lines.append("")
+        head = "# " if n == 0 else "## " if line.isupper() else ""
+        lines.append(f"{head}{line.capitalize() if head == '## ' else line}")
+    return "\n".join(lines)
 
 
 def _parts(source: str) -> list[str]:

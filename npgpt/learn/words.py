@@ -155,8 +155,9 @@ def code(lines: list[tuple[int, str]]) -> Iterator[str]:
     """Lines of code with their numbers, the long ones wrapped."""
     for number, line in lines:
         indent = line[:len(line) - len(line.lstrip())]
-        parts = textwrap.wrap(line.strip(), WIDTH - 6, initial_indent=indent, break_on_hyphens=False,
-                              subsequent_indent=f"{indent}        ") or [""]
+        parts = textwrap.wrap(
+            line.strip(), WIDTH - 6, initial_indent=indent, break_on_hyphens=False,
+            subsequent_indent=f"{indent}        ") or [""]
         for n, part in enumerate(parts):
             yield f"{'' if n else number:4}  {part}".rstrip()
 
