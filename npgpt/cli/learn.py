@@ -349,7 +349,7 @@ def _fault(args: argparse.Namespace) -> int:
     if letter is None:
         ask = sys.stdin.isatty() and sys.stdout.isatty() and not args.json
         _say(args, fault.of_question(
-            exercise, choices, _again(args), not ask, colour),
+            exercise, choices, _options(args, args.draw), not ask, colour),
              lambda: {"name": exercise.name, "choices": {c.letter: c.shown for c in choices}})
         if not ask:
             return 0
@@ -358,15 +358,16 @@ def _fault(args: argparse.Namespace) -> int:
             letter = input(f"{', '.join(fault.LETTERS)}? ").strip()
         why = input("why? ")
     answer = fault.answered(exercise, choices, letter)
-    lines = fault.of_answer(exercise, answer, letter, why, args.draw, colour)
+    lines = fault.of_answer(
+        exercise, answer, letter, why, _options(args, args.draw + 1), colour)
     _say(args, lines, lambda: {
         "name": exercise.name, "right": answer.right, "correct": answer.correct, "why": why,
         "wrong": {key: result.to_dict() for key, result in answer.results.items()}})
     return 0 if answer.correct else 1
 
 
-def _again(args: argparse.Namespace) -> str:
-    return f"{' --give-up' * args.give_up}{f' --draw {args.draw}' if args.draw else ''}"
+def _options(args: argparse.Namespace, draw: int) -> str:
+    return " --give-up" * args.give_up + f" --draw {draw}" * (draw > 0)
 
 
 def _notebook(args: argparse.Namespace) -> int:

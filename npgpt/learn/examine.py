@@ -61,7 +61,7 @@ def examine(exercise: Exercise, source: str, file: str = "", every: bool = False
 
 def examine_module(exercise: Exercise, mine: types.ModuleType, every: bool = False) -> Result:
     """Check functions that are there already, such as those of a notebook's cells."""
-    return _graded(exercise, lambda: mine, cells_of(exercise, mine), "", every)
+    return _graded(exercise, lambda: mine, "", "", every, cells_of(exercise, mine))
 
 
 def cells_of(exercise: Exercise, mine: types.ModuleType) -> str:
@@ -95,7 +95,7 @@ def grader(exercise: Exercise) -> types.ModuleType:
 
 
 def _graded(exercise: Exercise, load: Callable[[], types.ModuleType], source: str, file: str,
-            every: bool) -> Result:
+            every: bool, cells: str = "") -> Result:
     grade = grader(exercise).grade
     grading = Grading(every)
     printed = io.StringIO()
@@ -104,7 +104,7 @@ def _graded(exercise: Exercise, load: Callable[[], types.ModuleType], source: st
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         try:
             mine = load()
-            names = borrowed(mine, source, exercise.solution)
+            names = borrowed(mine, source or cells, exercise.solution)
             if names:
                 grading.fail("borrowed", f"your code uses npgpt's own {' and '.join(names)}: only "
                              "your own code is graded", step="imports")

@@ -98,9 +98,10 @@ def of_question(
 
 
 def of_answer(
-    exercise: Exercise, answer: Answer, letter: str, why: str, draw: int, colour: bool
+    exercise: Exercise, answer: Answer, letter: str, why: str, another: str, colour: bool
 ) -> Iterator[str]:
-    """Whether the letter is right, the learner's reason, and beside it the doctor's."""
+    """Whether the letter is right, the doctor's reasons, and beside them the learner's; `another`
+    are the options that draw again."""
     verdict = "." if answer.correct else f"; {letter.upper()} is not."
     yield tint(f"{answer.right} is right{verdict}", "green" if answer.correct else "orange", colour)
     for wrong, result in answer.results.items():
@@ -114,7 +115,7 @@ def of_answer(
         yield from wrap(f"Your reason, which only you judge: {why}")
         yield from wrap(f"Did you name the same: "
                         f"{', '.join(r.findings[0].kind for r in answer.results.values())}?")
-    yield from ("", f"another three: npgpt learn fault {exercise.name} --draw {draw + 1}")
+    yield from ("", f"another three: npgpt learn fault {exercise.name}{another}")
 
 
 def _of_one_function(exercise: Exercise, chance: random.Random) -> list[str]:

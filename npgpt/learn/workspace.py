@@ -26,7 +26,7 @@ FOLDER = "npgpt-learn"
 CACHE = ".npgpt-learn.json"
 COURSE = "course.toml"
 COPIES = "copies"
-A_FEW = 2       # checks take no time worth a remark
+A_FEW = 2       # files are named
 
 
 @dataclass
@@ -127,8 +127,10 @@ class Workspace:
         keys = [self._key(exercise) for exercise in exercises]
         new = {key: exercise for key, exercise in zip(keys, exercises, strict=True)
                if key and key not in known}
-        if len(new) > A_FEW:
-            self.note(f"checking {len(new)} files that are new or have changed")
+        if new:
+            files = f"{len(new)} files" if len(new) > A_FEW else " and ".join(
+                exercise.file for exercise in new.values())
+            self.note(f"checking {files}, new or changed, ...")
         with ThreadPoolExecutor(2) as pool:
             found = dict(zip(new, pool.map(lambda e: check_apart(
                 e, self.path(e).resolve(), seconds=self.seconds), new.values())))

@@ -89,3 +89,10 @@ def test_a_story_has_headings_and_a_blank_line_before_what_is_indented():
     assert lines[0].startswith("# Softmax") and "## Mathematics" in lines
     for before, line in zip(lines, lines[1:]):
         assert not (line.startswith("    ") and before and not before.startswith("    "))
+
+
+def test_in_cells_too_npgpts_own_function_is_not_graded():
+    from npgpt.layers.softmax import softmax_backward, softmax_forward
+
+    functions = {"softmax_forward": softmax_forward, "softmax_backward": softmax_backward}
+    assert "borrowed" in repr(check("softmax", functions))
