@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..learn.exercise import CourseError, Exercise, read_course
 from ..learn.notebook import is_untouched, notebook_of
 from ..learn.training import Plan
 from ..learn.verify import verify
-from ..learn.watch import KEYS, keys, watch
+from ..learn.watch import converse, keys
 from ..learn.workspace import FOLDER, Workspace, found_from, is_workspace, start
 from ..suggest import unknown
 from .console import note, waiting, wants_color
@@ -223,51 +223,9 @@ def _checked(workspace: Workspace, exercise: Exercise, args: argparse.Namespace)
 def _watch(args: argparse.Namespace) -> int:
     # from before anything is shown: what is typed then counts
     with keys() as pressed:
-        return _watched(args, pressed)
-
-
-def _watched(args: argparse.Namespace, pressed: Callable[[float], str]) -> int:
-    workspace = _workspace(args)
-    current = workspace.latest() or workspace.next() or workspace.course[0]
-    hints = dict.fromkeys((exercise.name for exercise in workspace.course), 0)
-    colour = wants_color(args)
-    print(f"watching {workspace.folder.resolve()}; save a file to have it checked")
-    if sys.stdin.isatty():
-        print(KEYS)
-    (result,) = workspace.results([current])
-    print(f"{'last changed' if workspace.latest() else 'next'}: {current.name}, {result.status}")
-    for line in words.of_exercise(current, workspace.path(current), colour):
-        print(line)
-    sys.stdout.flush()
-
-    def on_change(exercise: Exercise) -> None:
-        nonlocal current
-        current = exercise
-        print(flush=True)
-        _checked(workspace, exercise, args)
-
-    def on_key(key: str) -> bool:
-        nonlocal current
-        if key == "n":
-            current = workspace.next() or current
-            lines = list(words.of_exercise(current, workspace.path(current), colour))
-        elif key == "h":
-            hints[current.name] = hints[current.name] % len(current.about["hints"]) + 1
-            lines = list(words.of_hint(current, hints[current.name]))
-        elif key == "l":
-            lines = list(words.of_list(workspace.course, workspace.results(), colour))
-        elif key == "x":
-            print(f"\nreset {current.name}? a copy of your file is kept (y/n)", flush=True)
-            answer = pressed(60)
-            lines = ["not reset"] if answer != "y" else _reset_lines(
-                workspace, {current: workspace.reset(current)})
-        else:
-            lines = [KEYS]
-        if key != "q":
-            print("\n" + "\n".join(lines), flush=True)
-        return key != "q"
-
-    watch(workspace, on_change, on_key, pressed, args.every)
+        workspace = _workspace(args)
+        converse(workspace, lambda exercise: _checked(workspace, exercise, args), pressed,
+                 wants_color(args), args.every)
     return 0
 
 
@@ -314,15 +272,10 @@ def _reset(args: argparse.Namespace) -> int:
         raise ValueError("reset takes the name of an exercise, or --all")
     exercises = workspace.course if args.all else [_one(args, workspace)]
     copies = {exercise: workspace.reset(exercise) for exercise in exercises}
-    _say(args, _reset_lines(workspace, copies), lambda: {
+    _say(args, words.of_reset(workspace.folder, copies), lambda: {
         "reset": [exercise.name for exercise in copies],
         "copies": {exercise.name: str(copy) for exercise, copy in copies.items() if copy}})
     return 0
-
-
-def _reset_lines(workspace: Workspace, copies: Mapping[Exercise, Path | None]) -> list[str]:
-    return [f"{workspace.path(exercise)} is as it was at first"
-            + (f"; yours is kept as {copy}" if copy else "") for exercise, copy in copies.items()]
 
 
 def _find(args: argparse.Namespace) -> int:

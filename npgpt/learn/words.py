@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..display.terminal import WIDTH, bar, tint
@@ -171,6 +171,12 @@ def of_hint(exercise: Exercise, number: int) -> Iterator[str]:
         yield f"another: npgpt learn hint {exercise.name} {number + 1}"
     else:
         yield f"that was the last; a solution: npgpt learn solution {exercise.name} --give-up"
+
+
+def of_reset(folder: Path, copies: Mapping[Exercise, Path | None]) -> list[str]:
+    """Which files are stubs again, and where the copies are that were kept."""
+    return [f"{folder / exercise.file} is as it was at first"
+            + (f"; yours is kept as {copy}" if copy else "") for exercise, copy in copies.items()]
 
 
 def without_marks(source: str) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from npgpt.learn.examine import NOT_BEGUN, PASSED, WRONG, Result, examine, loaded
-from npgpt.learn.exercise import CourseError, read_course, read_exercise
+from npgpt.learn.exercise import CourseError, read_exercise
 
 from .conftest import GRADE, write_course
 
@@ -72,41 +72,3 @@ def test_only_the_learners_file_is_graded(double):
     empty = loaded("", "empty.py")
     assert not hasattr(empty, "double_forward")
     assert examine(double, "").findings[0].kind == "missing"
-
-
-FORWARD = "npgpt.layers.softmax"
-
-
-@pytest.mark.parametrize("top, first", [
-    (f"from {FORWARD} import softmax_forward as sf", "return sf(x)"),
-    (f"import {FORWARD} as layer", "return layer.softmax_forward(x)"),
-    (f"import {FORWARD}", f"return {FORWARD}.softmax_forward(x)"),
-    ("", f"from {FORWARD} import softmax_forward as sf; return sf(x)"),
-    ("", f"import {FORWARD} as layer; return layer.softmax_forward(x)"),
-])
-def test_npgpts_own_function_is_not_graded_in_place_of_the_learners(top, first):
-    softmax = next(e for e in read_course() if e.name == "softmax")
-    source = softmax.solution.replace("import numpy as np\n", f"import numpy as np\n{top}\n", 1)
-    source = source.replace("    shifted = x", f"    {first}\n    shifted = x")
-    (finding,) = examine(softmax, source).findings
-    assert (finding.kind, finding.step) == ("borrowed", "imports")
-    assert "softmax" in finding.message and finding.message.count("\n") == 0
-
-
-def test_a_name_of_the_exercise_that_is_imported_is_borrowed_too():
-    softmax = next(e for e in read_course() if e.name == "softmax")
-    finding = examine(softmax, softmax.solution + f"from {FORWARD} import *\n").findings[0]
-    assert finding.kind == "borrowed"
-
-
-def test_what_the_exercise_gives_and_what_only_runs_the_file_alone_is_not_borrowed():
-    from npgpt.learn.borrowed import borrowed
-
-    for exercise in read_course():
-        mine = loaded(exercise.solution, exercise.file)
-        assert borrowed(mine, exercise.solution, exercise.solution) == []
-    softmax = next(e for e in read_course() if e.name == "softmax")
-    source = softmax.solution.replace(
-        "import numpy as np\n", f"import numpy as np\nfrom {FORWARD} import softmax_forward as s\n",
-        1).replace('"__main__":\n', '"__main__":\n    print(s(np.ones((1, 2))))\n')
-    assert examine(softmax, source).status == PASSED
