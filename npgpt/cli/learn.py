@@ -320,7 +320,7 @@ def _fault(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace, draw: int) -> str:
-    return " --give-up" * args.give_up + f" --draw {draw}" * (draw > 0)
+    return " --give-up" * bool(args.give_up) + f" --draw {draw}" * (draw > 0)
 
 
 def _notebook(args: argparse.Namespace) -> int:
