@@ -141,8 +141,8 @@ def _graded(exercise: Exercise, load: Callable[[], types.ModuleType], source: st
 def _first(printed: str) -> str:
     """The first lines of what was printed, and how many there are."""
     lines = [line[:PRINTED_LINE] for line in printed.rstrip().splitlines()]
-    more = [f"... {len(lines):,} lines in all"] if len(lines) > PRINTED else []
-    return "\n".join([*lines[:PRINTED], *more])
+    more = [f"... {len(lines):,} lines in all: a check calls your code many times"]
+    return "\n".join([*lines[:PRINTED], *(more if len(lines) > PRINTED else [])])
 
 
 def _inside(error: BaseException, file: str) -> bool:
