@@ -218,7 +218,8 @@ def _unnamed(point: Point) -> Fault:
             total += a.size
             parts = (_part(differs, axis) for axis in range(a.ndim))
             where = "".join(parts) if len(right) == 1 else ""
-    many = f": {wrong} of {total} numbers are wrong{where}" if total > 1 else ""
+    count = f"all {total}" if wrong == total else f"{wrong} of {total}"
+    many = f": {count} numbers are wrong{where}" if total > 1 else ""
     return Fault("unexplained", f"no known mistake, nor two of them, gives these values{many}")
 
 
