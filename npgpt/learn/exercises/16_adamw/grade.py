@@ -99,8 +99,8 @@ def grade(mine, g):
     g.probe("grads-changed", "grads are left as they were", lambda: not changed(mine, "grads"))
     g.probe("moments-not-written", "m and v hold the new running means afterwards",
             lambda: changed(mine, "m") and changed(mine, "v"))
-    g.probe("moments-not-written", "m and v are written into the caller's arrays, m[name][...] = new",
-            lambda: writes_in_place(mine))
+    g.probe("moments-not-written", "m and v are written into the caller's arrays, m[name][...] = "
+            "new", lambda: writes_in_place(mine))
     g.probe("decay-by-name", "an array with two or more axes decays, one with one axis does not, "
             "whatever they are called", lambda: decays_by_axes(mine))
     g.probe("scalar", "a parameter that is a single number, shape (), is updated too",
