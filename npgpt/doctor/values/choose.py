@@ -201,8 +201,9 @@ def _unnamed(point: Point) -> Fault:
                          f"it has shape {got[key].shape}, expected {a.shape}")
         if key in got and a.dtype.kind == "f" and not np.isfinite(got[key]).all() \
                 and np.isfinite(a).all():
-            return Fault("not-finite", "NaN or infinity: subtract the row maximum before exp, "
-                         "mask with -inf before softmax, and leave every row something to see")
+            return Fault("not-finite", "it holds NaN or infinity, where all numbers are finite: "
+                         "look for a division by 0, a logarithm or a root of what may be 0 or "
+                         "less, an exp of what may be large")
     if right.keys() != got.keys():
         return Fault("wrong-count", f"it gives {len(got)} values, expected {len(right)}")
     off = gap(right, got) / (size(right) or 1.0)

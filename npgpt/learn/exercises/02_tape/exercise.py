@@ -29,7 +29,7 @@ them, and the two add up: L moves on both ways when b moves.
 
 When. b may hand on its gradient only when it has all of it, from L directly
 and from c. So first L, then c, then b. A Value has its turn once, and only
-after all who used it. Follow the arrows back as you meet them, and b goes too
+after all that used it. Follow the arrows back as you meet them, and b goes too
 early, or twice. One order that is always right: newest first, since a Value
 is always made after its parents.
 

@@ -175,6 +175,6 @@ def after():
 
     return (f"The first step of a parameter with gradient 10 is {first_step(10.0, True):.2f} * lr, "
             f"with gradient 0.00001 it is {first_step(1e-5, True):.2f} * lr: only its sign counts. "
-            " Without the two corrections it is "
+            "Without the two corrections it is "
             f"{first_step(10.0, False):.2f} * lr, since 1 - beta1 = 0.1 and the root of 1 - beta2 "
             "is 0.03: too long, and at the beginning, where a long step does most harm.")
