@@ -74,6 +74,9 @@ def _linear_maps() -> dict[str, Example]:
     return {
         "linear": ("linear", [x, _normal(c, 3 * c) * 0.02, _normal(3 * c)], {}),
         "weight_norm": ("weight_norm", [fc, _normal(f)], {}),
+        "low_rank_update": (
+            "low_rank_update", [fc, _normal(c, 8), _normal(8, f)], {"scale": 2.0}),
+        "low_rank": ("low_rank", [x, _normal(c, 8), _normal(8, f)], {"scale": 2.0}),
         "pad_zeros": ("pad_zeros", [_normal(2 * c)], {"size": 3 * c}),
         "feed_forward": ("feed_forward", [x, fc, _normal(f), proj, _normal(c)], {}),
         "swiglu": ("swiglu", [x, fc, _normal(f), fc.copy(), _normal(f), proj, _normal(c)], {}),

@@ -109,6 +109,8 @@ OPS: dict[str, Callable[..., Any]] = {
     "linear": F.linear,
     # what torch.nn.utils.weight_norm calls; a norm for each output
     "weight_norm": lambda v, gain: torch._weight_norm(v, gain[None], 1),
+    "low_rank_update": lambda w, a, b: w + 2.0 * a @ b,
+    "low_rank": lambda x, a, b: 2.0 * (x @ a) @ b,
     "pad_zeros": lambda a: F.pad(a, (0, 3 * OP_SHAPES["C"] - len(a))),
     "feed_forward": _feed_forward,
     "swiglu": _swiglu,

@@ -32,7 +32,7 @@ GROUPS = {
         "plot": "the curves of training runs: loss, learning rate, speed",
     },
     "learn it": {
-        "learn": "a course: 24 exercises up to a GPT-2 of your own, graded by the doctor",
+        "learn": "a course: 24 exercises, up to a GPT-2 of your own",
     },
     "understand it": {
         "view": "your model's forward and backward on one page that opens offline",
@@ -63,8 +63,9 @@ to begin with:
   npgpt train                          two minutes, on Python's documentation
   npgpt plot runs/python-docs          its curves
   npgpt generate runs/python-docs "The "
+  npgpt learn start                    backpropagation by hand, graded
   npgpt demo attention                 attention, step by step
-  npgpt train --from gpt2 --corpus FILE         fine-tune, after npgpt pull gpt2
+  npgpt train --from gpt2 --corpus F   fine-tune, after npgpt pull gpt2
   npgpt VERB --help                    the options of a verb, with examples
 """.splitlines()
 

@@ -55,6 +55,7 @@ def test_every_verb_has_help_that_fits_into_80_columns(npgpt, monkeypatch, verb)
     ("convert", ["run", "out"], ["--to", "hf"]),
     ("verify", ["run"], []), ("pull", ["gpt2"], []), ("completion", ["bash"], []),
     ("book", [], ["--train"]), ("train", [], ["--max-steps", "4"]),
+    ("learn", ["check", "softmax"], ["--all"]),
 ])
 def test_options_may_stand_anywhere_behind_the_verb(verb, arguments, option):
     parsed = [parse([verb, *arguments[:place], *option, *arguments[place:]])
