@@ -38,7 +38,7 @@ def grade(mine, g):
 
     found = len(g.findings)
     g.known(BACKWARD, gradients, x, weight, g.normal(2, 4, 5))
-    if len(g.findings) == found:     # the doctor would say it again under another name
+    if len(g.findings) == found:    # the doctor would say it again under another name
         g.gradient(mine.linear_forward, mine.linear_backward, x, weight, bias)
         # in and out of one length, where a wrong transposition has the right shape
         g.gradient(mine.linear_forward, mine.linear_backward, x, g.normal(3, 3), g.normal(3))

@@ -127,7 +127,7 @@ def grade(mine, g):
     _backward_constants(mine, g)
     found = len(g.findings)
     g.known(BACKWARD, gradients, x, g.normal(2, 3, 5))
-    if len(g.findings) == found:     # the doctor would say it again under another name
+    if len(g.findings) == found:    # the doctor would say it again under another name
         g.gradient(mine.gelu_forward, mine.gelu_backward, x)
 
     def large_inputs():

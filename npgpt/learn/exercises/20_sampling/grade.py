@@ -255,8 +255,8 @@ def after():
     logits = np.full(v, 0.0)
     logits[0] = np.log(3.0 * v)
     probs = softmax_forward(logits)[0]
-    return (f"Take GPT-2's {v:,} tokens, one with 3/4 of all probability and the others alike. Each "
-            f"of these has {probs[1]:.1e}, and together they are drawn every "
+    return (f"Take GPT-2's {v:,} tokens, one with 3/4 of all probability and the others alike. "
+            f"Each of these has {probs[1]:.1e}, and together they are drawn every "
             f"{1 / (1 - probs[0]):.0f}th time: in a text of 100 tokens without a single such draw "
             f"you would be lucky, at {probs[0]**100:.0e}. That is what top-k and top-p are for. "
             "They cut off a tail that is harmless token by token and ruinous as a whole.")
