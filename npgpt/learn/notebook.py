@@ -122,6 +122,8 @@ def _parts(source: str) -> list[str]:
     start = body[0].lineno if body else 1
     for before, node in zip([None, *body], [*body, None]):
         end = before.end_lineno or 0 if before is not None else 0
+        while start <= end < len(lines) and lines[end].startswith(" "):
+            end += 1    # a comment at the end of a function, such as the mark
         alone = isinstance(before, (ast.FunctionDef, ast.ClassDef, ast.If))
         if node is None or (before is not None and (
                 alone or isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.If)))):

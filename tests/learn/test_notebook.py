@@ -39,6 +39,15 @@ def test_the_call_grades_the_cells_functions():
 
 
 @pytest.mark.parametrize("exercise", read_course(), ids=lambda exercise: exercise.name)
+def test_the_check_stands_above_what_runs_alone_and_no_mark_leaves_its_function(exercise):
+    for source in (exercise.solution, exercise.stub):
+        texts = ["".join(cell["source"]) for cell in cells(source, exercise)]
+        (check_at,) = (n for n, text in enumerate(texts) if "npgpt.learn.check" in text)
+        assert texts[check_at + 1].startswith("if __name__")
+        assert all(text.count("begins here") == text.count("ends here") for text in texts)
+
+
+@pytest.mark.parametrize("exercise", read_course(), ids=lambda exercise: exercise.name)
 def test_every_exercise_is_a_notebook_whose_outputs_are_empty(exercise):
     found = cells(exercise.stub, exercise)
     assert all(c["outputs"] == [] and c["execution_count"] is None

@@ -29,6 +29,9 @@ That is a matrix, N x N for each row. But dx_i is only the sum over j of
 dout_j times it. Work that sum out on paper: what is left needs no loop and
 no matrix.
 
+Backward gives a tuple with a gradient for each input, here (dx,). Where there
+is one only, dx by itself will do as well, in every exercise.
+
 MATHEMATICS
 
     out_i = exp(x_i) / sum over j of exp(x_j)
@@ -52,9 +55,8 @@ def softmax_forward(x):
     shifted = x - x.max(axis=-1, keepdims=True)
     exps = np.exp(shifted)
     out = exps / exps.sum(axis=-1, keepdims=True)
-    cache = out
+    return out, out
     # ---- your code: ends here ----
-    return out, cache
 
 
 def softmax_backward(dout, cache):
@@ -63,8 +65,8 @@ def softmax_backward(dout, cache):
     out = cache
     through_sum = (dout * out).sum(axis=-1, keepdims=True)
     dx = out * (dout - through_sum)
-    # ---- your code: ends here ----
     return (dx,)
+    # ---- your code: ends here ----
 
 
 if __name__ == "__main__":
