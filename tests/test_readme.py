@@ -50,6 +50,7 @@ BY_HAND = {
     "pull": "downloads the published weights",
     "generate gpt2": "needs the published weights",
     "eval gpt2": "needs the published weights",
+    "view gpt2": "needs the published weights",
     "train --from": "has no sizes of its own; tests/cli/test_train.py fine-tunes a small run",
     "completion": "needs the extra completion; tests/cli/test_completion.py has it",
     "convert gpt2": "needs the published weights",

@@ -224,7 +224,8 @@ def _unnamed(point: Point, pairs: bool) -> Fault:
             total += a.size
             parts = (_part(differs, axis) for axis in range(a.ndim))
             where = "".join(parts) if len(right) == 1 else ""
-    many = f": {wrong} of {total} numbers are wrong{where}" if total > 1 else ""
+    count = f"all {total}" if wrong == total else f"{wrong} of {total}"
+    many = f": {count} numbers are wrong{where}" if total > 1 else ""
     known = "no known mistake, nor two of them," if pairs else "no known mistake"
     return Fault("unexplained", f"{known} gives these values{many}")
 
