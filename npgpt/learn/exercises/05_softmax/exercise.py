@@ -29,9 +29,6 @@ That is a matrix, N x N for each row. But dx_i is only the sum over j of
 dout_j times it. Work that sum out on paper: what is left needs no loop and
 no matrix.
 
-Backward gives a tuple with a gradient for each input, here (dx,). Where there
-is one only, dx by itself will do as well, in every exercise.
-
 MATHEMATICS
 
     out_i = exp(x_i) / sum over j of exp(x_j)
@@ -41,7 +38,8 @@ SHAPES
 
     x, out, dout, dx    (B, T, N), each row along the last axis by itself
 
-dx means dLoss/dx, and has the shape of x.
+dx means dLoss/dx, and has the shape of x. Where there is one gradient, in any
+exercise, dx alone will do in place of (dx,); two or more are a tuple.
 """
 
 import numpy as np
