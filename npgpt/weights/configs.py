@@ -44,20 +44,19 @@ FREE = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "initializer_range", "scale_r
         "slope_decay", "entropy_tolerance", "entropy_target")
 
 
-def write_config(path: Path, config: GPT2Config, end: int | None = None) -> None:
-    """Write a Hugging Face config.json; `end` is the id that ends a text, if it is known.
+def write_config(path: Path, config: GPT2Config, ends: Mapping[str, int] | None = None) -> None:
+    """Write a Hugging Face config.json; `ends` are bos_token_id and eos_token_id, if known.
 
     A model that transformers cannot compute has a model_type of npgpt's own, which it rejects.
     """
     # left out, transformers would take 50256 for any vocabulary
-    if end is None and config.vocab_size > END_OF_TEXT:
-        end = END_OF_TEXT
+    end = END_OF_TEXT if not ends and config.vocab_size > END_OF_TEXT else None
     known = not lacking(config)
     head = "ForSequenceClassification" if config.n_labels else "LMHeadModel"
     content = {
         "model_type": "gpt2" if known else OWN_TYPE,
         "architectures": [f"{'GPT2' if known else 'Npgpt'}{head}"],
-        "bos_token_id": end, "eos_token_id": end, **config.to_dict(),
+        "bos_token_id": end, "eos_token_id": end, **(ends or {}), **config.to_dict(),
     }
     if config.n_labels:
         content["num_labels"] = config.n_labels

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..checked import checked
 from ..config import GPT2Config
+from ..documents import read_json
 from ..files import check_room, creating_folder, place_of, replacing_file
 from ..params import Params
 from ..suggest import unknown
@@ -22,6 +23,7 @@ from .assemble import check_savable
 from .book import book_config, book_tensors
 from .checksums import CHECKSUMS
 from .configs import CONFIG, METADATA, lacking, write_config
+from .errors import CheckpointError
 from .huggingface import WEIGHTS, huggingface_names
 from .llmc import bin_file, save_llmc
 from .reading import file_at, load
@@ -30,9 +32,12 @@ from .safetensors_file import write_safetensors
 
 @checked
 def save(
-    path: Path | str, config: GPT2Config, params: Params, tokenizer: Tokenizer | None = None
+    path: Path | str, config: GPT2Config, params: Params, tokenizer: Tokenizer | None = None,
+    ends: Mapping[str, int] | None = None,
 ) -> None:
     """Write a Hugging Face folder: model.safetensors and config.json, and the tokenizer's files.
+
+    `ends` are bos_token_id and eos_token_id, by default both the tokenizer's end of a text.
 
     A path that ends in .safetensors is that file, with config.json beside it. A kill, a full disk
     or a read-only folder leaves what was there before intact. Raises ValueError if the parameters
@@ -41,12 +46,13 @@ def save(
     """
     check_savable(config, params)
     end = None if tokenizer is None else tokenizer.eot_id
+    given = {} if end is None else {"bos_token_id": end, "eos_token_id": end}
+    given |= ends or {}
     others = {}
     if tokenizer is not None:
-        special = {} if end is None else {"bos_token_id": end, "eos_token_id": end}
-        others = {**tokenizer_files(tokenizer), GENERATION: json.dumps(special, indent=2) + "\n"}
+        others = {**tokenizer_files(tokenizer), GENERATION: json.dumps(given, indent=2) + "\n"}
     _write_pair(Path(path), config, huggingface_names(params),
-                lambda file: write_config(file, config, end), others)
+                lambda file: write_config(file, config, given), others)
 
 
 @checked
@@ -99,7 +105,7 @@ def convert(
         raise ValueError(f"transformers has no such model: {', '.join(wrong)}; --to npgpt writes "
                          "the same folder for npgpt alone")
     if to in ("hf", "npgpt"):
-        save(dst, config, params, tokenizer or _tokenizer_of(src, config))
+        save(dst, config, params, tokenizer or _tokenizer_of(src, config), _ends_of(src))
     else:
         WRITERS[to](Path(dst), config, params)
     return config
@@ -110,6 +116,14 @@ def _tokenizer_of(src: Path | str, config: GPT2Config) -> Tokenizer | None:
     found = read_tokenizer(file_at(src).parent, config.vocab_size)
     own = BPETokenizer()
     return own if found is None and config.vocab_size == own.vocab_size else found
+
+
+def _ends_of(src: Path | str) -> dict[str, int]:
+    """bos_token_id and eos_token_id of the config.json beside a source, as far as it has them."""
+    file = file_at(src).with_name(CONFIG)
+    values = read_json(file, CheckpointError) if file.is_file() else {}
+    ends = {name: values.get(name) for name in ("bos_token_id", "eos_token_id")}
+    return {name: i for name, i in ends.items() if isinstance(i, int)}
 
 
 def _check_apart(src: Path | str, dst: Path, to: str) -> None:
