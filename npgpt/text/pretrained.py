@@ -23,6 +23,9 @@ TOKENIZER, CONFIG = "tokenizer.json", "tokenizer_config.json"
 VOCAB, MERGES, ADDED = "vocab.json", "merges.txt", "added_tokens.json"
 SPECIAL = "special_tokens_map.json"
 MODEL = "config.json"
+# tokenizers of other kinds, by the files that transformers gives them
+FOREIGN = {"vocab.txt": "WordPiece", "*.model": "SentencePiece", "*.spm": "SentencePiece",
+           "tokenizer.tiktoken": "tiktoken", "tekken.json": "tiktoken"}
 
 
 def read_tokenizer(folder: Path, vocab_size: int | None = None) -> Tokenizer | None:
@@ -33,7 +36,11 @@ def read_tokenizer(folder: Path, vocab_size: int | None = None) -> Tokenizer | N
     """
     file = next((folder / name for name in (TOKENIZER, VOCAB) if (folder / name).is_file()), None)
     if file is None:
+        _check_foreign(folder)
         return None
+    if file.name == VOCAB and not (folder / MERGES).is_file():
+        raise ValueError(f"{folder}: its tokenizer is {VOCAB} without {MERGES}; place that, or "
+                         f"{TOKENIZER}, beside it")
     config = _read(folder / CONFIG)
     special = {**_read(folder / SPECIAL), **config}
     try:
@@ -57,6 +64,14 @@ def read_tokenizer(folder: Path, vocab_size: int | None = None) -> Tokenizer | N
     except ValueError as error:
         where = "" if str(error).startswith(str(folder)) else f"{file}: "
         raise ValueError(f"{where}{error}") from None
+
+
+def _check_foreign(folder: Path) -> None:
+    for pattern, kind in FOREIGN.items():
+        for file in sorted(folder.glob(pattern)):
+            raise ValueError(f"{folder}: its tokenizer is {file.name} ({kind}), which npgpt does "
+                             f"not have; expected byte-level BPE: {TOKENIZER}, or {VOCAB} with "
+                             f"{MERGES}")
 
 
 def _fitting(tokenizer: Tokenizer, vocab_size: int | None) -> Tokenizer:

@@ -28,6 +28,7 @@ FORMS = (
 )
 # a checkpoint of training has moments beside its weights, which are not weights
 OPTIMIZER = "optimizer."
+MODEL_ALONE = "GPT2.load reads the model without a tokenizer"
 # what ends so is a file, whether it is there or not, and never a model's name
 SUFFIXES = (".safetensors", ".bin", ".index", ".json", ".ckpt", ".toml", ".txt", ".pt", ".pth")
 
@@ -127,24 +128,39 @@ def tokenizer_for(path: Path | str, config: GPT2Config) -> Tokenizer:
     """
     file = file_at(path)
     try:
-        found = read_tokenizer(file.parent, config.vocab_size)
+        found = tokenizer_beside(file, config)
     except ValueError as error:
-        raise CheckpointError(str(error)) from None
+        raise CheckpointError(f"{error}; {MODEL_ALONE}") from None
     if found is not None:
         return found
-    if file.name == peft.ADAPTER:
-        return tokenizer_for(peft.base_of(file.parent), config)
     own = BPETokenizer()
     if config.vocab_size < own.vocab_size:
         raise CheckpointError(
             f"{path} brings no tokenizer, and its vocabulary of {config.vocab_size} is "
-            f"smaller than GPT-2's {own.vocab_size}"
+            f"smaller than GPT-2's {own.vocab_size}; place its tokenizer.json in {file.parent}; "
+            f"{MODEL_ALONE}"
         )
-    shape = {"n_layer": config.n_layer, "n_head": config.n_head, "n_embd": config.n_embd}
-    if shape not in SIZES.values():
+    if not is_published(config):
         warnings.warn(f"{path} brings no tokenizer: GPT-2's own is used; place tokenizer.json "
                       "beside the weights for another", stacklevel=2)
     return BPETokenizer(vocab_size=config.vocab_size)
+
+
+def tokenizer_beside(file: Path, config: GPT2Config) -> Tokenizer | None:
+    """The tokenizer that lies with a file of weights, or with an adapter's base; None for none.
+
+    Raises ValueError for one that npgpt does not have or that does not fit.
+    """
+    found = read_tokenizer(file.parent, config.vocab_size)
+    if found is None and file.name == peft.ADAPTER:
+        return tokenizer_beside(file_at(peft.base_of(file.parent)), config)
+    return found
+
+
+def is_published(config: GPT2Config) -> bool:
+    """Whether a model has one of the four published sizes, whose tokenizer is known."""
+    shape = {"n_layer": config.n_layer, "n_head": config.n_head, "n_embd": config.n_embd}
+    return shape in SIZES.values()
 
 
 def _file_in(folder: Path, given: str = "") -> Path:

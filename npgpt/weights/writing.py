@@ -17,7 +17,7 @@ from ..params import Params
 from ..suggest import unknown
 from ..tape import Array
 from ..text import BPETokenizer, Tokenizer
-from ..text.pretrained import read_tokenizer, tokenizer_files
+from ..text.pretrained import tokenizer_files
 from ..variants import merged
 from .assemble import check_savable
 from .book import book_config, book_tensors
@@ -26,7 +26,7 @@ from .configs import CONFIG, METADATA, lacking, write_config
 from .errors import CheckpointError
 from .huggingface import WEIGHTS, huggingface_names
 from .llmc import bin_file, save_llmc
-from .reading import file_at, load
+from .reading import file_at, is_published, load, tokenizer_beside
 from .safetensors_file import write_safetensors
 
 
@@ -77,6 +77,7 @@ GENERATION = "generation_config.json"
 def convert(
     src: Path | str, dst: Path | str, to: str = "hf", dtype: type | str | np.dtype | None = None,
     merge: bool = False, tokenizer: Tokenizer | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> GPT2Config:
     """Read `src` in any form and write `dst` as `to`: hf, npgpt, llmc or book; returns the config.
 
@@ -87,7 +88,8 @@ def convert(
     model at once: what can be mapped from `src` stays there, the rest is in memory, and for book a
     second, transposed copy of the linear weights too. gpt2's published file, whose 498 MB cannot be
     mapped, took at most 529 MB on its way to hf and 853 MB to book.
-    `merge` folds low-rank updates into the weights.
+    `merge` folds low-rank updates into the weights. `report` is called with a note if no tokenizer
+    lies with `src`.
     Raises ValueError if `dst` would replace what `src` is read from, or cannot be a file.
     """
     if to not in WRITERS:
@@ -105,17 +107,29 @@ def convert(
         raise ValueError(f"transformers has no such model: {', '.join(wrong)}; --to npgpt writes "
                          "the same folder for npgpt alone")
     if to in ("hf", "npgpt"):
-        save(dst, config, params, tokenizer or _tokenizer_of(src, config), _ends_of(src))
+        used = tokenizer or _tokenizer_of(src, config, report or (lambda note: None))
+        save(dst, config, params, used, _ends_of(src))
     else:
         WRITERS[to](Path(dst), config, params)
     return config
 
 
-def _tokenizer_of(src: Path | str, config: GPT2Config) -> Tokenizer | None:
-    """The tokenizer that lies with a source; GPT-2's for its vocabulary; None for another."""
-    found = read_tokenizer(file_at(src).parent, config.vocab_size)
-    own = BPETokenizer()
-    return own if found is None and config.vocab_size == own.vocab_size else found
+def _tokenizer_of(
+    src: Path | str, config: GPT2Config, report: Callable[[str], None]
+) -> Tokenizer | None:
+    """The tokenizer that lies with a source; GPT-2's if that may be meant; None for another."""
+    try:
+        found = tokenizer_beside(file_at(src), config)
+    except ValueError as error:
+        report(f"no tokenizer is written: {error}")
+        return None
+    if found is None and config.vocab_size >= BPETokenizer().vocab_size:
+        if not is_published(config):
+            report(f"{src} brings no tokenizer: GPT-2's own is written")
+        return BPETokenizer(vocab_size=config.vocab_size)
+    if found is None:
+        report(f"{src} brings no tokenizer: none is written")
+    return found
 
 
 def _ends_of(src: Path | str) -> dict[str, int]:

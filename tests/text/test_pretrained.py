@@ -92,3 +92,14 @@ def test_two_files_alone_have_the_end_that_transformers_or_the_config_gives_them
     for file, text in tokenizer_files(found).items():
         (tmp_path / file).write_text(text, encoding="utf-8")
     assert read_tokenizer(tmp_path) == found
+
+
+@pytest.mark.parametrize("file, kind", [
+    ("vocab.txt", r"vocab.txt \(WordPiece\)"), ("spiece.model", r"spiece.model \(SentencePiece\)"),
+    ("vocab.json", "vocab.json without merges.txt")])
+def test_a_tokenizer_of_another_kind_is_rejected_by_the_name_of_its_file(
+    tmp_path: Path, file: str, kind: str
+) -> None:
+    (tmp_path / file).write_text("{}")
+    with pytest.raises(ValueError, match=f"its tokenizer is {kind}"):
+        read_tokenizer(tmp_path)
