@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import islice
 from pathlib import Path
 from typing import Mapping
 
@@ -12,6 +13,7 @@ from ..checked import checked
 from ..config import SIZES, GPT2Config
 from ..documents import open_regular
 from ..params import Params
+from ..suggest import did_you_mean
 from ..tape import Array
 from ..text import BPETokenizer, Tokenizer
 from ..text.pretrained import read_tokenizer
@@ -20,7 +22,7 @@ from .assemble import unread
 from .checksums import check_crc32
 from .configs import CONFIG
 from .errors import CheckpointError, bad_file
-from .hub import NAME, found, pull
+from .hub import NAME, OWNERS, found, pull
 
 FORMS = (
     "model.safetensors or its index (Hugging Face, or with the book's names), *.ckpt.index with "
@@ -108,15 +110,27 @@ def file_at(given: Path | str, download: bool = True) -> Path:
         return index
     # a name; but somewhere in a folder that exists, it is a path that is wrong
     named = NAME.fullmatch(name) and path.suffix not in SUFFIXES
+    # a folder of the owner's name does not hide what was pulled
+    if named and (pulled := found(name)) is not None:
+        return _file_in(pulled)
+    meant = did_you_mean(name, _near(path))
     if named and (path.parent == Path() or not path.parent.exists()):
         try:
-            if not download and found(name) is None:
+            if not download:
                 raise OSError(f"to download it, run: npgpt pull {name}")
             return _file_in(pull(name))
         except (ImportError, OSError) as error:
             raise CheckpointError(f"{name} is not a file, a folder or a pulled model on this "
-                                  f"machine; {error}") from None
-    raise CheckpointError(f"{path}: no such file or folder")
+                                  f"machine{meant}; {error}") from None
+    advice = f"; for the model of that name run: npgpt pull {name}" if named and not meant else ""
+    raise CheckpointError(f"{path}: no such file or folder{meant}{advice}")
+
+
+def _near(path: Path) -> list[str]:
+    """What lies where a path leads, by the names that it could have been given."""
+    folder = path.parent
+    places = folder.glob("*") if folder.is_dir() else Path().glob("*/*")
+    return [str(place) for place in islice(places, 1000)]
 
 
 def tokenizer_for(path: Path | str, config: GPT2Config) -> Tokenizer:
@@ -184,6 +198,6 @@ def _file_in(folder: Path, given: str = "") -> Path:
         return _file_in(pulled)
     names = ", ".join(sorted(file.name for file in folder.iterdir())[:8])
     problems = [f"contains no weights ({names or 'it is empty'}); npgpt reads {FORMS}"]
-    if given in SIZES:
-        problems.append(f"for the published size run: npgpt pull {given}")
+    if given in OWNERS:
+        problems.append(f"for the published model run: npgpt pull {given}")
     raise bad_file(folder, *problems)
