@@ -22,7 +22,7 @@ from ..variants import merged
 from .assemble import check_savable
 from .book import book_config, book_tensors
 from .checksums import CHECKSUMS
-from .configs import CONFIG, METADATA, lacking, write_config
+from .configs import CONFIG, ENDS, METADATA, lacking, write_config
 from .errors import CheckpointError
 from .huggingface import WEIGHTS, huggingface_names
 from .llmc import bin_file, save_llmc
@@ -33,11 +33,12 @@ from .safetensors_file import write_safetensors
 @checked
 def save(
     path: Path | str, config: GPT2Config, params: Params, tokenizer: Tokenizer | None = None,
-    ends: Mapping[str, int] | None = None,
+    others: Mapping[str, object] | None = None,
 ) -> None:
     """Write a Hugging Face folder: model.safetensors and config.json, and the tokenizer's files.
 
-    `ends` are bos_token_id and eos_token_id, by default both the tokenizer's end of a text.
+    `others` are keys of config.json beside the config's; bos_token_id and eos_token_id are by
+    default the tokenizer's end of a text.
 
     A path that ends in .safetensors is that file, with config.json beside it. A kill, a full disk
     or a read-only folder leaves what was there before intact. Raises ValueError if the parameters
@@ -46,13 +47,13 @@ def save(
     """
     check_savable(config, params)
     end = None if tokenizer is None else tokenizer.eot_id
-    given = {} if end is None else {"bos_token_id": end, "eos_token_id": end}
-    given |= ends or {}
-    others = {}
+    keys = {**({} if end is None else dict.fromkeys(ENDS, end)), **(others or {})}
+    files = {}
     if tokenizer is not None:
-        others = {**tokenizer_files(tokenizer), GENERATION: json.dumps(given, indent=2) + "\n"}
+        ends = {name: keys[name] for name in ENDS if name in keys}
+        files = {**tokenizer_files(tokenizer), GENERATION: json.dumps(ends, indent=2) + "\n"}
     _write_pair(Path(path), config, huggingface_names(params),
-                lambda file: write_config(file, config, given), others)
+                lambda file: write_config(file, config, keys), files)
 
 
 @checked
@@ -108,7 +109,7 @@ def convert(
                          "the same folder for npgpt alone")
     if to in ("hf", "npgpt"):
         used = tokenizer or _tokenizer_of(src, config, report or (lambda note: None))
-        save(dst, config, params, used, _ends_of(src))
+        save(dst, config, params, used, _kept(src))
     else:
         WRITERS[to](Path(dst), config, params)
     return config
@@ -132,12 +133,16 @@ def _tokenizer_of(
     return found
 
 
-def _ends_of(src: Path | str) -> dict[str, int]:
-    """bos_token_id and eos_token_id of the config.json beside a source, as far as it has them."""
+def _kept(src: Path | str) -> dict[str, object]:
+    """What the config.json beside a source says that GPT2Config does not hold."""
     file = file_at(src).with_name(CONFIG)
     values = read_json(file, CheckpointError) if file.is_file() else {}
-    ends = {name: values.get(name) for name in ("bos_token_id", "eos_token_id")}
-    return {name: i for name, i in ends.items() if isinstance(i, int)}
+    kept: dict[str, object] = {
+        name: values[name] for name in ENDS if isinstance(values.get(name), int)}
+    # the same numbers in float32, and others in transformers' float16
+    if values.get("reorder_and_upcast_attn") is True:
+        kept["reorder_and_upcast_attn"] = True
+    return kept
 
 
 def _check_apart(src: Path | str, dst: Path, to: str) -> None:
