@@ -22,6 +22,7 @@ from .ids import check_integer
 from .suggest import shown
 from .tape import Array
 from .text import StreamDecoder, Tokenizer
+from .text.encode import encode_prompt
 from .training.checkpoint import is_run
 from .training.initial import read_any
 from .variants import merged
@@ -56,27 +57,31 @@ class TextModel:
 
     @overload
     def write(
-        self, prompt: str, max_new_tokens: int = 50, **settings: Unpack[StreamSettings]
+        self, prompt: str, max_new_tokens: int = 50, *, special: bool = False,
+        **settings: Unpack[StreamSettings],
     ) -> str: ...
 
     @overload
     def write(
-        self, prompt: list[str], max_new_tokens: int = 50, **settings: Unpack[StreamSettings]
+        self, prompt: list[str], max_new_tokens: int = 50, *, special: bool = False,
+        **settings: Unpack[StreamSettings],
     ) -> list[str]: ...
 
     @checked
     def write(
-        self, prompt: str | list[str], max_new_tokens: int = 50,
+        self, prompt: str | list[str], max_new_tokens: int = 50, *, special: bool = False,
         **settings: Unpack[StreamSettings],
     ) -> str | list[str]:
         """A prompt and its continuation; a list of prompts gives a list of texts.
 
         The settings are those of `GPT2.stream`: temperature, top_k, top_p, min_p, seed, stop, ...;
         samples=S gives a list with S texts of each prompt. A text ends where the model ends it.
+        With `special`, <|endoftext|> and other special tokens in a prompt are tokens, not text.
         Raises ValueError for what is not text, or empty, and as `GPT2.stream`.
         """
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        rows = self.model.complete(self._ids(prompts), max_new_tokens, **self._with(settings))
+        given = self._ids(prompts, special)
+        rows = self.model.complete(given, max_new_tokens, **self._with(settings))
         samples = check_integer("samples", settings.get("samples", 1), 1)
         texts = []
         for i, row in enumerate(rows):
@@ -88,24 +93,38 @@ class TextModel:
 
     @checked
     def stream(
-        self, prompt: str, max_new_tokens: int = 50, **settings: Unpack[StreamSettings]
+        self, prompt: str, max_new_tokens: int = 50, *, special: bool = False,
+        **settings: Unpack[StreamSettings],
     ) -> Iterator[str]:
         """The continuation of one prompt, piece by piece; settings and errors as for `write`."""
         if settings.get("samples", 1) != 1:
             raise ValueError("stream gives one text; for several samples call write")
         given = self._with(settings)
-        tokens = self.model.stream(self._ids([prompt]), max_new_tokens, **given)
+        tokens = self.model.stream(self._ids([prompt], special), max_new_tokens, **given)
         return stream_text(tokens, self.tokenizer, stop_ids=given["stop_ids"],
                            stop=given.get("stop", ()))
 
+    @overload
+    def score(self, text: str, *, special: bool = False) -> list[Surprisal]: ...
+
+    @overload
+    def score(self, text: list[str], *, special: bool = False) -> list[list[Surprisal]]: ...
+
     @checked
-    def score(self, text: str) -> list[Surprisal]:
+    def score(
+        self, text: str | list[str], *, special: bool = False
+    ) -> list[Surprisal] | list[list[Surprisal]]:
         """The surprisal of every token of a text, in nats; the sum of them is that of the text.
 
-        The first is expected after the id that ends a text, if the tokenizer has one. A long text
-        is read in windows of n_positions that overlap by half. Raises ValueError as `write`.
+        A list of texts gives a list of such lists. The first token is expected after the id that
+        ends a text, if the tokenizer has one. A long text is read in windows of n_positions that
+        overlap by half. `special` and errors as for `write`.
         """
-        (ids,) = self._ids([text])
+        if isinstance(text, str):
+            return self._scored(self._ids([text], special)[0])
+        return [self._scored(ids) for ids in self._ids(list(text), special)]
+
+    def _scored(self, ids: Array) -> list[Surprisal]:
         before = [] if self.tokenizer.eot_id is None else [self.tokenizer.eot_id]
         nats = self._surprisals(np.array([*before, *ids]))[len(before):]
         # a token may end within a character: as in a stream, its text then comes with the next
@@ -130,14 +149,16 @@ class TextModel:
         """Write a Hugging Face folder, with the tokenizer; raises as `GPT2.save`."""
         save(path, self.model.config, self.model.params, self.tokenizer)
 
-    def _ids(self, prompts: Sequence[str]) -> list[Array]:
-        wrong = next((prompt for prompt in prompts if not isinstance(prompt, str)), None)
-        if wrong is not None or not prompts:
-            raise ValueError(f"expected text, or a list of texts, got {shown(wrong or prompts)}; "
+    def _ids(self, prompts: Sequence[str], special: bool) -> list[Array]:
+        if not prompts:
+            raise ValueError("the list of texts is empty; expected at least one")
+        wrong = [prompt for prompt in prompts if not isinstance(prompt, str)]
+        if wrong:
+            raise ValueError(f"expected text, or a list of texts, got {shown(wrong[0])}; "
                              "for token ids call .model.generate(ids, ...)")
         if not all(prompts):
             raise ValueError("the prompt is empty; give at least one character")
-        return [self.tokenizer.encode(prompt) for prompt in prompts]
+        return [encode_prompt(self.tokenizer, prompt, special) for prompt in prompts]
 
     def _with(self, settings: StreamSettings) -> StreamSettings:
         end = self.tokenizer.eot_id

@@ -3,10 +3,12 @@ import weakref
 import numpy as np
 import pytest
 
+import npgpt
 from npgpt import GPT2, TEXTBOOK, GPT2Config, Tape, TextModel, load, open_model
 from npgpt.generation.quantized import Int8
 from npgpt.opening import open_int8
-from npgpt.text import CharTokenizer
+from npgpt.text import BPETokenizer, CharTokenizer
+from npgpt.text.learned import learn_vocabulary
 from npgpt.weights import CheckpointError
 from npgpt.weights.assemble import Unread
 
@@ -135,3 +137,26 @@ def test_int8_weights_are_read_one_matrix_at_a_time_and_are_those_of_the_model(
         else:
             np.testing.assert_array_equal(mine, weight)
     np.testing.assert_array_equal(small.generate(ids, 1, seed=1), expected.generate(ids, 1, seed=1))
+
+
+def test_special_tokens_are_tokens_where_they_are_asked_for(written):
+    tokenizer = BPETokenizer(learn_vocabulary([WORDS], 258))
+    config = written.model.config.replace(vocab_size=tokenizer.vocab_size)
+    model = TextModel(GPT2.init(config, seed=1), tokenizer)
+    text = "a<|endoftext|>b"
+    assert len(model.score(text)) == 15 and len(model.score(text, special=True)) == 3
+    assert model.score([text, "a"])[0] == model.score(text)
+    assert model.write(text, 2, special=True, seed=1).startswith(text)
+    assert isinstance("".join(model.stream(text, 2, special=True, seed=1)), str)
+    for call in (written.write, written.score, written.stream):
+        with pytest.raises(ValueError, match="special: the tokenizer char has no special tokens"):
+            call("the", special=True)
+    for call in (model.write, model.score):
+        with pytest.raises(ValueError, match="the list of texts is empty; expected at least one"):
+            call([])
+    with pytest.raises(ValueError, match=r"got text, 'the'.*npgpt.load\(model\).write\(text\)"):
+        model.model.generate("the")
+
+
+def test_the_package_lists_its_public_names_alone():
+    assert sorted(npgpt.__all__) == dir(npgpt)

@@ -15,7 +15,8 @@ from ..generation.language_model import LanguageModel
 from ..generation.sampling import SamplingSettings
 from ..generation.writing import converse, stream_text
 from ..opening import open_int8, open_model
-from ..text import BPETokenizer, CorpusError, Tokenizer
+from ..text import CorpusError, Tokenizer
+from ..text.encode import encode_prompt
 from .console import note
 from .options import add_model, add_seed, add_threads, use_threads
 from .parser import Parser
@@ -102,7 +103,7 @@ def _write(
     args: argparse.Namespace, model: LanguageModel, tokenizer: Tokenizer, prompts: list[str] | None
 ) -> None:
     ids = ([np.array([tokenizer.first_id])] if prompts is None else
-           [_encode(tokenizer, prompt, args.special) for prompt in prompts])
+           [encode_prompt(tokenizer, prompt, args.special) for prompt in prompts])
     context, longest = model.config.n_positions, max(map(len, ids))
     slid: list[int] = []
     stop_ids = _stop_ids(tokenizer)
@@ -138,14 +139,6 @@ def _interact(args: argparse.Namespace, model: LanguageModel, tokenizer: Tokeniz
 def _sampling(args: argparse.Namespace) -> SamplingSettings:
     return {"temperature": args.temperature, "top_k": args.top_k, "top_p": args.top_p,
             "min_p": args.min_p, "repetition_penalty": args.repetition_penalty}
-
-
-def _encode(tokenizer: Tokenizer, prompt: str, special: bool) -> np.ndarray:
-    if special and not isinstance(tokenizer, BPETokenizer):
-        raise ValueError(f"--special: the tokenizer {tokenizer.name} has no special tokens")
-    if isinstance(tokenizer, BPETokenizer):
-        return tokenizer.encode(prompt, special=special)
-    return tokenizer.encode(prompt)
 
 
 def _stop_ids(tokenizer: Tokenizer) -> tuple[int, ...]:

@@ -15,9 +15,10 @@ examples:
   npgpt pull distilgpt2                  any GPT-2 that transformers loads
   npgpt pull org/name --to weights/name  into a folder of your own
 
-What transformers has downloaded before is used as it is. Downloading needs the
-extra npgpt[hub]; without it, or without a network, a line says which two files
-to place where by hand. HF_HOME names another cache, HF_ENDPOINT another server.
+What transformers has downloaded before is used, and completed if it lacks its
+tokenizer. Downloading needs the extra npgpt[hub]; without it, or without a
+network, a line says which files to place where by hand. HF_HOME names another
+cache, HF_ENDPOINT another server.
 """
 
 

@@ -26,12 +26,15 @@ class Text(NamedTuple):
 
 
 def add_model_and_text(parser: Parser) -> None:
-    """Declare MODEL, TEXT and --split: a model, and which part of which text it reads."""
+    """Declare MODEL, TEXT, --split, --special: a model, and which part of which text it reads."""
     add_model(parser)
     parser.add_argument("text", nargs="?", metavar="TEXT",
                         help="a file, a folder or a named corpus (default: the run's own)")
     parser.add_argument("--split", choices=("train", "val", "all"),
                         help="which part (default: val of the run's own corpus, all of another)")
+    parser.add_argument("--special", action=argparse.BooleanOptionalAction, default=None,
+                        help="<|endoftext|> and other special tokens in the text are tokens, not "
+                             "text (default: as the run was trained, else off)")
 
 
 def load_text(args: argparse.Namespace, tokenizer: Tokenizer, least: int = 1) -> Text:
@@ -41,9 +44,11 @@ def load_text(args: argparse.Namespace, tokenizer: Tokenizer, least: int = 1) ->
     holds characters that the tokenizer lacks, or is too short.
     """
     name, split, fraction = args.text, args.split or "all", VAL_FRACTION
+    special = bool(args.special)
     if is_run(args.model):
         folder = newest_checkpoint(args.model)
         data = build_run(folder, read_record(folder)).data
+        special = data.special if args.special is None else special
         if name in (None, data.corpus):
             name, split, fraction = data.corpus, args.split or "val", data.val_fraction
             if data.task != "text":
@@ -51,7 +56,8 @@ def load_text(args: argparse.Namespace, tokenizer: Tokenizer, least: int = 1) ->
                                  f"on a text; name a TEXT too")
     if name is None:
         raise ValueError(f"{args.model} has no corpus of its own; name a TEXT too")
-    corpus = load_corpus(name, tokenizer, 0.0 if split == "all" else fraction, report=note)
+    corpus = load_corpus(name, tokenizer, 0.0 if split == "all" else fraction, report=note,
+                         special=special)
     # with nothing held out, all of the text is the training part
     tokens = corpus.val if split == "val" else corpus.train
     corpus.require(least, tokens)

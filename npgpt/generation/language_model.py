@@ -83,16 +83,16 @@ class LanguageModel:
 
     @overload
     def generate(
-        self, ids: Array, max_new_tokens: int, **settings: Unpack[StreamSettings]
+        self, ids: Array, max_new_tokens: int = 50, **settings: Unpack[StreamSettings]
     ) -> Array: ...
 
     @overload
     def generate(
-        self, ids: ArrayLike, max_new_tokens: int, **settings: Unpack[StreamSettings]
+        self, ids: ArrayLike, max_new_tokens: int = 50, **settings: Unpack[StreamSettings]
     ) -> Array | list[Array]: ...
 
     def generate(
-        self, ids: ArrayLike, max_new_tokens: int, **settings: Unpack[StreamSettings]
+        self, ids: ArrayLike, max_new_tokens: int = 50, **settings: Unpack[StreamSettings]
     ) -> Array | list[Array]:
         """Prompt and continuation; settings as for `stream`.
 

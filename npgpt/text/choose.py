@@ -15,7 +15,7 @@ from .vocabulary import Vocabulary
 
 TOKENIZERS = ("char", "gpt2")
 # a vocabulary of so many ids, learned from the text
-LEARNED = re.compile(r"bpe:([0-9]{1,6})")
+LEARNED = re.compile(r"bpe:([+-]?[0-9]*)")
 # what a record may have besides: a vocabulary that was learned or that a model brought
 RECORDED = (*TOKENIZERS, "bpe")
 
@@ -63,4 +63,10 @@ def check_name(name: object, known: tuple[str, ...] = TOKENIZERS) -> str:
 def learned_size(name: str) -> int | None:
     """The N of bpe:N, None for another name; raises ValueError if N does not fit."""
     found = LEARNED.fullmatch(name)
-    return check_integer("bpe", int(found[1]), FEWEST_IDS, MOST_IDS) if found else None
+    if found is None:
+        return None
+    # longer than any that fits; int() takes long for a million digits
+    if not found[1].strip("+-") or len(found[1]) > 9:
+        raise ValueError(f"bpe:N: expected an integer from {FEWEST_IDS} to {MOST_IDS}, got "
+                         f"{shown(found[1])}")
+    return check_integer("bpe", int(found[1]), FEWEST_IDS, MOST_IDS)

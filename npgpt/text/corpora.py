@@ -114,7 +114,8 @@ def load_corpus(
     val_fraction    val is what follows the first int(n_tokens * (1 - val_fraction)) tokens
     cache_dir       folder for downloads and token files; None: see npgpt.text.cache_folder
     report          is called with each note as it comes up; Corpus.notes has them all
-    special         "<|endoftext|>" in the text is the id that ends a document, not text
+    special         "<|endoftext|>" in the text is the id that ends a document, not text; a char
+                    tokenizer has no such id
 
     The text is read once for its hash, and tokenised only if there is no sound token file for it.
     Where none can be written the tokens stay in memory, and a note says so.
@@ -129,6 +130,8 @@ def load_corpus(
         asked = tokenizer
     else:
         asked = BPETokenizer() if check_name(tokenizer) == "gpt2" else CharTokenizer.name
+    if special and (asked == CharTokenizer.name or isinstance(asked, CharTokenizer)):
+        raise ValueError("special: the tokenizer char has no special tokens; expected gpt2 or bpe")
     notes: list[str] = []
 
     def note(text: str) -> None:

@@ -101,14 +101,24 @@ def _parts(
         yield waiting, position
 
 
+def encode_prompt(tokenizer: Tokenizer, text: str, special: bool = False) -> np.ndarray:
+    """The ids of a text, shape (T,); with `special`, special tokens in it are tokens.
+
+    ValueError for a tokenizer that has none, and as its `encode`.
+    """
+    if not special:
+        return tokenizer.encode(text)
+    if not isinstance(tokenizer, BPETokenizer):
+        raise ValueError(f"special: the tokenizer {tokenizer.name} has no special tokens")
+    return tokenizer.encode(text, special=True)
+
+
 def _encode(
     tokenizer: Tokenizer, text: str, name: str, position: int, special: bool
 ) -> np.ndarray:
     """The ids of a part of a document that begins at character `position`."""
     try:
-        if special and isinstance(tokenizer, BPETokenizer):
-            return tokenizer.encode(text, special=True)
-        return tokenizer.encode(text)
+        return encode_prompt(tokenizer, text, special)
     except UnknownCharacter as error:
         unknown = UnknownCharacter(error.character, position + error.position, error.n_known)
         raise CorpusError(f"{name}: {unknown}") from None

@@ -1,12 +1,14 @@
 """The tokenizer that a folder of weights brings along, as transformers writes it; and the way out.
 
 Read in this order, as transformers does: tokenizer.json; or else vocab.json with merges.txt and
-added_tokens.json. tokenizer_config.json and special_tokens_map.json say which token ends a text.
+added_tokens.json. tokenizer_config.json and special_tokens_map.json say which token ends a text;
+where neither does, it is <|endoftext|>, or else that of eos_token_id in the model's config.json.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Mapping
 
@@ -15,11 +17,15 @@ from ..suggest import shown
 from .bpe import BPETokenizer
 from .chars import CharTokenizer
 from .tokenizer import Tokenizer
-from .vocabulary import Added, Vocabulary
+from .vocabulary import END_OF_TEXT, Added, Vocabulary
 
 TOKENIZER, CONFIG = "tokenizer.json", "tokenizer_config.json"
 VOCAB, MERGES, ADDED = "vocab.json", "merges.txt", "added_tokens.json"
 SPECIAL = "special_tokens_map.json"
+MODEL = "config.json"
+# tokenizers of other kinds, by the files that transformers gives them
+FOREIGN = {"vocab.txt": "WordPiece", "*.model": "SentencePiece", "*.spm": "SentencePiece",
+           "tokenizer.tiktoken": "tiktoken", "tekken.json": "tiktoken"}
 
 
 def read_tokenizer(folder: Path, vocab_size: int | None = None) -> Tokenizer | None:
@@ -30,7 +36,11 @@ def read_tokenizer(folder: Path, vocab_size: int | None = None) -> Tokenizer | N
     """
     file = next((folder / name for name in (TOKENIZER, VOCAB) if (folder / name).is_file()), None)
     if file is None:
+        _check_foreign(folder)
         return None
+    if file.name == VOCAB and not (folder / MERGES).is_file():
+        raise ValueError(f"{folder}: its tokenizer is {VOCAB} without {MERGES}; place that, or "
+                         f"{TOKENIZER}, beside it")
     config = _read(folder / CONFIG)
     special = {**_read(folder / SPECIAL), **config}
     try:
@@ -40,6 +50,10 @@ def read_tokenizer(folder: Path, vocab_size: int | None = None) -> Tokenizer | N
             if characters is not None:
                 return _fitting(CharTokenizer(characters), vocab_size)
             vocabulary = Vocabulary.from_json(text, _text_of(special.get("eos_token")))
+            if not vocabulary.end:
+                listed = {token.id: token.text for token in vocabulary.added}
+                end = listed.get(_end_id(folder), "")
+                vocabulary = replace(vocabulary, end=end) if end else vocabulary
         else:
             vocabulary = _from_two_files(folder, special)
         if config.get("add_prefix_space"):
@@ -50,6 +64,14 @@ def read_tokenizer(folder: Path, vocab_size: int | None = None) -> Tokenizer | N
     except ValueError as error:
         where = "" if str(error).startswith(str(folder)) else f"{file}: "
         raise ValueError(f"{where}{error}") from None
+
+
+def _check_foreign(folder: Path) -> None:
+    for pattern, kind in FOREIGN.items():
+        for file in sorted(folder.glob(pattern)):
+            raise ValueError(f"{folder}: its tokenizer is {file.name} ({kind}), which npgpt does "
+                             f"not have; expected byte-level BPE: {TOKENIZER}, or {VOCAB} with "
+                             f"{MERGES}")
 
 
 def _fitting(tokenizer: Tokenizer, vocab_size: int | None) -> Tokenizer:
@@ -65,6 +87,13 @@ def _from_two_files(folder: Path, special: Mapping[str, object]) -> Vocabulary:
     named = {_text_of(value) for name, value in special.items()
              if name.endswith("_token") and name != "additional_special_tokens"}
     named |= {_text_of(each) for each in _listed(special.get("additional_special_tokens"))}
+    end = _text_of(special.get("eos_token"))
+    # transformers' default for what no file names
+    named.add(END_OF_TEXT)
+    if not end and END_OF_TEXT not in {**ids, **_read(folder / ADDED)}:
+        by_id = {i: text for text, i in ids.items() if type(i) is int}
+        end = by_id.get(_end_id(folder), "")
+        named.add(end)
     added = {text: (i, text in named) for text, i in ids.items() if text in named}
     added |= {text: (i, text in named) for text, i in _read(folder / ADDED).items()}
     detailed = special.get("added_tokens_decoder")
@@ -75,7 +104,13 @@ def _from_two_files(folder: Path, special: Mapping[str, object]) -> Vocabulary:
     if wrong is not None:
         raise ValueError(f"the id of {shown(wrong)} is not an integer of at least 0")
     tokens = [Added(text, int(str(i)), is_special) for text, (i, is_special) in added.items()]
-    return Vocabulary.from_parts(ids, merges, tokens, _text_of(special.get("eos_token")))
+    return Vocabulary.from_parts(ids, merges, tokens, end)
+
+
+def _end_id(folder: Path) -> int:
+    """eos_token_id of the model's config.json; -1 for none."""
+    end = _read(folder / MODEL).get("eos_token_id")
+    return end if type(end) is int else -1
 
 
 def _read(path: Path) -> dict[str, object]:

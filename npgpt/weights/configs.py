@@ -32,6 +32,7 @@ CONFIG = "config.json"
 # of two keys, one of them mistyped; no key of transformers' own is as like to one of GPT-2's
 ALIKE = 0.8
 END_OF_TEXT = 50256     # the token that begins and ends a text in GPT-2's vocabulary
+ENDS = ("bos_token_id", "eos_token_id")
 # under this name the files that npgpt writes have the config in their header too
 METADATA = "npgpt.config"
 # fields that may be changed in config.json, since they only affect training
@@ -44,20 +45,28 @@ FREE = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "initializer_range", "scale_r
         "slope_decay", "entropy_tolerance", "entropy_target")
 
 
-def write_config(path: Path, config: GPT2Config, end: int | None = None) -> None:
-    """Write a Hugging Face config.json; `end` is the id that ends a text, if it is known.
+def write_config(
+    path: Path, config: GPT2Config, others: Mapping[str, object] | None = None
+) -> None:
+    """Write a Hugging Face config.json; `others` are keys of its that GPT2Config does not have.
 
-    A model that transformers cannot compute has a model_type of npgpt's own, which it rejects.
+    Of a model that transformers computes, npgpt's own settings are left out where they are plain
+    GPT-2's. Any other has a model_type of npgpt's own, which transformers rejects.
     """
+    others = others or {}
     # left out, transformers would take 50256 for any vocabulary
-    if end is None and config.vocab_size > END_OF_TEXT:
-        end = END_OF_TEXT
+    end = END_OF_TEXT if ENDS[1] not in others and config.vocab_size > END_OF_TEXT else None
     known = not lacking(config)
     head = "ForSequenceClassification" if config.n_labels else "LMHeadModel"
+    values, standard = config.to_dict(), GPT2Config().to_dict()
+    if known:
+        for name in settings():
+            if values[name] == standard[name]:
+                del values[name]
     content = {
         "model_type": "gpt2" if known else OWN_TYPE,
         "architectures": [f"{'GPT2' if known else 'Npgpt'}{head}"],
-        "bos_token_id": end, "eos_token_id": end, **config.to_dict(),
+        **dict.fromkeys(ENDS, end), **others, **values,
     }
     if config.n_labels:
         content["num_labels"] = config.n_labels
@@ -145,7 +154,8 @@ def check_keys(
         meant = "" if key in known or key in harmless else did_you_mean(key, absent, ALIKE)
         if meant:
             raise bad_file(path, f"unknown key {shown(key)}{meant}")
-        if key not in known and key not in harmless and values[key] not in (None, {}, []):
+        off = values[key] is False or values[key] in (None, {}, [])
+        if key not in known and key not in harmless and not off:
             others.append(f"{shown(key)}={shown(values[key])}")
     if others:
         raise bad_file(path, f"unknown {'keys' if len(others) > 1 else 'key'} {', '.join(others)}: "

@@ -47,24 +47,25 @@ ACTIVATIONS = {
     "gelu_accurate": "gelu_new", "gelu_python": "gelu", "swish": "silu", "linear": "identity",
 }
 # fields that change the mathematics, with the only value that npgpt supports
-UNSUPPORTED = {"add_cross_attention": False, "is_encoder_decoder": False}
+UNSUPPORTED = {"add_cross_attention": False, "is_encoder_decoder": False, "pretraining_tp": 1}
 # fields that do not change the numbers, in one version of transformers or another: names and
 # tokens, what a model returns, how text is drawn from it, heads that npgpt leaves out
 HARMLESS = frozenset("""
-    _attn_implementation_autoset _commit_hash _name_or_path _num_labels additional_special_tokens
-    architectures attention_dropout attn_implementation auto_map bad_words_ids
-    begin_suppress_tokens bos_token_id chunk_size_feed_forward decoder_start_token_id
-    diversity_penalty do_sample dtype early_stopping encoder_no_repeat_ngram_size eos_token_id
-    exponential_decay_length_penalty finetuning_task forced_bos_token_id forced_eos_token_id
-    gradient_checkpointing id2label initializer_factor is_decoder keys_to_ignore_at_inference
-    label2id length_penalty line_by_line max_length min_length model_type n_ctx n_special
-    no_repeat_ngram_size num_beam_groups num_beams num_labels num_return_sequences
-    output_attentions output_hidden_states output_past output_scores pad_token_id
-    predict_special_tokens prefix problem_type remove_invalid_values reorder_and_upcast_attn
-    repetition_penalty return_dict return_dict_in_generate sep_token_id summary_activation
-    summary_first_dropout summary_proj_to_labels summary_type summary_use_proj suppress_tokens
-    task_specific_params temperature tf_legacy_loss tie_encoder_decoder tokenizer_class top_k
-    top_p torch_dtype torchscript transformers_version typical_p use_bfloat16 use_cache xla_device
+    _attn_implementation _attn_implementation_autoset _commit_hash _name_or_path _num_labels
+    additional_special_tokens architectures attention_dropout attn_implementation auto_map
+    bad_words_ids begin_suppress_tokens bos_token_id chunk_size_feed_forward decoder_start_token_id
+    diversity_penalty do_sample dropout dtype early_stopping encoder_no_repeat_ngram_size
+    eos_token_id exponential_decay_length_penalty finetuning_task forced_bos_token_id
+    forced_eos_token_id gradient_checkpointing id2label initializer_factor is_decoder
+    keys_to_ignore_at_inference label2id length_penalty line_by_line max_length min_length
+    model_type n_ctx n_special no_repeat_ngram_size num_beam_groups num_beams num_labels
+    num_return_sequences output_attentions output_hidden_states output_past output_scores
+    pad_token_id predict_special_tokens prefix problem_type remove_invalid_values
+    reorder_and_upcast_attn repetition_penalty return_dict return_dict_in_generate sep_token_id
+    summary_activation summary_first_dropout summary_proj_to_labels summary_type summary_use_proj
+    suppress_tokens task_specific_params temperature tf_legacy_loss tie_encoder_decoder
+    tokenizer_class top_k top_p torch_dtype torchscript transformers_version typical_p
+    unsloth_version use_bfloat16 use_cache use_return_dict xla_device
 """.split())
 
 
@@ -152,12 +153,29 @@ def described(
     tie = values.get("tie_word_embeddings", None if source == path else True)
     values["tie_word_embeddings"] = tied(path, found, tie, source, HEAD, TABLE)
     config = checked_config(source, values)
+    if source != path:
+        _check_sizes(source, config, found)
     others = [name for name in found
               if OTHER_HEADS.match(name) and not (config.n_labels and name == SCORE)]
     if others:
         warnings.warn(f"{path}: {named(others)} left out: a head for another task; the language "
                       "model below it is loaded", stacklevel=2)
     return config, {name: stored for name, stored in found.items() if name not in others}
+
+
+def _check_sizes(source: Path, config: GPT2Config, found: Mapping[str, Stored]) -> None:
+    """Raise CheckpointError where a config file says another size than the tensors have."""
+    problems = []
+    blocks = {int(match[1]) for match in (re.match(r"h\.(\d{1,5})\.", name) for name in found)
+              if match}
+    if 0 < len(blocks) != config.n_layer and blocks == set(range(len(blocks))):
+        problems.append(f"says n_layer={config.n_layer}, the file has {len(blocks)} blocks")
+    for field, name in (("vocab_size", TABLE), ("n_positions", "wpe.weight")):
+        shape = found[name].shape if name in found else ()
+        if len(shape) == 2 and shape[0] != getattr(config, field) and shape[1] == config.n_embd:
+            problems.append(f"says {field}={getattr(config, field)}, {name} has {shape[0]} rows")
+    if problems:
+        raise bad_file(source, *problems)
 
 
 def read_config(path: Path) -> GPT2Config:

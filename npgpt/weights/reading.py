@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import islice
 from pathlib import Path
 from typing import Mapping
 
@@ -12,6 +13,7 @@ from ..checked import checked
 from ..config import SIZES, GPT2Config
 from ..documents import open_regular
 from ..params import Params
+from ..suggest import did_you_mean
 from ..tape import Array
 from ..text import BPETokenizer, Tokenizer
 from ..text.pretrained import read_tokenizer
@@ -20,7 +22,7 @@ from .assemble import unread
 from .checksums import check_crc32
 from .configs import CONFIG
 from .errors import CheckpointError, bad_file
-from .hub import NAME, found, pull
+from .hub import NAME, OWNERS, found, pull
 
 FORMS = (
     "model.safetensors or its index (Hugging Face, or with the book's names), *.ckpt.index with "
@@ -28,6 +30,7 @@ FORMS = (
 )
 # a checkpoint of training has moments beside its weights, which are not weights
 OPTIMIZER = "optimizer."
+MODEL_ALONE = "GPT2.load reads the model without a tokenizer"
 # what ends so is a file, whether it is there or not, and never a model's name
 SUFFIXES = (".safetensors", ".bin", ".index", ".json", ".ckpt", ".toml", ".txt", ".pt", ".pth")
 
@@ -107,15 +110,27 @@ def file_at(given: Path | str, download: bool = True) -> Path:
         return index
     # a name; but somewhere in a folder that exists, it is a path that is wrong
     named = NAME.fullmatch(name) and path.suffix not in SUFFIXES
+    # a folder of the owner's name does not hide what was pulled
+    if named and (pulled := found(name)) is not None:
+        return _file_in(pulled)
+    meant = did_you_mean(name, _near(path))
     if named and (path.parent == Path() or not path.parent.exists()):
         try:
-            if not download and found(name) is None:
+            if not download:
                 raise OSError(f"to download it, run: npgpt pull {name}")
             return _file_in(pull(name))
         except (ImportError, OSError) as error:
             raise CheckpointError(f"{name} is not a file, a folder or a pulled model on this "
-                                  f"machine; {error}") from None
-    raise CheckpointError(f"{path}: no such file or folder")
+                                  f"machine{meant}; {error}") from None
+    advice = f"; for the model of that name run: npgpt pull {name}" if named and not meant else ""
+    raise CheckpointError(f"{path}: no such file or folder{meant}{advice}")
+
+
+def _near(path: Path) -> list[str]:
+    """What lies where a path leads, by the names that it could have been given."""
+    folder = path.parent
+    places = folder.glob("*") if folder.is_dir() else Path().glob("*/*")
+    return [str(place) for place in islice(places, 1000)]
 
 
 def tokenizer_for(path: Path | str, config: GPT2Config) -> Tokenizer:
@@ -127,24 +142,39 @@ def tokenizer_for(path: Path | str, config: GPT2Config) -> Tokenizer:
     """
     file = file_at(path)
     try:
-        found = read_tokenizer(file.parent, config.vocab_size)
+        found = tokenizer_beside(file, config)
     except ValueError as error:
-        raise CheckpointError(str(error)) from None
+        raise CheckpointError(f"{error}; {MODEL_ALONE}") from None
     if found is not None:
         return found
-    if file.name == peft.ADAPTER:
-        return tokenizer_for(peft.base_of(file.parent), config)
     own = BPETokenizer()
     if config.vocab_size < own.vocab_size:
         raise CheckpointError(
             f"{path} brings no tokenizer, and its vocabulary of {config.vocab_size} is "
-            f"smaller than GPT-2's {own.vocab_size}"
+            f"smaller than GPT-2's {own.vocab_size}; place its tokenizer.json in {file.parent}; "
+            f"{MODEL_ALONE}"
         )
-    shape = {"n_layer": config.n_layer, "n_head": config.n_head, "n_embd": config.n_embd}
-    if shape not in SIZES.values():
+    if not is_published(config):
         warnings.warn(f"{path} brings no tokenizer: GPT-2's own is used; place tokenizer.json "
                       "beside the weights for another", stacklevel=2)
     return BPETokenizer(vocab_size=config.vocab_size)
+
+
+def tokenizer_beside(file: Path, config: GPT2Config) -> Tokenizer | None:
+    """The tokenizer that lies with a file of weights, or with an adapter's base; None for none.
+
+    Raises ValueError for one that npgpt does not have or that does not fit.
+    """
+    found = read_tokenizer(file.parent, config.vocab_size)
+    if found is None and file.name == peft.ADAPTER:
+        return tokenizer_beside(file_at(peft.base_of(file.parent)), config)
+    return found
+
+
+def is_published(config: GPT2Config) -> bool:
+    """Whether a model has one of the four published sizes, whose tokenizer is known."""
+    shape = {"n_layer": config.n_layer, "n_head": config.n_head, "n_embd": config.n_embd}
+    return shape in SIZES.values()
 
 
 def _file_in(folder: Path, given: str = "") -> Path:
@@ -168,6 +198,6 @@ def _file_in(folder: Path, given: str = "") -> Path:
         return _file_in(pulled)
     names = ", ".join(sorted(file.name for file in folder.iterdir())[:8])
     problems = [f"contains no weights ({names or 'it is empty'}); npgpt reads {FORMS}"]
-    if given in SIZES:
-        problems.append(f"for the published size run: npgpt pull {given}")
+    if given in OWNERS:
+        problems.append(f"for the published model run: npgpt pull {given}")
     raise bad_file(folder, *problems)

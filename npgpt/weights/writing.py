@@ -11,28 +11,34 @@ import numpy as np
 
 from ..checked import checked
 from ..config import GPT2Config
+from ..documents import read_json
 from ..files import check_room, creating_folder, place_of, replacing_file
 from ..params import Params
 from ..suggest import unknown
 from ..tape import Array
 from ..text import BPETokenizer, Tokenizer
-from ..text.pretrained import read_tokenizer, tokenizer_files
+from ..text.pretrained import tokenizer_files
 from ..variants import merged
 from .assemble import check_savable
 from .book import book_config, book_tensors
 from .checksums import CHECKSUMS
-from .configs import CONFIG, METADATA, lacking, write_config
+from .configs import CONFIG, ENDS, METADATA, lacking, write_config
+from .errors import CheckpointError
 from .huggingface import WEIGHTS, huggingface_names
 from .llmc import bin_file, save_llmc
-from .reading import file_at, load
+from .reading import file_at, is_published, load, tokenizer_beside
 from .safetensors_file import write_safetensors
 
 
 @checked
 def save(
-    path: Path | str, config: GPT2Config, params: Params, tokenizer: Tokenizer | None = None
+    path: Path | str, config: GPT2Config, params: Params, tokenizer: Tokenizer | None = None,
+    others: Mapping[str, object] | None = None,
 ) -> None:
     """Write a Hugging Face folder: model.safetensors and config.json, and the tokenizer's files.
+
+    `others` are keys of config.json beside the config's; bos_token_id and eos_token_id are by
+    default the tokenizer's end of a text.
 
     A path that ends in .safetensors is that file, with config.json beside it. A kill, a full disk
     or a read-only folder leaves what was there before intact. Raises ValueError if the parameters
@@ -41,12 +47,13 @@ def save(
     """
     check_savable(config, params)
     end = None if tokenizer is None else tokenizer.eot_id
-    others = {}
+    keys = {**({} if end is None else dict.fromkeys(ENDS, end)), **(others or {})}
+    files = {}
     if tokenizer is not None:
-        special = {} if end is None else {"bos_token_id": end, "eos_token_id": end}
-        others = {**tokenizer_files(tokenizer), GENERATION: json.dumps(special, indent=2) + "\n"}
+        ends = {name: keys[name] for name in ENDS if name in keys}
+        files = {**tokenizer_files(tokenizer), GENERATION: json.dumps(ends, indent=2) + "\n"}
     _write_pair(Path(path), config, huggingface_names(params),
-                lambda file: write_config(file, config, end), others)
+                lambda file: write_config(file, config, keys), files)
 
 
 @checked
@@ -71,6 +78,7 @@ GENERATION = "generation_config.json"
 def convert(
     src: Path | str, dst: Path | str, to: str = "hf", dtype: type | str | np.dtype | None = None,
     merge: bool = False, tokenizer: Tokenizer | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> GPT2Config:
     """Read `src` in any form and write `dst` as `to`: hf, npgpt, llmc or book; returns the config.
 
@@ -81,7 +89,8 @@ def convert(
     model at once: what can be mapped from `src` stays there, the rest is in memory, and for book a
     second, transposed copy of the linear weights too. gpt2's published file, whose 498 MB cannot be
     mapped, took at most 529 MB on its way to hf and 853 MB to book.
-    `merge` folds low-rank updates into the weights.
+    `merge` folds low-rank updates into the weights. `report` is called with a note if no tokenizer
+    lies with `src`.
     Raises ValueError if `dst` would replace what `src` is read from, or cannot be a file.
     """
     if to not in WRITERS:
@@ -99,17 +108,41 @@ def convert(
         raise ValueError(f"transformers has no such model: {', '.join(wrong)}; --to npgpt writes "
                          "the same folder for npgpt alone")
     if to in ("hf", "npgpt"):
-        save(dst, config, params, tokenizer or _tokenizer_of(src, config))
+        used = tokenizer or _tokenizer_of(src, config, report or (lambda note: None))
+        save(dst, config, params, used, _kept(src))
     else:
         WRITERS[to](Path(dst), config, params)
     return config
 
 
-def _tokenizer_of(src: Path | str, config: GPT2Config) -> Tokenizer | None:
-    """The tokenizer that lies with a source; GPT-2's for its vocabulary; None for another."""
-    found = read_tokenizer(file_at(src).parent, config.vocab_size)
-    own = BPETokenizer()
-    return own if found is None and config.vocab_size == own.vocab_size else found
+def _tokenizer_of(
+    src: Path | str, config: GPT2Config, report: Callable[[str], None]
+) -> Tokenizer | None:
+    """The tokenizer that lies with a source; GPT-2's if that may be meant; None for another."""
+    try:
+        found = tokenizer_beside(file_at(src), config)
+    except ValueError as error:
+        report(f"no tokenizer is written: {error}")
+        return None
+    if found is None and config.vocab_size >= BPETokenizer().vocab_size:
+        if not is_published(config):
+            report(f"{src} brings no tokenizer: GPT-2's own is written")
+        return BPETokenizer(vocab_size=config.vocab_size)
+    if found is None:
+        report(f"{src} brings no tokenizer: none is written")
+    return found
+
+
+def _kept(src: Path | str) -> dict[str, object]:
+    """What the config.json beside a source says that GPT2Config does not hold."""
+    file = file_at(src).with_name(CONFIG)
+    values = read_json(file, CheckpointError) if file.is_file() else {}
+    kept: dict[str, object] = {
+        name: values[name] for name in ENDS if isinstance(values.get(name), int)}
+    # the same numbers in float32, and others in transformers' float16
+    if values.get("reorder_and_upcast_attn") is True:
+        kept["reorder_and_upcast_attn"] = True
+    return kept
 
 
 def _check_apart(src: Path | str, dst: Path, to: str) -> None:

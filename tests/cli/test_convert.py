@@ -18,10 +18,26 @@ def test_a_model_goes_through_all_forms_and_comes_back(npgpt, tmp_path):
     for src, dst, to in (("hf", "m.bin", "llmc"), ("m.bin", "book.safetensors", "book"),
                          ("book.safetensors", "back", "hf")):
         code, out, err = npgpt("convert", src, dst, "--to", to)
-        assert (code, out, err) == (0, f"{dst}: 2 layers, 2 heads, 6 channels\n", "")
+        assert (code, out) == (0, f"{dst}: 2 layers, 2 heads, 6 channels\n")
+        assert err.count("\n") == (to == "hf") == err.count(" brings no tokenizer: none")
     back = GPT2.load("back")
     for name, array in model.params.items():
         np.testing.assert_array_equal(back.params[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize("size, lacking, said", [
+    (50304, "", "npgpt: hf brings no tokenizer: GPT-2's own is written\n"),
+    (13, "", "npgpt: hf brings no tokenizer: none is written\n"),
+    (50304, "vocab.txt", "npgpt: no tokenizer is written: hf: its tokenizer is vocab.txt (Word")])
+def test_it_says_which_tokenizer_is_written_for_a_model_without_one(
+    npgpt, tmp_path, size, lacking, said
+):
+    GPT2.init(CONFIG.replace(vocab_size=size)).save("hf")
+    if lacking:
+        (tmp_path / "hf" / lacking).touch()
+    code, _, err = npgpt("convert", "hf", "out")
+    assert code == 0 and err.startswith(said) and err.count("\n") == 1
+    assert (tmp_path / "out" / "tokenizer.json").exists() == ("GPT-2's" in said)
 
 
 @pytest.mark.smoke

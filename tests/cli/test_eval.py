@@ -125,3 +125,15 @@ def test_a_run_that_learned_a_task_is_scored_on_its_held_out_examples(npgpt, run
     assert npgpt("inspect", "judge")[0] == 0 and npgpt("verify", "judge")[0] == 0
     code, _, err = npgpt("entropy", "judge")
     assert (code, err.count("\n")) == (2, 1) and "examples (task classify), not on a text" in err
+
+
+def test_special_tokens_are_as_the_run_had_them_or_as_asked(npgpt, tmp_path):
+    (tmp_path / "t.txt").write_text("the cat sat\n<|endoftext|>the dog sat\n<|endoftext|>" * 9)
+    code, _, err = npgpt(
+        "train", "--corpus", "t.txt", "--tokenizer", "bpe:260", "--special", "--n-layer", "1",
+        "--n-head", "1", "--n-embd", "4", "--n-positions", "8", "--sequence-length", "8",
+        "--max-steps", "1", "--batch-size", "2", "--out", "run")
+    assert code == 0, err
+    scored = {given: figure(npgpt("eval", "run", "t.txt", *given)[1], "tokens scored")
+              for given in ((), ("--special",), ("--no-special",))}
+    assert scored[()] == scored["--special",] < scored["--no-special",]

@@ -10,6 +10,7 @@ def test_it_prints_the_folder_of_what_lies_in_the_cache(npgpt, tmp_path, monkeyp
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     place = tmp_path / "home" / "hub" / "models--org--name" / "snapshots" / "0f"
     save(place, SMALL, filled(SMALL))
+    (place / "tokenizer.json").touch()
     assert npgpt("pull", "org/name") == (0, f"{place}\n", "")
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from npgpt.text import BPETokenizer, CharTokenizer, tokenizer_from_dict
+from npgpt.text import BPETokenizer, CharTokenizer, load_corpus, tokenizer_from_dict
+from npgpt.text.choose import learned_size
 
 
 @pytest.mark.parametrize("tokenizer", [BPETokenizer(), CharTokenizer("ba\n")], ids=repr)
@@ -30,3 +31,15 @@ def test_an_unknown_name_is_rejected_with_the_nearest(name, message):
 def test_an_invalid_record_is_rejected(record):
     with pytest.raises(ValueError, match="record|character"):
         tokenizer_from_dict(record)
+
+
+@pytest.mark.parametrize("size", ["100000000", "-3", "", "256", "9" * 5000])
+def test_a_size_to_learn_that_does_not_fit_gets_the_range(size):
+    with pytest.raises(ValueError, match="257.* 65,?536"):
+        learned_size(f"bpe:{size}")
+
+
+def test_a_char_tokenizer_has_no_special_tokens(tmp_path):
+    (tmp_path / "t.txt").write_text("a")
+    with pytest.raises(ValueError, match="special: the tokenizer char has no special tokens"):
+        load_corpus(tmp_path / "t.txt", "char", special=True)

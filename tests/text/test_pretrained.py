@@ -75,3 +75,31 @@ def test_a_safe_cut_leaves_added_tokens_whole(text: str, rest: str) -> None:
     halves = [tokenizer.encode(part, special=True) for part in (text[:cut], text[cut:] + rest)]
     whole = tokenizer.encode(text + rest, special=True)
     assert [*halves[0], *halves[1]] == whole.tolist()
+
+
+@pytest.mark.parametrize("end, config", [
+    ("<|endoftext|>", {}), ("<|endoftext|>", {"eos_token_id": 5}), ("</s>", {"eos_token_id": 3})])
+def test_two_files_alone_have_the_end_that_transformers_or_the_config_gives_them(
+    tmp_path: Path, end: str, config: dict[str, int]
+) -> None:
+    texts = ["<pad>", *(chr(i) for i in range(97, 99)), end, *(chr(i) for i in range(99, 120))]
+    (tmp_path / "vocab.json").write_text(json.dumps({text: i for i, text in enumerate(texts)}))
+    (tmp_path / "merges.txt").write_text("#version: 0.2\n")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    found = read_tokenizer(tmp_path)
+    assert found.eot_id == 3
+    assert found.encode(f"a{end}b", special=True).tolist() == [1, 3, 2]
+    for file, text in tokenizer_files(found).items():
+        (tmp_path / file).write_text(text, encoding="utf-8")
+    assert read_tokenizer(tmp_path) == found
+
+
+@pytest.mark.parametrize("file, kind", [
+    ("vocab.txt", r"vocab.txt \(WordPiece\)"), ("spiece.model", r"spiece.model \(SentencePiece\)"),
+    ("vocab.json", "vocab.json without merges.txt")])
+def test_a_tokenizer_of_another_kind_is_rejected_by_the_name_of_its_file(
+    tmp_path: Path, file: str, kind: str
+) -> None:
+    (tmp_path / file).write_text("{}")
+    with pytest.raises(ValueError, match=f"its tokenizer is {kind}"):
+        read_tokenizer(tmp_path)

@@ -7,7 +7,8 @@ import pytest
 
 from npgpt.config import SIZES, GPT2Config
 from npgpt.params import parameter_shapes
-from npgpt.weights import CheckpointError, load, save, save_book
+from npgpt.variants import settings
+from npgpt.weights import CheckpointError, convert, load, save, save_book
 from npgpt.weights.configs import checked_config, published_size, write_config
 
 from .conftest import SMALL, assert_equal, filled
@@ -125,8 +126,41 @@ def test_a_key_that_config_json_lacks_is_taken_from_the_note_of_the_weights(
     params = filled(NOTED)
     save(tmp_path, NOTED, params)
     values = json.loads((tmp_path / "config.json").read_text())
-    del values[key]
+    values.pop(key, None)
     assert load(rewritten(tmp_path, values))[0] == NOTED
+
+
+def test_a_plain_gpt2_is_written_with_gpt2s_own_keys_alone(tmp_path: Path) -> None:
+    save(tmp_path, NOTED, filled(NOTED), others={"reorder_and_upcast_attn": True})
+    values = json.loads((tmp_path / "config.json").read_text())
+    assert not {*settings()} & {*values} and values["reorder_and_upcast_attn"] is True
+    convert(tmp_path, tmp_path / "again")
+    assert json.loads((tmp_path / "again" / "config.json").read_text()) == values
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"n_layer": 3}, "config.json: says n_layer=3, the file has 2 blocks"),
+    ({"vocab_size": 14, "n_positions": 9}, "says vocab_size=14, wte.weight has 13 rows; "
+                                           "says n_positions=9, wpe.weight has 5 rows"),
+])
+def test_a_size_that_the_weights_do_not_have_is_said_of_config_json(
+    tmp_path: Path, changes: dict, message: str
+) -> None:
+    config = SMALL.replace(n_layer=2, vocab_size=13, n_positions=5)
+    write_raw(tmp_path / "model.safetensors", filled(config))
+    write_config(tmp_path / "config.json", config.replace(**changes))
+    with pytest.raises(CheckpointError, match=message):
+        load(tmp_path)
+
+
+def test_keys_that_ask_for_nothing_are_accepted(tmp_path: Path) -> None:
+    save(tmp_path, NOTED, filled(NOTED))
+    values = json.loads((tmp_path / "config.json").read_text())
+    values |= {"_attn_implementation": "sdpa", "unsloth_version": "1", "use_return_dict": True,
+               "pretraining_tp": 1, "rotary": False, "whatever": None}
+    assert load(rewritten(tmp_path, values))[0] == NOTED
+    with pytest.raises(CheckpointError, match="pretraining_tp=2 is not supported, only 1 is"):
+        load(rewritten(tmp_path, values | {"pretraining_tp": 2}))
 
 
 @pytest.mark.parametrize("key, ours", [

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.numpy import save_file
 
 from npgpt import GPT2
 from npgpt.verify import verify
 from npgpt.weights import CheckpointError, load, save
-from npgpt.weights.hub import FILES, found, own_folder, pull
+from npgpt.weights.hub import FILES, TOKENIZER_FILES, found, own_folder, pull
 from npgpt.weights.reading import file_at
 
 from .conftest import SMALL, assert_equal, filled
@@ -22,6 +24,7 @@ from .conftest import SMALL, assert_equal, filled
 def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.delenv("HUGGINGFACE_HUB_CACHE", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "home" / "hub"
 
@@ -42,9 +45,14 @@ class Library:
     def snapshot_download(
         self, name: str, revision: str | None, allow_patterns: list[str], local_dir: Path | None
     ) -> str:
-        assert allow_patterns == list(FILES) and not any("bin" in each for each in allow_patterns)
+        assert allow_patterns in (list(FILES), list(TOKENIZER_FILES))
+        assert not any("bin" in each for each in allow_patterns)
+        self.asked.append(name)
         target = local_dir or Path(found_place(name))
-        shutil.copytree(self.server / name, target, dirs_exist_ok=True)
+        target.mkdir(parents=True, exist_ok=True)
+        for pattern in allow_patterns:
+            for file in (self.server / name).glob(pattern):
+                shutil.copyfile(file, target / file.name)
         return str(target)
 
 
@@ -57,6 +65,7 @@ def found_place(name: str) -> str:
 @pytest.fixture
 def library(tmp_path: Path, params: Any, monkeypatch: pytest.MonkeyPatch) -> Library:
     save(tmp_path / "server" / "org" / "name", SMALL, params)
+    (tmp_path / "server" / "org" / "name" / "tokenizer.json").write_text("{}")
     library = Library(tmp_path / "server")
     monkeypatch.setitem(sys.modules, "huggingface_hub", library)
     return library
@@ -91,11 +100,66 @@ def test_the_revision_that_transformers_takes_comes_first(caches: Path, params: 
 
 def test_what_is_not_there_is_downloaded_once(library: Library, params: Any) -> None:
     assert_equal(load("org/name")[1], params)
-    assert library.asked == ["org/name/config.json"]
+    once = ["org/name/config.json", "org/name"]
+    assert library.asked == once
     assert pull("org/name") == found("org/name")
-    assert library.asked == ["org/name/config.json"]
     assert pull("org/name", Path("mine")) == Path("mine")
     assert_equal(load("mine")[1], params)
+    assert Path("mine/tokenizer.json").read_text() == "{}" and library.asked == once
+
+
+@pytest.mark.parametrize("lacking", ["tokenizer.json", "model-00002-of-00002.safetensors"])
+def test_what_a_cached_model_lacks_is_downloaded_or_named(
+    library: Library, params: Any, monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    server = library.server / "org" / "name"
+    shards = [f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
+    names = [f"transformer.{name}" for name in params]
+    for shard, part in zip(shards, (names[:3], names[3:])):
+        save_file({name: params[name.removeprefix("transformer.")] for name in part},
+                  server / shard)
+    (server / "model.safetensors").unlink()
+    (server / "model.safetensors.index.json").write_text(json.dumps(
+        {"weight_map": {name: shards[i > 2] for i, name in enumerate(names)}}))
+    place = pull("org/name")
+    (place / lacking).unlink()
+    without_library(monkeypatch)
+    said = f"lacks.* place {lacking} of huggingface.co/org/name in {place} by hand"
+    if lacking == "tokenizer.json":
+        with pytest.warns(UserWarning, match=said):
+            assert pull("org/name") == place
+    else:
+        with pytest.raises(ImportError, match=said):
+            pull("org/name")
+        with pytest.raises(CheckpointError, match=said):
+            load("org/name")
+        assert found("org/name") is None
+    monkeypatch.setitem(sys.modules, "huggingface_hub", library)
+    assert pull("org/name") == place and (place / lacking).is_file()
+    assert_equal(load("org/name")[1], params)
+
+
+def test_no_folder_hides_what_was_pulled_and_a_near_one_is_named(
+    library: Library, params: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull("org/name")
+    for folder in ("org/other", "my-gpt2"):
+        Path(folder).mkdir(parents=True)
+    without_library(monkeypatch)
+    assert_equal(load("org/name")[1], params)
+    with pytest.raises(CheckpointError, match=r"machine \(did you mean 'my-gpt2'\?\); downloading"):
+        load("my-gpt")
+    with pytest.raises(CheckpointError, match="no such file or folder; for the model of that name "
+                                              "run: npgpt pull org/what"):
+        load("org/what")
+
+
+def test_the_older_name_of_the_cache_is_honoured(
+    tmp_path: Path, params: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUGGINGFACE_HUB_CACHE", str(tmp_path / "old"))
+    save(tmp_path / "old" / "models--org--name" / "snapshots" / "0f", SMALL, params)
+    assert_equal(load("org/name")[1], params)
 
 
 def test_another_kind_of_model_is_rejected_before_its_weights_are_downloaded(
@@ -110,14 +174,15 @@ def test_another_kind_of_model_is_rejected_before_its_weights_are_downloaded(
 
 def test_a_model_with_a_pickle_alone_is_not_opened(library: Library) -> None:
     (library.server / "org" / "name" / "model.safetensors").unlink()
-    with pytest.raises(CheckpointError, match="npgpt opens no pickle"):
+    with pytest.raises(CheckpointError, match="came without model.safetensors; .* a pickle"):
         pull("org/name")
 
 
 def test_without_the_library_or_the_network_one_line_says_what_to_place_where(
     library: Library, params: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    by_hand = "place model.safetensors and config.json of huggingface.co/org/other in "
+    by_hand = ("place model.safetensors, config.json and tokenizer.json of "
+               "huggingface.co/org/other in ")
     with pytest.raises(OSError, match="Repository Not Found") as failed:
         pull("org/other")
     without_library(monkeypatch)
