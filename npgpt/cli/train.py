@@ -15,6 +15,7 @@ from typing import Callable
 from ..display.terminal import duration
 from ..files import locked
 from ..text import CORPORA, Corpus, CorpusError, Tokenizer
+from ..training.asked import check_asked
 from ..training.checkpoint import (
     FOLDER,
     TrainingState,
@@ -77,6 +78,15 @@ FIRST = ("corpus", "tokenizer", "n_layer", "n_embd", "max_steps")
 TUNING = ("freeze", "patience", "lora_rank", "lora_alpha", "lora_on", "task", "labels")
 
 
+class _Once(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace,
+                 values: object, option_string: str | None = None) -> None:
+        before = getattr(namespace, self.dest)
+        if before is not None:
+            raise argparse.ArgumentError(self, f"got both {before} and {values}; expected one")
+        setattr(namespace, self.dest, values)
+
+
 def add_arguments(parser: Parser) -> None:
     """Declare the verb's arguments, one flag per setting."""
     parser.usage = "npgpt train [--preset NAME] [--from MODEL | --resume RUN] [options]"
@@ -96,7 +106,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument_group("settings from a file").add_argument(
         "--config", type=Path, metavar="FILE", help="TOML, as a run's config.toml")
     given = parser.add_argument_group("to fine-tune a model")
-    given.add_argument("--from", "--init-from", dest="init_from", metavar="MODEL", default=None,
+    given.add_argument("--from", "--init-from", dest="init_from", metavar="MODEL", action=_Once,
                        help=settings["train"].pop("init_from").metadata["help"])
     for name in TUNING:
         table = homes[name]
@@ -143,6 +153,9 @@ def run(args: argparse.Namespace) -> int:
             state = new_state(settings, corpus)
         on_step = stack.enter_context(exporting(folder, _formats(args.log, folder)))
         _print_beginning(folder, state, corpus)
+        if args.preset == "gpt2" and not settings.train.init_from:
+            note("the preset gpt2 trains from scratch; --from gpt2 goes on from the published "
+                 "weights")
         return _train(folder, state, corpus, on_step, args.live, held=args.resume is not None)
 
 
@@ -265,31 +278,14 @@ def _corpus(settings: RunConfig, state: TrainingState | None, tokenizer: Tokeniz
     return corpus
 
 
-# nanoGPT's other values of init_from, and what to write here
-NANOGPTS = {
-    "scratch": "leave it out; a new model is what a run begins with",
-    "resume": "a run is continued by --resume RUN",
-}
-
-
 def _new_settings(
     args: argparse.Namespace, given: dict[str, object]
 ) -> tuple[RunConfig, Tokenizer | str]:
     tables = {} if args.config is None else read_toml(args.config)
     asked = {key: value for table in tables.values() for key, value in table.items()} | given
-    begin = asked.get("init_from")
-    if begin in NANOGPTS and not Path(str(begin)).exists():
-        raise ValueError(f"--from {begin}: {NANOGPTS[str(begin)]}")
-    fine_tuning = bool(begin)
-    if args.preset in (FINE_TUNING, LOW_RANK) and not fine_tuning:
-        raise ValueError(f"the preset {args.preset} needs --from, the model to begin with")
-    usual = LOW_RANK if asked.get("lora_rank") else FINE_TUNING
-    preset = usual if fine_tuning and args.preset is None else args.preset
+    preset = check_asked(asked, args.preset)
     settings = resolve(preset, args.config, given)
     data = dataclasses.replace(settings.data, corpus=_from_anywhere(settings.data.corpus))
-    if data.task != "text" and not fine_tuning:
-        raise ValueError(f"--task {data.task} is for a model that was trained before; name one "
-                         f"with --from")
     model = settings.model
     if data.task == "classify":
         labels = split_labels(data.labels) or found_labels(data.corpus)

@@ -57,6 +57,10 @@ def fitted(run: RunConfig, asked: Table) -> tuple[RunConfig, Tokenizer]:
             continue
         raise ValueError(f"{key}={shown(asked[key])} does not fit {path}, which has "
                          f"{shown(value)}; leave it out")
+    narrow = min(config.n_embd, config.inner)
+    if chosen.get("lora_rank", 0) > narrow:
+        raise ValueError(f"lora_rank={chosen['lora_rank']} is above {narrow}, the smaller side of "
+                         f"the weights; expected far less, such as 8")
     data = replace(run.data, tokenizer=tokenizer.name)
     length = run.train.sequence_length or min(LENGTH, chosen.get(CROPPED, config.n_positions))
     train = replace(run.train, init_from=_lasting(path), sequence_length=length)

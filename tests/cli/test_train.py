@@ -386,6 +386,8 @@ def test_a_model_is_fine_tuned_on_another_text(npgpt, run_folder, tmp_path):
     (["--from", "a/b/nope"], (3, "a/b/nope: no such file or folder")),
     (["--preset", "finetune"],
      (2, "the preset finetune needs --from, the model to begin with")),
+    (["--lora-rank", "2"],
+     (2, "--lora-rank needs --from, the model whose weights stay as they are")),
 ])
 def test_fine_tuning_needs_a_model(npgpt, story, given, said):
     code, _, err = npgpt("train", "--corpus", story, *given)
@@ -408,6 +410,15 @@ def test_updates_are_trained_merged_and_exported(npgpt, run_folder, story):
     code, out, _ = npgpt(*begin, "--freeze", "wte,h.0", "--n-positions", "4", "--out", "frozen")
     assert code == 0 and "context 4\n" in out and "\ntrained    " in out
     assert npgpt("train", "--resume", "frozen", "--max-steps", "4", "--patience", "3")[0] == 0
+
+
+def test_one_held_out_example_is_enough_and_one_model_to_begin_with(npgpt, run_folder):
+    Path("two.tsv").write_text("y\tthe \nn\tthe the \n")
+    begin = ["train", "--from", run_folder, "--corpus", "two.tsv", "--task", "classify"]
+    code, out, err = npgpt(*begin, "--max-steps", "1", "--out", "two")
+    assert code == 0 and "% of the 1 held-out texts\n" in out, err
+    code, _, err = npgpt(*begin, "--from", "gpt2")
+    assert code == 2 and f"got both {run_folder} and gpt2; expected one" in err
 
 
 def test_a_classifier_reports_its_accuracy_and_writes_no_text(npgpt, run_folder):

@@ -173,3 +173,8 @@ def test_a_classifier_and_its_updates_are_saved_and_read_back(begun, tmp_path):
             np.testing.assert_array_equal(params[name], array)
         with pytest.raises(ValueError, match="is a classifier .n_labels=2.: it scores labels"):
             GPT2(config, params).generate([1], 1)
+
+
+def test_a_rank_above_the_sides_of_the_weights_is_rejected(begun):
+    with pytest.raises(ValueError, match="lora_rank=99 is above .*; expected far less"):
+        finetuning(begun, lora_rank=99)
