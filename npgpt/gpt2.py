@@ -127,7 +127,8 @@ class GPT2(LanguageModel):
     def __repr__(self) -> str:
         c = self.config
         dtype = next(iter(self.params.values())).dtype
-        return (f"GPT2({self.n_parameters():,} parameters in {dtype}: {c.n_layer} layers, "
+        kind = f"classifier of {c.n_labels} labels, " if c.n_labels else ""
+        return (f"GPT2({kind}{self.n_parameters():,} parameters in {dtype}: {c.n_layer} layers, "
                 f"{c.n_head} heads, {c.n_embd} channels, context {c.n_positions}, "
                 f"vocabulary {c.vocab_size})")
 

@@ -42,9 +42,10 @@ from ..training.settings import (
     read_toml,
     read_whole_toml,
     resolve,
+    split_labels,
     table_fields,
 )
-from ..training.tasks import accuracy, check_length, found_labels, load_task, split_labels
+from ..training.tasks import accuracy, check_length, found_labels, load_task
 from ..variants import settings as variant_settings
 from .console import interruption, note
 from .live import LiveProgress

@@ -44,7 +44,7 @@ from ..weights.safetensors_file import read_arrays, read_safetensors, write_safe
 from ..weights.stored import Stored
 from .adapters import base_crc32, base_of_run, load_adapted, trains_adapter
 from .frozen import frozen_names
-from .settings import RunConfig, build
+from .settings import RunConfig, build, split_labels
 
 FOLDER = "checkpoints"
 RUN_FILE = "run.json"
@@ -215,6 +215,12 @@ def read_model(path: Path) -> tuple[GPT2Config, Params, Tokenizer]:
     folder = newest_checkpoint(path)
     with _naming_the_one_before(folder):
         return _load_model(folder, _checked_record(folder, unread=(OPTIMIZER_FILE,)))
+
+
+def labels_of(path: Path) -> tuple[str, ...]:
+    """The labels that the run of a classifier scores, in the order of its head; else ()."""
+    folder = newest_checkpoint(path)
+    return split_labels(build_run(folder, read_record(folder)).data.labels)
 
 
 def sound_weights(path: Path) -> tuple[Path, Tokenizer]:

@@ -239,6 +239,11 @@ class RunConfig:
         return "\n".join(lines)
 
 
+def split_labels(labels: str) -> tuple[str, ...]:
+    """The labels in a setting."""
+    return tuple(name.strip() for name in labels.split(",") if name.strip())
+
+
 def table_fields() -> dict[str, dict[str, Field[Any]]]:
     """The keys that each table of a config file may hold, with their dataclass fields."""
     model = {name: option for name, option in GPT2Config.options().items() if name not in DERIVED}

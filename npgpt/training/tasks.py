@@ -33,7 +33,7 @@ from ..ops import TEXTBOOK, Ops
 from ..suggest import shown, unknown
 from ..tape import Array
 from ..text import Corpus, CorpusError, Tokenizer, load_corpus
-from .settings import TASKS, DataSettings, RunConfig
+from .settings import TASKS, DataSettings, RunConfig, split_labels
 
 _BEGINNING = ("Below is an instruction that describes a task. "
               "Write a response that appropriately completes the request.")
@@ -190,11 +190,6 @@ def check_length(run: RunConfig, corpus: Corpus) -> None:
         return          # examples have the length that they have
     for split in (corpus.train, corpus.val):
         corpus.require(run.sequence_length + 1, split)
-
-
-def split_labels(labels: str) -> tuple[str, ...]:
-    """The labels in a setting."""
-    return tuple(name.strip() for name in labels.split(",") if name.strip())
 
 
 def accuracy(

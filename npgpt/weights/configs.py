@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Callable, Iterable, Mapping
+from typing import Callable, Iterable, Mapping, Sequence
 
 from ..config import SIZES, GPT2Config
 from ..documents import parse_json
@@ -44,8 +44,12 @@ FREE = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "initializer_range", "scale_r
         "slope_decay", "entropy_tolerance", "entropy_target")
 
 
-def write_config(path: Path, config: GPT2Config, end: int | None = None) -> None:
+def write_config(
+    path: Path, config: GPT2Config, end: int | None = None, labels: Sequence[str] = ()
+) -> None:
     """Write a Hugging Face config.json; `end` is the id that ends a text, if it is known.
+
+    `labels` are a classifier's, by default LABEL_0, LABEL_1, ..., as in transformers.
 
     A model that transformers cannot compute has a model_type of npgpt's own, which it rejects.
     """
@@ -60,10 +64,22 @@ def write_config(path: Path, config: GPT2Config, end: int | None = None) -> None
         "bos_token_id": end, "eos_token_id": end, **config.to_dict(),
     }
     if config.n_labels:
+        names = labels or [f"LABEL_{i}" for i in range(config.n_labels)]
         content["num_labels"] = config.n_labels
+        content["id2label"] = {str(i): name for i, name in enumerate(names)}
+        content["label2id"] = {name: i for i, name in enumerate(names)}
+        content["pad_token_id"] = end       # or transformers takes no batch
     content["activation_function"] = THEIR_ACTIVATIONS.get(
         config.activation_function, config.activation_function)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def read_labels(path: Path, config: GPT2Config) -> tuple[str, ...]:
+    """A classifier's labels from a config.json; their numbers where it has no names for them."""
+    names = parse_json(path.read_bytes(), path, CheckpointError).get("id2label") if (
+        path.is_file()) else None
+    found = names if isinstance(names, dict) else {}
+    return tuple(str(found.get(str(i), i)) for i in range(config.n_labels))
 
 
 def lacking(config: GPT2Config) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Callable, Mapping
+from typing import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from ..variants import merged
 from .assemble import check_savable
 from .book import book_config, book_tensors
 from .checksums import CHECKSUMS
-from .configs import CONFIG, METADATA, lacking, write_config
+from .configs import CONFIG, METADATA, lacking, read_labels, write_config
 from .huggingface import WEIGHTS, huggingface_names
 from .llmc import bin_file, save_llmc
 from .reading import file_at, load
@@ -30,14 +30,15 @@ from .safetensors_file import write_safetensors
 
 @checked
 def save(
-    path: Path | str, config: GPT2Config, params: Params, tokenizer: Tokenizer | None = None
+    path: Path | str, config: GPT2Config, params: Params, tokenizer: Tokenizer | None = None,
+    labels: Sequence[str] = (),
 ) -> None:
     """Write a Hugging Face folder: model.safetensors and config.json, and the tokenizer's files.
 
-    A path that ends in .safetensors is that file, with config.json beside it. A kill, a full disk
-    or a read-only folder leaves what was there before intact. Raises ValueError if the parameters
-    do not match the config or the path is not that of a file, OSError if there is no room or no
-    permission.
+    `labels` are the names of a classifier's. A path that ends in .safetensors is that file, with
+    config.json beside it. A kill, a full disk or a read-only folder leaves what was there before
+    intact. Raises ValueError if the parameters do not match the config or the path is not that of
+    a file, OSError if there is no room or no permission.
     """
     check_savable(config, params)
     end = None if tokenizer is None else tokenizer.eot_id
@@ -46,7 +47,7 @@ def save(
         special = {} if end is None else {"bos_token_id": end, "eos_token_id": end}
         others = {**tokenizer_files(tokenizer), GENERATION: json.dumps(special, indent=2) + "\n"}
     _write_pair(Path(path), config, huggingface_names(params),
-                lambda file: write_config(file, config, end), others)
+                lambda file: write_config(file, config, end, labels), others)
 
 
 @checked
@@ -70,12 +71,13 @@ GENERATION = "generation_config.json"
 @checked
 def convert(
     src: Path | str, dst: Path | str, to: str = "hf", dtype: type | str | np.dtype | None = None,
-    merge: bool = False, tokenizer: Tokenizer | None = None,
+    merge: bool = False, tokenizer: Tokenizer | None = None, labels: Sequence[str] = (),
 ) -> GPT2Config:
     """Read `src` in any form and write `dst` as `to`: hf, npgpt, llmc or book; returns the config.
 
-    hf and npgpt are the same folder, with the `tokenizer`, by default the one that lies with `src`;
-    but hf is rejected for a model that transformers does not have.
+    hf and npgpt are the same folder, with the `tokenizer`, by default the one that lies with `src`,
+    and the `labels` of a classifier, by default those in its config.json; but hf is
+    rejected for a model that transformers does not have.
 
     llmc is written a piece at a time. For hf and book the safetensors library wants the entire
     model at once: what can be mapped from `src` stays there, the rest is in memory, and for book a
@@ -99,7 +101,8 @@ def convert(
         raise ValueError(f"transformers has no such model: {', '.join(wrong)}; --to npgpt writes "
                          "the same folder for npgpt alone")
     if to in ("hf", "npgpt"):
-        save(dst, config, params, tokenizer or _tokenizer_of(src, config))
+        save(dst, config, params, tokenizer or _tokenizer_of(src, config),
+             labels or read_labels(file_at(src).with_name(CONFIG), config))
     else:
         WRITERS[to](Path(dst), config, params)
     return config

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from npgpt import open_model
+from npgpt import load, open_model
 from npgpt.cli import parse
 from npgpt.files import InUse, locked
 from npgpt.training.checkpoint import load_checkpoint, newest_checkpoint
@@ -430,6 +430,17 @@ def test_a_classifier_reports_its_accuracy_and_writes_no_text(npgpt, run_folder)
     assert "\nlabels     n, y\n" in out and "% of the 2 held-out texts\n" in out
     code, _, err = npgpt("generate", "judge", "the ")
     assert (code, err.count("\n")) == (2, 1) and "is a classifier (n_labels=2)" in err
+    assert npgpt("eval", "judge", "mine.jsonl")[::2] == (2, err) and npgpt("eval", "judge")[0] == 0
+    judge = load("judge")
+    assert "classifier of 2 labels" in repr(judge) and "labels n, y" in repr(judge)
+    with pytest.raises(ValueError, match="is a classifier"):
+        judge.score("the ")
+    given = judge.classify("the the ")
+    assert [*given] == ["n", "y"] and sum(given.values()) == pytest.approx(1.0)
+    assert npgpt("convert", "judge", "exported")[0] == 0
+    assert load("exported").classify("the the ") == pytest.approx(given)
+    config = json.loads(Path("exported/config.json").read_text())
+    assert config["id2label"] == {"0": "n", "1": "y"} and config["label2id"] == {"n": 0, "y": 1}
     code, _, err = npgpt("train", "--corpus", "mine.jsonl", "--task", "instruct")
     assert code == 2 and "name one with --from" in err
 

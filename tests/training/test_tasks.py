@@ -79,7 +79,8 @@ def test_accuracy_is_the_fraction_of_labels_with_the_highest_score(tmp_path):
      r"line 2: expected instruction and output .and input., or prompt and completion"),
     ("instruct", '[{"prompt": "a", "completion": "b"}, {"prompt": "a"}]', "example 2: expected"),
     ("instruct", '{"prompt": "a", "completion": "b"}\n', "at least two examples, got 1"),
-    ("instruct", "nonsense\n", "line 1"), ("classify", "yes\tb\nno\n", "line 2: expected label, tab, text"),
+    ("instruct", "nonsense\n", "line 1"),
+    ("classify", "yes\tb\nno\n", "line 2: expected label, tab, text"),
     ("classify", '{"text": "a", "label": null}\n', "line 1: expected text and label"),
 ])
 def test_a_wrong_file_is_named_with_its_line(tmp_path, task, text, message):
