@@ -25,6 +25,7 @@ from ..training.checkpoint import (
     load_checkpoint,
 )
 from ..training.exports import FORMATS, exported, exporting
+from ..training.held_out import model_checkpoint
 from ..training.initial import fitted
 from ..training.log import Step
 from ..training.loop import CONFIG_FILE, Diverged, FolderGone, new_state, train
@@ -230,32 +231,34 @@ def _train(folder: Path, state: TrainingState, corpus: Corpus, on_step: Callable
         return 130 if outcome.reason == "interrupted" else 0
     print(f"\ndone       {outcome.step:,} steps in {took}")
     if outcome.reason == "out of patience":
-        print(f"stopped    the last {state.run.train.patience} evaluations were above the lowest; "
-              f"the best step\n           stays: {outcome.best}")
+        n = state.run.train.patience
+        last = f"last {n} evaluations were" if n > 1 else "last evaluation was"
+        print(f"stopped    the {last} above the lowest")
+    model = model_checkpoint(folder)
     if outcome.val_loss is None:
         print(f"val loss   not evaluated to the end; npgpt eval {named} does it")
     else:
         of = "token on all held-out text" if state.run.data.task == "text" else (
             "label" if state.config.n_labels else "token of the held-out answers")
-        print(f"val loss   {outcome.val_loss:.4f} nats per {of}")
+        where = "" if model == outcome.checkpoint else f", after the last step, {outcome.step:,}"
+        print(f"val loss   {outcome.val_loss:.4f} nats per {of}{where}")
     if state.config.n_labels:
         right = accuracy(state.params, state.config, corpus.val, state.ops, should_stop=happened)
         if right is not None:
             print(f"accuracy   {right:.1%} of the {len(corpus.val):,} held-out texts")
-    print(f"model      {outcome.checkpoint}")
+    print(f"model      {model}{'' if model == outcome.checkpoint else ', the best'}")
     print(f"curves     npgpt plot {named}")
     if not state.config.n_labels:
-        print(f"try        npgpt generate {named}{_prompt(state.tokenizer)}")
+        print(f"try        npgpt generate {named}{_prompt(corpus, state.run.data.task)}")
     return 130 if happened() else 0
 
 
-def _prompt(tokenizer: Tokenizer) -> str:
-    """A prompt to try, if the vocabulary has its characters."""
-    try:
-        tokenizer.encode("The ")
-    except ValueError:
-        return ""
-    return ' "The "'
+def _prompt(corpus: Corpus, task: str) -> str:
+    """A prompt to try: the first words of the held-out text, or an instruction."""
+    if task == "instruct":
+        return ' --instruct "Name three colours."'
+    words = corpus.tokenizer.decode(corpus.val[:40].astype(int)).split()[1:3]
+    return f" {shlex.quote(' '.join(words))}" if words else ""
 
 
 def _saved(folder: Path) -> str:

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from npgpt import load, open_model
+from npgpt import GPT2, GPT2Config, TextModel, load, open_model
 from npgpt.cli import parse
 from npgpt.files import InUse, locked
+from npgpt.text import BPETokenizer
 from npgpt.training.checkpoint import load_checkpoint, newest_checkpoint
+from npgpt.training.held_out import model_checkpoint
 from npgpt.training.tasks import load_task
 
 from ..training.conftest import without_checksums
@@ -419,6 +421,21 @@ def test_one_held_out_example_is_enough_and_one_model_to_begin_with(npgpt, run_f
     assert code == 0 and "% of the 1 held-out texts\n" in out, err
     code, _, err = npgpt(*begin, "--from", "gpt2")
     assert code == 2 and f"got both {run_folder} and gpt2; expected one" in err
+
+
+def test_an_instruction_is_put_into_the_words_that_were_learned(npgpt, tmp_path):
+    config = GPT2Config(vocab_size=50257, n_positions=64, n_embd=4, n_layer=1, n_head=2)
+    TextModel(GPT2.init(config), BPETokenizer()).save(tmp_path / "model")
+    Path("i.jsonl").write_text('{"instruction": "Say.", "output": "yes"}\n' * 8)
+    code, out, err = npgpt("train", "--from", "model", "--corpus", "i.jsonl", "--task", "instruct",
+                           "--max-steps", "4", "--eval-every", "1", "--patience", "1",
+                           "--learning-rate", "0.9", "--warmup-steps", "0", "--out", "run")
+    assert code == 0 and "try        npgpt generate run --instruct " in out, err
+    assert f"\nmodel      {model_checkpoint(Path('run'))}" in out
+    code, out, _ = npgpt("generate", "run", "--instruct", "Say.", "--max-new-tokens", "2")
+    assert code == 0 and "Instruction" not in out
+    code, _, err = npgpt("generate", "run", "--instruct", "--interactive")
+    assert code == 2 and "--instruct needs a PROMPT" in err
 
 
 def test_a_classifier_reports_its_accuracy_and_writes_no_text(npgpt, run_folder):
