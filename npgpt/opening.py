@@ -144,9 +144,12 @@ class TextModel:
                     logits[t - 1][None], window[t:t + 1])[0]
         return nats
 
-    def save(self, path: str | Path) -> None:
-        """Write a Hugging Face folder, with the tokenizer; raises as `GPT2.save`."""
-        save(path, self.model.config, self.model.params, self.tokenizer, self.labels)
+    def save(self, path: str | Path, merge: bool = False) -> None:
+        """Write a Hugging Face folder, with the tokenizer; `merge` and errors as `GPT2.save`."""
+        config, params = self.model.config, self.model.params
+        if merge and config.lora_rank:
+            config, params = merged(params, config)
+        save(path, config, params, self.tokenizer, self.labels)
 
     def _ids(self, prompts: Sequence[str]) -> list[Array]:
         wrong = next((prompt for prompt in prompts if not isinstance(prompt, str)), None)
