@@ -21,6 +21,18 @@ def note(text: str) -> None:
     print(f"npgpt: {text}", file=sys.stderr)
 
 
+@contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """Say on stderr what is waited for; in a terminal the line disappears afterwards."""
+    terminal = sys.stderr.isatty()
+    print(text, end="" if terminal else "\n", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        if terminal:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
 def bar(unit: str, total: int | None = None) -> tqdm[NoReturn]:
     """A bar that shows how many of `total` are done, and then disappears; see `progress_bar`."""
     return progress_bar(total=total, unit=unit, unit_scale=True, leave=False)

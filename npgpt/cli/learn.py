@@ -13,15 +13,16 @@ from typing import Any
 from ..documents import read_text
 from ..files import write_text
 from ..learn import fault, training_report, words
+from ..learn.child import SECONDS
 from ..learn.examine import PASSED, Result
 from ..learn.exercise import CourseError, Exercise, read_course
-from ..learn.notebook import notebook_of
+from ..learn.notebook import is_untouched, notebook_of
 from ..learn.training import Plan
 from ..learn.verify import verify
-from ..learn.watch import KEYS, keys, watch
-from ..learn.workspace import FOLDER, Workspace, found_from, start
+from ..learn.watch import converse, keys
+from ..learn.workspace import FOLDER, Workspace, found_from, is_workspace, start
 from ..suggest import unknown
-from .console import note, wants_color
+from .console import note, waiting, wants_color
 from .options import add_color
 from .parser import Parser
 
@@ -66,12 +67,15 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--all", action="store_true",
                         help="check: every finding; reset: every exercise")
     parser.add_argument("--give-up", action="store_true",
-                        help="solution: show it although the exercise does not pass")
+                        help="solution, fault: although the exercise does not pass")
     parser.add_argument("--answer", metavar="A|B|C", help="fault: which version is right")
     parser.add_argument("--why", metavar="TEXT", default="",
-                        help="fault: what is wrong with the others")
+                        help="fault: what is wrong with the others; kept for yourself, beside "
+                             "the doctor's names")
     parser.add_argument("--draw", type=int, default=0, metavar="N",
-                        help="fault: another three, drawn from mutants or wrong answers")
+                        help="fault: another three, made by changing the layer's code")
+    parser.add_argument("--seconds", type=float, default=SECONDS, metavar="S",
+                        help=f"a check may take so long (default {SECONDS})")
     parser.add_argument("--only", action="append", default=[], metavar="NAME",
                         help="verify: only this exercise; may be given more than once")
     parser.add_argument("--course", type=Path, metavar="DIR",
@@ -116,6 +120,9 @@ def _found(args: argparse.Namespace) -> Workspace | None:
     found = found_from(Path()) if args.dir is None else Workspace.at(args.dir)
     if found is not None:
         found.note = note
+        if not args.seconds > 0:
+            raise ValueError(f"--seconds must be above 0, got {args.seconds:g}")
+        found.seconds = args.seconds
     return found
 
 
@@ -155,11 +162,12 @@ def _start(args: argparse.Namespace) -> int:
     workspace, written = start(folder, args.course)
     left = len(workspace.course) - len(written)
     first = workspace.next() or workspace.course[0]
+    begun = "Open a file in your editor, read its story, write between the marks, then", \
+        "check it. The files are plain Python; nothing else is kept of what you do.", \
+        "Progress is worked out from the files: begin anywhere, skip what you like."
     lines = [f"{len(written)} exercises written to {folder}"
              + (f"; {left} were there already and stay as they are" if left else ""), "",
-             "Open a file in your editor, read its story, write between the marks, then",
-             "check it. The files are plain Python; nothing else is kept of what you do.",
-             "Progress is worked out from the files: begin anywhere, skip what you like.", "",
+             *([] if left else [*begun, ""]),
              *words.of_exercise(first, workspace.path(first), wants_color(args)), "",
              f"Commands work in {folder}, and from elsewhere with --dir {folder}."
              if folder != Path(FOLDER) else f"Commands work here, and in {folder}."]
@@ -192,7 +200,7 @@ def _next(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     if args.what and args.what[0].endswith(".py") and Path(args.what[0]).is_file() \
-            and args.dir is None:
+            and args.dir is None and is_workspace(Path(args.what[0]).parent):
         args.dir = Path(args.what[0]).parent
     workspace = _workspace(args)
     latest = None if args.what else workspace.latest() or workspace.course[0]
@@ -202,7 +210,8 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _checked(workspace: Workspace, exercise: Exercise, args: argparse.Namespace) -> Result:
-    result = workspace.check(exercise, args.all)
+    with waiting(f"checking {exercise.name} ..."):
+        result = workspace.check(exercise, args.all)
     colour = wants_color(args)
     lines = list(words.of_result(result, args.all, colour))
     if result.status == PASSED:
@@ -214,48 +223,9 @@ def _checked(workspace: Workspace, exercise: Exercise, args: argparse.Namespace)
 def _watch(args: argparse.Namespace) -> int:
     # from before anything is shown: what is typed then counts
     with keys() as pressed:
-        return _watched(args, pressed)
-
-
-def _watched(args: argparse.Namespace, pressed: Callable[[float], str]) -> int:
-    workspace = _workspace(args)
-    current = workspace.latest() or workspace.next() or workspace.course[0]
-    hints = dict.fromkeys((exercise.name for exercise in workspace.course), 0)
-    colour = wants_color(args)
-    print(f"watching {workspace.folder.resolve()}; save a file to have it checked")
-    if sys.stdin.isatty():
-        print(KEYS)
-    for line in words.of_exercise(current, workspace.path(current), colour):
-        print(line)
-    sys.stdout.flush()
-
-    def on_change(exercise: Exercise) -> None:
-        nonlocal current
-        current = exercise
-        print(f"\nchecking {exercise.name} ...", flush=True)
-        _checked(workspace, exercise, args)
-
-    def on_key(key: str) -> bool:
-        nonlocal current
-        if key == "n":
-            current = workspace.next() or current
-            lines = list(words.of_exercise(current, workspace.path(current), colour))
-        elif key == "h":
-            hints[current.name] = hints[current.name] % len(current.about["hints"]) + 1
-            lines = list(words.of_hint(current, hints[current.name]))
-        elif key == "l":
-            lines = list(words.of_list(workspace.course, workspace.results(), colour))
-        elif key == "x":
-            print(f"\nreset {current.name}? a copy of your file is kept (y/n)", flush=True)
-            answer = pressed(60)
-            lines = _reset_lines(workspace, [current]) if answer == "y" else ["not reset"]
-        else:
-            lines = [KEYS]
-        if key != "q":
-            print("\n" + "\n".join(lines), flush=True)
-        return key != "q"
-
-    watch(workspace, on_change, on_key, pressed, args.every)
+        workspace = _workspace(args)
+        converse(workspace, lambda exercise: _checked(workspace, exercise, args), pressed,
+                 wants_color(args), args.every)
     return 0
 
 
@@ -276,10 +246,7 @@ def _hint(args: argparse.Namespace) -> int:
 def _solution(args: argparse.Namespace) -> int:
     workspace = _workspace(args)
     exercise = _one(args, workspace)
-    if not args.give_up and workspace.results([exercise])[0].status != PASSED:
-        _say(args, [f"{exercise.name} does not pass yet; npgpt learn hint {exercise.name}, or",
-                    f"npgpt learn solution {exercise.name} --give-up"],
-             lambda: {"name": exercise.name, "solution": None})
+    if _hidden(args, workspace, exercise, {"solution": None}):
         return 1
     text = words.without_marks(exercise.solution).rstrip()
     _say(args, [text, "", f"# {exercise.place}"], lambda: {
@@ -287,23 +254,28 @@ def _solution(args: argparse.Namespace) -> int:
     return 0
 
 
+def _hidden(
+    args: argparse.Namespace, workspace: Workspace, exercise: Exercise, empty: dict[str, None]
+) -> bool:
+    """Whether a right answer is not shown yet; if so it says how it is."""
+    if args.give_up or workspace.results([exercise])[0].status == PASSED:
+        return False
+    _say(args, [f"{exercise.name} does not pass yet; npgpt learn hint {exercise.name}, or",
+                f"npgpt learn {args.command} {exercise.name} --give-up"],
+         lambda: {"name": exercise.name, **empty})
+    return True
+
+
 def _reset(args: argparse.Namespace) -> int:
     workspace = _workspace(args)
     if args.all == bool(args.what):
         raise ValueError("reset takes the name of an exercise, or --all")
     exercises = workspace.course if args.all else [_one(args, workspace)]
-    lines = _reset_lines(workspace, exercises)
-    _say(args, lines, lambda: {"reset": [exercise.name for exercise in exercises]})
+    copies = {exercise: workspace.reset(exercise) for exercise in exercises}
+    _say(args, words.of_reset(workspace.folder, copies), lambda: {
+        "reset": [exercise.name for exercise in copies],
+        "copies": {exercise.name: str(copy) for exercise, copy in copies.items() if copy}})
     return 0
-
-
-def _reset_lines(workspace: Workspace, exercises: Iterable[Exercise]) -> list[str]:
-    lines = []
-    for exercise in exercises:
-        copy = workspace.reset(exercise)
-        kept = f"; yours is kept as {copy}" if copy else ""
-        lines.append(f"{workspace.path(exercise)} is as it was at first{kept}")
-    return lines
 
 
 def _find(args: argparse.Namespace) -> int:
@@ -318,15 +290,19 @@ def _find(args: argparse.Namespace) -> int:
 
 
 def _fault(args: argparse.Namespace) -> int:
-    exercise = _one(args, _found(args) or Workspace(Path(FOLDER), read_course()))
-    choices = fault.question(exercise, args.draw)
+    workspace = _found(args) or Workspace(Path(FOLDER), read_course())
+    exercise = _one(args, workspace)
     letter, why = args.answer, args.why
     if letter is not None and letter.upper() not in tuple(fault.LETTERS):
         raise ValueError(f"--answer is one of {', '.join(fault.LETTERS)}, got {letter!r}")
+    if _hidden(args, workspace, exercise, {"choices": None}):
+        return 1
+    choices = fault.question(exercise, args.draw)
     colour = wants_color(args)
     if letter is None:
         ask = sys.stdin.isatty() and sys.stdout.isatty() and not args.json
-        _say(args, fault.of_question(exercise, choices, args.draw, not ask, colour),
+        _say(args, fault.of_question(
+            exercise, choices, _options(args, args.draw), not ask, colour),
              lambda: {"name": exercise.name, "choices": {c.letter: c.shown for c in choices}})
         if not ask:
             return 0
@@ -335,11 +311,16 @@ def _fault(args: argparse.Namespace) -> int:
             letter = input(f"{', '.join(fault.LETTERS)}? ").strip()
         why = input("why? ")
     answer = fault.answered(exercise, choices, letter)
-    lines = fault.of_answer(exercise, answer, letter, why, args.draw, colour)
+    lines = fault.of_answer(
+        exercise, answer, letter, why, _options(args, args.draw + 1), colour)
     _say(args, lines, lambda: {
         "name": exercise.name, "right": answer.right, "correct": answer.correct, "why": why,
         "wrong": {key: result.to_dict() for key, result in answer.results.items()}})
     return 0 if answer.correct else 1
+
+
+def _options(args: argparse.Namespace, draw: int) -> str:
+    return " --give-up" * bool(args.give_up) + f" --draw {draw}" * (draw > 0)
 
 
 def _notebook(args: argparse.Namespace) -> int:
@@ -347,9 +328,10 @@ def _notebook(args: argparse.Namespace) -> int:
     exercise = _one(args, workspace)
     path = workspace.path(exercise)
     target = path.with_suffix(".ipynb")
-    if target.exists():
+    text = notebook_of(exercise, read_text(path))
+    if target.exists() and not is_untouched(read_text(target)):
         raise ValueError(f"{target} is there already, with what you wrote in it; rename it first")
-    write_text(target, notebook_of(exercise, read_text(path)))
+    write_text(target, text)
     _say(args, [f"{target}", f"to open it: jupyter lab {target}    (pip install "
                 "'npgpt[notebook]')"], lambda: {"name": exercise.name, "file": str(target)})
     return 0

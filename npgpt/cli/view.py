@@ -37,7 +37,7 @@ examples:
   npgpt view runs/python-docs                     on its held-out text
   npgpt view runs/python-docs "The function returns"
   npgpt view runs/python-docs --before runs/python-docs/config.toml   untrained
-  npgpt view python-docs --n-layer 12 --no-residual        a preset, untrained
+  npgpt view python-docs --n-layer 12 --no-residual --norm none    untrained
   npgpt view gpt2 "The animal was too tired"      after npgpt pull gpt2
   npgpt view runs/python-docs --serve             type a text, generate
 """
@@ -68,7 +68,7 @@ def add_arguments(parser: Parser) -> None:
                         help="all numbers as they are, not rounded to three digits; a larger page")
     parser.add_argument("--serve", action="store_true",
                         help="serve the page on this machine, with live traces and generation")
-    parser.add_argument("--port", type=int, default=0, metavar="N",
+    parser.add_argument("--port", type=int, metavar="N",
                         help="of --serve (default 0: any that is free)")
     untrained = parser.add_argument_group("the model of a preset or a .toml file")
     fields, defaults = table_fields()["model"], resolve().to_dict()["model"]
@@ -77,25 +77,35 @@ def add_arguments(parser: Parser) -> None:
             add_setting(untrained, name, field, defaults.get(name))
 
 
+# of the text, in the page's footer
+SHOWN = 120
 # of the settings that are no variant's
 FIRST = ("n_layer", "n_embd", "n_head", "n_positions", "activation_function")
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the page, or serve it until Ctrl-C."""
+    if args.serve and args.out is not None:
+        raise ValueError("--serve writes no file; expected --serve or --out")
+    if args.port is not None and not args.serve:
+        raise ValueError("--port belongs to --serve")
+    place = args.out or Path(f"{_name(args.model)}.view.html")
+    if not place.parent.is_dir():
+        raise FileNotFoundError(f"--out {place}: expected a file in a folder that exists; there "
+                                f"is no folder {place.parent}")
     subject = source.subject(args.model, _settings(args))
     length = _length(args, subject)
     window = source.window(subject, _text(args), length)
     # on this machine exact numbers cost nothing, unless there are many
     exact = args.exact or (args.serve and all_fits(subject.config, len(window.ids)))
-    shown, seen = payload(subject, window, command=_command(args), exact=exact, live=args.serve)
+    shown, seen = payload(subject, window, command=_command(args, subject, window), exact=exact,
+                          live=args.serve)
     if args.before is not None:
         shown["before"] = _before(args, subject, window, exact)
     if args.check is not None:
         shown["check"] = failed_check(args.check, exact)
     if args.serve:
         return _serve(args, subject, window, shown, seen)
-    place = args.out or Path(f"{_name(args.model)}.view.html")
     text = page(shown)
     write_text(place, text)
     _describe(shown)
@@ -114,13 +124,18 @@ def _describe(shown: Json) -> None:
     if flow["first_not_finite"]:
         print(f"broken     {flow['nan']:,} NaN, {flow['inf']:,} infinities; the first in "
               f"{flow['first_not_finite']}")
+    if shown["check"]:
+        _wrapped("check", f"{shown['check']['function']}: {shown['check']['sentence']}")
     for which in ("vanishing", "exploding"):
         if flow[which]:
             print(f"{which:10} the gradient at {flow[which][-1]} and {len(flow[which]) - 1} other "
                   f"points of the stream")
     for sentence in meta["left_out"]:
-        print("\n".join(wrap(sentence, 80, initial_indent="left out   ",
-                             subsequent_indent=" " * 11)))
+        _wrapped("left out", sentence)
+
+
+def _wrapped(name: str, sentence: str) -> None:
+    print("\n".join(wrap(sentence, 80, initial_indent=f"{name:11}", subsequent_indent=" " * 11)))
 
 
 def _serve(
@@ -128,7 +143,7 @@ def _serve(
 ) -> int:
     length = min(subject.config.n_positions, args.length or len(window.ids))
     answers = Answers(subject, length, shown["meta"]["exact"], shown, seen)
-    with Server(answers, check_integer("--port", args.port, 0, 65535)) as server:
+    with Server(answers, check_integer("--port", args.port or 0, 0, 65535)) as server:
         print(f"page       {server.url}\nstop       Ctrl-C", flush=True)
         try:
             server.serve_forever()
@@ -175,9 +190,13 @@ def _name(model: str) -> str:
     return re.sub(r"[^\w.-]+", "-", path.stem if path.suffix == ".toml" else path.absolute().name)
 
 
-def _command(args: argparse.Namespace) -> str:
-    """The command as it was typed, without where the page went."""
-    words = ["npgpt", "view", args.model] + ([args.text] if args.text is not None else [])
+def _command(args: argparse.Namespace, subject: Subject, window: Window) -> str:
+    """The command as it was typed, without where the page went and what of the text is left out."""
+    words = ["npgpt", "view", args.model]
+    if args.text is not None:
+        text, all_shown = args.text, window.total <= len(window.ids) + 1
+        shown = text if all_shown else subject.tokenizer.decode(window.ids)
+        words.append(shown[:SHOWN] + ("" if all_shown and len(text) <= SHOWN else "..."))
     for name in ("file", "length", "before", "check"):
         if getattr(args, name) is not None:
             words += [f"--{name}", str(getattr(args, name))]

@@ -261,7 +261,11 @@ class UserCode:
                        if self._is_users(code.co_filename)})
 
     def _is_users(self, file: str) -> bool:
-        return file in self._files or not file.startswith((*LIBRARIES, HERE, "<frozen"))
+        if file in self._files:
+            return True
+        # another environment's libraries may be on the path too
+        return not (file.startswith((*LIBRARIES, HERE, "<frozen"))
+                    or {"site-packages", "dist-packages"} & set(Path(file).parts))
 
     def _add(self, seen: dict[types.CodeType, dict[str, Any]]) -> None:
         known = {code: f for f in self.functions for code in (f.code, f.kept) if code}

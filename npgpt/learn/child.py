@@ -17,11 +17,12 @@ import tempfile
 from pathlib import Path
 
 from ..documents import read_json, read_text
-from .examine import WRONG, Result, examine
+from .examine import NOT_BEGUN, WRONG, Result, examine
 from .exercise import Exercise, read_exercise
 from .grading import Finding
+from .marks import untouched
 
-SECONDS = 60
+SECONDS = 20    # the checks of right answers take a few
 _PACKAGE = str(Path(__file__).parents[2])
 _FRAME = re.compile(r'File "(.*)", line (\d+) in (\w+|<\w+>)')
 
@@ -29,9 +30,11 @@ _FRAME = re.compile(r'File "(.*)", line (\d+) in (\w+|<\w+>)')
 def check_apart(
     exercise: Exercise, file: Path, every: bool = False, seconds: float = SECONDS
 ) -> Result:
-    """The result of a check in a child process, which ends after `seconds`; a file that is not
-    UTF-8 text is a ValueError."""
-    read_text(file)
+    """The result of a check in a child process, which ends after `seconds`; a file in which nothing
+    is begun needs none. A file that is not UTF-8 text is a ValueError."""
+    begin = untouched(read_text(file))
+    if begin:
+        return Result(exercise.name, NOT_BEGUN, begin)
     path = os.pathsep.join([_PACKAGE, *filter(None, [os.environ.get("PYTHONPATH")])])
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
@@ -57,7 +60,8 @@ def _ended(told: str, code: int, file: Path, seconds: float) -> Finding:
                   if line <= len(lines))
     if "Timeout" in told:
         return Finding("too-slow", "imports", f"the check did not end within {seconds:g} s: is "
-                       "there a loop that never ends?", where)
+                       "there a loop that never ends? If it only takes longer, --seconds "
+                       f"{3 * seconds:g} waits for it.", where)
     return Finding("crashed", "imports", f"the code ended Python itself (status {code})", where)
 
 

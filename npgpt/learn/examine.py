@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import inspect
 import io
 import linecache
 import traceback
@@ -15,17 +17,19 @@ import numpy as np
 
 from ..documents import read_text
 from ..suggest import did_you_mean, one_line
+from .borrowed import borrowed
 from .exercise import CourseError, Exercise
 from .grading import Finding, Grading, Stop
-from .marks import NotBegun, regions
+from .marks import NotBegun, not_begun
 
 NOT_BEGUN, WRONG, PASSED = "not begun", "wrong", "passed"
+PRINTED, PRINTED_LINE = 8, 200      # lines of what the code printed, and characters of each
 
 
 @dataclass(frozen=True)
 class Result:
     """What a check says: `status` is "not begun", "wrong" or "passed"; `right` are the steps that
-    found nothing before it ended, `printed` what the learner's code printed."""
+    found nothing before it ended, `printed` the first of what the learner's code printed."""
 
     name: str
     status: str
@@ -57,7 +61,19 @@ def examine(exercise: Exercise, source: str, file: str = "", every: bool = False
 
 def examine_module(exercise: Exercise, mine: types.ModuleType, every: bool = False) -> Result:
     """Check functions that are there already, such as those of a notebook's cells."""
-    return _graded(exercise, lambda: mine, "", "", every)
+    return _graded(exercise, lambda: mine, "", "", every, cells_of(exercise, mine))
+
+
+def cells_of(exercise: Exercise, mine: types.ModuleType) -> str:
+    """The source of those functions and classes of a notebook's cells that the exercise asks for.
+    """
+    names = [node.name for node in ast.parse(exercise.solution).body
+             if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    texts = []
+    for name in names:
+        with contextlib.suppress(AttributeError, OSError, TypeError):
+            texts.append(inspect.getsource(getattr(mine, name)))
+    return "\n".join(texts)
 
 
 def loaded(source: str, file: str, name: str = "exercise") -> types.ModuleType:
@@ -79,7 +95,7 @@ def grader(exercise: Exercise) -> types.ModuleType:
 
 
 def _graded(exercise: Exercise, load: Callable[[], types.ModuleType], source: str, file: str,
-            every: bool) -> Result:
+            every: bool, cells: str = "") -> Result:
     grade = grader(exercise).grade
     grading = Grading(every)
     printed = io.StringIO()
@@ -88,10 +104,14 @@ def _graded(exercise: Exercise, load: Callable[[], types.ModuleType], source: st
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         try:
             mine = load()
+            names = borrowed(mine, source or cells, exercise.solution)
+            if names:
+                grading.fail("borrowed", f"your code uses npgpt's own {' and '.join(names)}: only "
+                             "your own code is graded", step="imports")
             with np.errstate(all="ignore"):
                 grade(mine, grading)
         except NotBegun as begun:
-            status, message = NOT_BEGUN, _not_begun(begun, source)
+            status, message = NOT_BEGUN, not_begun(begun.words, source)
         except Stop:
             pass
         except AttributeError as error:
@@ -115,17 +135,14 @@ def _graded(exercise: Exercise, load: Callable[[], types.ModuleType], source: st
     if grading.findings:
         status = WRONG
     return Result(exercise.name, status, message, tuple(grading.findings), tuple(grading.right),
-                  printed.getvalue())
+                  _first(printed.getvalue()))
 
 
-def _not_begun(begun: NotBegun, source: str) -> str:
-    """Which part is not begun, and its lines."""
-    lines = source.splitlines()
-    for first, last in regions(source):
-        if any(f'NotBegun("{begun.words}")' in line for line in lines[first - 1:last]):
-            where = f"line {first}" if first == last else f"lines {first}-{last}"
-            return f"not begun: {begun.words}; write at {where}, between the marks"
-    return f"not begun: {begun.words}"
+def _first(printed: str) -> str:
+    """The first lines of what was printed, and how many there are."""
+    lines = [line[:PRINTED_LINE] for line in printed.rstrip().splitlines()]
+    more = [f"... {len(lines):,} lines in all: a check calls your code many times"]
+    return "\n".join([*lines[:PRINTED], *(more if len(lines) > PRINTED else [])])
 
 
 def _inside(error: BaseException, file: str) -> bool:

@@ -15,11 +15,17 @@ from dataclasses import dataclass
 from ..display.terminal import tint
 from .examine import Result, examine
 from .exercise import Exercise
+from .marks import MARK
 from .mutants import ACCEPTED, edits
-from .words import without_marks, wrap
+from .words import code, wrap
 
 LETTERS = "ABC"
 TRIED = 40      # mutants that are examined until two are named
+# mistakes in the mathematics; the order of what is returned or a dtype is no exercise for paper
+DRAWN = {"accumulated-twice", "factor", "mask-forgotten", "mask-inverted", "mean-for-sum",
+         "missing-broadcast-sum", "missing-factor", "missing-term", "sum-for-mean", "term-factor",
+         "term-sign", "transposed", "wrong-axis", "wrong-variable"}
+Lines = list[tuple[int, str]]
 
 
 @dataclass(frozen=True)
@@ -60,10 +66,11 @@ def question(exercise: Exercise, draw: int = 0) -> list[Choice]:
         if len(wrong) < 2:
             raise ValueError(f"{exercise.name} has no faults that could be planted")
         sources = [exercise.solution, *wrong]
-        names = {name for other in wrong for name in _different(sources[0], other)}
+        names = {name for other in wrong
+                 for name in _different(_functions(sources[0]), _functions(other))}
     order = chance.sample(range(3), 3)
-    return [Choice(letter, "\n\n".join(_function(sources[n], name) for name in sorted(names)),
-                   sources[n], n == 0) for letter, n in zip(LETTERS, order)]
+    return [Choice(letter, "\n".join(_shown(sources[n], sorted(names))), sources[n], n == 0)
+            for letter, n in zip(LETTERS, order)]
 
 
 def answered(exercise: Exercise, choices: list[Choice], letter: str) -> Answer:
@@ -75,29 +82,40 @@ def answered(exercise: Exercise, choices: list[Choice], letter: str) -> Answer:
 
 
 def of_question(
-    exercise: Exercise, choices: list[Choice], draw: int, command: bool, colour: bool
+    exercise: Exercise, choices: list[Choice], options: str, command: bool, colour: bool
 ) -> Iterator[str]:
-    """The three as lines, and the `command` that answers where nobody is asked."""
+    """The three as lines, and the `command`, with its `options`, that answers where nobody is
+    asked."""
     yield f"{exercise.about['title']}: one of these is right, two are wrong."
+    forward = _forward(choices)
+    if forward:
+        yield from ("", "the forward, which is right:", *_shown(choices[0].source, [forward]))
     for choice in choices:
         yield from ("", tint(f"{choice.letter}.", "bold", colour), choice.shown)
     yield from ("", "Which is right, and what is wrong with the others?")
     if command:
-        again = f" --draw {draw}" if draw else ""
-        yield f'npgpt learn fault {exercise.name}{again} --answer A --why "..."'
+        yield f'npgpt learn fault {exercise.name}{options} --answer A --why "..."'
 
 
 def of_answer(
-    exercise: Exercise, answer: Answer, letter: str, why: str, draw: int, colour: bool
+    exercise: Exercise, answer: Answer, letter: str, why: str, another: str, colour: bool
 ) -> Iterator[str]:
-    """Whether the letter is right, the learner's reason, and beside it the doctor's."""
+    """Whether the letter is right, the doctor's reasons, and beside them the learner's; `another`
+    are the options that draw again."""
     verdict = "." if answer.correct else f"; {letter.upper()} is not."
     yield tint(f"{answer.right} is right{verdict}", "green" if answer.correct else "orange", colour)
-    yield from wrap(f"You said: {why}") if why else ()
     for wrong, result in answer.results.items():
-        yield from ("", f"{wrong} is wrong. The doctor says: {result.findings[0].kind}")
-        yield from wrap(result.findings[0].text, "   ")
-    yield from ("", f"another three: npgpt learn fault {exercise.name} --draw {draw + 1}")
+        found = result.findings[0]
+        yield from ("", f"{wrong} is wrong. The doctor says: {found.kind}")
+        for text in (found.message, *found.details):
+            if not text.startswith("Evidence:"):
+                yield from wrap(text, "   ")
+    if why:
+        yield ""
+        yield from wrap(f"Your reason, which only you judge: {why}")
+        yield from wrap(f"Did you name the same: "
+                        f"{', '.join(r.findings[0].kind for r in answer.results.values())}?")
+    yield from ("", f"another three: npgpt learn fault {exercise.name}{another}")
 
 
 def _of_one_function(exercise: Exercise, chance: random.Random) -> list[str]:
@@ -105,7 +123,8 @@ def _of_one_function(exercise: Exercise, chance: random.Random) -> list[str]:
     which have no backward."""
     wrong = [exercise.changed(answer) for answer in exercise.about["wrong"]]
     chance.shuffle(wrong)
-    where = [_different(exercise.solution, source) for source in wrong]
+    right = _functions(exercise.solution)
+    where = [_different(right, _functions(source)) for source in wrong]
     same = [source for source, place in zip(wrong, where) if place == where[0]]
     wrong = same if len(same) > 1 else wrong
     return wrong[:2]
@@ -121,7 +140,8 @@ def _drawn(exercise: Exercise, chance: random.Random) -> Iterator[tuple[str, str
         return
     function = chance.choice(functions)
     place = tree.body.index(function)
-    mutants = list(edits(function))
+    mutants = [edit for edit in edits(function)
+               if edit[0] in DRAWN and not edit[1].startswith("return ")]
     kinds: set[str] = set()
     for kind, _, mutant in chance.sample(mutants, min(TRIED, len(mutants))):
         body = [*tree.body[:place], mutant, *tree.body[place + 1:]]
@@ -134,9 +154,9 @@ def _drawn(exercise: Exercise, chance: random.Random) -> Iterator[tuple[str, str
                 return
 
 
-def _functions(source: str) -> dict[str, str]:
-    """The text of each function of a source, and of each method under its class, without marks and
-    docstring."""
+def _functions(source: str) -> dict[str, Lines]:
+    """The numbered lines of each function of a source, and of each method under its class, without
+    marks and docstring."""
     lines = source.splitlines()
     found = {}
     for node in ast.parse(source).body:
@@ -148,18 +168,30 @@ def _functions(source: str) -> dict[str, str]:
             first = part.body[0]
             if len(part.body) > 1 and ast.get_docstring(part) is not None:
                 hidden = {*range(first.lineno, (first.end_lineno or 0) + 1)}
-            kept = [lines[n - 1] for n in range(part.lineno, (part.end_lineno or 0) + 1)
-                    if n not in hidden]
-            above = [] if part is node else [lines[node.lineno - 1], ""]
+            kept = [(n, lines[n - 1]) for n in range(part.lineno, (part.end_lineno or 0) + 1)
+                    if n not in hidden and not lines[n - 1].strip().startswith(MARK)]
+            above = [] if part is node else [(node.lineno, lines[node.lineno - 1])]
             name = part.name if part is node else f"{lines[node.lineno - 1]} {part.name}"
-            found[name] = without_marks("\n".join([*above, *kept])).rstrip()
+            found[name] = [*above, *kept]
     return found
 
 
-def _function(source: str, name: str) -> str:
-    return _functions(source)[name]
+def _shown(source: str, names: list[str]) -> list[str]:
+    """The functions with these names, with the numbers that their lines have in the source."""
+    functions = _functions(source)
+    return [line for n, name in enumerate(names)
+            for line in [*[""] * (n > 0), *code(functions[name])]]
 
 
-def _different(source: str, other: str) -> list[str]:
-    before, after = _functions(source), _functions(other)
-    return [name for name in before if before[name] != after.get(name)]
+def _forward(choices: list[Choice]) -> str:
+    """The forward of the backward that is asked about, if all three have the same; else ""."""
+    sources = [_functions(choice.source) for choice in choices]
+    names = _different(sources[0], sources[1]) + _different(sources[0], sources[2])
+    forwards = {name.replace("_backward", "_forward") for name in names}
+    return next((name for name in sorted(forwards - {*names}) if name in sources[0]
+                 and all(source[name] == sources[0][name] for source in sources)), "")
+
+
+def _different(before: dict[str, Lines], after: dict[str, Lines]) -> list[str]:
+    return [name for name, lines in before.items()
+            if [text for _, text in lines] != [text for _, text in after.get(name, [])]]

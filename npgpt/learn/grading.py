@@ -56,11 +56,13 @@ class Stop(Exception):
 
 @dataclass
 class Grading:
-    """What a grade.py is given; `findings` grows, `right` has the steps that found nothing."""
+    """What a grade.py is given; `findings` grows, `right` has the steps that found nothing, and
+    `wrong` those that found something, on any of their inputs."""
 
     every: bool = False
     findings: list[Finding] = field(default_factory=list)
     right: list[str] = field(default_factory=list)
+    wrong: set[str] = field(default_factory=set)
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(15))
 
     def normal(self, *shape: int) -> Array:
@@ -95,6 +97,10 @@ class Grading:
                     details.append(f"{at}xpected {report.expected}, got {report.got}.")
                 found = Finding(
                     fault.kind, "values", f"{name}: {_ended(fault.sentence)}", tuple(details))
+                if fault.kind == "wrong-shape" and report.got.startswith("shape"):
+                    where = f"{_place(report.where)} " if report.where else "it "
+                    found = Finding(fault.kind, "values", f"{name}: {where}has {report.got}; "
+                                    f"expected {report.expected}.")
         self._end(found, f"the values of {name}")
 
     def gradient(
@@ -139,29 +145,31 @@ class Grading:
             with np.errstate(all="ignore"):
                 answer = test()
         except Exception as error:      # the learner's code
-            found = Finding("raises", "probe", f"It should hold: {sentence}. But it raised "
-                            f"{described(error)}")
+            found = Finding("raises", "probe", f"fails: {sentence}. It raised {described(error)}")
         else:
             if isinstance(answer, str) or not (answer is None or answer):
-                found = Finding(kind, "probe", f"It does not hold: {sentence}.",
+                found = Finding(kind, "probe", f"fails: {sentence}.",
                                 (answer,) if isinstance(answer, str) else ())
         self._end(found, sentence)
 
-    def fail(self, kind: str, message: str, *details: str) -> None:
+    def fail(self, kind: str, message: str, *details: str, step: str = "probe") -> None:
         """A finding of the exercise's own."""
-        self._end(Finding(kind, "probe", message, details), "")
+        self._end(Finding(kind, step, message, details), "")
 
     def _end(self, found: Finding | None, what: str) -> None:
         if found is None:
             self._passed(what)
             return
+        name = _about(found)[2].partition(",")[0]
+        self.wrong |= {what, f"the values of {name}", f"the gradients of {name}"}
+        self.right = [step for step in self.right if step not in self.wrong]
         if all(_about(found) != _about(other) for other in self.findings):
             self.findings.append(found)     # the same is often found on several inputs
         if not self.every:
             raise Stop
 
     def _passed(self, what: str) -> None:
-        if what not in self.right:      # a step is often tried on several inputs
+        if what not in self.right and what not in self.wrong:   # a step may be tried several times
             self.right.append(what)
 
     def _report(self, examine: Callable[[], Report], name: str) -> None:
@@ -200,8 +208,8 @@ class Grading:
                            "expected an array")
         got, wanted = np.asarray(got), np.asarray(wanted)
         if got.shape != wanted.shape:
-            return Finding("wrong-shape", "shape", f"{name} has shape {_shape_words(got, '')}; "
-                           f"expected {_shape_words(wanted, axes)}")
+            return Finding("wrong-shape", "shape", f"{name}: it has shape "
+                           f"{_shape_words(got, '')}; expected {_shape_words(wanted, axes)}.")
         if got.dtype != wanted.dtype:
             return Finding("wrong-type", "type", f"{name} gives {got.dtype} for inputs in "
                            f"{wanted.dtype}; expected {wanted.dtype}")
@@ -217,8 +225,9 @@ def _ended(sentence: str) -> str:
 
 
 def _place(where: str) -> str:
-    """A place in a value: what a dict holds stands under its own name, ['dx'][0] as dx[0]."""
-    return re.sub(r"^\['([^']*)'\]", r"\1", where)
+    """A place in a value: what a dict holds stands under its own name, ['dx'][0] as dx[0], and
+    step 1['wte'][0] as step 1, wte[0]."""
+    return re.sub(r"(?<=\w)\['([^']*)'\]", r", \1", re.sub(r"^\['([^']*)'\]", r"\1", where))
 
 
 def _name(function: Callable[..., Any]) -> str:

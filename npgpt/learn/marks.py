@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 
-BEGIN = "# ---- your code: begins here ----"
-END = "# ---- your code: ends here ----"
+MARK = "# ---- your code:"
+BEGIN = f"{MARK} begins here ----"
+END = f"{MARK} ends here ----"
+_MARKER = re.compile(r'raise NotBegun\("(.*)"\)')
 _DEFINITION = re.compile(r"\s*(?:def|class)\s+(\w+)")
 
 
@@ -68,3 +70,23 @@ def written(source: str) -> list[str]:
     lines = source.splitlines()
     return [text for first, last in regions(source) for line in lines[first - 1:last]
             if (text := line.strip())]
+
+
+def untouched(source: str) -> str:
+    """Where to begin, as `not_begun` says it, if each region still holds nothing but its marker;
+    else ""."""
+    found = [_MARKER.fullmatch(line) for line in written(source)]
+    if not found or not all(found) or len(found) != len(regions(source)):
+        return ""
+    assert found[0] is not None
+    return not_begun(found[0][1], source)
+
+
+def not_begun(words: str, source: str) -> str:
+    """Which part is not begun, and its lines."""
+    lines = source.splitlines()
+    for first, last in regions(source):
+        if any(f'NotBegun("{words}")' in line for line in lines[first - 1:last]):
+            where = f"line {first}" if first == last else f"lines {first}-{last}"
+            return f"not begun: {words}; write at {where}, between the marks"
+    return f"not begun: {words}"

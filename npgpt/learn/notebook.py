@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import html
+import json
 import sys
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..documents import read_text
 
@@ -45,7 +47,7 @@ def check(
     something else than the cells, the answer says so. Raises ValueError for an unknown exercise.
     """
     from . import words
-    from .examine import examine_module
+    from .examine import cells_of, examine_module
     from .exercise import BUILT_IN, read_course
     from .workspace import Workspace, found_from
 
@@ -56,7 +58,7 @@ def check(
     result = examine_module(exercise, mine, every)
     lines = list(words.of_result(result, every, False))
     if result.status == "passed":
-        lines += words.of_pass(exercise, _source(exercise, mine), False)
+        lines += words.of_pass(exercise, cells_of(exercise, mine), False)
     path = here.path(exercise)
     if functions is None and path.is_file() and (names := _differing(path, mine)):
         lines += ["", *words.wrap(f"The cells were graded. {path.name} differs from them in "
@@ -78,7 +80,37 @@ def notebook_of(exercise: Exercise, source: str) -> str:
     # what runs the file alone stops at a part that is not begun: the check stands above it
     alone = [n for n, text in enumerate(cells) if text.startswith("if __name__")]
     cells.insert(alone[0] if alone else len(cells), check)
-    return notebook("\n\n".join([f'r"""{story}\n"""', *(f"# %%\n{cell}" for cell in cells)]) + "\n")
+    text = notebook("\n\n".join(
+        [f'r"""{_markdown(story)}\n"""', *(f"# %%\n{cell}" for cell in cells)]) + "\n")
+    value = json.loads(text)
+    value["metadata"]["npgpt"] = {"sources": _sources(value)}
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+def is_untouched(text: str) -> bool:
+    """Whether the cells of a notebook are as `notebook_of` made them, run or not."""
+    try:
+        value = json.loads(text)
+        return bool(value["metadata"]["npgpt"]["sources"] == _sources(value))
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _sources(value: dict[str, Any]) -> str:
+    texts = ["".join(cell["source"]) for cell in value["cells"]]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+def _markdown(story: str) -> str:
+    """A story with its title and its parts as headings, and a blank line before what is indented.
+    """
+    lines: list[str] = []
+    for n, line in enumerate(story.splitlines()):
+        if line.startswith("    ") and lines and lines[-1] and not lines[-1].startswith("    "):
+            lines.append("")
+        head = "# " if n == 0 else "## " if line.isupper() else ""
+        lines.append(f"{head}{line.capitalize() if head == '## ' else line}")
+    return "\n".join(lines)
 
 
 def _parts(source: str) -> list[str]:
@@ -90,6 +122,8 @@ def _parts(source: str) -> list[str]:
     start = body[0].lineno if body else 1
     for before, node in zip([None, *body], [*body, None]):
         end = before.end_lineno or 0 if before is not None else 0
+        while start <= end < len(lines) and lines[end].startswith(" "):
+            end += 1    # a comment at the end of a function, such as the mark
         alone = isinstance(before, (ast.FunctionDef, ast.ClassDef, ast.If))
         if node is None or (before is not None and (
                 alone or isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.If)))):
@@ -97,21 +131,6 @@ def _parts(source: str) -> list[str]:
             parts.append("\n".join(lines[start - 1:end]))
             start = end + 1
     return [text.strip("\n") for text in parts if text.strip()]
-
-
-def _source(exercise: Exercise, mine: types.ModuleType) -> str:
-    """The cells' functions as one source, for the comparison with wrong answers."""
-    import inspect
-
-    names = [node.name for node in ast.parse(exercise.solution).body
-             if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
-    texts = []
-    for name in names:
-        try:
-            texts.append(inspect.getsource(getattr(mine, name)))
-        except (AttributeError, OSError, TypeError):
-            pass
-    return "\n".join(texts)
 
 
 def _differing(path: Path, mine: types.ModuleType) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 import types
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from .training import Plan, Stopped, corpus, sample, train
 from .words import wrap
 from .workspace import Workspace
 
+ENDS = 2.3      # the held-out loss of a full run; a test trains one
 QUICK = 20      # steps that the fast ops are timed on
 
 
@@ -36,16 +38,25 @@ def report(
     """Train, say how it goes, and give the same as plain values. Raises Stopped as `train`, and for
     what a learner's layer raised."""
     mine, text, steps = Own(learners(workspace)), corpus(), plan.steps
-    missing = sorted({name for exercise in workspace.course
-                      for name in exercise.about.get("train", {}).get("ops", [])} - {*mine.whose})
+    missing = {name: exercise for exercise in workspace.course
+               for name in exercise.about.get("train", {}).get("ops", [])
+               if name not in mine.whose}
     for who, names in (("yours", [*mine.whose] or ["nothing yet: no layer passes"]),
-                       ("npgpt's", missing)):
+                       ("npgpt's", [f"{name} (exercise {exercise.number})"
+                                    for name, exercise in missing.items()])):
         for n, line in enumerate(textwrap.wrap(", ".join(names), WIDTH - 11)):
             say(f"{'' if n else who:10} {line}")
+    aside = [exercise.name for exercise in workspace.passed() if not exercise.about.get("train")]
+    if aside:
+        for n, line in enumerate(textwrap.wrap(
+                f"{', '.join(aside)}: passed; no layer of the model comes of it", WIDTH - 11)):
+            say(f"{'' if n else 'not used':10} {line}")
     config = plan.config(text.tokenizer.vocab_size)
     say(f"model      {config.n_layer} layers, {config.n_embd} channels, {config.n_head} heads, "
         f"context {config.n_positions}")
     say(f"text       {text.name}: {len(text.train):,} characters to train on")
+    for n, line in enumerate(textwrap.wrap(_meaning(steps, text.tokenizer.vocab_size), WIDTH - 11)):
+        say(f"{'' if n else 'loss':10} {line}")
     say("")
     every = max(1, steps // 10)
 
@@ -88,9 +99,20 @@ def report(
     say("")
     say(f"npgpt's fast ops take {1000 * quick.seconds / count:.0f} ms a step, these "
         f"{1000 * run.seconds / steps:.0f} ms: {times:.1f} times as long")
+    coming = workspace.next()
+    if coming is not None:
+        say(f"next: exercise {coming.number}, npgpt learn next {coming.name}")
     return {"yours": {name: exercise.name for name, exercise in mine.whose.items()},
             "losses": run.losses, "held_out": run.held_out, "seconds": run.seconds,
             "fast_speedup": times, "calls": dict(mine.calls), "sample": written}
+
+
+def _meaning(steps: int, vocab_size: int) -> str:
+    """What the loss of a run can be compared with."""
+    short = "" if steps >= Plan.steps else f"; {steps} are a short run"
+    return (f"the mean of -ln p(next character). To guess among all {vocab_size} alike costs "
+            f"{math.log(vocab_size):.2f}; {Plan.steps} steps end near {ENDS} on held-out text"
+            f"{short}.")
 
 
 def _calls(mine: Own, name: str) -> str:

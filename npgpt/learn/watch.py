@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from . import words
 from .exercise import Exercise
 from .workspace import Workspace
 
@@ -57,6 +58,54 @@ def watch(
         key = pressed(every)
         if key and not on_key(key):
             return
+
+
+def converse(
+    workspace: Workspace, check: Callable[[Exercise], object], pressed: Callable[[float], str],
+    colour: bool, every: float = 1.0,
+) -> None:
+    """`watch` as it is printed: the file that was changed last, `check` for each that is saved, and
+    an answer to each key."""
+    latest = workspace.latest()
+    current = latest or workspace.next() or workspace.course[0]
+    hints = dict.fromkeys((exercise.name for exercise in workspace.course), 0)
+    print(f"watching {workspace.folder.resolve()}; save a file to have it checked")
+    if sys.stdin.isatty():
+        print(KEYS)
+    (result,) = workspace.results([current])
+    print(f"{'last changed' if latest else 'next'}: {current.name}, {result.status}")
+    for line in words.of_exercise(current, workspace.path(current), colour):
+        print(line)
+    sys.stdout.flush()
+
+    def on_change(exercise: Exercise) -> None:
+        nonlocal current
+        current = exercise
+        print(flush=True)
+        check(exercise)
+
+    def on_key(key: str) -> bool:
+        nonlocal current
+        if key == "n":
+            current = workspace.next() or current
+            lines = list(words.of_exercise(current, workspace.path(current), colour))
+        elif key == "h":
+            hints[current.name] = hints[current.name] % len(current.about["hints"]) + 1
+            lines = list(words.of_hint(current, hints[current.name]))
+        elif key == "l":
+            lines = list(words.of_list(workspace.course, workspace.results(), colour))
+        elif key == "x":
+            print(f"\nreset {current.name}? a copy of your file is kept (y/n)", flush=True)
+            answer = pressed(60)
+            lines = ["not reset"] if answer != "y" else words.of_reset(
+                workspace.folder, {current: workspace.reset(current)})
+        else:
+            lines = [KEYS]
+        if key != "q":
+            print("\n" + "\n".join(lines), flush=True)
+        return key != "q"
+
+    watch(workspace, on_change, on_key, pressed, every)
 
 
 @contextlib.contextmanager

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..display.terminal import WIDTH, bar, tint
 from ..doctor import KINDS, value_kinds
 from .examine import NOT_BEGUN, PASSED, WRONG, Result
 from .exercise import Exercise, WrongAnswer
-from .marks import written
+from .marks import MARK, written
 from .verify import note_of
 
 HUES = {PASSED: "green", NOT_BEGUN: "bold", WRONG: "orange"}
-PRINTED = 12    # lines of what the learner's code printed
+SHORT = 6       # lines of a wrong answer that are shown
 
 
 def wrap(text: str, indent: str = "") -> list[str]:
@@ -85,14 +85,14 @@ def of_result(result: Result, every: bool, colour: bool) -> Iterator[str]:
             yield f"   what this is, and how to find it by hand: npgpt explain {finding.kind}"
     if result.findings and not every:
         yield ""
-        yield f"all findings   npgpt learn check {result.name} --all"
+        if result.findings[0].step != "imports":    # else nothing was looked at after it
+            yield f"all findings   npgpt learn check {result.name} --all"
         yield f"a hint         npgpt learn hint {result.name}"
     if result.printed.strip():
         lines = result.printed.rstrip().splitlines()
         yield ""
-        yield "your code printed:" + (f" (the last {PRINTED} of {len(lines)} lines)"
-                                      if len(lines) > PRINTED else "")
-        yield from (f"   {line}"[:WIDTH] for line in lines[-PRINTED:])
+        yield "your code printed:"
+        yield from (f"   {line}"[:WIDTH] for line in lines)
 
 
 def of_pass(exercise: Exercise, source: str, colour: bool) -> Iterator[str]:
@@ -103,10 +103,13 @@ def of_pass(exercise: Exercise, source: str, colour: bool) -> Iterator[str]:
     near = nearest(exercise, source)
     if near is not None:
         yield ""
-        yield tint(f"The nearest wrong answer: {near['name']}", "bold", colour)
-        for sign, line in edited(exercise, near):
-            yield f"   {sign} {line}"[:WIDTH]
-        yield from wrap(f"It would have been named {near['kind']}. {near['breaks']}", "   ")
+        for line in wrap(f"A wrong answer that people give: {near['name']}"):
+            yield tint(line, "bold", colour)
+        for words, block in zip(("in place of, in the solution,", "they write"),
+                                edited(exercise, near), strict=True):
+            yield f"   {words}"
+            yield from (f"       {line}".rstrip()[:WIDTH] for line in _cut(block))
+        yield from wrap(f"It is named {near['kind']}. {near['breaks']}", "   ")
     yield ""
     yield "A solution, to compare with yours"
     yield f"   {exercise.place}"
@@ -116,22 +119,47 @@ def of_pass(exercise: Exercise, source: str, colour: bool) -> Iterator[str]:
     yield "Then: npgpt learn next"
 
 
-def edited(exercise: Exercise, edit: WrongAnswer) -> list[tuple[str, str]]:
-    """The lines that an edit takes away and puts there, each with its sign."""
-    before, after = exercise.solution.splitlines(), exercise.changed(edit).splitlines()
-    return [(line[0], line[2:].strip()) for line in difflib.ndiff(before, after)
-            if line[0] in "+-" and line[2:].strip()]
+def edited(exercise: Exercise, edit: WrongAnswer) -> tuple[list[str], list[str]]:
+    """The solution's lines that an edit replaces, and what it puts there, from the first that
+    differs to the last, as far to the left as they go."""
+    old = without_marks(exercise.solution).splitlines()
+    new = without_marks(exercise.changed(edit)).splitlines()
+    first = next((n for n, (a, b) in enumerate(zip(old, new)) if a != b), min(len(old), len(new)))
+    behind = zip(reversed(old[first:]), reversed(new[first:]))
+    last = next((n for n, (a, b) in enumerate(behind) if a != b), min(len(old), len(new)) - first)
+    before, after = old[first:len(old) - last], new[first:len(new) - last]
+    lines = textwrap.dedent("\n".join([*before, *after])).split("\n")
+    return lines[:len(before)], lines[len(before):]
+
+
+def _cut(block: list[str]) -> list[str]:
+    if not block:
+        return ["(nothing)"]
+    return block if len(block) <= SHORT else [*block[:SHORT], "..."]
 
 
 def nearest(exercise: Exercise, source: str) -> WrongAnswer | None:
-    """The listed wrong answer whose code is most like the learner's."""
+    """The listed wrong answer whose code is most like the learner's, of those that are shown in a
+    few lines if there are any."""
     mine = "\n".join(written(source))
 
-    def alike(wrong: WrongAnswer) -> float:
+    def alike(wrong: WrongAnswer) -> tuple[bool, float]:
         theirs = "\n".join(written(exercise.changed(wrong)))
-        return difflib.SequenceMatcher(None, mine, theirs, autojunk=False).ratio()
+        ratio = difflib.SequenceMatcher(None, mine, theirs, autojunk=False).ratio()
+        return max(map(len, edited(exercise, wrong))) <= SHORT, ratio
 
     return max(exercise.about["wrong"], key=alike, default=None)
+
+
+def code(lines: list[tuple[int, str]]) -> Iterator[str]:
+    """Lines of code with their numbers, the long ones wrapped."""
+    for number, line in lines:
+        indent = line[:len(line) - len(line.lstrip())]
+        parts = textwrap.wrap(
+            line.strip(), WIDTH - 6, initial_indent=indent, break_on_hyphens=False,
+            subsequent_indent=f"{indent}        ") or [""]
+        for n, part in enumerate(parts):
+            yield f"{'' if n else number:4}  {part}".rstrip()
 
 
 def of_hint(exercise: Exercise, number: int) -> Iterator[str]:
@@ -145,7 +173,13 @@ def of_hint(exercise: Exercise, number: int) -> Iterator[str]:
         yield f"that was the last; a solution: npgpt learn solution {exercise.name} --give-up"
 
 
+def of_reset(folder: Path, copies: Mapping[Exercise, Path | None]) -> list[str]:
+    """Which files are stubs again, and where the copies are that were kept."""
+    return [f"{folder / exercise.file} is as it was at first"
+            + (f"; yours is kept as {copy}" if copy else "") for exercise, copy in copies.items()]
+
+
 def without_marks(source: str) -> str:
     """A source without the lines of marks, to be read."""
     return "\n".join(line for line in source.splitlines()
-                     if not line.strip().startswith("# ---- your code:")) + "\n"
+                     if not line.strip().startswith(MARK)) + "\n"

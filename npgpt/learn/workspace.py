@@ -16,9 +16,9 @@ from pathlib import Path
 
 from ..documents import parse_toml, read_json, read_text
 from ..files import write_text
-from ..suggest import unknown
+from ..suggest import did_you_mean, shown
 from ..version import VERSION
-from .child import check_apart
+from .child import SECONDS, check_apart
 from .examine import NOT_BEGUN, PASSED, Result
 from .exercise import CourseError, Exercise, read_course
 
@@ -26,16 +26,18 @@ FOLDER = "npgpt-learn"
 CACHE = ".npgpt-learn.json"
 COURSE = "course.toml"
 COPIES = "copies"
-A_FEW = 2       # checks take no time worth a remark
+A_FEW = 2       # files are named
 
 
 @dataclass
 class Workspace:
-    """A learner's folder and its course; `note` gets a remark where an answer takes a while."""
+    """A learner's folder and its course; `note` gets a remark where an answer takes a while, and a
+    check may take so many `seconds`."""
 
     folder: Path
     course: Sequence[Exercise]
     note: Callable[[str], None] = lambda text: None
+    seconds: float = SECONDS
 
     @staticmethod
     def at(folder: Path) -> Workspace:
@@ -57,7 +59,10 @@ class Workspace:
             if wanted in (exercise.name, exercise.folder.name) or (
                     wanted.isdigit() and int(wanted) == exercise.number):
                 return exercise
-        raise unknown("exercise", wanted, [exercise.name for exercise in self.course])
+        if Path(name).is_file():
+            raise ValueError(f"{name} is not a file of the course; npgpt learn list has its names")
+        near = did_you_mean(wanted, [exercise.name for exercise in self.course])
+        raise ValueError(f"unknown exercise {shown(wanted)}{near}; npgpt learn list has the names")
 
     def search(self, words: Iterable[str]) -> list[Exercise]:
         """The exercises whose title, goal, story or words hold all of `words`; the surest first."""
@@ -107,7 +112,8 @@ class Workspace:
         if not path.is_file():
             raise CourseError(f"{path} is not there; npgpt learn reset {exercise.name} writes it")
         key = self._key(exercise)
-        result = check_apart(exercise, path.resolve(), every)
+        # to go on after a finding takes the doctor longer
+        result = check_apart(exercise, path.resolve(), every, self.seconds * (3 if every else 1))
         if not every:
             self._remember({key: result})
         return result
@@ -121,11 +127,13 @@ class Workspace:
         keys = [self._key(exercise) for exercise in exercises]
         new = {key: exercise for key, exercise in zip(keys, exercises, strict=True)
                if key and key not in known}
-        if len(new) > A_FEW:
-            self.note(f"checking {len(new)} files that are new or have changed")
+        if new:
+            files = f"{len(new)} files" if len(new) > A_FEW else " and ".join(
+                exercise.file for exercise in new.values())
+            self.note(f"checking {files}, new or changed, ...")
         with ThreadPoolExecutor(2) as pool:
-            found = dict(zip(new, pool.map(
-                lambda e: check_apart(e, self.path(e).resolve()), new.values())))
+            found = dict(zip(new, pool.map(lambda e: check_apart(
+                e, self.path(e).resolve(), seconds=self.seconds), new.values())))
         if found:
             self._remember(found)
         known |= found

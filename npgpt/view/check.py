@@ -15,13 +15,15 @@ from .encoding import Json, encoded
 def failed_check(target: str, exact: bool = False) -> Json:
     """The first wrong gradient of 'FILE' or 'FILE:NAME', beside the numeric one, for a random dout.
 
-    Raises ValueError where every gradient is right, or the wrong one cannot be drawn, and as
-    `npgpt.doctor.examine_file`.
+    Where every gradient is right, or the finding cannot be drawn, the verdict alone.
+
+    Raises ValueError as `npgpt.doctor.examine_file`.
     """
     found: list[tuple[Subject, Report]] = []
     reports = examine_file(target, on_report=lambda *each: found.append(each))
+    functions = ", ".join(report.op for report in reports)
     if all(report.ok for report in reports):
-        raise ValueError(f"--check {target}: every gradient is right, there is nothing to draw")
+        return _verdict("right", functions, "every gradient is right, there is nothing to draw")
     for subject, report in found:
         for finding in report.findings:
             if finding.argument in subject.names:
@@ -29,9 +31,13 @@ def failed_check(target: str, exact: bool = False) -> Json:
                 drawn = _drawn(subject, position, exact)
                 if drawn is not None:
                     return drawn | {"kind": finding.kind, "sentence": finding.message}
-    finding = next(finding for report in reports for finding in report.findings)
-    raise ValueError(f"--check {target}: no wrong gradient that can be drawn, but a finding: "
-                     f"{finding.message}")
+    op, finding = next((report.op, finding) for report in reports for finding in report.findings)
+    return _verdict(finding.kind, op, finding.message)
+
+
+def _verdict(kind: str, function: str, sentence: str) -> Json:
+    return {"function": function, "input": None, "shape": None, "expected": None, "got": None,
+            "difference": None, "worst": None, "kind": kind, "sentence": sentence}
 
 
 def _drawn(subject: Subject, position: int, exact: bool) -> Json | None:

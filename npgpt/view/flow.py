@@ -95,8 +95,8 @@ def flow(seen: Traced) -> Json:
             flags[name] = "exploding"
     broken = breaks(seen)
     flags |= {name: "not finite" for name in broken.steps}
-    return {"points": points, "flags": flags, "rule": RULE, "reference": last,
-            "reference_rms": reference,
+    return {"points": points, "flags": flags, "rule": RULE, "limits": [VANISHING, EXPLODING],
+            "reference": last, "reference_rms": reference,
             "vanishing": [name for name in flags if flags[name] == "vanishing"],
             "exploding": [name for name in flags if flags[name] == "exploding"],
             "first_not_finite": broken.first, "nan": broken.nan, "inf": broken.inf}

@@ -94,10 +94,15 @@ class Answers:
         if asked["entry"] not in steps:
             raise unknown("entry", asked["entry"], steps)
         one = steps[asked["entry"]]
-        if len(asked["index"]) != 2 or one.out.ndim != 3:
-            raise ValueError(f"expected the entry of a sequence and an index [position, channel]; "
-                             f"got {asked['entry']} and {asked['index']}")
-        return worked(one, (asked["index"][0], asked["index"][1]))
+        index = asked["index"]
+        # as the page names it, with the batch
+        if len(index) == 3 and index[0] == 0:
+            index = index[1:]
+        if len(index) != 2 or one.out.ndim != 3:
+            raise ValueError(f"expected the entry of a sequence and an index [position, channel] "
+                             f"or [0, position, channel]; got {asked['entry']} and "
+                             f"{asked['index']}")
+        return worked(one, (index[0], index[1]))
 
     def _seen(self, text: str) -> Traced:
         """The trace of a page's text: the first page's, the last one's, or a new one."""
@@ -199,6 +204,16 @@ class _Handler(BaseHTTPRequestHandler):
             status, text = rejected.status, written({"error": str(rejected)})
         except (ValueError, MemoryError) as error:
             status, text = HTTPStatus.BAD_REQUEST, written({"error": one_line(str(error))})
+        self._send(status, text, kind)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What the standard library rejects, said as everything else is."""
+        unknown_method = code == HTTPStatus.NOT_IMPLEMENTED
+        self._send(HTTPStatus(code), written({
+            "error": "expected GET or POST" if unknown_method else message
+            or HTTPStatus(code).phrase}), "application/json")
+
+    def _send(self, status: HTTPStatus, text: str, kind: str) -> None:
         content = text.encode("utf-8")
         self.send_response(status)
         for name, value in (
@@ -209,7 +224,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.close_connection = True
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: a terminal is for what the user asked for."""

@@ -61,6 +61,10 @@ def subject(model: str, settings: dict[str, Any] | None = None) -> Subject:
         raise CheckpointError(f"{model} is not a run, a checkpoint, a folder of weights, nor a "
                               f"preset{did_you_mean(model, UNTRAINED)}; expected one, such as "
                               f"{', '.join(UNTRAINED)}")
+    runs = [each for each in sorted(path.iterdir()) if is_run(each)] if path.is_dir() else []
+    if runs and not (path / "config.json").exists():
+        raise CheckpointError(f"{model} is no run but holds {len(runs)}; expected one of them, "
+                              f"such as {', '.join(str(each) for each in runs[:3])}")
     config, params, tokenizer = read_any(path)
     return Subject(model, "weights", config, params, tokenizer,
                    Optimizer(resolve(FINE_TUNING).train, scheduled=False))

@@ -74,7 +74,8 @@ def predictions(seen: Traced, tokenizer: Tokenizer) -> list[Json]:
             p = np.exp(logs)
             prediction: Json = {
                 "id": None, "text": None, "show": None, "loss": None, "probability": None,
-                "rank": None, "entropy": float(0.0 - (p * np.where(p > 0, logs, 0.0)).sum()),
+                "rank": None, "ties": 0,
+                "entropy": float(0.0 - (p * np.where(p > 0, logs, 0.0)).sum()),
                 "candidates": [{**token(tokenizer, i), "p": float(p[i])}
                                for i in best(logits, CANDIDATES)]}
             if target != IGNORE:
@@ -82,6 +83,7 @@ def predictions(seen: Traced, tokenizer: Tokenizer) -> list[Json]:
                     **token(tokenizer, target), "loss": float(0.0 - logs[target]),
                     "probability": float(p[target]),
                     "rank": 1 + int((logits > logits[target]).sum())
-                    if np.isfinite(logits[target]) else None}
+                    if np.isfinite(logits[target]) else None,
+                    "ties": max(0, int((logits == logits[target]).sum()) - 1)}
             found.append(prediction)
     return found

@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import shlex
 import signal
 
 import pytest
@@ -49,6 +50,14 @@ def test_every_option_stands_in_the_foots_command(npgpt, run_folder, tmp_path, s
     assert page["entries"][0]["value"]["e"] == "f4"
 
 
+def test_the_foots_command_has_no_more_of_a_text_than_the_page(npgpt, run_folder, tmp_path, story):
+    text = story.read_text()
+    for length, given, wanted in ((4, text[:60], text[:4] + "..."), (4, text[:5], text[:5])):
+        assert npgpt("view", "run", given, "--length", length)[0] == 0
+        command = shown(tmp_path / "run.view.html")["meta"]["command"]
+        assert shlex.split(command)[3] == wanted
+
+
 @pytest.mark.parametrize("arguments, code, message", [
     (["run", "--length", "9"], 2, "length=9"),
     (["run", "ab", "--file", "x"], 2, "got both a TEXT and --file"),
@@ -58,7 +67,10 @@ def test_every_option_stands_in_the_foots_command(npgpt, run_folder, tmp_path, s
     (["run", "--before", "python-docs"], 2, "reads other tokens than run"),
     (["run", "--check", "none.py"], 2, "none.py is not a file"),
     (["run", "--serve", "--port", "99999"], 2, "port=99999"),
-    (["run", "--out", "no/such/page.html"], 3, "no/such"),
+    (["run", "--out", "no/such/page.html"], 3, "there is no folder no/such"),
+    (["run", "--serve", "--out", "x.html"], 2, "expected --serve or --out"),
+    (["run", "--port", "8000"], 2, "--port belongs to --serve"),
+    (["."], 3, ". is no run but holds 1; expected one of them, such as run"),
 ])
 def test_a_mistake_is_answered_in_one_line(npgpt, run_folder, arguments, code, message):
     got, out, err = npgpt("view", *arguments)

@@ -140,3 +140,20 @@ def test_a_part_of_the_first_axis_is_seen_in_the_source():
     assert cuts_a_batch(cuts)
     assert not cuts_a_batch(takes_one)
     assert not cuts_a_batch(np.sin)
+
+
+def test_a_library_of_another_environment_is_not_the_users_code(tmp_path):
+    folder = tmp_path / "lib" / "site-packages"
+    folder.mkdir(parents=True)
+    path = folder / "their_sum.py"
+    path.write_text("def their_sum(x):\n    return x.sum()\n")
+    space = {}
+    exec(compile(path.read_text(), str(path), "exec"), space)
+
+    def mine(x):
+        return space["their_sum"](2 * x)
+
+    code = UserCode()
+    code.watch(lambda: mine(np.ones(3)))
+    names = [f.name for f in code.functions]
+    assert "mine" in names and "their_sum" not in names

@@ -25,5 +25,13 @@ def test_the_line_that_ran_is_named(double, tmp_path, line, kind, words, seconds
 def test_a_file_beside_it_is_not_taken_for_a_library(double, tmp_path):
     (tmp_path / "random.py").write_text("1 / 0\n", encoding="utf-8")
     path = tmp_path / double.file
+    path.write_text(double.solution, encoding="utf-8")
+    assert check_apart(double, path).status == "passed"
+
+
+def test_a_stub_is_told_from_its_text_alone(double, tmp_path):
+    (double.folder / "grade.py").write_text("1 / 0\n", encoding="utf-8")
+    path = tmp_path / double.file
     path.write_text(double.stub, encoding="utf-8")
-    assert check_apart(double, path).status == "not begun"
+    result = check_apart(double, path)
+    assert result.status == "not begun" and "write at line 16" in result.message

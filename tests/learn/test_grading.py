@@ -31,6 +31,29 @@ def test_shape_type_and_values_are_found_in_this_order(mine, kind, words):
     assert finding.kind == kind and words in finding.text
 
 
+def test_a_wrong_shape_is_said_once():
+    for axes in ("", "B C"):
+        (finding,) = found(lambda g: g.values(
+            lambda x: 2 * x, lambda x: x[:1], np.ones((2, 3)), axes=axes))
+        assert finding.text.count("expected") == 1 and finding.text.count("(1, 3)") == 1
+
+
+def test_what_has_a_finding_is_not_right_too():
+    grading = Grading(True)
+    grading.values(lambda x: 2 * x, lambda x: x + 2, np.array([2.0]))
+    assert grading.right == ["the values of <lambda>"]
+    for x in ([3.0], [2.0]):
+        grading.values(lambda x: 2 * x, lambda x: x + 2, np.array(x))
+    assert grading.findings and grading.right == []
+
+
+def test_a_place_in_a_step_is_readable():
+    report = Program("steps", lambda x: {"step 1": {"wte.weight": x}}, [])
+    (finding,) = found(lambda g: g.values(
+        report, lambda x: {"step 1": {"wte.weight": 3 * x}}, np.ones((2, 2))))
+    assert "At step 1, wte.weight[0, 0]: expected" in finding.text
+
+
 def test_expected_and_got_stand_at_the_first_wrong_index():
     (finding,) = found(lambda g: g.values(lambda x: 2 * x, lambda x: 3 * x, np.ones((2, 3))))
     assert "At [0, 0]: expected 2, got 3." in finding.text

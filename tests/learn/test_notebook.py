@@ -39,6 +39,15 @@ def test_the_call_grades_the_cells_functions():
 
 
 @pytest.mark.parametrize("exercise", read_course(), ids=lambda exercise: exercise.name)
+def test_the_check_stands_above_what_runs_alone_and_no_mark_leaves_its_function(exercise):
+    for source in (exercise.solution, exercise.stub):
+        texts = ["".join(cell["source"]) for cell in cells(source, exercise)]
+        (check_at,) = (n for n, text in enumerate(texts) if "npgpt.learn.check" in text)
+        assert texts[check_at + 1].startswith("if __name__")
+        assert all(text.count("begins here") == text.count("ends here") for text in texts)
+
+
+@pytest.mark.parametrize("exercise", read_course(), ids=lambda exercise: exercise.name)
 def test_every_exercise_is_a_notebook_whose_outputs_are_empty(exercise):
     found = cells(exercise.stub, exercise)
     assert all(c["outputs"] == [] and c["execution_count"] is None
@@ -80,3 +89,19 @@ def test_functions_may_be_given_and_an_unknown_name_is_a_mistake():
 def test_a_file_that_is_no_python_is_a_mistake_of_one_line():
     with pytest.raises(ValueError, match="line 1"):
         notebook_of(SOFTMAX, "def f(:\n")
+
+
+def test_a_story_has_headings_and_a_blank_line_before_what_is_indented():
+    softmax = next(e for e in read_course() if e.name == "softmax")
+    first = json.loads(notebook_of(softmax, softmax.stub))["cells"][0]
+    lines = "".join(first["source"]).splitlines()
+    assert lines[0].startswith("# Softmax") and "## Mathematics" in lines
+    for before, line in zip(lines, lines[1:]):
+        assert not (line.startswith("    ") and before and not before.startswith("    "))
+
+
+def test_in_cells_too_npgpts_own_function_is_not_graded():
+    from npgpt.layers.softmax import softmax_backward, softmax_forward
+
+    functions = {"softmax_forward": softmax_forward, "softmax_backward": softmax_backward}
+    assert "borrowed" in repr(check("softmax", functions))

@@ -4,9 +4,12 @@ import re
 from pathlib import Path
 
 import npgpt
+from npgpt.cli import main
 from npgpt.cli.learn import COMMANDS
-from npgpt.learn.examine import examine
+from npgpt.learn.child import SECONDS
+from npgpt.learn.examine import Result, examine
 from npgpt.learn.exercise import read_course
+from npgpt.learn.grading import Finding
 from npgpt.learn.words import of_result
 
 PAGE = (Path(npgpt.__file__).parent / "learn" / "README.md").read_text(encoding="utf-8")
@@ -33,7 +36,23 @@ def test_the_answer_shown_is_the_one_that_is_given():
     wrong = next(w for w in softmax.about["wrong"] if w["name"] == "the sum's path forgotten")
     lines = list(of_result(examine(softmax, softmax.changed(wrong)), False, False))
     shown = re.search(r"^```\n(softmax: wrong.*?)^```", PAGE, re.M | re.S)
-    assert shown is not None and "\n".join(lines).startswith(shown[1].rstrip())
+    assert shown is not None
+    begin, cut, _ = shown[1].partition("   ...\n")
+    assert cut and "\n".join(lines).startswith(begin.rstrip())
+    assert "npgpt explain missing-term" in "\n".join(lines)
+
+
+def test_every_kind_is_explained_where_the_answer_says_so_and_nowhere_else(capsys):
+    kinds = {wrong["kind"] for exercise in COURSE.values() for wrong in exercise.about["wrong"]}
+    for kind in sorted({*kinds, "borrowed", "missing", "too-slow", "raises"}):
+        lines = "\n".join(of_result(
+            Result("x", "wrong", findings=(Finding(kind, "values", "x"),)), False, False))
+        explained = main(["explain", kind]) == 0
+        assert (f"npgpt explain {kind}" in lines) == explained, kind
+
+
+def test_the_seconds_of_a_check_are_those_that_the_page_says():
+    assert f"may take {SECONDS} seconds" in PAGE
 
 
 def test_the_page_says_how_many_exercises_there_are():

@@ -54,6 +54,7 @@ def test_in_a_terminal_single_keys_show_hints_and_quit(tmp_path, course):
              "--every", "0.05"], stdin=slave, stdout=slave, stderr=slave) as process:
         os.close(slave)
         screen = read_until(process, master, "a hint")
+        assert "next: double, not begun" in screen
         # keys that are typed at once are all read
         os.write(master, b"hh")
         assert "hint 2 of 3" in read_until(process, master, "hint 2 of 3")

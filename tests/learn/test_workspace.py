@@ -44,7 +44,7 @@ def test_progress_follows_the_file_and_the_cache_may_go(space):
 def test_what_has_not_changed_is_not_checked_again(space, monkeypatch):
     checks = []
 
-    def check(exercise, path, every=False):
+    def check(exercise, path, every=False, seconds=0):
         checks.append(exercise.name)
         return examine(exercise, path.read_text(encoding="utf-8"))
 

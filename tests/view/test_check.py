@@ -34,12 +34,14 @@ def test_the_wrong_gradient_stands_beside_the_right_one(tmp_path):
     assert drawn["kind"]
 
 
-@pytest.mark.parametrize("dweight, message", [
-    ("(dout * x).sum(axis=0)", "every gradient is right, there is nothing to draw"),
-    ("(dout * x).sum(axis=1)", "no wrong gradient that can be drawn, but a finding"),
+@pytest.mark.parametrize("dweight, right, words", [
+    ("(dout * x).sum(axis=0)", True, "every gradient is right, there is nothing to draw"),
+    ("(dout * x).sum(axis=1)", False, ""),
+    ("undefined", False, "backward raised NameError"),
 ])
-def test_what_cannot_be_drawn_is_said(tmp_path, dweight, message):
+def test_what_cannot_be_drawn_is_said(tmp_path, dweight, right, words):
     file = tmp_path / "mine.py"
     file.write_text(PAIR.format(dweight=dweight))
-    with pytest.raises(ValueError, match=message):
-        failed_check(f"{file}:scale")
+    verdict = failed_check(f"{file}:scale")
+    assert verdict["function"] == "scale" and verdict["expected"] is None
+    assert (verdict["kind"] == "right") == right and words in verdict["sentence"]

@@ -96,7 +96,10 @@ def test_a_request_that_does_not_fit_gets_one_sentence(server, headers, body, st
 
 def test_other_methods_are_unknown(server):
     for method in ("PUT", "DELETE", "OPTIONS", "HEAD"):
-        assert ask(server, method, "/")[0] == 501
+        status, headers, text = ask(server, method, "/")
+        assert status == 501 and headers["Content-Type"] == "application/json"
+        assert text == "" if method == "HEAD" else (
+            json.loads(text) == {"error": "expected GET or POST"})
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /trace HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
@@ -144,10 +147,12 @@ def test_a_typed_text_is_traced_and_its_cells_are_numpys(server):
     entry = next(e for e in found["entries"] if e["name"] == "h.1.mlp.c_fc")
     assert total == pytest.approx(cell["value"]) and cell["value"] == decoded(entry["value"])[3, 5]
     assert cell["gradient"] == decoded(entry["gradient"])[3, 5]
+    named = asked | {"index": [0, 3, 5]}
+    assert json.loads(ask(server, "POST", "/cell", named)[2]) == cell
     for wrong, message in (({"text": "other"}, "not among"),
                            ({"entry": "h.1.mlp.c_f"}, "did you mean"),
                            ({"entry": "loss"}, "an index"), ({"index": [99, 0]}, "outside"),
-                           ({"index": [1]}, "an index")):
+                           ({"index": [1, 3, 5]}, "an index"), ({"index": [1]}, "an index")):
         status, _, text = ask(server, "POST", "/cell", asked | wrong)
         assert status == 400 and message in json.loads(text)["error"]
 

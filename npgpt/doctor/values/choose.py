@@ -103,7 +103,7 @@ def diagnose(points: list[Point], program: Program) -> ValueReport:
     difference = first_difference(wrong.right, wrong.got) or ("", "", "")
     faults, others = _choose([wrong, *(p for p in points if p is not wrong)], program)
     if not faults:
-        faults = [_unnamed(wrong)]
+        faults = [_unnamed(wrong, pairs=len(_own(program)) > 1)]
     return ValueReport(program.name, tuple(faults), tuple(others), *difference)
 
 
@@ -185,14 +185,19 @@ def _single(program: Program, point: Point) -> Iterator[list[Guess]]:
 
 
 def _pairs(program: Program, settings: Settings) -> Iterator[list[Guess]]:
-    own = [variant for variant in program.mistakes() if variant.function is None]
+    own = _own(program)
     pairs = [pair for pair in itertools.combinations(own, 2) if pair[0].kind != pair[1].kind]
     for first, second in sorted(pairs, key=lambda p: own.index(p[0]) + own.index(p[1]))[:PAIRS]:
         alone = _named(program, [first], settings)
         yield [alone, _named(program, [first, second], settings)]
 
 
-def _unnamed(point: Point) -> Fault:
+def _own(program: Program) -> list[Variant]:
+    """The mistakes that can be made together."""
+    return [variant for variant in program.mistakes() if variant.function is None]
+
+
+def _unnamed(point: Point, pairs: bool) -> Fault:
     right, got = point.right, point.got
     for key, a in right.items():
         if key in got and got[key].shape != a.shape:
@@ -201,8 +206,9 @@ def _unnamed(point: Point) -> Fault:
                          f"it has shape {got[key].shape}, expected {a.shape}")
         if key in got and a.dtype.kind == "f" and not np.isfinite(got[key]).all() \
                 and np.isfinite(a).all():
-            return Fault("not-finite", "NaN or infinity: subtract the row maximum before exp, "
-                         "mask with -inf before softmax, and leave every row something to see")
+            return Fault("not-finite", "it holds NaN or infinity, where all numbers are finite: "
+                         "look for a division by 0, a logarithm or a root of what may be 0 or "
+                         "less, an exp of what may be large")
     if right.keys() != got.keys():
         return Fault("wrong-count", f"it gives {len(got)} values, expected {len(right)}")
     off = gap(right, got) / (size(right) or 1.0)
@@ -218,8 +224,10 @@ def _unnamed(point: Point) -> Fault:
             total += a.size
             parts = (_part(differs, axis) for axis in range(a.ndim))
             where = "".join(parts) if len(right) == 1 else ""
-    many = f": {wrong} of {total} numbers are wrong{where}" if total > 1 else ""
-    return Fault("unexplained", f"no known mistake, nor two of them, gives these values{many}")
+    count = f"all {total}" if wrong == total else f"{wrong} of {total}"
+    many = f": {count} numbers are wrong{where}" if total > 1 else ""
+    known = "no known mistake, nor two of them," if pairs else "no known mistake"
+    return Fault("unexplained", f"{known} gives these values{many}")
 
 
 def _part(off: Array, axis: int) -> str:

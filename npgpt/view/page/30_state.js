@@ -30,6 +30,12 @@ function select(change, push = false) {
     const other = state.entry.replace(/^h\.\d+\./, `h.${change.layer}.`);
     if (trace.entry(other)) next.entry = other;
   }
+  // a cell whose terms are in the page, of the same position if there is one
+  if (change.entry !== undefined && change.cell === undefined && next.view === "tensor") {
+    const entry = trace.entry(change.entry),
+      at = ((entry && entry.worked) || []).find(({ index }) => index[0] === next.pos);
+    if (at) next.cell = entry.columns ? entry.columns.indexOf(at.index[1]) : at.index[1];
+  }
   if (change.pos !== undefined && change.key === undefined) next.key = Math.min(next.key, next.pos);
   if (next.entry !== state.entry && change.step === undefined) {
     const i = trace.byName.get(next.entry),

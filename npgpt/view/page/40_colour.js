@@ -122,6 +122,7 @@ function legend(scale, words) {
             : "linear",
     ),
     words && el("span", {}, words),
-    scale.broken > 0 && el("span", { class: "warn" }, `hatched: NaN or infinite, ${scale.broken}`),
+    scale.broken > 0 && el("span", { class: "warn" }, `hatched: NaN or infinite, ` +
+        count(scale.broken, scale.of || "number")),
   );
 }

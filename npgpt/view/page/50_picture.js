@@ -26,6 +26,9 @@ class Picture {
     });
     this.readout = el("output", { class: "readout", "aria-live": "polite" });
     this.below = el("div", {});
+    // what of a picture that is wider than the page is in sight
+    this.more = el("p", { class: "soft small more", hidden: true });
+    this.body.addEventListener("scroll", () => this.sight());
     this.tableBox = el("div", {
       class: "scroll",
       tabindex: "0",
@@ -38,6 +41,7 @@ class Picture {
       { "data-figure": options.name },
       el("div", { class: "head" }, this.caption, this.toggle),
       this.body,
+      this.more,
       this.tableBox,
       this.below,
       this.readout,
@@ -61,6 +65,7 @@ class Picture {
     this.body.hidden = shown;
     this.toggle.setAttribute("aria-pressed", String(shown));
     this.fillTable();
+    this.sight();
   }
   fillTable() {
     if (this.tableBox.hidden) return;
@@ -181,6 +186,19 @@ class Picture {
       this.hovered = cell;
       this.speak();
     }
+  }
+  sight() {
+    const { scrollWidth, clientWidth, scrollLeft } = this.body;
+    this.more.hidden = this.body.hidden || scrollWidth <= clientWidth + 2;
+    if (this.more.hidden) return;
+    const [first, last] = this.inSight(scrollLeft, clientWidth);
+    this.more.textContent =
+      last === undefined
+        ? "Wider than the page: scroll sideways."
+        : `${this.places || "places"} ${first} to ${last} of ${this.columns}: scroll sideways.`;
+  }
+  inSight() {
+    return [];
   }
   hit() {
     return null;

@@ -3,13 +3,19 @@ class HeatMap extends Picture {
   draw(data) {
     this.data = data;
     this.rows = data.rows;
+    this.places = data.square ? "keys" : data.colLabel ? "columns" : "channels";
     this.columns = data.cols;
     this.layout();
     refill(this.below, legend(data.scale, data.words));
     this.place(data.cursor || this.cursor);
+    this.sight();
+  }
+  inSight(left, wide) {
+    const at = (x) => clamp(Math.floor((x - this.left) / this.width), 0, this.columns - 1);
+    return [at(left + this.left), at(left + wide - 1)];
   }
   layout() {
-    const { rows, cols, at, scale, rowLabel, colLabel, masked } = this.data;
+    const { rows, cols, at, scale, rowLabel, colLabel, masked, beside = [] } = this.data;
     if (!rows || !cols) {
       refill(this.body);
       return;
@@ -17,8 +23,8 @@ class HeatMap extends Picture {
     const labels = Array.from({ length: rows }, (_, r) => (rowLabel ? rowLabel(r) : String(r)));
     const longest = Math.max(...labels.map((s) => [...s].length));
     this.left = Math.min(110, 14 + 7.3 * longest);
-    const wide = Math.max(160, (this.body.clientWidth || 320) - 10 - this.left);
-    this.width = clamp(wide / cols, this.data.square ? 7 : 2, this.data.square ? 34 : 48);
+    const wide = Math.max(160, (this.body.clientWidth || 320) - 16 - this.left);
+    this.width = clamp(wide / cols, this.data.square ? 8 : 2, this.data.square ? 34 : 48);
     if (this.width > 4) this.width = Math.floor(this.width);
     this.height = this.data.square
       ? this.width
@@ -28,7 +34,8 @@ class HeatMap extends Picture {
     for (let i = 0; numbers && i < rows * cols; i++) {
       const r = Math.floor(i / cols),
         c = i % cols;
-      numbers = Boolean(masked && masked(r, c)) || 6.3 * num(at(r, c), 2).length <= this.width;
+      numbers = Boolean(masked && masked(r, c)) ||
+        [at, ...beside].every((each) => 6.3 * num(each(r, c), 2).length <= this.width);
     }
     const widest = colLabel
       ? Math.max(...Array.from({ length: cols }, (_, c) => [...colLabel(c)].length))
@@ -80,8 +87,10 @@ class HeatMap extends Picture {
       }
     context.putImageData(pixels, 0, 0);
     const pattern = `hatch-${this.options.name}`;
-    const every = Math.max(1, Math.ceil(11 / this.height));
-    const across = Math.max(1, Math.ceil((colLabel ? 11 : 34) / this.width));
+    // labels of tokens are made smaller before some are left out
+    const every = Math.max(1, Math.ceil(8 / this.height));
+    const across = Math.max(1, Math.ceil((colLabel ? 8 : 34) / this.width));
+    const small = (room) => `${clamp(room, 8, 11)}px`;
     this.overlay = svg(
       "svg",
       {
@@ -126,7 +135,7 @@ class HeatMap extends Picture {
               x: this.left - 5,
               y: this.topSpace + (r + 0.5) * this.height + 4,
               "text-anchor": "end",
-              style: { fontSize: "11px" },
+              style: { fontSize: small(this.height) },
             },
             cut(label, 13),
           ),
@@ -146,7 +155,7 @@ class HeatMap extends Picture {
                     : `translate(${this.left + (c + 0.5) * this.width + 4} ${this.topSpace - 4}) ` +
                       "rotate(-90)",
                   "text-anchor": upright ? "middle" : "start",
-                  style: { fontSize: "11px" },
+                  style: { fontSize: upright ? "11px" : small(this.width) },
                 },
                 cut(colLabel(c), 9),
               )
@@ -154,7 +163,10 @@ class HeatMap extends Picture {
                 "text",
                 {
                   class: "soft",
-                  x: this.left + c * this.width,
+                  // the last one ends with the picture
+                  ...((cols - c) * this.width < 24
+                    ? { x: this.left + cols * this.width + 4, "text-anchor": "end" }
+                    : { x: this.left + c * this.width }),
                   y: this.topSpace - 4,
                   style: { fontSize: "10px" },
                 },

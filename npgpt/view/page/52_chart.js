@@ -12,7 +12,8 @@ class Chart extends Picture {
     this.columns = data.n;
     this.layout();
     const swatch = ({ colour }) => el("i", { class: "swatch", style: { background: css(colour) } });
-    const broken = data.broken > 0 && `not drawn: NaN or infinite, ${data.broken}`;
+    const broken = data.broken > 0 &&
+      `not drawn: NaN or infinite, ${count(data.broken, data.brokenOf || "number")}`;
     refill(
       this.below,
       el(
@@ -24,18 +25,29 @@ class Chart extends Picture {
       ),
     );
     this.place([0, data.cursor || 0]);
+    this.sight();
+  }
+  inSight(left, wide) {
+    const at = (x) => clamp(Math.floor((x - MARGIN.left) / this.step), 0, this.columns - 1);
+    return [at(left + 1), at(left + wide)];
   }
 
   layout() {
     const { n, least = 7, height = 230, series, lines = [], marks = [], notes = [] } = this.data;
-    const wide = (this.body.clientWidth || 320) - MARGIN.left - MARGIN.right - 10;
+    // names of lines stand beside bars, not on them
+    this.right = series.some(({ kind }) => kind === "bar")
+      ? Math.max(MARGIN.right, ...lines.map(({ name }) => 12 + 6.4 * name.length))
+      : MARGIN.right;
+    this.beside = this.right > MARGIN.right;
+    const wide = (this.body.clientWidth || 320) - MARGIN.left - this.right - 10;
     const step = clamp(wide / Math.max(1, n), least, n < 8 ? 110 : 260);
+    this.turn = this.turned(step);
     const [from, to] = this.range(),
-      bottom = height - MARGIN.below;
+      bottom = height - Math.max(MARGIN.below, this.turn);
     const scaled = (v) => ((this.data.log ? Math.log10(v) : v) - from) / (to - from);
     this.step = step;
     this.bottom = bottom;
-    this.width = MARGIN.left + MARGIN.right + step * n;
+    this.width = MARGIN.left + this.right + step * n;
     this.x = (i) => MARGIN.left + step * (i + 0.5);
     this.y = (v) => MARGIN.top + (bottom - MARGIN.top) * (1 - scaled(v));
     const bars = series.filter(({ kind }) => kind === "bar").length;
@@ -44,7 +56,7 @@ class Chart extends Picture {
       { width: this.width, height, "aria-hidden": "true" },
       this.grid(from, to),
       series.map((each, k) => (each.kind === "bar" ? this.bars(each, k, bars) : this.curve(each))),
-      lines.filter(({ at }) => Number.isFinite(at)).map((line) => this.line(line)),
+      this.apart(lines.filter(({ at }) => Number.isFinite(at))).map((line) => this.line(line)),
       marks.map((mark) => this.flag(mark)),
       this.ticks(),
       notes.map((note) => this.note(note)),
@@ -59,7 +71,7 @@ class Chart extends Picture {
     return Number.isFinite(v) && (!this.data.log || v > 0);
   }
   across(y) {
-    return { x1: MARGIN.left, x2: this.width - MARGIN.right, y1: y, y2: y };
+    return { x1: MARGIN.left, x2: this.width - this.right, y1: y, y2: y };
   }
 
   // From where to where y goes: in powers of ten if it is logarithmic, else from 0 or below.
@@ -138,8 +150,23 @@ class Chart extends Picture {
     return [kind !== "dot" && svg("path", { d: path, style: stroke }), kind !== "line" && dots];
   }
 
-  line({ at, name, start }) {
-    const x = start ? MARGIN.left + 6 : this.width - MARGIN.right - 4;
+  // Names beside the bars, with room between them.
+  apart(lines) {
+    if (!this.beside) return lines;
+    const sorted = [...lines].sort((a, b) => b.at - a.at);
+    let last = -Infinity;
+    return sorted.map((line) => {
+      last = Math.max(this.y(line.at) + 4, last + 14);
+      return { ...line, y: last };
+    });
+  }
+  line({ at, name, start, y }) {
+    if (this.beside)
+      return [
+        svg("line", { class: "softline", ...this.across(this.y(at)) }),
+        svg("text", { class: "soft", x: this.width - this.right + 6, y }, name),
+      ];
+    const x = start ? MARGIN.left + 6 : this.width - this.right - 4;
     const anchor = start ? "start" : "end";
     return [
       svg("line", { class: "softline", ...this.across(this.y(at)) }),
@@ -169,7 +196,22 @@ class Chart extends Picture {
     ];
   }
 
-  // The labels below that have room beside the last one.
+  // The room below that labels need which are turned, since side by side they do not fit; else 0.
+  turned(step) {
+    const { n, tick = () => null } = this.data,
+      all = Array.from({ length: n }, (_, i) => [i, tick(i)]).filter(([, words]) => words);
+    const wide = (words) => 7.2 * [...words].length + 6;
+    const tight = all.slice(1).filter(([i, words], k) => {
+      const [j, before2] = all[k];
+      return (i - j) * step < (wide(words) + wide(before2)) / 2;
+    }).length;
+    const near = all.slice(1).some(([i], k) => (i - all[k][0]) * step < 9);
+    const longest = Math.max(0, ...all.map(([, words]) => Math.min(9, [...words].length)));
+    // one or two that are left out, at an end, are no loss
+    return tight > 2 && !near ? 14 + 7 * longest : 0;
+  }
+
+  // The labels below, turned, or those that have room beside the last one.
   ticks() {
     const { n, tick = () => null } = this.data,
       y = this.bottom,
@@ -179,6 +221,22 @@ class Chart extends Picture {
       const words = tick(i),
         x = this.x(i),
         half = words ? 3.6 * [...words].length : 0;
+      if (words && this.turn) {
+        drawn.push(
+          svg("line", { class: "axis", x1: x, x2: x, y1: y, y2: y + 4 }),
+          svg(
+            "text",
+            {
+              class: "mono",
+              transform: `translate(${x + 4} ${y + 8}) rotate(-90)`,
+              "text-anchor": "end",
+              style: { fontSize: `${clamp(this.step, 9, 11)}px` },
+            },
+            cut(words, 9),
+          ),
+        );
+        continue;
+      }
       if (!words || x - half < end + 6) continue;
       end = x + half;
       drawn.push(

@@ -84,7 +84,7 @@ function dialog(title, ...children) {
     children,
     el("p", {}, el("button", { type: "button", onclick: () => box.close() }, "Close")),
   );
-  const from = document.activeElement;
+  const from = document.activeElement === document.body ? $("help") : document.activeElement;
   box.addEventListener("close", () => {
     box.remove();
     if (from && from.isConnected) from.focus();
@@ -111,21 +111,22 @@ function tokenStrip(label, numberOf, choose) {
       refill(
         box,
         numbers.map((x, i) => {
+          const words = trace.hasTarget(i) ? num(x, 2) : "\u2013";
           const button = el(
             "button",
             {
               type: "button",
               "aria-pressed": String(i === selected),
               "data-position": i,
-              "aria-label": `${trace.token(i)}${num(x, 2)}, position ${i}`,
+              "aria-label": `${trace.token(i)}${words}, position ${i}`,
               onclick: () => choose(i),
             },
             trace.token(i),
-            el("small", {}, num(x, 2)),
+            el("small", {}, words),
           );
           button.style.borderBottomColor = Number.isFinite(x)
             ? `rgb(${rgb(scale, x)})`
-            : css("warn");
+            : css(trace.hasTarget(i) ? "warn" : "line");
           return button;
         }),
       );
@@ -144,10 +145,11 @@ const options = (select, items, chosen) => {
   select.value = String(chosen);
 };
 
-// The stream's points and their labels: "1" for the stream after block 1.
+// The stream's points: "+1 attn" for the stream after the attention of layer 1 was added.
+const POINTS = "+0 attn: the stream after the attention of layer 0";
 function pointLabel(name) {
   const layer = blockOf(name);
-  return layer === null ? "emb" : /mlp|residual_2/.test(name) ? `${layer} mlp` : `${layer} attn`;
+  return layer === null ? "emb" : /mlp|residual_2/.test(name) ? `+${layer} mlp` : `+${layer} attn`;
 }
 const gradientOf = (t, name) => (t.entry(name) ? t.stat(t.entry(name), "gradient", "rms") : NaN);
 function smallest(names, number) {
@@ -166,6 +168,17 @@ function bestHead(t, measure, sign = 1) {
   );
   return best;
 }
+// Whether all numbers that are finite are one: then none of them is the largest.
+function alike(numbers, within = 1e-6) {
+  const finite = numbers.filter(Number.isFinite),
+    { low, high } = extremes(finite);
+  return finite.length > 1 && high - low <= within * Math.max(Math.abs(low), Math.abs(high));
+}
+const rankWords = ({ rank: place, ties }) =>
+  `rank ${place}${ties ? `, tied with ${count(ties, "other")}` : ""}`;
+// The parameter that is to be blamed for a NaN: the first that has one.
+const brokenParameter = () =>
+  (trace.payload.parameters || []).find(({ weight }) => weight.nan + weight.inf > 0);
 const losses = (t) => t.payload.targets.map((target) => real(target.loss));
 function mostSurprising(t) {
   const all = losses(t);
@@ -179,7 +192,8 @@ function throughMost(t, position) {
   const k = paths.most[p],
     point = t.payload.flow.points[k],
     wide = t.payload.flow.points.length;
-  if (!point || !Number.isFinite(t.norms(paths.branch, p, wide)[k])) return null;
+  // where nothing arrives, no way is the widest
+  if (!point || !(t.norms(paths.branch, p, wide)[k] > 0)) return null;
   return {
     point,
     norm: t.norms(paths.branch, p, wide)[k],

@@ -23,6 +23,10 @@ view("start", "Start", (root) => {
         {},
         jump("See where it spreads", "flow", { entry: bad.replace("the gradient of ", "") }),
       ),
+      brokenParameter() && [
+        el("p", {}, "The first parameter with one is ", el("b", {}, brokenParameter().name), "."),
+        el("p", {}, jump("Its numbers", "parameters", { param: brokenParameter().name })),
+      ],
     );
 
   card(
@@ -41,7 +45,17 @@ view("start", "Start", (root) => {
   );
 
   const target = p.targets[worst];
-  if (Number.isFinite(real(target.loss))) {
+  if (alike(losses(trace)))
+    card(
+      "Which token was the most surprising?",
+      el(
+        "p",
+        { class: "finding" },
+        el("b", {}, "None"),
+        `: all tokens cost the same, ${num(real(target.loss))} nats.`,
+      ),
+    );
+  else if (Number.isFinite(real(target.loss))) {
     const most = throughMost(trace, worst);
     card(
       "Which token was the most surprising?",
@@ -54,7 +68,7 @@ view("start", "Start", (root) => {
         token(trace.target(worst)),
         ", which cost ",
         el("b", {}, `${num(real(target.loss))} nats`),
-        ` (probability ${percent(real(target.probability))}, rank ${target.rank}).`,
+        ` (probability ${percent(real(target.probability))}, ${rankWords(target)}).`,
         most && [" Its gradient went most through ", el("b", {}, halfBlock(most.point)), "."],
       ),
       el("p", {}, jump("Its gradient alone", "tokens", { pos: worst })),
@@ -76,7 +90,9 @@ view("start", "Start", (root) => {
       el(
         "p",
         { class: "finding" },
-        el("b", {}, headName(previous[0], previous[1])),
+        alike(headMatrix(trace, "previous").flat())
+          ? "All heads alike: each"
+          : el("b", {}, headName(previous[0], previous[1])),
         ` puts ${percent(previous[2])} of its attention there on average`,
         previous[2] < 0.5 ? "; no head of this model is a clear previous-token head." : ".",
       ),
@@ -112,9 +128,10 @@ view("start", "Start", (root) => {
         el(
           "p",
           { class: "finding" },
-          el("b", {}, top.name),
-          ` would move most for its size: ${num(real(top.ratio))} of its norm, beside ` +
-            "the usual 1e\u22123.",
+          alike(moving(moved), 0.01)
+            ? "All that move at all would move alike: "
+            : [el("b", {}, top.name), " would move most for its size: "],
+          `${num(real(top.ratio))} of its norm, beside the usual 1e\u22123.`,
         ),
         el("p", {}, jump("All parameters", "parameters", { param: top.name })),
       );
@@ -195,9 +212,6 @@ function vanishing(t) {
     exploded = t.payload.flow.exploding || [];
   const lost = first === 0 && points.find((name) => number(name) > 0);
   const change = first > 0 ? from / first : Infinity;
-  const size = (entry) => t.stat(entry, "gradient", "rms"),
-    within = t.entries.filter((entry) => size(entry) > 0 && !points.includes(entry.name));
-  const lowest = !lost && within.length && within.reduce((a, b) => (size(b) < size(a) ? b : a));
   return [
     "On its way back from the last block to the embedding the gradient\u2019s RMS " +
       `goes from ${num(from)} to ${num(first)}, `,
@@ -237,13 +251,53 @@ function vanishing(t) {
               el("b", {}, least),
               ` (${num(number(least))}).`,
             ],
-    lowest && size(lowest) < 1e-3 * from
-      ? [
-          " Within the blocks it does vanish: at ",
-          el("b", {}, lowest.name),
-          ` it is ${num(size(lowest))}.`,
-        ]
-      : "",
+    lost || vanished.length ? "" : vanishedWithin(t),
   ];
 }
+// What lies below the threshold inside of the blocks, the layers of each kind together.
+const KINDS = { q: "queries", k: "keys", v: "values", weights: "attention weights" };
+function vanishedWithin(t) {
+  const low = t.entries.filter(
+      ({ name, layer }) =>
+        layer !== null && !t.stream.includes(name) && flagOf(t, name) === "vanishing",
+    ),
+    layers = new Map(),
+    groups = new Map();
+  if (!low.length) return "";
+  for (const { name, layer } of low) {
+    const kind = name.replace(/^h\.\d+\./, "");
+    layers.set(kind, [...(layers.get(kind) || []), layer]);
+  }
+  for (const [kind, where] of layers) {
+    const words =
+      where.length === t.layers && t.layers > 1
+        ? `all ${t.layers} layers`
+        : where.length > 3
+          ? `${where.length} of ${t.layers} layers`
+          : `layer${where.length > 1 ? "s" : ""} ${where.join(", ")}`;
+    groups.set(words, [...(groups.get(words) || []), KINDS[kind.replace("attn.", "")] || kind]);
+  }
+  const least = smallest(
+    low.map(({ name }) => name),
+    (name) => gradientOf(t, name),
+  );
+  const listed = (all) =>
+    all.length > 1 ? `${all.slice(0, -1).join(", ")} and ${all[all.length - 1]}` : all[0];
+  return [
+    " Within the blocks ",
+    groups.size > 3
+      ? count(low.length, "entry", "entries")
+      : listed([...groups].map(([where, kinds]) => `${listed(kinds)} of ${where}`)),
+    low.length > 1 ? " vanish, least " : " vanishes, least ",
+    el("b", {}, least),
+    ` (${num(gradientOf(t, least))}).`,
+  ];
+}
+// Every entry by the rule of the stream's points.
+function flagOf(t, name) {
+  const { flags, limits, reference_rms: reference } = t.payload.flow,
+    share = gradientOf(t, name) / real(reference);
+  return flags[name] || (share < limits[0] ? "vanishing" : share > limits[1] ? "exploding" : null);
+}
+const moving = (parameters) => parameters.map(({ ratio }) => real(ratio)).filter((x) => x > 0);
 const rankNames = (names, number) => [...names].sort((a, b) => number(b) - number(a));

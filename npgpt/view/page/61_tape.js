@@ -58,6 +58,15 @@ view("tape", "Tape", (root) => {
       button("end", "to the end", 2 * n),
       scrub,
       turn,
+      el(
+        "span",
+        { class: "soft small" },
+        "keys: ",
+        el("kbd", {}, ","),
+        " back, ",
+        el("kbd", {}, "."),
+        " on; arrows in the ribbon",
+      ),
     ),
     now,
     values,
@@ -198,6 +207,11 @@ view("tape", "Tape", (root) => {
     paint();
     chosen(i);
     if (focused) buttons[i].focus();
+    const cell = buttons[i].getBoundingClientRect(),
+      box = table.body.getBoundingClientRect();
+    if (cell.left < box.left || cell.right > box.right)
+      table.body.scrollLeft += cell.left - box.left - box.width / 3;
+    table.sight();
     scrub.value = state.step;
     scrub.setAttribute("aria-valuetext", `${forward ? "forward" : "backward"}, ${entry.name}`);
     refill(

@@ -166,8 +166,10 @@ function sumFormula(entry, t, c, live) {
         : null,
     ],
     [
-      "the weights are not stored in the page",
-      (entry.worked || []).length ? "the cells listed below have their largest terms" : null,
+      `the weights are not stored in the page, so the ${n} products cannot be put in here`,
+      (trace.meta.live ? "the button below" : "npgpt view --serve") +
+        " gives every cell\u2019s terms" +
+        ((entry.worked || []).length ? "; the cells listed below have theirs" : ""),
     ],
   ];
 }

@@ -86,6 +86,12 @@ function tensorMap(name) {
     drawn = key;
     // of the weights' gradient a few are often far larger than all others
     const knee = tensor.square ? 100 : part === "value" ? 4 : KNEE;
+    // the first row has one weight, always 1: its gradient changes nothing and sets no colour
+    const free = tensor.square && part === "gradient" && tensor.rows > 1;
+    const scale =
+      tensor.square && part === "value"
+        ? weightScale(array)
+        : signedScale(free ? array.subarray(tensor.cols) : array, knee);
     map.draw({
       rows: tensor.rows,
       cols: tensor.cols,
@@ -93,7 +99,8 @@ function tensorMap(name) {
       masked: tensor.masked,
       square: tensor.square,
       cursor,
-      scale: tensor.square && part === "value" ? weightScale(array) : signedScale(array, knee),
+      scale: { ...scale, broken: extremes(array).broken, of: part },
+      words: free ? "the first row has no choice and sets no colour" : null,
       rowLabel: (r) => trace.token(r),
       colLabel: tensor.square ? (c) => trace.token(c) : null,
       column: (c) => (tensor.columns ? tensor.columns[c] : c),

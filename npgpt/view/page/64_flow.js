@@ -7,7 +7,7 @@ view("flow", "Gradient flow", (root) => {
   const caption = el("p", { class: "caption" }),
     way = el("p", { class: "caption" }),
     notes = el("div");
-  const flags = p.flow.flags || {};
+  const flag = (name) => flagOf(trace, name);
   const broken = (names) =>
     names.filter(
       (name) =>
@@ -21,10 +21,13 @@ view("flow", "Gradient flow", (root) => {
       "Gradient along the residual stream, from the embedding (left) to the last block (right)",
     say: (_, i) =>
       `${stream[i]}: gradient RMS ${num(gradientOf(trace, stream[i]))}, ` +
-      `${num(gradientOf(trace, stream[i]) / real(p.flow.reference_rms))} of that at ` +
-      `${p.flow.reference}; value RMS ` +
+      (real(p.flow.reference_rms) === 0
+        ? ""
+        : `${num(gradientOf(trace, stream[i]) / real(p.flow.reference_rms))} of that at ` +
+          `${p.flow.reference}; `) +
+      `value RMS ` +
       `${num(trace.stat(trace.entry(stream[i]), "value", "rms"))}` +
-      `${flags[stream[i]] ? ` \u2014 ${flags[stream[i]]}` : ""}`,
+      `${flag(stream[i]) ? ` \u2014 ${flag(stream[i])}` : ""}`,
     copied: (_, i) =>
       `rms(gradient of ${stream[i]}) = ${plainNumber(gradientOf(trace, stream[i]))}`,
     open: (_, i) => go("tensor", { entry: stream[i] }),
@@ -37,7 +40,7 @@ view("flow", "Gradient flow", (root) => {
         gradientOf(trace, name),
         gradientOf(trace, name) / real(p.flow.reference_rms),
         trace.stat(trace.entry(name), "value", "rms"),
-        flags[name] || "",
+        flag(name) || "",
       ]),
     }),
   });
@@ -49,7 +52,7 @@ view("flow", "Gradient flow", (root) => {
       `${all[i].name} (${opName(all[i].op)}): gradient RMS ` +
       `${num(trace.stat(all[i], "gradient", "rms"))}, value RMS ` +
       `${num(trace.stat(all[i], "value", "rms"))}` +
-      `${flags[all[i].name] ? ` \u2014 ${flags[all[i].name]}` : ""}`,
+      `${flag(all[i].name) ? ` \u2014 ${flag(all[i].name)}` : ""}`,
     copied: (_, i) =>
       `rms(gradient of ${all[i].name}) = ${plainNumber(trace.stat(all[i], "gradient", "rms"))}`,
     move: (_, i) => select({ entry: all[i].name }),
@@ -66,7 +69,7 @@ view("flow", "Gradient flow", (root) => {
           (s, w) => s + (trace.has(e, w) ? trace.stat(e, w, "nan") + trace.stat(e, w, "inf") : 0),
           0,
         ),
-        flags[e.name] || "",
+        flag(e.name) || "",
       ]),
     }),
   });
@@ -77,10 +80,11 @@ view("flow", "Gradient flow", (root) => {
       "residual connection",
     say: (_, k) =>
       `${points[k].at}, before ${halfBlock(points[k])}: ` +
+      (noFraction(points[k]) ||
       `${percent(real(points[k].residual))} through the residual connection (norm ` +
       `${num(real(points[k].through_residual))}), ` +
       `${percent(real(points[k].branch_fraction))} through the branch (norm ` +
-      `${num(real(points[k].through_branch))})`,
+      `${num(real(points[k].through_branch))})`),
     move: (_, k) => select({ entry: points[k].at, layer: points[k].layer }),
     open: (_, k) => go("tensor", { entry: points[k].at }),
     table: () => ({
@@ -104,7 +108,7 @@ view("flow", "Gradient flow", (root) => {
     }),
   });
   root.append(caption, streamPicture.root, way, ways.root, allPicture.root, notes);
-  const without = points.length > 0 && points.every((x) => real(x.through_residual) === 0);
+  const without = trace.config.residual === false;
   return () => {
     refill(
       caption,
@@ -135,7 +139,7 @@ view("flow", "Gradient flow", (root) => {
         ],
         lines: [
           {
-            at: real(p.flow.reference_rms) * 1e-3,
+            at: real(p.flow.reference_rms) * p.flow.limits[0],
             name: "a thousandth of the last: vanishing",
             start: true,
           },
@@ -143,22 +147,25 @@ view("flow", "Gradient flow", (root) => {
         marks: names
           .map(
             (name, i) =>
-              flags[name] && {
+              flag(name) && {
                 i,
                 value: number(name),
-                up: flags[name] === "exploding",
-                cross: flags[name] === "not finite",
+                up: flag(name) === "exploding",
+                cross: flag(name) === "not finite",
               },
           )
           .filter(Boolean),
         broken: broken(names),
+        brokenOf: "gradient",
         tick: number2,
         notes: names.flatMap((name, i) =>
           p.flow.first_not_finite === name || p.flow.first_not_finite === `the gradient of ${name}`
             ? [{ i, text: `first: ${p.flow.first_not_finite}` }]
             : [],
         ),
-        words: "\u25bc vanishing, \u25b2 exploding, \u2715 not finite",
+        words:
+          "\u25bc vanishing, \u25b2 exploding, \u2715 not finite" +
+          (picture === streamPicture ? `; ${POINTS}` : ""),
       });
     draw(streamPicture, stream, (i) => pointLabel(stream[i]), []);
     draw(
@@ -190,7 +197,11 @@ view("flow", "Gradient flow", (root) => {
       way,
       without
         ? "This model has no residual connections: all of the gradient must come back " +
-            "through the branches, one layer after another."
+            "through the branches, one layer after another." +
+            (trace.config.norm !== "none" && !p.flow.vanishing.length
+              ? " LayerNorm scales each branch anew and so keeps it from vanishing along the " +
+                "stream; with --norm none it would."
+              : "")
         : most
           ? [
               "At every half block the gradient splits: look how much takes the ",
@@ -202,7 +213,9 @@ view("flow", "Gradient flow", (root) => {
               `, ${percent(real(most.branch_fraction))}. The two fractions are projections ` +
                 "on the whole gradient and add up to 100 %; one may be negative.",
             ]
-          : "No finite gradient splits here.",
+          : points.every((x) => real(x.norm) === 0)
+            ? "The gradient is 0 at every half block, so there is no fraction."
+            : "No finite gradient splits here.",
     );
     ways.draw({
       n: points.length,
@@ -233,6 +246,10 @@ view("flow", "Gradient flow", (root) => {
       ],
       tick: (k) => `${points[k].layer} ${points[k].part}`,
       broken: points.filter((x) => Number.isNaN(real(x.through_branch))).length,
+      brokenOf: "gradient",
+      words:
+        "each bar pair stands at its half block" +
+        (points.some((x) => real(x.norm) === 0) ? "; no bars where the gradient is 0" : ""),
     });
     refill(
       notes,
@@ -247,3 +264,9 @@ view("flow", "Gradient flow", (root) => {
     );
   };
 });
+const noFraction = (point) =>
+  real(point.norm) === 0
+    ? "the gradient is 0, so there is no fraction"
+    : Number.isFinite(real(point.residual))
+      ? null
+      : "the gradient is not finite, so there is no fraction";

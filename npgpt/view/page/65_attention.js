@@ -8,6 +8,8 @@ const MEASURES = [
   ["contribution", "RMS of what the head adds to the stream"],
   ["gradient", "RMS of the gradient of its weights"],
 ];
+// drawn from 0 to 1, so that what is faint looks faint
+const FRACTIONS = ["previous", "first", "own", "fraction"];
 const headMatrix = (t, measure) =>
   t.payload.attention.map(({ heads }) =>
     heads.map((numbers) => (numbers[measure] === null ? NaN : real(numbers[measure]))),
@@ -31,7 +33,7 @@ function headMap(name, title, measureOf, words) {
   });
   map.show = (given) => {
     matrix = given;
-    scale = plainScale(matrix.flat(), measureOf() === "fraction" ? 1 : undefined);
+    scale = plainScale(matrix.flat(), FRACTIONS.includes(measureOf()) ? 1 : undefined);
     map.draw({
       rows: matrix.length,
       cols: matrix[0].length,
@@ -187,7 +189,7 @@ view("attention", "Attention", (root) => {
                 ? "no more than even attention would give"
                 : `which is ${num(best[2] / evenly(trace.length), 2)} times what even attention ` +
                   "would give",
-            "; ",
+            best[2] < 0.5 ? " (no head of this model is a clear previous-token head); " : "; ",
             headLink(first[0], first[1]),
             " most at the first, ",
             el("b", {}, percent(first[2])),
@@ -263,7 +265,9 @@ view("entropy", "Entropy", (root) => {
     over &&
     new Chart({
       name: "entropy-training",
-      title: "Over training: entropy as a fraction of its bound",
+      title:
+        "Over training: entropy as a fraction of its bound, on the held-out text that the " +
+        "run was watched with, not on this page\u2019s",
       say: (_, i) =>
         `step ${over.steps[i]}: ${headName(state.layer, state.head)} ` +
         `${percent(share(i, state.layer, state.head))}, mean of all heads ` +
@@ -366,7 +370,7 @@ view("entropy", "Entropy", (root) => {
         series: [
           {
             name: headName(state.layer, state.head),
-            colour: "value",
+            colour: "loss",
             values: over.steps.map((_, i) => share(i, state.layer, state.head)),
           },
           {

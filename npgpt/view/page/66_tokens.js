@@ -23,7 +23,7 @@ view("tokens", "Tokens and loss", (root) => {
         ? `position ${i}: the text ends after ${trace.token(i)}; no loss`
         : `position ${i}: after ${trace.token(i)} came ${trace.target(i)}, loss ` +
           `${num(loss(i))} nats, probability ${percent(real(targets[i].probability))}, ` +
-          `rank ${targets[i].rank}; entropy of the prediction ` +
+          `${rankWords(targets[i])}; entropy of the prediction ` +
           `${num(real(targets[i].entropy))}`,
     copied: (_, i) => `loss[0, ${i}] = ${plainNumber(loss(i))}`,
     table: () => ({
@@ -92,8 +92,10 @@ view("tokens", "Tokens and loss", (root) => {
     move: (_, k) => select({ layer: p.flow.points[k].layer, entry: p.flow.points[k].at }),
     say: (_, k) =>
       `${halfBlock(p.flow.points[k])}: through the branch ${num(part("branch", k))}, ` +
-      `through the residual connection ${num(part("residual", k))}; the ` +
-      `branch\u2019s fraction ${percent(part("fraction", k))}`,
+      `through the residual connection ${num(part("residual", k))}; ` +
+      (Number.isFinite(part("fraction", k))
+        ? `the branch\u2019s fraction ${percent(part("fraction", k))}`
+        : "there is no fraction"),
     table: () => ({
       head: ["half block", "through branch", "through residual connection", "fraction of branch"],
       rows: p.flow.points.map((x, k) => [
@@ -140,6 +142,13 @@ view("tokens", "Tokens and loss", (root) => {
         jump("Where the first NaN stands", "flow"),
         ".",
       );
+    else if (alike(losses(trace)))
+      refill(
+        caption,
+        "Look for tall bars: there are none. ",
+        el("b", {}, `All tokens cost the same, ${num(loss(worst))} nats`),
+        ", so none is the most surprising.",
+      );
     else
       refill(
         caption,
@@ -171,7 +180,7 @@ view("tokens", "Tokens and loss", (root) => {
       series: [
         {
           name: "loss of the next token",
-          colour: "value",
+          colour: "loss",
           kind: "bar",
           values: targets.map((_, i) => loss(i)),
         },
@@ -201,7 +210,7 @@ view("tokens", "Tokens and loss", (root) => {
         token(trace.target(state.pos)),
         !Number.isFinite(loss(state.pos))
           ? "; its loss is not a number."
-          : `, rank ${t.rank} with probability ${percent(real(t.probability))}. Its loss, the `,
+          : `, ${rankWords(t)}, with probability ${percent(real(t.probability))}. Its loss, the `,
         Number.isFinite(loss(state.pos)) && [
           textbook("cross_entropy"),
           `, is \u2212ln of that: ${num(loss(state.pos))} nats.`,
@@ -213,7 +222,7 @@ view("tokens", "Tokens and loss", (root) => {
     candidates.draw({
       n: known2.length,
       series: [
-        { name: "probability", colour: "value", kind: "bar", values: known2.map((c) => real(c.p)) },
+        { name: "probability", colour: "loss", kind: "bar", values: known2.map((c) => real(c.p)) },
       ],
       percent: true,
       least: 34,
@@ -222,7 +231,8 @@ view("tokens", "Tokens and loss", (root) => {
       tick: (i) => (known2[i].id === t.id ? `[${known2[i].show}]` : known2[i].show),
       words:
         known2.length > t.candidates.length
-          ? `what came is not among the best ${t.candidates.length} and stands at the end`
+          ? `what came is not among the ${t.candidates.length} shown first and stands at the end` +
+            (t.ties ? "; equal ones stand in the order of their ids" : "")
           : "in brackets: what came",
     });
     if (!paths) {
@@ -234,7 +244,11 @@ view("tokens", "Tokens and loss", (root) => {
       refill(
         wayWords,
         row() >= 0
-          ? "The gradient of this position is not finite."
+          ? norms().every((x) => x === 0)
+            ? "The gradient of this position is 0 at every point of the stream."
+            : Number.isFinite(norms()[0])
+              ? "The gradient of this position is 0 in every branch."
+              : "The gradient of this position is not finite."
           : t.id === null
             ? ""
             : `The gradient of single positions is stored for ${paths.positions.join(", ")} ` +
@@ -286,7 +300,7 @@ view("tokens", "Tokens and loss", (root) => {
       rowLabel: (r) => pointLabel(points[r]),
       colLabel: (c) => trace.token(c),
       cursor: [Math.max(0, points.indexOf(state.entry)), state.pos],
-      words: "blank: the future, which no gradient reaches",
+      words: `blank: the future, which no gradient reaches; ${POINTS}`,
     });
     path.title("Norm of that gradient at each point of the stream");
     path.draw({
@@ -295,6 +309,7 @@ view("tokens", "Tokens and loss", (root) => {
       series: [{ name: "norm", colour: "gradient", kind: "both", values: norms() }],
       tick: (i) => pointLabel(points[i]),
       cursor: Math.max(0, points.indexOf(state.entry)),
+      words: POINTS,
     });
   };
 });

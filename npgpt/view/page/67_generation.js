@@ -1,6 +1,8 @@
 // View 7: generation step by step; what temperature, top-k and top-p cut; the cache growing.
 
-async function ask(path, body) {
+// `told` is where a mistake is said: at the field that it was made in.
+async function ask(path, body, told) {
+  if (told) told.textContent = "";
   try {
     const answer = await fetch(`/${path}`, {
       method: "POST",
@@ -11,7 +13,8 @@ async function ask(path, body) {
     if (!answer.ok) throw new Error(given.error || answer.statusText);
     return given;
   } catch (error) {
-    toast(error.message, 8);
+    if (told) told.textContent = error.message;
+    else toast(error.message, 8);
     return null;
   }
 }
@@ -180,6 +183,7 @@ view("generation", "Generation", (root) => {
       { rows: 2, cols: 50, "aria-label": "text to continue" },
       tracedText(),
     );
+    const told = el("p", { class: "warn small", role: "alert" });
     const many = el("input", {
       type: "number",
       min: 1,
@@ -206,7 +210,7 @@ view("generation", "Generation", (root) => {
                 top_k: settings.top_k || null,
                 top_p: settings.top_p,
                 seed: 0,
-              });
+              }, told);
               if (answer && answer.generation) {
                 g = answer.generation;
                 fresh();
@@ -217,6 +221,7 @@ view("generation", "Generation", (root) => {
           "Generate",
         ),
       ),
+      told,
     );
   }
   if (g && g.steps && g.steps.length) fresh();
@@ -296,7 +301,7 @@ view("generation", "Generation", (root) => {
           kind: "bar",
           values: list().map((x) => real(x.p)),
         },
-        { name: "drawn from", colour: "value", kind: "bar", values: c.final },
+        { name: "drawn from", colour: "loss", kind: "bar", values: c.final },
       ],
       tick: (i) => (list()[i].id === chosenId() ? `[${list()[i].show}]` : list()[i].show),
     });

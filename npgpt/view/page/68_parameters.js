@@ -42,22 +42,43 @@ view("parameters", "Parameters", (root) => {
       ]),
     }),
   });
+  // A gradient far below AdamW's epsilon moves nothing; of moments that were saved one cannot tell.
+  function decayAlone(i) {
+    const o = trace.payload.optimizer,
+      largest = Math.max(-stat(i, "gradient", "min"), stat(i, "gradient", "max"));
+    if (!o || !(largest < 0.01 * real(o.eps)) || !(stat(i, "update", "rms") > 0)) return "";
+    const saved = /^saved/.test(o.moments);
+    return (
+      `The gradient ${largest === 0 ? "is 0" : "lies far below AdamW\u2019s epsilon"}: ` +
+      `the update is ${saved ? "what saved moments and weight decay make" : "weight decay alone"}. `
+    );
+  }
   const kinds = ["weight", "gradient", "update"],
     colours = { weight: "parameter", gradient: "gradient", update: "soft" };
   const histograms = kinds.map((which) => {
     const bins = () => all[chosen()][which].histogram;
     const edge = (i) =>
       real(bins().low) + (i * (real(bins().high) - real(bins().low))) / bins().counts.length;
+    // the one number that all are
+    const one = () =>
+      bins().low !== null && bins().low === bins().high ? num(real(bins().low)) : null;
     const picture = new Chart({
       name: `histogram-${which}`,
       title: "",
-      say: (_, i) => `${num(edge(i))} to ${num(edge(i + 1))}: ${count(bins().counts[i], "number")}`,
+      say: (_, i) =>
+        one()
+          ? `all ${count(bins().counts[bins().counts.length / 2], "number")} are ${one()}`
+          : bins().low === null
+            ? "no number is finite"
+            : `${num(edge(i))} to ${num(edge(i + 1))}: ` +
+              count(bins().counts[i], "number"),
       table: () => ({
         head: ["from", "to", "how many"],
         rows: bins().counts.map((n, i) => [edge(i), edge(i + 1), n]),
       }),
     });
     picture.bins = bins;
+    picture.one = one;
     picture.edge = edge;
     return picture;
   });
@@ -126,6 +147,9 @@ view("parameters", "Parameters", (root) => {
             "Look how far the dots lie from the line at 1e\u22123, the usual size of a step. " +
               "The matrices\u2019 median is ",
             el("b", {}, num(ratio(middle))),
+            alike(moving(all), 0.01)
+              ? ", and all that move at all move alike."
+              : [
             "; ",
             el("b", {}, all[order[0]].name),
             " moves most, ",
@@ -135,6 +159,7 @@ view("parameters", "Parameters", (root) => {
             " least, ",
             el("b", {}, num(ratio(order[order.length - 1]))),
             ". A bias that is still near zero moves much for its size, and that is no fault.",
+              ],
           ]
         : "No parameter has a finite ratio.",
     );
@@ -158,6 +183,7 @@ view("parameters", "Parameters", (root) => {
       lines: [{ at: 1e-3, name: "1e\u22123" }],
       cursor: chosen(),
       broken: all.filter((_, i) => !Number.isFinite(stat(i, "update", "rms"))).length,
+      brokenOf: "update",
       words: zeros > 0 ? `not drawn: ${zeros} whose weight or update is 0` : null,
       tick: (i) =>
         i === 0 || all[i].layer !== all[i - 1].layer
@@ -182,6 +208,7 @@ view("parameters", "Parameters", (root) => {
       ", and so a ratio of ",
       el("b", {}, num(ratio(i))),
       `${each.update_at ? ` (${each.update_at})` : ""}. `,
+      decayAlone(i),
       stat(i, "gradient", "zeros") > 0 &&
         `${count(stat(i, "gradient", "zeros"), "number")} of the gradient ` +
           `${stat(i, "gradient", "zeros") === 1 ? "is" : "are"} exactly 0.`,
@@ -201,9 +228,18 @@ view("parameters", "Parameters", (root) => {
         height: 170,
         series: [{ name: "how many", colour: colours[which], kind: "bar", values: bins }],
         tick: (b) =>
-          b === 0 || b === n - 1 || b === n / 2 ? num(picture.edge(b === n - 1 ? n : b), 2) : null,
+          picture.one()
+            ? b === n / 2
+              ? picture.one()
+              : null
+            : picture.bins().low === null
+              ? null
+              : b === 0 || b === n - 1 || b === n / 2
+                ? num(picture.edge(b === n - 1 ? n : b), 2)
+                : null,
         cursor: n / 2,
         broken,
+        words: picture.one() && `all are ${picture.one()}`,
       });
     });
     norms.forEach((picture) => {
@@ -223,7 +259,9 @@ view("parameters", "Parameters", (root) => {
           { name: "gradient", colour: "gradient", kind: "line", values: gradient },
         ],
         tick: (k) => (k % Math.ceil(weight.length / 8) === 0 ? String(k * each2) : null),
-        words: "a norm of 0 leaves a gap",
+        broken: [...weight, ...gradient].filter((x) => !Number.isFinite(x)).length,
+        brokenOf: "norm",
+        words: [...weight, ...gradient].includes(0) && "a norm of 0 leaves a gap",
       });
     });
   };

@@ -142,7 +142,7 @@ view("compare", "Compare", (root) => {
         },
         {
           name: second,
-          colour: "value",
+          colour: "loss",
           kind: "bar",
           values: Array.from({ length: T }, (_, i) => loss(trace, i)),
         },
@@ -204,6 +204,18 @@ view("check", "Gradient check", (root) => {
   const check = trace.payload.check,
     caption = el("p", { class: "caption" });
   root.append(caption);
+  if (!check.expected) {
+    const right = check.kind === "right";
+    return () =>
+      refill(
+        caption,
+        el("code", {}, check.function),
+        ": ",
+        el("b", { class: right ? null : "warn" }, withCode(check.sentence)),
+        /\.$/.test(check.sentence) ? "" : ".",
+        right ? "" : " This cannot be drawn as one gradient beside another.",
+      );
+  }
   const shape = check.shape,
     cols = shape.length ? shape[shape.length - 1] : 1,
     size = shape.reduce((a, b) => a * b, 1),
@@ -274,8 +286,9 @@ view("check", "Gradient check", (root) => {
       el("code", {}, check.function),
       " for ",
       el("code", {}, check.input),
-      " is wrong. ",
-      withCode(sentence(check.sentence)),
+      " is wrong: ",
+      // the sentence may begin with a name
+      withCode(check.sentence + (/\.$/.test(check.sentence) ? "" : ".")),
       " Look where the difference is not 0: ",
       el("b", {}, `${wrong} of ${size}`),
       " elements differ",
@@ -297,12 +310,14 @@ view("check", "Gradient check", (root) => {
         rows,
         cols,
         at: (r, c) => decode(check[parts[k]])[r * cols + c],
+        beside: parts.map((part) => (r, c) => decode(check[part])[r * cols + c]),
         scale:
           k < 2
             ? { ...shared, broken: extremes(decode(check[parts[k]])).broken }
             : signedScale(decode(check.difference)),
         cursor,
-        rowLabel: (r) => `[${index(r, 0).split(", ").slice(0, -1).join(", ")}]`,
+        rowLabel: (r) =>
+          lead.length ? `[${index(r, 0).split(", ").slice(0, -1).join(", ")}]` : "",
         words: k < 2 ? "one scale for expected and got" : null,
       }),
     );

@@ -41,8 +41,8 @@ function drawHead() {
       el(
         "p",
         {},
-        `Loss ${num(real(trace.payload.loss))} nats over ` +
-          `${count(trace.length, "token")}. ` +
+        `Loss ${num(real(trace.payload.loss))} nats, the mean of ` +
+          `${count(predictions().length, "prediction")} in ${count(trace.length, "token")}. ` +
           `${typeof m.text === "string" ? `Text: ${cut(m.text, 60)}. ` : ""}`,
         m.exact ? "Numbers are exact." : "Numbers are rounded to 3 digits.",
       ),
@@ -114,14 +114,22 @@ function drawHead() {
     state.entry,
   );
 }
+const predictions = () => trace.payload.targets.filter(({ id }) => id !== null);
 const tracedText = () =>
   liveText !== null
     ? liveText
     : trace.meta.input || trace.payload.tokens.map((t) => t.text).join("");
 function drawLiveText() {
+  const told = el("p", { class: "warn small", role: "alert", id: "text-error" });
   const text = el(
     "textarea",
-    { rows: 1, cols: 40, id: "text", "aria-label": "text to trace" },
+    {
+      rows: 1,
+      cols: 40,
+      id: "text",
+      "aria-label": "text to trace",
+      "aria-describedby": "text-error",
+    },
     tracedText(),
   );
   $("top").append(
@@ -137,7 +145,7 @@ function drawLiveText() {
           onclick: async () => {
             $("retrace").disabled = true;
             const asked = text.value,
-              given = await ask("trace", { text: asked });
+              given = await ask("trace", { text: asked }, told);
             $("retrace").disabled = false;
             if (given) {
               liveText = asked;
@@ -149,6 +157,7 @@ function drawLiveText() {
         },
         "Trace",
       ),
+      told,
     ),
   );
 }
@@ -304,9 +313,23 @@ addEventListener("afterprint", () => {
 
 load(JSON.parse($("trace").textContent));
 const asked = fromHash();
-const usual = `h.${asked.layer || 0}.attn.c_proj`;
-select(
-  asked.entry === undefined && asked.step === undefined && trace.entry(usual)
-    ? { ...asked, entry: usual }
-    : asked,
-);
+select({ ...opening(asked), ...asked });
+
+// What is chosen where the address does not say: where a NaN begins, a layer's entry, the start.
+function opening({ entry, step, layer, view: wanted = "start" }) {
+  const bad = (trace.payload.flow.first_not_finite || "").replace("the gradient of ", ""),
+    found = brokenParameter() ? { param: brokenParameter().name } : {},
+    usual = `h.${layer || 0}.attn.c_proj`;
+  if (entry !== undefined || step !== undefined) return found;
+  if (layer === undefined && trace.entry(bad)) return { ...found, entry: bad, ...brokenCell(bad) };
+  if (layer === undefined && ["start", "tape"].includes(wanted)) return { ...found, step: 0 };
+  return trace.entry(usual) ? { ...found, entry: usual } : found;
+}
+function brokenCell(name) {
+  const tensor = trace.tensor(name, 0),
+    at = (array) => (array ? array.findIndex((x) => !Number.isFinite(x)) : -1),
+    i = tensor ? Math.max(at(tensor.value), at(tensor.gradient)) : -1;
+  if (i < 0) return {};
+  const [pos, cell] = [Math.floor(i / tensor.cols), i % tensor.cols];
+  return tensor.square ? { pos, key: cell } : { pos, cell };
+}

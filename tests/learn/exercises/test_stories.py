@@ -40,3 +40,14 @@ def test_a_number_of_a_story_is_true(name, words, holds):
 ])
 def test_a_number_beside_a_wrong_answer_is_true(name, words, holds):
     assert any(words in wrong["breaks"] for wrong in COURSE[name].about["wrong"]) and holds
+
+
+@pytest.mark.parametrize("exercise", COURSE.values(), ids=COURSE)
+def test_every_exercise_has_one_form_and_fits_a_terminal(exercise):
+    assert max(map(len, exercise.solution.splitlines())) <= 80
+    assert len(exercise.about["title"]) <= 28
+    lines = exercise.story.splitlines()
+    headings = [line for line in lines[1:] if line.isupper() and line.isalpha()]
+    assert headings in (["STORY", "MATHEMATICS", "SHAPES"], ["STORY", "SHAPES"])
+    for before, line in zip(lines, lines[1:]):      # Markdown's blocks begin after a blank line
+        assert not line.startswith("    ") or before.startswith("    ") or not before.strip()

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from npgpt.view.check import failed_check
 from npgpt.view.payload import payload
 
 from .conftest import CONFIG, VIEWS, subject, window
@@ -205,7 +206,7 @@ const hex = (name) => {
   const c = root.getPropertyValue(`--${name}`).trim();
   return [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16));
 };
-for (const mark of ["value", "gradient", "parameter", "branch", "warn", "edge", "focus", "soft"])
+for (const mark of "value gradient parameter loss branch warn edge focus soft".split(" "))
   for (const paper of ["paper", "band"])
     if (ratio(hex(mark), hex(paper)) < 3) found.push([mark, paper]);
 // numbers in cells, each on its own pixel
@@ -307,4 +308,93 @@ def test_a_text_that_ends_within_the_page_has_no_loss_at_its_end(browser):
     url = browser.write("end", payload(subject(), window(15))[0])
     browser.open(url, "view=tokens&pos=14")
     text = browser.js("return document.getElementById('view-tokens').innerText")
-    assert "the text ends after" in text and "NaN" not in text
+    assert "the text ends after" in text and "nan" not in text.lower()
+    assert "the mean of 14 predictions in 15 tokens" in browser.js(
+        "return document.getElementById('top').innerText")
+
+
+def words(browser, view):
+    """What a view says."""
+    browser.show(view)
+    return browser.js("return document.querySelector('section:not([hidden])').innerText")
+
+
+def test_a_model_whose_logits_are_all_equal_names_no_best_and_no_worst(browser):
+    model = subject()
+    params = {name: array * (0.0 if name.startswith("ln_f") else 1.0)
+              for name, array in model.params.items()}
+    browser.open(browser.write("ties", payload(replace(model, params=params), window())[0]))
+    assert "all tokens cost the same, 2.56 nats" in words(browser, "start")
+    told = words(browser, "tokens")
+    assert "All tokens cost the same" in told and "rank 1, tied with 12 others" in told
+    # no gradient arrives: no fraction, and no layer that it went most through
+    assert "the gradient is 0, so there is no fraction" in words(browser, "flow")
+    for view in VIEWS:
+        text = words(browser, view)
+        assert "undefined" not in text and "nan" not in text and "went most" not in text, view
+    assert "the update is weight decay alone" in words(browser, "parameters")
+    assert "all are 0" in words(browser, "parameters")
+
+
+def test_every_entry_below_the_threshold_is_marked_and_counted(browser):
+    model = subject()
+    # queries and keys that are nearly 0 hand nearly nothing back to each other
+    params = {name: array.copy() for name, array in model.params.items()}
+    for name, array in params.items():
+        if ".c_attn" in name:
+            array[..., :2 * CONFIG.n_embd] *= 1e-6
+    browser.open(browser.write("faint", payload(replace(model, params=params), window())[0]))
+    assert "queries and keys of all 3 layers" in words(browser, "start").replace("\n", " ")
+    words(browser, "flow")
+    marks = browser.js("return document.querySelectorAll("
+                       "'[data-figure=flow-entries] .warnmark').length")
+    noted = [row for row in browser.table("flow-entries") if row[-1] == "vanishing"]
+    assert marks == len(noted) and {row[0] for row in noted} >= {
+        f"h.{i}.attn.{part}" for i in range(3) for part in "qk"}
+
+
+def test_a_page_with_nan_opens_where_it_begins(browser, broken):
+    browser.open(browser.write("nan", payload(broken, window())[0]))
+    assert "The first parameter with one is h.1.mlp.c_fc.weight" in words(browser, "start")
+    words(browser, "tensor")
+    assert browser.js("return document.querySelector('[data-figure=tensor-value] .readout')"
+                      ".textContent").startswith("h.1.mlp.c_fc[0, 0, 5] = nan")
+    told = words(browser, "parameters")
+    assert "h.1.mlp.c_fc.weight, shape" in told and "a norm of 0" not in told
+
+
+@pytest.mark.parametrize("pair", ["right", "raises"])
+def test_a_check_without_a_picture_has_its_verdict_in_words(browser, tmp_path, pair):
+    file = tmp_path / "mine.py"
+    file.write_text("# gradcheck: x=(3,4)\ndef scale_forward(x):\n    return 2 * x, None\n\n"
+                    "def scale_backward(dout, cache):\n    return "
+                    f"{'2 * dout' if pair == 'right' else 'missing'}\n")
+    found = payload(subject(), window())[0] | {"check": failed_check(str(file))}
+    browser.open(browser.write("verdict", found))
+    wanted = "every gradient is right" if pair == "right" else "backward raised NameError"
+    assert wanted in words(browser, "check")
+
+
+def test_the_keys_close_to_the_button_and_a_fresh_tape_opens_at_its_start(browser, url):
+    browser.open(url)
+    browser.keys("?", "ESCAPE")
+    assert browser.js("return document.activeElement.id") == "help"
+    words(browser, "tape")
+    assert browser.js("return document.getElementById('now').textContent").startswith("Step 1 of")
+
+
+@pytest.mark.parametrize("width", [360, 400])
+def test_a_narrow_screen_labels_every_token_or_says_what_is_out_of_sight(browser, url, width):
+    browser.size(width)
+    browser.open(url)
+    browser.show("tokens")
+    assert browser.js("return document.querySelectorAll('[data-figure=loss] svg text.mono')"
+                      ".length") == 12
+    for view in ALL:
+        browser.show(view)
+        assert browser.js("""return [...document.querySelectorAll(
+            'section:not([hidden]) figure:not([hidden])')].filter((figure) => {
+              const { scrollWidth, clientWidth } = figure.querySelector(".picture"),
+                note = figure.querySelector(".more");
+              return scrollWidth > clientWidth + 2 && note.hidden;
+            }).map((figure) => figure.dataset.figure)""") == [], view

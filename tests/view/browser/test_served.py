@@ -65,7 +65,7 @@ def test_a_typed_text_is_traced_by_numpy(browser, served):
     # a text that the tokenizer does not know: the server's sentence, and the page as it was
     browser.js("""document.getElementById("text").value = "a";
                   document.getElementById("retrace").click()""")
-    wait(browser, "return document.querySelector('.toast').textContent.includes('two tokens')")
+    wait(browser, "return document.getElementById('text-error').textContent.includes('two tokens')")
     browser.errors()
 
 

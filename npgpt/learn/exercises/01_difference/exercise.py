@@ -77,4 +77,5 @@ if __name__ == "__main__":
         step = 10.0**-power
         one_sided = (np.sin(1 + step) - np.sin(1)) / step
         yours = numeric_gradient(lambda x: np.sin(x).sum(), point, step)[0]
-        print(f"1e-{power:02}    {abs(one_sided - true):8.1e}   {abs(yours - true):8.1e}")
+        errors = abs(one_sided - true), abs(yours - true)
+        print(f"1e-{power:02}    {errors[0]:8.1e}   {errors[1]:8.1e}")

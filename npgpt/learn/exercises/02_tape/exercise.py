@@ -10,7 +10,8 @@ over what was written and apply the chain rule at every step.
 
 Here the numbers are single ones. A Value is a number that remembers how it
 was made: `parents` are the Values that it was computed from, and `pull` is a
-function which hands its gradient on to them. Take
+function which hands its gradient on to them. An input was not computed: it
+has no parents, and its pull is None, so there is nothing to call. Take
 
     b = tanh(a)        c = a * b        L = c + b
 
@@ -28,7 +29,7 @@ them, and the two add up: L moves on both ways when b moves.
 
 When. b may hand on its gradient only when it has all of it, from L directly
 and from c. So first L, then c, then b. A Value has its turn once, and only
-after all who used it. Follow the arrows back as you meet them, and b goes too
+after all that used it. Follow the arrows back as you meet them, and b goes too
 early, or twice. One order that is always right: newest first, since a Value
 is always made after its parents.
 
@@ -44,7 +45,9 @@ MATHEMATICS
     out = tanh(x)  x gets dL/dout * (1 - out^2)
     and every Value's gradient is the sum of all that it gets
 
-SHAPES    none: everything is one number. `v.grad` is dL/dv.
+SHAPES
+
+    none: everything is one number; v.grad is dL/dv
 """
 
 import itertools
@@ -62,7 +65,7 @@ class Value:
         self.data = data
         self.grad = 0.0             # dL/d(this), once L.backward() has run
         self.parents = parents      # the Values that it was computed from
-        self.pull = None            # hands self.grad on to the parents
+        self.pull = None            # hands self.grad on; None for an input
         self.number = next(MADE)    # 0, 1, 2, ...: the order of making
 
     def __add__(self, other):
@@ -114,7 +117,7 @@ class Value:
                     reached.add(parent)
                     waiting.append(parent)
         self.grad = 1.0
-        for value in sorted(reached, key=lambda value: value.number, reverse=True):
+        for value in sorted(reached, key=lambda v: v.number, reverse=True):
             if value.pull is not None:
                 value.pull()
         # ---- your code: ends here ----

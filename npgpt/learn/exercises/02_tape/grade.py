@@ -16,7 +16,7 @@ DEEP = 3000             # more than Python's limit of calls inside one another
 DOUBLINGS, CALLS = 40, 20_000
 MOST = 3000             # Values that a wrong walk may visit
 
-NEWEST_FIRST = "a Value has its turn once, and only after all who used it: newest first"
+NEWEST_FIRST = "give each Value one turn, after all that used it (newest first)"
 IN = {"add": "__add__", "mul": "__mul__", "tanh": "tanh"}
 TANH = {
     "x": (lambda x, t: 1 - x * x, "of the input x: it is 1 - out^2, of the output"),
@@ -178,7 +178,7 @@ def mistakes():
                         "self is one of the parents, out is the result", op)
                 for op, where in places.items())
     yield from (Variant("accumulated-twice", "a Value that is used twice has its turn twice, and "
-                        f"hands on again what it has handed on: {NEWEST_FIRST}", way)
+                        f"the second time hands on the first part again: {NEWEST_FIRST}", way)
                 for way in ORDERS if way.startswith("never"))
     yield Variant("accumulated-twice", "a Value that is used twice stands twice in the list, and "
                   "hands on its gradient twice: note which were seen", "twice in the list")
@@ -374,6 +374,14 @@ def grade(mine, g):
     for out in (value(0.5) + value(0.7), value(0.5) * value(0.7), value(0.5).tanh()):
         with contextlib.suppress(Exception):
             out.pull()
+    try:
+        tape(np.array([0.5, -0.8, 1.2]))
+    except TypeError as error:
+        if "'NoneType' object is not callable" in str(error):
+            g.fail("input-without-pull", "backward: the pull of an input is called, and is None: "
+                   "an input Value was not computed, so it has no parents to hand anything on to. "
+                   "Leave out the Values whose pull is None")
+            return
     known = TAPE
     if "unexplained" in diagnose_value(TAPE, tape).kinds:
         known = TWO

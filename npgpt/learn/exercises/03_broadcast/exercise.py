@@ -62,7 +62,7 @@ from npgpt.learn import NotBegun
 
 
 def sum_to(grad, shape):
-    """Sum grad over every axis that was stretched; gives an array of `shape`."""
+    """Sum grad over every axis that was stretched: an array of `shape`."""
     # ---- your code: begins here ----
     new = grad.ndim - len(shape)
     grad = grad.sum(axis=tuple(range(new)))
@@ -107,4 +107,5 @@ if __name__ == "__main__":
         out, cache = add_forward(x, b)
         dx, db = add_backward(np.ones_like(out), cache)
         print(f"x {x_shape}   b {b_shape}   out {out.shape}")
-        print(f"    uses of an element of b: {db.ravel()[0]:.0f}, of x: {dx.ravel()[0]:.0f}")
+        print(f"    each element of b is used {db.ravel()[0]:.0f} times, "
+              f"each of x {dx.ravel()[0]:.0f} times")

@@ -143,6 +143,28 @@ def _too_soon(mine, g):
             g.fail("summed-too-soon", "mul_backward, gradient of w: dout and x are summed first "
                    "and multiplied then. A product of two sums is not the sum of the products: "
                    "multiply dout by x first, element by element, and sum the result")
+    _multiplied_late(mine, g)
+
+
+def _multiplied_late(mine, g):
+    """dout summed to one operand's shape, and multiplied by the other operand then."""
+    for x_shape, w_shape in (((2, 5, 3), (3,)), ((3, 1), (1, 4))):
+        x, w = g.normal(*x_shape), g.normal(*w_shape)
+        out, cache = mine.mul_forward(x, w)
+        dout = g.normal(*out.shape)
+        try:
+            grads = dict(zip("wx", mine.mul_backward(dout, cache)[::-1]))
+        except (TypeError, ValueError):
+            return
+        for name, own, other in (("w", w, x), ("x", x, w)):
+            late = _summed(dout, own.shape) * other
+            if late.shape != own.shape and late.shape == np.shape(grads[name]) and np.allclose(
+                    grads[name], late):
+                factor = "xw"[name == "x"]
+                g.fail("summed-too-soon", f"mul_backward, gradient of {name}: dout is summed first "
+                       f"and multiplied by {factor} then, so the result has {factor}'s shape "
+                       f"again, {late.shape}. Multiply dout by {factor}, and sum the product to "
+                       f"{name}'s shape, {own.shape}")
 
 
 def grade(mine, g):

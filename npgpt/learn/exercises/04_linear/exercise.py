@@ -71,7 +71,8 @@ if __name__ == "__main__":
     # find the matrix that made these numbers, by nothing but its gradient
     rng = np.random.default_rng(0)
     x = rng.standard_normal((4, 8, 3))
-    hidden_weight, hidden_bias = rng.standard_normal((3, 2)), rng.standard_normal(2)
+    hidden_weight = rng.standard_normal((3, 2))
+    hidden_bias = rng.standard_normal(2)
     wanted = x @ hidden_weight + hidden_bias
     weight, bias = np.zeros((3, 2)), np.zeros(2)
     for step in range(101):

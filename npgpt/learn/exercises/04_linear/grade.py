@@ -36,10 +36,12 @@ def grade(mine, g):
         given = mine.linear_backward(dout, mine.linear_forward(x, weight, bias)[1])
         return dict(zip(("dx", "dweight", "dbias"), given, strict=False))
 
+    found = len(g.findings)
     g.known(BACKWARD, gradients, x, weight, g.normal(2, 4, 5))
-    g.gradient(mine.linear_forward, mine.linear_backward, x, weight, bias)
-    # in and out of one length, where a wrong transposition has the right shape
-    g.gradient(mine.linear_forward, mine.linear_backward, x, g.normal(3, 3), g.normal(3))
+    if len(g.findings) == found:    # the doctor would say it again under another name
+        g.gradient(mine.linear_forward, mine.linear_backward, x, weight, bias)
+        # in and out of one length, where a wrong transposition has the right shape
+        g.gradient(mine.linear_forward, mine.linear_backward, x, g.normal(3, 3), g.normal(3))
     for b, t in ((1, 4), (2, 1)):
         g.gradient(mine.linear_forward, mine.linear_backward, g.normal(b, t, 3), weight, bias)
 

@@ -56,10 +56,12 @@ def grade(mine, g):
         given = backward(dout, forward(x)[1])
         return {"dx": given[0] if isinstance(given, tuple) else given}
 
+    found = len(g.findings)
     if isinstance(forward(x), tuple):
         g.probe("eps-in-sum", "every row sums to 1", sums_to_one)
         g.known(BACKWARD, gradient, x, g.normal(2, 3, 5))
-    g.gradient(forward, backward, x)
+    if len(g.findings) == found:    # the doctor would say it again under another name
+        g.gradient(forward, backward, x)
 
 
 def after():

@@ -55,7 +55,7 @@ from npgpt.learn import NotBegun
 
 
 def cross_entropy_forward(logits, targets, *, ignore_index=-100):
-    """Give the mean loss over the targets that count, and what backward needs."""
+    """Give the mean loss over the targets that count, and a cache."""
     # ---- your code: begins here ----
     rows, flat = logits.reshape(-1, logits.shape[-1]), targets.reshape(-1)
     counted = flat != ignore_index
@@ -103,10 +103,11 @@ if __name__ == "__main__":
     words = "the cat sat on a mat".split()
     logits = np.zeros((1, 1, len(words)))
     target = np.array([[words.index("mat")]])
-    print("the gradient pulls up the target and pushes down what is believed instead")
+    print("the gradient pulls up the target and pushes down all others")
     print("step  loss   " + "".join(f"{word:>8}" for word in words))
     for step in range(6):
         loss, cache = cross_entropy_forward(logits, target)
         dlogits, _ = cross_entropy_backward(1.0, cache)
-        print(f"{step:4}  {loss:.3f}  " + "".join(f"{d:8.3f}" for d in dlogits[0, 0]))
+        row = "".join(f"{d:8.3f}" for d in dlogits[0, 0])
+        print(f"{step:4}  {loss:.3f}  {row}")
         logits = logits - 2 * dlogits

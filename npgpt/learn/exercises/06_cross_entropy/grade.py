@@ -168,7 +168,10 @@ def grade(mine, g):
             given = backward(dloss, forward(logits, targets)[1])
             return {"dlogits": given[0] if isinstance(given, tuple) else given}
 
+        found = len(g.findings)
         g.known(BACKWARD, dlogits, logits, some, 0.7)
+        if len(g.findings) > found:     # the doctor would say it again under another name
+            continue
         if _dloss_dropped(dlogits, logits, some):
             g.fail("missing-factor", f"{backward.__name__} gives the same for dloss = 1 and dloss "
                    "= 2: dloss is a factor of every gradient")

@@ -70,5 +70,6 @@ if __name__ == "__main__":
     (slope,) = gelu_backward(np.ones_like(x), cache)
     print("   x      gelu    slope")
     for a, b, c in zip(x, out, slope):
-        bar = " " * round(10 + 20 * min(c, 0)) + "#" * max(1, round(20 * abs(c)))
-        print(f"{a:5.1f}  {b:8.4f} {c:8.4f}  {bar}")
+        bar = "#" * max(1, round(20 * abs(c)))
+        left = " " * round(10 + 20 * min(c, 0))
+        print(f"{a:5.1f}  {b:8.4f} {c:8.4f}  {left}{bar}")

@@ -125,8 +125,10 @@ def grade(mine, g):
         return {"dx": _tuple(mine.gelu_backward(dout, mine.gelu_forward(x)[1]))[0]}
 
     _backward_constants(mine, g)
+    found = len(g.findings)
     g.known(BACKWARD, gradients, x, g.normal(2, 3, 5))
-    g.gradient(mine.gelu_forward, mine.gelu_backward, x)
+    if len(g.findings) == found:    # the doctor would say it again under another name
+        g.gradient(mine.gelu_forward, mine.gelu_backward, x)
 
     def large_inputs():
         x = np.array([-300.0, -40.0, 40.0, 300.0])

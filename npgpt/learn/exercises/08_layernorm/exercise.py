@@ -140,4 +140,5 @@ if __name__ == "__main__":
         dx, _, _ = layernorm_backward(dout, cache)
         print(f"    out[0, {channel}] by {dx[0, 0]:+.4f} for each 1 of x[0, 0]")
     dx, _, _ = layernorm_backward(np.array([[0.3, -1.0, 2.0, 0.5]]), cache)
-    print(f"any dx sums to {abs(dx.sum()):.0e} over a row: a shift of all x changes nothing")
+    print(f"any dx sums to {abs(dx.sum()):.0e} over a row: "
+          "a shift of all x changes nothing")

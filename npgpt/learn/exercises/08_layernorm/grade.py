@@ -221,9 +221,11 @@ def grade(mine, g):
             return dict(zip(("dx", "dweight", "dbias"), given, strict=False))
 
         one = backward is mine.layernorm_backward
+        found = len(g.findings)
         g.known(_backward(one), gradients, x, weight, bias, g.normal(2, 3, 5))
-        g.gradient(forward, backward, x, weight, bias, eps=0.1)
-        g.gradient(forward, backward, g.normal(1, 3, 5), weight, bias)
+        if len(g.findings) == found:    # the doctor would say it again under another name
+            g.gradient(forward, backward, x, weight, bias, eps=0.1)
+            g.gradient(forward, backward, g.normal(1, 3, 5), weight, bias)
 
 
 def after():

@@ -2,32 +2,40 @@
 
 difficulty: 2/5   importance: 3/5   about 20 minutes (estimated)
 
-A network with many weights can learn its training text by heart. Dropout makes that hard:
-at every training step each number is set to 0 with probability `rate`, so that no channel
-can rely on one particular other channel being there.
+STORY
 
-Two things need care. The first is size. If a tenth of all numbers becomes 0, whatever sums
-them up gets about a tenth less in training than later, when nothing is dropped. So what is
-kept is scaled up, by just as much as makes the mean come out right again. Then evaluation
-needs no correction at all: it passes x through, untouched.
+A network with many weights can learn its training text by heart. Dropout
+makes that hard: at every training step each number is set to 0 with
+probability `rate`, so that no channel can rely on one particular other
+channel being there.
 
-The second is memory. The zeros are drawn at random, once, in forward. Backward must use
-those very zeros: a number that was dropped had no influence on the loss, and one that was
-kept had some. So forward saves what it drew; backward draws nothing.
+Two things need care. The first is size. If a tenth of all numbers becomes 0,
+whatever sums them up gets about a tenth less in training than later, when
+nothing is dropped. So what is kept is scaled up, by just as much as makes the
+mean come out right again. Then evaluation needs no correction at all: it
+passes x through, untouched.
 
-The mathematics
-    kept_i  is 1 with probability 1 - rate and 0 with probability rate, for each element
-    out_i   = x_i * kept_i * s      choose the number s so that the mean of out_i is x_i
-    at evaluation: out = x
+The second is memory. The zeros are drawn at random, once, in forward.
+Backward must use those very zeros: a number that was dropped had no influence
+on the loss, and one that was kept had some. So forward saves what it drew;
+backward draws nothing.
+
+MATHEMATICS
+
+    kept_i  is 1 with probability 1 - rate, and 0 with probability rate
+    out_i   = x_i * kept_i * s     choose s so that the mean of out_i is x_i
+            = x_i at evaluation
     dx_i    = dout_i * d out_i / d x_i
 
-Shapes
-    x, out, dx, dout   any shape, all the same; every element is drawn by itself
-    rate               a number in [0, 1)
-    rng                a NumPy generator: rng.random(shape) gives numbers in [0, 1)
+SHAPES
 
-Notation: dx is dLoss/dx and has x's shape; dout is dLoss/dout. Here and in every exercise
-forward returns (out, cache), and the cache is whatever you want to find again in backward.
+    x, out, dx, dout   any shape, all the same; each element is drawn
+    rate               a number in [0, 1)
+    rng                a NumPy generator; rng.random(shape) is in [0, 1)
+
+dx means dLoss/dx, and has the shape of x. Here and in every
+exercise forward returns (out, cache), and the cache is whatever you want to
+find again in backward.
 """
 
 import numpy as np
@@ -36,7 +44,10 @@ from npgpt.learn import NotBegun
 
 
 def dropout_forward(x, *, rate, rng=None, training=True):
-    """Zero each element with probability `rate` and scale up the rest. Returns (out, cache)."""
+    """Zero each element with probability `rate`, scale up the rest.
+
+    Returns (out, cache).
+    """
     # the forward of dropout, in training and at evaluation
     # ---- your code: begins here ----
     if not training:
@@ -63,5 +74,6 @@ if __name__ == "__main__":
     for rate in (0.1, 0.5, 0.9):
         out, cache = dropout_forward(x, rate=rate, rng=np.random.default_rng(0))
         (dx,) = dropout_backward(np.ones_like(x), cache)
-        print(f"rate {rate}: {np.mean(out == 0):5.1%} are 0, the largest is {out.max():5.2f}, "
-              f"the mean is {out.mean():.3f}; mean of dx {dx.mean():.3f}")
+        print(f"rate {rate}: {np.mean(out == 0):5.1%} are 0, the largest is "
+              f"{out.max():5.2f}, the mean {out.mean():.3f}; "
+              f"mean of dx {dx.mean():.3f}")

@@ -2,39 +2,47 @@
 
 difficulty: 3/5   importance: 5/5   about 30 minutes (estimated)
 
-A model computes with numbers, and a token is only an id, such as 464 for "The". So there is
-a table with one row of C numbers for every token of the vocabulary, and the embedding of a
-token is its row. The table is learnt like any weight. A second table has a row for every
-position and is added, since attention alone could not tell "dog bites man" from "man bites
-dog".
+STORY
 
-Forward is one line of NumPy indexing. Backward is where people come to grief. Take the text
-"the cat and the dog". The row of "the" was read twice, and both readings influence the loss,
-so its gradient is the sum of two rows of dout. Rows that were not read have gradient 0. In
-other words: reading is `table[ids]`, a *gather*; backward adds each row of dout to the place
-that it was read from, a *scatter*.
+A model computes with numbers, and a token is only an id, such as 464 for
+"The". So there is a table with one row of C numbers for every token of the
+vocabulary, and the embedding of a token is its row. The table is learnt like
+any weight. A second table has a row for every position and is added, since
+attention alone could not tell "dog bites man" from "man bites dog".
+
+Forward is one line of NumPy indexing. Backward is where people come to grief.
+Take the text "the cat and the dog". The row of "the" was read twice, and both
+readings influence the loss, so its gradient is the sum of two rows of dout.
+Rows that were not read have gradient 0. In other words: reading is
+`table[ids]`, a *gather*; backward adds each row of dout to the place that it
+was read from, a *scatter*.
 
     ids      the   cat   and   the   dog          dtable["the"] = d0 + d3
     dout     d0    d1    d2    d3    d4           dtable["cat"] = d1 ...
 
-The ids themselves have no gradient: there is no token 464.001. By convention backward
-returns None for them.
+The ids themselves have no gradient: there is no token 464.001. By convention
+backward returns None for them.
 
-For positions the same holds. Every sequence of the batch reads the row of position 5, so
-that row's gradient is a sum over the batch.
+For positions the same holds. Every sequence of the batch reads the row of
+position 5, so that row's gradient is a sum over the batch.
 
-The mathematics
+MATHEMATICS
+
     token      out[b, t, :] = weight[ids[b, t], :]
-               dweight[i, :] = sum of dout[b, t, :] over all (b, t) with ids[b, t] == i
+               dweight[i, :] = sum of dout[b, t, :] over all (b, t)
+                               with ids[b, t] == i
     position   out[b, t, :] = x[b, t, :] + weight[positions[t], :]
-               dweight[p, :] = sum of dout[b, t, :] over all b, and all t with positions[t] == p
+               dweight[p, :] = sum of dout[b, t, :] over all b, and all t
+                               with positions[t] == p
 
-Shapes
-    ids (B, T) integers below V     token weight (V, C)
-    positions (T,) integers below P     position weight (P, C)
-    x, out, dout (B, T, C)
+SHAPES
 
-Notation: dx is dLoss/dx and has x's shape. Return one gradient for each array, in order.
+    ids (B, T)         integers below V    token weight     (V, C)
+    positions (T,)     integers below P    position weight  (P, C)
+    x, out, dout       (B, T, C)
+
+dx means dLoss/dx, and has the shape of x. Return one gradient for
+each array, in order.
 """
 
 import numpy as np
@@ -43,7 +51,7 @@ from npgpt.learn import NotBegun
 
 
 def token_embedding_forward(ids, weight):
-    """Look up every id (B, T) in weight (V, C): (B, T, C). Returns (out, cache)."""
+    """Give the row of every id, (B, T, C). Returns (out, cache)."""
     # the lookup of tokens
     # ---- your code: begins here ----
     return weight[ids], (ids, weight.shape)
@@ -62,7 +70,7 @@ def token_embedding_backward(dout, cache):
 
 
 def position_embedding_forward(x, weight, positions):
-    """Add the row of its position (T,) to every x (B, T, C). Returns (out, cache)."""
+    """Add to every x the row of its position. Returns (out, cache)."""
     # the sum of x and its position's row
     # ---- your code: begins here ----
     return x + weight[positions], (positions, weight.shape)
@@ -88,6 +96,6 @@ if __name__ == "__main__":
     out, cache = token_embedding_forward(ids, table)
     _, dtable = token_embedding_backward(np.ones_like(out), cache)
     print(" ".join(words))
-    print("With dout 1 everywhere, a row's gradient is how often the row was read:")
+    print("With dout 1 everywhere, a row's gradient is how often it was read:")
     for word, row in zip(vocabulary, dtable):
         print(f"  {word:5} read {words.count(word)} times, gradient {row}")

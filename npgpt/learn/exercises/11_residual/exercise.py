@@ -2,15 +2,19 @@
 
 difficulty: 2/5   importance: 5/5   about 30 minutes (estimated)
 
-Stack thirty layers, each of which replaces x by f(x). On the way back the gradient is
-multiplied by thirty Jacobians, and if each shrinks it by a half, what arrives at the first
-layer is a billionth of what set out. The first layers do not learn.
+STORY
 
-A residual connection changes one thing: a layer adds to x instead of replacing it,
-out = x + f(x). Now the gradient has two ways back. One goes through f; the other goes
-through the plus sign, where it is not multiplied by anything. It arrives at the first layer
-whatever the branches do. In GPT-2 the running x is called the *residual stream*: each branch
-reads from it, through a LayerNorm, and adds its result to it.
+Stack thirty layers, each of which replaces x by f(x). On the way back the
+gradient is multiplied by thirty Jacobians, and if each shrinks it by a half,
+what arrives at the first layer is a billionth of what set out. The first
+layers do not learn.
+
+A residual connection changes one thing: a layer adds to x instead of
+replacing it, out = x + f(x). Now the gradient has two ways back. One goes
+through f; the other goes through the plus sign, where it is not multiplied by
+anything. It arrives at the first layer whatever the branches do. In GPT-2 the
+running x is called the *residual stream*: each branch reads from it, through
+a LayerNorm, and adds its result to it.
 
     forward     x ---+--> norm --> linear --> tanh --> branch ---(+)--> out
                      '--------------------------------------------^
@@ -18,26 +22,36 @@ reads from it, through a LayerNorm, and adds its result to it.
     backward    dx <-(+)<--- norm <-- linear <-- tanh <-- dbranch <--+--- dout
                       ^----------------------------------------------'
 
-Where a line forks in forward, gradients add in backward; where two lines add in forward,
-the gradient forks. x forks here.
+Where a line forks in forward, gradients add in backward; where two lines add
+in forward, the gradient forks. x forks here.
 
-The mathematics
+MATHEMATICS
+
     residual   out = x + branch
-    sublayer   y = layernorm(x), h = linear(y), branch = tanh(h), out = x + branch
+
+    sublayer   y = layernorm(x)         h = linear(y)
+               branch = tanh(h)         out = x + branch
                d tanh(h) / dh = 1 - tanh(h)^2
-    depth      x_0 = x; with the connection x_(l+1) = x_l + tanh(x_l @ W_l), without it
-               x_(l+1) = tanh(x_l @ W_l). sizes[l] is the norm of dLoss/dx_l, where
-               dLoss/dx_L = dout is given: so sizes[L] = norm(dout), and sizes[0] is what the
-               input gets. (No LayerNorm here, to see the connection's effect alone.)
 
-Shapes
-    x, branch, out (B, T, C)     gain, shift (C,)     weight, each W_l (C, C)     bias (C,)
-    sizes (L + 1,), for L weights
+    depth      x_0 = x
+               x_(l+1) = x_l + tanh(x_l @ W_l)    with the connection
+               x_(l+1) = tanh(x_l @ W_l)          without it
+               sizes[l] = norm of dLoss/dx_l
 
-Notation: dx is dLoss/dx and has x's shape. Return one gradient for each array, in order.
-Use the package's layers, which are imported below: each is a pair such as
-linear_forward(x, weight, bias) -> (out, cache), linear_backward(dout, cache) -> (dx,
-dweight, dbias).
+dLoss/dx_L = dout is given. So sizes[L] = norm(dout), and sizes[0] is what the
+input gets. (No LayerNorm in the stack, to see the connection's effect alone.)
+
+SHAPES
+
+    x, branch, out      (B, T, C)     gain, shift, bias   (C,)
+    weight, each W_l    (C, C)        sizes               (L + 1,)
+
+dx means dLoss/dx, and has the shape of x. Return one gradient for
+each array, in order. Use the package's layers, which are imported below: each
+is a pair, such as
+
+    linear_forward(x, weight, bias)  -> (out, cache)
+    linear_backward(dout, cache)     -> (dx, dweight, dbias)
 """
 
 import numpy as np
@@ -88,7 +102,7 @@ def sublayer_backward(dout, cache):
 
 
 def gradient_sizes(x, weights, dout, connected):
-    """The norm of dLoss/dx_l for l = 0 .. L; `connected` says whether x is added to tanh."""
+    """The norm of dLoss/dx_l for l = 0 .. L; x is added if `connected`."""
     # the way through all layers and back
     # ---- your code: begins here ----
     branches = []
@@ -110,9 +124,12 @@ if __name__ == "__main__":
     rng = np.random.default_rng(0)
     depth, width = 30, 16
     x, dout = rng.standard_normal((2, 2, 3, width))
-    weights = [0.5 * rng.standard_normal((width, width)) / width**0.5 for _ in range(depth)]
-    sizes = {name: gradient_sizes(x, weights, dout, name == "with") for name in ("without", "with")}
-    print("The size of the gradient on its way back, each * a factor of 10 above 1e-10:")
+    weights = [0.5 * rng.standard_normal((width, width)) / width**0.5
+               for _ in range(depth)]
+    sizes = {name: gradient_sizes(x, weights, dout, name == "with")
+             for name in ("without", "with")}
+    print("The size of the gradient on its way back. A bar begins at 1e-10;\n"
+          "each * in it stands for a factor of 10.")
     for name, size in sizes.items():
         print(f"\n{name} the residual connection")
         for level in range(depth, -1, -5):

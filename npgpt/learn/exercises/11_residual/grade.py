@@ -1,5 +1,7 @@
 """How the residual connection is graded."""
 
+import itertools
+
 import numpy as np
 
 from npgpt.doctor import Program
@@ -57,46 +59,76 @@ SUBLAYER = Program("sublayer", sublayer, [
      "the branch reads x itself: LayerNorm is left out"),
     ("activation-left-out", lambda *a: sublayer(*a, hidden=True), "tanh is left out"),
 ])
-SIZES = Program("gradient_sizes", sizes, [
-    ("listed-backwards", lambda *a: sizes(*a)[::-1],
-     "the sizes are in the order of backward: sizes[0] belongs to the input, sizes[L] to dout"),
-    ("walked-forwards", lambda *a: sizes(*a, order=1),
+# what goes wrong inside of the walk, as a setting of sizes(); `wrong` may change `connected`
+INSIDE = [
+    ("walked-forwards", {"order": 1},
      "backward takes the layers in forward's order: begin with the last"),
-    ("walked-forwards", lambda *a: sizes(*a, order=1)[::-1],
-     "backward takes the layers in forward's order: begin with the last"),
-    ("connection-lost-in-backward", lambda *a: sizes(*a, back=False),
+    ("connection-lost-in-backward", {"back": False},
      "x is added in forward, but backward knows the branch alone: dout goes to x as well"),
-    ("connection-always", lambda x, w, dout, connected: sizes(x, w, dout, True),
-     "`connected` is ignored: x is always added"),
-    ("connection-never", lambda x, w, dout, connected: sizes(x, w, dout, False),
-     "`connected` is ignored: x is never added"),
-    ("connection-in-backward-only", lambda x, w, dout, connected:
-     sizes(x, w, dout, False, back=connected), "x is added in backward, but not in forward"),
-    ("backward-always-connected", lambda x, w, dout, connected:
-     sizes(x, w, dout, connected, back=True),
+    ("connection-always", {"connected": True}, "`connected` is ignored: x is always added"),
+    ("connection-never", {"connected": False}, "`connected` is ignored: x is never added"),
+    ("connection-in-backward-only", {"added": False},
+     "x is added in backward, but not in forward"),
+    ("backward-always-connected", {"back": True},
      "backward adds dout even where forward did not add x"),
-    ("dout-ignored", lambda *a: sizes(*a, seed=np.ones_like),
-     "backward starts from ones; it starts from dout"),
-    ("tanh-slope-missing", lambda *a: sizes(*a, slope=np.ones_like),
+    ("dout-ignored", {"seed": np.ones_like}, "backward starts from ones; it starts from dout"),
+    ("tanh-slope-missing", {"slope": np.ones_like},
      "the derivative of tanh is missing: 1 - tanh(h)^2"),
-    ("tanh-slope-not-squared", lambda *a: sizes(*a, slope=lambda b: 1 - b),
+    ("tanh-slope-not-squared", {"slope": lambda b: 1 - b},
      "the derivative of tanh is 1 - tanh(h)^2: the square is missing"),
-    ("tanh-of-tanh", lambda *a: sizes(*a, slope=lambda b: 1 - np.tanh(b)**2),
+    ("tanh-of-tanh", {"slope": lambda b: 1 - np.tanh(b)**2},
      "the derivative of tanh is taken at tanh(h): it is 1 - tanh(h)^2, and that is branch already"),
-    ("transposed", lambda *a: sizes(*a, turn=False),
+    ("transposed", {"turn": False},
      "the weight is not transposed in backward: h = x @ W gives dx = dh @ W.T"),
-    ("dout-added-again", lambda *a: sizes(*a, again=True),
+    ("dout-added-again", {"again": True},
      "each layer adds dout, the very first gradient: add the one that came into this layer"),
-    ("root-of-mean-square", lambda x, w, dout, connected:
-     np.append(sizes(x, w, dout, connected)[:-1] / np.sqrt(x.size), np.linalg.norm(dout)),
+]
+# what goes wrong with the list, made of the right one
+LISTED = [
+    ("listed-backwards", lambda found, x: found[::-1],
+     "the sizes are in the order of backward: sizes[0] belongs to the input, sizes[L] to dout"),
+    ("root-of-mean-square",
+     lambda found, x: np.append(found[:-1] / np.sqrt(x.size), found[-1]),
      "the norm is the root of the sum of squares, not of their mean"),
-    ("squares-not-rooted", lambda *a: sizes(*a)**2, "these are squares: the norm has a root"),
-    ("root-of-mean-square", lambda *a: sizes(*a) / np.sqrt(a[0].size),
+    ("squares-not-rooted", lambda found, x: found**2, "these are squares: the norm has a root"),
+    ("root-of-mean-square", lambda found, x: found / np.sqrt(x.size),
      "the norm is the root of the sum of squares, not of their mean"),
-    ("dout-left-out", lambda *a: sizes(*a)[:-1],
+    ("dout-left-out", lambda found, x: found[:-1],
      "one size is missing at the end: the norm of dout itself, sizes[L]"),
-    ("input-left-out", lambda *a: sizes(*a)[1:],
+    ("input-left-out", lambda found, x: found[1:],
      "one size is missing at the beginning: what the input gets, sizes[0]"),
+]
+
+
+def mistaken(inside, listed=()):
+    """The sizes with these mistakes of INSIDE and LISTED made."""
+    wrong = {name: value for mistake in inside for name, value in mistake[1].items()}
+
+    def gradient_sizes(x, weights, dout, connected):
+        settings = {"connected": connected} | wrong
+        if "added" in settings:
+            settings = {**settings, "connected": settings.pop("added"), "back": connected}
+        found = sizes(x, weights, dout, **settings)
+        for _, change, _ in listed:
+            found = change(found, x)
+        return found
+
+    return gradient_sizes
+
+
+def two(first, second):
+    """What is said of two mistakes."""
+    return f"there are two mistakes. First, {first[2]}. Second, {second[2]}"
+
+
+SIZES = Program("gradient_sizes", sizes, [
+    *((one[0], mistaken([one]), one[2]) for one in INSIDE),
+    *((one[0], mistaken([], [one]), one[2]) for one in LISTED),
+    *((one[0], mistaken([one], [other]), two(one, other)) for one in INSIDE for other in LISTED),
+    *((one[0], mistaken([one, other]), two(one, other))
+      for one, other in itertools.combinations(INSIDE, 2) if not one[1].keys() & other[1].keys()),
+    *((one[0], mistaken([], [one, other]), two(one, other))
+      for one, other in itertools.combinations(LISTED, 2) if one[0] != other[0]),
 ])
 
 

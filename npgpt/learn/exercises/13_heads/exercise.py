@@ -2,14 +2,19 @@
 
 difficulty: 4/5   importance: 5/5   about 60 minutes (estimated)
 
-One head computes one set of weights: at each position it can look for one kind of thing. To
-look for several at once, the C channels are cut into H heads of D = C / H channels; every
-head attends by itself, with its own queries, keys and values; and the results are laid side
-by side again. Nothing is added to the mathematics. It is all in the axes, and that is why
-more people go wrong here than anywhere else in a transformer: every wrong version has the
-right shape, and it even trains. It is only worse, and nobody can see why.
+STORY
 
-So look at one row of x first: one position, with C = 6 channels and H = 2 heads.
+One head computes one set of weights: at each position it can look for one
+kind of thing. To look for several at once, the C channels are cut into H
+heads of D = C / H channels; every head attends by itself, with its own
+queries, keys and values; and the results are laid side by side again. Nothing
+is added to the mathematics. It is all in the axes, and that is why more
+people go wrong here than anywhere else in a transformer: every wrong version
+has the right shape, and it even trains. It is only worse, and nobody can see
+why.
+
+So look at one row of x first: one position, with C = 6 channels and H = 2
+heads.
 
     x[0]            t=0:   a0 a1 a2 | b0 b1 b2        a: head 0 (channels 0-2)
     (T=4, C=6)      t=1:   a0 a1 a2 | b0 b1 b2        b: head 1 (channels 3-5)
@@ -23,49 +28,63 @@ What attention needs is one (T, D) matrix per head, that is (H, T, D):
              t=2: a0 a1 a2                 t=2: b0 b1 b2
              t=3: a0 a1 a2                 t=3: b0 b1 b2
 
-`reshape` never moves a number. It reads all numbers of the memory in a row, left to right
-and top to bottom, and lays them out anew. So reshape(H, T, D) fills head 0 with the first
-T * D = 12 numbers there are: a0 a1 a2 b0 b1 b2 of t=0, then those of t=1. That is this:
+`reshape` never moves a number. It reads all numbers of the memory in a row,
+left to right and top to bottom, and lays them out anew. So reshape(H, T, D)
+fills head 0 with the first T * D = 12 numbers there are: a0 a1 a2 b0 b1 b2 of
+t=0, then those of t=1. That is this:
 
     "head 0"  row 0: a0 a1 a2  (t=0)      "head 1"  row 0: a0 a1 a2  (t=2)
     (wrong)   row 1: b0 b1 b2  (t=0)      (wrong)   row 1: b0 b1 b2  (t=2)
               row 2: a0 a1 a2  (t=1)                row 2: a0 a1 a2  (t=3)
               row 3: b0 b1 b2  (t=1)                row 3: b0 b1 b2  (t=3)
 
-Positions and heads are mixed, and the causal mask then hides the wrong things. What is right
-goes in two steps. First cut the last axis only, where a head's channels really are
-neighbours: (T, C) -> (T, H, D). Then move an axis: (T, H, D) -> (H, T, D). Moving an axis
-does change the order of the numbers; that is its purpose.
+Positions and heads are mixed, and the causal mask then hides the wrong
+things. What is right goes in two steps. First cut the last axis only, where a
+head's channels really are neighbours: (T, C) -> (T, H, D). Then move an axis:
+(T, H, D) -> (H, T, D). Moving an axis does change the order of the numbers;
+that is its purpose.
 
-       (B, T, C)  --reshape-->  (B, T, H, D)  --swap axes-->  (B, H, T, D)      split
-       (B, H, T, D)  --swap axes-->  (B, T, H, D)  --reshape-->  (B, T, C)      merge
+    split    (B, T, C)  --reshape-->  (B, T, H, D)  --swap axes-->  (B, H, T, D)
+    merge    (B, H, T, D)  --swap axes-->  (B, T, H, D)  --reshape-->  (B, T, C)
 
-Merge is split read backwards: the same steps in the opposite order. And now backward is
-almost free. Split and merge only move numbers, so their gradients are moved back: the
-gradient of merge is split, the gradient of split is merge.
+Merge is split read backwards: the same steps in the opposite order. And now
+backward is almost free. Split and merge only move numbers, so their gradients
+are moved back: the gradient of merge is split, the gradient of split is
+merge.
 
     forward     qkv -> cut in 3 -> split each -> attention -> merge -> out
-    backward    dqkv <- lay 3 side by side <- merge each <- attention <- split <- dout
+    backward   dqkv <- join 3   <- merge each <- attention <- split <- dout
 
-The mathematics
+MATHEMATICS
+
     q, k, v = the first, second and third C channels of qkv, in this order
     head h of q, k, v = channels h * D .. (h + 1) * D - 1
-    out = the heads' causal attention, side by side; scores are divided by sqrt(D), where D is
-    the size of one head: a head's dot product has D terms, not C
+    out = the heads' causal attention, side by side
 
-Shapes
-    qkv, dqkv (B, T, 3C)    x, out, dout (B, T, C)    heads (B, H, T, D), with C = H * D
+Scores are divided by sqrt(D), where D is the size of one head: a head's dot
+product has D terms, not C.
 
-The package's causal attention takes any axes in front: causal_attention_forward(q, k, v) ->
-(heads, cache) and causal_attention_backward(dheads, cache) -> (dq, dk, dv), each (B, H, T,
-D). Your own lines from the exercise before are as good: paste them in if you like.
+SHAPES
 
-Notation: dx is dLoss/dx and has x's shape.
+    qkv, dqkv       (B, T, 3C)
+    x, out, dout    (B, T, C)
+    heads           (B, H, T, D), with C = H * D
+
+The package's causal attention takes any axes in front:
+causal_attention_forward(q, k, v) -> (heads, cache) and
+causal_attention_backward(dheads, cache) -> (dq, dk, dv), each (B, H, T, D).
+Your own lines from the exercise before are as good: paste them in if you
+like.
+
+dx means dLoss/dx, and has the shape of x.
 """
 
 import numpy as np
 
-from npgpt.layers.attention import causal_attention_backward, causal_attention_forward
+from npgpt.layers.attention import (
+    causal_attention_backward,
+    causal_attention_forward,
+)
 from npgpt.learn import NotBegun
 
 
@@ -88,7 +107,7 @@ def merge_heads(heads):
 
 
 def multi_head_attention_forward(qkv, *, n_head):
-    """Causal attention of every head over qkv (B, T, 3C): (B, T, C). Returns (out, cache)."""
+    """Causal attention of every head over qkv. Returns (out, cache)."""
     # the attention of all heads
     # ---- your code: begins here ----
     q, k, v = np.split(qkv, 3, axis=-1)
@@ -105,7 +124,8 @@ def multi_head_attention_backward(dout, cache):
     n_head, attention_cache = cache
     dheads = split_heads(dout, n_head)
     dq, dk, dv = causal_attention_backward(dheads, attention_cache)
-    dqkv = np.concatenate([merge_heads(dq), merge_heads(dk), merge_heads(dv)], axis=-1)
+    merged = [merge_heads(dq), merge_heads(dk), merge_heads(dv)]
+    dqkv = np.concatenate(merged, axis=-1)
     return (dqkv,)
     # ---- your code: ends here ----
 
@@ -115,8 +135,9 @@ if __name__ == "__main__":
     # every number says where it is from: 100 * position + channel
     x = (100 * np.arange(t)[:, None] + np.arange(n_head * d))[None]
     heads = split_heads(x, n_head)
-    print(f"x[0], {n_head} heads of {d} channels; the number is 100 * position + channel\n{x[0]}\n")
+    print(f"x[0], {n_head} heads of {d} channels; the number is "
+          f"100 * position + channel\n{x[0]}\n")
     print(f"yours, head 0\n{heads[0, 0]}\n")
-    print(f"a bare reshape, head 0: positions 0 and 1, and channels of both heads\n"
+    print(f"a bare reshape, head 0: positions 0 and 1, channels of both heads\n"
           f"{x.reshape(1, n_head, t, d)[0, 0]}\n")
     print("merge(split(x)) is x:", np.array_equal(merge_heads(heads), x))

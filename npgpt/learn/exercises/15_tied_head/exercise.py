@@ -2,46 +2,59 @@
 
 difficulty: 3/5   importance: 4/5   about 30 minutes (estimated)
 
-At its beginning GPT-2 turns ids into rows of a table, wte. At its end it has to turn a vector
-of C channels back into one score (logit) for every token of the vocabulary. It does so by
-the same table: the score of a token is the dot product of the vector with that token's row.
-To say "cat", the model points in the direction in which it also reads "cat". That is called
-*weight tying*, and it saves a second table as large as the first.
+STORY
 
-For the gradient it means this: wte is one parameter with two uses, so two gradients arrive
-at it, and they add. The two look very different. The output's part fills all rows: every
-token had a score. The lookup's part fills only the rows of the tokens that were read. Whoever
-writes the second over the first loses the first, and a check of shapes will not notice.
+At its beginning GPT-2 turns ids into rows of a table, wte. At its end it has
+to turn a vector of C channels back into one score (logit) for every token of
+the vocabulary. It does so by the same table: the score of a token is the dot
+product of the vector with that token's row. To say "cat", the model points in
+the direction in which it also reads "cat". That is called *weight tying*, and
+it saves a second table as large as the first.
 
-                 .--------------------------- wte ----------------------------.
-          lookup |                                                            | scores
-    ids --> x = wte[ids] --> hidden = tanh(x @ weight) --> logits = hidden @ wte.T
+For the gradient it means this: wte is one parameter with two uses, so two
+gradients arrive at it, and they add. The two look very different. The
+output's part fills all rows: every token had a score. The lookup's part fills
+only the rows of the tokens that were read. Whoever writes the second over the
+first loses the first, and a check of shapes will not notice.
 
-To keep the middle small, the "model" between the two ends is one matrix and a tanh.
+              .---------------------- wte ----------------------.
+       lookup |                                                 | scores
+    ids --> x = wte[ids] --> h = tanh(x @ weight) --> logits = h @ wte.T
 
-The mathematics
-    unembedding   logits = hidden @ wte.T
+To keep the middle small, the "model" between the two ends is one matrix and a
+tanh.
+
+MATHEMATICS
+
+    unembedding   logits = h @ wte.T
     tied model    x = wte[ids]     h = tanh(x @ weight)     logits = h @ wte.T
                   dwte = (from the scores) + (from the lookup)
                   d tanh(u) / du = 1 - tanh(u)^2
 
-Shapes
-    ids (B, T) integers below V     wte (V, C)     weight (C, C)
-    x, hidden (B, T, C)     logits, dout (B, T, V)
+SHAPES
 
-Notation: dx is dLoss/dx and has x's shape. Return one gradient for each array, in order, and
-None for ids. Use the package's lookup: token_embedding_forward(ids, wte) -> (x, cache),
-token_embedding_backward(dx, cache) -> (None, dwte).
+    ids     (B, T) integers below V     wte             (V, C)
+    x, h    (B, T, C)                   weight          (C, C)
+                                        logits, dout    (B, T, V)
+
+dx means dLoss/dx, and has the shape of x. Return one gradient for
+each array, in order, and None for ids. Use the package's lookup:
+
+    token_embedding_forward(ids, wte)    -> (x, cache)
+    token_embedding_backward(dx, cache)  -> (None, dwte)
 """
 
 import numpy as np
 
-from npgpt.layers.embedding import token_embedding_backward, token_embedding_forward
+from npgpt.layers.embedding import (
+    token_embedding_backward,
+    token_embedding_forward,
+)
 from npgpt.learn import NotBegun
 
 
 def unembedding_forward(x, wte):
-    """The score of every token: x (B, T, C) and wte (V, C) give (B, T, V). Returns (out, cache)."""
+    """The score of every token, (B, T, V). Returns (out, cache)."""
     # the scores
     # ---- your code: begins here ----
     return x @ wte.T, (x, wte)
@@ -60,7 +73,7 @@ def unembedding_backward(dout, cache):
 
 
 def tied_forward(ids, wte, weight):
-    """Logits (B, T, V) of ids (B, T), with wte at both ends. Returns (logits, cache)."""
+    """Logits of ids, with wte at both ends. Returns (logits, cache)."""
     # the model with one table at both ends
     # ---- your code: begins here ----
     x, lookup_cache = token_embedding_forward(ids, wte)
@@ -89,7 +102,8 @@ if __name__ == "__main__":
     rng = np.random.default_rng(0)
     v, c = 12, 8
     ids = np.array([[3, 1, 4, 1, 5, 9]])
-    wte, weight = rng.standard_normal((v, c)), rng.standard_normal((c, c)) / c**0.5
+    wte = rng.standard_normal((v, c))
+    weight = rng.standard_normal((c, c)) / c**0.5
     logits, cache = tied_forward(ids, wte, weight)
     dout = rng.standard_normal(logits.shape)
     _, dwte, _ = tied_backward(dout, cache)

@@ -99,6 +99,10 @@ def grade(mine, g):
     g.probe("grads-changed", "grads are left as they were", lambda: not changed(mine, "grads"))
     g.probe("moments-not-written", "m and v hold the new running means afterwards",
             lambda: changed(mine, "m") and changed(mine, "v"))
+    g.probe("moments-not-written", "m and v are written into the caller's arrays, m[name][...] = "
+            "new", lambda: writes_in_place(mine))
+    g.probe("decay-by-name", "an array with two or more axes decays, one with one axis does not, "
+            "whatever they are called", lambda: decays_by_axes(mine))
     g.probe("scalar", "a parameter that is a single number, shape (), is updated too",
             lambda: scalar(mine))
 
@@ -113,6 +117,37 @@ def changed(mine, which):
         return True     # new ones are returned
     before = {"grads": 0.5, "m": 0.0, "v": 0.0}[which]
     return not (given[which]["w"] == before).all()
+
+
+def writes_in_place(mine):
+    """Whether the arrays that the caller holds are those that hold the new means."""
+    arrays = {which: np.zeros((2, 3)) for which in "mv"}
+    given = {which: {"w": array} for which, array in arrays.items()}
+    out = mine.adamw({"w": np.ones((2, 3))}, {"w": np.full((2, 3), 0.5)}, *given.values(), step=1,
+                     lr=0.1, betas=(0.9, 0.99), eps=1e-8, weight_decay=0.1)
+    if isinstance(out, tuple) and len(out) == 3:
+        return None     # new ones are returned
+    other = [which for which, array in arrays.items() if not array.any()]
+    return not other or (f"{' and '.join(other)} of the dict became other arrays (m[name] = new); "
+                         "whoever holds the old ones sees no change.")
+
+
+def decays_by_axes(mine):
+    """Whether names decide what decays; the gradients are 0, so that nothing else moves it."""
+    params = {"ln_1.weight": np.ones(4), "ln_1.bias": np.ones(5), "wte": np.ones((3, 2)),
+              "q_bias": np.ones((2, 4)), "head.gain": np.ones(3), "a.weight": np.ones((2, 2))}
+    grads, m, v = ({name: np.zeros_like(p) for name, p in params.items()} for _ in range(3))
+    before = {name: p.ndim for name, p in params.items()}
+    out = mine.adamw(params, grads, m, v, step=1, lr=0.1, betas=(0.9, 0.99), eps=1e-8,
+                     weight_decay=0.5)
+    after = out[0] if isinstance(out, tuple) else params if out is None else out
+    for name, ndim in before.items():
+        decayed = bool((after[name] != 1).any())
+        if decayed != (ndim >= 2):
+            return (f"{name} with {ndim} {'axis' if ndim == 1 else 'axes'} "
+                    f"{'decays' if decayed else 'does not decay'}: count the axes (p.ndim), do not "
+                    "look at names.")
+    return True
 
 
 def scalar(mine):
@@ -140,6 +175,6 @@ def after():
 
     return (f"The first step of a parameter with gradient 10 is {first_step(10.0, True):.2f} * lr, "
             f"with gradient 0.00001 it is {first_step(1e-5, True):.2f} * lr: only its sign counts. "
-            " Without the two corrections it is "
+            "Without the two corrections it is "
             f"{first_step(10.0, False):.2f} * lr, since 1 - beta1 = 0.1 and the root of 1 - beta2 "
             "is 0.03: too long, and at the beginning, where a long step does most harm.")

@@ -210,7 +210,7 @@ def _draw(rng, given, n):
 
 GROUPS = Program("accumulate_in_groups", right, [
     ("last-group-lost", last_group_lost, "the last group is lost: where fewer micro-batches than "
-     "size are left, they are a step too"),
+     "size are left, they make a step as well"),
     ("groups-never-zeroed", never_zeroed, "each step contains the ones before it: what was "
      "accumulated must be set to zero after each step"),
     ("groups-never-zeroed", sums_run_on, "each step's gradient is added to the one of the step "

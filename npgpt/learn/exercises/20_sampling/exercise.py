@@ -2,25 +2,30 @@
 
 difficulty: 2/5   importance: 4/5   about 25 minutes (estimated)
 
-The model gives a score, a logit, for each of V tokens; a text needs one of them. Always taking the
-best (greedy) makes texts that repeat themselves. Drawing from all of softmax(logits) lets in
-nonsense: each of 50 000 unlikely tokens is unlikely, but together they are drawn often. So one
-changes the distribution before drawing, in three steps, always in this order:
+STORY
 
-1. Temperature divides the logits. Below 1 it makes the likely likelier; above 1 it flattens. It
-   acts on logits: dividing probabilities by a constant changes nothing once they are normalised.
-   Temperature 0 is greedy: all probability on the largest logit. (It is a case of its own.)
+The model gives a score, a logit, for each of V tokens; a text needs one of
+them. Always taking the best (greedy) makes texts that repeat themselves.
+Drawing from all of softmax(logits) lets in nonsense: each of 50,000 poor tokens
+is unlikely, but together they are drawn often. So one changes the
+distribution before drawing, in three steps, always in this order:
+
+1. Temperature divides the logits. Below 1 it makes the likely likelier; above
+   1 it flattens. It acts on logits: dividing probabilities by a constant
+   changes nothing once they are normalised. Temperature 0 is greedy: all
+   probability on the largest logit. (It is a case of its own.)
 2. Top-k keeps the k largest logits.
-3. Top-p looks at what is left, as probabilities, from the largest down, and keeps tokens until
-   their sum reaches p. The token that crosses p is kept: otherwise p = 0.5 would keep nothing at
-   all where one token has 0.6.
+3. Top-p looks at what is left, as probabilities, from the largest down, and
+   keeps tokens until their sum reaches p. The token that crosses p is kept:
+   otherwise p = 0.5 would keep nothing at all where one token has 0.6.
 
-Tokens that are not kept get the probability 0 exactly, and what is left sums to 1 again.
+Tokens that are not kept get the probability 0 exactly, and what is left sums
+to 1 again.
 
-You write the probabilities, not the draw. A draw can only be checked by drawing thousands; a
-distribution can be compared number by number.
+You write the probabilities, not the draw. A draw can only be checked by
+drawing thousands; a distribution can be compared number by number.
 
-The mathematics
+MATHEMATICS
 
     l_i = logits_i / temperature
     top-k   l_i = -inf unless l_i is among the k largest
@@ -28,7 +33,10 @@ The mathematics
             token number n in this order is kept if q_(1) + ... + q_(n-1) < p
     out = softmax(l) over the tokens that are kept
 
-Shapes    logits, out (V,): out[i] is the probability of token i, in the order of the vocabulary
+SHAPES
+
+    logits    (V,)
+    out       (V,)    out[i] is the probability of token i of the vocabulary
 """
 
 import numpy as np
@@ -38,7 +46,7 @@ from npgpt.learn import NotBegun
 
 
 def sampling(logits, *, temperature=1.0, top_k=None, top_p=None):
-    """The probabilities (V,) that the next token is drawn from; None switches a filter off."""
+    """The probabilities (V,) of a draw; None switches a filter off."""
     # the probabilities of a draw
     # ---- your code: begins here ----
     if temperature == 0:
@@ -64,11 +72,13 @@ if __name__ == "__main__":
     words = ["the", "a", "his", "that", "one", "blue", "seven", "of"]
     logits = np.array([3.0, 2.5, 1.8, 1.0, 0.6, -0.5, -1.0, -2.0])
     cases = {
-        "as they are": {}, "T 0.5": {"temperature": 0.5}, "T 2": {"temperature": 2.0},
-        "T 0": {"temperature": 0.0}, "top-k 3": {"top_k": 3}, "top-p 0.8": {"top_p": 0.8},
+        "as they are": {}, "T 0.5": {"temperature": 0.5},
+        "T 2": {"temperature": 2.0}, "T 0": {"temperature": 0.0},
+        "top-k 3": {"top_k": 3}, "top-p 0.8": {"top_p": 0.8},
         "T 2, k 5, p 0.8": {"temperature": 2.0, "top_k": 5, "top_p": 0.8}}
     columns = {name: sampling(logits, **case) for name, case in cases.items()}
-    print(f"{'':6}" + "".join(f"{name:>{max(len(name), 5) + 2}}" for name in columns))
+    width = {name: max(len(name), 5) + 2 for name in columns}
+    print(f"{'':6}" + "".join(f"{name:>{width[name]}}" for name in columns))
     for i, word in enumerate(words):
-        print(f"{word:6}" + "".join(
-            f"{probs[i]:{max(len(name), 5) + 2}.3f}" for name, probs in columns.items()))
+        print(f"{word:6}" + "".join(f"{probs[i]:{width[name]}.3f}"
+                                    for name, probs in columns.items()))

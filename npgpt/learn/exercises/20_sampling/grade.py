@@ -33,6 +33,16 @@ def _of_all(logits, *, temperature=1.0, top_k=None, top_p=None):
     return both / both.sum()
 
 
+def _none_left(logits, *, temperature=1.0, top_k=None, top_p=None):
+    """Top-p without the token that crosses p: nothing is left where the first one does."""
+    probs = KNOWN.function(logits, temperature=temperature, top_k=top_k)
+    if top_p is None:
+        return probs
+    order = np.argsort(-probs)
+    probs[order[np.cumsum(probs[order]) > top_p]] = 0
+    return probs / probs.sum()
+
+
 def _cold_nucleus(logits, *, temperature=1.0, top_k=None, top_p=None):
     """Top-p on the probabilities at temperature 1, the rest with the temperature."""
     kept = KNOWN.function(logits, top_k=top_k, top_p=top_p) > 0
@@ -85,8 +95,10 @@ def _at_least(logits, *, temperature=1.0, top_k=None, top_p=None):
 VARIANTS = [
     ("softmax-of-probabilities", _normalised_after_softmax, "softmax is applied to probabilities: "
      "temperature belongs to the logits, and softmax comes once, at the end"),
-    ("top-p-of-all", _of_all, "top-p adds up the probabilities of all tokens: it looks at those "
-     "that top-k has left, normalised again"),
+    ("top-p-of-all", _of_all, "top-p adds up probabilities as they are among all tokens: it comes "
+     "after top-k, and what top-k leaves is normalised again before top-p adds it up"),
+    ("crossing-token-dropped", _none_left, "top-p drops the token that crosses p, even where it is "
+     "the first: it belongs to those kept"),
     ("temperature-after-top-p", _cold_nucleus, "top-p looks at probabilities without the "
      "temperature: it is to see the ones that are drawn from"),
     ("top-k-smallest", _smallest_left, "the comparison is the wrong way round: top-k drops the "
@@ -106,7 +118,32 @@ VARIANTS = [
                                   else 1 - given["top_p"]),
      "it keeps 1 - p: top-p keeps tokens until their sum reaches p"),
 ]
-SAMPLING = replace(KNOWN, variants=[*KNOWN.variants, *VARIANTS])
+# top-p before top-k gives the same numbers as top-k without a normalisation: one sentence for both
+ALL = [*(v for v in KNOWN.variants if v.kind != "top-p-before-top-k"), *VARIANTS]
+
+
+def _stage(*settings):
+    """Sampling with these settings (temperature, k, p), on logits of several sizes."""
+    def draw(rng, given, n):
+        temperature, top_k, top_p = settings[n % len(settings)]
+        return (1.5 * rng.standard_normal(9 + n),), {
+            "temperature": temperature, "top_k": top_k, "top_p": top_p}
+
+    return replace(KNOWN, variants=ALL, draw=draw)
+
+
+# each part alone first: what already differs alone is named before what several parts do together
+ALONE = [
+    _stage((0.7, None, None), (1.6, None, None), (2.5, None, None)),
+    _stage((1.0, 4, None), (1.0, 2, None), (1.0, 6, None)),
+    _stage((1.0, None, 0.75), (1.0, None, 0.25), (1.0, None, 0.9), (1.0, None, 0.5)),
+]
+TOGETHER = [
+    _stage((1.6, 4, None), (0.6, 3, None), (2.5, 6, None)),
+    _stage((2.5, None, 0.5), (0.6, None, 0.9), (1.6, None, 0.75)),
+    _stage((1.0, 6, 0.75), (1.0, 5, 0.6), (1.0, 3, 0.9), (1.0, 4, 0.8)),
+    _stage((1.4, 6, 0.75), (2.0, 5, 0.8), (0.7, 4, 0.9)),
+]
 
 
 def greedy(logits, *, temperature=0.0, top_k=None, top_p=None):
@@ -195,7 +232,11 @@ def _unchanged(mine):
 
 def grade(mine, g):
     """The probabilities at many settings, greedy, and the edges."""
-    g.values(SAMPLING, mine.sampling)
+    for program in ALONE:
+        g.values(program, mine.sampling)
+    if not g.findings:
+        for program in TOGETHER:
+            g.values(program, mine.sampling)
     g.values(GREEDY, _greedy_of(mine.sampling))
     if g.findings:          # the probes would say it again
         return
@@ -214,8 +255,8 @@ def after():
     logits = np.full(v, 0.0)
     logits[0] = np.log(3.0 * v)
     probs = softmax_forward(logits)[0]
-    return (f"Take GPT-2's {v} tokens, one with 3/4 of all probability and the others alike. Each "
-            f"of these has {probs[1]:.1e}, and together they are drawn every "
+    return (f"Take GPT-2's {v:,} tokens, one with 3/4 of all probability and the others alike. "
+            f"Each of these has {probs[1]:.1e}, and together they are drawn every "
             f"{1 / (1 - probs[0]):.0f}th time: in a text of 100 tokens without a single such draw "
             f"you would be lucky, at {probs[0]**100:.0e}. That is what top-k and top-p are for. "
             "They cut off a tail that is harmless token by token and ruinous as a whole.")

@@ -2,32 +2,42 @@
 
 difficulty: 3/5   importance: 4/5   about 30 minutes (estimated)
 
-A model that writes a text adds one token at a time. Done plainly, every step computes the keys and
-values of all tokens before it once more, though they cannot have changed: in a causal model no
-token sees what comes after it. So one keeps them. The cache holds the keys and values of everything
-read so far; a step computes those of the new tokens only, puts them behind the old ones, and lets
-the new queries attend to all of them.
+STORY
 
-There is one rule to check it by: with the cache, every output is what it would be without. Cut the
-ids into pieces as you like, the outputs laid end to end are those of one long call. The first piece
-is usually the prompt, many tokens at once, and after that they come one by one; but two at a time
-is allowed, and is where a careless mask shows.
+A model that writes a text adds one token at a time. Done plainly, every step
+computes the keys and values of all tokens before it once more, though they
+cannot have changed: in a causal model no token sees what comes after it. So
+one keeps them. The cache holds the keys and values of everything read so far;
+a step computes those of the new tokens only, puts them after the old ones,
+and lets the new queries attend to all of them.
 
-Three things depend on how much is in the cache already: where the new tokens stand (their rows of
-the position table), where new keys and values go, and which keys a query may see.
+There is one rule to check it by: with the cache, every output is what it
+would be without. Cut the ids into pieces as you like, the outputs laid end to
+end are those of one long call. The first piece is usually the prompt, many
+tokens at once, and after that they come one by one; but two at a time is
+allowed, and is where a careless mask shows.
 
-The mathematics, for S new tokens after `old` cached ones, n = 0 ... S - 1:
+Three things depend on how much is in the cache already: where the new tokens
+stand (their rows of the position table), where new keys and values go, and
+which keys a query may see.
+
+MATHEMATICS
+
+For S new tokens after `old` cached ones, n = 0 ... S - 1:
 
     x_n      = wte[ids_n] + wpe[position of token n]
     q_n, k_n, v_n = x_n @ q, x_n @ k, x_n @ v
-    out_n    = sum over the positions j that token n may see, of softmax(q_n . k_j / sqrt(D))_j v_j
+    out_n    = sum over j of softmax(q_n . k_j / sqrt(D))_j * v_j,
+               over the positions j that token n may see
 
-This is one head without layers around it; in GPT-2 each layer and head has such a cache.
+This is one head without layers around it; in GPT-2 each layer and head has
+such a cache.
 
-Shapes
+SHAPES
 
-    ids     (S,) the new token ids                  out           (S, D)
-    p       a dict: wte (V, C), wpe (P, C), and the matrices q, k, v, each (C, D)
+    ids     (S,)      the new token ids
+    out     (S, D)
+    p       a dict: wte (V, C), wpe (P, C), and q, k, v, each (C, D)
     cache   whatever you like; None at the beginning of a text
 """
 
@@ -40,7 +50,7 @@ from npgpt.learn import NotBegun
 
 
 def step(ids, cache, p):
-    """(out, cache): attention of the new ids to themselves and all before, and the new cache."""
+    """(out, cache): the new ids attend to themselves and all before."""
     # one step with the cache
     # ---- your code: begins here ----
     old = 0 if cache is None else len(cache[0])
@@ -59,7 +69,8 @@ def step(ids, cache, p):
 
 def tables(rng):
     """Given: small random tables and matrices to try a step on."""
-    shapes = {"wte": (11, 8), "wpe": (300, 8), "q": (8, 4), "k": (8, 4), "v": (8, 4)}
+    shapes = {"wte": (11, 8), "wpe": (300, 8),
+              "q": (8, 4), "k": (8, 4), "v": (8, 4)}
     return {name: rng.standard_normal(shape) for name, shape in shapes.items()}
 
 
@@ -67,7 +78,7 @@ if __name__ == "__main__":
     rng = np.random.default_rng(0)
     p, ids = tables(rng), rng.integers(0, 11, 10)
     whole, _ = step(ids, None, p)
-    print("how far each output is from that of one long call, by the sizes of the pieces")
+    print("how far the outputs are from those of one long call, by pieces")
     for sizes in ([10], [6, 1, 1, 1, 1], [1] * 10, [3, 4, 3]):
         cache, outs, start = None, [], 0
         for size in sizes:
@@ -78,4 +89,5 @@ if __name__ == "__main__":
         print(f"  {str(sizes):32} {off.max():.1e}")
     print("\nkeys and values computed to write T tokens, one at a time")
     for length in (10, 100, 1000):
-        print(f"  T = {length:5}   without {length * (length + 1) // 2:7}   with {length:5}")
+        without = length * (length + 1) // 2
+        print(f"  T = {length:5}   without {without:7}   with {length:5}")

@@ -278,7 +278,7 @@ def after():
     text = Path(__file__).with_name("exercise.py").read_text(encoding="utf-8").split('"""')[1]
     tokens = len(BPETokenizer().encode(text))
     size = len(text.encode())
-    return (f"GPT-2's 50 000 merges make {tokens} tokens of this exercise's story of {size} bytes: "
+    return (f"GPT-2's 50,000 merges make {tokens} tokens of this exercise's story of {size} bytes: "
             f"{size / tokens:.1f} bytes each. Attention's work grows with the square of the "
             "length, so that factor counts twice. The same merges need far more tokens for "
             "languages and signs that were rare in the text they were learnt from, and so their "
