@@ -134,7 +134,7 @@ class GPT2Config:
     lora_rank: int = _option(
         0, "Rank of an update A @ B of a block's linear weights; 0 for none")
     lora_alpha: float = _option(
-        0.0, "The update is multiplied by lora_alpha / lora_rank; 0: by 1")
+        0.0, "The update is multiplied by lora_alpha / lora_rank; 0: by 1; preset lora: 16")
     lora_on: str = _option(
         "", "Which weights have one, separated by commas, such as c_attn,mlp.c_proj; none: all")
     n_labels: int = _option(

@@ -22,6 +22,7 @@ from .params import Params, check_params, init_params
 from .suggest import shown
 from .tape import Array
 from .training.step.gradients import loss_and_grads as _loss_and_grads
+from .variants import merged
 
 
 class GPT2(LanguageModel):
@@ -68,13 +69,17 @@ class GPT2(LanguageModel):
         return cls(*weights.load(Path(path), dtype))
 
     @checked
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, merge: bool = False) -> None:
         """Write a Hugging Face folder: model.safetensors with config.json beside it.
 
-        A path that ends in .safetensors names the file itself. Raises ValueError if the parameters
-        do not match the config, OSError if there is no room or no permission.
+        `merge` folds low-rank updates into the weights; with them beside the weights the folder is
+        for npgpt alone. A path that ends in .safetensors names the file itself. Raises ValueError
+        if the parameters do not match the config, OSError if there is no room or no permission.
         """
-        weights.save(Path(path), self.config, self.params)
+        config, params = self.config, self.params
+        if merge and config.lora_rank:
+            config, params = merged(params, config)
+        weights.save(Path(path), config, params)
 
     def logits(self, ids: ArrayLike) -> Array:
         """Scores of the next token at every position: ids (T,) or (B, T) give (T, V) or (B, T, V).
@@ -127,7 +132,8 @@ class GPT2(LanguageModel):
     def __repr__(self) -> str:
         c = self.config
         dtype = next(iter(self.params.values())).dtype
-        return (f"GPT2({self.n_parameters():,} parameters in {dtype}: {c.n_layer} layers, "
+        kind = f"classifier of {c.n_labels} labels, " if c.n_labels else ""
+        return (f"GPT2({kind}{self.n_parameters():,} parameters in {dtype}: {c.n_layer} layers, "
                 f"{c.n_head} heads, {c.n_embd} channels, context {c.n_positions}, "
                 f"vocabulary {c.vocab_size})")
 

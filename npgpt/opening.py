@@ -14,6 +14,7 @@ import numpy as np
 
 from .checked import checked
 from .fast.cross_entropy import cross_entropy_forward
+from .fast.softmax import softmax_forward
 from .generation.language_model import LanguageModel, StreamSettings
 from .generation.quantized import quantize
 from .generation.writing import stream_text
@@ -23,11 +24,12 @@ from .suggest import shown
 from .tape import Array
 from .text import StreamDecoder, Tokenizer
 from .text.encode import encode_prompt
-from .training.checkpoint import is_run
+from .training.checkpoint import is_run, labels_of
 from .training.initial import read_any
 from .variants import merged
 from .weights import save
-from .weights.reading import load_unread, tokenizer_for
+from .weights.configs import CONFIG, read_labels
+from .weights.reading import file_at, load_unread, tokenizer_for
 
 
 class Surprisal(NamedTuple):
@@ -47,13 +49,16 @@ class TextModel:
         writer.write(["Every effort", "Every day"])         # a batch of prompts, a list of texts
         for piece in writer.stream("Every effort"): ...     # as it comes
         writer.score("Every effort moves you")              # surprisal of every token
+        judge.classify("You won a prize")       # of a classifier: {label: probability}
 
     `model` is a GPT2, `tokenizer` what it was trained with; both may be used by themselves.
+    `labels` are a classifier's, in the order of its head, by default their numbers.
     """
 
-    def __init__(self, model: GPT2, tokenizer: Tokenizer) -> None:
+    def __init__(self, model: GPT2, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> None:
         self.model = model
         self.tokenizer = tokenizer
+        self.labels = tuple(labels) or tuple(map(str, range(model.config.n_labels)))
 
     @overload
     def write(
@@ -120,6 +125,7 @@ class TextModel:
         ends a text, if the tokenizer has one. A long text is read in windows of n_positions that
         overlap by half. `special` and errors as for `write`.
         """
+        self.model.check_writes()
         if isinstance(text, str):
             return self._scored(self._ids([text], special)[0])
         return [self._scored(ids) for ids in self._ids(list(text), special)]
@@ -130,6 +136,18 @@ class TextModel:
         # a token may end within a character: as in a stream, its text then comes with the next
         decoder = StreamDecoder(self.tokenizer)
         return [Surprisal(decoder.add(int(i)), int(i), float(n)) for i, n in zip(ids, nats)]
+
+    @checked
+    def classify(self, text: str) -> dict[str, float]:
+        """The probability of each label of a text, cut to the context as in training.
+
+        Raises ValueError for a model that is no classifier, and as `write`.
+        """
+        if not self.model.config.n_labels:
+            raise ValueError("this model is no classifier; npgpt train --task classify trains one")
+        (ids,) = self._ids([text])
+        scores = self.model.logits(ids[:self.model.config.n_positions])[-1:]
+        return dict(zip(self.labels, map(float, softmax_forward(scores)[0][0])))
 
     def _surprisals(self, ids: Array) -> Array:
         nats = np.full(len(ids), np.nan)
@@ -145,9 +163,12 @@ class TextModel:
                     logits[t - 1][None], window[t:t + 1])[0]
         return nats
 
-    def save(self, path: str | Path) -> None:
-        """Write a Hugging Face folder, with the tokenizer; raises as `GPT2.save`."""
-        save(path, self.model.config, self.model.params, self.tokenizer)
+    def save(self, path: str | Path, merge: bool = False) -> None:
+        """Write a Hugging Face folder, with the tokenizer; `merge` and errors as `GPT2.save`."""
+        config, params = self.model.config, self.model.params
+        if merge and config.lora_rank:
+            config, params = merged(params, config)
+        save(path, config, params, self.tokenizer, labels=self.labels)
 
     def _ids(self, prompts: Sequence[str], special: bool) -> list[Array]:
         if not prompts:
@@ -170,7 +191,8 @@ class TextModel:
         return ids[:-1] if len(ids) and end is not None and ids[-1] == end else ids
 
     def __repr__(self) -> str:
-        return f"TextModel({self.model!r}, {self.tokenizer!r})"
+        labels = f", labels {', '.join(self.labels)}" if self.labels else ""
+        return f"TextModel({self.model!r}, {self.tokenizer!r}{labels})"
 
 
 def _stops(settings: StreamSettings) -> list[str]:
@@ -185,7 +207,12 @@ def load(path: str | Path) -> TextModel:
     A name such as distilgpt2 or org/name is looked for in transformers' cache, and downloaded if it
     is not there. Raises CheckpointError, saying what is wrong with which file.
     """
-    return TextModel(*open_model(path))
+    model, tokenizer = open_model(path)
+    labels: tuple[str, ...] = ()
+    if model.config.n_labels:
+        labels = labels_of(Path(path)) if is_run(Path(path)) else read_labels(
+            file_at(path).with_name(CONFIG), model.config)
+    return TextModel(model, tokenizer, labels)
 
 
 @checked

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ..gpt2 import GPT2
-from ..training.checkpoint import is_run, sound_weights
+from ..training.checkpoint import is_run, labels_of, sound_weights
+from ..training.held_out import model_checkpoint
 from ..weights import convert, load, save_llmc_state
 from .console import note
 from .options import add_seed
@@ -62,8 +63,9 @@ def run(args: argparse.Namespace) -> int:
     if is_run(dst):
         raise ValueError(f"{dst} is a run of npgpt train; name another place")
     # a plain string may be the name of pulled weights
-    file, tokenizer = sound_weights(src) if is_run(src) else (args.src, None)
-    config = convert(file, dst, args.to, args.dtype, args.merge, tokenizer, note)
+    file, tokenizer = sound_weights(model_checkpoint(src)) if is_run(src) else (args.src, None)
+    labels = labels_of(src) if is_run(src) else ()
+    config = convert(file, dst, args.to, args.dtype, args.merge, tokenizer, labels, note)
     print(f"{dst}: {config.n_layer} layers, {config.n_head} heads, {config.n_embd} channels")
     if state is not None:
         _write_state(dst, state, args.seed)

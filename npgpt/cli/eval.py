@@ -86,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
     check_integer("--batch-size", args.batch_size, 1)
     use_threads(args.threads)
     model, tokenizer = (open_int8 if args.int8 else open_model)(args.model)
+    if asked:
+        model.check_writes()
     if args.harness is not None:
         return _run_harness(args, model, tokenizer)
     if args.int8:
@@ -123,6 +125,7 @@ def _score_examples(
 def _score_text(
     args: argparse.Namespace, model: LanguageModel, params: Params, tokenizer: Tokenizer
 ) -> int:
+    model.check_writes()
     if str(args.text).endswith(".jsonl"):
         note(f"{args.text} is scored as plain text; for multiple choice use --questions FILE")
     text = load_text(args, tokenizer)

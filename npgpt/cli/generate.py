@@ -15,8 +15,9 @@ from ..generation.language_model import LanguageModel
 from ..generation.sampling import SamplingSettings
 from ..generation.writing import converse, stream_text
 from ..opening import open_int8, open_model
-from ..text import CorpusError, Tokenizer
+from ..text import BPETokenizer, CorpusError, Tokenizer
 from ..text.encode import encode_prompt
+from ..training.tasks import alpaca_prompt
 from .console import note
 from .options import add_model, add_seed, add_threads, use_threads
 from .parser import Parser
@@ -31,6 +32,7 @@ examples:
   npgpt generate runs/python-docs --temperature 0 "The "
   npgpt generate runs/python-docs --file prompt.txt --max-new-tokens 500
   npgpt generate runs/python-docs --prompts prompts.txt   a prompt a line
+  npgpt generate runs/tuned --instruct "Name three colours."
   echo "def " | npgpt generate runs/python-source --temperature 0
   npgpt generate gpt2/ --interactive
 """
@@ -47,6 +49,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--special", action="store_true",
                         help="<|endoftext|> and other special tokens in a prompt are tokens, not "
                              "text")
+    parser.add_argument("--instruct", action="store_true",
+                        help="the prompt is an instruction, put into the words that npgpt train "
+                             "--task instruct learns; the answer alone is shown")
     parser.add_argument("--max-new-tokens", type=int, default=200, metavar="N",
                         help="tokens to write (default 200)")
     parser.add_argument("--temperature", type=float, default=0.8, metavar="X",
@@ -90,6 +95,10 @@ def run(args: argparse.Namespace) -> int:
         prompts = _prompt_lines(args.prompts)
     elif not args.interactive and (prompt := _prompt(args)) is not None:
         prompts = [prompt]
+    if args.instruct:
+        if prompts is None:
+            raise ValueError("--instruct needs a PROMPT, --file or --prompts")
+        prompts = [alpaca_prompt(prompt) for prompt in prompts]
     use_threads(args.threads)
     writer, tokenizer = (open_int8 if args.int8 else open_model)(args.model)
     if args.interactive:
@@ -117,7 +126,7 @@ def _write(
     for row, all_tokens in enumerate(tee(tokens, len(ids) * args.samples)):
         if row:
             _show("\n" + "-" * 40 + "\n")
-        _show(prompts[row // args.samples] if prompts else "")
+        _show(prompts[row // args.samples] if prompts and not args.instruct else "")
         own = (token for token in all_tokens if token.row == row)
         for piece in stream_text(own, tokenizer, stop_ids=stop_ids, stop=args.stop):
             _show(piece)

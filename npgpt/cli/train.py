@@ -15,6 +15,7 @@ from typing import Callable
 from ..display.terminal import duration
 from ..files import locked
 from ..text import CORPORA, Corpus, CorpusError, Tokenizer
+from ..training.asked import check_asked
 from ..training.checkpoint import (
     FOLDER,
     TrainingState,
@@ -24,6 +25,7 @@ from ..training.checkpoint import (
     load_checkpoint,
 )
 from ..training.exports import FORMATS, exported, exporting
+from ..training.held_out import model_checkpoint
 from ..training.initial import fitted
 from ..training.log import Step
 from ..training.loop import CONFIG_FILE, Diverged, FolderGone, new_state, train
@@ -41,9 +43,10 @@ from ..training.settings import (
     read_toml,
     read_whole_toml,
     resolve,
+    split_labels,
     table_fields,
 )
-from ..training.tasks import accuracy, check_length, found_labels, load_task, split_labels
+from ..training.tasks import accuracy, check_length, found_labels, load_task
 from ..variants import settings as variant_settings
 from .console import interruption, note
 from .live import LiveProgress
@@ -77,6 +80,15 @@ FIRST = ("corpus", "tokenizer", "n_layer", "n_embd", "max_steps")
 TUNING = ("freeze", "patience", "lora_rank", "lora_alpha", "lora_on", "task", "labels")
 
 
+class _Once(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace,
+                 values: object, option_string: str | None = None) -> None:
+        before = getattr(namespace, self.dest)
+        if before is not None:
+            raise argparse.ArgumentError(self, f"got both {before} and {values}; expected one")
+        setattr(namespace, self.dest, values)
+
+
 def add_arguments(parser: Parser) -> None:
     """Declare the verb's arguments, one flag per setting."""
     parser.usage = "npgpt train [--preset NAME] [--from MODEL | --resume RUN] [options]"
@@ -96,7 +108,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument_group("settings from a file").add_argument(
         "--config", type=Path, metavar="FILE", help="TOML, as a run's config.toml")
     given = parser.add_argument_group("to fine-tune a model")
-    given.add_argument("--from", "--init-from", dest="init_from", metavar="MODEL", default=None,
+    given.add_argument("--from", "--init-from", dest="init_from", metavar="MODEL", action=_Once,
                        help=settings["train"].pop("init_from").metadata["help"])
     for name in TUNING:
         table = homes[name]
@@ -143,6 +155,9 @@ def run(args: argparse.Namespace) -> int:
             state = new_state(settings, corpus)
         on_step = stack.enter_context(exporting(folder, _formats(args.log, folder)))
         _print_beginning(folder, state, corpus)
+        if args.preset == "gpt2" and not settings.train.init_from:
+            note("the preset gpt2 trains from scratch; --from gpt2 goes on from the published "
+                 "weights")
         return _train(folder, state, corpus, on_step, args.live, held=args.resume is not None)
 
 
@@ -216,32 +231,34 @@ def _train(folder: Path, state: TrainingState, corpus: Corpus, on_step: Callable
         return 130 if outcome.reason == "interrupted" else 0
     print(f"\ndone       {outcome.step:,} steps in {took}")
     if outcome.reason == "out of patience":
-        print(f"stopped    the last {state.run.train.patience} evaluations were above the lowest; "
-              f"the best step\n           stays: {outcome.best}")
+        n = state.run.train.patience
+        last = f"last {n} evaluations were" if n > 1 else "last evaluation was"
+        print(f"stopped    the {last} above the lowest")
+    model = model_checkpoint(folder)
     if outcome.val_loss is None:
         print(f"val loss   not evaluated to the end; npgpt eval {named} does it")
     else:
         of = "token on all held-out text" if state.run.data.task == "text" else (
             "label" if state.config.n_labels else "token of the held-out answers")
-        print(f"val loss   {outcome.val_loss:.4f} nats per {of}")
+        where = "" if model == outcome.checkpoint else f", after the last step, {outcome.step:,}"
+        print(f"val loss   {outcome.val_loss:.4f} nats per {of}{where}")
     if state.config.n_labels:
         right = accuracy(state.params, state.config, corpus.val, state.ops, should_stop=happened)
         if right is not None:
             print(f"accuracy   {right:.1%} of the {len(corpus.val):,} held-out texts")
-    print(f"model      {outcome.checkpoint}")
+    print(f"model      {model}{'' if model == outcome.checkpoint else ', the best'}")
     print(f"curves     npgpt plot {named}")
     if not state.config.n_labels:
-        print(f"try        npgpt generate {named}{_prompt(state.tokenizer)}")
+        print(f"try        npgpt generate {named}{_prompt(corpus, state.run.data.task)}")
     return 130 if happened() else 0
 
 
-def _prompt(tokenizer: Tokenizer) -> str:
-    """A prompt to try, if the vocabulary has its characters."""
-    try:
-        tokenizer.encode("The ")
-    except ValueError:
-        return ""
-    return ' "The "'
+def _prompt(corpus: Corpus, task: str) -> str:
+    """A prompt to try: the first words of the held-out text, or an instruction."""
+    if task == "instruct":
+        return ' --instruct "Name three colours."'
+    words = corpus.tokenizer.decode(corpus.val[:40].astype(int)).split()[1:3]
+    return f" {shlex.quote(' '.join(words))}" if words else ""
 
 
 def _saved(folder: Path) -> str:
@@ -265,31 +282,14 @@ def _corpus(settings: RunConfig, state: TrainingState | None, tokenizer: Tokeniz
     return corpus
 
 
-# nanoGPT's other values of init_from, and what to write here
-NANOGPTS = {
-    "scratch": "leave it out; a new model is what a run begins with",
-    "resume": "a run is continued by --resume RUN",
-}
-
-
 def _new_settings(
     args: argparse.Namespace, given: dict[str, object]
 ) -> tuple[RunConfig, Tokenizer | str]:
     tables = {} if args.config is None else read_toml(args.config)
     asked = {key: value for table in tables.values() for key, value in table.items()} | given
-    begin = asked.get("init_from")
-    if begin in NANOGPTS and not Path(str(begin)).exists():
-        raise ValueError(f"--from {begin}: {NANOGPTS[str(begin)]}")
-    fine_tuning = bool(begin)
-    if args.preset in (FINE_TUNING, LOW_RANK) and not fine_tuning:
-        raise ValueError(f"the preset {args.preset} needs --from, the model to begin with")
-    usual = LOW_RANK if asked.get("lora_rank") else FINE_TUNING
-    preset = usual if fine_tuning and args.preset is None else args.preset
+    preset = check_asked(asked, args.preset)
     settings = resolve(preset, args.config, given)
     data = dataclasses.replace(settings.data, corpus=_from_anywhere(settings.data.corpus))
-    if data.task != "text" and not fine_tuning:
-        raise ValueError(f"--task {data.task} is for a model that was trained before; name one "
-                         f"with --from")
     model = settings.model
     if data.task == "classify":
         labels = split_labels(data.labels) or found_labels(data.corpus)

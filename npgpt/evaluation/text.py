@@ -178,6 +178,11 @@ def evaluation_batches(
     yield from _batches(lambda begin, end: tokens[begin:end].astype(np.int64), windows, batch_size)
 
 
+def count_targets(tokens: Array) -> int:
+    """How many targets all of `evaluation_batches` have, of tokens (N,) or examples (N, 2, T)."""
+    return int((tokens[:, 1] != IGNORE).sum()) if tokens.ndim == 3 else len(tokens) - 1
+
+
 def trimmed(examples: Array) -> tuple[Array, Array]:
     """ids and targets (N, T) of examples (N, 2, T), without what follows the last target of all."""
     used = np.flatnonzero((examples[:, 1] != IGNORE).any(axis=0))

@@ -172,7 +172,7 @@ class LanguageModel:
         """
         check_names(settings, StreamSettings.__annotations__)
         prompts = _prompts(ids, self.config)
-        self._check_writes()
+        self.check_writes()
         wanted = Request(self.config, max_new_tokens, **settings)
         check_integer("samples", samples, 1)
         longest = max(len(prompt) for prompt in prompts)
@@ -188,7 +188,8 @@ class LanguageModel:
             on_slide or warn_of_slide(self.config),
         ).write(wanted)
 
-    def _check_writes(self) -> None:
+    def check_writes(self) -> None:
+        """Raise ValueError for a classifier, which has no next token."""
         if self.config.n_labels:
             raise ValueError(f"this model is a classifier (n_labels={self.config.n_labels}): it "
                              f"scores labels and writes no text")
@@ -196,7 +197,7 @@ class LanguageModel:
     @checked
     def session(self, *, seed: int | None = None, on_slide: OnSlide | None = None) -> Session:
         """One text that a user and the model write by turns; see Session."""
-        self._check_writes()
+        self.check_writes()
         return Session(self.params, self.config, seed=seed, reader=reader_for(self.ops),
                        on_slide=on_slide or warn_of_slide(self.config))
 

@@ -208,13 +208,13 @@ def model_cases(seed: int = 0) -> list[ModelCase]:
     ]
     lora = {"lora_rank": 2, "lora_alpha": 3.0}
     frozen: list[tuple[str, dict[str, Any], str]] = [
-        ("GPT-2, updates of frozen weights, 2 blocks", {**lora, **narrow}, ".lora_"),
-        ("GPT-2, updates of frozen c_attn and c_proj",
+        ("GPT-2, updates alone, 2 blocks", {**lora, **narrow}, ".lora_"),
+        ("GPT-2, updates of c_attn, c_proj",
          {**lora, "lora_on": "c_attn,attn.c_proj", "tie_word_embeddings": False}, ".lora_"),
-        ("GPT-2, updates of frozen weights, leaky_relu", {**lora, **leaky}, ".lora_"),
-        ("GPT-2, updates of frozen weights, swiglu, no norm",
+        ("GPT-2, updates alone, leaky_relu", {**lora, **leaky}, ".lora_"),
+        ("GPT-2, updates, swiglu, no norm",
          {**lora, "activation_function": "swiglu", "norm": "none"}, ".lora_"),
-        ("GPT-2, the last of 2 blocks alone", narrow, "h.1."),
+        ("GPT-2, last of 2 blocks alone", narrow, "h.1."),
     ]
     table = _Table(seed, np.float64)
     result = []

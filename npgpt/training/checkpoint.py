@@ -6,6 +6,8 @@
         optimizer.safetensors               AdamW's two moments, as m.NAME and v.NAME
         run.json                            step, settings, tokenizer, the corpus's fingerprint
         checksums.json                      size and crc32 of every file, see weights.checksums
+        keep                                empty; a checkpoint that has it is never deleted: an
+            adapter was trained on its weights
 
 The folder is filled beside its place, flushed and renamed, so that a folder with its final name is
 always whole. Whoever reads it compares the files with their checksums, and what is written twice
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Container, Iterator, Mapping, TypedDict
@@ -44,11 +46,12 @@ from ..weights.safetensors_file import read_arrays, read_safetensors, write_safe
 from ..weights.stored import Stored
 from .adapters import base_crc32, base_of_run, load_adapted, trains_adapter
 from .frozen import frozen_names
-from .settings import RunConfig, build
+from .settings import RunConfig, build, split_labels
 
 FOLDER = "checkpoints"
 RUN_FILE = "run.json"
 OPTIMIZER_FILE = "optimizer.safetensors"
+KEPT_FILE = "keep"
 _NAME = re.compile(r"step-\d{8}")
 
 
@@ -107,7 +110,11 @@ def save_checkpoint(run_folder: Path, state: TrainingState, best: int | None = N
     if not place.exists():
         with creating_folder(place) as beside:
             if adapter := trains_adapter(state.run, state.config):
-                save_adapter(beside, state.config, state.params, base_of_run(state.run))
+                base = base_of_run(state.run)
+                save_adapter(beside, state.config, state.params, base)
+                if is_checkpoint(Path(base)):
+                    with suppress(OSError):     # another's folder, perhaps read-only
+                        (Path(base) / KEPT_FILE).touch()
             else:
                 weights.save(beside, state.config, state.params)
             moments = {f"m.{name}": array for name, array in state.mean.items()}
@@ -124,7 +131,7 @@ def save_checkpoint(run_folder: Path, state: TrainingState, best: int | None = N
             write_checksums(beside, measured(beside))
     kept = None if best is None else best_checkpoint(run_folder, best)
     for old in checkpoints(run_folder)[:-state.run.train.keep_checkpoints]:
-        if old != kept:
+        if old != kept and not (old / KEPT_FILE).exists():
             remove_folder(old)
     return place
 
@@ -215,6 +222,12 @@ def read_model(path: Path) -> tuple[GPT2Config, Params, Tokenizer]:
     folder = newest_checkpoint(path)
     with _naming_the_one_before(folder):
         return _load_model(folder, _checked_record(folder, unread=(OPTIMIZER_FILE,)))
+
+
+def labels_of(path: Path) -> tuple[str, ...]:
+    """The labels that the run of a classifier scores, in the order of its head; else ()."""
+    folder = newest_checkpoint(path)
+    return split_labels(build_run(folder, read_record(folder)).data.labels)
 
 
 def sound_weights(path: Path) -> tuple[Path, Tokenizer]:

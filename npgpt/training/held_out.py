@@ -10,11 +10,35 @@ import math
 from pathlib import Path
 from typing import Iterable
 
-from .checkpoint import best_checkpoint, step_of
-from .log import Step
+from ..weights import CheckpointError
+from .checkpoint import (
+    best_checkpoint,
+    build_run,
+    is_checkpoint,
+    newest_checkpoint,
+    read_record,
+    step_of,
+)
+from .log import FILE, Step, read_lines, steps_of
 
 IN_A_ROW = 3
 MARGIN = 0.01
+
+
+def model_checkpoint(path: Path) -> Path:
+    """The checkpoint that a run stands for as a model: the newest, or with patience the best.
+
+    `path` may be one checkpoint of a run: then it is that. Raises CheckpointError as
+    `newest_checkpoint`.
+    """
+    newest = newest_checkpoint(path)
+    try:
+        if is_checkpoint(path) or not build_run(newest, read_record(newest)).train.patience:
+            return newest
+    except CheckpointError:
+        return newest           # whoever reads it says what is wrong
+    best = HeldOutLoss(steps_of(read_lines(path / FILE))).step
+    return best_checkpoint(path, best) or newest
 
 
 class HeldOutLoss:

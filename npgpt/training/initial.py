@@ -12,8 +12,9 @@ from ..params import Params, init_params, parameter_shapes
 from ..suggest import shown
 from ..text import Tokenizer
 from ..weights.reading import tokenizer_for
-from .checkpoint import is_run, newest_checkpoint, read_model
+from .checkpoint import is_run, read_model
 from .frozen import frozen_names
+from .held_out import model_checkpoint
 from .settings import DERIVED, RunConfig, Table, build
 
 # model settings that a run may choose although its weights are another model's
@@ -33,7 +34,7 @@ def read_any(path: Path) -> tuple[GPT2Config, Params, Tokenizer]:
     large. Raises CheckpointError, saying what is wrong with which file.
     """
     if is_run(path):
-        return read_model(path)
+        return read_model(model_checkpoint(path))
     config, params = weights.load(path)
     return config, params, tokenizer_for(path, config)
 
@@ -57,6 +58,10 @@ def fitted(run: RunConfig, asked: Table) -> tuple[RunConfig, Tokenizer]:
             continue
         raise ValueError(f"{key}={shown(asked[key])} does not fit {path}, which has "
                          f"{shown(value)}; leave it out")
+    narrow = min(config.n_embd, config.inner)
+    if chosen.get("lora_rank", 0) > narrow:
+        raise ValueError(f"lora_rank={chosen['lora_rank']} is above {narrow}, the smaller side of "
+                         f"the weights; expected far less, such as 8")
     data = replace(run.data, tokenizer=tokenizer.name)
     length = run.train.sequence_length or min(LENGTH, chosen.get(CROPPED, config.n_positions))
     train = replace(run.train, init_from=_lasting(path), sequence_length=length)
@@ -66,9 +71,9 @@ def fitted(run: RunConfig, asked: Table) -> tuple[RunConfig, Tokenizer]:
 
 
 def _lasting(path: Path) -> str:
-    """A model's place from any folder, of a run its newest checkpoint; a name stays a name."""
+    """A model's place from any folder, of a run a checkpoint; a name stays a name."""
     if is_run(path):
-        path = newest_checkpoint(path)
+        path = model_checkpoint(path)
     return str(path.resolve()) if path.exists() else str(path)
 
 

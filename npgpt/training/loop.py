@@ -25,7 +25,7 @@ from typing import Any, Callable
 import numpy as np
 
 from ..checked import checked
-from ..evaluation.text import Stopped, evaluation_batches, mean_loss
+from ..evaluation.text import Stopped, count_targets, evaluation_batches, mean_loss
 from ..fast.ops import FAST
 from ..files import aside, locked, pinned, remove_partial, write_text
 from ..generation import LanguageModel
@@ -231,7 +231,7 @@ def _train(
                        best_checkpoint(run_folder, held_out.step), warning)
 
     def on_batch(seen: int) -> bool:
-        reporter.evaluating(seen, len(corpus.val) - 1)
+        reporter.evaluating(seen, count_targets(corpus.val))
         return should_stop() or time.monotonic() > deadline
 
     with _workers(state) as workers:

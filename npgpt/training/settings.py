@@ -96,7 +96,8 @@ class TrainSettings:
     """
 
     init_from: str = _setting(
-        "", "Fine-tune: begin with the weights and tokenizer of this run or folder of weights")
+        "", "Fine-tune: begin with the weights and tokenizer of this run, folder of weights or "
+            "name, such as gpt2")
     freeze: str = _setting(
         "", "Parameters that are not trained, separated by commas: a name or how it begins, "
             "* and [0-5] allowed, such as wte,wpe,h.[0-5]")
@@ -121,7 +122,8 @@ class TrainSettings:
     eval_every: int = _setting(250, "Steps between evaluations on held-out text", least=1)
     eval_batches: int = _setting(20, "Batches of one such evaluation; 0 takes all held-out text")
     patience: int = _setting(
-        0, "Stop after so many evaluations in a row without a new lowest held-out loss; 0: never")
+        0, "Stop after so many evaluations in a row without a new lowest held-out loss; the run "
+           "then stands for its best checkpoint; 0: never")
     sample_every: int = _setting(500, "Steps between written samples; 0 writes none")
     sample_tokens: int = _setting(200, "Tokens of a sample", least=1)
     checkpoint_every: int = _setting(
@@ -237,6 +239,11 @@ class RunConfig:
         for table, values in self.to_dict().items():
             lines += [f"[{table}]", *(f"{k} = {_toml(v)}" for k, v in values.items()), ""]
         return "\n".join(lines)
+
+
+def split_labels(labels: str) -> tuple[str, ...]:
+    """The labels in a setting."""
+    return tuple(name.strip() for name in labels.split(",") if name.strip())
 
 
 def table_fields() -> dict[str, dict[str, Field[Any]]]:

@@ -8,7 +8,7 @@
 
 A split of such a corpus is examples (N, 2, T): ids, and targets of -100 where nothing is counted.
 The examples are shuffled, always in the same way, and the last of them are held out. What is longer
-than the context is cut: a text at its end; an example without any of its answer left is rejected.
+than the context is cut: a text at its end; an example without any of its answer left is left out.
 
 Source     Raschka, Build a Large Language Model (From Scratch), chapters 6 and 7; the prompt is
            Stanford Alpaca's
@@ -33,7 +33,7 @@ from ..ops import TEXTBOOK, Ops
 from ..suggest import shown, unknown
 from ..tape import Array
 from ..text import Corpus, CorpusError, Tokenizer, load_corpus
-from .settings import TASKS, DataSettings, RunConfig
+from .settings import TASKS, DataSettings, RunConfig, split_labels
 
 _BEGINNING = ("Below is an instruction that describes a task. "
               "Write a response that appropriately completes the request.")
@@ -63,7 +63,7 @@ def read_pairs(path: Path | str, task: str) -> list[Pair]:
         whole = parse_json(f'{{"all": {text}}}'.encode(), path, CorpusError)["all"]
         found = [(f"{path}: example {n}", one) for n, one in enumerate(whole, 1)]
     elif task == "classify" and not text.lstrip().startswith("{"):
-        found = [(f"{path}: line {n}", dict(zip(("label", "text"), line.split("\t", 1))))
+        found = [(f"{path}: line {n}", _label_and_text(f"{path}: line {n}", line))
                  for n, line in enumerate(text.splitlines(), 1) if line.strip()]
     else:
         found = [(where, parse_json(line.encode(), where, CorpusError))
@@ -75,14 +75,23 @@ def read_pairs(path: Path | str, task: str) -> list[Pair]:
     return pairs
 
 
+def _label_and_text(where: str, line: str) -> dict[str, str]:
+    label, tab, text = line.partition("\t")
+    if not tab:
+        raise CorpusError(f"{where}: expected label, tab, text, got no tab in {shown(line)}")
+    return {"label": label, "text": text}
+
+
 def _pair(where: str, one: object, task: str) -> Pair:
     values = one if isinstance(one, dict) else {}
 
     def has(*names: str) -> bool:
         return all(isinstance(values.get(name), str) and values[name] for name in names)
 
+    if isinstance(values.get("label"), (int, float)):       # 1 and true as JSON writes them
+        values = values | {"label": json.dumps(values["label"])}
     if task == "classify" and has("text", "label"):
-        return Pair(values["text"], values["label"])
+        return Pair(values["text"], values["label"].strip())
     if task == "instruct" and has("instruction", "output"):
         return Pair(alpaca_prompt(values["instruction"], values.get("input") or ""),
                     values["output"])
@@ -94,25 +103,37 @@ def _pair(where: str, one: object, task: str) -> Pair:
 
 
 def found_labels(path: Path | str) -> tuple[str, ...]:
-    """The labels in a file of classified texts, sorted."""
-    return tuple(sorted({pair.wanted for pair in read_pairs(path, "classify")}))
+    """The labels in a file of classified texts, sorted. Raises CorpusError as `read_pairs`."""
+    found = tuple(sorted({pair.wanted for pair in read_pairs(path, "classify")}))
+    for label in found:
+        if "," in label or not label:
+            raise CorpusError(f"{path}: expected labels without commas, got {shown(label)}")
+    return found
 
 
 def load_examples(
     path: Path | str, task: str, tokenizer: Tokenizer, length: int, val_fraction: float,
-    labels: Sequence[str] = (),
+    labels: Sequence[str] = (), report: Callable[[str], None] | None = None,
 ) -> Corpus:
     """A file of examples as a Corpus whose splits are (N, 2, T), T at most `length`.
 
-    Raises CorpusError, naming the example at fault.
+    `report` is called with how many examples are too long and left out. Raises CorpusError, naming
+    the example at fault, and where fewer than two are left.
     """
     pairs = read_pairs(path, task)
     made = [_example(pair, task, tokenizer, labels, f"{path}: example {n}")
             for n, pair in enumerate(pairs, 1)]
-    for n, (_, targets) in enumerate(made, 1):
-        if task == "instruct" and all(t == IGNORE for t in targets[:length]):
-            raise CorpusError(f"{path}: example {n}: nothing of its answer is within the first "
-                              f"{length} tokens")
+    fits = [any(t != IGNORE for t in targets[:length]) or task == "classify"
+            for _, targets in made]
+    if (left_out := fits.count(False)) > len(made) - 2:
+        shortest = min(1 + targets.count(IGNORE) for _, targets in made)
+        raise CorpusError(f"{path}: nothing of the answer is within the first {length} tokens in "
+                          f"{left_out} of {len(made)} examples: their prompts, template included, "
+                          f"have {shortest} or more; expected a longer --sequence-length")
+    if left_out and report is not None:
+        report(f"{path}: {left_out} of {len(made)} examples are left out: nothing of the answer "
+               f"is within the first {length} tokens")
+    made = [one for one, fit in zip(made, fits) if fit]
     width = min(length, max(len(ids) for ids, _ in made))
     table = np.zeros((len(made), 2, width), np.int64)
     table[:, 1] = IGNORE
@@ -160,7 +181,7 @@ def load_task(
         raise CorpusError(f"task {data.task} is for a model that was trained before; name one with "
                           f"--from")
     return load_examples(data.corpus, data.task, tokenizer, length, data.val_fraction,
-                         split_labels(data.labels))
+                         split_labels(data.labels), report)
 
 
 def check_length(run: RunConfig, corpus: Corpus) -> None:
@@ -169,11 +190,6 @@ def check_length(run: RunConfig, corpus: Corpus) -> None:
         return          # examples have the length that they have
     for split in (corpus.train, corpus.val):
         corpus.require(run.sequence_length + 1, split)
-
-
-def split_labels(labels: str) -> tuple[str, ...]:
-    """The labels in a setting."""
-    return tuple(name.strip() for name in labels.split(",") if name.strip())
 
 
 def accuracy(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Callable, Iterable, Mapping
+from typing import Callable, Iterable, Mapping, Sequence
 
 from ..config import SIZES, GPT2Config
 from ..documents import parse_json
@@ -46,9 +46,12 @@ FREE = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "initializer_range", "scale_r
 
 
 def write_config(
-    path: Path, config: GPT2Config, others: Mapping[str, object] | None = None
+    path: Path, config: GPT2Config, others: Mapping[str, object] | None = None,
+    labels: Sequence[str] = (),
 ) -> None:
     """Write a Hugging Face config.json; `others` are keys of its that GPT2Config does not have.
+
+    `labels` are a classifier's, by default LABEL_0, LABEL_1, ..., as in transformers.
 
     Of a model that transformers computes, npgpt's own settings are left out where they are plain
     GPT-2's. Any other has a model_type of npgpt's own, which transformers rejects.
@@ -69,10 +72,22 @@ def write_config(
         **dict.fromkeys(ENDS, end), **others, **values,
     }
     if config.n_labels:
+        names = labels or [f"LABEL_{i}" for i in range(config.n_labels)]
         content["num_labels"] = config.n_labels
+        content["id2label"] = {str(i): name for i, name in enumerate(names)}
+        content["label2id"] = {name: i for i, name in enumerate(names)}
+        content.setdefault("pad_token_id", content[ENDS[1]])     # or transformers takes no batch
     content["activation_function"] = THEIR_ACTIVATIONS.get(
         config.activation_function, config.activation_function)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def read_labels(path: Path, config: GPT2Config) -> tuple[str, ...]:
+    """A classifier's labels from a config.json; their numbers where it has no names for them."""
+    names = parse_json(path.read_bytes(), path, CheckpointError).get("id2label") if (
+        path.is_file()) else None
+    found = names if isinstance(names, dict) else {}
+    return tuple(str(found.get(str(i), i)) for i in range(config.n_labels))
 
 
 def lacking(config: GPT2Config) -> list[str]:

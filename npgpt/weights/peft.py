@@ -39,6 +39,7 @@ _FREE = {
     "base_model_name_or_path", "fan_in_fan_out", "inference_mode", "lora_alpha", "lora_dropout",
     "megatron_core", "peft_version", "qalora_group_size", "r", "revision", "target_modules",
     "task_type", "use_rslora", "modules_to_save", "auto_mapping", "ensure_weight_tying",
+    "exclude_modules", "layers_to_transform", "layers_pattern",
 }
 # the values that plain LoRA has; an initialisation by another name may change the base model
 _PLAIN: dict[str, tuple[object, ...]] = {
@@ -95,7 +96,8 @@ def load_adapter(
     try:
         config, params = load(base, dtype)
     except (CheckpointError, OSError) as error:
-        raise bad_file(beside, f"its base model cannot be read: {error}") from None
+        there = "; place it, or a link to it, there again" if Path(base).is_absolute() else ""
+        raise bad_file(beside, f"its base model cannot be read: {error}{there}") from None
     if config.lora_rank:
         raise bad_file(beside, f"its base model {base} has low-rank updates itself; fold them in "
                                f"with npgpt convert --merge")
@@ -132,6 +134,10 @@ def _with_updates(
     if saved and not (isinstance(saved, list) and "score" in saved
                       and set(saved) <= {"score", "classifier"}):
         problems.append(f"modules_to_save={shown(repr(saved))} is not supported, only score is")
+    chosen = [values.get(name) for name in ("exclude_modules", "layers_to_transform")]
+    if isinstance(targets, str) or any(value not in (None, [], "") for value in chosen):
+        # a pattern, or a choice among layers: the tensors say what it came to
+        targets = _updated(config, tensors)
     if not (isinstance(targets, list) and targets and all(isinstance(t, str) for t in targets)):
         problems.append(f"target_modules: expected a list of names, got {shown(repr(targets))}")
     rank, alpha = values.get("r"), values.get("lora_alpha")
@@ -152,4 +158,14 @@ def _with_updates(
             lora_alpha=float(alpha) * (math.sqrt(rank) if values.get("use_rslora") else 1.0),
             n_labels=head.shape[0] if head is not None and len(head.shape) == 2 else 0)
     except ValueError as error:
-        raise bad_file(path, shown(str(error))) from None
+        raise bad_file(path, shown(str(error).replace("lora_on", "target_modules"))) from None
+
+
+def _updated(config: GPT2Config, tensors: Mapping[str, Stored]) -> list[str]:
+    """The names that lora_on needs for the updates among `tensors`: of all layers one name."""
+    names = {found[1] for name in tensors if (found := _LORA.fullmatch(name))}
+    layers: dict[str, set[str]] = {}
+    for name in names:
+        layers.setdefault(name.split(".", 2)[2], set()).add(name)
+    return sorted(one for kind, those in layers.items()
+                  for one in ([kind] if len(those) == config.n_layer else sorted(those)))

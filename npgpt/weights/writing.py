@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Callable, Mapping
+from typing import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from ..variants import merged
 from .assemble import check_savable
 from .book import book_config, book_tensors
 from .checksums import CHECKSUMS
-from .configs import CONFIG, ENDS, METADATA, lacking, write_config
+from .configs import CONFIG, ENDS, METADATA, lacking, read_labels, write_config
 from .errors import CheckpointError
 from .huggingface import WEIGHTS, huggingface_names
 from .llmc import bin_file, save_llmc
@@ -33,12 +33,12 @@ from .safetensors_file import write_safetensors
 @checked
 def save(
     path: Path | str, config: GPT2Config, params: Params, tokenizer: Tokenizer | None = None,
-    others: Mapping[str, object] | None = None,
+    others: Mapping[str, object] | None = None, labels: Sequence[str] = (),
 ) -> None:
     """Write a Hugging Face folder: model.safetensors and config.json, and the tokenizer's files.
 
     `others` are keys of config.json beside the config's; bos_token_id and eos_token_id are by
-    default the tokenizer's end of a text.
+    default the tokenizer's end of a text. `labels` are the names of a classifier's.
 
     A path that ends in .safetensors is that file, with config.json beside it. A kill, a full disk
     or a read-only folder leaves what was there before intact. Raises ValueError if the parameters
@@ -53,7 +53,7 @@ def save(
         ends = {name: keys[name] for name in ENDS if name in keys}
         files = {**tokenizer_files(tokenizer), GENERATION: json.dumps(ends, indent=2) + "\n"}
     _write_pair(Path(path), config, huggingface_names(params),
-                lambda file: write_config(file, config, keys), files)
+                lambda file: write_config(file, config, keys, labels), files)
 
 
 @checked
@@ -77,13 +77,14 @@ GENERATION = "generation_config.json"
 @checked
 def convert(
     src: Path | str, dst: Path | str, to: str = "hf", dtype: type | str | np.dtype | None = None,
-    merge: bool = False, tokenizer: Tokenizer | None = None,
+    merge: bool = False, tokenizer: Tokenizer | None = None, labels: Sequence[str] = (),
     report: Callable[[str], None] | None = None,
 ) -> GPT2Config:
     """Read `src` in any form and write `dst` as `to`: hf, npgpt, llmc or book; returns the config.
 
-    hf and npgpt are the same folder, with the `tokenizer`, by default the one that lies with `src`;
-    but hf is rejected for a model that transformers does not have.
+    hf and npgpt are the same folder, with the `tokenizer`, by default the one that lies with `src`,
+    and the `labels` of a classifier, by default those in its config.json; but hf is
+    rejected for a model that transformers does not have.
 
     llmc is written a piece at a time. For hf and book the safetensors library wants the entire
     model at once: what can be mapped from `src` stays there, the rest is in memory, and for book a
@@ -109,7 +110,8 @@ def convert(
                          "the same folder for npgpt alone")
     if to in ("hf", "npgpt"):
         used = tokenizer or _tokenizer_of(src, config, report or (lambda note: None))
-        save(dst, config, params, used, _kept(src))
+        save(dst, config, params, used, _kept(src),
+             labels or read_labels(file_at(src).with_name(CONFIG), config))
     else:
         WRITERS[to](Path(dst), config, params)
     return config

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from npgpt import open_model
+from npgpt import GPT2, GPT2Config, TextModel, load, open_model
 from npgpt.cli import parse
 from npgpt.files import InUse, locked
+from npgpt.text import BPETokenizer
 from npgpt.training.checkpoint import load_checkpoint, newest_checkpoint
+from npgpt.training.held_out import model_checkpoint
 from npgpt.training.tasks import load_task
 
 from ..training.conftest import without_checksums
@@ -386,6 +388,8 @@ def test_a_model_is_fine_tuned_on_another_text(npgpt, run_folder, tmp_path):
     (["--from", "a/b/nope"], (3, "a/b/nope: no such file or folder")),
     (["--preset", "finetune"],
      (2, "the preset finetune needs --from, the model to begin with")),
+    (["--lora-rank", "2"],
+     (2, "--lora-rank needs --from, the model whose weights stay as they are")),
 ])
 def test_fine_tuning_needs_a_model(npgpt, story, given, said):
     code, _, err = npgpt("train", "--corpus", story, *given)
@@ -410,6 +414,30 @@ def test_updates_are_trained_merged_and_exported(npgpt, run_folder, story):
     assert npgpt("train", "--resume", "frozen", "--max-steps", "4", "--patience", "3")[0] == 0
 
 
+def test_one_held_out_example_is_enough_and_one_model_to_begin_with(npgpt, run_folder):
+    Path("two.tsv").write_text("y\tthe \nn\tthe the \n")
+    begin = ["train", "--from", run_folder, "--corpus", "two.tsv", "--task", "classify"]
+    code, out, err = npgpt(*begin, "--max-steps", "1", "--out", "two")
+    assert code == 0 and "% of the 1 held-out texts\n" in out, err
+    code, _, err = npgpt(*begin, "--from", "gpt2")
+    assert code == 2 and f"got both {run_folder} and gpt2; expected one" in err
+
+
+def test_an_instruction_is_put_into_the_words_that_were_learned(npgpt, tmp_path):
+    config = GPT2Config(vocab_size=50257, n_positions=64, n_embd=4, n_layer=1, n_head=2)
+    TextModel(GPT2.init(config), BPETokenizer()).save(tmp_path / "model")
+    Path("i.jsonl").write_text('{"instruction": "Say.", "output": "yes"}\n' * 8)
+    code, out, err = npgpt("train", "--from", "model", "--corpus", "i.jsonl", "--task", "instruct",
+                           "--max-steps", "4", "--eval-every", "1", "--patience", "1",
+                           "--learning-rate", "0.9", "--warmup-steps", "0", "--out", "run")
+    assert code == 0 and "try        npgpt generate run --instruct " in out, err
+    assert f"\nmodel      {model_checkpoint(Path('run'))}" in out
+    code, out, _ = npgpt("generate", "run", "--instruct", "Say.", "--max-new-tokens", "2")
+    assert code == 0 and "Instruction" not in out
+    code, _, err = npgpt("generate", "run", "--instruct", "--interactive")
+    assert code == 2 and "--instruct needs a PROMPT" in err
+
+
 def test_a_classifier_reports_its_accuracy_and_writes_no_text(npgpt, run_folder):
     Path("mine.jsonl").write_text("".join(
         json.dumps({"text": "the " * (1 + n % 3), "label": "yn"[n % 2]}) + "\n" for n in range(20)))
@@ -419,6 +447,17 @@ def test_a_classifier_reports_its_accuracy_and_writes_no_text(npgpt, run_folder)
     assert "\nlabels     n, y\n" in out and "% of the 2 held-out texts\n" in out
     code, _, err = npgpt("generate", "judge", "the ")
     assert (code, err.count("\n")) == (2, 1) and "is a classifier (n_labels=2)" in err
+    assert npgpt("eval", "judge", "mine.jsonl")[::2] == (2, err) and npgpt("eval", "judge")[0] == 0
+    judge = load("judge")
+    assert "classifier of 2 labels" in repr(judge) and "labels n, y" in repr(judge)
+    with pytest.raises(ValueError, match="is a classifier"):
+        judge.score("the ")
+    given = judge.classify("the the ")
+    assert [*given] == ["n", "y"] and sum(given.values()) == pytest.approx(1.0)
+    assert npgpt("convert", "judge", "exported")[0] == 0
+    assert load("exported").classify("the the ") == pytest.approx(given)
+    config = json.loads(Path("exported/config.json").read_text())
+    assert config["id2label"] == {"0": "n", "1": "y"} and config["label2id"] == {"n": 0, "y": 1}
     code, _, err = npgpt("train", "--corpus", "mine.jsonl", "--task", "instruct")
     assert code == 2 and "name one with --from" in err
 

@@ -12,6 +12,7 @@ from npgpt import FAST, TEXTBOOK, model
 from npgpt.evaluation.text import (
     Stopped,
     TextScore,
+    count_targets,
     evaluation_batches,
     mean_loss,
     score_text,
@@ -233,3 +234,10 @@ def test_a_few_batches_are_whole_windows_and_no_more_than_there_are(n, batch, n_
     assert len(starts) == min(n_batches * batch, (n - 1) // 8) == len(set(starts))
     assert all(start % 8 == 0 for start in starts)
     assert all(ids.shape[1] == targets.shape[1] == 8 for ids, targets in batches)
+
+
+def test_targets_are_counted_as_they_are_evaluated():
+    examples = np.array([[[1, 2, 3], [-100, 4, 5]], [[1, 0, 0], [6, -100, -100]]])
+    for tokens, wanted in ((np.arange(23), 22), (examples, 3), (examples[:1, :, 1:2], 1)):
+        assert count_targets(tokens) == wanted == sum(
+            (targets != -100).sum() for _, targets in evaluation_batches(tokens, 2, 5))

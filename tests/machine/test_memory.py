@@ -54,14 +54,15 @@ def test_no_model_is_begun_that_does_not_fit(name):
         GPT2(config, lively())
 
 
-@pytest.mark.parametrize("name", ["batch_size", "n_layer", "n_embd"])
-def test_no_training_is_begun_that_does_not_fit(name):
-    run = resolve("python-docs", None, {"n_head": 1, name: 10**9})
+@pytest.mark.parametrize("name, freeze", [
+    ("batch_size", ""), ("batch_size", "wte"), ("n_layer", ""), ("n_layer", "wte"), ("n_embd", "")])
+def test_no_training_is_begun_that_does_not_fit(name, freeze):
+    run = resolve("python-docs", None, {"n_head": 1, "freeze": freeze, name: 10**9})
 
     class Corpus:
         tokenizer = type("Tokenizer", (), {"vocab_size": 65})
 
-    with pytest.raises(ValueError, match="a step of .* tokens needs"):
+    with pytest.raises(ValueError, match="a (step of .* tokens|model of .* parameters) needs"):
         new_state.__wrapped__(run, Corpus)
 
 

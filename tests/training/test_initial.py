@@ -133,6 +133,18 @@ def test_an_adapter_belongs_to_the_weights_that_it_was_trained_on(begun, other_t
         load_checkpoint(tmp_path / "tuned")
 
 
+def test_a_checkpoint_that_an_adapter_was_trained_on_is_kept(begun, other_text, corpus, tmp_path):
+    settings, tokenizer = finetuning(begun, lora_rank=2)
+    text, base = tokens(other_text, tokenizer), newest_checkpoint(begun)
+    train(tmp_path / "tuned", new_state(settings, text), text)
+    state = load_checkpoint(begun)
+    state.run = replace(state.run, train=replace(
+        state.run.train, max_steps=6, checkpoint_every=1, keep_checkpoints=1))
+    train(begun, state, corpus)
+    assert newest_checkpoint(begun) != base and base.is_dir()
+    assert load_checkpoint(tmp_path / "tuned").config.lora_rank == 2
+
+
 def test_training_goes_on_from_an_adapter(begun, other_text, tmp_path):
     settings, tokenizer = finetuning(begun, lora_rank=2, learning_rate=0.01)
     corpus = tokens(other_text, tokenizer)
@@ -173,3 +185,8 @@ def test_a_classifier_and_its_updates_are_saved_and_read_back(begun, tmp_path):
             np.testing.assert_array_equal(params[name], array)
         with pytest.raises(ValueError, match="is a classifier .n_labels=2.: it scores labels"):
             GPT2(config, params).generate([1], 1)
+
+
+def test_a_rank_above_the_sides_of_the_weights_is_rejected(begun):
+    with pytest.raises(ValueError, match="lora_rank=99 is above .*; expected far less"):
+        finetuning(begun, lora_rank=99)

@@ -79,8 +79,9 @@ def test_accuracy_is_the_fraction_of_labels_with_the_highest_score(tmp_path):
      r"line 2: expected instruction and output .and input., or prompt and completion"),
     ("instruct", '[{"prompt": "a", "completion": "b"}, {"prompt": "a"}]', "example 2: expected"),
     ("instruct", '{"prompt": "a", "completion": "b"}\n', "at least two examples, got 1"),
-    ("instruct", "nonsense\n", "line 1"), ("classify", "yes\tb\nno\n", "line 2: expected text and"),
-    ("classify", '{"text": "a", "label": 1}\n', "line 1: expected text and label"),
+    ("instruct", "nonsense\n", "line 1"),
+    ("classify", "yes\tb\nno\n", "line 2: expected label, tab, text"),
+    ("classify", '{"text": "a", "label": null}\n', "line 1: expected text and label"),
 ])
 def test_a_wrong_file_is_named_with_its_line(tmp_path, task, text, message):
     path = tmp_path / "wrong"
@@ -89,11 +90,25 @@ def test_a_wrong_file_is_named_with_its_line(tmp_path, task, text, message):
         read_pairs(path, task)
 
 
-def test_what_cannot_be_counted_is_named(tmp_path):
-    path = written(tmp_path / "i.jsonl", {"prompt": "ab", "completion": "c"},
-                   {"prompt": "abcabc", "completion": "c"})
-    with pytest.raises(CorpusError, match="example 2: nothing of its answer is within the first 4"):
-        load_examples(path, "instruct", LETTERS, 4, 0.1)
+def test_labels_may_be_numbers_and_truth_values(tmp_path):
+    path = written(tmp_path / "c.jsonl", *({"text": "a", "label": n} for n in (1, 0, True, "b")))
+    assert found_labels(path) == ("0", "1", "b", "true")
+    with pytest.raises(CorpusError, match="labels without commas, got 'a,b'"):
+        found_labels(written(tmp_path / "d.jsonl", *({"text": "a", "label": "a,b"},) * 2))
+
+
+def test_examples_that_are_too_long_are_left_out_and_counted(tmp_path):
+    short, long = ({"prompt": "ab" * n, "completion": "c"} for n in (1, 4))
+    path, said = written(tmp_path / "i.jsonl", short, long, short), []
+    corpus = load_examples(path, "instruct", LETTERS, 4, 0.1, report=said.append)
+    assert len(corpus.train) == len(corpus.val) == 1
+    assert said == [f"{path}: 1 of 3 examples are left out: nothing of the answer is within the "
+                    f"first 4 tokens"]
+    with pytest.raises(CorpusError, match="in 2 of 2 examples: .* have 8 or more"):
+        load_examples(written(path, long, long), "instruct", LETTERS, 4, 0.1)
+
+
+def test_a_label_that_is_not_among_those_asked_for_is_named(tmp_path):
     labelled = tmp_path / "c.tsv"
     labelled.write_text("yes\ta\nno\tb\n")
     with pytest.raises(CorpusError, match="example 2: its label 'no' is not among yes"):

@@ -163,9 +163,7 @@ with Workers(1) as workers:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    frozen = [name for name in params if config.lora_rank and ".lora_" not in name]
-trained = {name: p for name, p in params.items() if name not in frozen}
-m, v = ({name: np.zeros_like(p) for name, p in trained.items()} for _ in range(2))
+    m, v = ({name: np.zeros_like(p) for name, p in params.items()} for _ in range(2))
     ids = np.random.default_rng(0).integers(0, config.vocab_size, (batch, length))
     predicted = peak_memory(config, batch, length, shards=2, workers=1)
     step = 0
@@ -174,7 +172,7 @@ m, v = ({name: np.zeros_like(p) for name, p in trained.items()} for _ in range(2
     while step < 3 or step < 60 and peak - before < 0.9 * predicted:
         step += 1
         loss, grads = loss_and_grads(params, ids, ids, config, shards=2, workers=workers)
-        adamw_step(trained, grads, m, v, step=step, lr=1e-3, betas=(0.9, 0.99), eps=1e-8,
+        adamw_step(params, grads, m, v, step=step, lr=1e-3, betas=(0.9, 0.99), eps=1e-8,
                    decay_names=(), weight_decay=0.0)
         del grads
     done = True
