@@ -145,7 +145,7 @@ class TextModel:
         """
         if not self.model.config.n_labels:
             raise ValueError("this model is no classifier; npgpt train --task classify trains one")
-        (ids,) = self._ids([text])
+        (ids,) = self._ids([text], special=False)
         scores = self.model.logits(ids[:self.model.config.n_positions])[-1:]
         return dict(zip(self.labels, map(float, softmax_forward(scores)[0][0])))
 

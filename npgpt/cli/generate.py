@@ -15,7 +15,7 @@ from ..generation.language_model import LanguageModel
 from ..generation.sampling import SamplingSettings
 from ..generation.writing import converse, stream_text
 from ..opening import open_int8, open_model
-from ..text import BPETokenizer, CorpusError, Tokenizer
+from ..text import CorpusError, Tokenizer
 from ..text.encode import encode_prompt
 from ..training.tasks import alpaca_prompt
 from .console import note
