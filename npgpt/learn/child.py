@@ -44,21 +44,21 @@ def check_apart(
             done = subprocess.run(
                 command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,
                 timeout=seconds + 20, env={**os.environ, "PYTHONPATH": path}, cwd=file.parent)
-            told, code = done.stderr, done.returncode
+            stderr, code = done.stderr, done.returncode
         except subprocess.TimeoutExpired:
-            told, code = "Timeout", 1
+            stderr, code = "Timeout", 1
         if answer.is_file():
             return Result.from_dict(read_json(answer))
-    return Result(exercise.name, WRONG, findings=(_ended(told, code, file, seconds),))
+    return Result(exercise.name, WRONG, findings=(_ended(stderr, code, file, seconds),))
 
 
-def _ended(told: str, code: int, file: Path, seconds: float) -> Finding:
+def _ended(stderr: str, code: int, file: Path, seconds: float) -> Finding:
     """Why a child left no answer: it took too long, or the code ended the process."""
-    frames = [(int(line), name) for path, line, name in _FRAME.findall(told) if path == str(file)]
+    frames = [(int(line), name) for path, line, name in _FRAME.findall(stderr) if path == str(file)]
     lines = read_text(file).splitlines()
     where = tuple(f"line {line} in {name}: {lines[line - 1].strip()}" for line, name in frames[:1]
                   if line <= len(lines))
-    if "Timeout" in told:
+    if "Timeout" in stderr:
         return Finding("too-slow", "imports", f"the check did not end within {seconds:g} s: is "
                        "there a loop that never ends? If it only takes longer, --seconds "
                        f"{3 * seconds:g} waits for it.", where)

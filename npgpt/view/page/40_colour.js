@@ -1,5 +1,5 @@
 // Colour scales: viridis for what is not negative, blue to orange through the paper's own lightness
-// for what has a sign. Both can be told apart without red or green.
+// for what has a sign. Neither needs red or green to be read.
 
 const VIRIDIS = [
   "#440154",

@@ -1,8 +1,8 @@
 // View 7: generation step by step; what temperature, top-k and top-p cut; the cache growing.
 
-// `told` is where a mistake is said: at the field that it was made in.
-async function ask(path, body, told) {
-  if (told) told.textContent = "";
+// `notice` is where a mistake is said: at the field that it was made in.
+async function ask(path, body, notice) {
+  if (notice) notice.textContent = "";
   try {
     const answer = await fetch(`/${path}`, {
       method: "POST",
@@ -13,7 +13,7 @@ async function ask(path, body, told) {
     if (!answer.ok) throw new Error(given.error || answer.statusText);
     return given;
   } catch (error) {
-    if (told) told.textContent = error.message;
+    if (notice) notice.textContent = error.message;
     else toast(error.message, 8);
     return null;
   }
@@ -183,7 +183,7 @@ view("generation", "Generation", (root) => {
       { rows: 2, cols: 50, "aria-label": "text to continue" },
       tracedText(),
     );
-    const told = el("p", { class: "warn small", role: "alert" });
+    const notice = el("p", { class: "warn small", role: "alert" });
     const many = el("input", {
       type: "number",
       min: 1,
@@ -210,7 +210,7 @@ view("generation", "Generation", (root) => {
                 top_k: settings.top_k || null,
                 top_p: settings.top_p,
                 seed: 0,
-              }, told);
+              }, notice);
               if (answer && answer.generation) {
                 g = answer.generation;
                 fresh();
@@ -221,7 +221,7 @@ view("generation", "Generation", (root) => {
           "Generate",
         ),
       ),
-      told,
+      notice,
     );
   }
   if (g && g.steps && g.steps.length) fresh();

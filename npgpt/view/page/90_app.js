@@ -120,7 +120,7 @@ const tracedText = () =>
     ? liveText
     : trace.meta.input || trace.payload.tokens.map((t) => t.text).join("");
 function drawLiveText() {
-  const told = el("p", { class: "warn small", role: "alert", id: "text-error" });
+  const notice = el("p", { class: "warn small", role: "alert", id: "text-error" });
   const text = el(
     "textarea",
     {
@@ -145,7 +145,7 @@ function drawLiveText() {
           onclick: async () => {
             $("retrace").disabled = true;
             const asked = text.value,
-              given = await ask("trace", { text: asked }, told);
+              given = await ask("trace", { text: asked }, notice);
             $("retrace").disabled = false;
             if (given) {
               liveText = asked;
@@ -157,7 +157,7 @@ function drawLiveText() {
         },
         "Trace",
       ),
-      told,
+      notice,
     ),
   );
 }

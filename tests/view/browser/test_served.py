@@ -85,8 +85,9 @@ def test_generation_is_asked_for_live(browser, served):
     browser.open(served.url, "view=generation")
     browser.js("""document.querySelector("#view-generation input[aria-label=tokens]").value = 3;
                   document.getElementById("generate").click()""")
-    wait(browser, "return document.querySelectorAll('#view-generation .tokens button')"
-                  ".length === 3")
+    tokens = "document.querySelectorAll('#view-generation .tokens button')"
+    shown = wait(browser, f"return {tokens}.length === 3 && [...{tokens}].map((b) => b.innerText)")
+    assert len(shown) == 3 and all(shown)
 
 
 @pytest.mark.parametrize("host, body, status", [
