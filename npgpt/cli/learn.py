@@ -19,7 +19,7 @@ from ..learn.exercise import CourseError, Exercise, read_course
 from ..learn.notebook import is_untouched, notebook_of
 from ..learn.training import Plan
 from ..learn.verify import verify
-from ..learn.watch import converse, keys
+from ..learn.watch import converse, keys, watch
 from ..learn.workspace import FOLDER, Workspace, found_from, is_workspace, start
 from ..suggest import unknown
 from .console import note, waiting, wants_color
@@ -224,8 +224,14 @@ def _watch(args: argparse.Namespace) -> int:
     # from before anything is shown: what is typed then counts
     with keys() as pressed:
         workspace = _workspace(args)
-        converse(workspace, lambda exercise: _checked(workspace, exercise, args), pressed,
-                 wants_color(args), args.every)
+
+        def check(exercise: Exercise) -> Result:
+            return _checked(workspace, exercise, args)
+
+        if args.json:       # nothing but the answers, a JSON value for each file that is saved
+            watch(workspace, check, lambda key: key != "q", pressed, args.every)
+        else:
+            converse(workspace, check, pressed, wants_color(args), args.every)
     return 0
 
 

@@ -46,7 +46,7 @@ class Watch:
 
 
 def watch(
-    workspace: Workspace, on_change: Callable[[Exercise], None],
+    workspace: Workspace, on_change: Callable[[Exercise], object],
     on_key: Callable[[str], bool], pressed: Callable[[float], str], every: float = 1.0,
 ) -> None:
     """Until Ctrl-C: `on_change` for each file that is saved, `on_key` for each key that `pressed`,

@@ -1,5 +1,6 @@
 """Watching sees what is saved, however an editor saves it, and keys are read from a terminal."""
 
+import json
 import os
 import pty
 import select
@@ -44,6 +45,25 @@ def test_it_goes_on_and_ends_by_keys_alone(tmp_path, course):
     watch(space, lambda exercise: None, lambda key: seen.append(key) or key != "q",
           lambda seconds: next(given))
     assert seen == ["n", "q"]
+
+
+def test_as_json_it_prints_nothing_but_an_answer_for_each_saved_file(tmp_path, course):
+    space, _ = start(tmp_path / "mine", course)
+    path = space.path(space.course[0])
+    with subprocess.Popen(
+            [sys.executable, "-m", "npgpt", "learn", "watch", "--json", "--dir", str(space.folder),
+             "--every", "0.05"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE) as process:
+        for number in range(LONG):      # it may not have begun to look yet
+            path.write_text(f"x = {number}\n", encoding="utf-8")
+            if select.select([process.stdout], [], [], 1)[0]:
+                break
+        printed = b""
+        while not printed.endswith(b"\n}\n"):
+            printed += os.read(process.stdout.fileno(), 10_000)
+        process.kill()
+    first, _ = json.JSONDecoder().raw_decode(printed.decode())
+    assert first["name"] == space.course[0].name and first["status"] == "wrong"
 
 
 def test_in_a_terminal_single_keys_show_hints_and_quit(tmp_path, course):
