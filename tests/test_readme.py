@@ -51,6 +51,7 @@ BY_HAND = {
     "generate gpt2": "needs the published weights",
     "eval gpt2": "needs the published weights",
     "view gpt2": "needs the published weights",
+    "view runs/python-docs --serve": "serves until Ctrl-C; tests/view has it",
     "train --from": "has no sizes of its own; tests/cli/test_train.py fine-tunes a small run",
     "completion": "needs the extra completion; tests/cli/test_completion.py has it",
     "convert gpt2": "needs the published weights",
