@@ -34,7 +34,7 @@ from ..layers.contract import Array, Cache, UniformSource
 from ..layers.dropout import source_for
 from ..machine.threads import THRESHOLDS, each
 from .blocks import check_real, of_one_type
-from .scores import Stack, ahead, cut_blocks, cut_stacks, visible_maximum
+from .scores import LONG, Stack, ahead, cut_blocks, cut_keys, cut_stacks, visible_maximum
 
 # up to this many keys, e is saved for backward instead of computed again
 KEEP_KEYS = 256
@@ -53,7 +53,7 @@ class _Saved(NamedTuple):
     inverse: Array | None           # (B, H, T, 1), 1 / sum(e); None where e was divided by it
     shifts: dict[tuple[int, int], Array]
     weights: dict[tuple[int, int], Array]
-    bits: dict[tuple[int, int], Array]
+    bits: dict[tuple[int, int, int], Array]
     rate: float
 
 
@@ -126,30 +126,41 @@ def _attend(
     def work(i: int) -> None:
         part = stacks[i]
         queries, keys, values = q[part] * scale, k[part], v[part]
+        if s >= LONG:
+            # every block of queries reads them again
+            keys, values = np.ascontiguousarray(keys), np.ascontiguousarray(values)
         for j, (start, stop, seen) in enumerate(blocks):
             run = (*part, slice(start, stop))
-            e = queries[:, :, start:stop] @ keys[:, :, :seen].swapaxes(-1, -2)
-            _exp(e, start + s - t)
-            sums = e @ np.ones((seen, 1), e.dtype)              # (b, h, n, 1)
+            block, offset = queries[:, :, start:stop], start + s - t
+            spans = cut_keys(stop - start, seen, s)
+
+            def over_keys(shift: Array | None) -> tuple[Array, Array, Array]:
+                sums = mixed = None
+                for span in spans:
+                    e = block @ keys[:, :, span].swapaxes(-1, -2)
+                    _exp(e, offset - span.start, shift)
+                    sums = _plus(sums, e @ np.ones((e.shape[-1], 1), e.dtype))  # (b, h, n, 1)
+                    if inverse is None:
+                        e *= np.reciprocal(sums)
+                    dropped = _dropped(e, bits.get((i, j, span.start)), rate)
+                    mixed = _plus(mixed, dropped @ values[:, :, span])
+                return sums, mixed, e
+
+            sums, mixed, e = over_keys(None)
             # false also if a sum is nan: infinite exp of a masked score, times 0
             if not (sums.min() > 1 / LARGEST_SUM and sums.max() < LARGEST_SUM):
-                np.matmul(queries[:, :, start:stop], keys[:, :, :seen].swapaxes(-1, -2), out=e)
-                saved.shifts[i, j] = visible_maximum(e, start + s - t)
-                _exp(e, start + s - t, saved.shifts[i, j])
-                np.matmul(e, np.ones((seen, 1), e.dtype), out=sums)
-            np.reciprocal(sums, out=sums)
+                saved.shifts[i, j] = _maximum_over(block, keys, spans, offset)
+                sums, mixed, e = over_keys(saved.shifts[i, j])
             if inverse is None:
-                e *= sums
-                np.matmul(_dropped(e, bits.get((i, j)), rate), values[:, :, :seen], out=out[run])
+                out[run] = mixed
             else:
-                inverse[run] = sums
-                mixed = _dropped(e, bits.get((i, j)), rate) @ values[:, :, :seen]
-                np.multiply(mixed, sums, out=out[run])
+                np.reciprocal(sums, out=inverse[run])
+                np.multiply(mixed, inverse[run], out=out[run])
             if s <= KEEP_KEYS:
                 saved.weights[i, j] = e
 
     # exp of a large score overflows: that is seen in its sum, and done again
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         each(work, len(stacks), b * h * t * s >= THRESHOLDS.elements)
     return saved
 
@@ -164,6 +175,8 @@ def _attend_backward(dout: Array, saved: _Saved, dq: Array, dk: Array, dv: Array
     def work(i: int) -> None:
         part = stacks[i]
         queries, keys, values = q[part] * scale, k[part], v[part]
+        if s >= LONG:
+            keys, values = np.ascontiguousarray(keys), np.ascontiguousarray(values)
         # dout / sum(e), and the sum of that times out over D: softmax's own row sum
         dscaled = dout[part] if inverse is None else dout[part] * inverse[part]
         delta = np.einsum("bhtd,bhtd->bht", dscaled, out[part])[..., None]
@@ -175,26 +188,46 @@ def _attend_backward(dout: Array, saved: _Saved, dq: Array, dk: Array, dv: Array
         for j in reversed(range(len(blocks))):
             start, stop, seen = blocks[j]
             run = slice(start, stop)
-            block, douts = queries[:, :, run], dscaled[:, :, run]
-            e = weights.get((i, j))
-            if e is None:
-                e = block @ keys[:, :, :seen].swapaxes(-1, -2)
-                _exp(e, start + s - t, shifts.get((i, j)))
-            dropped = _dropped(e, bits.get((i, j)), rate)
-            first = j == len(blocks) - 1
-            _add_matmul(dvalues[:, :, :seen], dropped.swapaxes(-1, -2), douts, first)
-            dscores = douts @ values[:, :, :seen].swapaxes(-1, -2)
-            if rate:
-                dscores = _dropped(dscores, bits[i, j], rate)
-            dscores -= delta[:, :, run]
-            dscores *= e
-            np.multiply(dscores @ keys[:, :, :seen], scale, out=dq[(*part, run)])
-            _add_matmul(dkeys[:, :, :seen], dscores.swapaxes(-1, -2), block, first)
+            block, douts, offset = queries[:, :, run], dscaled[:, :, run], start + s - t
+            first, dqueries = j == len(blocks) - 1, None
+            for span in cut_keys(stop - start, seen, s):
+                e = weights.get((i, j))
+                if e is None:
+                    e = block @ keys[:, :, span].swapaxes(-1, -2)
+                    _exp(e, offset - span.start, shifts.get((i, j)))
+                passed = bits.get((i, j, span.start))
+                dropped = _dropped(e, passed, rate)
+                _add_matmul(dvalues[:, :, span], dropped.swapaxes(-1, -2), douts, first)
+                dscores = douts @ values[:, :, span].swapaxes(-1, -2)
+                dscores = _dropped(dscores, passed, rate)
+                dscores -= delta[:, :, run]
+                dscores *= e
+                dqueries = _plus(dqueries, dscores @ keys[:, :, span])
+                _add_matmul(dkeys[:, :, span], dscores.swapaxes(-1, -2), block, first)
+            np.multiply(dqueries, scale, out=dq[(*part, run)])
         if len(blocks) != 1:
             dk[part], dv[part] = dkeys, dvalues
 
     with np.errstate(over="ignore", invalid="ignore"):
         each(work, len(stacks), b * h * t * s >= THRESHOLDS.elements)
+
+
+def _plus(total: Array | None, part: Array) -> Array:
+    if total is None:
+        return part
+    total += part
+    return total
+
+
+def _maximum_over(block: Array, keys: Array, spans: list[slice], offset: int) -> Array:
+    """The largest score (b, h, n, 1) of each query's visible keys."""
+    maximum = None
+    for span in spans:
+        scores = block @ keys[:, :, span].swapaxes(-1, -2)
+        last = span is spans[-1]
+        found = visible_maximum(scores, offset - span.start) if last else scores.max(-1, keepdims=True)
+        maximum = found if maximum is None else np.maximum(maximum, found)
+    return maximum
 
 
 def _add_matmul(total: Array, a: Array, b: Array, first: bool) -> None:
@@ -214,8 +247,9 @@ def _exp(scores: Array, offset: int, shift: Array | None = None) -> None:
         # a key ahead may have a score above the maximum of the visible ones
         np.minimum(scores[..., offset:], 0.0, out=scores[..., offset:])
     np.exp(scores, out=scores)
-    # not multiplied by 0: what lies ahead may be infinite or NaN, and must not be seen
-    np.copyto(scores[..., offset:], 0.0, where=ahead(scores.shape[2]))
+    if offset < scores.shape[3]:
+        # not multiplied by 0: what lies ahead may be infinite or NaN, and must not be seen
+        np.copyto(scores[..., offset:], 0.0, where=ahead(scores.shape[2]))
 
 
 def _draw_bits(
@@ -225,7 +259,7 @@ def _draw_bits(
     s: int,
     rate: float,
     rng: UniformSource | None,
-) -> dict[tuple[int, int], Array]:
+) -> dict[tuple[int, int, int], Array]:
     """Which weights dropout passes, as bits, for the visible keys only.
 
     Stack after stack: the same draws as the textbook's one draw of (B, H, T, S).
@@ -242,7 +276,8 @@ def _draw_bits(
                 block = source.random((1, 1, stop - start, s)) < 1.0 - rate
             else:
                 block = passed[:, :, start:stop]
-            bits[i, j] = np.packbits(block[..., :seen])
+            for span in cut_keys(stop - start, seen, s):
+                bits[i, j, span.start] = np.packbits(block[..., span])
     return bits
 
 
