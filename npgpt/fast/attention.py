@@ -34,7 +34,7 @@ from ..layers.contract import Array, Cache, UniformSource
 from ..layers.dropout import source_for
 from ..machine.threads import THRESHOLDS, each
 from .blocks import check_real, of_one_type
-from .scores import LONG, Stack, ahead, cut_blocks, cut_keys, cut_stacks, visible_maximum
+from .scores import LONG, QUERIES, Span, Stack, ahead, cut_blocks, cut_keys, cut_stacks
 
 # up to this many keys, e is saved for backward instead of computed again
 KEEP_KEYS = 256
@@ -131,25 +131,26 @@ def _attend(
             keys, values = np.ascontiguousarray(keys), np.ascontiguousarray(values)
         for j, (start, stop, seen) in enumerate(blocks):
             run = (*part, slice(start, stop))
-            block, offset = queries[:, :, start:stop], start + s - t
+            block = queries[:, :, start:stop]
             spans = cut_keys(stop - start, seen, s)
 
             def over_keys(shift: Array | None) -> tuple[Array, Array, Array]:
-                sums = mixed = None
+                sums = mixed = e = None
                 for span in spans:
-                    e = block @ keys[:, :, span].swapaxes(-1, -2)
-                    _exp(e, offset - span.start, shift)
-                    sums = _plus(sums, e @ np.ones((e.shape[-1], 1), e.dtype))  # (b, h, n, 1)
+                    e = _weights(block, keys, span, shift)
+                    part_sums = e @ np.ones((e.shape[-1], 1), e.dtype)      # (b, h, n, 1)
                     if inverse is None:
-                        e *= np.reciprocal(sums)
-                    dropped = _dropped(e, bits.get((i, j, span.start)), rate)
-                    mixed = _plus(mixed, dropped @ values[:, :, span])
+                        e *= np.reciprocal(part_sums)
+                    dropped = _dropped(e, bits.get((i, j, span.keys.start)), rate)
+                    sums = _plus(sums, part_sums, span)
+                    mixed = _plus(mixed, dropped @ values[:, :, span.keys], span)
+                assert sums is not None and mixed is not None and e is not None
                 return sums, mixed, e
 
             sums, mixed, e = over_keys(None)
             # false also if a sum is nan: infinite exp of a masked score, times 0
             if not (sums.min() > 1 / LARGEST_SUM and sums.max() < LARGEST_SUM):
-                saved.shifts[i, j] = _maximum_over(block, keys, spans, offset)
+                saved.shifts[i, j] = _visible_maximum(block, keys, spans)
                 sums, mixed, e = over_keys(saved.shifts[i, j])
             if inverse is None:
                 out[run] = mixed
@@ -188,22 +189,23 @@ def _attend_backward(dout: Array, saved: _Saved, dq: Array, dk: Array, dv: Array
         for j in reversed(range(len(blocks))):
             start, stop, seen = blocks[j]
             run = slice(start, stop)
-            block, douts, offset = queries[:, :, run], dscaled[:, :, run], start + s - t
+            block, douts = queries[:, :, run], dscaled[:, :, run]
             first, dqueries = j == len(blocks) - 1, None
             for span in cut_keys(stop - start, seen, s):
                 e = weights.get((i, j))
                 if e is None:
-                    e = block @ keys[:, :, span].swapaxes(-1, -2)
-                    _exp(e, offset - span.start, shifts.get((i, j)))
-                passed = bits.get((i, j, span.start))
+                    e = _weights(block, keys, span, shifts.get((i, j)))
+                at, late = span.keys, slice(span.first, None)
+                passed = bits.get((i, j, at.start))
                 dropped = _dropped(e, passed, rate)
-                _add_matmul(dvalues[:, :, span], dropped.swapaxes(-1, -2), douts, first)
-                dscores = douts @ values[:, :, span].swapaxes(-1, -2)
+                _add_matmul(dvalues[:, :, at], dropped.swapaxes(-1, -2), douts[:, :, late], first)
+                dscores = douts[:, :, late] @ values[:, :, at].swapaxes(-1, -2)
                 dscores = _dropped(dscores, passed, rate)
-                dscores -= delta[:, :, run]
+                dscores -= delta[:, :, run][:, :, late]
                 dscores *= e
-                dqueries = _plus(dqueries, dscores @ keys[:, :, span])
-                _add_matmul(dkeys[:, :, span], dscores.swapaxes(-1, -2), block, first)
+                dqueries = _plus(dqueries, dscores @ keys[:, :, at], span)
+                _add_matmul(dkeys[:, :, at], dscores.swapaxes(-1, -2), block[:, :, late], first)
+            assert dqueries is not None
             np.multiply(dqueries, scale, out=dq[(*part, run)])
         if len(blocks) != 1:
             dk[part], dv[part] = dkeys, dvalues
@@ -212,22 +214,12 @@ def _attend_backward(dout: Array, saved: _Saved, dq: Array, dk: Array, dv: Array
         each(work, len(stacks), b * h * t * s >= THRESHOLDS.elements)
 
 
-def _plus(total: Array | None, part: Array) -> Array:
+def _plus(total: Array | None, part: Array, span: Span) -> Array:
+    # the first span is seen by every query
     if total is None:
         return part
-    total += part
+    total[:, :, span.first:] += part
     return total
-
-
-def _maximum_over(block: Array, keys: Array, spans: list[slice], offset: int) -> Array:
-    """The largest score (b, h, n, 1) of each query's visible keys."""
-    maximum = None
-    for span in spans:
-        scores = block @ keys[:, :, span].swapaxes(-1, -2)
-        last = span is spans[-1]
-        found = visible_maximum(scores, offset - span.start) if last else scores.max(-1, keepdims=True)
-        maximum = found if maximum is None else np.maximum(maximum, found)
-    return maximum
 
 
 def _add_matmul(total: Array, a: Array, b: Array, first: bool) -> None:
@@ -237,19 +229,35 @@ def _add_matmul(total: Array, a: Array, b: Array, first: bool) -> None:
         total += a @ b
 
 
-def _exp(scores: Array, offset: int, shift: Array | None = None) -> None:
-    """scores (b, h, n, m) become exp(scores - shift), 0 where the key lies ahead of the query.
-
-    Query i of the block sees keys 0 .. offset + i: only the n columns at the end have keys ahead.
-    """
+def _weights(block: Array, keys: Array, span: Span, shift: Array | None) -> Array:
+    """exp(scores - shift) of the queries (b, h, n, D) that see keys of a span; 0 where masked."""
+    e: Array = block[:, :, span.first:] @ keys[:, :, span.keys].swapaxes(-1, -2)
+    diagonal = _diagonal(e, span)
     if shift is not None:
-        scores -= shift
+        e -= shift[:, :, span.first:]
         # a key ahead may have a score above the maximum of the visible ones
-        np.minimum(scores[..., offset:], 0.0, out=scores[..., offset:])
-    np.exp(scores, out=scores)
-    if offset < scores.shape[3]:
-        # not multiplied by 0: what lies ahead may be infinite or NaN, and must not be seen
-        np.copyto(scores[..., offset:], 0.0, where=ahead(scores.shape[2]))
+        np.minimum(diagonal, 0.0, out=diagonal)
+    np.exp(e, out=e)
+    # not multiplied by 0: what lies ahead may be infinite or NaN, and must not be seen
+    np.copyto(diagonal, 0.0, where=ahead(diagonal.shape[-1]))
+    return e
+
+
+def _visible_maximum(block: Array, keys: Array, spans: list[Span]) -> Array:
+    """The largest score (b, h, n, 1) of each query's visible keys."""
+    maximum = np.full((*block.shape[:3], 1), -np.inf, block.dtype)
+    for span in spans:
+        scores = block[:, :, span.first:] @ keys[:, :, span.keys].swapaxes(-1, -2)
+        diagonal = _diagonal(scores, span)
+        np.copyto(diagonal, -np.inf, where=ahead(diagonal.shape[-1]))
+        late = maximum[:, :, span.first:]
+        np.maximum(late, scores.max(axis=-1, keepdims=True), out=late)
+    return maximum
+
+
+def _diagonal(scores: Array, span: Span) -> Array:
+    # the square of a span that has keys ahead of a query; empty where every query sees every key
+    return scores[:, :, :scores.shape[3] - span.before, span.before:]
 
 
 def _draw_bits(
@@ -273,11 +281,13 @@ def _draw_bits(
         passed = None if lead == (1, 1) else source.random((*lead, t, s)) < 1.0 - rate
         for j, (start, stop, seen) in enumerate(blocks):
             if passed is None:
-                block = source.random((1, 1, stop - start, s)) < 1.0 - rate
+                block = np.concatenate([
+                    source.random((1, 1, min(QUERIES, stop - a), s)) < 1.0 - rate
+                    for a in range(start, stop, QUERIES)], axis=2)
             else:
                 block = passed[:, :, start:stop]
-            for span in cut_keys(stop - start, seen, s):
-                bits[i, j, span.start] = np.packbits(block[..., span])
+            for keys, first, _ in cut_keys(stop - start, seen, s):
+                bits[i, j, keys.start] = np.packbits(block[:, :, first:, keys])
     return bits
 
 
