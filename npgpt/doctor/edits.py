@@ -120,15 +120,16 @@ def _number(node: ast.AST) -> float | None:
 
 def _times(number: float, node: ast.BinOp) -> ast.expr:
     """A product whose first factor is this number, without brackets around the others."""
-    place, above = node.right, None
+    place, above = node.right, node
     while isinstance(place, ast.BinOp) and isinstance(place.op, (ast.Mult, ast.Div)):
-        place, above = place.left, place
+        above = place
+        place = above.left
     second = _number(place)
     product = None if second is None else round(number * second, 9)
     first: ast.expr = ast.BinOp(ast.Constant(number), ast.Mult(), place)
     if product is not None and len(f"{product:g}") <= 3:
         first = ast.Constant(int(product) if product == int(product) else product)
-    if above is None:
+    if above is node:
         return first
     above.left = first
     return node.right

@@ -41,7 +41,7 @@ def report_of(
 ) -> Report:
     """The report on a value of a file, with inputs from the values of its header."""
     function = value
-    if inspect.isclass(value):
+    if hasattr(value, "setup_context"):     # of PyTorch: `ctx` is no input
         own = value.setup_context is sys.modules["torch"].autograd.Function.setup_context
         function = functools.partial(value.forward, None) if own else value.forward
     inputs, settings = make_inputs(function, values, rng)
