@@ -127,7 +127,7 @@ def _tokenizer_of(
         report(f"no tokenizer is written: {error}")
         return None
     if found is None and config.vocab_size >= BPETokenizer().vocab_size:
-        if not is_published(config):
+        if not is_published(file_at(src)):
             report(f"{src} brings no tokenizer: GPT-2's own is written")
         return BPETokenizer(vocab_size=config.vocab_size)
     if found is None:

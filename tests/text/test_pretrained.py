@@ -34,6 +34,13 @@ def test_thousands_of_strings_of_many_scripts_have_the_ids_of_transformers(name:
         assert tokenizer.decode(plain) == text == tokenizer.decode(special)
 
 
+def test_openais_names_of_the_two_files_are_read_too(tmp_path: Path) -> None:
+    for theirs, ours in {"encoder.json": "vocab.json", "vocab.bpe": "merges.txt"}.items():
+        (tmp_path / theirs).write_bytes((FOLDER / "two_files" / ours).read_bytes())
+    ids = tokenizer_of("two_files").encode("Wenceslao, the fox").tolist()
+    assert read_tokenizer(tmp_path).encode("Wenceslao, the fox").tolist() == ids
+
+
 @pytest.mark.parametrize("name", ["json", "two_files"])
 def test_a_record_and_the_files_that_are_written_give_the_same_tokenizer_back(
     tmp_path: Path, name: str
@@ -96,7 +103,8 @@ def test_two_files_alone_have_the_end_that_transformers_or_the_config_gives_them
 
 @pytest.mark.parametrize("file, kind", [
     ("vocab.txt", r"vocab.txt \(WordPiece\)"), ("spiece.model", r"spiece.model \(SentencePiece\)"),
-    ("vocab.json", "vocab.json without merges.txt")])
+    ("vocab.json", "vocab.json without merges.txt"),
+    ("encoder.json", "encoder.json without vocab.bpe")])
 def test_a_tokenizer_of_another_kind_is_rejected_by_the_name_of_its_file(
     tmp_path: Path, file: str, kind: str
 ) -> None:
