@@ -50,7 +50,7 @@ from ..training.tasks import accuracy, check_length, found_labels, load_task
 from ..variants import settings as variant_settings
 from .console import interruption, note
 from .live import LiveProgress
-from .options import add_setting, flags, use_threads
+from .options import add_base, add_setting, flags, use_base, use_threads
 from .parser import Parser
 
 DESCRIPTION = "Train a GPT-2 on text with hand-written gradients, or fine-tune one."
@@ -110,6 +110,7 @@ def add_arguments(parser: Parser) -> None:
     given = parser.add_argument_group("to fine-tune a model")
     given.add_argument("--from", "--init-from", dest="init_from", metavar="MODEL", action=_Once,
                        help=settings["train"].pop("init_from").metadata["help"])
+    add_base(given)
     for name in TUNING:
         table = homes[name]
         add_setting(given, name, settings[table].pop(name), defaults[table].get(name))
@@ -138,6 +139,7 @@ def run(args: argparse.Namespace) -> int:
     given = {name: getattr(args, name) for fields in table_fields().values() for name in fields
              if getattr(args, name) is not None}
     with ExitStack() as stack:
+        stack.enter_context(use_base(args.base, args.resume or args.init_from))
         if args.resume is None:
             settings, tokenizer = _new_settings(args, given)
             state = None

@@ -37,7 +37,7 @@ SUFFIXES = (".safetensors", ".bin", ".index", ".json", ".ckpt", ".toml", ".txt",
 
 @checked
 def load(
-    path: Path | str, dtype: type | str | np.dtype | None = None
+    path: Path | str, dtype: type | str | np.dtype | None = None, base: Path | str | None = None
 ) -> tuple[GPT2Config, Params]:
     """Config and parameters from a folder or file of weights, whatever its form.
 
@@ -46,11 +46,13 @@ def load(
     `dtype` is float32 or float64; None means the stored dtype, with half precision as float32.
     Parameters are mapped if the file allows it: they may be written to, the file does not change.
     A checkpoint of training is compared with its checksums first.
+    `base` is where an adapter's base model is, if not where its adapter_config.json says.
     Raises CheckpointError (one line, all mismatches at once), or OSError if it cannot be read.
     """
     file = file_at(path)
     check_crc32(file, file.with_name(CONFIG))
-    return read(file, dtype)
+    with peft.based_on(base, file):
+        return read(file, dtype)
 
 
 def load_unread(path: Path | str) -> tuple[GPT2Config, Mapping[str, Array]]:
@@ -158,6 +160,12 @@ def tokenizer_for(path: Path | str, config: GPT2Config) -> Tokenizer:
         warnings.warn(f"{path} brings no tokenizer: GPT-2's own is used; place tokenizer.json "
                       "beside the weights for another", stacklevel=2)
     return BPETokenizer(vocab_size=config.vocab_size)
+
+
+def base_at(path: Path | str) -> str:
+    """Where the base model of an adapter is; "" for weights that are no adapter."""
+    file = file_at(path)
+    return peft.lasting(peft.base_of(file.parent)) if file.name == peft.ADAPTER else ""
 
 
 def tokenizer_beside(file: Path, config: GPT2Config) -> Tokenizer | None:
