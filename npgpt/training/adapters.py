@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import zlib
 from pathlib import Path
+from typing import Sequence
 
 from ..config import GPT2Config
 from ..params import Params, check_params
@@ -46,9 +47,9 @@ def load_adapted(
     return config, params
 
 
-def base_of_run(run: RunConfig) -> str:
-    """Where the weights are that a run's updates are added to."""
-    start = Path(run.train.init_from)
+def base_of_run(run: RunConfig, before: Sequence[Path] = ()) -> str:
+    """Where the weights are that a run's updates are added to, as its checkpoints before say."""
+    start = before[-1] if before else Path(run.train.init_from)
     if not (start / ADAPTER).is_file() and not moved_to():
         return run.train.init_from
     return lasting(base_of(start))

@@ -142,8 +142,8 @@ def load_adapter(
         with based_on(""):      # whatever is there, it is not its own base
             config, params = load(base, dtype)
     except (CheckpointError, OSError) as error:
-        raise bad_file(beside, f"its base model cannot be read: {error}; if it has moved, name its "
-                               "place with --base, in Python base=") from None
+        raise bad_file(beside, f"its base model {shown(base)} cannot be read; name its place with "
+                               f"--base, in Python base=: {error}") from None
     if config.lora_rank:
         raise bad_file(beside, f"its base model {base} has low-rank updates itself; fold them in "
                                f"with npgpt convert --merge")
