@@ -9,6 +9,7 @@ it is <|endoftext|>, or else that of eos_token_id in the model's config.json.
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Mapping
@@ -63,11 +64,26 @@ def read_tokenizer(folder: Path, vocab_size: int | None = None) -> Tokenizer | N
         if config.get("add_prefix_space"):
             raise ValueError("it has add_prefix_space, which npgpt does not have")
         vocabulary.encoding             # its merges are checked
+        if adds := _adds(file, config):
+            warnings.warn(f"{file}: {adds} adds tokens before or after a text, which npgpt does "
+                          "not; --special makes those in a text tokens", stacklevel=2)
         _fitting(BPETokenizer(vocabulary), vocab_size)
         return BPETokenizer(vocabulary, vocab_size)
     except ValueError as error:
-        where = "" if str(error).startswith(str(folder)) else f"{file}: "
+        beside = f" with {merges}" if merges else ""
+        where = "" if str(error).startswith(str(folder)) else f"{file}{beside}: "
         raise ValueError(f"{where}{error}") from None
+
+
+def _adds(file: Path, config: Mapping[str, object]) -> str:
+    """What of a tokenizer adds tokens to a text, "" for none."""
+    found = next((name for name in ("add_bos_token", "add_eos_token") if config.get(name)), "")
+    after = _read(file).get("post_processor") if file.name == TOKENIZER else None
+    kind = after.get("type") if isinstance(after, dict) else None
+    if kind == "TemplateProcessing" and isinstance(after, dict):
+        kind = any("SpecialToken" in each for each in _listed(after.get("single"))
+                   if isinstance(each, dict)) and kind
+    return f"its post_processor {kind}" if kind and kind != "ByteLevel" else found
 
 
 def _check_foreign(folder: Path) -> None:
@@ -86,7 +102,7 @@ def _fitting(tokenizer: Tokenizer, vocab_size: int | None) -> Tokenizer:
 
 def _from_two_files(file: Path, merges_file: Path, special: Mapping[str, object]) -> Vocabulary:
     folder, ids = file.parent, _read(file)
-    lines = read_text(merges_file, ValueError).split("\n")
+    lines = [line.removesuffix("\r") for line in read_text(merges_file, ValueError).split("\n")]
     merges = [line for line in lines if line.strip() and not line.startswith("#version")]
     named = {_text_of(value) for name, value in special.items()
              if name.endswith("_token") and name != "additional_special_tokens"}
