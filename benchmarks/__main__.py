@@ -17,14 +17,13 @@ be measured is reported with the reason, and the exit code is then 1.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from .children import run_child
-from .contest import hold
+from .contest import hold, peers_python
 from .limits import UNITS
 from .machine import describe_machine
 from .report import op_lines
@@ -59,11 +58,7 @@ def main() -> int:
             parser.error(f"--without {name}: the columns are {', '.join(sorted(columns))}")
     if args.pairs is not None and args.pairs < 1:
         parser.error(f"--pairs {args.pairs} is out of range; expected at least 1")
-    peers = args.peers_python
-    if peers is None and importlib.util.find_spec("torch") is not None:
-        peers = sys.executable
-    if peers is None:
-        print("npgpt alone: the extra `bench` installs PyTorch and transformers to compare with")
+    peers = peers_python(args.peers_python)
     try:
         machine = {**describe_machine(), **_peer_versions(peers)}
     except RuntimeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import statistics
@@ -21,7 +22,8 @@ class Worker:
     def __init__(self, name: str, contestant: Contestant, peers_python: str | None) -> None:
         self.name = name
         side, job = contestant
-        python = peers_python if _needs_peers(contestant) else sys.executable
+        python = peers_python if _needs_peers(contestant) else job.get("python", sys.executable)
+        job = {key: value for key, value in job.items() if key != "python"}
         # threads are each contestant's own business; npgpt must be found beside the peers too
         environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
         paths = [str(ROOT), environment.get("PYTHONPATH", "")]
@@ -76,6 +78,15 @@ class Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def peers_python(given: str | None) -> str | None:
+    """The Python that has the peers: the given one, or this one if it has torch; else None."""
+    if given is None and importlib.util.find_spec("torch") is not None:
+        return sys.executable
+    if given is None:
+        print("without PyTorch and transformers: the extra `bench` installs them")
+    return given
 
 
 def hold(

@@ -4,28 +4,29 @@
     python -m benchmarks.growth --only context threads --pairs 3
     python -m benchmarks.growth --write             the page's section and its chart as well
     python -m benchmarks.growth --peers-python P    PyTorch from another Python's packages
-    python -m benchmarks.growth --llmc 'PATH/train_gpt2-{batch}x{length}'
+    python -m benchmarks.growth --rivals FOLDER     llm.c too, which is fetched there and built
 
 Every point is measured by contestants in processes of their own that take turns, and stored at once
 in results/growth.json: a run that was interrupted goes on where it stopped, and points that this
 commit measured on this machine are not measured again (--again does). Exponents are slopes of least
-squares in logarithms. llm.c's batch and length are constants of its source, so each size needs a
-program of its own, whose path has them in it; sizes without one go without llm.c.
+squares in logarithms. llm.c takes part at short and long contexts alone, up to where its T x T
+matrices are too many, and over layers, channels and vocabulary.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any, Iterator, NamedTuple
+from typing import Any, Callable, Iterator, NamedTuple
 
-from .contest import hold
+from .contest import hold, peers_python
 from .growth_page import chart, lines, section
 from .machine import describe_machine
 from .readme import put_section
+from .rivals import GITHUB, build_llmc
 from .suite import Contestant, Row
 
 RESULTS = Path(__file__).parent / "results"
@@ -60,8 +61,8 @@ CURVES = {
     "decode": Curve("length: a token of 4 x 256 with a KV cache", "positions", LENGTHS),
     "corpus": Curve("corpus: file to stored GPT-2 tokens", "MB", (16, 64, 256, 1024),
                     "tiktoken", 1),
-    "gradcheck": Curve("gradient check: LayerNorm in float64", "elements",
-                       (128, 1024, 8192, 65536, 524288), "gradcheck fast", 3),
+    "gradcheck": Curve("gradient check: LayerNorm, PyTorch's gradcheck and its fast mode",
+                       "elements", (128, 1024, 8192, 65536, 524288), "fast mode", 3),
 }
 
 
@@ -81,8 +82,11 @@ def describe_cores() -> int:
     return get_threads()
 
 
-def row_of(name: str, x: int, llmc: str | None = None) -> Row:
-    """The contest of one point."""
+def row_of(name: str, x: int, llmc: Callable[[int, int], Path] | None = None) -> Row:
+    """The contest of one point; `llmc` gives llm.c's program for a batch and a length.
+
+    Raises RuntimeError if it cannot be built.
+    """
     curve = CURVES[name]
     label = f"{curve.label.partition(':')[0]} {x}"
     if name == "corpus":
@@ -93,10 +97,10 @@ def row_of(name: str, x: int, llmc: str | None = None) -> Row:
     elif name == "gradcheck":
         job = {"work": "gradcheck", "elements": x}
         contestants = {"npgpt": ("npgpt_growth", job),
-                       "gradcheck fast": ("torch_growth", {**job, "fast": True})}
+                       "fast mode": ("torch_growth", {**job, "fast": True})}
         # element by element: time grows with the square
         if x <= 2**13:
-            contestants["gradcheck"] = ("torch_growth", {**job, "fast": False})
+            contestants["PyTorch"] = ("torch_growth", {**job, "fast": False})
     elif name == "decode":
         job = {"work": "decode", "config": {**MODEL, "n_positions": x}, "length": x}
         contestants = {"npgpt": ("npgpt_growth", job), "PyTorch": ("torch_growth", job)}
@@ -105,7 +109,9 @@ def row_of(name: str, x: int, llmc: str | None = None) -> Row:
     return Row(f"{name} {x}", label, contestants, curve.rival)
 
 
-def _training(name: str, x: int, llmc: str | None) -> dict[str, Contestant]:
+def _training(
+    name: str, x: int, llmc: Callable[[int, int], Path] | None
+) -> dict[str, Contestant]:
     values, batch, length = dict(MODEL), 4, 64
     if name in ("context", "batches"):
         batch, length = (1 if name == "context" else max(LENGTHS) // x), x
@@ -122,16 +128,15 @@ def _training(name: str, x: int, llmc: str | None) -> dict[str, Contestant]:
         job["threads"] = x
     contestants: dict[str, Contestant] = {
         "npgpt": ("npgpt_gpt", job), "PyTorch": ("torch_gpt", job)}
-    if llmc and name != "threads" and length <= LONGEST_LLMC:
-        program = Path(llmc.format(batch=batch, length=length))
-        if program.exists():
-            contestants["llm.c"] = ("llm_c", {"program": str(program), "config": values})
+    if llmc and name not in ("threads", "batches") and length <= LONGEST_LLMC:
+        contestants["llm.c"] = (
+            "llm_c", {"program": str(llmc(batch, length)), "config": values})
     return contestants
 
 
 def measure(
     names: list[str], found: dict[str, Any], path: Path, peers: str | None,
-    llmc: str | None = None, pairs: int | None = None, again: bool = False,
+    llmc: Callable[[int, int], Path] | None = None, pairs: int | None = None, again: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Each point of the curves as it is measured; `found` is filled and written on the way.
 
@@ -162,19 +167,19 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, help="repetitions (default 1 to 5)")
     parser.add_argument("--again", action="store_true", help="measure every point again")
     parser.add_argument("--peers-python", metavar="PATH", help="a Python that has torch")
-    parser.add_argument("--llmc", metavar="PATH", help="llm.c's train_gpt2, by batch and length")
+    parser.add_argument("--rivals", type=Path, metavar="FOLDER",
+                        help="where llm.c is, or is fetched to and built")
+    parser.add_argument("--source", default=GITHUB, metavar="PATTERN",
+                        help=f"where to clone it from (default {GITHUB})")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER")
     parser.add_argument("--write", action="store_true", help="the page's section and its chart")
     args = parser.parse_args()
     if args.pairs is not None and args.pairs < 1:
         parser.error(f"--pairs {args.pairs} is out of range; expected at least 1")
-    peers = args.peers_python
-    if peers is None and importlib.util.find_spec("torch") is not None:
-        peers = sys.executable
-    if peers is None:
-        print("without PyTorch: the extra `bench` installs it")
-    if args.llmc is None:
-        print("without llm.c: --llmc names its programs")
+    peers = peers_python(args.peers_python)
+    llmc = None
+    if args.rivals is not None:
+        llmc = partial(build_llmc, args.rivals, source=args.source)
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "growth.json"
     found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -182,7 +187,7 @@ def main() -> int:
     for name in args.only:
         print(f"\n{CURVES[name].label}", flush=True)
         try:
-            for point in measure([name], found, path, peers, args.llmc, args.pairs, args.again):
+            for point in measure([name], found, path, peers, llmc, args.pairs, args.again):
                 print(f"  measured {point['name']}", flush=True)
         except RuntimeError as error:
             print(f"  not measured. {error}", file=sys.stderr, flush=True)

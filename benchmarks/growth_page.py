@@ -8,8 +8,8 @@ from typing import Any, Callable, Sequence
 
 from .report import duration
 
-COLOURS = {"npgpt": "#0072b2", "llm.c": "#009e73", "gradcheck": "#cc79a7"}
-RIVAL = "#d55e00"
+COLOURS = {"npgpt": "#0072b2", "PyTorch": "#d55e00", "llm.c": "#009e73", "fast mode": "#cc79a7",
+           "tiktoken": "#cc79a7"}
 WIDE, HIGH, LEFT, TOP = 230, 130, 62, 46
 
 
@@ -53,8 +53,9 @@ def lines(curve: Any, points: dict[str, Any]) -> list[str]:
     """A curve for a terminal of 80 columns: a line for each size, and the exponents."""
     names = contestants(points)
     # npgpt's own time; of the others how many times theirs it is
-    heads = ["npgpt", *(f"/{other}" for other in names[1:]), *(f"MB {who}" for who in names[:2])]
-    made = [f"  {curve.unit:>10}" + "".join(f"{head:>15.15}" for head in heads)]
+    heads = ["npgpt", *(f"/{other}" for other in names[1:]),
+             *(f"MB {who}" for who in ("", *names[1:2]))]
+    made = [f"  {curve.unit:>9}" + "".join(f"{head:>13}" for head in heads)]
     for x in sorted(points, key=int):
         columns = points[x]["columns"]
         cells = [duration(columns["npgpt"]["median"])]
@@ -62,7 +63,7 @@ def lines(curve: Any, points: dict[str, Any]) -> list[str]:
                   for other in names[1:]]
         cells += [f"{columns[who]['peak_bytes'] / 1e6:.0f}" if who in columns else ""
                   for who in names[:2]]
-        made.append(f"  {int(x):>10}" + "".join(f"{cell:>15}" for cell in cells))
+        made.append(f"  {int(x):>9}" + "".join(f"{cell:>13}" for cell in cells))
     for what, fit, word in (("median", exponent, "time"),
                             ("peak_bytes", memory_exponent, "memory")):
         found = [f"{who} {_number(fit(*series(points, who, what)))}" for who in names]
@@ -175,15 +176,11 @@ def _megabytes(value: float) -> str:
     return f"{value / 1e6:.0f} MB"
 
 
-def _colour(name: str) -> str:
-    return COLOURS.get(name, RIVAL)
-
-
 def _legend(points: dict[str, Any], left: float, y: float) -> list[str]:
     made, x = [], float(left)
     for name in contestants(points):
         made.append(f'<line x1="{x}" y1="{y - 4}" x2="{x + 16}" y2="{y - 4}" '
-                    f'stroke="{_colour(name)}" stroke-width="2"/>'
+                    f'stroke="{COLOURS[name]}" stroke-width="2"/>'
                     f'<text x="{x + 20}" y="{y}">{escape(name)}</text>')
         x += 36 + 7 * len(name)
     return made
@@ -216,8 +213,8 @@ def _panel(
     for name, (sizes, ys) in reversed(drawn.items()):
         places = [at(x, y) for x, y in zip(sizes, ys)]
         line = " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
-        made.append(f'<polyline fill="none" stroke-width="2" stroke="{_colour(name)}" '
+        made.append(f'<polyline fill="none" stroke-width="2" stroke="{COLOURS[name]}" '
                     f'points="{line}"/>')
-        made += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.5" fill="{_colour(name)}"/>'
+        made += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.5" fill="{COLOURS[name]}"/>'
                  for a, b in places]
     return made

@@ -3,7 +3,7 @@
     python -m benchmarks.report            rewrites the measured sections, and the charts
     python -m benchmarks.report --print    the tables alone, to the terminal
 
-The few figures of the main README come from the same files.
+The few figures of the main README come from `python -m benchmarks.peers`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from .charts import chart, op_chart
 from .limits import limit_lines
-from .readme import PAGE, ROOT, put_section
+from .readme import PAGE, put_section
 from .suite import rows
 
 RESULTS = Path(__file__).parent / "results"
@@ -29,8 +29,6 @@ PEERS = (
 )
 # optional programs, and where they would be measured
 PROGRAMS = {"llama.cpp": ("prefill", "decode"), "llm.c": ("train-gpt2-64",)}
-# what the main README shows of them
-FIGURES = ("train-recipe", "train-gpt2-64", "train-gpt2-1024", "decode")
 
 
 def main() -> int:
@@ -43,8 +41,6 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER")
     parser.add_argument("--page", type=Path, default=PAGE, metavar="FILE",
                         help="with the section `speed` (default benchmarks/README.md)")
-    parser.add_argument("--readme", type=Path, default=ROOT / "README.md", metavar="FILE",
-                        help="with the section `figures` (default README.md)")
     args = parser.parse_args()
     results = read_results(args.results)
     if not results:
@@ -60,7 +56,6 @@ def main() -> int:
         if result["name"] == "ops":
             (args.results / "ops.svg").write_text(op_chart(result), encoding="utf-8")
     put_section("speed", text, args.page)
-    put_section("figures", figures(results, args.results), args.readme)
     return 0
 
 
@@ -81,29 +76,6 @@ def section(results: list[dict[str, Any]], folder: Path) -> str:
     parts += filter(None, [limit_lines(results)])
     parts += [op_table(result) for result in results if result["name"] == "ops"]
     return "\n\n".join(parts)
-
-
-def figures(results: list[dict[str, Any]], folder: Path) -> str:
-    """The section `figures` of the main README: time beside PyTorch's, and the loss of training."""
-    lines = ["| work | npgpt | its time over PyTorch's |", "|---|---|---|"]
-    chosen = [result for result in results
-              if result["name"] in FIGURES and result["rival"] in result["columns"]]
-    for result in chosen:
-        columns = result["columns"]
-        what = "a training step of " if result["name"].startswith("train-") else ""
-        lines.append(f"| {what}{result['label']} | {duration(columns['npgpt']['median'])} "
-                     f"| {columns[result['rival']]['npgpt_ratio']:.2f} |")
-    if not chosen:
-        return ""
-    machine = chosen[0]["machine"]
-    lines += ["", f"On {machine['cores']} cores of {machine['processor']}, in float32; below 1 "
-                  "npgpt is quicker."]
-    if (folder / RECIPE_FILE).exists():
-        recipe = json.loads((folder / RECIPE_FILE).read_text(encoding="utf-8"))
-        lines += [f"nanoGPT's recipe ends at {recipe['mean_val_loss']:.3f} nats per character "
-                  f"(mean of {len(recipe['runs'])} seeds); PyTorch ends at "
-                  f"{' and '.join(map(str, recipe['pytorch']))}."]
-    return "\n".join(lines)
 
 
 def table(results: list[dict[str, Any]]) -> str:
@@ -142,14 +114,14 @@ def _reading(results: list[dict[str, Any]]) -> str:
     peers = PEERS if any(machine.get("torch") for machine in machines) else ""
     absent = f" Not installed there: {', '.join(missing)}." if missing else ""
     return (
-        f"Medians of {_span(rounds)} in which all take turns, on {_machines(machines)}. "
+        f"Medians of {_span(rounds)} in which all take turns, on {span_of_machines(machines)}. "
         "A ratio is npgpt's time over the other's: below 1 npgpt is quicker. "
         f"{peers}`matmuls` are the bare matmuls of the same step: the floor. `plain` is npgpt "
         f"without activation checkpointing, `float32` npgpt without int8.{absent}"
     )
 
 
-def _machines(machines: list[dict[str, Any]]) -> str:
+def span_of_machines(machines: list[dict[str, Any]]) -> str:
     """Where, with what and when; a table of several machines names them all."""
     found = []
     for machine in machines:

@@ -25,12 +25,14 @@ def prepare(work: str, **settings: Any) -> Callable[[], Any]:
     return works[work](**settings)
 
 
-def _train(size: Any, threads: int | None = None, **settings: Any) -> Callable[[], Any]:
+def _train(
+    size: Any, threads: int | None = None, dtype: str = "float32", **settings: Any
+) -> Callable[[], Any]:
     if threads is not None:
         _threads.set_default(threads)
     values, batch, length = sized(size)
     config = GPT2Config.from_dict({**values, **NO_DROPOUT})
-    params = init_params(config)
+    params = {name: p.astype(dtype) for name, p in init_params(config).items()}
     m = {name: np.zeros_like(p) for name, p in params.items()}
     v = {name: np.zeros_like(p) for name, p in params.items()}
     decays = {name for name, p in params.items() if p.ndim >= 2}
