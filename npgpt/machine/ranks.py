@@ -1,0 +1,198 @@
+"""Ranks: the processes that `mpiexec -n N` or Slurm's `srun` starts, over one communicator of MPI.
+
+    ranks = connect()                       every process does; it has ranks.rank of ranks.size
+    part = ranks.part(flat)                 a rank's own part of a flat array
+    ranks.reduce_scatter(read, mine)        mine: the sum over ranks of that part
+    ranks.gather(flat)                      every rank's part, in its place, on all ranks
+
+What is summed comes in an order that only the sizes decide: the same N gives the same bits in every
+run. Needs mpi4py, the extra `mpi`; nothing is imported before `connect`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..arrays import Array
+from ..suggest import one_line
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Comm
+
+# numbers that one reduce-scatter sends: its scratch stays in cache, and takes little memory
+BUCKET = 2**20
+# how many processes a starter says that there are; that of MPICH, Open MPI and Slurm
+_STARTED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+
+
+class Ended(SystemExit):
+    """Another rank ends the job, and says why: this one ends quietly, with the same exit code."""
+
+
+class Ranks:
+    """The ranks of a communicator, seen from one of them. Every method is called by all of them."""
+
+    def __init__(self, comm: Comm) -> None:
+        self.comm = comm
+        self.rank: int = comm.Get_rank()
+        self.size: int = comm.Get_size()
+        self.hosts: list[str] = comm.allgather(platform.node())
+        self.names = [f"rank {rank} on {host}" for rank, host in enumerate(self.hosts)]
+
+    # arrays
+
+    def length(self, count: int) -> int:
+        """How long a flat array for `count` numbers is, to be cut into equal parts."""
+        return -(-count // self.size) * self.size
+
+    def part(self, flat: Array) -> Array:
+        """This rank's part of a flat array (N * P,): a view (P,)."""
+        size = len(flat) // self.size
+        return flat[self.rank * size:(self.rank + 1) * size]
+
+    def reduce_scatter(self, read: Callable[[int, int, Array], object], mine: Array,
+                       bucket: int = BUCKET) -> None:
+        """Write into `mine` (P,) the sum over all ranks of this rank's part of a flat array.
+
+        `read(start, stop, out)` fills `out` with those numbers of this rank's flat array (N * P,),
+        which itself need not exist.
+        """
+        from mpi4py import MPI
+
+        count, each = len(mine), max(1, bucket // self.size)
+        scratch = np.empty(self.size * min(each, count), mine.dtype)
+        for start in range(0, count, each):
+            stop = min(start + each, count)
+            send = scratch[:self.size * (stop - start)]
+            for rank, out in enumerate(np.split(send, self.size)):
+                read(rank * count + start, rank * count + stop, out)
+            self.comm.Reduce_scatter_block(send, mine[start:stop], MPI.SUM)
+
+    def gather(self, flat: Array) -> None:
+        """Fill a flat array (N * P,), in which every rank has written its part, on all ranks."""
+        from mpi4py import MPI
+
+        self.comm.Allgather(MPI.IN_PLACE, flat)
+
+    def gather_at_0(self, part: Array) -> Array | None:
+        """All parts (P,) behind each other (N * P,) on rank 0; None on the others."""
+        whole = np.empty(self.size * len(part), part.dtype) if self.rank == 0 else None
+        self.comm.Gather(part, whole, 0)
+        return whole
+
+    def scatter_from_0(self, whole: Array | None, count: int, dtype: DTypeLike) -> Array:
+        """This rank's part (P,), P = `count`, of an array (N * P,) that only rank 0 need have."""
+        part = np.empty(count, dtype)
+        self.comm.Scatter(whole, part, 0)
+        return part
+
+    def copy_from_0(self, array: Array) -> None:
+        """Fill an array on every rank with what rank 0 has in it."""
+        self.comm.Bcast(array, 0)
+
+    # small things
+
+    def all(self, value: Any) -> list[Any]:
+        """The value of every rank, in their order."""
+        return self.comm.allgather(value)
+
+    def any(self, value: bool) -> bool:
+        """Whether it is true on any rank."""
+        return any(self.all(value))
+
+    def norm(self, norm: float) -> float:
+        """The norm of all parts together; inf or nan where one is."""
+        return math.hypot(*self.all(norm))
+
+    def broadcast(self, value: Any = None) -> Any:
+        """What rank 0 has."""
+        return self.comm.bcast(value, 0)
+
+    def barrier(self) -> None:
+        """Wait until every rank is here."""
+        self.comm.Barrier()
+
+    # errors
+
+    def check_same(self, facts: Mapping[str, object]) -> None:
+        """Raise ValueError on rank 0, naming what differs, unless all ranks have the same facts.
+
+        The other ranks raise Ended.
+        """
+        found = self.all(dict(facts))
+        for rank, other in enumerate(found):
+            for name in {**found[0], **other}:
+                here, there = found[0].get(name), other.get(name)
+                if here != there:
+                    self._end(ValueError(f"{name} is {there} on {self.names[rank]}, {here} on "
+                                         f"{self.names[0]}; expected the same on all ranks"), 2)
+
+    @contextmanager
+    def together(self, status: Callable[[Exception], int | None]) -> Iterator[None]:
+        """Raise on rank 0 what goes wrong in here on any rank, with the name of that rank.
+
+        The other ranks raise Ended with `status`, the error's exit code. An error that has none is
+        raised where it is.
+        """
+        failed: Exception | None = None
+        try:
+            yield
+        except Exception as error:
+            if status(error) is None or self.rank == 0 == self.size - 1:
+                raise
+            failed = error
+        found = self.all(None if failed is None else (one_line(str(failed)), status(failed)))
+        if failed is not None and self.rank == 0:
+            raise failed
+        for name, error in zip(self.names, found):
+            if error is not None:
+                text, code = error
+                self._end(OSError(f"{name}: {text}") if code == 3 else
+                          ValueError(f"{name}: {text}"), code)
+
+    def _end(self, error: Exception, code: int) -> None:
+        if self.rank == 0:
+            raise error
+        raise Ended(code)
+
+    def abort(self, code: int) -> None:
+        """End every rank now, wherever they are, with this exit code; does not return."""
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
+        self.comm.Abort(code)
+
+
+def connect() -> Ranks:
+    """The ranks of this job; one if it was not started by `mpiexec` or `srun`.
+
+    Raises ImportError, naming the extra, where mpi4py is missing, and ValueError where several
+    processes were started that do not see each other.
+    """
+    try:
+        import mpi4py
+
+        # calls come from the main thread alone
+        mpi4py.rc.thread_level = "funneled"
+        from mpi4py import MPI
+    except ImportError as error:
+        raise ImportError(f"--mpi needs mpi4py and an MPI ({error}); "
+                          f"install both with pip install 'npgpt[mpi]'") from None
+    except RuntimeError as error:       # mpi4py is there, and the library of no MPI
+        raise ImportError(f"{error}; install an MPI with pip install 'npgpt[mpi]'") from None
+    ranks = Ranks(MPI.COMM_WORLD)
+    for name in _STARTED:
+        started = os.environ.get(name, "1")
+        if ranks.size == 1 and started.isdecimal() and int(started) > 1:
+            raise ValueError(f"{started} processes were started ({name}), but each sees itself "
+                             f"alone: start them with the mpiexec of the MPI that mpi4py uses, "
+                             f"{MPI.Get_library_version().split()[0]}")
+    return ranks
