@@ -10,7 +10,7 @@ from pathlib import Path
 from ..display.bars import progress_bar
 from ..display.terminal import duration
 from ..lab.folder import Run
-from ..lab.ranks import Ranks, on_ranks
+from ..lab.ranks import Everywhere, on_ranks
 from ..lab.report import write_report
 from ..lab.results import number
 from ..lab.runner import run_study
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         return 0 if ranks is None else _run(args, ranks)
 
 
-def _run(args: argparse.Namespace, ranks: Ranks | None = None) -> int:
+def _run(args: argparse.Namespace, ranks: Everywhere | None = None) -> int:
     if ranks is not None and args.jobs is not None:
         raise ValueError("--jobs and --mpi exclude each other: every rank trains one run at a time")
     study = load_study(args.study)

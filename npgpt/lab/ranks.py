@@ -11,92 +11,88 @@ also when its rank dies. MPI then ends the whole job, and the same command conti
 from __future__ import annotations
 
 import signal
-import socket
 import time
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Callable, Iterator, cast
 
-from .folder import STUDY_FILE, Machine, Run, machine
+from ..machine.ranks import Ranks, connect
+from ..version import VERSION
+from .folder import STUDY_FILE, Machine, Run
 from .processes import INTERRUPTED, Here, Process
 
 if TYPE_CHECKING:
     from mpi4py import MPI
-    from mpi4py.futures import MPIPoolExecutor
 
 _POLL_SECONDS = 0.05
 # a file just written may take so long to be seen through a network's file system
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 3.0
+# what a task of the executor finds on its rank
+_serving: _Serving | None = None
 
 
 @contextmanager
-def on_ranks() -> Iterator[Ranks | None]:
+def on_ranks() -> Iterator[Everywhere | None]:
     """On rank 0 the starter of a study's runs; on the others None, once they are not needed.
 
-    Raises ImportError, naming the extra, without mpi4py.
+    Raises ImportError, naming the extra, without mpi4py; ValueError where the ranks have different
+    versions of npgpt.
     """
+    global _serving
+    ranks = connect(threads=True)
     try:
-        from mpi4py import MPI
-    except ImportError as error:
-        raise ImportError(f"--mpi needs mpi4py and an MPI library ({error}); install them with: "
-                          "python -m pip install 'npgpt[mpi]'") from None
-    world = MPI.COMM_WORLD.Dup()
-    try:
-        if world.rank > 0:
-            global _serving
-            _serving = _Serving(world)
+        ranks.check_same({"npgpt": VERSION})
+        if ranks.rank > 0:
+            _serving = _Serving(ranks.comm.Dup())
             _serving.serve()
             yield None
             return
-        ranks = Ranks(world)
+        everywhere = Everywhere(ranks, ranks.comm.Dup())
         try:
-            yield ranks
+            yield everywhere
         finally:
-            ranks.close()
+            everywhere.close()
     finally:
+        from mpi4py import MPI
+
         # npgpt may end without Python's own clearing up, which would do this
         MPI.Finalize()
 
 
-class Ranks:
+class Everywhere:
     """Starts runs on all ranks, one at a time on each. A `Starter`, for rank 0."""
 
-    def __init__(self, world: MPI.Intracomm) -> None:
-        self.jobs = world.size
-        self._world = world
+    def __init__(self, ranks: Ranks, comm: MPI.Comm) -> None:
+        self.jobs = ranks.size
+        self._names = ranks.names
+        self._comm = comm
         self._here = Here(1)
         self._own: Process | None = None
-        self._executor: MPIPoolExecutor | None = None
+        self._executor: Executor | None = None
         self._stack = ExitStack()
         self._begun = self._stopped = False
 
     def begin(self, folder: Path) -> list[Machine]:
         """Have every rank look at the study, and give their machines.
 
-        Raises ValueError, naming rank and host, for a rank that does not see it, or has another
-        version of npgpt.
+        Raises ValueError, naming rank and host, for a rank that does not see the folder.
         """
         machines = self._here.begin(folder)
         self._begun = True
         text = (folder / STUDY_FILE).read_text(encoding="utf-8")
-        for rank in range(1, self.jobs):
-            self._world.send((folder, text), rank)
-        answers: list[tuple[str, Machine, bool]] = [
-            self._world.recv(source=rank) for rank in range(1, self.jobs)]
+        self._send((folder, text))
+        answers = [self._comm.recv(source=rank) for rank in range(1, self.jobs)]
         if self.jobs > 1:
             from mpi4py.futures import MPICommExecutor
 
-            self._executor = self._stack.enter_context(MPICommExecutor())
-        for rank, (host, its, sees) in enumerate(answers, 1):
-            if its["npgpt"] != machines[0]["npgpt"]:
-                raise ValueError(f"rank {rank} on {host} has npgpt {its['npgpt']}, rank 0 "
-                                 f"{machines[0]['npgpt']}; install the same on both")
+            self._executor = cast(Executor, self._stack.enter_context(MPICommExecutor()))
+        for name, (its, sees) in zip(self._names[1:], answers):
             if not sees:
-                raise ValueError(f"rank {rank} on {host} does not see {folder}; a study's folder "
-                                 f"must be on a file system that all ranks share")
+                raise ValueError(f"{name} does not see {folder}; a study's folder must be on a "
+                                 f"file system that all ranks share")
             machines.append(its)
         return machines
 
@@ -111,8 +107,7 @@ class Ranks:
         """Let the other ranks go; what still goes there saves and stops first."""
         if not self._begun:
             self._begun = self._stopped = True
-            for rank in range(1, self.jobs):
-                self._world.send(None, rank)
+            self._send(None)
         self._stop()
         self._stack.close()
         self._here.close()
@@ -120,8 +115,11 @@ class Ranks:
     def _stop(self) -> None:
         if not self._stopped:
             self._stopped = True
-            for rank in range(1, self.jobs):
-                self._world.send("stop", rank)
+            self._send("stop")
+
+    def _send(self, what: object) -> None:
+        for rank in range(1, self.jobs):
+            self._comm.send(what, rank)
 
 
 @dataclass
@@ -141,8 +139,8 @@ class _Remote:
 class _Serving:
     """A rank that serves: it trains what rank 0 asks for, until rank 0 says stop."""
 
-    def __init__(self, world: MPI.Intracomm) -> None:
-        self._world = world
+    def __init__(self, comm: MPI.Comm) -> None:
+        self._comm = comm
         self._here = Here(1)
         self._asked = False
 
@@ -157,7 +155,7 @@ class _Serving:
             return
         folder, text = beginning
         [mine] = self._here.begin(folder)
-        self._world.send((socket.gethostname(), mine, _sees(folder, text)), 0)
+        self._comm.send((mine, _sees(folder, text)), 0)
         # its with statement is this rank's whole work, and ends with that of rank 0
         with MPICommExecutor():
             pass
@@ -180,13 +178,13 @@ class _Serving:
         self._asked = True
 
     def _must_stop(self) -> bool:
-        return self._asked or self._world.iprobe(source=0)
+        return self._asked or bool(self._comm.iprobe(source=0))
 
     def _next(self) -> Any:
         # a blocking receive would keep the processor busy
-        while not self._world.iprobe(source=0):
+        while not self._comm.iprobe(source=0):
             time.sleep(_POLL_SECONDS)
-        return self._world.recv(source=0)
+        return self._comm.recv(source=0)
 
 
 def _sees(folder: Path, text: str) -> bool:
@@ -200,9 +198,6 @@ def _sees(folder: Path, text: str) -> bool:
             pass
         time.sleep(_POLL_SECONDS)
     return False
-
-
-_serving: _Serving | None = None
 
 
 def _train(run: Run, arguments: list[str]) -> int:

@@ -171,8 +171,10 @@ class Ranks:
         self.comm.Abort(code)
 
 
-def connect() -> Ranks:
+def connect(threads: bool = False) -> Ranks:
     """The ranks of this job; one if it was not started by `mpiexec` or `srun`.
+
+    With `threads`, any thread may call MPI, as mpi4py.futures does; else the main thread alone.
 
     Raises ImportError, naming the extra, where mpi4py is missing, and ValueError where several
     processes were started that do not see each other.
@@ -180,8 +182,7 @@ def connect() -> Ranks:
     try:
         import mpi4py
 
-        # calls come from the main thread alone
-        mpi4py.rc.thread_level = "funneled"
+        mpi4py.rc.thread_level = "multiple" if threads else "funneled"
         from mpi4py import MPI
     except ImportError as error:
         raise ImportError(f"--mpi needs mpi4py and an MPI ({error}); "
