@@ -11,12 +11,11 @@ run. Needs mpi4py, the extra `mpi`; nothing is imported before `connect`.
 
 from __future__ import annotations
 
-import math
 import os
 import platform
 import sys
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, NoReturn
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -44,7 +43,14 @@ class Ranks:
         self.comm = comm
         self.rank: int = comm.Get_rank()
         self.size: int = comm.Get_size()
+        self.over = False
+        """Whether all ranks know that the job ends."""
+        self.busy = False
+        """Whether the others wait for this one within something that all do together."""
         self.hosts: list[str] = comm.allgather(platform.node())
+        self.processes: list[int] = comm.allgather(os.getpid())
+        self.per_core = self._per_core()
+        """How many ranks share a core that this one may use, on average."""
         self.names = [f"rank {rank} on {host}" for rank, host in enumerate(self.hosts)]
 
     # arrays
@@ -104,17 +110,22 @@ class Ranks:
         """The value of every rank, in their order."""
         return self.comm.allgather(value)
 
-    def any(self, value: bool) -> bool:
-        """Whether it is true on any rank."""
-        return any(self.all(value))
-
-    def norm(self, norm: float) -> float:
-        """The norm of all parts together; inf or nan where one is."""
-        return math.hypot(*self.all(norm))
+    def numbers(self, *own: float) -> Array:
+        """Some numbers (K,) of every rank, (N, K) float64."""
+        found = np.empty((self.size, len(own)))
+        self.comm.Allgather(np.array(own, np.float64), found)
+        return found
 
     def broadcast(self, value: Any = None) -> Any:
         """What rank 0 has."""
         return self.comm.bcast(value, 0)
+
+    def _per_core(self) -> float:
+        mine = _cores()
+        others = [cores for cores, host in zip(self.all(mine), self.hosts)
+                  if host == self.hosts[self.rank]]
+        shares = sum(1 / sum(core in cores for cores in others) for core in mine)
+        return len(mine) / shares
 
     def barrier(self) -> None:
         """Wait until every rank is here."""
@@ -151,6 +162,7 @@ class Ranks:
             failed = error
         found = self.all(None if failed is None else (one_line(str(failed)), status(failed)))
         if failed is not None and self.rank == 0:
+            self.over = True
             raise failed
         for name, error in zip(self.names, found):
             if error is not None:
@@ -158,10 +170,17 @@ class Ranks:
                 self._end(OSError(f"{name}: {text}") if code == 3 else
                           ValueError(f"{name}: {text}"), code)
 
-    def _end(self, error: Exception, code: int) -> None:
+    def _end(self, error: Exception, code: int) -> NoReturn:
+        self.over = True
         if self.rank == 0:
             raise error
         raise Ended(code)
+
+    def close(self) -> None:
+        """Leave MPI, once all ranks do; without it a process that ends has failed."""
+        from mpi4py import MPI
+
+        MPI.Finalize()
 
     def abort(self, code: int) -> None:
         """End every rank now, wherever they are, with this exit code; does not return."""
@@ -169,6 +188,13 @@ class Ranks:
             with suppress(OSError):
                 stream.flush()
         self.comm.Abort(code)
+
+
+def _cores() -> list[int]:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def connect(threads: bool = False) -> Ranks:

@@ -47,6 +47,7 @@ from ..weights.stored import Stored
 from .adapters import base_crc32, base_of_run, load_adapted, trains_adapter
 from .frozen import frozen_names
 from .settings import RunConfig, build, split_labels
+from .team import Team
 
 FOLDER = "checkpoints"
 RUN_FILE = "run.json"
@@ -71,11 +72,29 @@ class TrainingState:
     corpus_fingerprint: str
     ops: Ops = FAST
     """What it computes with; not saved: whoever resumes with ops of their own sets them again."""
+    team: Team | None = None
+    """The ranks that train it together; `mean` and `square` then hold this rank's part alone."""
 
     @property
     def trained(self) -> Params:
         """The parameters that are updated: those with moments."""
         return {name: self.params[name] for name in self.mean}
+
+    @property
+    def rows(self) -> range:
+        """The sequences of a batch that are computed here: all, but over ranks."""
+        batch = self.run.train.batch_size
+        return self.team.rows(batch) if self.team else range(batch)
+
+    def moments(self) -> Params:
+        """All moments, as m.NAME and v.NAME."""
+        found: Params = {}
+        for kind, arrays in (("m", self.mean), ("v", self.square)):
+            if self.team:
+                with self.team.command("moments", kind):
+                    arrays = self.team.gather(arrays)
+            found |= {f"{kind}.{name}": array for name, array in arrays.items()}
+        return found
 
     @property
     def frozen(self) -> tuple[str, ...]:
@@ -117,9 +136,7 @@ def save_checkpoint(run_folder: Path, state: TrainingState, best: int | None = N
                         (Path(base) / KEPT_FILE).touch()
             else:
                 weights.save(beside, state.config, state.params)
-            moments = {f"m.{name}": array for name, array in state.mean.items()}
-            moments |= {f"v.{name}": array for name, array in state.square.items()}
-            write_safetensors(beside / OPTIMIZER_FILE, moments)
+            write_safetensors(beside / OPTIMIZER_FILE, state.moments())
             record: RunRecord = {
                 "step": state.step, "run": state.run.to_dict(),
                 "tokenizer": state.tokenizer.to_dict(),
