@@ -56,10 +56,7 @@ def on_ranks() -> Iterator[Everywhere | None]:
         finally:
             everywhere.close()
     finally:
-        from mpi4py import MPI
-
-        # npgpt may end without Python's own clearing up, which would do this
-        MPI.Finalize()
+        ranks.close()
 
 
 class Everywhere:

@@ -26,8 +26,9 @@ from ..suggest import one_line
 if TYPE_CHECKING:
     from mpi4py.MPI import Comm
 
-# numbers that one reduce-scatter sends: its scratch stays in cache, and takes little memory
-BUCKET = 2**20
+# numbers that one reduce-scatter sends: its scratch stays in cache, and takes little memory; and at
+# least so many for each rank: of more than 64 ranks, latency would take longer than sending
+BUCKET, LEAST = 2**20, 2**14
 # how many processes a starter says that there are; that of MPICH, Open MPI and Slurm
 _STARTED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 
@@ -65,7 +66,7 @@ class Ranks:
         return flat[self.rank * size:(self.rank + 1) * size]
 
     def reduce_scatter(self, read: Callable[[int, int, Array], object], mine: Array,
-                       bucket: int = BUCKET) -> None:
+                       bucket: int | None = None) -> None:
         """Write into `mine` (P,) the sum over all ranks of this rank's part of a flat array.
 
         `read(start, stop, out)` fills `out` with those numbers of this rank's flat array (N * P,),
@@ -73,7 +74,7 @@ class Ranks:
         """
         from mpi4py import MPI
 
-        count, each = len(mine), max(1, bucket // self.size)
+        count, each = len(mine), bucket_part(self.size, bucket)
         scratch = np.empty(self.size * min(each, count), mine.dtype)
         for start in range(0, count, each):
             stop = min(start + each, count)
@@ -188,6 +189,11 @@ class Ranks:
             with suppress(OSError):
                 stream.flush()
         self.comm.Abort(code)
+
+
+def bucket_part(size: int, bucket: int | None = None) -> int:
+    """How many numbers of each rank's part one reduce-scatter sends; `bucket` are those of all."""
+    return max(1, bucket // size) if bucket else max(LEAST, BUCKET // size)
 
 
 def _cores() -> list[int]:
