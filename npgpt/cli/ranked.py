@@ -1,7 +1,7 @@
 """npgpt train --mpi: every rank comes here; rank 0 runs the verb, the others follow it.
 
-A mistake is reported once, by rank 0. Where one rank fails in the middle of what all do together, it
-says so and ends the job, since the others would wait for it forever.
+A mistake is reported once, by rank 0. Where one rank fails in the middle of what all do together,
+it says so and ends the job, since the others would wait for it forever.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 from ..machine.ranks import Ended, Ranks, connect
 from ..machine.threads import get_threads
 from ..text import Corpus
-from ..training.checkpoint import TrainingState
 from ..training.ranked import check_ranks, end, follow, lead, use_cores
 from ..training.settings import RunConfig, read_toml
+from ..training.state import TrainingState
 from ..version import VERSION
 from . import exit_code, one_line
 from .console import interruption, note
@@ -42,10 +42,9 @@ def over_ranks(
         if ranks.rank:
             with interruption(quiet=True) as happened:
                 return follow(ranks, exit_code, happened)
-        for host in dict.fromkeys(ranks.hosts):
-            here = [rank for rank in range(ranks.size) if ranks.hosts[rank] == host]
-            note(f"on {host}: " + ", ".join(f"rank {rank} is process {ranks.processes[rank]}"
-                                            for rank in here))
+        # mpiexec says which process of which machine has ended, not which rank it was
+        note("; ".join(f"{name} is process {process}"
+                       for name, process in zip(ranks.names, ranks.processes)))
         code = run(args, ranks)
         end(ranks, code)
         return code

@@ -17,19 +17,12 @@ from ..files import locked
 from ..machine.ranks import Ranks
 from ..text import CORPORA, Corpus, Tokenizer
 from ..training.asked import check_asked
-from ..training.checkpoint import (
-    FOLDER,
-    TrainingState,
-    checkpoints,
-    is_checkpoint,
-    is_run,
-    load_checkpoint,
-)
+from ..training.checkpoint import FOLDER, checkpoints, is_checkpoint, is_run, load_checkpoint
 from ..training.exports import FORMATS, exported, exporting
 from ..training.held_out import model_checkpoint
 from ..training.initial import fitted
 from ..training.log import Step
-from ..training.loop import CONFIG_FILE, Diverged, FolderGone, new_state, train
+from ..training.loop import CONFIG_FILE, FolderGone, new_state, train
 from ..training.progress import Progress
 from ..training.settings import (
     CHANGEABLE,
@@ -47,7 +40,9 @@ from ..training.settings import (
     split_labels,
     table_fields,
 )
+from ..training.state import TrainingState
 from ..training.tasks import accuracy, check_length, found_labels, load_again, load_task
+from ..training.update import Diverged
 from ..variants import settings as variant_settings
 from .console import interruption, note
 from .live import LiveProgress

@@ -109,7 +109,8 @@ class Ranks:
 
     def all(self, value: Any) -> list[Any]:
         """The value of every rank, in their order."""
-        return self.comm.allgather(value)
+        found: list[Any] = self.comm.allgather(value)
+        return found
 
     def numbers(self, *own: float) -> Array:
         """Some numbers (K,) of every rank, (N, K) float64."""
@@ -165,9 +166,9 @@ class Ranks:
         if failed is not None and self.rank == 0:
             self.over = True
             raise failed
-        for name, error in zip(self.names, found):
-            if error is not None:
-                text, code = error
+        for name, other in zip(self.names, found):
+            if other is not None:
+                text, code = other
                 self._end(OSError(f"{name}: {text}") if code == 3 else
                           ValueError(f"{name}: {text}"), code)
 

@@ -33,7 +33,7 @@ from ..machine.threads import using
 from ..params import Params
 from ..text import Corpus
 from .checkpoint import FOLDER as CHECKPOINTS
-from .checkpoint import TrainingState, best_checkpoint, save_checkpoint, set_aside_newer, trained_of
+from .checkpoint import best_checkpoint, save_checkpoint, set_aside_newer, trained_of
 from .curves import plot
 from .frozen import frozen_names
 from .held_out import HeldOutLoss
@@ -41,6 +41,7 @@ from .initial import initial_params
 from .log import FILE as LOG_FILE
 from .log import RunLog, Step, cut_log, plain, read_lines, steps_of
 from .settings import RunConfig
+from .state import TrainingState
 from .step.adamw import zero_moments
 from .step.gradients import batches_at_a_time, choose_shards
 from .step.memory import peak_memory
@@ -103,8 +104,9 @@ class Outcome:
 def new_state(run: RunConfig, corpus: Corpus, ranks: int = 1) -> TrainingState:
     """Step 0: parameters freshly drawn, or those of `init_from`, and empty moments.
 
-    So many `ranks` will share a batch. Raises ValueError where the machine has not the memory that a step needs, and for another config
-    or tokenizer than those of `init_from`; CheckpointError where that cannot be read.
+    Raises ValueError where the machine has not the memory that a step needs, its batch shared by so
+    many `ranks`, and for another config or tokenizer than those of `init_from`; CheckpointError
+    where that cannot be read.
     """
     config = run.model_config(corpus.tokenizer.vocab_size)
     rows = -(-run.train.batch_size // ranks)

@@ -17,9 +17,9 @@ from ..machine.ranks import Ended, Ranks
 from ..machine.threads import divide_cores, get_threads, set_default
 from ..params import parameter_shapes
 from ..text import Corpus, tokenizer_from_dict
-from .checkpoint import TrainingState
 from .loop import evaluate, workers_for
 from .settings import RunConfig, build
+from .state import TrainingState
 from .tasks import check_length, load_task
 from .team import Team
 from .update import Diverged, train_step
@@ -111,7 +111,8 @@ def _follow(team: Team, state: TrainingState, corpus: Corpus, asked: Callable[[]
             else:
                 n_batches, stoppable = settings
                 try:
-                    evaluate(state, corpus, n_batches, (lambda seen: asked()) if stoppable else None)
+                    evaluate(state, corpus, n_batches,
+                             (lambda seen: asked()) if stoppable else None)
                 except Stopped:
                     pass
 

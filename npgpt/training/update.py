@@ -20,9 +20,9 @@ from ..params import Params
 from ..probe.trace import first_break
 from ..tape import Array
 from .batches import training_batch
-from .checkpoint import TrainingState
 from .log import RunLog
 from .schedule import learning_rate
+from .state import TrainingState
 from .step.adamw import adamw_step, clipping, decaying, global_norm, zero_moments
 from .step.gradients import add_gradients, loss_and_grads
 from .step.row_random import RowRandom
