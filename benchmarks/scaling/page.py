@@ -188,8 +188,8 @@ def _check(results: Results) -> Iterator[str]:
 ### The prediction held against hosts
 
 Two and four "hosts" on this machine: network namespaces, with cards that the kernel limits.
-Predicted from the nominal bandwidth, with alpha and gamma of two hosts without a limit, and with the
-time that gradients and AdamW take in ranks without hosts:
+Predicted from the nominal bandwidth, with alpha and gamma of two hosts without a limit, and with
+the time that gradients and AdamW take in ranks without hosts:
 
 | a step | hosts | Gb/s | predicted | measured | over | exchange alone, predicted | measured |
 |---|---|---|---|---|---|---|---|"""

@@ -27,9 +27,9 @@ from npgpt.machine.threads import set_default
 from npgpt.params import init_params
 from npgpt.text import CharTokenizer
 from npgpt.training import update
-from npgpt.training.checkpoint import TrainingState
 from npgpt.training.loop import workers_for
 from npgpt.training.settings import resolve
+from npgpt.training.state import TrainingState
 from npgpt.training.step.adamw import zero_moments
 from npgpt.training.team import Team
 

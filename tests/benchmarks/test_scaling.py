@@ -10,6 +10,8 @@ from benchmarks.readme import PAGE, put_section
 from benchmarks.scaling import hosts, measure, page
 from benchmarks.scaling.model import Link, fit, work_of
 
+from ..mpi import needs_mpi
+
 LINK = Link(alpha=40e-6, beta=0.9e-9, gamma=0.3e-9)
 WORK = work_of(half=0.7, whole=1.2, sequences=4, adamw=0.2, nbytes=5e8)
 
@@ -121,8 +123,8 @@ def test_the_chart_has_a_curve_for_each_bandwidth(results, tmp_path):
     assert svg.count("stroke: #0072b2") == 3     # two curves, and one in the legend
 
 
+@needs_mpi
 def test_two_ranks_take_turns_with_one_process_and_hold_half_of_the_moments():
-    pytest.importorskip("mpi4py")
     from benchmarks.scaling.jobs import Job, take_turns
 
     with ExitStack() as stack:

@@ -6,33 +6,28 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from npgpt.lab.folder import runs_of
 from npgpt.lab.runner import last_step, run_study
 
+from ..mpi import LIMIT, MPIEXEC, ROOT, needs_mpi
 from .conftest import Report
 from .test_runner import longer, numbers, wait_for
 
-pytest.importorskip("mpi4py")
-
-ROOT = Path(__file__).resolve().parents[2]
-MPIEXEC = Path(sys.executable).with_name("mpiexec")
 LAB = [sys.executable, "-m", "npgpt", "lab", "run", "tiny.toml", "--mpi", "--out", "out"]
-pytestmark = pytest.mark.skipif(not MPIEXEC.exists(), reason="no mpiexec beside this Python")
+pytestmark = needs_mpi
 
 
 def start(*command):
     return subprocess.Popen(
-        [str(MPIEXEC), *command], env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
+        [MPIEXEC, *command], env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def ended(process):
-    # a hang is a failure; nothing else depends on this time
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=LIMIT)
     assert "Traceback" not in err
     return process.returncode, out, err
 
