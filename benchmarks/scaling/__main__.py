@@ -2,7 +2,7 @@
 
     python -m benchmarks.scaling            measures and prints, about ten minutes
     python -m benchmarks.scaling --write    and writes results/scaling.json, the chart and the page
-    python -m benchmarks.scaling --quick    a minute: whether everything works; no measurement
+    python -m benchmarks.scaling --quick    a minute: whether everything works; one size, few times
     python -m benchmarks.scaling --report   measures nothing; the page from results/scaling.json
 
 Needs the extras `mpi` and `lab`. All jobs of a row take turns in one run. As root on Linux it also
@@ -16,6 +16,7 @@ import argparse
 import json
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--sizes", nargs="+", choices=list(measure.ROUNDS), metavar="SIZE",
-                        default=list(measure.ROUNDS), help=", ".join(measure.ROUNDS))
+                        help=f"{', '.join(measure.ROUNDS)} (default: all, with --quick the first)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", default=RESULTS,
                         help="where --write puts scaling.json and scaling.svg (default "
                              "benchmarks/results)")
@@ -48,14 +49,15 @@ def main() -> int:
         results = json.loads(file.read_text(encoding="utf-8"))
     else:
         try:
-            results = run(args.sizes, args.quick)
+            results = run(args.sizes or list(measure.ROUNDS)[:1 if args.quick else None],
+                          args.quick)
         except RuntimeError as error:
             print(f"not measured: {error}", file=sys.stderr)
             return 1
-    print(page.section(results))
     if args.write and not args.report:
         args.out.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(page.section(results))
     if args.write or args.report:
         page.draw(results, args.out / "scaling.svg")
         put_section("scaling", page.section(results), args.page)
@@ -63,14 +65,18 @@ def main() -> int:
 
 
 def run(sizes: list[str], quick: bool) -> dict[str, Any]:
-    """All measurements."""
+    """All measurements; RuntimeError without what they need."""
+    for module in ("mpi4py", "scipy", "matplotlib"):
+        if find_spec(module) is None:
+            raise RuntimeError(f"there is no {module}: python -m pip install 'npgpt[mpi,lab]'")
     started = time.monotonic()
     missing = hosts.why_not()
     results = {
         "machine": describe_machine(), "without_hosts": missing,
-        "steps": {size: measure.steps(size, quick) for size in sizes},
+        # what needs most of the machine comes first: it fails before minutes are spent
         "links": measure.links(quick, bool(missing)),
         "hosts": [] if missing else measure.between_hosts(sizes, quick),
+        "steps": {size: measure.steps(size, quick) for size in sizes},
     }
     results["minutes"] = round((time.monotonic() - started) / 60, 1)
     return results

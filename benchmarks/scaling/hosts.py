@@ -21,7 +21,6 @@ ENVIRONMENT = {"MPIR_CVAR_NOLOCAL": "1", "MPIR_CVAR_CH4_NETMOD": "ofi", "FI_PROV
 PAYLOAD = 1448 / 1514
 # what may leave at once, ahead of the limit
 BURST_SECONDS = 0.001
-_PREFIX = "npgpt-bench"
 
 
 def why_not() -> str:
@@ -44,8 +43,10 @@ def hosts(count: int, gigabits: float | None) -> Iterator[list[list[str]]]:
 
     Yields for each the command that enters it. Raises RuntimeError where the kernel forbids it.
     """
-    names = [f"{_PREFIX}-{n}" for n in range(count)]
-    switch = f"{_PREFIX}-switch"
+    # what another process has, or has left behind, is in nobody's way
+    prefix = f"npgpt-{os.getpid()}"
+    names = [f"{prefix}-{n}" for n in range(count)]
+    switch = f"{prefix}-switch"
     every = names if count == 2 else [*names, switch]
     try:
         for name in every:

@@ -248,7 +248,9 @@ def draw(results: Results, path: Path) -> None:
 
 def seconds(value: float) -> str:
     """A time as one reads it, such as 32.7 ms."""
-    return f"{value:.2f} s" if value >= 1 else f"{value * 1e3:.3g} ms"
+    if value < 1:
+        return f"{value * 1e3:.3g} ms"
+    return f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f} s"
 
 
 def megabytes(value: float) -> str:

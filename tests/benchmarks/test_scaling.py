@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from contextlib import ExitStack
 
 import pytest
@@ -9,8 +11,10 @@ import pytest
 from benchmarks.readme import PAGE, put_section
 from benchmarks.scaling import hosts, measure, page
 from benchmarks.scaling.model import Link, fit, work_of
+from npgpt.config import GPT2Config
+from npgpt.training.step.rank_cost import rank_cost
 
-from ..mpi import needs_mpi
+from ..mpi import ROOT, needs_mpi
 
 LINK = Link(alpha=40e-6, beta=0.9e-9, gamma=0.3e-9)
 WORK = work_of(half=0.7, whole=1.2, sequences=4, adamw=0.2, nbytes=5e8)
@@ -137,6 +141,52 @@ def test_two_ranks_take_turns_with_one_process_and_hold_half_of_the_moments():
     [one], two = found["one"]["memory"], found["two"]["memory"]
     assert len(two) == 2
     assert all(rank["moments"] == pytest.approx(one["moments"] / 2, rel=1e-3) for rank in two)
+
+
+def test_times_are_read_with_the_digits_that_matter():
+    given = (0.0328, 1.2345, 17.77, 1269.58)
+    assert [page.seconds(t) for t in given] == ["32.8 ms", "1.23 s", "17.8 s", "1,270 s"]
+
+
+@pytest.fixture
+def linked():
+    missing = hosts.why_not()
+    if missing:
+        pytest.skip(missing)
+
+
+@needs_mpi
+def test_ranks_on_two_hosts_send_over_their_limited_cards_what_inspect_predicts(linked):
+    from benchmarks.scaling.jobs import Job, take_turns
+
+    with hosts.hosts(2, 1.0) as enter, ExitStack() as stack:
+        shown = subprocess.run([*enter[1], "tc", "qdisc", "show", "dev", "veth0"],
+                               capture_output=True, text=True).stdout
+        assert "tbf" in shown and "rate 1Gbit" in shown
+        job = Job("recipe", 3, 1, 2, enter, hosts.ENVIRONMENT)
+        stack.callback(job.close)
+        sent = take_turns({"two": job}, 1, 1)["two"]["sent"]
+    values, _, length = measure.SIZES["recipe"]
+    predicted = rank_cost(GPT2Config.from_dict(values), 3, length, 2).sent
+    # headers come on top
+    assert predicted < sent < 1.05 * predicted
+
+
+def test_hosts_are_gone_after_an_error(linked):
+    with pytest.raises(KeyError), hosts.hosts(3, None) as enter:
+        names = [command[3] for command in enter]
+        raise KeyError
+    listed = subprocess.run(["ip", "netns"], capture_output=True, text=True).stdout
+    assert len(names) == 3 and not any(name in listed for name in names)
+
+
+def test_without_mpi4py_nothing_is_measured_and_one_line_names_the_extras():
+    code = "import sys; sys.modules['mpi4py'] = None; from benchmarks.scaling.__main__ import main"
+    done = subprocess.run([sys.executable, "-c", f"{code}; sys.exit(main())"], cwd=ROOT,
+                          capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == ("not measured: there is no mpi4py: python -m pip install "
+                           "'npgpt[mpi,lab]'\n")
 
 
 def test_what_keeps_a_machine_from_having_hosts_is_said(monkeypatch):
