@@ -83,7 +83,7 @@ that of reduce-scatter and gather measured alone:
 
 def _memory(results: Results) -> Iterator[str]:
     yield """
-What `npgpt inspect --ranks N` says of a rank, and what a rank's process then needed, beyond
+What `npgpt inspect --ranks N` predicts for a rank, and what a rank's process needed, beyond
 interpreter and libraries:
 
 | model | ranks | moments | memory, predicted | measured | sent in a step, predicted | measured |
@@ -193,14 +193,18 @@ the time that gradients and AdamW take in ranks without hosts:
 
 | a step | hosts | Gb/s | predicted | measured | over | exchange alone, predicted | measured |
 |---|---|---|---|---|---|---|---|"""
+    off = []
     for one in results["hosts"]:
         computing, exchanging = predicted(results, one)
+        off.append(one["median"] / (computing + exchanging))
         phases = one["phases"]
         label = results["steps"][one["size"]]["label"]
         yield (f"| {label} | {one['ranks']} | {one['gigabits']:g} | "
                f"{seconds(computing + exchanging)} | {seconds(one['median'])} | "
-               f"{one['median'] / (computing + exchanging):.2f} | {seconds(exchanging)} | "
+               f"{off[-1]:.2f} | {seconds(exchanging)} | "
                f"{seconds(phases['reduce_scatter'] + phases['gather'])} |")
+    yield (f"\nA measured step takes {min(off):.2f} to {max(off):.2f} of what was predicted, the "
+           f"median {statistics.median(off):.2f}.")
 
 
 def predicted(results: Results, one: dict[str, Any]) -> tuple[float, float]:

@@ -152,15 +152,19 @@ def _rank_lines(args: argparse.Namespace, config: GPT2Config, step: _Step) -> li
     cost = rank_cost(config, batch, step.length, ranks, recompute=step.recompute,
                      grad_accumulation=step.summed)
     whole, moments = bytes_text(cost.gradients), bytes_text(2 * cost.gradients)
+    summed, updated, exchanged = "", "", "nothing"
+    if ranks > 1:
+        summed = f", and {bytes_text(cost.summed)} for its part of their sum"
+        updated = f"{bytes_text(cost.moments)}, 1/{ranks} of "
+        exchanged = (f"{bytes_text(cost.sent)}: reduce-scatter and gather, each "
+                     f"{ranks - 1}/{ranks} of {whole}")
     rows = [
         ("parameters", whole),
-        ("gradients", whole if ranks == 1 else
-         f"{whole}, and {bytes_text(cost.summed)} for its part of their sum"),
-        ("AdamW's moments", f"{bytes_text(cost.moments)}, 1/{ranks} of {moments}"),
+        ("gradients", whole + summed),
+        ("AdamW's moments", updated + moments),
         ("activations", f"{bytes_text(cost.activations)} at the end of forward"),
         ("peak", f"{bytes_text(cost.peak)} at the highest moment of a step"),
-        ("sent in a step", f"{bytes_text(cost.sent)}: reduce-scatter and gather, each "
-                           f"{ranks - 1}/{ranks} of {whole}"),
+        ("sent in a step", exchanged),
     ]
     return [f"\n  a rank of {ranks}, with {cost.sequences} of {batch} sequences of "
             f"{step.length} tokens", *(f"  {label:22} {value}" for label, value in rows)]

@@ -105,6 +105,8 @@ def test_the_section_has_every_table_and_stands_in_the_page(results, tmp_path):
     assert vars(link) == pytest.approx(vars(LINK.at(1.0)))
     exchanging = link.reduce_scatter(2, 5e8) + link.gather(2, 5e8)
     assert f"| {page.seconds(1.018 + exchanging)} | 9.45 s |" in text
+    over = 9.45 / (1.018 + exchanging)
+    assert f"takes {over:.2f} to {over:.2f} of what was predicted" in text
     copy = tmp_path / "README.md"
     copy.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
     put_section("scaling", text, copy)

@@ -98,6 +98,9 @@ def test_of_a_rank_it_shows_what_it_needs_and_what_it_sends(npgpt):
     assert "a rank of 5, with 3 of 12 sequences" in npgpt(
         "inspect", "shakespeare-char", "--vocab-size", "65", "--ranks", "5")[1]
     assert "a rank of 5, with 1 of 5 sequences" in npgpt("inspect", "gpt2", "--ranks", "5")[1]
+    alone = npgpt("inspect", "gpt2", "--ranks", "1")[1].partition("  a rank of 1, ")[2]
+    assert "949 MiB\n" in alone and "sent in a step         nothing\n" in alone
+    assert "1/1" not in alone and "their sum" not in alone
 
 
 def test_a_second_block_alone_and_many_more_are_abbreviated(npgpt, run_folder):
