@@ -58,15 +58,26 @@ class Job:
         while not happened():
             assert self.process.poll() is None, self.errors.read_text()
 
-    def ranks(self):
-        """The process of every rank, as the job reports at its start."""
+    def ranks(self, n):
+        """The processes of the n ranks, once all are there: mpiexec's grandchildren."""
         def found():
-            return [int(n) for n in re.findall(r"rank \d+ on \S+ is process (\d+)(?=[;\n])",
-                                               self.errors.read_text())]
+            return {rank: process for proxy in _children(self.process.pid)
+                    for process in _children(proxy)
+                    for rank in re.findall(r"\0PMI_RANK=(\d+)", _read(process, "environ"))}
 
-        self.until(lambda: "is process" in self.errors.read_text()
-                   and self.errors.read_text().endswith("\n"))
-        return found()
+        self.until(lambda: len(found()) == n)
+        return [found()[str(rank)] for rank in range(n)]
+
+
+def _read(process, name):
+    try:
+        return Path(f"/proc/{process}/{name}").read_text()
+    except OSError:
+        return ""
+
+
+def _children(process):
+    return [int(child) for child in _read(process, f"task/{process}/children").split()]
 
 
 def run(n, *arguments, **settings):

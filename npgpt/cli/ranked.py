@@ -36,15 +36,13 @@ def over_ranks(
         note("--mpi: this is the only rank; mpiexec -n 4 npgpt train --mpi ... starts four")
         return run(args, None)
     try:
+        ranks.watch()
         with ranks.together(exit_code):
             asked = _asked(args)
         ranks.check_same(asked)
         if ranks.rank:
             with interruption(quiet=True) as happened:
                 return follow(ranks, exit_code, happened)
-        # mpiexec says which process of which machine has ended, not which rank it was
-        note("; ".join(f"{name} is process {process}"
-                       for name, process in zip(ranks.names, ranks.processes)))
         code = run(args, ranks)
         end(ranks, code)
         return code

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, NoReturn
@@ -32,6 +33,22 @@ BUCKET, LEAST = 2**20, 2**14
 # how many processes a starter says that there are; that of MPICH, Open MPI and Slurm
 _STARTED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 
+# the first of its ranks to end is the one that was killed: the others follow within milliseconds
+_WATCHER = """
+import os, select, sys
+ranks = [text.split(":", 1) for text in sys.argv[1:]]
+events, names = select.epoll(), {0: ranks[0]}
+events.register(0, select.EPOLLIN)      # closed by the end of the first rank, whose child we are
+for process, name in ranks[1:]:
+    handle = os.pidfd_open(int(process))
+    events.register(handle, select.EPOLLIN)
+    names[handle] = process, name
+handle = events.poll()[0][0]
+if handle or not os.read(0, 4):
+    text = "npgpt: {1}, process {0}, ended without the others\\n".format(*names[handle])
+    os.write(2, text.encode())
+"""
+
 
 class Ended(SystemExit):
     """Another rank ends the job, and says why: this one ends quietly, with the same exit code."""
@@ -46,6 +63,7 @@ class Ranks:
         self.size: int = comm.Get_size()
         self.over = False
         """Whether all ranks know that the job ends."""
+        self._watcher: subprocess.Popen[bytes] | None = None
         self.busy = False
         """Whether the others wait for this one within something that all do together."""
         self.hosts: list[str] = comm.allgather(platform.node())
@@ -172,6 +190,19 @@ class Ranks:
                 self._end(OSError(f"{name}: {text}") if code == 3 else
                           ValueError(f"{name}: {text}"), code)
 
+    def watch(self) -> None:
+        """Have the rank named on stderr that is killed: mpiexec knows its process at best.
+
+        A process of the first rank of each machine does it, since mpiexec kills all ranks at once.
+        Only Linux has what it takes.
+        """
+        here = [rank for rank, host in enumerate(self.hosts) if host == self.hosts[self.rank]]
+        if self.rank == here[0] and hasattr(os, "pidfd_open"):
+            named = [f"{self.processes[rank]}:{self.names[rank]}" for rank in here]
+            self._watcher = subprocess.Popen(
+                [sys.executable, "-S", "-E", "-c", _WATCHER, *named], start_new_session=True,
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+
     def _end(self, error: Exception, code: int) -> NoReturn:
         self.over = True
         if self.rank == 0:
@@ -182,6 +213,7 @@ class Ranks:
         """Leave MPI, once all ranks do; without it a process that ends has failed."""
         from mpi4py import MPI
 
+        self._unwatch()
         MPI.Finalize()
 
     def abort(self, code: int) -> None:
@@ -189,7 +221,13 @@ class Ranks:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):
                 stream.flush()
+        self._unwatch()
         self.comm.Abort(code)
+
+    def _unwatch(self) -> None:
+        if self._watcher is not None:
+            self._watcher.communicate(b"over")
+            self._watcher = None
 
 
 def bucket_part(size: int, bucket: int | None = None) -> int:

@@ -70,6 +70,7 @@ def follow(ranks: Ranks, status: Status, asked: Callable[[], bool]) -> int:
     """
     head = ranks.broadcast()
     if "end" in head:
+        ranks.over = True
         return int(head["end"])
     run = build(head["run"])
     use_cores(ranks, run.train.threads)
@@ -102,6 +103,7 @@ def _follow(team: Team, state: TrainingState, corpus: Corpus, asked: Callable[[]
         while True:
             what: Any = team.ranks.broadcast()
             if "end" in what:
+                team.ranks.over = True
                 return int(what["end"])
             command, *settings = what["do"]
             if command == "step":
