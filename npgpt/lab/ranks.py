@@ -44,6 +44,7 @@ def on_ranks() -> Iterator[Everywhere | None]:
     global _serving
     ranks = connect(threads=True)
     try:
+        ranks.watch()
         ranks.check_same({"npgpt": VERSION})
         if ranks.rank > 0:
             _serving = _Serving(ranks.comm.Dup())
