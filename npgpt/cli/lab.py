@@ -90,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, ranks: Everywhere | None = None) -> int:
     if ranks is not None and args.jobs is not None:
         raise ValueError("--jobs and --mpi exclude each other: every rank trains one run at a time")
+    if ranks is not None and ranks.jobs == 1:
+        note("--mpi: this is the only rank; mpiexec -n 8 npgpt lab run --mpi ... starts eight")
     study = load_study(args.study)
     folder = FOLDER / study.name if args.out is None else args.out
     head = (f"study      {study.title}\n"
