@@ -178,5 +178,6 @@ def test_updates_are_converted_to_an_adapter_and_to_npgpts_own_folder_and_back(a
             weights.convert(folder, tmp_path / "x", **how)
     with pytest.raises(ValueError, match="is what .* is read from"):
         weights.convert(folder, folder, "peft")
-    with pytest.raises(ValueError, match="no low-rank updates"):
-        weights.convert(tmp_path / "base", tmp_path / "x", "peft", base="gpt2")
+    for base in (None, "gpt2"):
+        with pytest.raises(ValueError, match="base has no low-rank updates, and an adapter"):
+            weights.convert(tmp_path / "base", tmp_path / "x", "peft", base=base)
