@@ -185,7 +185,7 @@ def test_nobody_else_goes_on_from_the_state_that_a_run_has_read(npgpt, run_folde
         asked.append(given)
         return load_task(*given, **named)
 
-    monkeypatch.setattr("npgpt.cli.train.load_task", while_it_prepares)
+    monkeypatch.setattr("npgpt.training.tasks.load_task", while_it_prepares)
     assert npgpt("train", "--resume", run_folder, "--max-steps", "5")[0] == 0
     assert len(asked) == 1 and load_checkpoint(run_folder).step == 5
 
