@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +25,9 @@ from .tape import Array
 from .training.step.gradients import loss_and_grads as _loss_and_grads
 from .variants import merged
 
+if TYPE_CHECKING:
+    from .text import Tokenizer
+
 
 class GPT2(LanguageModel):
     """A GPT-2 model: a config, parameters, and the ops it computes with.
@@ -38,6 +42,8 @@ class GPT2(LanguageModel):
     """
 
     params: Params
+    base: str = ""
+    """Where the model is that low-rank updates were trained on, if they were loaded with it."""
 
     def __init__(self, config: GPT2Config, params: Params, ops: Ops = FAST) -> None:
         _check_config(config)
@@ -61,25 +67,48 @@ class GPT2(LanguageModel):
 
     @classmethod
     @checked
-    def load(cls, path: str | Path, dtype: type | str | np.dtype | None = None) -> GPT2:
+    def load(
+        cls, path: str | Path, dtype: type | str | np.dtype | None = None,
+        base: str | Path | None = None,
+    ) -> GPT2:
         """A model from its files: what `save` wrote, or any published form of GPT-2's weights.
 
-        `dtype` float32 or float64 converts. Raises CheckpointError, saying what does not fit.
+        `dtype` float32 or float64 converts. `base` is where an adapter's base model is, if not
+        where its adapter_config.json says. Raises CheckpointError, saying what does not fit.
         """
-        return cls(*weights.load(Path(path), dtype))
+        model = cls(*weights.load(Path(path), dtype, base))
+        if model.config.lora_rank:
+            model.base = str(base or weights.base_at(path))
+        return model
 
     @checked
-    def save(self, path: str | Path, merge: bool = False) -> None:
+    def save(
+        self, path: str | Path, merge: bool = False, base: str | Path | None = None
+    ) -> None:
         """Write a Hugging Face folder: model.safetensors with config.json beside it.
 
-        `merge` folds low-rank updates into the weights; with them beside the weights the folder is
-        for npgpt alone. A path that ends in .safetensors names the file itself. Raises ValueError
-        if the parameters do not match the config, OSError if there is no room or no permission.
+        A path that ends in .safetensors names the file itself. Of a model with low-rank updates,
+        `merge` folds them into the weights; without it they alone are written, PEFT's two files,
+        which name their base model: `base`, by default the one that they were loaded with. Raises
+        ValueError if the parameters do not match the config, and for updates without a base,
+        OSError if there is no room or no permission.
         """
-        config, params = self.config, self.params
-        if merge and config.lora_rank:
+        self._save(Path(path), merge, base)
+
+    def _save(
+        self, path: Path, merge: bool, base: str | Path | None,
+        tokenizer: Tokenizer | None = None, labels: Sequence[str] = (),
+    ) -> None:
+        config, params, base = self.config, self.params, base or self.base
+        if config.lora_rank and not merge:
+            if not base:
+                raise ValueError("this model has low-rank updates: merge=True folds them into the "
+                                 "weights; base= names the model that PEFT adds them to")
+            weights.save_peft(path, config, params, base, tokenizer)
+            return
+        if config.lora_rank:
             config, params = merged(params, config)
-        weights.save(Path(path), config, params)
+        weights.save(path, config, params, tokenizer, labels=labels)
 
     def logits(self, ids: ArrayLike) -> Array:
         """Scores of the next token at every position: ids (T,) or (B, T) give (T, V) or (B, T, V).

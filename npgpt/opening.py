@@ -25,11 +25,11 @@ from .tape import Array
 from .text import StreamDecoder, Tokenizer
 from .text.encode import encode_prompt
 from .training.checkpoint import is_run, labels_of
+from .training.held_out import model_file
 from .training.initial import read_any
 from .variants import merged
-from .weights import save
 from .weights.configs import CONFIG, read_labels
-from .weights.reading import file_at, load_unread, tokenizer_for
+from .weights.reading import base_at, file_at, load_unread, tokenizer_for
 
 
 class Surprisal(NamedTuple):
@@ -163,12 +163,11 @@ class TextModel:
                     logits[t - 1][None], window[t:t + 1])[0]
         return nats
 
-    def save(self, path: str | Path, merge: bool = False) -> None:
-        """Write a Hugging Face folder, with the tokenizer; `merge` and errors as `GPT2.save`."""
-        config, params = self.model.config, self.model.params
-        if merge and config.lora_rank:
-            config, params = merged(params, config)
-        save(path, config, params, self.tokenizer, labels=self.labels)
+    def save(
+        self, path: str | Path, merge: bool = False, base: str | Path | None = None
+    ) -> None:
+        """Write a Hugging Face folder, or an adapter, with the tokenizer; all as `GPT2.save`."""
+        self.model._save(Path(path), merge, base, self.tokenizer, self.labels)
 
     def _ids(self, prompts: Sequence[str], special: bool) -> list[Array]:
         if not prompts:
@@ -201,13 +200,13 @@ def _stops(settings: StreamSettings) -> list[str]:
 
 
 @checked
-def load(path: str | Path) -> TextModel:
+def load(path: str | Path, base: str | Path | None = None) -> TextModel:
     """A model that takes and gives text: from a run, a folder of weights, or a model's name.
 
     A name such as distilgpt2 or org/name is looked for in transformers' cache, and downloaded if it
-    is not there. Raises CheckpointError, saying what is wrong with which file.
+    is not there. `base` and errors as `open_model`.
     """
-    model, tokenizer = open_model(path)
+    model, tokenizer = open_model(path, base)
     labels: tuple[str, ...] = ()
     if model.config.n_labels:
         labels = labels_of(Path(path)) if is_run(Path(path)) else read_labels(
@@ -216,15 +215,17 @@ def load(path: str | Path) -> TextModel:
 
 
 @checked
-def open_int8(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
+def open_int8(
+    path: str | Path, base: str | Path | None = None
+) -> tuple[LanguageModel, Tokenizer]:
     """As `open_model`, with the matrices rounded to 8 bits, and never all of them in float32.
 
     Of weights in Hugging Face's form one matrix after the other is read and rounded; any other
-    form, and a run, is loaded whole first. Raises as `open_model`.
+    form, a run and an adapter, is loaded whole first. `base` and errors as `open_model`.
     """
     params: Mapping[str, Array]
-    if is_run(Path(path)):
-        config, params, tokenizer = read_any(Path(path))
+    if is_run(Path(path)) or base is not None:
+        config, params, tokenizer = read_any(Path(path), base)
     else:
         config, params = load_unread(path)
         tokenizer = tokenizer_for(path, config)
@@ -235,11 +236,15 @@ def open_int8(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
 
 
 @checked
-def open_model(path: str | Path) -> tuple[GPT2, Tokenizer]:
+def open_model(path: str | Path, base: str | Path | None = None) -> tuple[GPT2, Tokenizer]:
     """A model and its tokenizer from a run, a checkpoint, a name, or any form of GPT-2's weights.
 
     Weights have the tokenizer that lies with them, or else GPT-2's, if their vocabulary is that
-    large. Raises CheckpointError, saying what is wrong with which file.
+    large. `base` is where an adapter's base model is, if not where its adapter_config.json says.
+    Raises CheckpointError, saying what is wrong with which file.
     """
-    config, params, tokenizer = read_any(Path(path))
-    return GPT2(config, params), tokenizer
+    config, params, tokenizer = read_any(Path(path), base)
+    model = GPT2(config, params)
+    if config.lora_rank:
+        model.base = str(base or base_at(model_file(Path(path))))
+    return model, tokenizer

@@ -9,10 +9,11 @@ import numpy as np
 
 from ..gpt2 import GPT2
 from ..training.checkpoint import is_run, labels_of, sound_weights
-from ..training.held_out import model_checkpoint
+from ..training.held_out import opened_checkpoint
 from ..weights import convert, load, save_llmc_state
+from ..weights.writing import FORMS
 from .console import note
-from .options import add_seed
+from .options import add_base, add_seed, use_base
 from .parser import Parser
 
 # of the debug state, as llm.c's own script writes it
@@ -24,6 +25,7 @@ examples:
   npgpt convert openai/124M my-gpt2                  to Hugging Face's format
   npgpt convert runs/python-docs my-model            a run's newest checkpoint
   npgpt convert runs/lora my-model --merge           low-rank updates folded in
+  npgpt convert runs/lora my-adapter --to peft       low-rank updates alone
   npgpt convert gpt2 gpt2_124M.bin --to llmc         llm.c's file
   npgpt convert gpt2 book.safetensors --to book      the book's names, one file
   npgpt convert gpt2 m.bin --to llmc --state m_debug_state.bin
@@ -41,9 +43,10 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("src", metavar="SRC", help="the model to read")
     parser.add_argument("dst", metavar="DST", type=Path,
                         help="what to write: a folder, a .safetensors or a .bin")
-    parser.add_argument("--to", choices=("hf", "npgpt", "llmc", "book"), default="hf",
-                        help="Hugging Face (default), the same for npgpt alone, llm.c, or the "
-                             "book's names")
+    parser.add_argument("--to", choices=FORMS, default="hf",
+                        help="Hugging Face (default), the same for npgpt alone, llm.c, the "
+                             "book's names, or low-rank updates alone, for PEFT")
+    add_base(parser)
     parser.add_argument("--dtype", choices=("float32", "float64"),
                         help="default: as stored, half precision widened to float32")
     parser.add_argument("--merge", action="store_true",
@@ -63,9 +66,13 @@ def run(args: argparse.Namespace) -> int:
     if is_run(dst):
         raise ValueError(f"{dst} is a run of npgpt train; name another place")
     # a plain string may be the name of pulled weights
-    file, tokenizer = sound_weights(model_checkpoint(src)) if is_run(src) else (args.src, None)
+    file, tokenizer = args.src, None
+    if is_run(src):
+        with use_base(args.base, src):
+            file, tokenizer = sound_weights(opened_checkpoint(src))
     labels = labels_of(src) if is_run(src) else ()
-    config = convert(file, dst, args.to, args.dtype, args.merge, tokenizer, labels, note)
+    config = convert(file, dst, args.to, args.dtype, args.merge, tokenizer, labels, note,
+                     args.base)
     print(f"{dst}: {config.n_layer} layers, {config.n_head} heads, {config.n_embd} channels")
     if state is not None:
         _write_state(dst, state, args.seed)

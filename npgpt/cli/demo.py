@@ -11,7 +11,7 @@ from ..demos import DEMOS
 from ..display import drawing
 from ..suggest import unknown
 from .console import bar, note, wants_color
-from .options import add_color, seed_number
+from .options import add_base, add_color, seed_number, use_base
 from .parser import Parser
 
 DESCRIPTION = "Show a part of the architecture at work: its numbers, and a picture."
@@ -54,6 +54,7 @@ def add_arguments(parser: Parser) -> None:
     add("text", "a sentence of your own", metavar="TEXT")
     add("model", "a run or a folder of weights; without it vectors are drawn, and generate trains "
         "a tiny model", type=Path, metavar="RUN")
+    add_base(some)
     add("layer", "of the model (default 0)", type=int, metavar="N")
     add("head", "the one shown in full (default 0)", type=int, metavar="N")
     add("logits", "scores of some tokens", type=float, nargs="+", metavar="X")
@@ -91,7 +92,8 @@ def run(args: argparse.Namespace) -> int:
     if args.name == "generate" and args.model is None:
         note("training a tiny model for some seconds; --model RUN shows yours")
     demo = getattr(room, f"{args.name}_demo")
-    shown = _with_bar(demo, given) if args.name in SLOW else demo(**given)
+    with use_base(args.base, args.model):
+        shown = _with_bar(demo, given) if args.name in SLOW else demo(**given)
     print(getattr(room, f"{args.name}_text")(shown, wants_color(args), **how), flush=True)
     if args.out is not None:
         drawing.save(getattr(room, f"{args.name}_picture")(shown), args.out)

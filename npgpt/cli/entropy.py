@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print, and write what was asked for."""
     check_integer("--sequences", args.sequences, 1)
     _check_pictures(args)
-    model, tokenizer = open_model(args.model)
+    model, tokenizer = open_model(args.model, args.base)
     context = model.config.n_positions
     length = context if args.length is None else check_integer("--length", args.length, 1, context)
     text = load_text(args, tokenizer, length + 1)

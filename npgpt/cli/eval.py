@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--limit belongs to --harness")
     check_integer("--batch-size", args.batch_size, 1)
     use_threads(args.threads)
-    model, tokenizer = (open_int8 if args.int8 else open_model)(args.model)
+    model, tokenizer = (open_int8 if args.int8 else open_model)(args.model, args.base)
     if asked:
         model.check_writes()
     if args.harness is not None:

@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError("--instruct needs a PROMPT, --file or --prompts")
         prompts = [alpaca_prompt(prompt) for prompt in prompts]
     use_threads(args.threads)
-    writer, tokenizer = (open_int8 if args.int8 else open_model)(args.model)
+    writer, tokenizer = (open_int8 if args.int8 else open_model)(args.model, args.base)
     if args.interactive:
         _interact(args, writer, tokenizer)
     else:

@@ -14,11 +14,18 @@ from ..ids import check_integer
 from ..params import parameter_shapes
 from ..suggest import unknown
 from ..text import load_corpus
-from ..training.checkpoint import build_run, is_run, newest_checkpoint, read_record, read_weights
+from ..training.checkpoint import (
+    build_run,
+    is_run,
+    newest_checkpoint,
+    read_record,
+    read_weights,
+)
 from ..training.settings import PRESETS, RunConfig, resolve
 from ..training.step.memory import peak_memory
 from ..weights.hub import found
 from ..weights.huggingface import read_config
+from .options import add_base, use_base
 from .parser import Parser
 
 DESCRIPTION = "Show a model's configuration, parameters, memory and FLOPs per token."
@@ -37,6 +44,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("what", metavar="MODEL",
                         help=f"{', '.join(SIZES)}, a preset, a .toml or .json file, a run, "
                              "a checkpoint or a folder of weights")
+    add_base(parser)
     parser.add_argument("--untied", action="store_true", help="with an output matrix of its own")
     parser.add_argument("--vocab-size", type=int, metavar="N",
                         help="for a preset or .toml by characters (default: count its corpus)")
@@ -53,7 +61,8 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print config, parameter table and cost."""
-    config, training = _model(args)
+    with use_base(args.base, args.what):
+        config, training = _model(args)
     if args.untied:
         config = config.replace(tie_word_embeddings=False)
     peak = _peak_of_training(args, config, training)

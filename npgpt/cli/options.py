@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager
 from dataclasses import Field
 from pathlib import Path
 from typing import Sequence
 
 from ..ids import check_integer
 from ..machine import tune
+from ..training.held_out import model_file
+from ..weights.peft import based_on
 from .parser import Parser
 
 # what stands for an option's value in the help, by its type
@@ -19,6 +22,21 @@ def add_model(parser: Parser) -> None:
     """Declare MODEL, in any form that `open_model` reads."""
     parser.add_argument("model", type=Path, metavar="MODEL",
                         help="a run, a checkpoint, or a folder of GPT-2 weights")
+    add_base(parser)
+
+
+def add_base(parser: argparse._ActionsContainer) -> None:
+    """Declare --base, the place of an adapter's base model."""
+    parser.add_argument("--base", metavar="MODEL",
+                        help="of an adapter (LoRA): its base model, if that is no longer where "
+                             "adapter_config.json says")
+
+
+def use_base(base: str | None, model: Path | str | None) -> AbstractContextManager[None]:
+    """Inside, --base counts for MODEL; ValueError unless that is an adapter."""
+    if base is not None and model is None:
+        raise ValueError("--base belongs to a model that is an adapter; name that too")
+    return based_on(base, None if base is None else model_file(Path(model or "")))
 
 
 def add_seed(parser: Parser, default: int | None, meaning: str) -> None:

@@ -14,8 +14,8 @@ from typing import Callable
 
 from ..display.terminal import duration
 from ..files import locked
-from ..text import CORPORA, Corpus, CorpusError, Tokenizer
-from ..training.asked import check_asked
+from ..text import Corpus, CorpusError, Tokenizer
+from ..training.asked import check_asked, from_anywhere, tuning_defaults
 from ..training.checkpoint import (
     FOLDER,
     TrainingState,
@@ -50,7 +50,7 @@ from ..training.tasks import accuracy, check_length, found_labels, load_task
 from ..variants import settings as variant_settings
 from .console import interruption, note
 from .live import LiveProgress
-from .options import add_setting, flags, use_threads
+from .options import add_base, add_setting, flags, use_base, use_threads
 from .parser import Parser
 
 DESCRIPTION = "Train a GPT-2 on text with hand-written gradients, or fine-tune one."
@@ -107,9 +107,10 @@ def add_arguments(parser: Parser) -> None:
                         help=f"continue this run; only {flags(CHANGEABLE)} may be changed")
     parser.add_argument_group("settings from a file").add_argument(
         "--config", type=Path, metavar="FILE", help="TOML, as a run's config.toml")
-    given = parser.add_argument_group("to fine-tune a model")
+    given = parser.add_argument_group("to fine-tune a model", tuning_defaults(77))
     given.add_argument("--from", "--init-from", dest="init_from", metavar="MODEL", action=_Once,
                        help=settings["train"].pop("init_from").metadata["help"])
+    add_base(given)
     for name in TUNING:
         table = homes[name]
         add_setting(given, name, settings[table].pop(name), defaults[table].get(name))
@@ -138,6 +139,7 @@ def run(args: argparse.Namespace) -> int:
     given = {name: getattr(args, name) for fields in table_fields().values() for name in fields
              if getattr(args, name) is not None}
     with ExitStack() as stack:
+        stack.enter_context(use_base(args.base, args.resume or args.init_from))
         if args.resume is None:
             settings, tokenizer = _new_settings(args, given)
             state = None
@@ -289,7 +291,7 @@ def _new_settings(
     asked = {key: value for table in tables.values() for key, value in table.items()} | given
     preset = check_asked(asked, args.preset)
     settings = resolve(preset, args.config, given)
-    data = dataclasses.replace(settings.data, corpus=_from_anywhere(settings.data.corpus))
+    data = dataclasses.replace(settings.data, corpus=from_anywhere(settings.data.corpus))
     model = settings.model
     if data.task == "classify":
         labels = split_labels(data.labels) or found_labels(data.corpus)
@@ -302,12 +304,6 @@ def _begun(settings: RunConfig, asked: Table) -> tuple[RunConfig, Tokenizer | st
     """Settings that fit the model that the run begins with, if there is one; and the tokenizer."""
     return fitted(settings, asked) if settings.train.init_from else (
         settings, settings.data.tokenizer)
-
-
-def _from_anywhere(corpus: str) -> str:
-    """An absolute path, or a corpus's name: the run must find its text from any folder."""
-    named = corpus in CORPORA or not Path(corpus).exists()
-    return corpus if named else str(Path(corpus).resolve())
 
 
 def _new_folder(out: Path | None, settings: RunConfig) -> Path:
@@ -376,7 +372,7 @@ def _changed(tables: dict[str, Table], given: dict[str, object]) -> dict[str, Ta
     """Settings with those of the command line, each in its table."""
     for table, fields in table_fields().items():
         tables[table].update({name: given[name] for name in given if name in fields})
-    tables["data"]["corpus"] = _from_anywhere(tables["data"]["corpus"])
+    tables["data"]["corpus"] = from_anywhere(tables["data"]["corpus"])
     return tables
 
 

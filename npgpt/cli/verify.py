@@ -6,6 +6,7 @@ import argparse
 import textwrap
 
 from ..verify import verify
+from .options import add_base, use_base
 from .parser import Parser
 
 DESCRIPTION = "Check the files of a run, a checkpoint, a model or a token cache."
@@ -28,11 +29,13 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("path", metavar="PATH",
                         help="a run, a checkpoint, weights, a token file or a folder of them; or "
                              "the name of a pulled model")
+    add_base(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print a line for each file, and from which checkpoint a damaged run can go on."""
-    report = verify(args.path)
+    with use_base(args.base, args.path):
+        report = verify(args.path)
     print(f"{report.kind:11}{args.path}")
     for file in report.files:
         before = f"{'damaged' if file.damaged else 'ok':11}{file.name:{NAME}} "

@@ -24,7 +24,7 @@ from ..view.html import page
 from ..view.payload import Subject, Window, payload
 from ..view.serve import Answers, Server
 from ..view.tracing import Traced
-from .options import add_setting, flags
+from .options import add_base, add_setting, flags, use_base
 from .parser import Parser
 
 DESCRIPTION = "A page of your model's forward and backward pass, in one file that opens offline."
@@ -50,6 +50,7 @@ def add_arguments(parser: Parser) -> None:
                         help="a run, a checkpoint, a folder of GPT-2 weights, a published size, "
                              f"or untrained: a preset ({', '.join(source.UNTRAINED)}) or a "
                              ".toml file")
+    add_base(parser)
     parser.add_argument("text", nargs="?", metavar="TEXT",
                         help="what it reads (default: the beginning of the run's held-out text)")
     parser.add_argument("--file", type=Path, metavar="FILE", help="read the text from a file")
@@ -93,7 +94,8 @@ def run(args: argparse.Namespace) -> int:
     if not place.parent.is_dir():
         raise FileNotFoundError(f"--out {place}: expected a file in a folder that exists; there "
                                 f"is no folder {place.parent}")
-    subject = source.subject(args.model, _settings(args))
+    with use_base(args.base, args.model):
+        subject = source.subject(args.model, _settings(args))
     length = _length(args, subject)
     window = source.window(subject, _text(args), length)
     # on this machine exact numbers cost nothing, unless there are many
@@ -197,7 +199,7 @@ def _command(args: argparse.Namespace, subject: Subject, window: Window) -> str:
         text, all_shown = args.text, window.total <= len(window.ids) + 1
         shown = text if all_shown else subject.tokenizer.decode(window.ids)
         words.append(shown[:SHOWN] + ("" if all_shown and len(text) <= SHOWN else "..."))
-    for name in ("file", "length", "before", "check"):
+    for name in ("file", "length", "base", "before", "check"):
         if getattr(args, name) is not None:
             words += [f"--{name}", str(getattr(args, name))]
     words += [f"--{name}" for name in ("exact", "serve") if getattr(args, name)]

@@ -94,7 +94,7 @@ def fill(template: Any, **parts: Any) -> Any:
 
 
 class _Fold(ast.NodeTransformer):
-    """`r ** (2 + 1)` is written r ** 3, `a + -b` a - b."""
+    """`r ** (2 + 1)` is written r ** 3, `a + -b` a - b, `1.5 * (2 * r)` 3 * r."""
 
     def visit_BinOp(self, node: ast.BinOp) -> Any:
         self.generic_visit(node)
@@ -104,7 +104,35 @@ class _Fold(ast.NodeTransformer):
         if isinstance(node.op, (ast.Add, ast.Sub)) and len(whole) == 2:
             sign = 1 if isinstance(node.op, ast.Add) else -1
             return ast.Constant(whole[0] + sign * whole[1])
+        if isinstance(node.op, ast.Mult) and (number := _number(left)) is not None:
+            return _times(number, node)
         return node
+
+
+def _number(node: ast.AST) -> float | None:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        inner = _number(node.operand)
+        return None if inner is None else -inner
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        return node.value  # type: ignore[return-value]
+    return None
+
+
+def _times(number: float, node: ast.BinOp) -> ast.expr:
+    """A product whose first factor is this number, without brackets around the others."""
+    place, above = node.right, node
+    while isinstance(place, ast.BinOp) and isinstance(place.op, (ast.Mult, ast.Div)):
+        above = place
+        place = above.left
+    second = _number(place)
+    product = None if second is None else round(number * second, 9)
+    first: ast.expr = ast.BinOp(ast.Constant(number), ast.Mult(), place)
+    if product is not None and len(f"{product:g}") <= 3:
+        first = ast.Constant(int(product) if product == int(product) else product)
+    if above is node:
+        return first
+    above.left = first
+    return node.right
 
 
 def names_in(template: ast.AST) -> set[str]:

@@ -27,6 +27,7 @@ import numpy as np
 
 from ..gradcheck.pair import ContractError, describe
 from .check import examine
+from .framework_targets import check_of, report_of, rules
 from .headers import Header, make_inputs, plain, read_headers, read_values
 from .layer import BACKWARDS, layer_subject
 from .pairs import pair_subject
@@ -44,11 +45,12 @@ class UnreadableFile(OSError):
 @dataclass
 class _Target:
     """A pair, or a class of layers, with the `headers` that belong to it and the names of its
-    `parts` in the file."""
+    `parts` in the file; or what one of a framework's checks takes, `framework`."""
 
     name: str
     functions: tuple[Callable[..., Any], ...]
     parts: tuple[str, ...]
+    framework: Callable[..., Report] | None = None
     headers: list[dict[str, Any]] = field(default_factory=list)
     mistake: str = ""
 
@@ -99,7 +101,13 @@ def examine_file(
             try:
                 if one.mistake:
                     raise ContractError(one.mistake)
-                subject, notes = _subject(one, {**values, **(shapes or {})}, seed)
+                given = {**values, **(shapes or {})}
+                if one.framework:
+                    reports.append(report_of(
+                        one.framework, one.functions[0], given, np.random.default_rng(seed)))
+                    reports[-1].op = title
+                    continue
+                subject, notes = _subject(one, given, seed)
             except ValueError as error:
                 mistakes.append(f"{path}: {title}: {error}")
                 reports.append(Report(title, findings=[Finding("undecided", "", mistakes[-1])]))
@@ -129,8 +137,15 @@ def _split(target: str) -> tuple[Path, str | None]:
 def find_targets(module: ModuleType) -> list[_Target]:
     """Every pair and every class of layers that is defined in this very module, in its order."""
     own = {name: value for name, value in vars(module).items() if _is_own(value, module)}
+    found = []
+    for name, value in list(own.items()):
+        if check := check_of(value):
+            made_of = rules(value)
+            parts = [f"{name}.forward", *(n for n, v in own.items() if v in made_of)]
+            own = {n: v for n, v in own.items() if v not in (value, *made_of)}
+            found.append(_Target(name, (value,), (name, *parts), check))
     classes = [value for value in own.values() if inspect.isclass(value)]
-    found = list(_pairs({n: v for n, v in own.items() if not inspect.isclass(v)}))
+    found += _pairs({n: v for n, v in own.items() if not inspect.isclass(v)})
     for kind in classes:
         statics = {n: v.__func__ for n, v in vars(kind).items() if isinstance(v, staticmethod)}
         pairs = list(_pairs(statics, kind.__name__))

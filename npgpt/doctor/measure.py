@@ -167,9 +167,12 @@ def step_around(subject: Subject, rng: np.random.Generator) -> tuple[Subject, li
                 break
             found = np.array([np.any(method.along(function, x, v).spread)
                               for v in unit_directions(x.shape)]).reshape(x.shape)
+            if not found.any() and any(np.any(method.along(function, x, signs(x.shape, rng)).spread)
+                                       for _ in range(2)):
+                found[...] = True   # a tie, as in a median of equals: no single element shows it
             if not found.any():
                 break
-            step = found * STEP * rng.choice([-1.0, 1.0], x.shape) * np.maximum(1.0, np.abs(x))
+            step = found * STEP * signs(x.shape, rng) * np.maximum(1.0, np.abs(x))
             # log(1e-3) seems to have one, and a step to the left would leave where it is defined
             away = next((y for y in (x + step, x - step, x + np.abs(step))
                          if _is_defined(function, y)), None)
@@ -183,7 +186,7 @@ def step_around(subject: Subject, rng: np.random.Generator) -> tuple[Subject, li
             notes.append(
                 f"{subject.names[i]} sits on a kink or right beside one, where the slopes to the "
                 f"left and to the right differ, in {count} element{'s' * (count != 1)} (first "
-                f"{list(first)}); the check stepped off by {STEP}."
+                f"{list(first)}); the check stepped off by about {STEP}."
             )
     return subject, notes
 

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from ..arrays import Array
-from ..gradcheck.compare import Agreement, agree
+from ..gradcheck.compare import FLOOR, Agreement, agree
 from ..gradcheck.numeric import (
     COMPLEX_STEP,
     EPSILON,
@@ -98,8 +98,10 @@ def rounding_noise(f: Function, x: Array, rng: np.random.Generator) -> tuple[Arr
     values = np.asarray(f(x), np.float64)
     known = np.isfinite(values)
     scale = np.where(np.isfinite(x), np.clip(np.abs(x), 1e-3, 1.0), 0.0)
-    # sums that cancel to almost nothing are float64 still
-    size = float(np.max(np.abs(values[known]), initial=1e-3 * float(np.max(scale, initial=0.0))))
+    # sums that cancel to almost nothing are float64 still, as is a loss at its optimum
+    aside = tried(f, x + rng.standard_normal(x.shape), values.shape)
+    least = 1e-3 * float(np.max([*scale.flat, *np.abs(aside[np.isfinite(aside)])], initial=0.0))
+    size = float(np.max(np.abs(values[known]), initial=least))
 
     def five(h: float) -> Array:
         """f at five places in a row, a little aside from x."""
@@ -178,7 +180,13 @@ class Gradient:
         found = compared()
         if found.verdict == "wrong":
             found = compared(self._noise(along, scale))
-        if found.verdict == "wrong" and self._is_rounding(along):
+        if found.verdict == "right":
+            return found
+        could_be = self._could_be
+        wide = compared(np.asarray(FLOOR * could_be))
+        if wide.verdict == "right" and wide.zero:
+            return wide
+        if found.verdict == "wrong" and norm(along - self.numeric) <= ROUNDING * could_be:
             return replace(found, verdict="undecided")
         return found
 
@@ -224,13 +232,18 @@ class Gradient:
         most = max(MOST_NOISE, 1e4 * self.way.epsilon) * max(norm(self.numeric), 1e-5 * scale)
         return np.asarray(numeric.max() + np.minimum(given, most))
 
-    def _is_rounding(self, along: Array) -> bool:
-        """Is all that is wrong rounding beside the gradient at an input of the same size? So it is
-        where a loss or an activation is saturated, and what cancels on the way is near 1."""
-        x = self.pair.array(self.position)
-        there = np.asarray(self.pair.out_as_function_of(self.position)(-x), np.float64)
-        could_be = norm(self.douts) * norm(there[np.isfinite(there)]) / self._length
-        return norm(along - self.numeric) <= ROUNDING * could_be
+    @property
+    def _could_be(self) -> float:
+        """The length that the gradient has at other inputs of this size, or of unit size. Beside
+        it all may be rounding: where a loss or an activation is saturated, or at its optimum, what
+        cancels on the way is near 1."""
+        f, x = self.pair.out_as_function_of(self.position), self.pair.array(self.position)
+        unit = x + np.random.default_rng(7).standard_normal(x.shape)
+        found = [tried(f, y, self.out.shape) for y in (-x, unit)]
+        with np.errstate(all="ignore"):
+            return norm(self.douts) * max(
+                norm(out[np.isfinite(out)]) / size
+                for out, size in zip(found, (self._length, max(self._length, norm(unit)))))
 
 
 def judged(gradients: Sequence[Gradient], given: Array) -> tuple[Agreement, Gradient]:

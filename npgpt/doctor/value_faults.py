@@ -52,9 +52,10 @@ def float32(v: Evidence) -> Iterator[Fault]:
     typical = size / math.sqrt(v.truth.size)
     small = np.all(errors <= 1e-4 * (np.abs(v.truth) + 1e-3 * typical)) and gap < 1e-6 * size
     # one element off by 1e-6 is a wrong element; rounding leaves its dust on nearly all
-    everywhere = np.mean(errors > 1e-3 * gap / size * np.abs(v.truth)) > 0.6
-    # and a steady factor such as 1.0000003 is not rounding
-    steady = abs(fit(v.rows, v.truth) - 1) > 0.5 * gap / size
+    there = v.truth != 0
+    everywhere = np.mean((errors > 1e-3 * gap / size * np.abs(v.truth))[there]) > 0.6
+    # and a steady factor such as 1.0000003 is not rounding, unless of a constant in float32
+    steady = 0.5 * gap / size < abs(fit(v.rows, v.truth) - 1) and gap > 1e-7 * size
     if exact or (small and everywhere and not steady):
         rest = "every value is one that float32 can hold" if exact else "the errors have no pattern"
         yield Fault(

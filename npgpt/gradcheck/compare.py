@@ -1,7 +1,4 @@
-"""When a given gradient agrees with the numeric one.
-
-All tolerances stand here; none grows with the size of a tensor.
-"""
+"""When a given gradient agrees with the numeric one. All tolerances stand here."""
 
 from __future__ import annotations
 
@@ -58,7 +55,9 @@ def agree(
     unit = max(length, norm(floor) / WHOLE * zero) or 1.0
     if norm(gap) > bound or wrong.any():
         wrong = wrong if wrong.any() else gap >= 0.5 * gap.max()
-        return Agreement("wrong", norm(gap) / unit, bound / unit, wrong, zero)
+        blind = bound > unit and bool(np.isfinite(given).all())     # known to no digit at all
+        return Agreement("undecided" if blind else "wrong", norm(gap) / unit, bound / unit, wrong,
+                         zero)
     usual = np.maximum(np.abs(numeric), unit / max(gap.size, 1) ** 0.5)
     blunt = ~known | (BARS * bar > np.maximum(BLUNT * usual, 1e-9 * scale))
     verdict = "undecided" if blunt.any() else "right"

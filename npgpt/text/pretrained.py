@@ -1,13 +1,15 @@
 """The tokenizer that a folder of weights brings along, as transformers writes it; and the way out.
 
 Read in this order, as transformers does: tokenizer.json; or else vocab.json with merges.txt and
-added_tokens.json. tokenizer_config.json and special_tokens_map.json say which token ends a text;
-where neither does, it is <|endoftext|>, or else that of eos_token_id in the model's config.json.
+added_tokens.json; or else the same two under OpenAI's names, encoder.json with vocab.bpe.
+tokenizer_config.json and special_tokens_map.json say which token ends a text; where neither does,
+it is <|endoftext|>, or else that of eos_token_id in the model's config.json.
 """
 
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Mapping
@@ -21,6 +23,8 @@ from .vocabulary import END_OF_TEXT, Added, Vocabulary
 
 TOKENIZER, CONFIG = "tokenizer.json", "tokenizer_config.json"
 VOCAB, MERGES, ADDED = "vocab.json", "merges.txt", "added_tokens.json"
+# ids by token, and merges: transformers' two files, and OpenAI's
+PAIRS = {VOCAB: MERGES, "encoder.json": "vocab.bpe"}
 SPECIAL = "special_tokens_map.json"
 MODEL = "config.json"
 # tokenizers of other kinds, by the files that transformers gives them
@@ -34,12 +38,13 @@ def read_tokenizer(folder: Path, vocab_size: int | None = None) -> Tokenizer | N
     `vocab_size` is the model's: it may have more ids. Raises ValueError, naming the file, for a
     tokenizer of another kind than byte-level BPE and for one with ids that the model lacks.
     """
-    file = next((folder / name for name in (TOKENIZER, VOCAB) if (folder / name).is_file()), None)
+    file = next((folder / name for name in (TOKENIZER, *PAIRS) if (folder / name).is_file()), None)
     if file is None:
         _check_foreign(folder)
         return None
-    if file.name == VOCAB and not (folder / MERGES).is_file():
-        raise ValueError(f"{folder}: its tokenizer is {VOCAB} without {MERGES}; place that, or "
+    merges = PAIRS.get(file.name, "")
+    if merges and not (folder / merges).is_file():
+        raise ValueError(f"{folder}: its tokenizer is {file.name} without {merges}; place that, or "
                          f"{TOKENIZER}, beside it")
     config = _read(folder / CONFIG)
     special = {**_read(folder / SPECIAL), **config}
@@ -55,15 +60,30 @@ def read_tokenizer(folder: Path, vocab_size: int | None = None) -> Tokenizer | N
                 end = listed.get(_end_id(folder), "")
                 vocabulary = replace(vocabulary, end=end) if end else vocabulary
         else:
-            vocabulary = _from_two_files(folder, special)
+            vocabulary = _from_two_files(file, folder / merges, special)
         if config.get("add_prefix_space"):
             raise ValueError("it has add_prefix_space, which npgpt does not have")
         vocabulary.encoding             # its merges are checked
+        if adds := _adds(file, config):
+            warnings.warn(f"{file}: {adds} adds tokens before or after a text, which npgpt does "
+                          "not; --special makes those in a text tokens", stacklevel=2)
         _fitting(BPETokenizer(vocabulary), vocab_size)
         return BPETokenizer(vocabulary, vocab_size)
     except ValueError as error:
-        where = "" if str(error).startswith(str(folder)) else f"{file}: "
+        beside = f" with {merges}" if merges else ""
+        where = "" if str(error).startswith(str(folder)) else f"{file}{beside}: "
         raise ValueError(f"{where}{error}") from None
+
+
+def _adds(file: Path, config: Mapping[str, object]) -> str:
+    """What of a tokenizer adds tokens to a text, "" for none."""
+    found = next((name for name in ("add_bos_token", "add_eos_token") if config.get(name)), "")
+    after = _read(file).get("post_processor") if file.name == TOKENIZER else None
+    kind = after.get("type") if isinstance(after, dict) else None
+    if kind == "TemplateProcessing" and isinstance(after, dict):
+        kind = any("SpecialToken" in each for each in _listed(after.get("single"))
+                   if isinstance(each, dict)) and kind
+    return f"its post_processor {kind}" if kind and kind != "ByteLevel" else found
 
 
 def _check_foreign(folder: Path) -> None:
@@ -80,9 +100,9 @@ def _fitting(tokenizer: Tokenizer, vocab_size: int | None) -> Tokenizer:
     return tokenizer
 
 
-def _from_two_files(folder: Path, special: Mapping[str, object]) -> Vocabulary:
-    ids = _read(folder / VOCAB)
-    lines = read_text(folder / MERGES, ValueError).split("\n")
+def _from_two_files(file: Path, merges_file: Path, special: Mapping[str, object]) -> Vocabulary:
+    folder, ids = file.parent, _read(file)
+    lines = [line.removesuffix("\r") for line in read_text(merges_file, ValueError).split("\n")]
     merges = [line for line in lines if line.strip() and not line.startswith("#version")]
     named = {_text_of(value) for name, value in special.items()
              if name.endswith("_token") and name != "additional_special_tokens"}

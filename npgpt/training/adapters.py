@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 import zlib
 from pathlib import Path
+from typing import Sequence
 
 from ..config import GPT2Config
 from ..params import Params, check_params
 from ..weights.errors import bad_file
-from ..weights.peft import ADAPTER, ADAPTER_CONFIG, base_of, is_update
+from ..weights.peft import ADAPTER, ADAPTER_CONFIG, base_of, is_update, lasting, moved_to
 from ..weights.reading import read
 from .settings import RunConfig
 
@@ -46,13 +47,12 @@ def load_adapted(
     return config, params
 
 
-def base_of_run(run: RunConfig) -> str:
-    """Where the weights are that a run's updates are added to."""
-    start = Path(run.train.init_from)
-    if not (start / ADAPTER).is_file():
+def base_of_run(run: RunConfig, before: Sequence[Path] = ()) -> str:
+    """Where the weights are that a run's updates are added to, as its checkpoints before say."""
+    start = before[-1] if before else Path(run.train.init_from)
+    if not (start / ADAPTER).is_file() and not moved_to():
         return run.train.init_from
-    base = base_of(start)
-    return str(Path(base).resolve()) if Path(base).exists() else base
+    return lasting(base_of(start))
 
 
 def base_crc32(params: Params) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 
-from .settings import FINE_TUNING, LOW_RANK, PRESETS, Table
+from ..text import CORPORA
+from .initial import LENGTH
+from .settings import FINE_TUNING, LOW_RANK, PRESETS, Table, differences, resolve
 
 # nanoGPT's other values of init_from, and what to write here
 NANOGPTS = {
@@ -37,3 +40,27 @@ def check_asked(asked: Table, preset: str | None = None) -> str | None:
         if asked.get(key) and not {**usual, **asked}.get("lora_rank"):
             raise ValueError(f"--{key.replace('_', '-')} belongs to --lora-rank")
     return preset
+
+
+def from_anywhere(corpus: str) -> str:
+    """An absolute path, or a corpus's name: the run must find its text from any folder."""
+    named = corpus in CORPORA or not Path(corpus).exists()
+    return corpus if named else str(Path(corpus).resolve())
+
+
+def tuning_defaults(width: int) -> str:
+    """What the presets of fine-tuning set otherwise than the default one, in lines of `width`."""
+    tuned, usual = resolve(FINE_TUNING).to_dict(), resolve().to_dict()
+    # the model's architecture is that of the model given
+    keys = [_flag(key, mine) for table, key, mine, _ in differences(tuned, usual)
+            if table == "train"]
+    low = [_flag(key, mine) for _, key, mine, _ in
+           differences(resolve(LOW_RANK).to_dict(), tuned)]
+    text = (f"The defaults are those of the preset {FINE_TUNING}: {', '.join(keys)}; GPT-2's "
+            f"dropout of 0.1, and sequences of at most {LENGTH} tokens. With --lora-rank they are "
+            f"those of {LOW_RANK}, which has {', '.join(low)}.")
+    return fill(text, width, break_on_hyphens=False)
+
+
+def _flag(key: str, value: object) -> str:
+    return f"--{key.replace('_', '-')} {value}"

@@ -110,7 +110,7 @@ def save_checkpoint(run_folder: Path, state: TrainingState, best: int | None = N
     if not place.exists():
         with creating_folder(place) as beside:
             if adapter := trains_adapter(state.run, state.config):
-                base = base_of_run(state.run)
+                base = base_of_run(state.run, checkpoints(run_folder))
                 save_adapter(beside, state.config, state.params, base)
                 if is_checkpoint(Path(base)):
                     with suppress(OSError):     # another's folder, perhaps read-only

@@ -7,17 +7,21 @@ the last of them by a hundredth of it; that is reported once in a run, also if i
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import Iterable
 
 from ..weights import CheckpointError
+from ..weights.reading import file_at
 from .checkpoint import (
     best_checkpoint,
     build_run,
     is_checkpoint,
+    is_run,
     newest_checkpoint,
     read_record,
     step_of,
+    weights_of,
 )
 from .log import FILE, Step, read_lines, steps_of
 
@@ -39,6 +43,23 @@ def model_checkpoint(path: Path) -> Path:
         return newest           # whoever reads it says what is wrong
     best = HeldOutLoss(steps_of(read_lines(path / FILE))).step
     return best_checkpoint(path, best) or newest
+
+
+def opened_checkpoint(path: Path) -> Path:
+    """`model_checkpoint`, with a UserWarning that names it where it is not the newest."""
+    best = model_checkpoint(path)
+    if best != newest_checkpoint(path):
+        warnings.warn(f"{path}: its best checkpoint is read, {best.name}; for the newest name "
+                      f"{newest_checkpoint(path)}", stacklevel=2)
+    return best
+
+
+def model_file(path: Path) -> Path:
+    """The file that a model's weights are read from, of a run that of its `model_checkpoint`.
+
+    Raises CheckpointError as `newest_checkpoint` and `weights.load`.
+    """
+    return weights_of(model_checkpoint(path)) if is_run(path) else file_at(path)
 
 
 class HeldOutLoss:

@@ -11,10 +11,11 @@ from ..ids import check_dtype, check_integer
 from ..params import Params, init_params, parameter_shapes
 from ..suggest import shown
 from ..text import Tokenizer
-from ..weights.reading import tokenizer_for
-from .checkpoint import is_run, read_model
+from ..weights.peft import based_on
+from ..weights.reading import file_at, tokenizer_for
+from .checkpoint import is_run, read_model, weights_of
 from .frozen import frozen_names
-from .held_out import model_checkpoint
+from .held_out import model_checkpoint, opened_checkpoint
 from .settings import DERIVED, RunConfig, Table, build
 
 # model settings that a run may choose although its weights are another model's
@@ -27,16 +28,22 @@ CROPPED = "n_positions"
 LENGTH = 256
 
 
-def read_any(path: Path) -> tuple[GPT2Config, Params, Tokenizer]:
+def read_any(
+    path: Path, base: Path | str | None = None
+) -> tuple[GPT2Config, Params, Tokenizer]:
     """A model from a run, a checkpoint, or any published form of GPT-2.
 
     Weights have the tokenizer that lies with them, or else GPT-2's, if their vocabulary is that
-    large. Raises CheckpointError, saying what is wrong with which file.
+    large. `base` is where an adapter's base model is, if not where its adapter_config.json says.
+    Raises CheckpointError, saying what is wrong with which file.
     """
     if is_run(path):
-        return read_model(model_checkpoint(path))
-    config, params = weights.load(path)
-    return config, params, tokenizer_for(path, config)
+        folder = opened_checkpoint(path)
+        with based_on(base, weights_of(folder)):
+            return read_model(folder)
+    with based_on(base, file_at(path)):
+        config, params = weights.load(path)
+        return config, params, tokenizer_for(path, config)
 
 
 def fitted(run: RunConfig, asked: Table) -> tuple[RunConfig, Tokenizer]:

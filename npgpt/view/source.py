@@ -22,6 +22,7 @@ from ..training.checkpoint import (
     read_record,
     read_weights,
 )
+from ..training.held_out import opened_checkpoint
 from ..training.initial import read_any
 from ..training.log import read_log
 from ..training.settings import FINE_TUNING, LOW_RANK, PRESETS, RunConfig, resolve
@@ -117,7 +118,7 @@ def _untrained(name: str, settings: dict[str, Any]) -> Subject:
 
 
 def _of_run(name: str, path: Path) -> Subject:
-    folder = newest_checkpoint(path)
+    folder = opened_checkpoint(path)
     # as a run is read, but for the check that every number is finite: NaN is to be seen here
     problems = damage(folder)
     if problems:

@@ -1,4 +1,4 @@
-"""GPT-2's weights in every published form: one way in, three ways out.
+"""GPT-2's weights in every published form: one way in, four ways out.
 
     config, params = load("gpt2-folder")          # the form is recognised
     save("my-model", config, params)              # a folder that transformers loads too
@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .errors import CheckpointError
     from .llmc import save_llmc, save_llmc_state
-    from .reading import load
-    from .writing import convert, save, save_book
+    from .reading import base_at, load
+    from .writing import convert, save, save_book, save_peft
 
 _HOMES = {
-    "CheckpointError": "errors", "load": "reading", "save_llmc": "llmc", "save_llmc_state": "llmc",
-    "convert": "writing", "save": "writing", "save_book": "writing",
+    "CheckpointError": "errors", "load": "reading", "base_at": "reading", "save_llmc": "llmc",
+    "save_llmc_state": "llmc", "convert": "writing", "save": "writing", "save_book": "writing",
+    "save_peft": "writing",
 }
 
 __all__ = [
-    "CheckpointError", "convert", "load", "save", "save_book", "save_llmc", "save_llmc_state",
+    "CheckpointError", "base_at", "convert", "load", "save", "save_book", "save_llmc",
+    "save_llmc_state", "save_peft",
 ]
 
 

@@ -139,12 +139,14 @@ def _download(name: str, files: tuple[str, ...], revision: str | None, folder: P
         raise ImportError(f"downloading {name} needs huggingface_hub: python -m pip install "
                           f"'npgpt[hub]'; or {advice}", name="huggingface_hub") from None
     fetch, snapshot = huggingface_hub.hf_hub_download, huggingface_hub.snapshot_download
+    place = huggingface_hub.hf_hub_url(repository := _repository(name), CONFIG, revision=revision)
     # it warns of every retry, and the last one is raised
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     logger.setLevel(logging.ERROR)
-    repository = _repository(name)
     try:
+        # asked once: without a network the library tries each download for half a minute
+        huggingface_hub.get_hf_file_metadata(place)
         if files is FILES:
             # first what the model is: its weights may be gigabytes
             read_config(Path(fetch(repository, CONFIG, revision=revision, local_dir=folder)))
@@ -163,8 +165,11 @@ def _reason(error: BaseException) -> str:
     while each is not None:
         if type(each).__name__ in OFFLINE:
             return "no connection to " + os.environ.get("HF_ENDPOINT", "huggingface.co")
+        if type(each).__name__ == "OfflineModeIsEnabled":
+            return "HF_HUB_OFFLINE forbids the network"
         each = each.__cause__ or each.__context__
-    return one_line(str(error)).partition(". Please")[0][:200] or type(error).__name__
+    line = re.split(r"\. Please| For more information", one_line(str(error)))[0]
+    return line[:200] or type(error).__name__
 
 
 def _copied(here: Path, target: Path) -> Path:

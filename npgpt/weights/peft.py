@@ -6,8 +6,8 @@
     base_model.model.transformer.h.0.attn.c_attn.lora_A.weight    (r, in)
     base_model.model.transformer.h.0.attn.c_attn.lora_B.weight    (out, r)
 
-The base model is read from where adapter_config.json says, and stays as it is. A classifier's head,
-which no base model has, is stored whole: PEFT's modules_to_save.
+The base model is read from where adapter_config.json says, or `based_on` does, and stays as it is.
+A classifier's head, which no base model has, is stored whole: PEFT's modules_to_save.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from __future__ import annotations
 import json
 import math
 import re
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Callable, Mapping
+from typing import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -47,13 +49,47 @@ _PLAIN: dict[str, tuple[object, ...]] = {
 }
 
 
+_elsewhere: ContextVar[str] = ContextVar("elsewhere", default="")
+
+
+@contextmanager
+def based_on(base: Path | str | None, file: Path | None = None) -> Iterator[None]:
+    """Inside, the base model of an adapter is that at `base`, if it is not None: it may have moved.
+
+    Raises ValueError if the `file` that is to be read is not an adapter.
+    """
+    if base is None:
+        yield
+        return
+    if base and file is not None and file.name != ADAPTER:
+        raise ValueError(f"{file} is not an adapter, and has no base model to be named; leave "
+                         f"{shown(str(base))} out")
+    before = _elsewhere.set(str(base))
+    try:
+        yield
+    finally:
+        _elsewhere.reset(before)
+
+
+def moved_to() -> str:
+    """The base that `based_on` names, "" for none."""
+    return _elsewhere.get()
+
+
+def lasting(base: str) -> str:
+    """A base model's place from any folder; a name stays a name."""
+    return str(Path(base).resolve()) if Path(base).exists() else base
+
+
 def is_update(name: str) -> bool:
     """Whether an adapter holds a parameter, and no base model: A, B, a classifier's head."""
     return name.endswith((".lora_A", ".lora_B")) or name == SCORE
 
 
 def base_of(folder: Path) -> str:
-    """The base model that an adapter's config names."""
+    """The base model that an adapter's config names, or `based_on` does."""
+    if moved := moved_to():
+        return moved
     path = folder / ADAPTER_CONFIG
     base = read_json(path, CheckpointError).get(_BASE)
     if not isinstance(base, str) or not base:
@@ -64,6 +100,20 @@ def base_of(folder: Path) -> str:
 
 def save_adapter(folder: Path, config: GPT2Config, params: Params, base: str) -> None:
     """Write the low-rank updates of `params` into an existing folder, for the model at `base`."""
+    write_updates(folder / ADAPTER, params)
+    (folder / ADAPTER_CONFIG).write_text(adapter_config(config, params, base), encoding="utf-8")
+
+
+def write_updates(path: Path, params: Params) -> None:
+    """Write the low-rank updates of `params`, and a classifier's head, under PEFT's names."""
+    write_safetensors(path, {
+        _PREFIX + SCORE if name == SCORE else f"{_PREFIX}transformer.{name}.weight":
+        array if name == SCORE else np.ascontiguousarray(array.T)
+        for name, array in params.items() if is_update(name)}, {"format": "pt"})
+
+
+def adapter_config(config: GPT2Config, params: Params, base: str) -> str:
+    """The content of adapter_config.json."""
     targets = list(config.lora_targets) or sorted(
         {name.split(".")[-2] for name in params if name.endswith(".lora_A")})
     values = {
@@ -73,12 +123,7 @@ def save_adapter(folder: Path, config: GPT2Config, params: Params, base: str) ->
         "init_lora_weights": True, "inference_mode": True,
         "modules_to_save": ["score"] if config.n_labels else None,
     }
-    tensors = {_PREFIX + SCORE if name == SCORE else
-               f"{_PREFIX}transformer.{name}.weight":
-               array if name == SCORE else np.ascontiguousarray(array.T)
-               for name, array in params.items() if is_update(name)}
-    write_safetensors(folder / ADAPTER, tensors, {"format": "pt"})
-    (folder / ADAPTER_CONFIG).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    return json.dumps(values, indent=2) + "\n"
 
 
 def load_adapter(
@@ -94,10 +139,11 @@ def load_adapter(
     values, base = read_json(beside, CheckpointError), base_of(file.parent)
     tensors = read_safetensors(file)
     try:
-        config, params = load(base, dtype)
+        with based_on(""):      # whatever is there, it is not its own base
+            config, params = load(base, dtype)
     except (CheckpointError, OSError) as error:
-        there = "; place it, or a link to it, there again" if Path(base).is_absolute() else ""
-        raise bad_file(beside, f"its base model cannot be read: {error}{there}") from None
+        raise bad_file(beside, f"its base model {shown(base)} cannot be read; name its place with "
+                               f"--base, in Python base=: {error}") from None
     if config.lora_rank:
         raise bad_file(beside, f"its base model {base} has low-rank updates itself; fold them in "
                                f"with npgpt convert --merge")

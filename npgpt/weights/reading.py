@@ -37,7 +37,7 @@ SUFFIXES = (".safetensors", ".bin", ".index", ".json", ".ckpt", ".toml", ".txt",
 
 @checked
 def load(
-    path: Path | str, dtype: type | str | np.dtype | None = None
+    path: Path | str, dtype: type | str | np.dtype | None = None, base: Path | str | None = None
 ) -> tuple[GPT2Config, Params]:
     """Config and parameters from a folder or file of weights, whatever its form.
 
@@ -46,11 +46,13 @@ def load(
     `dtype` is float32 or float64; None means the stored dtype, with half precision as float32.
     Parameters are mapped if the file allows it: they may be written to, the file does not change.
     A checkpoint of training is compared with its checksums first.
+    `base` is where an adapter's base model is, if not where its adapter_config.json says.
     Raises CheckpointError (one line, all mismatches at once), or OSError if it cannot be read.
     """
     file = file_at(path)
     check_crc32(file, file.with_name(CONFIG))
-    return read(file, dtype)
+    with peft.based_on(base, file):
+        return read(file, dtype)
 
 
 def load_unread(path: Path | str) -> tuple[GPT2Config, Mapping[str, Array]]:
@@ -136,9 +138,9 @@ def _near(path: Path) -> list[str]:
 def tokenizer_for(path: Path | str, config: GPT2Config) -> Tokenizer:
     """The tokenizer that lies with the weights that `load` reads at a path, or else GPT-2's.
 
-    That it is GPT-2's for want of another is a UserWarning, unless the weights have a published
-    size. Raises CheckpointError for a tokenizer that npgpt does not have or that does not fit, and
-    if there is none and the vocabulary is smaller than GPT-2's.
+    That it is GPT-2's for want of another is a UserWarning, unless the weights are those published
+    under GPT-2's name. Raises CheckpointError for a tokenizer that npgpt does not have or that does
+    not fit, and if there is none and the vocabulary is smaller than GPT-2's.
     """
     file = file_at(path)
     try:
@@ -154,10 +156,16 @@ def tokenizer_for(path: Path | str, config: GPT2Config) -> Tokenizer:
             f"smaller than GPT-2's {own.vocab_size}; place its tokenizer.json in {file.parent}; "
             f"{MODEL_ALONE}"
         )
-    if not is_published(config):
+    if not is_published(file):
         warnings.warn(f"{path} brings no tokenizer: GPT-2's own is used; place tokenizer.json "
                       "beside the weights for another", stacklevel=2)
     return BPETokenizer(vocab_size=config.vocab_size)
+
+
+def base_at(path: Path | str) -> str:
+    """Where the base model of an adapter is; "" for weights that are no adapter."""
+    file = file_at(path)
+    return peft.lasting(peft.base_of(file.parent)) if file.name == peft.ADAPTER else ""
 
 
 def tokenizer_beside(file: Path, config: GPT2Config) -> Tokenizer | None:
@@ -171,10 +179,11 @@ def tokenizer_beside(file: Path, config: GPT2Config) -> Tokenizer | None:
     return found
 
 
-def is_published(config: GPT2Config) -> bool:
-    """Whether a model has one of the four published sizes, whose tokenizer is known."""
-    shape = {"n_layer": config.n_layer, "n_head": config.n_head, "n_embd": config.n_embd}
-    return shape in SIZES.values()
+def is_published(file: Path) -> bool:
+    """Whether a file is a model that was found by one of GPT-2's four names, or its adapter."""
+    if file.name == peft.ADAPTER:
+        file = file_at(peft.base_of(file.parent))
+    return any(file.parent == found(name) for name in SIZES)
 
 
 def _file_in(folder: Path, given: str = "") -> Path:

@@ -19,6 +19,7 @@ from ..tape import Array
 from ..text import BPETokenizer, Tokenizer
 from ..text.pretrained import tokenizer_files
 from ..variants import merged
+from . import peft
 from .assemble import check_savable
 from .book import book_config, book_tensors
 from .checksums import CHECKSUMS
@@ -26,7 +27,7 @@ from .configs import CONFIG, ENDS, METADATA, lacking, read_labels, write_config
 from .errors import CheckpointError
 from .huggingface import WEIGHTS, huggingface_names
 from .llmc import bin_file, save_llmc
-from .reading import file_at, is_published, load, tokenizer_beside
+from .reading import base_at, file_at, is_published, load, tokenizer_beside
 from .safetensors_file import write_safetensors
 
 
@@ -68,9 +69,33 @@ def save_book(path: Path | str, config: GPT2Config, params: Params) -> None:
                 lambda file: file.write_text(text, encoding="utf-8"))
 
 
+@checked
+def save_peft(
+    path: Path | str, config: GPT2Config, params: Params, base: Path | str,
+    tokenizer: Tokenizer | None = None,
+) -> None:
+    """Write the low-rank updates of a model alone, as PEFT does, and the tokenizer's files.
+
+    They are adapter_model.safetensors and adapter_config.json in the folder `path`, which say that
+    the model at `base`, a folder or a name, is the one that they are added to. Otherwise as `save`.
+    """
+    folder = Path(path)
+    if not config.lora_rank:
+        raise ValueError("the model has no low-rank updates; an adapter holds nothing else")
+    if folder.suffix == ".safetensors":
+        raise ValueError(f"{folder}: an adapter is a folder of two files; name a folder")
+    check_savable(config, params)
+    _write_files(folder, {
+        peft.ADAPTER_CONFIG: peft.adapter_config(config, params, peft.lasting(str(base))),
+        peft.ADAPTER: lambda file: peft.write_updates(file, params),
+        **({} if tokenizer is None else tokenizer_files(tokenizer)),
+    }, sum(array.nbytes for name, array in params.items() if peft.is_update(name)))
+
+
 WRITERS: dict[str, Callable[[Path, GPT2Config, Params], None]] = {
     "hf": save, "npgpt": save, "llmc": save_llmc, "book": save_book,
 }
+FORMS = (*WRITERS, "peft")
 GENERATION = "generation_config.json"
 
 
@@ -78,13 +103,14 @@ GENERATION = "generation_config.json"
 def convert(
     src: Path | str, dst: Path | str, to: str = "hf", dtype: type | str | np.dtype | None = None,
     merge: bool = False, tokenizer: Tokenizer | None = None, labels: Sequence[str] = (),
-    report: Callable[[str], None] | None = None,
+    report: Callable[[str], None] | None = None, base: Path | str | None = None,
 ) -> GPT2Config:
-    """Read `src` in any form and write `dst` as `to`: hf, npgpt, llmc or book; returns the config.
+    """Read `src` in any form and write `dst` as `to`, one of FORMS; returns the config.
 
     hf and npgpt are the same folder, with the `tokenizer`, by default the one that lies with `src`,
     and the `labels` of a classifier, by default those in its config.json; but hf is
-    rejected for a model that transformers does not have.
+    rejected for a model that transformers does not have. peft is the low-rank updates of `src`
+    alone, for PEFT, with the place of their base model: `base`, or what an adapter says itself.
 
     llmc is written a piece at a time. For hf and book the safetensors library wants the entire
     model at once: what can be mapped from `src` stays there, the rest is in memory, and for book a
@@ -94,21 +120,39 @@ def convert(
     lies with `src`.
     Raises ValueError if `dst` would replace what `src` is read from, or cannot be a file.
     """
-    if to not in WRITERS:
-        raise unknown("form", to, WRITERS)
+    if to not in FORMS:
+        raise unknown("form", to, FORMS)
+    if merge and to == "peft":
+        raise ValueError("an adapter is not merged; leave merge out, or write hf")
     _check_apart(src, Path(dst), to)
+    # of whole weights with updates beside them it is named here for the first time
+    with peft.based_on(base, None if to == "peft" else file_at(src)):
+        return _convert(src, dst, to, dtype, merge, tokenizer, labels, report)
+
+
+def _convert(
+    src: Path | str, dst: Path | str, to: str, dtype: type | str | np.dtype | None, merge: bool,
+    tokenizer: Tokenizer | None, labels: Sequence[str], report: Callable[[str], None] | None,
+) -> GPT2Config:
     config, params = load(src, dtype)
     if merge:
         if not config.lora_rank:
             raise ValueError(f"{src} has no low-rank updates to merge")
         config, params = merged(params, config)
     elif config.lora_rank and to == "hf":
-        raise ValueError(f"{src} has low-rank updates, which a Hugging Face folder holds as an "
-                         f"adapter beside its base model; --merge folds them into the weights")
+        raise ValueError(f"{src} has low-rank updates, which transformers does not have; --merge "
+                         "folds them into the weights, --to peft writes them as PEFT's adapter")
     if to == "hf" and (wrong := lacking(config)):
         raise ValueError(f"transformers has no such model: {', '.join(wrong)}; --to npgpt writes "
                          "the same folder for npgpt alone")
-    if to in ("hf", "npgpt"):
+    if to == "peft":
+        named = base_at(src) or peft.moved_to()
+        if not named and config.lora_rank:
+            raise ValueError(f"{src} does not say which model its low-rank updates belong to; name "
+                             "it with --base, in Python base=")
+        save_peft(dst, config, params, named,
+                  tokenizer or _tokenizer_of(src, config, report or (lambda note: None)))
+    elif to in ("hf", "npgpt"):
         used = tokenizer or _tokenizer_of(src, config, report or (lambda note: None))
         save(dst, config, params, used, _kept(src),
              labels or read_labels(file_at(src).with_name(CONFIG), config))
@@ -127,7 +171,7 @@ def _tokenizer_of(
         report(f"no tokenizer is written: {error}")
         return None
     if found is None and config.vocab_size >= BPETokenizer().vocab_size:
-        if not is_published(config):
+        if not is_published(file_at(src)):
             report(f"{src} brings no tokenizer: GPT-2's own is written")
         return BPETokenizer(vocab_size=config.vocab_size)
     if found is None:
@@ -153,7 +197,8 @@ def _check_apart(src: Path | str, dst: Path, to: str) -> None:
     read = {Path(src), first}
     if ".safetensors" in first.name and first.with_name(CONFIG).exists():
         read.add(first.with_name(CONFIG))
-    written = {bin_file(dst)} if to == "llmc" else {dst, *_pair(dst)}
+    written = {bin_file(dst)} if to == "llmc" else {dst / peft.ADAPTER} if to == "peft" else {
+        dst, *_pair(dst)}
     clash = {place.resolve() for place in read} & {place.resolve() for place in written}
     if clash:
         raise ValueError(f"{dst}: {min(clash)} is what {src} is read from; name another place")
@@ -173,31 +218,40 @@ def _pair(path: Path) -> tuple[Path, Path]:
 
 
 def _write_pair(
-    path: Path,
-    config: GPT2Config,
-    tensors: Mapping[str, Array],
-    describe: Callable[[Path], int | None],
-    others: Mapping[str, str] = {},
+    path: Path, config: GPT2Config, tensors: Mapping[str, Array],
+    describe: Callable[[Path], object], others: Mapping[str, str] = {},
 ) -> None:
-    """Weights, config.json and `others`: in a new folder, or over those in an existing folder."""
+    """Weights, config.json and `others`, as `_write_files`."""
     weights_file, config_file = _pair(path)
-    folder = weights_file.parent
     # transformers asks for "pt"; with our own entry a file can be moved without its config.json
     metadata = {"format": "pt", METADATA: json.dumps(config.to_dict())}
-    check_room(folder, sum(array.nbytes for array in tensors.values()))
+    _write_files(weights_file.parent, {
+        config_file.name: describe,
+        weights_file.name: lambda file: write_safetensors(file, tensors, metadata),
+        **others,
+    }, sum(array.nbytes for array in tensors.values()))
+
+
+def _write_files(
+    folder: Path, files: Mapping[str, str | Callable[[Path], object]], n_bytes: int
+) -> None:
+    """Texts, and what writes a file, by name: in a new folder, or over an existing one's.
+
+    `n_bytes` is about how large they are together.
+    """
+    check_room(folder, n_bytes)
     with ExitStack() as stack:
         if folder.exists():
-            # both are on disk before either replaces the old one
-            settings = stack.enter_context(replacing_file(config_file))
-            weights = stack.enter_context(replacing_file(weights_file))
-            places = {name: stack.enter_context(replacing_file(folder / name)) for name in others}
+            # all are on disk before any of them replaces an old one
+            places = {name: stack.enter_context(replacing_file(folder / name)) for name in files}
         else:
             beside = stack.enter_context(creating_folder(folder))
-            weights, settings = beside / weights_file.name, beside / CONFIG
-            places = {name: beside / name for name in others}
-        for name, text in others.items():
-            places[name].write_text(text, encoding="utf-8")
-        write_safetensors(weights, tensors, metadata)
-        describe(settings)
-        if weights_file.exists():       # a table of checksums is that of the weights before
+            places = {name: beside / name for name in files}
+        for name, content in files.items():
+            if isinstance(content, str):
+                places[name].write_text(content, encoding="utf-8")
+            else:
+                content(places[name])
+        if any((folder / name).exists() for name in files):
+            # a table of checksums is that of the files before
             (folder / CHECKSUMS).unlink(missing_ok=True)

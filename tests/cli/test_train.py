@@ -362,6 +362,7 @@ def test_help_shows_what_every_flag_means_and_the_presets_defaults(npgpt):
     out = " ".join(npgpt("train", "--help")[1].split())
     assert "--n-layer N Blocks (default 4)" in out
     assert "--threads N Threads to compute with; 0 is one per core (default 0)" in out
+    assert "the preset finetune: --batch-size 1, " in out and "--lora-rank 8, --learning" in out
 
 
 def test_a_model_is_fine_tuned_on_another_text(npgpt, run_folder, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from npgpt.doctor import rows
-from npgpt.doctor.edits import is_mask, places, structural, swaps
+from npgpt.doctor.edits import fill, is_mask, places, structural, swaps
 from npgpt.doctor.kinds import KINDS
 from npgpt.doctor.source import Function, slots
 
@@ -71,3 +71,18 @@ def test_masks_are_flags_or_zeros_and_one_other_number():
     assert is_mask(np.array([0.0, 2.5, 0.0]))
     assert not is_mask(np.array([0.0, 2.5, 1.0]))
     assert not is_mask(np.array([1.0, 1.0]))
+
+
+@pytest.mark.parametrize(("text", "written"), [
+    ("1.5 * (2 * x ** 2 * dout)", "3 * x ** 2 * dout"),
+    ("0.5 * 2", "1"),
+    ("2 * (x * dout)", "2 * x * dout"),
+    ("2 * (x / n)", "2 * x / n"),
+    ("0.3 * (0.7 * x)", "0.3 * 0.7 * x"),
+    ("-1 * (3 * x)", "-3 * x"),
+    ("2 * x", "2 * x"),
+    ("2 * (a + b)", "2 * (a + b)"),
+    ("n * (a * b)", "n * (a * b)"),
+])
+def test_a_number_in_front_of_a_product_is_written_as_people_write_it(text, written):
+    assert ast.unparse(fill(ast.parse(text, mode="eval").body)) == written

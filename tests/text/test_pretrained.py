@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import gzip
 import json
+import warnings
 from pathlib import Path
+from typing import Callable
 
 import pytest
 from hypothesis import given
@@ -32,6 +34,13 @@ def test_thousands_of_strings_of_many_scripts_have_the_ids_of_transformers(name:
         assert tokenizer.encode(text).tolist() == plain, text
         assert tokenizer.encode(text, special=True).tolist() == special, text
         assert tokenizer.decode(plain) == text == tokenizer.decode(special)
+
+
+def test_openais_names_of_the_two_files_are_read_too(tmp_path: Path) -> None:
+    for theirs, ours in {"encoder.json": "vocab.json", "vocab.bpe": "merges.txt"}.items():
+        (tmp_path / theirs).write_bytes((FOLDER / "two_files" / ours).read_bytes())
+    ids = tokenizer_of("two_files").encode("Wenceslao, the fox").tolist()
+    assert read_tokenizer(tmp_path).encode("Wenceslao, the fox").tolist() == ids
 
 
 @pytest.mark.parametrize("name", ["json", "two_files"])
@@ -96,10 +105,50 @@ def test_two_files_alone_have_the_end_that_transformers_or_the_config_gives_them
 
 @pytest.mark.parametrize("file, kind", [
     ("vocab.txt", r"vocab.txt \(WordPiece\)"), ("spiece.model", r"spiece.model \(SentencePiece\)"),
-    ("vocab.json", "vocab.json without merges.txt")])
+    ("vocab.json", "vocab.json without merges.txt"),
+    ("encoder.json", "encoder.json without vocab.bpe")])
 def test_a_tokenizer_of_another_kind_is_rejected_by_the_name_of_its_file(
     tmp_path: Path, file: str, kind: str
 ) -> None:
     (tmp_path / file).write_text("{}")
     with pytest.raises(ValueError, match=f"its tokenizer is {kind}"):
         read_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("post, config, said", [
+    ({"type": "TemplateProcessing", "single": [
+        {"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "</s>"}}]}, {}, "TemplateProcessing"),
+    ({"type": "RobertaProcessing", "sep": ["</s>", 2]}, {}, "RobertaProcessing"),
+    (None, {"add_bos_token": True}, "add_bos_token"),
+    (None, {"add_bos_token": False}, ""), ({"type": "ByteLevel"}, {}, ""),
+    ({"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A"}}]}, {}, ""),
+])
+def test_tokens_that_transformers_adds_to_each_text_are_reported(
+    tmp_path: Path, post: object, config: dict[str, object], said: str
+) -> None:
+    content = json.loads((FOLDER / "json" / "tokenizer.json").read_text(encoding="utf-8"))
+    (tmp_path / "tokenizer.json").write_text(json.dumps({**content, "post_processor": post}))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        read_tokenizer(tmp_path)
+    assert [said in str(one.message) for one in given] == [True] * bool(said)
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda text: text.replace("\n", "\r\n"), ""),
+    (lambda text: "# mine\n" + text, r"vocab.json with merges.txt: the merge of '#' and 'mine'"),
+    (lambda text: "# a comment\n" + text, r"expected a merge of two tokens, got '# a comment'"),
+])
+def test_merges_with_windows_line_ends_are_read_and_a_comment_is_rejected(
+    tmp_path: Path, change: Callable[[str], str], message: str
+) -> None:
+    for file in (FOLDER / "two_files").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    merges = (tmp_path / "merges.txt").read_text(encoding="utf-8")
+    (tmp_path / "merges.txt").write_bytes(change(merges).encode("utf-8"))
+    if message:
+        with pytest.raises(ValueError, match=message):
+            read_tokenizer(tmp_path)
+    else:
+        assert read_tokenizer(tmp_path) == tokenizer_of("two_files")

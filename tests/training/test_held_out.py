@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npgpt.training.checkpoint import checkpoints, load_checkpoint, step_of
-from npgpt.training.held_out import HeldOutLoss, model_checkpoint
+from npgpt.training.held_out import (
+    HeldOutLoss,
+    model_checkpoint,
+    model_file,
+    opened_checkpoint,
+)
 from npgpt.training.log import Step
 from npgpt.training.loop import train
 
@@ -106,6 +111,11 @@ def test_a_run_out_of_patience_ends_and_has_the_best_checkpoint_beside_the_newes
     assert [path.name for path in checkpoints(tmp_path)] == ["step-00000010", "step-00000020"]
     assert model_checkpoint(tmp_path) == outcome.best
     assert model_checkpoint(outcome.checkpoint) == outcome.checkpoint
+    with pytest.warns(UserWarning, match="its best checkpoint is read, step-00000010; for the "
+                                         f"newest name {outcome.checkpoint}"):
+        assert opened_checkpoint(tmp_path) == outcome.best
+    assert opened_checkpoint(outcome.checkpoint) == outcome.checkpoint
+    assert model_file(tmp_path) == outcome.best / "model.safetensors"
     # resumed as it is, it has none left; with more, it goes on
     again = load_checkpoint(tmp_path)
     assert train(tmp_path, again, corpus).step == 20

@@ -15,7 +15,7 @@ from npgpt.training.loop import new_state, train
 from npgpt.training.settings import resolve
 from npgpt.training.tasks import load_task
 from npgpt.weights import CheckpointError
-from npgpt.weights.peft import base_of
+from npgpt.weights.peft import base_of, based_on
 
 from .conftest import SMALL
 
@@ -129,8 +129,32 @@ def test_an_adapter_belongs_to_the_weights_that_it_was_trained_on(begun, other_t
     with pytest.raises(CheckpointError, match="are not those that it was trained on"):
         load_checkpoint(tmp_path / "tuned")
     shutil.rmtree(base)
-    with pytest.raises(CheckpointError, match="its base model cannot be read"):
+    with pytest.raises(CheckpointError, match="its base model .* cannot be read"):
         load_checkpoint(tmp_path / "tuned")
+
+
+def test_a_run_whose_base_has_moved_goes_on_and_its_checkpoints_name_the_new_place(
+    begun, other_text, tmp_path
+):
+    settings, tokenizer = finetuning(begun, lora_rank=2, max_steps=2)
+    corpus = tokens(other_text, tokenizer)
+    train(tmp_path / "tuned", new_state(settings, corpus), corpus)
+    begun.rename(tmp_path / "moved")
+    base = newest_checkpoint(tmp_path / "moved")
+    with based_on(base):
+        state = load_checkpoint(tmp_path / "tuned")
+        state.run = replace(state.run, train=replace(state.run.train, max_steps=3))
+        train(tmp_path / "tuned", state, corpus)
+    assert base_of(newest_checkpoint(tmp_path / "tuned")) == str(base)
+    # from now on without a word
+    state = load_checkpoint(tmp_path / "tuned")
+    state.run = replace(state.run, train=replace(state.run.train, max_steps=4))
+    train(tmp_path / "tuned", state, corpus)
+    assert base_of(newest_checkpoint(tmp_path / "tuned")) == str(base)
+    for path in (tmp_path / "tuned", newest_checkpoint(tmp_path / "tuned")):
+        assert read_any(path, base)[0].lora_rank == 2
+        with pytest.raises(ValueError, match="is not an adapter"):
+            read_any(tmp_path / "moved", base)
 
 
 def test_a_checkpoint_that_an_adapter_was_trained_on_is_kept(begun, other_text, corpus, tmp_path):

@@ -35,6 +35,14 @@ class Library:
     def __init__(self, server: Path) -> None:
         self.server = server
         self.asked: list[str] = []
+        self.fails: Exception | None = None
+
+    def hf_hub_url(self, name: str, file: str, revision: str | None) -> str:
+        return f"{name}/{file}"
+
+    def get_hf_file_metadata(self, url: str) -> None:
+        if self.fails is not None:
+            raise self.fails
 
     def hf_hub_download(self, name: str, file: str, **given: Any) -> str:
         self.asked.append(f"{name}/{file}")
@@ -195,6 +203,30 @@ def test_without_the_library_or_the_network_one_line_says_what_to_place_where(
         assert "\n" not in str(error.value)
     save(own_folder("org/other"), SMALL, params)
     assert_equal(GPT2.load("org/other").params, params)
+
+
+class ConnectError(Exception):
+    pass
+
+
+class OfflineModeIsEnabled(Exception):
+    pass
+
+
+@pytest.mark.parametrize("error, reason", [
+    (ConnectError(), "no connection to huggingface.co"),
+    (OfflineModeIsEnabled("Cannot reach it.\nTo disable"), "HF_HUB_OFFLINE forbids the network"),
+    (OSError("Client error '404 Not Found' for url 'x'\nFor more information check: y"),
+     "Client error '404 Not Found' for url 'x'"),
+    (TimeoutError(), "TimeoutError"),
+])
+def test_without_a_network_it_is_asked_once_and_no_download_is_tried(
+    library: Library, error: Exception, reason: str
+) -> None:
+    library.fails = error
+    with pytest.raises(OSError, match=f"org/other cannot be downloaded .{reason}.; place "):
+        pull("org/other")
+    assert library.asked == []
 
 
 @pytest.mark.parametrize("name", ["../etc", "a/b/c", "", "a b", "-x", "/gpt2", "org/../x"])

@@ -90,7 +90,7 @@ def test_rank_stabilised_updates_have_their_own_scale(adapter):
     ({"modules_to_save": ["wte"]}, "modules_to_save"), ({"r": 0}, "r: expected an integer"),
     ({"r": 3}, "expected shape"), ({"lora_alpha": "16"}, "lora_alpha: expected a number"),
     ({"base_model_name_or_path": None}, "base_model_name_or_path: expected"),
-    ({"base_model_name_or_path": "/nowhere/at/all"}, "its base model cannot be read"),
+    ({"base_model_name_or_path": "/nowhere/at/all"}, "its base model .* cannot be read"),
 ])
 def test_what_is_not_plain_lora_is_rejected_by_name(adapter, values, message):
     with pytest.raises(CheckpointError, match=message) as caught:
@@ -118,3 +118,65 @@ def test_what_peft_writes_beside_and_changes_nothing_is_read(adapter):
     also = {"lora_dropout": 0.1, "use_dora": False, "peft_version": "0.21.2", "eva_config": None,
             "alpha_pattern": {}, "megatron_core": "megatron.core", "qalora_group_size": 16}
     assert weights.load(changed(adapter[0], **also))[0] == adapter[1]
+
+
+def test_a_base_that_has_moved_is_named_and_what_is_no_adapter_has_none(adapter, tmp_path):
+    folder, config, params = adapter
+    (tmp_path / "base").rename(tmp_path / "moved")
+    with pytest.raises(CheckpointError, match=r"base model .* cannot be read; name its place with "
+                                              r"--base, in Python base=: .*no such file"):
+        weights.load(folder)
+    model = GPT2.load(folder, base=tmp_path / "moved")
+    assert model.config == config and model.base == str(tmp_path / "moved")
+    np.testing.assert_array_equal(model.params["wte.weight"], params["wte.weight"])
+    with pytest.raises(ValueError, match="moved.model.safetensors is not an adapter"):
+        GPT2.load(tmp_path / "moved", base=tmp_path / "moved")
+    with pytest.raises(CheckpointError, match="cannot be read"):    # not even its own base
+        GPT2.load(folder, base=folder)
+
+
+def test_a_model_with_updates_is_saved_as_pefts_two_files_with_its_base(
+    adapter, tmp_path, monkeypatch
+):
+    folder, config, params = adapter
+    model = GPT2.load(folder)
+    model.save(tmp_path / "again")
+    for file in ("adapter_model.safetensors", "adapter_config.json"):
+        assert (tmp_path / "again" / file).read_bytes() == (folder / file).read_bytes()
+    assert len(list((tmp_path / "again").iterdir())) == 2
+    model.save(tmp_path / "merged", merge=True)
+    ids = np.arange(5)
+    for place in ("again", "merged"):
+        np.testing.assert_allclose(GPT2.load(tmp_path / place).logits(ids), model.logits(ids),
+                                   atol=1e-5)
+    # a model of parameters alone does not know where its base is; a relative place is made lasting
+    alone = GPT2(config, params)
+    with pytest.raises(ValueError, match="merge=True folds them into the weights; base= names"):
+        alone.save(tmp_path / "alone")
+    monkeypatch.chdir(tmp_path)
+    alone.save("alone", base="base")
+    assert GPT2.load("alone").base == str(tmp_path / "base")
+    with pytest.raises(ValueError, match="name a folder"):
+        alone.save("alone.safetensors", base="base")
+    with pytest.raises(ValueError, match="no low-rank updates"):
+        weights.save_peft("x", BASE, {n: a for n, a in params.items() if ".lora_" not in n}, "base")
+
+
+def test_updates_are_converted_to_an_adapter_and_to_npgpts_own_folder_and_back(adapter, tmp_path):
+    folder, config, params = adapter
+    weights.convert(folder, tmp_path / "own", "npgpt")
+    with pytest.raises(ValueError, match="own does not say which model .* --base"):
+        weights.convert(tmp_path / "own", tmp_path / "back", "peft")
+    weights.convert(tmp_path / "own", tmp_path / "back", "peft", base=tmp_path / "base")
+    found, theirs = weights.load(tmp_path / "back")
+    assert found == config
+    for name, array in params.items():
+        np.testing.assert_array_equal(theirs[name], array)
+    for how, message in (({"to": "hf"}, "--to peft writes them as PEFT's adapter"),
+                         ({"to": "peft", "merge": True}, "an adapter is not merged")):
+        with pytest.raises(ValueError, match=message):
+            weights.convert(folder, tmp_path / "x", **how)
+    with pytest.raises(ValueError, match="is what .* is read from"):
+        weights.convert(folder, folder, "peft")
+    with pytest.raises(ValueError, match="no low-rank updates"):
+        weights.convert(tmp_path / "base", tmp_path / "x", "peft", base="gpt2")
