@@ -162,6 +162,8 @@ class _Diagnosis:
         names = [named[i][0] for i in inputs if len(named[i]) == 1]
         if not any(named[i] for i in inputs):
             path = self._path(inputs, True)
+            if path and change.forward:  # forward is seldom what was meant otherwise
+                return [path]
             if path and path.kind in ("missing-term", "term-sign"):
                 names = [path] * len(inputs)
         if len(names) < len(inputs) or len({f.kind for f in names}) > 1:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..arrays import Array
-from .fault import DIGITS, NEAR, Fault, close, gives
+from .fault import DIGITS, NEAR, Fault, close, fit, gives
 from .measure import Evidence
 from .multiple import near
 from .source import cuts_a_batch
@@ -139,16 +139,25 @@ def repeated_ids(v: Evidence) -> Iterator[Fault]:
 
 
 def mask(v: Evidence) -> Iterator[Fault]:
-    """Right wherever the input has any influence, and not zero where it has none."""
+    """Right wherever the input has any influence, up to a factor, and not zero where it has none.
+    """
     silent = ~np.any(v.jacobian, axis=1)
     if not silent.any() or silent.all() or not np.any(v.rows[:, silent]):
         return
-    if close(v.rows[:, ~silent], v.truth[:, ~silent], v.digits):
-        yield Fault(
-            "mask-forgotten",
-            f"{int(silent.sum())} elements of {v.name} have no influence on the output (they are "
-            "masked), but backward gives them a gradient: the mask is missing in backward.",
-            "everywhere else the gradient is right")
+    c = fit(v.rows[:, ~silent], v.truth[:, ~silent])
+    if abs(c) < NEAR or not close(v.rows[:, ~silent], c * v.truth[:, ~silent], v.digits):
+        return
+    count = int(silent.sum())
+    chosen = np.all(np.count_nonzero(v.jacobian, axis=0) == 1)
+    if chosen:
+        text = (f"Each element of the output follows from one element of {v.name} alone, such as a "
+                f"maximum: the gradient is that one's. Backward gives the {count} others one too")
+    else:
+        text = (f"{count} elements of {v.name} have no influence on the output (they are masked), "
+                "but backward gives them a gradient: the mask is missing in backward")
+    rest = "." if near(c, 1) else f", and the rest has {c:.6g} times the true one."
+    yield Fault("mask-forgotten", text + rest, "everywhere else the gradient is right" + (
+        "" if near(c, 1) else " up to this factor"))
 
 
 def elementwise(v: Evidence) -> Iterator[Fault]:

@@ -67,11 +67,12 @@ class Repair:
 @dataclass(frozen=True)
 class Change:
     """A fault whose repair is known, the `inputs` whose gradients it reaches, and the repair in
-    words: line 9 of f has `a`; `b` would be right."""
+    words: line 9 of f has `a`; `b` would be right. Does it change `forward`'s output?"""
 
     fault: Fault
     inputs: list[int]
     text: str
+    forward: bool = False
 
 
 def repairs(m: Measurement, wrong: list[int], budget: Budget) -> list[Change]:
@@ -184,19 +185,22 @@ class Search(Suspects):
         keys = sorted({n.value for f in self.program.functions for n in ast.walk(f.node)
                        if isinstance(n, ast.Constant) and isinstance(n.value, str)
                        and n.value.isidentifier()})
-        for suspects in self._suspects(wrong):
-            for level in range(6 if ready else 2):
-                for site in suspects:
-                    for repair in self._tries(site, level, wrong, keys, ready):
-                        if repair.everywhere and repair.positions == wrong:
-                            return repair
-                        if fallback is None or better(repair, fallback):
-                            fallback = repair
-                    if self.budget.left <= 0:
+        classes = self._suspects(wrong)
+        # two names together fit in many places: first anything plainer, wherever it stands
+        for levels in (range(4), range(4, 6)) if ready else (range(2),):
+            for suspects in classes:
+                for level in levels:
+                    for site in suspects:
+                        for repair in self._tries(site, level, wrong, keys, ready):
+                            if repair.everywhere and repair.positions == wrong:
+                                return repair
+                            if fallback is None or better(repair, fallback):
+                                fallback = repair
+                        if self.budget.left <= 0:
+                            return fallback
+                    if fallback is not None and fallback.everywhere and (
+                            site.reach != wrong or level > 1):
                         return fallback
-                if fallback is not None and fallback.everywhere and (
-                        site.reach != wrong or level > 1):
-                    return fallback
         return fallback or self._forward(wrong)
 
     def _tries(
@@ -395,4 +399,4 @@ def describe(repair: Repair, wrong: set[int]) -> Change:
     more = "other inputs and other sizes" if repair.everywhere else "other random `dout`"
     fault = Fault(kind, f"{KINDS[kind].rstrip('.')}: {text}",
                   f"with this one change {which} the numerical one, here and at {more}")
-    return Change(fault, sorted(repair.positions), text)
+    return Change(fault, sorted(repair.positions), text, site.forward)

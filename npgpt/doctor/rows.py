@@ -213,6 +213,7 @@ TWO_NAMES = _rows("""
     E -> E * (A - B) : missing-factor
     E -> E * (A + B) : missing-factor
     E -> E * A * (1 - B * B) : missing-factor
+    E -> E * (1 + A * (1 - B)) : missing-term
     E -> E * A + B : missing-term
     E -> E + c * A * B : missing-term
     E -> E + c * A / B : missing-term

@@ -101,7 +101,7 @@ def _parameters(function: Function, node: ast.FunctionDef) -> Iterator[Site]:
             targets = getattr(statement, "targets", [getattr(statement, "target", None)])
             if isinstance(statement, (ast.Assign, ast.AugAssign)) and not (
                     isinstance(statement, ast.Assign) and isinstance(targets[0], ast.Name)):
-                for name in assigned(statement):
+                for name in sorted(assigned(statement)):
                     if any(isinstance(n, ast.Name) and n.id == name
                            for t in targets for n in ast.walk(t)):
                         yield _beside(function, block, at, name, after=True)

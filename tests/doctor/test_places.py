@@ -50,6 +50,24 @@ def test_a_gradient_where_the_input_has_no_influence_is_a_forgotten_mask():
     assert check(forward, backward, normal(0, 3, 5)).kinds == ["mask-forgotten"]
 
 
+def pool_forward(x):
+    pairs = x.reshape(*x.shape[:-1], -1, 2)
+    return pairs.max(-1), pairs
+
+
+@pytest.mark.parametrize("factor", [1, 0.5])
+def test_a_maximum_whose_gradient_is_spread_over_all_says_whose_it_is(factor):
+    def backward(dout, pairs):
+        spread = np.broadcast_to(dout[..., None] * factor, pairs.shape)
+        return (spread.reshape(*dout.shape[:-1], -1),)
+
+    found = named(pool_forward, backward, lambda dx: (dx,), normal(0, 2, 3, 8))
+    assert [f.kind for f in found] == ["mask-forgotten"]
+    assert "the gradient is that one's" in found[0].message
+    assert "Backward gives the 24 others one too" in found[0].message
+    assert ("the rest has 0.5 times" in found[0].message) is (factor == 0.5)
+
+
 @pytest.mark.parametrize("keep", ["last", "first"])
 def test_repeated_ids_of_which_one_is_kept_are_told_with_the_id(keep):
     def backward(dout, cache):

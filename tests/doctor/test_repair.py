@@ -2,6 +2,9 @@
 
 import functools
 import inspect
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -116,6 +119,102 @@ def test_every_style_is_read(style):
     f, grad, repaired = STYLES[style]
     report = check_function(f, grad, (normal(0, 3, 4), normal(1, 4, 5)))
     assert not report.ok and repaired in report.findings[0].message, report
+
+
+def lstm_forward(x, c, weight):
+    z = x @ weight
+    n = c.shape[1]
+    f, i = 1 / (1 + np.exp(-z[:, :n])), 1 / (1 + np.exp(-z[:, n:2 * n]))
+    g = np.tanh(z[:, 2 * n:])
+    new = f * c + i * g
+    return np.tanh(new), (x, c, weight, f, i, g, new)
+
+
+def lstm_backward(dout, cache):
+    x, c, weight, f, i, g, new = cache
+    dnew = dout * (1 - np.tanh(new) ** 2)
+    df, di, dg = dnew * new, dnew * g, dnew * i
+    dz = np.concatenate([df * f * (1 - f), di * i * (1 - i), dg * (1 - g ** 2)], 1)
+    return dz @ weight.T, dnew * f, x.T @ dz
+
+
+def test_another_name_goes_before_a_factor_of_two_names_that_stands_nearer_to_what_is_wrong():
+    found, = check(lstm_forward, lstm_backward, normal(0, 3, 4), normal(1, 3, 5),
+                   normal(2, 4, 15)).findings
+    assert found.kind == "wrong-variable"
+    assert "`new` in `dnew * new`; `c` would be right" in found.message
+
+
+def swiglu_forward(x, weight, gate):
+    a, b = x @ weight, x @ gate
+    s = 1 / (1 + np.exp(-a))
+    return a * s * b, (x, weight, gate, a, b, s)
+
+
+def swiglu_backward(dout, cache):
+    x, weight, gate, a, b, s = cache
+    da = dout * b * s
+    db = dout * a * s
+    return da @ weight.T + db @ gate.T, x.T @ da, x.T @ db
+
+
+def test_a_silu_without_the_slope_of_its_gate_is_completed_in_backward():
+    found, = check(swiglu_forward, swiglu_backward, normal(0, 3, 4), normal(1, 4, 6),
+                   normal(2, 4, 6)).findings
+    assert found.kind == "missing-term"
+    assert "the path of x and weight through `s`" in found.message
+    assert "`da = dout * b * s * (1 + a * (1 - s))` would be right" in found.message
+
+
+def softsign_forward(x, weight):
+    a = x @ weight
+    s = 1 / (1 + np.abs(a))
+    return a * s * np.cosh(s), (x, weight, a, s)
+
+
+def softsign_backward(dout, cache):
+    x, weight, a, s = cache
+    da = dout * s * np.cosh(s)
+    return da @ weight.T, x.T @ da
+
+
+def test_a_missing_path_is_not_repaired_in_forward():
+    found, = check(softsign_forward, softsign_backward, normal(0, 3, 4),
+                   normal(1, 4, 6)).findings
+    assert found.kind == "missing-term"
+    assert "through `s`" in found.message and "of softsign_forward has" not in found.message
+
+
+def test_a_report_does_not_follow_the_order_of_hashes():
+    code = """if True:
+        import sys
+        from npgpt.doctor import check
+        from tests.doctor import test_repair as t
+        print(check(t.lstm_forward, t.lstm_backward, t.normal(0, 3, 4), t.normal(1, 3, 5),
+                    t.normal(2, 4, 15)))
+        print(check(t.turn_forward, t.turn_backward, t.normal(0, 5, 6)))
+    """
+    texts = {subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed},
+                            capture_output=True, text=True, check=True, timeout=600).stdout
+             for seed in "0123"}
+    assert len(texts) == 1
+
+
+def turn_forward(x):
+    angle = np.arange(len(x))[:, None] / 10 ** np.arange(3)
+    c, s = np.cos(angle), np.sin(angle)
+    out = np.empty_like(x)
+    out[:, ::2] = x[:, ::2] * c - x[:, 1::2] * s
+    out[:, 1::2] = x[:, ::2] * s + x[:, 1::2] * c
+    return out, (c, s)
+
+
+def turn_backward(dout, cache):
+    c, s = cache
+    dx = np.empty_like(dout)
+    dx[:, ::2] = dout[:, ::2] * c - dout[:, 1::2] * s
+    dx[:, 1::2] = dout[:, ::2] * s + dout[:, 1::2] * c
+    return (dx,)
 
 
 def test_a_forgotten_count_is_an_expression_and_no_number():
