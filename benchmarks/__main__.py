@@ -50,7 +50,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices={*names, *busy_names}, metavar="ROW",
                         help=f"{', '.join(names)}; with --busy {', '.join(busy_names)}")
     parser.add_argument("--pairs", type=int, default=None,
-                        help="repetitions (default 7, loop and --busy 5)")
+                        help="repetitions (default 7; loop 5, --busy 3)")
     parser.add_argument("--busy", type=int, nargs="+", metavar="N",
                         help="beside N programs that compute without a pause, for each N")
     parser.add_argument("--without", nargs="+", default=[], metavar="COLUMN",
@@ -109,7 +109,7 @@ def _measure(row: Row, args: argparse.Namespace, peers: str | None) -> dict[str,
         return result
     beside = {}
     for n in args.busy:
-        beside[n] = hold(row, args.pairs or 5, peers, without, loops(n))
+        beside[n] = hold(row, args.pairs or 3, peers, without, loops(n))
         _show(beside[n], f"beside {n} busy programs, " if n else "")
     return {"name": row.name, "label": row.label, "rival": row.rival, "beside": beside}
 

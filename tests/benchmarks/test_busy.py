@@ -132,8 +132,8 @@ def test_one_command_measures_every_load_and_writes_one_file_a_row(
     monkeypatch.setattr(sys, "argv", ["benchmarks", "--busy", "0", "2", "--only", "generate",
                                       "--out", str(tmp_path)])
     assert program.main() == 0
-    assert seen == [("generate", 5, 0), ("generate", 5, 2)]
+    assert seen == [("generate", 3, 0), ("generate", 3, 2)]
     [found] = read_busy(tmp_path)
     assert list(found["beside"]) == ["0", "2"]
-    assert "context 64  (beside 2 busy programs, 5 rounds)" in capsys.readouterr().out
+    assert "context 64  (beside 2 busy programs, 3 rounds)" in capsys.readouterr().out
     assert "| 1.00 | 1.00 |" in busy_section([found])
