@@ -167,12 +167,17 @@ def parts(work: Callable[[int, int], None], count: int, pays: bool = True, align
 
 def _share(work: Callable[[int], None], count: int, others: int) -> None:
     _start_threads(others)
-    left = iter(range(count))
+    left, taking = iter(range(count)), threading.Lock()
     error_state = np.geterr()
     errors: list[BaseException | None] = []
     done: SimpleQueue[None] = SimpleQueue()
     # whoever takes a ticket decides: the thread, that it takes part, or we, that it is too late
     tickets = [threading.Lock() for _ in range(others)]
+
+    def take() -> int | None:
+        # without the GIL an iterator may give two threads the same, or skip
+        with taking:
+            return next(left, None)
 
     def take_part() -> BaseException | None:
         outside = _in_worker.get()
@@ -180,7 +185,7 @@ def _share(work: Callable[[int], None], count: int, others: int) -> None:
             _in_worker.set(True)
             # NumPy keeps its floating-point error settings per thread: take the caller's along
             with np.errstate(**error_state), blas.limited_here(1):
-                for i in left:
+                for i in iter(take, None):
                     work(i)
         except BaseException as error:  # handed to the caller's thread, which raises it
             return error
