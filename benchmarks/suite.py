@@ -21,7 +21,7 @@ class Row(NamedTuple):
     rival: str
 
 
-PEERS = ("torch_gpt", "torch_ops", "torch_limits", "torch_loop", "hugging_face")
+PEERS = ("torch_gpt", "torch_ops", "torch_limits", "torch_loop", "torch_busy", "hugging_face")
 
 
 def rows(llama: str | None = None, llmc: str | None = None) -> list[Row]:

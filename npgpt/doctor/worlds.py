@@ -119,8 +119,8 @@ def elsewhere(subject: Subject) -> Iterator[list[Subject]]:
 
     yield [moved(list(subject.inputs))]
     for _ in range(ORDERS):
-        yield [moved([rng.permutation(a.reshape(-1)).reshape(a.shape) if i in subject.floats else a
-                      for i, a in enumerate(subject.inputs)])]
+        yield [moved([rng.permutation(subject.array(i).reshape(-1)).reshape(subject.shape(i))
+                      if i in subject.floats else a for i, a in enumerate(subject.inputs)])]
     sizes = sorted({n for i in subject.floats for n in subject.shape(i) if n > 1})
     for n in sizes:
         other = next(k for k in itertools.count(n + 1) if k not in sizes)
