@@ -114,6 +114,15 @@ def set_default(n: int) -> None:
     blas.set_default(_default)
 
 
+def divide_cores(processes: float) -> None:
+    """As many processes as this share our cores: use so many threads fewer from now on.
+
+    Changes nothing where the environment says how many threads there are.
+    """
+    if _environment_threads() is None:
+        set_default(max(1, int(_cores() / processes)))
+
+
 def one_blas_thread() -> AbstractContextManager[None]:
     """BLAS uses one thread in here, so that our own threads can use all cores."""
     return blas.limited(1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..generation import LanguageModel
 from ..machine.threads import using
-from .checkpoint import TrainingState
+from .state import TrainingState
 
 FOLDER = "samples"
 

@@ -51,6 +51,7 @@ def loss_and_grads(
     recompute: bool = False,
     workers: Workers | None = None,
     frozen: Collection[str] = (),
+    counted: int | None = None,
 ) -> tuple[float, dict[str, Array]]:
     """What training minimises, in nats, and its gradient for every parameter.
 
@@ -68,6 +69,8 @@ def loss_and_grads(
         workers     worker processes that compute shards where there are threads - 1 of them, to the
                     same bits; with the fast ops only
         frozen      names of parameters that get no gradient: nothing is saved or computed for them
+        counted     counted targets of the whole batch, where these are some of its sequences: loss
+                    and gradients are then their summand of the whole batch's
 
     The gradients are arrays of their own. Raises ValueError for shapes that differ, for an rng that
     cannot be cut where shards are asked for, and for `recompute` with an entropy penalty.
@@ -85,11 +88,14 @@ def loss_and_grads(
         if shards is None or config.entropy.penalty:
             shards = choose_shards(config, len(ids), ids.shape[1], rng)
         shards = min(shards, len(ids))
+        here = int((targets != IGNORE).sum())
+        counted = here if counted is None else counted
         if shards <= 1:
-            whole = Shard(ids, targets, config, rng, 1.0, recompute, constants)
+            weight = 1.0 if here == counted else here / counted
+            whole = Shard(ids, targets, config, rng, weight, recompute, constants)
             return shard_gradients(params, whole, ops)
         return _sharded(params, ids, targets, config, ops, rng, shards, recompute, workers,
-                        constants)
+                        constants, counted)
 
 
 def choose_shards(
@@ -125,18 +131,17 @@ def add_gradients(total: dict[str, Array], more: dict[str, Array]) -> None:
 def _sharded(
     params: Mapping[str, Array], ids: Array, targets: Array, config: GPT2Config, ops: Ops,
     rng: UniformSource | None, shards: int, recompute: bool, workers: Workers | None,
-    frozen: tuple[str, ...],
+    frozen: tuple[str, ...], total: int,
 ) -> tuple[float, dict[str, Array]]:
     if rng is not None and not isinstance(rng, RowRandom):
         raise ValueError("dropout in shards needs a RowRandom, which can be cut like the batch")
     borders = [len(ids) * i // shards for i in range(shards + 1)]
     counted = targets != IGNORE
-    total = max(1, int(counted.sum()))
     jobs = []
     for start, stop in zip(borders, borders[1:]):
         part_rng = None if rng is None else rng.rows(start, stop)
         # a shard's loss is a mean over its own targets: weigh it by how many it counted
-        weight = int(counted[start:stop].sum()) / total
+        weight = int(counted[start:stop].sum()) / max(1, total)
         jobs.append(Shard(ids[start:stop], targets[start:stop], config, part_rng, weight,
                           recompute, frozen))
 
