@@ -8,6 +8,7 @@ import os
 import statistics
 import subprocess
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +91,13 @@ def peers_python(given: str | None) -> str | None:
 
 
 def hold(
-    row: Row, pairs: int, peers_python: str | None, without: tuple[str, ...]
+    row: Row, pairs: int, peers_python: str | None, without: tuple[str, ...],
+    beside: AbstractContextManager[None] = nullcontext(),
 ) -> dict[str, Any]:
     """Measure one row: seconds of every repetition, medians, ratios to npgpt, peak memory.
 
-    Raises RuntimeError, naming the contestant, if npgpt or its rival fails.
+    `beside` is entered once all are prepared, while they take turns. Raises RuntimeError, naming
+    the contestant, if npgpt or its rival fails.
     """
     chosen = {
         name: contestant for name, contestant in row.contestants.items()
@@ -116,10 +119,11 @@ def hold(
                 left_out[name] = str(error)
         for name in left_out:
             del chosen[name], runs[name]
-        for pair in range(pairs):
-            # forwards, then backwards: whoever comes first has no advantage
-            for worker in workers if pair % 2 == 0 else workers[::-1]:
-                runs[worker.name].append(worker.run())
+        with beside:
+            for pair in range(pairs):
+                # forwards, then backwards: whoever comes first has no advantage
+                for worker in workers if pair % 2 == 0 else workers[::-1]:
+                    runs[worker.name].append(worker.run())
         for worker in workers:
             own = [e["peak_bytes"] for e in _extras(runs[worker.name]) if "peak_bytes" in e]
             peaks[worker.name] = max(own, default=0) or worker.quit()

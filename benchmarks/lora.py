@@ -33,10 +33,10 @@ def step_of_npgpt(way: str) -> tuple[Callable[[], object], int]:
 
     from npgpt.params import init_params
     from npgpt.text import CharTokenizer
-    from npgpt.training.checkpoint import TrainingState
-    from npgpt.training.loop import train_step
     from npgpt.training.settings import resolve
+    from npgpt.training.state import TrainingState
     from npgpt.training.step.adamw import zero_moments
+    from npgpt.training.update import train_step
 
     flags: dict[str, Any] = {"batch_size": BATCH, "sequence_length": LENGTH, "resid_pdrop": 0.0,
                              "grad_accumulation": 1, "embd_pdrop": 0.0, "attn_pdrop": 0.0}

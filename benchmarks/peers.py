@@ -21,7 +21,7 @@ from typing import Any, Callable
 from .contest import hold, peers_python
 from .machine import describe_machine
 from .readme import PAGE, ROOT, put_section
-from .report import RECIPE_FILE, duration, span_of_machines
+from .report import RECIPE_FILE, duration, machines_line
 from .rivals import GITHUB, build_llama, build_llmc, fetch
 from .suite import Contestant, Row, rows
 
@@ -166,7 +166,7 @@ def section(results: list[dict[str, Any]]) -> str:
     text = [
         "\n".join(table),
         f"Medians of {' to '.join(map(str, rounds))} rounds in which all take turns, in one run, "
-        f"on {span_of_machines([r['machine'] for r in results])}. Below 1 npgpt is quicker. "
+        f"on {machines_line([r['machine'] for r in results])}. Below 1 npgpt is quicker. "
         "`eager` is PyTorch's. numpygrad's example computes in float64, everything else in float32 "
         "unless it says otherwise; micrograd and npgpt take the demo's steps to the same losses. "
         "Written by `python -m benchmarks.peers --rivals FOLDER --write`.",

@@ -28,6 +28,9 @@ LABELS = {
 # before had filled
 STEPS = {"recipe": 20}
 
+# beside training: tokens written, batches evaluated, models whose gradients are checked
+WRITTEN, BATCHES, CHECKED = 200, 20, 1
+
 ADAMW: dict[str, Any] = {"lr": 1e-3, "betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.1}
 CLIP = 1.0
 # of the single ops: positions, channels, hidden channels, vocabulary, heads; dropout; the penalty

@@ -22,7 +22,8 @@ class Row(NamedTuple):
     rival: str
 
 
-PEERS = ("torch_gpt", "torch_ops", "torch_limits", "torch_loop", "torch_growth", "hugging_face")
+PEERS = ("torch_gpt", "torch_ops", "torch_limits", "torch_loop", "torch_busy", "torch_growth",
+         "hugging_face")
 
 
 def rows(llama: str | None = None, llmc: str | None = None) -> list[Row]:

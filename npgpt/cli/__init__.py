@@ -126,7 +126,7 @@ def exit_code(error: Exception) -> int | None:
     """The exit code of a user's mistake or a failing disk; None for a bug of our own."""
     from ..evaluation.choices import QuestionError
     from ..text import CorpusError
-    from ..training.loop import Diverged
+    from ..training.update import Diverged
     from ..weights import CheckpointError
 
     if isinstance(error, Diverged):

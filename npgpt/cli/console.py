@@ -46,7 +46,7 @@ def wants_color(args: argparse.Namespace) -> bool:
 
 
 @contextmanager
-def interruption() -> Iterator[Callable[[], bool]]:
+def interruption(quiet: bool = False) -> Iterator[Callable[[], bool]]:
     """Within it, a first SIGINT or SIGTERM is only noted; a second one raises KeyboardInterrupt.
 
         with interruption() as happened:
@@ -59,6 +59,8 @@ def interruption() -> Iterator[Callable[[], bool]]:
         if asked:
             raise KeyboardInterrupt
         asked = True
+        if quiet:
+            return
         # a line of its own, under the terminal's ^C
         print(file=sys.stderr)
         note("stopping after this step, then saving; press again to stop without saving")

@@ -14,21 +14,15 @@ from typing import Callable
 
 from ..display.terminal import duration
 from ..files import locked
-from ..text import Corpus, CorpusError, Tokenizer
+from ..machine.ranks import Ranks
+from ..text import Corpus, Tokenizer
 from ..training.asked import check_asked, from_anywhere, tuning_defaults
-from ..training.checkpoint import (
-    FOLDER,
-    TrainingState,
-    checkpoints,
-    is_checkpoint,
-    is_run,
-    load_checkpoint,
-)
+from ..training.checkpoint import FOLDER, checkpoints, is_checkpoint, is_run, load_checkpoint
 from ..training.exports import FORMATS, exported, exporting
 from ..training.held_out import model_checkpoint
 from ..training.initial import fitted
 from ..training.log import Step
-from ..training.loop import CONFIG_FILE, Diverged, FolderGone, new_state, train
+from ..training.loop import CONFIG_FILE, FolderGone, new_state, train
 from ..training.progress import Progress
 from ..training.settings import (
     CHANGEABLE,
@@ -46,12 +40,15 @@ from ..training.settings import (
     split_labels,
     table_fields,
 )
-from ..training.tasks import accuracy, check_length, found_labels, load_task
+from ..training.state import TrainingState
+from ..training.tasks import accuracy, check_length, found_labels, load_again, load_task
+from ..training.update import Diverged
 from ..variants import settings as variant_settings
 from .console import interruption, note
 from .live import LiveProgress
 from .options import add_base, add_setting, flags, use_base, use_threads
 from .parser import Parser
+from .ranked import over_ranks, prepare, share
 
 DESCRIPTION = "Train a GPT-2 on text with hand-written gradients, or fine-tune one."
 EPILOG = """\
@@ -68,6 +65,7 @@ examples:
   npgpt train --from gpt2 --corpus my-texts/ --lora-rank 8 --lora-alpha 16
   npgpt train --watch entropy,gradients    log what happens inside
   npgpt train --live --log csv             the loss as a chart; log.csv
+  mpiexec -n 4 npgpt train --mpi           over four processes, or machines
 
 exit codes: 0 done, 2 a wrong setting, 3 a file cannot be read or written, 4
 diverged (the last good checkpoint is kept), 130 interrupted (after saving)
@@ -121,6 +119,9 @@ def add_arguments(parser: Parser) -> None:
         for name, field in fields.items():
             add_setting(variants if name in variant_settings() else group, name, field,
                         defaults[table].get(name))
+    parser.add_argument_group("more than one machine (see npgpt/training/README.md)").add_argument(
+        "--mpi", action="store_true",
+        help="split every batch over the ranks of mpiexec or srun")
     curves = parser.add_argument_group("curves (npgpt plot RUN draws all of them)")
     curves.add_argument("--live", action="store_true",
                         help="draw the loss while the run goes on, in a terminal")
@@ -136,6 +137,10 @@ MOST_ROWS, FEW_TOKENS = 0.5, 100
 
 def run(args: argparse.Namespace) -> int:
     """Train; print what is learned from, how it goes, and what came out."""
+    return over_ranks(args, _run) if args.mpi else _run(args, None)
+
+
+def _run(args: argparse.Namespace, ranks: Ranks | None) -> int:
     given = {name: getattr(args, name) for fields in table_fields().values() for name in fields
              if getattr(args, name) is not None}
     with ExitStack() as stack:
@@ -151,12 +156,16 @@ def run(args: argparse.Namespace) -> int:
             settings, state = _resumed(args, given, folder)
             tokenizer = state.tokenizer if state else _begun(settings, {})[1]
         use_threads(settings.train.threads)
+        if ranks:
+            prepare(ranks, settings)
         corpus = _corpus(settings, state, tokenizer)
         check_length(settings, corpus)
         if state is None:
-            state = new_state(settings, corpus)
+            state = new_state(settings, corpus, ranks.size if ranks else 1)
         on_step = stack.enter_context(exporting(folder, _formats(args.log, folder)))
         _print_beginning(folder, state, corpus)
+        if ranks:
+            share(ranks, state, corpus)
         if args.preset == "gpt2" and not settings.train.init_from:
             note("the preset gpt2 trains from scratch; --from gpt2 goes on from the published "
                  "weights")
@@ -214,8 +223,9 @@ def _formats(given: str, folder: Path) -> list[str]:
 def _train(folder: Path, state: TrainingState, corpus: Corpus, on_step: Callable[[Step], None],
            live: bool, held: bool) -> int:
     started, shown = time.monotonic(), (state.run.train, state.step)
-    with interruption() as happened, (
-            LiveProgress(*shown, folder, happened) if live else Progress(*shown)) as progress:
+    with interruption() as asked, (
+            LiveProgress(*shown, folder, asked) if live else Progress(*shown)) as progress:
+        happened = state.team.listen(asked) if state.team else asked
         try:
             outcome = train(folder, state, corpus, progress, happened, held=held, on_step=on_step)
         except Diverged as error:
@@ -273,15 +283,7 @@ def _corpus(settings: RunConfig, state: TrainingState | None, tokenizer: Tokeniz
     data = settings.data
     if state is None:
         return load_task(data, tokenizer, settings.sequence_length, note)
-    changed = (f"has {data.corpus} changed since the run began? restore it, say with --corpus "
-               f"where it is, or start a new run")
-    try:
-        corpus = load_task(data, tokenizer, settings.sequence_length, note)
-    except CorpusError as error:
-        raise CorpusError(f"{error}; {changed}") from None
-    if state.corpus_fingerprint != corpus.fingerprint:
-        raise CorpusError(f"this is not the text that the run was trained on; {changed}")
-    return corpus
+    return load_again(data, tokenizer, settings.sequence_length, state.corpus_fingerprint, note)
 
 
 def _new_settings(
@@ -323,8 +325,9 @@ def _new_folder(out: Path | None, settings: RunConfig) -> Path:
 
 def _resumed_folder(args: argparse.Namespace, given: dict[str, object]) -> Path:
     """The folder of the run to resume; ValueError if there is none, or for other settings."""
-    for option in ("preset", "config", "out"):
-        if getattr(args, option) is not None:
+    for option, dest in {"preset": "preset", "config": "config", "out": "out",
+                         "from": "init_from"}.items():
+        if getattr(args, dest) is not None:
             raise ValueError(f"--{option} cannot be combined with --resume: the run keeps its "
                              f"settings")
     fixed = [name for name in given if name not in CHANGEABLE]

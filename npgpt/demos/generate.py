@@ -15,8 +15,9 @@ from ..ids import check_integer
 from ..layers.contract import Array
 from ..opening import open_model
 from ..text import Tokenizer, load_corpus
-from ..training.loop import new_state, train_step
+from ..training.loop import new_state
 from ..training.settings import resolve
+from ..training.update import train_step
 from . import OnStep
 
 PROMPT = "The exp"

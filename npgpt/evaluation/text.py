@@ -26,8 +26,10 @@ from numpy.typing import ArrayLike
 
 from ..checked import checked
 from ..config import GPT2Config
+from ..fast.ops import blas_of
 from ..ids import check_ids, check_integer, check_integers
 from ..layers.cross_entropy import IGNORE
+from ..machine.ranks import Ranks
 from ..machine.threads import each
 from ..model import head_weight, hidden
 from ..ops import TEXTBOOK, Ops
@@ -76,19 +78,20 @@ class TextScore:
 
 def mean_loss(
     params: Mapping[str, Array], config: GPT2Config, batches: Iterable[tuple[Array, Array]], *,
-    ops: Ops, workers: int = 1,
+    ops: Ops, workers: int = 1, ranks: Ranks | None = None,
     on_batch: Callable[[int], bool] | None = None,
 ) -> float:
     """Mean cross-entropy in nats over every target of the batches, without dropout.
 
         batches         of (ids, targets), (B, T) each; or targets (B, N) of the last N positions
         workers         batches at a time, each on a thread of its own; best for small models
+        ranks           those that share the work; all are called with the same batches
         on_batch        called with the number of targets seen so far; True stops, with Stopped
 
     Targets of -100 are not counted. Raises ValueError if there are no targets.
     """
     score = TextScore(0.0, 0)
-    for score in _totals(params, config, batches, ops, workers):
+    for score in _totals(params, config, batches, ops, workers, ranks=ranks):
         if on_batch is not None and on_batch(score.tokens):
             raise Stopped
     if score.tokens == 0:
@@ -192,22 +195,27 @@ def trimmed(examples: Array) -> tuple[Array, Array]:
 
 def _totals(
     params: Mapping[str, Array], config: GPT2Config, batches: Iterable[tuple[Array, Array]],
-    ops: Ops, workers: int, token_bytes: Array | None = None,
+    ops: Ops, workers: int, token_bytes: Array | None = None, ranks: Ranks | None = None,
 ) -> Iterator[TextScore]:
-    """The score of all targets so far, after every `workers` batches."""
+    """The score of all targets so far, after every `workers` batches of each rank."""
     score = TextScore(0.0, 0)
     waiting = iter(batches)
-    while group := list(islice(waiting, workers)):
+    rank, size = (ranks.rank, ranks.size) if ranks else (0, 1)
+    while whole := list(islice(waiting, workers * size)):
+        group = whole[rank::size]
         found = [score] * len(group)
 
         def work(i: int) -> None:
             ids, targets = group[i]
-            x = hidden(params, ids, config, ops=ops)            # (B, T, C)
-            found[i] = _score(ops, x[:, -targets.shape[1]:], head_weight(params, config), targets,
-                              token_bytes)
+            with blas_of(ops, config, ids.size):
+                x = hidden(params, ids, config, ops=ops)        # (B, T, C)
+                found[i] = _score(ops, x[:, -targets.shape[1]:], head_weight(params, config),
+                                  targets, token_bytes)
 
         each(work, len(group))
-        for one in found:
+        # in the order of the batches, so that the sum has the bits of one process
+        every = ranks.all(found) if ranks else [found]
+        for one in (every[i % size][i // size] for i in range(len(whole))):
             score = TextScore(score.nats + one.nats, score.tokens + one.tokens,
                               score.special_nats + one.special_nats, score.n_bytes + one.n_bytes)
         yield score

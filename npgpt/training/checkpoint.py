@@ -20,7 +20,6 @@ from __future__ import annotations
 import json
 import re
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Container, Iterator, Mapping, TypedDict
 
@@ -30,9 +29,7 @@ from .. import weights
 from ..checked import checked
 from ..config import GPT2Config
 from ..documents import check_type, read_json
-from ..fast.ops import FAST
 from ..files import aside, creating_folder, remove_folder
-from ..ops import Ops
 from ..params import Params
 from ..text import Tokenizer, tokenizer_from_dict
 from ..weights import CheckpointError
@@ -47,40 +44,13 @@ from ..weights.stored import Stored
 from .adapters import base_crc32, base_of_run, load_adapted, trains_adapter
 from .frozen import frozen_names
 from .settings import RunConfig, build, split_labels
+from .state import TrainingState
 
 FOLDER = "checkpoints"
 RUN_FILE = "run.json"
 OPTIMIZER_FILE = "optimizer.safetensors"
 KEPT_FILE = "keep"
 _NAME = re.compile(r"step-\d{8}")
-
-
-@dataclass
-class TrainingState:
-    """A run at one moment: after `step` updates."""
-
-    step: int
-    config: GPT2Config
-    params: Params
-    mean: Params
-    """AdamW's running mean of each gradient."""
-    square: Params
-    """AdamW's running mean of each squared gradient. What is frozen has neither."""
-    run: RunConfig
-    tokenizer: Tokenizer
-    corpus_fingerprint: str
-    ops: Ops = FAST
-    """What it computes with; not saved: whoever resumes with ops of their own sets them again."""
-
-    @property
-    def trained(self) -> Params:
-        """The parameters that are updated: those with moments."""
-        return {name: self.params[name] for name in self.mean}
-
-    @property
-    def frozen(self) -> tuple[str, ...]:
-        """The names of the others."""
-        return tuple(name for name in self.params if name not in self.mean)
 
 
 class _Checked(TypedDict, total=False):
@@ -117,9 +87,7 @@ def save_checkpoint(run_folder: Path, state: TrainingState, best: int | None = N
                         (Path(base) / KEPT_FILE).touch()
             else:
                 weights.save(beside, state.config, state.params)
-            moments = {f"m.{name}": array for name, array in state.mean.items()}
-            moments |= {f"v.{name}": array for name, array in state.square.items()}
-            write_safetensors(beside / OPTIMIZER_FILE, moments)
+            write_safetensors(beside / OPTIMIZER_FILE, state.moments())
             record: RunRecord = {
                 "step": state.step, "run": state.run.to_dict(),
                 "tokenizer": state.tokenizer.to_dict(),

@@ -26,44 +26,34 @@ import numpy as np
 
 from ..checked import checked
 from ..evaluation.text import Stopped, count_targets, evaluation_batches, mean_loss
-from ..fast.ops import FAST
 from ..files import aside, locked, pinned, remove_partial, write_text
-from ..generation import LanguageModel
 from ..machine.memory import check_memory
 from ..machine.threads import using
-from ..ops import TEXTBOOK
 from ..params import Params
-from ..probe.trace import first_break
-from ..tape import Array
 from ..text import Corpus
-from .batches import training_batch
 from .checkpoint import FOLDER as CHECKPOINTS
-from .checkpoint import TrainingState, best_checkpoint, save_checkpoint, set_aside_newer, trained_of
+from .checkpoint import best_checkpoint, save_checkpoint, set_aside_newer, trained_of
 from .curves import plot
 from .frozen import frozen_names
 from .held_out import HeldOutLoss
 from .initial import initial_params
 from .log import FILE as LOG_FILE
 from .log import RunLog, Step, cut_log, plain, read_lines, steps_of
-from .schedule import learning_rate
+from .samples import write_sample
 from .settings import RunConfig
-from .step.adamw import adamw_step, clipping, decaying, global_norm, zero_moments
-from .step.gradients import add_gradients, batches_at_a_time, choose_shards, loss_and_grads
+from .state import TrainingState
+from .step.adamw import zero_moments
+from .step.gradients import batches_at_a_time, choose_shards
 from .step.memory import peak_memory
-from .step.row_random import RowRandom
 from .step.workers import Workers
 from .tasks import check_length
+from .update import Diverged, train_step
 from .watch import TrainingWatch
 
 CONFIG_FILE = "config.toml"
-SAMPLES = "samples"
 # a worker process takes a fifth of a second to start
 FOR_WORKERS = 20
 RESULT_FILE = "result.json"
-
-
-class Diverged(ArithmeticError):
-    """The loss or a gradient is NaN or infinite; nothing of that step was applied or saved."""
 
 
 class FolderGone(OSError):
@@ -110,17 +100,19 @@ class Outcome:
 
 
 @checked
-def new_state(run: RunConfig, corpus: Corpus) -> TrainingState:
+def new_state(run: RunConfig, corpus: Corpus, ranks: int = 1) -> TrainingState:
     """Step 0: parameters freshly drawn, or those of `init_from`, and empty moments.
 
-    Raises ValueError where the machine has not the memory that a step needs, and for another config
-    or tokenizer than those of `init_from`; CheckpointError where that cannot be read.
+    Raises ValueError where the machine has not the memory that a step needs, its batch shared by so
+    many `ranks`, and for another config or tokenizer than those of `init_from`; CheckpointError
+    where that cannot be read.
     """
     config = run.model_config(corpus.tokenizer.vocab_size)
-    check_memory(peak_memory(config, run.train.batch_size, run.sequence_length, workers=0,
+    rows = -(-run.train.batch_size // ranks)
+    check_memory(peak_memory(config, rows, run.sequence_length, workers=0,
                              dtype=run.train.dtype, recompute=run.train.recompute,
                              frozen=frozen_names(run, config)),
-                 f"a step of {run.train.batch_size} x {run.sequence_length} tokens")
+                 f"a step of {rows} x {run.sequence_length} tokens")
     params = initial_params(run, config, corpus.tokenizer)
     m, v = (zero_moments(trained_of(run, config, params)) for _ in range(2))
     return TrainingState(0, config, params, m, v, run, corpus.tokenizer, corpus.fingerprint)
@@ -138,11 +130,12 @@ def train(
 ) -> Outcome:
     """Train `state` to its last step, in place, writing to run_folder.
 
-    `should_stop` is asked after every step; True saves and ends the run early. `held` says that the
-    caller has `files.locked` the folder. `on_step` is called with every Step once it is in the log;
-    what it raises ends the run, which continues from its newest checkpoint. Raises Diverged,
-    CorpusError for a text too short, InUse (a ValueError) if another process trains in run_folder,
-    FolderGone if that is renamed, deleted or replaced, and OSError where nothing can be written.
+    `should_stop` is asked after every step, and while samples and the last evaluation go on; True,
+    from then on, saves and ends the run early. `held` says that the caller has `files.locked` the
+    folder. `on_step` is called with every Step once it is in the log; what it raises ends the run,
+    which continues from its newest checkpoint. Raises Diverged, CorpusError for a text too short,
+    InUse (a ValueError) if another process trains in run_folder, FolderGone if that is renamed,
+    deleted or replaced, and OSError where nothing can be written.
     """
     run_folder = Path(run_folder)
     check_length(state.run, corpus)
@@ -221,7 +214,9 @@ def _train(
         if state.step and settings.sample_every and _due(state, settings.sample_every):
             check_place()
             if not state.config.n_labels:
-                reporter.sample(state.step, _write_sample(run_folder, state))
+                sample = write_sample(run_folder, state, should_stop)
+                if sample is not None:
+                    reporter.sample(state.step, sample)
 
     def outcome(reason: str, val_loss: float | None = None) -> Outcome:
         warning = watch.warning()
@@ -234,7 +229,7 @@ def _train(
         reporter.evaluating(seen, count_targets(corpus.val))
         return should_stop() or time.monotonic() > deadline
 
-    with _workers(state) as workers:
+    with workers_for(state) as workers:
         if state.step == 0:
             done({"step": 0}, None)
         checkpoint = save()
@@ -266,81 +261,12 @@ def _due(state: TrainingState, every: int) -> bool:
     return state.step % every == 0 or state.step == state.run.train.max_steps
 
 
-def _workers(state: TrainingState) -> Workers:
+def workers_for(state: TrainingState) -> Workers:
     """Worker processes, if a batch goes in shards and enough steps remain to start some for."""
     settings = state.run.train
     with using(settings.threads or None):
-        shards = choose_shards(state.config, settings.batch_size, state.run.sequence_length)
+        shards = choose_shards(state.config, len(state.rows), state.run.sequence_length)
     return Workers(shards - 1 if settings.max_steps - state.step >= FOR_WORKERS else 0)
-
-
-def train_step(
-    state: TrainingState, tokens: Array, log: RunLog | None = None, workers: Workers | None = None,
-) -> dict[str, Any]:
-    """One update of `state` in place; returns the step's line for the log.
-
-    Raises Diverged before anything is changed.
-    """
-    settings, started = state.run.train, time.perf_counter()
-    lr, norm = learning_rate(state.step, settings), math.nan
-    # what overflows is found and named below, once, instead of as a warning from every layer
-    with np.errstate(over="ignore", invalid="ignore"):
-        loss, grads = batch_gradients(state, tokens, workers)
-        if math.isfinite(loss):
-            norm = global_norm(grads)
-        if math.isfinite(norm):
-            adamw_step(
-                state.trained, grads, state.mean, state.square, step=state.step + 1, lr=lr,
-                betas=(settings.beta1, settings.beta2), eps=settings.adam_epsilon,
-                weight_decay=settings.weight_decay, grad_scale=clipping(norm, settings.grad_clip),
-                decay_names=decaying(state.trained, state.config.slope_decay))
-    record = {"step": state.step + 1, "loss": loss, "lr": lr, "grad_norm": norm}
-    if not math.isfinite(norm):
-        broken = _first_break(state, tokens)
-        if log is not None:
-            log.write(record | ({"first_break": broken} if broken else {}))
-        first = f"; the first layer to break is {broken}" if broken else ""
-        raise Diverged(_diagnosis(state, loss, grads) + first)
-    state.step += 1
-    n_tokens = settings.batch_size * settings.grad_accumulation * state.run.sequence_length
-    record["tokens_per_second"] = round(n_tokens / (time.perf_counter() - started), 1)
-    return record
-
-
-def batch_gradients(
-    state: TrainingState, tokens: Array, workers: Workers | None = None
-) -> tuple[float, Params]:
-    """Mean loss and gradients over the step's batches (several with gradient accumulation)."""
-    settings, config = state.run.train, state.config
-    dropout = max(config.resid_pdrop, config.embd_pdrop, config.attn_pdrop) > 0.0
-
-    def one(micro: int) -> tuple[float, Params]:
-        ids, targets = _batch(state, tokens, micro)
-        rng = RowRandom(settings.seed, state.step, micro, settings.batch_size) if dropout else None
-        return loss_and_grads(
-            state.params, ids, targets, config, ops=state.ops, rng=rng,
-            threads=settings.threads or None, recompute=settings.recompute, workers=workers,
-            frozen=state.frozen,
-        )
-
-    batches = settings.grad_accumulation
-    if batches == 1:
-        return one(0)
-    # made before the batches' own: among those it would break up the heap
-    total, summed = 0.0, zero_moments(state.trained)
-    for micro in range(batches):
-        loss, grads = one(micro)
-        total += loss / batches
-        add_gradients(summed, grads)
-    for array in summed.values():
-        array /= batches
-    return total, summed
-
-
-def _batch(state: TrainingState, tokens: Array, micro: int) -> tuple[Array, Array]:
-    settings = state.run.train
-    return training_batch(tokens, settings.batch_size, state.run.sequence_length,
-                          seed=settings.seed, step=state.step, micro=micro)
 
 
 def evaluate(
@@ -350,24 +276,15 @@ def evaluate(
     """Loss in nats per token on held-out text; 0 batches means all of it, see `mean_loss`."""
     settings, length = state.run.train, state.run.sequence_length
     batches = evaluation_batches(corpus.val, settings.batch_size, length, n_batches)
-    with using(settings.threads or None):
+    team = state.team
+    together = team.command("evaluate", n_batches, on_batch is not None) if team else nullcontext()
+    with using(settings.threads or None), together:
         return mean_loss(
-            state.params, state.config, batches, ops=state.ops, on_batch=on_batch,
+            state.params, state.config, batches, ops=state.ops,
             workers=batches_at_a_time(state.config, settings.batch_size, length),
+            ranks=team.ranks if team else None,
+            on_batch=team.stopping_all(on_batch) if team and on_batch else on_batch,
         )
-
-
-def _write_sample(run_folder: Path, state: TrainingState) -> str:
-    """Text by the model as it stands, from the beginning of a document; writes it to a file too."""
-    seed = np.random.SeedSequence([state.run.train.seed, state.step]).generate_state(1)[0]
-    ids = LanguageModel(state.config, state.params, state.ops).generate(
-        np.array([state.tokenizer.first_id]), state.run.train.sample_tokens, temperature=0.8,
-        seed=int(seed), on_slide=lambda row: None)
-    text = state.tokenizer.decode(ids[1:])
-    folder = run_folder / SAMPLES
-    folder.mkdir(exist_ok=True)
-    (folder / f"step-{state.step:08d}.txt").write_text(text, encoding="utf-8")
-    return text
 
 
 def _save(run_folder: Path, state: TrainingState, log: RunLog, best: int) -> Path:
@@ -377,24 +294,3 @@ def _save(run_folder: Path, state: TrainingState, log: RunLog, best: int) -> Pat
             raise Diverged(f"step {state.step}: the update left {name} with NaN or infinity")
     log.flush_to_disk()
     return save_checkpoint(run_folder, state, best)
-
-
-def _first_break(state: TrainingState, tokens: Array) -> str | None:
-    """Where the numbers of the step's batches first break, computed again without dropout."""
-    # the fast ops compute several steps at once: the textbook's name each
-    ops = TEXTBOOK if state.ops == FAST else state.ops
-    for micro in range(state.run.train.grad_accumulation):
-        broken = first_break(state.params, *_batch(state, tokens, micro), state.config, ops)
-        if broken:
-            return broken
-    return None
-
-
-def _diagnosis(state: TrainingState, loss: float, grads: Params) -> str:
-    for kind, arrays in (("parameter", state.params), ("gradient", grads)):
-        for name, array in arrays.items():
-            bad = array.size - int(np.isfinite(array).sum())
-            if bad:
-                return (f"step {state.step + 1}: loss {loss}; the first bad {kind} is {name} "
-                        f"({bad} of {array.size} numbers are NaN or infinite)")
-    return f"step {state.step + 1}: loss {loss}, though every parameter and gradient is finite"

@@ -184,6 +184,22 @@ def load_task(
                          split_labels(data.labels), report)
 
 
+def load_again(
+    data: DataSettings, tokenizer: Tokenizer | str, length: int, fingerprint: str,
+    report: Callable[[str], None] | None = None,
+) -> Corpus:
+    """The corpus of a run that is resumed. Raises CorpusError unless it has this fingerprint."""
+    changed = (f"has {data.corpus} changed since the run began? restore it, say with --corpus "
+               f"where it is, or start a new run")
+    try:
+        corpus = load_task(data, tokenizer, length, report)
+    except CorpusError as error:
+        raise CorpusError(f"{error}; {changed}") from None
+    if corpus.fingerprint != fingerprint:
+        raise CorpusError(f"this is not the text that the run was trained on; {changed}")
+    return corpus
+
+
 def check_length(run: RunConfig, corpus: Corpus) -> None:
     """CorpusError unless both splits of a text hold at least one sequence and its last target."""
     if run.data.task != "text":

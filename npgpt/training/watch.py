@@ -30,8 +30,8 @@ from ..machine.threads import one_blas_thread
 from ..params import Params
 from ..probe.activity import PARTS, Units, measure, update_ratios
 from ..tape import Array
-from .checkpoint import TrainingState
 from .log import Record, plain
+from .state import TrainingState
 
 # sequences that a probe passes through the model
 PROBE = 4

@@ -95,6 +95,7 @@ def test_the_pages_say_what_the_result_files_say():
     results = report.read_results(report.RESULTS)
     for page, name, text in (
         (PAGE, "speed", report.section(results, report.RESULTS)),
+        (PAGE, "busy", report.busy_section(report.read_busy(report.RESULTS))),
         (PAGE, "recipe", recipe.section(json.loads((report.RESULTS / "recipe.json").read_text()))),
     ):
         content = page.read_text(encoding="utf-8")

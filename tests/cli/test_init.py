@@ -10,7 +10,7 @@ import pytest
 from npgpt.cli import VERBS, exit_code, main, one_line, parse, verb_parser
 from npgpt.demos import DEMOS
 from npgpt.text import CorpusError
-from npgpt.training.loop import Diverged
+from npgpt.training.update import Diverged
 from npgpt.version import VERSION
 from npgpt.weights import CheckpointError
 

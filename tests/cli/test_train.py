@@ -80,6 +80,7 @@ def test_a_run_continues_with_less_memory_to_the_same_bits(npgpt, run_folder):
     (["--resume", "."], "not a run folder"),
     (["--resume", "run", "--seed", "3"], "--seed cannot be changed"),
     (["--resume", "run", "--preset", "gpt2"], "--preset cannot be combined with --resume"),
+    (["--resume", "run", "--init-from", "gpt2"], "--from cannot be combined with --resume"),
     (["--out", "run"], "already holds a run"),
     (["--out", "run/config.toml"], "run/config.toml: not a folder; name another place"),
     (["--preset", "gpt5"], "unknown preset"),
@@ -184,7 +185,7 @@ def test_nobody_else_goes_on_from_the_state_that_a_run_has_read(npgpt, run_folde
         asked.append(given)
         return load_task(*given, **named)
 
-    monkeypatch.setattr("npgpt.cli.train.load_task", while_it_prepares)
+    monkeypatch.setattr("npgpt.training.tasks.load_task", while_it_prepares)
     assert npgpt("train", "--resume", run_folder, "--max-steps", "5")[0] == 0
     assert len(asked) == 1 and load_checkpoint(run_folder).step == 5
 

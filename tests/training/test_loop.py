@@ -19,10 +19,9 @@ from npgpt.text import CorpusError
 from npgpt.training import loop
 from npgpt.training.checkpoint import checkpoints, load_checkpoint
 from npgpt.training.log import read_log
-from npgpt.training.loop import Diverged, batch_gradients, train, train_step
-from npgpt.training.step.gradients import loss_and_grads
-from npgpt.training.step.row_random import RowRandom
+from npgpt.training.loop import train
 from npgpt.training.step.workers import Workers
+from npgpt.training.update import Diverged
 
 from .conftest import SMALL, Silent
 
@@ -99,7 +98,8 @@ def test_a_run_writes_what_it_promises(start, corpus, tmp_path):
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(start, corpus, tmp_path, stop):
     whole = start()
     train(tmp_path / "whole", whole, corpus, Silent())
-    first = train(tmp_path / "parts", start(), corpus, Silent(), after(stop))
+    part = start()
+    first = train(tmp_path / "parts", part, corpus, Silent(), lambda: part.step >= stop)
     assert (first.reason, first.step, first.val_loss) == ("interrupted", stop, None)
     state = load_checkpoint(tmp_path / "parts")
     assert state.step == stop
@@ -259,33 +259,6 @@ def test_a_bad_number_stops_within_one_step_and_names_the_first_bad_parameter(
     assert kept.step == 5 and all(np.isfinite(a).all() for a in kept.params.values())
 
 
-def test_a_step_that_diverges_changes_nothing(start, corpus):
-    state = start()
-    state.params["ln_f.weight"][0] = math.nan
-    before = {name: array.copy() for name, array in state.params.items()}
-    with pytest.raises(Diverged, match="step 1: .*ln_f.weight"):
-        train_step(state, corpus.train)
-    assert state.step == 0
-    for name, array in before.items():
-        np.testing.assert_array_equal(state.params[name], array)
-        assert not state.mean[name].any()
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_gradient_that_is_not_finite_changes_nothing(start, corpus, monkeypatch, bad):
-    state = start()
-    before = {name: array.copy() for name, array in state.params.items()}
-    grads = {name: np.ones_like(array) for name, array in before.items()}
-    grads["ln_f.bias"][1] = bad
-    monkeypatch.setattr(loop, "batch_gradients", lambda *given: (1.0, grads))
-    with pytest.raises(Diverged, match="the first bad gradient is ln_f.bias"):
-        train_step(state, corpus.train)
-    assert state.step == 0
-    for name, array in before.items():
-        np.testing.assert_array_equal(state.params[name], array)
-        assert not state.mean[name].any() and not state.square[name].any()
-
-
 def test_an_update_into_infinity_is_never_saved(start, corpus, tmp_path):
     state = start(learning_rate=1e39, min_learning_rate=0.0, warmup_steps=0, checkpoint_every=1,
                   sample_every=0)
@@ -295,39 +268,11 @@ def test_an_update_into_infinity_is_never_saved(start, corpus, tmp_path):
     assert all(np.isfinite(a).all() for a in kept.params.values())
 
 
-def test_accumulated_gradients_are_the_mean_over_the_batches(start, corpus):
-    both = start(grad_accumulation=2, dtype="float64", resid_pdrop=0.0, embd_pdrop=0.0,
-                 attn_pdrop=0.0)
-    loss, grads = batch_gradients(both, corpus.train)
-    from npgpt import GPT2
-    from npgpt.training.batches import training_batch
-
-    model = GPT2(both.config, both.params)
-    parts = [model.loss_and_grads(*training_batch(
-        corpus.train, SMALL["batch_size"], 8, seed=1337, step=0, micro=m)) for m in (0, 1)]
-    assert loss == pytest.approx((parts[0][0] + parts[1][0]) / 2, rel=1e-12)
-    for name, grad in grads.items():
-        np.testing.assert_allclose(grad, (parts[0][1][name] + parts[1][1][name]) / 2, atol=1e-12)
-
-
-@pytest.mark.parametrize("kind", ["resid_pdrop", "embd_pdrop", "attn_pdrop"])
-def test_each_kind_of_dropout_is_drawn_for_the_step_and_the_batch(start, corpus, kind):
-    none = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
-    state = start(grad_accumulation=1, **{**none, kind: 0.4})
-    state.step = 3
-    ids, targets = loop.training_batch(corpus.train, 3, 8, seed=1337, step=3, micro=0)
-    loss, grads = loss_and_grads(
-        state.params, ids, targets, state.config, rng=RowRandom(1337, 3, 0, 3))
-    assert loss != loss_and_grads(state.params, ids, targets, state.config)[0]
-    got_loss, got = batch_gradients(state, corpus.train)
-    assert got_loss == loss and all((got[name] == grads[name]).all() for name in grads)
-
-
 def test_a_run_has_a_worker_for_each_thread_but_one_where_enough_steps_remain(start, monkeypatch):
     monkeypatch.setattr(threads.THRESHOLDS, "shard_work", 0)
     for wanted, settings in {2: {"threads": 3}, 0: {"threads": 1}, 1: {"threads": 2}}.items():
-        assert loop._workers(start(max_steps=20, **settings)).count == wanted
-        assert loop._workers(start(max_steps=19, **settings)).count == 0
+        assert loop.workers_for(start(max_steps=20, **settings)).count == wanted
+        assert loop.workers_for(start(max_steps=19, **settings)).count == 0
 
 
 def test_time_runs_out_with_a_checkpoint(start, corpus, tmp_path):
@@ -341,7 +286,8 @@ def test_time_runs_out_with_a_checkpoint(start, corpus, tmp_path):
 def test_a_stop_in_the_last_evaluation_leaves_a_finished_run_without_a_result(
     start, corpus, tmp_path
 ):
-    outcome = train(tmp_path / "run", start(), corpus, Silent(), after(SMALL["max_steps"] + 1))
+    outcome = train(tmp_path / "run", start(sample_every=0), corpus, Silent(),
+                    after(SMALL["max_steps"] + 1))
     assert (outcome.reason, outcome.step, outcome.val_loss) == ("finished", 12, None)
     assert not (tmp_path / "run" / "result.json").exists()
     state = load_checkpoint(tmp_path / "run")

@@ -11,8 +11,9 @@ from npgpt.probe.entropy import causal_bound
 from npgpt.text import load_corpus
 from npgpt.training.checkpoint import load_checkpoint
 from npgpt.training.log import read_log
-from npgpt.training.loop import Diverged, new_state, train
+from npgpt.training.loop import new_state, train
 from npgpt.training.settings import resolve
+from npgpt.training.update import Diverged
 from npgpt.training.watch import TrainingWatch
 
 from ..stories import write_story

@@ -79,7 +79,7 @@ def decaying(params: Mapping[str, Array], slopes: bool = False) -> set[str]:
 
 def zero_moments(params: Mapping[str, Array]) -> dict[str, Array]:
     """Zeros of every parameter's shape and dtype."""
-    return {name: np.zeros_like(array) for name, array in params.items()}
+    return {name: np.zeros(array.shape, array.dtype) for name, array in params.items()}
 
 
 def clipping(norm: float, grad_clip: float) -> float:

@@ -23,9 +23,13 @@ class RowRandom:
     It is used up like any generator: the next call draws the next numbers.
     """
 
-    def __init__(self, seed: int, step: int, micro_step: int, rows: int) -> None:
+    def __init__(
+        self, seed: int, step: int, micro_step: int, rows: int, first: int = 0
+    ) -> None:
+        """Of `rows` sequences of a batch, beginning with number `first`."""
         self._generators: Sequence[np.random.Generator] = [
-            np.random.default_rng([seed, step, micro_step, row]) for row in range(rows)
+            np.random.default_rng([seed, step, micro_step, row])
+            for row in range(first, first + rows)
         ]
 
     def __len__(self) -> int:
