@@ -99,7 +99,7 @@ def row_of(name: str, x: int, llmc: Callable[[int, int], Path] | None = None) ->
         contestants = {"npgpt": ("npgpt_growth", job),
                        "fast mode": ("torch_growth", {**job, "fast": True})}
         # element by element: time grows with the square
-        if x <= 2**13:
+        if x <= 2**10:
             contestants["PyTorch"] = ("torch_growth", {**job, "fast": False})
     elif name == "decode":
         job = {"work": "decode", "config": {**MODEL, "n_positions": x}, "length": x}
