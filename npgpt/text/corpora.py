@@ -141,7 +141,7 @@ def load_corpus(
 
     folder = cache_folder(cache_dir)
     source = find_source(name_or_path, folder, note)
-    content = content_hash(source)
+    content = content_hash(source, (_end_of(asked), END_OF_TEXT))
     if not content.n_bytes:
         raise CorpusError(f"{source.name} is empty; a corpus needs text")
     wish = _Wish(asked, special)
@@ -215,12 +215,32 @@ def _learned(source: Source, name: str) -> Tokenizer:
 def _report_ends(
     source: Source, content: ContentHash, tokenizer: Tokenizer, special: bool, report: Report
 ) -> None:
-    """Say what was made of <|endoftext|> in a text, if it is there and the tokenizer has it."""
-    if not content.n_ends or tokenizer.eot_id is None:
+    """Say what was made of the text that ends a document, which is GPT-2's <|endoftext|> or the
+    tokenizer's own, if it is there."""
+    if tokenizer.eot_id is None:
         return
-    times = f"{END_OF_TEXT} {content.n_ends:,} time{'s' * (content.n_ends > 1)}"
-    report(f"{source.name} holds {times}: each is the end of a document" if special else
-           f"{source.name} holds {times}, read as text; --special makes each the end of a document")
+    for end, count in content.counts.items():
+        if not count:
+            continue
+        found = f"{source.name} holds {end} {count:,} time{'s' * (count > 1)}"
+        if end == _end_of(tokenizer):
+            report(f"{found}: each is the end of a document" if special else
+                   f"{found}, read as text; --special makes each the end of a document")
+        elif end not in _specials(tokenizer):
+            report(f"{found}, read as text: the end of a document is {_end_of(tokenizer)} to this "
+                   "tokenizer")
+
+
+def _end_of(tokenizer: Tokenizer | str) -> str:
+    """The text of the token that ends a document."""
+    if isinstance(tokenizer, BPETokenizer) and tokenizer.name != "gpt2":
+        return tokenizer.vocabulary.end or END_OF_TEXT
+    return END_OF_TEXT
+
+
+def _specials(tokenizer: Tokenizer) -> set[str]:
+    added = tokenizer.vocabulary.added if isinstance(tokenizer, BPETokenizer) else ()
+    return {token.text for token in added}
 
 
 def _tokenizer_of(header: TokenHeader, content: ContentHash, wish: _Wish) -> Tokenizer:

@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import BinaryIO, Callable, Iterable, Iterator
 
 from ..documents import open_regular
-from .vocabulary import END_OF_TEXT
 
 MARK = "\ufeff"     # the byte-order mark that some editors put before a text
 # encoding a block briefly needs some thirty times its size
 BLOCK_BYTES = 1 << 18
 _SNIFF_BYTES = 8192
-_END = END_OF_TEXT.encode()
 # files of a folder that a note names
 NAMED = 3
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -51,22 +49,27 @@ class Source:
 
 
 class ContentHash:
-    """The number of bytes, and the sha256 of all documents' sha256: where one ends counts too."""
+    """The number of bytes, and the sha256 of all documents' sha256: where one ends counts too.
 
-    def __init__(self) -> None:
+    `counts` says how often each text of `sought` stands in the documents.
+    """
+
+    def __init__(self, sought: Iterable[str] = ()) -> None:
         self.n_bytes = 0
-        self.n_ends = 0         # how often <|endoftext|> stands in the documents
+        self.counts = dict.fromkeys(sought, 0)
         self._all = hashlib.sha256()
 
     def reading(self, document: Document) -> Iterator[bytes]:
         """A document's bytes, block by block; added here on the way."""
         one = hashlib.sha256()
-        before = b""
+        before = dict.fromkeys(self.counts, b"")
         for block in read_blocks(document):
             self.n_bytes += len(block)
-            self.n_ends += (before + block).count(_END)
-            # the beginning of one that ends in the next block, and never a whole one
-            before = block[1 - len(_END):]
+            for text, begun in before.items():
+                both, sought = begun + block, text.encode()
+                self.counts[text] += both.count(sought)
+                # the beginning of one that ends in the next block, and never a whole one
+                before[text] = both[len(both) - len(sought) + 1:]
             one.update(block)
             yield block
         self._all.update(one.digest())
@@ -76,9 +79,9 @@ class ContentHash:
         return self._all.hexdigest()
 
 
-def content_hash(source: Source) -> ContentHash:
-    """Read a source to its end, for its hash and size."""
-    content = ContentHash()
+def content_hash(source: Source, sought: Iterable[str] = ()) -> ContentHash:
+    """Read a source to its end, for its hash and size and how often some texts stand in it."""
+    content = ContentHash(sought)
     for document in source.documents:
         for _ in content.reading(document):
             pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import regex
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from npgpt.text import BPETokenizer, load_corpus, tokenizer_from_dict
 from npgpt.text.learned import count_pieces, learn_merges, learn_vocabulary, merged
-from npgpt.text.vocabulary import PATTERN, Vocabulary
+from npgpt.text.vocabulary import PATTERN, Added, Vocabulary
 
 TEXT = "low low low low low lower lower newest newest newest newest newest newest widest widest "
 
@@ -108,6 +109,26 @@ def test_ends_of_documents_in_a_text_are_reported_and_are_tokens_if_asked_for(
     assert plain.fingerprint != special.fingerprint and plain.path != special.path
     assert plain.tokenizer.decode(plain.train) == special.tokenizer.decode(special.train)
     assert load_corpus(tmp_path / "text.txt", "char", 0.0).notes == ()
+
+
+@pytest.mark.parametrize("special", [False, True])
+def test_the_end_of_a_document_has_the_name_that_the_tokenizer_gives_it(
+    tmp_path, monkeypatch, special
+):
+    monkeypatch.setenv("NPGPT_CACHE", str(tmp_path / "cache"))
+    own = learn_vocabulary([TEXT], 270)
+    tokenizer = BPETokenizer(replace(own, added=(Added("‹|文末|>", own.size),), end="‹|文末|>"))
+    (tmp_path / "text.txt").write_text("one‹|文末|>" * 3 + "x" * (2**18 - 40) + "two‹|文末|>y",
+                                       encoding="utf-8")
+    (tmp_path / "other.txt").write_text("one<|endoftext|>two", encoding="utf-8")
+    corpus = load_corpus(tmp_path / "text.txt", tokenizer, 0.0, special=special)
+    other = load_corpus(tmp_path / "other.txt", tokenizer, 0.0, special=special)
+    assert corpus.notes == (f"{corpus.name} holds ‹|文末|> 4 times" + (
+        ": each is the end of a document" if special else
+        ", read as text; --special makes each the end of a document"),)
+    assert (corpus.train == tokenizer.eot_id).sum() == (4 if special else 0)
+    assert other.notes == (f"{other.name} holds <|endoftext|> 1 time, read as text: the end of a "
+                           "document is ‹|文末|> to this tokenizer",)
 
 
 def test_a_vocabulary_comes_back_from_its_file():
