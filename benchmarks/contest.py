@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import statistics
 import subprocess
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ class Worker:
     def __init__(self, name: str, contestant: Contestant, peers_python: str | None) -> None:
         self.name = name
         side, job = contestant
-        python = peers_python if _needs_peers(contestant) else sys.executable
+        python = peers_python if _needs_peers(contestant) else job.get("python", sys.executable)
+        job = {key: value for key, value in job.items() if key != "python"}
         # threads are each contestant's own business; npgpt must be found beside the peers too
         environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
         paths = [str(ROOT), environment.get("PYTHONPATH", "")]
@@ -78,12 +81,23 @@ class Worker:
             self.process.wait()
 
 
+def peers_python(given: str | None) -> str | None:
+    """The Python that has the peers: the given one, or this one if it has torch; else None."""
+    if given is None and importlib.util.find_spec("torch") is not None:
+        return sys.executable
+    if given is None:
+        print("without PyTorch and transformers: the extra `bench` installs them")
+    return given
+
+
 def hold(
-    row: Row, pairs: int, peers_python: str | None, without: tuple[str, ...]
+    row: Row, pairs: int, peers_python: str | None, without: tuple[str, ...],
+    beside: AbstractContextManager[None] = nullcontext(),
 ) -> dict[str, Any]:
     """Measure one row: seconds of every repetition, medians, ratios to npgpt, peak memory.
 
-    Raises RuntimeError, naming the contestant, if npgpt or its rival fails.
+    `beside` is entered once all are prepared, while they take turns. Raises RuntimeError, naming
+    the contestant, if npgpt or its rival fails.
     """
     chosen = {
         name: contestant for name, contestant in row.contestants.items()
@@ -105,10 +119,11 @@ def hold(
                 left_out[name] = str(error)
         for name in left_out:
             del chosen[name], runs[name]
-        for pair in range(pairs):
-            # forwards, then backwards: whoever comes first has no advantage
-            for worker in workers if pair % 2 == 0 else workers[::-1]:
-                runs[worker.name].append(worker.run())
+        with beside:
+            for pair in range(pairs):
+                # forwards, then backwards: whoever comes first has no advantage
+                for worker in workers if pair % 2 == 0 else workers[::-1]:
+                    runs[worker.name].append(worker.run())
         for worker in workers:
             own = [e["peak_bytes"] for e in _extras(runs[worker.name]) if "peak_bytes" in e]
             peaks[worker.name] = max(own, default=0) or worker.quit()

@@ -43,6 +43,8 @@ def write_gguf(path: Path, config: GPT2Config, kind: str) -> None:
     ]
     tensors = [(_their_name(name), _theirs(name, array))
                for name, array in init_params(config).items()]
+    # tied weights, written twice: not every version of llama.cpp finds them by the first name alone
+    tensors.append(("output.weight", tensors[0][1]))
     head = [struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(keys))]
     head += [_text(key) + _value(value) for key, value in keys]
     offset = 0

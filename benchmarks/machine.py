@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sysconfig
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,7 +25,8 @@ def describe_machine() -> dict[str, Any]:
         else os.cpu_count(),
         "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "system": platform.system(),
-        "python": platform.python_version(),
+        "python": platform.python_version() + (
+            " free-threaded" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""),
         "npgpt": VERSION,
         "blas": _blas(),
         "threads": get_threads(),

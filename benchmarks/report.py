@@ -3,7 +3,7 @@
     python -m benchmarks.report            rewrites the measured sections, and the charts
     python -m benchmarks.report --print    the tables alone, to the terminal
 
-The few figures of the main README come from the same files.
+The few figures of the main README come from `python -m benchmarks.peers`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from . import busy
 from .charts import chart, op_chart
 from .limits import limit_lines
-from .readme import PAGE, ROOT, put_section
+from .readme import PAGE, put_section
 from .suite import rows
 
 RESULTS = Path(__file__).parent / "results"
@@ -29,8 +30,6 @@ PEERS = (
 )
 # optional programs, and where they would be measured
 PROGRAMS = {"llama.cpp": ("prefill", "decode"), "llm.c": ("train-gpt2-64",)}
-# what the main README shows of them
-FIGURES = ("train-recipe", "train-gpt2-64", "train-gpt2-1024", "decode")
 
 
 def main() -> int:
@@ -42,17 +41,15 @@ def main() -> int:
     parser.add_argument("--print", action="store_true", help="print the tables and write nothing")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER")
     parser.add_argument("--page", type=Path, default=PAGE, metavar="FILE",
-                        help="with the section `speed` (default benchmarks/README.md)")
-    parser.add_argument("--readme", type=Path, default=ROOT / "README.md", metavar="FILE",
-                        help="with the section `figures` (default README.md)")
+                        help="with the sections `speed` and `busy` (default benchmarks/README.md)")
     args = parser.parse_args()
-    results = read_results(args.results)
+    results, crowded = read_results(args.results), read_busy(args.results)
     if not results:
         print(f"no results in {args.results}; run python -m benchmarks first", file=sys.stderr)
         return 3
     text = section(results, args.results)
     if args.print:
-        print(text)
+        print("\n\n".join([text, busy_section(crowded)]))
         return 0
     drawn = [result for result in results if result["name"] not in APART]
     (args.results / "speed.svg").write_text(chart(drawn), encoding="utf-8")
@@ -60,7 +57,7 @@ def main() -> int:
         if result["name"] == "ops":
             (args.results / "ops.svg").write_text(op_chart(result), encoding="utf-8")
     put_section("speed", text, args.page)
-    put_section("figures", figures(results, args.results), args.readme)
+    put_section("busy", busy_section(crowded), args.page)
     return 0
 
 
@@ -68,6 +65,25 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
     """The results in the suite's order; rows without a file are left out."""
     files = [folder / f"{row.name}.json" for row in rows()]
     return [json.loads(path.read_text(encoding="utf-8")) for path in files if path.exists()]
+
+
+def read_busy(folder: Path) -> list[dict[str, Any]]:
+    """The results of --busy, in its rows' order; rows without a file are left out."""
+    files = [folder / busy.FOLDER / f"{row.name}.json" for row in busy.busy_rows()]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in files if path.exists()]
+
+
+def busy_section(crowded: list[dict[str, Any]]) -> str:
+    """The section `busy` of benchmarks/README.md."""
+    if not crowded:
+        return "Not measured yet: `python -m benchmarks --busy 0 2 4`."
+    rounds = sorted({held["pairs"] for result in crowded for held in result["beside"].values()})
+    return "\n\n".join([busy.table(crowded), (
+        f"npgpt's time over the other's beside so many programs that compute without a pause, all "
+        f"contestants by turns, medians of {_span(rounds)}; in bold what is more than "
+        f"{busy.MOST} times one thread's time, or more than {busy.FURTHER} times the ratio on the "
+        f"quiet machine. {machines_line([result['machine'] for result in crowded])}. "
+        f"`python -m benchmarks --busy 0 2 4`")])
 
 
 def section(results: list[dict[str, Any]], folder: Path) -> str:
@@ -81,29 +97,6 @@ def section(results: list[dict[str, Any]], folder: Path) -> str:
     parts += filter(None, [limit_lines(results)])
     parts += [op_table(result) for result in results if result["name"] == "ops"]
     return "\n\n".join(parts)
-
-
-def figures(results: list[dict[str, Any]], folder: Path) -> str:
-    """The section `figures` of the main README: time beside PyTorch's, and the loss of training."""
-    lines = ["| work | npgpt | its time over PyTorch's |", "|---|---|---|"]
-    chosen = [result for result in results
-              if result["name"] in FIGURES and result["rival"] in result["columns"]]
-    for result in chosen:
-        columns = result["columns"]
-        what = "a training step of " if result["name"].startswith("train-") else ""
-        lines.append(f"| {what}{result['label']} | {duration(columns['npgpt']['median'])} "
-                     f"| {columns[result['rival']]['npgpt_ratio']:.2f} |")
-    if not chosen:
-        return ""
-    machine = chosen[0]["machine"]
-    lines += ["", f"On {machine['cores']} cores of {machine['processor']}, in float32; below 1 "
-                  "npgpt is quicker."]
-    if (folder / RECIPE_FILE).exists():
-        recipe = json.loads((folder / RECIPE_FILE).read_text(encoding="utf-8"))
-        lines += [f"nanoGPT's recipe ends at {recipe['mean_val_loss']:.3f} nats per character "
-                  f"(mean of {len(recipe['runs'])} seeds); PyTorch ends at "
-                  f"{' and '.join(map(str, recipe['pytorch']))}."]
-    return "\n".join(lines)
 
 
 def table(results: list[dict[str, Any]]) -> str:
@@ -142,14 +135,14 @@ def _reading(results: list[dict[str, Any]]) -> str:
     peers = PEERS if any(machine.get("torch") for machine in machines) else ""
     absent = f" Not installed there: {', '.join(missing)}." if missing else ""
     return (
-        f"Medians of {_span(rounds)} in which all take turns, on {_machines(machines)}. "
+        f"Medians of {_span(rounds)} in which all take turns, on {machines_line(machines)}. "
         "A ratio is npgpt's time over the other's: below 1 npgpt is quicker. "
         f"{peers}`matmuls` are the bare matmuls of the same step: the floor. `plain` is npgpt "
         f"without activation checkpointing, `float32` npgpt without int8.{absent}"
     )
 
 
-def _machines(machines: list[dict[str, Any]]) -> str:
+def machines_line(machines: list[dict[str, Any]]) -> str:
     """Where, with what and when; a table of several machines names them all."""
     found = []
     for machine in machines:

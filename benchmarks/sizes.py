@@ -28,6 +28,9 @@ LABELS = {
 # before had filled
 STEPS = {"recipe": 20}
 
+# beside training: tokens written, batches evaluated, models whose gradients are checked
+WRITTEN, BATCHES, CHECKED = 200, 20, 1
+
 ADAMW: dict[str, Any] = {"lr": 1e-3, "betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.1}
 CLIP = 1.0
 # of the single ops: positions, channels, hidden channels, vocabulary, heads; dropout; the penalty
@@ -41,15 +44,20 @@ REPEATS = 10
 WEIGHTS_READ = (40448, 3072)
 
 
+def sized(size: Any) -> tuple[dict[str, int], int, int]:
+    """(config, batch, length): a name of SIZES, or the three themselves."""
+    return SIZES[size] if isinstance(size, str) else tuple(size)    # type: ignore[return-value]
+
+
 def matmul_flops(name: str) -> float:
     """Multiplications and additions of all repeats of the three matmuls of one of LIMIT_SHAPES."""
     positions, into, out = LIMIT_SHAPES[name]
     return REPEATS * 3 * 2.0 * positions * into * out
 
 
-def repeated(step: Callable[[], Any], size: str) -> Callable[[], dict[str, int]]:
+def repeated(step: Callable[[], Any], size: Any) -> Callable[[], dict[str, int]]:
     """One repetition of a training row: as many steps as STEPS says, and their number."""
-    steps = STEPS.get(size, 1)
+    steps = STEPS.get(size, 1) if isinstance(size, str) else 1
 
     def once() -> dict[str, int]:
         for _ in range(steps):

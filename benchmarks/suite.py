@@ -1,6 +1,7 @@
 """What is measured: rows, and for each its contestants. The first contestant is npgpt.
 
-A contestant is (side, job): a module of benchmarks.sides, and the arguments of its `prepare`.
+A contestant is (side, job): a module of benchmarks.sides, and the arguments of its `prepare`; an
+argument `python` is the Python that runs it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ class Row(NamedTuple):
     rival: str
 
 
-PEERS = ("torch_gpt", "torch_ops", "torch_limits", "torch_loop", "hugging_face")
+PEERS = ("torch_gpt", "torch_ops", "torch_limits", "torch_loop", "torch_busy", "torch_growth",
+         "hugging_face")
 
 
 def rows(llama: str | None = None, llmc: str | None = None) -> list[Row]:

@@ -13,7 +13,7 @@ from . import weights
 from .budget import check_room_for
 from .checked import checked
 from .config import GPT2Config
-from .fast.ops import FAST
+from .fast.ops import FAST, blas_of
 from .generation.language_model import LanguageModel
 from .generation.quantized import quantize
 from .ids import check_ids, check_integers
@@ -116,7 +116,8 @@ class GPT2(LanguageModel):
         Raises ValueError for ids outside the vocabulary or more than n_positions of them.
         """
         array = self._checked(ids)
-        out = _model.logits(self.params, np.atleast_2d(array), self.config, ops=self.ops)
+        with blas_of(self.ops, self.config, array.size):
+            out = _model.logits(self.params, np.atleast_2d(array), self.config, ops=self.ops)
         return out.reshape(*array.shape, self.config.n_labels or self.config.vocab_size)
 
     def loss(self, ids: ArrayLike, targets: ArrayLike) -> float:
@@ -126,7 +127,8 @@ class GPT2(LanguageModel):
         There is no dropout. Raises ValueError as `logits` does, and for targets of another shape.
         """
         ids, targets = self._checked_pair(ids, targets)
-        return float(_model.loss(self.params, ids, targets, self.config, ops=self.ops))
+        with blas_of(self.ops, self.config, ids.size):
+            return float(_model.loss(self.params, ids, targets, self.config, ops=self.ops))
 
     @checked
     def loss_and_grads(

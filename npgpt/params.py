@@ -82,6 +82,12 @@ def parameter_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def matrix_weights(config: GPT2Config) -> int:
+    """How many weights each position is multiplied with, which times positions is a pass's work."""
+    matrices = config.n_layer * config.n_embd * (4 * config.n_embd + 2 * config.inner)
+    return matrices + config.vocab_size * config.n_embd
+
+
 def init_params(
     config: GPT2Config, seed: int = 0, dtype: type | str | np.dtype = np.float32,
     only: Callable[[str], bool] = lambda name: True,

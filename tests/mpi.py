@@ -61,8 +61,8 @@ class Job:
     def ranks(self, n):
         """The processes of the n ranks, once all are there: mpiexec's grandchildren."""
         def found():
-            return {rank: process for proxy in _children(self.process.pid)
-                    for process in _children(proxy)
+            return {rank: process for proxy in children(self.process.pid)
+                    for process in children(proxy)
                     for rank in re.findall(r"\0PMI_RANK=(\d+)", _read(process, "environ"))}
 
         self.until(lambda: len(found()) == n)
@@ -76,7 +76,8 @@ def _read(process, name):
         return ""
 
 
-def _children(process):
+def children(process):
+    """The processes that a process has started."""
     return [int(child) for child in _read(process, f"task/{process}/children").split()]
 
 

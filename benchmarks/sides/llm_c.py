@@ -29,10 +29,13 @@ STEP = re.compile(r"step (\d+).*?([0-9.]+) ms")
 MEASURED = 2
 
 
-def prepare(program: str) -> Callable[[], Any]:
-    """A callable that measures one training step."""
+def prepare(program: str, config: dict[str, int] | None = None) -> Callable[[], Any]:
+    """A callable that measures one training step, by default of GPT-2 124M.
+
+    The program's batch and length are constants of its source.
+    """
     folder = scratch_folder()
-    write_folder(folder, GPT2Config.named("gpt2"))
+    write_folder(folder, GPT2Config.from_dict(config) if config else GPT2Config.named("gpt2"))
 
     def once() -> dict[str, Any]:
         return measure([os.path.abspath(program)], folder)

@@ -8,12 +8,13 @@ from typing import Any, Callable
 import numpy as np
 
 from npgpt import GPT2Config
+from npgpt.machine import threads as _threads
 from npgpt.params import init_params
 from npgpt.training.step.adamw import adamw_step, global_norm
 from npgpt.training.step.gradients import choose_shards, loss_and_grads
 from npgpt.training.step.workers import Workers
 
-from ..sizes import ADAMW, CLIP, SIZES, repeated
+from ..sizes import ADAMW, CLIP, repeated, sized
 
 NO_DROPOUT = {"embd_pdrop": 0.0, "attn_pdrop": 0.0, "resid_pdrop": 0.0}
 
@@ -24,10 +25,14 @@ def prepare(work: str, **settings: Any) -> Callable[[], Any]:
     return works[work](**settings)
 
 
-def _train(size: str, **settings: Any) -> Callable[[], Any]:
-    values, batch, length = SIZES[size]
+def _train(
+    size: Any, threads: int | None = None, dtype: str = "float32", **settings: Any
+) -> Callable[[], Any]:
+    if threads is not None:
+        _threads.set_default(threads)
+    values, batch, length = sized(size)
     config = GPT2Config.from_dict({**values, **NO_DROPOUT})
-    params = init_params(config)
+    params = {name: p.astype(dtype) for name, p in init_params(config).items()}
     m = {name: np.zeros_like(p) for name, p in params.items()}
     v = {name: np.zeros_like(p) for name, p in params.items()}
     decays = {name for name, p in params.items() if p.ndim >= 2}

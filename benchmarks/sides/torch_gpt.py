@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..sizes import ADAMW, CLIP, SIZES, repeated
+from ..sizes import ADAMW, CLIP, repeated, sized
 
 
 class Block(nn.Module):
@@ -68,13 +68,15 @@ def fused_adamw(model: nn.Module, **settings: Any) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, fused=True, **settings)
 
 
-def prepare(work: str, size: str, mode: str) -> Callable[[], Any]:
+def prepare(
+    work: str, size: Any, mode: str = "eager", threads: int | None = None
+) -> Callable[[], Any]:
     """A callable that does one training step; mode is eager, compiled or bf16."""
     if work != "train":
         raise ValueError(f"unknown work {work!r}; expected 'train'")
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     torch.manual_seed(0)
-    config, batch, length = SIZES[size]
+    config, batch, length = sized(size)
     model = GPT(**config)
     optimiser = fused_adamw(model, **ADAMW)
     ids, targets = torch.randint(0, config["vocab_size"], (2, batch, length))

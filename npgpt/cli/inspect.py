@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 from .. import variants, weights
 from ..budget import budget
@@ -23,6 +24,7 @@ from ..training.checkpoint import (
 )
 from ..training.settings import PRESETS, RunConfig, resolve
 from ..training.step.memory import peak_memory
+from ..training.step.rank_cost import rank_cost
 from ..weights.hub import found
 from ..weights.huggingface import read_config
 from .options import add_base, use_base
@@ -36,6 +38,7 @@ examples:
   npgpt inspect shakespeare-char     a preset of npgpt train
   npgpt inspect my-run.toml          a config file of npgpt train
   npgpt inspect runs/python-docs     a run, a checkpoint, or published weights
+  npgpt inspect gpt2 --ranks 4       what each rank of a training over MPI needs
 """
 
 
@@ -54,6 +57,8 @@ def add_arguments(parser: Parser) -> None:
                         help="tokens of each (default: as trained, or the context)")
     parser.add_argument("--recompute", action="store_true",
                         help="predict for activation checkpointing")
+    parser.add_argument("--ranks", type=int, metavar="N",
+                        help="predict memory and bytes sent of each rank of train --mpi")
     parser.add_argument("--all", action="store_true",
                         help="list every block's parameters, not only the first one's, and the "
                              "variants that are off")
@@ -65,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
         config, training = _model(args)
     if args.untied:
         config = config.replace(tie_word_embeddings=False)
-    peak = _peak_of_training(args, config, training)
+    step = _step(args, config, training)
+    over_ranks = [] if args.ranks is None else _rank_lines(args, config, step)
     print(f"{args.what}\n")
     plain = GPT2Config().to_dict()
     for name, value in config.to_dict().items():
@@ -79,12 +85,13 @@ def run(args: argparse.Namespace) -> int:
                    f"{bytes_text(double.parameter_bytes)} in float64"),
         ("memory to train", f"{bytes_text(cost.training_bytes)} with gradients and AdamW's "
                             f"moments"),
-        ("peak of training", peak),
+        ("peak of training", _peak_of_training(config, step)),
         ("FLOPs per token", f"{count_text(cost.flops_per_token)} forward, "
                             f"{count_text(cost.training_flops_per_token)} with backward, at "
                             f"context {config.n_positions}"),
     ):
         print(f"  {label:22} {value}")
+    print(*over_ranks, sep="\n", end="\n" * bool(over_ranks))
     return 0
 
 
@@ -103,10 +110,17 @@ def _print_parameters(config: GPT2Config, every_block: bool) -> None:
     print()
 
 
-def _peak_of_training(
-    args: argparse.Namespace, config: GPT2Config, training: RunConfig | None
-) -> str:
-    """The peak memory of a training step, and of what kind of step."""
+class _Step(NamedTuple):
+    """A training step: sequences, tokens of each, batches accumulated."""
+
+    batch: int
+    length: int
+    summed: int
+    recompute: bool
+
+
+def _step(args: argparse.Namespace, config: GPT2Config, training: RunConfig | None) -> _Step:
+    """The step that is trained, as far as it is known, with what the options change."""
     batch, length, summed, recompute = 1, config.n_positions, 1, False
     if training is not None:
         batch, length = training.train.batch_size, training.sequence_length
@@ -115,12 +129,45 @@ def _peak_of_training(
         batch = check_integer("--batch-size", args.batch_size, 1)
     if args.length is not None:
         length = check_integer("--length", args.length, 1, config.n_positions)
-    recompute = recompute or args.recompute
-    peak = peak_memory(config, batch, length, recompute=recompute, grad_accumulation=summed)
-    text = f"{bytes_text(peak)} in a step of {batch} x {length} tokens"
-    extras = [f"{summed} batches accumulated"] if summed > 1 else []
-    extras += ["activation checkpointing"] if recompute else []
+    return _Step(batch, length, summed, recompute or args.recompute)
+
+
+def _peak_of_training(config: GPT2Config, step: _Step) -> str:
+    """The peak memory of a training step, and of what kind of step."""
+    peak = peak_memory(config, step.batch, step.length, recompute=step.recompute,
+                       grad_accumulation=step.summed)
+    text = f"{bytes_text(peak)} in a step of {step.batch} x {step.length} tokens"
+    extras = [f"{step.summed} batches accumulated"] if step.summed > 1 else []
+    extras += ["activation checkpointing"] if step.recompute else []
     return f"{text},\n{'':25}{', '.join(extras)}" if extras else text
+
+
+def _rank_lines(args: argparse.Namespace, config: GPT2Config, step: _Step) -> list[str]:
+    """What each of --ranks needs and sends."""
+    ranks = check_integer("--ranks", args.ranks, 1)
+    batch = step.batch
+    if args.batch_size is None and batch < ranks:
+        # no batch was asked for: the smallest one that so many ranks can train
+        batch = ranks
+    cost = rank_cost(config, batch, step.length, ranks, recompute=step.recompute,
+                     grad_accumulation=step.summed)
+    whole, moments = bytes_text(cost.gradients), bytes_text(2 * cost.gradients)
+    summed, updated, exchanged = "", "", "nothing"
+    if ranks > 1:
+        summed = f", and {bytes_text(cost.summed)} for its part of their sum"
+        updated = f"{bytes_text(cost.moments)}, 1/{ranks} of "
+        exchanged = (f"{bytes_text(cost.sent)}: reduce-scatter and gather, each "
+                     f"{ranks - 1}/{ranks} of {whole}")
+    rows = [
+        ("parameters", whole),
+        ("gradients", whole + summed),
+        ("AdamW's moments", updated + moments),
+        ("activations", f"{bytes_text(cost.activations)} at the end of forward"),
+        ("peak", f"{bytes_text(cost.peak)} at the highest moment of a step"),
+        ("sent in a step", exchanged),
+    ]
+    return [f"\n  a rank of {ranks}, with {cost.sequences} of {batch} sequences of "
+            f"{step.length} tokens", *(f"  {label:22} {value}" for label, value in rows)]
 
 
 def _model(args: argparse.Namespace) -> tuple[GPT2Config, RunConfig | None]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..display.bars import progress_bar
 from ..display.terminal import duration
 from ..lab.folder import Run
+from ..lab.ranks import Everywhere, on_ranks
 from ..lab.report import write_report
 from ..lab.results import number
 from ..lab.runner import run_study
@@ -26,6 +27,7 @@ examples:
   npgpt lab report small                 studies/small/report.html and report.md
   npgpt lab run my-study.toml --jobs 4   a study of your own
   npgpt lab run my-study.toml            again after Ctrl-C or a kill: continues
+  mpiexec -n 8 npgpt lab run small --mpi   a run on each of eight ranks
 
 On Ctrl-C the runs are saved first. The same command continues the study, and
 ends with the same numbers. Seeds and arms may be added to a study's file;
@@ -49,6 +51,8 @@ def add_arguments(parser: Parser) -> None:
                              "pages go (default: the study's folder)")
     parser.add_argument("--jobs", type=int, metavar="N",
                         help="run: training runs at a time (default: one per core)")
+    parser.add_argument("--mpi", action="store_true", default=None,
+                        help="run: started by mpiexec or srun, one run at a time on each rank")
     parser.add_argument("--only", action="append", metavar="ARM",
                         help="run: this arm only; may be repeated")
     parser.add_argument("--max-minutes", type=float, metavar="M",
@@ -59,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     """List, run or report."""
     if args.action not in ACTIONS:
         raise unknown("action", args.action, ACTIONS)
-    for flag in ("jobs", "only", "max_minutes"):
+    for flag in ("jobs", "mpi", "only", "max_minutes"):
         if args.action != "run" and getattr(args, flag) is not None:
             raise ValueError(f"--{flag.replace('_', '-')} belongs to lab run, not to lab "
                              f"{args.action}")
@@ -75,22 +79,36 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.study is None:
         raise ValueError(f"lab {args.action} needs a study: {', '.join(shipped())}, or a TOML file")
-    return _run(args) if args.action == "run" else _report(args)
+    if args.action == "report":
+        return _report(args)
+    if not args.mpi:
+        return _run(args)
+    with on_ranks() as ranks:
+        return 0 if ranks is None else _run(args, ranks)
 
 
-def _run(args: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace, ranks: Everywhere | None = None) -> int:
+    if ranks is not None and args.jobs is not None:
+        raise ValueError("--jobs and --mpi exclude each other: every rank trains one run at a time")
+    if ranks is not None and ranks.jobs == 1:
+        note("--mpi: this is the only rank; mpiexec -n 8 npgpt lab run --mpi ... starts eight")
     study = load_study(args.study)
     folder = FOLDER / study.name if args.out is None else args.out
     head = (f"study      {study.title}\n"
             f"runs       {len(study.arms)} arms x {len(study.seeds)} seeds, in {folder}")
+    if ranks is not None:
+        head += f"\nranks      {ranks.jobs}, each of them trains one run at a time"
     started = time.monotonic()
     with interruption() as happened, StudyProgress(head) as progress:
         outcome = run_study(
             folder, study, progress, jobs=args.jobs, only=args.only,
             max_minutes=args.max_minutes or 0.0, should_stop=happened, report=note,
+            starter=ranks,
         )
     took = duration(time.monotonic() - started)
     again = f"npgpt lab run {args.study}" + (f" --out {folder}" if args.out is not None else "")
+    if ranks is not None:
+        again = f"mpiexec -n {ranks.jobs} {again} --mpi"
     if outcome.reason == "failed":
         note(outcome.message)
         print(f"stopped    the other runs are saved; {outcome.left} are left\ncontinue   {again}")

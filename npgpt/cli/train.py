@@ -325,8 +325,9 @@ def _new_folder(out: Path | None, settings: RunConfig) -> Path:
 
 def _resumed_folder(args: argparse.Namespace, given: dict[str, object]) -> Path:
     """The folder of the run to resume; ValueError if there is none, or for other settings."""
-    for option in ("preset", "config", "out"):
-        if getattr(args, option) is not None:
+    for option, dest in {"preset": "preset", "config": "config", "out": "out",
+                         "from": "init_from"}.items():
+        if getattr(args, dest) is not None:
             raise ValueError(f"--{option} cannot be combined with --resume: the run keeps its "
                              f"settings")
     fixed = [name for name in given if name not in CHANGEABLE]

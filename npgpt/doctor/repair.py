@@ -113,7 +113,6 @@ class Search(Suspects):
         """The repair that an edit is, if it is one: some wrong gradients are right with it, here
         and elsewhere, and no right one is wrong."""
         old = edit.slot.get()
-        others = self._others if self._others is not None else None
         edit.slot.put(edit.new)
         try:
             with self.program.edited(site.function):
@@ -130,8 +129,7 @@ class Search(Suspects):
             return None
         finally:
             edit.slot.put(old)
-        if others is None:
-            others = self._others_of(wrong)
+        others = self._others_of(wrong)
         held = 0
         edit.slot.put(edit.new)
         try:

@@ -17,6 +17,7 @@ from .measure import Measurement
 from .subject import CallError, Subject, users_code
 
 RIGHT = 1e-9  # the error of a repaired gradient that is rounding, as a fraction of it
+ORDERS = 3  # of the given values: each place has another sign, where the code takes that
 STEP = 1e-5  # of a difference that is good for six digits
 Grads = dict[int, Array]
 
@@ -107,8 +108,8 @@ class Elsewhere(World):
 
 
 def elsewhere(subject: Subject) -> Iterator[list[Subject]]:
-    """The same pair at other values, and with each size in turn a little larger, as far as it can
-    be: each time the ways to do it, of which one will do."""
+    """The same pair at other values, at the given ones in another order, and with each size in turn
+    a little larger, as far as it can be: each time the ways to do it, of which one will do."""
     rng = np.random.default_rng(11)
 
     def moved(inputs: list[Any]) -> Subject:
@@ -117,6 +118,9 @@ def elsewhere(subject: Subject) -> Iterator[list[Subject]]:
             for i, a in enumerate(inputs)])
 
     yield [moved(list(subject.inputs))]
+    for _ in range(ORDERS):
+        yield [moved([rng.permutation(subject.array(i).reshape(-1)).reshape(subject.shape(i))
+                      if i in subject.floats else a for i, a in enumerate(subject.inputs)])]
     sizes = sorted({n for i in subject.floats for n in subject.shape(i) if n > 1})
     for n in sizes:
         other = next(k for k in itertools.count(n + 1) if k not in sizes)

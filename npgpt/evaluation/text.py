@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike
 
 from ..checked import checked
 from ..config import GPT2Config
+from ..fast.ops import blas_of
 from ..ids import check_ids, check_integer, check_integers
 from ..layers.cross_entropy import IGNORE
 from ..machine.ranks import Ranks
@@ -206,9 +207,10 @@ def _totals(
 
         def work(i: int) -> None:
             ids, targets = group[i]
-            x = hidden(params, ids, config, ops=ops)            # (B, T, C)
-            found[i] = _score(ops, x[:, -targets.shape[1]:], head_weight(params, config), targets,
-                              token_bytes)
+            with blas_of(ops, config, ids.size):
+                x = hidden(params, ids, config, ops=ops)        # (B, T, C)
+                found[i] = _score(ops, x[:, -targets.shape[1]:], head_weight(params, config),
+                                  targets, token_bytes)
 
         each(work, len(group))
         # in the order of the batches, so that the sum has the bits of one process

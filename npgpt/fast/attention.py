@@ -34,7 +34,7 @@ from ..layers.contract import Array, Cache, UniformSource
 from ..layers.dropout import source_for
 from ..machine.threads import THRESHOLDS, each
 from .blocks import check_real, of_one_type
-from .scores import Stack, ahead, cut_blocks, cut_stacks, visible_maximum
+from .scores import LONG, QUERIES, Span, Stack, ahead, cut_blocks, cut_keys, cut_stacks
 
 # up to this many keys, e is saved for backward instead of computed again
 KEEP_KEYS = 256
@@ -53,7 +53,7 @@ class _Saved(NamedTuple):
     inverse: Array | None           # (B, H, T, 1), 1 / sum(e); None where e was divided by it
     shifts: dict[tuple[int, int], Array]
     weights: dict[tuple[int, int], Array]
-    bits: dict[tuple[int, int], Array]
+    bits: dict[tuple[int, int, int], Array]
     rate: float
 
 
@@ -126,30 +126,42 @@ def _attend(
     def work(i: int) -> None:
         part = stacks[i]
         queries, keys, values = q[part] * scale, k[part], v[part]
+        if s >= LONG:
+            # every block of queries reads them again
+            keys, values = np.ascontiguousarray(keys), np.ascontiguousarray(values)
         for j, (start, stop, seen) in enumerate(blocks):
             run = (*part, slice(start, stop))
-            e = queries[:, :, start:stop] @ keys[:, :, :seen].swapaxes(-1, -2)
-            _exp(e, start + s - t)
-            sums = e @ np.ones((seen, 1), e.dtype)              # (b, h, n, 1)
+            block = queries[:, :, start:stop]
+            spans = cut_keys(stop - start, seen, s)
+
+            def over_keys(shift: Array | None) -> tuple[Array, Array, Array]:
+                sums = mixed = e = None
+                for span in spans:
+                    e = _weights(block, keys, span, shift)
+                    part_sums = e @ np.ones((e.shape[-1], 1), e.dtype)      # (b, h, n, 1)
+                    if inverse is None:
+                        e *= np.reciprocal(part_sums)
+                    dropped = _dropped(e, bits.get((i, j, span.keys.start)), rate)
+                    sums = _plus(sums, part_sums, span)
+                    mixed = _plus(mixed, dropped @ values[:, :, span.keys], span)
+                assert sums is not None and mixed is not None and e is not None
+                return sums, mixed, e
+
+            sums, mixed, e = over_keys(None)
             # false also if a sum is nan: infinite exp of a masked score, times 0
             if not (sums.min() > 1 / LARGEST_SUM and sums.max() < LARGEST_SUM):
-                np.matmul(queries[:, :, start:stop], keys[:, :, :seen].swapaxes(-1, -2), out=e)
-                saved.shifts[i, j] = visible_maximum(e, start + s - t)
-                _exp(e, start + s - t, saved.shifts[i, j])
-                np.matmul(e, np.ones((seen, 1), e.dtype), out=sums)
-            np.reciprocal(sums, out=sums)
+                saved.shifts[i, j] = _visible_maximum(block, keys, spans)
+                sums, mixed, e = over_keys(saved.shifts[i, j])
             if inverse is None:
-                e *= sums
-                np.matmul(_dropped(e, bits.get((i, j)), rate), values[:, :, :seen], out=out[run])
+                out[run] = mixed
             else:
-                inverse[run] = sums
-                mixed = _dropped(e, bits.get((i, j)), rate) @ values[:, :, :seen]
-                np.multiply(mixed, sums, out=out[run])
+                np.reciprocal(sums, out=inverse[run])
+                np.multiply(mixed, inverse[run], out=out[run])
             if s <= KEEP_KEYS:
                 saved.weights[i, j] = e
 
     # exp of a large score overflows: that is seen in its sum, and done again
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         each(work, len(stacks), b * h * t * s >= THRESHOLDS.elements)
     return saved
 
@@ -164,6 +176,8 @@ def _attend_backward(dout: Array, saved: _Saved, dq: Array, dk: Array, dv: Array
     def work(i: int) -> None:
         part = stacks[i]
         queries, keys, values = q[part] * scale, k[part], v[part]
+        if s >= LONG:
+            keys, values = np.ascontiguousarray(keys), np.ascontiguousarray(values)
         # dout / sum(e), and the sum of that times out over D: softmax's own row sum
         dscaled = dout[part] if inverse is None else dout[part] * inverse[part]
         delta = np.einsum("bhtd,bhtd->bht", dscaled, out[part])[..., None]
@@ -176,25 +190,36 @@ def _attend_backward(dout: Array, saved: _Saved, dq: Array, dk: Array, dv: Array
             start, stop, seen = blocks[j]
             run = slice(start, stop)
             block, douts = queries[:, :, run], dscaled[:, :, run]
-            e = weights.get((i, j))
-            if e is None:
-                e = block @ keys[:, :, :seen].swapaxes(-1, -2)
-                _exp(e, start + s - t, shifts.get((i, j)))
-            dropped = _dropped(e, bits.get((i, j)), rate)
-            first = j == len(blocks) - 1
-            _add_matmul(dvalues[:, :, :seen], dropped.swapaxes(-1, -2), douts, first)
-            dscores = douts @ values[:, :, :seen].swapaxes(-1, -2)
-            if rate:
-                dscores = _dropped(dscores, bits[i, j], rate)
-            dscores -= delta[:, :, run]
-            dscores *= e
-            np.multiply(dscores @ keys[:, :, :seen], scale, out=dq[(*part, run)])
-            _add_matmul(dkeys[:, :, :seen], dscores.swapaxes(-1, -2), block, first)
+            first, dqueries = j == len(blocks) - 1, None
+            for span in cut_keys(stop - start, seen, s):
+                e = weights.get((i, j))
+                if e is None:
+                    e = _weights(block, keys, span, shifts.get((i, j)))
+                at, late = span.keys, slice(span.first, None)
+                passed = bits.get((i, j, at.start))
+                dropped = _dropped(e, passed, rate)
+                _add_matmul(dvalues[:, :, at], dropped.swapaxes(-1, -2), douts[:, :, late], first)
+                dscores = douts[:, :, late] @ values[:, :, at].swapaxes(-1, -2)
+                dscores = _dropped(dscores, passed, rate)
+                dscores -= delta[:, :, run][:, :, late]
+                dscores *= e
+                dqueries = _plus(dqueries, dscores @ keys[:, :, at], span)
+                _add_matmul(dkeys[:, :, at], dscores.swapaxes(-1, -2), block[:, :, late], first)
+            assert dqueries is not None
+            np.multiply(dqueries, scale, out=dq[(*part, run)])
         if len(blocks) != 1:
             dk[part], dv[part] = dkeys, dvalues
 
     with np.errstate(over="ignore", invalid="ignore"):
         each(work, len(stacks), b * h * t * s >= THRESHOLDS.elements)
+
+
+def _plus(total: Array | None, part: Array, span: Span) -> Array:
+    # the first span is seen by every query
+    if total is None:
+        return part
+    total[:, :, span.first:] += part
+    return total
 
 
 def _add_matmul(total: Array, a: Array, b: Array, first: bool) -> None:
@@ -204,18 +229,35 @@ def _add_matmul(total: Array, a: Array, b: Array, first: bool) -> None:
         total += a @ b
 
 
-def _exp(scores: Array, offset: int, shift: Array | None = None) -> None:
-    """scores (b, h, n, m) become exp(scores - shift), 0 where the key lies ahead of the query.
-
-    Query i of the block sees keys 0 .. offset + i: only the n columns at the end have keys ahead.
-    """
+def _weights(block: Array, keys: Array, span: Span, shift: Array | None) -> Array:
+    """exp(scores - shift) of the queries (b, h, n, D) that see keys of a span; 0 where masked."""
+    e: Array = block[:, :, span.first:] @ keys[:, :, span.keys].swapaxes(-1, -2)
+    diagonal = _diagonal(e, span)
     if shift is not None:
-        scores -= shift
+        e -= shift[:, :, span.first:]
         # a key ahead may have a score above the maximum of the visible ones
-        np.minimum(scores[..., offset:], 0.0, out=scores[..., offset:])
-    np.exp(scores, out=scores)
+        np.minimum(diagonal, 0.0, out=diagonal)
+    np.exp(e, out=e)
     # not multiplied by 0: what lies ahead may be infinite or NaN, and must not be seen
-    np.copyto(scores[..., offset:], 0.0, where=ahead(scores.shape[2]))
+    np.copyto(diagonal, 0.0, where=ahead(diagonal.shape[-1]))
+    return e
+
+
+def _visible_maximum(block: Array, keys: Array, spans: list[Span]) -> Array:
+    """The largest score (b, h, n, 1) of each query's visible keys."""
+    maximum = np.full((*block.shape[:3], 1), -np.inf, block.dtype)
+    for span in spans:
+        scores = block[:, :, span.first:] @ keys[:, :, span.keys].swapaxes(-1, -2)
+        diagonal = _diagonal(scores, span)
+        np.copyto(diagonal, -np.inf, where=ahead(diagonal.shape[-1]))
+        late = maximum[:, :, span.first:]
+        np.maximum(late, scores.max(axis=-1, keepdims=True), out=late)
+    return maximum
+
+
+def _diagonal(scores: Array, span: Span) -> Array:
+    # the square of a span that has keys ahead of a query; empty where every query sees every key
+    return scores[:, :, :scores.shape[3] - span.before, span.before:]
 
 
 def _draw_bits(
@@ -225,7 +267,7 @@ def _draw_bits(
     s: int,
     rate: float,
     rng: UniformSource | None,
-) -> dict[tuple[int, int], Array]:
+) -> dict[tuple[int, int, int], Array]:
     """Which weights dropout passes, as bits, for the visible keys only.
 
     Stack after stack: the same draws as the textbook's one draw of (B, H, T, S).
@@ -239,10 +281,13 @@ def _draw_bits(
         passed = None if lead == (1, 1) else source.random((*lead, t, s)) < 1.0 - rate
         for j, (start, stop, seen) in enumerate(blocks):
             if passed is None:
-                block = source.random((1, 1, stop - start, s)) < 1.0 - rate
+                block = np.concatenate([
+                    source.random((1, 1, min(QUERIES, stop - a), s)) < 1.0 - rate
+                    for a in range(start, stop, QUERIES)], axis=2)
             else:
                 block = passed[:, :, start:stop]
-            bits[i, j] = np.packbits(block[..., :seen])
+            for keys, first, _ in cut_keys(stop - start, seen, s):
+                bits[i, j, keys.start] = np.packbits(block[:, :, first:, keys])
     return bits
 
 

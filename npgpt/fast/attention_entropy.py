@@ -25,7 +25,10 @@ from ..layers.attention import split_heads, split_qkv
 from ..layers.contract import Array, Cache
 from ..machine.threads import THRESHOLDS, each
 from .blocks import check_real
-from .scores import ahead, cut_blocks, cut_stacks, visible_maximum
+from .scores import QUERIES, ahead, cut_blocks, cut_stacks, visible_maximum
+
+# queries in a block at long context: its scores of all keys stand in memory
+TALL = 2 * QUERIES
 
 
 def attention_entropy_forward(qkv: Array, *, n_head: int) -> tuple[Array, Cache]:
@@ -37,7 +40,7 @@ def attention_entropy_forward(qkv: Array, *, n_head: int) -> tuple[Array, Cache]
     check_real(qkv)
     b, h, t, d = q.shape
     row, shift, inverse, mean = (np.empty((b, h, t, 1), qkv.dtype) for _ in range(4))
-    stacks, blocks = cut_stacks(b, h, t, t), cut_blocks(t, t)
+    stacks, blocks = cut_stacks(b, h, t, t, TALL), cut_blocks(t, t, TALL)
 
     def work(i: int) -> None:
         part = stacks[i]
@@ -66,7 +69,7 @@ def attention_entropy_backward(dout: Array, cache: Cache) -> tuple[Array]:
     dqkv = np.zeros(qkv.shape, qkv.dtype)
     dq, dk, _ = (split_heads(part, n_head) for part in split_qkv(dqkv))
     scale = -dout[:, None, None] / (max(1, b * t) * math.sqrt(d or 1))  # (H, 1, 1)
-    stacks, blocks = cut_stacks(b, h, t, t), cut_blocks(t, t)
+    stacks, blocks = cut_stacks(b, h, t, t, TALL), cut_blocks(t, t, TALL)
 
     def work(i: int) -> None:
         part = stacks[i]

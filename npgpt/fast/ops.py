@@ -11,10 +11,14 @@ updates, pad_zeros, scale_queries, entropy_penalty and both look-ups. Where the 
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
+from ..config import GPT2Config
 from ..layers.embedding import position_embedding_forward, token_embedding_forward
-from ..ops import TEXTBOOK, op
+from ..machine.threads import blas_for, one_blas_thread
+from ..ops import TEXTBOOK, Ops, op
+from ..params import matrix_weights
 from . import (
     attention,
     attention_entropy,
@@ -63,3 +67,13 @@ FAST = replace(
                               feed_forward.frozen_feed_forward_backward)),
     swiglu=op(feed_forward.swiglu_forward, feed_forward.swiglu_backward),
 )
+
+
+def blas_of(ops: Ops, config: GPT2Config, positions: int) -> AbstractContextManager[None]:
+    """The BLAS threads of a model's pass over so many positions, by ops that are fast or not.
+
+    The fast ops cut their work over our threads; others leave it to BLAS's, where they pay.
+    """
+    if ops == FAST:
+        return one_blas_thread()
+    return blas_for(matrix_weights(config) * positions)

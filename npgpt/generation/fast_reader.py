@@ -9,16 +9,19 @@ Textbook   npgpt.generation.reader.CachedReader
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, suppress
 from functools import partial
-from typing import Mapping, Sequence, cast
+from typing import Any, Mapping, Sequence, cast
 
 import numpy as np
 
 from ..config import GPT2Config
 from ..fast.ops import FAST
-from ..machine.threads import blas_threads, one_blas_thread
-from ..model import hidden
+from ..machine.contention import Cores
+from ..machine.threads import THRESHOLDS, blas_threads, one_blas_thread
+from ..model import block, head_weight, hidden
 from ..ops import TEXTBOOK, Ops
+from ..params import matrix_weights
 from ..tape import Array
 from ..variants import plain
 from . import streamed
@@ -27,7 +30,7 @@ from .reader import CachedReader, MakeReader
 
 
 class _Stored(Exception):
-    """The last block's keys and values are stored: the rest of the pass would only serve logits."""
+    """The last block's keys and values are stored: the rest would only serve logits."""
 
 
 class FastReader(CachedReader):
@@ -40,7 +43,9 @@ class FastReader(CachedReader):
         self, params: Weights, config: GPT2Config, batch: int = 1, capacity: int | None = None
     ) -> None:
         super().__init__(params, config, batch, capacity, ops=streamed.STREAMED)
-        self._quantized = any(isinstance(weight, Int8) for weight in params.values())
+        plain_weights = not any(isinstance(weight, Int8) for weight in params.values())
+        self._streams = plain_weights and matrix_weights(config) >= THRESHOLDS.decode
+        self._cores = Cores()
 
     def _readable(self, params: Weights, config: GPT2Config) -> Mapping[str, Array]:
         # the model hands its weights to its ops, and the streamed ones take int8 as it is
@@ -48,39 +53,54 @@ class FastReader(CachedReader):
 
     def read(self, rows: Sequence[int], ids: Array, keep: int = 1) -> Array:
         """Read ids (R, T) on from what `rows` hold; the logits (R, keep, V) of the last `keep`."""
-        before, last = self.lengths.copy(), ids.shape[1] - keep
+        before = self.lengths.copy()
         self.positions(rows, ids.shape[1])              # raises if they are too many
         try:
             if ids.size > streamed.FEW >= len(rows) * keep:
-                # of the last block, only the last tokens need more than their keys and values
                 with one_blas_thread():
-                    self._read_without_logits(rows, ids[:, :last])
-                ids = ids[:, last:]
-            if not ids.size:
-                return np.empty((len(rows), 0, self.config.vocab_size), self.keys.dtype)
-            # one token of plain weights is left to BLAS and its threads
-            with one_blas_thread() if self._quantized or ids.size > 1 else blas_threads():
-                return super().read(rows, ids, keep)
+                    return self._read_many(rows, ids, keep)
+            return super().read(rows, ids, keep)
         except BaseException:
             self.lengths[...] = before
             raise
 
-    def _read_without_logits(self, rows: Sequence[int], ids: Array) -> None:
-        attend = self.attend(rows, self.ops)
+    def _blas(self, count: int) -> AbstractContextManager[None]:
+        # the ops cut their work over our threads; a single token is left to BLAS's where its
+        # weights are so many that they come from memory
+        if count == 1 and self._streams and self._cores.free():
+            return blas_threads()
+        return one_blas_thread()
+
+    def _read_many(self, rows: Sequence[int], ids: Array, keep: int) -> Array:
+        """`read`, in whose last block only the last `keep` tokens are more than keys and values."""
+        first = ids.shape[1] - keep
         positions = self.positions(rows, ids.shape[1])
 
-        def store_last(layer: int, qkv: Array) -> Array:
-            if layer < self.config.n_layer - 1:
-                attended: Array = attend(layer, qkv)
-                return attended
+        def only_store(layer: int, qkv: Array) -> Array:
             self.store(layer, rows, qkv)
             raise _Stored
 
+        def run_block(
+            params: Mapping[str, Array], layer: int, x: Array, *args: Any, **given: Any
+        ) -> Array:
+            if layer < self.config.n_layer - 1:
+                return block(params, layer, x, *args, **given)
+            with suppress(_Stored):
+                block(params, layer, x[:, :first], *args, **{**given, "attend": only_store})
+            self.advance(rows, first)
+            if not keep:
+                raise _Stored
+            given["attend"] = self.attend(rows, self.ops)
+            return block(params, layer, x[:, first:], *args, **given)
+
         try:
-            hidden(self.params, ids, self.config, ops=self.ops, attend=store_last,
-                   positions=positions)
+            x = hidden(self.params, ids, self.config, ops=self.ops, positions=positions,
+                       attend=self.attend(rows, self.ops), run_block=run_block)
         except _Stored:
-            self.advance(rows, ids.shape[1])
+            return np.empty((len(rows), 0, self.config.vocab_size), self.keys.dtype)
+        self.advance(rows, keep)
+        logits: Array = self.ops.unembedding(x, head_weight(self.params, self.config))
+        return logits
 
 
 def reader_for(ops: Ops) -> MakeReader:

@@ -6,7 +6,9 @@ so a row does not change with its batch mates.
 
 Past the context the window slides: the next token is predicted from the last n_positions tokens
 alone. Each of them has then moved to another position, no cached key or value is valid any longer,
-and every step reads the whole window again: slower, and equal to a full recomputation.
+and every step reads the whole window again: slower, and equal to a full recomputation. What is not
+needed is left out there: in the last block, all but the last token stop at their keys and values
+(FastReader), and only the last token has logits.
 
 Speculation drafts tokens by prompt look-up (lookup.py) and verifies them in one pass: at each place
 the token is chosen from the model's own logits, with the same random number as without a draft, and

@@ -21,7 +21,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterator, Literal, Mapping, TypedDict, TypeVar
+from typing import Callable, Iterator, Literal, Mapping, Sequence, TypedDict, TypeVar
 
 import numpy as np
 
@@ -215,8 +215,8 @@ def _change(old: Study, new: Study) -> str:
     return ""
 
 
-def note_beginning(folder: Path, corpus: Corpus) -> None:
-    """Write about.json: machine and versions (one entry for each machine), and the corpus.
+def note_beginning(folder: Path, corpus: Corpus, machines: Sequence[Machine] = ()) -> None:
+    """Write about.json: the kinds of `machines` (default: this one) and versions, and the corpus.
 
     Raises ValueError if the study began with another text.
     """
@@ -226,9 +226,9 @@ def note_beginning(folder: Path, corpus: Corpus) -> None:
         raise ValueError(f"{corpus.name} is no longer the text that {folder} began with; "
                          f"restore it, or choose another --out")
     made_with = about.get("made_with", [])
-    here = machine()
-    if here not in made_with:
-        made_with.append(here)
+    for one in machines or [machine()]:
+        if one not in made_with:
+            made_with.append(one)
     write_json(folder / ABOUT_FILE, {
         "made_with": made_with,
         "corpus": {

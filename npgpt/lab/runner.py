@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import math
 import os
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +27,10 @@ from ..training.log import FILE as LOG_FILE
 from ..training.log import record_of
 from ..training.tasks import check_length
 from .folder import DIVERGED, Run, adopt, held, note_beginning, runs_of, write_json
+from .processes import INTERRUPTED, Here, Process, Starter
 from .results import write_results
 from .study import Study
 
-# runs go side by side: a thread that BLAS adds to one of them is taken from another
-_ONE_THREAD = {name: "1" for name in (
-    "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")}
 _POLL_SECONDS = 0.1
 # how often a run's time is written down, and so how much of it a kill may lose
 NOTE_SECONDS = 1.0
@@ -75,7 +71,7 @@ class Outcome:
 @dataclass
 class _Going:
     run: Run
-    process: subprocess.Popen[bytes]
+    process: Process
     before: float
     """Seconds that the run had before it was continued."""
     started: float
@@ -97,6 +93,7 @@ def run_study(
     folder: Path | str, study: Study, reporter: Reporter, *, jobs: int | None = None,
     only: list[str] | None = None, max_minutes: float = 0.0,
     should_stop: Callable[[], bool] = lambda: False, report: Callable[[str], None] | None = None,
+    starter: Starter | None = None,
 ) -> Outcome:
     """Run what is left of the study in `folder`, and write results.json.
 
@@ -105,12 +102,14 @@ def run_study(
     max_minutes     then save and stop; 0 is no limit
     should_stop     asked several times a second; True saves and stops
     report          gets messages: on the corpus, and on runs that are waited for
+    starter         who starts the runs, instead of `jobs`; None is this machine
 
     Raises ValueError for invalid settings and for a folder that is in use or holds another study;
     CorpusError for a corpus that cannot be read.
     """
     folder = Path(folder)
-    jobs = check_integer("jobs", (os.cpu_count() or 1) if jobs is None else jobs, 1)
+    if starter is None:
+        starter = Here(check_integer("jobs", (os.cpu_count() or 1) if jobs is None else jobs, 1))
     if not 0 <= max_minutes < math.inf:
         raise ValueError(f"max_minutes={max_minutes} must be a number of at least 0")
     wanted = None if only is None else {study.arm(name).name for name in only}
@@ -129,34 +128,29 @@ def run_study(
         corpus = load_corpus(config.data.corpus, config.data.tokenizer, config.data.val_fraction,
                              report=report, special=config.data.special)
         check_length(config, corpus)
-        note_beginning(folder, corpus)
         (folder / "runs").mkdir(exist_ok=True)
-        write_results(folder)
         mine = [run for run in runs if wanted is None or run.arm.name in wanted]
-        reporter.ready()
-        alive, ours = os.pipe()
-        team = _Team(mine, reporter, jobs, alive)
+        team = _Team(mine, reporter, starter)
         try:
+            note_beginning(folder, corpus, starter.begin(folder))
+            write_results(folder)
+            reporter.ready()
             reason = team.work(why_stop, lambda: write_results(folder))
         finally:
             team.save()
-            os.close(alive)
-            os.close(ours)
+            starter.close()
             write_results(folder)
         left = sum(run.status() in ("waiting", "unfinished") for run in mine)
         return Outcome(reason, team.exit_code, team.message, left)
 
 
 class _Team:
-    """The runs that go at one time; of one that failed, its exit code and its last words.
+    """The runs that go at one time; of one that failed, its exit code and its last words."""
 
-    `alive` is a pipe to read from, which ends when this process does: the runs' stdin.
-    """
-
-    def __init__(self, runs: list[Run], reporter: Reporter, jobs: int, alive: int) -> None:
+    def __init__(self, runs: list[Run], reporter: Reporter, starter: Starter) -> None:
         self._queue = [run for run in runs if run.status() in ("waiting", "unfinished")]
         self._going: list[_Going] = []
-        self._reporter, self._jobs, self._alive = reporter, jobs, alive
+        self._reporter, self._starter = reporter, starter
         self._steps_done = sum(run.config.train.max_steps for run in runs
                                if run not in self._queue)
         self._total = sum(run.config.train.max_steps for run in runs)
@@ -168,7 +162,7 @@ class _Team:
             reason = why_stop()
             if reason:
                 return reason
-            while self._queue and len(self._going) < self._jobs:
+            while self._queue and len(self._going) < self._starter.jobs:
                 self._start(self._queue.pop(0))
             for going in list(self._going):
                 run, code = going.run, going.process.poll()
@@ -177,6 +171,8 @@ class _Team:
                     continue
                 self._going.remove(going)
                 on_end()
+                if code == INTERRUPTED:
+                    return "interrupted"
                 status = run.status()
                 if status not in ("done", "diverged"):
                     how = f"was ended by signal {-code}" if code < 0 else f"exited with {code}"
@@ -208,18 +204,7 @@ class _Team:
         else:
             write_text(run.beside(".toml"), run.config.to_toml())
             arguments = ["--config", str(run.beside(".toml")), "--out", str(run.place)]
-        threads = run.config.train.threads
-        # the runs use the very package that runs now, whether it is installed or not
-        home = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
-        with run.beside(".txt").open("ab") as messages:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "npgpt.lab.child", "train", *arguments],
-                stdin=self._alive, stdout=subprocess.DEVNULL, stderr=messages,
-                env={**os.environ, **(_ONE_THREAD if threads == 1 else {}), "PYTHONPATH": path},
-                # Ctrl-C in the terminal must reach us alone: we pass it on to the runs, once
-                start_new_session=True,
-            )
+        process = self._starter.start(run, arguments)
         before = run.ending().get("seconds", 0.0)
         self._going.append(_Going(run, process, before, time.monotonic()))
         self._reporter.started(run, step)

@@ -27,8 +27,9 @@ from ..suggest import one_line
 if TYPE_CHECKING:
     from mpi4py.MPI import Comm
 
-# numbers that one reduce-scatter sends: its scratch stays in cache, and takes little memory
-BUCKET = 2**20
+# numbers that one reduce-scatter sends: its scratch stays in cache, and takes little memory; and at
+# least so many for each rank: of more than 64 ranks, latency would take longer than sending
+BUCKET, LEAST = 2**20, 2**14
 # how many processes a starter says that there are; that of MPICH, Open MPI and Slurm
 _STARTED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 
@@ -85,7 +86,7 @@ class Ranks:
         return flat[self.rank * size:(self.rank + 1) * size]
 
     def reduce_scatter(self, read: Callable[[int, int, Array], object], mine: Array,
-                       bucket: int = BUCKET) -> None:
+                       bucket: int | None = None) -> None:
         """Write into `mine` (P,) the sum over all ranks of this rank's part of a flat array.
 
         `read(start, stop, out)` fills `out` with those numbers of this rank's flat array (N * P,),
@@ -93,7 +94,7 @@ class Ranks:
         """
         from mpi4py import MPI
 
-        count, each = len(mine), max(1, bucket // self.size)
+        count, each = len(mine), bucket_part(self.size, bucket)
         scratch = np.empty(self.size * min(each, count), mine.dtype)
         for start in range(0, count, each):
             stop = min(start + each, count)
@@ -231,6 +232,11 @@ class Ranks:
             self._watcher = None
 
 
+def bucket_part(size: int, bucket: int | None = None) -> int:
+    """How many numbers of each rank's part one reduce-scatter sends; `bucket` are those of all."""
+    return max(1, bucket // size) if bucket else max(LEAST, BUCKET // size)
+
+
 def _cores() -> list[int]:
     """The cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -238,8 +244,10 @@ def _cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def connect() -> Ranks:
+def connect(threads: bool = False) -> Ranks:
     """The ranks of this job; one if it was not started by `mpiexec` or `srun`.
+
+    With `threads`, any thread may call MPI, as mpi4py.futures does; else the main thread alone.
 
     Raises ImportError, naming the extra, where mpi4py is missing, and ValueError where several
     processes were started that do not see each other.
@@ -247,8 +255,7 @@ def connect() -> Ranks:
     try:
         import mpi4py
 
-        # calls come from the main thread alone
-        mpi4py.rc.thread_level = "funneled"
+        mpi4py.rc.thread_level = "multiple" if threads else "funneled"
         from mpi4py import MPI
     except ImportError as error:
         raise ImportError(f"--mpi needs mpi4py and an MPI ({error}); "

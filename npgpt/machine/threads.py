@@ -16,9 +16,10 @@ from __future__ import annotations
 import math
 import os
 import threading
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Callable, Iterator
@@ -43,12 +44,16 @@ class Thresholds:
     # decoding: weights times tokens for a matmul, and keys times channels for attention
     stream: int = 2**20
     keys: int = 2**20
+    # a model of fewer weights decodes a single token on one thread, BLAS's too: its weights stay in
+    # cache, which one core reads quickly enough
+    decode: int = 2**25
     # above this many weights in matrices and tables, adding up shards' gradients costs too much
     shard_parameters: int = 2**25
     # below this many weights times positions a batch is not cut, and below the second its shards
     # go one after the other where there are no worker processes: 2 blocks of 16 channels on B5 T16
     # took 1.1 ms on one thread, 4.4 in shards on two; 4 of 64 on B12 T64 20, 20; of 128 51, 35
     shard_work: int = 2**23
+    # and of a pass without shards, one BLAS thread is enough for ops that leave theirs to BLAS
     thread_work: int = 2**27
 
 
@@ -123,6 +128,15 @@ def one_blas_thread() -> AbstractContextManager[None]:
     return blas.limited(1)
 
 
+def blas_for(work: int) -> AbstractContextManager[None]:
+    """BLAS keeps its threads in here where `work` multiply-adds pay for them, else it uses one.
+
+    `work` is that of a whole pass: weights times positions. Threads of BLAS that wait for small
+    matmuls in a spin gain nothing, and beside other programs they cost many times the work.
+    """
+    return nullcontext() if work >= THRESHOLDS.thread_work else one_blas_thread()
+
+
 def blas_threads() -> AbstractContextManager[None]:
     """BLAS uses all our threads in here, for a matmul that is bound by memory.
 
@@ -162,10 +176,17 @@ def parts(work: Callable[[int, int], None], count: int, pays: bool = True, align
 
 def _share(work: Callable[[int], None], count: int, others: int) -> None:
     _start_threads(others)
-    left = iter(range(count))
+    left, taking = iter(range(count)), threading.Lock()
     error_state = np.geterr()
     errors: list[BaseException | None] = []
     done: SimpleQueue[None] = SimpleQueue()
+    # whoever takes a ticket decides: the thread, that it takes part, or we, that it is too late
+    tickets = [threading.Lock() for _ in range(others)]
+
+    def take() -> int | None:
+        # without the GIL an iterator may give two threads the same, or skip
+        with taking:
+            return next(left, None)
 
     def take_part() -> BaseException | None:
         outside = _in_worker.get()
@@ -173,7 +194,7 @@ def _share(work: Callable[[int], None], count: int, others: int) -> None:
             _in_worker.set(True)
             # NumPy keeps its floating-point error settings per thread: take the caller's along
             with np.errstate(**error_state), blas.limited_here(1):
-                for i in left:
+                for i in iter(take, None):
                     work(i)
         except BaseException as error:  # handed to the caller's thread, which raises it
             return error
@@ -181,16 +202,19 @@ def _share(work: Callable[[int], None], count: int, others: int) -> None:
             _in_worker.set(outside)
         return None
 
-    def help_out() -> None:
-        errors.append(take_part())
-        done.put(None)
+    def help_out(ticket: threading.Lock) -> None:
+        if ticket.acquire(blocking=False):
+            errors.append(take_part())
+            done.put(None)
 
-    for _ in range(others):
-        _jobs.put(help_out)
+    for ticket in tickets:
+        _jobs.put(partial(help_out, ticket))
     own = [take_part()]
-    # every other thread must have left before we return, even for Ctrl-C: it writes into our
-    # caller's arrays
-    while len(errors) < others:
+    # on a busy machine a thread may not have woken yet, with nothing left to do for it
+    begun = sum(not ticket.acquire(blocking=False) for ticket in tickets)
+    # every thread that has begun must have left before we return, even for Ctrl-C: it writes into
+    # our caller's arrays
+    while len(errors) < begun:
         try:
             done.get()
         except KeyboardInterrupt as error:

@@ -19,8 +19,10 @@ from typing import Collection
 import numpy as np
 
 from ..config import GPT2Config
+from ..fast.ops import blas_of
 from ..layers.linear import linear_forward
 from ..layers.silu import silu_backward, silu_forward
+from ..ops import TEXTBOOK
 from ..params import Params
 from ..tape import Array
 from .entropy import attention_entropy, causal_bound, sink_weight
@@ -108,7 +110,7 @@ def measure(
                          f"and {targets.shape}")
     sums = _Sums(config, parts)
     # a model that breaks is looked at too
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), blas_of(TEXTBOOK, config, ids.shape[1]):
         for row in range(len(ids)):
             recording = record(params, ids[row:row + 1], targets[row:row + 1], config,
                                sums.add, keep="gradients" in parts)

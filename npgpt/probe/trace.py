@@ -22,6 +22,7 @@ import numpy as np
 from .. import model
 from ..checked import checked
 from ..config import GPT2Config
+from ..fast.ops import blas_of
 from ..ids import check_batch
 from ..layers.attention import causal_attention_forward, split_heads, split_qkv
 from ..ops import TEXTBOOK, Ops
@@ -94,6 +95,11 @@ def trace(params: Params, ids: Array, targets: Array, config: GPT2Config) -> Tra
     """Run ids and targets (B, T) forward and backward with the textbook's layers."""
     check_params(config, params, others=True)
     ids, targets = check_batch(ids, targets, config.vocab_size)
+    with blas_of(TEXTBOOK, config, ids.size):
+        return _trace(params, ids, targets, config)
+
+
+def _trace(params: Params, ids: Array, targets: Array, config: GPT2Config) -> Trace:
     activations: Params = {}
 
     def on_step(step: Step) -> None:
@@ -149,7 +155,7 @@ def first_break(
         if not np.isfinite(array).all():
             breaks[way, place] = f"the gradient of {name}" if way else name
 
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), blas_of(ops, config, ids.shape[1]):
         for row in range(len(ids)):
             recording = record(params, ids[row:row + 1], targets[row:row + 1], config,
                                lambda step: note(0, step.entry.out, step.name, step.out), ops=ops)

@@ -14,6 +14,7 @@ import numpy as np
 from .. import model
 from ..doctor import Report, check, check_scalar
 from ..fast.ops import FAST
+from ..machine.threads import one_blas_thread
 from ..ops import TEXTBOOK
 from ..params import init_params
 from ..tape import Array, Cache, Op
@@ -29,7 +30,8 @@ def check_ops(which: str = "textbook", seed: int = 0) -> Iterator[Report]:
     ops = SETS[which]
     for case in cases(seed):
         op = ops.named()[case.op_name]
-        report = check(op.forward, _dense(op), *case.inputs, **case.settings)
+        with one_blas_thread():     # so small, threads of BLAS would only wait for each other
+            report = check(op.forward, _dense(op), *case.inputs, **case.settings)
         report.op = case.label
         report.rows = [replace(row, op=case.label) for row in report.rows]
         yield report
@@ -48,13 +50,16 @@ def check_models(which: str = "textbook", seed: int = 0) -> Iterator[Report]:
         trained = {name: array for name, array in params.items() if case.only in name}
         frozen = tuple(name for name in params if name not in trained)
         shard = Shard(case.ids, case.targets, config, None, 1.0, False, frozen)
-        _, grads = shard_gradients(params, shard, ops)
+        with one_blas_thread():
+            _, grads = shard_gradients(params, shard, ops)
 
         def loss(trained: dict[str, Array]) -> Array:
             return model.training_loss({**params, **trained}, case.ids, case.targets, config,
                                        ops=TEXTBOOK)
 
-        yield check_scalar(loss, trained, grads, case.label)
+        with one_blas_thread():
+            report = check_scalar(loss, trained, grads, case.label)
+        yield report
 
 
 def _dense(op: Op) -> Callable[[Array, Cache], tuple[Array | None, ...]]:

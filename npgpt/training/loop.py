@@ -27,7 +27,6 @@ import numpy as np
 from ..checked import checked
 from ..evaluation.text import Stopped, count_targets, evaluation_batches, mean_loss
 from ..files import aside, locked, pinned, remove_partial, write_text
-from ..generation import LanguageModel
 from ..machine.memory import check_memory
 from ..machine.threads import using
 from ..params import Params
@@ -40,6 +39,7 @@ from .held_out import HeldOutLoss
 from .initial import initial_params
 from .log import FILE as LOG_FILE
 from .log import RunLog, Step, cut_log, plain, read_lines, steps_of
+from .samples import write_sample
 from .settings import RunConfig
 from .state import TrainingState
 from .step.adamw import zero_moments
@@ -51,7 +51,6 @@ from .update import Diverged, train_step
 from .watch import TrainingWatch
 
 CONFIG_FILE = "config.toml"
-SAMPLES = "samples"
 # a worker process takes a fifth of a second to start
 FOR_WORKERS = 20
 RESULT_FILE = "result.json"
@@ -131,11 +130,12 @@ def train(
 ) -> Outcome:
     """Train `state` to its last step, in place, writing to run_folder.
 
-    `should_stop` is asked after every step; True saves and ends the run early. `held` says that the
-    caller has `files.locked` the folder. `on_step` is called with every Step once it is in the log;
-    what it raises ends the run, which continues from its newest checkpoint. Raises Diverged,
-    CorpusError for a text too short, InUse (a ValueError) if another process trains in run_folder,
-    FolderGone if that is renamed, deleted or replaced, and OSError where nothing can be written.
+    `should_stop` is asked after every step, and while samples and the last evaluation go on; True,
+    from then on, saves and ends the run early. `held` says that the caller has `files.locked` the
+    folder. `on_step` is called with every Step once it is in the log; what it raises ends the run,
+    which continues from its newest checkpoint. Raises Diverged, CorpusError for a text too short,
+    InUse (a ValueError) if another process trains in run_folder, FolderGone if that is renamed,
+    deleted or replaced, and OSError where nothing can be written.
     """
     run_folder = Path(run_folder)
     check_length(state.run, corpus)
@@ -214,7 +214,9 @@ def _train(
         if state.step and settings.sample_every and _due(state, settings.sample_every):
             check_place()
             if not state.config.n_labels:
-                reporter.sample(state.step, _write_sample(run_folder, state))
+                sample = write_sample(run_folder, state, should_stop)
+                if sample is not None:
+                    reporter.sample(state.step, sample)
 
     def outcome(reason: str, val_loss: float | None = None) -> Outcome:
         warning = watch.warning()
@@ -283,19 +285,6 @@ def evaluate(
             ranks=team.ranks if team else None,
             on_batch=team.stopping_all(on_batch) if team and on_batch else on_batch,
         )
-
-
-def _write_sample(run_folder: Path, state: TrainingState) -> str:
-    """Text by the model as it stands, from the beginning of a document; writes it to a file too."""
-    seed = np.random.SeedSequence([state.run.train.seed, state.step]).generate_state(1)[0]
-    ids = LanguageModel(state.config, state.params, state.ops).generate(
-        np.array([state.tokenizer.first_id]), state.run.train.sample_tokens, temperature=0.8,
-        seed=int(seed), on_slide=lambda row: None)
-    text = state.tokenizer.decode(ids[1:])
-    folder = run_folder / SAMPLES
-    folder.mkdir(exist_ok=True)
-    (folder / f"step-{state.step:08d}.txt").write_text(text, encoding="utf-8")
-    return text
 
 
 def _save(run_folder: Path, state: TrainingState, log: RunLog, best: int) -> Path:

@@ -60,6 +60,22 @@ def own_folder(name: str) -> Path:
     return hf_home() / "npgpt" / name
 
 
+def _cache() -> Path:
+    """transformers' own cache."""
+    # the second is huggingface_hub's older name
+    cache = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    return Path(cache or hf_home() / "hub").expanduser()
+
+
+def names() -> list[str]:
+    """The names of what lies in the caches, and of the published models that need no owner."""
+    own = own_folder("")
+    placed = [file.parent.relative_to(own).as_posix()
+              for depth in ("*", "*/*") for file in own.glob(f"{depth}/{CONFIG}")]
+    return [*placed, *OWNERS, *(folder.name.removeprefix("models--").replace("--", "/")
+                                for folder in _cache().glob("models--*"))]
+
+
 def found(name: str) -> Path | None:
     """The folder with all weights of the model of that name on this machine; else None."""
     return next((place for place in _places(name) if not _lacking_weights(place)), None)
@@ -69,12 +85,9 @@ def _places(name: str) -> list[Path]:
     """Where a model of that name may lie, the best place first."""
     if not NAME.fullmatch(name):
         return []
-    # the second is huggingface_hub's older name
-    cache = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
-    hub = Path(cache or hf_home() / "hub").expanduser()
     places = [own_folder(name)]
     for repository in (_repository(name), name):
-        model = hub / f"models--{repository.replace('/', '--')}"
+        model = _cache() / f"models--{repository.replace('/', '--')}"
         main = model / "refs" / "main"
         snapshots = model / "snapshots"
         # the revision that transformers would take, then any other

@@ -153,7 +153,8 @@ def load_adapter(
     theirs = {found[name][0] if name in found else name:
               shape if name == SCORE else shape[::-1] for name, shape in shapes.items()}
     if problems := mismatches(theirs, tensors, "(r, in) and (out, r)"):
-        raise bad_file(file, *problems)
+        raise bad_file(file, f"does not fit {ADAPTER_CONFIG} and its base model {shown(base)}",
+                       *problems)
     kind = params["wte.weight"].dtype
     updates = {name: found[name][1].read(kind) for name in shapes}
     return config, {name: (updates[name] if name == SCORE else np.ascontiguousarray(

@@ -20,9 +20,9 @@ from ..text.pretrained import read_tokenizer
 from . import book, huggingface, llmc, openai_tf, peft
 from .assemble import unread
 from .checksums import check_crc32
-from .configs import CONFIG
+from .configs import ALIKE, CONFIG
 from .errors import CheckpointError, bad_file
-from .hub import NAME, OWNERS, found, pull
+from .hub import NAME, OWNERS, found, names, pull
 
 FORMS = (
     "model.safetensors or its index (Hugging Face, or with the book's names), *.ckpt.index with "
@@ -116,6 +116,9 @@ def file_at(given: Path | str, download: bool = True) -> Path:
     if named and (pulled := found(name)) is not None:
         return _file_in(pulled)
     meant = did_you_mean(name, _near(path))
+    # a published name is no mistake for another
+    if named and not meant and name not in OWNERS:
+        meant = did_you_mean(name, names(), ALIKE)
     if named and (path.parent == Path() or not path.parent.exists()):
         try:
             if not download:

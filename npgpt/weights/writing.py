@@ -146,8 +146,10 @@ def _convert(
         raise ValueError(f"transformers has no such model: {', '.join(wrong)}; --to npgpt writes "
                          "the same folder for npgpt alone")
     if to == "peft":
+        if not config.lora_rank:
+            raise ValueError(f"{src} has no low-rank updates, and an adapter holds nothing else")
         named = base_at(src) or peft.moved_to()
-        if not named and config.lora_rank:
+        if not named:
             raise ValueError(f"{src} does not say which model its low-rank updates belong to; name "
                              "it with --base, in Python base=")
         save_peft(dst, config, params, named,

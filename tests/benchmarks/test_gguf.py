@@ -38,7 +38,9 @@ def test_float32_tensors_lie_where_the_file_says_and_linear_weights_are_transpos
     write_gguf(tmp_path / "m.gguf", CONFIG, "f32")
     data, params = (tmp_path / "m.gguf").read_bytes(), init_params(CONFIG)
     found = tensors(data)
-    assert len(found) == len(params)
+    # the tied output matrix is written under its own name too
+    assert len(found) == len(params) + 1
+    assert found["output.weight"][0] == found["token_embd.weight"][0]
     for theirs, expected in {
         "token_embd.weight": params["wte.weight"],
         "blk.1.attn_qkv.weight": params["h.1.attn.c_attn.weight"].T,

@@ -1,6 +1,7 @@
 """What a result file says about the machine it was measured on."""
 
 import json
+import platform
 import re
 import shutil
 import subprocess
@@ -16,6 +17,12 @@ def test_a_machine_is_described_with_its_blas_the_day_and_the_commit():
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", found["date"])
     assert found["cores"] >= 1 and found["threads"] >= 1
     assert found["blas"] is None or re.search(r"\d", found["blas"])
+
+
+@pytest.mark.parametrize(("disabled", "ending"), [(1, " free-threaded"), (0, ""), (None, "")])
+def test_a_python_without_the_gil_is_named_as_one(disabled, ending, monkeypatch):
+    monkeypatch.setattr(machine.sysconfig, "get_config_var", lambda name: disabled)
+    assert machine.describe_machine()["python"] == platform.python_version() + ending
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

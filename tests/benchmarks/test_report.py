@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from benchmarks import recipe, report
-from benchmarks.readme import PAGE, ROOT, with_section
+from benchmarks.readme import PAGE, with_section
 from benchmarks.suite import rows
 
 
@@ -33,14 +33,6 @@ def test_a_run_has_a_line_for_the_loss_it_ends_with():
     for column, loss in (("npgpt", 1.25), ("eager", 1.5)):
         row["columns"][column]["val_loss"] = loss
     assert "\n| ... final loss |  |  | npgpt 1.250, eager 1.500 |  |\n" in report.table([row])
-
-
-def test_the_main_readme_gets_the_rows_that_pytorch_shares():
-    alone, both = result("train-six", npgpt=1.0), result(npgpt=1.0, eager=0.5)
-    assert report.figures([alone], Path("nowhere")) == ""
-    text = report.figures([alone, both, ops_result("fast", "eager")], Path("nowhere"))
-    assert text.splitlines()[2:4] == ["| a training step of a step | 100.0 ms | 0.50 |", ""]
-    assert "On 2 cores of <a & b>" in text
 
 
 def test_rows_of_several_machines_days_and_commits_are_named():
@@ -103,7 +95,7 @@ def test_the_pages_say_what_the_result_files_say():
     results = report.read_results(report.RESULTS)
     for page, name, text in (
         (PAGE, "speed", report.section(results, report.RESULTS)),
-        (ROOT / "README.md", "figures", report.figures(results, report.RESULTS)),
+        (PAGE, "busy", report.busy_section(report.read_busy(report.RESULTS))),
         (PAGE, "recipe", recipe.section(json.loads((report.RESULTS / "recipe.json").read_text()))),
     ):
         content = page.read_text(encoding="utf-8")

@@ -85,6 +85,24 @@ def test_a_size_is_shown_with_the_batches_of_its_preset(npgpt):
     assert peak(npgpt("inspect", "gpt2-xl")[1]).endswith("1 x 1024 tokens")
 
 
+def test_of_a_rank_it_shows_what_it_needs_and_what_it_sends(npgpt):
+    code, out, err = npgpt("inspect", "gpt2", "--ranks", "4", "--length", "64",
+                           "--batch-size", "6")
+    assert code == 0 and max(map(len, out.splitlines())) <= 80, err
+    of_rank = out.partition("  a rank of 4, with 2 of 6 sequences of 64 tokens\n")[2]
+    assert [line.split()[0] for line in of_rank.splitlines()] == [
+        "parameters", "gradients", "AdamW's", "activations", "peak", "sent"]
+    assert "237 MiB, 1/4 of 949 MiB" in of_rank
+    assert "712 MiB: reduce-scatter and gather, each 3/4 of 475 MiB" in of_rank
+    # without a batch of its own, the preset's; or one sequence a rank
+    assert "a rank of 5, with 3 of 12 sequences" in npgpt(
+        "inspect", "shakespeare-char", "--vocab-size", "65", "--ranks", "5")[1]
+    assert "a rank of 5, with 1 of 5 sequences" in npgpt("inspect", "gpt2", "--ranks", "5")[1]
+    alone = npgpt("inspect", "gpt2", "--ranks", "1")[1].partition("  a rank of 1, ")[2]
+    assert "949 MiB\n" in alone and "sent in a step         nothing\n" in alone
+    assert "1/1" not in alone and "their sum" not in alone
+
+
 def test_a_second_block_alone_and_many_more_are_abbreviated(npgpt, run_folder):
     assert "h.1 to h.11 " in npgpt("inspect", "gpt2")[1]
     two = npgpt("train", "--corpus", "story.txt", "--out", "two", *TINY, "--n-layer", "2")
@@ -95,6 +113,8 @@ def test_a_second_block_alone_and_many_more_are_abbreviated(npgpt, run_folder):
     (["onnx"], 2, "gpt2-xl"),
     (["gpt2", "--length", "2000"], 2, "from 1 to 1024"),
     (["gpt2", "--batch-size", "0"], 2, "--batch-size=0"),
+    (["gpt2", "--ranks", "0"], 2, "--ranks=0"),
+    (["gpt2", "--ranks", "8", "--batch-size", "4"], 2, "ranks=8 is more than the 4 sequences"),
     (["gpt2-lage"], 2, "did you mean 'gpt2-large'"),
     (["missing.toml"], 3, "missing.toml"),
     (["missing.json"], 3, "missing.json"),

@@ -80,6 +80,7 @@ def test_a_run_continues_with_less_memory_to_the_same_bits(npgpt, run_folder):
     (["--resume", "."], "not a run folder"),
     (["--resume", "run", "--seed", "3"], "--seed cannot be changed"),
     (["--resume", "run", "--preset", "gpt2"], "--preset cannot be combined with --resume"),
+    (["--resume", "run", "--init-from", "gpt2"], "--from cannot be combined with --resume"),
     (["--out", "run"], "already holds a run"),
     (["--out", "run/config.toml"], "run/config.toml: not a folder; name another place"),
     (["--preset", "gpt5"], "unknown preset"),

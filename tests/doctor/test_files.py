@@ -344,3 +344,33 @@ def test_a_constructor_that_raises_is_one_sentence(tmp_path):
     """)
     with pytest.raises(ValueError, match=r"Odd\(\) raised RuntimeError: no"):
         examine_file(path)
+
+
+HUBER = """
+import numpy as np
+
+# gradcheck: x=(6,) t=const(6)
+def huber_forward(x, t, d=0.5):
+    e = x - t
+    return np.where(abs(e) < d, 0.5 * e * e, d * (abs(e) - 0.5 * d)).sum(), (e, d)
+
+def huber_backward(dout, cache):
+    e, d = cache
+    return dout * np.where(abs(e) < d, e, SLOPE), None
+"""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_branch_that_the_first_inputs_do_not_take_is_examined_at_others(tmp_path, seed):
+    path = write(tmp_path, HUBER.replace("SLOPE", "d"))
+    (report,) = examine_file(path, seed=seed)
+    assert "`d * np.sign(e)` would be right" in report.findings[0].message
+    (report,) = examine_file(write(tmp_path, HUBER.replace("SLOPE", "d * np.sign(e)")), seed=seed)
+    assert report.ok and not report.notes
+
+
+def test_the_note_names_the_seed_that_shows_what_the_given_one_does_not(tmp_path):
+    # with the inputs of this seed every |x - t| is small, or x is above t
+    (report,) = examine_file(write(tmp_path, HUBER.replace("SLOPE", "d")), seed=27)
+    (note,) = report.notes
+    assert note.startswith("The inputs of --seed 27 do not show it, those of --seed 28 do")

@@ -194,9 +194,9 @@ def test_a_report_does_not_follow_the_order_of_hashes():
                     t.normal(2, 4, 15)))
         print(check(t.turn_forward, t.turn_backward, t.normal(0, 5, 6)))
     """
-    texts = {subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed},
-                            capture_output=True, text=True, check=True, timeout=600).stdout
-             for seed in "0123"}
+    texts = {subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed},
+        capture_output=True, text=True, check=True, timeout=600).stdout for seed in "0123"}
     assert len(texts) == 1
 
 

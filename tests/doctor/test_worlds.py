@@ -5,7 +5,7 @@ import pytest
 
 from npgpt.doctor.measure import measure
 from npgpt.doctor.subject import CallError, Subject
-from npgpt.doctor.worlds import Elsewhere, OutChanged, World, elsewhere, grown
+from npgpt.doctor.worlds import ORDERS, Elsewhere, OutChanged, World, elsewhere, grown
 
 
 def forward(x, w):
@@ -53,9 +53,14 @@ def test_another_out_is_no_repair_of_backward():
     assert isinstance(caught.value.error, OutChanged)
 
 
-def test_elsewhere_are_other_values_and_then_each_size_in_turn_a_little_larger():
+def test_elsewhere_are_other_values_and_orders_and_then_each_size_in_turn_a_little_larger():
     given = subject()
-    moved, *larger = [ways[0] for ways in elsewhere(given)]
+    moved, *rest = [ways[0] for ways in elsewhere(given)]
+    turned, larger = rest[:ORDERS], rest[ORDERS:]
+    for one in turned:      # the signs of the given values, each at another place
+        assert one.array(0).shape == (3, 4)
+        assert np.sum(one.array(0) > 0) == np.sum(given.array(0) > 0)
+        assert np.any((one.array(0) > 0) != (given.array(0) > 0))
     assert [moved.shape(i) for i in (0, 1)] == [(3, 4), (4, 2)]
     assert not np.array_equal(moved.array(0), given.array(0))
     shapes = [tuple(one.shape(i) for i in (0, 1)) for one in larger]

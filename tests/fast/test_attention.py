@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from npgpt.fast import attention, scores
 from npgpt.fast.attention import KEEP_KEYS
-from npgpt.fast.scores import LONG, QUERIES
+from npgpt.fast.scores import LONG, QUERIES, TALL
 from npgpt.layers import attention as textbook
 from npgpt.machine import threads
 from npgpt.training.step.row_random import RowRandom
@@ -49,6 +49,7 @@ def test_lengths_around_the_borders_of_blocks_are_the_textbook(t, past):
 
 @pytest.mark.parametrize("t, s", [
     (LONG - 1, LONG - 1), (LONG, LONG), (LONG + 1, LONG + 1), (1000, 1000), (4 * QUERIES, LONG + 3),
+    (TALL + 1, TALL + 1), (TALL + 77, TALL + 200), (5, 40 * LONG),
 ])
 def test_long_contexts_are_the_textbook(t, s):
     inputs, dout = example(1, 2, t, s, 5, dv=4)
@@ -88,7 +89,7 @@ def test_heads_of_a_model_on_threads_are_the_textbook(n):
                  [out, *textbook.multi_head_attention_backward(dout, cache)])
 
 
-@pytest.mark.parametrize("t", [7, QUERIES + 1, 2 * QUERIES + 9])
+@pytest.mark.parametrize("t", [7, QUERIES + 1, 2 * QUERIES + 9, TALL + 9])
 def test_rows_that_need_a_shift_stand_beside_rows_that_need_none(t):
     (q, k, v), dout = example(1, 3, t, t + 2, 4)
     # exp overflows in the first head, and vanishes in the second
@@ -180,6 +181,19 @@ def test_neither_way_ever_holds_a_square_of_the_context(rate, t):
     assert peak < t * t * 4 / 2
 
 
+def test_memory_grows_with_the_context_and_not_with_its_square():
+    peaks = []
+    for t in (2 * TALL, 4 * TALL, 8 * TALL):
+        inputs, dout = example(1, 1, t, t, 3, dtype=np.float32)
+        tracemalloc.start()
+        with threads.using(1):
+            both_ways(attention, inputs, dout)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # what does not grow, such as a tile of scores, cancels
+    assert peaks[2] - peaks[1] < 2.2 * (peaks[1] - peaks[0])
+
+
 def test_no_query_learns_of_the_future_even_from_infinite_scores():
     t = QUERIES + 2
     (q, k, v), _ = example(1, 1, t, t, 3)
@@ -205,7 +219,7 @@ def test_more_queries_than_keys_and_shared_keys_are_rejected():
         attention.causal_attention_forward(q, k[:, :1], v[:, :1])
 
 
-@pytest.mark.parametrize("t", [6, QUERIES + 3])
+@pytest.mark.parametrize("t", [6, QUERIES + 3, TALL + 3])
 def test_a_key_that_is_not_a_number_is_not_seen_before_its_time(t):
     inputs, _ = example(1, 1, t, t, 3)
     wanted, _ = textbook.causal_attention_forward(*inputs)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from npgpt.fast import gelu
 from npgpt.fast.gelu import (
     gelu_backward,
     gelu_exact_backward,
@@ -47,3 +48,27 @@ def test_x_alone_is_saved_and_both_ways_are_the_textbook(name):
     np.testing.assert_allclose(out, wanted, rtol=1e-13, atol=1e-15)
     (wanted_dx,) = getattr(textbook, f"{name}_backward")(dout, wanted_cache)
     np.testing.assert_allclose(backward(dout, cache)[0], wanted_dx, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("by_exp", [False, True])
+def test_the_tanh_form_is_right_in_float32_by_tanh_and_by_exp(by_exp, monkeypatch):
+    monkeypatch.setattr(gelu, "_BY_EXP", by_exp)
+    x = np.concatenate([X, np.float32([-1e4, 1e4, np.inf])])
+    wanted, cache = textbook.gelu_forward(x[:-1].astype(float))
+    out = gelu_forward(x)[0]
+    np.testing.assert_allclose(out[:-1], wanted, rtol=1e-6, atol=2e-7)
+    assert out[-1] == np.inf
+    dout = np.random.default_rng(0).standard_normal(len(X))
+    (wanted_dx,) = textbook.gelu_backward(dout, textbook.gelu_forward(X.astype(float))[1])
+    (dx,) = gelu_backward(dout.astype(np.float32), X)
+    np.testing.assert_allclose(dx, wanted_dx, rtol=2e-6, atol=5e-6)
+
+
+@pytest.mark.parametrize(("current", "by_exp"), [
+    ("X86_V4", False), ("AVX512_SKX", False), ("X86_V3", True), ("FMA3__AVX2", True),
+    ("baseline(X86_V2)", False), ("NEON", False), (None, False)])
+def test_exp_computes_it_where_numpy_has_avx2_at_most(current, by_exp, monkeypatch):
+    introspect = pytest.importorskip("numpy.lib.introspect")
+    found = {"tanh": {"ff": {"current": current}}} if current else {}
+    monkeypatch.setattr(introspect, "opt_func_info", lambda **asked: found)
+    assert gelu.exp_is_quicker() is by_exp

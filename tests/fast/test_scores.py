@@ -34,7 +34,23 @@ def test_the_maximum_is_over_what_a_query_sees(offset):
     np.testing.assert_array_equal(~scores.ahead(5), np.tri(5, dtype=bool))
 
 
-def test_from_a_length_on_blocks_have_twice_the_queries():
-    for keys, queries in ((scores.LONG - 1, scores.QUERIES), (scores.LONG, 2 * scores.QUERIES)):
+def test_from_a_length_on_blocks_are_tall():
+    for keys, queries in ((scores.LONG - 1, scores.QUERIES), (3 * scores.TALL + 1, scores.TALL)):
         sizes = [stop - start for start, stop, _ in scores.cut_blocks(keys, keys)]
         assert set(sizes[:-1]) == {queries} and 0 < sizes[-1] <= queries
+
+
+@given(n=st.integers(1, scores.TALL), before=st.integers(0, 3 * scores.TALL),
+       past=st.integers(0, 50))
+def test_spans_hold_every_visible_score_once_in_tiles_of_bounded_size(n, before, past):
+    seen = before + n
+    hits = np.zeros((n, seen), int)
+    for keys, first, visible in scores.cut_keys(n, seen, seen + past):
+        tile = hits[first:, keys]
+        assert tile.size <= scores.STACK or seen + past < scores.LONG
+        tile += 1
+        # of the square behind what all see, the half ahead is masked
+        square = tile[:tile.shape[1] - visible, visible:]
+        assert square.shape[0] == square.shape[1]
+        square -= scores.ahead(len(square))
+    np.testing.assert_array_equal(hits, np.tri(n, seen, before))

@@ -1,14 +1,17 @@
 """The fast reader is the cached textbook reader, sooner: for every model, batch and chunk."""
 
+from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
 
 from npgpt import model
-from npgpt.generation import Session, streamed
+from npgpt.generation import Session, fast_reader, streamed
 from npgpt.generation.fast_reader import FastReader
 from npgpt.generation.reader import CachedReader
 from npgpt.machine import threads
@@ -180,3 +183,62 @@ def test_no_parameter_is_written_to():
     for array in params.values():
         array.flags.writeable = False
     generate(params, LONG, IDS, 8, reader=FastReader, seed=0)
+
+
+@pytest.fixture
+def taken(monkeypatch):
+    """The threads of BLAS that each pass asked for, in turn: "all" or "one"."""
+    seen = []
+
+    def noting(name):
+        @contextmanager
+        def limit():
+            seen.append(name)
+            yield
+        return limit
+
+    monkeypatch.setattr(fast_reader, "blas_threads", noting("all"))
+    monkeypatch.setattr(fast_reader, "one_blas_thread", noting("one"))
+    return seen
+
+
+@pytest.mark.parametrize(("decode", "token"), [(2**25, "one"), (0, "all")])
+def test_only_a_token_of_many_weights_is_left_to_blas_and_its_threads(
+        decode, token, taken, monkeypatch):
+    monkeypatch.setattr(threads.THRESHOLDS, "decode", decode)
+    reader = FastReader(lively(LONG), LONG)
+    reader._cores = SimpleNamespace(free=lambda: True)
+    ids = np.zeros((1, 64), np.int64)
+    for start, stop in ((0, 40), (40, 45), (45, 46)):       # a prompt, a few tokens, a single one
+        reader.read([0], ids[:, start:stop])
+    assert taken == ["one", "one", token]
+
+
+def test_on_a_crowded_machine_a_token_takes_one_thread(taken, monkeypatch):
+    monkeypatch.setattr(threads.THRESHOLDS, "decode", 0)
+    reader = FastReader(lively(LONG), LONG)
+    for free in (True, False, True):
+        reader._cores = SimpleNamespace(free=lambda: free)
+        reader.read([0], np.zeros((1, 1), np.int64))
+    assert taken == ["all", "one", "all"]
+
+
+def test_a_small_models_window_and_its_tokens_stay_on_one_thread_of_every_kind(monkeypatch):
+    # what `npgpt train` makes where nothing else is asked for
+    config = SMALL.replace(vocab_size=103, n_positions=64, n_embd=128, n_layer=4, n_head=4)
+    seen = set()
+    monkeypatch.setattr(threads, "_share", lambda *args: seen.add("shared"))
+    reader = FastReader(lively(config, dtype=np.float32), config)
+    norm = reader.ops.layernorm.inference
+
+    def watched(*args, **settings):
+        seen.update(lib["num_threads"] for lib in threadpool_info()
+                    if lib["user_api"] == "blas" and "scipy.libs" not in lib["filepath"])
+        return norm(*args, **settings)
+
+    reader.ops = replace(reader.ops, layernorm=replace(reader.ops.layernorm, inference=watched))
+    with threads.using(2):
+        for count in (64, 5, 1):
+            reader.cut(0, 0)
+            reader.read([0], np.zeros((1, count), np.int64))
+    assert seen == {1}

@@ -184,3 +184,30 @@ def test_a_forked_child_has_threads_of_its_own():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert result.stdout.strip() == "9"
+
+
+def test_a_thread_that_wakes_too_late_is_not_waited_for(two_threads):
+    threads.each(lambda i: None, 2)             # the other thread is there
+    asleep, wake = threading.Event(), threading.Event()
+
+    def keep_busy():
+        asleep.set()
+        assert wake.wait(60)
+
+    threads._jobs.put(keep_busy)
+    assert asleep.wait(60)
+    names = []
+    threads.each(lambda i: names.append(threading.current_thread().name), 6)
+    assert names == [threading.current_thread().name] * 6
+    wake.set()
+    meeting = threading.Barrier(2, timeout=60)  # and it takes part again, in what is new alone
+    threads.each(lambda i: meeting.wait(), 2)
+    assert len(names) == 6
+
+
+@pytest.mark.parametrize(("work", "held"), [(0, True), (2**27 - 1, True), (2**27, False)])
+def test_blas_keeps_its_threads_only_for_work_that_pays(work, held, two_threads):
+    before = blas_threads()
+    with threads.blas_for(work):
+        assert blas_threads() == ({1} if held else before)
+    assert blas_threads() == before

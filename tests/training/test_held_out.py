@@ -101,8 +101,8 @@ def test_a_run_out_of_patience_ends_and_has_the_best_checkpoint_beside_the_newes
                "grad_accumulation": 1}
     state = start(**changes)
     if interrupted:
-        stops = iter([False] * 16 + [True])
-        train(tmp_path, state, corpus, should_stop=lambda: next(stops))
+        running = state
+        train(tmp_path, running, corpus, should_stop=lambda: running.step >= 17)
         state = load_checkpoint(tmp_path)
         assert state.step == 17
     outcome = train(tmp_path, state, corpus)

@@ -98,7 +98,8 @@ def test_a_run_writes_what_it_promises(start, corpus, tmp_path):
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(start, corpus, tmp_path, stop):
     whole = start()
     train(tmp_path / "whole", whole, corpus, Silent())
-    first = train(tmp_path / "parts", start(), corpus, Silent(), after(stop))
+    part = start()
+    first = train(tmp_path / "parts", part, corpus, Silent(), lambda: part.step >= stop)
     assert (first.reason, first.step, first.val_loss) == ("interrupted", stop, None)
     state = load_checkpoint(tmp_path / "parts")
     assert state.step == stop
@@ -285,7 +286,8 @@ def test_time_runs_out_with_a_checkpoint(start, corpus, tmp_path):
 def test_a_stop_in_the_last_evaluation_leaves_a_finished_run_without_a_result(
     start, corpus, tmp_path
 ):
-    outcome = train(tmp_path / "run", start(), corpus, Silent(), after(SMALL["max_steps"] + 1))
+    outcome = train(tmp_path / "run", start(sample_every=0), corpus, Silent(),
+                    after(SMALL["max_steps"] + 1))
     assert (outcome.reason, outcome.step, outcome.val_loss) == ("finished", 12, None)
     assert not (tmp_path / "run" / "result.json").exists()
     state = load_checkpoint(tmp_path / "run")

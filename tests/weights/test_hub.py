@@ -162,6 +162,21 @@ def test_no_folder_hides_what_was_pulled_and_a_near_one_is_named(
         load("org/what")
 
 
+def test_a_mistyped_name_is_answered_with_that_of_a_model_that_is_here_or_published(
+    library: Library, params: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull("org/name")
+    for placed in ("short", "by/hand"):
+        save(own_folder(placed), SMALL, params)
+    without_library(monkeypatch)
+    for given, meant in {"org/nme": "org/name", "shrt": "short", "by/hands": "by/hand",
+                         "gpt-2": "gpt2", "distilgpt": "distilgpt2"}.items():
+        with pytest.raises(CheckpointError, match=f"machine .did you mean '{meant}'"):
+            load(given)
+    with pytest.raises(CheckpointError, match="gpt2-xl is not .* on this machine; "):
+        load("gpt2-xl")
+
+
 def test_the_older_name_of_the_cache_is_honoured(
     tmp_path: Path, params: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,7 +86,8 @@ def test_rank_stabilised_updates_have_their_own_scale(adapter):
     ({"init_lora_weights": "pissa"}, "init_lora_weights='pissa'"),
     ({"something_new": 3}, "something_new='3'|something_new=3 is not supported"),
     ({"target_modules": ["wte"]}, "target_modules: unknown name 'wte'"),
-    ({"target_modules": ["c_attn"]}, "unknown: .*mlp.c_proj.lora_A"),
+    ({"target_modules": ["c_attn"]},
+     "does not fit adapter_config.json and its base model .*base; unknown: .*mlp.c_proj.lora_A"),
     ({"modules_to_save": ["wte"]}, "modules_to_save"), ({"r": 0}, "r: expected an integer"),
     ({"r": 3}, "expected shape"), ({"lora_alpha": "16"}, "lora_alpha: expected a number"),
     ({"base_model_name_or_path": None}, "base_model_name_or_path: expected"),
@@ -178,5 +179,6 @@ def test_updates_are_converted_to_an_adapter_and_to_npgpts_own_folder_and_back(a
             weights.convert(folder, tmp_path / "x", **how)
     with pytest.raises(ValueError, match="is what .* is read from"):
         weights.convert(folder, folder, "peft")
-    with pytest.raises(ValueError, match="no low-rank updates"):
-        weights.convert(tmp_path / "base", tmp_path / "x", "peft", base="gpt2")
+    for base in (None, "gpt2"):
+        with pytest.raises(ValueError, match="base has no low-rank updates, and an adapter"):
+            weights.convert(tmp_path / "base", tmp_path / "x", "peft", base=base)

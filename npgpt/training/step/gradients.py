@@ -15,21 +15,20 @@ its own.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Collection, Mapping
 
 import numpy as np
 
 from ...checked import checked
 from ...config import GPT2Config
-from ...fast.ops import FAST
+from ...fast.ops import FAST, blas_of
 from ...ids import check_batch, check_integer
 from ...layers.contract import UniformSource
 from ...layers.cross_entropy import IGNORE
 from ...machine import threads as _threads
 from ...machine.threads import THRESHOLDS
 from ...ops import Ops
-from ...params import check_params
+from ...params import check_params, matrix_weights
 from ...tape import Array
 from .row_random import RowRandom
 from .shard import Shard, shard_gradients
@@ -85,9 +84,7 @@ def loss_and_grads(
         check_integer("shards", shards, 1)
     if not (config.embd_pdrop or config.resid_pdrop or config.attn_pdrop):
         rng = None
-    # the fast ops cut their work over our threads; others leave it to BLAS's
-    blas_limit = _threads.one_blas_thread() if ops == FAST else nullcontext()
-    with _threads.using(threads), blas_limit:
+    with _threads.using(threads), blas_of(ops, config, ids.size):
         if shards is None or config.entropy.penalty:
             shards = choose_shards(config, len(ids), ids.shape[1], rng)
         shards = min(shards, len(ids))
@@ -105,8 +102,8 @@ def choose_shards(
     config: GPT2Config, batch: int, length: int, rng: UniformSource | None = None
 ) -> int:
     """How many shards a batch (batch, length) is best cut into: 1, or one per thread."""
-    small = _weights(config) <= THRESHOLDS.shard_parameters
-    pays = _weights(config) * batch * length >= THRESHOLDS.shard_work
+    small = matrix_weights(config) <= THRESHOLDS.shard_parameters
+    pays = matrix_weights(config) * batch * length >= THRESHOLDS.shard_work
     can_be_cut = rng is None or isinstance(rng, RowRandom)
     # a penalty is a function of the whole batch's entropy, not a sum over its sequences
     if not (small and pays and can_be_cut) or config.entropy.penalty:
@@ -119,15 +116,9 @@ def batches_at_a_time(config: GPT2Config, batch: int, length: int) -> int:
 
     As many as threads, for models that are small enough to be cut and large enough for threads.
     """
-    pays = _weights(config) * batch * length >= THRESHOLDS.thread_work
-    small = _weights(config) <= THRESHOLDS.shard_parameters
+    pays = matrix_weights(config) * batch * length >= THRESHOLDS.thread_work
+    small = matrix_weights(config) <= THRESHOLDS.shard_parameters
     return _threads.get_threads() if pays and small else 1
-
-
-def _weights(config: GPT2Config) -> int:
-    # of matrices and tables, which are multiplied with every position
-    matrices = config.n_layer * config.n_embd * (4 * config.n_embd + 2 * config.inner)
-    return matrices + config.vocab_size * config.n_embd
 
 
 def add_gradients(total: dict[str, Array], more: dict[str, Array]) -> None:
@@ -164,7 +155,7 @@ def _sharded(
             with _threads.using(1):
                 done[i] = shard_gradients(params, jobs[i], ops)
 
-        _threads.each(work, shards, _weights(config) * ids.size >= THRESHOLDS.thread_work)
+        _threads.each(work, shards, matrix_weights(config) * ids.size >= THRESHOLDS.thread_work)
         results = [done[i] for i in range(shards)]
     loss, grads = results[0]
     names = list(grads)

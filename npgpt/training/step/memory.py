@@ -28,16 +28,19 @@ GAPS = 0.04
 def peak_memory(
     config: GPT2Config, batch: int, length: int, *, dtype: DTypeLike = np.float32,
     recompute: bool = False, shards: int | None = None, workers: int | None = None,
-    grad_accumulation: int = 1, frozen: Collection[str] = (),
+    grad_accumulation: int = 1, frozen: Collection[str] = (), ranks: int = 1,
 ) -> int:
     """Bytes that training needs at the highest moment of a step, by AdamW, on this machine.
 
     Parameters, moments, gradients and activations of a batch (batch, length), in all processes:
     by default the shards that `loss_and_grads` would choose, and the workers of `npgpt train`. With
     `grad_accumulation` above 1, batches follow each other into one step, and their gradients are
-    added by `add_gradients`. `frozen` names parameters without gradient and moments. Interpreters
-    and libraries are not counted. Predicted from the sizes; measured: within 10 %.
+    added by `add_gradients`. `frozen` names parameters without gradient and moments. With `ranks`
+    above 1 it is what the first rank needs, which has its sequences of the batch and its part of
+    the moments. Interpreters and libraries are not counted. Predicted from the sizes; measured:
+    within 10 %.
     """
+    batch = -(-batch // ranks)
     shards = max(1, choose_shards(config, batch, length) if shards is None else shards)
     if workers is None:
         workers = shards - 1 if sys.executable else 0
@@ -62,10 +65,29 @@ def peak_memory(
     step = shards * _numbers_of_a_step(recorded, sizes, rows, length, recompute)
     # worker processes share a copy of the parameters, and each a set of gradients
     sets = 1 + (1 + workers if workers else 0)
-    # moments; the sum of the batches so far is there while the next one's gradients are made
-    also = 2 + (1 if grad_accumulation > 1 else 0)
-    total = np.dtype(dtype).itemsize * (sets * count + also * trained + step)
+    # moments; over ranks also the sum of the gradients, of the rank's part
+    own = (2 if ranks == 1 else 3) * -(-trained // ranks)
+    # the sum of the batches so far is there while the next one's gradients are made
+    also = trained if grad_accumulation > 1 else 0
+    total = np.dtype(dtype).itemsize * (sets * count + own + also + step)
     return total if shards == 1 else int(total * (1 + GAPS))
+
+
+def activation_memory(
+    config: GPT2Config, batch: int, length: int, *, dtype: DTypeLike = np.float32,
+    recompute: bool = False,
+) -> int:
+    """Bytes that the forward pass of a batch (batch, length) has saved for backward, at its end."""
+    return np.dtype(dtype).itemsize * (
+        _saved(config, batch, length, recompute) + batch * length * config.vocab_size)
+
+
+def _saved(config: GPT2Config, batch: int, length: int, recompute: bool) -> int:
+    """Numbers that all blocks and the final norm save; the gradient of the stream comes on top."""
+    stream = batch * length * config.n_embd
+    block = stream if recompute else _saved_by_a_block(config, batch, length)
+    # the final norm saves two; the gradient of the stream is alive all the way back
+    return config.n_layer * block + (2 * stream if config.final_norm else stream)
 
 
 def _numbers_of_a_step(
@@ -84,9 +106,7 @@ def _numbers_of_a_step(
     # with a frozen table they are made in groups
     logits = positions * vocab if head_grads else min(positions * vocab, 2**22)
     saved = stream if recompute else block
-    # the final norm saves two; the gradient of the stream is alive all the way back
-    live = config.n_layer * saved + (2 * stream if config.final_norm else stream)
-    live += logits
+    live = _saved(config, batch, length, recompute) + logits
     peak = live + head_grads + stream
     live += head_grads - logits
     again = block if recompute else 0
