@@ -33,9 +33,11 @@ BUCKET, LEAST = 2**20, 2**14
 # how many processes a starter says that there are; that of MPICH, Open MPI and Slurm
 _STARTED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 
-# the first of its ranks to end is the one that was killed: the others follow within milliseconds
+# the first rank to end is the one that was killed: the others follow within milliseconds, those of
+# another machine too, which is why the time is there
 _WATCHER = """
 import os, select, sys
+from datetime import datetime
 ranks = [text.split(":", 1) for text in sys.argv[1:]]
 events, names = select.epoll(), {0: ranks[0]}
 events.register(0, select.EPOLLIN)      # closed by the end of the first rank, whose child we are
@@ -45,8 +47,8 @@ for process, name in ranks[1:]:
     names[handle] = process, name
 handle = events.poll()[0][0]
 if handle or not os.read(0, 4):
-    text = "npgpt: {1}, process {0}, ended without the others\\n".format(*names[handle])
-    os.write(2, text.encode())
+    text = "npgpt: {1}, process {0}, ended before all others of its machine, at {2:%H:%M:%S.%f}\\n"
+    os.write(2, text.format(*names[handle], datetime.now().astimezone()).encode())
 """
 
 

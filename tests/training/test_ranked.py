@@ -109,7 +109,7 @@ def test_the_same_ranks_give_the_same_bits_and_resume_to_them_and_other_ranks_to
 
 
 @needs_mpi
-def test_low_rank_updates_of_examples_are_trained_over_ranks():
+def test_low_rank_updates_of_examples_are_trained_and_resumed_over_ranks():
     """The targets of an answer are counted, not its tokens: ranks have different numbers."""
     train(None, "base")
     lines = [f'{{"prompt": "{"the cat " * (1 + i % 3)}", "completion": "{"sat on " * (i % 5)}a"}}'
@@ -122,6 +122,10 @@ def test_low_rank_updates_of_examples_are_trained_over_ranks():
         assert (main(arguments) if n is None else run(n, *arguments, "--mpi")[0]) == 0
     one, two = (load_checkpoint(Path(f"lora{n}")) for n in (None, 2))
     assert 0 < len(one.mean) < len(one.params) and gap(two, one) <= 1e-12
+    longer = ["train", "--resume", "lora2", "--max-steps", "4"]
+    shutil.copytree("lora2", "alone")
+    assert main([*longer[:2], "alone", *longer[3:]]) == 0 and run(3, *longer, "--mpi")[0] == 0
+    assert gap(*(load_checkpoint(Path(out)) for out in ("lora2", "alone"))) <= 1e-12
 
 
 class Several(Ranks):
