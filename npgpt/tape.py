@@ -183,13 +183,15 @@ class Tape:
     def backward(
         self, result: Var, dout: Array | None = None,
         on_gradient: Callable[[Entry, Array], None] | None = None,
+        on_final: Callable[[Var, Array], None] | None = None,
     ) -> dict[Var, Array]:
         """Gradients of `result` for the watched Vars, each an array of its own; zeros for no part.
 
         `dout` is dLoss/dresult and has result's shape; a result of one element needs none.
-        `on_gradient` sees each entry and its dout, newest entry first. Each cache is freed as soon
-        as it was used. Raises TapeError for a Var of another tape, a tape that was played or keeps
-        no entries, a gradient of the wrong shape.
+        `on_gradient` sees each entry and its dout, newest entry first; `on_final` most watched
+        Vars, each with its gradient as soon as nothing more is added to it. Each cache is freed as
+        soon as it was used. Raises TapeError for a Var of another tape, a tape that was played or
+        keeps no entries, a gradient of the wrong shape.
         """
         if not isinstance(result, Var) or result.tape is not self:
             raise TapeError(f"backward needs a result of this tape; got {type(result).__name__}")
@@ -205,6 +207,7 @@ class Tape:
         self.played = True
         grads: dict[int, Gradient] = {result.key: dout}
         owned: set[int] = set()         # keys whose gradient nobody else holds
+        final = self._final() if on_final is not None else {}
         while self.entries:
             entry = self.entries.pop()
             gradient = grads.pop(entry.out, None)
@@ -219,10 +222,29 @@ class Tape:
                 if key is not None and grad is not None:
                     _accumulate(grads, owned, key, grad, entry.op.fresh)
             # a cache lives no longer than its entry, nor does a gradient that was added
+            out = entry.out
             del entry, dinputs, gradient, dout, grad
+            for var in final.pop(out, ()):
+                if on_final is not None and var.key in grads:
+                    grads[var.key] = _own(grads[var.key], var.key in owned)
+                    owned.add(var.key)
+                    on_final(var, np.asarray(grads[var.key]))
         watched, self.watched = self.watched, []    # each holds the other: let the values go
         return {var: np.zeros_like(var.value) if (grad := grads.get(var.key)) is None
-                else np.asarray(grad) if var.key in owned else np.array(grad) for var in watched}
+                else _own(grad, var.key in owned) for var in watched}
+
+    def _final(self) -> dict[int, list[Var]]:
+        """By an entry's output: the watched Vars that no older entry reads."""
+        oldest: dict[int, int] = {}
+        for entry in self.entries:
+            for key in entry.inputs:
+                if key is not None:
+                    oldest.setdefault(key, entry.out)
+        found: dict[int, list[Var]] = {}
+        for var in self.watched:
+            if var.key in oldest:
+                found.setdefault(oldest[var.key], []).append(var)
+        return found
 
     def _new(self, value: Array) -> Var:
         self.shapes.append(np.shape(value))
@@ -245,6 +267,10 @@ class Tape:
         shape = getattr(grad, "shape", None if grad is None else np.shape(grad))
         if shape != self.shapes[key]:
             raise TapeError(f"{who}: expected a gradient of shape {self.shapes[key]}; got {shape}")
+
+
+def _own(grad: Gradient, owned: bool) -> Array:
+    return np.asarray(grad) if owned else np.array(grad)
 
 
 def _accumulate(

@@ -19,22 +19,37 @@ needs_mpi = pytest.mark.skipif(find_spec("mpi4py") is None or MPIEXEC is None,
 LIMIT = 300
 
 NPGPT = (sys.executable, "-m", "npgpt")
-# on rank 1 alone something of npgpt is changed first; PATCH stands for what
+# something of npgpt is changed first: on every rank, and on rank 1 alone
 PATCHED = """
 import os, sys
+EVERYWHERE
 if os.environ["PMI_RANK"] == "1":
     PATCH
 from npgpt.cli import main
 sys.exit(main(sys.argv[1:]))
 """
+# many small buckets, as of a large model, summed while backward runs or after it
+BUCKETS = """
+from functools import partial
+from npgpt.training import ranked, team
+team.BUCKET, team.LEAST = 500, 1
+ranked.Team = partial(team.Team, overlap={})
+sum_bucket = team.Team._sum
+def noted(self, i, grads, aside=False):
+    if aside:
+        open(f"early-{{self.ranks.rank}}", "a").write(f"{{i}}\\n")
+    sum_bucket(self, i, grads, aside)
+team.Team._sum = noted"""
+EARLY, LATE = BUCKETS.format(True), BUCKETS.format(False)
 
 
 class Job:
     """A running job; its stderr grows in a file, where it can be read meanwhile."""
 
-    def __init__(self, *segments, patch=""):
+    def __init__(self, *segments, patch="", everywhere=""):
         """Start segments (options of mpiexec, arguments of npgpt), each with its own."""
-        program = (sys.executable, "-c", PATCHED.replace("PATCH", patch)) if patch else NPGPT
+        text = PATCHED.replace("PATCH", patch or "pass").replace("EVERYWHERE", everywhere)
+        program = (sys.executable, "-c", text) if patch or everywhere else NPGPT
         command = [MPIEXEC]
         for options, arguments in segments:
             command += [*([":"] if len(command) > 1 else []), *map(str, options), *program,

@@ -136,6 +136,24 @@ def test_each_cache_is_freed_as_soon_as_it_was_used():
     assert tape.entries == [] and not any(ref() for ref in alive)
 
 
+def test_what_is_finished_is_seen_with_its_gradient_before_older_entries_are_played():
+    tape, rng = Tape(), np.random.default_rng(4)
+    values = {name: rng.standard_normal(3) for name in ("tied", "old", "new", "unused")}
+    watched = tape.watch(values)
+    out = times(times(times(watched["tied"], watched["old"]), watched["new"]), watched["tied"])
+    played, seen, names = [], {}, {var: name for name, var in watched.items()}
+    dout = rng.standard_normal(3)
+    grads = tape.backward(out, dout, lambda entry, _: played.append(entry.op.name),
+                          lambda var, grad: seen.update({names[var]: (len(played), grad)}))
+    # what is read twice is finished where it was read first, what nothing reads is not seen
+    assert {name: when for name, (when, _) in seen.items()} == {"new": 2, "tied": 3, "old": 3}
+    for var, name in names.items():
+        assert name == "unused" or grads[var] is seen[name][1]
+    tied, old, new = (values[name] for name in ("tied", "old", "new"))
+    np.testing.assert_allclose(seen["tied"][1], 2 * dout * tied * old * new)
+    np.testing.assert_allclose(seen["new"][1], dout * tied * tied * old)
+
+
 def test_on_gradient_sees_every_entry_with_its_dout_newest_first():
     tape = Tape()
     x = tape.watch(np.array([1.0]))

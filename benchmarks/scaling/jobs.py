@@ -21,10 +21,14 @@ _count = 0
 
 
 class Job:
-    """Some ranks, or one process if `ranks` is 0; `hosts` are the commands that enter each host."""
+    """Some ranks, or one process if `ranks` is 0; `hosts` are the commands that enter each host.
+
+    `overlap`: gradients are summed while backward runs, as between machines.
+    """
 
     def __init__(self, size: str | None, batch: int, threads: int, ranks: int,
-                 hosts: Sequence[Sequence[str]] = (), environment: dict[str, str] = {}) -> None:
+                 hosts: Sequence[Sequence[str]] = (), environment: dict[str, str] = {},
+                 overlap: bool = False) -> None:
         global _count
         _count += 1
         path = scratch_folder() / f"job{_count}"
@@ -32,7 +36,8 @@ class Job:
         listening.bind(str(path))
         listening.listen(max(1, ranks))
         listening.settimeout(PATIENCE_SECONDS)
-        job = json.dumps({"size": size, "batch": batch, "threads": threads, "ranks": ranks})
+        job = json.dumps({"size": size, "batch": batch, "threads": threads, "ranks": ranks,
+                          "overlap": overlap})
         worker = [sys.executable, "-m", "benchmarks.scaling.rank", str(path), job]
         command = worker if ranks == 0 else [mpiexec(), "-n", str(ranks), *worker]
         for n, host in enumerate(hosts):

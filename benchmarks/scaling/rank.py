@@ -75,7 +75,7 @@ def answering(
     # BLAS takes its own working memory at its first large matmul
     np.dot(*np.ones((2, 1000, 1000), np.float32))
     before = memory_of("VmRSS")
-    state = new_state(job["size"], job["batch"], job["threads"], ranks)
+    state = new_state(job["size"], job["batch"], job["threads"], ranks, job["overlap"])
     tokens = np.random.default_rng(0).integers(
         0, state.config.vocab_size, 20_000).astype(np.uint16)
     workers = stack.enter_context(workers_for(state))
@@ -131,7 +131,8 @@ class Phases(dict[str, float]):
         setattr(owner, name, noted)
 
 
-def new_state(size: str, batch: int, threads: int, ranks: Ranks | None) -> TrainingState:
+def new_state(size: str, batch: int, threads: int, ranks: Ranks | None,
+              overlap: bool = False) -> TrainingState:
     """A state of random weights that trains with batches of so many sequences."""
     values, _, length = SIZES[size]
     config = GPT2Config.from_dict(values)
@@ -147,7 +148,7 @@ def new_state(size: str, batch: int, threads: int, ranks: Ranks | None) -> Train
     if ranks is None:
         moments = zero_moments(params), zero_moments(params)
         return TrainingState(0, config, params, *moments, run, CharTokenizer("a"), "")
-    team = Team(ranks, params, list(params))
+    team = Team(ranks, params, list(params), overlap)
     state = TrainingState(0, config, params, team.zeros(), team.zeros(), run, CharTokenizer("a"),
                           "")
     state.team = team

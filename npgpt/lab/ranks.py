@@ -42,7 +42,7 @@ def on_ranks() -> Iterator[Everywhere | None]:
     versions of npgpt.
     """
     global _serving
-    ranks = connect(threads=True)
+    ranks = connect()
     try:
         ranks.watch()
         ranks.check_same({"npgpt": VERSION})

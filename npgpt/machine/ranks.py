@@ -15,6 +15,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, NoReturn
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 # numbers that one reduce-scatter sends: its scratch stays in cache, and takes little memory; and at
 # least so many for each rank: of more than 64 ranks, latency would take longer than sending
 BUCKET, LEAST = 2**20, 2**14
+# at 1 Gb/s a card sends 60 kB meanwhile, far less than the kernel buffers
+POLL_SECONDS = 0.0005
 # how many processes a starter says that there are; that of MPICH, Open MPI and Slurm
 _STARTED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 
@@ -86,11 +89,12 @@ class Ranks:
         return flat[self.rank * size:(self.rank + 1) * size]
 
     def reduce_scatter(self, read: Callable[[int, int, Array], object], mine: Array,
-                       bucket: int | None = None) -> None:
+                       bucket: int | None = None, aside: bool = False) -> None:
         """Write into `mine` (P,) the sum over all ranks of this rank's part of a flat array.
 
         `read(start, stop, out)` fills `out` with those numbers of this rank's flat array (N * P,),
-        which itself need not exist.
+        which itself need not exist. `aside` is for a thread beside one that computes: it sleeps
+        where MPI would wait busily.
         """
         from mpi4py import MPI
 
@@ -101,7 +105,10 @@ class Ranks:
             send = scratch[:self.size * (stop - start)]
             for rank, out in enumerate(np.split(send, self.size)):
                 read(rank * count + start, rank * count + stop, out)
-            self.comm.Reduce_scatter_block(send, mine[start:stop], MPI.SUM)
+            request = self.comm.Ireduce_scatter_block(send, mine[start:stop], MPI.SUM)
+            while aside and not request.Test():
+                time.sleep(POLL_SECONDS)
+            request.Wait()
 
     def gather(self, flat: Array) -> None:
         """Fill a flat array (N * P,), in which every rank has written its part, on all ranks."""
@@ -244,10 +251,10 @@ def _cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def connect(threads: bool = False) -> Ranks:
+def connect() -> Ranks:
     """The ranks of this job; one if it was not started by `mpiexec` or `srun`.
 
-    With `threads`, any thread may call MPI, as mpi4py.futures does; else the main thread alone.
+    Any thread may call MPI.
 
     Raises ImportError, naming the extra, where mpi4py is missing, and ValueError where several
     processes were started that do not see each other.
@@ -255,7 +262,7 @@ def connect(threads: bool = False) -> Ranks:
     try:
         import mpi4py
 
-        mpi4py.rc.thread_level = "multiple" if threads else "funneled"
+        mpi4py.rc.thread_level = "multiple"
         from mpi4py import MPI
     except ImportError as error:
         raise ImportError(f"--mpi needs mpi4py and an MPI ({error}); "

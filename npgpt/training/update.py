@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 
@@ -81,7 +81,7 @@ def batch_gradients(
     settings, config = state.run.train, state.config
     dropout = max(config.resid_pdrop, config.embd_pdrop, config.attn_pdrop) > 0.0
 
-    def one(micro: int) -> tuple[float, Params]:
+    def one(micro: int, on_final: Callable[[str, Array], None] | None) -> tuple[float, Params]:
         ids, targets = _batch(state, tokens, micro)
         rows = state.rows
         rng = (RowRandom(settings.seed, state.step, micro, len(rows), rows.start)
@@ -90,21 +90,36 @@ def batch_gradients(
             state.params, ids[rows.start:rows.stop], targets[rows.start:rows.stop], config,
             ops=state.ops, rng=rng, threads=settings.threads or None,
             recompute=settings.recompute, workers=workers, frozen=state.frozen,
-            counted=int((targets != IGNORE).sum()),
+            counted=int((targets != IGNORE).sum()), on_final=on_final,
         )
 
-    batches = settings.grad_accumulation
+    batches, on_final = settings.grad_accumulation, state.team.on_final if state.team else None
     if batches == 1:
-        return one(0)
+        return one(0, on_final)
     # made before the batches' own: among those it would break up the heap
     total, summed = 0.0, zero_moments(state.trained)
-    for micro in range(batches):
-        loss, grads = one(micro)
+    left = set(summed)
+
+    def finish(name: str, grad: Array) -> None:
+        summed[name] += grad
+        summed[name] /= batches
+        left.remove(name)
+
+    def final(name: str, grad: Array) -> None:
+        finish(name, grad)
+        if on_final is not None:
+            on_final(name, summed[name])
+
+    for micro in range(batches - 1):
+        loss, grads = one(micro, None)
         total += loss / batches
         add_gradients(summed, grads)
-    for array in summed.values():
-        array /= batches
-    return total, summed
+    loss, grads = one(batches - 1, on_final and final)
+    while grads:
+        name, grad = grads.popitem()
+        if name in left:
+            finish(name, grad)
+    return total + loss / batches, summed
 
 
 def _batch(state: TrainingState, tokens: Array, micro: int) -> tuple[Array, Array]:

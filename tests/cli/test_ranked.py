@@ -13,17 +13,18 @@ from npgpt.cli import main
 from npgpt.training.checkpoint import checkpoints, load_checkpoint
 from npgpt.training.log import read_log
 
-from ..mpi import Job, needs_mpi, run
+from ..mpi import EARLY, Job, needs_mpi, run
 from .conftest import TINY
 
 LONG = ["--max-steps", "100000", "--eval-every", "100000", "--sample-every", "0"]
 LOG = Path("run/log.jsonl")
 
 
-def begin(story, *options, checkpoint_every=100000, patch=""):
+def begin(story, *options, checkpoint_every=100000, everywhere=""):
     """A long job of two ranks that has trained some steps."""
     job = Job((["-n", 2], ["train", "--mpi", "--corpus", story, "--out", "run", *TINY, *LONG,
-                           "--checkpoint-every", checkpoint_every, *options]), patch=patch)
+                           "--checkpoint-every", checkpoint_every, *options]),
+              everywhere=everywhere)
     ranks = job.ranks(2)
     job.until(lambda: LOG.is_file() and len(LOG.read_text().splitlines()) > 4)
     return job, ranks
@@ -44,14 +45,16 @@ def goes_on(steps):
 
 @needs_mpi
 @pytest.mark.parametrize("whom", ["rank 0", "rank 1"])
-@pytest.mark.parametrize("when", ["as it begins", "while it trains", "while it saves"])
+@pytest.mark.parametrize("when", [
+    "as it begins", "while it trains", "while it trains and sums", "while it saves"])
 def test_a_rank_that_is_killed_ends_the_job_which_can_be_continued(story, whom, when):
     number = int(whom[-1])
     if when == "as it begins":
         job = Job((["-n", 2], ["train", "--mpi", "--corpus", story, "--out", "run", *TINY]))
         ranks = job.ranks(2)
     else:
-        job, ranks = begin(story, checkpoint_every=1 if when == "while it saves" else 100000)
+        job, ranks = begin(story, checkpoint_every=1 if when == "while it saves" else 100000,
+                           everywhere=EARLY if "sums" in when else "")
     if when == "while it saves":
         job.until(lambda: any(Path("run/checkpoints").glob(".partial-*")))
     os.kill(ranks[number], signal.SIGKILL)
@@ -71,9 +74,11 @@ def test_a_rank_that_is_killed_ends_the_job_which_can_be_continued(story, whom, 
 
 @needs_mpi
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("whom", ["mpiexec", "rank 0", "rank 1"])
-def test_a_job_that_is_interrupted_saves_once_and_exits_130(story, whom, number):
-    job, ranks = begin(story)
+@pytest.mark.parametrize("whom, early", [
+    ("mpiexec", ""), ("rank 0", ""), ("rank 1", ""),
+    pytest.param("rank 1", EARLY, id="rank 1, summing early")])
+def test_a_job_that_is_interrupted_saves_once_and_exits_130(story, whom, early, number):
+    job, ranks = begin(story, everywhere=early)
     os.kill(job.process.pid if whom == "mpiexec" else ranks[int(whom[-1])], number)
     code, out, err = job.wait()
     assert code == 130, err
@@ -101,16 +106,18 @@ def test_a_job_that_is_interrupted_in_its_last_evaluation_has_saved_and_exits_13
 
 
 @needs_mpi
-def test_a_nan_on_one_rank_ends_all_with_exit_4_and_one_message(story):
+@pytest.mark.parametrize("early", ["", EARLY], ids=["late", "early"])
+def test_a_nan_on_one_rank_ends_all_with_exit_4_and_one_message(story, early):
     patch = ("from npgpt.training.step import gradients; right = gradients.shard_gradients\n"
-             "    def wrong(*given):\n"
-             "        loss, grads = right(*given)\n"
+             "    def wrong(params, shard, ops, on_final):\n"
+             "        def final(name, grad):\n"
+             "            if wrong.calls == 3 and name == 'ln_f.bias': grad[1] = float('nan')\n"
+             "            if on_final: on_final(name, grad)\n"
              "        wrong.calls += 1\n"
-             "        grads['ln_f.bias'][1] *= float('nan') if wrong.calls == 3 else 1\n"
-             "        return loss, grads\n"
+             "        return right(params, shard, ops, final)\n"
              "    wrong.calls = 0; gradients.shard_gradients = wrong")
     code, _, err = run(2, "train", "--mpi", "--corpus", story, "--out", "run", *TINY,
-                       "--grad-accumulation", "1", patch=patch)
+                       "--grad-accumulation", "1", patch=patch, everywhere=early)
     assert code == 4
     [line] = ours(err)
     assert "step 3: loss" in line and "the first bad gradient is ln_f.bias (1 of 16" in line
@@ -187,9 +194,11 @@ def test_an_error_of_the_disk_on_rank_0_ends_all_with_one_message(story):
 
 
 @needs_mpi
-def test_a_bug_on_one_rank_ends_all_and_names_the_rank(story):
+@pytest.mark.parametrize("early", ["", EARLY], ids=["late", "early"])
+def test_a_bug_on_one_rank_ends_all_and_names_the_rank(story, early):
     patch = "from npgpt.training import team; team.Team.sum_gradients = lambda *given: 1 / 0"
-    code, _, err = run(2, "train", "--mpi", "--corpus", story, "--out", "run", *TINY, patch=patch)
+    code, _, err = run(2, "train", "--mpi", "--corpus", story, "--out", "run", *TINY, patch=patch,
+                       everywhere=early)
     assert code == 1 and "ZeroDivisionError" in err
     assert any(line.startswith("npgpt: rank 1 on ") for line in ours(err))
 

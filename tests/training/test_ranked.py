@@ -13,7 +13,7 @@ from npgpt.training.log import read_log
 from npgpt.training.ranked import check_ranks
 from npgpt.training.settings import resolve
 
-from ..mpi import needs_mpi, run
+from ..mpi import EARLY, LATE, needs_mpi, run
 
 # sizes all different; five sequences are not the same number for two ranks, nor for four
 SMALL = {"n_layer": 2, "n_head": 3, "n_embd": 24, "n_positions": 8, "batch_size": 5,
@@ -38,14 +38,14 @@ def fresh_folder(tmp_path, monkeypatch, text_file):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
-def train(ranks, out, *given, **changes):
+def train(ranks, out, *given, everywhere="", **changes):
     """The state after a run of so many ranks, None for one process without MPI."""
     arguments = ["train", *given, "--out", out, *(options(**changes) if not given else ())]
     arguments += [] if given else ["--corpus", "story.txt"]
     if ranks is None:
         assert main(arguments) == 0
     else:
-        code, _, err = run(ranks, *arguments, "--mpi")
+        code, _, err = run(ranks, *arguments, "--mpi", everywhere=everywhere)
         assert code == 0, err
     return load_checkpoint(Path(out))
 
@@ -77,6 +77,33 @@ def test_after_one_step_any_ranks_have_the_numbers_of_one_process(ranks, changes
         assert here.keys() == there.keys()
         for key in {"loss", "lr", "grad_norm", "val"} & {*here}:
             assert here[key] == pytest.approx(there[key], rel=1e-12)
+
+
+SHARDS = """
+from npgpt.training.step import gradients
+gradients.choose_shards = lambda *given: 2"""
+
+
+@needs_mpi
+@pytest.mark.parametrize("ranks, changes, more", [
+    (2, DROPOUT | {"grad_accumulation": 1, "tie_word_embeddings": False}, ""),
+    (3, DROPOUT | {"freeze": "wte,h.0.attn"}, ""),
+    (2, {"recompute": True, "grad_accumulation": 3}, ""),
+    pytest.param(2, {"threads": 2}, SHARDS, id="shards"),
+])
+def test_sums_begun_while_backward_runs_give_the_bits_of_those_after_it(ranks, changes, more):
+    changes = changes | {"dtype": "float32", "max_steps": 3}
+    late = train(ranks, "late", everywhere=LATE + more, **changes)
+    assert not list(Path().glob("early-*"))
+    early = train(ranks, "early", everywhere=EARLY + more, **changes)
+    for kind in ("params", "mean", "square"):
+        assert list(getattr(late, kind)) == list(getattr(early, kind))
+        for name, array in getattr(late, kind).items():
+            np.testing.assert_array_equal(getattr(early, kind)[name], array, err_msg=name)
+    # shards are added after backward: nothing is finished before
+    found = [Path(f"early-{rank}") for rank in range(ranks)]
+    assert [path.exists() and len({*path.read_text().split()}) > 3 for path in found] == [
+        not more] * ranks
 
 
 @needs_mpi
@@ -115,17 +142,19 @@ def test_low_rank_updates_of_examples_are_trained_and_resumed_over_ranks():
     lines = [f'{{"prompt": "{"the cat " * (1 + i % 3)}", "completion": "{"sat on " * (i % 5)}a"}}'
              for i in range(40)]
     Path("orders.jsonl").write_text("\n".join(lines))
-    for n in (None, 2):
+    for n, early in (None, ""), (2, ""), (2, EARLY):
         arguments = ["train", "--from", "base", "--corpus", "orders.jsonl", "--task", "instruct",
-                     "--lora-rank", "2", "--out", f"lora{n}", "--max-steps", "2",
+                     "--lora-rank", "2", "--out", f"lora{n}{bool(early)}", "--max-steps", "2",
                      "--batch-size", "3", "--dtype", "float64", "--sample-every", "0"]
-        assert (main(arguments) if n is None else run(n, *arguments, "--mpi")[0]) == 0
-    one, two = (load_checkpoint(Path(f"lora{n}")) for n in (None, 2))
+        assert (main(arguments) if n is None else
+                run(n, *arguments, "--mpi", everywhere=early)[0]) == 0
+    one, two, early = (load_checkpoint(Path(f"lora{n}")) for n in ("NoneFalse", "2False", "2True"))
     assert 0 < len(one.mean) < len(one.params) and gap(two, one) <= 1e-12
-    longer = ["train", "--resume", "lora2", "--max-steps", "4"]
-    shutil.copytree("lora2", "alone")
+    assert gap(early, two) == 0     # two numbers, added in either order
+    longer = ["train", "--resume", "lora2False", "--max-steps", "4"]
+    shutil.copytree("lora2False", "alone")
     assert main([*longer[:2], "alone", *longer[3:]]) == 0 and run(3, *longer, "--mpi")[0] == 0
-    assert gap(*(load_checkpoint(Path(out)) for out in ("lora2", "alone"))) <= 1e-12
+    assert gap(*(load_checkpoint(Path(out)) for out in ("lora2False", "alone"))) <= 1e-12
 
 
 class Several(Ranks):

@@ -50,7 +50,7 @@ class Rank:
     def __init__(self, job, rank):
         self.job, self.rank, self.size, self.busy = job, rank, job.size, False
         self.names = [f"rank {n} on here" for n in range(job.size)]
-        self.said = []
+        self.said, self.hosts = [], ["here"] * job.size
 
     def all(self, own):
         self.job.slots[self.rank] = own
@@ -74,7 +74,7 @@ class Rank:
     def copy_from_0(self, array):
         array[...] = self.all(array.copy())[0]
 
-    def reduce_scatter(self, read, mine):
+    def reduce_scatter(self, read, mine, aside=False):
         flat = np.zeros(len(mine) * self.size)
         read(0, len(flat), flat)
         mine[...] = self.part(sum(self.all(flat)))

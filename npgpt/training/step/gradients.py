@@ -15,7 +15,7 @@ its own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Collection, Mapping
+from typing import TYPE_CHECKING, Callable, Collection, Mapping
 
 import numpy as np
 
@@ -52,6 +52,7 @@ def loss_and_grads(
     workers: Workers | None = None,
     frozen: Collection[str] = (),
     counted: int | None = None,
+    on_final: Callable[[str, Array], None] | None = None,
 ) -> tuple[float, dict[str, Array]]:
     """What training minimises, in nats, and its gradient for every parameter.
 
@@ -71,6 +72,8 @@ def loss_and_grads(
         frozen      names of parameters that get no gradient: nothing is saved or computed for them
         counted     counted targets of the whole batch, where these are some of its sequences: loss
                     and gradients are then their summand of the whole batch's
+        on_final    sees most gradients, each as soon as backward has finished it; none where the
+                    batch is cut into shards, which are added after backward
 
     The gradients are arrays of their own. Raises ValueError for shapes that differ, for an rng that
     cannot be cut where shards are asked for, and for `recompute` with an entropy penalty.
@@ -93,7 +96,7 @@ def loss_and_grads(
         if shards <= 1:
             weight = 1.0 if here == counted else here / counted
             whole = Shard(ids, targets, config, rng, weight, recompute, constants)
-            return shard_gradients(params, whole, ops)
+            return shard_gradients(params, whole, ops, on_final)
         return _sharded(params, ids, targets, config, ops, rng, shards, recompute, workers,
                         constants, counted)
 

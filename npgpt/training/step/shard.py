@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple, cast
+from typing import Callable, Mapping, NamedTuple, cast
 
 import numpy as np
 
@@ -33,9 +33,13 @@ class Shard(NamedTuple):
 
 
 def shard_gradients(
-    params: Mapping[str, Array], shard: Shard, ops: Ops
+    params: Mapping[str, Array], shard: Shard, ops: Ops,
+    on_final: Callable[[str, Array], None] | None = None,
 ) -> tuple[float, dict[str, Array]]:
-    """The weighted loss in nats of one shard, and its gradient for what is not frozen."""
+    """The weighted loss in nats of one shard, and its gradient for what is not frozen.
+
+    `on_final` sees most gradients as soon as backward has finished them.
+    """
     tape, frozen = Tape(), set(shard.frozen)
     watched = tape.watch({name: a for name, a in params.items() if name not in frozen})
     # a constant among Vars has no gradient; ops take it like any plain array
@@ -44,5 +48,8 @@ def shard_gradients(
         constants | watched, shard.ids, shard.targets, shard.config, ops=ops, rng=shard.rng,
         run_block=checkpointed_block if shard.recompute else None,
     )
-    grads = tape.backward(loss, np.full((), shard.weight, loss.value.dtype))
+    names = {var: name for name, var in watched.items()}
+    grads = tape.backward(
+        loss, np.full((), shard.weight, loss.value.dtype),
+        on_final=on_final and (lambda var, grad: on_final(names[var], grad)))
     return float(loss.value) * shard.weight, {name: grads[var] for name, var in watched.items()}
