@@ -11,8 +11,9 @@ buffer is its slice of every bucket:
 
 Buckets come in the order in which backward finishes them, the last block first, the embedding last.
 Between machines a thread sums each bucket as soon as it is finished, while backward computes the
-next; on one machine that was measured to lose, and they are summed after backward. The calls and
-their order are the same, and so are the bits.
+next; on one machine that was measured to lose, and they are summed after backward. So is what fits
+into one bucket, since beside small models it lost too. The calls and their order are the same, and
+so are the bits.
 
 AdamW is elementwise: where the parts are cut changes no number. Moments take 1/N of the memory
 (ZeRO, stage 1). Rank 0 leads: it alone has the loop and its files, and announces what all ranks do
@@ -31,16 +32,12 @@ from typing import Callable, Iterator, Mapping, NamedTuple, Sequence
 import numpy as np
 
 from ..evaluation.text import Stopped
-from ..machine.ranks import LEAST, Ranks
+from ..machine.ranks import BUCKET, LEAST, Ranks
 from ..params import Params
 from ..tape import Array
 
 # parameters begin with a cache line, as they would in arrays of their own
 _LINE = 64
-
-
-# a bucket has at least so many numbers: smaller ones would cost more latency than they hide
-BUCKET = 2**18
 
 
 class Bucket(NamedTuple):
@@ -117,8 +114,9 @@ class Team:
     def _final(self, name: str, grad: Array) -> None:
         # at most one thread calls MPI at a time: backward itself does not
         self._finished[name] = grad
-        # all ranks send the buckets in one order, whichever is complete first
-        while (i := len(self._sent)) < len(self._buckets) and all(
+        # all ranks send the buckets in one order, whichever is complete first; nothing is left to
+        # compute beside the last
+        while (i := len(self._sent)) < len(self._buckets) - 1 and all(
                 name in self._finished for name in self._buckets[i].names):
             self._sent.append(self._beside.submit(self._sum, i, self._finished, True))
 
