@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from mpi4py.MPI import Comm
 
 # numbers that one reduce-scatter sends, and that a bucket of training has at least: its scratch
-# stays in cache, and takes little memory; and at least so many for each rank: of more than 64 ranks,
-# latency would take longer than sending
+# stays in cache, and takes little memory; and at least so many for each rank: of more than 64
+# ranks, latency would take longer than sending
 BUCKET, LEAST = 2**20, 2**14
 # at 1 Gb/s a card sends 60 kB meanwhile, far less than the kernel buffers
 POLL_SECONDS = 0.0005
