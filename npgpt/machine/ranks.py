@@ -232,6 +232,8 @@ class Ranks:
             with suppress(OSError):
                 stream.flush()
         self._unwatch()
+        # mpiexec drops what it has not forwarded yet
+        time.sleep(0.3)
         self.comm.Abort(code)
 
     def _unwatch(self) -> None:
