@@ -12,8 +12,9 @@ the files of GPT-2 itself (data/GPT2-LICENSE.txt).
 from __future__ import annotations
 
 import functools
+import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -48,12 +49,17 @@ class BPETokenizer(Tokenizer):
 
     GPT-2's has 50,256 byte strings and the end of a text, 50256. `vocab_size` is the number of rows
     of a model's token table, which may be larger: ids without a token decode to nothing.
+    `roles` are what transformers calls some of its tokens, such as pad_token, for an export.
     tiktoken is imported when the first text is encoded or decoded.
     """
 
     @checked
-    def __init__(self, vocabulary: Vocabulary | None = None, vocab_size: int | None = None) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary | None = None, vocab_size: int | None = None,
+        roles: Mapping[str, str] = {},
+    ) -> None:
         self._vocabulary = vocabulary
+        self.roles = dict(roles)
         size, own = N_RANKS + 1, vocabulary is None
         if vocabulary is not None:
             size, own = vocabulary.size, vocabulary is tables.gpt2()
@@ -129,6 +135,8 @@ class BPETokenizer(Tokenizer):
         record = {"name": self.name}
         if self.name != "gpt2":
             record |= {"tokenizer": self.vocabulary.to_json(), "end": self.vocabulary.end}
+        if self.roles:
+            record["roles"] = json.dumps(self.roles)
         return record | ({"vocab_size": str(self.vocab_size)} if self._padding else {})
 
     def safe_cut(self, text: str) -> int:

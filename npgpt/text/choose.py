@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Mapping
 
+from ..documents import parse_json
 from ..ids import check_integer
 from ..suggest import did_you_mean, shown
 from .bpe import BPETokenizer
@@ -47,7 +48,10 @@ def _byte_level(record: Mapping[str, object]) -> Tokenizer:
             raise ValueError("a bpe tokenizer's record: expected a tokenizer.json as `tokenizer`, "
                              f"got {shown(text)}")
         vocabulary = Vocabulary.from_json(text, str(record.get("end", "")))
-    return BPETokenizer(vocabulary, int(size) if size else None)
+    roles = parse_json(str(record.get("roles", "{}")).encode(), "a tokenizer's roles")
+    if not all(isinstance(value, str) for value in roles.values()):
+        raise ValueError(f"a tokenizer's roles: expected names and texts, got {shown(roles)}")
+    return BPETokenizer(vocabulary, int(size) if size else None, roles)
 
 
 def check_name(name: object, known: tuple[str, ...] = TOKENIZERS) -> str:

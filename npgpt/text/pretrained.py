@@ -27,6 +27,8 @@ VOCAB, MERGES, ADDED = "vocab.json", "merges.txt", "added_tokens.json"
 PAIRS = {VOCAB: MERGES, "encoder.json": "vocab.bpe"}
 SPECIAL = "special_tokens_map.json"
 MODEL = "config.json"
+# for all three transformers' GPT-2 has the end of a text, and so has a folder that names no other
+ENDINGS = ("bos_token", "eos_token", "unk_token")
 # tokenizers of other kinds, by the files that transformers gives them
 FOREIGN = {"vocab.txt": "WordPiece", "*.model": "SentencePiece", "*.spm": "SentencePiece",
            "tokenizer.tiktoken": "tiktoken", "tekken.json": "tiktoken"}
@@ -68,11 +70,19 @@ def read_tokenizer(folder: Path, vocab_size: int | None = None) -> Tokenizer | N
             warnings.warn(f"{file}: {adds} adds tokens before or after a text, which npgpt does "
                           "not; --special makes those in a text tokens", stacklevel=2)
         _fitting(BPETokenizer(vocabulary), vocab_size)
-        return BPETokenizer(vocabulary, vocab_size)
+        return BPETokenizer(vocabulary, vocab_size, _roles(vocabulary, special))
     except ValueError as error:
         beside = f" with {merges}" if merges else ""
         where = "" if str(error).startswith(str(folder)) else f"{file}{beside}: "
         raise ValueError(f"{where}{error}") from None
+
+
+def _roles(vocabulary: Vocabulary, special: Mapping[str, object]) -> dict[str, str]:
+    """What the folder calls its tokens, by name, where that is not the end of a text for all."""
+    texts = {token.text for token in vocabulary.added}
+    named = {name: _text_of(value) for name, value in special.items() if name.endswith("_token")}
+    return {name: text for name, text in sorted(named.items())
+            if text in texts and (text != vocabulary.end or name not in ENDINGS)}
 
 
 def _adds(file: Path, config: Mapping[str, object]) -> str:
@@ -149,16 +159,16 @@ def _text_of(token: object) -> str:
 
 def tokenizer_files(tokenizer: Tokenizer) -> dict[str, str]:
     """The files that transformers' AutoTokenizer reads, by name, with their content."""
-    end = None
+    end, roles = None, {}
     if isinstance(tokenizer, BPETokenizer):
         content = tokenizer.vocabulary.to_json()
-        end = tokenizer.vocabulary.end or None
+        end, roles = tokenizer.vocabulary.end or None, tokenizer.roles
     elif isinstance(tokenizer, CharTokenizer):
         content = _of_characters(tokenizer.characters)
     else:
         raise ValueError(f"{tokenizer!r} has no form that transformers reads")
-    config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": end, "eos_token": end,
-              "unk_token": end, "clean_up_tokenization_spaces": False}
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", **dict.fromkeys(ENDINGS, end), **roles,
+              "clean_up_tokenization_spaces": False}
     return {TOKENIZER: content + "\n", CONFIG: json.dumps(config, indent=2) + "\n"}
 
 

@@ -76,8 +76,9 @@ class Tokenizer(ABC):
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of to_dict: tokenizers with equal fingerprints give the same ids."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+        """sha256 of to_dict without roles: those with equal fingerprints give the same ids."""
+        record = {key: value for key, value in self.to_dict().items() if key != "roles"}
+        return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Tokenizer) and self.to_dict() == other.to_dict()

@@ -98,7 +98,7 @@ def initial_params(run: RunConfig, config: GPT2Config, tokenizer: Tokenizer) -> 
     if (config != found.replace(**{key: getattr(config, key) for key in free})
             or config.n_positions > found.n_positions):
         raise ValueError(f"the model settings are not those of {run.train.init_from}")
-    if tokenizer.to_dict() != theirs.to_dict():
+    if tokenizer.fingerprint != theirs.fingerprint:
         raise ValueError(f"the text's tokens are not those of {run.train.init_from}; "
                          f"expected its tokenizer")
     dtype = check_dtype(run.train.dtype)

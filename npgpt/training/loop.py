@@ -46,7 +46,7 @@ from .step.adamw import zero_moments
 from .step.gradients import batches_at_a_time, choose_shards
 from .step.memory import peak_memory
 from .step.workers import Workers
-from .tasks import check_length
+from .tasks import check_length, first_prompt
 from .update import Diverged, train_step
 from .watch import TrainingWatch
 
@@ -214,7 +214,7 @@ def _train(
         if state.step and settings.sample_every and _due(state, settings.sample_every):
             check_place()
             if not state.config.n_labels:
-                sample = write_sample(run_folder, state, should_stop)
+                sample = write_sample(run_folder, state, should_stop, first_prompt(corpus))
                 if sample is not None:
                     reporter.sample(state.step, sample)
 

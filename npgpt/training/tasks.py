@@ -150,6 +150,14 @@ def load_examples(
     return Corpus(str(path), tokenizer, table[:cut], table[cut:], n_bytes, digest.hexdigest())
 
 
+def first_prompt(corpus: Corpus) -> list[int]:
+    """The prompt of the first held-out example; [] of a text."""
+    if corpus.val.ndim == 1:
+        return []
+    ids, targets = corpus.val[0]
+    return list(map(int, ids[:np.argmax(targets != IGNORE) + 1]))
+
+
 def _example(
     pair: Pair, task: str, tokenizer: Tokenizer, labels: Sequence[str], where: str
 ) -> tuple[list[int], list[int]]:

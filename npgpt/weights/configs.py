@@ -33,6 +33,7 @@ CONFIG = "config.json"
 ALIKE = 0.8
 END_OF_TEXT = 50256     # the token that begins and ends a text in GPT-2's vocabulary
 ENDS = ("bos_token_id", "eos_token_id")
+PAD = "pad_token_id"
 # under this name the files that npgpt writes have the config in their header too
 METADATA = "npgpt.config"
 # fields that may be changed in config.json, since they only affect training
@@ -76,7 +77,7 @@ def write_config(
         content["num_labels"] = config.n_labels
         content["id2label"] = {str(i): name for i, name in enumerate(names)}
         content["label2id"] = {name: i for i, name in enumerate(names)}
-        content.setdefault("pad_token_id", content[ENDS[1]])     # or transformers takes no batch
+        content.setdefault(PAD, content[ENDS[1]])     # or transformers takes no batch
     content["activation_function"] = THEIR_ACTIVATIONS.get(
         config.activation_function, config.activation_function)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -23,7 +23,7 @@ from . import peft
 from .assemble import check_savable
 from .book import book_config, book_tensors
 from .checksums import CHECKSUMS
-from .configs import CONFIG, ENDS, METADATA, lacking, read_labels, write_config
+from .configs import CONFIG, ENDS, METADATA, PAD, lacking, read_labels, write_config
 from .errors import CheckpointError
 from .huggingface import WEIGHTS, huggingface_names
 from .llmc import bin_file, save_llmc
@@ -38,8 +38,8 @@ def save(
 ) -> None:
     """Write a Hugging Face folder: model.safetensors and config.json, and the tokenizer's files.
 
-    `others` are keys of config.json beside the config's; bos_token_id and eos_token_id are by
-    default the tokenizer's end of a text. `labels` are the names of a classifier's.
+    `others` are keys of config.json beside the config's; bos_token_id, eos_token_id and
+    pad_token_id are by default the tokenizer's. `labels` are the names of a classifier's.
 
     A path that ends in .safetensors is that file, with config.json beside it. A kill, a full disk
     or a read-only folder leaves what was there before intact. Raises ValueError if the parameters
@@ -47,11 +47,10 @@ def save(
     permission.
     """
     check_savable(config, params)
-    end = None if tokenizer is None else tokenizer.eot_id
-    keys = {**({} if end is None else dict.fromkeys(ENDS, end)), **(others or {})}
+    keys = {**_ids_of(tokenizer), **(others or {})}
     files = {}
     if tokenizer is not None:
-        ends = {name: keys[name] for name in ENDS if name in keys}
+        ends = {name: keys[name] for name in (*ENDS, PAD) if name in keys}
         files = {**tokenizer_files(tokenizer), GENERATION: json.dumps(ends, indent=2) + "\n"}
     _write_pair(Path(path), config, huggingface_names(params),
                 lambda file: write_config(file, config, keys, labels), files)
@@ -90,6 +89,18 @@ def save_peft(
         peft.ADAPTER: lambda file: peft.write_updates(file, params),
         **({} if tokenizer is None else tokenizer_files(tokenizer)),
     }, sum(array.nbytes for name, array in params.items() if peft.is_update(name)))
+
+
+def _ids_of(tokenizer: Tokenizer | None) -> dict[str, int]:
+    """The ids of a tokenizer that config.json names."""
+    if tokenizer is None:
+        return {}
+    ids = {} if tokenizer.eot_id is None else dict.fromkeys(ENDS, tokenizer.eot_id)
+    if isinstance(tokenizer, BPETokenizer) and tokenizer.roles:
+        by_text = {token.text: token.id for token in tokenizer.vocabulary.added}
+        ids |= {f"{name}_id": by_text[text] for name, text in tokenizer.roles.items()
+                if f"{name}_id" in (*ENDS, PAD) and text in by_text}
+    return ids
 
 
 WRITERS: dict[str, Callable[[Path, GPT2Config, Params], None]] = {
@@ -186,7 +197,7 @@ def _kept(src: Path | str) -> dict[str, object]:
     file = file_at(src).with_name(CONFIG)
     values = read_json(file, CheckpointError) if file.is_file() else {}
     kept: dict[str, object] = {
-        name: values[name] for name in ENDS if isinstance(values.get(name), int)}
+        name: values[name] for name in (*ENDS, PAD) if isinstance(values.get(name), int)}
     # the same numbers in float32, and others in transformers' float16
     if values.get("reorder_and_upcast_attn") is True:
         kept["reorder_and_upcast_attn"] = True

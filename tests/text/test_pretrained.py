@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import json
+import shutil
 import warnings
 from pathlib import Path
 from typing import Callable
@@ -52,6 +53,27 @@ def test_a_record_and_the_files_that_are_written_give_the_same_tokenizer_back(
     for file, text in tokenizer_files(tokenizer).items():
         (tmp_path / file).write_text(text, encoding="utf-8")
     assert read_tokenizer(tmp_path) == tokenizer != OWN
+
+
+@pytest.mark.parametrize("name", ["json", "two_files"])
+def test_what_a_folder_calls_its_tokens_is_written_and_recorded_again(
+    tmp_path: Path, name: str
+) -> None:
+    shutil.copytree(FOLDER / name, tmp_path / "m")
+    end = tokenizer_of(name).vocabulary.end
+    others = [token.text for token in tokenizer_of(name).vocabulary.added if token.text != end]
+    roles = dict(zip(("bos_token", "mask_token"), others), pad_token=end)
+    config = {"eos_token": end, "unk_token": {"content": end}, "sep_token": "not a token", **roles}
+    (tmp_path / "m" / "tokenizer_config.json").write_text(json.dumps(config))
+    tokenizer = read_tokenizer(tmp_path / "m")
+    assert tokenizer.roles == roles and len(roles) > 1
+    assert tokenizer_from_dict(json.loads(json.dumps(tokenizer.to_dict()))).roles == roles
+    # they change no id: what was encoded without them is still good
+    assert tokenizer.fingerprint == tokenizer_of(name).fingerprint
+    assert tokenizer != tokenizer_of(name)
+    written = json.loads(tokenizer_files(tokenizer)["tokenizer_config.json"])
+    assert written.items() >= {**roles, "eos_token": end, "unk_token": end}.items()
+    assert "sep_token" not in written
 
 
 def test_gpt2s_own_files_are_known_as_gpt2s_and_a_char_tokenizer_as_itself(tmp_path: Path) -> None:

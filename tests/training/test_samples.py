@@ -1,5 +1,7 @@
 """A sample is what the model would write, and whoever stops the run does not wait for its end."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from npgpt.generation import LanguageModel
@@ -45,3 +47,20 @@ def test_a_sample_is_written_with_the_runs_threads(start, tmp_path, monkeypatch)
     with threads.using(5):
         assert len(write_sample(tmp_path, start(threads=3))) == 5
     assert seen == {3}
+
+
+def test_a_sample_of_an_instruction_is_its_prompt_and_the_answer_up_to_its_end(
+    start, tmp_path, monkeypatch
+):
+    state = start(sample_tokens=5)
+    prompt = state.tokenizer.encode("e t").tolist()
+    end = state.tokenizer.first_id
+    answer = [end + 1, end + 2, end, end + 1]
+
+    def stream(self, ids, *args, **settings):
+        assert ids.tolist() == prompt
+        return iter([SimpleNamespace(id=i) for i in answer])
+
+    monkeypatch.setattr(LanguageModel, "stream", stream)
+    text = write_sample(tmp_path, state, prompt=prompt)
+    assert text == "e t" + state.tokenizer.decode(answer[:2])

@@ -10,7 +10,14 @@ from npgpt.layers.cross_entropy import IGNORE
 from npgpt.params import init_params
 from npgpt.text import BPETokenizer, CharTokenizer, CorpusError
 from npgpt.training.batches import training_batch
-from npgpt.training.tasks import accuracy, alpaca_prompt, found_labels, load_examples, read_pairs
+from npgpt.training.tasks import (
+    accuracy,
+    alpaca_prompt,
+    first_prompt,
+    found_labels,
+    load_examples,
+    read_pairs,
+)
 
 LETTERS = CharTokenizer("\n abc")
 
@@ -26,6 +33,7 @@ def test_of_an_instruction_the_answer_and_the_end_of_the_text_are_counted(tmp_pa
                    {"prompt": "Say: ", "completion": "yes"})
     tokenizer = BPETokenizer()
     corpus = load_examples(path, "instruct", tokenizer, 1024, 0.5)
+    assert tokenizer.decode(first_prompt(corpus)) in (alpaca_prompt("Add.", "1 2"), "Say: ")
     found = {}
     for ids, targets in (*corpus.train, *corpus.val):
         counted = targets != IGNORE

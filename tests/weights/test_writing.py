@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from npgpt.documents import read_json
 from npgpt.weights import CheckpointError, convert, load, save, save_book, save_llmc
 from npgpt.weights.checksums import CHECKSUMS, damaged_files, measured, write_checksums
+from npgpt.weights.reading import tokenizer_for
 
 from .conftest import SMALL, assert_equal, filled
 
@@ -73,6 +76,29 @@ def test_every_form_converts_into_every_other(
     assert convert(tmp_path / "start", src, src_form) == SMALL
     assert convert(src, dst, dst_form) == SMALL
     assert_equal(load(dst)[1], params)
+
+
+def test_an_export_keeps_the_special_tokens_of_the_original(tmp_path: Path) -> None:
+    config = SMALL.replace(vocab_size=904)
+    save(tmp_path / "m", config, filled(config, seed=2))
+    for file in (ROOT / "tests" / "golden" / "tokenizers" / "json").iterdir():
+        shutil.copy(file, tmp_path / "m")
+    convert(tmp_path / "m", tmp_path / "again")
+    convert(tmp_path / "again", tmp_path / "third")
+    (before, *after) = [read_json(tmp_path / name / "tokenizer_config.json")
+                        for name in ("m", "again", "third")]
+    named = {name: text for name, text in before.items() if name.endswith("_token")}
+    ids = {token.text: token.id
+           for token in tokenizer_for(tmp_path / "m", config).vocabulary.added}
+    assert set(named) == {"eos_token", "mask_token", "pad_token"}
+    for name, written in zip(("again", "third"), after):
+        assert written.items() >= named.items()
+        generation = read_json(tmp_path / name / "generation_config.json")
+        assert generation == {"bos_token_id": ids["<|endoftext|>"],
+                              "eos_token_id": ids["<|endoftext|>"],
+                              "pad_token_id": ids[named["pad_token"]]}
+        model = read_json(tmp_path / name / "config.json")
+        assert model.items() >= generation.items()
 
 
 def test_an_unknown_form_is_rejected_before_anything_is_read(tmp_path: Path) -> None:
