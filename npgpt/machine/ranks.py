@@ -268,5 +268,6 @@ def connect(threads: bool = False) -> Ranks:
         if ranks.size == 1 and started.isdecimal() and int(started) > 1:
             raise ValueError(f"{started} processes were started ({name}), but each sees itself "
                              f"alone: start them with the mpiexec of the MPI that mpi4py uses, "
-                             f"{MPI.Get_library_version().split()[0]}")
+                             f"{MPI.Get_library_version().split()[0]}, or with srun and the "
+                             f"--mpi= that fits it (pmi2 for MPICH)")
     return ranks
