@@ -23,6 +23,7 @@ from numpy.typing import DTypeLike
 
 from ..arrays import Array
 from ..suggest import one_line
+from .beginning import has_begun
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Comm
@@ -204,6 +205,7 @@ class Ranks:
             self._watcher = subprocess.Popen(
                 [sys.executable, "-S", "-E", "-c", _WATCHER, *named], start_new_session=True,
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        has_begun()
 
     def _end(self, error: Exception, code: int) -> NoReturn:
         self.over = True
