@@ -9,15 +9,15 @@ Textbook   npgpt.generation.reader.CachedReader
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, Mapping, Sequence, cast
+from typing import Any, Iterator, Mapping, Sequence, cast
 
 import numpy as np
 
 from ..config import GPT2Config
 from ..fast.ops import FAST
-from ..machine.contention import Cores
+from ..machine.quicker import Quicker
 from ..machine.threads import THRESHOLDS, blas_threads, one_blas_thread
 from ..model import block, head_weight, hidden
 from ..ops import TEXTBOOK, Ops
@@ -45,7 +45,7 @@ class FastReader(CachedReader):
         super().__init__(params, config, batch, capacity, ops=streamed.STREAMED)
         plain_weights = not any(isinstance(weight, Int8) for weight in params.values())
         self._streams = plain_weights and matrix_weights(config) >= THRESHOLDS.decode
-        self._cores = Cores()
+        self._with_threads = Quicker()
 
     def _readable(self, params: Weights, config: GPT2Config) -> Mapping[str, Array]:
         # the model hands its weights to its ops, and the streamed ones take int8 as it is
@@ -64,12 +64,17 @@ class FastReader(CachedReader):
             self.lengths[...] = before
             raise
 
-    def _blas(self, count: int) -> AbstractContextManager[None]:
+    @contextmanager
+    def _blas(self, count: int) -> Iterator[None]:
         # the ops cut their work over our threads; a single token is left to BLAS's where its
-        # weights are so many that they come from memory
-        if count == 1 and self._streams and self._cores.free():
-            return blas_threads()
-        return one_blas_thread()
+        # weights are so many that they come from memory, and where those threads are quicker
+        if count > 1 or not self._streams:
+            with one_blas_thread():
+                yield
+            return
+        with self._with_threads.piece() as threads:
+            with blas_threads() if threads else one_blas_thread():
+                yield
 
     def _read_many(self, rows: Sequence[int], ids: Array, keep: int) -> Array:
         """`read`, in whose last block only the last `keep` tokens are more than keys and values."""

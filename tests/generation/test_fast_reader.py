@@ -1,6 +1,6 @@
 """The fast reader is the cached textbook reader, sooner: for every model, batch and chunk."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -207,18 +207,17 @@ def test_only_a_token_of_many_weights_is_left_to_blas_and_its_threads(
         decode, token, taken, monkeypatch):
     monkeypatch.setattr(threads.THRESHOLDS, "decode", decode)
     reader = FastReader(lively(LONG), LONG)
-    reader._cores = SimpleNamespace(free=lambda: True)
     ids = np.zeros((1, 64), np.int64)
     for start, stop in ((0, 40), (40, 45), (45, 46)):       # a prompt, a few tokens, a single one
         reader.read([0], ids[:, start:stop])
     assert taken == ["one", "one", token]
 
 
-def test_on_a_crowded_machine_a_token_takes_one_thread(taken, monkeypatch):
+def test_where_one_thread_is_quicker_a_token_takes_one(taken, monkeypatch):
     monkeypatch.setattr(threads.THRESHOLDS, "decode", 0)
     reader = FastReader(lively(LONG), LONG)
-    for free in (True, False, True):
-        reader._cores = SimpleNamespace(free=lambda: free)
+    for quicker in (True, False, True):
+        reader._with_threads = SimpleNamespace(piece=lambda: nullcontext(quicker))
         reader.read([0], np.zeros((1, 1), np.int64))
     assert taken == ["all", "one", "all"]
 
