@@ -19,6 +19,7 @@ from typing import Sequence, TextIO
 
 from .. import suggest
 from ..machine import tune
+from ..machine.beginning import has_begun, watch_beginning
 from ..version import VERSION
 from .parser import Parser
 
@@ -79,7 +80,12 @@ def entry() -> int:
     # before a verb loads NumPy
     tune()
     warnings.showwarning = _note_warning
-    code = main()
+    if "--mpi" in sys.argv:
+        watch_beginning()
+    try:
+        code = main()
+    finally:
+        has_begun()
     if code == 130:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -24,6 +24,7 @@ from numpy.typing import DTypeLike
 
 from ..arrays import Array
 from ..suggest import one_line
+from .beginning import has_begun
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Comm
@@ -212,6 +213,7 @@ class Ranks:
             self._watcher = subprocess.Popen(
                 [sys.executable, "-S", "-E", "-c", _WATCHER, *named], start_new_session=True,
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        has_begun()
 
     def _end(self, error: Exception, code: int) -> NoReturn:
         self.over = True
@@ -278,5 +280,6 @@ def connect() -> Ranks:
         if ranks.size == 1 and started.isdecimal() and int(started) > 1:
             raise ValueError(f"{started} processes were started ({name}), but each sees itself "
                              f"alone: start them with the mpiexec of the MPI that mpi4py uses, "
-                             f"{MPI.Get_library_version().split()[0]}")
+                             f"{MPI.Get_library_version().split()[0]}, or with srun and the "
+                             f"--mpi= that fits it (pmi2 for MPICH)")
     return ranks
