@@ -82,7 +82,7 @@ def placed(fault: Fault, finding: Finding, wrong: list[str]) -> bool:
     """Does a finding name the faulty line, or what it assigns? `wrong` are proof's symptoms."""
     text = f"{finding.message} {finding.evidence}"
     lines = range(fault.line, fault.line + fault.before.count("\n") + 1)
-    if {int(n) for n in re.findall(r"\bline (\d+)", text)} & {*lines}:
+    if {int(n) for n in re.findall(r"\b[lL]ine (\d+)", text)} & {*lines}:
         return True
     if {"raises", "writes", "remembers"} & {*wrong}:
         return True

@@ -86,6 +86,7 @@ def test_a_place_is_the_faulty_line_or_what_it_assigns():
     through = fault("rmsnorm", "dms")
     assert targets(through) == {"dms"}
     assert placed(through, Finding("factor", "x", f"line {through.line} of it"), ["x"])
+    assert placed(through, Finding("factor", "x", f"Too large. Line {through.line} of it"), ["x"])
     assert placed(through, Finding("factor", "x", "dms is too large"), ["x"])
     assert not placed(through, Finding("factor", "x", "x is too large"), ["x"])
     key = fault("two_layer_net", 'grads["W1"]')
