@@ -10,7 +10,7 @@ table (V, C). Each is stored as integers from -127 to 127 and one scale:
 
 so the rounding error is at most half a scale. Biases, norms and positions stay as they are: they
 are 1 % of the parameters. `npgpt.opening.open_int8` reads and rounds one matrix after the other:
-GPT-2 XL's shape is loaded and writes in 1.8 GB at most, in float32 in 6.3. NumPy widens the weights
+GPT-2 XL's shape is loaded and writes in 1.8 GB at most, in float32 in 6.2. NumPy widens the weights
 before it multiplies: quicker than float32 only where memory is slow, see the benchmarks. What it
 does to the loss is to be measured, on the user's model and text: `npgpt eval --int8`.
 """
