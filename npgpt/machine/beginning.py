@@ -41,8 +41,10 @@ while True:
     if 0 in ended and os.read(0, 4):
         break
     if ended:
-        # its pipe is closed before the first rank counts as ended
-        lost = [names[handle] for handle in ended if handle] or [first]
+        # the first rank closes its pipe before it counts as ended, and perhaps after another one
+        events.unregister(0)
+        lost = [handle for handle in ended if handle] or [handle for handle, _ in events.poll(5)]
+        lost = [names[handle] for handle in lost] or [first]
         text = "npgpt: {}, ended before the ranks had met, at {:%H:%M:%S.%f}\\n"
         os.write(2, text.format(lost[0], datetime.now()).encode())
         break

@@ -44,16 +44,20 @@ _WATCHER = """
 import os, select, sys
 from datetime import datetime
 ranks = [text.split(":", 1) for text in sys.argv[1:]]
-events, names = select.epoll(), {0: ranks[0]}
-events.register(0, select.EPOLLIN)      # closed by the end of the first rank, whose child we are
-for process, name in ranks[1:]:
+events, names = select.epoll(), {}
+for process, name in ranks:
     handle = os.pidfd_open(int(process))
     events.register(handle, select.EPOLLIN)
     names[handle] = process, name
-handle = events.poll()[0][0]
-if handle or not os.read(0, 4):
+events.register(0, select.EPOLLIN)      # written to or closed by the first rank, whose child we are
+ended = [handle for handle, _ in events.poll()]
+if not (0 in ended and os.read(0, 4)):
+    # the first rank closes its pipe before it counts as ended, and perhaps after the one before it
+    events.unregister(0)
+    lost = [handle for handle in ended if handle] or [handle for handle, _ in events.poll(5)]
     text = "npgpt: {1}, process {0}, ended before all others of its machine, at {2:%H:%M:%S.%f}\\n"
-    os.write(2, text.format(*names[handle], datetime.now().astimezone()).encode())
+    if lost:
+        os.write(2, text.format(*names[lost[0]], datetime.now().astimezone()).encode())
 """
 
 
