@@ -84,7 +84,7 @@ def test_a_rank_that_is_killed_ends_the_job_and_its_runs_are_continued(tmp_path,
     code, out, err = ended(job)
     # ours, or mpiexec's own where it ends before ours has come through
     assert code != 0 and re.search(
-        rf"npgpt: rank {rank} on \S+, process {victim}, ended without|PID {victim} RUNNING AT",
+        rf"npgpt: rank {rank} on \S+, process {victim}, ended before|PID {victim} RUNNING AT",
         out + err)
     check_continues_in_the_middle(tmp_path / "out", study, both)
 
