@@ -188,10 +188,10 @@ class Tape:
         """Gradients of `result` for the watched Vars, each an array of its own; zeros for no part.
 
         `dout` is dLoss/dresult and has result's shape; a result of one element needs none.
-        `on_gradient` sees each entry and its dout, newest entry first; `on_final` most watched
-        Vars, each with its gradient as soon as nothing more is added to it. Each cache is freed as
-        soon as it was used. Raises TapeError for a Var of another tape, a tape that was played or
-        keeps no entries, a gradient of the wrong shape.
+        `on_gradient` sees each entry and its dout, newest entry first. `on_final` sees each watched
+        Var that has a part, with its gradient, as soon as nothing more is added to it. Each cache
+        is freed as soon as it was used. Raises TapeError for a Var of another tape, a tape that was
+        played or keeps no entries, a gradient of the wrong shape.
         """
         if not isinstance(result, Var) or result.tape is not self:
             raise TapeError(f"backward needs a result of this tape; got {type(result).__name__}")
@@ -208,10 +208,19 @@ class Tape:
         grads: dict[int, Gradient] = {result.key: dout}
         owned: set[int] = set()         # keys whose gradient nobody else holds
         final = self._final() if on_final is not None else {}
+
+        def finish(out: int) -> None:
+            for var in final.pop(out, ()):
+                if on_final is not None and var.key in grads:
+                    grads[var.key] = _own(grads[var.key], var.key in owned)
+                    owned.add(var.key)
+                    on_final(var, np.asarray(grads[var.key]))
+
         while self.entries:
             entry = self.entries.pop()
             gradient = grads.pop(entry.out, None)
             if gradient is None:
+                finish(entry.out)
                 continue
             dout = np.asarray(gradient)
             if on_gradient is not None:
@@ -224,11 +233,7 @@ class Tape:
             # a cache lives no longer than its entry, nor does a gradient that was added
             out = entry.out
             del entry, dinputs, gradient, dout, grad
-            for var in final.pop(out, ()):
-                if on_final is not None and var.key in grads:
-                    grads[var.key] = _own(grads[var.key], var.key in owned)
-                    owned.add(var.key)
-                    on_final(var, np.asarray(grads[var.key]))
+            finish(out)
         watched, self.watched = self.watched, []    # each holds the other: let the values go
         return {var: np.zeros_like(var.value) if (grad := grads.get(var.key)) is None
                 else _own(grad, var.key in owned) for var in watched}

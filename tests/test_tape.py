@@ -154,6 +154,35 @@ def test_what_is_finished_is_seen_with_its_gradient_before_older_entries_are_pla
     np.testing.assert_allclose(seen["new"][1], dout * tied * tied * old)
 
 
+@given(st.lists(st.tuples(st.sampled_from([add, times]), st.integers(0, 9), st.integers(0, 9)),
+                min_size=1, max_size=12), st.integers(0, 2**32 - 1))
+def test_on_final_sees_each_gradient_once_and_as_it_is_in_the_end(calls, seed):
+    rng = np.random.default_rng(seed)
+
+    def made(tape):
+        values = [tape.watch(value) for value in np.random.default_rng(seed).normal(size=(3, 2, 5))]
+        watched = list(values)
+        for op, a, b in calls:
+            values.append(op(values[a % len(values)], values[b % len(values)]))
+        return watched, values[-1]
+
+    dout = rng.normal(size=(2, 5))
+    plain = Tape()
+    watched, result = made(plain)
+    expected = plain.backward(result, dout)
+    tape, seen, left = Tape(), [], []
+    own, last = made(tape)
+    grads = tape.backward(last, dout, on_final=lambda var, grad: (
+        seen.append((var, grad.copy())), left.append([e.inputs for e in tape.entries])))
+    assert len({var.key for var, _ in seen}) == len(seen)
+    for (var, grad), inputs in zip(seen, left):
+        np.testing.assert_array_equal(grad, grads[var])
+        assert all(var.key not in keys for keys in inputs)       # nothing is added any more
+    for one, other in zip(watched, own):
+        np.testing.assert_array_equal(grads[other], expected[one])
+        assert np.any(grads[other]) == (other.key in {var.key for var, _ in seen})
+
+
 def test_on_gradient_sees_every_entry_with_its_dout_newest_first():
     tape = Tape()
     x = tape.watch(np.array([1.0]))
