@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 def progress_bar(**settings: Any) -> tqdm[NoReturn]:
     """A bar with tqdm's settings, disabled where it would write into a file or a pipe."""
+    # imported for the first bar: most commands show none, and it takes a tenth of their start
+    from tqdm import tqdm
+
     kind = tqdm
     # asked of tqdm only within a kernel: it takes a tenth of a second to find that there is none
     if "ipykernel" in sys.modules:
