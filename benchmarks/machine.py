@@ -14,9 +14,16 @@ from typing import Any
 from npgpt.machine.threads import get_threads
 from npgpt.version import VERSION
 
+# what keeps OpenBLAS, NumPy, PyTorch and its oneDNN and MKL from instructions of this processor
+INSTRUCTIONS = ("OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES", "ATEN_CPU_CAPABILITY",
+                "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS")
+
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, cores, load, versions of Python, BLAS and packages, threads; ready for JSON."""
+    """Processor, cores, load, versions of Python, BLAS and packages, threads; ready for JSON.
+
+    `instructions` holds the environment variables that keep the libraries from some of them.
+    """
     return {
         "date": datetime.now(timezone.utc).date().isoformat(),
         "commit": _commit(),
@@ -25,6 +32,7 @@ def describe_machine() -> dict[str, Any]:
         else os.cpu_count(),
         "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "system": platform.system(),
+        "instructions": {name: os.environ[name] for name in INSTRUCTIONS if os.environ.get(name)},
         "python": platform.python_version() + (
             " free-threaded" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""),
         "npgpt": VERSION,

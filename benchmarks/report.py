@@ -3,13 +3,15 @@
     python -m benchmarks.report            rewrites the measured sections, and the charts
     python -m benchmarks.report --print    the tables alone, to the terminal
 
-The few figures of the main README come from `python -m benchmarks.peers`.
+Results of other kinds of processor, and earlier ones, lie in results/kinds/, a folder for each
+(`python -m benchmarks --out benchmarks/results/kinds/NAME`). The few figures of the main README come from `python -m benchmarks.peers`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from .readme import PAGE, put_section
 from .suite import rows
 
 RESULTS = Path(__file__).parent / "results"
+KINDS = "kinds"
 LOSS_FILE, RECIPE_FILE, DECODE_FILE = "int8-loss.json", "recipe.json", "chunks.json"
 # rows whose times are not one work's, and have no line in the table
 APART = ("ops", "limits")
@@ -41,15 +44,16 @@ def main() -> int:
     parser.add_argument("--print", action="store_true", help="print the tables and write nothing")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER")
     parser.add_argument("--page", type=Path, default=PAGE, metavar="FILE",
-                        help="with the sections `speed` and `busy` (default benchmarks/README.md)")
+                        help="with the sections `speed`, `kinds`, `busy` (default benchmarks/README.md)")
     args = parser.parse_args()
     results, crowded = read_results(args.results), read_busy(args.results)
     if not results:
         print(f"no results in {args.results}; run python -m benchmarks first", file=sys.stderr)
         return 3
     text = section(results, args.results)
+    others = kinds_section(args.results)
     if args.print:
-        print("\n\n".join([text, busy_section(crowded)]))
+        print("\n\n".join([text, others, busy_section(crowded)]))
         return 0
     drawn = [result for result in results if result["name"] not in APART]
     (args.results / "speed.svg").write_text(chart(drawn), encoding="utf-8")
@@ -57,6 +61,7 @@ def main() -> int:
         if result["name"] == "ops":
             (args.results / "ops.svg").write_text(op_chart(result), encoding="utf-8")
     put_section("speed", text, args.page)
+    put_section("kinds", others, args.page)
     put_section("busy", busy_section(crowded), args.page)
     return 0
 
@@ -84,6 +89,44 @@ def busy_section(crowded: list[dict[str, Any]]) -> str:
         f"{busy.MOST} times one thread's time, or more than {busy.FURTHER} times the ratio on the "
         f"quiet machine. {machines_line([result['machine'] for result in crowded])}. "
         f"`python -m benchmarks --busy 0 2 4`")])
+
+
+def kinds_section(folder: Path) -> str:
+    """The section `kinds` of benchmarks/README.md: the ratios on each kind of processor."""
+    found = [(read_results(at), read_busy(at))
+             for at in [folder, *sorted((folder / KINDS).glob("*"))] if at.is_dir()]
+    found = [(results, crowded) for results, crowded in found if results]
+    machines = [[result["machine"] for result in results] for results, _ in found]
+    lines = [f"| work | rival | {' | '.join(_kind(ms[-1]) for ms in machines)} |",
+             f"|---|---|{'---|' * len(found)}"]
+    for row in rows():
+        if row.name in APART:
+            continue
+        here = [next((r for r in results if r["name"] == row.name), None) for results, _ in found]
+        cells = [f"{r['columns'][row.rival]['npgpt_ratio']:.2f}"
+                 if r and row.rival in r["columns"] else "" for r in here]
+        if any(cells):
+            lines.append(f"| {row.label} | {row.rival} | {' | '.join(cells)} |")
+    gflops = [next((r["columns"]["npgpt"]["limits"]["matmuls 1024"] for r in results
+                    if r["name"] == "limits"), None) for results, _ in found]
+    lines.append("| matmuls of 1024 positions, GFLOP/s |  | "
+                 f"{' | '.join(f'{rate:.0f}' if rate else '' for rate in gflops)} |")
+    parts = ["\n".join(lines), "npgpt's time over its rival's. " + " ".join(
+        f"{_kind(ms[-1])}: {machines_line(ms)}." for ms in machines)]
+    parts += [f"### Beside other programs, on {_kind(crowded[-1]['machine'])}\n\n"
+              f"{busy_section(crowded)}" for _, crowded in found[1:] if crowded]
+    return "\n\n".join(parts)
+
+
+def _kind(machine: dict[str, Any]) -> str:
+    """A machine in a few words: processor, what of it was switched off, and the day."""
+    processor = re.sub(r"\((R|TM)\)| Processor", "", machine["processor"])
+    off = ", AVX-512 switched off" if _without_avx512(machine) else ""
+    return f"{processor}{off}, {machine.get('date')}"
+
+
+def _without_avx512(machine: dict[str, Any]) -> bool:
+    return "AVX512" in str(machine.get("instructions", {}).get("NPY_DISABLE_CPU_FEATURES", ""))
 
 
 def section(results: list[dict[str, Any]], folder: Path) -> str:
@@ -150,8 +193,11 @@ def machines_line(machines: list[dict[str, Any]]) -> str:
                     if machine.get(name)]
         if machine.get("blas"):
             packages[0] += f" with {machine['blas']}"
-        found.append(f"{machine['cores']} cores of {machine['processor']}, Python "
-                     f"{machine['python']}, {', '.join(packages)}")
+        held = " ".join(f"{name}='{value}'" if " " in value else f"{name}={value}"
+                        for name, value in machine.get("instructions", {}).items())
+        found.append(f"{machine['cores']} cores of {machine['processor']}"
+                     f"{f' with {held}' if held else ''}, Python {machine['python']}, "
+                     f"{', '.join(packages)}")
     when = sorted({machine["date"] for machine in machines if machine.get("date")})
     commits = sorted({machine["commit"] for machine in machines if machine.get("commit")})
     return "; ".join([
@@ -237,7 +283,7 @@ def _memory(columns: dict[str, Any], rival: str) -> str:
 
 def milliseconds(seconds: float) -> str:
     """Seconds as milliseconds, with more digits where they are few."""
-    return f"{seconds * 1e3:.{2 if seconds >= 1e-4 else 3}f}"
+    return f"{seconds * 1e3:.{3 if seconds < 1e-4 else 2 if seconds < 0.1 else 1}f}"
 
 
 def duration(seconds: float) -> str:

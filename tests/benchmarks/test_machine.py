@@ -19,6 +19,14 @@ def test_a_machine_is_described_with_its_blas_the_day_and_the_commit():
     assert found["blas"] is None or re.search(r"\d", found["blas"])
 
 
+def test_instructions_that_are_switched_off_are_named(monkeypatch):
+    for name in machine.INSTRUCTIONS:
+        monkeypatch.delenv(name, raising=False)
+    assert machine.describe_machine()["instructions"] == {}
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    assert machine.describe_machine()["instructions"] == {"OPENBLAS_CORETYPE": "Haswell"}
+
+
 @pytest.mark.parametrize(("disabled", "ending"), [(1, " free-threaded"), (0, ""), (None, "")])
 def test_a_python_without_the_gil_is_named_as_one(disabled, ending, monkeypatch):
     monkeypatch.setattr(machine.sysconfig, "get_config_var", lambda name: disabled)

@@ -95,6 +95,7 @@ def test_the_pages_say_what_the_result_files_say():
     results = report.read_results(report.RESULTS)
     for page, name, text in (
         (PAGE, "speed", report.section(results, report.RESULTS)),
+        (PAGE, "kinds", report.kinds_section(report.RESULTS)),
         (PAGE, "busy", report.busy_section(report.read_busy(report.RESULTS))),
         (PAGE, "recipe", recipe.section(json.loads((report.RESULTS / "recipe.json").read_text()))),
     ):
@@ -121,3 +122,39 @@ def test_every_row_of_the_suite_begins_with_npgpt_and_names_its_rival():
     for row in rows():
         assert next(iter(row.contestants)) in ("npgpt", "fast")
         assert row.rival in row.contestants
+
+
+def test_other_kinds_of_processor_have_a_column_each(tmp_path):
+    here, other = result(npgpt=1.0, eager=0.5), result(npgpt=1.0, eager=0.75)
+    here["machine"]["date"] = "2026-01-02"
+    other["machine"].update(date="2025-03-04", processor="Intel(R) Xeon(R) Processor", instructions={
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL", "OPENBLAS_CORETYPE": "Haswell"})
+    limits = result("limits", npgpt=1.0)
+    limits["columns"]["npgpt"]["limits"] = {"matmuls 1024": 123.4}
+    limits["machine"]["date"] = "2026-01-02"
+    folder = tmp_path / report.KINDS / "xeon"
+    folder.mkdir(parents=True)
+    for where, row in ((tmp_path, here), (tmp_path, limits), (folder, other)):
+        (where / f"{row['name']}.json").write_text(json.dumps(row))
+    lines = report.kinds_section(tmp_path).splitlines()
+    off = "Intel Xeon, AVX-512 switched off, 2025-03-04"
+    assert lines[0] == f"| work | rival | <a & b>, 2026-01-02 | {off} |"
+    assert "| nanoGPT's CPU recipe, B12 T64 | eager | 0.50 | 0.75 |" in lines
+    assert "| matmuls of 1024 positions, GFLOP/s |  | 123 |  |" in lines
+    assert "with NPY_DISABLE_CPU_FEATURES='X86_V4 AVX512_ICL' OPENBLAS_CORETYPE=Haswell, Python" \
+        in lines[-1]
+
+
+def test_a_kind_of_processor_has_its_own_table_beside_other_programs(tmp_path):
+    crowded = {"name": "decode", "label": "a token", "rival": "transformers", "beside": {
+        str(n): {"pairs": 3, "columns": {
+            "npgpt": {"npgpt_ratio": 1.0}, "one thread": {"npgpt_ratio": 1.25},
+            "transformers": {"npgpt_ratio": 0.75}}} for n in (0, 4)}}
+    crowded["machine"] = result()["machine"]
+    for where in (tmp_path, tmp_path / report.KINDS / "old"):
+        (where / "busy").mkdir(parents=True)
+        (where / "train-recipe.json").write_text(json.dumps(result(npgpt=1.0, eager=0.5)))
+        (where / "busy" / "decode.json").write_text(json.dumps(crowded))
+    text = report.kinds_section(tmp_path)
+    assert text.count("### Beside other programs, on <a & b>") == 1
+    assert "| a token | 0.75 (transformers) | 0.75 | 1.25 | 1.25 |" in text
