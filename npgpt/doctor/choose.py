@@ -40,6 +40,7 @@ from .value_faults import (
     not_finite,
     of_others,
     scaled,
+    swap,
     wrong_elements,
     zero,
 )
@@ -256,15 +257,10 @@ def _broadcasts(given: tuple[int, ...], shape: tuple[int, ...]) -> bool:
 
 def merged(m: Measurement, causes: list[Cause]) -> list[Cause]:
     """One fault that several gradients have is one cause."""
-    result: dict[tuple[str, object], Cause] = {}
+    result: dict[tuple[str, object], Cause] = {}     # by kind and cause
     for fault, inputs in causes:
-        names = [m.subject.names[i] for i in inputs]
-        what: object = fault.coefficient
-        if what is None or fault.kind not in ("factor", "wrong-sign", "zero-gradient"):
-            what = fault.sentence.replace(f"gradient of {names[0]} ", "gradient ")
-        else:
-            what = round(float(fault.coefficient or 0), 7)
-        key = fault.kind, what
+        # without a cause in common each is a mistake of its own
+        key = fault.kind, id(fault) if fault.cause is None else fault.cause
         first, before = result.get(key, (fault, []))
         result[key] = first, before + [i for i in inputs if i not in before]
     return [(_of_all(m, fault, inputs, causes), sorted(inputs))
@@ -275,7 +271,7 @@ def _of_all(m: Measurement, fault: Fault, inputs: list[int], causes: list[Cause]
     """The sentence, with the other gradients of which it was said too."""
     own = next(of for one, of in causes if one is fault)
     others = [m.subject.names[i] for i in inputs if i not in own]
-    if not others or "swapped" in fault.sentence:
+    if not others or fault.cause == swap(m.subject.names[i] for i in inputs):
         return fault
     return replace(fault, sentence=f"{fault.sentence} So it is for {', '.join(others)}.")
 

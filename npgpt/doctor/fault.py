@@ -28,9 +28,9 @@ class Fault:
     Of two faults that explain the same the one of less `cost` is believed. `predict` turns the
     truth into what this fault alone would give in its place, `undo` what was given into the truth:
     a gradient's truth is (K, N), of K douts and N elements, what was given (K, *its shape).
-    `coefficient` is the number that repairs a term or multiplies the whole; `nonlinear` means that
-    the sentence explains that dout is not a factor of every term, `doubtful` that backward's source
-    may explain it better.
+    `nonlinear` means that the sentence explains that dout is not a factor of every term, `doubtful`
+    that backward's source may explain it better. Faults of two gradients with the same `kind` and
+    the same `cause` are one mistake; a cause of None is nobody else's.
     """
 
     kind: str
@@ -39,9 +39,9 @@ class Fault:
     cost: int = 1
     predict: Callable[[Array], Array] | None = field(default=None, compare=False, repr=False)
     undo: Callable[[Array], Array] | None = field(default=None, compare=False, repr=False)
-    coefficient: float | None = None
     nonlinear: bool = False
     doubtful: bool = False
+    cause: object = field(default=None, compare=False)
 
 
 Change = Callable[[Array], Array]

@@ -98,12 +98,14 @@ def slices(v: Evidence) -> Iterator[Fault]:
                 "missing-broadcast-sum",
                 f"{v.name} is used at every place along {place} and its gradient is the sum over "
                 f"all {count}; backward counts only number {used[0]}, counted from 0.{also}",
-                "least squares over the places gives this one weight 1 and all others weight 0")
+                "least squares over the places gives this one weight 1 and all others weight 0",
+                cause=(place, *used))
         gone = [i for i in range(count) if i not in used]
         yield Fault(
             "batch-dropped",
             f"Part of dout never counts: {few(gone, '')} along {place}, counted from 0.",
-            "least squares over the places gives these weight 0 and all others weight 1")
+            "least squares over the places gives these weight 0 and all others weight 1",
+            cause=(place, *gone))
 
 
 def repeated_ids(v: Evidence) -> Iterator[Fault]:
@@ -135,7 +137,7 @@ def repeated_ids(v: Evidence) -> Iterator[Fault]:
                 "they must be added (np.add.at does).",
                 f"id {flat[twice]} comes {count[twice]} times; with {words} of each counted the "
                 f"two gradients agree {v.words}",
-                predict=gives(v.weighted(weight)))
+                predict=gives(v.weighted(weight)), cause=(name, words))
 
 
 def mask(v: Evidence) -> Iterator[Fault]:

@@ -8,7 +8,7 @@ compare, those that do neither were seen to hold.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -39,7 +39,7 @@ def zero(v: Evidence) -> Iterator[Fault]:
         yield Fault(
             "zero-gradient",
             f"backward returns only zeros for {v.name}, but moving {v.name} moves the output.",
-            f"the true gradient has length {norm(v.truth[0]):.3g}", coefficient=0.0)
+            f"the true gradient has length {norm(v.truth[0]):.3g}", cause=0.0)
 
 
 def float32(v: Evidence) -> Iterator[Fault]:
@@ -62,7 +62,7 @@ def float32(v: Evidence) -> Iterator[Fault]:
             "float32",
             f"The gradient of {v.name} is right to about {-math.log10(gap / size):.0f} digits only:"
             " right up to the noise of float32, which is used somewhere on the way.",
-            f"relative error {gap / size:.1e}; {rest}")
+            f"relative error {gap / size:.1e}; {rest}", cause=round(math.log10(gap / size)))
 
 
 def factor(v: Evidence) -> Iterator[Fault]:
@@ -88,7 +88,8 @@ def scaled(v: Evidence, c: float, predict: bool = True) -> Fault:
         text = f"The gradient of {v.name} {times(c)}{where}."
     over = "for several random dout" if v.m else "along every random direction"
     return Fault(kind, text, f"backward = {c:.9g} * the true gradient, {v.words}, {over}",
-                 predict=(lambda truth: c * truth) if predict else None, coefficient=c)
+                 predict=(lambda truth: c * truth) if predict else None,
+                 cause=round(c, 7))
 
 
 def of_others(v: Evidence) -> Iterator[Fault]:
@@ -113,12 +114,18 @@ def of_others(v: Evidence) -> Iterator[Fault]:
         evidence = f"it equals the true gradient of {name} {v.words}"
         yield Fault(
             "another-input", given, evidence, predict=gives(theirs) if v.shaped else None,
-            doubtful=not swapped)  # `dweight = dout.sum()` may lack a factor
+            doubtful=not swapped,  # `dweight = dout.sum()` may lack a factor
+            cause=swap((v.name, name)) if swapped else None)
         if v.shaped:
             yield Fault(
                 "another-input", f"The gradient of {name} was added to that of {v.name}.",
                 f"backward = true gradient of {v.name} + true gradient of {name}, {v.words}",
                 predict=adds(theirs))
+
+
+def swap(names: Iterable[str]) -> frozenset[str]:
+    """The cause that two swapped gradients have in common."""
+    return frozenset(names)
 
 
 def extra_term(v: Evidence) -> Iterator[Fault]:
@@ -152,7 +159,7 @@ def dout_forgotten(v: Evidence) -> Iterator[Fault]:
             "missing-factor",
             f"The gradient of {v.name} does not depend on dout: it is the gradient of out.sum(). "
             "Multiply by dout.", "the same answer for different random dout",
-            predict=gives(whole), nonlinear=True)
+            predict=gives(whole), nonlinear=True, cause="out.sum()")
 
 
 def dout_nowhere(v: Evidence) -> Iterator[Fault]:

@@ -16,6 +16,7 @@ from .compare import (
     Leaves,
     explains,
     factor,
+    factor_source,
     factor_word,
     first_difference,
     gap,
@@ -171,17 +172,20 @@ def _single(program: Program, point: Point) -> Iterator[list[Guess]]:
         yield [Guess(Fault(mistake.kind, mistake.sentence, cost=2), change)]
     c = factor(point.right, point.got)
     if c is not None:
-        sentence = factor_word(c, point.sizes)
+        word, number = factor_source(c, point.sizes)
 
         def scaled(other: Point) -> Leaves | None:
-            # at other sizes the factor has the same name, not the same value
+            # at other sizes the factor has the same source, not the same value
             again = factor(other.right, other.got)
-            if again is None or factor_word(again, other.sizes).split(" (")[0] != named:
+            if again is None:
+                return None
+            there, value = factor_source(again, other.sizes)
+            same = (value > 1) == (number > 1) if word else value == number
+            if there != word or not same:
                 return None
             return {key: again * a for key, a in other.right.items()}
 
-        named = sentence.split(" (")[0]
-        yield [Guess(Fault("factor", sentence, cost=2), scaled)]
+        yield [Guess(Fault("factor", factor_word(c, point.sizes), cost=2), scaled)]
 
 
 def _pairs(program: Program, settings: Settings) -> Iterator[list[Guess]]:

@@ -150,16 +150,28 @@ def factor(right: Leaves, got: Leaves) -> float | None:
     return c if abs(c - 1) > 1e-6 and c != 0 and explains(scaled, right, got) else None
 
 
-def factor_word(c: float, sizes: Mapping[str, float]) -> str:
-    """A sentence for a factor: of the sizes, the root of one, 2, or the number itself."""
+def factor_source(c: float, sizes: Mapping[str, float]) -> tuple[str, float]:
+    """(what a factor is: of the sizes, the root of one, or 2; its value, or one over it).
+
+    The words are empty for a number that is none of these: then the value is its first six digits.
+    """
     known = {**sizes, "2": 2.0, **{f"the root of {word}": math.sqrt(n)
                                    for word, n in sizes.items() if n > 1}}
     for word, value in known.items():
-        if abs(c / value - 1.0) < 1e-3 and value != 1:
-            return f"it is too large by a factor of {word} ({value:.6g}): a sum instead of a mean?"
-        if abs(c * value - 1.0) < 1e-3 and value != 1:
-            return f"it is too small by a factor of {word} ({value:.6g}): divided twice?"
-    return f"it is {c:.6g} times the correct one"
+        for number in (value, 1 / value):
+            if abs(c / number - 1.0) < 1e-3 and value != 1:
+                return word, number
+    return "", float(f"{c:.6g}")
+
+
+def factor_word(c: float, sizes: Mapping[str, float]) -> str:
+    """A sentence for a factor, with where it may come from."""
+    word, number = factor_source(c, sizes)
+    if not word:
+        return f"it is {c:.6g} times the correct one"
+    if number > 1:
+        return f"it is too large by a factor of {word} ({number:.6g}): a sum instead of a mean?"
+    return f"it is too small by a factor of {word} ({1 / number:.6g}): divided twice?"
 
 
 def first_difference(right: Leaves, got: Leaves) -> tuple[str, str, str] | None:
