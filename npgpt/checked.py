@@ -36,7 +36,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     NumPy's numbers arrive as Python's, which do not wrap around.
     """
     signature = inspect.signature(function)
-    wanted: dict[str, Any] = {}
+    wanted: dict[str, object] = {}
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -57,23 +57,23 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-def _annotation(parameter: inspect.Parameter, function: Callable[..., Any]) -> Any:
+def _annotation(parameter: inspect.Parameter, function: Callable[..., object]) -> object:
     names = parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD
     if parameter.annotation is parameter.empty or parameter.kind in names:
-        return Any
+        return object
     if not isinstance(parameter.annotation, str):
         return parameter.annotation
     try:
         return eval(parameter.annotation, getattr(function, "__globals__", {}))
     except NameError:       # imported for the type checker alone
-        return Any
+        return object
 
 
-def _members(hint: Any) -> tuple[Any, ...]:
+def _members(hint: object) -> tuple[object, ...]:
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
 
-def _fits(value: object, hint: Any) -> bool:
+def _fits(value: object, hint: object) -> bool:
     members = _members(hint)
     if any(str(getattr(m, "__module__", "")).startswith("numpy._typing") for m in members):
         return True     # ArrayLike, DTypeLike
@@ -82,11 +82,11 @@ def _fits(value: object, hint: Any) -> bool:
     return any(_is_one(value, member) for member in members)
 
 
-def _is_text_of_path(value: object, members: tuple[Any, ...]) -> bool:
+def _is_text_of_path(value: object, members: tuple[object, ...]) -> bool:
     return isinstance(value, str) and any(_is_path(member) for member in members)
 
 
-def _is_path(hint: Any) -> bool:
+def _is_path(hint: object) -> bool:
     kind = get_origin(hint) or hint
     return isinstance(kind, type) and issubclass(kind, os.PathLike)
 
@@ -114,14 +114,14 @@ def _is_one(value: object, hint: Any) -> bool:
 
 
 _LISTS = (Collection, Iterable, Sequence)
-_PHRASES: dict[Any, str] = {
+_PHRASES: dict[object, str] = {
     bool: "True or False", int: "an integer", float: "a number", dict: "a mapping",
     Mapping: "a mapping", AnyCallable: "a function", np.ndarray: "an array", None: "None",
     type(None): "None", **dict.fromkeys(_LISTS, "a list"),
 }
 
 
-def _phrase(value: object, hint: Any) -> str:
+def _phrase(value: object, hint: object) -> str:
     phrases, members = [], _members(hint)
     if _is_text_of_path(value, members):
         return "a path that is not empty and holds no NUL"

@@ -25,7 +25,7 @@ SIZES: dict[str, dict[str, int]] = {
 }
 
 
-def _option(default: Any, help: str) -> Any:
+def _option(default: object, help: str) -> Any:
     # the command line shows `help`
     return field(default=default, metadata={"help": help})
 
@@ -229,7 +229,7 @@ class GPT2Config:
 
     @classmethod
     @checked
-    def named(cls, name: str, **changes: Any) -> GPT2Config:
+    def named(cls, name: str, **changes: object) -> GPT2Config:
         """One of the four published sizes, `gpt2` to `gpt2-xl`, with changes if any.
 
         Raises ValueError for an unknown name, and as `from_dict`.
@@ -239,7 +239,7 @@ class GPT2Config:
         return cls.from_dict({**SIZES[name], **changes})
 
     @classmethod
-    def options(cls) -> dict[str, Field[Any]]:
+    def options(cls) -> dict[str, Field[object]]:
         """The dataclass field of every setting, by its name in files and flags."""
         nested = {f"{_PREFIX}{option.name}": option for option in fields(EntropyPenalty)}
         return {option.name: option for option in fields(cls) if option.name != "entropy"} | nested
@@ -261,7 +261,7 @@ class GPT2Config:
         penalty = EntropyPenalty(**{key.removeprefix(_PREFIX): v for key, v in nested.items()})
         return cls(**given, entropy=penalty)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All settings by the names of `options`, as plain values."""
         return {
             name: getattr(self.entropy, option.name) if name.startswith(_PREFIX)
@@ -269,12 +269,12 @@ class GPT2Config:
             for name, option in self.options().items()
         }
 
-    def replace(self, **changes: Any) -> GPT2Config:
+    def replace(self, **changes: object) -> GPT2Config:
         """A copy with some fields changed. Raises ValueError as `from_dict`."""
         return self.from_dict({**self.to_dict(), **changes})
 
 
-def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}={shown(value)} is unknown{did_you_mean(value, choices)}; "
                          f"expected one of {', '.join(choices)}")

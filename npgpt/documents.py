@@ -44,7 +44,7 @@ MOST_DIGITS = 300
 # a message has a path of its own beside it: together they stay within 500
 LONGEST_LINE = 400
 _MISSING = object()
-_BUILTIN: dict[Any, Any] = {Sequence: list, Mapping: dict}
+_BUILTIN: dict[object, object] = {Sequence: list, Mapping: dict}
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
 _NAMES = {NoneType: "null", bool: "true or false", int: "an integer", float: "a number",
           str: "a string", list: "a list", dict: "an object"}
@@ -53,6 +53,8 @@ _TOO_LONG = f"an integer of more than {MOST_DIGITS} digits"
 _TOO_DEEP = f"nested more than {DEEPEST} levels deep"
 _hints = functools.cache(get_type_hints)
 
+# an object of JSON, or a table of TOML, as Python gives it
+Json = dict[str, Any]
 Error = type[ValueError]
 T = TypeVar("T")
 
@@ -90,12 +92,12 @@ def read_text(path: Path, error: Error = ValueError) -> str:
     return decode(read_bytes(path, error), path, error)
 
 
-def read_json(path: Path, error: Error = ValueError, most: int = LARGEST) -> dict[str, Any]:
+def read_json(path: Path, error: Error = ValueError, most: int = LARGEST) -> Json:
     """The JSON object in a file."""
     return parse_json(read_bytes(path, error, most), path, error)
 
 
-def parse_json(raw: bytes, where: object, error: Error = ValueError) -> dict[str, Any]:
+def parse_json(raw: bytes, where: object, error: Error = ValueError) -> Json:
     """The JSON object in `raw`; messages begin with `where`."""
     text = decode(raw, where, error)
     try:
@@ -109,7 +111,7 @@ def parse_json(raw: bytes, where: object, error: Error = ValueError) -> dict[str
     return found
 
 
-def parse_toml(text: str, where: object, error: Error = ValueError) -> dict[str, Any]:
+def parse_toml(text: str, where: object, error: Error = ValueError) -> Json:
     """The tables of a TOML document; messages begin with `where`."""
     try:
         # tomllib's memory for a dotted key grows with the square of its length
@@ -144,8 +146,8 @@ def _cause(problem: Exception) -> str:
     return one_line(text, LONGEST_LINE)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
+def _once(pairs: list[tuple[str, object]]) -> Json:
+    result: Json = {}
     for key, value in pairs:
         if key in result:
             raise ValueError(f"{shown(key)} given twice")

@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from .arrays import Array
 from .suggest import shown
 
 FLOAT_TYPES = ("float32", "float64")
@@ -32,7 +33,7 @@ def check_ids(ids: ArrayLike, vocab_size: int, what: str = "token ids") -> NDArr
     return array.astype(np.int64, copy=False)
 
 
-def check_integers(values: ArrayLike, what: str) -> np.ndarray[Any, Any]:
+def check_integers(values: ArrayLike, what: str) -> Array:
     """An array of integers from an array or nested lists.
 
     Integers that do not fit into 64 bits stay Python's, so that a message can name them. Raises
@@ -65,7 +66,7 @@ def check_integers(values: ArrayLike, what: str) -> np.ndarray[Any, Any]:
 
 def check_batch(
     ids: ArrayLike, targets: ArrayLike, vocab_size: int
-) -> tuple[NDArray[np.int64], np.ndarray[Any, Any]]:
+) -> tuple[NDArray[np.int64], Array]:
     """ids and targets (B, T) of one shape, ids in [0, vocab_size); raises ValueError for others."""
     ids, targets = check_ids(ids, vocab_size, "ids"), check_integers(targets, "targets")
     if ids.ndim != 2 or targets.shape != ids.shape:
@@ -115,7 +116,7 @@ def check_floats(name: str, values: ArrayLike) -> NDArray[np.float64]:
     return array.astype(np.float64)
 
 
-def unwrap_numpy(settings: Any) -> None:
+def unwrap_numpy(settings: object) -> None:
     """Replace NumPy's numbers in a frozen dataclass by Python's, which do not wrap around."""
     for name, value in list(vars(settings).items()):
         if isinstance(value, np.generic):

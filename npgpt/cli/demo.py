@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _with_bar(demo: Callable[..., Any], given: dict[str, Any]) -> Any:
+def _with_bar(demo: Callable[..., Any], given: dict[str, object]) -> object:
     with bar("step") as progress:
         def on_step(done: int, total: int) -> None:
             progress.total = total

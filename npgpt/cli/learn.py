@@ -8,7 +8,6 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from ..documents import read_text
 from ..files import write_text
@@ -99,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     return COMMANDS[args.command](args)
 
 
-def _say(args: argparse.Namespace, lines: Iterable[str], value: Callable[[], Any]) -> None:
+def _say(args: argparse.Namespace, lines: Iterable[str], value: Callable[[], object]) -> None:
     """Print lines, or with --json the value."""
     if args.json:
         print(json.dumps(value(), indent=1))

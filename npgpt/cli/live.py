@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 from ..display.terminal import WIDTH
 from ..training.curves import Curves, RunCurves, read_curves
@@ -42,7 +42,7 @@ class LiveProgress(Progress):
         self._draw()
         super().__exit__(*exception)
 
-    def step(self, record: dict[str, Any]) -> None:
+    def step(self, record: dict[str, object]) -> None:
         """Move the bar, and draw the chart if a second has passed or there is a new loss."""
         step = Step.of(record)
         if self._live and step is not None:

@@ -23,7 +23,7 @@ class Arguments:
     """
 
     def __init__(
-        self, function: Callable[..., Any], given: Sequence[Any], every: bool = False,
+        self, function: Callable[..., object], given: Sequence[Any], every: bool = False,
         labels: Sequence[str] = (),
     ) -> None:
         self.given, self.every = tuple(given), every
@@ -50,10 +50,10 @@ class Arguments:
             raise ContractError("inputs are arrays of floats, integers or booleans, got "
                                 + (", ".join(map(describe, self.given)) or "none"))
 
-    def _holds(self, value: Any) -> bool:
+    def _holds(self, value: object) -> bool:
         return self.every or is_array(value) or isinstance(value, (constant, list, tuple))
 
-    def filled(self, arrays: Sequence[Any]) -> list[Any]:
+    def filled(self, arrays: Sequence[object]) -> list[object]:
         """The arguments with these arrays in place of their own."""
         at, own = iter(arrays), iter(self._is_input)
         result = []
@@ -62,25 +62,25 @@ class Arguments:
             result.append(rebuilt(value, iter(parts)))
         return result
 
-    def gradients(self, result: Any) -> tuple[Any, ...]:
+    def gradients(self, result: object) -> tuple[object, ...]:
         """One gradient for each array, None where `result` has none.
 
         It may hold one for each argument, or for each that can have one; under the arguments'
         names, or under the names in the only dict among them; or one for the first argument.
         """
-        parts: list[Any] = [None] * len(self.given)
+        parts: list[object] = [None] * len(self.given)
         for n, part in self._parts(result).items():
             parts[n] = part
         flat = [gradient for value, part in zip(self.given, parts)
                 for gradient in gradients_of(value, part)]
         return tuple(g for g, taken in zip(flat, self._is_input) if taken)
 
-    def fit(self, parts: Sequence[Any]) -> bool:
+    def fit(self, parts: Sequence[object]) -> bool:
         """Whether these are gradients of the first arguments that can have one, by their shapes."""
         return len(parts) <= len(self.wanted) and all(
             fits(self.given[n], part) for n, part in zip(self.wanted, parts))
 
-    def _parts(self, result: Any) -> dict[int, Any]:
+    def _parts(self, result: object) -> dict[int, object]:
         """What `result` holds for each argument, by number."""
         first = self.wanted[0] if self.wanted else 0
         if isinstance(result, Mapping):

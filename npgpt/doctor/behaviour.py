@@ -33,7 +33,7 @@ def check_contract(subject: Subject, rng: np.random.Generator) -> Finding | None
     return next((found for check in checks if (found := check(subject, rng))), None)
 
 
-def same(a: Any, b: Any) -> bool:
+def same(a: object, b: object) -> bool:
     """Equal in every bit; containers are compared part by part."""
     if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
@@ -73,10 +73,10 @@ class AllClose:
             self._moved[position] = norm(np.asarray(before[position]) - after[position])
         return self._moved[position]
 
-    def __call__(self, first: tuple[Any, ...], second: tuple[Any, ...]) -> bool:
+    def __call__(self, first: tuple[object, ...], second: tuple[object, ...]) -> bool:
         return len(first) == len(second) and all(map(self.one, range(len(first)), first, second))
 
-    def one(self, position: int, a: Any, b: Any) -> bool:
+    def one(self, position: int, a: object, b: object) -> bool:
         """Is the gradient of one input the same in both answers?"""
         if a is None or b is None:
             return a is b
@@ -120,7 +120,7 @@ def _check_writes(subject: Subject, rng: np.random.Generator) -> list[Finding]:
     return findings
 
 
-def _answers_again(subject: Subject, first: tuple[Any, ...], dout: Array, cache: Any) -> bool:
+def _answers_again(subject: Subject, first: tuple[object, ...], dout: Array, cache: object) -> bool:
     """Does backward give the same for the cache that it has changed, or grow by a step?"""
     try:
         second, third = (_backward(subject, dout.copy(), cache) for _ in range(2))
@@ -157,7 +157,7 @@ def _check_repeats(subject: Subject, rng: np.random.Generator) -> Finding | None
         evidence="two calls with the same dout and cache")
 
 
-def _steps(before: tuple[Any, ...], after: tuple[Any, ...]) -> tuple[Any, ...]:
+def _steps(before: tuple[Any, ...], after: tuple[Any, ...]) -> tuple[object, ...]:
     """What each gradient grew by from one call to the next."""
     return tuple(
         None if a is None or b is None or np.shape(a) != np.shape(b) else np.asarray(b) - a
@@ -198,7 +198,7 @@ def _check_stale_cache(subject: Subject, rng: np.random.Generator) -> Finding | 
 
 
 def _is_wrong_for(
-    other: Subject, given: tuple[Any, ...], dout: Array, rng: np.random.Generator
+    other: Subject, given: tuple[object, ...], dout: Array, rng: np.random.Generator
 ) -> bool:
     """Are these gradients wrong for another subject, along a random direction of some input?"""
     out = other.run()[0]
@@ -212,7 +212,7 @@ def _is_wrong_for(
     return False
 
 
-def _backward(subject: Subject, dout: Array, cache: Any) -> tuple[Any, ...]:
+def _backward(subject: Subject, dout: Array, cache: object) -> tuple[Any, ...]:
     """What backward returns, in arrays that no later call can change."""
     return copy.deepcopy(subject.call_backward(dout, cache))
 

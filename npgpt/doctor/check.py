@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,8 @@ NOT_REPEATABLE = ("accumulated-twice", "mask-redrawn", "not-repeatable")
 
 
 def check(
-    forward: Callable[..., Any], backward: Callable[..., Any], *inputs: Any, **settings: Any
+    forward: Callable[..., object], backward: Callable[..., object], *inputs: object,
+    **settings: object,
 ) -> Report:
     """Examine a pair under the layer contract, and name what is wrong with its gradients.
 

@@ -32,7 +32,7 @@ class Graph:
     def __init__(self, parts: tuple[Any, ...]) -> None:
         self.parts = parts
 
-    def __deepcopy__(self, memo: Any) -> Graph:
+    def __deepcopy__(self, memo: object) -> Graph:
         return self
 
 

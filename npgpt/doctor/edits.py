@@ -79,7 +79,7 @@ def fill(template: Any, **parts: Any) -> Any:
                 part.ctx = ast.Load()
             return part
 
-        def visit_Call(self, node: ast.Call) -> Any:
+        def visit_Call(self, node: ast.Call) -> object:
             keywords = [k for k in node.keywords if k.arg is not None]
             own = {k.arg for k in keywords}
             if len(keywords) < len(node.keywords):
@@ -96,7 +96,7 @@ def fill(template: Any, **parts: Any) -> Any:
 class _Fold(ast.NodeTransformer):
     """`r ** (2 + 1)` is written r ** 3, `a + -b` a - b, `1.5 * (2 * r)` 3 * r."""
 
-    def visit_BinOp(self, node: ast.BinOp) -> Any:
+    def visit_BinOp(self, node: ast.BinOp) -> object:
         self.generic_visit(node)
         left, right = node.left, node.right
         whole = [n.value for n in (left, right)
@@ -140,7 +140,7 @@ def names_in(template: ast.AST) -> set[str]:
     return {n.id for n in ast.walk(template) if isinstance(n, ast.Name)}
 
 
-_TREES: dict[str, Any] = {}
+_TREES: dict[str, object] = {}
 
 
 def tree(text: str) -> Any:
@@ -272,7 +272,7 @@ def throughout(slot: Slot) -> Iterator[Edit]:
         holder = ast.Module([ast.Expr(new)], [])
         count = 0
         for place in [s for s in slots(holder) if isinstance(s.get(), ast.expr)]:
-            found: dict[str, Any] = {}
+            found: dict[str, object] = {}
             if match(tree(row.pattern), place.get(), found):
                 place.put(fill(tree(row.replacement), **found))
                 count += 1
@@ -320,7 +320,7 @@ def _einsum(slot: Slot, node: ast.Call, parts: list[str]) -> Iterator[Edit]:
                    ast.Call(node.func, [ast.Constant(text), *node.args[1:]], node.keywords))
 
 
-def is_mask(value: Any) -> bool:
+def is_mask(value: object) -> bool:
     """Flags, or values that are 0 or one other number."""
     array = np.asarray(value)
     if array.dtype.kind == "b":

@@ -51,15 +51,15 @@ class _Target:
     `parts` in the file; or what one of a framework's checks takes, `framework`."""
 
     name: str
-    functions: tuple[Callable[..., Any], ...]
+    functions: tuple[Callable[..., object], ...]
     parts: tuple[str, ...]
     framework: Callable[..., Report] | None = None
-    headers: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, object]] = field(default_factory=list)
     mistake: str = ""
 
 
 def examine_file(
-    target: str | Path, shapes: Mapping[str, Any] | None = None, seed: int = 0,
+    target: str | Path, shapes: Mapping[str, object] | None = None, seed: int = 0,
     on_report: Callable[[Subject, Report], None] | None = None,
 ) -> list[Report]:
     """Examine every pair and layer in a Python file, or only one: 'FILE' or 'FILE:NAME'.
@@ -119,7 +119,7 @@ def examine_file(
 
 
 def _examined(
-    one: _Target, title: str, values: Mapping[str, Any], seed: int
+    one: _Target, title: str, values: Mapping[str, object], seed: int
 ) -> tuple[Subject | None, Report]:
     """What was examined and its report; where all is right, at other inputs too: the first ones
     may have met one branch of forward alone."""
@@ -137,7 +137,7 @@ def _examined(
 
 
 def _examined_once(
-    one: _Target, title: str, values: Mapping[str, Any], seed: int, thorough: bool
+    one: _Target, title: str, values: Mapping[str, object], seed: int, thorough: bool
 ) -> tuple[Subject | None, Report]:
     if one.framework:
         report = report_of(one.framework, one.functions[0], values, np.random.default_rng(seed))
@@ -189,7 +189,7 @@ def find_targets(module: ModuleType) -> list[_Target]:
     return found
 
 
-def _is_own(value: Any, module: ModuleType) -> bool:
+def _is_own(value: object, module: ModuleType) -> bool:
     """Whether something callable was made in this module: what a partial wraps may be imported."""
     if isinstance(value, FunctionType) or inspect.isclass(value):
         return value.__module__ == module.__name__
@@ -260,7 +260,7 @@ def _definitions(tree: ast.AST, above: str = "") -> Iterator[tuple[int, str]]:
 
 
 def _subject(
-    one: _Target, values: Mapping[str, Any], seed: int
+    one: _Target, values: Mapping[str, object], seed: int
 ) -> tuple[Subject, list[str]]:
     """The Subject of a pair, or of a layer made from its class, and notes on it."""
     if len(one.functions) == 1:

@@ -22,7 +22,7 @@ from .torch_check import check_torch
 Check = Callable[..., Report]
 
 
-def check_of(value: Any) -> Check | None:
+def check_of(value: object) -> Check | None:
     """The check for such a value, None for any other."""
     torch, jax = sys.modules.get("torch"), sys.modules.get("jax")
     if inspect.isclass(value) and torch and issubclass(value, torch.autograd.Function):
@@ -30,14 +30,14 @@ def check_of(value: Any) -> Check | None:
     return check_jax if jax and isinstance(value, (jax.custom_vjp, jax.custom_jvp)) else None
 
 
-def rules(value: Any) -> list[Any]:
+def rules(value: object) -> list[object]:
     """The functions that such a value is made of: they are no pair of their own."""
     names = () if inspect.isclass(value) else ("fun", "fwd", "bwd", "jvp")
     return [vars(value)[name] for name in names if vars(value).get(name)]
 
 
 def report_of(
-    check: Check, value: Any, values: Mapping[str, Any], rng: np.random.Generator
+    check: Check, value: Any, values: Mapping[str, object], rng: np.random.Generator
 ) -> Report:
     """The report on a value of a file, with inputs from the values of its header."""
     function = value

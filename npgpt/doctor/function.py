@@ -18,7 +18,7 @@ from .subject import Function, Program, Subject, check_mapping, checked_output
 from .tree import gradients_of, is_tree, leaves, spellings
 
 
-def check_function(f: Callable[..., Any], grad: Callable[..., Any], *x: Any) -> Report:
+def check_function(f: Callable[..., object], grad: Callable[..., object], *x: object) -> Report:
     """Examine any function of arrays through NumPy: hand-written, PyTorch's, JAX's.
 
     `f(*x)` gives a number and `grad(*x)` its gradient, or a tuple with one for each x; or `f(*x)`
@@ -36,10 +36,10 @@ def check_function(f: Callable[..., Any], grad: Callable[..., Any], *x: Any) -> 
     def pair(functions: Mapping[str, Function]) -> tuple[Function, Function]:
         f, grad = functions["f"], functions["grad"]
 
-        def forward(*arrays: Any) -> tuple[Any, Any]:
+        def forward(*arrays: object) -> tuple[object, object]:
             return f(*arguments.filled(arrays)), arrays
 
-        def backward(dout: Any, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+        def backward(dout: Any, arrays: tuple[object, ...]) -> tuple[object, ...]:
             values = arguments.filled(arrays)
             if hasattr(getattr(f, "__self__", None), "backward"):
                 f(*values)      # a layer object keeps what grad needs
@@ -61,9 +61,9 @@ def check_function(f: Callable[..., Any], grad: Callable[..., Any], *x: Any) -> 
 
 
 def check_scalar(
-    f: Callable[[Any], Any],
-    params: Mapping[str, Any],
-    grads: Mapping[str, Any] | Callable[[Any], Any],
+    f: Callable[[Any], object],
+    params: Mapping[str, object],
+    grads: Mapping[str, object] | Callable[[object], object],
     op: str = "model",
     seed: int = 0,
 ) -> Report:
@@ -89,7 +89,7 @@ def check_scalar(
                 f"{name} must be an array of real numbers, got {describe(to_numpy(value))}")
 
     def pair(functions: Mapping[str, Function]) -> tuple[Function, Function]:
-        def forward(*arrays: Any) -> tuple[Any, None]:
+        def forward(*arrays: object) -> tuple[object, None]:
             return checked_number(functions["f"](*arguments.filled(arrays))), None
 
         return forward, lambda dout, cache: scaled(dout, values)
@@ -104,7 +104,7 @@ def check_scalar(
     return report
 
 
-def checked_number(out: Any) -> Array:
+def checked_number(out: object) -> Array:
     """What a loss gave, as a scalar; raises ContractError where it is not one number."""
     value = checked_output(out, "f")
     if is_tree(value) or value.size != 1:
@@ -112,12 +112,12 @@ def checked_number(out: Any) -> Array:
     return np.asarray(value.reshape(()))
 
 
-def scaled(dout: Any, gradients: tuple[Any, ...]) -> tuple[Any, ...]:
+def scaled(dout: object, gradients: tuple[object, ...]) -> tuple[object, ...]:
     """The gradients of a loss, times dout."""
     return tuple(dout * g if isinstance(g, np.ndarray) else g for g in gradients)
 
 
-def gradient_arrays(gradients: tuple[Any, ...]) -> tuple[Any, ...]:
+def gradient_arrays(gradients: tuple[object, ...]) -> tuple[object, ...]:
     """Gradients as arrays; None stays, and what is not an array is reported later."""
     # a subclass of NumPy's arrays may be writing down what is done to it
     return tuple(g if g is None or isinstance(g, (str, dict, np.ndarray)) or is_tree(g)
@@ -129,7 +129,7 @@ def _paths(name: str) -> list[str]:
     return [above + dot + spelling for spelling in spellings(last)]
 
 
-def _takes(grad: Callable[..., Any], count: int) -> bool:
+def _takes(grad: Callable[..., object], count: int) -> bool:
     """Whether grad can be called with so many arrays; yes where Python does not know."""
     try:
         inspect.signature(grad).bind(*range(count))

@@ -21,7 +21,7 @@ import math
 import re
 import tokenize
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Length(tuple[int]):
 class Setting(NamedTuple):
     """A value that is no shape."""
 
-    value: Any
+    value: object
 
 
 class Header(NamedTuple):
@@ -61,7 +61,7 @@ def read_headers(text: str) -> list[Header]:
     return found
 
 
-def read_values(text: str) -> dict[str, Any]:
+def read_values(text: str) -> dict[str, object]:
     """'x=(2,3) eps=1e-5' as {'x': (2, 3), 'eps': 1e-05}; raises ValueError for what it cannot read.
     """
     texts: dict[str, str] = {}
@@ -94,7 +94,7 @@ def _items(text: str) -> list[str]:
     return [item for item in items if item]
 
 
-def _value(name: str, text: str) -> Any:
+def _value(name: str, text: str) -> object:
     if re.fullmatch(r"\d+(,\d+)+", text):
         text = f"({text})"
     drawn = _DRAWN.fullmatch(text)
@@ -118,7 +118,7 @@ def _shape(text: str) -> tuple[int, ...]:
     return value if isinstance(value, tuple) else (value,)      # (3) is (3,)
 
 
-def read_flag(text: str) -> dict[str, Any]:
+def read_flag(text: str) -> dict[str, object]:
     """'x=2,3,8' of the command line, or anything that a header may hold, as read_values gives it.
 
     A bare number of an input is its length: 'weight=8' is (8,). 'scale=scalar' is a scalar.
@@ -143,17 +143,17 @@ def read_flag(text: str) -> dict[str, Any]:
 
 
 def make_inputs(
-    forward: Callable[..., Any], values: Mapping[str, Any], rng: np.random.Generator,
+    forward: Callable[..., object], values: Mapping[str, object], rng: np.random.Generator,
     shapes_behind: bool = False,
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+) -> tuple[tuple[object, ...], dict[str, object]]:
     """(arrays, settings) for a forward, from the values of a header.
 
     A tuple of a keyword-only argument is a setting, or with `shapes_behind` the shape of an array.
     Raises ValueError where a value is missing or unknown.
     """
     known = inspect.signature(forward).parameters
-    inputs: list[Any] = []
-    settings: dict[str, Any] = {}
+    inputs: list[object] = []
+    settings: dict[str, object] = {}
     for place, (name, parameter) in enumerate(known.items()):
         positional = parameter.kind != parameter.KEYWORD_ONLY
         if name in values:
@@ -185,7 +185,7 @@ def make_inputs(
     return tuple(inputs), settings
 
 
-def plain(value: Any, rng: np.random.Generator) -> Any:
+def plain(value: object, rng: np.random.Generator) -> object:
     """A value of a header as an argument of something that is no forward: shapes stay tuples."""
     made = drawn(value, rng) if isinstance(value, str) else value
     value = made if made is not None else value
@@ -193,9 +193,9 @@ def plain(value: Any, rng: np.random.Generator) -> Any:
 
 
 def _made(
-    name: str, value: Any, parameter: inspect.Parameter, rng: np.random.Generator,
+    name: str, value: object, parameter: inspect.Parameter, rng: np.random.Generator,
     shapes_behind: bool,
-) -> Any:
+) -> object:
     """An array, a constant or None, which are inputs, or a Setting."""
     keyword = parameter.kind == parameter.KEYWORD_ONLY
     if isinstance(value, Length) and (keyword or isinstance(parameter.default, (int, float))):
@@ -219,7 +219,7 @@ def _made(
     return Setting(value)
 
 
-def drawn(text: str, rng: np.random.Generator) -> Any:
+def drawn(text: str, rng: np.random.Generator) -> object:
     """The array that such as `ids(2,3)<7` stands for; None for another text."""
     match = _DRAWN.fullmatch(re.sub(r"\s*([<>])\s*", r"\1", text))
     if match is None or not match[1]:

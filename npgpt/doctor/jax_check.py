@@ -15,8 +15,8 @@ from .subject import CallError, Function, users_code
 from .tree import is_tree, leaves, rebuilt
 
 
-def check_jax(f: Callable[..., Any], *inputs: Any, second_order: bool = False,
-              **settings: Any) -> Report:
+def check_jax(f: Callable[..., object], *inputs: object, second_order: bool = False,
+              **settings: object) -> Report:
     """Examine what jax.vjp gives for a function of arrays, in float64.
 
     `f` may have a rule of its own, by custom_vjp or custom_jvp, and take dicts and lists of arrays.
@@ -41,7 +41,7 @@ class _Call(Derivative):
     """One function, and how it is called."""
 
     def __init__(
-        self, jax: Any, f: Any, inputs: tuple[Any, ...], settings: Mapping[str, Any]
+        self, jax: Any, f: Any, inputs: tuple[object, ...], settings: Mapping[str, object]
     ) -> None:
         self.jax, self.f, self.settings = jax, f, dict(settings)
         at_top = hasattr(jax, "enable_x64")  # which an older version has not
@@ -54,10 +54,10 @@ class _Call(Derivative):
         super().__init__(Arguments(plain, arrays), {"f": plain, **rules},
                          getattr(plain, "__name__", type(plain).__name__))
 
-    def _array(self, value: Any) -> Any:
+    def _array(self, value: object) -> object:
         return np.asarray(value) if isinstance(value, self.jax.Array) else value
 
-    def _function(self, functions: Mapping[str, Function]) -> Any:
+    def _function(self, functions: Mapping[str, Function]) -> object:
         """f, made again where other functions are in place of its own."""
         if dict(functions) == dict(self.functions):
             return self.f
@@ -70,9 +70,9 @@ class _Call(Derivative):
             made.defvjp(functions["fwd"], functions["bwd"])
         return made
 
-    def _of_floats(self, f: Any, arrays: Any) -> tuple[Any, list[Any]]:
+    def _of_floats(self, f: Any, arrays: Any) -> tuple[Any, list[object]]:
         """A function of the float arrays alone, which gives its outputs in a row; and these."""
-        def of_floats(*moved: Any) -> Any:
+        def of_floats(*moved: object) -> object:
             values = list(arrays)
             for i, value in zip(self.floats, moved):
                 values[i] = value
@@ -86,36 +86,36 @@ class _Call(Derivative):
         """forward and backward for arrays, through JAX."""
         f = self._function(functions)
 
-        def forward(*arrays: Any) -> tuple[Any, Any]:
+        def forward(*arrays: object) -> tuple[object, object]:
             with self.float64(True):
                 of_floats, moved = self._of_floats(f, arrays)
                 return self._numpy(of_floats(*moved)), Graph((of_floats, moved, len(arrays)))
 
         return forward, self._gradients
 
-    def _gradients(self, dout: Any, graph: Graph) -> tuple[Any, ...]:
+    def _gradients(self, dout: object, graph: Graph) -> tuple[object, ...]:
         of_floats, moved, count = graph.parts
         with self.float64(True):
             out, backward = self.jax.vjp(of_floats, *moved)
             douts = rebuilt(out, (self.jax.numpy.asarray(d, leaf.dtype) for (_, d), (_, leaf)
                                   in zip(leaves(dout), leaves(out))))
             found = backward(douts)
-        result: list[Any] = [None] * count
+        result: list[object] = [None] * count
         for i, gradient in zip(self.floats, found):
             result[i] = np.asarray(gradient, np.float64)
         return tuple(result)
 
-    def gradient_pair(self, douts: Callable[[Any], Any]) -> tuple[Function, Function]:
+    def gradient_pair(self, douts: Callable[[object], object]) -> tuple[Function, Function]:
         """forward gives the gradients for fixed douts, and backward theirs."""
         jax = self.jax
 
-        def forward(*arrays: Any) -> tuple[Any, Any]:
+        def forward(*arrays: Any) -> tuple[object, object]:
             if any(np.iscomplexobj(a) for a in arrays):
                 raise TypeError("a second derivative is taken of real numbers")
             with self.float64(True):
                 of_floats, moved = self._of_floats(self.f, arrays)
 
-                def gradient(*values: Any) -> Any:
+                def gradient(*values: object) -> object:
                     out, backward = jax.vjp(of_floats, *values)
                     return backward(rebuilt(out, (
                         jax.numpy.asarray(douts(leaf.shape), leaf.dtype)
@@ -125,7 +125,7 @@ class _Call(Derivative):
 
         return forward, self._gradients
 
-    def _numpy(self, out: Any) -> Any:
+    def _numpy(self, out: object) -> object:
         arrays = (np.asarray(leaf) for _, leaf in leaves(out))
         return rebuilt(out, (a.astype(complex if a.dtype.kind == "c" else float) for a in arrays))
 

@@ -24,7 +24,7 @@ BACKWARDS = ("backward", "backprop", "bprop")
 STEPS = ("learning_rate", "lr", "eta", "alpha", "step_size")
 
 
-def check_layer(layer: Any, *inputs: Any, **settings: Any) -> Report:
+def check_layer(layer: object, *inputs: object, **settings: object) -> Report:
     """Examine a layer object: `layer.forward(*inputs, **settings)`, then `layer.backward(dout)`.
 
     Its parameters are the arrays for which backward leaves a gradient: `self.W` with `self.dW`,
@@ -46,7 +46,7 @@ def check_layer(layer: Any, *inputs: Any, **settings: Any) -> Report:
 
 
 def layer_subject(
-    layer: Any, inputs: tuple[Any, ...], settings: dict[str, Any]
+    layer: object, inputs: tuple[object, ...], settings: dict[str, object]
 ) -> tuple[Subject, list[str]]:
     """The Subject of a layer object, and a note on what of it is not examined."""
     calls = _Calls(layer, len(inputs), settings)
@@ -65,7 +65,7 @@ def layer_subject(
         changed = {n: f for n, f in functions.items() if f is not calls.methods[n]}
         kind = type(calls.kind.__name__, (calls.kind,), changed) if changed else calls.kind
 
-        def forward(*arrays: Any) -> tuple[Any, Any]:
+        def forward(*arrays: object) -> tuple[object, object]:
             own = copy.deepcopy(layer)
             if kind is not calls.kind:
                 own.__class__ = kind
@@ -73,7 +73,7 @@ def layer_subject(
                 parameter.put(own, array)
             return calls.forward(own, arrays[:count]), own
 
-        def backward(dout: Any, cache: Any) -> tuple[Any, ...]:
+        def backward(dout: object, cache: object) -> tuple[object, ...]:
             own = copy.deepcopy(cache)  # it keeps gradients in itself, and may add to them
             of_inputs, rest = calls.backward(own, dout)
             gradients = of_inputs + tuple(p.gradient(own, rest, cache) for p in found)
@@ -94,7 +94,7 @@ def layer_subject(
 class _Calls:
     """How the methods of a layer object want to be called."""
 
-    def __init__(self, layer: Any, count: int, settings: dict[str, Any]) -> None:
+    def __init__(self, layer: object, count: int, settings: dict[str, object]) -> None:
         self.layer, self.count, self.settings = layer, count, settings
         self.kind = type(layer)
         self.methods: dict[str, Function] = {
@@ -110,7 +110,7 @@ class _Calls:
         self.labels = argument_names(getattr(layer, self.names[0]), count, settings)
         self.takes_dout, self.spread, self.steps = True, False, False
 
-    def trial(self, inputs: list[Any]) -> tuple[Any, Any, Any, Any, bool]:
+    def trial(self, inputs: list[object]) -> tuple[Any, object, object, object, bool]:
         """What `parameters` needs: forward as a function of a layer, a copy of the layer after a
         run, its out, what backward returned beside the inputs' gradients, whether it steps."""
         own = copy.deepcopy(self.layer)
@@ -125,12 +125,12 @@ class _Calls:
         dout = rebuilt(out, (np.ones(np.shape(value)) for _, value in leaves(out)))
         rest = self.backward(own, dout)[1]
 
-        def again(layer: Any) -> Any:
+        def again(layer: object) -> object:
             return self.forward(layer, inputs)
 
         return again, own, out, rest, self.steps
 
-    def forward(self, layer: Any, arrays: Any) -> Any:
+    def forward(self, layer: object, arrays: Any) -> Any:
         """What forward returns, with the global random numbers of a seed."""
         state = np.random.get_state()
         np.random.seed(0)
@@ -139,7 +139,7 @@ class _Calls:
         finally:
             np.random.set_state(state)
 
-    def backward(self, layer: Any, dout: Any) -> tuple[tuple[Any, ...], Any]:
+    def backward(self, layer: object, dout: Any) -> tuple[tuple[object, ...], object]:
         """The gradients of the inputs, and what else backward returned."""
         given = list(dout) if self.spread else [dout] * self.takes_dout
         result = getattr(layer, self.names[1])(*given, *[1.0] * self.steps)

@@ -18,7 +18,7 @@ from .report import Report
 from .subject import CallError, Function, Program, Subject
 
 
-def check_loss(f: Callable[..., Any], *given: Any, **settings: Any) -> Report:
+def check_loss(f: Callable[..., object], *given: object, **settings: object) -> Report:
     """Examine a function that returns its gradients with the loss: `loss, grads = f(*given)`.
 
     `grads` may be an array, the gradient of the first argument; a tuple with one for each argument,
@@ -38,7 +38,7 @@ def check_loss(f: Callable[..., Any], *given: Any, **settings: Any) -> Report:
         f, given).labels)) if model else Arguments(f, given)
     arguments.require()
 
-    def call(function: Function, arrays: Any) -> tuple[Any, Any]:
+    def call(function: Function, arrays: Any) -> tuple[object, object]:
         values = arguments.filled(arrays)
         if owner is not None:
             own = copy.deepcopy(owner)

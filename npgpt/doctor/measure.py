@@ -212,7 +212,9 @@ def measure(subject: Subject, rng: np.random.Generator, positions: list[int]) ->
     return result
 
 
-def usable(returned: list[tuple[Any, ...]], position: int, shape: tuple[int, ...]) -> Array | None:
+def usable(
+    returned: list[tuple[object, ...]], position: int, shape: tuple[int, ...]
+) -> Array | None:
     """The gradients at one position as floats (K, N), or None if one has another shape or kind."""
     rows = []
     for grads in returned:

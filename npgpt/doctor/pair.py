@@ -25,8 +25,8 @@ class Pair:
     """
 
     def __init__(
-        self, forward: Callable[..., Any], backward: Callable[..., Any], inputs: Sequence[Any],
-        settings: dict[str, Any],
+        self, forward: Callable[..., object], backward: Callable[..., Any],
+        inputs: Sequence[object], settings: dict[str, object],
     ) -> None:
         self.forward, self.backward, self.settings = forward, backward, settings
         self.inputs = tuple(as_array(v.value if isinstance(v, constant) else v) for v in inputs)
@@ -63,7 +63,7 @@ class Pair:
         settings.update(zip(self.names[self.by_place:], arrays[self.by_place:]))
         return self.forward(*arrays[:self.by_place], **settings)
 
-    def call_backward(self, dout: Array, cache: Any) -> tuple[Any, ...]:
+    def call_backward(self, dout: Array, cache: object) -> tuple[object, ...]:
         """What backward returns for this very dout and cache, as a tuple."""
         result = self.backward(dout, cache)
         return result if isinstance(result, tuple) else (result,)
@@ -98,7 +98,7 @@ class Pair:
 
 
 def argument_names(
-    forward: Callable[..., Any], count: int, settings: Collection[str] = ()
+    forward: Callable[..., object], count: int, settings: Collection[str] = ()
 ) -> list[str]:
     """forward's own names for its first `count` arrays; x0, x1, ... where it has none."""
     named = [p for p in parameters(forward) if p.name not in settings]
@@ -109,7 +109,7 @@ def argument_names(
     return (names + more)[:count]
 
 
-def parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+def parameters(function: Callable[..., object]) -> list[inspect.Parameter]:
     """The parameters of a function; none where Python does not know them."""
     try:
         return list(inspect.signature(function).parameters.values())
@@ -118,7 +118,7 @@ def parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def _before_settings(
-    forward: Callable[..., Any], count: int, settings: Collection[str]
+    forward: Callable[..., object], count: int, settings: Collection[str]
 ) -> int:
     """How many of `count` arrays stand before a parameter that is given by name."""
     for place, parameter in enumerate(parameters(forward)):
@@ -129,7 +129,7 @@ def _before_settings(
     return count
 
 
-def fresh_copy(value: Any) -> Any:
+def fresh_copy(value: object) -> Any:
     """A copy that nobody else holds, or the value itself where it cannot be copied."""
     try:
         return value if callable(value) else copy.deepcopy(value)

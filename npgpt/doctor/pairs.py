@@ -24,7 +24,7 @@ DOUTS = ("dout", "dy", "dz", "dh", "da", "dl", "grad", "grad_out", "grad_output"
 
 
 def pair_subject(
-    forward: Function, backward: Function, inputs: Sequence[Any], settings: Mapping[str, Any]
+    forward: Function, backward: Function, inputs: Sequence[object], settings: Mapping[str, object]
 ) -> Subject:
     """The Subject of a pair, after one call of it that shows how it is written."""
     given, others, numbers = _sorted_out(forward, inputs, dict(settings))
@@ -57,8 +57,8 @@ def pair_subject(
 
 
 def _sorted_out(
-    forward: Function, inputs: Sequence[Any], settings: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any], list[str]]:
+    forward: Function, inputs: Sequence[object], settings: dict[str, object]
+) -> tuple[tuple[object, ...], dict[str, object], list[str]]:
     """(arrays, settings, names of numbers): what is no array among the inputs is a setting by name,
     as are numbers, whose gradient backward may give all the same."""
     names = [p.name for p in parameters(forward)
@@ -81,7 +81,7 @@ class _Style:
     """
 
     def __init__(
-        self, forward: Function, subject: Subject, settings: Mapping[str, Any]
+        self, forward: Function, subject: Subject, settings: Mapping[str, object]
     ) -> None:
         places = [p.name for p in parameters(forward)
                   if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -89,7 +89,7 @@ class _Style:
         self.spread, self.bare, self.is_plain = False, False, True
         self.skipped = [n for n, name in enumerate(places) if name in settings]
 
-    def look(self, result: Any, backward: Function) -> Any:
+    def look(self, result: Any, backward: Function) -> object:
         """See from what forward returned how the pair is written; gives the outputs."""
         several = isinstance(result, tuple) and len(result) > 1
         own = [p.name for p in parameters(backward)]
@@ -104,13 +104,13 @@ class _Style:
 
     def pair(self, functions: Mapping[str, Function]) -> tuple[Function, Function]:
         """(forward, backward) under the contract."""
-        def forward(*arrays: Any, **settings: Any) -> Any:
+        def forward(*arrays: object, **settings: object) -> object:
             result = functions["forward"](*arrays, **settings)
             if self.spread:
                 return result[:-1], result[-1]
             return (result, dict(zip(self.names, arrays)) | settings) if self.bare else result
 
-        def backward(dout: Any, cache: Any) -> Any:
+        def backward(dout: Any, cache: Any) -> object:
             grad = functions["backward"]
             if self.bare:
                 return self._gradients(self._of_inputs(grad, dout, cache))
@@ -118,7 +118,7 @@ class _Style:
 
         return forward, backward
 
-    def _of_inputs(self, grad: Function, dout: Any, values: Mapping[str, Any]) -> Any:
+    def _of_inputs(self, grad: Function, dout: object, values: Mapping[str, object]) -> object:
         own = [p.name for p in parameters(grad)]
         if len(own) == 1 and own[0] not in values and own[0] not in DOUTS:
             values = {own[0]: values[self.names[0]]}

@@ -33,7 +33,7 @@ class Parameter:
 
     paths: list[Path]
     at: Path | None = None
-    number: Any = None
+    number: object = None
     steps: bool = False
 
     @property
@@ -44,18 +44,18 @@ class Parameter:
             text += f".{key}" if kind == "attr" else f"[{key}]"
         return text.removeprefix(".")
 
-    def get(self, layer: Any) -> Any:
+    def get(self, layer: object) -> Any:
         """The array."""
         return _follow(layer, self.paths[0])
 
-    def put(self, layer: Any, array: Any) -> None:
+    def put(self, layer: object, array: object) -> None:
         """Another array in its place; what is there as its gradient becomes zero."""
         for path in self.paths:
             _set(layer, path, array)
         if self.at is not None and is_array(before := _follow(layer, self.at)):
             _set(layer, self.at, np.zeros(np.shape(before)))
 
-    def gradient(self, layer: Any, rest: Any, before: Any) -> Any:
+    def gradient(self, layer: object, rest: Any, before: object) -> object:
         """Its gradient after a call of backward that returned `rest` beside those of the inputs;
         `before` is the layer before the call."""
         if self.steps:
@@ -66,7 +66,8 @@ class Parameter:
 
 
 def parameters(
-    layer: Any, run: Callable[[Any], Any], after: Any, out: Any, rest: Any, steps: bool
+    layer: object, run: Callable[[object], object], after: object, out: object, rest: Any,
+    steps: bool,
 ) -> tuple[list[Parameter], str]:
     """The parameters of a layer, and a note on arrays that count in forward and have no gradient.
 
@@ -117,8 +118,8 @@ def parameters(
     return sorted(found, key=order.index), note
 
 
-def _arrays(value: Any, path: Path = (), seen: frozenset[int] = frozenset()) -> Iterator[
-        tuple[Path, Any]]:
+def _arrays(value: object, path: Path = (), seen: frozenset[int] = frozenset()) -> Iterator[
+        tuple[Path, object]]:
     """The arrays and numbers that can be exchanged in an object, and the paths to them."""
     if isinstance(value, (np.ndarray, float)):
         yield path, value
@@ -156,7 +157,7 @@ def _candidates(path: Path) -> Iterator[Path]:
                 yield (*higher, (upper_kind, grads), (kind, name))
 
 
-def _in_a_like_container(paths: list[Path], layer: Any, after: Any) -> Path | None:
+def _in_a_like_container(paths: list[Path], layer: object, after: object) -> Path | None:
     """The place of a gradient in a dict or list of another name, which a run has filled and which
     is like the one that holds the array: `self.g["W"]` for `self.p["W"]`."""
     for *above, (kind, name), (item, key) in (path for path in paths if len(path) > 1):
@@ -186,7 +187,7 @@ def _follow(value: Any, path: Path) -> Any:
     return value
 
 
-def _set(value: Any, path: Path, new: Any) -> None:
+def _set(value: object, path: Path, new: object) -> None:
     *above, (kind, key) = path
     holder = _follow(value, tuple(above))
     if kind == "attr":
@@ -195,12 +196,14 @@ def _set(value: Any, path: Path, new: Any) -> None:
         holder[key] = new
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, (float, np.generic, np.ndarray)) and np.asarray(value).dtype.kind in (
         "fiu")
 
 
-def _counts(parameter: Parameter, layer: Any, run: Callable[[Any], Any], out: Any) -> bool:
+def _counts(
+    parameter: Parameter, layer: object, run: Callable[[object], object], out: object
+) -> bool:
     """Whether out depends on an array: those that forward overwrites do not count."""
     own = copy.deepcopy(layer)
     parameter.put(own, parameter.get(own) * 1.01 + 0.01)

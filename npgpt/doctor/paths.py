@@ -19,7 +19,6 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -69,13 +68,13 @@ class Graph:
             slot.put(ast.Call(ast.Name("_site", ast.Load()), [ast.Constant(number), node], []))
         self._forward = source.build(_site=self._site)
 
-    def forward(self, *inputs: Any, **settings: Any) -> Any:
+    def forward(self, *inputs: object, **settings: object) -> object:
         """The user's forward, with the `held` steps held."""
         self._calls.clear()
         self.runs += 1
         return self._forward(*inputs, **settings)
 
-    def record(self, run: Callable[[], Any]) -> dict[int, list[Array]]:
+    def record(self, run: Callable[[], object]) -> dict[int, list[Array]]:
         """The values of every step of this one run, by its number."""
         found: dict[int, list[Array]] = {}
         self._recording = found
@@ -85,7 +84,7 @@ class Graph:
             self._recording = None
         return found
 
-    def _site(self, number: int, value: Any) -> Any:
+    def _site(self, number: int, value: object) -> object:
         if not isinstance(value, (np.ndarray, np.floating, np.complexfloating)):
             return value
         call = self._calls[number]

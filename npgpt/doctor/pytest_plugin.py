@@ -9,7 +9,7 @@ def test_my_layer(gradcheck):
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,40 +22,40 @@ class GradcheckFixture:
 
     def __call__(
         self,
-        forward: Callable[..., Any],
-        backward: Callable[..., Any],
-        *inputs: Any,
-        **settings: Any,
+        forward: Callable[..., object],
+        backward: Callable[..., object],
+        *inputs: object,
+        **settings: object,
     ) -> Report:
         """As npgpt.doctor.check."""
         return _passed("check", forward, backward, *inputs, **settings)
 
-    def function(self, f: Callable[..., Any], grad: Callable[..., Any], *x: Any) -> Report:
+    def function(self, f: Callable[..., object], grad: Callable[..., object], *x: object) -> Report:
         """As npgpt.doctor.check_function."""
         return _passed("check_function", f, grad, *x)
 
-    def scalar(self, f: Callable[..., Any], params: Any, grads: Any) -> Report:
+    def scalar(self, f: Callable[..., object], params: object, grads: object) -> Report:
         """As npgpt.doctor.check_scalar."""
         return _passed("check_scalar", f, params, grads)
 
-    def layer(self, layer: Any, *inputs: Any, **settings: Any) -> Report:
+    def layer(self, layer: object, *inputs: object, **settings: object) -> Report:
         """As npgpt.doctor.check_layer."""
         return _passed("check_layer", layer, *inputs, **settings)
 
-    def loss(self, f: Callable[..., Any], *given: Any, **settings: Any) -> Report:
+    def loss(self, f: Callable[..., object], *given: object, **settings: object) -> Report:
         """As npgpt.doctor.check_loss."""
         return _passed("check_loss", f, *given, **settings)
 
-    def torch(self, function: Any, *inputs: Any, **settings: Any) -> Report:
+    def torch(self, function: object, *inputs: object, **settings: object) -> Report:
         """As npgpt.doctor.check_torch."""
         return _passed("check_torch", function, *inputs, **settings)
 
-    def jax(self, f: Callable[..., Any], *inputs: Any, **settings: Any) -> Report:
+    def jax(self, f: Callable[..., object], *inputs: object, **settings: object) -> Report:
         """As npgpt.doctor.check_jax."""
         return _passed("check_jax", f, *inputs, **settings)
 
 
-def _passed(name: str, *arguments: Any, **settings: Any) -> Report:
+def _passed(name: str, *arguments: object, **settings: object) -> Report:
     from npgpt import doctor as face  # late: every run of pytest loads this plugin
 
     report: Report = getattr(face, name)(*arguments, **settings)

@@ -9,8 +9,8 @@ import copy
 import itertools
 import math
 import types
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,10 @@ from .multiple import plain
 from .rows import Row
 from .subject import CallError, users_code
 from .tree import is_array
+
+if TYPE_CHECKING:
+    from .sites import Site
+    from .source import Slot, UserCode
 
 LEAVES, ALL = 28, 90  # of the names, and of names and expressions, that are tried
 PLAIN = (2.0, 0.5, 3.0, 4.0, 0.25)  # rather a number than a size that happens to be equal
@@ -46,7 +50,7 @@ def is_pure(node: ast.AST) -> bool:
     return True
 
 
-def as_given(array: Any, value: Any) -> Any:
+def as_given(array: object, value: object) -> object:
     """An array as a tensor of PyTorch where `value` is one."""
     return value.new_tensor(array) if hasattr(value, "new_tensor") else array
 
@@ -72,10 +76,12 @@ def copied(value: Any, depth: int = 0) -> Any:
 class Hole:
     """A site's value as a function of one of its parts, for each time that it was computed."""
 
-    def __init__(self, spaces: list[dict[str, Any]], code: Any, values: list[Any]) -> None:
+    def __init__(
+        self, spaces: list[dict[str, object]], code: types.CodeType | None, values: list[object]
+    ) -> None:
         self.spaces, self.code, self.values = spaces, code, values
 
-    def filled(self, text: str, parts: dict[str, Any], c: float) -> list[Any] | None:
+    def filled(self, text: str, parts: dict[str, Atom], c: float) -> list[object] | None:
         """The site's values with a replacement in the hole; None where that raises."""
         code = _compiled(text)
         result = []
@@ -100,10 +106,10 @@ class Atom:
         self.node, self.values = node, values
 
 
-_CODES: dict[str, Any] = {}
+_CODES: dict[str, types.CodeType] = {}
 
 
-def _compiled(text: str) -> Any:
+def _compiled(text: str) -> types.CodeType:
     if text not in _CODES:
         _CODES[text] = compile(text, "<replacement>", "eval")
     return _CODES[text]
@@ -112,7 +118,7 @@ def _compiled(text: str) -> Any:
 class Reach:
     """What is in reach at a site."""
 
-    def __init__(self, site: Any, program: Any = None) -> None:
+    def __init__(self, site: Site, program: UserCode | None = None) -> None:
         self.site = site
         self.spaces = [{**site.function.globals, **names} for _, names in site.seen]
         self.leaves: list[Atom] = []
@@ -123,7 +129,7 @@ class Reach:
         if program is not None and self.spaces:
             self._collect(program)
 
-    def values(self, node: ast.expr) -> list[Any] | None:
+    def values(self, node: ast.expr) -> list[object] | None:
         """The values of an expression, each time; None where it raises or gives no numbers."""
         try:
             with users_code():
@@ -137,7 +143,7 @@ class Reach:
             pass
         return None
 
-    def hole(self, site_slot: Any, slot: Any) -> Hole | None:
+    def hole(self, site_slot: Slot, slot: Slot) -> Hole | None:
         """The site as a function of one of its places, or None where it cannot be."""
         node = slot.get()
         if slot is site_slot:
@@ -180,8 +186,8 @@ class Reach:
         else:
             yield {}
 
-    def _collect(self, program: Any) -> None:
-        first, seen = self.spaces[0], set[Any]()
+    def _collect(self, program: UserCode) -> None:
+        seen = set[object]()
         texts = [*_leaves(self.site.seen[0][1])]
         own = [self.site.function, *[f for f in program.functions
                                      if f is not self.site.function]]
@@ -192,7 +198,6 @@ class Reach:
                                      ast.Attribute, ast.Name)) and is_pure(node) and isinstance(
                         getattr(node, "ctx", ast.Load()), ast.Load):
                     composite.setdefault(ast.unparse(node))
-        del first
         texts += [name for name, value in self.site.function.globals.items()
                   if type(value) in (int, float) and not name.startswith("_")]
         for text in [*texts, *sorted(composite, key=lambda t: (len(t), t))]:
@@ -243,7 +248,7 @@ class Reach:
                 self.scalars.append((node, float(n)))
                 self.counts.append(Atom(node, [n] * len(self.spaces)))
 
-    def numbers(self, row: Row, c: float) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    def numbers(self, row: Row, c: float) -> Iterator[tuple[str, str, dict[str, object]]]:
         """(kind, replacement, what S and Z are) of a row whose number must be c: nothing, a sign, a
         number, or an expression of the code's own numbers and sizes."""
         kind, text = row.kind, row.replacement
@@ -266,7 +271,7 @@ class Reach:
             return
         factor = kind if head else "term-factor"
         times = f"{abs(value) if simple else size:.12g}"
-        number: tuple[str, str, dict[str, Any]] = factor, f"{join}{times} * {rest}", {}
+        number: tuple[str, str, dict[str, object]] = factor, f"{join}{times} * {rest}", {}
         if simple and abs(value) in PLAIN:
             yield number
         yield from self._expressions(size, factor, join, rest)
@@ -277,7 +282,7 @@ class Reach:
 
     def _expressions(
         self, size: float, kind: str, join: str, rest: str
-    ) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    ) -> Iterator[tuple[str, str, dict[str, object]]]:
         given = [(n, v) for n, v in self.scalars if v > 0 and v != 1]
         count = 0
         for form, f in SINGLE:
@@ -293,7 +298,7 @@ class Reach:
                     yield kind, join + form.replace("R", rest), {"S": a, "Z": b}
 
 
-SINGLE: list[tuple[str, Any]] = [
+SINGLE: list[tuple[str, Callable[[float], float]]] = [
     ("R / S", lambda v: 1 / v),
     ("S * R", lambda v: v),
     ("R / np.sqrt(S)", lambda v: 1 / math.sqrt(v)),
@@ -311,7 +316,7 @@ SINGLE: list[tuple[str, Any]] = [
     ("R / (S - 1)", lambda v: 1 / (v - 1) if v != 1 else math.inf),
     ("(1 + S) * R", lambda v: 1 + v),
 ]
-DOUBLE: list[tuple[str, Any]] = [
+DOUBLE: list[tuple[str, Callable[[float, float], float]]] = [
     ("S * R / Z", lambda v, w: v / w),
     ("R / (S * Z)", lambda v, w: 1 / (v * w)),
     ("S * Z * R", lambda v, w: v * w),
@@ -320,14 +325,14 @@ DOUBLE: list[tuple[str, Any]] = [
 ]
 
 
-def _leaves(names: dict[str, Any]) -> Iterator[str]:
+def _leaves(names: dict[str, object]) -> Iterator[str]:
     """Names, `self.x`, `cache["x"]`, and what these hold."""
     for name, value in names.items():
         if not name.startswith("_"):
             yield from _inside(name, value, 0)
 
 
-def _inside(text: str, value: Any, depth: int) -> Iterator[str]:
+def _inside(text: str, value: object, depth: int) -> Iterator[str]:
     if isinstance(value, (np.ndarray, np.number, int, float)):
         yield text
     elif depth < 2 and isinstance(value, dict):

@@ -7,7 +7,6 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 WIDTH = 80
 MOST_HTML_ROWS = 20
@@ -167,7 +166,7 @@ class Report:
                     yield paint(line, hues.get(role, ""), colour and role in hues)
             before = role
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The report as plain values, such as JSON holds; numbers that are not finite are text."""
         findings = [{**asdict(finding), "explain": f"npgpt explain {finding.kind}"}
                     for finding in self.findings]

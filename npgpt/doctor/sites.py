@@ -31,7 +31,7 @@ class Site:
     slot: Slot
     order: int = 0
     reach: set[int] | None = None
-    seen: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)
+    seen: list[tuple[Any, dict[str, object]]] = field(default_factory=list)
     moves: Array | None = None
     looked: list[int] | None = None
     forward: bool = False
@@ -155,7 +155,7 @@ def statement_slots(site: Site) -> Iterator[Slot]:
             yield slot
 
 
-def assigned(statement: Any) -> set[str]:
+def assigned(statement: object) -> set[str]:
     """The names that a statement gives a value to; `self.h` is h."""
     found = set()
     for target in getattr(statement, "targets", None) or [getattr(statement, "target", None)]:
@@ -169,7 +169,7 @@ def assigned(statement: Any) -> set[str]:
     return found
 
 
-def nudged(value: Any) -> Any:
+def nudged(value: object) -> object:
     """A value a little beside a value; the value itself where that makes no sense."""
     if isinstance(value, (tuple, list)):
         moved = [nudged(v) for v in value]
@@ -192,13 +192,13 @@ def moved_by(a: Array | None, b: Array | None) -> bool:
     return bool(norm(a - b) > 1e-11 * norm(a)) or not bool(np.isfinite(b).all())
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> bool:
     """An array or a number."""
     return isinstance(value, (np.ndarray, np.number, np.bool_, int, float)) and (
         np.asarray(value).dtype.kind in "fiub")
 
 
-def difference(values: list[Any], site: Site) -> Array | None:
+def difference(values: list[object], site: Site) -> Array | None:
     """From the values at a site to others, all in a row; None where they have another shape."""
     rows = []
     for new, (old, _) in zip(values, site.seen, strict=True):
@@ -225,7 +225,7 @@ def is_value(slot: Slot, row: Row) -> bool:
         slot.parent, (ast.Attribute, ast.Subscript)))
 
 
-def alike(a: Any, b: Any) -> bool:
+def alike(a: object, b: object) -> bool:
     """Could two names be mistaken for each other?"""
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
         return bool(a.dtype.kind == b.dtype.kind)

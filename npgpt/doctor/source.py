@@ -47,7 +47,7 @@ class Slot:
         value = getattr(self.parent, self.field)
         return value if self.index is None else value[self.index]
 
-    def put(self, node: Any) -> None:
+    def put(self, node: object) -> None:
         """Put a node in this place; what has no line in the file gets that of the node before."""
         old = self.get()
         for part in ast.walk(node) if isinstance(node, ast.AST) else ():
@@ -69,7 +69,7 @@ class Function:
     code: types.CodeType
     owner: str = ""
     objects: list[types.FunctionType] = field(default_factory=list)
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, object] = field(default_factory=dict)
     kept: types.CodeType | None = None
     parameters: list[Any] | None = None
 
@@ -132,7 +132,7 @@ class Function:
         return _outline(made) == _outline(self.code)
 
 
-def _outline(code: types.CodeType) -> list[Any]:
+def _outline(code: types.CodeType) -> list[object]:
     """What two codes of one source have in common: Python calls `np.sum` in another way where it
     sees that np is imported."""
     signs = [i.argrepr for i in dis.get_instructions(code) if i.opname in (
@@ -193,9 +193,9 @@ class Source:
     globals: dict[str, Any]
     lines: dict[str, int]
     function: Function | None = None
-    bound: Any = None
+    bound: object = None
 
-    def build(self, **extra: Any) -> Callable[..., Any]:
+    def build(self, **extra: object) -> Callable[..., Any]:
         """The function of the tree as it now is; `extra` names are added to its namespace.
         CallError where it makes no function."""
         space = dict(self.globals, **extra)
@@ -215,7 +215,7 @@ class Source:
         return self.lines[function] + getattr(node, "lineno", 1) - 1
 
 
-def read(function: Callable[..., Any], helpers: bool = True) -> Source | None:
+def read(function: Callable[..., object], helpers: bool = True) -> Source | None:
     """The Source of a Python function, lambda, closure or method, or None if there is none to read.
     """
     bound = function.__self__ if isinstance(function, types.MethodType) else None
@@ -233,19 +233,19 @@ def read(function: Callable[..., Any], helpers: bool = True) -> Source | None:
 class UserCode:
     """The user's functions that some calls ran, the last called first."""
 
-    def __init__(self, users: Iterable[Callable[..., Any]] = ()) -> None:
+    def __init__(self, users: Iterable[Callable[..., object]] = ()) -> None:
         self.functions: list[Function] = []
         self._files = {getattr(getattr(getattr(f, "__func__", f), "__code__", None),
                                "co_filename", "") for f in users}
 
-    def watch(self, run: Callable[[], Any]) -> Any:
+    def watch(self, run: Callable[[], object]) -> Any:
         """What `run` gives; the functions that it called are added before those known already.
 
         CallError where it raises; they are added all the same.
         """
-        seen: dict[types.CodeType, dict[str, Any]] = {}
+        seen: dict[types.CodeType, dict[str, object]] = {}
 
-        def profile(frame: types.FrameType, event: str, _: Any) -> None:
+        def profile(frame: types.FrameType, event: str, _: object) -> None:
             if event == "call":
                 seen.setdefault(frame.f_code, {})
             elif event == "return" and frame.f_code in seen:
@@ -267,7 +267,7 @@ class UserCode:
         return not (file.startswith((*LIBRARIES, HERE, "<frozen"))
                     or {"site-packages", "dist-packages"} & set(Path(file).parts))
 
-    def _add(self, seen: dict[types.CodeType, dict[str, Any]]) -> None:
+    def _add(self, seen: dict[types.CodeType, dict[str, object]]) -> None:
         known = {code: f for f in self.functions for code in (f.code, f.kept) if code}
         for code, values in seen.items():
             if code in known:
@@ -293,7 +293,7 @@ class UserCode:
         function.kept = function.compiled()
 
     @contextlib.contextmanager
-    def edited(self, function: Function | None = None, **names: Any) -> Iterator[None]:
+    def edited(self, function: Function | None = None, **names: object) -> Iterator[None]:
         """With the code of the function's tree as it now is, and `names` that it may use; CallError
         where it makes no function."""
         codes = [(f, f.compiled() if f is function else f.kept) for f in self.functions
@@ -341,7 +341,7 @@ def shortened(node: ast.AST) -> str:
     return text if len(text) <= 64 else text[:61] + "..."
 
 
-def cuts_a_batch(function: Callable[..., Any]) -> bool:
+def cuts_a_batch(function: Callable[..., object]) -> bool:
     """Does its source take a part of an array along the first axis, as in x[:-1] or x[1:]?"""
     source = read(function)
     if source is None:

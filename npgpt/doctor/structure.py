@@ -107,7 +107,7 @@ def _takes_swapped(subject: Subject) -> bool:
         np.shape(grads[i]) == subject.shape(i) for i in subject.floats)
 
 
-def _count_text(subject: Subject, grads: tuple[Any, ...]) -> str:
+def _count_text(subject: Subject, grads: tuple[object, ...]) -> str:
     names = ", ".join(subject.names)
     if len(grads) == 1 and grads[0] is None:
         return "backward returned None: a `return` is forgotten, or it returns nothing. Expected " \
@@ -124,7 +124,7 @@ def _count_text(subject: Subject, grads: tuple[Any, ...]) -> str:
     )
 
 
-def _order(subject: Subject, grads: tuple[Any, ...]) -> str:
+def _order(subject: Subject, grads: tuple[object, ...]) -> str:
     """A sentence if the shapes fit in another order and not in this one, else ''."""
     shapes = [None if i not in subject.floats else subject.shape(i) for i in range(len(grads))]
     given = [g.shape if isinstance(g, np.ndarray) else None for g in grads]
@@ -141,12 +141,12 @@ def _order(subject: Subject, grads: tuple[Any, ...]) -> str:
     return ""
 
 
-def _is_number(grad: Any) -> bool:
+def _is_number(grad: object) -> bool:
     return isinstance(grad, (np.ndarray, np.generic, float, int)) and not isinstance(
         grad, np.ma.MaskedArray)
 
 
-def _is_real(grad: Any) -> bool:
+def _is_real(grad: object) -> bool:
     return _is_number(grad) and np.asarray(grad).dtype.kind in "fiub"
 
 

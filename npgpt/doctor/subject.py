@@ -70,8 +70,8 @@ class Subject(Pair):
     """
 
     def __init__(
-        self, forward: Function, backward: Function, inputs: Sequence[Any],
-        settings: dict[str, Any],
+        self, forward: Function, backward: Function, inputs: Sequence[object],
+        settings: dict[str, object],
     ) -> None:
         super().__init__(forward, backward, inputs, settings)
         self.op = op_name(forward)
@@ -82,8 +82,8 @@ class Subject(Pair):
 
     @classmethod
     def of(
-        cls, program: Program, inputs: Sequence[Any], names: Sequence[str], op: str,
-        settings: dict[str, Any] | None = None,
+        cls, program: Program, inputs: Sequence[object], names: Sequence[str], op: str,
+        settings: dict[str, object] | None = None,
     ) -> Self:
         """The Subject of a program of another style than a pair's."""
         subject = cls(*program.pair(program.functions), inputs, settings or {})
@@ -147,7 +147,7 @@ class Subject(Pair):
         out = [to_numpy(value) for _, value in leaves(outputs)]
         return np.concatenate([np.ravel(a) for a in out]), _Several(*result)
 
-    def call_backward(self, dout: Array, cache: Any) -> tuple[Any, ...]:
+    def call_backward(self, dout: Array, cache: object) -> tuple[Any, ...]:
         """What backward returns for this very dout and cache, as a tuple; raises CallError."""
         if isinstance(cache, _Several):
             dout, cache = cache.split(dout), cache.cache
@@ -159,8 +159,8 @@ class Subject(Pair):
 class _Several:
     """The cache of a forward with several outputs."""
 
-    outputs: Any
-    cache: Any
+    outputs: object
+    cache: object
 
     def split(self, dout: Array) -> Any:
         """A flat dout in the form of the outputs."""
@@ -170,7 +170,7 @@ class _Several:
         return rebuilt(self.outputs, (p.reshape(s) for p, s in zip(parts, shapes, strict=True)))
 
 
-def checked_output(out: Any, name: str) -> Any:
+def checked_output(out: object, name: str) -> Any:
     """What a function gave: an array, or several in a tuple or dict; raises ContractError."""
     for place, value in leaves(out):
         array = None if value is None or isinstance(value, (str, dict)) else to_numpy(value)
@@ -180,20 +180,20 @@ def checked_output(out: Any, name: str) -> Any:
     return out if is_tree(out) else to_numpy(out)
 
 
-def op_name(function: Callable[..., Any]) -> str:
+def op_name(function: Callable[..., object]) -> str:
     """gelu_forward is the forward of gelu."""
     name = getattr(function, "__name__", type(function).__name__)
     return str(name).removesuffix("_forward")
 
 
-def generator(seed: Any) -> np.random.Generator:
+def generator(seed: object) -> np.random.Generator:
     """The generator of a seed; ContractError for another than an integer of at least 0."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ContractError(f"seed must be an integer of at least 0, got {describe(seed)}")
     return np.random.default_rng(int(seed))
 
 
-def check_mapping(name: str, value: Any) -> None:
+def check_mapping(name: str, value: object) -> None:
     """ContractError unless a value is a dict, or another mapping of names."""
     if not isinstance(value, Mapping):
         raise ContractError(f"{name} must be a dict, got {describe(value)}")

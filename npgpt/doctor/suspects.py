@@ -36,7 +36,7 @@ class Suspects:
         self.program = UserCode(m.subject.users)
         self.grads: Grads = {}
         self.failed: CallError | None = None
-        self.applied: list[tuple[Function, Slot, Any]] = []
+        self.applied: list[tuple[Function, Slot, object]] = []
         self._others: list[Elsewhere] | None = None
         self.sites: list[Site] = []
         self._start()
@@ -80,7 +80,7 @@ class Suspects:
         return found
 
     @contextlib.contextmanager
-    def _hooked(self, site: Site, hook: Callable[..., Any]) -> Iterator[None]:
+    def _hooked(self, site: Site, hook: Callable[..., object]) -> Iterator[None]:
         """With `hook(value, locals)` around the value of a site."""
         old = site.slot.get()
         call = ast.Call(ast.Name("_site", ast.Load()), [old, ast.Call(
@@ -96,7 +96,7 @@ class Suspects:
         """Which gradients move with the value of a site?"""
         touched = []
 
-        def nudge(value: Any, _: Any) -> Any:
+        def nudge(value: object, _: object) -> object:
             array = copied(value) if is_array(value) else value
             moved = nudged(array)
             touched.append(moved is not array)
@@ -116,9 +116,9 @@ class Suspects:
     def _look(self, site: Site, wanted: list[int]) -> None:
         """What is computed at a site, and how the gradients move with it."""
         site.looked, site.moves = wanted, None
-        seen: dict[bool, list[tuple[Any, dict[str, Any]]]] = {False: [], True: []}
+        seen: dict[bool, list[tuple[Any, dict[str, object]]]] = {False: [], True: []}
 
-        def look(value: Any, names: Any) -> Any:
+        def look(value: object, names: object) -> object:
             seen[self.home.going_back].append((copied(value), copied(names)))
             return value
 
@@ -141,7 +141,7 @@ class Suspects:
         step = np.zeros(0)
         at = [0]
 
-        def move(value: Any, _: Any) -> Any:
+        def move(value: Any, _: object) -> object:
             if self.home.going_back is not back:
                 return value
             n = at[0]
@@ -250,7 +250,7 @@ class Suspects:
         for t in (1e-4, -1e-4):
             calls: list[int] = []
 
-            def move(value: Any, _: Any, t: float = t, calls: list[int] = calls) -> Any:
+            def move(value: Any, _: object, t: float = t, calls: list[int] = calls) -> object:
                 calls.append(1)
                 return value + t * direction if np.shape(value) == shape else value
 

@@ -23,7 +23,7 @@ from .tree import is_tree, leaves, rebuilt
 
 
 def check_torch(
-    function: Any, *inputs: Any, second_order: bool = False, **settings: Any
+    function: object, *inputs: object, second_order: bool = False, **settings: object
 ) -> Report:
     """Examine what PyTorch's backward gives for a function of tensors, in float64.
 
@@ -62,7 +62,7 @@ class _Call(Derivative):
     """One function of tensors, and how it is called."""
 
     def __init__(
-        self, torch: Any, function: Any, inputs: Sequence[Any], settings: Mapping[str, Any]
+        self, torch: Any, function: Any, inputs: Sequence[object], settings: Mapping[str, object]
     ) -> None:
         self.torch, self.settings, self.dtype = torch, dict(settings), torch.float64
         self.module, self.kind = None, None
@@ -101,12 +101,12 @@ class _Call(Derivative):
         except CallError:
             self.dtype = self.torch.float64
 
-    def _arrays(self, values: Sequence[Any]) -> list[Any]:
+    def _arrays(self, values: Sequence[object]) -> list[object]:
         """The same values, their tensors as arrays, of float64 if of floats."""
         return [rebuilt(value, (self._array(leaf) for _, leaf in leaves(value)))
                 for value in values]
 
-    def _array(self, value: Any) -> Any:
+    def _array(self, value: Any) -> object:
         if isinstance(value, self.torch.Tensor):
             value = value.detach().cpu()
             return (value.double() if value.is_floating_point() else value).numpy().copy()
@@ -118,7 +118,7 @@ class _Call(Derivative):
         if kind is not None and dict(functions) != dict(self.functions):
             kind = type(kind.__name__, (kind,), {n: staticmethod(f) for n, f in functions.items()})
 
-        def forward(*arrays: Any) -> tuple[Any, Any]:
+        def forward(*arrays: Any) -> tuple[object, object]:
             tensors = [None if a is None else self._tensor(a) for a in arrays]
             with self._settled():
                 result = self._called(functions, kind, self.arguments.filled(tensors))
@@ -130,7 +130,7 @@ class _Call(Derivative):
 
         return forward, lambda dout, graph: self._gradients(dout, *graph.parts)
 
-    def _called(self, functions: Mapping[str, Function], kind: Any, values: list[Any]) -> Any:
+    def _called(self, functions: Mapping[str, Function], kind: Any, values: list[object]) -> object:
         if kind is not None:
             return kind.apply(*values)
         if self.module is None:
@@ -138,14 +138,14 @@ class _Call(Derivative):
         module = self.module.to(self.dtype)
         return self.torch.func.functional_call(module, values[0], tuple(values[1:]), self.settings)
 
-    def _tensor(self, array: Array) -> Any:
+    def _tensor(self, array: Array) -> object:
         """A tensor of its own, on the graph if of real floats."""
         kind = array.dtype.kind
         # a copy first: PyTorch cannot take negative strides
         tensor = self.torch.tensor(np.array(array), dtype=self.dtype if kind == "f" else None)
         return tensor.requires_grad_(kind == "f")
 
-    def _gradients(self, dout: Any, outs: Any, tensors: Any) -> tuple[Any, ...]:
+    def _gradients(self, dout: object, outs: Any, tensors: Any) -> tuple[object, ...]:
         torch = self.torch
         douts = [torch.tensor(np.array(d), dtype=o.dtype)
                  for (_, d), o in zip(leaves(dout), outs)]
@@ -169,11 +169,11 @@ class _Call(Derivative):
         return tuple(
             None if i not in self.floats else g for i, g in enumerate(result))
 
-    def gradient_pair(self, douts: Callable[[Any], Any]) -> tuple[Function, Function]:
+    def gradient_pair(self, douts: Callable[[object], object]) -> tuple[Function, Function]:
         """forward gives the gradients for fixed douts, and backward theirs."""
         torch = self.torch
 
-        def forward(*arrays: Any) -> tuple[Any, Any]:
+        def forward(*arrays: Any) -> tuple[object, object]:
             if any(np.iscomplexobj(a) for a in arrays):
                 raise TypeError("a second derivative is taken of real numbers")
             tensors = [None if a is None else self._tensor(a) for a in arrays]
@@ -210,7 +210,7 @@ class _Call(Derivative):
         assert self.module is not None
         runs: list[tuple[str, Any, Any, Any]] = []
 
-        def hook_of(name: str) -> Any:
+        def hook_of(name: str) -> object:
             return lambda module, args, kwargs, out: runs.append((name, module, args, kwargs))
 
         hooks = [module.register_forward_hook(hook_of(name), with_kwargs=True)

@@ -15,11 +15,11 @@ import numpy as np
 from .subject import CallError
 
 MOST = 400  # steps of one call; what has more is no layer
-OPERATORS: dict[Any, type[ast.operator]] = {
+OPERATORS: dict[object, type[ast.operator]] = {
     np.add: ast.Add, np.subtract: ast.Sub, np.multiply: ast.Mult, np.true_divide: ast.Div,
     np.matmul: ast.MatMult, np.power: ast.Pow, np.floor_divide: ast.FloorDiv, np.mod: ast.Mod,
 }
-COMPARISONS: dict[Any, type[ast.cmpop]] = {
+COMPARISONS: dict[object, type[ast.cmpop]] = {
     np.equal: ast.Eq, np.not_equal: ast.NotEq, np.less: ast.Lt, np.less_equal: ast.LtE,
     np.greater: ast.Gt, np.greater_equal: ast.GtE,
 }
@@ -43,7 +43,7 @@ class Step:
     line: int = 1
     name: str = ""
     statement: ast.stmt | None = None
-    key: Any = None
+    key: object = None
     leaf: bool = False
     hint: str = ""
 
@@ -53,9 +53,9 @@ class Tape:
     """The steps of one call in order, and the constants in them."""
 
     steps: list[Step] = field(default_factory=list)
-    constants: dict[str, Any] = field(default_factory=dict)
+    constants: dict[str, object] = field(default_factory=dict)
 
-    def write(self, value: Any, node: ast.expr, key: Any = None) -> Any:
+    def write(self, value: object, node: ast.expr, key: object = None) -> object:
         """A value with its step; a tuple of values part by part."""
         if not isinstance(value, (np.ndarray, np.generic, tuple, list)):
             return value
@@ -66,7 +66,7 @@ class Tape:
             return type(value)(self.write(part, at) for part, at in zip(value, index))
         return self.traced(value, step)
 
-    def traced(self, value: Any, step: Step) -> Traced:
+    def traced(self, value: object, step: Step) -> Traced:
         """A value as an array that writes down what is done to it."""
         result = np.asarray(value).view(Traced)
         result.tape, result.step = self, step
@@ -124,7 +124,7 @@ class Ref(ast.expr):
         self.step = step
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """A value without its tape."""
     if isinstance(value, Traced):
         return value.view(np.ndarray)
@@ -139,12 +139,12 @@ class Traced(np.ndarray[Any, Any]):
     tape: Tape | None
     step: Step | None
 
-    def __array_finalize__(self, obj: Any) -> None:
+    def __array_finalize__(self, obj: object) -> None:
         self.tape, self.step = None, None
 
     def __array_ufunc__(
-        self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **words: Any
-    ) -> Any:
+        self, ufunc: np.ufunc, method: str, *inputs: object, out: Any = None, **words: object
+    ) -> object:
         tape = _tape_of((*inputs, out))
         given = [] if out is None else [part for part in out if part is not None]
         plain = {name: _plain(word) for name, word in words.items()}
@@ -176,8 +176,9 @@ class Traced(np.ndarray[Any, Any]):
         return tape.write(value, call)
 
     def __array_function__(
-        self, func: Callable[..., Any], kinds: Any, args: Iterable[Any], words: Mapping[str, Any]
-    ) -> Any:
+        self, func: Callable[..., object], kinds: object, args: Iterable[object],
+        words: Mapping[str, object],
+    ) -> object:
         tape = _tape_of((args, tuple(words.values())))
         value = func(*map(_plain, args), **{name: _plain(word) for name, word in words.items()})
         if tape is None:
@@ -192,13 +193,13 @@ class Traced(np.ndarray[Any, Any]):
             return None
         return tape.write(value, call)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: object) -> Any:
         value = _plain(self)[_plain(key)]
         tape = _tape_of((self, key))
         return value if tape is None else tape.write(
             value, ast.Subscript(tape.node(self), tape.node(key), ast.Load()), key)
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: object, value: object) -> None:
         _plain(self)[_plain(key)] = _plain(value)
         tape = _tape_of((self, key, value))
         if tape is None:
@@ -213,7 +214,7 @@ class Traced(np.ndarray[Any, Any]):
         else:
             tape.change(ast.Assign([place], tape.node(value)))
 
-    def _attribute(self, name: str) -> Any:
+    def _attribute(self, name: str) -> object:
         value, tape = getattr(_plain(self), name), self.tape
         return value if tape is None else tape.write(
             value, ast.Attribute(tape.node(self), name, ast.Load()))
@@ -223,8 +224,8 @@ class Traced(np.ndarray[Any, Any]):
     imag = property(lambda self: self._attribute("imag"))
 
 
-def _method(name: str) -> Callable[..., Any]:
-    def method(self: Traced, *args: Any, **words: Any) -> Any:
+def _method(name: str) -> Callable[..., object]:
+    def method(self: Traced, *args: object, **words: object) -> object:
         value = getattr(_plain(self), name)(
             *map(_plain, args), **{word: _plain(part) for word, part in words.items()})
         tape = self.tape
@@ -241,11 +242,11 @@ for _name in METHODS:
     setattr(Traced, _name, _method(_name))
 
 
-def _keywords(tape: Tape, words: Mapping[str, Any]) -> list[ast.keyword]:
+def _keywords(tape: Tape, words: Mapping[str, object]) -> list[ast.keyword]:
     return [ast.keyword(name, tape.node(word)) for name, word in words.items()]
 
 
-def _tape_of(values: Any) -> Tape | None:
+def _tape_of(values: object) -> Tape | None:
     if isinstance(values, Traced):
         return values.tape
     if isinstance(values, (tuple, list)):
@@ -260,12 +261,12 @@ class TracedNumpy(types.ModuleType):
         super().__init__("numpy")
         self._tape = tape
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         value = getattr(np, name)
         if name not in MAKERS:
             return value
 
-        def make(*args: Any, **words: Any) -> Any:
+        def make(*args: object, **words: object) -> object:
             tape = self._tape
             func = ast.Attribute(ast.Name("np", ast.Load()), name, ast.Load())
             call = ast.Call(func, [tape.node(arg) for arg in args], _keywords(tape, words))

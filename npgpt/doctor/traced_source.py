@@ -61,7 +61,7 @@ def written_out(subject: Subject) -> Subject:
     return other
 
 
-def _written_out(source: Source) -> Callable[..., Any]:
+def _written_out(source: Source) -> Callable[..., object]:
     """The function of a straight program, its steps on the lines that they have in the user's."""
     tree = source.functions[source.name]
     first = max(2, min((s.lineno for s in tree.body if s.lineno > 1), default=2))
@@ -110,8 +110,8 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def _write(
-    function: Callable[..., Any], role: str, names: list[str], args: list[Any],
-    words: dict[str, Any], hints: list[tuple[str, Any]],
+    function: Callable[..., object], role: str, names: list[str], args: list[Any],
+    words: dict[str, object], hints: list[tuple[str, Any]],
 ) -> Source:
     """The program of one call."""
     tape = Tape()
@@ -130,7 +130,7 @@ def _write(
     return Source(tree.name, {tree.name: tree}, space, {tree.name: 1})
 
 
-def _leaves(value: Any, node: ast.expr, tape: Tape, hints: list[tuple[str, Any]]) -> Any:
+def _leaves(value: Any, node: ast.expr, tape: Tape, hints: list[tuple[str, object]]) -> object:
     """An argument whose arrays are traced, down through tuples, dictionaries and objects."""
     if isinstance(value, (np.ndarray, np.floating)):
         step = Step(node, leaf=not isinstance(node, ast.Name))
@@ -157,7 +157,7 @@ def _leaves(value: Any, node: ast.expr, tape: Tape, hints: list[tuple[str, Any]]
     return value
 
 
-def _rebound(function: Any, tape: Tape, seen: dict[int, Any]) -> Any:
+def _rebound(function: object, tape: Tape, seen: dict[int, Any]) -> Any:
     """A function whose numpy makes traced arrays, and the functions around it that it calls."""
     if isinstance(function, types.ModuleType):
         return TracedNumpy(tape) if function is np else function

@@ -10,7 +10,7 @@ import numpy as np
 from ..gradcheck.pair import constant
 
 
-def is_tree(value: Any) -> bool:
+def is_tree(value: object) -> bool:
     """Whether a value is a dict, or a list or tuple that holds arrays; [1.0, 2.0] is an array."""
     if isinstance(value, Mapping):
         return True
@@ -19,7 +19,7 @@ def is_tree(value: Any) -> bool:
                     or is_array(v) and not isinstance(v, np.generic) for v in value))
 
 
-def is_array(value: Any) -> bool:
+def is_array(value: object) -> bool:
     """Whether a value is an array of NumPy, PyTorch or JAX."""
     return isinstance(value, np.ndarray) or (hasattr(value, "shape") and hasattr(value, "dtype"))
 
@@ -35,7 +35,7 @@ def leaves(value: Any, name: str = "") -> list[tuple[str, Any]]:
     return [leaf for key, part in named for leaf in leaves(part, key)]
 
 
-def rebuilt(value: Any, others: Iterator[Any]) -> Any:
+def rebuilt(value: Any, others: Iterator[object]) -> Any:
     """The same tree with `others` for its leaves, in order."""
     if not is_tree(value):
         return next(others)
@@ -52,7 +52,7 @@ def spellings(name: str) -> tuple[str, ...]:
     return name, f"d{name}", f"d_{name}", f"grad_{name}", f"{name}_grad"
 
 
-def gradients_of(params: Any, grads: Any) -> list[Any]:
+def gradients_of(params: Any, grads: Any) -> list[object]:
     """The leaf of `grads` for each leaf of `params`, None where there is none."""
     if not is_tree(params):
         return [grads]

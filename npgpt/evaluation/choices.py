@@ -16,13 +16,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, Mapping, TypeVar
+from typing import Callable, Iterable, Iterator, Mapping, TypeVar
 
 import numpy as np
 
 from ..checked import checked
 from ..config import GPT2Config
-from ..documents import open_regular, parse_json
+from ..documents import Json, open_regular, parse_json
 from ..ids import check_ids
 from ..ops import TEXTBOOK, Ops
 from ..params import check_params
@@ -88,7 +88,7 @@ def read_questions(path: Path | str) -> Iterator[Question]:
 
 
 def read_lines(
-    path: Path, what: str, make: Callable[[Mapping[str, Any]], T]
+    path: Path, what: str, make: Callable[[Json], T]
 ) -> Iterator[T]:
     """What `make` makes of the JSON object in each line of a file, blank lines skipped.
 
@@ -171,7 +171,7 @@ def _ending_scores(
             np.array([len(ending) for ending in endings]))
 
 
-def _question(value: Mapping[str, Any]) -> Question:
+def _question(value: Json) -> Question:
     """A Question from the object in a line of JSON."""
     for key in ("ctx", "endings"):
         if key not in value:

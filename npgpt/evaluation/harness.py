@@ -31,6 +31,7 @@ except ImportError as error:
 
 from ..checked import checked
 from ..display.bars import progress_bar
+from ..documents import Json
 from ..generation.language_model import LanguageModel
 from ..generation.quantized import dequantize
 from ..ids import check_integer
@@ -127,7 +128,7 @@ class Harness(TemplateLM):  # type: ignore[misc]
                     bar.update(len(places))
         return answers
 
-    def _write(self, contexts: Sequence[str], asked: dict[str, Any]) -> Iterable[str]:
+    def _write(self, contexts: Sequence[str], asked: dict[str, object]) -> Iterable[str]:
         settings = normalize_gen_kwargs(asked, self.max_gen_toks)
         most, sample = settings.pop("max_gen_toks"), settings.pop("do_sample")
         eot = self.tokenizer.eot_id
@@ -171,7 +172,7 @@ def run_tasks(
     return "\n".join(_lines(results))
 
 
-def _lines(results: dict[str, Any]) -> Iterable[str]:
+def _lines(results: Json) -> Iterable[str]:
     yield f"{'task':24}{'metric':24}{'value':>12}  +- standard error"
     for task, found in results["results"].items():
         for key, value in found.items():

@@ -13,11 +13,11 @@ import math
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, Mapping
+from typing import Callable, Iterable, Iterator, Mapping
 
 from ..checked import checked
 from ..config import GPT2Config
-from ..documents import read_text
+from ..documents import Json, read_text
 from ..ops import TEXTBOOK, Ops
 from ..suggest import shown
 from ..tape import Array
@@ -119,7 +119,7 @@ def _split(passage: str) -> tuple[str, str]:
     return context, word
 
 
-def _passage(value: Mapping[str, Any]) -> str:
+def _passage(value: Json) -> str:
     """The passage in the object of a line of JSON."""
     if "text" not in value:
         raise ValueError(f"'text' is missing; got {sorted(value)!r:.60}")

@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import replace
-from typing import Any, Callable
+from typing import Callable
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -130,7 +130,7 @@ def _for_few(op: Op, few: Callable[..., Array] | None) -> Op:
     For more, and without a `few`, int8 weights are widened first.
     """
 
-    def inference(x: Array, *weights: Weight | None, **settings: Any) -> Array:
+    def inference(x: Array, *weights: Weight | None, **settings: object) -> Array:
         if few is not None and x.size <= FEW * x.shape[-1]:
             return few(x, *weights, **settings)
         plain = (w.widened() if isinstance(w, Int8) else w for w in weights)

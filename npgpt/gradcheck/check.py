@@ -62,7 +62,8 @@ class Report:
 
 
 def check(
-    forward: Callable[..., Any], backward: Callable[..., Any], *inputs: Any, **settings: Any
+    forward: Callable[..., object], backward: Callable[..., object], *inputs: object,
+    **settings: object,
 ) -> Report:
     """Check the gradients of a pair against numeric derivatives, for random `dout`.
 
@@ -78,14 +79,14 @@ def check(
     >>> check(square_forward, square_backward, np.array([1.0, -2.0])).ok
     True
     """
-    def run(*arrays: Any) -> tuple[Any, Any]:
+    def run(*arrays: object) -> tuple[object, object]:
         # a copy of a random generator draws the same numbers each time
         result = forward(*arrays, **copy.deepcopy(settings))
         if not isinstance(result, tuple) or len(result) != 2:
             raise ContractError(f"forward returned {describe(result)}; expected (out, cache)")
         return result
 
-    def gradients(dout: Array, *arrays: Any) -> tuple[Any, ...]:
+    def gradients(dout: Array, *arrays: object) -> tuple[object, ...]:
         given = backward(dout, run(*arrays)[1])
         return given if isinstance(given, tuple) else (given,)
 
@@ -93,7 +94,7 @@ def check(
                     lambda *arrays: run(*arrays)[0], gradients)
 
 
-def check_function(f: Callable[..., Any], grad: Callable[..., Any], *x: Any) -> Report:
+def check_function(f: Callable[..., object], grad: Callable[..., Any], *x: object) -> Report:
     """Check any function of arrays: hand-written, PyTorch's or JAX's, through NumPy.
 
     `f(*x)` gives a number and `grad(*x)` its gradients; or `f(*x)` gives an array and
@@ -105,7 +106,7 @@ def check_function(f: Callable[..., Any], grad: Callable[..., Any], *x: Any) -> 
     """
     inputs = x[0] if len(x) == 1 and isinstance(x[0], tuple) else x
 
-    def gradients(dout: Array, *arrays: Any) -> tuple[Any, ...]:
+    def gradients(dout: Array, *arrays: object) -> tuple[object, ...]:
         given = grad(*arrays, dout) if dout.ndim else grad(*arrays)
         several = isinstance(given, (tuple, list)) and (len(arrays) > 1 or len(given) == 1)
         return tuple(g if g is None else to_numpy(g) * (1.0 if dout.ndim else dout)
@@ -114,7 +115,7 @@ def check_function(f: Callable[..., Any], grad: Callable[..., Any], *x: Any) -> 
     return _checked(f, names_of(f, len(inputs)), inputs, f, gradients)
 
 
-def check_scalar(f: Callable[[Any], Any], params: Mapping[str, Any], grads: Any) -> Report:
+def check_scalar(f: Callable[[object], object], params: Mapping[str, object], grads: Any) -> Report:
     """Check the gradients of a loss `f(params)`, a number, by the names in the dict; nested too.
 
     `grads` is a dict of the same names, or a function of params that gives one. Raises as `check`.
@@ -122,7 +123,7 @@ def check_scalar(f: Callable[[Any], Any], params: Mapping[str, Any], grads: Any)
     leaves = dict(_flat(params))
     given = dict(_flat(grads(params) if callable(grads) else grads))
 
-    def gradients(dout: Array, *arrays: Any) -> tuple[Any, ...]:
+    def gradients(dout: Array, *arrays: object) -> tuple[object, ...]:
         if dout.ndim:
             raise ContractError(f"f returned an array of shape {dout.shape}; expected a number")
         return tuple(None if given.get(n) is None else to_numpy(given[n]) * dout for n in leaves)
@@ -131,7 +132,7 @@ def check_scalar(f: Callable[[Any], Any], params: Mapping[str, Any], grads: Any)
                     lambda *arrays: f(_nested(params, iter(arrays))), gradients)
 
 
-def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(tree: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:
     """(dotted name, array) of every leaf."""
     if not isinstance(tree, Mapping):
         raise ContractError(f"expected a dict of arrays by name, got {describe(tree)}")
@@ -142,14 +143,15 @@ def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]
             yield above + name, value
 
 
-def _nested(tree: Mapping[str, Any], leaves: Iterator[Any]) -> dict[str, Any]:
+def _nested(tree: Mapping[str, object], leaves: Iterator[object]) -> dict[str, object]:
     return {name: _nested(value, leaves) if isinstance(value, Mapping) else next(leaves)
             for name, value in tree.items()}
 
 
 def _checked(
-    user: Callable[..., Any], names: Sequence[str], inputs: Sequence[Any], f: Callable[..., Any],
-    gradients: Callable[..., tuple[Any, ...]],
+    user: Callable[..., object], names: Sequence[str], inputs: Sequence[object],
+    f: Callable[..., object],
+    gradients: Callable[..., tuple[object, ...]],
 ) -> Report:
     """Check f(*inputs) -> out and gradients(dout, *inputs), made of the user's own function."""
     arrays = [as_array(v.value if isinstance(v, constant) else v) for v in inputs]
@@ -180,7 +182,7 @@ def _checked(
     return Report(name.removesuffix("_forward"), tuple(rows))
 
 
-def _problem(given: Any, name: str, x: Array, out: Array) -> str:
+def _problem(given: object, name: str, x: Array, out: Array) -> str:
     """What is wrong, before any number is compared, with what backward gave for one input."""
     if isinstance(given, tuple):
         return f"backward returned {len(given)} gradients; expected one for each input, or None"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,10 +18,10 @@ class ContractError(ValueError):
 class constant(NamedTuple):
     """A float input that has no gradient, such as targets or a mask: `constant(targets)`."""
 
-    value: Any
+    value: object
 
 
-def as_array(value: Any) -> Array | None:
+def as_array(value: object) -> Array | None:
     """An input as an array, floats as float64; None stays. Raises ContractError."""
     if value is None:
         return None
@@ -31,7 +31,7 @@ def as_array(value: Any) -> Array | None:
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
-def to_numpy(value: Any) -> Array:
+def to_numpy(value: object) -> Array:
     """A value as an array, a tensor of PyTorch taken off its graph; raises ContractError."""
     if hasattr(value, "detach"):
         value = value.detach().cpu().resolve_conj().numpy()
@@ -41,7 +41,7 @@ def to_numpy(value: Any) -> Array:
         raise ContractError(f"expected an array, got {describe(value)} of several shapes") from None
 
 
-def describe(value: Any) -> str:
+def describe(value: object) -> str:
     """What a value is, for the middle of a sentence."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} and dtype {value.dtype}"
@@ -50,7 +50,7 @@ def describe(value: Any) -> str:
     return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
-def names_of(function: Callable[..., Any], count: int) -> list[str]:
+def names_of(function: Callable[..., object], count: int) -> list[str]:
     """A function's own names for its first `count` arrays; x0, x1, ... where it has none."""
     try:
         names = list(inspect.signature(function).parameters)[:count]

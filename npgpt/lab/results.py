@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, Sequence, TypedDict
+from typing import Sequence, TypedDict
 
 import numpy as np
 
-from ..documents import check_type, read_json
+from ..documents import Json, check_type, read_json
 from ..suggest import shown
 from ..training.checkpoint import read_model
 from ..training.log import Number, plain, read_log
@@ -231,7 +231,7 @@ def _run(run: Run) -> RunRecord:
     }
 
 
-def _entropy(log: list[dict[str, Any]]) -> EntropyRecord | None:
+def _entropy(log: list[Json]) -> EntropyRecord | None:
     watched = [(r["step"], r["watch"]["entropy"]) for r in log
                if "entropy" in r.get("watch", ())]
     if not watched:

@@ -11,10 +11,9 @@ import math
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Mapping
 
 from ..checked import checked
-from ..documents import LONGEST_LINE, parse_toml, read_text
+from ..documents import LONGEST_LINE, Json, parse_toml, read_text
 from ..suggest import did_you_mean, one_line
 from ..training.settings import RunConfig, build, resolve, table_fields
 from .paper import ROWS
@@ -23,9 +22,8 @@ from .paper import ROWS
 MOST_ARMS = 10_000
 CLAIMS = ("lower", "higher")
 
-Settings = dict[str, dict[str, Any]]
+Settings = dict[str, dict[str, object]]
 """Tables of run settings as TOML gives them: table, key, value."""
-Toml = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ def read_study(path: Path) -> Study:
         raise ValueError(f"{path}: {one_line(str(error), LONGEST_LINE)}") from None
 
 
-def _parse(content: Toml, text: str) -> Study:
+def _parse(content: Json, text: str) -> Study:
     _only(content, ("study", "base", "axes", "arm", "paper", "compare"), "a study")
     head = _table(content, "study")
     _check(head, ("name", "title", "question"), ("seeds",), "[study]")
@@ -142,7 +140,7 @@ def _parse(content: Toml, text: str) -> Study:
     return replace(study, compare=_comparisons(content, study))
 
 
-def _arms(content: Toml) -> tuple[Arm, ...]:
+def _arms(content: Json) -> tuple[Arm, ...]:
     paper = _table(content, "paper")
     arms = _combinations(_table(content, "axes"))
     for entry in _entries(content, "arm", ("name",), ("model", "train", "paper")):
@@ -172,8 +170,8 @@ def _arms(content: Toml) -> tuple[Arm, ...]:
     return tuple(arms)
 
 
-def _combinations(axes: Toml) -> list[Arm]:
-    flat: dict[str, Any] = {}
+def _combinations(axes: Json) -> list[Arm]:
+    flat: dict[str, object] = {}
     for key, values in axes.items():
         # TOML reads model.norm without quotes as a table
         inner = values if isinstance(values, dict) else {"": values}
@@ -202,7 +200,7 @@ def _combinations(axes: Toml) -> list[Arm]:
     return arms
 
 
-def _comparisons(content: Toml, study: Study) -> tuple[Comparison, ...]:
+def _comparisons(content: Json, study: Study) -> tuple[Comparison, ...]:
     pairs = []
     for entry in _entries(content, "compare", ("arm", "against"), ("claim",)):
         first, second = (study.arm(entry[key]).name for key in ("arm", "against"))
@@ -216,7 +214,7 @@ def _comparisons(content: Toml, study: Study) -> tuple[Comparison, ...]:
     return tuple(pairs) or tuple(Comparison(arm.name, first) for arm in study.arms[1:])
 
 
-def _settings(tables: Toml, where: str, allowed: tuple[str, ...]) -> Settings:
+def _settings(tables: Json, where: str, allowed: tuple[str, ...]) -> Settings:
     """Tables of run settings; raises ValueError for an unknown key."""
     _only(tables, allowed, where)
     known = table_fields()
@@ -235,7 +233,7 @@ def _settings(tables: Toml, where: str, allowed: tuple[str, ...]) -> Settings:
     return {table: dict(values) for table, values in tables.items()}
 
 
-def _table(content: Toml, name: str) -> Toml:
+def _table(content: Json, name: str) -> Json:
     found = content.get(name, {})
     if not isinstance(found, dict):
         raise ValueError(f"[{name}] must be a table")
@@ -243,8 +241,8 @@ def _table(content: Toml, name: str) -> Toml:
 
 
 def _entries(
-    content: Toml, name: str, texts: tuple[str, ...], others: tuple[str, ...]
-) -> list[Toml]:
+    content: Json, name: str, texts: tuple[str, ...], others: tuple[str, ...]
+) -> list[Json]:
     found = content.get(name, [])
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise ValueError(f"{name} must be written as [[{name}]] tables")
@@ -253,7 +251,7 @@ def _entries(
     return found
 
 
-def _check(table: Toml, texts: tuple[str, ...], others: tuple[str, ...], where: str) -> None:
+def _check(table: Json, texts: tuple[str, ...], others: tuple[str, ...], where: str) -> None:
     """A table has each of the `texts`, and nothing beside them and the `others`."""
     _only(table, (*texts, *others), where)
     for key in texts:
@@ -261,7 +259,7 @@ def _check(table: Toml, texts: tuple[str, ...], others: tuple[str, ...], where: 
             raise ValueError(f'{where} needs {key} = "..."')
 
 
-def _only(table: Toml, known: tuple[str, ...], where: str) -> None:
+def _only(table: Json, known: tuple[str, ...], where: str) -> None:
     for key in table:
         if key not in known:
             raise ValueError(f"unknown key {key!r} in {where}{did_you_mean(key, known)}; "

@@ -11,11 +11,10 @@ import traceback
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ..documents import read_text
+from ..documents import Json, read_text
 from ..suggest import did_you_mean, one_line
 from .borrowed import borrowed
 from .exercise import CourseError, Exercise
@@ -38,14 +37,14 @@ class Result:
     right: tuple[str, ...] = ()
     printed: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """As JSON holds it."""
         return {"name": self.name, "status": self.status, "message": self.message,
                 "findings": [finding.to_dict() for finding in self.findings],
                 "right": [*self.right], "printed": self.printed}
 
     @staticmethod
-    def from_dict(value: dict[str, Any]) -> Result:
+    def from_dict(value: Json) -> Result:
         """What to_dict gave."""
         findings = tuple(Finding(**{**f, "details": tuple(f["details"])})
                          for f in value["findings"])

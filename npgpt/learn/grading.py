@@ -45,7 +45,7 @@ class Finding:
         """Everything it says, a paragraph a line."""
         return "\n".join((self.message, *self.details))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """As JSON holds it."""
         return asdict(self)
 
@@ -74,8 +74,8 @@ class Grading:
         return self.rng.integers(0, below, shape)
 
     def values(
-        self, what: str | Program | Callable[..., Any], mine: Callable[..., Any], /, *inputs: Any,
-        axes: str = "", **settings: Any,
+        self, what: str | Program | Callable[..., object], mine: Callable[..., object], /,
+        *inputs: object, axes: str = "", **settings: object,
     ) -> None:
         """Shape, type and values of what `mine` gives; the doctor names a known mistake.
 
@@ -104,13 +104,13 @@ class Grading:
         self._end(found, f"the values of {name}")
 
     def gradient(
-        self, forward: Callable[..., Any], backward: Callable[..., Any], /, *inputs: Any,
-        **settings: Any,
+        self, forward: Callable[..., object], backward: Callable[..., object], /, *inputs: object,
+        **settings: object,
     ) -> None:
         """The gradients of the learner's pair, by the doctor, on the learner's own forward."""
         self._report(lambda: check(forward, backward, *inputs, **settings), _name(backward))
 
-    def known(self, program: Program, mine: Callable[..., Any], /, *inputs: Any) -> None:
+    def known(self, program: Program, mine: Callable[..., object], /, *inputs: object) -> None:
         """A mistake of the exercise's own in a gradient, named before the doctor looks.
 
         `mine(*inputs)` gives the gradients, as `program` does; where none of its variants gives the
@@ -126,7 +126,9 @@ class Grading:
                                   f"At {_place(report.where)}: expected {report.expected}, got "
                                   f"{report.got}.",)), "")
 
-    def function(self, f: Callable[..., Any], grad: Callable[..., Any], /, *x: Any) -> None:
+    def function(
+        self, f: Callable[..., object], grad: Callable[..., object], /, *x: object
+    ) -> None:
         """The gradient of f(*x) that grad gives, by the doctor; see `npgpt.doctor.check_function`.
         """
         self._report(lambda: check_function(f, grad, *x), _name(grad))
@@ -185,8 +187,8 @@ class Grading:
             return
         self._passed(f"the gradients of {name}")
 
-    def _shape(self, what: Any, mine: Callable[..., Any], inputs: tuple[Any, ...], axes: str,
-               settings: dict[str, Any]) -> Finding | None:
+    def _shape(self, what: Any, mine: Callable[..., object], inputs: tuple[object, ...], axes: str,
+               settings: dict[str, object]) -> Finding | None:
         """A wrong shape or type of a result that is one array; None where the doctor decides."""
         program = PROGRAMS.get(what) if isinstance(what, str) else what
         function = program.function if isinstance(program, Program) else program
@@ -230,11 +232,11 @@ def _place(where: str) -> str:
     return re.sub(r"(?<=\w)\['([^']*)'\]", r", \1", re.sub(r"^\['([^']*)'\]", r"\1", where))
 
 
-def _name(function: Callable[..., Any]) -> str:
+def _name(function: Callable[..., object]) -> str:
     return getattr(function, "__name__", "your function")
 
 
-def _first(result: Any) -> Any:
+def _first(result: object) -> object:
     return result[0] if isinstance(result, tuple) and result else result
 
 

@@ -10,9 +10,9 @@ import sys
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..documents import read_text
+from ..documents import Json, read_text
 
 if TYPE_CHECKING:
     from .examine import Result
@@ -96,7 +96,7 @@ def is_untouched(text: str) -> bool:
         return False
 
 
-def _sources(value: dict[str, Any]) -> str:
+def _sources(value: Json) -> str:
     texts = ["".join(cell["source"]) for cell in value["cells"]]
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 

@@ -34,7 +34,7 @@ HALVES = "forward", "backward"
 FUSED = ("attention", "feed_forward", "cross_entropy")
 # runs as an op of its own alone: inside of attention nothing is dropped here
 ALONE = {"dropout_forward", "dropout_backward"}
-PARTS: dict[str, Callable[..., Any]] = {
+PARTS: dict[str, Callable[..., object]] = {
     "adamw": programs.adamw, "clip": programs.clip, "learning_rate": programs.learning_rate,
     "sampling": programs.sampling,
 }
@@ -80,7 +80,7 @@ class Own:
         self.ops: Ops = replace(TEXTBOOK, **changed)
 
     def _counted(self, key: str, function: Function) -> Function:
-        def counting(*inputs: Any, **settings: Any) -> Any:
+        def counting(*inputs: object, **settings: object) -> object:
             self.calls[key] += 1
             # such as attention's dropout, which is off here
             return function(*inputs, **accepted(function, settings))
@@ -95,13 +95,13 @@ class Own:
         first, second = (self._counted(f"{name}_{half}", function)
                          for half, function in zip(HALVES, (forward, backward), strict=True))
 
-        def given(*inputs: Any, **settings: Any) -> Any:
+        def given(*inputs: object, **settings: Any) -> object:
             floats[:] = [isinstance(x, np.ndarray) and x.dtype.kind in "fc" for x in inputs]
             if "rate" in settings:      # the model has no rng where nothing is dropped
                 settings["training"] = settings["rate"] > 0
             return _as_given(first(*inputs, **settings), inputs)
 
-        def gradients(dout: Array, cache: Any) -> Any:
+        def gradients(dout: Array, cache: object) -> object:
             result = second(dout, cache)
             parts = list(result) if isinstance(result, (tuple, list)) else [result]
             if len(parts) < len(floats):
@@ -112,7 +112,7 @@ class Own:
         return {f"{name}_forward": given, f"{name}_backward": gradients}
 
     @property
-    def run_block(self) -> Callable[..., Any] | None:
+    def run_block(self) -> Callable[..., object] | None:
         """What runs the model's blocks: a learner's whole block the first of them, so that their
         single layers run too, in the others; None where no block passed."""
         if self._block is None:
@@ -132,18 +132,18 @@ def _any_axes_in_front(forward: Function, backward: Function) -> list[Function]:
     def rows(*arrays: Array) -> list[Array]:
         return [a.reshape(-1, *a.shape[-2:]) for a in arrays]
 
-    def attend(q: Array, k: Array, v: Array) -> tuple[Array, Any]:
+    def attend(q: Array, k: Array, v: Array) -> tuple[Array, object]:
         out, cache = forward(*rows(q, k, v))
         return out.reshape(q.shape[:-1] + v.shape[-1:]), cache
 
-    def back(dout: Array, cache: Any) -> tuple[Array, ...]:
+    def back(dout: Array, cache: object) -> tuple[Array, ...]:
         front = dout.shape[:-2]
         return tuple(d.reshape(*front, *d.shape[-2:]) for d in backward(*rows(dout), cache))
 
     return [attend, back]
 
 
-def _as_given(result: Any, inputs: tuple[Any, ...]) -> Any:
+def _as_given(result: object, inputs: tuple[object, ...]) -> object:
     """Arrays of a result in the dtype of the inputs: a mask or a constant in float64 would turn the
     whole model into float64, which is right and slow."""
     dtypes = [x.dtype for x in inputs if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
@@ -155,11 +155,11 @@ def _as_given(result: Any, inputs: tuple[Any, ...]) -> Any:
 
 def _block_pair(own: Mapping[str, Function]) -> tuple[Function, Function]:
     """A block that takes its parameters as a dict, under the contract of layers."""
-    def forward(x: Array, *arrays: Array, n_head: int) -> tuple[Array, Any]:
+    def forward(x: Array, *arrays: Array, n_head: int) -> tuple[Array, object]:
         out, cache = own["block_forward"](x, dict(zip(BLOCK, arrays, strict=True)), n_head=n_head)
         return out, cache
 
-    def backward(dout: Array, cache: Any) -> tuple[Array, ...]:
+    def backward(dout: Array, cache: object) -> tuple[Array, ...]:
         dx, dparams = own["block_backward"](dout, cache)
         return dx, *(dparams[name] for name in BLOCK)
 

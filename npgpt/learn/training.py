@@ -122,7 +122,7 @@ def gradients(
     return float(loss.value), {name: grads[var] for name, var in params.items()}
 
 
-def _clipped(clip: Callable[..., Any], grads: dict[str, Array]) -> dict[str, Array]:
+def _clipped(clip: Callable[..., object], grads: dict[str, Array]) -> dict[str, Array]:
     """What a clip returns, or the gradients that it wrote to."""
     out = clip(grads, max_norm=1.0)
     return out if isinstance(out, dict) else grads

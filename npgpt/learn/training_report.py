@@ -6,7 +6,6 @@ import math
 import textwrap
 import types
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -34,7 +33,7 @@ def learners(workspace: Workspace) -> dict[Exercise, types.ModuleType]:
 
 def report(
     workspace: Workspace, plan: Plan, colour: bool, say: Callable[[str], None]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Train, say how it goes, and give the same as plain values. Raises Stopped as `train`, and for
     what a learner's layer raised."""
     mine, text, steps = Own(learners(workspace)), corpus(), plan.steps

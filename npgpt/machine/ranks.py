@@ -140,7 +140,7 @@ class Ranks:
 
     # small things
 
-    def all(self, value: Any) -> list[Any]:
+    def all(self, value: object) -> list[Any]:
         """The value of every rank, in their order."""
         found: list[Any] = self.comm.allgather(value)
         return found
@@ -151,7 +151,7 @@ class Ranks:
         self.comm.Allgather(np.array(own, np.float64), found)
         return found
 
-    def broadcast(self, value: Any = None) -> Any:
+    def broadcast(self, value: object = None) -> Any:
         """What rank 0 has."""
         return self.comm.bcast(value, 0)
 

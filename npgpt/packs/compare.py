@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class About(TypedDict):
 
     order: list[str]
     tolerances: dict[str, dict[str, float]]
-    config: dict[str, Any]
+    config: dict[str, object]
 
 
 @dataclass

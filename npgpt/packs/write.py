@@ -11,7 +11,6 @@ import json
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -46,7 +45,7 @@ class Pack:
 
     path: Path
     tensors: dict[str, Array]
-    about: dict[str, Any]
+    about: dict[str, object]
 
 
 def tiny_config() -> GPT2Config:

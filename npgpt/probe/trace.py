@@ -181,7 +181,7 @@ def inside_attention(step: Step) -> Params:
 class _Composite(Op):
     """An op made of other ops: they are written to the tape, and it is not."""
 
-    def __call__(self, *inputs: Any, **settings: Any) -> Any:
+    def __call__(self, *inputs: object, **settings: object) -> Any:
         return self.forward(*inputs, **settings)
 
 

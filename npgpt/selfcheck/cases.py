@@ -41,7 +41,7 @@ class Case:
 
     op_name: str
     inputs: tuple[Array | None, ...]
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, object] = field(default_factory=dict)
     label: str = ""
 
 
@@ -65,7 +65,7 @@ class _Table:
         self.dtype = np.dtype(dtype)
         self.cases: list[Case] = []
 
-    def add(self, op_name: str, *inputs: Array | None, how: str = "", **settings: Any) -> None:
+    def add(self, op_name: str, *inputs: Array | None, how: str = "", **settings: object) -> None:
         label = f"{op_name}, {how}" if how else op_name
         self.cases.append(Case(op_name, inputs, settings, label))
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Iterable, Mapping
+from typing import TYPE_CHECKING, Iterable, Mapping
 
 from ..documents import parse_json
 from ..suggest import shown
@@ -211,7 +211,7 @@ def _added(listed: object) -> list[Added]:
     return result
 
 
-def _check_kind(content: Mapping[str, Any]) -> None:
+def _check_kind(content: Mapping[str, object]) -> None:
     """Raise ValueError, naming what differs, unless a tokenizer.json is byte-level BPE as GPT-2's.
     """
     model = content.get("model")

@@ -21,7 +21,7 @@ import json
 import re
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Container, Iterator, Mapping, TypedDict
+from typing import Container, Iterator, Mapping, TypedDict
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class RunRecord(_Checked):
     """The content of run.json."""
 
     step: int
-    run: dict[str, dict[str, Any]]
+    run: dict[str, dict[str, object]]
     tokenizer: Mapping[str, object]
     corpus_fingerprint: str
 

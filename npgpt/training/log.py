@@ -16,7 +16,7 @@ from typing import Any, Iterable, Literal, Mapping, NamedTuple, Sequence, TypedD
 
 import numpy as np
 
-from ..documents import check_type, parse_json, read_bytes
+from ..documents import Json, check_type, parse_json, read_bytes
 from ..files import aside, replacing_file
 from ..tape import Array
 
@@ -86,7 +86,7 @@ class Step(NamedTuple):
     tokens_per_second: float | None = None
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Step | None:
+    def of(cls, record: Json) -> Step | None:
         """The step that a line of the log describes; None if it has nothing of one."""
         found = {name: float(record[name]) for name in MEASURED if record.get(name) is not None}
         step = record["step"]
@@ -125,7 +125,7 @@ class Line(NamedTuple):
     """A line of a log: its bytes, and the record in them; None if they are not one."""
 
     raw: bytes
-    record: dict[str, Any] | None
+    record: Json | None
 
 
 def read_lines(path: Path) -> list[Line]:
@@ -138,7 +138,7 @@ def read_lines(path: Path) -> list[Line]:
     return whole + [last] if last.record is not None else whole
 
 
-def record_of(line: bytes) -> dict[str, Any] | None:
+def record_of(line: bytes) -> Json | None:
     """The record in a line of a log, None if there is none."""
     try:
         record = parse_json(line, "the line")
@@ -155,7 +155,7 @@ def steps_of(lines: Iterable[Line]) -> list[Step]:
     return [found[step] for step in sorted(found)]
 
 
-def read_log(run_folder: Path) -> list[dict[str, Any]]:
+def read_log(run_folder: Path) -> list[Json]:
     """All complete records of a run, oldest first."""
     return [line.record for line in read_lines(run_folder / FILE) if line.record is not None]
 

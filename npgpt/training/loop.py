@@ -20,11 +20,12 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 import numpy as np
 
 from ..checked import checked
+from ..documents import Json
 from ..evaluation.text import Stopped, count_targets, evaluation_batches, mean_loss
 from ..files import aside, locked, pinned, remove_partial, write_text
 from ..machine.memory import check_memory
@@ -63,7 +64,7 @@ class FolderGone(OSError):
 class Reporter:
     """What a loop reports while it runs: nothing, but for the methods that are overridden."""
 
-    def step(self, record: dict[str, Any]) -> None:
+    def step(self, record: dict[str, object]) -> None:
         """A step is done; `record` is its line of the log."""
 
     def sample(self, step: int, text: str) -> None:
@@ -198,7 +199,7 @@ def _train(
         check_place()
         return _save(run_folder, state, log, held_out.step)
 
-    def done(record: dict[str, Any], before: Params | None) -> None:
+    def done(record: Json, before: Params | None) -> None:
         if settings.watches(state.step):
             record |= watch(state, before)
         if _due(state, settings.eval_every):

@@ -6,10 +6,10 @@ import math
 import sys
 import textwrap
 import time
-from typing import Any
 
 from ..display.bars import progress_bar
 from ..display.terminal import duration
+from ..documents import Json
 from .loop import Reporter
 from .settings import TrainSettings
 
@@ -41,7 +41,7 @@ class Progress(Reporter):
     def __exit__(self, *exception: object) -> None:
         self._bar.close()
 
-    def step(self, record: dict[str, Any]) -> None:
+    def step(self, record: Json) -> None:
         """Move the bar; write a line where a new validation loss is known."""
         self._val = record.get("val", self._val)
         step, now = record["step"], time.monotonic()

@@ -13,11 +13,11 @@ import json
 import math
 from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Mapping, TypeVar
+from typing import Iterable, Iterator, Mapping, TypeVar
 
 from ..checked import checked
 from ..config import GPT2Config
-from ..documents import LONGEST_LINE, parse_toml, read_text
+from ..documents import LONGEST_LINE, Json, parse_toml, read_text
 from ..ids import check_integer, check_number
 from ..suggest import did_you_mean, one_line, shown, unknown
 
@@ -32,7 +32,7 @@ CHANGEABLE = ("max_steps", "max_minutes", "patience", "threads", "recompute", "c
 
 
 # a table of a config file as TOML and JSON give it: any values, until the dataclasses check them
-Table = dict[str, Any]
+Table = Json
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ def _setting(default: T, meaning: str, *, least: int = 0, below: float = math.in
     return field(default=default, metadata={"help": meaning, "least": least, "below": below})
 
 
-def _check(name: str, value: object, option: Field[Any]) -> None:
+def _check(name: str, value: object, option: Field[object]) -> None:
     """Raise ValueError unless the value is of the default's type and in the field's range."""
     if isinstance(option.default, bool):
         if not isinstance(value, bool):
@@ -246,7 +246,7 @@ def split_labels(labels: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in labels.split(",") if name.strip())
 
 
-def table_fields() -> dict[str, dict[str, Field[Any]]]:
+def table_fields() -> dict[str, dict[str, Field[object]]]:
     """The keys that each table of a config file may hold, with their dataclass fields."""
     model = {name: option for name, option in GPT2Config.options().items() if name not in DERIVED}
     return {"data": {option.name: option for option in fields(DataSettings)}, "model": model,

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import time
 from contextlib import nullcontext
-from typing import Any, Callable
+from typing import Callable
 
 import numpy as np
 
+from ..documents import Json
 from ..fast.ops import FAST
 from ..layers.cross_entropy import IGNORE
 from ..ops import TEXTBOOK
@@ -35,7 +36,7 @@ class Diverged(ArithmeticError):
 
 def train_step(
     state: TrainingState, tokens: Array, log: RunLog | None = None, workers: Workers | None = None,
-) -> dict[str, Any]:
+) -> Json:
     """One update of `state` in place; returns the step's line for the log.
 
     Raises Diverged before anything is changed.
@@ -151,7 +152,7 @@ def _first_bad(state: TrainingState, grads: Params) -> str:
 
 
 def _diagnosis(
-    state: TrainingState, tokens: Array, record: dict[str, Any], bad: str, log: RunLog | None
+    state: TrainingState, tokens: Array, record: Json, bad: str, log: RunLog | None
 ) -> str:
     """What went wrong in a step, which `log` gets too."""
     broken = _first_break(state, tokens) if log is not None or not state.team else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -49,7 +48,7 @@ def entropy(seen: Traced, training: Json | None, exact: bool) -> Json:
             "uniform_first": uniform_sink(seen.length), "training": training}
 
 
-def entropy_of_training(records: list[dict[str, Any]]) -> Json | None:
+def entropy_of_training(records: list[Json]) -> Json | None:
     """What a watched run's log has of entropy; None if it was not watched."""
     watched = [(record["step"], record["watch"]["entropy"]) for record in records
                if "entropy" in record.get("watch", {})]

@@ -15,14 +15,14 @@ from __future__ import annotations
 import base64
 import json
 import math
-from typing import Any
 
 import numpy as np
 
+from .. import documents
 from ..tape import Array
 from ..training.log import plain
 
-Json = dict[str, Any]
+Json = documents.Json
 """An object of the page's JSON; its keys are described in README.md."""
 
 POWERS, MANTISSAS = 36, 900

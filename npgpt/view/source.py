@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ..budget import check_room_for
 from ..config import SIZES
@@ -42,7 +41,7 @@ SENTENCE = ("The animal did not cross the street because it was too tired. It la
             "evening and went home, where nobody had noticed that it had been away.")
 
 
-def subject(model: str, settings: dict[str, Any] | None = None) -> Subject:
+def subject(model: str, settings: dict[str, object] | None = None) -> Subject:
     """The model that a user named; `settings` change those of a preset or a config file.
 
     Raises ValueError for a preset that does not exist and for settings of a trained model, and
@@ -100,7 +99,7 @@ def _run_of(subject: Subject) -> RunConfig | None:
     return build_run(folder, read_record(folder))
 
 
-def _untrained(name: str, settings: dict[str, Any]) -> Subject:
+def _untrained(name: str, settings: dict[str, object]) -> Subject:
     if name in (FINE_TUNING, LOW_RANK):
         raise ValueError(f"{name} begins with a trained model; name that model")
     path = Path(name)

@@ -6,7 +6,7 @@ over threads, nor on what was drawn before a run was interrupted.
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from typing import Sequence
 
 import numpy as np
 
@@ -56,12 +56,12 @@ class RowRandom:
         part._generators = self._generators[start:stop]
         return part
 
-    def state(self) -> list[dict[str, Any]]:
+    def state(self) -> list[dict[str, object]]:
         """Where every sequence's generator stands, in plain values."""
         return [dict(generator.bit_generator.state) for generator in self._generators]
 
     @classmethod
-    def from_state(cls, state: Sequence[dict[str, Any]]) -> RowRandom:
+    def from_state(cls, state: Sequence[dict[str, object]]) -> RowRandom:
         """The source that stood there."""
         whole = cls(0, 0, 0, len(state))
         for generator, one in zip(whole._generators, state):
