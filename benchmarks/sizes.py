@@ -27,6 +27,8 @@ LABELS = {
 # steps in one repetition: a single step this short would mostly measure caches that the contestant
 # before had filled
 STEPS = {"recipe": 20}
+# of models without a name: multiplications and additions in matmuls, and the most steps
+LEAST_WORK, MOST_STEPS = 5e10, 20
 
 # beside training: tokens written, batches evaluated, models whose gradients are checked
 WRITTEN, BATCHES, CHECKED = 200, 20, 1
@@ -46,7 +48,18 @@ WEIGHTS_READ = (40448, 3072)
 
 def sized(size: Any) -> tuple[dict[str, int], int, int]:
     """(config, batch, length): a name of SIZES, or the three themselves."""
-    return SIZES[size] if isinstance(size, str) else tuple(size)    # type: ignore[return-value]
+    values, batch, length = SIZES[size] if isinstance(size, str) else size
+    return values, batch, length
+
+
+def steps_of(size: Any) -> int:
+    """How many steps one repetition takes: as STEPS says, or so many that it takes a while."""
+    if isinstance(size, str):
+        return STEPS.get(size, 1)
+    values, batch, length = sized(size)
+    width = values["n_embd"]
+    weights = 12 * values["n_layer"] * width**2 + values["vocab_size"] * width
+    return max(1, min(MOST_STEPS, int(LEAST_WORK / (6.0 * weights * batch * length))))
 
 
 def matmul_flops(name: str) -> float:
@@ -56,8 +69,8 @@ def matmul_flops(name: str) -> float:
 
 
 def repeated(step: Callable[[], Any], size: Any) -> Callable[[], dict[str, int]]:
-    """One repetition of a training row: as many steps as STEPS says, and their number."""
-    steps = STEPS.get(size, 1) if isinstance(size, str) else 1
+    """One repetition of a training row: as many steps as `steps_of` says, and their number."""
+    steps = steps_of(size)
 
     def once() -> dict[str, int]:
         for _ in range(steps):

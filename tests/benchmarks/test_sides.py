@@ -52,6 +52,15 @@ def test_training_makes_as_many_updates_as_a_repetition_has_steps(monkeypatch, s
     assert seen == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_short_step_is_taken_several_times_for_one_time_of_it():
+    small, large = ({"vocab_size": 256, "n_embd": width, "n_layer": 4} for width in (256, 4096))
+    assert sizes.steps_of("gpt2-64") == 1
+    # 3.2 million weights, 256 positions: 5e9 multiplications and additions
+    assert sizes.steps_of([small, 4, 64]) == 10
+    assert sizes.steps_of([large, 4, 64]) == 1
+    assert sizes.steps_of([small, 1, 1]) == sizes.MOST_STEPS
+
+
 def read_shapes(monkeypatch):
     shapes, read = [], FastReader.read
     monkeypatch.setattr(FastReader, "read", lambda self, rows, ids, *rest: (
