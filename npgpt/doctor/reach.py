@@ -10,7 +10,7 @@ import itertools
 import math
 import types
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +20,9 @@ from .edits import is_mask, names_in, tree
 from .fault import NEAR
 from .multiple import plain
 from .rows import Row
+from .source import Slot, UserCode
 from .subject import CallError, users_code
 from .tree import is_array
-
-if TYPE_CHECKING:
-    from .sites import Site
-    from .source import Slot, UserCode
 
 LEAVES, ALL = 28, 90  # of the names, and of names and expressions, that are tried
 PLAIN = (2.0, 0.5, 3.0, 4.0, 0.25)  # rather a number than a size that happens to be equal
@@ -118,7 +115,7 @@ def _compiled(text: str) -> types.CodeType:
 class Reach:
     """What is in reach at a site."""
 
-    def __init__(self, site: Site, program: UserCode | None = None) -> None:
+    def __init__(self, site: Any, program: UserCode | None = None) -> None:
         self.site = site
         self.spaces = [{**site.function.globals, **names} for _, names in site.seen]
         self.leaves: list[Atom] = []

@@ -56,3 +56,11 @@ def test_what_was_measured_is_kept_and_not_measured_again(tmp_path, monkeypatch)
         list(growth.measure(["layers"], results, path, None))
     assert held == [f"layers {x}" for x in growth.points_of("layers")]
     assert json.loads(path.read_text()) == results
+
+
+def test_the_page_says_what_the_last_run_measured():
+    found = json.loads((growth.RESULTS / "growth.json").read_text(encoding="utf-8"))
+    content = PAGE.read_text(encoding="utf-8")
+    assert with_section(content, "growth", growth_page.section(growth.CURVES, found)) == content
+    drawn = (growth.RESULTS / "growth.svg").read_text(encoding="utf-8")
+    assert drawn == growth_page.chart(growth.CURVES, found)
