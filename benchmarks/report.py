@@ -4,7 +4,8 @@
     python -m benchmarks.report --print    the tables alone, to the terminal
 
 Results of other kinds of processor, and earlier ones, lie in results/kinds/, a folder for each
-(`python -m benchmarks --out benchmarks/results/kinds/NAME`). The few figures of the main README come from `python -m benchmarks.peers`.
+(`python -m benchmarks --out benchmarks/results/kinds/NAME`). The few figures of the main README
+come from `python -m benchmarks.peers`.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def main() -> int:
     parser.add_argument("--print", action="store_true", help="print the tables and write nothing")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER")
     parser.add_argument("--page", type=Path, default=PAGE, metavar="FILE",
-                        help="with the sections `speed`, `kinds`, `busy` (default benchmarks/README.md)")
+                        help="with the sections `speed`, `kinds` and `busy` (default "
+                        "benchmarks/README.md)")
     args = parser.parse_args()
     results, crowded = read_results(args.results), read_busy(args.results)
     if not results:

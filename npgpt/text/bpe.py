@@ -35,7 +35,8 @@ N_RANKS = 50_256
 _SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 # tiktoken panics on a run of about a million before a word; far shorter ones are encoded alone.
 # No look-ahead, and a look-behind: the search must not start again from each character of a run
-_LONG_SPACE = re.compile(rf"(?<![{_SPACE}])[{_SPACE}]{{10000,}}")
+_LONG = 10_000
+_LONG_SPACE = re.compile(rf"(?<![{_SPACE}])[{_SPACE}]{{{_LONG},}}")
 _WHITE = re.compile(rf"[{_SPACE}]")
 # up to the last character that is not white space to anybody and that a space or newline follows
 _LAST_WORD_END = re.compile(r".*\S(?=[ \n])", re.DOTALL)
@@ -94,7 +95,7 @@ class BPETokenizer(Tokenizer):
         return np.concatenate([*parts, self._encode_plain(text[start:])]).astype(np.int64)
 
     def _encode_plain(self, text: str) -> NDArray[np.int64]:
-        ranks = np.array(_ranks_of(text, self.vocabulary.encoding), dtype=np.int64)
+        ranks = _ranks_of(text, self.vocabulary.encoding)
         if self._ids is None:
             return ranks
         ids = self._ids[ranks]
@@ -161,20 +162,29 @@ def _any_of(texts: list[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(map(re.escape, longest_first))) if texts else None
 
 
-def _ranks_of(text: str, encoding: tiktoken.Encoding) -> list[int]:
-    """tiktoken's ids of a text without lone surrogates.
+def _ranks_of(text: str, encoding: tiktoken.Encoding) -> NDArray[np.int64]:
+    """tiktoken's ids of a text without lone surrogates, shape (T,).
 
     A very long run of white space is encoded alone. The pattern makes one piece of it, without its
     last character if a word follows, so that cutting the text around that piece changes no id.
     """
-    ids: list[int] = []
-    start = 0
-    for run in _LONG_SPACE.finditer(text):
-        end = run.end() - (run.end() < len(text))
-        ids += encoding.encode_ordinary(text[start : run.start()])
-        ids += encoding.encode_ordinary(text[run.start() : end])
-        start = end
-    return ids + encoding.encode_ordinary(text[start:])
+    cuts = [0]
+    if _may_have_long_space(text):
+        for run in _LONG_SPACE.finditer(text):
+            cuts += [run.start(), run.end() - (run.end() < len(text))]
+    # no text is a special token here; an array, since a list of Python's integers is slower
+    parts = [encoding.encode_to_numpy(text[start:stop], disallowed_special=())
+             for start, stop in zip(cuts, [*cuts[1:], len(text)])]
+    return np.concatenate(parts).astype(np.int64)
+
+
+def _may_have_long_space(text: str) -> bool:
+    """False for a text without a very long run, as nearly all are; a search takes far longer.
+
+    Wherever such a run begins, it covers what follows the next multiple of half its length.
+    """
+    step = _LONG // 2
+    return any(text[i:i + min(step, 64)].isspace() for i in range(0, len(text), step))
 
 
 def gpt2_encoding() -> tiktoken.Encoding:

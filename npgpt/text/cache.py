@@ -29,6 +29,7 @@ SUFFIX = ".tokens"
 DTYPE = np.dtype("<u2")
 _START = struct.Struct("<8sIII")
 _ALIGN = 64
+_READ_BYTES = 1 << 20
 _LEFTOVER_SECONDS = 3600.0
 
 # the threads of a process would write to the same temporary file; each process has its own
@@ -103,8 +104,8 @@ def write_tokens(path: Path, header: TokenHeader, chunks: Iterable[np.ndarray]) 
 def read_tokens(path: Path) -> tuple[TokenHeader, np.ndarray]:
     """A token file's header and its tokens, uint16, shape (count,), mapped and read-only.
 
-    All of it is read once to verify the checksum. FileNotFoundError if there is none,
-    DamagedTokens if it cannot be used, OSError where it cannot be read.
+    All of it is read once, piece by piece, to verify the checksum. FileNotFoundError if there is
+    none, DamagedTokens if it cannot be used, OSError where it cannot be read.
     """
     with open_regular(path, DamagedTokens) as file:
         size = os.fstat(file.fileno()).st_size
@@ -112,9 +113,13 @@ def read_tokens(path: Path) -> tuple[TokenHeader, np.ndarray]:
         expected = start + header.count * DTYPE.itemsize
         if size != expected:
             raise DamagedTokens(f"expected {expected:,} bytes, got {size:,}")
+        # not through the map, whose pages would all count as this process's memory
+        crc32 = 0
+        while block := file.read(_READ_BYTES):
+            crc32 = zlib.crc32(block, crc32)
+        if crc32 != header.crc32:
+            raise DamagedTokens("its tokens do not match their checksum")
         mapped = np.memmap(file, dtype=DTYPE, mode="r", offset=start, shape=(header.count,))
-    if zlib.crc32(mapped.data) != header.crc32:
-        raise DamagedTokens("its tokens do not match their checksum")
     # a plain view: every slice and sum of an np.memmap would be an np.memmap too
     return header, mapped.view(np.ndarray)
 

@@ -1,6 +1,7 @@
 """GPT-2's byte-pair encoding: the table, the ids, and the places where text may be cut."""
 
 import base64
+import contextlib
 import doctest
 import functools
 import hashlib
@@ -8,6 +9,7 @@ import re
 import subprocess
 import sys
 from importlib.resources import files
+from unittest import mock
 
 import pytest
 import regex
@@ -103,12 +105,22 @@ def test_behind_a_newline_a_cut_would_change_ids():
 @example("  ")
 def test_long_runs_of_space_are_encoded_alone_without_changing_an_id(text):
     plain = TOKENIZER.encode(text).tolist()
-    pattern = bpe._LONG_SPACE
-    bpe._LONG_SPACE = re.compile(pattern.pattern.replace("10000", "2"))
-    try:
+    with long_space_is(2):
         assert TOKENIZER.encode(text).tolist() == plain
-    finally:
-        bpe._LONG_SPACE = pattern
+
+
+@contextlib.contextmanager
+def long_space_is(length):
+    pattern = bpe._LONG_SPACE.pattern.replace(f"{bpe._LONG},", f"{length},")
+    with mock.patch.multiple(bpe, _LONG=length, _LONG_SPACE=re.compile(pattern)):
+        yield
+
+
+@given(st.text(st.sampled_from(" \n\u2003\x85ab"), max_size=40), st.integers(2, 9))
+@example("a" * 7 + " " * 9, 9)
+def test_no_long_run_of_space_is_overlooked(text, length):
+    with long_space_is(length):
+        assert bpe._may_have_long_space(text) or not bpe._LONG_SPACE.search(text)
 
 
 @pytest.mark.parametrize("end", ["word", ""])

@@ -48,6 +48,26 @@ def test_tokens_are_mapped_and_cannot_be_changed(path):
         tokens[0] = 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
+def test_opening_takes_no_memory_for_the_tokens(tmp_path):
+    path = tmp_path / "large.tokens"
+    block = np.zeros(2**20, np.uint16)
+    write_tokens(path, HEADER, [block] * 64)
+    program = ("import re, sys\nfrom pathlib import Path\n"
+               "from npgpt.text.cache import read_tokens\n"
+               "def peak():\n"
+               "    status = Path('/proc/self/status').read_text()\n"
+               "    return int(re.search(r'VmHWM:\\s+(\\d+)', status)[1])\n"
+               "before = peak()\n"
+               "header, tokens = read_tokens(Path(sys.argv[1]))\n"
+               "assert len(tokens) == 2**26\n"
+               "print(peak() - before)")
+    ran = subprocess.run([sys.executable, "-c", program, str(path)], text=True,
+                         capture_output=True, check=True)
+    # kilobytes: the file has 131072
+    assert int(ran.stdout) < 16384
+
+
 def test_tokens_stay_readable_when_the_file_is_replaced_or_deleted(path):
     _, tokens = read_tokens(path)
     write_tokens(path, HEADER, [TOKENS[::-1]])
