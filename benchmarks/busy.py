@@ -2,8 +2,8 @@
 
     python -m benchmarks --busy 0 2 4            beside none, two and four programs that never rest
 
-The rows are all ways to compute: training, prefill, decoding, writing past the context, evaluation
-and gradient checks. benchmarks.report writes their table.
+The rows are all ways to compute: training, prefill, decoding, writing past the context (as samples
+in training are written), evaluation and gradient checks. benchmarks.report writes their table.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Iterator
 from .suite import Contestant, Row, rows
 
 FOLDER = "busy"
-# a step of T 1024 would take minutes beside four programs, and goes the same way as one of T 64
+# a step of T 1024 would take minutes beside four programs; its threads are those of T 64
 SHARED = ("train-recipe", "train-six", "train-gpt2-64", "prefill", "decode")
 ONE = "one thread"
 # beyond this a row is marked: time over that of one thread, and over the quiet machine's ratio

@@ -8,9 +8,10 @@
 
 Every point is measured by contestants in processes of their own that take turns, and stored at once
 in results/growth.json: a run that was interrupted goes on where it stopped, and points that this
-commit measured on this machine are not measured again (--again does). Exponents are slopes of least
-squares in logarithms. llm.c takes part at short and long contexts alone, up to where its T x T
-matrices are too many, and over layers, channels and vocabulary.
+commit measured today on this machine are not measured again (--again does). Exponents are slopes of
+least squares in logarithms. llm.c takes part over context, layers, channels and vocabulary, in
+contexts of up to 2048 positions: it stores T x T matrices. Its threads cannot be set from here, and
+a program would have to be built for each of the sizes of `batches`. The corpus is ASCII.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from .growth_page import chart, lines, section
 from .machine import describe_machine
 from .readme import put_section
 from .rivals import GITHUB, build_llmc
+from .sides.npgpt_growth import corpus_text, remove_corpora
 from .suite import Contestant, Row
 
 RESULTS = Path(__file__).parent / "results"
@@ -35,7 +37,7 @@ HEAD = 64
 # llm.c stores T x T scores of every head, layer and gradient: 2 GB at 2048
 LONGEST_LLMC = 2048
 # results of one run are comparable; of another commit, processor or day they are not
-SAME_RUN = ("commit", "processor", "cores", "date")
+SAME_RUN = ("commit", "processor", "cores", "date", "python", "instructions")
 
 
 class Curve(NamedTuple):
@@ -51,7 +53,8 @@ class Curve(NamedTuple):
 LENGTHS = (256, 512, 1024, 2048, 4096, 8192)
 CURVES = {
     "context": Curve("T, B = 1: a step of 4 layers x 256 channels", "positions", LENGTHS),
-    "batches": Curve("T, B x T = 8192: the same", "positions", LENGTHS, pairs=3),
+    "batches": Curve("T, B x T = 8192: a step of 4 layers x 256 channels", "positions", LENGTHS,
+                     pairs=3),
     "layers": Curve("layers: a step of 256 channels, B4 T64", "layers", (2, 4, 8, 16)),
     "channels": Curve("channels: a step of 4 layers, B4 T64", "channels",
                       (64, 128, 256, 512, 1024)),
@@ -147,13 +150,17 @@ def measure(
         points = found.setdefault(name, {})
         for x in points_of(name):
             before = points.get(str(x))
-            same = before and all(before["machine"][key] == machine[key] for key in SAME_RUN)
+            same = before and all(before["machine"].get(key) == machine[key] for key in SAME_RUN)
             if same and not again:
                 continue
+            if name == "corpus":    # here, since it would count as a contestant's memory
+                corpus_text(x)
             result = hold(row_of(name, x, llmc), pairs or CURVES[name].pairs, peers, ())
             points[str(x)] = {**result, "machine": machine}
             path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
             yield points[str(x)]
+        if name == "corpus":
+            remove_corpora()
 
 
 def main() -> int:

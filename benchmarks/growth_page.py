@@ -77,8 +77,9 @@ def _number(value: float | None) -> str:
 
 def section(curves: dict[str, Any], found: dict[str, Any]) -> str:
     """The section `growth` of benchmarks/README.md: a summary, the chart, every point folded."""
-    head = ["what grows, of what", "from", "to", "npgpt's time", "over its rival", "exponent",
-            "rival's", "peak memory", "rival's", "exponent", "rival's"]
+    head = ["what grows: in which work", "from", "to", "npgpt's time", "time over its rival's",
+            "exponent of time", "of its rival's", "npgpt's peak memory", "its rival's",
+            "exponent of memory", "of its rival's"]
     table = [_row(head), "|" + "---|" * len(head)]
     for name, curve in curves.items():
         if found.get(name):

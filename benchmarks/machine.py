@@ -71,9 +71,8 @@ def _commit() -> str | None:
                               capture_output=True, check=True).stdout.strip()
 
     try:
-        # results and the pages made of them are what a measurement changes
-        changed = git("status", "--porcelain", "--", "..", ":!results", ":!README.md",
-                      ":!../README.md")
+        # results and pages are what a measurement changes
+        changed = git("status", "--porcelain", "--", "..", ":!results", ":!*.md", ":!../*.md")
         return git("rev-parse", "--short=10", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None

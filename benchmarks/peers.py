@@ -80,6 +80,13 @@ def find(folder: Path, source: str) -> dict[str, Path]:
     return found
 
 
+def _merged(path: Path, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the file with these in their places, in the order of NAMES."""
+    stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    rows = {row["name"]: row for row in [*stored, *results]}
+    return [rows[name] for name in NAMES if name in rows]
+
+
 def main() -> int:
     """Fetch, measure, print and write; 1 if a row could not be measured."""
     parser = argparse.ArgumentParser(
@@ -127,8 +134,9 @@ def main() -> int:
                 continue
             results[-1]["machine"] = machine
             print("\n".join(lines(results[-1])), flush=True)
-            # a run that is interrupted keeps what it has
-            path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+            # a run that is interrupted keeps what it has, and rows not asked for stay
+            path.write_text(json.dumps(_merged(path, results), indent=1) + "\n", encoding="utf-8")
+        results = _merged(path, results)
     if results and (args.write or args.report):
         put_section("peers", section(results), PAGE)
         put_section("figures", figures(results, args.out), ROOT / "README.md")

@@ -121,10 +121,12 @@ def kinds_section(folder: Path) -> str:
 
 
 def _kind(machine: dict[str, Any]) -> str:
-    """A machine in a few words: processor, what of it was switched off, and the day."""
+    """A machine in a few words: processor, what of it was switched off, a Python without the GIL,
+    and the day."""
     processor = re.sub(r"\((R|TM)\)| Processor", "", machine["processor"])
     off = ", AVX-512 switched off" if _without_avx512(machine) else ""
-    return f"{processor}{off}, {machine.get('date')}"
+    free = ", no GIL" if "free-threaded" in machine["python"] else ""
+    return f"{processor}{off}{free}, {machine.get('date')}"
 
 
 def _without_avx512(machine: dict[str, Any]) -> bool:

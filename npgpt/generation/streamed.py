@@ -1,7 +1,8 @@
 """Ops for a few tokens at a time: each weight comes from memory once, and serves all of them.
 
 For one token the work of a model is reading its weights: 498 MB for GPT-2's 124M. A single token
-of plain weights is left to BLAS, with threads of its own: they wait for work in a spin, where a
+of plain weights is left to BLAS, on one thread for a small model or a busy machine
+(fast_reader.py), else with threads of its own: they spin while they wait for work, where a
 sleeping Python thread takes a tenth of a millisecond to wake, 49 times a token. Measured: 20 to
 22 ms a token instead of 30.
 For several tokens a matmul takes contiguous rows of the weight, an equal run of them on each of our

@@ -5,7 +5,9 @@ NumPy releases the GIL while it computes, so Python threads are enough. Two rule
 *One kind of threads at a time.* Where we cut the work ourselves, BLAS is limited to one thread:
 its own threads would compete with ours for the same cores.
 *The cut does not depend on luck.* Which part an element belongs to follows from shapes and the
-number of threads alone, so a result is the same bits in every run.
+number of threads alone, so a result is the same bits in every run. One exception: a single token
+of a large model is left to BLAS's threads or to one, whichever is quicker at the moment
+(quicker.py), and its last bits may follow that.
 
 Handing work to a thread and waiting for it costs some 90 microseconds; `THRESHOLDS` says where
 that was measured to be repaid.

@@ -51,6 +51,14 @@ def test_the_pages_say_what_the_last_run_measured():
         assert with_section(content, name, text) == content, f"{page}: the section {name} is old"
 
 
+def test_rows_that_were_not_asked_for_stay_in_the_file(tmp_path):
+    path = tmp_path / "peers.json"
+    assert peers._merged(path, [{"name": "micrograd", "a": 1}]) == [{"name": "micrograd", "a": 1}]
+    path.write_text(json.dumps([{"name": "numpygrad"}, {"name": "micrograd", "a": 1}]))
+    assert peers._merged(path, [{"name": "micrograd", "a": 2}]) == [
+        {"name": "numpygrad"}, {"name": "micrograd", "a": 2}]
+
+
 def test_the_demos_step_goes_down_its_loss():
     points = 20
     x, labels = moons(points)

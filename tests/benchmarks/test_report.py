@@ -127,8 +127,9 @@ def test_every_row_of_the_suite_begins_with_npgpt_and_names_its_rival():
 def test_other_kinds_of_processor_have_a_column_each(tmp_path):
     here, other = result(npgpt=1.0, eager=0.5), result(npgpt=1.0, eager=0.75)
     here["machine"]["date"] = "2026-01-02"
-    other["machine"].update(date="2025-03-04", processor="Intel(R) Xeon(R) Processor", instructions={
-        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL", "OPENBLAS_CORETYPE": "Haswell"})
+    other["machine"].update(
+        date="2025-03-04", processor="Intel(R) Xeon(R) Processor", instructions={
+            "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL", "OPENBLAS_CORETYPE": "Haswell"})
     limits = result("limits", npgpt=1.0)
     limits["columns"]["npgpt"]["limits"] = {"matmuls 1024": 123.4}
     limits["machine"]["date"] = "2026-01-02"
