@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from benchmarks import growth, growth_page
+from benchmarks.readme import PAGE, with_section
 
 
 def found(points, order=2.0):
