@@ -45,13 +45,13 @@ def timed(checkout: Path, command: list[str]) -> tuple[float, float, str]:
     environment["PYTHONPATH"] = str(checkout)
     started = time.perf_counter()
     # from a folder without npgpt, which a module's own folder would come before
-    process = subprocess.Popen(command, cwd="/", env=environment, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None and process.stderr is not None
-    text, notes = process.stdout.read(), process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
+    with subprocess.Popen(command, cwd="/", env=environment, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        text, notes = process.stdout.read(), process.stderr.read()
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} with {checkout}: {notes.strip()[-300:]}")
     return seconds, used.ru_utime + used.ru_stime, text
