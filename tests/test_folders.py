@@ -158,6 +158,7 @@ def test_on_a_disk_without_locks_the_work_goes_on(
     monkeypatch.setattr("filelock.FileLock.acquire", acquire)
     with locked(tmp_path), locked(tmp_path):
         (tmp_path / "work").touch()
+    assert (tmp_path / "work").exists()
 
 
 def test_a_lock_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:

@@ -180,9 +180,13 @@ def test_the_same_threads_give_the_same_bits_and_others_nearly_the_same(n, monke
 
 def test_no_parameter_is_written_to():
     params = lively(LONG)
+    before = {name: array.copy() for name, array in params.items()}
     for array in params.values():
         array.flags.writeable = False
-    generate(params, LONG, IDS, 8, reader=FastReader, seed=0)
+    written = generate(params, LONG, IDS, 8, reader=FastReader, seed=0)
+    assert written.shape == (len(IDS), IDS.shape[1] + 8)
+    for name, array in params.items():
+        np.testing.assert_array_equal(array, before[name])
 
 
 @pytest.fixture

@@ -61,6 +61,9 @@ def test_a_layer_writes_only_into_its_own_arrays(case):
     inputs = tuple(read_only(a) for a in case.inputs)      # writing into one raises
     out, cache = forward(case, inputs)
     backward(case, read_only(random_dout(out)), cache)
+    for given, before in zip(inputs, case.inputs, strict=True):
+        assert (given is None) == (before is None)
+        np.testing.assert_array_equal(given, before)
 
 
 @every_case
