@@ -150,8 +150,7 @@ def _nested(tree: Mapping[str, object], leaves: Iterator[object]) -> dict[str, o
 
 def _checked(
     user: Callable[..., object], names: Sequence[str], inputs: Sequence[object],
-    f: Callable[..., object],
-    gradients: Callable[..., tuple[object, ...]],
+    f: Callable[..., object], gradients: Callable[..., tuple[object, ...]],
 ) -> Report:
     """Check f(*inputs) -> out and gradients(dout, *inputs), made of the user's own function."""
     arrays = [as_array(v.value if isinstance(v, constant) else v) for v in inputs]
