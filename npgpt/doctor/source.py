@@ -32,6 +32,8 @@ from .subject import CallError, users_code
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 HERE = str(Path(__file__).parents[1])
 Definition = ast.FunctionDef | ast.Lambda
+HOLDERS = (types.FunctionType, types.MethodType, types.CellType, type, dict, list, tuple, set,
+           staticmethod, classmethod, property, functools.partial)
 
 
 @dataclass
@@ -281,11 +283,10 @@ class UserCode:
         found += [f for code in codes if code in inside - own
                   and (f := function_of(code)) is not None]
         found.sort(key=lambda f: -codes.index(f.code))
-        holders = gc.get_referrers(*[f.code for f in found]) if found else []
+        holders = _holders({f.code for f in found})
         for f in found:
             f.values, f.node = seen[f.code], copy.deepcopy(f.node)
-            f.objects = [h for h in holders if isinstance(h, types.FunctionType)
-                         and h.__code__ is f.code]
+            f.objects = [h for h in holders if h.__code__ is f.code]
         self.functions = [f for f in found if f.objects] + self.functions
 
     def keep(self, function: Function) -> None:
@@ -313,6 +314,34 @@ class UserCode:
             for space in spaces:
                 for name in names:
                     space.pop(name, None)
+
+
+def _holders(codes: set[types.CodeType]) -> list[types.FunctionType]:
+    """The functions that run these codes."""
+    found = [h for h in (gc.get_referrers(*codes) if codes else ())
+             if isinstance(h, types.FunctionType) and h.__code__ in codes]
+    # CPython 3.13 without the GIL hides from gc what was there before the first thread
+    hidden = codes - {h.__code__ for h in found}
+    return found + (_in_modules(hidden) if hidden else [])
+
+
+def _in_modules(codes: set[types.CodeType]) -> list[types.FunctionType]:
+    """The functions that run these codes, by what the modules of their files hold."""
+    files = {code.co_filename for code in codes}
+    todo: list[object] = [vars(module) for module in list(sys.modules.values())
+                          if getattr(module, "__file__", None) in files]
+    found, seen = [], {id(part) for part in todo}
+    while todo:
+        for part in gc.get_referents(todo.pop()):
+            # functions hold their module's names, which are another module's here
+            if id(part) in seen or not isinstance(part, HOLDERS) or (
+                    type(part) is dict and "__builtins__" in part):
+                continue
+            seen.add(id(part))
+            todo.append(part)
+            if isinstance(part, types.FunctionType) and part.__code__ in codes:
+                found.append(part)
+    return found
 
 
 def _nested(code: types.CodeType) -> Iterator[types.CodeType]:

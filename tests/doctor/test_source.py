@@ -1,8 +1,10 @@
 import ast
+import functools
 import linecache
 
 import numpy as np
 
+from npgpt.doctor import source
 from npgpt.doctor.raised import failure
 from npgpt.doctor.source import UserCode, cuts_a_batch, read, slots
 
@@ -157,3 +159,24 @@ def test_a_library_of_another_environment_is_not_the_users_code(tmp_path):
     code.watch(lambda: mine(np.ones(3)))
     names = [f.name for f in code.functions]
     assert "mine" in names and "their_sum" not in names
+
+
+class Held:
+    def method(self):
+        return 1
+
+    @staticmethod
+    def static():
+        return 2
+
+
+HELD = [lambda x: x, {"key": functools.partial(lambda x: x + 1)}]
+
+
+def test_functions_are_found_by_what_a_module_holds():
+    """As CPython 3.13 without the GIL needs, whose gc hides what was there before its threads."""
+    functions = [Held.method, Held.static, HELD[0], HELD[1]["key"].func]
+    for function in functions:
+        assert source._in_modules({function.__code__}) == [function]
+    assert len(source._in_modules({f.__code__ for f in functions})) == len(functions)
+    assert source._in_modules({compile("1", "<nowhere>", "eval")}) == []
