@@ -104,6 +104,16 @@ class Browser:
         """What a script returns."""
         return self.driver.execute_script(code, *args)
 
+    def becomes(self, code: str, wanted: Any) -> None:
+        """Wait until a script returns this: events such as a dialog's close come as tasks."""
+        from selenium.webdriver.support.ui import WebDriverWait
+        WebDriverWait(self.driver, 60, 0.02).until(
+            lambda _: self.js(code) == wanted, f"{code} never returned {wanted!r}")
+
+    def address(self) -> str:
+        """Where the page itself is: the driver hears of a new address later."""
+        return self.js("return location.href")
+
     def errors(self) -> list[str]:
         """What the console complained of since last asked."""
         return [entry["message"] for entry in self.driver.get_log("browser")]

@@ -58,8 +58,8 @@ def test_a_link_shows_what_its_sender_saw(browser, url):
                          ".readout').textContent")
     assert readout.startswith("h.2.attn.weights[0, 1, 6, 3] = ")
     browser.js("document.querySelector('[data-view=flow]').click()")
-    assert "view=flow" in browser.driver.current_url
-    assert "layer=2" in browser.driver.current_url
+    assert "view=flow" in browser.address()
+    assert "layer=2" in browser.address()
     browser.driver.back()
     assert browser.js("return !document.getElementById('view-attention').hidden")
 
@@ -114,7 +114,7 @@ def test_arrows_in_a_picture_say_what_hover_says(browser, url):
     browser.keys("c")
     assert browser.js("return document.querySelector('.toast').textContent").startswith(
         "copied: h.0.ln_1[0, 2, 1] = ")
-    assert "cell=1" in browser.driver.current_url and "pos=2" in browser.driver.current_url
+    assert "cell=1" in browser.address() and "pos=2" in browser.driver.current_url
     browser.keys("HOME")
     assert browser.js(readout).startswith("h.0.ln_1[0, 2, 0] = ")
     browser.js(f"""const box = {picture}.querySelector("svg").getBoundingClientRect();
@@ -128,10 +128,10 @@ def test_keys_step_along_the_tape_and_open_views(browser, url):
     browser.open(url, "view=tape&step=4")
     browser.js("document.getElementById('main').focus()")
     browser.keys(".", ".", ",")
-    assert "step=5" in browser.driver.current_url
+    assert "step=5" in browser.address()
     assert browser.js("return document.getElementById('now').textContent").startswith("Step 6 of ")
     browser.keys("4")
-    assert "view=attention" in browser.driver.current_url
+    assert "view=attention" in browser.address()
     browser.keys("?")
     assert browser.js("return document.querySelector('dialog[open]') !== null")
     browser.keys("ESCAPE")
@@ -142,14 +142,10 @@ def test_enter_opens_what_the_cursor_is_on_and_escape_goes_back(browser, url):
     browser.open(url, "view=flow")
     browser.js("document.querySelector('[data-picture=flow-stream]').focus()")
     browser.keys("ARROW_RIGHT", "ARROW_RIGHT", "ENTER")
-    assert "view=tensor" in browser.driver.current_url
-    assert "entry=h.0.residual_2" in browser.driver.current_url
+    assert "view=tensor" in browser.address()
+    assert "entry=h.0.residual_2" in browser.address()
     browser.keys("ESCAPE")
-    shown = "return document.querySelector('section:not([hidden])').id"
-    for _ in range(50):
-        if browser.js(shown) == "view-flow":
-            break
-    assert browser.js(shown) == "view-flow"
+    browser.becomes("return document.querySelector('section:not([hidden])').id", "view-flow")
 
 
 def test_a_layers_name_opens_its_text(browser, url):
@@ -378,7 +374,7 @@ def test_a_check_without_a_picture_has_its_verdict_in_words(browser, tmp_path, p
 def test_the_keys_close_to_the_button_and_a_fresh_tape_opens_at_its_start(browser, url):
     browser.open(url)
     browser.keys("?", "ESCAPE")
-    assert browser.js("return document.activeElement.id") == "help"
+    browser.becomes("return document.activeElement.id", "help")
     words(browser, "tape")
     assert browser.js("return document.getElementById('now').textContent").startswith("Step 1 of")
 
