@@ -31,6 +31,7 @@ from .subject import CallError, users_code
 
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 HERE = str(Path(__file__).parents[1])
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 Definition = ast.FunctionDef | ast.Lambda
 HOLDERS = (types.FunctionType, types.MethodType, types.CellType, type, dict, list, tuple, set,
            staticmethod, classmethod, property, functools.partial)
@@ -320,9 +321,10 @@ def _holders(codes: set[types.CodeType]) -> list[types.FunctionType]:
     """The functions that run these codes."""
     found = [h for h in (gc.get_referrers(*codes) if codes else ())
              if isinstance(h, types.FunctionType) and h.__code__ in codes]
-    # CPython 3.13 without the GIL hides from gc what was there before the first thread
-    hidden = codes - {h.__code__ for h in found}
-    return found + (_in_modules(hidden) if hidden else [])
+    # CPython 3.13 without the GIL hides from gc what was there before the first thread, though
+    # perhaps not a copy of it
+    hidden = codes if FREE_THREADED else codes - {h.__code__ for h in found}
+    return found + [h for h in _in_modules(hidden) if h not in found] if hidden else found
 
 
 def _in_modules(codes: set[types.CodeType]) -> list[types.FunctionType]:

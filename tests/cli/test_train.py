@@ -340,7 +340,9 @@ def test_what_a_killed_longer_run_asked_for_is_noted_unless_it_is_asked_for_agai
     lambda folder: shutil.rmtree(folder, ignore_errors=True),
     lambda folder: [shutil.rmtree(part, ignore_errors=True) if part.is_dir() else
                     part.unlink(missing_ok=True) for part in folder.iterdir()],
-    lambda folder: (folder.rename("elsewhere"), shutil.copytree("elsewhere", folder)),
+    # the run may make a folder of its own there meanwhile
+    lambda folder: (folder.rename("elsewhere"),
+                    shutil.copytree("elsewhere", folder, dirs_exist_ok=True)),
 ])
 def test_a_run_whose_folder_is_renamed_deleted_or_replaced_ends_with_3_and_loses_nothing(
         npgpt, process, run_folder, go):

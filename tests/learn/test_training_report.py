@@ -1,6 +1,8 @@
 """What train shows: whose each layer is, how often it ran, the loss, a sample, the speed."""
 
+import math
 import os
+import re
 
 import pytest
 
@@ -33,7 +35,10 @@ def test_it_says_which_layers_are_the_learners_and_how_often_they_ran(space):
     assert "yours      softmax" in text and "held-out loss" in text and "a sample:" in text
     assert "gelu (exercise 7)" in text and "not used   entropy: passed" in text
     said = " ".join(text.split())
-    assert "costs 4.63; 300 steps" in said and "3 are a short run" in said
+    # the text is a little different in every version of Python
+    chance = re.search(r"among all (\d+) alike costs (\S+); 300 steps", said)
+    assert abs(float(chance[2]) - math.log(int(chance[1]))) < 0.006
+    assert "3 are a short run" in said
     assert lines[-1] == "next: exercise 1, npgpt learn next difference"
     assert max(map(len, lines)) <= 80
     assert value["yours"] == {"softmax": "softmax"} and len(value["losses"]) == 3

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import sysconfig
 
 import pytest
 
@@ -83,9 +84,15 @@ def assert_near(name, share, recompute=False, shards=1, batches=1, **variant):
 
 on_linux = pytest.mark.skipif(
     sys.platform != "linux", reason="measured as Linux counts resident memory")
+# CPython frees an array when its last use ends, but without the GIL one that a sleeping thread made
+# only when that thread runs again: npgpt/machine/README.md
+at_once = pytest.mark.skipif(
+    bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    reason="without the GIL a peak depends on when threads wake")
 
 
 @on_linux
+@at_once
 @pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize("name", CASES)
 def test_the_predicted_peak_is_within_ten_percent_of_a_real_process(name, recompute):
@@ -93,12 +100,14 @@ def test_the_predicted_peak_is_within_ten_percent_of_a_real_process(name, recomp
 
 
 @on_linux
+@at_once
 @pytest.mark.parametrize("name", ["long context", "mostly parameters"])
 def test_gradients_of_several_batches_are_added_without_a_third_set(name):
     assert_near(name, 0.1, batches=3)
 
 
 @on_linux
+@at_once
 @pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize("name", CASES)
 def test_the_peak_of_shards_is_near_the_prediction_too(name, recompute):
@@ -107,6 +116,7 @@ def test_the_peak_of_shards_is_near_the_prediction_too(name, recompute):
 
 
 @on_linux
+@at_once
 @pytest.mark.parametrize("name", CASES)
 def test_the_peak_with_frozen_weights_is_near_the_prediction_too(name):
     assert_near(name, 0.15, lora_rank=4, lora_on="c_attn,c_proj")
@@ -183,6 +193,7 @@ print(peak - before, predicted)
 
 
 @on_linux
+@at_once
 @pytest.mark.parametrize("name", ["long context", "large vocabulary"])
 def test_the_prediction_counts_what_worker_processes_hold_and_share(name):
     values, batch, length = CASES[name]
