@@ -39,8 +39,9 @@ A file can give the shapes itself, in a comment above a forward or a class:
   # gradcheck: x=(2,4,4) conv_param={'stride': 2, 'pad': 1} axes=tuple(0,1)
   # gradcheck: n_in=3 n_out=4 x=(2,3)      of a class: its constructor too
 
-exit codes: 0 all gradients right, 1 a finding (also: undecided), 2 usage,
-3 the file cannot be read or is not Python
+exit codes: 0 all gradients right, 1 a finding (also: undecided, or not
+examined), 2 a mistake in the command, or nothing in the file could be
+examined, 3 the file cannot be read or is not Python
 """
 
 
@@ -121,6 +122,8 @@ def _examine_file(args: argparse.Namespace, colour: bool) -> int:
         raise ValueError(f"{path} is not a regular file; name a Python file")
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    if args.json is not None and not args.json.absolute().parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(args.json.parent))
     shapes = {name: value for text in args.shape for name, value in read_flag(text).items()}
     reports = list(examine_file(args.file, shapes=shapes, seed=args.seed))
     print("\n\n".join(report.text(colour=colour) for report in reports))

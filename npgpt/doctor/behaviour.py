@@ -264,7 +264,9 @@ def _compare_layout(
     if not all(np.all(np.isfinite(a)) for a in (out, *expected) if isinstance(a, np.ndarray)):
         return ""
     try:
-        _, cache = subject.call([None if a is None else change(a) for a in subject.copies()])
+        moved, cache = subject.call([None if a is None else change(a) for a in subject.copies()])
+        if not same(np.isclose(moved, out, 1e-6, 1e-9), np.ones(out.shape, bool)):
+            return ""  # random numbers that are drawn in the order of memory, as PyTorch's are
         grads = _backward(subject, dout, cache)
     except CallError as failed:
         return f"With {words} arrays a call raises {type(failed.error).__name__}: {failed}"

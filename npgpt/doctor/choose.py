@@ -19,13 +19,14 @@ import numpy as np
 
 from ..arrays import Array
 from .behaviour import check_linear
+from .changes import Change
 from .fault import Fault, close, fit
 from .findings import finding, unnamed
 from .layout import rearranged, shuffled
 from .measure import Evidence, Measurement, evidence, usable
 from .paths import Cause, Paths
 from .places import common_ratio, elementwise, mask, repeated_ids, scaled_parts, slices
-from .repair import Change, repairs
+from .repair import repairs
 from .report import Finding
 from .softmax_faults import of_softmax
 from .subject import CallError

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..gradcheck.numeric import signs
+from ..gradcheck.pair import ContractError
 from .arguments import Arguments
 from .check import examine
 from .pair import Pair
@@ -24,6 +25,19 @@ def missing(name: str) -> ImportError:
     """The error where a framework is not there."""
     return ImportError(f"this check needs {name}; install it with: python -m pip install "
                        "'npgpt[frameworks]'")
+
+
+def _cut(name: str) -> str:
+    return "its gradient is None: backward returned that, or it is cut off on the way, as by " \
+        "detach(), .data, numpy() or once_differentiable."
+
+
+def outputs(found: list[Any]) -> list[Any]:
+    """The outputs themselves; raises ContractError where a function gave no array of floats."""
+    if not found:
+        raise ContractError("the function gives no array of floats, so there is no gradient; let "
+                            "it return a tensor (no .item(), no integers)")
+    return found
 
 
 class Graph:
@@ -59,10 +73,10 @@ class Derivative(ABC):
         names, keys = list(self.arguments.names), list(self.functions)
         if second_order:
             program = Program(self.functions, lambda functions: self.gradient_pair(
-                lambda shape: np.asarray(signs(shape, np.random.default_rng(0)))))
+                lambda shape: np.asarray(signs(shape, np.random.default_rng(0)))), missing=_cut)
             names = [f"{name} (second order)" for name in names]
         else:
-            program = Program(self.functions, self.pair, keys[0], keys[-1])
+            program = Program(self.functions, self.pair, keys[0], keys[-1], _cut)
         subject = Subject.of(program, self.arguments.arrays, names, self.name)
         subject.fixed_sizes = True
         return subject

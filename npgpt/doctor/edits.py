@@ -94,7 +94,7 @@ def fill(template: Any, **parts: Any) -> Any:
 
 
 class _Fold(ast.NodeTransformer):
-    """`r ** (2 + 1)` is written r ** 3, `a + -b` a - b, `1.5 * (2 * r)` 3 * r."""
+    """`r ** (2 + 1)` is written r ** 3, `r ** (2 - 1)` r, `1.5 * (2 * r)` 3 * r."""
 
     def visit_BinOp(self, node: ast.BinOp) -> object:
         self.generic_visit(node)
@@ -104,6 +104,8 @@ class _Fold(ast.NodeTransformer):
         if isinstance(node.op, (ast.Add, ast.Sub)) and len(whole) == 2:
             sign = 1 if isinstance(node.op, ast.Add) else -1
             return ast.Constant(whole[0] + sign * whole[1])
+        if isinstance(node.op, ast.Pow) and isinstance(right, ast.Constant) and right.value == 1:
+            return left
         if isinstance(node.op, ast.Mult) and (number := _number(left)) is not None:
             return _times(number, node)
         return node

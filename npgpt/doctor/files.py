@@ -18,6 +18,7 @@ import importlib.util
 import inspect
 import math
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -323,7 +324,11 @@ def _load(path: Path) -> ModuleType:
             f"{path} is not valid Python: {error.msg} (line {error.lineno})"
         ) from error
     except (Exception, SystemExit) as error:  # the user's own code runs here
-        raise ValueError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+        lines = [n for frame, n in traceback.walk_tb(error.__traceback__)
+                 if frame.f_code.co_filename == str(path)]
+        where = f" (line {lines[-1]})" if lines else ""
+        raise ValueError(
+            f"{path} cannot be imported: {type(error).__name__}: {error}{where}") from error
     finally:
         sys.path.pop(0)
     return module

@@ -95,7 +95,8 @@ def suspects(m: Measurement, position: int) -> str:
     if position >= len(needs):
         return ""
     right = {i for i in m.verdict if i not in m.wrong and i < len(needs)}
-    lines = needs[position] - {line for i in right for line in needs[i]}
+    # line 0 is no line of the user's
+    lines = needs[position] - {line for i in right for line in needs[i]} - {0}
     if not lines:
         return ""
     first, last = (source.lines[source.name] + line - 1 for line in (min(lines), max(lines)))

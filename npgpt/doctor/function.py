@@ -29,6 +29,9 @@ def check_function(f: Callable[..., object], grad: Callable[..., object], *x: ob
     >>> check_function(lambda x: np.sum(x**3), lambda x: 3 * x**2, np.array([1.0, 2.0])).ok
     True
     """
+    if not callable(f) or not callable(grad):
+        raise ContractError("expected two functions, f and grad, and then the inputs; got "
+                            f"{describe(f)} and {describe(grad)}")
     given = x[0] if len(x) == 1 and isinstance(x[0], tuple) else x
     arguments = Arguments(f, given, every=True)
     arguments.require()
@@ -94,9 +97,14 @@ def check_scalar(
 
         return forward, lambda dout, cache: scaled(dout, values)
 
-    subject = Subject.of(Program({"f": f}, pair, "f", "f"), arguments.arrays, arguments.names, op)
+    def missing(name: str) -> str:
+        return f"grads has none under {', '.join(paths(name))}; it has " \
+            f"{', '.join(n for n, _ in leaves(given)) or 'nothing'}."
+
+    program = Program({"f": f}, pair, "f", "f", missing)
+    subject = Subject.of(program, arguments.arrays, arguments.names, op)
     report = examine(subject, seed, thorough=False)
-    known = {s for name in arguments.names for s in _paths(name)}
+    known = {s for name in arguments.names for s in paths(name)}
     report.findings += [
         Finding("unexpected-gradient", name, "There is a gradient but no parameter of this name.")
         for name, _ in leaves(given) if name not in known
@@ -124,7 +132,8 @@ def gradient_arrays(gradients: tuple[object, ...]) -> tuple[object, ...]:
                  else to_numpy(g) for g in gradients)
 
 
-def _paths(name: str) -> list[str]:
+def paths(name: str) -> list[str]:
+    """The names under which the gradient of such as `fc.W` may be: `fc.W`, `fc.dW`, ..."""
     above, dot, last = name.rpartition(".")
     return [above + dot + spelling for spelling in spellings(last)]
 

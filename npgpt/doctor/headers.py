@@ -31,7 +31,8 @@ MOST_ELEMENTS = 10**8   # a gigabyte of float64: a check of that many would not 
 # arguments of these names are settings even where they stand before the `*`
 SETTINGS = {"axes", "axis", "shape", "size", "pad", "padding", "stride", "strides", "dilation",
             "kernel_size", "pool_size", "dims"}
-_HEADER = re.compile(r"#\s*gradcheck:\s*(?P<body>.*)")
+# the colon is easily forgotten
+_HEADER = re.compile(r"#\s*gradcheck(?::|\s+(?=\w+\s*=))\s*(?P<body>.*)")
 _DRAWN = re.compile(r"(floats|const|ids|bools|)\s*(\([\d\s,]*\))(?:([<>])(-?[\d.]+(?:e-?\d+)?))?")
 
 
@@ -167,11 +168,9 @@ def make_inputs(
         elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         elif parameter.default is parameter.empty:
-            sample = " ".join(f"{p}=(2,3,8)" for p in known)
-            raise ValueError(
-                f"no shape for {name}; expected a line such as `# gradcheck: {sample}` above it, "
-                "with the right shapes"
-            )
+            sample = " ".join(f"{p}=(2,3)" for p in known if p not in values)
+            raise ValueError(f"no shape for {name}; expected a line such as `# gradcheck: {sample}`"
+                             " above it, each with its own shape")
         elif positional and any(later in values for later in list(known)[place:]):
             if parameter.default is None:
                 inputs.append(None)
@@ -228,6 +227,8 @@ def drawn(text: str, rng: np.random.Generator) -> object:
     if math.prod(shape) > MOST_ELEMENTS:
         raise ValueError(f"{text} has {math.prod(shape):,} elements; expected at most "
                          f"{MOST_ELEMENTS:,}")
+    if kind == "ids" and int(match[4] or 2) < 1:
+        raise ValueError(f"{text} has no ids; expected a bound of at least 1, such as ids(2,3)<7")
     if kind == "ids":
         ids = np.asarray(rng.integers(0, int(match[4] or 2), shape))
         if ids.size > 1:  # one id comes twice: that is where `=` for `+=` shows

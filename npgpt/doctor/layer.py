@@ -18,7 +18,7 @@ from .pair import argument_names
 from .parameters import Parameter, parameters
 from .report import Report
 from .subject import CallError, Function, Program, Subject, users_code
-from .tree import is_tree, leaves, rebuilt
+from .tree import is_tree, leaves, rebuilt, spellings
 
 BACKWARDS = ("backward", "backprop", "bprop")
 STEPS = ("learning_rate", "lr", "eta", "alpha", "step_size")
@@ -85,7 +85,16 @@ def layer_subject(
 
     arrays = (*inputs, *(parameter.get(layer) for parameter in found))
     names = [*calls.labels, *(parameter.name for parameter in found)]
-    program = Program(calls.methods, pair, calls.names[0], calls.names[1])
+
+    def missing(name: str) -> str:
+        if name in calls.labels:
+            return f"{calls.names[1]} returned None, or nothing, for it."
+        own = name.rpartition(".")
+        places = ", ".join(f"self.{own[0]}{own[1]}{s}" for s in spellings(own[2])[1:])
+        return f"{calls.names[1]} leaves no gradient for it in one of {places}, nor returns it " \
+            "behind the input's."
+
+    program = Program(calls.methods, pair, calls.names[0], calls.names[1], missing)
     subject = Subject.of(program, arrays, names, calls.kind.__name__)
     subject.fixed_sizes = True  # of what else the layer holds, nobody knows
     return subject, [note] if note else []
@@ -97,6 +106,9 @@ class _Calls:
     def __init__(self, layer: object, count: int, settings: dict[str, object]) -> None:
         self.layer, self.count, self.settings = layer, count, settings
         self.kind = type(layer)
+        if isinstance(layer, type):
+            raise ContractError(f"expected an object, got the class {layer.__name__}: give an "
+                                f"instance, {layer.__name__}(...)")
         self.methods: dict[str, Function] = {
             name: value for base in reversed(self.kind.__mro__[:-1])
             for name, value in vars(base).items() if inspect.isfunction(value)}

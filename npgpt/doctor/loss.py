@@ -12,7 +12,7 @@ import numpy as np
 from ..gradcheck.pair import ContractError, constant, describe
 from .arguments import Arguments
 from .check import examine
-from .function import checked_number, gradient_arrays, scaled
+from .function import checked_number, gradient_arrays, paths, scaled
 from .pair import fresh_copy
 from .report import Report
 from .subject import CallError, Function, Program, Subject
@@ -56,7 +56,10 @@ def check_loss(f: Callable[..., object], *given: object, **settings: object) -> 
     def pair(functions: Mapping[str, Function]) -> tuple[Function, Function]:
         return lambda *arrays: call(functions["f"], arrays), lambda dout, grads: scaled(dout, grads)
 
-    program = Program({"f": getattr(f, "__func__", f)}, pair, "f", "f")
+    def missing(name: str) -> str:
+        return f"f gives none for it, under none of {', '.join(paths(name))}."
+
+    program = Program({"f": getattr(f, "__func__", f)}, pair, "f", "f", missing)
     name = getattr(f, "__name__", type(f).__name__)
     subject = Subject.of(program, arguments.arrays, arguments.names, name)
     notes = []

@@ -29,11 +29,12 @@ class Pair:
         inputs: Sequence[object], settings: dict[str, object],
     ) -> None:
         self.forward, self.backward, self.settings = forward, backward, settings
-        self.inputs = tuple(as_array(v.value if isinstance(v, constant) else v) for v in inputs)
+        self.names = argument_names(forward, len(inputs), settings)
+        self.inputs = tuple(as_array(v.value if isinstance(v, constant) else v, name)
+                            for v, name in zip(inputs, self.names))
         self.floats = tuple(
             i for i, (a, v) in enumerate(zip(self.inputs, inputs))
             if a is not None and a.dtype.kind == "f" and not isinstance(v, constant))
-        self.names = argument_names(forward, len(inputs), settings)
         self.by_place = _before_settings(forward, len(inputs), settings)
 
     def array(self, position: int) -> Array:

@@ -20,7 +20,9 @@ Path = tuple[tuple[str, Any], ...]      # ("attr", name) and ("item", key), from
 DEPTH = 8
 GRADS = ("grads", "gradients", "dparams", "grad")
 # an array of such a name is a parameter even where backward gives no gradient for it
-_PARAMETER = re.compile(r"(w|b|weights?|bias(es)?|gamma|beta|kernel|gain)(_?\w)?", re.I)
+_PARAMETER = re.compile(
+    r"(w|b|u|v|r|weights?|bias(es)?|gamma|beta|alpha|theta|g|gain|scale|shift|slope|kernel|"
+    r"emb(ed(ding)?s?)?)(_?\w)?", re.I)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from .subject import CallError, users_code
 def described(error: Exception) -> str:
     """Such as: ValueError: matmul: Input operand 1 has a mismatch; line 7 of linear_backward:
     `dout @ W`: (2, 4) @ (3, 4)."""
-    text = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
+    text = f"{type(error).__name__}: {_cut(' '.join(str(error).split()))}".removesuffix(": ")
     found = failure(error)
     if found is not None:
         return f"{text}; {found[2]}"
@@ -21,6 +21,10 @@ def described(error: Exception) -> str:
               for frame, line in walk_tb(error.__traceback__)
               if not frame.f_code.co_filename.startswith((HERE, *LIBRARIES))]
     return text + (places[-1] if places else "")
+
+
+def _cut(text: str, most: int = 300) -> str:
+    return text if len(text) <= most else f"{text[:most].rpartition(' ')[0]} ..."
 
 
 def failure(error: BaseException) -> tuple[Function, ast.expr, str] | None:

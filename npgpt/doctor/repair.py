@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import copy
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,9 +23,8 @@ import numpy as np
 from ..arrays import Array
 from ..gradcheck.numeric import norm
 from ..gradcheck.pair import ContractError
+from .changes import Change, Repair, better, describe
 from .edits import Edit, fill, names_in, structural, swaps, throughout, tree
-from .fault import Fault
-from .kinds import KINDS
 from .measure import Measurement, measure
 from .reach import Reach, is_pure
 from .rows import (
@@ -43,36 +40,13 @@ from .rows import (
     Row,
 )
 from .sites import Site, alike, difference, is_value, statement_slots, within
-from .source import Slot, shortened, slots
+from .source import Slot, slots
 from .subject import CallError, users_code
 from .suspects import Suspects
 from .worlds import Budget, Elsewhere, World
 
 LOOP = 400  # runs for one statement in a loop and one level of rows
 ROUNDS = 3  # faults that are searched one after another
-
-
-@dataclass
-class Repair:
-    """A change after which the gradients at `positions` are right."""
-
-    kind: str
-    site: Site
-    slot: Slot
-    new: Any
-    positions: set[int]
-    everywhere: bool = True
-
-
-@dataclass(frozen=True)
-class Change:
-    """A fault whose repair is known, the `inputs` whose gradients it reaches, and the repair in
-    words: line 9 of f has `a`; `b` would be right. Does it change `forward`'s output?"""
-
-    fault: Fault
-    inputs: list[int]
-    text: str
-    forward: bool = False
 
 
 def repairs(m: Measurement, wrong: list[int], budget: Budget) -> list[Change]:
@@ -362,39 +336,3 @@ class Search(Suspects):
                 yield repair
                 if repair.everywhere:
                     return
-
-
-def better(a: Repair, b: Repair) -> bool:
-    """Is a repair to be preferred: proven at other sizes, or for more gradients?"""
-    return (a.everywhere, len(a.positions)) > (b.everywhere, len(b.positions))
-
-
-def describe(repair: Repair, wrong: set[int]) -> Change:
-    """The fault that a change repairs, with its line and what would be right there."""
-    site, old, new, kind = repair.site, repair.slot.get(), repair.new, repair.kind
-    before, after = ast.unparse(old), ast.unparse(ast.fix_missing_locations(copy.deepcopy(new)))
-    where = f"line {getattr(old, 'lineno', site.line)} of {site.function.name}"
-    if kind == "wrong-variable" and isinstance(new, ast.BinOp) and ast.dump(old) in (
-            ast.dump(new.left), ast.dump(new.right)):
-        kind = "term-factor" if isinstance(new.op, (ast.Mult, ast.Div)) else "missing-term"
-    if site.parameter:
-        place = "after" if site.after else "before"
-        text = f"{place} {where}, `{site.parameter} = {after}` is missing."
-    elif kind == "forgotten-return":
-        text = f"{where} computes `{before}` and does not return it; `{after}` would be right."
-    elif isinstance(new, ast.Pass):
-        text = f"{where} has `{before}`; without it all is right."
-    elif isinstance(old, ast.arguments):
-        text = f"{where} takes `({before})`; `({after})` would be right."
-    else:
-        target = getattr(site.statement, "targets", [None])[0]
-        if repair.slot is site.slot and isinstance(target, ast.Name):
-            before, after = f"{target.id} = {before}", f"{target.id} = {after}"
-        around = shortened(repair.slot.parent) if isinstance(repair.slot.parent, ast.expr) else ""
-        parent = f" in `{around}`" if around and around.strip("(),") != before.strip("()") else ""
-        text = f"{where} has `{before}`{parent}; `{after}` would be right."
-    which = "every gradient equals" if repair.positions == wrong else "these gradients equal"
-    more = "other inputs and other sizes" if repair.everywhere else "other random `dout`"
-    fault = Fault(kind, f"{KINDS[kind].rstrip('.')}: {text}",
-                  f"with this one change {which} the numerical one, here and at {more}")
-    return Change(fault, sorted(repair.positions), text, site.forward)

@@ -113,6 +113,8 @@ STRUCTURE = _rows("""
     E[I] -> E[I + 1] : wrong-variable
     np.argmin(E, *X, **K) -> np.argmax(E, *X, **K) : mask-redrawn
     np.argmax(E, *X, **K) -> np.argmin(E, *X, **K) : mask-redrawn
+    E ** F -> F * E ** (F - 1) : term-factor
+    E * E -> 2 * E : term-factor
     E ** F -> E ** (F - 1) : missing-factor
     E ** F -> E ** (F + 1) : missing-factor
     E.astype(F) -> E : float32

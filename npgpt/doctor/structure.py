@@ -5,6 +5,7 @@ forgotten special case shows, empty axes and axes of length one.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,8 @@ from ..gradcheck.pair import ContractError, describe
 from .measure import measure, step_around
 from .raised import described
 from .report import Finding
-from .subject import CallError, Subject
+from .subject import CallError, Program, Subject
+from .tree import is_array, leaves
 
 
 @dataclass
@@ -117,10 +119,15 @@ def _count_text(subject: Subject, grads: tuple[object, ...]) -> str:
             f"backward returned {describe(grads[0])}; expected a tuple of gradients, one for each "
             f"array of forward ({names})."
         )
+    several = len(subject.inputs) != 1
+    nests = [name for name, value in subject.settings.items() if isinstance(value, Mapping)
+             and any(is_array(v) for _, v in leaves(value))]
+    dicts = f" The dict {nests[0]} counts as a setting: give its arrays one by one, or use " \
+        "check_function, which takes dicts." if nests else ""
     return (
         f"backward returned {len(grads)} gradient{'s' * (len(grads) != 1)}, but forward took "
-        f"{len(subject.inputs)} arrays ({names}): one for each, in this order, None for integer "
-        "ids."
+        f"{len(subject.inputs)} array{'s' * several} ({names})"
+        f"{': one for each, in this order, None for integer ids' * several}.{dicts}"
     )
 
 
@@ -154,6 +161,8 @@ def _one(subject: Subject, i: int, grad: Any) -> Finding | None:
     """What is wrong with one gradient, without its values."""
     name, x = subject.names[i], subject.inputs[i]
     if i not in subject.floats:
+        if x is not None and x.dtype.kind == "f":
+            return None     # a constant, whose gradient nobody asks for
         what = (
             "is None" if x is None else f"holds {'flags' if x.dtype.kind == 'b' else 'integer ids'}"
         )
@@ -161,12 +170,10 @@ def _one(subject: Subject, i: int, grad: Any) -> Finding | None:
         return None if grad is None else Finding(
             "unexpected-gradient", name, f"{text}{describe(grad)}.")
     if grad is None:
-        if len(subject.inputs) == 1:
+        if len(subject.inputs) == 1 and subject.program.missing is Program.missing:
             return Finding("missing-gradient", name, _count_text(subject, (grad,)))
         return Finding("missing-gradient", name,
-                       f"{name} has shape {subject.shape(i)}, but backward returned None for it. "
-                       f"If it has no gradient, such as targets or a mask, give constant({name}), "
-                       f"or {name}=const(2,3) in a header.")
+                       f"{name} has shape {subject.shape(i)}, but {subject.program.missing(name)}")
     if not _is_number(grad):
         return Finding("not-an-array", name, f"The gradient of {name} is {describe(grad)}.")
     dtype = np.asarray(grad).dtype

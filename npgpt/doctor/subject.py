@@ -45,19 +45,26 @@ def users_code() -> Iterator[None]:
 Function = Callable[..., Any]
 
 
+def _constant(name: str) -> str:
+    return "backward returned None for it. If it has no gradient, such as targets or a mask, " \
+        f"give constant({name}), or {name}=const(2,3) in a header."
+
+
 @dataclass(frozen=True)
 class Program:
     """The user's own `functions` by name, and the (forward, backward) that `pair` makes of them, or
     of others under the same names.
 
     `forward` and `backward` are the names of what computes the output and the gradients: the same
-    one for a function that gives both.
+    one for a function that gives both. `missing` goes on, for the name of an input without a
+    gradient, where one was looked for.
     """
 
     functions: Mapping[str, Function]
     pair: Callable[[Mapping[str, Function]], tuple[Function, Function]]
     forward: str = "forward"
     backward: str = "backward"
+    missing: Callable[[str], str] = _constant
 
 
 class Subject(Pair):

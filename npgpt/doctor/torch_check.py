@@ -15,7 +15,7 @@ import numpy as np
 from ..arrays import Array
 from .arguments import Arguments
 from .check import examine
-from .derivative import Derivative, Graph, missing, with_second_order
+from .derivative import Derivative, Graph, missing, outputs, with_second_order
 from .pair import argument_names
 from .report import Report
 from .subject import CallError, Function, users_code
@@ -122,8 +122,8 @@ class _Call(Derivative):
             tensors = [None if a is None else self._tensor(a) for a in arrays]
             with self._settled():
                 result = self._called(functions, kind, self.arguments.filled(tensors))
-            outs = [t for _, t in leaves(result) if isinstance(t, self.torch.Tensor)
-                    and (t.is_floating_point() or t.is_complex())]
+            outs = outputs([t for _, t in leaves(result) if isinstance(t, self.torch.Tensor)
+                            and (t.is_floating_point() or t.is_complex())])
             values = tuple(t.detach().cpu().resolve_conj().numpy().astype(
                 complex if t.is_complex() else float) for t in outs)
             return values if is_tree(result) else values[0], Graph((outs, tensors))

@@ -8,6 +8,7 @@ import sys
 import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,12 +30,13 @@ METHODS = (
     "argmax", "argmin", "argsort", "diagonal",
 )
 _OWN = (__file__, str(np.__path__[0]))
+_DOCTOR = str(Path(__file__).parent)    # what stands between the user's code and a pair
 MAKERS = ("zeros", "ones", "empty", "full", "eye", "arange")
 
 
 @dataclass(eq=False)
 class Step:
-    """One value: how it was computed, its line, the name it has in the function.
+    """One value: how it was computed, its line (0: not the user's), its name in the function.
 
     `statement` is what changed an array in place, and gives no value; `key` is that of a part.
     """
@@ -83,7 +85,9 @@ class Tape:
         frame: types.FrameType | None = sys._getframe(2)
         while frame is not None and frame.f_code.co_filename.startswith(_OWN):
             frame = frame.f_back
-        if frame is not None:
+        if frame is not None and frame.f_code.co_filename.startswith(_DOCTOR):
+            step.line = 0
+        elif frame is not None:
             step.line = frame.f_lineno
             for name, value in frame.f_locals.items():
                 if isinstance(value, Traced) and value.step and not value.step.name:

@@ -23,7 +23,7 @@ import numpy as np
 from ..gradcheck.numeric import signs
 from .pair import fresh_copy, parameters
 from .source import Source, UserCode, read
-from .subject import CallError, Subject, users_code
+from .subject import CallError, Program, Subject, users_code
 from .traced_array import Ref, Step, Tape, TracedNumpy
 
 
@@ -89,6 +89,7 @@ def _traced(subject: Subject, name: str) -> Source | None:
         names = own if len(own) == 2 else ["dout", "cache"]
         source = _write(
             subject.backward, name, names, [signs(out.shape, rng), cache], {}, hints)
+    source = _renamed(source, subject.program, name)
     built = source.build()
     for one in (subject, subject.moved(0.3, rng)):
         with users_code(), np.errstate(all="ignore"):
@@ -100,6 +101,15 @@ def _traced(subject: Subject, name: str) -> Source | None:
             if not all(map(_equal, given, true)):
                 return None
     return source
+
+
+def _renamed(source: Source, program: Program, role: str) -> Source:
+    """The same under the name that the user's own function has."""
+    key = program.forward if role == "forward" else program.backward
+    name = getattr(program.functions[key], "__name__", "")
+    (tree,) = source.functions.values()
+    tree.name = name if name.isidentifier() else key
+    return Source(tree.name, {tree.name: tree}, source.globals, {tree.name: 1})
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -125,9 +135,7 @@ def _write(
             result = result[:1] + (None,)
         tree = _function(tape, role, names, tape.node(result))
     space = {"np": np, **tape.constants}
-    name = getattr(function, "__name__", "")
-    tree.name = name if name.isidentifier() else role
-    return Source(tree.name, {tree.name: tree}, space, {tree.name: 1})
+    return Source(role, {role: tree}, space, {role: 1})
 
 
 def _leaves(value: Any, node: ast.expr, tape: Tape, hints: list[tuple[str, object]]) -> object:

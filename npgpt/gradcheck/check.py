@@ -1,7 +1,5 @@
-"""The check: what backward gives against numeric derivatives, input by input.
-
-proof.py is the idea. Here a gradient may also be right at a kink (either slope counts), where it is
-zero (up to rounding), where an input is masked with minus infinity (that element does not move),
+"""The check of proof.py, input by input, also at a kink (either slope counts), where the gradient
+is zero (up to rounding), where an input is masked with minus infinity (that element does not move),
 and in a tensor of millions (random signed directions are moved, and one wrong element shows).
 """
 
@@ -88,7 +86,8 @@ def check(
 
     def gradients(dout: Array, *arrays: object) -> tuple[object, ...]:
         given = backward(dout, run(*arrays)[1])
-        return given if isinstance(given, tuple) else (given,)
+        kinds = (tuple, list) if len(arrays) > 1 else tuple
+        return tuple(given) if isinstance(given, kinds) else (given,)
 
     return _checked(forward, names_of(forward, len(inputs)), inputs,
                     lambda *arrays: run(*arrays)[0], gradients)
@@ -137,10 +136,8 @@ def _flat(tree: Mapping[str, object], above: str = "") -> Iterator[tuple[str, ob
     if not isinstance(tree, Mapping):
         raise ContractError(f"expected a dict of arrays by name, got {describe(tree)}")
     for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{name}.")
-        else:
-            yield above + name, value
+        yield from _flat(value, f"{above}{name}.") if isinstance(value, Mapping) else [
+            (above + name, value)]
 
 
 def _nested(tree: Mapping[str, object], leaves: Iterator[object]) -> dict[str, object]:
@@ -153,7 +150,7 @@ def _checked(
     f: Callable[..., object], gradients: Callable[..., tuple[object, ...]],
 ) -> Report:
     """Check f(*inputs) -> out and gradients(dout, *inputs), made of the user's own function."""
-    arrays = [as_array(v.value if isinstance(v, constant) else v) for v in inputs]
+    arrays = [as_array(v.value if isinstance(v, constant) else v, n) for v, n in zip(inputs, names)]
 
     def out_of(i: int, x: Array) -> Array:
         # the other floats follow the dtype of x, so that a complex number can pass through all of f
@@ -177,14 +174,14 @@ def _checked(
         problem = next(filter(None, (_problem(g, name, x, out) for g in given)), "")
         rows.append(Row(name, x.shape, np.inf, 0.0, "", problem, "wrong") if problem else _row(
             name, x, functools.partial(out_of, i), out, douts, given, rng))
-    name = getattr(user, "__name__", type(user).__name__)
-    return Report(name.removesuffix("_forward"), tuple(rows))
+    op = getattr(user, "__name__", type(user).__name__)
+    return Report(op.removesuffix("_forward"), tuple(rows))
 
 
 def _problem(given: object, name: str, x: Array, out: Array) -> str:
     """What is wrong, before any number is compared, with what backward gave for one input."""
     if isinstance(given, tuple):
-        return f"backward returned {len(given)} gradients; expected one for each input, or None"
+        return f"the count of gradients is {len(given)}; expected one for each input, or None"
     if given is None:
         return f"backward gave None; if {name} has no gradient, pass constant({name})"
     array = to_numpy(given)

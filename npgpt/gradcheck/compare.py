@@ -1,4 +1,6 @@
-"""When a given gradient agrees with the numeric one. All tolerances stand here."""
+"""When a given gradient agrees with the numeric one: |given - numeric| is at most a fraction of
+what an element could be, plus the numeric error bar, plus rounding. The tolerances and why.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,7 @@ def agree(
     have had, `epsilon` forward's precision, `spread` how far the slopes of a kink's two sides are
     from the middle between them, `noise` what else rounding may move.
     """
-    # what the checker cannot measure accuses nobody, but a NaN from backward is never right
+    # where the numeric side is NaN nothing is called wrong, but a NaN from backward always is
     known = np.isfinite(numeric) & np.isfinite(error_bar) & np.isfinite(spread)
     numeric, bar, reach = (np.where(known, a, 0.0) for a in (numeric, error_bar, reach))
     gap = np.where(np.isfinite(given), np.maximum(np.abs(given - numeric) - spread, 0.0), np.inf)

@@ -21,13 +21,13 @@ class constant(NamedTuple):
     value: object
 
 
-def as_array(value: object) -> Array | None:
+def as_array(value: object, name: str = "an input") -> Array | None:
     """An input as an array, floats as float64; None stays. Raises ContractError."""
     if value is None:
         return None
     array = to_numpy(value)
     if array.dtype.kind not in "fiub":
-        raise ContractError(f"expected floats, integers or booleans, got {describe(value)}")
+        raise ContractError(f"{name} must hold floats, integers or booleans, got {describe(value)}")
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 

@@ -374,3 +374,10 @@ def test_the_note_names_the_seed_that_shows_what_the_given_one_does_not(tmp_path
     (report,) = examine_file(write(tmp_path, HUBER.replace("SLOPE", "d")), seed=27)
     (note,) = report.notes
     assert note.startswith("The inputs of --seed 27 do not show it, those of --seed 28 do")
+
+
+def test_an_exception_in_the_file_itself_is_named_with_its_line(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("a = 1\n\nb = a / 0\n")
+    with pytest.raises(ValueError, match=r"ZeroDivisionError: division by zero \(line 3\)"):
+        examine_file(path)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from npgpt.doctor import check_function, check_scalar
+from npgpt.gradcheck.pair import ContractError
 
 from .pairs import normal
 
@@ -184,3 +185,13 @@ def test_missing_and_foreign_gradients_are_told():
     report = check_scalar(loss, p, wrong)
     assert {f.argument: f.kind for f in report.findings} == {
         "c": "missing-gradient", "d": "unexpected-gradient"}
+
+
+def test_a_misspelt_name_is_told_with_the_names_that_are_there():
+    found = check_scalar(lambda p: (p["w"] ** 2).sum(), {"w": np.ones(2)}, {"W": 2 * np.ones(2)})
+    assert "grads has none under w, dw, d_w, grad_w, w_grad; it has W" in found.findings[0].message
+
+
+def test_a_forgotten_gradient_function_is_told():
+    with pytest.raises(ContractError, match="expected two functions, f and grad"):
+        check_function(np.sum, np.ones(3))

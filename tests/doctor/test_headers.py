@@ -71,3 +71,13 @@ def test_a_flag_says_whatever_a_header_says(text, value):
 def test_a_flag_that_does_not_read_is_told(text):
     with pytest.raises(ValueError, match="cannot read --shape"):
         read_flag(text)
+
+
+def test_a_header_without_its_colon_is_read_and_other_comments_are_not():
+    text = "#gradcheck x=(2,3)\n# gradcheck is a tool\n# gradcheck: x=(4,)\n"
+    assert [(h.line, h.text) for h in read_headers(text)] == [(1, "x=(2,3)"), (3, "x=(4,)")]
+
+
+def test_ids_below_nothing_are_rejected():
+    with pytest.raises(ValueError, match="bound of at least 1"):
+        drawn("ids(2,3)<0", np.random.default_rng(0))

@@ -231,3 +231,22 @@ def test_an_object_without_the_methods_is_one_sentence(layer, says):
 
 def test_what_the_layer_raises_is_reported():
     assert check_layer(Linear(), normal(0, 2, 5)).kinds == ["forward-raises"]
+
+
+@pytest.mark.parametrize("name", ["gamma", "scale", "U", "alpha", "g", "theta", "b2", "embedding"])
+def test_a_parameter_without_a_gradient_is_a_finding_that_says_where_it_would_be(name):
+    class Scaled:
+        def __init__(self):
+            setattr(self, name, np.array([1.5, 0.5, 2.0]))
+
+        def forward(self, x):
+            self.x = x
+            return x * getattr(self, name)
+
+        def backward(self, dout):
+            return dout * getattr(self, name)
+
+    (finding,) = check_layer(Scaled(), np.ones((2, 3))).findings
+    assert finding.kind == "missing-gradient" and f"self.d{name}, " in finding.message
+    with pytest.raises(ContractError, match=r"give an instance, Scaled\(\.\.\.\)"):
+        check_layer(Scaled, np.ones((2, 3)))

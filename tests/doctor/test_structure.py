@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from npgpt.doctor import check, check_function
+from npgpt.doctor import check, check_function, constant
 
 from .pairs import (
     damaged,
@@ -154,3 +154,16 @@ def test_what_is_no_array_of_real_numbers_is_reported_and_not_compared(make, sha
     assert report.kinds[0] in ("not-an-array", "wrong-dtype")
     assert {row.argument: row.ok for row in report.rows} == {"b": True}
     assert not check_function(lambda x: 2 * x, lambda x, dout: make(x), np.ones(shape)).ok
+
+
+def test_the_gradient_of_a_constant_is_not_examined():
+    assert check(lambda x, w: (x @ w, (x, w)), lambda d, c: (d @ c[1].T, 9 * d), np.ones((2, 3)),
+                 constant(np.ones((3, 4)))).ok
+
+
+def test_a_dict_of_arrays_among_the_inputs_is_said_to_be_a_setting():
+    report = check(lambda x, p: (x @ p["W"], (x, p)),
+                   lambda d, c: (d @ c[1]["W"].T, {"W": c[0].T @ d}), np.ones((2, 3)),
+                   {"W": np.ones((3, 4))})
+    (finding,) = report.findings
+    assert finding.kind == "wrong-count" and "The dict p counts as a setting" in finding.message

@@ -189,3 +189,14 @@ def test_what_is_no_tensor_is_a_contract_error(x):
     with pytest.raises(ContractError):
         check_torch(lambda x: x, torch.ones(2, dtype=torch.complex64))
     assert check_torch(lambda x: x @ x, x).kinds == ["forward-raises"]
+
+
+def test_a_mask_that_is_drawn_in_the_order_of_memory_is_no_fault_of_a_layout():
+    assert check_torch(torch.nn.Dropout(0.5), torch.randn(6, 5, dtype=torch.float64)).ok
+
+
+@pytest.mark.parametrize("f, x", [
+    (lambda x: x.sum().item(), torch.ones(3)), (lambda x: x * x, torch.arange(6))])
+def test_a_function_without_a_tensor_of_floats_as_its_output_is_told_so(f, x):
+    with pytest.raises(ContractError, match="no array of floats"):
+        check_torch(f, x)

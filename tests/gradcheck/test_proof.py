@@ -49,3 +49,8 @@ def test_the_derivative_of_a_matmul_is_exact_to_the_last_digits():
     dout = np.random.default_rng(2).standard_normal((3, 2))
     numeric = complex_step_gradient(lambda x: x @ W, X, dout)
     np.testing.assert_allclose(numeric, dout @ W.T, rtol=1e-14)
+
+
+def test_a_forward_that_loses_the_imaginary_part_is_named_as_a_possible_reason():
+    with pytest.raises(AssertionError, match="as np.abs, lose the imaginary part"):
+        prove_gradients(lambda x: (np.abs(x), np.sign(x)), lambda d, s: (d * s,), X)
