@@ -62,7 +62,15 @@ def diagnose_value(
         points.append(point)
     if not points:
         raise ValueError(f"{program.name} draws no inputs: give those of the call")
-    return diagnose(points, program)
+    report = diagnose(points, program)
+    drawn = calls and points[0].ok and not report.ok
+    return replace(report, elsewhere=_shapes(next(p for p in points if not p.ok))) if drawn else (
+        report)
+
+
+def _shapes(point: Point) -> str:
+    shapes = [str(x.shape) for x in point.inputs if isinstance(x, np.ndarray)]
+    return f"right for your inputs, wrong for others, of shape {', '.join(shapes)}"
 
 
 def _program(what: str | Program | Function) -> Program:

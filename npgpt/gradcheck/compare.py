@@ -16,7 +16,7 @@ ELEMENT = 1e-8      # of an element's own sum of |dout| |d out/dx|: one wrong in
 SMALL = 1e-12       # of the whole length: elements far smaller than their neighbours are rounding
 FLOOR = 1e-13       # of what the gradient could have been, ||dout|| ||out|| / ||x||: rounding too
 BARS = 5.0          # times the numeric error bar
-BLUNT = 1e-2        # an error that could be so large and still pass: nothing is proven
+UNCERTAIN = 1e-2    # an error that could be so large and still pass: nothing is proven
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ def agree(
                + BARS * bar + floor)
     bound = max(WHOLE, 100 * epsilon) * length + BARS * norm(bar) + norm(floor)
     wrong, zero = gap > allowed, bool(length <= norm(floor))
-    unit = max(length, norm(floor) / WHOLE * zero) or 1.0
+    relative_to = max(length, norm(floor) / WHOLE * zero) or 1.0
     if norm(gap) > bound or wrong.any():
         wrong = wrong if wrong.any() else gap >= 0.5 * gap.max()
-        blind = bound > unit and bool(np.isfinite(given).all())     # known to no digit at all
-        return Agreement("undecided" if blind else "wrong", norm(gap) / unit, bound / unit, wrong,
-                         zero)
-    usual = np.maximum(np.abs(numeric), unit / max(gap.size, 1) ** 0.5)
-    blunt = ~known | (BARS * bar > np.maximum(BLUNT * usual, 1e-9 * scale))
-    verdict = "undecided" if blunt.any() else "right"
-    return Agreement(verdict, norm(gap) / unit, bound / unit, wrong, zero)
+        no_digit = bound > relative_to and bool(np.isfinite(given).all())   # of it is known
+        return Agreement("undecided" if no_digit else "wrong", norm(gap) / relative_to,
+                         bound / relative_to, wrong, zero)
+    typical = np.maximum(np.abs(numeric), relative_to / max(gap.size, 1) ** 0.5)
+    uncertain = ~known | (BARS * bar > np.maximum(UNCERTAIN * typical, 1e-9 * scale))
+    verdict = "undecided" if uncertain.any() else "right"
+    return Agreement(verdict, norm(gap) / relative_to, bound / relative_to, wrong, zero)

@@ -110,7 +110,7 @@ def richardson(
     Where f is not defined on both sides, or raises there, the error bar is infinite.
     """
     here = np.asarray(f(x), np.float64)
-    reach = float(np.max(np.abs(x[direction != 0]), initial=0.0))
+    largest = float(np.max(np.abs(x[direction != 0]), initial=0.0))
     length = float(np.max(np.abs(direction), initial=0.0)) or 1.0
 
     def quotients(h: float, count: int, ratio: float = 2.0) -> tuple[Array, Array, Array]:
@@ -122,17 +122,17 @@ def richardson(
         left, right = (here - below) / steps, (above - here) / steps
         rounding = (epsilon * (np.abs(above[-1]) + np.abs(below[-1])) + 4 * noise) / last
         # x moves by a little more or less than the step, by its own rounding
-        rounding += 2 * epsilon * (1 + reach / (last * length)) * np.abs(left[-1] + right[-1])
+        rounding += 2 * epsilon * (1 + largest / (last * length)) * np.abs(left[-1] + right[-1])
         return left, right, np.nan_to_num(rounding, nan=np.inf, posinf=np.inf)
 
     with np.errstate(all="ignore"):
         # what is seen near by, though not sharply: from afar a wave looks flat
-        near = epsilon ** (1 / 3) * max(min(1.0, reach or 1.0), 5e-4 * reach)
+        near = epsilon ** (1 / 3) * max(min(1.0, largest or 1.0), 5e-4 * largest)
         left, right, rounding = quotients(4 * near, 2, 4.0)
         rough, value = (left + right) / 2
         doubt = np.nan_to_num(np.abs(value - rough) + rounding, nan=np.inf, posinf=np.inf)
         seen, error, spread = value, doubt + np.abs(left - right)[1], np.zeros(here.shape)
-        h = 0.3 * max(1.0, reach)
+        h = 0.3 * max(1.0, largest)
         while h >= near / 3:
             left, right, rounding = quotients(h, HALVES)
             middle, bar = _extrapolated((left + right) / 2, 4)

@@ -221,3 +221,11 @@ def test_no_clock_is_read_and_the_same_call_gives_the_same_report(monkeypatch):
     for name in ("time", "monotonic", "perf_counter", "process_time"):
         monkeypatch.setattr(time, name, lambda: 1 / 0)
     assert diagnose_value("layernorm", biased) == diagnose_value("layernorm", biased)
+
+
+def test_a_value_that_is_wrong_only_elsewhere_says_so():
+    x, weight = np.ones((3, 4)), np.ones((4, 2))
+    report = diagnose_value("linear", lambda x, w, b: x @ w, x, weight, np.zeros(2))
+    assert report.kinds == ["linear-bias-forgotten"]
+    assert "right for your inputs, wrong for others, of shape (2, 5, 6)" in str(report)
+    assert not diagnose_value("linear", lambda x, w, b: x @ w, x, weight, np.ones(2)).elsewhere

@@ -61,7 +61,8 @@ class ValueReport:
     """Whether a value is right, and if not what explains it.
 
     `findings` has the mistake, or both if two were made; `others` are mistakes that would give the
-    same; `where`, `expected` and `got` are of the first element that differs.
+    same; `where`, `expected` and `got` are of the first element that differs, and `elsewhere` says
+    so where that is at other inputs than the caller's.
     """
 
     name: str
@@ -70,6 +71,7 @@ class ValueReport:
     where: str = ""
     expected: str = ""
     got: str = ""
+    elsewhere: str = ""
 
     @property
     def ok(self) -> bool:
@@ -92,6 +94,7 @@ class ValueReport:
         if self.where or self.expected:
             place = f"at {self.where}: " if self.where else ""
             lines.append(f"  {place}expected {self.expected}, got {self.got}")
+        lines += [f"  {self.elsewhere}"] if self.elsewhere else []
         lines.append(f"  npgpt explain {self.findings[0].kind}")
         return "\n".join(textwrap.fill(line, 80, subsequent_indent="    ") for line in lines)
 
