@@ -17,6 +17,7 @@ import itertools
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -56,21 +57,28 @@ def diagnose_value(
         try:
             point = _called(program, mine, *call)
         except _Raised as raised:
-            if all(point.ok for point in points):
+            if not all(point.ok for point in points):
+                break       # it is wrong without that already
+            if not (calls and points):
                 return ValueReport(program.name, (raised.fault,))
-            break       # it is wrong without that already
+            # right at the caller's own inputs: that it takes no others is no mistake
+            return ValueReport(program.name, elsewhere=(
+                f"right at your inputs; at others, {_called_with(call[0])}, it raised "
+                f"{raised.fault.sentence}"))
         points.append(point)
     if not points:
         raise ValueError(f"{program.name} draws no inputs: give those of the call")
     report = diagnose(points, program)
-    drawn = calls and points[0].ok and not report.ok
-    return replace(report, elsewhere=_shapes(next(p for p in points if not p.ok))) if drawn else (
-        report)
+    if report.ok or not calls or not points[0].ok:
+        return report
+    wrong = next(point for point in points if not point.ok)
+    return replace(report, elsewhere=(
+        f"right at your inputs; wrong at others, {_called_with(wrong.inputs)}"))
 
 
-def _shapes(point: Point) -> str:
-    shapes = [str(x.shape) for x in point.inputs if isinstance(x, np.ndarray)]
-    return f"right for your inputs, wrong for others, of shape {', '.join(shapes)}"
+def _called_with(inputs: Inputs) -> str:
+    shapes = [str(x.shape) for x in inputs if isinstance(x, np.ndarray)]
+    return f"of shape {', '.join(shapes)}" if shapes else "drawn by the check"
 
 
 def _program(what: str | Program | Function) -> Program:
@@ -103,15 +111,33 @@ def _right(program: Program, inputs: Inputs, settings: Settings) -> Leaves:
 def _point(program: Program, inputs: Inputs, settings: Settings, got: Value) -> Point:
     inputs, got = program.observe(inputs, settings, got)
     right = _right(program, inputs, settings)
-    if isinstance(got, tuple) and right.keys() == {""} and len(got) == 2 and not (
-            np.isscalar(got[0]) or right[""].dtype == object):
-        got = got[0]    # (out, cache)
-    point = Point(inputs, settings, right, leaves(got), _sizes(inputs, settings))
+    if isinstance(got, tuple) and right.keys() == {""} and len(got) > 1 and (
+            right[""].dtype != object and _shape(got[0]) == right[""].shape):
+        got = got[0]    # (out, cache), (out, mean, rstd), (loss, gradients)
+    values = leaves(got)
+    if any(a.dtype == np.float32 for x in inputs for a in _arrays(x)):
+        # a float64 made from them, such as by a count of integers, is no more exact than they are
+        values = {key: a.astype(np.float32) if a.dtype == np.float64 else a
+                  for key, a in values.items()}
+    point = Point(inputs, settings, right, values, _sizes(inputs, settings))
     for variant in program.conventions:
         other = replace(point, right=leaves(program.value(inputs, settings, [variant])))
         if other.ok:
             return other
     return point
+
+
+def _shape(value: Value) -> tuple[int, ...] | None:
+    try:
+        return np.shape(value)
+    except ValueError:      # rows of different lengths
+        return None
+
+
+def _arrays(value: Value) -> list[np.ndarray[Any, Any]]:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [value] if isinstance(value, np.ndarray) else [
+        a for part in parts for a in _arrays(part)]
 
 
 class _Raised(Exception):
@@ -130,7 +156,7 @@ def _called(program: Program, mine: Function, inputs: Inputs, settings: Settings
         with np.errstate(all="ignore"):
             got = program.run(mine, given, _required(program, mine) | copy.deepcopy(settings))
     except Exception as error:      # the user's code
-        raise _Raised(_raised(program, mine, error)) from None
+        raise _Raised(_raised(program, mine, inputs, error)) from None
     if got is None:
         raise _Raised(Fault("not-an-array", "it returned None: is the return forgotten?"))
     for n, (old, new) in enumerate(zip(inputs, given, strict=True)):
@@ -156,13 +182,14 @@ def _required(program: Program, mine: Function) -> Settings:
         return {}
 
 
-def _raised(program: Program, mine: Function, error: Exception) -> Fault:
+def _raised(program: Program, mine: Function, inputs: Inputs, error: Exception) -> Fault:
     # of what a wrapper wraps: the line shown is the user's own
     file = getattr(getattr(inspect.unwrap(mine), "__code__", None), "co_filename", None)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
-    where = f"it is called as {program.name}({', '.join(program.arguments)})"
+    where = f"it is called as {program.name}({', '.join(program.arguments)}), with arrays " \
+        f"{_called_with(inputs)}"
     if frames:
-        where = f"line {frames[-1].lineno}: {frames[-1].line}".rstrip(": ")
+        where = f"line {frames[-1].lineno}: {frames[-1].line}; {where}"
     return Fault("forward-raises", one_line(f"{type(error).__name__}: {error}", 300), where)
 
 

@@ -67,7 +67,8 @@ class Pair:
     def call_backward(self, dout: Array, cache: object) -> tuple[object, ...]:
         """What backward returns for this very dout and cache, as a tuple."""
         result = self.backward(dout, cache)
-        return result if isinstance(result, tuple) else (result,)
+        several = isinstance(result, tuple) or isinstance(result, list) and len(self.inputs) > 1
+        return tuple(result) if several else (result,)
 
     def run(self, arrays: Sequence[Array | None] | None = None) -> tuple[Array, Any]:
         """forward's (out, cache), on copies of the inputs unless `arrays` are given.

@@ -271,7 +271,8 @@ def _examined_small(
     for i in measured.wrong:
         # a special case is wrong as a whole; a saturated softmax only has rounding left
         gap = norm(measured.analytic[i] - measured.numeric[i])
-        if gap < 1e-6 * max(norm(measured.numeric[i]), 1e-3 * norm(measured.douts)):
+        rounding = 1e-8 * small.scale(i, out, measured.douts)
+        if gap < max(rounding, 1e-6 * max(norm(measured.numeric[i]), 1e-3 * norm(measured.douts))):
             continue
         return Finding(
             kind, small.names[i],

@@ -195,7 +195,8 @@ class _Call(Derivative):
         """With a seed, a default dtype and one thread of PyTorch's own; afterwards as before."""
         before, threads = self.torch.get_default_dtype(), self.torch.get_num_threads()
         with self.torch.random.fork_rng(devices=[]), self.torch.enable_grad():
-            self.torch.manual_seed(0)
+            # torch.manual_seed looks for other devices too, which takes a millisecond
+            self.torch.default_generator.manual_seed(0)
             self.torch.set_default_dtype(self.dtype)
             self.torch.set_num_threads(1)  # two that wait for each other take longer, for so little
             try:

@@ -58,7 +58,7 @@ def gradients_of(params: Any, grads: Any) -> list[object]:
         return [grads]
     if isinstance(params, Mapping):
         found = grads if isinstance(grads, Mapping) else {}
-        parts = [next((found[s] for s in spellings(str(key)) if s in found), None)
+        parts = [next((found[s] for s in (key, *spellings(str(key))) if s in found), None)
                  for key in params]
     else:
         parts = list(grads) if isinstance(grads, (list, tuple)) else []

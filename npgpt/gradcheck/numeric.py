@@ -110,7 +110,7 @@ def richardson(
     Where f is not defined on both sides, or raises there, the error bar is infinite.
     """
     here = np.asarray(f(x), np.float64)
-    largest = float(np.max(np.abs(x[direction != 0]), initial=0.0))
+    largest = float(np.max(np.abs(x[(direction != 0) & np.isfinite(x)]), initial=0.0))
     length = float(np.max(np.abs(direction), initial=0.0)) or 1.0
 
     def quotients(h: float, count: int, ratio: float = 2.0) -> tuple[Array, Array, Array]:

@@ -227,5 +227,66 @@ def test_a_value_that_is_wrong_only_elsewhere_says_so():
     x, weight = np.ones((3, 4)), np.ones((4, 2))
     report = diagnose_value("linear", lambda x, w, b: x @ w, x, weight, np.zeros(2))
     assert report.kinds == ["linear-bias-forgotten"]
-    assert "right for your inputs, wrong for others, of shape (2, 5, 6)" in str(report)
+    assert "right at your inputs; wrong at others, of shape (2, 5, 6)" in str(report)
     assert not diagnose_value("linear", lambda x, w, b: x @ w, x, weight, np.ones(2)).elsewhere
+
+
+def ce(logits, targets):
+    """Of float32 logits, a float64: NumPy divides by a count of integers."""
+    keep = targets != -100
+    shifted = logits - logits.max(-1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    picked = np.take_along_axis(log_p, np.where(keep, targets, 0)[..., None], -1)[..., 0]
+    return -(picked * keep).sum() / keep.sum()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_made_of_float32_is_as_right_as_float32(seed):
+    rng = np.random.default_rng(seed)
+    logits = (3 * rng.standard_normal((4, 7, 31 + seed))).astype(np.float32)
+    assert diagnose_value("cross_entropy", ce, logits, rng.integers(0, 31, (4, 7))).ok
+
+
+def two_dimensional(x, weight, bias, eps=1e-5):
+    n, d = x.shape
+    return (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + eps) * weight + bias
+
+
+def test_a_function_that_takes_only_the_callers_kind_of_inputs_is_right():
+    x = rng.standard_normal((3, 6))
+    report = diagnose_value("layernorm", two_dimensional, x, np.ones(6), np.zeros(6))
+    assert report.ok and "it raised ValueError: too many values to unpack" in " ".join(
+        str(report).split())
+    report = diagnose_value("layernorm", two_dimensional)
+    assert report.kinds == ["forward-raises"] and "with arrays of shape (2, " in " ".join(
+        str(report).split())
+
+
+@pytest.mark.parametrize("what, f", [
+    ("clip", lambda grads, max_norm: ({k: g * min(1.0, max_norm / (1e-6 + np.sqrt(sum(
+        (g * g).sum() for g in grads.values())))) for k, g in grads.items()}, 1.0)),
+    ("cross_entropy", lambda logits, targets: (ce(logits, targets), np.zeros_like(logits))),
+    ("layernorm", lambda x, w, b, eps=1e-5: (two_dimensional(
+        x.reshape(-1, x.shape[-1]), w, b, eps).reshape(x.shape), x.mean(-1), x.std(-1))),
+])
+def test_what_comes_with_the_value_is_left_aside(what, f):
+    assert diagnose_value(what, f).ok
+
+
+@pytest.mark.parametrize("what, f, kind", [
+    ("clip", lambda grads, max_norm: {k: 0 * g if np.sqrt(sum(
+        (g * g).sum() for g in grads.values())) > max_norm else g for k, g in grads.items()},
+     "unexplained"),
+    ("embedding", lambda ids, wte, wpe: (wte[ids] + wpe[:ids.shape[1]]) / 2, "factor"),
+    ("dropout", lambda x, rate, rng: x, "nothing-dropped"),
+])
+def test_what_holds_only_where_nothing_is_wrong_is_no_name(what, f, kind):
+    report = diagnose_value(what, f)
+    assert report.kinds == [kind] and "axis" not in str(report)
+
+
+def test_the_first_token_that_differs_is_shown():
+    report = diagnose_value("bpe_encode", lambda text, merges: [bytes([b]) for b in text])
+    assert report.kinds == ["nothing-merged"] and "at [1]: expected b'" in str(report)
+    assert "it must return (out, cache)" in str(diagnose_value(
+        "cached_attention", lambda ids, cache, p: p["wte"][ids]))

@@ -195,3 +195,8 @@ def test_a_misspelt_name_is_told_with_the_names_that_are_there():
 def test_a_forgotten_gradient_function_is_told():
     with pytest.raises(ContractError, match="expected two functions, f and grad"):
         check_function(np.sum, np.ones(3))
+
+
+def test_names_that_are_no_text_are_names_too():
+    key = ("fc", 0)
+    assert check_scalar(lambda p: (p[key] ** 2).sum(), {key: np.ones(2)}, {key: 2 * np.ones(2)}).ok

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from npgpt.doctor import check
 from npgpt.doctor.pair import Pair, argument_names, fresh_copy
 from npgpt.gradcheck.pair import ContractError, constant
 
@@ -66,3 +67,8 @@ def test_a_copy_is_shared_where_there_can_be_none(tmp_path):
     assert fresh_copy(rng).random() == rng.random()
     with (tmp_path / "log").open("w") as file:
         assert fresh_copy(file) is file
+
+
+def test_gradients_in_a_list_are_gradients():
+    assert check(lambda x, w: (x @ w, (x, w)), lambda d, c: [d @ c[1].T, c[0].T @ d],
+                 np.ones((2, 3)), np.ones((3, 4))).ok

@@ -167,3 +167,17 @@ def test_a_dict_of_arrays_among_the_inputs_is_said_to_be_a_setting():
                    {"W": np.ones((3, 4))})
     (finding,) = report.findings
     assert finding.kind == "wrong-count" and "The dict p counts as a setting" in finding.message
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_tiny_vector_of_unit_length_is_right_where_it_has_one_element(seed):
+    def norm_forward(x):
+        length = np.sqrt((x * x).sum(-1, keepdims=True))
+        return x / length, (x / length, length)
+
+    def norm_backward(dout, cache):
+        unit, length = cache
+        return (dout - unit * (unit * dout).sum(-1, keepdims=True)) / length
+
+    x = 1e-8 * np.random.default_rng(seed).standard_normal((3, 4))
+    assert check(norm_forward, norm_backward, x).ok

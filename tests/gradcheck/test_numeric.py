@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -102,3 +104,14 @@ def test_steep_functions_are_resolved_by_smaller_steps_and_are_no_kinks():
             value, error, spread = richardson(f, x, v)
             assert not spread.any()
             assert abs(value[k] - slope[k]) <= 10 * error[k] + 1e-12 <= 1e-5 * abs(slope[k])
+
+
+def test_an_input_of_minus_infinity_ends_the_search_for_a_step():
+    def softmax(x):     # of Python's own numbers, which are never complex
+        e = [math.exp(v - max(x)) for v in x]
+        return np.array(e) / sum(e)
+
+    x = np.array([0.0, 1.0, -np.inf])
+    slope = richardson(softmax, x, np.array([1.0, 0.0, 0.0]))
+    p = softmax(x)
+    np.testing.assert_allclose(slope.value, p * (np.eye(3)[0] - p[0]), rtol=1e-9, atol=1e-12)

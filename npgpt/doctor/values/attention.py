@@ -14,12 +14,14 @@ from .program import RIGHT, Wrong, pick
 def attention_weights(q: Array, k: Array, *, width: int = 0, wrong: Wrong = RIGHT) -> Array:
     """softmax(q @ k.T / sqrt(D)) up to the diagonal; `width` is that of all heads together."""
     d, t, s = q.shape[-1], q.shape[-2], k.shape[-2]
-    scores = q @ k.swapaxes(-1, -2)
+    scores = q @ (q if "queries-for-keys" in wrong and t == s else k).swapaxes(-1, -2)
     if "q-k-swapped" in wrong and t == s:
         scores = scores.swapaxes(-1, -2)
     scores = scores * pick(wrong, 1 / math.sqrt(d), {
         "scale-forgotten": 1.0, "scale-no-root": 1 / d, "scale-multiplied": math.sqrt(d),
-        "scale-of-length": 1 / math.sqrt(s), "scale-of-full-width": 1 / math.sqrt(width or d)})
+        "scale-after-softmax": 1.0, "scale-of-length": 1 / math.sqrt(s),
+        "scale-of-full-width": 1 / math.sqrt(width or d),
+        "scale-of-head-count": 1 / math.sqrt(width // d if width else d)})
 
     def below(shift: int) -> Array:
         return np.tri(t, s, s - t + shift, dtype=bool)
@@ -35,7 +37,8 @@ def attention_weights(q: Array, k: Array, *, width: int = 0, wrong: Wrong = RIGH
     scores = pick(wrong, np.where(visible, scores, hidden), {
         "mask-of-ones-added": scores + visible,
         "zero-times-infinity": scores + np.where(visible, np.nan, -np.inf)})
-    weights = softmax(scores, wrong=wrong)
+    weights = softmax(scores, wrong=wrong) / (
+        math.sqrt(d) if "scale-after-softmax" in wrong else 1)
     return weights * below(0) if "mask-after-softmax" in wrong else weights
 
 
@@ -123,6 +126,7 @@ def block(
     y = norm(x if "mlp-reads-block-input" in wrong else middle, "ln_2")
     out = project(gelu(project(y, "mlp.c_fc"), wrong=wrong), "mlp.c_proj")
     kept = x if "second-residual-from-input" in wrong else middle
+    out = 0 * out if "feed-forward-left-out" in wrong else out
     out = out if "second-residual-missing" in wrong else residual(
         kept, out, y if where != 2 else kept, wrong=wrong)
     return norm(out, "ln_2", for_post=True)

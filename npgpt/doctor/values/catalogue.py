@@ -132,7 +132,10 @@ def _gradients(rng: Rng) -> dict[str, Array]:
 
 
 def _clip(rng: Rng, given: Settings, n: int) -> Drawn:
-    return (_gradients(rng),), {"max_norm": 50.0 if n == 1 else 0.7}
+    grads = _gradients(rng)
+    size = float(np.sqrt(sum((g * g).sum() for g in grads.values())))
+    # far below the limit; below it, with a square above it; and above
+    return (grads,), {"max_norm": {1: 50.0, 2: 1.2 * max(size, 1.5)}.get(n, 0.7)}
 
 
 def _accumulate(rng: Rng, given: Settings, n: int) -> Drawn:

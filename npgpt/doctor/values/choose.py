@@ -16,7 +16,7 @@ from .compare import (
     Leaves,
     explains,
     factor,
-    factor_source,
+    factor_sources,
     factor_word,
     first_difference,
     gap,
@@ -85,7 +85,8 @@ class ValueReport:
 
     def __str__(self) -> str:
         if self.ok:
-            return f"{self.name}: right"
+            note = textwrap.fill(f"  {self.elsewhere}", 80, subsequent_indent="    ")
+            return f"{self.name}: right" + f"\n{note}" * bool(self.elsewhere)
         lines = [f"{self.name}: wrong"]
         for fault in self.findings:
             lines.append(f"  {fault.kind}: {fault.sentence}")
@@ -107,7 +108,7 @@ def diagnose(points: list[Point], program: Program) -> ValueReport:
     difference = first_difference(wrong.right, wrong.got) or ("", "", "")
     faults, others = _choose([wrong, *(p for p in points if p is not wrong)], program)
     if not faults:
-        faults = [_unnamed(wrong, pairs=len(_own(program)) > 1)]
+        faults = [_unnamed(wrong, points, pairs=len(_own(program)) > 1)]
     return ValueReport(program.name, tuple(faults), tuple(others), *difference)
 
 
@@ -122,12 +123,13 @@ def _choose(points: list[Point], program: Program) -> tuple[list[Fault], list[Fa
             if predicted is None or (len(group) > 1 and not size(predicted)):
                 continue    # two mistakes that leave no number would explain too much
             if explains(predicted, point.right, point.got):
-                fits = sum(_fits(group[-1], other) for other in others)
-                if fits == len(others):
+                misses = [other for other in others if not _fits(group[-1], other)]
+                explained = sum(not p.ok for p in points) - len(misses)
+                if not misses:
                     found.append((gap(predicted, point.got), group))
-                elif fits == len(others) - 1 > 1 and not nearly:
+                elif len(misses) == 1 and not misses[0].ok and explained > 2 and not nearly:
                     nearly = [replace(group[-1].fault, evidence=(
-                        f"it explains {fits + 1} of the {len(points)} inputs tried"))]
+                        f"it explains {len(points) - 1} of the {len(points)} inputs tried"))]
         if found:
             room = 10 * min(off for off, _ in found) + 1e-9 * size(point.got)
             first, *rest = (group for off, group in found if off <= room)
@@ -174,21 +176,17 @@ def _single(program: Program, point: Point) -> Iterator[list[Guess]]:
 
         yield [Guess(Fault(mistake.kind, mistake.sentence, cost=2), change)]
     c = factor(point.right, point.got)
-    if c is not None:
-        word, number = factor_source(c, point.sizes)
-
-        def scaled(other: Point) -> Leaves | None:
+    for word, number in factor_sources(c, point.sizes) if c is not None else ():
+        def scaled(other: Point, word: str = word, number: float = number) -> Leaves | None:
             # at other sizes the factor has the same source, not the same value
             again = factor(other.right, other.got)
-            if again is None:
-                return None
-            there, value = factor_source(again, other.sizes)
-            same = (value > 1) == (number > 1) if word else value == number
-            if there != word or not same:
+            if again is None or not any(
+                    there == word and ((value > 1) == (number > 1) if word else value == number)
+                    for there, value in factor_sources(again, other.sizes)):
                 return None
             return {key: again * a for key, a in other.right.items()}
 
-        yield [Guess(Fault("factor", factor_word(c, point.sizes), cost=2), scaled)]
+        yield [Guess(Fault("factor", factor_word(word, number), cost=2), scaled)]
 
 
 def _pairs(program: Program, settings: Settings) -> Iterator[list[Guess]]:
@@ -204,7 +202,7 @@ def _own(program: Program) -> list[Variant]:
     return [variant for variant in program.mistakes() if variant.function is None]
 
 
-def _unnamed(point: Point, pairs: bool) -> Fault:
+def _unnamed(point: Point, points: list[Point], pairs: bool) -> Fault:
     right, got = point.right, point.got
     for key, a in right.items():
         if key in got and got[key].shape != a.shape:
@@ -218,7 +216,7 @@ def _unnamed(point: Point, pairs: bool) -> Fault:
                          "less, an exp of what may be large")
     if right.keys() != got.keys():
         return Fault("wrong-count", f"it gives {len(got)} values, expected {len(right)}")
-    off = gap(right, got) / (size(right) or 1.0)
+    off = max(gap(p.right, p.got) / (size(p.right) or 1.0) for p in points)
     if off < ROUNDED:
         return Fault("float32", f"it is right to about {-math.log10(off):.0f} digits only: did a "
                      "step run in float32, or has a constant too few digits?")

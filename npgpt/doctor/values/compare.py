@@ -150,28 +150,30 @@ def factor(right: Leaves, got: Leaves) -> float | None:
     return c if abs(c - 1) > 1e-6 and c != 0 and explains(scaled, right, got) else None
 
 
-def factor_source(c: float, sizes: Mapping[str, float]) -> tuple[str, float]:
-    """(what a factor is: of the sizes, the root of one, or 2; its value, or one over it).
+def factor_sources(c: float, sizes: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """(what a factor may be: of the sizes, the root of one, or 2; its value, or one over it).
 
-    The words are empty for a number that is none of these: then the value is its first six digits.
+    Last come no words, and the number's first six digits.
     """
     known = {**sizes, "2": 2.0, **{f"the root of {word}": math.sqrt(n)
                                    for word, n in sizes.items() if n > 1}}
     for word, value in known.items():
         for number in (value, 1 / value):
             if abs(c / number - 1.0) < 1e-3 and value != 1:
-                return word, number
-    return "", float(f"{c:.6g}")
+                yield word, number
+    yield "", float(f"{c:.6g}")
 
 
-def factor_word(c: float, sizes: Mapping[str, float]) -> str:
+def factor_word(word: str, number: float) -> str:
     """A sentence for a factor, with where it may come from."""
-    word, number = factor_source(c, sizes)
     if not word:
-        return f"it is {c:.6g} times the correct one"
+        return f"it is {number:.6g} times the correct one"
+    size = f"by a factor of {word}" + f" ({max(number, 1 / number):.6g})" * (word != "2")
+    if word == "2":
+        return f"it is too {'large' if number > 1 else 'small'} {size}"
     if number > 1:
-        return f"it is too large by a factor of {word} ({number:.6g}): a sum instead of a mean?"
-    return f"it is too small by a factor of {word} ({1 / number:.6g}): divided twice?"
+        return f"it is too large {size}: not divided by it, a sum instead of a mean?"
+    return f"it is too small {size}: divided by it twice, a mean instead of a sum?"
 
 
 def first_difference(right: Leaves, got: Leaves) -> tuple[str, str, str] | None:
@@ -180,6 +182,9 @@ def first_difference(right: Leaves, got: Leaves) -> tuple[str, str, str] | None:
         b = got.get(key)
         if b is None:
             return key, "a value", "nothing"
+        if a.shape != b.shape and a.dtype == b.dtype == object and a.ndim == b.ndim == 1:
+            n = next((n for n, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+            return f"{key}[{n}]", *(_shown(x[n]) if n < len(x) else "nothing more" for x in (a, b))
         if a.shape != b.shape:
             return key, f"shape {a.shape}", f"shape {b.shape}"
         if a.dtype == object or b.dtype == object:

@@ -32,6 +32,7 @@ def layernorm(
         var = var * x.size / max(x.size - var.size, 1)
     root = pick(wrong, np.sqrt(var + eps), {
         "eps-outside-root": np.sqrt(var) + eps, "root-forgotten": var + eps,
+        "length-for-deviation": np.sqrt(var * x.size / var.size + eps),
         "not-divided-by-deviation": np.ones_like(var)})
     xhat = (x if "mean-not-subtracted" in wrong else centred) / root
     return pick(wrong, xhat * weight + bias, {
@@ -55,7 +56,8 @@ def softmax(x: Array, *, wrong: Wrong = RIGHT) -> Array:
     if "keepdims-forgotten" in wrong and x.ndim == 2 and x.shape[0] == x.shape[1]:
         sums = sums.T
     out = exps / pick(wrong, sums + wrong.get("eps-in-sum", 0.0), {
-        "sum-of-scores": x.sum(axis, keepdims=True)})
+        "sum-of-scores": x.sum(axis, keepdims=True),
+        "sum-unshifted": np.exp(x).sum(axis, keepdims=True)})
     if "softmax-twice" in wrong:
         return softmax(out)
     if "log-softmax" in wrong:
@@ -75,6 +77,7 @@ def gelu(x: Array, *, form: str = "gelu_new", wrong: Wrong = RIGHT) -> Array:
         root = wrong.get("gelu-root", math.sqrt(2 / math.pi))
         cube = wrong.get("gelu-constant", 0.044715) * (x * x if "gelu-cubic" in wrong else x**3)
         inner = root * x + cube if "gelu-brackets" in wrong else root * (x + cube)
+        inner = -inner if "gelu-minus-tanh" in wrong else inner
         cdf = 0.5 * ((0 if "gelu-one-forgotten" in wrong else 1) + np.tanh(inner))
     cdf = 2 * cdf if "gelu-half-forgotten" in wrong else cdf
     sigmoid_of = {"gelu-quick": 1.702, "gelu-sigmoid": math.sqrt(8 / math.pi), "gelu-is-silu": 1.0}
@@ -94,7 +97,8 @@ def linear(x: Array, weight: Array, bias: Array | None, *, wrong: Wrong = RIGHT)
         "weight-read-out-in": weight.reshape(weight.shape[::-1]).T})
     if bias is None or "linear-bias-forgotten" in wrong:
         return np.asarray(out)
-    return np.asarray(out + (2 * bias if "linear-bias-twice" in wrong else bias))
+    return np.asarray(out + pick(wrong, bias, {
+        "linear-bias-twice": 2 * bias, "linear-bias-subtracted": -bias}))
 
 
 def feed_forward(
@@ -103,9 +107,11 @@ def feed_forward(
 ) -> Array:
     """gelu(x @ fc_weight + fc_bias) @ proj_weight + proj_bias."""
     first = "activation-first" in wrong
+    late = "bias-after-activation" in wrong and fc_bias is not None
     hidden = linear(gelu(x, form=form) if first else x, fc_weight,
-                    None if "fc-bias-forgotten" in wrong else fc_bias, wrong=wrong)
-    out = linear(hidden if first else gelu(hidden, form=form, wrong=wrong), proj_weight,
+                    None if late or "fc-bias-forgotten" in wrong else fc_bias, wrong=wrong)
+    active = hidden if first else gelu(hidden, form=form, wrong=wrong)
+    out = linear(active + fc_bias if late else active, proj_weight,
                  None if "proj-bias-forgotten" in wrong else proj_bias, wrong=wrong)
     return gelu(out, form=form) if "activation-twice" in wrong else out
 
@@ -195,6 +201,9 @@ def dropout(
     What an rng draws is not needed here: `kept` is what was drawn.
     """
     keep = 1 - rate
+    if "nothing-dropped" in wrong:
+        return x, 1.0
+    training = training != ("dropout-flag-inverted" in wrong)
     if not training and "dropout-at-evaluation" not in wrong:
         return x * (keep if "scaled-at-evaluation" in wrong else 1), 1.0
     scale = pick(wrong, 1 / keep, {"dropout-not-rescaled": 1.0, "dropout-scaled-down": keep,
@@ -238,4 +247,5 @@ def bias_gradient(d: Array, *, wrong: Wrong = RIGHT) -> Array:
 def activation_kinds() -> list[str]:
     """The kinds of GELU that are no mistake of the exact form."""
     return [kind for kind in sentences()["gelu"] if kind not in (
-        "gelu-one-forgotten", "gelu-cubic", "gelu-constant", "gelu-root", "gelu-brackets")]
+        "gelu-one-forgotten", "gelu-minus-tanh", "gelu-cubic", "gelu-constant", "gelu-root",
+        "gelu-brackets")]

@@ -26,13 +26,14 @@ def adamw(
     betas: tuple[float, float], eps: float, weight_decay: float, wrong: Wrong = RIGHT,
 ) -> None:
     """One step in place, number `step` from 1; matrices decay, vectors do not."""
-    b1, b2 = betas[::-1] if "betas-swapped" in wrong else betas
+    b1, b2 = pick(wrong, betas, {"betas-swapped": betas[::-1], "betas-ignored": (0.9, 0.999)})
     for number, (name, p) in enumerate(params.items(), start=1):
         t = pick(wrong, step, {
             "step-from-0": step - 1, "step-from-2": step + 1, "beta-not-to-the-power": 1,
             "step-per-parameter": number + (step if wrong.get("step-per-parameter") == 2 else
                                             (step - 1) * len(params))})
         decays = p.ndim > 1 or "decay-on-biases" in wrong
+        decays = p.ndim < 2 if "decay-on-vectors-only" in wrong else decays
         decay = weight_decay if decays and "decay-forgotten" not in wrong else 0.0
         g = grads[name] + (decay * p if "decay-in-gradient" in wrong else 0.0)
         if "moments-restart" in wrong:
@@ -40,13 +41,17 @@ def adamw(
         if "second-moment-restart" in wrong:
             v[name][...] = 0
         m[name][...] = b1 * m[name] + (1.0 if "beta1-not-complemented" in wrong else 1 - b1) * g
-        v[name][...] = b2 * v[name] + (1 - b2) * (g if "gradient-not-squared" in wrong else g * g)
+        before = m[name].copy(), v[name].copy()
+        v[name][...] = b2 * v[name] + (1.0 if "beta2-not-complemented" in wrong else 1 - b2) * (
+            g if "gradient-not-squared" in wrong else g * g)
         c1, c2 = 1 - b1**t, 1 - b2**t
         c1, c2 = pick(wrong, (c1, c2), {
             "correction-forgotten": (1, 1), "first-correction-forgotten": (1, c2),
             "second-correction-forgotten": (c1, 1),
             "correction-multiplied": (1 / np.float64(c1), 1 / np.float64(c2))})
         mhat, vhat = m[name] / c1, v[name] / c2
+        if "moments-before-update" in wrong:
+            mhat, vhat = before[0] / c1, before[1] / c2
         if "correction-kept" in wrong:
             m[name][...] = mhat
             v[name][...] = v[name] if wrong["correction-kept"] == 2 else vhat
@@ -54,9 +59,11 @@ def adamw(
         update = lr * mhat / pick(wrong, root + eps, {
             "eps-inside-root": np.sqrt(vhat + eps), "eps-scaled": root + eps / np.sqrt(c2),
             "adam-eps-forgotten": root, "adam-root-forgotten": vhat + eps})
-        update = -update if "ascent" in wrong else update
+        update = pick(wrong, update, {
+            "ascent": -update, "plain-gradient": lr * g, "never-updated": 0 * update})
         shrink = 1 - pick(wrong, lr * decay, {
-            "decay-without-lr": decay, "decay-in-gradient": 0.0,
+            "decay-without-lr": decay, "decay-in-gradient": 0.0, "never-updated": 0.0,
+            "decay-grows": -lr * decay,
             "ascent": lr * decay * (-1 if wrong.get("ascent") == 2 else 1)})
         p[...] = (p - update) * shrink if "decay-after-step" in wrong else p * shrink - update
 
@@ -84,11 +91,15 @@ def clip(grads: Arrays, *, max_norm: float, wrong: Wrong = RIGHT) -> Arrays:
         size = pick(wrong, math.sqrt(square), {
             "norm-without-root": square,
             "largest-for-norm": max(float(abs(a).max()) for a in arrays),
+            "sum-of-absolutes": sum(float(abs(a).sum()) for a in arrays),
+            "norm-of-last": math.sqrt(float((arrays[-1] * arrays[-1]).sum())),
             "sum-of-norms": sum(math.sqrt((a * a).sum()) for a in arrays),
             "norm-mean-for-sum": math.sqrt(square / sum(a.size for a in arrays))})
         factor = (1.0 if "limit-of-1" in wrong else max_norm) / (size + wrong.get("clip-eps", 0.0))
         if "limit-of-1" in wrong and size <= max_norm:
             return 1.0
+        if "square-compared" in wrong and square > max_norm:
+            return factor
         if "clip-condition-inverted" in wrong:
             return factor if size < max_norm else 1.0
         return factor if "always-scaled" in wrong else min(1.0, factor)
@@ -101,10 +112,11 @@ def clip(grads: Arrays, *, max_norm: float, wrong: Wrong = RIGHT) -> Arrays:
 
 
 def run_in_place(function: Function, inputs: Inputs, settings: Settings) -> Value:
-    """What a function returns; the dict it was given where it writes there and returns no dict."""
+    """The dict among what a function returns; the one it was given where it writes into that."""
     arrays = copy.deepcopy(inputs[0])
     out = function(arrays, **accepted(function, settings))
-    return out if isinstance(out, dict) else arrays
+    parts = out if isinstance(out, tuple) else (out,)      # the norm may come with it
+    return next((part for part in parts if isinstance(part, dict)), arrays)
 
 
 def accumulate(grads: list[Arrays], counts: list[int], *, wrong: Wrong = RIGHT) -> Arrays:
@@ -140,12 +152,14 @@ def learning_rate(
     step = min(step, total) if "end-clamped" in wrong else step
     done = (step - warmup) / (total - warmup)
     angle = math.pi * pick(wrong, done, {
-        "cosine-from-step-0": step / total, "cosine-over-total": (step - warmup) / total,
-        "cosine-whole-turn": 2 * done})
+        "cosine-without-pi": done / math.pi, "cosine-from-step-0": step / total,
+        "cosine-over-total": (step - warmup) / total, "cosine-whole-turn": 2 * done})
     height = pick(wrong, 0.5 * (1 + math.cos(angle)), {
-        "linear-decay": 1 - done, "cosine-quarter": math.cos(0.5 * angle)})
+        "linear-decay": 1 - done, "cosine-quarter": math.cos(0.5 * angle),
+        "cosine-half-forgotten": 1 + math.cos(angle)})
     return pick(wrong, low + (lr - low) * height, {
-        "least-added": low + lr * height, "least-as-floor": max(low, lr * height)})
+        "least-added": low + lr * height, "least-not-added": (lr - low) * height,
+        "least-as-floor": max(low, lr * height)})
 
 
 def run_schedule(function: Function, inputs: Inputs, settings: Settings) -> Value:
@@ -177,7 +191,8 @@ def sampling(
         return np.where(kept >= np.sort(kept)[::-1][min(k, len(kept)) - 1], kept, hidden)
 
     def nucleus(kept: Array) -> Array:
-        if top_p is None or "top-p-ignored" in wrong:
+        if top_p is None or "top-p-ignored" in wrong or (
+                "top-p-if-no-top-k" in wrong and top_k is not None):
             return kept
         probs = softmax(kept)
         order = np.argsort(-probs, kind="stable")
@@ -228,7 +243,8 @@ def cached_attention(
         "mask-top-left": below(0), "prompt-without-mask": below(seen),
         "own-position-hidden": below(
             seen - new - (old > 0 or wrong.get("own-position-hidden") == 2))})
-    out = softmax(np.where(visible, q @ keys.T / math.sqrt(q.shape[-1]), -math.inf)) @ values
+    scale = 1.0 if "scale-forgotten" in wrong else math.sqrt(q.shape[-1])
+    out = softmax(np.where(visible, q @ keys.T / scale, -math.inf)) @ values
     return out, pick(wrong, (keys, values), {
         "cache-overwritten": (k, v), "cache-never-filled": None,
         "cache-not-updated": past if old else (keys, values),
@@ -238,12 +254,13 @@ def cached_attention(
 def run_cached(function: Function, inputs: Inputs, settings: Settings) -> Value:
     """The outputs for a prompt, and then for one token at a time, laid end to end."""
     ids, prompt, p = inputs
-    given = accepted(function, settings)
-    out, cache = function(ids[:prompt], None, p, **given)
-    outs = [out]
-    for n in range(prompt, len(ids)):
-        out, cache = function(ids[n:n + 1], cache, p, **given)
-        outs.append(out)
+    given, cache, outs = accepted(function, settings), None, []
+    for start, stop in [(0, prompt), *((n, n + 1) for n in range(prompt, len(ids)))]:
+        result = function(ids[start:stop], cache, p, **given)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise TypeError("it must return (out, cache)")
+        cache = result[1]
+        outs.append(result[0])
     return np.concatenate(outs)
 
 
@@ -268,6 +285,8 @@ def bpe_encode(text: bytes, merges: list[Pair], *, wrong: Wrong = RIGHT) -> list
     """The tokens of a piece of text: the pair of the lowest rank is merged, until none is left."""
     rank = {pair: n for n, pair in enumerate(merges)}
     tokens = _symbols(text, wrong)
+    if "nothing-merged" in wrong:
+        return tokens
     if "longest-match" in wrong:
         known = {left + right for left, right in merges} | {*tokens}
         out: list[bytes] = []
@@ -325,7 +344,8 @@ def windows(ids: Array, *, length: int, wrong: Wrong = RIGHT) -> tuple[Array, Ar
     if "window-one-short" in wrong:
         starts = starts[:-1]
     rows = starts[:, None] + np.arange(length)
-    return ids[rows], ids[np.clip(rows + shift, 0, len(ids) - 1)]
+    both = ids[rows], ids[np.clip(rows + shift, 0, len(ids) - 1)]
+    return both[::-1] if "inputs-and-targets-swapped" in wrong else both
 
 
 def numeric_gradient(

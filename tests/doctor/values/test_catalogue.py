@@ -14,7 +14,7 @@ ALIKE = {
     ("multi_head_attention", "qkv-read-as-kqv"), ("multi_head_attention", "mask-top-left"),
     ("layernorm", "wrong-eps"), ("unembedding", "wrong-eps"), ("unembedding", "tied-but-untied"),
     ("gelu", "erf-not-scaled"), ("feed_forward", "erf-not-scaled"), ("feed_forward", "gelu-tanh"),
-    ("causal_attention", "scale-of-full-width"),
+    ("causal_attention", "scale-of-full-width"), ("causal_attention", "scale-of-head-count"),
 }
 DRAWN = [name for name, program in PROGRAMS.items() if program.draw and name != "dropout"]
 

@@ -10,6 +10,7 @@ from npgpt.doctor.values.compare import (
     GENERAL,
     explains,
     factor,
+    factor_sources,
     factor_word,
     first_difference,
     gap,
@@ -78,14 +79,19 @@ def test_mistakes_of_any_value_need_their_axes():
 
 @pytest.mark.parametrize("c, says", [
     (7.0, "too large by a factor of length (7)"), (1 / 7, "too small by a factor of length (7)"),
-    (math.sqrt(7), "the root of length (2.64575)"), (2.0, "a factor of 2 (2)"),
+    (math.sqrt(7), "the root of length (2.64575)"), (2.0, "too large by a factor of 2"),
     (0.37, "it is 0.37 times the correct one"),
 ])
 def test_a_factor_is_named_by_the_size_that_it_is(c, says):
     right = {"a": rng.standard_normal(3), "b": rng.standard_normal((2, 2))}
     got = {key: c * a for key, a in right.items()}
     assert factor(right, got) == pytest.approx(c)
-    assert says in factor_word(c, {"length": 7.0})
+    assert says in factor_word(*next(factor_sources(c, {"length": 7.0})))
+
+
+def test_a_factor_has_every_source_that_it_may_have():
+    assert [*factor_sources(0.5, {"length": 2.0, "width": 4.0})] == [
+        ("length", 0.5), ("2", 0.5), ("the root of width", 0.5), ("", 0.5)]
 
 
 @pytest.mark.parametrize("got", [np.ones(3), np.zeros(3), np.array([1.0, 2.0])])
