@@ -97,7 +97,7 @@ def placed(fault: Fault, finding: Finding, wrong: list[str]) -> bool:
 
 OFFER = re.compile(r"[lL]ine (\d+) of (?:\w+|the lambda)(?:, which)? (?:has|computes|takes) `(.*?)`"
                    r"(?: in `.*?`)?[;,:] ?(?:and does not return it; )?"
-                   r"(?:.*?`([^`]*)` would be right|(without it) all is right)")
+                   r"(?:.*?`([^`]*)` (?:there it )?would be right|(without it) all is right)")
 BEFORE = re.compile(r"([bB]efore|[aA]fter) line (\d+) of \w+, `(.*?)` is missing")
 
 

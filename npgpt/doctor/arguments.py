@@ -26,7 +26,7 @@ class Arguments:
         self, function: Callable[..., object], given: Sequence[Any], every: bool = False,
         labels: Sequence[str] = (),
     ) -> None:
-        self.given, self.every = tuple(given), every
+        self.given, self.every, self.function = tuple(given), every, function
         self.labels = [*labels, *argument_names(function, len(given))][:len(given)]
         plain = ["" if isinstance(value, Mapping) else label
                  for label, value in zip(self.labels, given)]
@@ -39,6 +39,12 @@ class Arguments:
         self.arrays = tuple(value for _, value, _ in inputs)
         self.arguments = [n for _, _, n in inputs]
         self.wanted = [n for n, value in enumerate(given) if any(map(_moves, leaves(value)))]
+
+    def varied(self, factor: float) -> Arguments | None:
+        """The same with other numbers for the floats that are no inputs; None where none are."""
+        given = [factor * value if type(value) is float else value for value in self.given]
+        return None if self.every or given == list(self.given) else Arguments(
+            self.function, given, labels=self.labels)
 
     def _found(self, labels: Sequence[str]) -> list[tuple[str, Any, int]]:
         return [(name, value, n) for n, (label, tree) in enumerate(zip(labels, self.given))

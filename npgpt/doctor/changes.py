@@ -23,6 +23,7 @@ class Repair:
     new: Any
     positions: set[int]
     everywhere: bool = True
+    other_out: bool = False     # forward gives another output with it
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def _whole(repair: Repair) -> str:
     old = repair.slot.get()
     repair.slot.put(repair.new)
     try:
-        return shortened(repair.slot.parent)
+        return ast.unparse(ast.fix_missing_locations(copy.deepcopy(repair.slot.parent)))
     finally:
         repair.slot.put(old)
 
@@ -74,12 +75,15 @@ def describe(repair: Repair, wrong: set[int]) -> Change:
             before, after = f"{target.id} = {before}", f"{target.id} = {after}"
         around = shortened(repair.slot.parent) if isinstance(repair.slot.parent, ast.expr) else ""
         parent = f" in `{around}`" if around and around.strip("(),") != before.strip("()") else ""
-        if parent and after.strip("()") == around:
+        if parent and after.strip("()") == ast.unparse(repair.slot.parent):
             # `3 * x` for the 3 of `3 * x`: only the whole says what is meant
-            parent, before, after = "", around, _whole(repair)
+            parent, before, after = "", ast.unparse(repair.slot.parent), _whole(repair)
         text = f"{where} has `{before}`{parent}; `{after}` would be right."
+        if repair.other_out:
+            text = f"{where} has `{before}`{parent}, and backward fits another forward: with " \
+                f"`{after}` there it would be right. Correct the one that is not meant so."
     which = "every gradient equals" if repair.positions == wrong else "these gradients equal"
     more = "other inputs and other sizes" if repair.everywhere else "other random `dout`"
-    fault = Fault(kind, f"{KINDS[kind].rstrip('.')}: {text}",
+    fault = Fault(kind, f"{KINDS[kind]} {text[0].upper()}{text[1:]}",
                   f"with this one change {which} the numerical one, here and at {more}")
-    return Change(fault, sorted(repair.positions), text, site.forward)
+    return Change(fault, sorted(repair.positions), text, repair.other_out)

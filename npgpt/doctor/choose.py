@@ -48,6 +48,7 @@ from .value_faults import (
 from .worlds import Budget
 
 RUNS = 6000  # of the user's code with a change, for one report
+PLAIN = 200  # parts of a backward, written out, that is plainer than its loops
 ROUNDS = 3  # of naming the fault that explains most
 LEAST = 0.25  # fraction of the elements that such a fault must bring right
 RESTLESS = " backward answers differently at each call, so that its faults cannot be named."
@@ -127,7 +128,7 @@ class _Diagnosis:
             if any(i in m.verdict for i in left) else None
         changes = repairs(m, every, Budget(RUNS))
         if not _cover(changes, every):  # perhaps what backward does is plainer than how it is put
-            plainer = written_out(m.subject)
+            plainer = written_out(m.subject, PLAIN)
             changes = repairs(replace(m, subject=plainer), every, Budget(RUNS)) \
                 if plainer is not m.subject else []
         if _cover(changes, every):

@@ -14,6 +14,8 @@ from .fault import Fault
 from .measure import Measurement, evidence
 from .picture import largest_block, neighbourhood, picture
 from .report import Finding
+from .source import read
+from .subject import Subject
 from .traced_source import program
 from .value_faults import differing
 
@@ -68,7 +70,7 @@ def unnamed(
         message = f"The gradient of {name} is wrong and no known fault explains it: "
         error = m.verdict[i].error
         note += f" It is right to {-math.log10(error):.0f} digits." if 0 < error < 3e-3 else ""
-        note += suspects(m, i)
+        note += suspects(m, i) + unused(m.subject)
     message += f"{int(wrong.sum())} of {wrong.size} elements are wrong"
     if wrong.all() or not wrong.any():
         return Finding("unexplained", name, f"{message}.{note}", *_worst(m, i, predicted))
@@ -104,6 +106,25 @@ def suspects(m: Measurement, position: int) -> str:
     names = ", ".join(m.subject.names[i] for i in sorted(right))
     beside = f" (the gradient of {names} is right, and needs none of them)" if right else ""
     return f" The fault lies in {where} of {source.name}{beside}."
+
+
+def unused(subject: Subject) -> str:
+    """A sentence on what the user's functions compute or unpack and never use, or ''."""
+    found = []
+    for source in filter(None, map(read, subject.users)):
+        node = source.functions[source.name]
+        written = {id(part.value) for part in ast.walk(node) if isinstance(part, ast.Subscript)
+                   and isinstance(part.ctx, ast.Store)}
+        # to write into a part of an array is not to use it
+        used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)
+                and isinstance(n.ctx, ast.Load) and id(n) not in written}
+        found += [f"`{n.id}` (line {n.lineno} of {source.name})" for part in ast.walk(node)
+                  if isinstance(part, ast.Assign) for t in part.targets
+                  for n in (t.elts if isinstance(t, (ast.Tuple, ast.List)) else [t])
+                  if isinstance(n, ast.Name) and n.id not in used | {"_"}]
+    names = list(dict.fromkeys(found))[:3]
+    verb = "are" if len(names) > 1 else "is"
+    return f" {', '.join(names)} {verb} never used." if names else ""
 
 
 def _needs(tree: ast.FunctionDef) -> list[set[int]]:

@@ -56,7 +56,7 @@ def layer_subject(
     try:
         with users_code():
             trial = calls.trial(values)
-        found, note = parameters(layer, *trial)
+        found, note = parameters(layer, *trial, computed=calls.computed())
     except CallError:  # the examination reports it
         pass
     count = len(inputs)
@@ -141,6 +141,11 @@ class _Calls:
             return self.forward(layer, inputs)
 
         return again, own, out, rest, self.steps
+
+    def computed(self) -> set[str]:
+        """The local names that backward assigns to."""
+        code = getattr(self.methods[self.names[1]], "__code__", None)
+        return {*getattr(code, "co_varnames", ())}
 
     def forward(self, layer: object, arrays: Any) -> Any:
         """What forward returns, with the global random numbers of a seed."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,8 +16,12 @@ from .arguments import Arguments
 from .check import examine
 from .function import checked_number, gradient_arrays, paths, scaled
 from .pair import fresh_copy
+from .parameters import is_parameter
 from .report import Report
-from .subject import CallError, Function, Program, Subject
+from .source import read
+from .subject import VARIED, CallError, Function, Program, Subject, numbers
+
+_GRADIENT = re.compile(r"d_?[A-Za-z]\w*|g(rad)?_\w+|\w+_grad")
 
 
 def check_loss(f: Callable[..., object], *given: object, **settings: object) -> Report:
@@ -38,7 +44,11 @@ def check_loss(f: Callable[..., object], *given: object, **settings: object) -> 
         f, given).labels)) if model else Arguments(f, given)
     arguments.require()
 
-    def call(function: Function, arrays: Any) -> tuple[object, object]:
+    all_gradients = _returns_gradients(getattr(f, "__func__", f))
+
+    def call(
+        function: Function, arguments: Arguments, settings: dict[str, Any], arrays: Any
+    ) -> tuple[object, object]:
         values = arguments.filled(arrays)
         if owner is not None:
             own = copy.deepcopy(owner)
@@ -49,17 +59,26 @@ def check_loss(f: Callable[..., object], *given: object, **settings: object) -> 
         if not isinstance(result, (tuple, list)) or len(result) < 2:
             raise ContractError(f"f returned {describe(result)}; expected two things, the loss and "
                                 "its gradients: return loss, grads")
-        several = len(result) > 2 and arguments.fit(result[1:])     # loss, dW, db
+        several = len(result) > 2 and (arguments.fit(result[1:]) or all_gradients)  # loss, dW, db
         grads = tuple(result[1:]) if several else result[1]
         return checked_number(result[0]), gradient_arrays(arguments.gradients(grads))
-
-    def pair(functions: Mapping[str, Function]) -> tuple[Function, Function]:
-        return lambda *arrays: call(functions["f"], arrays), lambda dout, grads: scaled(dout, grads)
 
     def missing(name: str) -> str:
         return f"f gives none for it, under none of {', '.join(paths(name))}."
 
-    program = Program({"f": getattr(f, "__func__", f)}, pair, "f", "f", missing)
+    def program_of(arguments: Arguments, settings: dict[str, Any]) -> Program:
+        def pair(functions: Mapping[str, Function]) -> tuple[Function, Function]:
+            return (lambda *arrays: call(functions["f"], arguments, settings, arrays),
+                    lambda dout, grads: scaled(dout, grads))
+
+        def varied() -> Program | None:
+            given, words = arguments.varied(VARIED), numbers(settings)
+            return None if given is None and not words else program_of(
+                given or arguments, {**settings, **words})
+
+        return Program({"f": getattr(f, "__func__", f)}, pair, "f", "f", missing, varied)
+
+    program = program_of(arguments, settings)
     name = getattr(f, "__name__", type(f).__name__)
     subject = Subject.of(program, arguments.arrays, arguments.names, name)
     notes = []
@@ -68,7 +87,10 @@ def check_loss(f: Callable[..., object], *given: object, **settings: object) -> 
     except (CallError, ContractError):  # the examination reports it
         return examine(subject)
     given_for = {arguments.arguments[i] for i in subject.floats if gradients[i] is not None}
-    fixed = [i for i in subject.floats if arguments.arguments[i] not in given_for]
+    fixed = [i for i in subject.floats if arguments.arguments[i] not in given_for and not (
+        # where W has a gradient, b is not left out by intention
+        is_parameter(arguments.names[i]) and any(
+            is_parameter(arguments.names[k]) for k in subject.floats if gradients[k] is not None))]
     if given_for and fixed:
         arrays = [constant(a) if i in fixed else a for i, a in enumerate(arguments.arrays)]
         subject = Subject.of(program, arrays, arguments.names, name)
@@ -78,3 +100,14 @@ def check_loss(f: Callable[..., object], *given: object, **settings: object) -> 
     report = examine(subject)
     report.notes += notes
     return report
+
+
+def _returns_gradients(f: Callable[..., object]) -> bool:
+    """Whether all that f returns behind its loss are gradients by their names: loss, dW, db."""
+    source = read(f)
+    node = source.functions[source.name].body[-1] if source and isinstance(
+        source.functions[source.name], ast.FunctionDef) else None
+    value = node.value if isinstance(node, ast.Return) else None
+    parts = value.elts[1:] if isinstance(value, ast.Tuple) else []
+    return len(parts) > 1 and all(isinstance(part, ast.Name) and _GRADIENT.fullmatch(part.id)
+                                  for part in parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,11 @@ GRADS = ("grads", "gradients", "dparams", "grad")
 _PARAMETER = re.compile(
     r"(w|b|u|v|r|weights?|bias(es)?|gamma|beta|alpha|theta|g|gain|scale|shift|slope|kernel|"
     r"emb(ed(ding)?s?)?)(_?\w)?", re.I)
+
+
+def is_parameter(name: str) -> bool:
+    """Whether an array of such a name is one to be learned, as W, b2, fc.weight and gamma are."""
+    return _PARAMETER.fullmatch(name.rpartition(".")[2]) is not None
 
 
 @dataclass
@@ -69,12 +74,13 @@ class Parameter:
 
 def parameters(
     layer: object, run: Callable[[object], object], after: object, out: object, rest: Any,
-    steps: bool,
+    steps: bool, computed: Collection[str] = (),
 ) -> tuple[list[Parameter], str]:
     """The parameters of a layer, and a note on arrays that count in forward and have no gradient.
 
     `after` is a copy of it after a forward that gave `out` and a backward that returned `rest`
-    beside the inputs' gradients; `run` calls forward of another copy.
+    beside the inputs' gradients; `run` calls forward of another copy; `computed` are the names that
+    backward assigns to: a dM that goes nowhere was meant for M.
     """
     all_of_them: dict[int, Parameter] = {}
     for path, value in _arrays(layer):
@@ -112,7 +118,7 @@ def parameters(
     for p in left:
         p.steps = steps and not np.array_equal(p.get(layer), p.get(after))
     by_name = [p for p in left if p.number is None and not p.steps
-               and _PARAMETER.fullmatch(str(p.paths[0][-1][1]))]
+               and (is_parameter(p.name) or f"d{p.name}" in computed)]
     found += [p for p in left if p.number is not None or p.steps or p in by_name]
     constants = ", ".join(p.name for p in left if p not in found)
     note = f"backward leaves no gradient for {constants}: taken for constant." if constants else ""

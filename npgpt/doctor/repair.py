@@ -131,7 +131,10 @@ class Search(Suspects):
                     try:
                         with self.program.edited(site.function):
                             if self._agrees(wrong):
-                                return Repair(edit.kind, site, edit.slot, edit.new, wrong)
+                                out = self.m.subject.run()[0]
+                                other = norm(out - self.m.out) > 1e-9 * norm(self.m.out)
+                                return Repair(edit.kind, site, edit.slot, edit.new, wrong,
+                                              other_out=other)
                     except (CallError, ContractError):
                         pass
                     finally:

@@ -259,7 +259,7 @@ class UserCode:
         try:
             return run()
         finally:
-            sys.setprofile(before)
+            sys.setprofile(before if callable(before) else None)    # cProfile's is no function
             self._add({code: values for code, values in seen.items()
                        if self._is_users(code.co_filename)})
 

@@ -43,6 +43,7 @@ def users_code() -> Iterator[None]:
 
 
 Function = Callable[..., Any]
+VARIED = 1.37   # times a setting such as a regulariser's weight: no size or its root
 
 
 def _constant(name: str) -> str:
@@ -57,7 +58,8 @@ class Program:
 
     `forward` and `backward` are the names of what computes the output and the gradients: the same
     one for a function that gives both. `missing` goes on, for the name of an input without a
-    gradient, where one was looked for.
+    gradient, where one was looked for; `varied` gives the same program with other numbers where it
+    holds settings.
     """
 
     functions: Mapping[str, Function]
@@ -65,6 +67,7 @@ class Program:
     forward: str = "forward"
     backward: str = "backward"
     missing: Callable[[str], str] = _constant
+    varied: Callable[[], Program | None] = lambda: None
 
 
 class Subject(Pair):
@@ -108,6 +111,19 @@ class Subject(Pair):
         other = copy.copy(self)
         other.program = replace(self.program, functions={**self.program.functions, **changed})
         other.forward, other.backward = other.program.pair(other.program.functions)
+        return other
+
+    def varied(self) -> Self | None:
+        """The same with other numbers for its settings that are floats; None where it has none."""
+        words, program = numbers(self.settings), self.program.varied()
+        if not words and program is None:
+            return None
+        other = copy.copy(self)
+        other.settings = {**self.settings, **words}
+        if program is not None:
+            functions = {n: self.program.functions[n] for n in program.functions}
+            other.program = replace(program, functions=functions)
+            other.forward, other.backward = other.program.pair(functions)
         return other
 
     def shape(self, position: int) -> tuple[int, ...]:
@@ -175,6 +191,11 @@ class _Several:
         ends = np.cumsum([math.prod(shape) for shape in shapes])
         parts = np.split(dout, ends[:-1])
         return rebuilt(self.outputs, (p.reshape(s) for p, s in zip(parts, shapes, strict=True)))
+
+
+def numbers(settings: Mapping[str, object]) -> dict[str, float]:
+    """Other numbers for the settings that are floats."""
+    return {name: VARIED * value for name, value in settings.items() if type(value) is float}
 
 
 def checked_output(out: object, name: str) -> Any:

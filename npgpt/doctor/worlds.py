@@ -108,8 +108,9 @@ class Elsewhere(World):
 
 
 def elsewhere(subject: Subject) -> Iterator[list[Subject]]:
-    """The same pair at other values, at the given ones in another order, and with each size in turn
-    a little larger, as far as it can be: each time the ways to do it, of which one will do."""
+    """The same pair at other values, with other settings, at the given values in another order, and
+    with each size in turn a little larger, as far as it can be: each time the ways to do it, of
+    which one will do."""
     rng = np.random.default_rng(11)
 
     def moved(inputs: list[Any]) -> Subject:
@@ -118,10 +119,12 @@ def elsewhere(subject: Subject) -> Iterator[list[Subject]]:
             for i, a in enumerate(inputs)])
 
     yield [moved(list(subject.inputs))]
+    if (other := subject.varied()) is not None:
+        yield [other]
     for _ in range(ORDERS):
         yield [moved([rng.permutation(subject.array(i).reshape(-1)).reshape(subject.shape(i))
                       if i in subject.floats else a for i, a in enumerate(subject.inputs)])]
-    sizes = sorted({n for i in subject.floats for n in subject.shape(i) if n > 1})
+    sizes = sorted({n for a in subject.inputs if a is not None for n in a.shape if n > 1})
     for n in sizes:
         other = next(k for k in itertools.count(n + 1) if k not in sizes)
         yield [moved([None if a is None else grown(a, n, to, together, i in subject.floats)

@@ -65,7 +65,7 @@ def test_one_pair_can_be_chosen_and_a_wrong_one_is_named_with_its_line(tmp_path)
     (report,) = examine_file(f"{path}:layernorm")
     assert report.kinds == ["missing-factor"]
     assert "* rstd` would be right" in report.findings[0].message
-    found = re.search(r"line (\d+) of layernorm_backward has `([^`]+)`", report.findings[0].message)
+    found = re.search(r"Line (\d+) of layernorm_backward has `([^`]+)`", report.findings[0].message)
     assert found[2] in path.read_text().splitlines()[int(found[1]) - 1]
     (report,) = examine_file(f"{path}:lookup")
     assert report.ok
