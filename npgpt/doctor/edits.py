@@ -104,11 +104,20 @@ class _Fold(ast.NodeTransformer):
         if isinstance(node.op, (ast.Add, ast.Sub)) and len(whole) == 2:
             sign = 1 if isinstance(node.op, ast.Add) else -1
             return ast.Constant(whole[0] + sign * whole[1])
+        if isinstance(node.op, ast.Sub) and isinstance(left, ast.BinOp) and isinstance(
+                left.op, ast.Add) and ast.dump(left.right) == ast.dump(right):
+            return left.left        # t + 1 - 1
         if isinstance(node.op, ast.Pow) and isinstance(right, ast.Constant) and right.value == 1:
             return left
         if isinstance(node.op, ast.Mult) and (number := _number(left)) is not None:
             return _times(number, node)
         return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> object:
+        self.generic_visit(node)
+        inner = node.value
+        return inner.value if node.attr == "T" and isinstance(inner, ast.Attribute) and (
+            inner.attr == "T") else node
 
 
 def _number(node: ast.AST) -> float | None:

@@ -120,7 +120,9 @@ def unused(subject: Subject) -> str:
                 and isinstance(n.ctx, ast.Load) and id(n) not in written}
         found += [f"`{n.id}` (line {n.lineno} of {source.name})" for part in ast.walk(node)
                   if isinstance(part, ast.Assign) for t in part.targets
-                  for n in (t.elts if isinstance(t, (ast.Tuple, ast.List)) else [t])
+                  # of a cache that is taken apart; of a shape, not all is always wanted
+                  for n in (t.elts if isinstance(t, ast.Tuple) and isinstance(
+                      part.value, ast.Name) else [t])
                   if isinstance(n, ast.Name) and n.id not in used | {"_"}]
     names = list(dict.fromkeys(found))[:3]
     verb = "are" if len(names) > 1 else "is"

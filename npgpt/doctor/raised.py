@@ -80,5 +80,7 @@ def _shape(node: ast.expr, frame: types.FrameType) -> str:
                          dict(frame.f_locals))
     except CallError:
         return ""
+    if value is None:
+        return "None"
     shape = getattr(value, "shape", None)
     return str(tuple(shape)) if shape is not None else ""

@@ -79,6 +79,8 @@ STRUCTURE = _rows("""
     E @ F -> E.T @ F.T : transposed
     E @ F -> F.T @ E : transposed
     E @ F -> F @ E : transposed
+    E @ F -> (E + E.T) @ F : missing-term
+    F * E @ G -> (E + E.T) @ G : missing-term
     E @ F -> E.swapaxes(-1, -2) @ F : transposed
     E @ F -> E @ F.swapaxes(-1, -2) : transposed
     np.dot(E, F) -> np.dot(E.T, F) : transposed

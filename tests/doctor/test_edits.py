@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from npgpt.doctor import rows
-from npgpt.doctor.edits import fill, is_mask, places, structural, swaps
+from npgpt.doctor.edits import fill, is_mask, places, structural, swaps, tree
 from npgpt.doctor.kinds import KINDS
 from npgpt.doctor.source import Function, slots
 
@@ -86,3 +86,12 @@ def test_masks_are_flags_or_zeros_and_one_other_number():
 ])
 def test_a_number_in_front_of_a_product_is_written_as_people_write_it(text, written):
     assert ast.unparse(fill(ast.parse(text, mode="eval").body)) == written
+
+
+@pytest.mark.parametrize("template, parts, wanted", [
+    ("E ** (F - 1)", {"E": "x", "F": "2"}, "x"), ("E[I - 1]", {"E": "h", "I": "t + 1"}, "h[t]"),
+    ("E.T @ F", {"E": "a.T", "F": "b"}, "a @ b"), ("F * E ** (F - 1)", {"E": "x", "F": "4"},
+                                                   "4 * x ** 3")])
+def test_what_is_put_in_is_written_as_one_would(template, parts, wanted):
+    made = fill(tree(template), **{k: tree(v) for k, v in parts.items()})
+    assert ast.unparse(ast.fix_missing_locations(made)) == wanted

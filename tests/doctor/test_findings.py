@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 
 from npgpt.doctor import check
@@ -45,3 +47,21 @@ def test_how_many_digits_are_right_is_told_where_some_are():
 
     finding, = check(lambda x: (x**3, x), backward, np.linspace(0.31, 2, 9)).findings
     assert "It is right to" in finding.message or finding.kind != "unexplained"
+
+
+def test_what_is_never_used_is_said_where_nothing_is_known():
+    def forward(x):
+        parts = np.stack([np.sin(x), np.cos(x), np.tanh(x)])
+        which = parts.argmax(0)
+        return parts.max(0), (x, which)
+
+    def backward(dout, cache):
+        x, which = cache
+        scale, _ = np.cosh(x) ** 0.3, which
+        lost = np.exp(scale)        # noqa: F841
+        n, d = x.shape
+        return np.sin(dout * 0 + 1) * dout / (1 + np.abs(x)) ** 1.7
+
+    (found,) = check(forward, backward, np.random.default_rng(0).standard_normal((3, 4))).findings
+    assert found.kind == "unexplained" and "`scale`" not in found.message
+    assert re.search(r"`lost` \(line \d+ of backward\) is never used", found.message)

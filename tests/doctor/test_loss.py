@@ -98,3 +98,55 @@ def test_what_does_not_fit_is_one_sentence(f, kind, says):
     report = check_loss(f, X)
     assert report.kinds == [kind]
     assert says in report.findings[0].message
+
+
+XS, YS, WS, BS = normal(4, 5, 3), normal(5, 5, 2), normal(6, 3, 2), normal(7, 2)
+
+
+def mse(W, b, X, Y, what):
+    g = 2 * (X @ W + b - Y) / len(X)
+    dW, db = X.T @ g, g.sum(0)
+    if what == "shape":
+        db = g.sum()
+    if what == "order":
+        dW, db = db, dW
+    return (g * g).sum() * len(X) / 4, dW, db
+
+
+@pytest.mark.parametrize("what, kinds, words", [
+    ("right", [], ""), ("shape", ["wrong-axis"], "has `db = g.sum()`; `db = g.sum(axis=0)` would"),
+    ("order", ["another-input"], "the gradients of (b, W")])
+def test_every_gradient_behind_a_loss_is_examined(what, kinds, words):
+    report = check_loss(mse, WS, BS, XS, YS, what)
+    assert report.kinds == kinds and words in " ".join(str(report).split()), report
+
+
+def test_a_forgotten_regulariser_is_named_by_its_weight_and_not_by_a_number_that_it_equals():
+    def lasso(w, b, X, y, lam):
+        err = X @ w + b - y
+        loss = (err ** 2).sum() / (2 * len(X)) + lam * np.abs(w).sum()
+        return loss, X.T @ err / len(X), err.sum() / len(X)
+
+    # 0.1 is 1 / (2 * 5) too
+    report = check_loss(lasso, normal(0, 4), np.array(0.3), normal(1, 5, 4), normal(2, 5), 0.1)
+    assert "X.T @ err / len(X) + lam * np.sign(w)` would be right" in " ".join(str(report).split())
+
+
+@pytest.mark.parametrize("grads", [
+    lambda dW, g: (dW,), lambda dW, g: (dW, None), lambda dW, g: ({"W": dW, "bias": g.sum(0)},),
+    lambda dW, g: (dW, g)])
+def test_a_parameter_beside_one_that_has_a_gradient_is_not_taken_for_constant(grads):
+    def loss(W, b, X, Y):
+        g = 2 * (X @ W + b - Y)
+        return (g * g).sum() / 4, *grads(X.T @ g, g)
+
+    report = check_loss(loss, WS, BS, XS, YS)
+    assert "missing-gradient" in report.kinds and "b has shape (2,), but f gives none" in " ".join(
+        str(report).split())
+
+
+def test_weights_that_are_no_parameters_are_constants_where_the_inputs_have_the_gradient():
+    def weighted(x, w):
+        return (w * x * x).sum(), 2 * w * x
+
+    assert check_loss(weighted, XS, np.abs(XS)).ok

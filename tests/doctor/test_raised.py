@@ -57,3 +57,16 @@ def test_a_statement_that_raises_is_shown_by_its_line():
         raise ValueError("no")
 
     assert error_of(f, 1) == f"ValueError: no; line {f.__code__.co_firstlineno + 1} of f"
+
+
+def test_an_operand_that_is_none_is_shown_as_none():
+    def double(x):
+        2 * x
+
+    def named(x):
+        y = double(x)
+        return y @ x
+
+    with pytest.raises(ValueError, match="not have enough dimensions") as caught:
+        named(np.ones((2, 3)))
+    assert "`y @ x`: None @ (2, 3)" in described(caught.value)

@@ -180,3 +180,14 @@ def test_functions_are_found_by_what_a_module_holds():
         assert source._in_modules({function.__code__}) == [function]
     assert len(source._in_modules({f.__code__ for f in functions})) == len(functions)
     assert source._in_modules({compile("1", "<nowhere>", "eval")}) == []
+
+
+def test_a_run_is_watched_under_cprofile_too():
+    import cProfile
+
+    profile = cProfile.Profile()
+    profile.enable()
+    try:
+        assert source.UserCode().watch(lambda: 3) == 3
+    finally:
+        profile.disable()
