@@ -17,10 +17,10 @@ import itertools
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..suggest import one_line, unknown
 from .fault import Fault
 from .values.catalogue import PROGRAMS
@@ -134,7 +134,7 @@ def _shape(value: Value) -> tuple[int, ...] | None:
         return None
 
 
-def _arrays(value: Value) -> list[np.ndarray[Any, Any]]:
+def _arrays(value: Value) -> list[Array]:
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
     return [value] if isinstance(value, np.ndarray) else [
         a for part in parts for a in _arrays(part)]

@@ -184,7 +184,8 @@ def first_difference(right: Leaves, got: Leaves) -> tuple[str, str, str] | None:
             return key, "a value", "nothing"
         if a.shape != b.shape and a.dtype == b.dtype == object and a.ndim == b.ndim == 1:
             n = next((n for n, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
-            return f"{key}[{n}]", *(_shown(x[n]) if n < len(x) else "nothing more" for x in (a, b))
+            expected, given = (_shown(x[n]) if n < len(x) else "nothing more" for x in (a, b))
+            return f"{key}[{n}]", expected, given
         if a.shape != b.shape:
             return key, f"shape {a.shape}", f"shape {b.shape}"
         if a.dtype == object or b.dtype == object:
