@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import copy
 from dataclasses import dataclass
-from typing import Any
 
 from .fault import Fault
 from .kinds import KINDS
@@ -20,7 +19,7 @@ class Repair:
     kind: str
     site: Site
     slot: Slot
-    new: Any
+    new: ast.AST
     positions: set[int]
     everywhere: bool = True
     other_out: bool = False     # forward gives another output with it

@@ -7,7 +7,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from .check import examine
 from .pair import Pair
 from .report import Report
 from .subject import Function, Program, Subject
+
+T = TypeVar("T")
 
 
 def missing(name: str) -> ImportError:
@@ -32,7 +34,7 @@ def _cut(name: str) -> str:
         "detach(), .data, numpy() or once_differentiable."
 
 
-def outputs(found: list[Any]) -> list[Any]:
+def outputs(found: list[T]) -> list[T]:
     """The outputs themselves; raises ContractError where a function gave no array of floats."""
     if not found:
         raise ContractError("the function gives no array of floats, so there is no gradient; let "

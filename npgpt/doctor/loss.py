@@ -47,7 +47,7 @@ def check_loss(f: Callable[..., object], *given: object, **settings: object) -> 
     all_gradients = _returns_gradients(getattr(f, "__func__", f))
 
     def call(
-        function: Function, arguments: Arguments, settings: dict[str, Any], arrays: Any
+        function: Function, arguments: Arguments, settings: dict[str, object], arrays: Any
     ) -> tuple[object, object]:
         values = arguments.filled(arrays)
         if owner is not None:
@@ -66,7 +66,7 @@ def check_loss(f: Callable[..., object], *given: object, **settings: object) -> 
     def missing(name: str) -> str:
         return f"f gives none for it, under none of {', '.join(paths(name))}."
 
-    def program_of(arguments: Arguments, settings: dict[str, Any]) -> Program:
+    def program_of(arguments: Arguments, settings: dict[str, object]) -> Program:
         def pair(functions: Mapping[str, Function]) -> tuple[Function, Function]:
             return (lambda *arrays: call(functions["f"], arguments, settings, arrays),
                     lambda dout, grads: scaled(dout, grads))
