@@ -104,7 +104,7 @@ def replaced(name, function):
     (overwritten, "overwritten instead of added"),
     (lookup_only, "output matrix is missing"),
     (scale("grads/h.0.mlp.c_fc.weight", -1), "sign"),
-    (scale("grads/h.0.mlp.c_fc.weight", 2), "factor of 2 (2)"),
+    (scale("grads/h.0.mlp.c_fc.weight", 2), "factor of 2"),
     (scale("dactivations/logits", 20), "number of counted targets"),
     (scale("grads/h.1.ln_1.weight", 0.37), "0.37 times"),
     (scale("dactivations/h.1.residual_1", 0), "all zeros"),

@@ -131,7 +131,7 @@ def _choose(points: list[Point], program: Program) -> tuple[list[Fault], list[Fa
                     nearly = [replace(group[-1].fault, evidence=(
                         f"it explains {len(points) - 1} of the {len(points)} inputs tried"))]
         if found:
-            room = 10 * min(off for off, _ in found) + 1e-9 * size(point.got)
+            room = 10 * min(off for off, _ in found) + 0.1 * tolerance(point.got) * size(point.got)
             first, *rest = (group for off, group in found if off <= room)
             faults = [guess.fault for guess in first]
             same = {fault.kind: fault for group in rest for fault in [group[-1].fault]
