@@ -203,17 +203,19 @@ def judge(mutant: Mutant, pair: Pair) -> tuple[bool, bool, Report]:
     return not report.ok, named, report
 
 
-def accused(seeds: int) -> int:
-    """How many correct layers are called wrong, over `seeds` inputs of each case."""
-    count = 0
+def accused(seeds: int) -> tuple[int, int]:
+    """How many correct layers are called wrong, and how many undecided, over `seeds` inputs of each.
+    """
+    count = undecided = 0
     for case in CASES:
         for seed in range(seeds):
             arrays, settings = case.random_inputs(seed)
             report = examine(Subject(*case.functions(), arrays, settings), seed=seed)
             if not report.ok:
                 print(f"{case.name}, seed {seed}: {report}", file=sys.stderr)
-                count += 1
-    return count
+                unsure = set(report.kinds) == {"undecided"}
+                count, undecided = count + (not unsure), undecided + unsure
+    return count, undecided
 
 
 def main() -> int:
@@ -244,7 +246,7 @@ def main() -> int:
                 totals[mutant.kind, mutant.held_out, what] += answer
             if args.show and not mutant.held_out and not (detected and named and unread):
                 print(f"{mutant.id}\n    reported {report.kinds}", file=sys.stderr)
-    wrongly = accused(args.seeds)
+    wrongly, undecided = accused(args.seeds)
     result = {
         "every": args.every,
         "table": _table(totals),
@@ -255,6 +257,7 @@ def main() -> int:
         "slowest_report_cpu_seconds": round(slowest, 3),
         "right_layers_examined": args.seeds * len(CASES),
         "right_layers_accused": wrongly,
+        "right_layers_undecided": undecided,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
@@ -286,7 +289,8 @@ def section(result: dict[str, Any]) -> str:
         f"half: {held[2]} of {held[0]} ({held[2] / held[0]:.1%}); of the same made by `exec`, "
         f"without a source that could be read, {unread} ({unread / held[0]:.1%}). npgpt's own "
         f"right layers called wrong: {result['right_layers_accused']} in "
-        f"{result['right_layers_examined']:,} random shapes, seeds and scales. The slowest report "
+        f"{result['right_layers_examined']:,} random shapes, seeds and scales, and undecided: "
+        f"{result.get('right_layers_undecided', 0)}, at saturated inputs. The slowest report "
         f"took {result['slowest_report_cpu_seconds']:.1f} s.", 105)
     return f"""
 ## How good is the doctor?

@@ -97,8 +97,11 @@ def suspects(m: Measurement, position: int) -> str:
     if position >= len(needs):
         return ""
     right = {i for i in m.verdict if i not in m.wrong and i < len(needs)}
-    # line 0 is no line of the user's
+    # line 0 is no line of the user's, and what is returned for this gradient is this one's alone
     lines = needs[position] - {line for i in right for line in needs[i]} - {0}
+    returned = tree.body[-1].value
+    own = returned.elts[position] if isinstance(returned, ast.Tuple) else returned
+    lines |= set() if isinstance(own, ast.Name) else {own.lineno} - {0}
     if not lines:
         return ""
     first, last = (source.lines[source.name] + line - 1 for line in (min(lines), max(lines)))

@@ -27,7 +27,7 @@ def _cut(text: str, most: int = 300) -> str:
     return text if len(text) <= most else f"{text[:most].rpartition(' ')[0]} ..."
 
 
-def failure(error: BaseException) -> tuple[Function, ast.expr, str] | None:
+def failure(error: BaseException) -> tuple[Function, ast.expr | ast.stmt, str] | None:
     """Where in the user's code an exception arose: the function, the expression, and a sentence
     such as "line 12 of f: `dout @ W`: (3, 4) @ (5, 4)"; None where its source cannot be read."""
     found = None
@@ -43,15 +43,20 @@ def failure(error: BaseException) -> tuple[Function, ast.expr, str] | None:
         return None
     function, trace = found
     place = list(trace.tb_frame.f_code.co_positions())[trace.tb_lasti // 2]
-    inside = [n for n in ast.walk(function.node) if isinstance(n, ast.expr)
+    nodes = [*ast.walk(function.node)]
+    inside = [n for n in nodes if isinstance(n, (ast.expr, ast.AugAssign))
               and (n.lineno, n.end_lineno, n.col_offset, n.end_col_offset) == place]
-    if not inside:
+    # what cannot be written into a place is shown with the place
+    node = next((n for n in nodes if isinstance(n, ast.Assign) and inside
+                 and inside[0] in n.targets), inside[0] if inside else None)
+    if node is None:
         return None
-    node = inside[0]
     text = f"line {node.lineno} of {function.name}: `{shortened(node)}`"
     shapes = [_shape(part, trace.tb_frame) for part in _operands(node)]
     if shapes and all(shapes):
         sign = _SIGNS.get(type(getattr(node, "op", None)), ",")
+        sign = "=" if isinstance(node, ast.Assign) else (
+            f"{sign}=" if isinstance(node, ast.AugAssign) else sign)
         text += f": {f' {sign} '.join(shapes) if sign != ',' else ', '.join(shapes)}"
     return function, node, text
 
@@ -60,9 +65,12 @@ _SIGNS: dict[type, str] = {ast.MatMult: "@", ast.Mult: "*", ast.Add: "+", ast.Su
                            ast.Div: "/"}
 
 
-def _operands(node: ast.expr) -> list[ast.expr]:
+def _operands(node: ast.AST) -> list[ast.expr]:
     if isinstance(node, ast.BinOp):
         return [node.left, node.right]
+    if isinstance(node, (ast.Assign, ast.AugAssign)):
+        target = node.target if isinstance(node, ast.AugAssign) else node.targets[0]
+        return [ast.parse(ast.unparse(target), mode="eval").body, node.value]
     if isinstance(node, ast.Call):
         own = isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) not in (
             "np", "numpy", "math")

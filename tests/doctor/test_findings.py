@@ -65,3 +65,20 @@ def test_what_is_never_used_is_said_where_nothing_is_known():
     (found,) = check(forward, backward, np.random.default_rng(0).standard_normal((3, 4))).findings
     assert found.kind == "unexplained" and "`scale`" not in found.message
     assert re.search(r"`lost` \(line \d+ of backward\) is never used", found.message)
+
+
+def test_the_line_of_what_is_returned_is_among_those_that_may_be_wrong():
+    def forward(x, w):
+        return np.sin(x) * w, (x, w)
+
+    def backward(dout, cache):
+        x, w = cache
+        slope = np.cos(x)
+        return (
+            np.tanh(slope + 0.3) * dout * w ** 1.7,
+            dout * np.sin(x))
+
+    x, w = (np.random.default_rng(k).uniform(0.5, 1.5, (2, 3)) for k in (0, 1))
+    (found,) = check(forward, backward, x, w).findings
+    first = backward.__code__.co_firstlineno
+    assert found.argument == "x" and f"lines {first + 2} to {first + 4} of" in found.message

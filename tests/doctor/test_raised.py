@@ -1,3 +1,5 @@
+import linecache
+
 import numpy as np
 import pytest
 
@@ -70,3 +72,16 @@ def test_an_operand_that_is_none_is_shown_as_none():
     with pytest.raises(ValueError, match="not have enough dimensions") as caught:
         named(np.ones((2, 3)))
     assert "`y @ x`: None @ (2, 3)" in described(caught.value)
+
+
+@pytest.mark.parametrize("sign", ["=", "+=", "*="])
+def test_what_cannot_be_written_into_a_place_is_shown_with_the_place(sign):
+    scope = {}
+    source = f"def put(a, b):\n    a[:, 0:2] {sign} b\n"
+    code = compile(source, "<put>", "exec")
+    linecache.cache["<put>"] = len(source), None, source.splitlines(keepends=True), "<put>"
+    exec(code, scope)
+    with pytest.raises(ValueError, match="broadcast") as caught:
+        scope["put"](np.ones((3, 4)), np.ones((3, 3)))
+    told = described(caught.value)
+    assert f"line 2 of put: `a[:, 0:2] {sign} b`: (3, 2) {sign} (3, 3)" in told
