@@ -21,7 +21,7 @@ from ..arrays import Array
 from .behaviour import check_linear
 from .changes import Change
 from .fault import Fault, close, fit
-from .findings import finding, unnamed
+from .findings import finding, suspects, unnamed
 from .layout import rearranged, shuffled
 from .measure import Evidence, Measurement, evidence, usable
 from .paths import Cause, Paths
@@ -136,6 +136,9 @@ class _Diagnosis:
                       for fault in self._of_both(change, named)]
         else:
             causes = self._common_causes(named, left) if left else []
+            # a path is one of forward: the line that is short of it is one of these
+            causes = [(replace(fault, sentence=fault.sentence + suspects(m, inputs[0])), inputs)
+                      for fault, inputs in causes]
         if not causes:
             causes = [(fault, [i]) for i in every for fault in named[i]]
         elif nonlinear:
