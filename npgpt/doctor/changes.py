@@ -58,7 +58,9 @@ def describe(repair: Repair, wrong: set[int]) -> Change:
     where = f"line {getattr(old, 'lineno', site.line)} of {site.function.name}"
     if kind == "wrong-variable" and isinstance(new, ast.BinOp) and ast.dump(old) in (
             ast.dump(new.left), ast.dump(new.right)):
-        kind = "term-factor" if isinstance(new.op, (ast.Mult, ast.Div)) else "missing-term"
+        scaled = isinstance(new.op, (ast.Mult, ast.Div))
+        by_number = isinstance(new.left, ast.Constant) or isinstance(new.right, ast.Constant)
+        kind = "missing-term" if not scaled else "term-factor" if by_number else "missing-factor"
     if site.parameter:
         place = "after" if site.after else "before"
         text = f"{place} {where}, `{site.parameter} = {after}` is missing."

@@ -233,9 +233,10 @@ def swaps(function: Function, slot: Slot, keys: list[str]) -> Iterator[Edit]:
         if ast.unparse(node.func) == "np.einsum" and isinstance(node.args[0], ast.Constant):
             yield from _einsums(slot, node, str(node.args[0].value))
     elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
-        yield Edit("extra-factor", slot, node.left)
-        if isinstance(node.op, ast.Mult):
-            yield Edit("extra-factor", slot, node.right)
+        for kept, lost in [(node.left, node.right), (node.right, node.left)][:1 + isinstance(
+                node.op, ast.Mult)]:
+            kind = "extra-factor" if _number(lost) is None else "term-factor"
+            yield Edit(kind, slot, kept)
     elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
         left, right = ast.dump(node.left), ast.dump(node.right)
         twice = right in left

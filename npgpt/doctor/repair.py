@@ -33,6 +33,7 @@ from .rows import (
     FORWARD,
     ONE_NAME,
     OTHER_NAME,
+    SCALED,
     SHAPES,
     STATEMENTS,
     STRUCTURE,
@@ -162,7 +163,7 @@ class Search(Suspects):
                        and n.value.isidentifier()})
         classes = self._suspects(wrong)
         # two names together fit in many places: first anything plainer, wherever it stands
-        for levels in (range(4), range(4, 6)) if ready else (range(2),):
+        for levels in (range(5), range(5, 7)) if ready else (range(2),):
             for suspects in classes:
                 for level in levels:
                     for site in suspects:
@@ -192,13 +193,13 @@ class Search(Suspects):
                     yield from self._judged(site, edit, wrong, wanted)
                 yield from self._other_names(site, slot, wrong)
         elif ready and site.seen:
-            rows = [(), OTHER_NAME, ONE_NAME, FORMS, TWO_NAMES, ()][level]
+            rows = [(), OTHER_NAME, SCALED, ONE_NAME, FORMS, TWO_NAMES, ()][level]
             if rows:
                 yield from self._named(site, list(rows), wrong, wanted)
-            if level < 4 and site.reach and site.moves is None and (
+            if level < 5 and site.reach and site.moves is None and (
                     len(site.seen) > 1 or level == 1):
                 yield from self._by_runs(site, list(rows), wrong)
-            if level == 3:
+            if level == 4:
                 for slot in within(site):
                     for edit in structural(SHAPES[:len(AXIS)], slot):
                         yield from self._judged(site, edit, wrong, wanted)
@@ -269,14 +270,13 @@ class Search(Suspects):
         reach = self._in_reach(site)
         error = self.home.error(0, self.grads, wanted)
         size = norm(error)
-        for slot in within(site):
-            leaf = isinstance(slot.get(), (ast.Name, ast.Attribute, ast.Subscript, ast.Constant))
-            if rows == OTHER_NAME and not leaf:
-                continue
-            hole = reach.hole(site.slot, slot)
-            if hole is None:
-                continue
-            for row in rows:
+        holes = [(slot, hole) for slot in within(site)
+                 if (rows != OTHER_NAME or isinstance(slot.get(), (
+                     ast.Name, ast.Attribute, ast.Subscript, ast.Constant)))
+                 and (hole := reach.hole(site.slot, slot)) is not None]
+        # a plain change of a part goes before an involved one of the whole
+        for row in rows:
+            for slot, hole in holes:
                 code = names_in(tree(row.replacement))
                 for parts in reach.parts(row, code):
                     values = [hole.filled(row.replacement, parts, c) for c in (0.0, 1.0)] \

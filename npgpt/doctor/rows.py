@@ -161,8 +161,9 @@ SHAPES = _rows("""
 
 OTHER_NAME = _rows("E -> A : wrong-variable")
 
+SCALED = _rows("E -> c * E : term-factor")
+
 ONE_NAME = _rows("""
-    E -> c * E : term-factor
     E -> E * A : missing-factor
     E -> E / A : missing-factor
     E -> E * (1 - A) : missing-factor

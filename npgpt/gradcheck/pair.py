@@ -27,7 +27,8 @@ def as_array(value: object, name: str = "an input") -> Array | None:
         return None
     array = to_numpy(value)
     if array.dtype.kind not in "fiub":
-        raise ContractError(f"{name} must hold floats, integers or booleans, got {describe(value)}")
+        raise ContractError(
+            f"{name}: expected floats, integers or booleans, got {describe(value)}")
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
