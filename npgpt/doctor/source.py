@@ -110,7 +110,10 @@ class Function:
             inside = ast.ClassDef(self.owner, [], [], [inside], [])
         arguments = ast.arguments(
             [], [ast.arg(name) for name in free if name != "__class__"], None, [], [], None, [])
-        outer = ast.FunctionDef("_", arguments, [inside], [], lineno=1, col_offset=0)
+        # a function that calls itself by its own name finds it where the original does
+        itself = [] if free or isinstance(node, ast.Lambda) else [
+            ast.Global([node.name], lineno=1, col_offset=0)]
+        outer = ast.FunctionDef("_", arguments, [*itself, inside], [], lineno=1, col_offset=0)
         for new in (inside, *arguments.args):
             if not hasattr(new, "lineno"):
                 ast.copy_location(new, self.node)
@@ -238,8 +241,9 @@ class UserCode:
 
     def __init__(self, users: Iterable[Callable[..., object]] = ()) -> None:
         self.functions: list[Function] = []
+        self._users = tuple(users)
         self._files = {getattr(getattr(getattr(f, "__func__", f), "__code__", None),
-                               "co_filename", "") for f in users}
+                               "co_filename", "") for f in self._users}
 
     def watch(self, run: Callable[[], object]) -> Any:
         """What `run` gives; the functions that it called are added before those known already.
@@ -284,7 +288,7 @@ class UserCode:
         found += [f for code in codes if code in inside - own
                   and (f := function_of(code)) is not None]
         found.sort(key=lambda f: -codes.index(f.code))
-        holders = _holders({f.code for f in found})
+        holders = _holders({f.code for f in found}, self._users)
         for f in found:
             f.values, f.node = seen[f.code], copy.deepcopy(f.node)
             f.objects = [h for h in holders if h.__code__ is f.code]
@@ -317,21 +321,25 @@ class UserCode:
                     space.pop(name, None)
 
 
-def _holders(codes: set[types.CodeType]) -> list[types.FunctionType]:
+def _holders(
+    codes: set[types.CodeType], users: Iterable[object] = ()
+) -> list[types.FunctionType]:
     """The functions that run these codes."""
     found = [h for h in (gc.get_referrers(*codes) if codes else ())
              if isinstance(h, types.FunctionType) and h.__code__ in codes]
     # CPython 3.13 without the GIL hides from gc what was there before the first thread, though
     # perhaps not a copy of it
     hidden = codes if FREE_THREADED else codes - {h.__code__ for h in found}
-    return found + [h for h in _in_modules(hidden) if h not in found] if hidden else found
+    return found + [h for h in _in_modules(hidden, users) if h not in found] if hidden else found
 
 
-def _in_modules(codes: set[types.CodeType]) -> list[types.FunctionType]:
-    """The functions that run these codes, by what the modules of their files hold."""
+def _in_modules(
+    codes: set[types.CodeType], users: Iterable[object] = ()
+) -> list[types.FunctionType]:
+    """The functions that run these codes, by what the modules of their files hold, and `users`."""
     files = {code.co_filename for code in codes}
     todo: list[object] = [vars(module) for module in list(sys.modules.values())
-                          if getattr(module, "__file__", None) in files]
+                          if getattr(module, "__file__", None) in files] + [list(users)]
     found, seen = [], {id(part) for part in todo}
     while todo:
         for part in gc.get_referents(todo.pop()):

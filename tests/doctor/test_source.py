@@ -191,3 +191,26 @@ def test_a_run_is_watched_under_cprofile_too():
         assert source.UserCode().watch(lambda: 3) == 3
     finally:
         profile.disable()
+
+
+def countdown(x, n):
+    return x if n == 0 else 2 * countdown(x, n - 1)
+
+
+def test_a_function_that_calls_itself_runs_edited():
+    program = UserCode([countdown])
+    program.watch(lambda: countdown(1.0, 3))
+    function = next(f for f in program.functions if f.name == "countdown")
+    assert function.compiled().co_freevars == ()
+    function.node.body[0].value.orelse.left.value = 3
+    with program.edited(function):
+        assert countdown(1.0, 3) == 27.0
+    assert countdown(1.0, 3) == 8.0
+
+
+def test_a_function_that_only_the_caller_holds_is_found():
+    def local(x):
+        return x + 1
+
+    code = local.__code__
+    assert source._in_modules({code}) == [] and source._in_modules({code}, [local]) == [local]
