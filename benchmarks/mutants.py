@@ -204,7 +204,7 @@ def judge(mutant: Mutant, pair: Pair) -> tuple[bool, bool, Report]:
 
 
 def accused(seeds: int) -> tuple[int, int]:
-    """How many right layers are called wrong, and how many undecided, over `seeds` inputs of each."""
+    """How many right layers are called wrong, and how many undecided, over `seeds` inputs each."""
     count = undecided = 0
     for case in CASES:
         for seed in range(seeds):
