@@ -89,6 +89,9 @@ def layer_subject(
     def missing(name: str) -> str:
         if name in calls.labels:
             return f"{calls.names[1]} returned None, or nothing, for it."
+        if name.endswith("]"):
+            return f"{calls.names[1]} leaves no gradient for it, such as in " \
+                f"grads{name[name.rindex('['):]}."
         own = name.rpartition(".")
         places = ", ".join(f"self.{own[0]}{own[1]}{s}" for s in spellings(own[2])[1:])
         return f"{calls.names[1]} leaves no gradient for it in one of {places}, nor returns it " \

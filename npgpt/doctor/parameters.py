@@ -118,7 +118,7 @@ def parameters(
     for p in left:
         p.steps = steps and not np.array_equal(p.get(layer), p.get(after))
     by_name = [p for p in left if p.number is None and not p.steps
-               and (is_parameter(p.name) or f"d{p.name}" in computed)]
+               and (is_parameter(last := str(p.paths[0][-1][1])) or f"d{last}" in computed)]
     found += [p for p in left if p.number is not None or p.steps or p in by_name]
     constants = ", ".join(p.name for p in left if p not in found)
     note = f"backward leaves no gradient for {constants}: taken for constant." if constants else ""

@@ -250,3 +250,23 @@ def test_a_parameter_without_a_gradient_is_a_finding_that_says_where_it_would_be
     assert finding.kind == "missing-gradient" and f"self.d{name}, " in finding.message
     with pytest.raises(ContractError, match=r"give an instance, Scaled\(\.\.\.\)"):
         check_layer(Scaled, np.ones((2, 3)))
+
+
+def test_a_parameter_in_a_dict_without_a_gradient_is_a_finding():
+    class Net:
+        def __init__(self):
+            self.params = {"W": normal(0, 3, 4), "b": normal(1, 4), "mask": np.ones(4)}
+            self.grads = {}
+
+        def forward(self, x):
+            self.x = x
+            return (x @ self.params["W"] + self.params["b"]) * self.params["mask"]
+
+        def backward(self, dout):
+            self.grads["W"] = self.x.T @ (dout * self.params["mask"])
+            return (dout * self.params["mask"]) @ self.params["W"].T
+
+    report = check_layer(Net(), normal(2, 2, 3))
+    assert [(f.kind, f.argument) for f in report.findings] == [("missing-gradient", "params[b]")]
+    assert "such as in grads[b]" in report.findings[0].message
+    assert report.notes == ["backward leaves no gradient for params[mask]: taken for constant."]
