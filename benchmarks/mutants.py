@@ -51,7 +51,7 @@ import numpy as np
 
 from benchmarks.mutant_cases import CASES, Case
 from npgpt.doctor import Report, examine
-from npgpt.doctor.subject import Subject
+from npgpt.doctor.evidence.subject import Subject
 from npgpt.learn.mutants import ACCEPTED, edits
 
 from .readme import ROOT, put_section

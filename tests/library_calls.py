@@ -22,7 +22,7 @@ from npgpt.book import (
     replay_section,
     replay_training,
 )
-from npgpt.doctor.subject import Subject
+from npgpt.doctor.evidence.subject import Subject
 from npgpt.evaluation.choices import Question, read_questions, score_questions
 from npgpt.evaluation.continuations import score_continuations
 from npgpt.evaluation.last_word import read_passages, score_last_words

@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from npgpt.doctor.forward import ValueReport, diagnose_value
 from npgpt.doctor.values.catalogue import PROGRAMS
 from npgpt.doctor.values.explained import kinds_page
+from npgpt.doctor.values.forward import ValueReport, diagnose_value
 
 from ..readme import ROOT, put_section
 from . import layers, programs

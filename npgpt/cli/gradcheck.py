@@ -12,8 +12,8 @@ from pathlib import Path
 from textwrap import wrap
 
 from ..doctor import Report, examine_file
-from ..doctor.headers import read_flag
-from ..doctor.report import Row, paint
+from ..doctor.evidence.report import Row, paint
+from ..doctor.styles.headers import read_flag
 from ..files import write_text
 from ..selfcheck.check import GOAL, check_models, check_ops
 from ..training.log import plain

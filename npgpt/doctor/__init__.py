@@ -5,17 +5,18 @@ check_torch, check_jax; examine_file for all of a file.
 """
 
 from ..gradcheck.pair import ContractError, constant
-from .check import check, examine
-from .files import examine_file
-from .forward import diagnose_value
-from .function import check_function, check_scalar
-from .jax_check import check_jax
-from .kinds import KINDS
-from .layer import check_layer
-from .loss import check_loss
-from .report import Finding, GradientMismatch, Report, Row
-from .torch_check import check_torch
+from .evidence.kinds import KINDS
+from .evidence.report import Finding, GradientMismatch, Report, Row
+from .examine import examine
+from .styles.files import examine_file
+from .styles.function import check_function, check_scalar
+from .styles.jax_check import check_jax
+from .styles.layer import check_layer
+from .styles.loss import check_loss
+from .styles.pairs import check
+from .styles.torch_check import check_torch
 from .values.choose import ValueReport
+from .values.forward import diagnose_value
 from .values.program import Program, value_kinds
 
 __all__ = [

@@ -11,10 +11,10 @@ import numpy as np
 
 from ..arrays import Array
 from ..gradcheck.numeric import norm, signs
-from .numeric import Gradient, judged, ways
-from .pair import fresh_copy
-from .report import Finding
-from .subject import CallError, Subject
+from .evidence.numeric import Gradient, judged, ways
+from .evidence.pair import fresh_copy
+from .evidence.report import Finding
+from .evidence.subject import CallError, Subject
 
 DIGITS = 1e-8
 

@@ -19,19 +19,15 @@ import numpy as np
 
 from ..arrays import Array
 from .behaviour import check_linear
-from .changes import Change
-from .fault import Fault, close, fit
-from .findings import finding, suspects, unnamed
-from .layout import rearranged, shuffled
-from .measure import Evidence, Measurement, evidence, usable
-from .paths import Cause, Paths
-from .places import common_ratio, elementwise, mask, repeated_ids, scaled_parts, slices
-from .repair import repairs
-from .report import Finding
-from .softmax_faults import of_softmax
-from .subject import CallError
-from .traced_source import readable, written_out
-from .value_faults import (
+from .evidence.fault import Fault, close, fit
+from .evidence.measure import Evidence, Measurement, evidence, usable
+from .evidence.report import Finding
+from .evidence.subject import CallError
+from .faults.layout import rearranged, shuffled
+from .faults.paths import Cause, Paths
+from .faults.places import common_ratio, elementwise, mask, repeated_ids, scaled_parts, slices
+from .faults.softmax_faults import of_softmax
+from .faults.value_faults import (
     differing,
     dout_forgotten,
     dout_nowhere,
@@ -45,7 +41,11 @@ from .value_faults import (
     wrong_elements,
     zero,
 )
-from .worlds import Budget
+from .findings import finding, suspects, unnamed
+from .reading.traced_source import readable, written_out
+from .repairs.changes import Change
+from .repairs.repair import repairs
+from .repairs.worlds import Budget
 
 RUNS = 6000  # of the user's code with a change, for one report
 PLAIN = 200  # parts of a backward, written out, that is plainer than its loops

@@ -8,7 +8,7 @@ import textwrap
 from importlib.resources import files
 
 from ..suggest import did_you_mean, shown
-from .kinds import KINDS
+from .evidence.kinds import KINDS
 from .values.explained import explain_value
 from .values.program import value_kinds
 

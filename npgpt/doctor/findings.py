@@ -10,14 +10,14 @@ import math
 import numpy as np
 
 from ..arrays import Array
-from .fault import Fault
-from .measure import Measurement, evidence
-from .picture import largest_block, neighbourhood, picture
-from .report import Finding
-from .source import read
-from .subject import Subject
-from .traced_source import program
-from .value_faults import differing
+from .evidence.fault import Fault
+from .evidence.measure import Measurement, evidence
+from .evidence.picture import largest_block, neighbourhood, picture
+from .evidence.report import Finding
+from .evidence.subject import Subject
+from .faults.value_faults import differing
+from .reading.source import read
+from .reading.traced_source import program
 
 
 def finding(

@@ -11,13 +11,13 @@ from ..arrays import Array
 from ..gradcheck.compare import WHOLE, Agreement
 from ..gradcheck.numeric import COMPLEX_STEP, EPSILON, NotComplex, norm, signs
 from .choose import diagnose, explain
-from .fault import DIGITS, NEARLY, Fault
-from .measure import FULL, Evidence, measure, row
-from .numeric import Way, ways
-from .picture import picture
-from .report import Finding, Row
+from .evidence.fault import DIGITS, NEARLY, Fault
+from .evidence.measure import FULL, Evidence, measure, row
+from .evidence.numeric import Way, ways
+from .evidence.picture import picture
+from .evidence.report import Finding, Row
+from .evidence.subject import CallError, Subject
 from .sampling import DIRECTIONS, Sample, Slope, few_wrong, sample, wrong_cells
-from .subject import CallError, Subject
 
 MANY = 20_000  # elements from which on differences are taken along fewer directions
 SMALL = (4, 6, 3, 5, 8, 12, 7, 2)  # lengths that axes are cut to

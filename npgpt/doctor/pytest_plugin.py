@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .report import Report
+    from .evidence.report import Report
 
 
 class GradcheckFixture:
@@ -27,7 +27,7 @@ class GradcheckFixture:
         *inputs: object,
         **settings: object,
     ) -> Report:
-        """As npgpt.doctor.check."""
+        """As npgpt.doctor.examine."""
         return _passed("check", forward, backward, *inputs, **settings)
 
     def function(self, f: Callable[..., object], grad: Callable[..., object], *x: object) -> Report:

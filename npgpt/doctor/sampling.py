@@ -15,9 +15,9 @@ import numpy as np
 from ..arrays import Array
 from ..gradcheck.compare import WHOLE, Agreement, agree
 from ..gradcheck.numeric import EPSILON, norm, signs
-from .fault import Fault
-from .multiple import times
-from .value_faults import list_elements
+from .evidence.fault import Fault
+from .faults.multiple import times
+from .faults.value_faults import list_elements
 
 DIRECTIONS = 8
 MOST = 5  # wrong elements that are searched one by one

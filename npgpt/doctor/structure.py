@@ -14,11 +14,11 @@ import numpy as np
 from ..arrays import Array
 from ..gradcheck.numeric import norm, signs
 from ..gradcheck.pair import ContractError, describe
-from .measure import measure, step_around
-from .raised import described
-from .report import Finding
-from .subject import CallError, Program, Subject
-from .tree import is_array, leaves
+from .evidence.measure import measure, step_around
+from .evidence.report import Finding
+from .evidence.subject import CallError, Program, Subject
+from .evidence.tree import is_array, leaves
+from .reading.raised import described
 
 
 @dataclass

@@ -22,8 +22,8 @@ import numpy as np
 
 from ..arrays import Array
 from ..doctor import ContractError, Program, Report, check, check_function, diagnose_value
-from ..doctor.raised import described
-from ..doctor.report import Finding as Named
+from ..doctor.evidence.report import Finding as Named
+from ..doctor.reading.raised import described
 from ..doctor.values.catalogue import PROGRAMS
 
 # true findings of the doctor, on arrays that no exercise makes: a right answer is not held up

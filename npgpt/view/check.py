@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..doctor.files import examine_file
-from ..doctor.measure import FULL, measure
-from ..doctor.report import Report
-from ..doctor.subject import Subject, generator
+from ..doctor.evidence.measure import FULL, measure
+from ..doctor.evidence.report import Report
+from ..doctor.evidence.subject import Subject, generator
+from ..doctor.styles.files import examine_file
 from .encoding import Json, encoded
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from npgpt.doctor import check
 from npgpt.doctor.behaviour import AllClose
-from npgpt.doctor.subject import Subject
+from npgpt.doctor.evidence.subject import Subject
 
 from .pairs import dropout_forward, linear_backward, linear_forward, linear_inputs, normal
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from npgpt.doctor import check, examine
-from npgpt.doctor.subject import Subject
+from npgpt.doctor.evidence.subject import Subject
 
 from .pairs import (
     attention_backward,

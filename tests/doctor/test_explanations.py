@@ -5,8 +5,8 @@ import warnings
 import pytest
 
 from npgpt.doctor import examine_file
+from npgpt.doctor.evidence.kinds import KINDS
 from npgpt.doctor.explanations import example, explained, explanations, listed
-from npgpt.doctor.kinds import KINDS
 from npgpt.doctor.values.program import value_kinds
 
 NAMED = 44   # of the wrong examples, at least, are reported under the very name they stand for

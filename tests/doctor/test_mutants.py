@@ -7,7 +7,7 @@ import pytest
 from benchmarks.mutant_cases import CASES
 from benchmarks.mutants import generate, judge, matters
 from npgpt.doctor import examine
-from npgpt.doctor.subject import Subject
+from npgpt.doctor.evidence.subject import Subject
 from npgpt.learn.mutants import ACCEPTED
 
 

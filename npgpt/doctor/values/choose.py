@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ...arrays import Array
-from ..fault import Fault
+from ..evidence.fault import Fault
 from .compare import (
     Leaves,
     explains,

@@ -5,8 +5,8 @@ import inspect
 import numpy as np
 import pytest
 
-from npgpt.doctor.forward import diagnose_value
 from npgpt.doctor.values.catalogue import PROGRAMS
+from npgpt.doctor.values.forward import diagnose_value
 from npgpt.doctor.values.program import variants
 
 # these give what another gives, or nothing else than the right value, on any input

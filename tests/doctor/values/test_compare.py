@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from npgpt.doctor.kinds import KINDS
+from npgpt.doctor.evidence.kinds import KINDS
 from npgpt.doctor.values.compare import (
     GENERAL,
     explains,

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from npgpt.doctor.kinds import KINDS
+from npgpt.doctor.evidence.kinds import KINDS
 from npgpt.doctor.values.program import (
     Program,
     Variant,

@@ -1,0 +1,1 @@
+"""The generators of faults that values alone show, and the paths of forward."""
