@@ -6,7 +6,7 @@ from npgpt.doctor import KINDS
 
 def test_every_listed_kind_is_one_that_the_doctor_can_name():
     folder = Path(npgpt.doctor.__file__).parent
-    code = "".join(p.read_text() for p in folder.glob("*.py") if p.name != "kinds.py")
+    code = "".join(p.read_text() for p in folder.rglob("*.py") if p.name != "kinds.py")
     assert [kind for kind in KINDS
             if f'"{kind}"' not in code and f" : {kind}\n" not in code] == []
     assert all(text.endswith(".") for text in KINDS.values())

@@ -189,7 +189,7 @@ def test_a_report_does_not_follow_the_order_of_hashes():
     code = """if True:
         import sys
         from npgpt.doctor import check
-        from tests.doctor import test_repair as t
+        from tests.doctor.repairs import test_repair as t
         print(check(t.lstm_forward, t.lstm_backward, t.normal(0, 3, 4), t.normal(1, 3, 5),
                     t.normal(2, 4, 15)))
         print(check(t.turn_forward, t.turn_backward, t.normal(0, 5, 6)))
