@@ -62,6 +62,7 @@ def describe(repair: Repair, wrong: set[int]) -> Change:
         by_number = isinstance(new.left, ast.Constant) or isinstance(new.right, ast.Constant)
         kind = "missing-term" if not scaled else "term-factor" if by_number else "missing-factor"
     if site.parameter:
+        kind = "missing-term" if kind == "wrong-variable" and site.after else kind
         place = "after" if site.after else "before"
         text = f"{place} {where}, `{site.parameter} = {after}` is missing."
     elif kind == "forgotten-return":

@@ -249,8 +249,12 @@ def swaps(function: Function, slot: Slot, keys: list[str]) -> Iterator[Edit]:
                 yield Edit("wrong-cache-key", slot, ast.Constant(key))
     if isinstance(node, ast.Subscript) or slot.field == "slice":
         yield from shifted(function, slot)
+    if isinstance(node, ast.Subscript):
+        yield from indexed(function, slot)
     if slot.field == "iter":
-        yield Edit("wrong-order", slot, fill(tree("reversed(list(E))"), E=node))
+        ranged = isinstance(node, ast.Call) and ast.unparse(node.func) == "range"
+        yield Edit("wrong-order", slot, fill(
+            tree("reversed(E)" if ranged else "reversed(list(E))"), E=node))
 
 
 def shifted(function: Function, slot: Slot) -> Iterator[Edit]:
@@ -260,7 +264,7 @@ def shifted(function: Function, slot: Slot) -> Iterator[Edit]:
     inside = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
     for stride in [n for n in whole if n not in inside]:
         names = [n for n in sorted(inside) if type(function.values.get(n)) is int]
-        for chosen in [[n] for n in names] + [names[-2:]] * (len(names) > 1):
+        for chosen in [[n] for n in names] + [[*two] for two in itertools.combinations(names, 2)]:
             parts = {n: ast.BinOp(ast.Name(n, ast.Load()), ast.Mult(), ast.Name(stride, ast.Load()))
                      for n in chosen}
             yield Edit("wrong-element", slot, fill(node, **parts))
@@ -275,6 +279,35 @@ def shifted(function: Function, slot: Slot) -> Iterator[Edit]:
                     part.upper = ast.BinOp(ast.Name(shift, ast.Load()), ast.Add(), part.upper)
         if done:
             yield Edit("wrong-element", slot, new)
+
+
+def indexed(function: Function, slot: Slot) -> Iterator[Edit]:
+    """Other elements of an array: an index more or less, by one or by a name, or a first one that
+    is kept elsewhere: `h[t - 1] if t > 0 else h0`."""
+    node = slot.get()
+    assert isinstance(node, ast.Subscript)
+    whole = [n for n, v in function.values.items() if type(v) is int]
+    parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    for at, part in enumerate(parts):
+        names = {n.id for n in ast.walk(part) if isinstance(n, ast.Name)}
+        if isinstance(part, ast.Slice) or not names & {*whole}:
+            continue
+        others = [part]
+        for step in [ast.Constant(1), *(ast.Name(n, ast.Load()) for n in whole if n not in names)]:
+            for op in (ast.Sub(), ast.Add(), ast.Mult())[:2 + isinstance(step, ast.Name)]:
+                others.append(_Fold().visit(ast.BinOp(copy.deepcopy(part), op, step)))
+        firsts = [n for n, v in function.values.items() if isinstance(v, np.ndarray)]
+        for other in others:
+            index = [*parts[:at], other, *parts[at + 1:]]
+            new = ast.Subscript(node.value, ast.Tuple(index, ast.Load()) if len(parts) > 1
+                                else other, node.ctx)
+            if other is not part:
+                yield Edit("wrong-element", slot, new)
+            back = isinstance(other, ast.BinOp) and isinstance(other.op, ast.Sub)
+            for first in firsts if back and isinstance(node.ctx, ast.Load) else ():
+                yield Edit("wrong-element", slot, ast.IfExp(
+                    ast.Compare(copy.deepcopy(other), [ast.GtE()], [ast.Constant(0)]), new,
+                    ast.Name(first, ast.Load())))
 
 
 def throughout(slot: Slot) -> Iterator[Edit]:

@@ -24,7 +24,7 @@ from ..reading.source import Slot, UserCode
 from .edits import is_mask, names_in, tree
 from .rows import Row
 
-LEAVES, ALL = 28, 90  # of the names, and of names and expressions, that are tried
+LEAVES, ALL = 64, 120  # of the names, and of names and expressions, that are tried
 PLAIN = (2.0, 0.5, 3.0, 4.0, 0.25)  # rather a number than a size that happens to be equal
 WRITES = {"fill", "sort", "resize", "put", "partition", "setfield", "setflags", "tofile", "at",
           "copyto", "fill_diagonal", "shuffle", "seed", "append", "extend", "pop", "update",
@@ -78,19 +78,22 @@ class Hole:
     ) -> None:
         self.spaces, self.code, self.values = spaces, code, values
 
-    def filled(self, text: str, parts: dict[str, Atom], c: float) -> list[object] | None:
-        """The site's values with a replacement in the hole; None where that raises."""
+    def filled(
+        self, text: str, parts: dict[str, Atom], c: float, first: bool = False
+    ) -> list[object] | None:
+        """The site's values, or the first of them, with a replacement in the hole; None where that
+        raises."""
         code = _compiled(text)
         result = []
         try:
-            for n, space in enumerate(self.spaces):
-                names = {k: v.values[n] for k, v in parts.items()}
-                with users_code():
+            with users_code():
+                for n, space in enumerate(self.spaces[:1] if first else self.spaces):
+                    names = {k: v.values[n] for k, v in parts.items()}
                     value = eval(code, {"np": np, "E": self.values[n], "c": c, **names})
                     if self.code is not None:
                         space["_h"] = value
                         value = eval(self.code, space)
-                result.append(value)
+                    result.append(value)
         except CallError:
             return None
         return result
@@ -101,6 +104,9 @@ class Atom:
 
     def __init__(self, node: ast.expr, values: list[Any]) -> None:
         self.node, self.values = node, values
+        self.text = ast.dump(node)
+        self.shapes = tuple((np.shape(v), np.asarray(v).dtype.kind) for v in values)
+        self.scalar = not any(shape for shape, _ in self.shapes)
 
 
 _CODES: dict[str, types.CodeType] = {}
@@ -185,7 +191,7 @@ class Reach:
 
     def _collect(self, program: UserCode) -> None:
         seen = set[object]()
-        texts = [*_leaves(self.site.seen[0][1])]
+        texts = sorted(_leaves(self.site.seen[0][1]), key=lambda text: not text.isidentifier())
         own = [self.site.function, *[f for f in program.functions
                                      if f is not self.site.function]]
         composite: dict[str, None] = {}
@@ -216,7 +222,8 @@ class Reach:
                         continue
                     self.labels.append(Atom(node, values))
                     continue
-            key = (array.shape, array.dtype.kind, array.tobytes())
+            # in a loop two names may be equal at first only
+            key = tuple((a.shape, a.dtype.kind, a.tobytes()) for a in map(np.asarray, values))
             if array.dtype.kind in "iu" and array.ndim:
                 self.labels.append(Atom(node, values))
             if key in seen:
@@ -255,18 +262,19 @@ class Reach:
         size, value = abs(c), float(plain(c))
         rest = text.split("c * ", 1)[1] if "c * " in text else "1"
         head = text.split(" + c", 1)[0] if " + c" in text else ""
+        named = head or "A" in names_in(tree(text))
         sign = "-" if c < 0 else ""
         join = f"{head} {sign or '+'} " if head else sign
         simple = abs(c - value) < NEAR * max(1.0, size)
         if size < NEAR:
-            if not head:
+            if not named:
                 yield "extra-term", "0", {}
             return
         if abs(size - 1) < NEAR:
-            words = kind if head else "wrong-sign"
+            words = kind if named else "wrong-sign"
             yield words, f"{join}{rest}", {}
             return
-        factor = kind if head else "term-factor"
+        factor = kind if named else "term-factor"
         times = f"{abs(value) if simple else size:.12g}"
         number: tuple[str, str, dict[str, object]] = factor, f"{join}{times} * {rest}", {}
         if simple and abs(value) in PLAIN:

@@ -35,6 +35,7 @@ from .rows import (
     FORWARD,
     ONE_NAME,
     OTHER_NAME,
+    REDUCED,
     SCALED,
     SHAPES,
     STATEMENTS,
@@ -42,7 +43,7 @@ from .rows import (
     TWO_NAMES,
     Row,
 )
-from .sites import Site, alike, difference, is_value, statement_slots, within
+from .sites import Site, alike, difference, is_value, may_fit, statement_slots, within
 from .suspects import Suspects
 from .worlds import Budget, Elsewhere, World
 
@@ -161,9 +162,13 @@ class Search(Suspects):
         keys = sorted({n.value for f in self.program.functions for n in ast.walk(f.node)
                        if isinstance(n, ast.Constant) and isinstance(n.value, str)
                        and n.value.isidentifier()})
-        classes = self._suspects(wrong)
-        # two names together fit in many places: first anything plainer, wherever it stands
-        for levels in (range(5), range(5, 7)) if ready else (range(2),):
+        exact, others = self._suspects(wrong)
+        sure = [s for c in exact for s in c if ready and self._is_sure(s, wrong)]
+        # two names together fit in many places: first anything plainer, wherever it stands, unless
+        # it is known where
+        rounds = [(exact, range(5)), ([sure], range(5, 7)), (others, range(5)),
+                  ([*exact, *others], range(5, 7))] if ready else [([*exact, *others], range(2))]
+        for classes, levels in rounds:
             for suspects in classes:
                 for level in levels:
                     for site in suspects:
@@ -174,10 +179,17 @@ class Search(Suspects):
                                 fallback = repair
                         if self.budget.left <= 0:
                             return fallback
-                    if fallback is not None and fallback.everywhere and (
-                            site.reach != wrong or level > 1):
+                    if fallback is not None and fallback.everywhere and suspects and (
+                            suspects[-1].reach != wrong or level > 1):
                         return fallback
         return fallback or self._forward(wrong)
+
+    def _is_sure(self, site: Site, wrong: set[int]) -> bool:
+        """Is it no matter of course that a value there makes all wrong gradients right?"""
+        wanted = sorted(wrong)
+        if site.reach == wrong and site.looked != wanted:
+            self._look(site, wanted)
+        return site.sure
 
     def _tries(
         self, site: Site, level: int, wrong: set[int], keys: list[str], ready: bool
@@ -185,6 +197,14 @@ class Search(Suspects):
         wanted = sorted(site.reach & wrong if site.reach else wrong)
         if ready and site.looked != wanted and wanted:
             self._look(site, wanted)
+        for view in [site, *site.others]:
+            yield from self._at(view, level, wrong, view.aim if ready else wanted, keys, ready)
+
+    def _at(
+        self, site: Site, level: int, wrong: set[int], wanted: list[int], keys: list[str],
+        ready: bool,
+    ) -> Iterator[Repair]:
+        """The repairs of one level of cost at a site, for the gradients at `wanted`."""
         if level == 0:
             yield from self._structures(site, wrong, wanted, keys)
         elif level == 1 and not ready:
@@ -192,7 +212,7 @@ class Search(Suspects):
                 for edit in structural(SHAPES, slot):
                     yield from self._judged(site, edit, wrong, wanted)
                 yield from self._other_names(site, slot, wrong)
-        elif ready and site.seen:
+        elif ready and site.seen and not site.hopeless:
             rows = [(), OTHER_NAME, SCALED, ONE_NAME, FORMS, TWO_NAMES, ()][level]
             if rows:
                 yield from self._named(site, list(rows), wrong, wanted)
@@ -218,17 +238,21 @@ class Search(Suspects):
             for edit in swaps(site.function, Slot(site.function.node, "args", None), keys):
                 if (repair := self.proven(edit, site, wrong)) is not None:
                     yield repair
+        table = [] if isinstance(site.statement, ast.For) else STRUCTURE
         for slot in within(site):
-            for edit in [*structural(STRUCTURE, slot), *swaps(site.function, slot, keys)]:
+            # at a hopeless place only a value of another shape can be right
+            for edit in structural(REDUCED, slot) if site.hopeless else (
+                    *structural(table, slot), *swaps(site.function, slot, keys)):
                 yield from self._judged(site, edit, wrong, wanted)
-        for edit in throughout(site.slot):
+        for edit in throughout(site.slot) if not site.hopeless else ():
             yield from self._judged(site, edit, wrong, wanted)
 
     def _judged(
         self, site: Site, edit: Edit, wrong: set[int], wanted: list[int]
     ) -> Iterator[Repair]:
         """The repair that an edit is, seen from the value that it gives where that is enough."""
-        if site.moves is not None and is_pure(edit.new) and is_pure(site.slot.get()):
+        seen = site.moves is not None or site.hopeless
+        if seen and is_pure(edit.new) and is_pure(site.slot.get()):
             old = edit.slot.get()
             edit.slot.put(edit.new)
             try:
@@ -238,7 +262,7 @@ class Search(Suspects):
             if values is None:
                 return
             step = difference(values, site)
-            if step is not None and not self._fits(site, step, wanted):
+            if step is not None and (site.hopeless or not self._fits(site, step, wanted)):
                 return
         if self.budget.left > 0 and (repair := self.proven(edit, site, wrong)) is not None:
             yield repair
@@ -274,26 +298,40 @@ class Search(Suspects):
                  if (rows != OTHER_NAME or isinstance(slot.get(), (
                      ast.Name, ast.Attribute, ast.Subscript, ast.Constant)))
                  and (hole := reach.hole(site.slot, slot)) is not None]
+        several = len(site.seen) > 1
+        unfit: set[object] = set()      # shapes that do not go together need no second look
         # a plain change of a part goes before an involved one of the whole
         for row in rows:
+            code, added = names_in(tree(row.replacement)), " + c" in row.replacement
             for slot, hole in holes:
-                code = names_in(tree(row.replacement))
+                present = ast.dump(slot.get()) if "c" in code else ""
                 for parts in reach.parts(row, code):
-                    values = [hole.filled(row.replacement, parts, c) for c in (0.0, 1.0)] \
-                        if "c" in code else [hole.filled(row.replacement, parts, 1.0)]
-                    steps = [difference(v, site) if v is not None else None for v in values]
-                    if any(s is None for s in steps) or "c" in code and any(
-                            ast.dump(a.node) in ast.dump(slot.get()) for a in parts.values()):
+                    key = row.replacement, id(hole), *(a.shapes for a in parts.values())
+                    if key in unfit or present and any(
+                            a.text in present or a.scalar and not added
+                            for a in parts.values()):
                         continue  # the factor of a term that stands there is looked for at the term
+                    if several and row.replacement != "c * E":
+                        value = hole.filled(row.replacement, parts, 1.0, first=True)
+                        if value is None or not may_fit(value, site, bool(present)):
+                            unfit |= {key} if value is None else set()
+                            continue
+                    values = [hole.filled(row.replacement, parts, c)
+                              for c in ((0.0, 1.0) if present and not added else (1.0,))]
+                    steps = [difference(v, site) if v is not None else None for v in values]
+                    if any(s is None for s in steps):
+                        unfit.add(key)
+                        continue
                     moved = [site.moves @ s for s in steps]
                     c = 1.0
-                    if len(moved) == 2:
-                        slope = moved[1] - moved[0]
+                    if present:
+                        slope = moved[1] - moved[0] if len(moved) == 2 else moved[0]
                         square = float(slope @ slope)
                         if not square > 0 or not np.isfinite(square):
                             continue
-                        c = float(slope @ (error - moved[0])) / square
-                        moved = [moved[0] + c * slope]
+                        start = moved[0] if len(moved) == 2 else 0.0
+                        c = float(slope @ (error - start)) / square
+                        moved = [start + c * slope]
                     if not norm(moved[0] - error) <= 1e-6 * size:
                         continue
                     yield from self._written(site, slot, row, parts, c, reach, wrong)

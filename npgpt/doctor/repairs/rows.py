@@ -135,6 +135,8 @@ STRUCTURE = _rows("""
                        ("axis=AXIS, **K", "wrong-axis"), ("axis=AXIS, keepdims=KEEP", "wrong-axis"))
 ]
 
+REDUCED = [row for row in STRUCTURE if row.kind in ("wrong-axis", "keepdims")]
+
 FORWARD = _rows("""
     np.sqrt(E + F) -> np.sqrt(E) + F : eps-outside-root
     np.sqrt(E) + F -> np.sqrt(E + F) : eps-outside-root
@@ -206,6 +208,8 @@ FORMS = _rows("""
     E -> E + c * A[..., None] : missing-term
     E -> E + c * A.T : missing-term
     E -> E + c * np.sign(A) : missing-term
+    E -> c * E * A : missing-factor
+    E -> c * E / A : missing-factor
     E -> E + c : missing-term
     E -> np.where(A > 0, E, 0) : mask-forgotten
 """)
@@ -222,6 +226,7 @@ TWO_NAMES = _rows("""
     E -> E * A + B : missing-term
     E -> E + c * A * B : missing-term
     E -> E + c * A / B : missing-term
+    E -> E + c * A * (1 - B) : missing-term
     E -> E + c * A @ B : missing-term
     E -> E + c * A @ B.T : missing-term
     E -> E + c * A.T @ B : missing-term

@@ -24,7 +24,10 @@ NUDGE = 1e-3
 class Site:
     """A place whose value is computed, `slot` in `statement` of `function`: the wrong gradients
     that `reach`es (None where that is not known), what was seen there, and the `moves` (G, n) of
-    the gradients with each of its n elements."""
+    the gradients with each of its n elements: of those to `aim` at, which some value there makes
+    right, by a step whose `first` part is known in some elements; it is `sure` where that is no
+    matter of course. `others` are the same place with another aim. At a `hopeless` one no value
+    makes any right."""
 
     function: Function
     statement: ast.stmt | ast.Lambda
@@ -34,6 +37,11 @@ class Site:
     seen: list[tuple[Any, dict[str, object]]] = field(default_factory=list)
     moves: Array | None = None
     looked: list[int] | None = None
+    aim: list[int] = field(default_factory=list)
+    hopeless: bool = False
+    others: list[Site] = field(default_factory=list)
+    first: tuple[Array, Array, float] | None = None
+    sure: bool = False
     forward: bool = False
     parameter: str = ""
     after: bool = False
@@ -106,6 +114,28 @@ def _parameters(function: Function, node: ast.FunctionDef) -> Iterator[Site]:
                            for t in targets for n in ast.walk(t)):
                         yield _beside(function, block, at, name, after=True)
                         break
+    for loop in [n for n in ast.walk(node) if isinstance(n, ast.For)]:
+        for name in _carried(loop.body, function.values):
+            yield _beside(function, loop.body, len(loop.body) - 1, name, after=True)
+
+
+def _carried(body: list[ast.stmt], values: dict[str, object]) -> list[str]:
+    """The arrays that a loop hands to its next round and does not change after their last use, as
+    `dc` without `dc = dc * f`; or that stay zero, as a `dnext` that nobody sets."""
+    first, last, used = dict[str, int](), dict[str, int](), dict[str, list[int]]()
+    for at, statement in enumerate(body):
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                used.setdefault(node.id, []).append(at)
+        for name in assigned(statement):
+            first.setdefault(name, at)
+            last[name] = at
+            if isinstance(statement, ast.AugAssign):
+                used.setdefault(name, []).append(at)
+    arrays = [name for name in used if isinstance(value := values.get(name), np.ndarray)
+              and value.dtype.kind == "f" and (name in last or not value.any())]
+    return [name for name in arrays if name not in last or (
+        used[name][0] <= first[name] and used[name][-1] > last[name])]
 
 
 def _beside(
@@ -199,9 +229,9 @@ def is_number(value: object) -> bool:
 
 
 def difference(values: list[object], site: Site) -> Array | None:
-    """From the values at a site to others, all in a row; None where they have another shape."""
+    """From the (first) values at a site to others, in a row; None where they have another shape."""
     rows = []
-    for new, (old, _) in zip(values, site.seen, strict=True):
+    for new, (old, _) in zip(values, site.seen):
         try:
             new = np.asarray(new, dtype=float)
         except (ValueError, TypeError):     # a ragged list, a dict
@@ -216,6 +246,20 @@ def difference(values: list[object], site: Site) -> Array | None:
         rows.append(new.reshape(-1)
                     - np.asarray(old, dtype=float).reshape(-1))
     return np.concatenate(rows)
+
+
+def may_fit(values: list[object], site: Site, free: bool) -> bool:
+    """Could these first values be the right ones, up to a factor of the step where it is `free`?"""
+    if site.first is None:
+        return True
+    known, needed, size = site.first
+    step = difference(values, site)
+    if step is None:
+        return False
+    step, needed = step[known], needed[known]
+    if free:
+        step = step * (step @ needed) / max(float(step @ step), 1e-300)
+    return norm(step - needed) <= 1e-5 * size
 
 
 def is_value(slot: Slot, row: Row) -> bool:

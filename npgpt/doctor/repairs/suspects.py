@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ast
 import contextlib
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,8 @@ from .sites import Site, assigned, is_number, moved_by, nudged, sites_of
 from .worlds import Budget, Elsewhere, Grads, OutChanged, World, elsewhere
 
 ELEMENTS = 400  # of a statement's value that are moved one by one
+AIMS = 3  # sets of gradients that one place could make right
+MANY = 6  # gradients of which not every set is tried
 
 
 class Suspects:
@@ -114,18 +118,11 @@ class Suspects:
                 self.grads.get(i), grads.get(i))}
 
     def _look(self, site: Site, wanted: list[int]) -> None:
-        """What is computed at a site, and how the gradients move with it."""
-        site.looked, site.moves = wanted, None
-        seen: dict[bool, list[tuple[Any, dict[str, object]]]] = {False: [], True: []}
-
-        def look(value: object, names: object) -> object:
-            seen[self.home.going_back].append((copied(value), copied(names)))
-            return value
-
-        with contextlib.suppress(CallError), self._hooked(site, look):
-            self._run(self.home)
-        back = bool(seen[True])  # a function that gives both is called twice
-        site.seen = seen[back]
+        """What is computed at a site, how the gradients move with it, and whether any value there
+        could make them right."""
+        site.looked, site.aim, site.moves, site.hopeless = wanted, wanted, None, False
+        site.others = []
+        back, site.seen = self._record(site)
         values = [value for value, _ in site.seen]
         if not values or not all(is_number(v) for v in values):
             return
@@ -135,40 +132,100 @@ class Suspects:
                                             for i in wanted):
             return
         base = self._row(self.grads, wanted)
-        columns = []
-        rng = np.random.default_rng(5)
-        last = rng.standard_normal(total)
-        step = np.zeros(0)
+        last = np.random.default_rng(5).standard_normal(total)
+        try:
+            columns = [self._row(self._moved(site, step, sizes, back), wanted) - base
+                       for step in [*np.eye(total), last]]
+        except (CallError, ValueError):
+            return
+        moves = np.array(columns[:-1]).T
+        off = norm(moves @ last - columns[-1])
+        if not np.all(np.isfinite(moves)) or off > 1e-7 * norm(columns[-1]):
+            return
+        aims = self._aims(moves, wanted)
+        site.hopeless = not aims
+        site.others = [replace(site) for _ in aims[1:]]
+        for view, (aim, needed) in zip([site, *site.others], aims):
+            view.aim, rows = aim, moves[self._rows(wanted, aim)]
+            if len(sizes) == 1 or self._seen_right(view, needed, sizes, back):
+                view.moves = rows
+                # what of the first value is known, whatever the others are
+                known = np.einsum("ij,ji->i", np.linalg.pinv(rows), rows)[:sizes[0]] > 1 - 1e-9
+                view.first = known, needed[:sizes[0]], norm(needed)
+                view.sure = aim == wanted and np.linalg.matrix_rank(rows) < len(rows)
+
+    def _seen_right(
+        self, site: Site, needed: Array, sizes: Sequence[int], back: bool
+    ) -> bool:
+        """See the values of a site in a loop as if those before them were right, by a step that
+        makes the gradients right; is it such a step?"""
+        try:
+            site.seen = self._record(site, needed, sizes)[1]
+            left = self.home.error(0, self._moved(site, needed, sizes, back), site.aim)
+        except CallError:
+            return False
+        return len(site.seen) == len(sizes) and norm(left) <= 1e-6 * norm(
+            self.home.error(0, self.grads, site.aim))
+
+    def _record(
+        self, site: Site, step: Array | None = None, sizes: Sequence[int] = ()
+    ) -> tuple[bool, list[tuple[Any, dict[str, object]]]]:
+        """Whether a site is one of backward, and its values, each with the names in reach; perhaps
+        with a step added to the values, all in a row."""
+        seen: dict[bool, list[tuple[Any, dict[str, object]]]] = {False: [], True: []}
+
+        def look(value: object, names: object) -> object:
+            own = seen[self.home.going_back]
+            own.append((copied(value), copied(names)))
+            return value if step is None else _stepped(value, step, sizes, len(own) - 1)
+
+        with contextlib.suppress(CallError), self._hooked(site, look):
+            self._run(self.home)
+        back = bool(seen[True])  # a function that gives both is called twice
+        return back, seen[back]
+
+    def _moved(self, site: Site, step: Array, sizes: Sequence[int], back: bool) -> Grads:
+        """The gradients with a step added to the values of a site, all in a row."""
         at = [0]
 
         def move(value: Any, _: object) -> object:
             if self.home.going_back is not back:
                 return value
-            n = at[0]
             at[0] += 1
-            if n >= len(sizes):
-                return value
-            part = step[sum(sizes[:n]):sum(sizes[:n + 1])]
-            return as_given(np.asarray(copied(value)) + part.reshape(np.shape(value)), value)
+            return _stepped(value, step, sizes, at[0] - 1)
 
-        try:
-            with self._hooked(site, move):
-                for step in [*np.eye(total), last]:
-                    at[0] = 0
-                    columns.append(self._row(self._run(self.home), wanted) - base)
-        except (CallError, ValueError):
-            return
-        moves = np.array(columns[:-1]).T
-        off = norm(moves @ last - columns[-1])
-        # in a loop, a later value may follow from an earlier one
-        if len(sizes) == 1 and np.all(np.isfinite(moves)) and off <= 1e-7 * norm(columns[-1]):
-            site.moves = moves
+        with self._hooked(site, move):
+            return self._run(self.home)
+
+    def _aims(self, moves: Array, wanted: list[int]) -> list[tuple[list[int], Array]]:
+        """The largest sets of inputs whose gradients one step of a site's values makes right, and
+        that step: all of `wanted` where the only fault stands there, fewer where there are more.
+        """
+        found: list[tuple[list[int], Array]] = []
+        for count in range(len(wanted), 0, -1):
+            for aim in itertools.combinations(wanted, count) if len(found) < AIMS else ():
+                if any({*aim} <= {*larger} for larger, _ in found):
+                    continue
+                rows, error = self._rows(wanted, [*aim]), self.home.error(0, self.grads, [*aim])
+                if not np.isfinite(error).all():
+                    return [(wanted, np.zeros(moves.shape[1]))]
+                step = np.asarray(np.linalg.lstsq(moves[rows], error, rcond=1e-12)[0])
+                if norm(moves[rows] @ step - error) <= 1e-6 * norm(error):
+                    found.append(([*aim], step))
+            if len(wanted) > MANY and count == len(wanted):
+                return found
+        return found
+
+    def _rows(self, wanted: list[int], aim: list[int]) -> Array:
+        """Which of the gradients' elements, all in a row, are those of some inputs."""
+        return np.concatenate([np.full(self.grads[i].size, i in aim) for i in wanted])
 
     def _row(self, grads: Grads, wanted: list[int]) -> Array:
         return np.concatenate([grads[i].reshape(-1) for i in wanted])
 
-    def _suspects(self, wrong: set[int]) -> list[list[Site]]:
-        """The sites where the fault may stand, the most suspect first, in classes."""
+    def _suspects(self, wrong: set[int]) -> tuple[list[list[Site]], list[list[Site]]]:
+        """The sites where the fault may stand, the most suspect first, in classes: those where
+        exactly the wrong gradients move, and the others."""
         sites = self.sites = self._sites()
         if self.failed is not None:
             found = failure(self.failed.error)
@@ -178,7 +235,7 @@ class Suspects:
             first = [s for s in sites if found and s.statement.lineno <= line <= (
                 s.statement.end_lineno or 0)]
             second = [s for s in sites if s not in first and names & assigned(s.statement)]
-            return [first, second, [s for s in sites if s not in first + second]]
+            return [first, second], [[s for s in sites if s not in first + second]]
         for site in sites:
             self._reach(site)
         # a gradient that is zero stays so whatever comes in
@@ -191,9 +248,8 @@ class Suspects:
         forward = {id(s.function) for s in sites if s.forward}
         behind = [s for s in exact if id(s.function) not in forward]
         before = [s for s in exact if id(s.function) in forward]
-        classes = [*self._by_names(behind, sites), *self._by_names(before, sites), part, over,
-                   blind]
-        return [c for c in classes if c]
+        classes = [*self._by_names(behind, sites), *self._by_names(before, sites)]
+        return [c for c in classes if c], [c for c in (part, over, blind) if c]
 
     def _by_names(self, sites: list[Site], every: list[Site]) -> list[list[Site]]:
         """First what assigns a wrong `dh` from right ones; then the rest, those last that assign a
@@ -263,3 +319,11 @@ class Suspects:
             if len(calls) != 1:
                 return None
         return direction, (totals[0] - totals[1]) / 2e-4
+
+
+def _stepped(value: Any, step: Array, sizes: Sequence[int], n: int) -> object:
+    """The nth value of a site with its part of a step added."""
+    if n >= len(sizes):
+        return value
+    part = step[sum(sizes[:n]):sum(sizes[:n + 1])]
+    return as_given(np.asarray(copied(value)) + part.reshape(np.shape(value)), value)

@@ -47,7 +47,7 @@ def texts(text):
     ("y = f(x, w)", "arguments-swapped", "y = f(w, x)"),
     ("y = {'a': x, 'b': w}", "another-input", "y = {'a': w, 'b': x}"),
     ("for k in range(3):\n    pass", "wrong-order",
-     "for k in reversed(list(range(3))):\n    pass"),
+     "for k in reversed(range(3)):\n    pass"),
     ("y = a.reshape(2, 6)", "axes-swapped", "y = a.transpose((0, 2, 1, 3)).reshape(2, 6)"),
     ("y = np.einsum('ij,jk->ik', a, b)", "transposed", "y = np.einsum('ji,jk->ik', a, b)"),
     ("y = np.zeros_like(x, dtype=np.float32)", "float32", "y = np.zeros_like(x)"),

@@ -53,7 +53,7 @@ def measured(subject, rng):
 
 
 def first(backward, wrong):
-    return [ast.unparse(site.slot.get()) for site in search(backward)._suspects(wrong)[0]]
+    return [ast.unparse(site.slot.get()) for site in search(backward)._suspects(wrong)[0][0]]
 
 
 def test_one_wrong_gradient_points_to_what_moves_that_one_alone():
