@@ -41,7 +41,7 @@ from .faults.value_faults import (
     wrong_elements,
     zero,
 )
-from .findings import finding, suspects, unnamed
+from .findings import finding, suspects, together, unnamed
 from .reading.traced_source import readable, written_out
 from .repairs.changes import Change
 from .repairs.repair import repairs
@@ -126,11 +126,11 @@ class _Diagnosis:
         left = [i for i in every if not named[i]]
         nonlinear = check_linear(m.subject, np.random.default_rng(0)) \
             if any(i in m.verdict for i in left) else None
-        changes = repairs(m, every, Budget(RUNS))
+        changes, where = repairs(m, every, Budget(RUNS))
         if not _cover(changes, every):  # perhaps what backward does is plainer than how it is put
             plainer = written_out(m.subject, PLAIN)
-            changes = repairs(replace(m, subject=plainer), every, Budget(RUNS)) \
-                if plainer is not m.subject else []
+            if plainer is not m.subject:
+                changes, _ = repairs(replace(m, subject=plainer), every, Budget(RUNS))
         if _cover(changes, every):
             causes = [(fault, change.inputs) for change in changes
                       for fault in self._of_both(change, named)]
@@ -147,8 +147,9 @@ class _Diagnosis:
             causes[0] = replace(first, sentence=text, nonlinear=True), inputs
         found = [finding(m, inputs, cause) for cause, inputs in merged(m, causes)]
         reached = {i for _, inputs in causes for i in inputs}
-        for i in every:
-            found += [] if i in reached else self._last_resort(i)
+        rest = {i: self._last_resort(i) for i in every if i not in reached}
+        bare = [i for i, its in rest.items() if not its and _is_number(m, i)]
+        found += [f for its in rest.values() for f in its] + together(m, bare, where)
         if nonlinear and not any(f.nonlinear for f in found):
             if "unexplained" not in [f.kind for f in found]:
                 return found
@@ -225,7 +226,7 @@ class _Diagnosis:
         return self.paths.one(inputs, assigned)
 
     def _last_resort(self, i: int) -> list[Finding]:
-        """Several faults, as far as they have names, and the rest as a picture."""
+        """Several faults, as far as they have names, and the rest as a picture; or nothing."""
         if not _is_number(self.m, i):
             return []  # what it is instead was said at the first call
         m, v = self.m, evidence(self.m, i)
@@ -235,7 +236,7 @@ class _Diagnosis:
         faults, truths = greedy(v, self.paths) if i in m.verdict else ([], [])
         found = [finding(m, [i], fault, truth) for fault, truth in zip(faults, truths)]
         if not faults:
-            return [unnamed(m, i)]
+            return []
         left = replace(v, truth=truths[-1])
         return found + ([unnamed(m, i, left.truth)] if differing(left, left.truth).any() else [])
 

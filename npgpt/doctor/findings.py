@@ -51,7 +51,7 @@ def _worst(
 
 
 def unnamed(
-    m: Measurement, i: int, predicted: Array | None = None, note: str = ""
+    m: Measurement, i: int, predicted: Array | None = None, note: str = "", where: str = ""
 ) -> Finding:
     """What is wrong where nothing explains it, or what is left when `predicted` is explained."""
     name, shape = m.subject.names[i], m.subject.shape(i)
@@ -70,7 +70,7 @@ def unnamed(
         message = f"The gradient of {name} is wrong and no known fault explains it: "
         error = m.verdict[i].error
         note += f" It is right to {-math.log10(error):.0f} digits." if 0 < error < 3e-3 else ""
-        note += suspects(m, i) + unused(m.subject)
+        note += (where or suspects(m, i)) + unused(m.subject)
     message += f"{int(wrong.sum())} of {wrong.size} elements are wrong"
     if wrong.all() or not wrong.any():
         return Finding("unexplained", name, f"{message}.{note}", *_worst(m, i, predicted))
@@ -85,6 +85,29 @@ def unnamed(
         *_worst(m, i, predicted),
         picture=picture(wrong) + "\n\n" + near_it,
     )
+
+
+def together(m: Measurement, inputs: list[int], where: str = "") -> list[Finding]:
+    """What is wrong where nothing explains several gradients: those of which the same is known are
+    one finding. `where` is a sentence on where the fault stands, if that is known."""
+    groups: dict[str, list[int]] = {}
+    for i in inputs:
+        note = (where or suspects(m, i)) if i in m.verdict else f"shape of {i}"
+        groups.setdefault(note, []).append(i)
+    found = []
+    for note, group in groups.items():
+        if len(group) == 1:
+            found.append(unnamed(m, group[0], where=where))
+            continue
+        names = [m.subject.names[i] for i in group]
+        masks = [m.verdict[i].wrong.any(axis=0) for i in group]
+        parts = ", ".join(f"{int(w.sum())} of {w.size} elements of {name}"
+                          for name, w in zip(names, masks))
+        found.append(Finding(
+            "unexplained", ", ".join(names),
+            f"The gradients of {', '.join(names[:-1])} and {names[-1]} are wrong and no known fault"
+            f" explains them: {parts} are wrong.{note}{unused(m.subject)}", *_worst(m, group[0])))
+    return found
 
 
 def suspects(m: Measurement, position: int) -> str:

@@ -106,6 +106,11 @@ class Evidence:
         return self.m
 
     @property
+    def scalar(self) -> bool:
+        """Is out one number, as a loss is, so that each dout shows the same gradient?"""
+        return self.m is not None and self.m.out.size == 1
+
+    @property
     def jacobian(self) -> Array:
         """(N, M): element n of the input, element m of out."""
         return self.measurement.jacobian[self.position]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...arrays import Array
+from ...gradcheck.numeric import norm
 from ..evidence.fault import DIGITS, NEAR, Fault, close, fit, gives
 from ..evidence.measure import Evidence
 from ..reading.source import cuts_a_batch
@@ -19,6 +20,8 @@ from .multiple import near
 def common_ratio(given: Array, truth: Array) -> float | None:
     """The number c that most elements agree on in given = c * truth; None if there is none."""
     typical = float(np.sqrt(np.mean(np.square(truth)))) if truth.size else 0.0
+    if not norm(truth) > 1e-9 * norm(given):
+        return None     # anything is a multiple of nearly nothing
     there = (np.abs(truth) > 1e-3 * typical) & (given != 0) & np.isfinite(given)
     ratios = np.sort((given[there] / truth[there]).reshape(-1))
     if len(ratios) < 4:
@@ -35,12 +38,13 @@ def common_ratio(given: Array, truth: Array) -> float | None:
 def scaled_parts(v: Evidence) -> Iterator[Fault]:
     """What backward would return if some slices along an axis had a factor of their own."""
     truth = v.cubes(v.truth)
+    seen = slice(1 if v.scalar else None)   # of a loss, each dout shows the same
     for axis, size in enumerate(v.shape):
         if not 1 < size <= 64:
             continue
         factors = np.ones(size)
         for n in range(size):
-            here, there = v.given.take(n, axis + 1), truth.take(n, axis + 1)
+            here, there = v.given[seen].take(n, axis + 1), truth[seen].take(n, axis + 1)
             if not np.any(here) and np.any(there):
                 factors[n] = 0.0
             else:

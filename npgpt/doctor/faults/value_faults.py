@@ -70,7 +70,9 @@ def factor(v: Evidence) -> Iterator[Fault]:
     c = fit(v.rows, v.truth)
     if v.digits > DIGITS and plain(c) and abs(c / plain(c) - 1) < NEARLY:
         c = float(plain(c))
-    if c and not near(c, 1):
+    # one number is a multiple of every other, and anything is one of nearly nothing
+    chance = v.scalar and v.truth.shape[1] == 1 and not near(c, float(plain(c)))
+    if c and not near(c, 1) and not chance and norm(v.truth) > 1e-9 * norm(v.rows):
         yield scaled(v, c)
 
 

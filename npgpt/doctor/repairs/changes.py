@@ -24,6 +24,11 @@ class Repair:
     everywhere: bool = True
     other_out: bool = False     # forward gives another output with it
 
+    @property
+    def alone(self) -> bool:
+        """Does it bring right all that its place moves, as far as is known?"""
+        return self.site.reach is None or len(self.site.aim) <= len(self.positions)
+
 
 @dataclass(frozen=True)
 class Change:
@@ -37,8 +42,9 @@ class Change:
 
 
 def better(a: Repair, b: Repair) -> bool:
-    """Is a repair to be preferred: proven at other sizes, or for more gradients?"""
-    return (a.everywhere, len(a.positions)) > (b.everywhere, len(b.positions))
+    """Is a repair to be preferred: proven at other sizes, for all that its place moves, or for more
+    gradients?"""
+    return (a.everywhere, a.alone, len(a.positions)) > (b.everywhere, b.alone, len(b.positions))
 
 
 def _whole(repair: Repair) -> str:

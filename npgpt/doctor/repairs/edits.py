@@ -267,7 +267,7 @@ def shifted(function: Function, slot: Slot) -> Iterator[Edit]:
         for chosen in [[n] for n in names] + [[*two] for two in itertools.combinations(names, 2)]:
             parts = {n: ast.BinOp(ast.Name(n, ast.Load()), ast.Mult(), ast.Name(stride, ast.Load()))
                      for n in chosen}
-            yield Edit("wrong-element", slot, fill(node, **parts))
+            yield Edit("wrong-index", slot, fill(node, **parts))
     for shift in whole:
         new, done = copy.deepcopy(node), False
         for part in ast.walk(new):
@@ -278,7 +278,7 @@ def shifted(function: Function, slot: Slot) -> Iterator[Edit]:
                 else:
                     part.upper = ast.BinOp(ast.Name(shift, ast.Load()), ast.Add(), part.upper)
         if done:
-            yield Edit("wrong-element", slot, new)
+            yield Edit("wrong-index", slot, new)
 
 
 def indexed(function: Function, slot: Slot) -> Iterator[Edit]:
@@ -302,10 +302,10 @@ def indexed(function: Function, slot: Slot) -> Iterator[Edit]:
             new = ast.Subscript(node.value, ast.Tuple(index, ast.Load()) if len(parts) > 1
                                 else other, node.ctx)
             if other is not part:
-                yield Edit("wrong-element", slot, new)
+                yield Edit("wrong-index", slot, new)
             back = isinstance(other, ast.BinOp) and isinstance(other.op, ast.Sub)
             for first in firsts if back and isinstance(node.ctx, ast.Load) else ():
-                yield Edit("wrong-element", slot, ast.IfExp(
+                yield Edit("wrong-index", slot, ast.IfExp(
                     ast.Compare(copy.deepcopy(other), [ast.GtE()], [ast.Constant(0)]), new,
                     ast.Name(first, ast.Load())))
 

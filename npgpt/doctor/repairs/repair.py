@@ -31,6 +31,7 @@ from .edits import Edit, fill, names_in, structural, swaps, throughout, tree
 from .reach import Reach, is_pure
 from .rows import (
     AXIS,
+    COMPARED,
     FORMS,
     FORWARD,
     ONE_NAME,
@@ -49,24 +50,28 @@ from .worlds import Budget, Elsewhere, World
 
 LOOP = 400  # runs for one statement in a loop and one level of rows
 ROUNDS = 3  # faults that are searched one after another
+MOST_LINES = 6  # of those where a fault may stand that are listed
 
 
-def repairs(m: Measurement, wrong: list[int], budget: Budget) -> list[Change]:
+def repairs(m: Measurement, wrong: list[int], budget: Budget) -> tuple[list[Change], str]:
     """The changes that make the gradients at `wrong` right, each with the inputs that it reaches;
-    fewer than that where not all has a name."""
+    fewer than that where not all has a name, and then a sentence on where the fault stands."""
     if not m.numeric or not set(wrong) <= set(m.numeric):
-        return []
+        return [], ""
     with contextlib.redirect_stdout(None), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         search = Search(m, budget)
         try:
-            return list(search.causes(set(wrong)))
+            return list(search.causes(set(wrong))), search.where
         finally:
             search.undo()
 
 
 class Search(Suspects):
-    """One search through the user's functions for what repairs them."""
+    """One search through the user's functions for what repairs them; `where` is a sentence on where
+    a fault stands that nothing repairs."""
+
+    where = ""
 
     def causes(self, wrong: set[int]) -> Iterator[Change]:
         """One fault after another, each with the former ones repaired."""
@@ -180,8 +185,9 @@ class Search(Suspects):
                         if self.budget.left <= 0:
                             return fallback
                     if fallback is not None and fallback.everywhere and suspects and (
-                            suspects[-1].reach != wrong or level > 1):
+                            suspects[-1].reach != wrong or level > 1) and fallback.alone:
                         return fallback
+        self.where = _places(sure)
         return fallback or self._forward(wrong)
 
     def _is_sure(self, site: Site, wrong: set[int]) -> bool:
@@ -229,6 +235,7 @@ class Search(Suspects):
     ) -> Iterator[Repair]:
         for slot in statement_slots(site):
             found = [*structural(STATEMENTS, slot), *swaps(site.function, slot, keys)]
+            found += structural(COMPARED, slot) if slot.field in ("slice", "test") else ()
             for edit in found:
                 if (repair := self.proven(edit, site, wrong)) is not None:
                     yield repair
@@ -377,3 +384,16 @@ class Search(Suspects):
                 yield repair
                 if repair.everywhere:
                     return
+
+
+def _places(sites: list[Site]) -> str:
+    """A sentence on the lines where alone a value could make the gradients right."""
+    lines: dict[str, set[int]] = {}
+    for site in sites:
+        lines.setdefault(site.function.name, set()).add(site.line)
+    if not lines or sum(map(len, lines.values())) > MOST_LINES:
+        return ""
+    texts = [f"line{'s' * (len(its) > 1)} {', '.join(map(str, sorted(its)))} of {name}"
+             for name, its in lines.items()]
+    one = "one of " * (len(texts) > 1 or len(next(iter(lines.values()))) > 1)
+    return f" The fault lies in {one}{' and '.join(texts)}: no other value could make all right."

@@ -44,8 +44,8 @@ STATEMENTS = _rows("""
     T[I] = E -> np.add.at(T, I, E) : repeated-ids-overwritten
     T[I] += E -> np.add.at(T, I, E) : repeated-ids-overwritten
     T = E -> T -= E : overwritten
-    T[:, I] = E -> T[np.arange(len(I)), I] = E : wrong-element
-    T[:, I] -= E -> T[np.arange(len(I)), I] -= E : wrong-element
+    T[:, I] = E -> T[np.arange(len(I)), I] = E : wrong-index
+    T[:, I] -= E -> T[np.arange(len(I)), I] -= E : wrong-index
     T += E -> T = E : accumulated-twice
     T *= E -> T /= E : wrong-operator
     T /= E -> T *= E : wrong-operator
@@ -73,6 +73,14 @@ STRUCTURE = _rows("""
     E <= F -> E >= F : mask-inverted
     E == F -> E != F : mask-inverted
     E != F -> E == F : mask-inverted
+    E > F -> E <= F : mask-inverted
+    E < F -> E >= F : mask-inverted
+    E >= F -> E < F : mask-inverted
+    E <= F -> E > F : mask-inverted
+    E > F -> E >= F : wrong-operator
+    E < F -> E <= F : wrong-operator
+    E >= F -> E > F : wrong-operator
+    E <= F -> E < F : wrong-operator
     E.T -> E : transposed
     E @ F -> E.T @ F : transposed
     E @ F -> E @ F.T : transposed
@@ -136,6 +144,7 @@ STRUCTURE = _rows("""
 ]
 
 REDUCED = [row for row in STRUCTURE if row.kind in ("wrong-axis", "keepdims")]
+COMPARED = [row for row in STRUCTURE if {*row.pattern.split()} & {"<", ">", "<=", ">="}]
 
 FORWARD = _rows("""
     np.sqrt(E + F) -> np.sqrt(E) + F : eps-outside-root
@@ -166,6 +175,7 @@ OTHER_NAME = _rows("E -> A : wrong-variable")
 SCALED = _rows("E -> c * E : term-factor")
 
 ONE_NAME = _rows("""
+    E -> A : wrong-variable
     E -> E * A : missing-factor
     E -> E / A : missing-factor
     E -> E * (1 - A) : missing-factor
@@ -202,8 +212,6 @@ FORMS = _rows("""
     E -> E - A * E.sum(0) : softmax-diagonal
     E -> A * (E - (E * A).sum(-1, keepdims=True)) : softmax-diagonal
     E -> E - (E * A).sum(-1, keepdims=True) : softmax-diagonal
-    E -> E - E.mean(-1, keepdims=True) : missing-term
-    E -> E - E.mean(0) : missing-term
     E -> E + c * A.sum(-1, keepdims=True) : missing-term
     E -> E + c * A[..., None] : missing-term
     E -> E + c * A.T : missing-term
@@ -212,7 +220,8 @@ FORMS = _rows("""
     E -> c * E / A : missing-factor
     E -> E + c : missing-term
     E -> np.where(A > 0, E, 0) : mask-forgotten
-""")
+""") + [Row("E", f"E - E.mean({axis}, keepdims=True)", "missing-term")
+        for axis in ("-1", "0", "(0, 1)", "(0, 2)", "(0, 2, 3)", "(1, 2)", "(2, 3)", "(0, 1, 2)")]
 
 TWO_NAMES = _rows("""
     E -> E * A * B : missing-factor

@@ -69,6 +69,8 @@ def sites_of(function: Function) -> Iterator[Site]:
                 yield from _parts(function, statement, Slot(statement, "value", None))
         if isinstance(statement, ast.For):
             yield Site(function, statement, Slot(statement, "iter", None))
+        if isinstance(statement, ast.If) and isinstance(statement.test, ast.Compare):
+            yield Site(function, statement, Slot(statement, "test", None))
     if function.parameters is None:
         function.parameters = list(_parameters(function, node))
     for site in function.parameters:

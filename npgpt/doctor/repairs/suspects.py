@@ -280,7 +280,9 @@ class Suspects:
         held = {name: value for f in self.program.functions for name, value in f.values.items()
                 if isinstance(value, np.ndarray) and value.dtype.kind == "f"}
         names = [(s, n) for s in sites for n in assigned(s.statement)
-                 if isinstance(s.statement, ast.Assign) and not s.parameter]
+                 if isinstance(s.statement, ast.Assign) and not s.parameter
+                 # `xhat = cache[0]` is not where it is computed
+                 and not isinstance(s.slot.get(), (ast.Name, ast.Attribute, ast.Subscript))]
         for site, name in names:
             twins = [d for d in (f"d{name}", f"d_{name}", f"grad_{name}", f"{name}_grad")
                      if d in held]
