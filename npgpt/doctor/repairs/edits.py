@@ -179,7 +179,8 @@ def structural(rows: list[Row], slot: Slot) -> Iterator[Edit]:
             made = fill(new, **found, **parts)
             if isinstance(node, ast.stmt) and isinstance(made, ast.expr):
                 made = ast.Expr(made)
-            if ast.dump(made) != ast.dump(node):
+            nothing = isinstance(made, ast.AugAssign) and getattr(made.value, "value", None) == 0
+            if ast.dump(made) != ast.dump(node) and not nothing:
                 yield Edit(row.kind, slot, made)
 
 

@@ -21,10 +21,11 @@ from ..evidence.subject import CallError, users_code
 from ..evidence.tree import is_array
 from ..faults.multiple import plain
 from ..reading.source import Slot, UserCode
-from .edits import is_mask, names_in, tree
+from .edits import fill, is_mask, names_in, tree
 from .rows import Row
 
 LEAVES, ALL = 64, 120  # of the names, and of names and expressions, that are tried
+SPELLINGS = 12  # of one number that are tried
 PLAIN = (2.0, 0.5, 3.0, 4.0, 0.25)  # rather a number than a size that happens to be equal
 WRITES = {"fill", "sort", "resize", "put", "partition", "setfield", "setflags", "tofile", "at",
           "copyto", "fill_diagonal", "shuffle", "seed", "append", "extend", "pop", "update",
@@ -284,6 +285,23 @@ class Reach:
             yield number
         elif not simple:
             yield number
+
+    def numbers_for(self, old: ast.expr, value: float) -> dict[float, list[ast.expr]]:
+        """Other numbers than the value of an expression, each with ways to write it: with one of
+        the code's own numbers and sizes more or less, or with one or two of them alone."""
+        own = {ast.dump(node): (node, v) for node, v in self.scalars if v > 0 and v != 1}
+        given = [*own.values()]
+        found: dict[float, list[ast.expr]] = {}
+        pairs = [((old, value), b) for b in given] + [*itertools.combinations(given, 2)]
+        for ways, texts in ((pairs[:len(given)], ("S * Z", "S // Z", "S - Z", "S + Z")),
+                            ([(a, a) for a in given], ("S", "S - 1", "S + 1")),
+                            (pairs[len(given):], ("S * Z",))):
+            for (a, v), (b, w) in ways:
+                for text in texts:
+                    number = float(eval(_compiled(text), {"S": v, "Z": w}))
+                    if number > 0 and number != value and len(found.get(number, ())) < SPELLINGS:
+                        found.setdefault(number, []).append(fill(tree(text), S=a, Z=b))
+        return found
 
     def _expressions(
         self, size: float, kind: str, join: str, rest: str
