@@ -10,7 +10,8 @@ import numpy as np
 
 from ..config import GPT2Config
 from ..doctor.values.catalogue import PROGRAMS
-from ..doctor.values.choose import Point, diagnose
+from ..doctor.values.choose import diagnose
+from ..doctor.values.guesses import Point
 from ..doctor.values.program import Inputs, Program, Settings
 from ..layers.cross_entropy import IGNORE
 from ..tape import Array
