@@ -1,7 +1,7 @@
 """Programs around the model, each written once, with the mistakes that people make in them.
 
-Sampling, a cache, a difference quotient, entropy. `wrong` names the mistakes to make; mistakes.toml
-says what they are.
+Sampling, a cache, a difference quotient, entropy. `wrong` names the mistakes to make;
+program_mistakes.toml says what they are.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def sampling(
     hot = logits / pick(wrong, temperature, {
         "temperature-ignored": 1.0, "temperature-multiplied": 1 / temperature,
         "temperature-twice": temperature**2, "temperature-after-top-p": 1.0,
-        "temperature-after-softmax": 1.0})
+        "temperature-after-softmax": temperature if wrong.get("temperature-after-softmax") == 2
+        else 1.0})
 
     def best(kept: Array) -> Array:
         if top_k is None or "top-k-ignored" in wrong:
@@ -60,15 +61,13 @@ def sampling(
 
     kept = best(nucleus(hot)) if "top-p-before-top-k" in wrong else nucleus(best(hot))
     kept = kept / temperature if "temperature-after-top-p" in wrong else kept
-    probs, part = softmax(kept), wrong.get("not-renormalised", 0)
-    if part == 1:       # after neither
-        probs = softmax(hot) * (probs > 0)
-    if part == 2:       # after top-k: top-p adds up what is left of the probabilities
+    probs = softmax(kept)
+    if "not-renormalised" in wrong:     # after neither filter, or after top-p
+        probs = softmax(hot if wrong["not-renormalised"] == 1 else best(hot)) * (probs > 0)
+    if "top-p-of-all" in wrong:
         mass = softmax(hot) * (softmax(best(hot)) > 0)
-        probs = mass if top_p is None else mass * (softmax(nucleus(best(hot), mass)) > 0)
+        probs = mass * (softmax(nucleus(best(hot), mass)) > 0)
         probs = probs if top_p is None else probs / probs.sum()
-    if part == 3:       # after top-p
-        probs = softmax(best(hot)) * (probs > 0)
     if "log-probabilities" in wrong:
         return np.asarray(np.log(probs))
     return probs / (temperature if "temperature-after-softmax" in wrong else 1)
@@ -133,7 +132,7 @@ def numeric_gradient(
     out = np.zeros_like(x)
     for index in np.ndindex(x.shape):
         move = np.zeros_like(x)
-        move[pick(wrong, index, {"all-elements-at-once": (...,), "rows-at-once": index[:1]})] = h
+        move[pick(wrong, index, {"all-elements-at-once": (...,), "one-axis-only": index[:1]})] = h
         above, here, below = float(f(x + move)), float(f(x)), float(f(x - move))
         if "element-replaced" in wrong:
             above, below = (float(f(np.where(move, side * move, x))) for side in (1, -1))

@@ -1,6 +1,6 @@
 """BPE and windows of a text, with the mistakes that people make in them.
 
-Each is written once; `wrong` names the mistakes to make, and mistakes.toml says what they are.
+Each is written once; `wrong` names the mistakes to make, program_mistakes.toml what they are.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def windows(ids: Array, *, length: int, wrong: Wrong = RIGHT) -> tuple[Array, Ar
     if "windows-by-column" in wrong:
         rows = rows.reshape(rows.shape[::-1]).T
     both = ids[rows], ids[np.clip(rows + shift, 0, len(ids) - 1)]
-    if "targets-rolled" in wrong:
+    if "targets-wrap-around" in wrong:
         both = both[0], np.roll(both[0], -1, 1)
     if "window-not-cut" in wrong:
         both = both[0], both[0]

@@ -1,6 +1,6 @@
 """AdamW, clipping, accumulation and the schedule, with the mistakes that people make in them.
 
-Each is written once; `wrong` names the mistakes to make, and mistakes.toml says what they are.
+Each is written once; `wrong` names the mistakes to make, program_mistakes.toml what they are.
 """
 
 from __future__ import annotations
