@@ -143,7 +143,9 @@ def general(right: Leaves) -> Iterator[tuple[General, Leaves]]:
     if all(a.dtype.kind == "f" for a in right.values()):
         for mistake in GENERAL:
             if all(a.ndim >= mistake.ndim for a in right.values()):
-                yield mistake, {key: mistake.change(a) for key, a in right.items()}
+                with np.errstate(over="ignore"):    # of half precision
+                    made = {key: mistake.change(a) for key, a in right.items()}
+                yield mistake, made
 
 
 @np.errstate(all="ignore")

@@ -129,7 +129,8 @@ def feed_forward(
     late = "bias-after-activation" in wrong and fc_bias is not None
     hidden = linear(gelu(x, form=form) if first else x, fc_weight,
                     None if late or "fc-bias-forgotten" in wrong else fc_bias, wrong=wrong)
-    active = hidden if first else gelu(hidden, form=form, wrong=wrong)
+    twice = wrong.get("activation-first") == 2      # and again in its place
+    active = hidden if first and not twice else gelu(hidden, form=form, wrong=wrong)
     out = linear(active + fc_bias if late else active, proj_weight,
                  None if "proj-bias-forgotten" in wrong else proj_bias, wrong=wrong)
     if "residual-inside" in wrong:
@@ -196,6 +197,7 @@ def embedding(ids: Array, wte: Array, wpe: Array, *, wrong: Wrong = RIGHT) -> Ar
     """wte[ids] + wpe[0, 1, ...]: ids (B, T), wte (V, C), wpe (P, C)."""
     token = token_embedding(ids, wte, wrong=wrong)
     root = math.sqrt(wte.shape[-1]) if "embedding-scaled" in wrong else 1.0
+    root = 1 / root if wrong.get("embedding-scaled") == 3 else root
     token = root * token
     place: Array = np.arange(ids.shape[-1])
     place = pick(wrong, place, {
