@@ -12,7 +12,7 @@ import numpy as np
 from ...arrays import Array
 from ..evidence.fault import Fault
 from .compare import Leaves, exact, explains, first_difference, gap, size, tolerance
-from .guesses import PAIRS, Guess, Point, fitted, own, pairs, single
+from .guesses import BARE, PAIRS, Guess, Point, fitted, own, pairs, single
 from .program import Program
 from .shapes import shape_words
 
@@ -120,12 +120,17 @@ def _choose(points: list[Point], program: Program) -> tuple[list[Fault], list[Fa
     Two that predict it to rounding come before one that comes near it, or fits all points but one.
     """
     rough: list[_Match] = []
+    bare: list[_Match] = []
     for groups in (single(program, points[0]), fitted(program, points), pairs(program, points[0])):
         matches = [match for group in groups if (match := _match(group, points))]
         met = [match for match in matches if match.exact and not match.missed]
-        if met:
-            return _nearest(met, points[0])
+        told = [match for match in met if match.group[-1].fault.cost < BARE]
+        if told:
+            return _nearest(told, points[0])
+        bare = bare or met      # a number alone says less than two mistakes that give it
         rough += [match for match in matches if len(match.group) == 1]
+    if bare:
+        return _nearest(bare, points[0])
     explained = sum(not point.ok for point in points) - 1
     whole = [match for match in rough if not match.missed]
     nearly = [match for match in rough if len(match.missed) == 1 and not match.missed[0].ok
@@ -169,9 +174,10 @@ def _unnamed(point: Point, points: list[Point], program: Program) -> Fault:
     right, got = point.right, point.got
     for key, a in right.items():
         if key in got and got[key].shape != a.shape:
-            pairs = [(p.right[key], p.got[key]) for p in (point, *points)
+            others = [p for p in points if p is not point]
+            sides = [(p.right[key], p.got[key]) for p in (point, *others)
                      if p.right.keys() == right.keys() and p.got.keys() == got.keys()]
-            return Fault("wrong-shape", shape_words(pairs))
+            return Fault("wrong-shape", shape_words(sides))
         if key in got and a.dtype.kind == "f" and not np.isfinite(got[key]).all() \
                 and np.isfinite(a).all():
             return Fault("not-finite", "it holds NaN or infinity, where all numbers are finite: "

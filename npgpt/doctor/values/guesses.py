@@ -27,6 +27,7 @@ from .compare import (
 from .program import Inputs, Program, Settings, Variant
 
 PAIRS = 2500    # of mistakes that are tried
+BARE = 3        # the cost of a factor of no known source
 STEPS = 12      # towards the value that a mistake was made with
 AFTER = ("wrong-sign", "transposed", "axes-swapped", "shifted")     # what may be done at the end
 
@@ -98,10 +99,12 @@ def pairs(program: Program, point: Point) -> Iterator[list[Guess]]:
     near = {pair: n for n, pair in enumerate(sorted(both, key=lambda pair: float(left[pair])))}
     for i, j in sorted(both, key=lambda pair: min(near[pair], usual[pair]))[:PAIRS]:
         yield [alone[i], _named(program, [mine[i], mine[j]], point.settings)]
+    # one number is some multiple of whatever a mistake gives
+    many = sum(a.size for a in point.got.values()) >= FEW
     for guess, predicted in zip(alone, made, strict=True):
         if predicted is not None and size(predicted):
             yield from ([guess, last] for last in _whole(guess, replace(point, right=predicted))
-                        if last.fault.kind in (*AFTER, "factor"))
+                        if last.fault.kind in AFTER or (many and last.fault.kind == "factor"))
 
 
 def _named(program: Program, variants: Iterable[Variant], settings: Settings) -> Guess:
@@ -144,7 +147,8 @@ def _whole(base: Guess, point: Point) -> Iterator[Guess]:
                 return None
             return {key: again * a for key, a in value.items()}
 
-        yield Guess(Fault("factor", factor_word(word, number), cost=2), after(scaled))
+        yield Guess(Fault("factor", factor_word(word, number), cost=2 if word else BARE),
+                    after(scaled))
 
 
 def _flat(value: Leaves | None, like: Leaves) -> Array | None:

@@ -85,6 +85,17 @@ def test_one_that_fits_all_inputs_but_one_comes_after_two_that_fit_all():
     assert diagnose(points, PROGRAM).kinds == ["scaled"]
 
 
+def test_two_mistakes_come_before_a_factor_of_no_known_source():
+    def mine(x, *, wrong=()):
+        return x * (-1 if "sign" in wrong else 1) * (1.7 if "scaled" in wrong else 1)
+
+    two = Program("mine", mine, [Variant("sign", "minus"), Variant("scaled", "times 1.7")])
+    x = rng.standard_normal((3, 4))
+    assert diagnose([point(x, -1.7 * x)], two).kinds == ["sign", "scaled"]
+    assert diagnose([point(x, -1.6 * x)], two).kinds == ["factor"]
+    assert diagnose([point(x, 3 * x, {"rows": 3.0})], two).kinds == ["factor"]
+
+
 def test_the_sentence_says_how_many_pairs_were_tried(monkeypatch):
     x = rng.standard_normal((3, 4))
     odd = point(x, np.cos(x))
