@@ -23,8 +23,9 @@ def sampling(
     top_p: float | None = None, wrong: Wrong = RIGHT,
 ) -> Array:
     """The probabilities (V,) of a draw: temperature, then top-k, then top-p."""
-    zero = wrong.get("filtered-to-0", 0)        # in both filters, in top-k, in top-p
-    hidden, outside = (0.0 if zero in where else -math.inf for where in ((1, 2), (1, 3)))
+    # in both filters, in top-k, in top-p, in top-k with the last of equals first
+    zero = wrong.get("filtered-to-0", 0)
+    hidden, outside = (0.0 if zero in where else -math.inf for where in ((1, 2, 4), (1, 3)))
     hot = logits / pick(wrong, temperature, {
         "temperature-ignored": 1.0, "temperature-multiplied": 1 / temperature,
         "temperature-twice": temperature**2, "temperature-after-top-p": 1.0,
@@ -47,6 +48,7 @@ def sampling(
             return kept
         probs = softmax(kept) if mass is None else mass
         order = np.argsort(-probs, kind="stable")
+        order = np.argsort(probs, kind="stable")[::-1] if zero == 4 else order
         order = pick(wrong, order, {"top-p-not-sorted": np.arange(len(probs)),
                                     "top-p-ascending": order[::-1]})
         sums = np.cumsum(probs[order])

@@ -58,7 +58,8 @@ def adamw(
             mhat, vhat = before[0] / c1, before[1] / c2
         if "correction-kept" in wrong:
             m[name][...] = mhat
-            v[name][...] = v[name] if wrong["correction-kept"] == 2 else vhat
+            v[name][...] = vhat if wrong["correction-kept"] == 1 else v[name]
+            mhat = mhat / c1 if wrong["correction-kept"] == 3 else mhat     # and again
         root = np.sqrt(vhat)
         update = lr * mhat / pick(wrong, root + eps, {
             "eps-inside-root": np.sqrt(vhat + eps), "eps-scaled": root + eps / np.sqrt(c2),
