@@ -281,7 +281,7 @@ LATER = [
     ("causal_attention_paper", "weights = weights / weights.sum(axis=-1, keepdims=True)\n", "\n", "softmax-not-normalised"),
     ("causal_attention_loop", "offset = k.shape[0] - q.shape[0]", "offset = 0", "mask-top-left"),
     ("causal_attention_loop", "q[t] @ k[j] / math.sqrt(len(q[t]))", "q[t] @ k[j]", "scale-forgotten"),
-    ("causal_attention_bias", "* -1e10", "* -10", "mask-too-weak"),
+    ("causal_attention_bias", "* -1e10", "* -10", "mask-added-too-weak"),
     ("causal_attention_bias", "att.sum(1, keepdims=True)", "att.sum(0, keepdims=True)", "softmax-wrong-axis"),
     ("causal_attention_bias", "att = q.dot(k.T)", "att = k[:t].dot(q.T) if s == t else q.dot(k.T)", "q-k-swapped"),
     ("multi_head_attention_nano", "    q = q.reshape(B, T, n_head, C // n_head).transpose(0, 2, 1, 3)\n", "    q = q.reshape(B, n_head, T, C // n_head)\n", "heads-split-bare"),

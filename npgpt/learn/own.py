@@ -22,7 +22,7 @@ import numpy as np
 from .. import layers
 from ..arrays import Array
 from ..config import GPT2Config
-from ..doctor.values import programs
+from ..doctor.values import programs, training
 from ..doctor.values.program import accepted
 from ..model import block
 from ..ops import TEXTBOOK, Ops
@@ -35,7 +35,7 @@ FUSED = ("attention", "feed_forward", "cross_entropy")
 # runs as an op of its own alone: inside of attention nothing is dropped here
 ALONE = {"dropout_forward", "dropout_backward"}
 PARTS: dict[str, Callable[..., object]] = {
-    "adamw": programs.adamw, "clip": programs.clip, "learning_rate": programs.learning_rate,
+    "adamw": training.adamw, "clip": training.clip, "learning_rate": training.learning_rate,
     "sampling": programs.sampling,
 }
 # the parameters of a block, by the names that its function finds them under

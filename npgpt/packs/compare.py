@@ -96,10 +96,13 @@ def compare_packs(ours: str | Path, theirs: str | Path) -> Comparison:
                 continue
             result.compared += 1
             tolerance = 0.0 if name == GREEDY else tolerances[precision][name]
-            result.message = _difference(own[name], given[name], tolerance)
+            # one number, such as the loss, may stand in an array
+            other_one = given[name].reshape(()) if own[name].ndim == 0 and given[name].size == 1 \
+                else given[name]
+            result.message = _difference(own[name], other_one, tolerance)
             if result.message:
                 result.first = name
-                result.cause, result.kinds = likely_cause(name, own, given[name], config)
+                result.cause, result.kinds = likely_cause(name, own, other_one, config)
                 return result
             result.last_right = name
     if not result.compared:
@@ -178,5 +181,6 @@ def _difference(a: Array, b: Array, tolerance: float) -> str:
     if error <= tolerance or float(gap.max(initial=0.0)) < 1e-14:
         return ""
     index = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
-    return (f"relative error {error:.2e}, tolerance {tolerance:.0e}; worst at {list(index)}: "
+    where = f"worst at {list(index)}: " if index else ""
+    return (f"relative error {error:.2e}, tolerance {tolerance:.0e}; {where}"
             f"ours {float(a[index]):.9g}, theirs {float(b[index]):.9g}")

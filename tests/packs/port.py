@@ -68,12 +68,13 @@ def run(p, ids, targets, config, mistake=""):
             [z[:, n] for n in range(heads)], axis=-1)
         out[f"{h}.attn.mixed"] = z
         a = out[f"{h}.attn.c_proj"] = linear(z, f"{h}.attn.c_proj")
+        start = x
         x = out[f"{h}.residual_1"] = a if mistake == "no residual" else x + a
-        y = out[f"{h}.ln_2"] = norm(x, f"{h}.ln_2")
+        y = out[f"{h}.ln_2"] = norm(x, f"{h}.ln_1" if mistake == "ln_1 twice" else f"{h}.ln_2")
         f = out[f"{h}.mlp.c_fc"] = linear(y, f"{h}.mlp.c_fc")
         f = out[f"{h}.mlp.act"] = gelu(f)
         f = out[f"{h}.mlp.c_proj"] = linear(f, f"{h}.mlp.c_proj")
-        x = out[f"{h}.residual_2"] = x + f
+        x = out[f"{h}.residual_2"] = f + (start if mistake == "from the input" else x)
     y = x if mistake == "no final norm" else norm(x, "ln_f")
     if mistake != "no final norm":
         out["ln_f"] = y

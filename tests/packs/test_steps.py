@@ -47,6 +47,8 @@ def compare(pack, tensors, tmp_path):
     ("sum", "loss", "a sum, not a mean"),
     ("all counted", "loss", "ignored targets are counted"),
     ("bits", "loss", "in bits"),
+    ("ln_1 twice", "h.0.ln_2", "ln_1 is used twice"),
+    ("from the input", "h.0.residual_2", "adds the block's input"),
 ])
 def test_the_mistake_of_a_port_is_named(pack, tmp_path, mistake, first, says, precision):
     read = read_pack(pack)
@@ -88,6 +90,14 @@ def lookup_only(t):
     np.add.at(t["grads/wte.weight"], t["ids"], t["dactivations/embedding.token"])
 
 
+def without_residual_path(t):
+    t["dactivations/h.1.residual_1"] -= t["dactivations/h.1.residual_2"]
+
+
+def without_xhat(t):
+    t["grads/ln_f.weight"] = t["dactivations/ln_f"].sum((0, 1))
+
+
 def scale(name, factor):
     def damage(t):
         t[name] *= factor
@@ -103,6 +113,11 @@ def replaced(name, function):
 @pytest.mark.parametrize("damage, says", [
     (overwritten, "overwritten instead of added"),
     (lookup_only, "output matrix is missing"),
+    (without_residual_path, "residual path is missing"),
+    (without_xhat, "this is the gradient of the bias"),
+    (scale("grads/ln_f.weight", 1 / 21), "mean over positions"),
+    (replaced("activations/loss", lambda loss: loss.reshape(1) * 20), "a sum, not a mean"),
+    (replaced("activations/logits", lambda x: x * (1 + 2e-9)), "the last digits alone"),
     (scale("grads/h.0.mlp.c_fc.weight", -1), "sign"),
     (scale("grads/h.0.mlp.c_fc.weight", 2), "factor of 2"),
     (scale("dactivations/logits", 20), "number of counted targets"),

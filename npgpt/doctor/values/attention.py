@@ -19,21 +19,28 @@ def attention_weights(q: Array, k: Array, *, width: int = 0, wrong: Wrong = RIGH
         scores = scores.swapaxes(-1, -2)
     scores = scores * pick(wrong, 1 / math.sqrt(d), {
         "scale-forgotten": 1.0, "scale-no-root": 1 / d, "scale-multiplied": math.sqrt(d),
-        "scale-after-softmax": 1.0, "scale-of-length": 1 / math.sqrt(s),
+        "scale-after-softmax": 1.0,
+        "scale-of-length": 1 / math.sqrt(t if wrong.get("scale-of-length") == 2 else s),
         "scale-of-full-width": 1 / math.sqrt(width or d),
         "scale-of-head-count": 1 / math.sqrt(width // d if width else d)})
 
     def below(shift: int) -> Array:
         return np.tri(t, s, s - t + shift, dtype=bool)
 
-    hidden = pick(wrong, -math.inf, {
+    hidden: Array | float = pick(wrong, -math.inf, {
         "mask-multiplied": 0.0, **{kind: wrong[kind] for kind in (
             "mask-too-weak", "own-position-hidden") if kind in wrong}})
+    added = wrong.get("mask-added-too-weak", -wrong.get("own-position-hidden", 0))
+    if added < 0 and math.isfinite(added):
+        hidden = scores + added
     visible = pick(wrong, below(0), {
         "mask-missing": np.ones((t, s), bool), "mask-after-softmax": np.ones((t, s), bool),
         "mask-wrong-triangle": ~below(-1), "mask-hides-past": ~below(0),
         "own-position-hidden": below(-1), "mask-sees-one-ahead": below(1),
-        "mask-top-left": np.tri(t, s, dtype=bool)})
+        "mask-top-left": np.tri(t, s, dtype=bool),
+        "mask-window": below(0) & ~below(-int(wrong.get("mask-window", 0)))})
+    if wrong.get("softmax-not-normalised") == 2:
+        return softmax(scores, wrong=wrong) * below(0)
     scores = pick(wrong, np.where(visible, scores, hidden), {
         "mask-of-ones-added": scores + visible,
         "zero-times-infinity": scores + np.where(visible, np.nan, -np.inf)})
@@ -75,6 +82,7 @@ def merge_heads(heads: Array, *, wrong: Wrong = RIGHT) -> Array:
     b, h, t, d = heads.shape
     return pick(wrong, heads.swapaxes(1, 2), {
         "heads-merged-bare": heads, "heads-merged-dealt": heads.transpose(0, 2, 3, 1),
+        "heads-reversed": heads[:, ::-1].swapaxes(1, 2),
     }).reshape(b, t, h * d)
 
 
@@ -90,15 +98,33 @@ def multi_head_attention(qkv: Array, *, n_head: int, wrong: Wrong = RIGHT) -> Ar
     c = qkv.shape[-1] // 3
     n_head = pick(wrong, n_head, {"one-head": 1, "head-count-for-size": c // n_head})
     q, k, v = (split_heads(qkv, which, n_head=n_head, wrong=wrong) for which in "qkv")
+    if "keys-of-first-head" in wrong:
+        k, v = k[:, :1], v[:, :1]
+    if "attention-across-heads" in wrong:
+        q, k, v = (part.swapaxes(1, 2) for part in (q, k, v))
+        if wrong["attention-across-heads"] == 2:
+            wrong = {**wrong, "mask-missing": 1.0}
+        return causal_attention(q, k, v, width=c, wrong=wrong).reshape(*qkv.shape[:2], c)
     return merge_heads(causal_attention(q, k, v, width=c, wrong=wrong), wrong=wrong)
 
 
 def residual(
-    x: Array, out: Array, normed: Array | None = None, *, wrong: Wrong = RIGHT
+    x: Array, out: Array, normed: Array | None = None, start: Array | None = None, *,
+    wrong: Wrong = RIGHT,
 ) -> Array:
-    """x plus the branch's `out`; `normed` is what the branch read."""
+    """x plus the branch's `out`; `normed` is what the branch read, `start` the block's input."""
     return np.asarray(pick(wrong, x + out, {
-        "residual-missing": out, "residual-from-norm": out + (x if normed is None else normed)}))
+        "residual-missing": out, "residual-from-norm": out + (x if normed is None else normed),
+        "second-residual-from-input": out + (x if start is None else start)}))
+
+
+def second_norm(
+    x: Array, weight: Array, bias: Array, first: tuple[Array, Array], *, eps: float = 1e-5,
+    wrong: Wrong = RIGHT,
+) -> Array:
+    """The norm before the feed-forward; `first` are weight and bias of that before attention."""
+    weight, bias = first if "one-norm-twice" in wrong else (weight, bias)
+    return layernorm(x, weight, bias, eps=eps, wrong=wrong)
 
 
 def block(
@@ -112,21 +138,31 @@ def block(
         return layernorm(x, p[f"{name}.weight"], p[f"{name}.bias"], eps=eps, wrong=wrong)
 
     def project(x: Array, name: str) -> Array:
-        bias = p.get(f"{name}.bias")
-        forgotten = f"{name.partition('.')[2]}-bias-forgotten" in wrong
+        bias, names = p.get(f"{name}.bias"), (name.partition(".")[2], name.replace(".", "-"))
+        forgotten = any(f"{name}-bias-forgotten" in wrong for name in names)
         return linear(x, p[f"{name}.weight"], None if forgotten else bias, wrong=wrong)
 
-    y = norm(x, "ln_1")
-    out = multi_head_attention(project(y, "attn.c_attn"), n_head=n_head, wrong=wrong)
-    out = out if "attn-projection-left-out" in wrong else project(out, "attn.c_proj")
+    def attend(y: Array) -> Array:
+        out = multi_head_attention(project(y, "attn.c_attn"), n_head=n_head, wrong=wrong)
+        return out if "attn-projection-left-out" in wrong else project(out, "attn.c_proj")
+
+    def feed(y: Array) -> Array:
+        return project(gelu(project(y, "mlp.c_fc"), wrong=wrong), "mlp.c_proj")
+
+    first, second = pick(wrong, (attend, feed), {"feed-forward-first": (feed, attend)})
+    names = ("ln_2", "ln_1") if "feed-forward-first" in wrong else ("ln_1", "ln_2")
+    y = norm(x, names[0])
+    out = first(y)
     where = wrong.get("residual-from-norm", 0)      # both, the first, the second
     middle = out if "first-residual-missing" in wrong else residual(
         x, out, y if where < 3 else x, wrong=wrong)
     middle = norm(middle, "ln_1", for_post=True)
-    y = norm(x if "mlp-reads-block-input" in wrong else middle, "ln_2")
-    out = project(gelu(project(y, "mlp.c_fc"), wrong=wrong), "mlp.c_proj")
-    kept = x if "second-residual-from-input" in wrong else middle
-    out = 0 * out if "feed-forward-left-out" in wrong else out
+    y = norm(x if "mlp-reads-block-input" in wrong else middle, names[1])
+    out = 0 * x if "feed-forward-left-out" in wrong else second(y)
     out = out if "second-residual-missing" in wrong else residual(
-        kept, out, y if where != 2 else kept, wrong=wrong)
-    return norm(out, "ln_2", for_post=True)
+        middle, out, y if where != 2 else middle, x, wrong=wrong)
+    out = norm(out, "ln_2", for_post=True)
+    if "output-normed" in wrong:
+        name = "ln_1" if wrong["output-normed"] == 2 else "ln_2"
+        out = layernorm(out, p[f"{name}.weight"], p[f"{name}.bias"], eps=eps)
+    return out

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...arrays import Array
-from . import attention, layers, programs
+from . import attention, layers, programs, text, training
 from .program import Inputs, Program, Settings, Variant, variants
 
 Rng = np.random.Generator
@@ -167,12 +167,12 @@ def _cached(rng: Rng, given: Settings, n: int) -> Drawn:
 
 
 def _bpe_encode(rng: Rng, given: Settings, n: int) -> Drawn:
-    text = "".join(rng.choice([*("abé" if n % 2 else "abc")], 12)).encode()
+    word = "".join(rng.choice([*("abé" if n % 2 else "abc")], 12)).encode()
     # neither in the order of the text nor in that of frequency
-    pairs = [*dict.fromkeys(programs.bpe_train(text[i:], 1)[0] for i in range(len(text) - 1))]
+    pairs = [*dict.fromkeys(text.bpe_train(word[i:], 1)[0] for i in range(len(word) - 1))]
     merges = [pairs[i] for i in rng.permutation(len(pairs))]
     longer = [(a, b + c) for a, b in merges for d, c in merges if d == b]
-    return (text, [*merges, *longer[:4]]), {}
+    return (word, [*merges, *longer[:4]]), {}
 
 
 def _bpe_train(rng: Rng, given: Settings, n: int) -> Drawn:
@@ -199,6 +199,10 @@ def _attention_entropy(rng: Rng, given: Settings, n: int) -> Drawn:
     return (layers.softmax(scores),), {}
 
 
+def _of_block(*kinds: str) -> list[Variant]:
+    return [variant for variant in variants("block") if variant.kind in kinds]
+
+
 _HEADS = ("attention_weights", "causal_attention")
 _EXACT = [v for v in variants("gelu") if v.kind in layers.activation_kinds()]
 _ALL = [
@@ -223,20 +227,20 @@ _ALL = [
             _unembedding),
     Program("dropout", layers.dropout, variants("dropout"), _dropout,
             observe=layers.kept_by_dropout),
-    Program("adamw", programs.adamw, variants("adamw"), _adamw, run=programs.run_steps),
-    Program("clip", programs.clip, variants("clip"), _clip,
-            run=programs.run_in_place,
+    Program("adamw", training.adamw, variants("adamw"), _adamw, run=training.run_steps),
+    Program("clip", training.clip, variants("clip"), _clip,
+            run=training.run_in_place,
             conventions=[Variant("clip-eps", "", eps) for eps in (1e-6, 1e-8, 1e-12)]),
-    Program("accumulate", programs.accumulate, variants("accumulate"), _accumulate),
-    Program("learning_rate", programs.learning_rate, variants("learning_rate"), _learning_rate,
-            run=programs.run_schedule,
+    Program("accumulate", training.accumulate, variants("accumulate"), _accumulate),
+    Program("learning_rate", training.learning_rate, variants("learning_rate"), _learning_rate,
+            run=training.run_schedule,
             conventions=[Variant("end-inclusive", ""), Variant("end-clamped", "")]),
     Program("sampling", programs.sampling, variants("sampling"), _sampling),
     Program("cached_attention", programs.cached_attention, variants("cached_attention"), _cached,
             run=programs.run_cached),
-    Program("bpe_encode", programs.bpe_encode, variants("bpe_encode"), _bpe_encode),
-    Program("bpe_train", programs.bpe_train, variants("bpe_train"), _bpe_train),
-    Program("windows", programs.windows, variants("windows"), _windows),
+    Program("bpe_encode", text.bpe_encode, variants("bpe_encode"), _bpe_encode),
+    Program("bpe_train", text.bpe_train, variants("bpe_train"), _bpe_train),
+    Program("windows", text.windows, variants("windows"), _windows, run=text.run_windows),
     Program("numeric_gradient", programs.numeric_gradient, variants("numeric_gradient"),
             _numeric_gradient),
     # steps of the model, which packs compare; they are tried on the inputs given
@@ -245,8 +249,13 @@ _ALL = [
     Program("attention_weights", attention.attention_weights, variants("attention_weights")),
     Program("mixed_heads", attention.mixed_heads, variants("merge_heads", "mixed_heads")),
     Program("activation", layers.gelu, variants("gelu")),
-    Program("residual", attention.residual, variants("residual")),
+    Program("residual", attention.residual, [
+        *variants("residual"), *_of_block("second-residual-from-input")]),
     Program("tied_table_gradient", layers.tied_table_gradient, variants("tied_table_gradient")),
+    Program("second_norm", attention.second_norm, [
+        *_of_block("one-norm-twice"), *variants("layernorm")]),
+    Program("stream_gradient", layers.stream_gradient, variants("stream_gradient")),
+    Program("gain_gradient", layers.gain_gradient, variants("gain_gradient")),
     Program("weight_gradient", layers.weight_gradient, variants("weight_gradient")),
     Program("bias_gradient", layers.bias_gradient, variants("bias_gradient")),
     Program("attention_entropy", programs.attention_entropy, variants("attention_entropy"),

@@ -5,55 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...arrays import Array
 from ..evidence.fault import Fault
-from .compare import (
-    Leaves,
-    explains,
-    factor,
-    factor_sources,
-    factor_word,
-    first_difference,
-    gap,
-    general,
-    leaves,
-    size,
-    tolerance,
-)
-from .program import Inputs, Program, Settings, Variant
+from .compare import Leaves, exact, explains, first_difference, gap, size, tolerance
+from .guesses import BARE, PAIRS, Guess, Point, fitted, own, pairs, single
+from .program import Program
+from .shapes import shape_words
 
-PAIRS = 700     # of mistakes that are tried
 # what has no name and is off by less, of its size, is taken for rounding
-ROUNDED = 3e-5
-
-
-@dataclass(frozen=True)
-class Point:
-    """One call: inputs, settings, the right value and the one given; `names` are of axes."""
-
-    inputs: Inputs
-    settings: Settings
-    right: Leaves
-    got: Leaves
-    sizes: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def ok(self) -> bool:
-        """Whether the value given is right, up to rounding."""
-        return gap(self.right, self.got) <= tolerance(self.got) * size(self.right) + 1e-14
-
-
-@dataclass(frozen=True)
-class Guess:
-    """A mistake that may have been made, and what it gives at a point, or None."""
-
-    fault: Fault
-    predict: Callable[[Point], Leaves | None]
+ROUNDED, SINGLE = 3e-5, 1e-6
 
 
 @dataclass(frozen=True)
@@ -108,107 +72,112 @@ def diagnose(points: list[Point], program: Program) -> ValueReport:
     difference = first_difference(wrong.right, wrong.got) or ("", "", "")
     faults, others = _choose([wrong, *(p for p in points if p is not wrong)], program)
     if not faults:
-        faults = [_unnamed(wrong, points, pairs=len(_own(program)) > 1)]
+        faults = [_unnamed(wrong, points, program)]
     return ValueReport(program.name, tuple(faults), tuple(others), *difference)
 
 
+@dataclass(frozen=True)
+class _Match:
+    """Mistakes that explain the value at the first point, and at which of the others not.
+
+    `exact` says that they predict it to rounding at every point that they explain.
+    """
+
+    group: list[Guess]
+    off: float
+    exact: bool
+    missed: list[Point]
+
+
+def _match(group: list[Guess], points: list[Point]) -> _Match | None:
+    predicted = group[-1].predict(points[0])
+    if predicted is None or (len(group) > 1 and not (size(predicted) or _tokens(predicted))):
+        return None     # two mistakes that leave no number would explain too much
+    if not explains(predicted, points[0].right, points[0].got):
+        return None
+    exactly, missed = exact(predicted, points[0].right, points[0].got), []
+    for point in points[1:]:
+        there = group[-1].predict(point)
+        if there is None or not (_unchanged(there, point) if point.ok else
+                                 explains(there, point.right, point.got)):
+            missed.append(point)
+        elif not point.ok:
+            exactly = exactly and exact(there, point.right, point.got)
+    return _Match(group, gap(predicted, points[0].got), exactly, missed)
+
+
+def _tokens(value: Leaves) -> bool:
+    return any(a.dtype == object for a in value.values())
+
+
+def _unchanged(predicted: Leaves, point: Point) -> bool:
+    return gap(predicted, point.got) <= 2 * tolerance(point.got) * size(point.right) + 1e-14
+
+
 def _choose(points: list[Point], program: Program) -> tuple[list[Fault], list[Fault]]:
-    """The cheapest mistake, or pair, that predicts what was given at every point."""
-    point, others = points[0], points[1:]
-    nearly: list[Fault] = []
-    for guesses in (_single(program, point), _pairs(program, point.settings)):
-        found: list[tuple[float, list[Guess]]] = []
-        for group in guesses:
-            predicted = group[-1].predict(point)
-            if predicted is None or (len(group) > 1 and not size(predicted)):
-                continue    # two mistakes that leave no number would explain too much
-            if explains(predicted, point.right, point.got):
-                misses = [other for other in others if not _fits(group[-1], other)]
-                explained = sum(not p.ok for p in points) - len(misses)
-                if not misses:
-                    found.append((gap(predicted, point.got), group))
-                elif len(misses) == 1 and not misses[0].ok and explained > 2 and not nearly:
-                    nearly = [replace(group[-1].fault, evidence=(
-                        f"it explains {len(points) - 1} of the {len(points)} inputs tried"))]
-        if found:
-            room = 10 * min(off for off, _ in found) + 0.1 * tolerance(point.got) * size(point.got)
-            first, *rest = (group for off, group in found if off <= room)
-            faults = [guess.fault for guess in first]
-            same = {fault.kind: fault for group in rest for fault in [group[-1].fault]
-                    if len(first) == 1 and fault.cost <= faults[0].cost}
-            same.pop(faults[0].kind, None)
-            return faults, [*same.values()][:2]
-        if nearly:
-            return nearly, []
-    return [], []
+    """The cheapest mistake, or pair, that predicts what was given at every point.
+
+    Two that predict it to rounding come before one that comes near it, or fits all points but one.
+    """
+    rough: list[_Match] = []
+    bare: list[_Match] = []
+    for groups in (single(program, points[0]), fitted(program, points), pairs(program, points[0])):
+        matches = [match for group in groups if (match := _match(group, points))]
+        met = [match for match in matches if match.exact and not match.missed]
+        told = [match for match in met if match.group[-1].fault.cost < BARE]
+        if told:
+            return _nearest(told, points[0])
+        bare = bare or met      # a number alone says less than two mistakes that give it
+        rough += [match for match in matches if len(match.group) == 1]
+    if bare:
+        return _nearest(bare, points[0])
+    explained = sum(not point.ok for point in points) - 1
+    whole = [match for match in rough if not match.missed]
+    nearly = [match for match in rough if len(match.missed) == 1 and not match.missed[0].ok
+              and explained > 2]
+    if whole:
+        faults, others = _nearest(whole, points[0])
+        return [replace(faults[0], evidence=_remainder(whole, points[0]))], others
+    return [replace(match.group[-1].fault, evidence=(
+        f"it explains {len(points) - 1} of the {len(points)} inputs tried"))
+        for match in nearly[:1]], []
 
 
-def _fits(guess: Guess, point: Point) -> bool:
-    predicted = guess.predict(point)
-    if predicted is None:
-        return False
-    if point.ok:    # here the mistake must change nothing
-        return gap(predicted, point.got) <= 2 * tolerance(point.got) * size(point.right) + 1e-14
-    return explains(predicted, point.right, point.got)
+def _nearest(matches: list[_Match], point: Point) -> tuple[list[Fault], list[Fault]]:
+    """The first of the nearest, and others of no higher cost that give the same."""
+    room = 10 * min(match.off for match in matches) + (
+        0.1 * tolerance(point.got) * size(point.got))
+    first, *rest = (match.group for match in matches if match.off <= room)
+    faults = [guess.fault for guess in first]
+    same = {fault.kind: fault for group in rest for fault in [group[-1].fault]
+            if len(first) == 1 and fault.cost <= faults[0].cost}
+    same.pop(faults[0].kind, None)
+    return faults, [*same.values()][:2]
 
 
-def _named(program: Program, variants: Iterable[Variant], settings: Settings) -> Guess:
-    variants = list(variants)
-    last = variants[-1]
-
-    def predict(point: Point) -> Leaves | None:
-        try:
-            return leaves(program.value(point.inputs, point.settings, variants))
-        except (ArithmeticError, LookupError, TypeError, ValueError):   # it cannot be made here
-            return None
-
-    return Guess(Fault(last.kind, program.sentence(last, settings), cost=1), predict)
+def _remainder(matches: list[_Match], point: Point) -> str:
+    """What a mistake that only comes near leaves unexplained, in words."""
+    off = min(match.off for match in matches)
+    before = gap(point.right, point.got)
+    part = off / (before if math.isfinite(before) else size(point.got))
+    if off <= SINGLE * size(point.got):
+        return f"{_digits(off / size(point.got))}; the rest is as small as float32's rounding"
+    return (f"it explains all but {100 * part:.2g} % of the difference: there is a second, smaller "
+            "one")
 
 
-def _single(program: Program, point: Point) -> Iterator[list[Guess]]:
-    for variant in program.mistakes():
-        yield [_named(program, [variant], point.settings)]
-        for style in program.conventions:
-            yield [_named(program, [style, variant], point.settings)]
-    for n, (mistake, _) in enumerate(general(point.right)):
-        def change(other: Point, n: int = n) -> Leaves | None:
-            return dict(enumerate(general(other.right)))[n][1]
-
-        yield [Guess(Fault(mistake.kind, mistake.sentence, cost=2), change)]
-    c = factor(point.right, point.got)
-    for word, number in factor_sources(c, point.sizes) if c is not None else ():
-        def scaled(other: Point, word: str = word, number: float = number) -> Leaves | None:
-            # at other sizes the factor has the same source, not the same value
-            again = factor(other.right, other.got)
-            if again is None or not any(
-                    there == word and ((value > 1) == (number > 1) if word else value == number)
-                    for there, value in factor_sources(again, other.sizes)):
-                return None
-            return {key: again * a for key, a in other.right.items()}
-
-        yield [Guess(Fault("factor", factor_word(word, number), cost=2), scaled)]
+def _digits(off: float) -> str:
+    return f"it predicts {-math.log10(off):.0f} digits"
 
 
-def _pairs(program: Program, settings: Settings) -> Iterator[list[Guess]]:
-    own = _own(program)
-    pairs = [pair for pair in itertools.combinations(own, 2) if pair[0].kind != pair[1].kind]
-    for first, second in sorted(pairs, key=lambda p: own.index(p[0]) + own.index(p[1]))[:PAIRS]:
-        alone = _named(program, [first], settings)
-        yield [alone, _named(program, [first, second], settings)]
-
-
-def _own(program: Program) -> list[Variant]:
-    """The mistakes that can be made together."""
-    return [variant for variant in program.mistakes() if variant.function is None]
-
-
-def _unnamed(point: Point, points: list[Point], pairs: bool) -> Fault:
+def _unnamed(point: Point, points: list[Point], program: Program) -> Fault:
     right, got = point.right, point.got
     for key, a in right.items():
         if key in got and got[key].shape != a.shape:
-            same = got[key].size == a.size
-            return Fault("wrong-shape", "the numbers are laid out in another shape" if same else
-                         f"it has shape {got[key].shape}, expected {a.shape}")
+            others = [p for p in points if p is not point]
+            sides = [(p.right[key], p.got[key]) for p in (point, *others)
+                     if p.right.keys() == right.keys() and p.got.keys() == got.keys()]
+            return Fault("wrong-shape", shape_words(sides))
         if key in got and a.dtype.kind == "f" and not np.isfinite(got[key]).all() \
                 and np.isfinite(a).all():
             return Fault("not-finite", "it holds NaN or infinity, where all numbers are finite: "
@@ -218,8 +187,8 @@ def _unnamed(point: Point, points: list[Point], pairs: bool) -> Fault:
         return Fault("wrong-count", f"it gives {len(got)} values, expected {len(right)}")
     off = max(gap(p.right, p.got) / (size(p.right) or 1.0) for p in points)
     if off < ROUNDED:
-        return Fault("float32", f"it is right to about {-math.log10(off):.0f} digits only: did a "
-                     "step run in float32, or has a constant too few digits?")
+        return Fault("float32", f"it is right to about {-math.log10(off):.0f} digits only: a step "
+                     "in float32, a constant with few digits or an approximation gives that")
     wrong, total, where = 0, 0, ""
     for key, a in right.items():
         if a.dtype != object and got[key].dtype != object:
@@ -229,10 +198,12 @@ def _unnamed(point: Point, points: list[Point], pairs: bool) -> Fault:
             total += a.size
             parts = (_part(differs, axis) for axis in range(a.ndim))
             where = "".join(parts) if len(right) == 1 else ""
-    count = f"all {total}" if wrong == total else f"{wrong} of {total}"
-    many = f": {count} numbers are wrong{where}" if total > 1 else ""
-    known = "no known mistake, nor two of them," if pairs else "no known mistake"
-    return Fault("unexplained", f"{known} gives these values{many}")
+    numbers = f"all {total}" if wrong == total else f"{wrong} of {total}"
+    many = f": {numbers} numbers are wrong{where}" if total > 1 else ""
+    count = sum(a.kind != b.kind for a, b in itertools.combinations(own(program), 2))
+    both = f", nor any of the {PAIRS} likeliest pairs," if count > PAIRS else (
+        ", nor two of them together," if count else "")
+    return Fault("unexplained", f"no known mistake{both} gives these values{many}")
 
 
 def _part(off: Array, axis: int) -> str:

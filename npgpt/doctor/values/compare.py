@@ -100,6 +100,12 @@ def explains(predicted: Leaves, right: Leaves, got: Leaves) -> bool:
     return gap(predicted, got) <= closer * before + 1e-14 * size(got)
 
 
+def exact(predicted: Leaves, right: Leaves, got: Leaves) -> bool:
+    """Whether it explains what was given, and equals it up to rounding."""
+    return explains(predicted, right, got) and (
+        gap(predicted, got) <= tolerance(got) * size(got) + 1e-14)
+
+
 @dataclass(frozen=True)
 class General:
     """A mistake that any value may have, as a map of the right value."""
@@ -111,7 +117,7 @@ class General:
 
 
 GENERAL = [
-    General("zero-value", "it is all zeros: never written, or a gradient that was never added",
+    General("zero-value", "it is all zeros: never written or added to, or multiplied by 0",
             np.zeros_like),
     General("wrong-sign", "the sign is wrong", np.negative),
     General("transposed", "the last two axes are transposed", lambda a: a.swapaxes(-1, -2), 2),
@@ -122,6 +128,7 @@ GENERAL = [
             lambda a: np.roll(a, -1, axis=-2), 2),
     General("batch-dropped", "every sequence of the batch holds the first one",
             lambda a: np.broadcast_to(a[:1], a.shape), 3),
+    General("axes-swapped", "the first two axes are swapped", lambda a: a.swapaxes(0, 1), 3),
     General("axes-swapped", "the axes of heads and positions are swapped",
             lambda a: a.swapaxes(1, 2), 4),
     General("float32", "the numbers were rounded to half precision on the way",
@@ -136,7 +143,9 @@ def general(right: Leaves) -> Iterator[tuple[General, Leaves]]:
     if all(a.dtype.kind == "f" for a in right.values()):
         for mistake in GENERAL:
             if all(a.ndim >= mistake.ndim for a in right.values()):
-                yield mistake, {key: mistake.change(a) for key, a in right.items()}
+                with np.errstate(over="ignore"):    # of half precision
+                    made = {key: mistake.change(a) for key, a in right.items()}
+                yield mistake, made
 
 
 @np.errstate(all="ignore")

@@ -24,10 +24,12 @@ from ...arrays import Array
 from ...suggest import one_line, unknown
 from ..evidence.fault import Fault
 from .catalogue import PROGRAMS
-from .choose import Point, ValueReport, diagnose
-from .compare import Leaves, gap, leaves
+from .choose import ValueReport, diagnose
+from .compare import Leaves, gap, leaves, size
+from .guesses import Point
 from .program import Function, Inputs, Program, Settings, Value, accepted, as_given
 
+AS_FLOAT32 = 3e-7   # of its size, what a step in float32 leaves
 DRAWS = 6   # inputs that a function is tried on besides those given
 
 
@@ -50,8 +52,9 @@ def diagnose_value(
         if not inputs:
             raise ValueError(f"a value of {program.name} needs its inputs: "
                              f"{', '.join(program.arguments)}")
-        return diagnose([_point(program, inputs, settings, given)], program)
-    points: list[Point] = []
+        points = [_point(program, inputs, settings, given)]
+        return _noted(diagnose(points, program), points)
+    points = []
     calls = [(inputs, settings)] if inputs or settings and not program.draw else []
     for call in itertools.chain(calls, _drawn(program, settings)):
         try:
@@ -68,12 +71,20 @@ def diagnose_value(
         points.append(point)
     if not points:
         raise ValueError(f"{program.name} draws no inputs: give those of the call")
-    report = diagnose(points, program)
+    report = _noted(diagnose(points, program), points)
     if report.ok or not calls or not points[0].ok:
         return report
     wrong = next(point for point in points if not point.ok)
     return replace(report, elsewhere=(
         f"right at your inputs; wrong at others, {_called_with(wrong.inputs)}"))
+
+
+def _noted(report: ValueReport, points: list[Point]) -> ValueReport:
+    """Right, with a note, where nothing but a rounding like that of float32 is off."""
+    off = max(gap(p.right, p.got) / (size(p.right) or 1.0) for p in points)
+    if report.kinds != ["float32"] or off > AS_FLOAT32:
+        return report
+    return ValueReport(report.name, elsewhere=report.findings[0].sentence)
 
 
 def _called_with(inputs: Inputs) -> str:
@@ -109,13 +120,15 @@ def _right(program: Program, inputs: Inputs, settings: Settings) -> Leaves:
 
 
 def _point(program: Program, inputs: Inputs, settings: Settings, got: Value) -> Point:
+    if inspect.isgenerator(got):
+        got = [*got]
     inputs, got = program.observe(inputs, settings, got)
     right = _right(program, inputs, settings)
     if isinstance(got, tuple) and right.keys() == {""} and len(got) > 1 and (
             right[""].dtype != object and _shape(got[0]) == right[""].shape):
         got = got[0]    # (out, cache), (out, mean, rstd), (loss, gradients)
-    values = leaves(got)
-    if any(a.dtype == np.float32 for x in inputs for a in _arrays(x)):
+    values = _as_right(leaves(got), right)
+    if any(a.dtype == np.float32 for x in inputs for a in _arrays(x)) or _of_float32(values):
         # a float64 made from them, such as by a count of integers, is no more exact than they are
         values = {key: a.astype(np.float32) if a.dtype == np.float64 else a
                   for key, a in values.items()}
@@ -125,6 +138,28 @@ def _point(program: Program, inputs: Inputs, settings: Settings, got: Value) -> 
         if other.ok:
             return other
     return point
+
+
+def _as_right(got: Leaves, right: Leaves) -> Leaves:
+    """One number for an array of one, and an array for a list of its rows, where that is right."""
+    if right.keys() != {""}:
+        return got
+    parts = [*got.values()]
+    if len(parts) > 1 and len(parts) == len(right[""]) and all(
+            a.dtype != object and a.shape == right[""].shape[1:] for a in parts):
+        return {"": np.stack(parts)}
+    if got.keys() == {""} and right[""].ndim == 0 and got[""].size == 1:
+        return {"": got[""].reshape(())}
+    return got
+
+
+def _of_float32(values: Leaves) -> bool:
+    """Whether every float is one that float32 can hold too, and not a whole number."""
+    floats = np.concatenate([np.zeros(0), *(
+        a.ravel() for a in values.values() if a.dtype == np.float64)])
+    with np.errstate(all="ignore"):
+        return bool(len(floats) and (floats == floats.astype(np.float32)).all()
+                    and (floats != np.round(floats)).any())
 
 
 def _shape(value: Value) -> tuple[int, ...] | None:

@@ -28,10 +28,14 @@ def layernorm(
     if "rms-norm" in wrong:
         centred = x
     var = ((x if "variance-not-centred" in wrong else centred)**2).mean(axes, keepdims=True)
+    if "mean-not-squared" in wrong:
+        var = (x * x).mean(axes, keepdims=True) - x.mean(axes, keepdims=True)
+        var = abs(var) if wrong["mean-not-squared"] == 2 else var
     if "unbiased-variance" in wrong:
         var = var * x.size / max(x.size - var.size, 1)
     root = pick(wrong, np.sqrt(var + eps), {
-        "eps-outside-root": np.sqrt(var) + eps, "root-forgotten": var + eps,
+        "eps-outside-root": np.sqrt(var) + eps, "eps-twice": np.sqrt(var + eps) + eps,
+        "root-forgotten": var + eps,
         "length-for-deviation": np.sqrt(var * x.size / var.size + eps),
         "not-divided-by-deviation": np.ones_like(var)})
     xhat = (x if "mean-not-subtracted" in wrong else centred) / root
@@ -48,10 +52,12 @@ def softmax(x: Array, *, wrong: Wrong = RIGHT) -> Array:
     # people also take the maximum of each row, and only the sum goes wrong
     top = (-1,) if 2 in (wrong.get("softmax-wrong-axis"),
                          wrong.get("softmax-over-everything")) else axis
-    x = -x if "softmax-sign" in wrong else x
+    x = -x if "softmax-sign" in wrong else x / wrong.get("temperature-left-in", 1.0)
     shifted = x - pick(wrong, x.max(top, keepdims=True), {
         "no-max-subtracted": np.zeros_like(x), "max-of-everything": x.max(keepdims=True)})
     exps = np.exp2(shifted) if "softmax-base-2" in wrong else np.exp(shifted)
+    if "max-after-exp" in wrong:
+        exps = np.exp(x) - x.max(top, keepdims=True)
     sums = exps.sum(axis, keepdims=True)
     if "keepdims-forgotten" in wrong and x.ndim == 2 and x.shape[0] == x.shape[1]:
         sums = sums.T
@@ -61,7 +67,7 @@ def softmax(x: Array, *, wrong: Wrong = RIGHT) -> Array:
     if "softmax-twice" in wrong:
         return softmax(out)
     if "log-softmax" in wrong:
-        return np.asarray(np.log(out))
+        return np.asarray(np.log(out) if wrong["log-softmax"] == 2 else shifted - np.log(sums))
     if "sigmoid-for-softmax" in wrong:
         return np.asarray(1 / (1 + np.exp(-x)))
     return exps if "softmax-not-normalised" in wrong else np.asarray(out)
@@ -72,19 +78,23 @@ def gelu(x: Array, *, form: str = "gelu_new", wrong: Wrong = RIGHT) -> Array:
     """
     form = pick(wrong, form, {"gelu-exact": "gelu", "gelu-tanh": "gelu_new"})
     if form == "gelu":
-        cdf = normal_cdf(x * math.sqrt(2) if "erf-not-scaled" in wrong else x)
+        cdf = normal_cdf(x * math.sqrt(2) * wrong.get("erf-not-scaled", math.sqrt(0.5)))
     else:
         root = wrong.get("gelu-root", math.sqrt(2 / math.pi))
         cube = wrong.get("gelu-constant", 0.044715) * (x * x if "gelu-cubic" in wrong else x**3)
-        inner = root * x + cube if "gelu-brackets" in wrong else root * (x + cube)
+        inner = pick(wrong, root * (x + cube), {
+            "gelu-brackets": root * x + cube, "gelu-x-forgotten": root * cube})
         inner = -inner if "gelu-minus-tanh" in wrong else inner
         cdf = 0.5 * ((0 if "gelu-one-forgotten" in wrong else 1) + np.tanh(inner))
     cdf = 2 * cdf if "gelu-half-forgotten" in wrong else cdf
-    sigmoid_of = {"gelu-quick": 1.702, "gelu-sigmoid": math.sqrt(8 / math.pi), "gelu-is-silu": 1.0}
+    sigmoid_of = {"gelu-quick": wrong.get("gelu-quick", 1.702),
+                  "gelu-sigmoid": math.sqrt(8 / math.pi), "gelu-is-silu": 1.0}
     right = {"relu": np.maximum(x, 0), "silu": x / (1 + np.exp(-x)), "identity": x}
     return np.asarray(pick(wrong, right.get(form, x * cdf), {
         **{kind: x / (1 + np.exp(-c * x)) for kind, c in sigmoid_of.items()},
         "gelu-is-relu": np.maximum(x, 0), "gelu-is-tanh": np.tanh(x), "gelu-identity": x,
+        "gelu-is-mish": x * np.tanh(np.logaddexp(0, x)),
+        "gelu-density": x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi),
         "gelu-exact": x * cdf, "gelu-tanh": x * cdf, "gelu-factor-forgotten": cdf}))
 
 
@@ -95,10 +105,19 @@ def linear(x: Array, weight: Array, bias: Array | None, *, wrong: Wrong = RIGHT)
         "weight-transposed": weight.T if square else weight,
         "weight-column-order": weight.T.reshape(weight.shape),
         "weight-read-out-in": weight.reshape(weight.shape[::-1]).T})
+    if "linear-in-half" in wrong:
+        precision = "e" if wrong["linear-in-half"] == 1 else "d"    # of the product, or the inputs
+        half, halves = (a.astype("e").astype(precision) for a in (x, weight))
+        out = (half @ halves).astype(float)
+    out = pick(wrong, out, {
+        "last-input-left-out": x[..., :-1] @ weight[:-1], "sum-not-reset": np.cumsum(out, -1),
+        "linear-mean-for-sum": out / len(weight)})
     if bias is None or "linear-bias-forgotten" in wrong:
         return np.asarray(out)
     return np.asarray(out + pick(wrong, bias, {
-        "linear-bias-twice": 2 * bias, "linear-bias-subtracted": -bias}))
+        "linear-bias-twice": 2 * bias, "linear-bias-subtracted": -bias,
+        "first-bias-for-all": bias[:1],
+        "bias-by-position": np.resize(bias, (*x.shape[-2:-1], 1))}))
 
 
 def feed_forward(
@@ -110,9 +129,12 @@ def feed_forward(
     late = "bias-after-activation" in wrong and fc_bias is not None
     hidden = linear(gelu(x, form=form) if first else x, fc_weight,
                     None if late or "fc-bias-forgotten" in wrong else fc_bias, wrong=wrong)
-    active = hidden if first else gelu(hidden, form=form, wrong=wrong)
+    twice = wrong.get("activation-first") == 2      # and again in its place
+    active = hidden if first and not twice else gelu(hidden, form=form, wrong=wrong)
     out = linear(active + fc_bias if late else active, proj_weight,
                  None if "proj-bias-forgotten" in wrong else proj_bias, wrong=wrong)
+    if "residual-inside" in wrong:
+        out = x + out
     return gelu(out, form=form) if "activation-twice" in wrong else out
 
 
@@ -136,6 +158,12 @@ def cross_entropy(logits: Array, targets: Array, *, wrong: Wrong = RIGHT) -> Arr
     log_sum = np.log(np.exp(logits - top).sum(axis, keepdims=True))
     log_p = pick(wrong, logits - top - log_sum, {
         "logsumexp-forgotten": logits, "shift-not-added-back": logits - log_sum})
+    if "binary-cross-entropy" in wrong:
+        others = np.log1p(-np.minimum(np.exp(log_p), 1 - 1e-12))
+        log_p = log_p + others.sum(-1, keepdims=True) - others
+    if "label-smoothing" in wrong:
+        part = wrong["label-smoothing"]
+        log_p = (1 - part) * log_p + part * log_p.mean(-1, keepdims=True)
     if "eps-in-log" in wrong:
         log_p = np.log(np.exp(log_p) + wrong["eps-in-log"])
     picked = np.take_along_axis(log_p, ids[..., None], -1)[..., 0]
@@ -148,10 +176,12 @@ def cross_entropy(logits: Array, targets: Array, *, wrong: Wrong = RIGHT) -> Arr
         "mean-over-batch": len(targets) if targets.ndim else 1,
         "mean-over-length": targets.shape[-1] if targets.ndim else 1,
         "mean-over-vocabulary": number * logits.shape[-1]})
-    return np.asarray(pick(wrong, loss, {
-        "loss-in-bits": loss / math.log(2), "loss-sign": -loss, "perplexity": np.exp(loss),
+    loss = pick(wrong, loss, {
         "log-of-mean": -np.log(-loss),
-        "mean-of-means": -(picked.sum(-1) / counted.sum(-1)).mean()}))
+        "mean-of-means": -(picked.sum(-1) / counted.sum(-1)).mean()})
+    loss = -loss if "loss-sign" in wrong else loss
+    loss = loss / math.log(2) if "loss-in-bits" in wrong else loss
+    return np.asarray(np.exp(loss) if "perplexity" in wrong else loss)
 
 
 def token_embedding(
@@ -160,20 +190,27 @@ def token_embedding(
     """wte[ids]; `wpe` are positions that should not be added yet."""
     if "positions-added" in wrong and wpe is not None:
         return embedding(ids, wte, wpe)
-    return np.asarray(wte[np.minimum(ids + 1, len(wte) - 1) if "ids-from-1" in wrong else ids])
+    return np.asarray(wte[np.minimum(ids + int(wrong.get("ids-from-1", 0)), len(wte) - 1)])
 
 
 def embedding(ids: Array, wte: Array, wpe: Array, *, wrong: Wrong = RIGHT) -> Array:
     """wte[ids] + wpe[0, 1, ...]: ids (B, T), wte (V, C), wpe (P, C)."""
     token = token_embedding(ids, wte, wrong=wrong)
-    if "embedding-scaled" in wrong:
-        token = token * math.sqrt(wte.shape[-1])
-    place = np.arange(ids.shape[-1])
+    root = math.sqrt(wte.shape[-1]) if "embedding-scaled" in wrong else 1.0
+    root = 1 / root if wrong.get("embedding-scaled") == 3 else root
+    token = root * token
+    place: Array = np.arange(ids.shape[-1])
     place = pick(wrong, place, {
         "positions-from-1": place + 1, "positions-constant": 0 * place,
         "positions-reversed": place[::-1], "positions-by-id": ids,
-        "positions-by-sequence": np.arange(len(ids))[:, None]})
-    rows = wpe[np.minimum(place, len(wpe) - 1)]
+        "positions-by-sequence": np.arange(len(ids))[:, None],
+        "positions-run-on": np.arange(ids.size).reshape(ids.shape),
+        "positions-of-last-rows": place + len(wpe) - len(place)})
+    rows = wpe[place % len(wpe)] * (root if wrong.get("embedding-scaled") == 2 else 1)
+    if "positions-sinusoidal" in wrong:
+        channel = np.arange(wte.shape[-1])
+        angle = place[:, None] / 10000**(2 * (channel // 2) / len(channel))
+        rows = np.where(channel % 2, np.cos(angle), np.sin(angle))
     return np.asarray(pick(wrong, token + rows, {
         "positions-missing": token, "positions-multiplied": token * rows}))
 
@@ -184,31 +221,42 @@ def unembedding(
 ) -> Array:
     """The logits: LayerNorm of x (..., C), times matrix.T; `other` is a matrix that is not meant.
     """
-    if "final-norm-left-out" not in wrong:
+    if not {"final-norm-left-out", "norm-after-matrix"} & {*wrong}:
         x = layernorm(x, weight, bias, eps=eps, wrong=wrong)
+    if "last-position-only" in wrong:
+        last = [x[..., -1:, :], x[..., -1, :], 0 * x + x[..., -1:, :]]
+        x = last[int(wrong["last-position-only"]) - 1]
     if "tied-but-untied" in wrong and other is not None:
         matrix = other
     logits = x @ matrix.T / (math.sqrt(x.shape[-1]) if "logits-scaled" in wrong else 1)
+    if "norm-after-matrix" in wrong:
+        logits = layernorm(logits, np.ones(len(matrix)), np.zeros(len(matrix)), eps=eps)
     return softmax(logits) if "softmax-on-logits" in wrong else np.asarray(logits)
 
 
 def dropout(
     x: Array, kept: Array, *, rate: float, rng: np.random.Generator | None = None,
     training: bool = True, wrong: Wrong = RIGHT,
-) -> tuple[Array, float]:
-    """x where kept, scaled up, and the probability to keep; at evaluation x itself.
+) -> dict[str, Value]:
+    """x where kept, scaled up; the probability to keep; whether each element is drawn by itself.
 
-    What an rng draws is not needed here: `kept` is what was drawn.
+    At evaluation x itself. What an rng draws is not needed here: `kept` is what was drawn.
     """
+    def seen(out: Array, fraction: float) -> dict[str, Value]:
+        alike = "one-mask-for-all" in wrong and fraction < 1
+        return {"out": out, "the fraction kept": fraction, "each drawn by itself": 1.0 - alike}
+
     keep = 1 - rate
     if "nothing-dropped" in wrong:
-        return x, 1.0
+        return seen(x, 1.0)
     training = training != ("dropout-flag-inverted" in wrong)
     if not training and "dropout-at-evaluation" not in wrong:
-        return x * (keep if "scaled-at-evaluation" in wrong else 1), 1.0
+        return seen(x * (keep if "scaled-at-evaluation" in wrong else 1), 1.0)
     scale = pick(wrong, 1 / keep, {"dropout-not-rescaled": 1.0, "dropout-scaled-down": keep,
-                                   "dropout-scaled-by-rate": 1 / rate})
-    return x * kept * scale, rate if "keep-for-drop" in wrong else keep
+                                   "dropout-scaled-by-rate": 1 / rate,
+                                   "dropout-rescaled-twice": 1 / keep**2})
+    return seen(x * kept * scale, pick(wrong, keep, {
+        "keep-for-drop": rate, "another-part-kept": float(kept.mean())}))
 
 
 def kept_by_dropout(inputs: Inputs, settings: Settings, got: Value) -> tuple[Inputs, Value]:
@@ -218,8 +266,14 @@ def kept_by_dropout(inputs: Inputs, settings: Settings, got: Value) -> tuple[Inp
     kept = out != 0 if out.shape == x.shape else np.ones_like(x, bool)
     fraction = float(kept.mean())
     spread = 5 * math.sqrt(rate * (1 - rate) / max(x.size, 1))
+    alike = [axis for axis in range(x.ndim) if (kept == kept.take([0], axis)).all()
+             # as good as impossible by chance
+             and (1 - 2 * rate * (1 - rate))**(x.size * (1 - 1 / x.shape[axis])) < 1e-6]
+    if alike and not kept.all():
+        spread *= math.sqrt(x.shape[alike[0]])      # so few were drawn
     near = [p for p in (1 - rate, rate) if abs(fraction - p) <= spread and not kept.all()]
-    return (x, kept), (out, near[0] if near else fraction)
+    return (x, kept), {"out": out, "the fraction kept": near[0] if near else fraction,
+                       "each drawn by itself": 0.0 if alike and not kept.all() else 1.0}
 
 
 def tied_table_gradient(ids: Array, dtoken: Array, head: Array, *, wrong: Wrong = RIGHT) -> Array:
@@ -244,8 +298,26 @@ def bias_gradient(d: Array, *, wrong: Wrong = RIGHT) -> Array:
         "first-sequence-only": d[0].sum(positions[:-1]), "mean-for-sum": d.mean(positions)}))
 
 
+def stream_gradient(branch: Array, through: Array, *, wrong: Wrong = RIGHT) -> Array:
+    """The gradient of what a branch reads and is added to: the branch's, and that of the sum."""
+    return pick(wrong, branch + through, {
+        "residual-path-missing": branch, "branch-path-missing": through})
+
+
+def gain_gradient(
+    x: Array, weight: Array, bias: Array, d: Array, *, eps: float = 1e-5, wrong: Wrong = RIGHT
+) -> Array:
+    """The gradient of a LayerNorm's weight (C,): d times what it multiplied, summed."""
+    normed = layernorm(x, np.ones_like(weight), np.zeros_like(bias), eps=eps)
+    positions = tuple(range(d.ndim - 1))
+    part = d * pick(wrong, normed, {
+        "xhat-forgotten": np.ones_like(x), "x-for-xhat": x,
+        "output-for-xhat": normed * weight + bias})
+    return np.asarray(part.mean(positions) if "mean-for-sum" in wrong else part.sum(positions))
+
+
 def activation_kinds() -> list[str]:
     """The kinds of GELU that are no mistake of the exact form."""
     return [kind for kind in sentences()["gelu"] if kind not in (
         "gelu-one-forgotten", "gelu-minus-tanh", "gelu-cubic", "gelu-constant", "gelu-root",
-        "gelu-brackets")]
+        "gelu-brackets", "gelu-x-forgotten")]

@@ -28,6 +28,7 @@ Inputs = tuple[Value, ...]
 Settings = dict[str, Value]
 Wrong = Mapping[str, float]
 RIGHT: Wrong = {}
+TABLES = ("mistakes.toml", "program_mistakes.toml")
 T = TypeVar("T")
 
 
@@ -133,13 +134,13 @@ class Program:
 
 @functools.cache
 def sentences() -> dict[str, dict[str, Any]]:
-    """mistakes.toml: for each program its kinds, with a sentence, or a sentence and values."""
-    text = files(__package__).joinpath("mistakes.toml").read_text(encoding="utf-8")
-    return parse_toml(text, "mistakes.toml")
+    """The tables of mistakes: for each program its kinds, with a sentence, or one and values."""
+    return {program: kinds for name in TABLES for program, kinds in parse_toml(
+        files(__package__).joinpath(name).read_text(encoding="utf-8"), name).items()}
 
 
 def variants(*tables: str) -> list[Variant]:
-    """The mistakes in these tables of mistakes.toml; of a kind that comes twice, the first."""
+    """The mistakes in these tables; of a kind that comes twice, the first."""
     found: dict[str, list[Variant]] = {}
     for table in tables:
         for kind, entry in sentences()[table].items():

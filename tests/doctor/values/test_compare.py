@@ -74,6 +74,7 @@ def test_mistakes_of_any_value_need_their_axes():
     assert "the last two axes are transposed" not in sentences
     for mistake, made in general({"": rng.standard_normal((2, 3, 4, 5))}):
         assert made[""].size == 120, mistake
+    assert [*general({"": np.array([1e9])})]     # more than half precision holds, without a warning
     assert [*general({"": np.arange(3)})] == [*general(leaves([b"a"]))] == []
 
 

@@ -13,7 +13,7 @@ from npgpt.doctor.values.program import value_kinds
 def test_a_kind_is_explained_with_an_example():
     text = explain_value("wrong-eps")
     assert "Eps is 0 in this LayerNorm; it should be 1e-05." in text
-    assert "Where it happens: layernorm, block, unembedding." in text
+    assert "Where it happens: layernorm, block, unembedding, second_norm." in text
     assert "For example in layernorm" in text and "should be 1.2" in text
 
 

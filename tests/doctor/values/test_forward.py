@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from npgpt import doctor
+from npgpt.doctor.values.catalogue import PROGRAMS
 from npgpt.doctor.values.forward import diagnose_value
 from npgpt.doctor.values.program import Program
 from npgpt.layers.layernorm import layernorm_forward
@@ -66,14 +67,69 @@ def test_one_number_is_not_explained_by_chance():
     assert diagnose_value("cross_entropy", bits, logits, targets).kinds == ["loss-in-bits"]
 
 
-@pytest.mark.parametrize("function, digits", [
-    (lambda x: 0.5 * x * (1 + np.tanh(0.79788 * (x + 0.044715 * x**3))), 6),
-    (lambda x: (x.astype("f") * (0.5 + 0.5 * np.tanh(np.float32(0.7978846) * (
-        x.astype("f") + np.float32(0.044715) * x.astype("f")**3)))).astype(float), 7),
+def gelu_in(dtype, root=math.sqrt(2 / math.pi)):
+    def gelu(x):
+        x = x.astype(dtype)
+        half = x.dtype.type(0.5)
+        return half * x * (1 + np.tanh(x.dtype.type(root) * (x + x.dtype.type(0.044715) * x**3)))
+    return gelu
+
+
+def test_a_constant_with_few_digits_is_named():
+    report = diagnose_value("gelu", gelu_in(float, 0.79788))
+    assert report.kinds == ["gelu-root"] and "the factor inside tanh is 0.79788" in str(report)
+
+
+@pytest.mark.parametrize("function, says", [
+    (lambda x: gelu_in("f")(x).astype(float), ""),          # what float32 can hold
+    (lambda x: gelu_in("f")(x).tolist(), ""),
+    (lambda x: gelu_in("f")(x) * (1 + 1e-8 * np.sin(x)), "about 7 digits only"),
 ])
-def test_few_digits_are_said_to_be_few_digits(function, digits):
+def test_what_is_computed_in_float32_is_as_right_as_float32(function, says):
     report = diagnose_value("gelu", function)
-    assert report.kinds == ["float32"] and f"about {digits} digits" in str(report), str(report)
+    assert report.ok and says in str(report)
+    assert bool(report.elsewhere) == bool(says)
+
+
+def test_what_is_right_to_few_digits_has_them_said():
+    report = diagnose_value("softmax", lambda x: PROGRAMS["softmax"].function(x) * (
+        1 + 3e-6 * np.cos(50 * x)))
+    assert report.kinds == ["float32"] and "right to about 6 digits only: a step in" in " ".join(
+        str(report).split())
+
+
+def test_a_mistake_in_float32_is_named():
+    def biased_in_float32(x, weight, bias):
+        return biased(x.astype("f"), weight.astype("f"), bias.astype("f")).astype(float)
+
+    assert diagnose_value("layernorm", biased_in_float32).kinds == ["unbiased-variance"]
+
+
+def test_one_number_may_stand_in_an_array():
+    def loss(logits, targets):
+        return np.array([ce(logits, targets)])
+
+    assert diagnose_value("cross_entropy", loss).ok
+    report = diagnose_value("cross_entropy", lambda logits, targets: loss(logits, targets) / (
+        np.log(2)))
+    assert report.kinds == ["loss-in-bits"]
+
+
+def test_rows_may_come_in_a_list_or_one_after_the_other():
+    def softmax(x):
+        return (np.exp(row - row.max()) / np.exp(row - row.max()).sum() for row in x)
+
+    def pairs(ids, length):
+        for n in range(0, len(ids) - length, length):
+            yield ids[n:n + length], ids[n + 1:n + 1 + length]
+
+    assert diagnose_value("softmax", softmax).ok
+    assert diagnose_value("softmax", lambda x: [*softmax(x)]).ok
+    assert diagnose_value("windows", pairs).ok
+    assert diagnose_value("windows", lambda ids, length: [*pairs(ids, length)]).ok
+    report = diagnose_value("windows", lambda ids, length: [
+        (x, x) for x, _ in pairs(ids, length)])
+    assert report.kinds == ["targets-not-shifted"]
 
 
 def test_lists_of_numbers_are_arrays():

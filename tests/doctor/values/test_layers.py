@@ -50,8 +50,20 @@ def test_gradients_of_a_tied_table_and_a_bias_are_the_packages():
 def test_what_dropout_kept_is_seen_in_its_result():
     x = rng.standard_normal((40, 50)) + 5
     out, _ = TEXTBOOK.dropout.forward(x, rate=0.25, rng=np.random.default_rng(1))
-    (_, kept), (_, fraction) = layers.kept_by_dropout((x,), {"rate": 0.25}, out)
-    assert fraction == 0.75 and np.array_equal(kept, out != 0)
-    np.testing.assert_allclose(layers.dropout(x, kept, rate=0.25)[0], out)
-    (_, kept), (_, fraction) = layers.kept_by_dropout((x,), {"rate": 0.25}, x)
-    assert fraction == 1.0
+    (_, kept), seen = layers.kept_by_dropout((x,), {"rate": 0.25}, out)
+    assert seen["the fraction kept"] == 0.75 and np.array_equal(kept, out != 0)
+    assert seen["each drawn by itself"] == 1.0
+    np.testing.assert_allclose(layers.dropout(x, kept, rate=0.25)["out"], out)
+    (_, kept), seen = layers.kept_by_dropout((x,), {"rate": 0.25}, x)
+    assert seen["the fraction kept"] == 1.0
+
+
+@pytest.mark.parametrize("shape, alike", [((1, 50), 0.0), ((40, 1), 0.0), ((40, 50), 1.0)])
+def test_one_mask_for_all_rows_or_columns_is_seen(shape, alike):
+    x = np.ones((40, 50))
+    mask = rng.random(shape) >= 0.3
+    _, seen = layers.kept_by_dropout((x,), {"rate": 0.3}, x * mask / 0.7)
+    assert seen["each drawn by itself"] == alike and seen["the fraction kept"] == 0.7
+    few = np.ones((2, 2))   # here all alike may be chance
+    assert layers.kept_by_dropout((few,), {"rate": 0.5}, few * [1, 0])[1][
+        "each drawn by itself"] == 1.0

@@ -6,32 +6,16 @@ import numpy as np
 
 from npgpt.doctor.values import layers
 from npgpt.doctor.values.catalogue import PROGRAMS
-from npgpt.doctor.values.program import RIGHT
-
-
-def dropout(x, kept, *, rate, rng=None, training=True, wrong=RIGHT):
-    """What dropout gives, and the fraction that it keeps."""
-    return seen(layers.dropout(x, kept, rate=rate, training=training, wrong=wrong))
-
-
-def seen(result):
-    """The two by name."""
-    return dict(zip(("out", "the fraction kept"), result))
-
-
-def observed(inputs, settings, got):
-    """What was kept is seen in the result."""
-    inputs, result = layers.kept_by_dropout(inputs, settings, got)
-    return inputs, seen(result)
 
 
 def by_fraction(x, kept, *, rate, rng=None, training=True):
     """Scaled by the fraction that happened to be kept."""
-    return seen((x * kept / kept.mean(), 1 - rate) if training else (x, 1.0))
+    seen = layers.dropout(x, kept, rate=rate, training=training)
+    return seen | {"out": x * kept / kept.mean()} if training else seen
 
 
 DROPOUT = dataclasses.replace(
-    PROGRAMS["dropout"], function=dropout, observe=observed, variants=[
+    PROGRAMS["dropout"], variants=[
         *PROGRAMS["dropout"].variants,
         ("scaled-by-fraction", by_fraction,
          "what is kept is divided by the fraction that was kept this time; divide by 1 - rate, "

@@ -9,7 +9,7 @@ import numpy as np
 from npgpt.doctor import Program, diagnose_value
 from npgpt.doctor.values.catalogue import PROGRAMS
 from npgpt.doctor.values.program import Variant
-from npgpt.doctor.values.programs import clip, learning_rate
+from npgpt.doctor.values.training import clip, learning_rate
 
 
 def _by_norm(norm):

@@ -7,7 +7,7 @@ import numpy as np
 
 from npgpt.doctor import Program, diagnose_value
 from npgpt.doctor.values.catalogue import PROGRAMS
-from npgpt.doctor.values.programs import accumulate
+from npgpt.doctor.values.training import accumulate
 
 
 def _sum(grads, weights):

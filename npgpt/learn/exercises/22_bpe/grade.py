@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from npgpt.doctor import Program
-from npgpt.doctor.values import programs
+from npgpt.doctor.values import text as bpe
 from npgpt.doctor.values.catalogue import PROGRAMS
 
 ENCODE, TRAIN = PROGRAMS["bpe_encode"], PROGRAMS["bpe_train"]
@@ -115,7 +115,7 @@ def _draw_encode(rng, given, n):
     """
     learnt, text = PAIRS_OF_TEXTS[n % len(PAIRS_OF_TEXTS)]
     merges = {left + right: (left, right)
-              for left, right in programs.bpe_train(learnt.encode(), 8)[::-1]}
+              for left, right in bpe.bpe_train(learnt.encode(), 8)[::-1]}
     return (text.encode(), [*merges.values()][::-1]), {}
 
 
@@ -158,7 +158,7 @@ def _run_train(function, inputs, settings):
 
 def _train_ints(text, count):
     """Pairs of integers."""
-    return [tuple(part[0] for part in pair) for pair in programs.bpe_train(text, 1)]
+    return [tuple(part[0] for part in pair) for pair in bpe.bpe_train(text, 1)]
 
 
 def _cut_at_spaces(text, count):
@@ -194,15 +194,15 @@ def _stops_at_one(text, count):
 
 
 def _joined(text, count):
-    return [left + right for left, right in programs.bpe_train(text, count)]
+    return [left + right for left, right in bpe.bpe_train(text, count)]
 
 
 def _one_too_few(text, count):
-    return programs.bpe_train(text, count - 1)
+    return bpe.bpe_train(text, count - 1)
 
 
 def _one_too_many(text, count):
-    return programs.bpe_train(text, count + 1)
+    return bpe.bpe_train(text, count + 1)
 
 
 _INTS = ("the tokens are integers: iterating over bytes gives integers, text[i:i + 1] is a byte "
