@@ -31,6 +31,7 @@ from .edits import Edit, fill, names_in, structural, swaps, throughout, tree
 from .reach import Reach, is_pure
 from .rows import (
     AXIS,
+    CUTS,
     FORMS,
     FORWARD,
     ONE_NAME,
@@ -122,6 +123,8 @@ class Search(Suspects):
 
     def _forward(self, wrong: set[int]) -> Repair | None:
         """A change of forward after which backward, as it is, gives its gradients."""
+        if self.m.subject.program.derived:      # it follows each change: only a cut can be wrong
+            return self._joined(wrong)
         for site in [s for s in self.sites if s.forward]:
             for slot in within(site):
                 for edit in structural(FORWARD, slot):
@@ -140,6 +143,15 @@ class Search(Suspects):
                         pass
                     finally:
                         edit.slot.put(old)
+        return None
+
+    def _joined(self, wrong: set[int]) -> Repair | None:
+        """A forward without what cuts it off from the gradient."""
+        for site in self.sites:
+            for slot in within(site):
+                for edit in structural(CUTS, slot):
+                    if (repair := self.proven(edit, site, wrong)) is not None:
+                        return repair
         return None
 
     def _agrees(self, wrong: set[int]) -> bool:
