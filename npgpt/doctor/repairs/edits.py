@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import itertools
+import types
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from ..reading.source import Function, Slot, slots
 from .rows import THROUGHOUT, VALUES, Row
 
 ANY = frozenset("EFGTI")  # stand for a node; each for the same one wherever it stands
+ARRAYS = ("np", "numpy", "jnp", "jax.numpy", "torch")   # what has a `sqrt` of arrays
 
 
 class Edit(NamedTuple):
@@ -35,6 +37,9 @@ def match(pattern: Any, node: Any, found: dict[str, Any]) -> bool:
             return ast.dump(found[pattern.id]) == ast.dump(node)
         found[pattern.id] = node
         return True
+    if isinstance(pattern, ast.Name) and pattern.id == "np":
+        found["np"] = node      # the code's own word for it, which the replacement takes over
+        return isinstance(node, (ast.Name, ast.Attribute)) and ast.unparse(node) in ARRAYS
     if type(pattern) is not type(node):
         return False
     if isinstance(pattern, ast.Call):
@@ -160,7 +165,48 @@ def tree(text: str) -> Any:
         statement = ast.parse(text, mode="exec").body[0] if text != "return E" else ast.Return(
             ast.Name("E", ast.Load()))
         _TREES[text] = statement.value if isinstance(statement, ast.Expr) else statement
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and node.id == "np":
+                setattr(node, OURS, True)
     return _TREES[text]
+
+
+OURS = "is_ours"    # of a `np` that stands in a row, not in the user's code
+
+
+def own_module(function: Function) -> str:
+    """The code's own name for the module of the arrays that it computes with; "np" where it has
+    none."""
+    held = {type(value).__module__.split(".")[0] for value in function.values.values()}
+    module = "jax.numpy" if held & {"jax", "jaxlib"} else "torch" if "torch" in held else "numpy"
+    for name, value in function.globals.items():
+        if isinstance(value, types.ModuleType) and value.__name__ == module:
+            return name
+    return module if module == "jax.numpy" and "jax" in function.globals else "np"
+
+
+def is_pytorchs(function: Function) -> bool:
+    """Does the code compute with tensors of PyTorch?"""
+    return getattr(function.globals.get(own_module(function)), "__name__", "") == "torch"
+
+
+def in_own_words(new: Any, function: Function) -> Any:
+    """A change with the words of the code's own module for those of NumPy that the row brought."""
+    module = own_module(function)
+    keywords = {"axis": "dim", "keepdims": "keepdim"} if is_pytorchs(function) else {}
+    used = {k.arg for k in ast.walk(function.node) if isinstance(k, ast.keyword)}
+
+    class Own(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return ast.parse(module, mode="eval").body if hasattr(node, OURS) else node
+
+        def visit_keyword(self, node: ast.keyword) -> object:
+            self.generic_visit(node)
+            if node.arg in keywords and not used & {*keywords}:
+                node.arg = keywords[node.arg]
+            return node
+
+    return Own().visit(copy.deepcopy(new)) if module != "np" else new
 
 
 def structural(rows: list[Row], slot: Slot) -> Iterator[Edit]:
@@ -197,7 +243,7 @@ def is_value(slot: Slot) -> bool:
         return False
     if slot.field in ("func", "annotation", "returns") or isinstance(
             parent, (ast.arguments, ast.arg)) or (
-            isinstance(node, ast.Name) and node.id in ("np", "numpy", "math")):
+            isinstance(node, ast.Name) and node.id in (*ARRAYS, "math", "jax")):
         return False
     return not (isinstance(node, ast.Constant) and isinstance(node.value, str))
 
@@ -227,10 +273,11 @@ def swaps(function: Function, slot: Slot, keys: list[str]) -> Iterator[Edit]:
                     node.func, node.args, [w for w in node.keywords if w is not k]))
         # np.tanh(E), E.copy(), f(E)
         inner = node.func.value if isinstance(node.func, ast.Attribute) and ast.unparse(
-            node.func.value) not in ("np", "numpy", "math") else None
+            node.func.value) not in (*ARRAYS, "math") else None
         for part in [*node.args[:1], *([inner] if inner is not None else [])]:
             yield Edit("extra-call", slot, part)
-        if ast.unparse(node.func) == "np.einsum" and isinstance(node.args[0], ast.Constant):
+        if ast.unparse(node.func) in [f"{module}.einsum" for module in ARRAYS] and isinstance(
+                node.args[0], ast.Constant):
             yield from _einsums(slot, node, str(node.args[0].value))
     elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
         for kept, lost in [(node.left, node.right), (node.right, node.left)][:1 + isinstance(

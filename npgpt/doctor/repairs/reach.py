@@ -30,11 +30,48 @@ WRITES = {"fill", "sort", "resize", "put", "partition", "setfield", "setflags", 
           "copyto", "fill_diagonal", "shuffle", "seed", "append", "extend", "pop", "update",
           "insert", "backward", "forward", "rand", "randn", "random", "normal", "standard_normal",
           "choice", "integers", "permutation"}
+WORDS = {"dim": "axis", "keepdim": "keepdims"}
+METHODS = {"exp", "log", "log1p", "expm1", "sqrt", "square", "abs", "sign", "sin", "cos", "tan",
+           "sinh", "cosh", "tanh", "floor", "ceil", "t", "pow"}
+
+
+class _AsNumPy(ast.NodeTransformer):
+    """What PyTorch writes in words of its own, for arrays of NumPy."""
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        for keyword in node.keywords:
+            keyword.arg = WORDS.get(keyword.arg or "", keyword.arg)
+        if isinstance(node.func, ast.Attribute):
+            value, name = node.func.value, node.func.attr
+            if isinstance(value, ast.Name) and value.id == "torch" and hasattr(np, name):
+                value.id = "np"
+            elif name == "t" and not node.args:
+                return ast.Attribute(value, "T", ast.Load())
+            elif name == "pow" and len(node.args) == 1:
+                return ast.BinOp(value, ast.Pow(), node.args[0])
+            elif name in METHODS and not node.args:
+                return ast.Call(ast.Attribute(ast.Name("np", ast.Load()), name, ast.Load()),
+                                [value], node.keywords)
+        return node
+
+
+def as_numpy(node: Any) -> Any:
+    """An expression of PyTorch as one of NumPy, as far as both have it."""
+    foreign = any(
+        isinstance(n, ast.keyword) and n.arg in WORDS or isinstance(n, ast.Attribute) and (
+            n.attr in METHODS or isinstance(n.value, ast.Name) and n.value.id == "torch")
+        for n in ast.walk(node))
+    return _AsNumPy().visit(copy.deepcopy(node)) if foreign else node
+
+
+def _expression(node: ast.expr) -> ast.Expression:
+    return ast.fix_missing_locations(ast.Expression(as_numpy(copy.deepcopy(node))))
 
 
 def is_pure(node: ast.AST) -> bool:
     """Can an expression be computed again without a change to anything?"""
-    for part in ast.walk(node):
+    for part in ast.walk(as_numpy(node)):
         if isinstance(part, (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom, ast.stmt)):
             return False
         if isinstance(part, ast.Call):
@@ -42,7 +79,8 @@ def is_pure(node: ast.AST) -> bool:
             if name in WRITES or any(k.arg == "out" for k in part.keywords):
                 return False
             if isinstance(part.func, ast.Attribute) and not hasattr(np.ndarray, name) and not (
-                    ast.unparse(part.func.value).split(".")[0] in ("np", "numpy", "math")):
+                    ast.unparse(part.func.value).split(".")[0] in ("np", "numpy", "math")
+                    or ast.unparse(part.func.value) == "jnp" and hasattr(np, name)):
                 return False
     return True
 
@@ -117,7 +155,11 @@ class Reach:
 
     def __init__(self, site: Any, program: UserCode | None = None) -> None:
         self.site = site
-        self.spaces = [{**site.function.globals, **names} for _, names in site.seen]
+        # values are arrays of NumPy here, whose functions have the same names
+        same = {n: np for n, value in site.function.globals.items()
+                if getattr(value, "__name__", "") == "jax.numpy"}
+        self.spaces = [{"np": np, **site.function.globals, **same, **names}
+                       for _, names in site.seen]
         self.leaves: list[Atom] = []
         self.atoms: list[Atom] = []
         self.labels: list[Atom] = []
@@ -130,8 +172,7 @@ class Reach:
         """The values of an expression, each time; None where it raises or gives no numbers."""
         try:
             with users_code():
-                code = compile(ast.fix_missing_locations(ast.Expression(copy.deepcopy(node))),
-                               "<expression>", "eval")
+                code = compile(_expression(node), "<expression>", "eval")
                 values = [eval(code, dict(space)) for space in self.spaces]
                 if all(isinstance(v, (np.ndarray, np.number, np.bool_, int, float))
                        and np.asarray(v).dtype.kind in "fiub" for v in values):
@@ -155,8 +196,7 @@ class Reach:
             if not is_pure(whole):
                 return None
             with users_code():
-                code = compile(ast.fix_missing_locations(ast.Expression(copy.deepcopy(whole))),
-                               "<site>", "eval")
+                code = compile(_expression(whole), "<site>", "eval")
         except CallError:
             return None
         finally:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import re
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -27,7 +28,17 @@ from ..evidence.measure import Measurement, measure
 from ..evidence.subject import CallError, users_code
 from ..reading.source import Slot, slots
 from .changes import Change, Repair, better, describe
-from .edits import Edit, fill, names_in, structural, swaps, throughout, tree
+from .edits import (
+    Edit,
+    fill,
+    in_own_words,
+    is_pytorchs,
+    names_in,
+    structural,
+    swaps,
+    throughout,
+    tree,
+)
 from .reach import Reach, is_pure
 from .rows import (
     AXIS,
@@ -48,6 +59,7 @@ from .suspects import Suspects
 from .worlds import Budget, Elsewhere, World
 
 LOOP = 400  # runs for one statement in a loop and one level of rows
+NUMBER = re.compile(r"np\.sqrt\(([SZ /]+)\)")    # the root of a size
 ROUNDS = 3  # faults that are searched one after another
 
 
@@ -88,6 +100,7 @@ class Search(Suspects):
     def proven(self, edit: Edit, site: Site, wrong: set[int]) -> Repair | None:
         """The repair that an edit is, if it is one: some wrong gradients are right with it, here
         and elsewhere, and no right one is wrong."""
+        edit = edit._replace(new=in_own_words(edit.new, site.function))
         old = edit.slot.get()
         edit.slot.put(edit.new)
         try:
@@ -147,11 +160,16 @@ class Search(Suspects):
 
     def _joined(self, wrong: set[int]) -> Repair | None:
         """A forward without what cuts it off from the gradient."""
-        for site in self.sites:
-            for slot in within(site):
-                for edit in structural(CUTS, slot):
-                    if (repair := self.proven(edit, site, wrong)) is not None:
-                        return repair
+        found = [(site, slot) for site in self.sites for slot in within(site)]
+        for function in self.program.functions:
+            for slot in slots(function.node):
+                if slot.field == "context_expr":
+                    statement: Any = slot.parent
+                    found.append((Site(function, statement, slot), slot))
+        for site, slot in found:
+            for edit in structural(CUTS, slot):
+                if (repair := self.proven(edit, site, wrong)) is not None:
+                    return repair
         return None
 
     def _agrees(self, wrong: set[int]) -> bool:
@@ -343,6 +361,8 @@ class Search(Suspects):
         """The repairs of one row that fits with the number c: c as a number or as an expression."""
         given = {"E": slot.get(), **{k: a.node for k, a in parts.items()}}
         for kind, text, more in reach.numbers(row, c):
+            if is_pytorchs(site.function):    # its sqrt takes no number
+                text = NUMBER.sub(r"(\1) ** 0.5", text)
             new = fill(tree(text), **given, **more)
             if "(0 * " in text:
                 continue

@@ -157,6 +157,7 @@ CUTS = _rows("""
     stop_gradient(E) -> E : missing-term
     lax.stop_gradient(E) -> E : missing-term
     jax.lax.stop_gradient(E) -> E : missing-term
+    torch.no_grad() -> torch.enable_grad() : missing-term
 """)
 
 SHAPES = _rows("""

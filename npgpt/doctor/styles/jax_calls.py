@@ -42,7 +42,7 @@ class Compiled:
     def __init__(self, jax: Jax, users: Iterable[Function], at_home: bool = True) -> None:
         self.jax, self.users, self.at_home = jax, tuple(users), at_home
         self.home: object = None
-        self.works, self.hides = True, False
+        self.works, self.hides, self.many = True, False, MANY
         self.counts: Counter[object] = Counter()
         self.codes: list[tuple[types.FunctionType, types.CodeType]] | None = None
         self.made: dict[object, Function] = {}
@@ -59,7 +59,7 @@ class Compiled:
         edited, at_home = self._edited(), shapes == self.home
         if self.codes is None or not self.works or sys.getprofile() is not None or (
                 edited and self.hides) or at_home and (
-                edited or not self.at_home or self.counts[key] <= MANY):
+                edited or not self.at_home or self.counts[key] <= self.many):
             return self._plain(function, values, edited)
         if key in self.made and not edited:
             return self.made[key](*values)
@@ -97,6 +97,8 @@ class Compiled:
             names = {*_names(code)}
             held = [o.__globals__.get(name) for name in names]
             held += [cell.cell_contents for cell in o.__closure__ or () if cell != types.CellType()]
+            if names & LOOPS:
+                self.many = PLAIN   # JAX compiles a loop's body anew in each plain call
             self.hides |= bool(names & LOOPS) or any(
                 isinstance(value, compiled) and not value.__module__.startswith("jax.")
                 for value in held)

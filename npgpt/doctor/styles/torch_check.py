@@ -149,12 +149,16 @@ class _Call(Derivative):
         torch = self.torch
         douts = [torch.tensor(np.array(d), dtype=o.dtype)
                  for (_, d), o in zip(leaves(dout), outs)]
+        before = [d.clone() for d in douts]
         used = [(o, d) for o, d in zip(outs, douts) if o.requires_grad]
         wanted = [t for t in tensors if t is not None and t.requires_grad]
         with self._settled():
             found = torch.autograd.grad(
                 [o for o, _ in used], wanted, [d for _, d in used], retain_graph=True,
                 allow_unused=True) if used else [None] * len(wanted)
+        for (_, d), tensor, old in zip(leaves(dout), douts, before):
+            if d.flags.writeable and not torch.equal(tensor, old):  # backward wrote into it
+                d[...] = tensor.double().numpy()
         given = iter(found)
         result = []
         for tensor in tensors:

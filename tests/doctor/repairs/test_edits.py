@@ -1,4 +1,5 @@
 import ast
+import types
 
 import numpy as np
 import pytest
@@ -6,7 +7,16 @@ import pytest
 from npgpt.doctor.evidence.kinds import KINDS
 from npgpt.doctor.reading.source import Function, slots
 from npgpt.doctor.repairs import rows
-from npgpt.doctor.repairs.edits import fill, is_mask, places, structural, swaps, tree
+from npgpt.doctor.repairs.edits import (
+    fill,
+    in_own_words,
+    is_mask,
+    own_module,
+    places,
+    structural,
+    swaps,
+    tree,
+)
 
 TABLES = (rows.STATEMENTS, rows.STRUCTURE, rows.SHAPES, rows.ONE_NAME, rows.OTHER_NAME, rows.FORMS,
           rows.TWO_NAMES, rows.FORWARD, rows.THROUGHOUT)
@@ -95,3 +105,30 @@ def test_a_number_in_front_of_a_product_is_written_as_people_write_it(text, writ
 def test_what_is_put_in_is_written_as_one_would(template, parts, wanted):
     made = fill(tree(template), **{k: tree(v) for k, v in parts.items()})
     assert ast.unparse(ast.fix_missing_locations(made)) == wanted
+
+
+@pytest.mark.parametrize("module", ["np", "numpy", "jnp", "jax.numpy", "torch"])
+def test_a_row_of_numpy_fits_the_codes_own_module_and_keeps_its_word(module):
+    assert ("mask-inverted", f"y = {module}.where(m, b, a)") in texts(
+        f"y = {module}.where(m, a, b)")
+
+
+class Tensor:
+    """Of PyTorch, as far as its module says."""
+
+    __module__ = "torch"
+
+
+@pytest.mark.parametrize("value, namespace, module", [
+    (1.0, {}, "np"), (1.0, {"num": np}, "num"), (Tensor(), {"np": np}, "np"),
+    (Tensor(), {"np": np, "th": types.ModuleType("torch")}, "th"),
+])
+def test_the_own_module_is_that_of_the_values(value, namespace, module):
+    own = types.FunctionType(texts.__code__, namespace)
+    function = Function(ast.parse("lambda: f(axis)", mode="eval").body, own.__code__, "", [own],
+                        {"x": value})
+    assert own_module(function) == module
+    new = in_own_words(fill(tree("E * np.exp(A).sum(axis=0)"), E=ast.Name("np", ast.Load())),
+                       function)
+    axis = "dim" if module == "th" else "axis"
+    assert ast.unparse(new) == f"np * {module}.exp(A).sum({axis}=0)"

@@ -9,7 +9,7 @@ import pytest
 from npgpt.doctor.evidence.measure import measure
 from npgpt.doctor.evidence.subject import Subject
 from npgpt.doctor.reading.source import slots
-from npgpt.doctor.repairs.reach import Reach, copied, is_pure
+from npgpt.doctor.repairs.reach import Reach, as_numpy, copied, is_pure
 from npgpt.doctor.repairs.rows import Row
 from npgpt.doctor.repairs.suspects import Suspects
 from npgpt.doctor.repairs.worlds import Budget
@@ -80,3 +80,14 @@ def test_a_copy_shares_no_array():
     assert not np.shares_memory(copy["x"], held["x"])
     assert not np.shares_memory(copy["several"][0], held["several"][0])
     assert not np.shares_memory(copy["layer"].w, layer.w) and copy["several"][1] == "text"
+
+
+@pytest.mark.parametrize("text, plain", [
+    ("x.exp().sum(dim=0, keepdim=True)", "np.exp(x).sum(axis=0, keepdims=True)"),
+    ("x.t() @ x.pow(2)", "x.T @ x ** 2"), ("torch.tanh(x)", "np.tanh(x)"),
+    ("np.exp(x)", "np.exp(x)"), ("torch.sigmoid(x)", "torch.sigmoid(x)"),
+])
+def test_pytorchs_words_are_read_as_numpys(text, plain):
+    node = ast.parse(text, mode="eval").body
+    assert ast.unparse(as_numpy(node)) == plain and ast.unparse(node) == text
+    assert is_pure(node) is ("sigmoid" not in text)
