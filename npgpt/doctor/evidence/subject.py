@@ -59,7 +59,7 @@ class Program:
     `forward` and `backward` are the names of what computes the output and the gradients: the same
     one for a function that gives both. `missing` goes on, for the name of an input without a
     gradient, where one was looked for; `varied` gives the same program with other numbers where it
-    holds settings.
+    holds settings. `derived` says that backward is a framework's derivative of forward.
     """
 
     functions: Mapping[str, Function]
@@ -68,6 +68,7 @@ class Program:
     backward: str = "backward"
     missing: Callable[[str], str] = _constant
     varied: Callable[[], Program | None] = lambda: None
+    derived: bool = False
 
 
 class Subject(Pair):

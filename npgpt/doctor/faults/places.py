@@ -138,7 +138,7 @@ def repeated_ids(v: Evidence) -> Iterator[Fault]:
             yield Fault(
                 "repeated-ids-overwritten",
                 f"Where an id of {name} comes more than once, {words} of its gradients counts; "
-                "they must be added (np.add.at does).",
+                "they must be added (by np.add.at, index_add_ in PyTorch, .at[ids].add in JAX).",
                 f"id {flat[twice]} comes {count[twice]} times; with {words} of each counted the "
                 f"two gradients agree {v.words}",
                 predict=gives(v.weighted(weight)), cause=(name, words))

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..reading.source import Function, Slot, slots
 from .rows import THROUGHOUT, VALUES, Row
+from .words import ARRAYS, OURS
 
 ANY = frozenset("EFGTI")  # stand for a node; each for the same one wherever it stands
 
@@ -35,6 +36,9 @@ def match(pattern: Any, node: Any, found: dict[str, Any]) -> bool:
             return ast.dump(found[pattern.id]) == ast.dump(node)
         found[pattern.id] = node
         return True
+    if isinstance(pattern, ast.Name) and pattern.id == "np":
+        found["np"] = node      # the code's own word for it, which the replacement takes over
+        return isinstance(node, (ast.Name, ast.Attribute)) and ast.unparse(node) in ARRAYS
     if type(pattern) is not type(node):
         return False
     if isinstance(pattern, ast.Call):
@@ -160,6 +164,9 @@ def tree(text: str) -> Any:
         statement = ast.parse(text, mode="exec").body[0] if text != "return E" else ast.Return(
             ast.Name("E", ast.Load()))
         _TREES[text] = statement.value if isinstance(statement, ast.Expr) else statement
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and node.id == "np":
+                setattr(node, OURS, True)
     return _TREES[text]
 
 
@@ -198,7 +205,7 @@ def is_value(slot: Slot) -> bool:
         return False
     if slot.field in ("func", "annotation", "returns") or isinstance(
             parent, (ast.arguments, ast.arg)) or (
-            isinstance(node, ast.Name) and node.id in ("np", "numpy", "math")):
+            isinstance(node, ast.Name) and node.id in (*ARRAYS, "math", "jax")):
         return False
     return not (isinstance(node, ast.Constant) and isinstance(node.value, str))
 
@@ -228,10 +235,11 @@ def swaps(function: Function, slot: Slot, keys: list[str]) -> Iterator[Edit]:
                     node.func, node.args, [w for w in node.keywords if w is not k]))
         # np.tanh(E), E.copy(), f(E)
         inner = node.func.value if isinstance(node.func, ast.Attribute) and ast.unparse(
-            node.func.value) not in ("np", "numpy", "math") else None
+            node.func.value) not in (*ARRAYS, "math") else None
         for part in [*node.args[:1], *([inner] if inner is not None else [])]:
             yield Edit("extra-call", slot, part)
-        if ast.unparse(node.func) == "np.einsum" and isinstance(node.args[0], ast.Constant):
+        if ast.unparse(node.func) in [f"{module}.einsum" for module in ARRAYS] and isinstance(
+                node.args[0], ast.Constant):
             yield from _einsums(slot, node, str(node.args[0].value))
     elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
         for kept, lost in [(node.left, node.right), (node.right, node.left)][:1 + isinstance(

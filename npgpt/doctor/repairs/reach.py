@@ -23,6 +23,7 @@ from ..faults.multiple import plain
 from ..reading.source import Slot, UserCode
 from .edits import fill, is_mask, names_in, tree
 from .rows import Row
+from .words import as_numpy
 
 LEAVES, ALL = 64, 120  # of the names, and of names and expressions, that are tried
 SPELLINGS = 12  # of one number that are tried
@@ -33,9 +34,13 @@ WRITES = {"fill", "sort", "resize", "put", "partition", "setfield", "setflags", 
           "choice", "integers", "permutation"}
 
 
+def _expression(node: ast.expr) -> ast.Expression:
+    return ast.fix_missing_locations(ast.Expression(as_numpy(copy.deepcopy(node))))
+
+
 def is_pure(node: ast.AST) -> bool:
     """Can an expression be computed again without a change to anything?"""
-    for part in ast.walk(node):
+    for part in ast.walk(as_numpy(node)):
         if isinstance(part, (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom, ast.stmt)):
             return False
         if isinstance(part, ast.Call):
@@ -43,7 +48,8 @@ def is_pure(node: ast.AST) -> bool:
             if name in WRITES or any(k.arg == "out" for k in part.keywords):
                 return False
             if isinstance(part.func, ast.Attribute) and not hasattr(np.ndarray, name) and not (
-                    ast.unparse(part.func.value).split(".")[0] in ("np", "numpy", "math")):
+                    ast.unparse(part.func.value).split(".")[0] in ("np", "numpy", "math")
+                    or ast.unparse(part.func.value) == "jnp" and hasattr(np, name)):
                 return False
     return True
 
@@ -124,7 +130,11 @@ class Reach:
 
     def __init__(self, site: Any, program: UserCode | None = None) -> None:
         self.site = site
-        self.spaces = [{**site.function.globals, **names} for _, names in site.seen]
+        # values are arrays of NumPy here, whose functions have the same names
+        same = {n: np for n, value in site.function.globals.items()
+                if getattr(value, "__name__", "") == "jax.numpy"}
+        self.spaces = [{"np": np, **site.function.globals, **same, **names}
+                       for _, names in site.seen]
         self.leaves: list[Atom] = []
         self.atoms: list[Atom] = []
         self.labels: list[Atom] = []
@@ -137,8 +147,7 @@ class Reach:
         """The values of an expression, each time; None where it raises or gives no numbers."""
         try:
             with users_code():
-                code = compile(ast.fix_missing_locations(ast.Expression(copy.deepcopy(node))),
-                               "<expression>", "eval")
+                code = compile(_expression(node), "<expression>", "eval")
                 values = [eval(code, dict(space)) for space in self.spaces]
                 if all(isinstance(v, (np.ndarray, np.number, np.bool_, int, float))
                        and np.asarray(v).dtype.kind in "fiub" for v in values):
@@ -162,8 +171,7 @@ class Reach:
             if not is_pure(whole):
                 return None
             with users_code():
-                code = compile(ast.fix_missing_locations(ast.Expression(copy.deepcopy(whole))),
-                               "<site>", "eval")
+                code = compile(_expression(whole), "<site>", "eval")
         except CallError:
             return None
         finally:

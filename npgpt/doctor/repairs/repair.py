@@ -19,9 +19,10 @@ from ...gradcheck.numeric import norm
 from ...gradcheck.pair import ContractError
 from ..evidence.measure import Measurement, measure
 from ..evidence.subject import CallError, users_code
+from ..reading.source import slots
 from .changes import Change, Repair, better, describe
 from .edits import structural
-from .rows import FORWARD
+from .rows import CUTS, FORWARD
 from .sites import Site, within
 from .tries import Tries
 from .worlds import Budget, Elsewhere, World
@@ -69,6 +70,8 @@ class Search(Tries):
 
     def _forward(self, wrong: set[int]) -> Repair | None:
         """A change of forward after which backward, as it is, gives its gradients."""
+        if self.m.subject.program.derived:      # it follows each change: only a cut can be wrong
+            return self._joined(wrong)
         for site in [s for s in self.sites if s.forward]:
             for slot in within(site):
                 for edit in structural(FORWARD, slot):
@@ -87,6 +90,20 @@ class Search(Tries):
                         pass
                     finally:
                         edit.slot.put(old)
+        return None
+
+    def _joined(self, wrong: set[int]) -> Repair | None:
+        """A forward without what cuts it off from the gradient."""
+        found = [(site, slot) for site in self.sites for slot in within(site)]
+        for function in self.program.functions:
+            for slot in slots(function.node):
+                if isinstance(slot.parent, ast.withitem) and slot.field == "context_expr":
+                    statement = ast.copy_location(ast.Expr(slot.get()), slot.get())
+                    found.append((Site(function, statement, slot), slot))
+        for site, slot in found:
+            for edit in structural(CUTS, slot):
+                if (repair := self.proven(edit, site, wrong)) is not None:
+                    return repair
         return None
 
     def _agrees(self, wrong: set[int]) -> bool:

@@ -162,6 +162,15 @@ FORWARD = _rows("""
     "keepdims", "wrong-axis", "mean-for-sum", "sum-for-mean", "transposed", "axes-swapped",
     "term-sign", "float32")]
 
+CUTS = _rows("""
+    E.detach() -> E : missing-term
+    E.data -> E : missing-term
+    stop_gradient(E) -> E : missing-term
+    lax.stop_gradient(E) -> E : missing-term
+    jax.lax.stop_gradient(E) -> E : missing-term
+    torch.no_grad() -> torch.enable_grad() : missing-term
+""")
+
 SHAPES = _rows("""
     E -> E.sum(axis=AXIS) : missing-broadcast-sum
     E -> E.sum(axis=AXIS, keepdims=True) : missing-broadcast-sum

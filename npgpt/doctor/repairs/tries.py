@@ -9,6 +9,7 @@ times how the gradients move with each of its elements.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,7 +47,9 @@ from .sites import (
     within,
 )
 from .suspects import Suspects
+from .words import in_own_words, is_pytorchs
 
+NUMBER = re.compile(r"np\.sqrt\(([SZ /]+)\)")    # the root of a size
 LOOP = 400  # runs for one statement in a loop and one level of rows
 
 
@@ -56,6 +59,7 @@ class Tries(Suspects):
     def proven(self, edit: Edit, site: Site, wrong: set[int]) -> Repair | None:
         """The repair that an edit is, if it is one: some wrong gradients are right with it, here
         and elsewhere, and no right one is wrong."""
+        edit = edit._replace(new=in_own_words(edit.new, site.function))
         old = edit.slot.get()
         edit.slot.put(edit.new)
         try:
@@ -290,6 +294,8 @@ class Tries(Suspects):
         """The repairs of one row that fits with the number c: c as a number or as an expression."""
         given = {"E": slot.get(), **{k: a.node for k, a in parts.items()}}
         for kind, text, more in reach.numbers(row, c):
+            if is_pytorchs(site.function):    # its sqrt takes no number
+                text = NUMBER.sub(r"(\1) ** 0.5", text)
             new = fill(tree(text), **given, **more)
             if "(0 * " in text:
                 continue

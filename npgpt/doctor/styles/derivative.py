@@ -78,7 +78,8 @@ class Derivative(ABC):
                 lambda shape: np.asarray(signs(shape, np.random.default_rng(0)))), missing=_cut)
             names = [f"{name} (second order)" for name in names]
         else:
-            program = Program(self.functions, self.pair, keys[0], keys[-1], _cut)
+            program = Program(self.functions, self.pair, keys[0], keys[-1], _cut,
+                              derived=len(keys) == 1)
         subject = Subject.of(program, self.arguments.arrays, names, self.name)
         subject.fixed_sizes = True
         return subject

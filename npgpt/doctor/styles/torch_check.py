@@ -65,7 +65,7 @@ class _Call(Derivative):
         self, torch: Any, function: Any, inputs: Sequence[object], settings: Mapping[str, object]
     ) -> None:
         self.torch, self.settings, self.dtype = torch, dict(settings), torch.float64
-        self.module, self.kind = None, None
+        self.module, self.kind, self.held_in = None, None, None
         owner = getattr(function, "__self__", function)
         of_its_own = inspect.isclass(owner) and issubclass(owner, torch.autograd.Function)
         if of_its_own:
@@ -135,8 +135,11 @@ class _Call(Derivative):
             return kind.apply(*values)
         if self.module is None:
             return functions["f"](*values, **self.settings)
-        module = self.module.to(self.dtype)
-        return self.torch.func.functional_call(module, values[0], tuple(values[1:]), self.settings)
+        if self.held_in is not self.dtype:      # not each time: a large module has many parts
+            self.module.to(self.dtype)
+            self.held_in = self.dtype
+        return self.torch.func.functional_call(
+            self.module, values[0], tuple(values[1:]), self.settings)
 
     def _tensor(self, array: Array) -> object:
         """A tensor of its own, on the graph if of real floats."""
@@ -149,12 +152,16 @@ class _Call(Derivative):
         torch = self.torch
         douts = [torch.tensor(np.array(d), dtype=o.dtype)
                  for (_, d), o in zip(leaves(dout), outs)]
+        before = [d.clone() for d in douts]
         used = [(o, d) for o, d in zip(outs, douts) if o.requires_grad]
         wanted = [t for t in tensors if t is not None and t.requires_grad]
         with self._settled():
             found = torch.autograd.grad(
                 [o for o, _ in used], wanted, [d for _, d in used], retain_graph=True,
                 allow_unused=True) if used else [None] * len(wanted)
+        for (_, d), tensor, old in zip(leaves(dout), douts, before):
+            if d.flags.writeable and not torch.equal(tensor, old):  # backward wrote into it
+                d[...] = tensor.double().numpy()
         given = iter(found)
         result = []
         for tensor in tensors:

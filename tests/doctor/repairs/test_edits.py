@@ -6,7 +6,14 @@ import pytest
 from npgpt.doctor.evidence.kinds import KINDS
 from npgpt.doctor.reading.source import Function, slots
 from npgpt.doctor.repairs import rows
-from npgpt.doctor.repairs.edits import fill, is_mask, places, structural, swaps, tree
+from npgpt.doctor.repairs.edits import (
+    fill,
+    is_mask,
+    places,
+    structural,
+    swaps,
+    tree,
+)
 
 TABLES = (rows.STATEMENTS, rows.STRUCTURE, rows.SHAPES, rows.ONE_NAME, rows.OTHER_NAME, rows.FORMS,
           rows.TWO_NAMES, rows.FORWARD, rows.THROUGHOUT)
@@ -95,3 +102,9 @@ def test_a_number_in_front_of_a_product_is_written_as_people_write_it(text, writ
 def test_what_is_put_in_is_written_as_one_would(template, parts, wanted):
     made = fill(tree(template), **{k: tree(v) for k, v in parts.items()})
     assert ast.unparse(ast.fix_missing_locations(made)) == wanted
+
+
+@pytest.mark.parametrize("module", ["np", "numpy", "jnp", "jax.numpy", "torch"])
+def test_a_row_of_numpy_fits_the_codes_own_module_and_keeps_its_word(module):
+    assert ("mask-inverted", f"y = {module}.where(m, b, a)") in texts(
+        f"y = {module}.where(m, a, b)")

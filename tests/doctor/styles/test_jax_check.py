@@ -92,3 +92,21 @@ def test_float32_inside_is_checked_with_its_tolerance_and_what_f_raises_is_repor
     report = check_jax(lambda x: jnp.sin(x.astype(jnp.float32)).sum(), X)
     assert report.ok and "float32" in report.notes[0], report
     assert check_jax(lambda x: x @ x, X).kinds == ["forward-raises"]
+
+
+def test_repairs_speak_jaxs_words():
+    @jax.custom_vjp
+    def size(x):
+        return jnp.linalg.norm(x, axis=-1)
+
+    def squared(saved, dout):
+        x, y2 = saved
+        return ((dout / y2)[:, None] * x,)
+
+    size.defvjp(lambda x: (jnp.linalg.norm(x, axis=-1), (x, (x * x).sum(-1))), squared)
+    text = " ".join(str(check_jax(size, X)).split())
+    assert "jnp.sqrt(y2)" in text and " np." not in text and "`np." not in text, text
+
+
+def test_an_output_of_integers_has_no_gradient():
+    assert check_jax(lambda x: (jnp.max(x, -1), jnp.argmax(x, -1)), X).ok

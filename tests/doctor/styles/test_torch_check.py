@@ -200,3 +200,83 @@ def test_a_mask_that_is_drawn_in_the_order_of_memory_is_no_fault_of_a_layout():
 def test_a_function_without_a_tensor_of_floats_as_its_output_is_told_so(f, x):
     with pytest.raises(ContractError, match="no array of floats"):
         check_torch(f, x)
+
+
+def test_repairs_speak_pytorchs_words(x):
+    class Sums(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            y = x.softmax(-1)
+            ctx.save_for_backward(y)
+            return y
+
+        @staticmethod
+        def backward(ctx, dout):
+            (y,) = ctx.saved_tensors
+            return y * (dout - (dout * y).sum(0, keepdim=True))
+
+    class Log(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return 2 * torch.exp(x / 2)
+
+        @staticmethod
+        def backward(ctx, dout):
+            (x,) = ctx.saved_tensors
+            return dout * torch.cosh(x) / torch.cosh(x)
+
+    text = " ".join(str(check_torch(Sums, x)).split())
+    assert "dim=-1" in text and "axis=" not in text.split("would be right")[0], text
+    text = " ".join(str(check_torch(Log, x)).split())
+    assert "np." not in text, text
+
+
+def test_a_term_is_found_among_the_methods_of_tensors(x):
+    class Pair(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x.sin(), x * x
+
+        @staticmethod
+        def backward(ctx, a, b):
+            (x,) = ctx.saved_tensors
+            return a * x.cos() + b * x
+
+    assert "`2 * b * x` would be right" in " ".join(str(check_torch(Pair, x)).split())
+
+
+def test_a_backward_that_writes_into_what_it_is_given_is_named(x):
+    class Ramp(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x.clamp(min=0)
+
+        @staticmethod
+        def backward(ctx, dout):
+            dout[ctx.saved_tensors[0] < 0] = 0
+            return dout
+
+    report = check_torch(Ramp, x)
+    assert report.kinds == ["in-place"] and report.findings[0].argument == "dout", report
+
+
+@pytest.mark.parametrize("cut, repair", [
+    (lambda x: x / x.norm().detach(), "`x.norm()` would be right"),
+    (lambda x: x / x.norm().data, "`x.norm()` would be right"),
+])
+def test_a_cut_is_found_at_its_place(cut, repair, x):
+    report = check_torch(cut, x)
+    assert report.kinds == ["missing-term"] and repair in " ".join(str(report).split()), report
+
+
+def test_no_grad_is_found_at_its_place(x):
+    def scaled(x):
+        with torch.no_grad():
+            size = x.norm()
+        return x / size
+
+    report = check_torch(scaled, x)
+    assert "`torch.enable_grad()` would be right" in " ".join(str(report).split()), report
