@@ -184,7 +184,6 @@ OTHER_NAME = _rows("E -> A : wrong-variable")
 SCALED = _rows("E -> c * E : term-factor")
 
 ONE_NAME = _rows("""
-    E -> A : wrong-variable
     E -> E * A : missing-factor
     E -> E / A : missing-factor
     E -> E * (1 - A) : missing-factor
@@ -196,6 +195,7 @@ ONE_NAME = _rows("""
     E -> E - np.eye(E.shape[0])[:, [Y]] : one-hot-forgotten
     E -> E - np.eye(E.shape[0])[Y] : one-hot-forgotten
     E -> (E - np.eye(E.shape[-1])[Y]) / len(Y) : one-hot-forgotten
+    E -> A : wrong-variable
 """)
 
 FORMS = _rows("""

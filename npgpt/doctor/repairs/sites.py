@@ -18,6 +18,7 @@ from .reach import Reach, is_pure
 from .rows import Row
 
 NUDGE = 1e-3
+Seen = list[tuple[Any, dict[str, object]]]   # values, each with the names in reach there
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Site:
     slot: Slot
     order: int = 0
     reach: set[int] | None = None
-    seen: list[tuple[Any, dict[str, object]]] = field(default_factory=list)
+    seen: Seen = field(default_factory=list)
     moves: Array | None = None
     looked: list[int] | None = None
     aim: list[int] = field(default_factory=list)

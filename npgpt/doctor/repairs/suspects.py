@@ -23,7 +23,7 @@ from ..evidence.tree import is_array
 from ..reading.raised import failure
 from ..reading.source import Function, Slot, UserCode
 from .reach import as_given, copied
-from .sites import Site, assigned, is_number, moved_by, nudged, sites_of
+from .sites import Seen, Site, assigned, is_number, moved_by, nudged, sites_of
 from .worlds import Budget, Elsewhere, Grads, OutChanged, World, elsewhere
 
 ELEMENTS = 400  # of a statement's value that are moved one by one
@@ -169,10 +169,10 @@ class Suspects:
 
     def _record(
         self, site: Site, step: Array | None = None, sizes: Sequence[int] = ()
-    ) -> tuple[bool, list[tuple[Any, dict[str, object]]]]:
+    ) -> tuple[bool, Seen]:
         """Whether a site is one of backward, and its values, each with the names in reach; perhaps
         with a step added to the values, all in a row."""
-        seen: dict[bool, list[tuple[Any, dict[str, object]]]] = {False: [], True: []}
+        seen: dict[bool, Seen] = {False: [], True: []}
 
         def look(value: object, names: object) -> object:
             own = seen[self.home.going_back]
