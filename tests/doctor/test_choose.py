@@ -51,7 +51,8 @@ def test_one_fault_behind_several_wrong_gradients_is_one_finding():
         return dscores @ k, dscores.swapaxes(-1, -2) @ q, dv
 
     found = check(attention_forward, backward, *attention_inputs()).findings
-    assert [(f.kind, f.argument) for f in found] == [("softmax-diagonal", "q, k")]
+    assert [(f.kind, f.argument) for f in found] == [("wrong-variable", "q, k")]
+    assert "`weights` would be right" in found[0].message
 
 
 def test_what_can_be_named_is_named_and_the_rest_is_shown():

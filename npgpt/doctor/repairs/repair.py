@@ -129,7 +129,8 @@ class Search(Tries):
         sure = [s for c in exact for s in c if ready and self._is_sure(s, wrong)]
         # two names together fit in many places: first anything plainer, wherever it stands, unless
         # it is known where
-        rounds = [(exact, range(5)), ([sure], range(5, 7)), (others, range(5)),
+        loops = [s for c in others for s in c if isinstance(s.statement, ast.For)]
+        rounds = [([loops], range(1)), (exact, range(5)), ([sure], range(5, 7)), (others, range(5)),
                   ([*exact, *others], range(5, 7))] if ready else [([*exact, *others], range(2))]
         for classes, levels in rounds:
             for suspects in classes:

@@ -195,7 +195,6 @@ ONE_NAME = _rows("""
     E -> E - np.eye(E.shape[0])[:, [Y]] : one-hot-forgotten
     E -> E - np.eye(E.shape[0])[Y] : one-hot-forgotten
     E -> (E - np.eye(E.shape[-1])[Y]) / len(Y) : one-hot-forgotten
-    E -> A : wrong-variable
 """)
 
 FORMS = _rows("""
@@ -230,7 +229,8 @@ FORMS = _rows("""
     E -> E + c : missing-term
     E -> np.where(A > 0, E, 0) : mask-forgotten
 """) + [Row("E", f"E - E.mean({axis}, keepdims=True)", "missing-term")
-        for axis in ("-1", "0", "(0, 1)", "(0, 2)", "(0, 2, 3)", "(1, 2)", "(2, 3)", "(0, 1, 2)")]
+        for axis in ("-1", "0", "(0, 1)", "(0, 2)", "(0, 2, 3)", "(1, 2)", "(2, 3)", "(0, 1, 2)")
+        ] + OTHER_NAME
 
 TWO_NAMES = _rows("""
     E -> E * A * B : missing-factor

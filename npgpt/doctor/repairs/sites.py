@@ -26,9 +26,9 @@ class Site:
     """A place whose value is computed, `slot` in `statement` of `function`: the wrong gradients
     that `reach`es (None where that is not known), what was seen there, and the `moves` (G, n) of
     the gradients with each of its n elements: of those to `aim` at, which some value there makes
-    right, by a step whose `first` part is known in some elements; it is `sure` where that is no
-    matter of course. `others` are the same place with another aim. At a `hopeless` one no value
-    makes any right."""
+    right, by a step whose `first` part is known in some elements. It is `sure` where that is no
+    matter of course, and `settled` where no other step does. `others` are the same place with
+    another aim. At a `hopeless` one no value makes any right."""
 
     function: Function
     statement: ast.stmt | ast.Lambda
@@ -43,6 +43,7 @@ class Site:
     others: list[Site] = field(default_factory=list)
     first: tuple[Array, Array, float] | None = None
     sure: bool = False
+    settled: bool = False
     forward: bool = False
     parameter: str = ""
     after: bool = False

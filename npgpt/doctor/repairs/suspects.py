@@ -121,7 +121,8 @@ class Suspects:
         """What is computed at a site, how the gradients move with it, and whether any value there
         could make them right."""
         site.looked, site.aim, site.moves, site.hopeless = wanted, wanted, None, False
-        site.others = []
+        site.others, site.in_reach, site.first = [], None, None
+        site.sure = site.settled = False
         back, site.seen = self._record(site)
         values = [value for value, _ in site.seen]
         if not values or not all(is_number(v) for v in values):
@@ -142,6 +143,12 @@ class Suspects:
         off = norm(moves @ last - columns[-1])
         if not np.all(np.isfinite(moves)) or off > 1e-7 * norm(columns[-1]):
             return
+        with contextlib.suppress(np.linalg.LinAlgError):    # LAPACK may not converge
+            self._aim(site, moves, sizes, back)
+
+    def _aim(self, site: Site, moves: Array, sizes: Sequence[int], back: bool) -> None:
+        """See which gradients a site could make right, and from there what must stand in it."""
+        wanted = site.aim
         aims = self._aims(moves, wanted)
         site.hopeless = not aims
         site.others = [replace(site) for _ in aims[1:]]
@@ -150,8 +157,9 @@ class Suspects:
             if len(sizes) == 1 or self._seen_right(view, needed, sizes, back):
                 view.moves = rows
                 # what of the first value is known, whatever the others are
-                known = np.einsum("ij,ji->i", np.linalg.pinv(rows), rows)[:sizes[0]] > 1 - 1e-9
-                view.first = known, needed[:sizes[0]], norm(needed)
+                known = np.einsum("ij,ji->i", np.linalg.pinv(rows), rows) > 1 - 1e-9
+                view.first = known[:sizes[0]], needed[:sizes[0]], norm(needed)
+                view.settled = len(sizes) == 1 or bool(np.all(known | ~rows.any(axis=0)))
                 view.sure = aim == wanted and np.linalg.matrix_rank(rows) < len(rows)
 
     def _seen_right(

@@ -121,8 +121,8 @@ class Tries(Suspects):
             if level == 2 and site.reach and site.moves is None and all(
                     is_number(v) and np.ndim(v) == 0 for v, _ in site.seen):
                 yield from self._sizes(site, wrong, wanted)
-            if level < 5 and site.reach and site.moves is None and (
-                    len(site.seen) > 1 or level == 1):
+            if level < 5 and site.reach and not site.settled and (
+                    len(site.seen) > 1 or site.moves is None and level == 1):
                 yield from self._by_runs(site, list(rows), wrong)
             if level == 4:
                 for slot in within(site):
