@@ -26,8 +26,10 @@ class Repair:
 
     @property
     def alone(self) -> bool:
-        """Does it bring right all that its place moves, as far as is known?"""
-        return self.site.reach is None or len(self.site.aim) <= len(self.positions)
+        """Does it bring right all that its place moves, or several that one value there can?"""
+        reach = self.site.reach
+        return reach is None or reach <= self.positions or (
+            1 < len(self.positions) >= len(self.site.aim))
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,11 @@ from .changes import Change, Repair, better, describe
 from .edits import structural
 from .rows import CUTS, FORWARD
 from .sites import Site, within
-from .tries import Tries
+from .tries import OPEN, Tries
 from .worlds import Budget, Elsewhere, World
 
 ROUNDS = 3  # faults that are searched one after another
+ROUND = 2500  # runs that are there for each further fault
 MOST_LINES = 6  # of those where a fault may stand that are listed
 
 
@@ -64,6 +65,7 @@ class Search(Tries):
             repair.slot.put(repair.new)
             self.program.keep(repair.site.function)
             self._others = None
+            self.budget.left = max(self.budget.left, ROUND)
             wrong = wrong - repair.positions
             if wrong:
                 self._start()
@@ -130,8 +132,11 @@ class Search(Tries):
         # two names together fit in many places: first anything plainer, wherever it stands, unless
         # it is known where
         loops = [s for c in others for s in c if isinstance(s.statement, ast.For)]
-        rounds = [([loops], range(1)), (exact, range(5)), ([sure], range(5, 7)), (others, range(5)),
-                  ([*exact, *others], range(5, 7))] if ready else [([*exact, *others], range(2))]
+        rounds = [([loops], range(1)), (exact, range(5)), ([sure], range(5, 7)),
+                  (exact, range(OPEN, OPEN + 1)), (others, range(5)),
+                  ([*exact, *others], range(5, OPEN + 1))]
+        if not ready:
+            rounds = [([*exact, *others], range(2))]
         for classes, levels in rounds:
             for suspects in classes:
                 for level in levels:

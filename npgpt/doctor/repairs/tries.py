@@ -50,6 +50,7 @@ from .suspects import Suspects
 from .words import in_own_words, is_pytorchs
 
 NUMBER = re.compile(r"np\.sqrt\(([SZ /]+)\)")    # the root of a size
+OPEN = 7    # the level of what is tried in loops whose values are left open
 LOOP = 400  # runs for one statement in a loop and one level of rows
 
 
@@ -115,15 +116,20 @@ class Tries(Suspects):
                     yield from self._judged(site, edit, wrong, wanted)
                 yield from self._other_names(site, slot, wrong)
         elif ready and site.seen and not site.hopeless:
-            rows = [(), OTHER_NAME, SCALED, ONE_NAME, FORMS, TWO_NAMES, ()][level]
+            rows = [(), OTHER_NAME, SCALED, ONE_NAME, FORMS, TWO_NAMES, (), ()][level]
             if rows:
                 yield from self._named(site, list(rows), wrong, wanted)
             if level == 2 and site.reach and site.moves is None and all(
                     is_number(v) and np.ndim(v) == 0 for v, _ in site.seen):
                 yield from self._sizes(site, wrong, wanted)
-            if level < 5 and site.reach and not site.settled and (
-                    len(site.seen) > 1 or site.moves is None and level == 1):
+            if level < 5 and site.reach and site.moves is None and (
+                    len(site.seen) > 1 or level == 1):
                 yield from self._by_runs(site, list(rows), wrong)
+            if level == OPEN and site.moves is not None and not site.settled:
+                # what a loop forgets is often what the round before handed on
+                for row in [*OTHER_NAME, *sorted(
+                        ONE_NAME, key=lambda row: " + c" not in row.replacement)]:
+                    yield from self._by_runs(site, [row], wrong)
             if level == 4:
                 for slot in within(site):
                     for edit in structural(SHAPES[:len(AXIS)], slot):
@@ -271,7 +277,7 @@ class Tries(Suspects):
     def _sizes(self, site: Site, wrong: set[int], wanted: list[int]) -> Iterator[Repair]:
         """Another number for one that a site gives, such as a count that is divided by."""
         (value, _), old = site.seen[0], site.slot.get()
-        if not is_number(value) or not value or len({v for v, _ in site.seen}) > 1:
+        if not is_number(value) or not value or len({float(v) for v, _ in site.seen}) > 1:
             return
         numbers = self._in_reach(site).numbers_for(old, float(value))
         sizes, back = [1] * len(site.seen), self._record(site)[0]
