@@ -263,8 +263,8 @@ class Suspects:
         """First what assigns a wrong `dh` from right ones; then the rest, those last that assign a
         right `dh`."""
         verdicts = self._verdicts(every) if len(sites) > 1 else {}
-        # what comes in, such as dout, is right, and says nothing of where it goes wrong
-        own = [set() if s.parameter and not s.after else {
+        # a place beside a statement, or what comes in, says nothing of where it goes wrong
+        own = [set() if s.parameter else {
             verdicts[n] for n in assigned(s.statement) if n in verdicts} for s in sites]
         used = [{verdicts[n.id] for n in ast.walk(s.slot.get()) if isinstance(n, ast.Name)
                  and n.id in verdicts and n.id not in assigned(s.statement)} for s in sites]
