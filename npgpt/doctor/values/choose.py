@@ -124,9 +124,9 @@ def _choose(points: list[Point], program: Program) -> tuple[list[Fault], list[Fa
     for groups in (single(program, points[0]), fitted(program, points), pairs(program, points[0])):
         matches = [match for group in groups if (match := _match(group, points))]
         met = [match for match in matches if match.exact and not match.missed]
-        told = [match for match in met if match.group[-1].fault.cost < BARE]
-        if told:
-            return _nearest(told, points[0])
+        named = [match for match in met if match.group[-1].fault.cost < BARE]
+        if named:
+            return _nearest(named, points[0])
         bare = bare or met      # a number alone says less than two mistakes that give it
         rough += [match for match in matches if len(match.group) == 1]
     if bare:

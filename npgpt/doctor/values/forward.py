@@ -154,7 +154,7 @@ def _as_right(got: Leaves, right: Leaves) -> Leaves:
 
 
 def _of_float32(values: Leaves) -> bool:
-    """Whether every float is one that float32 can hold too, and not a whole number."""
+    """Whether every float is one that float32 can hold too, and no integer."""
     floats = np.concatenate([np.zeros(0), *(
         a.ravel() for a in values.values() if a.dtype == np.float64)])
     with np.errstate(all="ignore"):
